@@ -1,0 +1,1 @@
+"""Movie recommendation research: data, models, evaluation and studies behind one interface."""

@@ -1,0 +1,1 @@
+"""From raw sources to clean tables, data sets and splits."""

@@ -1,0 +1,5 @@
+"""The one exception that a user is meant to read."""
+
+
+class UserError(Exception):
+    """Bad input. The message is one clear sentence that says what to do; commands print it and exit with status 2."""

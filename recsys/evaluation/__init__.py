@@ -1,0 +1,1 @@
+"""Ranking, metrics and significance: the same code measures every model."""

@@ -1,0 +1,1 @@
+"""Recommenders, classic and deep, behind one interface (`base.Recommender`)."""

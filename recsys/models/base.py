@@ -1,0 +1,145 @@
+"""The one interface: every model, classic or deep, is a `Recommender` to everybody else."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self, runtime_checkable
+
+import numpy as np
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import Logger
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.errors import UserError
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """Where a fit runs, as against what is fitted: nothing in it changes what a model is.
+
+    Attributes:
+        directory: for checkpoints, or None to keep none.
+        trainer: makes the Lightning Trainer; carries accelerator, devices, precision, profiler.
+        logger: for curves, or None.
+        resume: continue from the last checkpoint in `directory` where there is one.
+    """
+
+    directory: Path | None = None
+    trainer: Callable[..., pl.Trainer] = pl.Trainer
+    logger: Logger | None = None
+    resume: bool = False
+
+
+class Recommender(ABC):
+    """Learns from ratings, then scores all films for some users.
+
+    Constructors take plain JSON-able hyperparameters and keep each as an attribute of the same name. What `fit` learns
+    is numpy arrays under the attribute names in `learned`; both together are the saved model.
+    """
+
+    predicts_ratings = False  # True: scores are in rating units (stars)
+    uses_history = False  # True: scores follow the history handed to `score`, also for users never trained on
+    learned: tuple[str, ...] = ()
+
+    @abstractmethod
+    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+        """Learn from `train`; models that stop early watch `valid`. Returns self."""
+
+    @abstractmethod
+    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Score every film for some users.
+
+        Args:
+            users: int64 (B,) user codes; -1 is somebody unknown.
+            history: B rows, what each user rated so far.
+
+        Returns:
+            float32 (B, n_items), finite, higher is better; films already seen are scored like any other.
+        """
+
+    def predict(self, users: np.ndarray, items: np.ndarray, history: History) -> np.ndarray:
+        """Score pairs: users (B,), items (B,), history of B rows -> float32 (B,)."""
+        return self.score(users, history)[np.arange(len(items)), items]
+
+    def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
+        """A new model of the same hyperparameters on more ratings, trained for as long as validation chose here."""
+        return type(self)(**self.hyperparameters()).fit(train, context=context)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        names: list[str] = []
+        for cls in type(self).__mro__:  # constructors pass what they do not name to their parent as **keywords
+            parameters = inspect.signature(cls.__init__).parameters.values()
+            names += [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.kind is p.KEYWORD_ONLY]
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                break
+        return {name: getattr(self, name) for name in names if name != "self"}
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learned, by name."""
+        return {name: getattr(self, name) for name in self.learned}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+        for name, array in arrays.items():
+            setattr(self, name, array)
+
+    def save(self, directory: Path) -> None:
+        """Write `model.json` and `arrays.npz`; nothing is pickled."""
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_whole(directory / "arrays.npz", lambda file: np.savez(file, **self.arrays()))
+        described = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self._description()}
+        text = json.dumps(described, indent=2) + "\n"
+        _write_whole(directory / "model.json", lambda file: file.write(text.encode()))
+
+    def _description(self) -> dict[str, Any]:
+        return {"hyperparameters": self.hyperparameters()}
+
+
+@runtime_checkable
+class HasEmbeddings(Protocol):
+    """A model that places users and films in one space."""
+
+    def user_embeddings(self) -> np.ndarray:
+        """Float32 (n_users, d)."""
+
+    def item_embeddings(self) -> np.ndarray:
+        """Float32 (n_items, d)."""
+
+
+def load(directory: Path, trusted: bool = False) -> Recommender:
+    """Read a saved model.
+
+    Args:
+        directory: what `save` wrote.
+        trusted: also import classes from outside `recsys.models`. Importing runs code: only for models you made.
+
+    Raises:
+        UserError: there is no model, or its class is not to be trusted.
+    """
+    if not (directory / "model.json").is_file():
+        raise UserError(f"{directory} holds no saved model (model.json is missing): name a run's model/ directory.")
+    described = json.loads((directory / "model.json").read_text())
+    module, _, name = described["class"].rpartition(".")
+    if not (module.startswith("recsys.models.") or trusted):
+        raise UserError(f"{directory} holds a {described['class']}, from outside recsys: load it with trusted=True.")
+    cls = getattr(importlib.import_module(module), name)
+    if not (isinstance(cls, type) and issubclass(cls, Recommender)):
+        raise UserError(f"{directory} names {described['class']}, which is not a Recommender.")
+    model = cls(**described["hyperparameters"])
+    with np.load(directory / "arrays.npz", allow_pickle=False) as arrays:
+        model.restore(dict(arrays))
+    return model
+
+
+def _write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        write(file)
+    temporary.replace(path)

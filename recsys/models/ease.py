@@ -1,0 +1,43 @@
+"""EASE: item-item linear regression with a zero diagonal, in closed form.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from scipy import linalg
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.models.base import FitContext, Recommender
+
+
+class EASE(Recommender):
+    """Score items by a learned item-item matrix.
+
+    Args:
+        l2: weight penalty, the paper's lambda. Larger favours popular items.
+    """
+
+    uses_history = True
+    learned = ("item_weights",)
+
+    def __init__(self, l2: float = 500.0) -> None:
+        self.l2 = l2
+
+    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+        """Invert the regularised Gram matrix (the paper's equation 8)."""
+        interactions = train.matrix()  # (n_users, n_items)
+        gram = (interactions.T @ interactions).toarray().astype(np.float64)
+        gram[np.diag_indices_from(gram)] += self.l2
+        precision = linalg.inv(gram, overwrite_a=True, assume_a="pos")
+        weights = -precision / np.diag(precision)
+        np.fill_diagonal(weights, 0.0)
+        self.item_weights = weights.astype(np.float32)  # (n_items, n_items)
+        return self
+
+    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Regress every film on the films rated; see `Recommender.score`."""
+        return history.matrix(len(self.item_weights)) @ self.item_weights
