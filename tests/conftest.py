@@ -1,0 +1,24 @@
+"""Small data sets that tests share."""
+
+import numpy as np
+import pytest
+
+from recsys.data.dataset import Dataset
+
+
+@pytest.fixture
+def timed() -> Dataset:
+    """60 users with 3 to 22 ratings of 40 films; only 30 different times, so that many are equal."""
+    rng = np.random.default_rng(0)
+    counts = rng.integers(3, 23, size=60)
+    users = np.repeat(np.arange(60), counts)
+    items = np.concatenate([rng.choice(40, count, replace=False) for count in counts])
+    ratings = rng.integers(1, 6, size=len(users))
+    times = rng.integers(0, 30, size=len(users))
+    return Dataset.from_arrays(users, items, ratings, times, n_users=60, n_items=40, fingerprint="timed")
+
+
+@pytest.fixture
+def untimed(timed: Dataset) -> Dataset:
+    """The same ratings without times."""
+    return Dataset.from_arrays(timed.users, timed.items, timed.ratings, n_users=60, n_items=40, fingerprint="untimed")

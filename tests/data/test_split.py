@@ -1,0 +1,236 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recsys.data import split as splits
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.split import ColdItems, ColdUsers, Folds, Given, GlobalTime, LeaveLastOut, LeaveOneOut, Ratio, Split
+from recsys.errors import UserError
+
+ALL = [LeaveLastOut(), LeaveOneOut(), GlobalTime(), Ratio(), Folds(), ColdItems(), ColdUsers()]
+RANDOM = [LeaveOneOut(), Ratio(), Folds(), ColdItems(), ColdUsers()]
+
+
+def pairs(dataset: Dataset) -> set[tuple[int, int]]:
+    return set(zip(dataset.users.tolist(), dataset.items.tolist(), strict=True))
+
+
+def with_parts(dataset: Dataset, names: tuple[str, ...], codes: np.ndarray) -> Dataset:
+    return replace(dataset, parts=codes.astype(np.int8), part_names=names)
+
+
+@pytest.mark.parametrize("splitter", ALL, ids=lambda splitter: splitter.name)
+class TestEverySplit:
+    def test_held_out_ratings_are_neither_trained_on_nor_known(self, splitter, timed):
+        split = splitter(timed)
+        train, valid, test = pairs(split.train), pairs(split.valid.ratings), pairs(split.test.ratings)
+        assert train
+        assert not train & valid
+        assert not valid & pairs(split.valid.known)
+        assert not test & (
+            pairs(split.test.known) | pairs(split.refit_train) | pairs(split.valid.known) | valid | train
+        )
+
+    def test_known_at_test_is_everything_before_it_validation_included(self, splitter, timed):
+        split = splitter(timed)
+        assert pairs(split.test.known) == pairs(timed) - pairs(split.test.ratings)
+        assert pairs(split.valid.known) <= pairs(split.refit_train) <= pairs(split.test.known)
+        assert pairs(split.refit_train) >= pairs(split.train) | pairs(split.valid.ratings)
+
+    def test_is_deterministic(self, splitter, timed):
+        once, again = splitter(timed), splitter(timed)
+        np.testing.assert_array_equal(once.labels, again.labels)
+        assert once.fingerprint == again.fingerprint
+
+    def test_fingerprint_follows_the_data(self, splitter, timed):
+        assert splitter(timed).fingerprint != splitter(replace(timed, fingerprint="other")).fingerprint
+
+
+@pytest.mark.parametrize("splitter", RANDOM, ids=lambda splitter: splitter.name)
+class TestEveryRandomSplit:
+    def test_does_not_depend_on_the_order_of_the_sources_rows(self, splitter, untimed):
+        shuffled = np.random.default_rng(1).permutation(len(untimed))
+        columns = (untimed.users[shuffled], untimed.items[shuffled], untimed.ratings[shuffled])
+        other = Dataset.from_arrays(*columns, n_users=60, n_items=40)
+        assert (other.items != untimed.items).any()
+        for part in ("train", "refit_train"):
+            assert pairs(getattr(splitter(untimed), part)) == pairs(getattr(splitter(other), part))
+
+    def test_follows_its_seed(self, splitter, timed):
+        one, other = splitter(timed), replace(splitter, seed=1)(timed)
+        assert pairs(one.test.ratings) != pairs(other.test.ratings)
+        assert one.fingerprint != other.fingerprint
+
+
+def latest_by_user(dataset: Dataset) -> np.ndarray:
+    latest = np.full(dataset.n_users, -1)
+    np.maximum.at(latest, dataset.users, dataset.times)
+    return latest
+
+
+def earliest_to_find(holdout: Holdout) -> np.ndarray:
+    earliest = np.full(holdout.ratings.n_users, np.iinfo(np.int64).max)
+    np.minimum.at(earliest, holdout.ratings.users, holdout.ratings.times)
+    return earliest
+
+
+@pytest.mark.parametrize("splitter", [LeaveLastOut(), GlobalTime(), ColdUsers()], ids=lambda splitter: splitter.name)
+def test_later_ratings_of_a_user_never_enter_train(splitter, timed):
+    split = splitter(timed)
+    assert (latest_by_user(split.train) <= earliest_to_find(split.valid)).all()
+    assert (latest_by_user(split.valid.known) <= earliest_to_find(split.valid)).all()
+    assert (latest_by_user(split.refit_train) <= earliest_to_find(split.test)).all()
+    assert (latest_by_user(split.test.known) <= earliest_to_find(split.test)).all()
+
+
+def test_of_equal_times_the_sources_last_row_is_the_latest():
+    #                            user 0, all at one time   user 1, the latest stands first
+    data = Dataset.from_arrays([0, 0, 0, 0, 1, 1, 1], [3, 1, 2, 0, 4, 2, 3], times=[7, 7, 7, 7, 9, 5, 8])
+    split = LeaveLastOut()(data)
+    assert pairs(split.test.ratings) == {(0, 0), (1, 4)}
+    assert pairs(split.valid.ratings) == {(0, 2), (1, 3)}
+    assert pairs(split.train) == {(0, 3), (0, 1), (1, 2)}
+
+
+def test_leave_one_out_tests_and_validates_on_one_rating_a_user(untimed):
+    split = LeaveOneOut()(untimed)
+    assert (split.test.ratings.user_counts == 1).all()
+    assert (split.valid.ratings.user_counts == 1).all()
+
+
+def test_leave_one_out_draws_each_rating_as_often():
+    data = Dataset.from_arrays(np.repeat(np.arange(4000), 4), np.tile(np.arange(4), 4000))
+    tested = LeaveOneOut()(data).test.ratings.item_counts
+    assert (abs(tested - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75)).all()
+
+
+@pytest.mark.parametrize("splitter", [LeaveLastOut, LeaveOneOut])
+def test_a_user_with_too_few_ratings_is_named_with_both_remedies(splitter):
+    data = Dataset.from_arrays([0, 0, 0, 1, 1, 3, 3, 3], [0, 1, 2, 0, 1, 0, 1, 2], times=range(8), n_users=4)
+    with pytest.raises(
+        UserError, match=r"1 of arrays have fewer \(user 1 has 2\).*data\.cleaning\..*train_only_below=3"
+    ):
+        splitter()(data)
+    split = splitter(train_only_below=3)(data)
+    assert split.train.user_counts.tolist() == [1, 2, 0, 1]
+
+
+def test_a_split_in_time_without_times_names_the_splits_that_need_none(untimed):
+    for splitter in (LeaveLastOut(), GlobalTime()):
+        with pytest.raises(UserError, match=f"{splitter.name} needs the times .* leave_one_out, ratio"):
+            splitter(untimed)
+
+
+def test_equal_times_lie_on_one_side_of_a_cut(timed):
+    split = GlobalTime(0.5, 0.75)(timed)
+    train, valid, test = split.train.times, split.valid.ratings.times, split.test.ratings.times
+    assert train.max() < valid.min()
+    assert valid.max() < test.min()
+    assert abs(len(test) / len(timed) - 0.25) < 0.05
+
+
+def test_global_time_cuts_at_dates():
+    data = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 1], times=[0, 86_399, 86_400, 172_800])
+    split = GlobalTime("1970-01-02", "1970-01-03")(data)
+    assert split.labels.tolist() == [splits.TRAIN, splits.TRAIN, splits.VALID, splits.TEST]
+    with pytest.raises(UserError, match="'soon' is no ISO date"):
+        GlobalTime("soon")(data)
+    with pytest.raises(UserError, match="valid_from=1970-01-03 to lie before"):
+        GlobalTime("1970-01-03", "1970-01-02")(data)
+
+
+def test_ratio_takes_its_shares_of_each_user_rounded_down():
+    data = Dataset.from_arrays([0] * 10 + [1] * 4 + [2], [*range(10), *range(4), 0])
+    split = Ratio(valid=0.3, test=0.5)(data)
+    assert split.test.ratings.user_counts.tolist() == [5, 2, 0]
+    assert split.valid.ratings.user_counts.tolist() == [3, 1, 0]
+    assert split.train.user_counts.tolist() == [2, 1, 1]
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.2), (-0.1, 0.2)])
+def test_impossible_shares_are_refused(shares, untimed):
+    for splitter in (Ratio(*shares), ColdItems(*shares), ColdUsers(*shares)):
+        with pytest.raises(UserError, match="needs shares above 0"):
+            splitter(untimed)
+
+
+def found_by_fold(data: Dataset, n_folds: int) -> list[set[tuple[int, int]]]:
+    return [pairs(Folds(fold=fold)(data).test.ratings) for fold in range(1, n_folds + 1)]
+
+
+def test_random_folds_partition_the_ratings_evenly(untimed):
+    tested = found_by_fold(untimed, 5)
+    assert set.union(*tested) == pairs(untimed)
+    assert sum(map(len, tested)) == len(untimed)
+    assert max(map(len, tested)) - min(map(len, tested)) <= 1
+
+
+def test_folds_are_the_sources_own_where_it_has_some(timed):
+    codes = np.arange(len(timed)) % 3
+    data = with_parts(timed, ("u1", "u2", "u3"), codes)
+    assert found_by_fold(data, 3) == [pairs(data.select(codes == code)) for code in range(3)]
+    with pytest.raises(UserError, match="folds 1 to 3, and not 4"):
+        Folds(fold=4)(data)
+
+
+def test_cold_items_have_no_rating_before_they_are_ranked(timed):
+    split = ColdItems(valid=0.1, test=0.2)(timed)
+    assert len(split.valid.candidates) == 4
+    assert len(split.test.candidates) == 8
+    assert (split.valid.known.item_counts[split.valid.candidates] == 0).all()
+    assert (split.test.known.item_counts[split.test.candidates] == 0).all()
+    assert set(split.test.ratings.items) == set(split.test.candidates)
+    assert not set(split.test.candidates) & set(split.valid.candidates)
+
+
+@pytest.mark.parametrize("with_times", [True, False])
+def test_cold_users_are_known_by_their_history_alone(with_times, timed, untimed):
+    data = timed if with_times else untimed
+    split = ColdUsers(valid=0.1, test=0.2, known=0.5)(data)
+    assert len(split.valid.users) == 6
+    assert len(split.test.users) == 12
+    for holdout, trained_on in ((split.valid, split.train), (split.test, split.refit_train)):
+        counts, known = data.user_counts[holdout.users], holdout.known.user_counts[holdout.users]
+        assert (trained_on.user_counts[holdout.users] == 0).all()
+        assert (known == counts // 2).all()
+
+
+def test_cold_users_known_at_validation_are_trained_on_by_the_refit(timed):
+    split = ColdUsers()(timed)
+    assert (split.refit_train.user_counts[split.valid.users] == timed.user_counts[split.valid.users]).all()
+
+
+def test_given_parts_are_kept(timed):
+    codes = np.arange(len(timed)) % 3
+    split = Given()(with_parts(timed, ("test", "train", "valid"), codes))
+    assert pairs(split.test.ratings) == pairs(timed.select(codes == 0))
+    assert pairs(split.train) == pairs(timed.select(codes == 1))
+    assert pairs(split.valid.ratings) == pairs(timed.select(codes == 2))
+
+
+def given_train_and_test(data: Dataset) -> Split:
+    codes = np.zeros(len(data))
+    codes[data.indptr[1:] - 1] = 1
+    return Given()(with_parts(data, ("train", "test"), codes))
+
+
+def test_given_without_validation_holds_out_one_training_rating_of_each_user(timed, untimed):
+    last_two = LeaveLastOut()(timed)
+    np.testing.assert_array_equal(given_train_and_test(timed).labels, last_two.labels)
+    split = given_train_and_test(untimed)
+    assert (split.valid.ratings.user_counts == 1).all()
+    assert pairs(split.test.ratings) == pairs(last_two.test.ratings)
+
+
+def test_given_asks_for_parts(timed):
+    with pytest.raises(UserError, match="parts named train, test and perhaps valid, and arrays has none"):
+        Given()(timed)
+    with pytest.raises(UserError, match="has u1, u2"):
+        Given()(with_parts(timed, ("u1", "u2"), np.arange(len(timed)) % 2))
+
+
+def test_a_split_that_leaves_nothing_to_test_is_refused():
+    data = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 1])
+    with pytest.raises(UserError, match=r"Ratio\(valid=0.1, test=0.2, seed=0\) leaves no rating of arrays to validate"):
+        Ratio()(data)
