@@ -1,0 +1,43 @@
+# `make train` from a fresh clone: an environment of the locked packages, then one run on real ratings.
+
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: help train test lint lock clean
+
+help: ## say what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+train: $(INSTALLED) ## train neural collaborative filtering on MovieLens-100K
+	$(BIN)/python train.py
+
+test: lint ## lint, check types, run the tests
+	$(BIN)/pytest
+
+lint: $(INSTALLED) ## check style, format and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# The stamp is touched last, so that an interrupted installation starts anew.
+$(INSTALLED): requirements.lock pyproject.toml
+	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
+	test -e $@ || $(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --requirement requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock: ## resolve pyproject.toml anew into requirements.lock (with Python 3.11, the oldest that it serves)
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install '.[search,dev]' torch==2.13.0 setuptools
+	{ head -1 requirements.lock; .venv-lock/bin/pip freeze --all --exclude pip --exclude recsys \
+		| sed 's/+.*//' | sort -f; } > requirements.lock.partial
+	mv requirements.lock.partial requirements.lock
+	rm -rf .venv-lock
+
+clean: ## remove the environment and what tools keep; cache/ and outputs/ stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info
