@@ -407,10 +407,11 @@ def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 def _by_codes(dataset: Dataset) -> np.ndarray:
     """int64 (n,): positions of the ratings, user by user, each user's by film code: an order that all sources share."""
-    return np.lexsort((dataset.items, dataset.users))
+    return np.argsort(dataset.users.astype(np.int64) * dataset.n_items + dataset.items)
 
 
 def _shuffled_within_users(dataset: Dataset, seed: int) -> np.ndarray:
     """int64 (n,): positions of the ratings, user by user, each user's in random order."""
-    keys = np.random.default_rng(seed).random(len(dataset))
-    return _by_codes(dataset)[np.lexsort((keys, dataset.users))]  # `users` ascends, so it is the same in either order
+    keys = np.random.default_rng(seed).integers(2**32, size=len(dataset))
+    keys += dataset.users.astype(np.int64) << 32  # `users` ascends, so it is the same by position and by code
+    return _by_codes(dataset)[np.argsort(keys, kind="stable")]
