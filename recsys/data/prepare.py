@@ -1,0 +1,295 @@
+"""Sources to data sets: read raw tables into DuckDB, clean them, keep the clean tables as Parquet, load them.
+
+The cache is keyed by the content of the source's files, how they are read, the cleaning chosen and the SQL. A prepared
+folder holds `ratings.parquet`, `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from recsys.data.clean import SQL, clean, count
+from recsys.data.dataset import Dataset
+from recsys.data.download import sha256
+from recsys.data.read import read
+from recsys.data.sources import Raw, Source
+from recsys.errors import UserError
+
+
+@dataclass(frozen=True)
+class Report:
+    """What preparing did.
+
+    Attributes:
+        name: of the data set.
+        origin: where the files came from.
+        fingerprint: digest of the files, how they were read, the cleaning and the SQL.
+        scale: lowest and highest rating of the source.
+        rows_read: ratings in the source.
+        dropped: ratings dropped, by rule.
+        rows_kept: ratings left.
+        users: users with a rating left.
+        films: films with a rating left.
+        films_unknown: those of them that the metadata does not know.
+        first_time: seconds UTC of the earliest rating left, or None where the source has no times.
+        last_time: and of the latest.
+        part_names: names of the source's own partition.
+    """
+
+    name: str
+    origin: str
+    fingerprint: str
+    scale: tuple[float, float]
+    rows_read: int
+    dropped: dict[str, int]
+    rows_kept: int
+    users: int
+    films: int
+    films_unknown: int
+    first_time: int | None
+    last_time: int | None
+    part_names: tuple[str, ...]
+
+    @property
+    def density(self) -> float:
+        """Share of the user-film pairs that are rated."""
+        return self.rows_kept / (self.users * self.films)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set and what preparing it did."""
+
+    dataset: Dataset
+    report: Report
+
+
+def prepare(source: Source, cache_dir: Path, memory_limit: str = "4GB") -> Prepared:
+    """Make a source's data set, or load it where the cache has it.
+
+    Args:
+        source: where the ratings come from.
+        cache_dir: downloads and clean tables are kept here.
+        memory_limit: what DuckDB may take; larger tables go through the disk.
+
+    Raises:
+        UserError: files are missing, unreadable or all bad; the cache cannot be written.
+    """
+    with _writing(cache_dir):
+        raw = source.locate(cache_dir)
+        fingerprint = _fingerprint(source, raw, cache_dir)
+        folder = cache_dir / "prepared" / f"{source.name}-{fingerprint[:16]}"
+        if not folder.exists():
+            if source.notice:
+                print(source.notice)
+            _prepare(source, raw, fingerprint, folder, memory_limit)
+    prepared = load(folder)
+    print(f"{source.name}: from {prepared.report.origin}")
+    return prepared
+
+
+def load(folder: Path) -> Prepared:
+    """Load a prepared folder: arrays of 20 bytes a rating, filled piece by piece so that hardly more is ever held."""
+    stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    report = Report(**stored | {"scale": tuple(stored["scale"]), "part_names": tuple(stored["part_names"])})
+    with duckdb.connect() as connection:
+        columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
+        columns |= {"time": np.int64} if report.first_time is not None else {}
+        columns |= {"part": np.int8} if report.part_names else {}
+        arrays = _arrays(connection, folder / "ratings.parquet", columns, report.rows_kept)
+        users = connection.read_parquet(str(folder / "users.parquet")).df()
+        films = connection.read_parquet(str(folder / "films.parquet")).df()
+        negatives = connection.read_parquet(str(folder / "negatives.parquet")).df()
+    dataset = Dataset(
+        name=report.name,
+        users=arrays["user"],
+        items=arrays["item"],
+        ratings=arrays["rating"],
+        times=arrays.get("time"),
+        user_frame=_user_frame(users),
+        item_frame=_item_frame(films),
+        scale=report.scale,
+        fingerprint=report.fingerprint,
+        parts=arrays.get("part"),
+        part_names=report.part_names,
+        negatives=_negatives(negatives, report.users),
+    )
+    return Prepared(dataset, report)
+
+
+def print_report(report: Report, console: Console | None = None) -> None:
+    """Print rows read, dropped by each rule and kept, and what the kept ones span."""
+    table = Table(title=report.name, caption=f"from {report.origin}", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("rows read", f"{report.rows_read:,}")
+    for rule, n_dropped in report.dropped.items():
+        table.add_row(f"  dropped: {rule}", f"{n_dropped:,}")
+    table.add_row("rows kept", f"{report.rows_kept:,}", end_section=True)
+    table.add_row("users", f"{report.users:,}")
+    table.add_row("films", f"{report.films:,}")
+    table.add_row("  unknown to the metadata", f"{report.films_unknown:,}")
+    table.add_row("density", f"{report.density:.3%}")
+    table.add_row("time span", _span(report))
+    (console or Console()).print(table)
+
+
+def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_limit: str) -> None:
+    """Read and clean in a scratch folder, then move the clean tables into place, whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="preparing-") as name:
+        scratch, tables = Path(name), Path(name) / "tables"
+        tables.mkdir()
+        # rows keep their order, because it breaks ties in time
+        config: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": True}
+        with duckdb.connect(str(scratch / "work.duckdb"), config=config) as connection:
+            read(connection, raw.unpacked(scratch))
+            rows_read = count(connection, "raw_ratings")
+            dropped = clean(connection, source.scale, source.cleaning)
+            for table in ("ratings", "users", "films", "negatives"):
+                connection.table(table).write_parquet(str(tables / f"{table}.parquet"))
+            report = Report(
+                name=source.name,
+                origin=raw.origin,
+                fingerprint=fingerprint,
+                scale=source.scale,
+                rows_read=rows_read,
+                dropped=dropped,
+                **_contents(connection),
+            )
+        (tables / "report.json").write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
+        if not folder.exists():  # somebody else may have been as quick
+            tables.rename(folder)
+
+
+def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    """What the clean tables hold, in the words of a report."""
+    rows = connection.execute("SELECT count(*), min(time), max(time) FROM ratings").fetchall()
+    rows_kept, first_time, last_time = rows[0]
+    return {
+        "rows_kept": rows_kept,
+        "users": count(connection, "users"),
+        "films": count(connection, "films"),
+        "films_unknown": connection.execute("SELECT count(*) FROM films WHERE title IS NULL").fetchall()[0][0],
+        "first_time": first_time,
+        "last_time": last_time,
+        "part_names": tuple(name for name, _ in connection.execute("FROM parts").fetchall()),
+    }
+
+
+def _fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
+    """Digest of all that decides what the clean tables hold."""
+    decisive = {
+        "files": _digests(raw.paths, cache_dir / "digests.json"),
+        "tables": [(t.name, t.file.name, t.query, t.columns, t.genre_separator) for t in raw.tables],
+        "scale": source.scale,
+        "cleaning": asdict(source.cleaning),
+        "sql": [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))],
+    }
+    return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+
+
+def _digests(files: list[Path], memo: Path) -> list[str]:
+    """SHA-256 of files, remembered for as long as a file keeps its size and time of change.
+
+    Content makes the same data the same everywhere; the memo spares reading a gigabyte again at every start.
+    """
+    known = json.loads(memo.read_text(encoding="utf-8")) if memo.exists() else {}
+    stats = {str(file.resolve()): file.stat() for file in files}
+    states = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
+    current = {
+        path: known[path] if known.get(path, [])[:2] == state else [*state, sha256(Path(path))]
+        for path, state in states.items()
+    }
+    if known | current != known:
+        with tempfile.NamedTemporaryFile("w", dir=memo.parent, delete=False, encoding="utf-8") as file:
+            json.dump(known | current, file)
+        Path(file.name).replace(memo)
+    return [str(digest) for *_, digest in current.values()]
+
+
+@contextmanager
+def _writing(cache_dir: Path) -> Iterator[None]:
+    """Say plainly that the cache cannot be written."""
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write the data cache {cache_dir}: {error.strerror}") from error
+
+
+def _arrays(
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: dict[str, type[np.generic]], n_rows: int
+) -> dict[str, np.ndarray]:
+    """Columns of a Parquet file, filled chunk by chunk."""
+    arrays: dict[str, np.ndarray] = {name: np.empty(n_rows, dtype) for name, dtype in columns.items()}
+    result = connection.read_parquet(str(file)).select(*columns)
+    start = 0
+    while len(chunk := result.fetch_df_chunk(100)):
+        for name, array in arrays.items():
+            array[start : start + len(chunk)] = chunk[name]
+        start += len(chunk)
+    return arrays
+
+
+def _user_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Ages as nullable integers, text of few values as categories, age groups in their order."""
+    frame = frame.drop(columns="user").dropna(axis="columns", how="all")
+    frame["user_id"] = _ids(frame["user_id"])
+    for column in frame.columns.difference(["user_id", "age", "age_group", "zip_code"]):
+        frame[column] = frame[column].astype("category")
+    if "age" in frame:
+        groups = frame.sort_values("age")["age_group"].dropna().unique()
+        frame["age_group"] = pd.Categorical(frame["age_group"], groups, ordered=True)
+        frame["age"] = frame["age"].astype("Int16")
+    return frame
+
+
+def _item_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Titles and years explicitly missing where unknown, genres a list for every film."""
+    core = ["movie_id", "title", "year", "genres"]
+    frame = frame[core + [c for c in frame if c not in (*core, "item") and frame[c].notna().any()]].copy()
+    frame["movie_id"] = _ids(frame["movie_id"])
+    frame["title"] = frame["title"].astype("string")
+    frame["year"] = frame["year"].astype("Int16")
+    frame["genres"] = [list(genres) for genres in frame["genres"]]
+    return frame
+
+
+def _ids(ids: pd.Series) -> pd.Series:
+    """As int64 if every id is a whole number in plain writing, else as the text it is."""
+    try:
+        numbers = ids.astype("int64")
+    except (ValueError, OverflowError):
+        return ids
+    return numbers if (numbers.astype(str) == ids).all() else ids
+
+
+def _negatives(frame: pd.DataFrame, n_users: int) -> np.ndarray | None:
+    """int32 (n_users, m), -1 where a user has fewer; None where the source has none."""
+    if frame.empty:
+        return None
+    negatives = np.full((n_users, frame["place"].max() + 1), -1, np.int32)
+    negatives[frame["user"], frame["place"]] = frame["item"]
+    return negatives
+
+
+def _span(report: Report) -> str:
+    if report.first_time is None or report.last_time is None:
+        return "no times"
+    first, last = (datetime.fromtimestamp(t, UTC) for t in (report.first_time, report.last_time))
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"

@@ -1,0 +1,7 @@
+-- NAME.test.negative of the NCF release: `(user,film)`, then the films that the user's test film is ranked among.
+WITH lines AS (
+    SELECT unnest(string_split(rtrim(content, chr(10)), chr(10))) AS line FROM read_text($file)
+), fields AS (
+    SELECT string_split(rtrim(line, chr(13)), chr(9)) AS fields FROM lines
+)
+SELECT regexp_extract(fields[1], '^\((\d+),\d+\)$', 1) AS user_id, fields[2:] AS movie_ids FROM fields
