@@ -1,0 +1,318 @@
+"""Measure a model on a holdout: per user, in the mean, and on slices of users and films.
+
+Full ranking is the protocol: each user's held-out films are looked for among all films that the user has not rated.
+Ranking them among a sample instead (`SampledNegatives`) can order models differently (Krichene and Rendle, "On Sampled
+Metrics for Item Recommendation", KDD 2020), so its metrics carry the sample in their names: `ndcg@10/sampled99`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.errors import UserError
+from recsys.evaluation import metrics
+from recsys.evaluation.metrics import KS
+from recsys.evaluation.ranking import top_k, unseen
+from recsys.models.base import HasEmbeddings, Recommender
+
+LIST_LENGTH = 10  # of the lists that the metrics beyond accuracy look at
+AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}  # as MovieLens asks
+N_BANDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        per_user: a row for each user with something held out: `user_id` and a column for each metric of one user.
+        summary: every metric's value over all users. Metrics of ratings are pooled over ratings, the others are means.
+        slices: a row for each slice: `slice` (activity, age, gender; popularity, decade, genre), `value`, `n`, metrics.
+            Slices of users average users. Slices of films average held-out ratings: `recall@k` is the share of them
+            in the top k, `dcg@k` their mean discounted gain, equal to NDCG where a user has one rating held out.
+        top: int64 (n_users, k) the lists, a row for each row of `per_user`; -1 where a list is shorter.
+    """
+
+    per_user: pd.DataFrame
+    summary: dict[str, float]
+    slices: pd.DataFrame
+    top: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The films that are ranked for each user of a holdout.
+
+    Attributes:
+        suffix: for the names of metrics.
+        size: films that a list can hold at most.
+        among: (scores (B, n_items), users (B,), their history) -> a copy of the scores with -inf outside the pool.
+    """
+
+    suffix: str
+    size: int
+    among: Callable[[np.ndarray, np.ndarray, History], np.ndarray]
+
+
+class Protocol(ABC):
+    """Which films the held-out ones are ranked among."""
+
+    @abstractmethod
+    def pool(self, holdout: Holdout) -> Pool:
+        """The films that are ranked for each user of a holdout."""
+
+
+@dataclass(frozen=True)
+class FullRanking(Protocol):
+    """All films, or all candidates of the holdout, that the user has not rated."""
+
+    def pool(self, holdout: Holdout) -> Pool:
+        """See `Protocol.pool`."""
+        candidates = holdout.candidates
+        size = holdout.known.n_items if candidates is None else len(candidates)
+        return Pool("", size, lambda scores, users, history: unseen(scores, history, candidates))
+
+
+FULL_RANKING = FullRanking()
+
+
+@dataclass(frozen=True)
+class SampledNegatives(Protocol):
+    """A user's held-out films, and some that the user has neither in `known` nor held out.
+
+    Drawn uniformly without replacement, once for a holdout, whatever the model. Where the source brings its own
+    negatives (`Dataset.negatives`), they are taken instead, however many.
+
+    Args:
+        n: films to draw for each user.
+        seed: of the draw.
+    """
+
+    n: int = 99
+    seed: int = 0
+
+    def pool(self, holdout: Holdout) -> Pool:
+        """See `Protocol.pool`."""
+        sampled = holdout.known.negatives
+        if sampled is None:
+            sampled = np.full((holdout.known.n_users, self.n), -1, np.int32)
+            sampled[holdout.users] = draw_unrated(holdout, self.n, self.seed)
+
+        def among(scores: np.ndarray, users: np.ndarray, history: History) -> np.ndarray:
+            rows, places = np.nonzero(sampled[users] >= 0)
+            items = sampled[users[rows], places]
+            relevant = holdout.ratings.history(users)
+            ranked = np.full_like(scores, -np.inf)
+            ranked[rows, items] = scores[rows, items]
+            ranked[relevant.rows, relevant.items] = scores[relevant.rows, relevant.items]
+            return ranked
+
+        n = sampled.shape[1]
+        return Pool(f"/sampled{n}", min(n + 1, holdout.known.n_items), among)
+
+
+def draw_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
+    """Films that a user has neither in `known` nor held out, uniformly and without replacement.
+
+    Returns:
+        int32 (len(holdout.users), n), filled with -1 for users who have rated all but a few films.
+    """
+    users, n_items = holdout.users, holdout.known.n_items
+    rated = _rated_items(holdout)
+    n_unrated = n_items - np.diff(rated.indptr)
+    nth = _draw_subsets(n_unrated, n, np.random.default_rng(seed))
+    # Before a user's i-th rated film (from 0) stand (its code - i) unrated ones. So the rated films before the nth
+    # unrated one can be counted, and its code is nth plus that.
+    unrated_before = rated.items - (np.arange(len(rated.items)) - rated.indptr[rated.rows])
+    rows = np.arange(len(users))[:, None]
+    keys = rated.rows * (n_items + 1) + unrated_before
+    rated_before = np.searchsorted(keys, rows * (n_items + 1) + nth, side="right") - rated.indptr[:-1, None]
+    return np.where(nth >= 0, nth + rated_before, -1).astype(np.int32)
+
+
+def _rated_items(holdout: Holdout) -> History:
+    """Each user's films, known or held out, by code."""
+    matrix = (holdout.known.matrix() + holdout.ratings.matrix())[holdout.users]
+    matrix.sort_indices()
+    return History(matrix.indptr.astype(np.int64), matrix.indices, matrix.data)
+
+
+def _draw_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Different numbers below each size, every set of n as likely: int64 (len(sizes), n), -1 where there are too few.
+
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), all rows in step.
+    """
+    drawn = np.full((len(sizes), n), -1)
+    for place in range(n):
+        last = sizes - n + place
+        number = rng.integers(0, np.maximum(last, 0), endpoint=True)
+        taken = (drawn[:, :place] == number[:, None]).any(axis=1)
+        drawn[:, place] = np.where(last < 0, -1, np.where(taken, last, number))
+    return drawn
+
+
+def check_ks(ks: Sequence[int], pool: Pool) -> None:
+    """Refuse lists that are longer than what is ranked; worth a call before a long training.
+
+    Raises:
+        UserError: some k is larger than the number of films that are ranked, or smaller than 1.
+    """
+    for k in ks:
+        if not 1 <= k <= pool.size:
+            raise UserError(
+                f"k={k} does not fit the {pool.size} films that are ranked: choose k from 1 to {pool.size}."
+            )
+
+
+def evaluate(
+    model: Recommender,
+    holdout: Holdout,
+    protocol: Protocol = FULL_RANKING,
+    ks: Sequence[int] = KS,
+    batch_bytes: int = 2**25,
+) -> Evaluation:
+    """Measure a fitted model.
+
+    Args:
+        model: anything that scores.
+        holdout: what to find and what is known.
+        protocol: which films the held-out ones are ranked among.
+        ks: list lengths. The metrics beyond accuracy look at one, `LIST_LENGTH`, or the largest k if that is less.
+        batch_bytes: size of one batch of scores; the peak is a few times that.
+
+    Raises:
+        UserError: a k is larger than the number of films that are ranked, or a score is not finite.
+    """
+    pool = protocol.pool(holdout)
+    check_ks(ks, pool)
+    known, found = holdout.known, holdout.ratings
+    list_length = min(LIST_LENGTH, max(ks))
+    list_metrics = _list_metrics(model, known)
+
+    def measure(users: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+        history, relevant = known.history(users), found.history(users)
+        scores = _finite_scores(model, users, history)
+        ranked = pool.among(scores, users, history)
+        top = top_k(ranked, users, max(ks))
+        ranks = metrics.ranks(top, relevant)
+        values = metrics.accuracy(ranks, relevant, ks) | {"auc": metrics.auc(ranked, relevant)}
+        values |= {f"{name}@{list_length}": of(top[:, :list_length]) for name, of in list_metrics.items()}
+        return pd.DataFrame(values), top, ranks, scores[relevant.rows, relevant.items]
+
+    batches = _batches(holdout.users, max(1, batch_bytes // (4 * known.n_items)))
+    values, *arrays = zip(*map(measure, batches), strict=True)
+    top, ranks, predicted = map(np.concatenate, arrays)  # in the order of users, as the ratings in `found` are
+    per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(pool.suffix)
+    slices = _slices(holdout, per_user, _per_rating(ranks, ks).add_suffix(pool.suffix))
+    summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
+    summary |= _exposure_metrics(top[:, :list_length], holdout, pool.suffix)
+    if model.predicts_ratings:
+        of_user, of_everybody = np.searchsorted(holdout.users, found.users), np.zeros(len(found), np.int64)
+        per_user = per_user.assign(**metrics.rating_metrics(predicted, found.ratings, of_user, len(per_user)))
+        pooled = metrics.rating_metrics(predicted, found.ratings, of_everybody, 1)
+        summary |= {name: value.item() for name, value in pooled.items()}
+    per_user.insert(0, "user_id", known.user_frame["user_id"].to_numpy()[holdout.users])
+    return Evaluation(per_user, summary, slices, top)
+
+
+def _batches(users: np.ndarray, size: int) -> Iterable[np.ndarray]:
+    console = Console(stderr=True)
+    batches = [users[start : start + size] for start in range(0, len(users), size)]
+    return track(batches, "Evaluating", console=console, transient=True, disable=not console.is_terminal)
+
+
+def _finite_scores(model: Recommender, users: np.ndarray, history: History) -> np.ndarray:
+    scores = model.score(users, history)
+    if not np.isfinite(scores).all():
+        raise UserError(
+            f"{type(model).__name__} gives scores that are not finite, as after a training that diverged: "
+            "lower its learning rate or raise its regularisation."
+        )
+    return scores
+
+
+def _list_metrics(model: Recommender, known: Dataset) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """The metrics beyond accuracy of one user's list, by name: (B, k) -> (B,)."""
+    counts, n_users = known.item_counts, int((known.user_counts > 0).sum())
+    by_name: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "novelty": partial(metrics.novelty, item_counts=counts, n_users=n_users),
+        "mean_popularity": partial(metrics.mean_popularity, item_counts=counts),
+    }
+    if "genres" in known.item_frame:
+        by_name["diversity"] = partial(metrics.jaccard_diversity, features=_multi_hot(known.item_frame["genres"]))
+    if isinstance(model, HasEmbeddings):
+        by_name["embedding_diversity"] = partial(metrics.cosine_diversity, embeddings=model.item_embeddings())
+    return by_name
+
+
+def _multi_hot(lists: pd.Series) -> np.ndarray:
+    """float32 (len(lists), d): 1 where row i's list has the d-th value."""
+    values = lists.reset_index(drop=True).explode().dropna()
+    codes, names = pd.factorize(values)
+    hot = np.zeros((len(lists), len(names)), np.float32)
+    hot[values.index, codes] = 1.0
+    return hot
+
+
+def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
+    """The metrics beyond accuracy of all users' lists together."""
+    exposure = np.bincount(top[top >= 0], minlength=holdout.known.n_items)
+    if holdout.candidates is not None:
+        exposure = exposure[holdout.candidates]
+    k = top.shape[1]
+    return {f"coverage@{k}{suffix}": metrics.coverage(exposure), f"gini@{k}{suffix}": metrics.gini(exposure)}
+
+
+def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
+    """What each held-out rating adds to recall and to the discounted cumulative gain, at each k."""
+    gains = metrics.discount(np.maximum(ranks, 1))
+    listed = {k: (ranks > 0) & (ranks <= k) for k in ks}
+    recall = {f"recall@{k}": listed[k].astype(np.float64) for k in ks}
+    return pd.DataFrame(recall | {f"dcg@{k}": gains * listed[k] for k in ks})
+
+
+def _slices(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) -> pd.DataFrame:
+    known, users, items = holdout.known, holdout.users, holdout.ratings.items
+    person, film = known.user_frame, known.item_frame
+    frames = [_averages("activity", _bands(known.user_counts[users]), per_user)]
+    if "age" in person:
+        bands = pd.cut(person["age"], [*AGES, np.inf], right=False, labels=list(AGES.values()))
+        frames.append(_averages("age", bands.array[users], per_user))
+    if "gender" in person:
+        frames.append(_averages("gender", person["gender"].array[users], per_user))
+    frames.append(_averages("popularity", _bands(known.item_counts[items]), per_rating))
+    if "year" in film:
+        decades = (film["year"] // 10 * 10).map("{:.0f}s".format, na_action="ignore")
+        frames.append(_averages("decade", decades.array[items], per_rating))
+    if "genres" in film:
+        genres = film["genres"].iloc[items].reset_index(drop=True).explode()  # a film of two genres is in both slices
+        frames.append(_averages("genre", genres.array, per_rating.iloc[genres.index]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _averages(kind: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each column where rows share a label."""
+    groups = values.groupby(labels, observed=True, dropna=False)
+    frame = groups.mean()
+    frame.insert(0, "n", groups.size())
+    frame.insert(0, "value", ["unknown" if pd.isna(label) else str(label) for label in frame.index])
+    frame.insert(0, "slice", kind)
+    return frame
+
+
+def _bands(counts: np.ndarray) -> pd.Categorical[str]:
+    """Which of `N_BANDS` bands of about as many values each count lies in, the bands named by their ends."""
+    lowest = np.unique(np.quantile(counts, np.arange(N_BANDS) / N_BANDS, method="inverted_cdf"))
+    band = np.searchsorted(lowest, counts, side="right") - 1
+    names = [f"{counts[band == i].min()}-{counts[band == i].max()}" for i in range(len(lowest))]
+    return pd.Categorical.from_codes(band, pd.Index(names), ordered=True)
