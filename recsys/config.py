@@ -1,0 +1,246 @@
+"""The one door to Hydra: checks what a user overrides, composes configs, makes the objects that they name.
+
+Configs hold chosen values only; defaults live in constructors. So `model.weight_decay=0.1` is a valid override where
+the model's constructor takes a `weight_decay`, whether its config lists one or not, and a name that neither knows is
+an error that tells the nearest ones, before anything runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+import yaml
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException, InstantiationException
+from hydra.types import RunMode
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from recsys.errors import UserError
+from recsys.signatures import described, fits, settings
+from recsys.studies.runs import flat, is_finished
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+INTERRUPTED = 130  # the exit status after Ctrl-C
+LISTED = 20  # longer lists of names are not printed where near ones are
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
+
+log = logging.getLogger(__name__)
+
+
+def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
+    """Run a task as a Hydra command: sweeps with -m, and `resume=DIR` to go on with an interrupted run.
+
+    The process exits with status 2 and one sentence where the user can help it, with 130 after Ctrl-C.
+    """
+    with one_sentence():
+        arguments = sys.argv[1:]
+        if not any(argument.startswith(("--config", "-c")) for argument in arguments):  # only our own can be checked
+            overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+            others = [argument for argument in arguments if argument not in overrides]
+            sys.argv[1:] = others + _resumed(complete(config_name, overrides), config_name)
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
+        hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn errors that the user can mend into one sentence on stderr and exit status 2."""
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        message = " ".join(str(error).split())
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        message = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The config that overrides make of a file in configs/, without running anything.
+
+    Raises:
+        UserError: an override names what is not there.
+    """
+    completed = complete(config_name, overrides)
+    with _configs():
+        return hydra.compose(config_name, completed)
+
+
+def instantiate(node: DictConfig | None) -> Any:
+    """The object that a config node names in `_target_`, or None for no node or an empty one.
+
+    Raises:
+        UserError: the constructor does not take the node's keys or values.
+    """
+    if not node:
+        return None
+    check(node)
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        raise (
+            cause if isinstance(cause, UserError) else UserError(f"{node._target_} cannot be made: {cause}")
+        ) from error
+
+
+def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
+    """Check overrides, and let those through (with Hydra's `++`) that only a constructor knows.
+
+    What has a prefix already (`+`, `++`, `~`) and what is Hydra's own is left alone. A sweep over several models takes
+    only settings that all of them have.
+
+    Raises:
+        UserError: a choice, key or setting that does not exist.
+    """
+    with _configs() as loader:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+        parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
+        options = {o.key_or_group: loader.get_group_options(o.key_or_group) for o in parsed}
+        dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options[o.key_or_group]]
+        others = [_choices(o, options[o.key_or_group]) for o in parsed if o not in dotted]
+        configs = [OmegaConf.to_container(hydra.compose(config_name, list(chosen))) for chosen in product(*others)]
+        roots = loader.list_groups("")
+        unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, roots)}
+    return [f"++{override}" if override in unlisted else override for override in overrides]
+
+
+def check(node: DictConfig) -> None:
+    """Hold a node, and those inside it, against the constructors that they name.
+
+    Raises:
+        UserError: a key that the constructor does not take, or a value of another type.
+    """
+    _check(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
+
+
+def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    @wraps(task)
+    def job(cfg: DictConfig) -> Any:
+        try:
+            for node in cfg.values():
+                if isinstance(node, DictConfig) and "_target_" in node:
+                    check(node)
+            return task(cfg)
+        except UserError as error:
+            if HydraConfig.get().mode is RunMode.MULTIRUN:  # the sweep goes on, and ends with its first error
+                log.error("job %s failed: %s", HydraConfig.get().job.num, error)
+            raise
+        except (KeyboardInterrupt, SystemExit) as stop:
+            # Lightning shuts down on Ctrl-C and exits from there.
+            if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            directory = HydraConfig.get().runtime.output_dir
+            print(f"\nInterrupted. To go on: python train.py resume={directory}", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+
+    return job
+
+
+def _resumed(overrides: list[str], config_name: str) -> list[str]:
+    """Overrides, with those that the run began with where `resume=DIR` names one."""
+    further = [override for override in overrides if not override.startswith("resume=")]
+    if further == overrides:
+        return overrides
+    directory = Path(compose(config_name, overrides).resume)
+    begun = directory / ".hydra"
+    if not (begun / "config.yaml").is_file():
+        raise UserError(f"{directory} is no run directory (it has no .hydra/config.yaml): name one under outputs/.")
+    if is_finished(directory):
+        raise UserError(f"{directory} holds a finished run: there is nothing to resume.")
+    saved = yaml.safe_load((begun / "overrides.yaml").read_text())
+    first = [override for override in saved if not override.startswith("resume=")]
+    then = flat(yaml.safe_load((begun / "config.yaml").read_text()))
+    now = flat(cast(dict, OmegaConf.to_container(compose(config_name, first + further))))
+    changed = sorted(k for k in then.keys() | now.keys() if k != "resume" and then.get(k) != now.get(k))
+    if changed:
+        raise UserError(
+            f"{directory} was begun with another config ({', '.join(changed)}): leave out what differs, or start anew."
+        )
+    quoted = "'" + str(directory).replace("'", r"\'") + "'"
+    return [*first, *further, f"resume={quoted}", f"hydra.run.dir={quoted}"]
+
+
+@contextmanager
+def _configs() -> Iterator[ConfigLoader]:
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        yield GlobalHydra.instance().config_loader()
+
+
+def _choices(override: Override, options: Collection[str]) -> list[str]:
+    """An override that is no dotted key, as one override for each choice that it sweeps over."""
+    if not options or override.type is not OverrideType.CHANGE:
+        return [str(override.input_line)]
+    group, value = override.key_or_group, override.value()
+    choices = list(override.sweep_string_iterator()) if override.is_sweep_override() else [value]
+    for choice in value if isinstance(value, list) else choices:
+        if str(choice) not in options:
+            raise UserError(f"There is no {group} '{choice}'{_near(str(choice), options)}")
+    return [f"{group}={choice}" for choice in choices] if override.is_sweep_override() else [str(override.input_line)]
+
+
+def _lists(config: Any, key: str, roots: Collection[str]) -> bool:
+    """Whether a config lists a dotted key; False where only the constructor does that the key is for."""
+    node, owner = config, None
+    for name in key.split("."):
+        if isinstance(node, dict) and name in node:
+            owner = node.get("_target_", owner)
+            node = node[name]
+        elif isinstance(node, dict) and "_target_" in node:
+            known = settings(get_object(node["_target_"]))
+            if name not in known:
+                raise UserError(f"{_short(node['_target_'])} takes no '{name}'{_near(name, known)}")
+            return False
+        elif owner is not None:  # inside a setting that is itself a mapping
+            return isinstance(node, list)
+        else:
+            names = {*node, *roots} if isinstance(node, dict) else set()
+            raise UserError(f"There is no setting '{key}'{_near(name, names)}")
+    return True
+
+
+def _check(node: Any) -> None:
+    target = node["_target_"]
+    known = settings(get_object(target))
+    for name, value in node.items():
+        if name in ("_target_", "_partial_", "_convert_", "_recursive_", "_args_"):
+            continue
+        if name not in known:
+            raise UserError(f"{_short(target)} takes no '{name}'{_near(name, known)}")
+        if isinstance(value, dict) and "_target_" in value:
+            _check(value)
+        elif not fits(value, known[name]):
+            raise UserError(f"{_short(target)} takes {described(known[name])} as its '{name}', not {value!r}.")
+
+
+def _near(name: str, options: Collection[str]) -> str:
+    """The end of a sentence about a name that is not among the options."""
+    close = difflib.get_close_matches(name, options, cutoff=0.5)
+    asked = f": did you mean {' or '.join(close)}?" if close else "."
+    told = f" There are {', '.join(sorted(options))}." if options and not (close and len(options) > LISTED) else ""
+    return asked + told
+
+
+def _short(target: str) -> str:
+    return target.rpartition(".")[2]

@@ -1,0 +1,34 @@
+"""What a run says at its end: test metrics beside a baseline's, and one user's recommendations."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from recsys.studies.examples import Example
+
+
+def headline(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics that people read first: those of ten films, and those of no list length."""
+    return {name: value for name, value in metrics.items() if not re.search(r"@(?!10\b)", name)}
+
+
+def print_metrics(console: Console, title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
+    """A row for each headline metric, a column for each model."""
+    table = Table("metric", *metrics, title=title)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in headline(next(iter(metrics.values()))):
+        table.add_row(name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values()))
+    console.print(table)
+
+
+def print_example(console: Console, example: Example) -> None:
+    """What a user liked beside what the model recommends."""
+    table = Table("", "liked", "recommended", title=f"User {example.user_id}")
+    for place, liked, recommended in example.rows():
+        table.add_row(str(place), liked, recommended)
+    console.print(table)

@@ -1,0 +1,262 @@
+"""The layout of a run directory: write it, read it.
+
+    .hydra/                 what the command said, for `resume=`
+    config.yaml             every setting, resolved
+    train.log
+    tensorboard/ or csv/    curves and the rest of what the logger keeps
+    checkpoints/selection/  best and last weights of the fit that validation watched
+    checkpoints/refit/      the same of the fit on training and validation ratings
+    model/                  `recsys.models.base.load` reads it, without Hydra
+    metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
+    per_user.parquet        a row for each test user, a column for each metric
+    slices.csv              test metrics of groups of users and films
+    embeddings.npz          of models that have some, with raw ids and the split's fingerprint
+    manifest.json           what the run was made of and what it cost; written last: its run is finished
+
+Every file is written whole.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.models.base import HasEmbeddings, Recommender, load, write_whole
+
+MANIFEST = "manifest.json"
+SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
+PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read back.
+
+    Attributes:
+        directory: where it lies.
+        config: every setting, nested as in configs/.
+        metrics: `valid/...` and `test/...`.
+        manifest: fingerprints, seed, commit, versions, hardware, seconds, memory.
+    """
+
+    directory: Path
+    config: dict[str, Any]
+    metrics: dict[str, float]
+    manifest: dict[str, Any]
+
+    @cached_property
+    def per_user(self) -> pd.DataFrame:
+        """Test metrics, a row for each user."""
+        return duckdb.read_parquet(str(self.directory / "per_user.parquet")).df()
+
+    def model(self) -> Recommender:
+        """The trained model."""
+        return load(self.directory / "model")
+
+
+def is_finished(directory: Path) -> bool:
+    """Whether a run ended well."""
+    return (directory / MANIFEST).is_file()
+
+
+def read_run(directory: Path) -> Run:
+    """Read a finished run.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not is_finished(directory):
+        raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
+    return Run(
+        directory=directory,
+        config=yaml.safe_load((directory / "config.yaml").read_text()),
+        metrics=json.loads((directory / "metrics.json").read_text()),
+        manifest=json.loads((directory / MANIFEST).read_text()),
+    )
+
+
+def find_runs(directory: Path) -> list[Run]:
+    """All finished runs in a directory or below it, by path.
+
+    Raises:
+        UserError: there is none.
+    """
+    runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST))]
+    if not runs:
+        raise UserError(f"{directory} holds no finished run: name a run directory, a sweep, or outputs.")
+    return runs
+
+
+class RunWriter:
+    """Fills a run directory, and times the stages of the run.
+
+    Args:
+        directory: made if need be.
+        config: every setting, resolved, as YAML.
+
+    Raises:
+        UserError: too little space on the disk.
+        OSError: the directory cannot be written to.
+    """
+
+    def __init__(self, directory: Path, config: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(directory).free
+        if free < SPACE_NEEDED:
+            raise UserError(
+                f"Only {free / 2**20:.0f} MB are free where {directory} lies, and a run needs up to "
+                f"{SPACE_NEEDED / 2**20:.0f}: make room, or choose another place with hydra.run.dir=DIR."
+            )
+        _write_text(directory / "config.yaml", config)
+        self.directory = directory
+        self.config: dict[str, Any] = yaml.safe_load(config)
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def checkpoints(self) -> Path:
+        """The directory of a fit is one below it."""
+        return self.directory / "checkpoints"
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started
+        log.info("%s: %.1f s", name, self.seconds[name])
+
+    def write_test(self, per_user: pd.DataFrame, slices: pd.DataFrame) -> None:
+        """Keep the test metrics of each user and slice."""
+        partial = self.directory / "per_user.parquet.partial"
+        duckdb.from_df(per_user).write_parquet(str(partial))
+        partial.replace(self.directory / "per_user.parquet")
+        _write_text(self.directory / "slices.csv", slices.to_csv(index=False))
+
+    def finish(
+        self, model: Recommender, split: Split, origin: str, metrics: Mapping[str, float], speed: Mapping[str, float]
+    ) -> None:
+        """Keep the model, its embeddings, the metrics and, last, the manifest.
+
+        Args:
+            model: the final one.
+            split: what it was trained and measured on.
+            origin: where the data came from.
+            metrics: `valid/...` and `test/...`.
+            speed: of training, `train/interactions_per_second` among it.
+        """
+        model.save(self.directory / "model")
+        if isinstance(model, HasEmbeddings):
+            _write_embeddings(self.directory / "embeddings.npz", model, split)
+        _write_json(self.directory / "metrics.json", metrics)
+        dataset = split.dataset
+        manifest = {
+            "status": "complete",
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data": {
+                "name": dataset.name,
+                "origin": origin,
+                "fingerprint": dataset.fingerprint,
+                "ratings": len(dataset),
+                "users": dataset.n_users,
+                "films": dataset.n_items,
+            },
+            "split": {"name": split.name, "fingerprint": split.fingerprint},
+            "seed": self.config["seed"],
+            "seconds": self.seconds,
+            "speed": speed,
+            **_circumstances(),
+        }
+        _write_json(self.directory / MANIFEST, manifest)
+
+
+def _circumstances() -> dict[str, Any]:
+    """Commit, versions, hardware, threads and peak memory of this process."""
+    return {
+        "command": sys.argv,
+        "git": _git(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        },
+        "threads": torch.get_num_threads(),
+        "peak_memory_bytes": _peak_memory(),
+    }
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    settings: dict[str, Any] = {}
+    for name, value in config.items():
+        settings |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) and value else {prefix + name: value}
+    return settings
+
+
+def _write_json(path: Path, value: Any) -> None:
+    _write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
+def _write_embeddings(path: Path, model: HasEmbeddings, split: Split) -> None:
+    """Write `users` (n_users, d) and `items` (n_items, d) with `user_ids`, `movie_ids` and the split's fingerprint."""
+    arrays = {
+        "users": model.user_embeddings(),
+        "items": model.item_embeddings(),
+        "user_ids": np.array(split.dataset.user_frame["user_id"].tolist()),  # numbers or text, never objects
+        "movie_ids": np.array(split.dataset.item_frame["movie_id"].tolist()),
+        "split": np.array(split.fingerprint),
+    }
+    write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+def _git() -> dict[str, Any]:
+    """The commit of the code that runs, and whether files differ from it; empty outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
+    if commit.returncode:
+        return {}
+    status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)  # noqa: S603
+    return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
+
+
+def _processor() -> str:
+    if Path("/proc/cpuinfo").is_file():
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,88 @@
+"""Train, choose on validation, test once: `python train.py model=ncf data=ml-100k`.
+
+configs/train.yaml lists what can be set; README.md tells of sweeps, searches and interrupted runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities import rank_zero_only
+from rich.console import Console
+
+from recsys.config import instantiate, main
+from recsys.data.prepare import prepare
+from recsys.evaluation.evaluate import check_ks, evaluate
+from recsys.models.base import FitContext
+from recsys.models.popularity import Popularity
+from recsys.studies import report, tensorboard
+from recsys.studies.examples import examples, spread
+from recsys.studies.runs import RunWriter
+
+N_EXAMPLES = 5  # users whose recommendations are logged; the first one's are printed
+
+
+def train(cfg: DictConfig) -> dict[str, float]:
+    """Run one config and keep the run in `cfg.run_dir`.
+
+    Returns:
+        `valid/...` metrics of the model that validation chose, and `test/...` ones of the final model.
+    """
+    source, splitter, protocol, model = (instantiate(cfg[name]) for name in ("data", "split", "protocol", "model"))
+    trainer, logger = instantiate(cfg.trainer), instantiate(cfg.get("logger"))
+    run = RunWriter(Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True))
+    torch.set_num_threads(cfg.threads)
+    pl.seed_everything(cfg.seed, verbose=False)
+
+    with run.stage("data"):
+        prepared = prepare(source, Path(cfg.cache_dir))
+        split = splitter(prepared.dataset)
+        for holdout in (split.valid, split.test):
+            check_ks(cfg.ks, protocol.pool(holdout))
+
+    context = FitContext(run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None)
+    with run.stage("fit"):
+        model.fit(split.train, split.valid, context)
+    speed = getattr(model, "speed", {"train/interactions_per_second": len(split.train) / run.seconds["fit"]})
+    with run.stage("validation"):
+        metrics = _named("valid", evaluate(model, split.valid, protocol, cfg.ks).summary)
+    if cfg.refit:
+        with run.stage("refit"):  # no logger: its curves would lie over those that validation watched
+            model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
+    if rank_zero_only.rank:  # one process of a distributed run tests, writes and prints
+        return metrics
+
+    holdout = split.valid
+    if cfg.test:
+        holdout = split.test
+        with run.stage("test"):
+            tested = evaluate(model, split.test, protocol, cfg.ks)
+        metrics |= _named("test", tested.summary)
+        run.write_test(tested.per_user, tested.slices)
+    shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
+    if isinstance(logger, TensorBoardLogger):
+        tensorboard.log_run(logger, run.config, model, split.dataset, metrics, shown)
+    run.finish(model, split, prepared.report.origin, metrics, speed)
+
+    console = Console()
+    if cfg.test:
+        popularity = Popularity().fit(split.refit_train if cfg.refit else split.train)
+        baseline = evaluate(popularity, split.test, protocol, cfg.ks)
+        title = f"Test metrics on {split.dataset.name}, {split.name}"
+        report.print_metrics(console, title, {type(model).__name__: tested.summary, "Popularity": baseline.summary})
+    report.print_example(console, shown[0])
+    console.print(f"The run is in {run.directory}; to look at it: tensorboard --logdir {run.directory}", soft_wrap=True)
+    return metrics
+
+
+def _named(stage: str, summary: dict[str, float]) -> dict[str, float]:
+    return {f"{stage}/{name}": float(value) for name, value in summary.items()}
+
+
+if __name__ == "__main__":
+    main(lambda cfg: train(cfg).get(f"valid/{cfg.optimized_metric}"))
