@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from pytorch_lightning.loggers import Logger
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
+from recsys.signatures import settings
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,7 @@ class Recommender(ABC):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments, by name."""
-        names: list[str] = []
-        for cls in type(self).__mro__:  # constructors pass what they do not name to their parent as **keywords
-            parameters = inspect.signature(cls.__init__).parameters.values()
-            names += [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.kind is p.KEYWORD_ONLY]
-            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-                break
-        return {name: getattr(self, name) for name in names if name != "self"}
+        return {name: getattr(self, name) for name in settings(type(self))}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What was learned, by name."""
@@ -93,10 +87,10 @@ class Recommender(ABC):
     def save(self, directory: Path) -> None:
         """Write `model.json` and `arrays.npz`; nothing is pickled."""
         directory.mkdir(parents=True, exist_ok=True)
-        _write_whole(directory / "arrays.npz", lambda file: np.savez(file, **self.arrays()))
+        write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
         described = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self._description()}
         text = json.dumps(described, indent=2) + "\n"
-        _write_whole(directory / "model.json", lambda file: file.write(text.encode()))
+        write_whole(directory / "model.json", lambda file: file.write(text.encode()))
 
     def _description(self) -> dict[str, Any]:
         return {"hyperparameters": self.hyperparameters()}
@@ -138,7 +132,8 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
     return model
 
 
-def _write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+    """Let `write` fill a binary file under a temporary name, then move it into place."""
     temporary = path.with_name(path.name + ".partial")
     with temporary.open("wb") as file:
         write(file)

@@ -1,0 +1,241 @@
+"""Neural collaborative filtering: GMF, MLP and their fusion, NeuMF.
+
+He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017. Equations are numbered as there. The
+paper's sigmoid belongs to its log loss, so modules give logits: the order of films is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.base import load
+from recsys.models.neural import NeuralModule, NeuralRecommender, UserEmbedding, dot, item_embedding, rows_of
+
+
+class GMFModule(NeuralModule):
+    """Generalised matrix factorisation: phi = p_u * q_i, logit = h . phi (equations 8 and 9)."""
+
+    def __init__(self, n_users: int, n_items: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.users = UserEmbedding(n_users, embedding_dim)
+        self.items = item_embedding(n_items, embedding_dim)
+        self.output = nn.Linear(embedding_dim, 1)
+        _init_output(self.output, fan_in=embedding_dim)
+
+    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+        """See `NeuralModule.forward`."""
+        return dot(self.users(users) * self.output.weight, rows_of(self.items, items)) + self.output.bias
+
+    def user_embeddings(self) -> Tensor:
+        """p_u, (n_users, d)."""
+        return self.users.known
+
+    def item_embeddings(self) -> Tensor:
+        """H * q_i, (n_items, d): its dot product with p_u is the logit."""
+        return self.items.weight * self.output.weight
+
+
+class MLPModule(NeuralModule):
+    """A multi-layer perceptron on the concatenated embeddings (equation 10)."""
+
+    def __init__(self, n_users: int, n_items: int, hidden_dims: Sequence[int], dropout: float) -> None:
+        super().__init__()
+        self.users = UserEmbedding(n_users, hidden_dims[0] // 2)
+        self.items = item_embedding(n_items, hidden_dims[0] // 2)
+        self.first = _hidden_layer(hidden_dims[0], hidden_dims[1])
+        self.others = nn.ModuleList(_hidden_layer(m, n) for m, n in pairwise(hidden_dims[1:]))
+        self.dropout = nn.Dropout(dropout)
+        self.output = nn.Linear(hidden_dims[-1], 1)
+        _init_output(self.output, fan_in=hidden_dims[-1])
+
+    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+        """See `NeuralModule.forward`.
+
+        The first layer is linear in [p_u; q_i], so its user half is computed once a row and shared by all films.
+        """
+        user_weight, item_weight = self.first.weight.chunk(2, dim=1)
+        user_half = F.linear(self.users(users), user_weight, self.first.bias)  # (B, h)
+        item_half = F.linear(rows_of(self.items, items), item_weight)  # (B, C, h) or (n_items, h)
+        z = F.relu(user_half.unsqueeze(1) + item_half)  # (B, C, h)
+        for layer in self.others:
+            z = F.relu(layer(self.dropout(z)))
+        return self.output(self.dropout(z)).squeeze(-1)
+
+    def user_embeddings(self) -> Tensor:
+        """p_u, (n_users, d)."""
+        return self.users.known
+
+    def item_embeddings(self) -> Tensor:
+        """q_i, (n_items, d)."""
+        return self.items.weight
+
+
+class NeuMFModule(NeuralModule):
+    """GMF and MLP, with embeddings of their own, joined in the output layer (equation 12).
+
+    That layer is linear in [phi_GMF; phi_MLP], so its logit is the sum of the two parts' logits.
+    """
+
+    def __init__(
+        self, n_users: int, n_items: int, embedding_dim: int, hidden_dims: Sequence[int], dropout: float
+    ) -> None:
+        super().__init__()
+        self.gmf = GMFModule(n_users, n_items, embedding_dim)
+        self.mlp = MLPModule(n_users, n_items, hidden_dims, dropout)
+        for part in (self.gmf, self.mlp):
+            _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
+
+    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+        """See `NeuralModule.forward`."""
+        return self.gmf(users, items) + self.mlp(users, items)
+
+    def user_embeddings(self) -> Tensor:
+        """Both parts' embeddings side by side, (n_users, d)."""
+        return torch.cat([self.gmf.user_embeddings(), self.mlp.user_embeddings()], dim=1)
+
+    def item_embeddings(self) -> Tensor:
+        """Both parts' embeddings side by side, (n_items, d)."""
+        return torch.cat([self.gmf.item_embeddings(), self.mlp.item_embeddings()], dim=1)
+
+    @torch.no_grad()
+    def start_from(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float) -> None:
+        """Take over trained parts; their output weights become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13)."""
+        for part, trained, weight in ((self.gmf, gmf, alpha), (self.mlp, mlp, 1 - alpha)):
+            part.load_state_dict(trained.state_dict())
+            part.output.weight.mul_(weight)
+            part.output.bias.mul_(weight)
+
+
+class GMF(NeuralRecommender):
+    """Generalised matrix factorisation; see `GMFModule`.
+
+    Args:
+        embedding_dim: the paper's predictive factors.
+        **training: see `NeuralRecommender`.
+    """
+
+    def __init__(self, embedding_dim: int = 8, **training: Any) -> None:
+        super().__init__(**training)
+        self.embedding_dim = embedding_dim
+
+    def build(self, n_users: int, n_items: int) -> GMFModule:
+        """See `NeuralRecommender.build`."""
+        return GMFModule(n_users, n_items, self.embedding_dim)
+
+
+class MLP(NeuralRecommender):
+    """Multi-layer perceptron; see `MLPModule`.
+
+    Args:
+        hidden_dims: widths from the concatenated embeddings to the predictive factors, the paper's tower.
+        dropout: of the hidden layers while training; the paper has none.
+        **training: see `NeuralRecommender`.
+    """
+
+    def __init__(self, hidden_dims: Sequence[int] = (64, 32, 16, 8), dropout: float = 0.0, **training: Any) -> None:
+        super().__init__(**training)
+        self.hidden_dims = list(hidden_dims)
+        self.dropout = dropout
+        _check_tower(self.hidden_dims)
+
+    def build(self, n_users: int, n_items: int) -> MLPModule:
+        """See `NeuralRecommender.build`."""
+        return MLPModule(n_users, n_items, self.hidden_dims, self.dropout)
+
+
+class NeuMF(NeuralRecommender):
+    """Neural matrix factorisation, which this project's `model=ncf` is; see `NeuMFModule`.
+
+    Args:
+        embedding_dim: predictive factors of the GMF part.
+        hidden_dims: widths of the MLP part, see `MLP`.
+        dropout: of the MLP part's hidden layers.
+        pretrained_gmf: run directory of a `GMF` on the same split, to start from; with `pretrained_mlp`.
+        pretrained_mlp: run directory of an `MLP` on the same split.
+        alpha: weight of the GMF part at such a start; the paper takes 0.5.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: only one part is given, or a tower is not one.
+    """
+
+    module: NeuMFModule
+
+    def __init__(
+        self,
+        embedding_dim: int = 8,
+        hidden_dims: Sequence[int] = (64, 32, 16, 8),
+        dropout: float = 0.0,
+        pretrained_gmf: str | None = None,
+        pretrained_mlp: str | None = None,
+        alpha: float = 0.5,
+        **training: Any,
+    ) -> None:
+        super().__init__(**training)
+        self.embedding_dim = embedding_dim
+        self.hidden_dims = list(hidden_dims)
+        self.dropout = dropout
+        self.pretrained_gmf = pretrained_gmf
+        self.pretrained_mlp = pretrained_mlp
+        self.alpha = alpha
+        _check_tower(self.hidden_dims)
+        if (pretrained_gmf is None) != (pretrained_mlp is None):
+            raise UserError(
+                "NeuMF starts from two trained parts: give both model.pretrained_gmf and model.pretrained_mlp."
+            )
+
+    def build(self, n_users: int, n_items: int) -> NeuMFModule:
+        """See `NeuralRecommender.build`."""
+        return NeuMFModule(n_users, n_items, self.embedding_dim, self.hidden_dims, self.dropout)
+
+    def initialise(self, train: Dataset) -> None:
+        """Start from trained parts where they are given."""
+        if self.pretrained_gmf is None or self.pretrained_mlp is None:
+            return
+        gmf, mlp = (_pretrained(run, train) for run in (self.pretrained_gmf, self.pretrained_mlp))
+        try:
+            self.module.start_from(gmf, mlp, self.alpha)
+        except RuntimeError as error:
+            raise UserError(
+                "The pretrained parts have other sizes: give NeuMF the embedding_dim and hidden_dims of their runs."
+            ) from error
+
+
+def _hidden_layer(width_in: int, width_out: int) -> nn.Linear:
+    layer = nn.Linear(width_in, width_out)
+    nn.init.xavier_uniform_(layer.weight)  # as the authors' release does
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _init_output(output: nn.Linear, fan_in: int) -> None:
+    """The release's lecun_uniform: a variance of 1 / fan_in."""
+    limit = (3 / fan_in) ** 0.5
+    nn.init.uniform_(output.weight, -limit, limit)
+    nn.init.zeros_(output.bias)
+
+
+def _check_tower(hidden_dims: list[int]) -> None:
+    if len(hidden_dims) < 2 or hidden_dims[0] % 2:
+        raise UserError(
+            f"hidden_dims={hidden_dims} is no tower: give two widths or more, the first even (half user, half film)."
+        )
+
+
+def _pretrained(run: str, train: Dataset) -> NeuralModule:
+    """The module of a run that was trained on just these ratings: the fit that validation chose, or its refit."""
+    for directory in (Path(run) / "selected", Path(run) / "model"):
+        if directory.is_dir():
+            model = load(directory)
+            if isinstance(model, NeuralRecommender) and model.trained_on == train.fingerprint:
+                return model.module
+    raise UserError(f"{run} holds no model of the ratings trained on here: train it with the same data and split.")

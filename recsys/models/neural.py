@@ -1,0 +1,408 @@
+"""What every Lightning model shares: batches, validation, early stopping, checkpoints, saving.
+
+A deep model is a `NeuralModule` (weights and forward) and a short `NeuralRecommender` that names its hyperparameters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.errors import UserError
+from recsys.evaluation.metrics import ranking_metrics
+from recsys.models.base import FitContext, Recommender, write_whole
+from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
+from recsys.models.sampling import NegativeSampler, Positives, SampledBatch, SampledEpoch, Share, UserBatch, UserEpoch
+
+MONITOR = "valid/ndcg@10"  # what early stopping and the choice of weights look at
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "log": log_loss,
+    "bpr": bpr_loss,
+    "sampled_softmax": sampled_softmax_loss,
+    "softmax": softmax_loss,
+}
+SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rate after a share of all steps
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+}
+# Pairs of user and film that are scored at a time: hidden layers of that many rows stay in the cache.
+PAIRS_PER_PASS = 1 << 18
+SCORES_PER_VALIDATION_BATCH = 1 << 24
+LOG_EVERY_N_STEPS = 50
+
+
+class UserEmbedding(nn.Embedding):
+    """A row a user, and a last one for anybody unknown, (n_users + 1, d)."""
+
+    def __init__(self, n_users: int, embedding_dim: int, std: float = 0.01) -> None:
+        super().__init__(n_users + 1, embedding_dim)
+        nn.init.normal_(self.weight, std=std)
+
+    @property
+    def known(self) -> Tensor:
+        """The users' rows, (n_users, d)."""
+        return self.weight[:-1]
+
+    @torch.no_grad()
+    def place_unknown(self, trained: Tensor) -> None:
+        """Put somebody unknown amid the users that were trained on, a boolean (n_users,)."""
+        self.weight[-1] = self.known[trained].mean(dim=0)
+
+
+def item_embedding(n_items: int, embedding_dim: int, std: float = 0.01) -> nn.Embedding:
+    """A row a film, (n_items, d)."""
+    table = nn.Embedding(n_items, embedding_dim)
+    nn.init.normal_(table.weight, std=std)
+    return table
+
+
+def rows_of(table: nn.Embedding, items: Tensor | None) -> Tensor:
+    """The rows of some films, (B, C, d) for items (B, C), or the table (n_items, d) for None."""
+    return table.weight if items is None else table(items)
+
+
+def dot(users: Tensor, items: Tensor) -> Tensor:
+    """Dot products of users (B, d) with their films (B, C, d), or with all films (n_items, d)."""
+    if items.dim() == 2:
+        return users @ items.T
+    return torch.bmm(items, users.unsqueeze(2)).squeeze(2)
+
+
+class NeuralModule(pl.LightningModule):
+    """Weights, forward and loss; subclasses give the first two and their embeddings."""
+
+    settings: NeuralRecommender  # the hyperparameters that training follows
+
+    @abstractmethod
+    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+        """Logits of users (B,) for their films: (B, C) for items (B, C), or (B, n_items) for None."""
+
+    @abstractmethod
+    def user_embeddings(self) -> Tensor:
+        """(n_users, d)."""
+
+    @abstractmethod
+    def item_embeddings(self) -> Tensor:
+        """(n_items, d)."""
+
+    def training_step(self, batch: SampledBatch | UserBatch, batch_index: int) -> Tensor:
+        """The loss of one batch."""
+        logits = self(batch.users, batch.candidates)
+        return LOSSES[self.settings.loss](logits, batch)
+
+    def configure_optimizers(self) -> Any:
+        """Adam (with decoupled weight decay) or plain SGD, and the learning-rate schedule by step."""
+        settings, decay = self.settings, self.settings.weight_decay
+        optimizer: torch.optim.Optimizer
+        if settings.optimizer == "sgd":
+            optimizer = torch.optim.SGD(self.parameters(), settings.lr, weight_decay=decay)
+        else:
+            optimizer = torch.optim.AdamW(
+                self.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True
+            )
+        if settings.lr_schedule == "constant":
+            return optimizer
+        factor = SCHEDULES[settings.lr_schedule]
+        n_steps = self.trainer.estimated_stepping_batches * settings.max_epochs / settings.n_epochs
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / n_steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout by epoch, so that a resumed run goes on as an uninterrupted one."""
+        torch.manual_seed(_epoch_seed(self.settings.seed, self.current_epoch, self.global_rank))
+
+    def on_validation_epoch_start(self) -> None:
+        """Start collecting users' metrics."""
+        self.settings.place_unknown()
+        self._measured: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+        """Rank the catalogue for some users with the code that ranks for every model."""
+        users = batch.cpu().numpy()
+        holdout = self.trainer.datamodule.valid  # type: ignore[attr-defined]
+        scores = self.settings.score(users, holdout.known.history(users))
+        self._measured.append((users, ranking_metrics(scores, users, holdout, ks=(10,))["ndcg@10"]))
+
+    def on_validation_epoch_end(self) -> None:
+        """The mean over all users, gathered in one order, so that it is the same on any number of processes."""
+        measured = self._measured
+        if self.trainer.world_size > 1:
+            everybody: list[Any] = [None] * self.trainer.world_size
+            torch.distributed.all_gather_object(everybody, measured)
+            measured = [part for process in everybody for part in process]
+        users, ndcg = (np.concatenate(parts) for parts in zip(*measured, strict=True))
+        self.log(MONITOR, float(ndcg[np.argsort(users)].mean()), prog_bar=True, sync_dist=False)
+
+
+class Epochs(pl.LightningDataModule):
+    """The training epochs and the validation users, laid on the device of the run.
+
+    Args:
+        train: what is trained on.
+        valid: what is watched, or None.
+        settings: loss, batch size, negatives, seed.
+    """
+
+    def __init__(self, train: Dataset, valid: Holdout | None, settings: NeuralRecommender) -> None:
+        super().__init__()
+        self.train = train
+        self.valid = valid
+        self.settings = settings
+
+    def setup(self, stage: str) -> None:
+        """Move the training ratings to the device, once."""
+        trainer = cast(pl.Trainer, self.trainer)
+        self.positives = Positives(self.train, trainer.strategy.root_device)
+        if self.settings.loss != "softmax":
+            self.sampler = NegativeSampler(self.positives, self.settings.negative_power)
+        self.share = Share(trainer.global_rank, trainer.world_size)
+
+    def train_dataloader(self) -> SampledEpoch | UserEpoch:
+        """The current epoch; its draws depend on the seed and its number alone."""
+        self.epoch_started = time.perf_counter()  # drawing is part of the epoch's cost
+        settings = self.settings
+        seed = _epoch_seed(settings.seed, cast(pl.Trainer, self.trainer).current_epoch)
+        if settings.loss == "softmax":
+            return UserEpoch(self.positives, settings.batch_size, seed, self.share)
+        return SampledEpoch(self.positives, self.sampler, settings.n_negatives, settings.batch_size, seed, self.share)
+
+    def val_dataloader(self) -> DataLoader:
+        """User codes, int64 (B,), in batches of bounded memory; this process's share of them."""
+        users = cast(Holdout, self.valid).users[self.share.rank :: self.share.n_processes]
+        n_batches = 1 + len(users) * self.train.n_items // SCORES_PER_VALIDATION_BATCH
+        return DataLoader(cast(TorchDataset, np.array_split(users, n_batches)), batch_size=None)
+
+
+class TrainingCurves(Callback):
+    """Log loss and learning rate by step, and the speed of each epoch (validation apart)."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Log what the step did; straight to the logger, since `self.log` costs as much as a small step."""
+        if trainer.logger and trainer.global_step % LOG_EVERY_N_STEPS == 0:
+            lr = trainer.optimizers[0].param_groups[0]["lr"]
+            values = {"train/loss": outputs["loss"].item(), "train/lr": lr, "epoch": trainer.current_epoch}
+            trainer.logger.log_metrics(values, trainer.global_step)
+        if batch_index + 1 == trainer.num_training_batches:
+            epochs: Epochs = trainer.datamodule  # type: ignore[attr-defined]
+            outputs["loss"].item()  # wait for the device
+            seconds = time.perf_counter() - epochs.epoch_started
+            interactions = len(epochs.positives)
+            module.log("train/epoch_seconds", seconds)
+            module.log("train/interactions_per_second", interactions / seconds)
+            module.log("train/samples_per_second", interactions * epochs.settings.samples_per_interaction / seconds)
+
+
+class NeuralRecommender(Recommender):
+    """Trains a `NeuralModule` through Lightning, stops early on validation, keeps the best weights.
+
+    Args:
+        loss: `log`, `bpr`, `sampled_softmax`, or `softmax` over the whole catalogue; see `losses`.
+        n_negatives: negatives drawn afresh each epoch for a positive; `softmax` needs none.
+        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
+        batch_size: samples a step, a positive and its negatives counting 1 + n_negatives; users a step for `softmax`.
+        optimizer: `adam` or `sgd`.
+        lr: learning rate.
+        weight_decay: decoupled for Adam (AdamW).
+        lr_schedule: `constant`, `linear` or `cosine`, to zero at `max_epochs`.
+        max_epochs: passes over the training ratings at most.
+        patience: stop when validation ndcg@10 has not risen for so many epochs.
+        seed: of initialisation, order and negatives.
+
+    Raises:
+        UserError: a value that is none of the above.
+    """
+
+    module: NeuralModule
+
+    def __init__(
+        self,
+        loss: str = "log",
+        n_negatives: int = 4,
+        negative_power: float = 0.0,
+        batch_size: int = 256,
+        optimizer: str = "adam",
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        lr_schedule: str = "constant",
+        max_epochs: int = 20,
+        patience: int = 5,
+        seed: int = 0,
+    ) -> None:
+        self.loss = _one_of("loss", loss, LOSSES)
+        self.n_negatives = n_negatives
+        self.negative_power = negative_power
+        self.batch_size = batch_size
+        self.optimizer = _one_of("optimizer", optimizer, ("adam", "sgd"))
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = _one_of("lr_schedule", lr_schedule, SCHEDULES)
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.seed = seed
+        for name in ("n_negatives", "batch_size", "lr", "max_epochs", "patience"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name}={getattr(self, name)} trains nothing: give a number above zero.")
+        self.n_epochs = max_epochs  # fewer in a refit, which stops where validation chose to
+
+    @abstractmethod
+    def build(self, n_users: int, n_items: int) -> NeuralModule:
+        """The untrained module of these hyperparameters."""
+
+    def initialise(self, train: Dataset) -> None:
+        """Change the initial weights that were drawn, where a model starts from others."""
+
+    @property
+    def samples_per_interaction(self) -> int:
+        """Scores that a training rating is worth in a step: itself and its negatives."""
+        return 1 if self.loss == "softmax" else 1 + self.n_negatives
+
+    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+        """See `Recommender.fit`; without `valid`, trains all its epochs and keeps the last weights."""
+        context = context or FitContext(trainer=_quiet_trainer)
+        self._prepare(train.n_items, train.user_counts > 0, train.fingerprint)
+        self.initialise(train)
+        with _directory(context) as directory:
+            finished = directory / "finished.json"
+            if not (context.resume and finished.is_file()):
+                self._train(train, valid, context, directory)
+            state = torch.load(directory / f"{'last' if valid is None else 'best'}.ckpt", weights_only=True)
+            self.module.load_state_dict(state["state_dict"])
+            self.n_best_epochs = int(state["epoch"]) + 1
+            self.speed: dict[str, float] = json.loads(finished.read_text())
+        self.place_unknown()
+        self.module.eval()
+        return self
+
+    def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
+        """Run Lightning's loop, leaving `best.ckpt`, `last.ckpt` and `finished.json` in the directory."""
+        last = ModelCheckpoint(directory, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+        callbacks: list[Callback] = [TrainingCurves(), TQDMProgressBar(refresh_rate=20)]
+        options: dict[str, Any] = {}
+        if valid is None:
+            options["limit_val_batches"] = 0
+        else:
+            callbacks += [
+                EarlyStopping(MONITOR, patience=self.patience, mode="max"),
+                ModelCheckpoint(directory, "best", monitor=MONITOR, mode="max", enable_version_counter=False),
+            ]
+        trainer = context.trainer(
+            max_epochs=self.n_epochs,
+            callbacks=[*callbacks, last],
+            logger=context.logger or False,
+            default_root_dir=directory,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            **options,
+        )
+        checkpoint = directory / "last.ckpt"
+        resumed = str(checkpoint) if context.resume and checkpoint.is_file() else None
+        started = time.perf_counter()
+        trainer.fit(self.module, datamodule=Epochs(train, valid, self), ckpt_path=resumed, weights_only=True)
+        speed = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
+        speed |= {"train/seconds": time.perf_counter() - started, "train/epochs": trainer.current_epoch}
+        write_whole(directory / "finished.json", lambda file: file.write(json.dumps(speed, indent=2).encode()))
+
+    def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
+        """See `Recommender.refit`: the epochs that validation chose, on the schedule of all of them."""
+        model = type(self)(**self.hyperparameters())
+        model.n_epochs = self.n_best_epochs
+        return model.fit(train, context=context)
+
+    @torch.inference_mode()
+    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Logits, from the learned embeddings alone; see `Recommender.score`."""
+        known = (users >= 0) & self.trained_users[users]
+        rows = torch.from_numpy(np.where(known, users, self.n_users)).to(self.module.device)
+        passes = rows.split(max(1, PAIRS_PER_PASS // self.n_items))
+        return torch.cat([self.module(part).float() for part in passes]).cpu().numpy()
+
+    def place_unknown(self) -> None:
+        """Give somebody unknown the mean of the trained users' embeddings."""
+        trained = torch.from_numpy(self.trained_users).to(self.module.device)
+        for part in self.module.modules():
+            if isinstance(part, UserEmbedding):
+                part.place_unknown(trained)
+
+    def user_embeddings(self) -> np.ndarray:
+        """Float32 (n_users, d)."""
+        return self.module.user_embeddings().detach().cpu().numpy()
+
+    def item_embeddings(self) -> np.ndarray:
+        """Float32 (n_items, d)."""
+        return self.module.item_embeddings().detach().cpu().numpy()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights by name, and whom they were trained on."""
+        weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
+        return weights | {
+            "n_items": np.array(self.n_items),
+            "trained_users": self.trained_users,
+            "trained_on": np.array(self.trained_on),
+        }
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        self._prepare(int(arrays["n_items"]), arrays["trained_users"], str(arrays["trained_on"]))
+        weights = {name.removeprefix("module."): array for name, array in arrays.items() if "module." in name}
+        self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        self.module.eval()
+
+    def _prepare(self, n_items: int, trained_users: np.ndarray, trained_on: str) -> None:
+        """Build the untrained module; drawing its weights leaves the global random state alone."""
+        self.n_users = len(trained_users)
+        self.n_items = n_items
+        self.trained_users = trained_users  # bool (n_users,)
+        self.trained_on = trained_on  # fingerprint of the ratings
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self.module = self.build(self.n_users, self.n_items)
+        self.module.settings = self
+
+
+def _epoch_seed(*numbers: int) -> int:
+    """A seed that differs between epochs of one run and between runs of neighbouring seeds."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _one_of(name: str, value: str, choices: Iterable[str]) -> str:
+    if value not in choices:
+        raise UserError(f"{name}={value} is not known: choose one of {', '.join(choices)}.")
+    return value
+
+
+def _quiet_trainer(**options: Any) -> pl.Trainer:
+    """A Trainer for code and tests: no progress bar, on the CPU."""
+    callbacks = [callback for callback in options.pop("callbacks") if not isinstance(callback, TQDMProgressBar)]
+    return pl.Trainer(callbacks=callbacks, accelerator="cpu", enable_progress_bar=False, **options)
+
+
+@contextmanager
+def _directory(context: FitContext) -> Iterator[Path]:
+    """Where checkpoints go: kept if the context says where, else only while training."""
+    if context.directory is None:
+        with tempfile.TemporaryDirectory() as directory:
+            yield Path(directory)
+    else:
+        context.directory.mkdir(parents=True, exist_ok=True)
+        yield context.directory

@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from recsys.data.dataset import Dataset, History
+from recsys.models.bias import Bias
+from recsys.models.ease import EASE
+from recsys.models.popularity import Popularity
+
+
+def test_popularity_scores_are_rating_counts():
+    train = Dataset.from_arrays([0, 0, 1, 2], [1, 2, 1, 1], n_items=4)
+    scores = Popularity().fit(train).score(np.array([0, -1]), History.of_items([[], []]))
+    np.testing.assert_array_equal(scores, [[0, 3, 1, 0]] * 2)
+
+
+def test_ease_solves_the_constrained_regression(timed: Dataset):
+    """Each column is the ridge regression of a film on all others."""
+    l2 = 3.0
+    weights = EASE(l2).fit(timed).item_weights
+    interactions = timed.matrix().toarray().astype(float)
+    for item in (0, 17, 39):
+        others = np.delete(interactions, item, axis=1)
+        ridge = np.linalg.solve(others.T @ others + l2 * np.eye(39), others.T @ interactions[:, item])
+        np.testing.assert_allclose(np.delete(weights[:, item], item), ridge, atol=1e-5)
+    assert (np.diag(weights) == 0).all()
+
+
+def test_ease_scores_follow_the_history_at_hand(timed: Dataset):
+    model = EASE(3.0).fit(timed)
+    scores = model.score(np.array([-1]), History.of_items([[2, 5]]))
+    np.testing.assert_allclose(scores[0], model.item_weights[2] + model.item_weights[5], rtol=1e-5)
+
+
+def test_bias_is_the_damped_deviation_worked_by_hand():
+    train = Dataset.from_arrays([0, 0, 1], [0, 1, 0], [5.0, 2.0, 2.0])  # mean 3
+    model = Bias(item_damping=2.0, user_damping=1.0).fit(train)
+    np.testing.assert_allclose(model.item_bias, [(2 - 1) / (2 + 2), -1 / (2 + 1)])
+    user_bias = ((5 - 3.25) + (2 - 3 + 1 / 3)) / (1 + 2)
+    scores = model.score(np.array([0]), train.history(np.array([0])))
+    np.testing.assert_allclose(scores, [[3.25 + user_bias, 3 - 1 / 3 + user_bias]], rtol=1e-6)
+
+
+def test_bias_predictions_stay_on_the_scale():
+    train = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 2], [5.0, 5.0, 1.0, 1.0])
+    model = Bias(item_damping=0.01, user_damping=0.01).fit(train)
+    users, items = np.array([0, 1]), np.array([1, 2])
+    predicted = model.predict(users, items, train.history(users))
+    assert predicted.max() <= 5
+    assert predicted.min() >= 1
+    assert model.score(users, train.history(users)).max() > 5
+
+
+def test_bias_predicts_better_than_the_mean(timed: Dataset):
+    rng = np.random.default_rng(0)
+    item_quality, strictness = rng.normal(0, 0.5, timed.n_items), rng.normal(0, 0.5, timed.n_users)
+    stars = np.clip(3 + item_quality[timed.items] + strictness[timed.users], 1, 5)
+    data = Dataset.from_arrays(timed.users, timed.items, stars, n_users=timed.n_users, n_items=timed.n_items)
+    held = rng.random(len(data)) < 0.2
+    train, test = data.select(~held), data.select(held)
+    predicted = Bias(1.0, 1.0).fit(train).predict(test.users, test.items, train.history(test.users))
+    assert np.mean((predicted - test.ratings) ** 2) < 0.5 * np.var(test.ratings)
+
+
+@pytest.mark.parametrize("model", [Popularity(), EASE(), Bias()], ids=lambda m: type(m).__name__)
+def test_refit_makes_a_new_model_and_leaves_the_old(model, timed: Dataset):
+    half = timed.select(np.arange(len(timed)) % 2 == 0)
+    users = np.array([3, 9])
+    before = model.fit(half).score(users, half.history(users))
+    refit = model.refit(timed)
+    assert refit is not model
+    np.testing.assert_array_equal(model.score(users, half.history(users)), before)
+    assert not np.array_equal(refit.score(users, half.history(users)), before)

@@ -1,0 +1,114 @@
+"""GMF, MLP and NeuMF against the paper's equations, written out in slow numpy."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.ncf import GMF, MLP, GMFModule, MLPModule, NeuMF, NeuMFModule
+from recsys.models.neural import NeuralModule
+
+USERS, ITEMS, DIM, TOWER = 5, 7, 3, [6, 4, 2]
+SMALL = {"batch_size": 64, "max_epochs": 2, "lr": 0.02}
+
+
+@pytest.fixture(params=["gmf", "mlp", "neumf"])
+def module(request: pytest.FixtureRequest) -> NeuralModule:
+    torch.manual_seed(0)
+    modules = {
+        "gmf": lambda: GMFModule(USERS, ITEMS, DIM),
+        "mlp": lambda: MLPModule(USERS, ITEMS, TOWER, dropout=0.0),
+        "neumf": lambda: NeuMFModule(USERS, ITEMS, DIM, TOWER, dropout=0.0),
+    }
+    made = modules[request.param]()
+    for parameter in made.parameters():
+        torch.nn.init.normal_(parameter)
+    return made
+
+
+def numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().numpy()
+
+
+def phi_gmf(module: GMFModule, user: int, item: int) -> np.ndarray:
+    """Equation 8."""
+    return numpy(module.users.weight)[user] * numpy(module.items.weight)[item]
+
+
+def phi_mlp(module: MLPModule, user: int, item: int) -> np.ndarray:
+    """Equation 10, on the concatenation."""
+    z = np.concatenate([numpy(module.users.weight)[user], numpy(module.items.weight)[item]])
+    for layer in [module.first, *module.others]:
+        z = np.maximum(numpy(layer.weight) @ z + numpy(layer.bias), 0)
+    return z
+
+
+def logit(module: NeuralModule, user: int, item: int) -> float:
+    """h . phi, equations 9 to 12, without the sigmoid."""
+    if isinstance(module, NeuMFModule):
+        phi = np.concatenate([phi_gmf(module.gmf, user, item), phi_mlp(module.mlp, user, item)])
+        h = np.concatenate([numpy(module.gmf.output.weight)[0], numpy(module.mlp.output.weight)[0]])
+        return h @ phi + module.gmf.output.bias.item() + module.mlp.output.bias.item()
+    phi = phi_gmf(module, user, item) if isinstance(module, GMFModule) else phi_mlp(module, user, item)
+    return numpy(module.output.weight)[0] @ phi + module.output.bias.item()
+
+
+def test_logits_are_those_of_the_papers_equations(module: NeuralModule):
+    users, items = torch.tensor([0, 3, 4]), torch.tensor([[1, 2], [6, 6], [0, 5]])
+    expected = [[logit(module, u, i) for i in row] for u, row in zip(users.tolist(), items.tolist(), strict=True)]
+    np.testing.assert_allclose(numpy(module(users, items)), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_scores_of_all_films_are_those_of_each(module: NeuralModule):
+    users = torch.tensor([2, 0])
+    each = module(users, torch.arange(ITEMS).repeat(2, 1))
+    torch.testing.assert_close(module(users), each, rtol=1e-4, atol=1e-5)
+
+
+def test_initial_embeddings_are_gaussian_with_the_papers_deviation():
+    torch.manual_seed(0)
+    module = NeuMFModule(2000, 2000, 8, [64, 32, 16, 8], dropout=0.0)
+    for table in (module.gmf.users, module.gmf.items, module.mlp.users, module.mlp.items):
+        assert table.weight.std().item() == pytest.approx(0.01, rel=0.03)
+        assert table.weight.mean().item() == pytest.approx(0.0, abs=3e-4)
+
+
+def test_a_pretrained_start_is_the_weighted_sum_of_its_parts():
+    torch.manual_seed(0)
+    gmf, mlp = GMFModule(USERS, ITEMS, DIM), MLPModule(USERS, ITEMS, TOWER, dropout=0.0)
+    fused = NeuMFModule(USERS, ITEMS, DIM, TOWER, dropout=0.0)
+    fused.start_from(gmf, mlp, alpha=0.3)
+    users = torch.arange(USERS)
+    torch.testing.assert_close(fused(users), 0.3 * gmf(users) + 0.7 * mlp(users))
+
+
+def test_neumf_starts_from_runs_on_the_same_ratings_and_refuses_others(timed: Dataset, tmp_path: Path):
+    gmf, mlp = GMF(DIM, **SMALL).fit(timed), MLP(TOWER, **SMALL).fit(timed)
+    gmf.save(tmp_path / "gmf" / "model")
+    mlp.save(tmp_path / "mlp" / "model")
+    parts = {"pretrained_gmf": str(tmp_path / "gmf"), "pretrained_mlp": str(tmp_path / "mlp")}
+    still = {**SMALL, "optimizer": "sgd", "lr": 1e-12}
+    fused = NeuMF(DIM, TOWER, **parts, **still).fit(timed)
+    users = np.arange(6)
+    history = timed.history(users)
+    expected = 0.5 * gmf.score(users, history) + 0.5 * mlp.score(users, history)
+    np.testing.assert_allclose(fused.score(users, history), expected, atol=1e-5)
+    with pytest.raises(UserError, match="other sizes"):
+        NeuMF(DIM + 1, TOWER, **parts, **SMALL).fit(timed)
+    other = Dataset.from_arrays(timed.users, timed.items, fingerprint="other", n_users=60, n_items=40)
+    with pytest.raises(UserError, match="holds no model of the ratings"):
+        NeuMF(DIM, TOWER, **parts, **SMALL).fit(other)
+
+
+def test_neumf_wants_both_parts_or_none():
+    with pytest.raises(UserError, match="give both"):
+        NeuMF(pretrained_gmf="somewhere")
+
+
+@pytest.mark.parametrize("tower", [[64], [7, 4], []])
+def test_a_tower_that_is_none_is_refused(tower: list[int]):
+    with pytest.raises(UserError, match="is no tower"):
+        MLP(tower)

@@ -1,0 +1,195 @@
+"""What all Lightning models share, shown on small ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.split import LeaveLastOut, Split
+from recsys.errors import UserError
+from recsys.evaluation.metrics import ranking_metrics
+from recsys.models.base import FitContext, load
+from recsys.models.mf import MF
+from recsys.models.ncf import NeuMF
+from recsys.models.neural import NeuralRecommender
+
+SMALL = {"batch_size": 64, "max_epochs": 6, "patience": 6, "lr": 0.02}
+
+
+@pytest.fixture
+def split(timed: Dataset) -> Split:
+    return LeaveLastOut()(timed)
+
+
+def trainer(**options) -> pl.Trainer:
+    return pl.Trainer(accelerator="cpu", enable_progress_bar=False, **_without_bar(options))
+
+
+def _without_bar(options: dict) -> dict:
+    callbacks = [c for c in options["callbacks"] if "ProgressBar" not in type(c).__name__]
+    return {**options, "callbacks": callbacks}
+
+
+def scores(model: NeuralRecommender, holdout: Holdout) -> np.ndarray:
+    return model.score(holdout.users, holdout.known.history(holdout.users))
+
+
+def validation(model: NeuralRecommender, holdout: Holdout) -> float:
+    return ranking_metrics(scores(model, holdout), holdout.users, holdout, ks=(10,))["ndcg@10"].mean()
+
+
+class CtrlC(Callback):
+    """Interrupts in the middle of an epoch."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module, outputs, batch, batch_index: int) -> None:
+        if trainer.current_epoch == 3 and batch_index == 2:
+            raise KeyboardInterrupt
+
+
+def interrupting(**options) -> pl.Trainer:
+    return trainer(**{**options, "callbacks": [*options["callbacks"], CtrlC()]})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **SMALL),
+        MF(embedding_dim=4, loss="softmax", lr_schedule="cosine", **{**SMALL, "batch_size": 8}),
+    ],
+    ids=["neumf", "mf_softmax"],
+)
+def test_an_interrupted_run_resumes_to_the_very_weights_of_an_uninterrupted_one(
+    model: NeuralRecommender, split: Split, tmp_path: Path
+):
+    def fresh() -> NeuralRecommender:
+        return type(model)(**model.hyperparameters())
+
+    whole = fresh().fit(split.train, split.valid, FitContext(tmp_path / "whole", trainer))
+    with pytest.raises(SystemExit):
+        fresh().fit(split.train, split.valid, FitContext(tmp_path / "cut", interrupting))
+    assert (tmp_path / "cut" / "last.ckpt").is_file()
+    resumed = fresh().fit(split.train, split.valid, FitContext(tmp_path / "cut", trainer, resume=True))
+    assert resumed.n_best_epochs == whole.n_best_epochs
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)
+
+
+def test_a_finished_fit_is_not_trained_again_on_resume(split: Split, tmp_path: Path):
+    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, trainer))
+
+    def no_trainer(**options):
+        raise AssertionError("trained again")
+
+    again = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, no_trainer, resume=True))
+    np.testing.assert_array_equal(scores(again, split.test), scores(model, split.test))
+
+
+def test_the_best_weights_are_kept_and_their_epoch_is_told(split: Split, tmp_path: Path):
+    curve = []
+
+    class Record(Callback):
+        def on_validation_end(self, trainer: pl.Trainer, module) -> None:
+            curve.append(float(trainer.callback_metrics["valid/ndcg@10"]))
+
+    def recording(**options) -> pl.Trainer:
+        return trainer(**{**options, "callbacks": [*options["callbacks"], Record()]})
+
+    settings = {**SMALL, "max_epochs": 30, "patience": 4, "lr": 0.1}
+    model = MF(embedding_dim=8, **settings).fit(split.train, split.valid, FitContext(tmp_path, recording))
+    assert len(curve) < 30, "it never overfitted, so nothing was shown"
+    assert model.n_best_epochs == 1 + int(np.argmax(curve))
+    assert len(curve) == model.n_best_epochs + 4
+    assert validation(model, split.valid) == pytest.approx(max(curve), abs=1e-6)
+
+
+def test_refit_trains_for_the_epochs_that_validation_chose(split: Split):
+    model = MF(embedding_dim=8, **{**SMALL, "max_epochs": 30, "patience": 3, "lr": 0.1}).fit(split.train, split.valid)
+    refit = model.refit(split.refit_train)
+    assert refit.n_best_epochs == model.n_best_epochs < 30
+    assert refit.hyperparameters() == model.hyperparameters()
+    assert refit.trained_on == split.refit_train.fingerprint
+
+
+def two_processes(**options) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp_spawn", enable_progress_bar=False, **_without_bar(options)
+    )
+
+
+def test_two_processes_validate_to_the_digit_like_one(split: Split, tmp_path: Path):
+    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, two_processes))
+    best = torch.load(tmp_path / "best.ckpt", weights_only=True)
+    reported = [c["best_model_score"] for c in best["callbacks"].values() if c.get("monitor") == "valid/ndcg@10"]
+    assert float(reported[0]) == np.float32(validation(model, split.valid))
+
+
+def test_two_processes_learn_what_one_learns(timed: Dataset):
+    """As many ratings for each process; only the order of summation differs."""
+    train = timed.select(np.arange(len(timed)) < len(timed) // 2 * 2)
+    settings = {**SMALL, "optimizer": "sgd", "lr": 1.0}
+    one = MF(embedding_dim=4, **settings).fit(train)
+    two = MF(embedding_dim=4, **settings).fit(train, context=FitContext(trainer=two_processes))
+    users = np.arange(timed.n_users)
+    learned, initial = (model.score(users, train.history(users)) for model in (one, MF(embedding_dim=4).fit(train)))
+    np.testing.assert_allclose(two.score(users, train.history(users)), learned, atol=1e-5)
+    assert np.abs(learned - initial).max() > 0.1
+
+
+def test_the_same_seed_trains_the_same_model_and_another_seed_another(split: Split):
+    first, again, other = (MF(embedding_dim=4, **SMALL, seed=seed).fit(split.train) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(scores(first, split.test), scores(again, split.test))
+    assert not np.array_equal(scores(first, split.test), scores(other, split.test))
+
+
+def test_training_leaves_the_global_random_state_of_building_alone(timed: Dataset):
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    MF(embedding_dim=4, seed=3)._prepare(10, np.ones(4, bool), "")
+    assert torch.equal(torch.rand(1), expected)
+
+
+def test_somebody_unknown_is_scored_as_the_mean_user(split: Split):
+    model = MF(embedding_dim=4, **SMALL).fit(split.train)
+    vectors, films = model.user_embeddings(), model.item_embeddings()
+    biases = model.module.item_bias.weight.detach().numpy()[:, 0]
+    user_bias = model.module.user_bias.known.detach().numpy().mean()
+    unknown = model.score(np.array([-1]), split.train.history(np.array([-1])))
+    np.testing.assert_allclose(unknown[0], films @ vectors.mean(0) + biases + user_bias, atol=1e-5)
+
+
+def test_a_user_without_training_ratings_counts_as_unknown(timed: Dataset):
+    train = timed.select(timed.users != 7)
+    model = MF(embedding_dim=4, **SMALL).fit(train)
+    seven, unknown = model.score(np.array([7, -1]), train.history(np.array([7, -1])))
+    np.testing.assert_array_equal(seven, unknown)
+
+
+def test_checkpoints_and_models_are_read_without_unpickling(split: Split, tmp_path: Path):
+    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path / "checkpoints", trainer))
+    for name in ("best.ckpt", "last.ckpt"):
+        torch.load(tmp_path / "checkpoints" / name, weights_only=True)
+    model.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert isinstance(loaded, MF)
+    assert loaded.trained_on == split.train.fingerprint
+    np.testing.assert_array_equal(scores(loaded, split.test), scores(model, split.test))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "hinge"}, "loss=hinge is not known: choose one of log, bpr, sampled_softmax, softmax"),
+        ({"optimizer": "lion"}, "choose one of adam, sgd"),
+        ({"lr_schedule": "sine"}, "choose one of constant, linear, cosine"),
+        ({"max_epochs": 0}, "max_epochs=0 trains nothing"),
+        ({"batch_size": -1}, "batch_size=-1"),
+    ],
+)
+def test_hyperparameters_that_make_no_sense_are_refused(options: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        MF(**options)

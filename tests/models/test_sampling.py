@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch, Share, UserEpoch
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def train() -> Dataset:
+    """50 users who rated 2 to 29 of 30 films, one of them none; popularity falls with the film's code."""
+    rng = np.random.default_rng(3)
+    rated = rng.random((50, 30)) < np.linspace(0.9, 0.1, 30)
+    rated[7] = False
+    rated[8, :29] = True
+    rated[:, 29] = False
+    users, items = rated.nonzero()
+    return Dataset.from_arrays(users, items, n_users=50, n_items=30)
+
+
+def epoch(train: Dataset, power: float = 0.0, n_negatives: int = 4, batch_size: int = 64, **options) -> SampledEpoch:
+    positives = Positives(train, CPU)
+    return SampledEpoch(positives, NegativeSampler(positives, power), n_negatives, batch_size, **{"seed": 1, **options})
+
+
+@pytest.mark.parametrize("power", [0.0, 0.75])
+def test_a_training_positive_is_never_drawn_as_a_negative(train: Dataset, power: float):
+    if power:
+        train = train.select(train.users != 8)  # user 8 rated all that popularity can draw
+    rated = train.matrix().toarray() > 0
+    for batch in epoch(train, power):
+        negatives = batch.items[:, 1:]
+        assert not rated[batch.users.unsqueeze(1).expand_as(negatives), negatives].any()
+
+
+def test_an_epoch_passes_over_every_positive_once(train: Dataset):
+    seen = []
+    for batch in epoch(train):
+        seen += zip(batch.users.tolist(), batch.items[:, 0].tolist(), strict=True)
+    assert sorted(seen) == sorted(zip(train.users.tolist(), train.items.tolist(), strict=True))
+    assert len(list(epoch(train))) == len(epoch(train))
+
+
+def test_negatives_are_uniform_over_what_a_user_has_not_rated():
+    train = Dataset.from_arrays([0, 0, 1], [0, 3, 1], n_users=2, n_items=10)
+    sampler = NegativeSampler(Positives(train, CPU))
+    drawn = sampler.draw(torch.zeros(8000, dtype=torch.long), 4, torch.Generator().manual_seed(0))
+    counts = torch.bincount(drawn.flatten(), minlength=10)
+    unseen = [1, 2, 4, 5, 6, 7, 8, 9]
+    assert counts[[0, 3]].sum() == 0
+    assert torch.allclose(counts[unseen] / counts.sum(), torch.full((8,), 1 / 8), atol=0.0075)  # four standard errors
+
+
+def test_weighted_negatives_follow_popularity_to_the_power():
+    train = Dataset.from_arrays([0, 1, 2, 3, 4, 4], [0, 0, 0, 0, 1, 2], n_users=6, n_items=3)
+    sampler = NegativeSampler(Positives(train, CPU), power=0.5)
+    drawn = sampler.draw(torch.full((10000,), 5), 2, torch.Generator().manual_seed(0))
+    shares = torch.bincount(drawn.flatten(), minlength=3) / 20000
+    assert torch.allclose(shares, torch.tensor([0.5, 0.25, 0.25]), atol=0.015)
+    assert torch.allclose(sampler.log_q.exp(), torch.tensor([0.5, 0.25, 0.25]))
+
+
+def test_a_user_who_rated_everything_is_an_error_and_not_an_endless_loop():
+    train = Dataset.from_arrays([0, 0, 1], [0, 1, 0])
+    with pytest.raises(UserError, match="rated every film"):
+        NegativeSampler(Positives(train, CPU))
+
+
+def test_the_same_seed_gives_the_same_epoch_and_another_seed_another(train: Dataset):
+    first, again, other = (torch.cat([b.items for b in epoch(train, seed=seed)]) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_processes_share_every_batch_without_overlap(train: Dataset):
+    whole = [batch.items for batch in epoch(train)]
+    shares = [[batch.items for batch in epoch(train, share=Share(rank, 2))] for rank in (0, 1)]
+    for batch, even, odd in zip(whole, *shares, strict=True):
+        assert torch.equal(batch[::2], even)
+        assert torch.equal(batch[1::2], odd)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50])
+def test_user_batches_hold_all_positives_of_their_users(train: Dataset, batch_size: int):
+    seen = []
+    for batch in UserEpoch(Positives(train, CPU), batch_size, seed=4):
+        assert len(batch.users) <= batch_size
+        seen += zip(batch.users[batch.rows].tolist(), batch.items.tolist(), strict=True)
+    assert sorted(seen) == sorted(zip(train.users.tolist(), train.items.tolist(), strict=True))
+
+
+def test_large_epochs_are_drawn_in_parts_and_stay_whole(train: Dataset, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("recsys.models.sampling.POSITIVES_PER_DRAW", 100)
+    batches = list(epoch(train))
+    assert sum(len(batch.users) for batch in batches) == len(train)
+    assert {len(batch.users) for batch in batches[:-1]} == {64 // 5}

@@ -1,0 +1,135 @@
+"""What every model in configs/model owes to everybody else. A new model is tested by having a config."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recsys.config import CONFIGS, compose, instantiate
+from recsys.data.dataset import Dataset, History
+from recsys.data.split import LeaveOneOut, Split
+from recsys.models.base import HasEmbeddings, Recommender, load
+from recsys.models.neural import NeuralRecommender
+
+MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
+SAME_FOR_ALL = {"popularity", "bias"}  # they cannot tell one user's taste from another's
+N_USERS, N_ITEMS = 60, 40
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    """A checkerboard: even users watch even films, odd users odd ones; everybody most of what they would like."""
+    rng = np.random.default_rng(0)
+    likes = np.arange(N_USERS)[:, None] % 2 == np.arange(N_ITEMS) % 2
+    users, items = (likes & (rng.random(likes.shape) < 0.6)).nonzero()
+    ratings = rng.choice([3.0, 4.0, 5.0], len(users))
+    times = rng.integers(0, 10**9, len(users))
+    return LeaveOneOut()(Dataset.from_arrays(users, items, ratings, times, n_users=N_USERS, n_items=N_ITEMS))
+
+
+def untrained(name: str, seed: int = 0) -> Recommender:
+    """A model as its config has it, but for settings that suit a data set of a few hundred ratings."""
+    model = instantiate(compose("train", [f"model={name}", f"seed={seed}"]).model)
+    if isinstance(model, NeuralRecommender):
+        batch_size = 16 if model.loss == "softmax" else 128
+        small = {"batch_size": batch_size, "lr": 0.02, "max_epochs": 40, "weight_decay": 0.0}
+        model = type(model)(**{**model.hyperparameters(), **small})
+    return model
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def model(name: str, split: Split) -> Recommender:
+    return untrained(name).fit(split.train, split.valid)
+
+
+@pytest.fixture
+def users() -> np.ndarray:
+    return np.array([5, 0, -1, 59, 5])
+
+
+def test_scores_are_finite_float32_a_row_a_user_and_a_column_a_film(model: Recommender, split: Split, users):
+    scores = model.score(users, split.train.history(users))
+    assert scores.shape == (5, N_ITEMS)
+    assert scores.dtype == np.float32
+    assert np.isfinite(scores).all()
+
+
+def test_a_users_scores_do_not_depend_on_who_else_is_asked_for(model: Recommender, split: Split, users):
+    together = model.score(users, split.train.history(users))
+    alone = model.score(users[1:2], split.train.history(users[1:2]))
+    np.testing.assert_allclose(together[1], alone[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(together[0], together[4], rtol=1e-4, atol=1e-5)
+
+
+def test_pairs_are_scored_like_rows_or_in_stars(model: Recommender, split: Split, users):
+    items = np.array([3, 39, 0, 7, 8])
+    history = split.train.history(users)
+    predicted = model.predict(users, items, history)
+    assert predicted.shape == (5,)
+    expected = model.score(users, history)[np.arange(5), items]
+    if model.predicts_ratings:
+        expected = np.clip(expected, *split.dataset.scale)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5)
+
+
+def test_a_model_that_uses_history_follows_it_and_another_ignores_it(model: Recommender, users):
+    empty, some = History.of_items([[]] * 5), History.of_items([[0, 2, 4], [6], [1, 3], [5], [0, 2, 4]], rating=1.0)
+    differs = not np.array_equal(model.score(users, empty), model.score(users, some))
+    assert differs == model.uses_history
+
+
+def test_a_loaded_model_scores_identically(model: Recommender, split: Split, users, tmp_path: Path):
+    model.save(tmp_path)
+    loaded = load(tmp_path)
+    assert loaded.hyperparameters() == model.hyperparameters()
+    history = split.train.history(users)
+    np.testing.assert_array_equal(loaded.score(users, history), model.score(users, history))
+
+
+def test_the_same_seed_trains_the_same_model(name: str, model: Recommender, split: Split, users):
+    again = untrained(name).fit(split.train, split.valid)
+    history = split.train.history(users)
+    np.testing.assert_array_equal(again.score(users, history), model.score(users, history))
+
+
+def test_fitting_and_scoring_change_nothing_that_they_are_given(name: str, split: Split, users):
+    train = copy.deepcopy(split.train)
+    history = train.history(users)
+    before = copy.deepcopy(history)
+    untrained(name).fit(train, split.valid).score(users, history)
+    for given, kept in ((train, split.train), (history, before)):
+        for field in ("items", "ratings", "times"):
+            np.testing.assert_array_equal(getattr(given, field), getattr(kept, field))
+
+
+def test_hyperparameters_are_attributes_that_make_the_same_model(model: Recommender):
+    settings = model.hyperparameters()
+    assert type(model)(**settings).hyperparameters() == settings
+
+
+def test_embeddings_have_a_row_a_user_and_a_row_a_film(model: Recommender):
+    if not isinstance(model, HasEmbeddings):
+        pytest.skip("has no embeddings")
+    users, items = model.user_embeddings(), model.item_embeddings()
+    assert (len(users), len(items)) == (N_USERS, N_ITEMS)
+    assert users.shape[1] == items.shape[1]
+    assert users.dtype == items.dtype == np.float32
+
+
+def test_a_learning_model_recovers_the_checkerboard(name: str, model: Recommender, split: Split):
+    if name in SAME_FOR_ALL:
+        pytest.skip("is the same for everybody")
+    users = np.arange(N_USERS)
+    scores = model.score(users, split.train.history(users))
+    scores[split.train.matrix().toarray() > 0] = np.nan
+    likes = users[:, None] % 2 == np.arange(N_ITEMS) % 2
+    liked, others = np.where(likes, scores, np.nan), np.where(likes, np.nan, scores)
+    wins = liked[:, :, None] > others[:, None, :]
+    known = ~np.isnan(liked)[:, :, None] & ~np.isnan(others)[:, None, :]
+    assert wins[known].mean() > 0.9  # 0.5 by chance
