@@ -354,7 +354,7 @@ def _last_two_held_out(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
         example = dataset.user_frame["user_id"].iloc[short[0]]
         raise UserError(
             f"{splitter.name} needs 3 ratings of each user, and {len(short)} of {dataset.name} have fewer "
-            f"(user {example} has {counts[short[0]]}): drop such users with data.cleaning.min_user_ratings=3, "
+            f"(user {example} has {counts[short[0]]}): drop such users with data.cleaning.user_core=3, "
             "or train on them only with split.train_only_below=3."
         )
     held_out = held_out.astype(np.int64)

@@ -26,7 +26,6 @@ from recsys.evaluation.ranking import top_k, unseen
 from recsys.models.base import HasEmbeddings, Recommender
 
 LIST_LENGTH = 10  # of the lists that the metrics beyond accuracy look at
-AGES = {0: "under 18", 18: "18-24", 25: "25-34", 35: "35-44", 45: "45-49", 50: "50-55", 56: "56+"}  # as MovieLens asks
 N_BANDS = 4
 
 
@@ -49,38 +48,41 @@ class Evaluation:
     top: np.ndarray
 
 
-@dataclass(frozen=True)
-class Pool:
-    """The films that are ranked for each user of a holdout.
-
-    Attributes:
-        suffix: for the names of metrics.
-        size: films that a list can hold at most.
-        among: (scores (B, n_items), users (B,), their history) -> a copy of the scores with -inf outside the pool.
-    """
-
-    suffix: str
-    size: int
-    among: Callable[[np.ndarray, np.ndarray, History], np.ndarray]
+# (scores (B, n_items), users (B,), their history) -> a copy of the scores with -inf at films that are not ranked
+Restriction = Callable[[np.ndarray, np.ndarray, History], np.ndarray]
 
 
 class Protocol(ABC):
     """Which films the held-out ones are ranked among."""
 
     @abstractmethod
-    def pool(self, holdout: Holdout) -> Pool:
-        """The films that are ranked for each user of a holdout."""
+    def suffix(self, holdout: Holdout) -> str:
+        """What the names of metrics end in."""
+
+    @abstractmethod
+    def n_ranked(self, holdout: Holdout) -> int:
+        """Films that a list can hold at most."""
+
+    @abstractmethod
+    def restriction(self, holdout: Holdout) -> Restriction:
+        """What takes all other films out of the ranking."""
 
 
 @dataclass(frozen=True)
 class FullRanking(Protocol):
     """All films, or all candidates of the holdout, that the user has not rated."""
 
-    def pool(self, holdout: Holdout) -> Pool:
-        """See `Protocol.pool`."""
-        candidates = holdout.candidates
-        size = holdout.known.n_items if candidates is None else len(candidates)
-        return Pool("", size, lambda scores, users, history: unseen(scores, history, candidates))
+    def suffix(self, holdout: Holdout) -> str:
+        """See `Protocol.suffix`."""
+        return ""
+
+    def n_ranked(self, holdout: Holdout) -> int:
+        """See `Protocol.n_ranked`."""
+        return holdout.known.n_items if holdout.candidates is None else len(holdout.candidates)
+
+    def restriction(self, holdout: Holdout) -> Restriction:
+        """See `Protocol.restriction`."""
+        return lambda scores, users, history: unseen(scores, history, holdout.candidates)
 
 
 FULL_RANKING = FullRanking()
@@ -101,14 +103,22 @@ class SampledNegatives(Protocol):
     n: int = 99
     seed: int = 0
 
-    def pool(self, holdout: Holdout) -> Pool:
-        """See `Protocol.pool`."""
+    def suffix(self, holdout: Holdout) -> str:
+        """See `Protocol.suffix`."""
+        return f"/sampled{self._n_sampled(holdout)}"
+
+    def n_ranked(self, holdout: Holdout) -> int:
+        """See `Protocol.n_ranked`."""
+        return min(1 + self._n_sampled(holdout), holdout.known.n_items)
+
+    def restriction(self, holdout: Holdout) -> Restriction:
+        """See `Protocol.restriction`."""
         sampled = holdout.known.negatives
         if sampled is None:
             sampled = np.full((holdout.known.n_users, self.n), -1, np.int32)
             sampled[holdout.users] = draw_unrated(holdout, self.n, self.seed)
 
-        def among(scores: np.ndarray, users: np.ndarray, history: History) -> np.ndarray:
+        def among_sampled(scores: np.ndarray, users: np.ndarray, history: History) -> np.ndarray:
             rows, places = np.nonzero(sampled[users] >= 0)
             items = sampled[users[rows], places]
             relevant = holdout.ratings.history(users)
@@ -117,8 +127,10 @@ class SampledNegatives(Protocol):
             ranked[relevant.rows, relevant.items] = scores[relevant.rows, relevant.items]
             return ranked
 
-        n = sampled.shape[1]
-        return Pool(f"/sampled{n}", min(n + 1, holdout.known.n_items), among)
+        return among_sampled
+
+    def _n_sampled(self, holdout: Holdout) -> int:
+        return self.n if holdout.known.negatives is None else holdout.known.negatives.shape[1]
 
 
 def draw_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
@@ -161,17 +173,16 @@ def _draw_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     return drawn
 
 
-def check_ks(ks: Sequence[int], pool: Pool) -> None:
+def check_ks(ks: Sequence[int], holdout: Holdout, protocol: Protocol = FULL_RANKING) -> None:
     """Refuse lists that are longer than what is ranked; worth a call before a long training.
 
     Raises:
         UserError: some k is larger than the number of films that are ranked, or smaller than 1.
     """
+    n = protocol.n_ranked(holdout)
     for k in ks:
-        if not 1 <= k <= pool.size:
-            raise UserError(
-                f"k={k} does not fit the {pool.size} films that are ranked: choose k from 1 to {pool.size}."
-            )
+        if not 1 <= k <= n:
+            raise UserError(f"k={k} does not fit the {n} films that are ranked: choose ks from 1 to {n}.")
 
 
 def evaluate(
@@ -193,8 +204,8 @@ def evaluate(
     Raises:
         UserError: a k is larger than the number of films that are ranked, or a score is not finite.
     """
-    pool = protocol.pool(holdout)
-    check_ks(ks, pool)
+    check_ks(ks, holdout, protocol)
+    restricted, suffix = protocol.restriction(holdout), protocol.suffix(holdout)
     known, found = holdout.known, holdout.ratings
     list_length = min(LIST_LENGTH, max(ks))
     list_metrics = _list_metrics(model, known)
@@ -202,7 +213,7 @@ def evaluate(
     def measure(users: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
         history, relevant = known.history(users), found.history(users)
         scores = _finite_scores(model, users, history)
-        ranked = pool.among(scores, users, history)
+        ranked = restricted(scores, users, history)
         top = top_k(ranked, users, max(ks))
         ranks = metrics.ranks(top, relevant)
         values = metrics.accuracy(ranks, relevant, ks) | {"auc": metrics.auc(ranked, relevant)}
@@ -212,10 +223,10 @@ def evaluate(
     batches = _batches(holdout.users, max(1, batch_bytes // (4 * known.n_items)))
     values, *arrays = zip(*map(measure, batches), strict=True)
     top, ranks, predicted = map(np.concatenate, arrays)  # in the order of users, as the ratings in `found` are
-    per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(pool.suffix)
-    slices = _slices(holdout, per_user, _per_rating(ranks, ks).add_suffix(pool.suffix))
+    per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(suffix)
+    slices = _slices(holdout, per_user, _per_rating(ranks, ks).add_suffix(suffix))
     summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
-    summary |= _exposure_metrics(top[:, :list_length], holdout, pool.suffix)
+    summary |= _exposure_metrics(top[:, :list_length], holdout, suffix)
     if model.predicts_ratings:
         of_user, of_everybody = np.searchsorted(holdout.users, found.users), np.zeros(len(found), np.int64)
         per_user = per_user.assign(**metrics.rating_metrics(predicted, found.ratings, of_user, len(per_user)))
@@ -285,11 +296,9 @@ def _slices(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) 
     known, users, items = holdout.known, holdout.users, holdout.ratings.items
     person, film = known.user_frame, known.item_frame
     frames = [_averages("activity", _bands(known.user_counts[users]), per_user)]
-    if "age" in person:
-        bands = pd.cut(person["age"], [*AGES, np.inf], right=False, labels=list(AGES.values()))
-        frames.append(_averages("age", bands.array[users], per_user))
-    if "gender" in person:
-        frames.append(_averages("gender", person["gender"].array[users], per_user))
+    for kind, column in (("age", "age_group"), ("gender", "gender")):
+        if column in person:
+            frames.append(_averages(kind, person[column].array[users], per_user))
     frames.append(_averages("popularity", _bands(known.item_counts[items]), per_rating))
     if "year" in film:
         decades = (film["year"] // 10 * 10).map("{:.0f}s".format, na_action="ignore")
