@@ -259,8 +259,9 @@ def _list_metrics(model: Recommender, known: Dataset) -> dict[str, Callable[[np.
         "novelty": partial(metrics.novelty, item_counts=counts, n_users=n_users),
         "mean_popularity": partial(metrics.mean_popularity, item_counts=counts),
     }
-    if "genres" in known.item_frame:
-        by_name["diversity"] = partial(metrics.jaccard_diversity, features=_multi_hot(known.item_frame["genres"]))
+    genres = _multi_hot(known.item_frame["genres"]) if "genres" in known.item_frame else np.empty(0)
+    if genres.any():
+        by_name["diversity"] = partial(metrics.jaccard_diversity, features=genres)
     if isinstance(model, HasEmbeddings):
         by_name["embedding_diversity"] = partial(metrics.cosine_diversity, embeddings=model.item_embeddings())
     return by_name
@@ -311,7 +312,7 @@ def _slices(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) 
 
 def _averages(kind: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
     """Mean of each column where rows share a label."""
-    groups = values.groupby(labels, observed=True, dropna=False)
+    groups = values.groupby(pd.CategoricalIndex(labels), observed=True, dropna=False)
     frame = groups.mean()
     frame.insert(0, "n", groups.size())
     frame.insert(0, "value", ["unknown" if pd.isna(label) else str(label) for label in frame.index])

@@ -213,6 +213,14 @@ class TestSlices:
         evaluation = evaluate(RandomScores(), LeaveLastOut()(timed).test, ks=KS)
         assert set(evaluation.slices["slice"]) == {"activity", "popularity"}
 
+    def test_films_whose_metadata_is_empty_are_unknown(self, described):
+        empty = {"year": pd.array([None] * 40, dtype="Int16"), "genres": [[] for _ in range(40)]}
+        bare = replace(described, item_frame=described.item_frame.assign(**empty))
+        evaluation = evaluate(RandomScores(), LeaveLastOut()(bare).test, ks=KS)
+        assert self.slice(evaluation, "decade")["n"].to_dict() == {"unknown": 60}
+        assert self.slice(evaluation, "genre")["n"].to_dict() == {"unknown": 60}
+        assert "diversity@10" not in evaluation.summary
+
 
 class TestSampledNegatives:
     def test_names_carry_the_sample(self, holdout):
