@@ -13,7 +13,6 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
-from rich.console import Console
 
 from recsys.config import instantiate, main
 from recsys.data.prepare import prepare
@@ -43,7 +42,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         prepared = prepare(source, Path(cfg.cache_dir))
         split = splitter(prepared.dataset)
         for holdout in (split.valid, split.test):
-            check_ks(cfg.ks, protocol.pool(holdout))
+            check_ks(cfg.ks, holdout, protocol)
 
     context = FitContext(run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None)
     with run.stage("fit"):
@@ -54,7 +53,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if cfg.refit:
         with run.stage("refit"):  # no logger: its curves would lie over those that validation watched
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
-    if rank_zero_only.rank:  # one process of a distributed run tests, writes and prints
+    if rank_zero_only.rank:  # type: ignore[attr-defined]  # one process of a distributed run tests, writes and prints
         return metrics
 
     holdout = split.valid
@@ -69,14 +68,13 @@ def train(cfg: DictConfig) -> dict[str, float]:
         tensorboard.log_run(logger, run.config, model, split.dataset, metrics, shown)
     run.finish(model, split, prepared.report.origin, metrics, speed)
 
-    console = Console()
     if cfg.test:
         popularity = Popularity().fit(split.refit_train if cfg.refit else split.train)
         baseline = evaluate(popularity, split.test, protocol, cfg.ks)
         title = f"Test metrics on {split.dataset.name}, {split.name}"
-        report.print_metrics(console, title, {type(model).__name__: tested.summary, "Popularity": baseline.summary})
-    report.print_example(console, shown[0])
-    console.print(f"The run is in {run.directory}; to look at it: tensorboard --logdir {run.directory}", soft_wrap=True)
+        report.print_metrics(title, {type(model).__name__: tested.summary, "Popularity": baseline.summary})
+        report.print_example(shown[0])
+    report.print_whereabouts(run.directory)
     return metrics
 
 

@@ -138,24 +138,38 @@ def check(node: DictConfig) -> None:
 def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     @wraps(task)
     def job(cfg: DictConfig) -> Any:
-        try:
+        swept = HydraConfig.get().mode is RunMode.MULTIRUN
+        with _told_how_to_resume(), _logged() if swept else one_sentence():
             for node in cfg.values():
                 if isinstance(node, DictConfig) and "_target_" in node:
                     check(node)
             return task(cfg)
-        except UserError as error:
-            if HydraConfig.get().mode is RunMode.MULTIRUN:  # the sweep goes on, and ends with its first error
-                log.error("job %s failed: %s", HydraConfig.get().job.num, error)
-            raise
-        except (KeyboardInterrupt, SystemExit) as stop:
-            # Lightning shuts down on Ctrl-C and exits from there.
-            if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
-                raise
-            directory = HydraConfig.get().runtime.output_dir
-            print(f"\nInterrupted. To go on: python train.py resume={directory}", file=sys.stderr)
-            raise SystemExit(INTERRUPTED) from None
 
     return job
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Tell which job of a sweep failed; the others go on, and the sweep ends with the first error."""
+    try:
+        yield
+    except UserError as error:
+        log.error("job %s failed: %s", HydraConfig.get().job.num, error)
+        raise
+
+
+@contextmanager
+def _told_how_to_resume() -> Iterator[None]:
+    """After Ctrl-C, say how to go on; Lightning shuts down in good order and then exits."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        print(
+            f"\nInterrupted; to go on: python train.py resume={HydraConfig.get().runtime.output_dir}", file=sys.stderr
+        )
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _resumed(overrides: list[str], config_name: str) -> list[str]:

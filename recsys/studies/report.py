@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -16,19 +20,28 @@ def headline(metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if not re.search(r"@(?!10\b)", name)}
 
 
-def print_metrics(console: Console, title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
+def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
     """A row for each headline metric, a column for each model."""
     table = Table("metric", *metrics, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     for name in headline(next(iter(metrics.values()))):
         table.add_row(name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values()))
-    console.print(table)
+    Console().print(table)
 
 
-def print_example(console: Console, example: Example) -> None:
+def print_example(example: Example) -> None:
     """What a user liked beside what the model recommends."""
     table = Table("", "liked", "recommended", title=f"User {example.user_id}")
     for place, liked, recommended in example.rows():
         table.add_row(str(place), liked, recommended)
-    console.print(table)
+    Console().print(table)
+
+
+def print_whereabouts(directory: Path) -> None:
+    """Where a run lies, and the command that shows its curves."""
+    tensorboard = (
+        "tensorboard" if shutil.which("tensorboard") else os.path.relpath(Path(sys.executable).parent / "tensorboard")
+    )
+    directory = Path(os.path.relpath(directory))
+    print(f"The run is in {directory}; to look at it: {tensorboard} --logdir {directory}")

@@ -45,7 +45,7 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
     frame = results(runs)
     missing = [metric for metric in metrics if metric not in frame]
     if missing:
-        known = ", ".join(name for name in frame if "/" in name)
+        known = ", ".join(str(name) for name in frame.columns if "/" in str(name))
         raise UserError(f"No run has a metric {missing[0]}: there are {known}.")
     groups = frame.groupby(KEYS, sort=False)
     text = pd.DataFrame({"seeds": groups["seed"].nunique().astype(str)})

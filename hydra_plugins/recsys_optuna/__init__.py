@@ -1,0 +1,1 @@
+"""A Hydra sweeper on Optuna; Hydra finds it under this namespace."""
