@@ -72,10 +72,10 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     )
     counted = connection.execute("SELECT rule, count(*) FROM checked WHERE rule IS NOT NULL GROUP BY rule").fetchall()
     dropped = dict.fromkeys(RULES, 0) | dict(counted)
-    connection.execute("CREATE TABLE ratings AS SELECT * EXCLUDE (rule) FROM checked WHERE rule IS NULL")
+    create(connection, "ratings", "latest")
+    n_checked = count(connection, "checked")
+    dropped["duplicate of a later rating"] = n_checked - sum(dropped.values()) - count(connection, "ratings")
     connection.execute("DROP TABLE checked")
-
-    dropped["duplicate of a later rating"] = _replace(connection, "latest")
     if cleaning.min_rating is not None:
         dropped["rating below the threshold"] = _replace(connection, "liked", min_rating=cleaning.min_rating)
     core = {"user_core": cleaning.user_core, "item_core": cleaning.item_core}

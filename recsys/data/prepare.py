@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,10 +25,13 @@ from rich.table import Table
 
 from recsys.data.clean import SQL, clean, count
 from recsys.data.dataset import Dataset
-from recsys.data.download import sha256
+from recsys.data.download import put_in_place, sha256
+from recsys.data.raw import Raw, Source
 from recsys.data.read import read
-from recsys.data.sources import Raw, Source
 from recsys.errors import UserError
+
+# Disk that preparing takes, in sizes of the source: an archive unpacked, what DuckDB spills, the clean tables.
+WORKING_SPACE = 5
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Report:
         rows_kept: ratings left.
         users: users with a rating left.
         films: films with a rating left.
-        films_unknown: those of them that the metadata does not know.
+        films_untitled: those of them without a title in the metadata.
         first_time: seconds UTC of the earliest rating left, or None where the source has no times.
         last_time: and of the latest.
         part_names: names of the source's own partition.
@@ -59,7 +63,7 @@ class Report:
     rows_kept: int
     users: int
     films: int
-    films_unknown: int
+    films_untitled: int
     first_time: int | None
     last_time: int | None
     part_names: tuple[str, ...]
@@ -111,9 +115,9 @@ def load(folder: Path) -> Prepared:
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
         arrays = _arrays(connection, folder / "ratings.parquet", columns, report.rows_kept)
-        users = connection.read_parquet(str(folder / "users.parquet")).df()
-        films = connection.read_parquet(str(folder / "films.parquet")).df()
-        negatives = connection.read_parquet(str(folder / "negatives.parquet")).df()
+        users, films, negatives = (
+            connection.read_parquet(str(folder / f"{name}.parquet")).df() for name in ("users", "films", "negatives")
+        )
     dataset = Dataset(
         name=report.name,
         users=arrays["user"],
@@ -142,7 +146,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
     table.add_row("rows kept", f"{report.rows_kept:,}", end_section=True)
     table.add_row("users", f"{report.users:,}")
     table.add_row("films", f"{report.films:,}")
-    table.add_row("  unknown to the metadata", f"{report.films_unknown:,}")
+    table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
     table.add_row("time span", _span(report))
     (console or Console()).print(table)
@@ -151,12 +155,21 @@ def print_report(report: Report, console: Console | None = None) -> None:
 def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_limit: str) -> None:
     """Read and clean in a scratch folder, then move the clean tables into place, whole."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    n_bytes = WORKING_SPACE * sum(path.stat().st_size for path in raw.paths)
+    if shutil.disk_usage(folder.parent).free < n_bytes:
+        raise UserError(
+            f"preparing {source.name} takes {n_bytes / 1e9:.1f} GB in {folder.parent}; free some space there"
+        )
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="preparing-") as name:
         scratch, tables = Path(name), Path(name) / "tables"
         tables.mkdir()
-        # rows keep their order, because it breaks ties in time
-        config: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": True}
-        with duckdb.connect(str(scratch / "work.duckdb"), config=config) as connection:
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "temp_directory": str(scratch / "spill"),
+            "preserve_insertion_order": True,  # it breaks ties in time
+        }
+        with duckdb.connect(config=config) as connection:
+            connection.execute("SET enable_progress_bar = false")
             read(connection, raw.unpacked(scratch))
             rows_read = count(connection, "raw_ratings")
             dropped = clean(connection, source.scale, source.cleaning)
@@ -166,25 +179,27 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
                 name=source.name,
                 origin=raw.origin,
                 fingerprint=fingerprint,
-                scale=source.scale,
                 rows_read=rows_read,
                 dropped=dropped,
-                **_contents(connection),
+                **_contents(connection, source.scale),
             )
         (tables / "report.json").write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
-        if not folder.exists():  # somebody else may have been as quick
-            tables.rename(folder)
+        put_in_place(tables, folder)
 
 
-def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+def _contents(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float]) -> dict[str, Any]:
     """What the clean tables hold, in the words of a report."""
-    rows = connection.execute("SELECT count(*), min(time), max(time) FROM ratings").fetchall()
-    rows_kept, first_time, last_time = rows[0]
+    [(rows_kept, first_time, last_time)] = connection.execute(
+        "SELECT count(*), min(time), max(time) FROM ratings"
+    ).fetchall()
+    [(films_untitled,)] = connection.execute("SELECT count(*) FROM films WHERE title IS NULL").fetchall()
+    [(has_ratings,)] = connection.execute("SELECT count(rating) > 0 FROM raw_ratings").fetchall()
     return {
+        "scale": scale if has_ratings else (1.0, 1.0),
         "rows_kept": rows_kept,
         "users": count(connection, "users"),
         "films": count(connection, "films"),
-        "films_unknown": connection.execute("SELECT count(*) FROM films WHERE title IS NULL").fetchall()[0][0],
+        "films_untitled": films_untitled,
         "first_time": first_time,
         "last_time": last_time,
         "part_names": tuple(name for name, _ in connection.execute("FROM parts").fetchall()),
@@ -224,12 +239,14 @@ def _digests(files: list[Path], memo: Path) -> list[str]:
 
 @contextmanager
 def _writing(cache_dir: Path) -> Iterator[None]:
-    """Say plainly that the cache cannot be written."""
+    """Say plainly that there is no room, or no permission to use it."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise UserError(f"cannot write the data cache {cache_dir}: {error.strerror}") from error
+        raise UserError(f"cannot prepare data in {cache_dir}: {error.strerror}: {error.filename}") from error
+    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+        raise UserError(f"cannot prepare data in {cache_dir}: {' '.join(str(error).split())}") from error
 
 
 def _arrays(
@@ -247,22 +264,22 @@ def _arrays(
 
 
 def _user_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Ages as nullable integers, text of few values as categories, age groups in their order."""
-    frame = frame.drop(columns="user").dropna(axis="columns", how="all")
+    """Text of few values as categories, age groups in their order; columns without a value left out."""
+    frame = frame.drop(columns="user").dropna(axis="columns", how="all").convert_dtypes()
     frame["user_id"] = _ids(frame["user_id"])
     for column in frame.columns.difference(["user_id", "age", "age_group", "zip_code"]):
         frame[column] = frame[column].astype("category")
     if "age" in frame:
         groups = frame.sort_values("age")["age_group"].dropna().unique()
         frame["age_group"] = pd.Categorical(frame["age_group"], groups, ordered=True)
-        frame["age"] = frame["age"].astype("Int16")
     return frame
 
 
 def _item_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Titles and years explicitly missing where unknown, genres a list for every film."""
     core = ["movie_id", "title", "year", "genres"]
-    frame = frame[core + [c for c in frame if c not in (*core, "item") and frame[c].notna().any()]].copy()
+    others = [column for column in frame if column not in (*core, "item") and frame[column].notna().any()]
+    frame = frame[core + others].convert_dtypes()
     frame["movie_id"] = _ids(frame["movie_id"])
     frame["title"] = frame["title"].astype("string")
     frame["year"] = frame["year"].astype("Int16")

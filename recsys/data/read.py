@@ -9,18 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.data.clean import SQL, count, create
-from recsys.data.sources import Raw, RawTable
+from recsys.data.clean import SQL, count
+from recsys.data.raw import COLUMNS, Raw, RawTable
 from recsys.errors import UserError
-
-# Columns that every raw table has, where need be empty; a file may bring more about users and films.
-_COLUMNS = {
-    "ratings": ("user_id", "movie_id", "rating", "time", "part"),
-    "users": ("user_id", "age", "gender", "occupation", "zip_code"),
-    "films": ("movie_id", "title", "year", "genres"),
-    "links": ("movie_id", "imdb_id", "tmdb_id"),
-    "negatives": ("user_id", "movie_ids"),
-}
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
@@ -31,54 +22,73 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
     """
+    for name, columns in COLUMNS.items():
+        if name not in (table.name for table in raw.tables):
+            connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
     for table in raw.tables:
-        _read(connection, table)
-    for name, columns in _COLUMNS.items():
-        connection.execute(f"CREATE TABLE IF NOT EXISTS raw_{name} ({', '.join(f'{c} VARCHAR' for c in columns)})")
-
-    ratings = next(table for table in raw.tables if table.name == "ratings")
-    if not count(connection, "raw_ratings"):
-        raise UserError(f"{ratings.file} has no rows")
-    create(connection, "unreadable", "unreadable", numeric_ids=raw.numeric_ids)
-    for row, name, cell in connection.execute("FROM unreadable").fetchall():
-        column = (ratings.columns or {}).get(name) or name
-        raise UserError(f"{ratings.file} has text where a number belongs: {cell!r} in column {column}, row {row + 1}")
+        first_row, end = _insert(connection, table)
+        if table.name == "ratings":
+            if first_row == end:
+                raise UserError(f"{table.file} has no rows")
+            _check_numbers(connection, table, first_row, raw.numeric_ids)
 
 
-def _read(connection: duckdb.DuckDBPyConnection, table: RawTable) -> None:
+def _insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int, int]:
+    """Append a file to its raw table; returns where its rows begin and end there."""
     query = (SQL / "read" / f"{table.query}.sql").read_text(encoding="utf-8")
     parameters = {"file": str(table.file)}
     if "$encoding" in query:
         parameters["encoding"] = _encoding(table.file)
+    name = f"raw_{table.name}"
     try:
         found = connection.sql(query, params=parameters)
         columns = _columns(table, dict(zip(found.columns, map(str, found.types), strict=True)))
         query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
-        connection.execute(f"CREATE TABLE IF NOT EXISTS raw_{table.name} AS {query} LIMIT 0", parameters)
-        connection.execute(f"INSERT INTO raw_{table.name} BY NAME {query}", parameters)
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query} LIMIT 0", parameters)
+        first_row = count(connection, name)
+        connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
     except duckdb.Error as error:
         raise UserError(f"cannot read {table.file}: {' '.join(str(error).split())}") from error
+    return first_row, count(connection, name)
+
+
+def _check_numbers(connection: duckdb.DuckDBPyConnection, table: RawTable, first_row: int, numeric_ids: bool) -> None:
+    sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
+    cells = connection.execute(sql, {"first_row": first_row, "numeric_ids": numeric_ids}).fetchall()
+    for row, name, cell in cells:
+        column = (table.columns or {}).get(name) or name
+        raise UserError(
+            f"{table.file} has text where a number belongs: {cell!r} in column {column}, row {row - first_row + 1}"
+        )
 
 
 def _columns(table: RawTable, types: dict[str, str]) -> str:
     """The list of a SELECT that gives our columns as text, NULL where the file has none or an empty one."""
-    theirs = table.columns or {name: name for name in types}
-    missing = [name for name in theirs.values() if name is not None and name not in types]
-    if missing:
-        raise UserError(f"{table.file} lacks the columns {', '.join(missing)}; it has {', '.join(types)}")
-    selected = dict.fromkeys(_COLUMNS[table.name]) | dict(theirs)
-    return ", ".join(f"{_text(name, types, table)} AS {_quoted(ours)}" for ours, name in selected.items())
+    given = table.columns or {name: name for name in types}
+    selected: dict[str, str | None] = dict.fromkeys(COLUMNS[table.name]) | dict(given)
+    present = f"{table.file} has the columns {', '.join(types)}"
+    if missing := [name for name in given.values() if name is not None and name not in types]:
+        raise UserError(f"{present}; it lacks {', '.join(missing)}")
+    if unnamed := [ours for ours in ("user_id", "movie_id") if ours in selected and selected[ours] is None]:
+        raise UserError(f"{present}; say which of them is {' and which '.join(unnamed)}")
+    if table.name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
+        raise UserError(f"ratings have the columns {', '.join(COLUMNS['ratings'])}, not {', '.join(unknown)}")
+    texts = {ours: _text(name, types) for ours, name in selected.items()}
+    for ours in ("user_id", "movie_id"):
+        if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers became these where some are missing
+            texts[ours] = f"nullif(regexp_replace({texts[ours]}, '\\.0$', ''), 'nan')"
+    if "genres" in texts:
+        separator = table.genre_separator.replace("'", "''")
+        texts["genres"] = f"replace({texts['genres']}, '{separator}', '|')"
+    return ", ".join(f"{text} AS {_quoted(ours)}" for ours, text in texts.items())
 
 
-def _text(name: str | None, types: dict[str, str], table: RawTable) -> str:
+def _text(name: str | None, types: dict[str, str]) -> str:
     if name is None:
         return "CAST(NULL AS VARCHAR)"
     if types[name].endswith("[]"):
         return f"array_to_string({_quoted(name)}, '|')"
-    text = f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '')"
-    if types[name] in ("DOUBLE", "FLOAT"):  # whole numbers among missing ones: 7.0 is the id 7
-        return f"nullif(regexp_replace({text}, '\\.0$', ''), 'nan')"
-    return text
+    return f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '')"
 
 
 def _quoted(name: str) -> str:

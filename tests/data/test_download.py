@@ -1,0 +1,164 @@
+import http.server
+import io
+import socket
+import threading
+import zipfile
+from dataclasses import replace
+from hashlib import sha256
+
+import pytest
+
+from recsys.data import sources
+from recsys.data.sources import MovieLens
+from recsys.errors import UserError
+
+ATOMIC = "recbole/dataset_example/ml-100k/ml-100k"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body, length = self.server.files.get(self.path, (b"", 0))
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Length", str(length))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """A server of `files`: path -> body and the length that it promises."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.files = {}
+        server.address = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def archive(releases, monkeypatch):
+    """A tiny ml-1m.zip, known by its digest."""
+    content = zipped({f"ml-1m/{name}": text for name, text in releases["ml-1m"].items()})
+    release = replace(sources.RELEASES["ml-1m"], digest=f"sha256:{sha256(content).hexdigest()}")
+    monkeypatch.setitem(sources.RELEASES, "ml-1m", release)
+    return content
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A package index with a wheel that carries a tiny ml-100k, known by its digests; gives the wheel."""
+    files = {
+        f"{ATOMIC}.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t9\t4\t880000000\n",
+        f"{ATOMIC}.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n",
+        f"{ATOMIC}.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+        "9\tMisérables, Les\t1995\tDrama Musical\n",
+    }
+    wheel = tmp_path / "index" / "recbole-1.2.1-py3-none-any.whl"
+    wheel.parent.mkdir()
+    wheel.write_bytes(
+        zipped(
+            files
+            | {
+                "recbole-1.2.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\n",
+                "recbole-1.2.1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            }
+        )
+    )
+    digests = {name: f"sha256:{sha256(text.encode()).hexdigest()}" for name, text in files.items()}
+    monkeypatch.setattr(sources, "_MIRROR_FILES", digests)
+    monkeypatch.setattr(sources, "_MIRROR_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    return wheel
+
+
+def zipped(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def unreachable():
+    """An address where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+def downloads(tmp_path):
+    return sorted(path.name for path in (tmp_path / "cache" / "downloads").iterdir())
+
+
+def test_release_is_downloaded_once_and_its_terms_are_shown(server, archive, prepared, tmp_path, capsys):
+    server.files["/ml-1m.zip"] = (archive, len(archive))
+    source = MovieLens("ml-1m", address=server.address)
+    assert len(prepared(source).dataset) == 3
+    told = capsys.readouterr().out
+    assert "The MovieLens Datasets: History and Context" in told
+    assert f"ml-1m: from {server.address}/ml-1m.zip" in told
+    assert downloads(tmp_path) == ["ml-1m.zip"]
+    server.files.clear()
+    assert len(prepared(source).dataset) == 3
+    assert "Please cite" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("missing", r"cannot download .*/ml-1m.zip: 404 Not Found; .*give data.path="),
+        ("truncated", r"cannot download .*/ml-1m.zip: .*; .*give data.path="),
+        ("other", r"ml-1m.zip is not the file expected \(sha256:.*so it was not kept"),
+        ("unreachable", r"cannot download .*/ml-1m.zip: ConnectionError; .*give data.path="),
+    ],
+)
+def test_failed_download_says_why_and_leaves_nothing(name, sentence, server, archive, prepared, tmp_path):
+    if name == "truncated":
+        server.files["/ml-1m.zip"] = (archive[:100], len(archive))
+    if name == "other":
+        server.files["/ml-1m.zip"] = (b"<html>Sign in</html>", 20)
+    with pytest.raises(UserError, match=sentence):
+        prepared(MovieLens("ml-1m", address=unreachable() if name == "unreachable" else server.address))
+    assert downloads(tmp_path) == []
+
+
+def test_ml_100k_comes_from_the_package_index_where_the_archive_is_out_of_reach(index, prepared, tmp_path, capsys):
+    dataset = prepared(MovieLens("ml-100k", address=unreachable())).dataset
+    assert dataset.part_names == ("u1",)
+    assert dataset.item_frame.title[0] == "Les Misérables"
+    assert "ml-100k: from package index, wheel recbole==1.2.1" in capsys.readouterr().out
+    assert downloads(tmp_path) == ["ml-100k-mirror"]
+
+
+def test_official_archive_comes_first(server, releases, index, prepared, monkeypatch, tmp_path):
+    content = zipped(releases["ml-100k"])
+    release = replace(sources.RELEASES["ml-100k"], digest=f"sha256:{sha256(content).hexdigest()}")
+    monkeypatch.setitem(sources.RELEASES, "ml-100k", release)
+    server.files["/ml-100k.zip"] = (content, len(content))
+    assert len(prepared(MovieLens("ml-100k", address=server.address)).dataset) == 3
+    assert downloads(tmp_path) == ["ml-100k.zip"]
+
+
+def test_without_archive_and_package_index_both_are_named(index, prepared, tmp_path):
+    index.unlink()
+    with pytest.raises(
+        UserError, match=r"cannot download http.*ml-100k.zip: .*; nor from the package index: .*recbole"
+    ):
+        prepared(MovieLens("ml-100k", address=unreachable()))
+    assert downloads(tmp_path) == []
+
+
+@pytest.mark.parametrize("what", ["wheel", "file"])
+def test_anything_else_from_the_package_index_is_refused(what, index, prepared, monkeypatch, tmp_path):
+    if what == "wheel":
+        monkeypatch.setattr(sources, "_MIRROR_DIGEST", "sha256:0")
+    else:
+        monkeypatch.setattr(sources, "_MIRROR_FILES", {f"{ATOMIC}.inter": "sha256:0"})
+    with pytest.raises(UserError, match=r"is not the file expected \(sha256:0\), so it was not kept"):
+        prepared(MovieLens("ml-100k", address=unreachable()))
+    assert downloads(tmp_path) == []

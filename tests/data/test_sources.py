@@ -1,0 +1,298 @@
+import io
+import zipfile
+
+import duckdb
+import numpy as np
+import pytest
+
+from recsys.data.sources import Files, MovieLens, NCFRelease, RecBole
+from recsys.errors import UserError
+
+COLUMNS = {"user_id": "u", "movie_id": "m", "rating": "r", "time": "t"}
+CSV = "u,m,r,t\nbob,7,4.5,880000000\namy,7,3,880000001\namy,8,0.5,880000000\n"
+
+
+def zipped(files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(f"release/{name}", content)
+    return buffer.getvalue()
+
+
+# MovieLens
+
+
+def test_ml_100k_has_its_canonical_folds(releases, write, prepared):
+    rows = "".join(f"{i // 500 + 1}\t{i % 500 + 1}\t3\t{880000000 + i}\n" for i in range(40_001))
+    dataset = prepared(MovieLens("ml-100k", str(write(releases["ml-100k"] | {"u.data": rows})))).dataset
+    assert dataset.part_names == ("u1", "u2", "u3")
+    assert np.array_equal(dataset.parts, np.arange(40_001) // 20_000)  # users and times rise with the rows here
+
+
+def test_ml_100k_tells_of_users_and_films(releases, write, prepared):
+    dataset = prepared(MovieLens("ml-100k", str(write(releases["ml-100k"])))).dataset
+    user = dataset.user_frame.iloc[1]
+    assert (user.age, user.age_group, user.gender, user.zip_code) == (53, "50-55", "F", "T8H1N")
+    film = dataset.item_frame.iloc[0]
+    assert (film.movie_id, film.title, film.year, film.genres) == (9, "Les Misérables", 1995, ["Drama", "Musical"])
+    assert dataset.scale == (1, 5)
+
+
+def test_placeholders_of_ml_100k_are_missing(releases, write, prepared):
+    film = prepared(MovieLens("ml-100k", str(write(releases["ml-100k"])))).dataset.item_frame.iloc[1]
+    assert film[["title", "year"]].isna().all()
+    assert film.genres == []
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8"])
+def test_ml_1m_is_read_in_either_encoding(encoding, releases, write, prepared):
+    movies = releases["ml-1m"]["movies.dat"].decode("latin-1").encode(encoding)
+    dataset = prepared(MovieLens("ml-1m", str(write(releases["ml-1m"] | {"movies.dat": movies})))).dataset
+    assert dataset.item_frame.title[0] == "Les Misérables"
+
+
+def test_ml_1m_has_named_occupations_and_age_groups(releases, write, prepared):
+    frame = prepared(MovieLens("ml-1m", str(write(releases["ml-1m"])))).dataset.user_frame
+    assert frame.occupation.tolist() == ["K-12 student", "self-employed"]
+    assert frame.age_group.tolist() == ["under 18", "56 and over"]
+    assert frame.age_group.min() == "under 18"
+
+
+def test_empty_times_of_a_release_are_missing(releases, write, prepared):
+    dataset = prepared(MovieLens("ml-1m", str(write(releases["ml-1m"])))).dataset
+    assert dataset.times is None
+    assert len(dataset) == 3
+
+
+def test_ml_10m_has_half_stars_and_nothing_about_users(releases, write, prepared):
+    dataset = prepared(MovieLens("ml-10m", str(write(releases["ml-10m"])))).dataset
+    assert dataset.ratings.tolist() == [0.5, 4.5]
+    assert dataset.user_frame.columns.tolist() == ["user_id"]
+
+
+def test_newer_releases_have_links_where_there_is_a_file_of_them(releases, write, prepared):
+    frame = prepared(MovieLens("ml-32m", str(write(releases["ml-32m"])))).dataset.item_frame
+    assert frame.imdb_id.tolist() == ["0133093", "0000010"]
+    assert frame.tmdb_id[0] == 603
+    assert frame.tmdb_id.isna()[1]
+    del releases["ml-32m"]["links.csv"]
+    frame = prepared(MovieLens("ml-25m", str(write(releases["ml-32m"], "unlinked")))).dataset.item_frame
+    assert frame.columns.tolist() == ["movie_id", "title", "year", "genres"]
+
+
+@pytest.mark.parametrize("release", ["ml-100k", "ml-1m", "ml-10m", "ml-32m"])
+def test_archive_and_folder_hold_the_same(release, releases, write, prepared):
+    archive = write({"release.zip": zipped(releases[release])}) / "release.zip"
+    packed = prepared(MovieLens(release, str(archive))).dataset
+    opened = prepared(MovieLens(release, str(write(releases[release], "opened")))).dataset
+    assert packed.ratings.tolist() == opened.ratings.tolist()
+    assert packed.item_frame.equals(opened.item_frame)
+
+
+def test_release_that_does_not_exist_is_refused():
+    with pytest.raises(UserError, match="no MovieLens release 'ml-2m'; there are ml-100k"):
+        MovieLens("ml-2m")
+
+
+def test_paths_that_hold_no_release_are_refused(releases, write, prepared):
+    folder = write({"text.zip": "not a zip", "half.zip": zipped(releases["ml-1m"])[:200]})
+    with pytest.raises(UserError, match="nowhere does not exist"):
+        prepared(MovieLens("ml-1m", str(folder / "nowhere")))
+    for name in ("text.zip", "half.zip"):
+        with pytest.raises(UserError, match="neither a folder nor a whole zip archive"):
+            prepared(MovieLens("ml-1m", str(folder / name)))
+    with pytest.raises(UserError, match=r"lacks ratings.dat, movies.dat, users.dat"):
+        prepared(MovieLens("ml-1m", str(folder)))
+
+
+def test_damaged_archive_is_refused_and_leaves_nothing(releases, write, prepared, tmp_path):
+    content = zipped(releases["ml-10m"]).replace(b"1::9::0.5", b"1::9::5.0")  # no longer what its checksum is of
+    with pytest.raises(UserError, match=r"release.zip is damaged"):
+        prepared(MovieLens("ml-10m", str(write({"release.zip": content}) / "release.zip")))
+    assert not any((tmp_path / "cache" / "prepared").iterdir())
+
+
+def test_text_in_place_of_a_release_s_id_is_refused(releases, write, prepared):
+    rows = "1::9::5::880000000\nbob::9::5::880000000\n"
+    with pytest.raises(UserError, match=r"ratings.dat has text where a number belongs: 'bob' in column user_id, row 2"):
+        prepared(MovieLens("ml-10m", str(write(releases["ml-10m"] | {"ratings.dat": rows}))))
+
+
+def test_lines_with_too_few_fields_are_refused(releases, write, prepared):
+    with pytest.raises(UserError, match=r"cannot read .*ratings.dat"):
+        prepared(MovieLens("ml-10m", str(write(releases["ml-10m"] | {"ratings.dat": "1::9::5::1\n1::9\n"}))))
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", ["r.csv", "r.tsv", "r.jsonl", "r.parquet", "r.csv.gz"])
+def test_every_format_gives_the_same_data_set(name, write, prepared, tmp_path):
+    csv = write({"ratings.csv": CSV}) / "ratings.csv"
+    file = tmp_path / name
+    options = {"r.tsv": "(FORMAT csv, DELIMITER '\t', HEADER)", "r.jsonl": "(FORMAT json)"}.get(name, "")
+    duckdb.sql(f"COPY (FROM '{csv}') TO '{file}' {options}")
+    dataset = prepared(Files(str(file), COLUMNS)).dataset
+    assert dataset.user_frame.user_id.tolist() == ["amy", "bob"]
+    assert dataset.item_frame.movie_id.tolist() == [7, 8]
+    assert dataset.users.tolist() == [0, 0, 1]
+    assert dataset.items.tolist() == [1, 0, 0]
+    assert dataset.ratings.tolist() == [0.5, 3, 4.5]
+    assert dataset.times.tolist() == [880000000, 880000001, 880000000]
+
+
+def test_only_users_and_films_are_needed(write, prepared):
+    folder = write({"seen.csv": "u,m\n2,7\n1,7\n"})
+    columns = {"user_id": "u", "movie_id": "m", "rating": None, "time": None}
+    dataset = prepared(Files(str(folder / "seen.csv"), columns, scale=(2, 10))).dataset
+    assert dataset.times is None
+    assert dataset.parts is None
+    assert dataset.ratings.tolist() == [1, 1]
+    assert dataset.scale == (1, 1)
+    assert dataset.item_frame.title.isna().all()
+
+
+def test_files_about_users_and_films_may_bring_columns_of_their_own(write, prepared):
+    folder = write(
+        {
+            "ratings.csv": CSV,
+            "users.csv": "id,years,from\namy,31,Oslo\n",
+            "films.jsonl": '{"movie_id": 7, "title": "Seven, The", "genres": "Crime, Noir", "imdb_id": "tt7"}\n',
+        }
+    )
+    source = Files(
+        str(folder / "ratings.csv"),
+        COLUMNS,
+        users_path=str(folder / "users.csv"),
+        users_columns={"user_id": "id", "age": "years", "city": "from"},
+        films_path=str(folder / "films.jsonl"),
+        genre_separator=",",
+    )
+    dataset = prepared(source).dataset
+    assert dataset.user_frame.age[0] == 31
+    assert dataset.user_frame.age_group[0] == "25-34"
+    assert dataset.user_frame.city.tolist()[0] == "Oslo"
+    assert dataset.user_frame.isna().iloc[1].tolist() == [False, True, True, True]  # nothing is known of bob but the id
+    assert dataset.item_frame.title[0] == "The Seven"
+    assert dataset.item_frame.genres.tolist() == [["Crime", "Noir"], []]
+    assert dataset.item_frame.imdb_id[0] == "tt7"
+
+
+def test_partition_of_a_file_is_kept(write, prepared):
+    folder = write({"r.csv": "u,m,fold\n1,7,train\n1,8,test\n2,7,\n"})
+    dataset = prepared(Files(str(folder / "r.csv"), {"user_id": "u", "movie_id": "m", "part": "fold"})).dataset
+    assert dataset.part_names == ("train", "test")
+    assert dataset.parts.tolist() == [0, 1, -1]
+
+
+def test_times_may_be_dates(write, prepared):
+    folder = write({"r.csv": "u,m,t\n1,7,2001-09-09 01:46:40\n1,8,1000000001\n"})
+    dataset = prepared(Files(str(folder / "r.csv"), {"user_id": "u", "movie_id": "m", "time": "t"})).dataset
+    assert dataset.times.tolist() == [1_000_000_000, 1_000_000_001]
+
+
+def test_ids_that_became_floats_are_whole_numbers_again(prepared, tmp_path):
+    file = tmp_path / "r.parquet"
+    duckdb.sql(f"COPY (FROM (VALUES (1.0::DOUBLE, 7), ('nan'::DOUBLE, 7), (NULL, 8)) v(u, m)) TO '{file}'")
+    prepared_ = prepared(Files(str(file), {"user_id": "u", "movie_id": "m"}))
+    assert prepared_.dataset.user_frame.user_id.tolist() == [1]
+    assert prepared_.report.dropped["missing id"] == 2
+
+
+def test_bad_files_are_refused_in_a_sentence(write, prepared):
+    folder = write(
+        {
+            "empty.csv": "u,m,r,t\n",
+            "nothing.csv": "",
+            "text.csv": CSV.replace("4.5", "good"),
+            "date.csv": CSV.replace("880000001", "yesterday"),
+            "ratings.xlsx": "?",
+            "broken.parquet": "?",
+            "ratings.csv": CSV,
+        }
+    )
+    refused = {
+        "nowhere.csv": "nowhere.csv does not exist",
+        "empty.csv": "empty.csv has no rows",
+        "nothing.csv": "nothing.csv",
+        "text.csv": r"text.csv has text where a number belongs: 'good' in column r, row 1",
+        "date.csv": r"date.csv has text where a number belongs: 'yesterday' in column t, row 2",
+        "ratings.xlsx": r"ratings.xlsx has none of the endings .csv, .tsv, .jsonl",
+        "broken.parquet": "cannot read .*broken.parquet",
+    }
+    for name, sentence in refused.items():
+        with pytest.raises(UserError, match=sentence):
+            prepared(Files(str(folder / name), COLUMNS))
+    with pytest.raises(UserError, match="say where with data.path="):
+        prepared(Files(None, COLUMNS))
+
+
+def test_missing_columns_are_named_beside_those_present(write, prepared):
+    file = str(write({"ratings.csv": CSV}) / "ratings.csv")
+    with pytest.raises(UserError, match=r"ratings.csv has the columns u, m, r, t; it lacks stars, when"):
+        prepared(Files(file, {"user_id": "u", "movie_id": "m", "rating": "stars", "time": "when"}))
+    with pytest.raises(UserError, match="say which of them is movie_id"):
+        prepared(Files(file, {"user_id": "u"}))
+    with pytest.raises(UserError, match="not timestamp"):
+        prepared(Files(file, {"user_id": "u", "movie_id": "m", "timestamp": "t"}))
+
+
+# RecBole
+
+
+def test_atomic_files_are_read_by_their_headers(write, prepared):
+    folder = write(
+        {
+            "toy.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\tnote:token\na\t7\t4\t8.8e8\tx\n",
+            "toy.user": "user_id:token\tgender:token\tage:token\na\tF\t31\n",
+            "toy.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+            '7\t"Seven", The\t1995\tCrime Film-Noir\n',
+        },
+        "toy",
+    )
+    dataset = prepared(RecBole(str(folder))).dataset
+    assert dataset.name == "toy"
+    assert dataset.times.tolist() == [880_000_000]
+    assert dataset.user_frame.iloc[0][["user_id", "gender", "age"]].tolist() == ["a", "F", 31]
+    assert dataset.item_frame.iloc[0].tolist() == [7, 'The "Seven"', 1995, ["Crime", "Film-Noir"]]
+
+
+def test_interactions_alone_are_enough_for_recbole(write, prepared):
+    folder = write({"toy.inter": "user_id:token\titem_id:token\na\t7\nb\t7\n"})
+    dataset = prepared(RecBole(str(folder), name="toy")).dataset
+    assert dataset.scale == (1, 1)
+    with pytest.raises(UserError, match=r"other.inter does not exist"):
+        prepared(RecBole(str(folder), name="other"))
+
+
+# NCF
+
+
+def test_ncf_release_brings_its_split_and_its_negatives(write, prepared):
+    folder = write(
+        {
+            "toy.train.rating": "0\t3\t5\t978824330\n0\t1\t4\t978824331\n1\t1\t3\t978824332\n",
+            "toy.test.rating": "0\t2\t5\t978824339\n1\t3\t4\t978824339\n",
+            "toy.test.negative": "(1,3)\t2\n(0,2)\t99\t3\t1\n",
+        }
+    )
+    dataset = prepared(NCFRelease(str(folder), name="toy")).dataset
+    assert dataset.part_names == ("train", "test")
+    assert dataset.items.tolist() == [2, 0, 1, 0, 2]
+    assert dataset.parts.tolist() == [0, 0, 1, 0, 1]
+    assert dataset.negatives.tolist() == [[2, 0], [1, -1]]  # film 99 was never rated, so it has no code
+
+
+def test_placeholder_times_of_the_ncf_release_are_missing(write, prepared):
+    files = {"toy.train.rating": "0\t3\t1\t1\n", "toy.test.rating": "0\t2\t1\t1\n", "toy.test.negative": "(0,2)\t3\n"}
+    assert prepared(NCFRelease(str(write(files)), name="toy")).dataset.times is None
+
+
+def test_bad_lines_of_the_ncf_release_are_named(write, prepared):
+    files = {"toy.train.rating": "0\t3\t1\t1\n", "toy.test.rating": "0\tx\t1\t1\n", "toy.test.negative": "(0,2)\t3\n"}
+    with pytest.raises(UserError, match=r"toy.test.rating has text where a number belongs: 'x' .* row 1"):
+        prepared(NCFRelease(str(write(files)), name="toy"))
+    files |= {"toy.test.rating": "0\t2\t1\t1\n", "toy.test.negative": "0\t3\n"}
+    with pytest.raises(UserError, match=r"toy.test.negative has a line that does not begin with \(user,film\)"):
+        prepared(NCFRelease(str(write(files)), name="toy"))
