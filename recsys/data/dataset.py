@@ -105,7 +105,8 @@ class Dataset:
         fingerprint: str = "",
     ) -> Dataset:
         """A data set of arrays in source order, sorted here; frames hold only ids and titles."""
-        order = np.lexsort((users,) if times is None else (times, users))
+        columns = (users,) if times is None else (times, users)
+        order = np.lexsort([np.asarray(column) for column in columns])
         user_codes = np.asarray(users, np.int32)[order]
         item_codes = np.asarray(items, np.int32)[order]
         stars = np.ones(len(order), np.float32) if ratings is None else np.asarray(ratings, np.float32)[order]

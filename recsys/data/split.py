@@ -58,8 +58,8 @@ class Split:
 
     @cached_property
     def train(self) -> Dataset:
-        """The ratings to learn from while validation chooses."""
-        return self.dataset.select(self.labels == TRAIN)
+        """The ratings to learn from while validation chooses; their fingerprint is the split's and the part's."""
+        return replace(self.dataset.select(self.labels == TRAIN), fingerprint=f"{self.fingerprint}/train")
 
     @cached_property
     def valid(self) -> Holdout:
@@ -70,7 +70,7 @@ class Split:
     @cached_property
     def refit_train(self) -> Dataset:
         """The ratings to learn from once validation has chosen: everything known before the test."""
-        return self.dataset.select(self.labels <= VALID)
+        return replace(self.dataset.select(self.labels <= VALID), fingerprint=f"{self.fingerprint}/train+valid")
 
     @cached_property
     def test(self) -> Holdout:

@@ -7,6 +7,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
@@ -18,6 +19,8 @@ from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.signatures import settings
 
+QUIET_CPU = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False)
+
 
 @dataclass(frozen=True)
 class FitContext:
@@ -25,13 +28,13 @@ class FitContext:
 
     Attributes:
         directory: for checkpoints, or None to keep none.
-        trainer: makes the Lightning Trainer; carries accelerator, devices, precision, profiler.
+        trainer: a Lightning Trainer but for what models add: accelerator, devices, precision, profiler, callbacks.
         logger: for curves, or None.
         resume: continue from the last checkpoint in `directory` where there is one.
     """
 
     directory: Path | None = None
-    trainer: Callable[..., pl.Trainer] = pl.Trainer
+    trainer: partial[pl.Trainer] = QUIET_CPU
     logger: Logger | None = None
     resume: bool = False
 

@@ -277,7 +277,7 @@ class NeuralRecommender(Recommender):
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """See `Recommender.fit`; without `valid`, trains all its epochs and keeps the last weights."""
-        context = context or FitContext(trainer=_quiet_trainer)
+        context = context or FitContext()
         self._prepare(train.n_items, train.user_counts > 0, train.fingerprint)
         self.initialise(train)
         with _directory(context) as directory:
@@ -295,11 +295,11 @@ class NeuralRecommender(Recommender):
     def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
         """Run Lightning's loop, leaving `best.ckpt`, `last.ckpt` and `finished.json` in the directory."""
         last = ModelCheckpoint(directory, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-        callbacks: list[Callback] = [TrainingCurves(), TQDMProgressBar(refresh_rate=20)]
-        options: dict[str, Any] = {}
-        if valid is None:
-            options["limit_val_batches"] = 0
-        else:
+        options = context.trainer.keywords
+        callbacks: list[Callback] = [*options.get("callbacks", []), TrainingCurves()]
+        if options.get("enable_progress_bar", True):
+            callbacks.append(TQDMProgressBar(refresh_rate=20))  # the usual one costs as much as a small step
+        if valid is not None:
             callbacks += [
                 EarlyStopping(MONITOR, patience=self.patience, mode="max"),
                 ModelCheckpoint(directory, "best", monitor=MONITOR, mode="max", enable_version_counter=False),
@@ -313,7 +313,7 @@ class NeuralRecommender(Recommender):
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
             enable_model_summary=False,
-            **options,
+            limit_val_batches=0 if valid is None else options.get("limit_val_batches"),
         )
         checkpoint = directory / "last.ckpt"
         resumed = str(checkpoint) if context.resume and checkpoint.is_file() else None
@@ -389,12 +389,6 @@ def _one_of(name: str, value: str, choices: Iterable[str]) -> str:
     if value not in choices:
         raise UserError(f"{name}={value} is not known: choose one of {', '.join(choices)}.")
     return value
-
-
-def _quiet_trainer(**options: Any) -> pl.Trainer:
-    """A Trainer for code and tests: no progress bar, on the CPU."""
-    callbacks = [callback for callback in options.pop("callbacks") if not isinstance(callback, TQDMProgressBar)]
-    return pl.Trainer(callbacks=callbacks, accelerator="cpu", enable_progress_bar=False, **options)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What all Lightning models share, shown on small ones."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,13 +26,11 @@ def split(timed: Dataset) -> Split:
     return LeaveLastOut()(timed)
 
 
-def trainer(**options) -> pl.Trainer:
-    return pl.Trainer(accelerator="cpu", enable_progress_bar=False, **_without_bar(options))
+def trainer(*callbacks: Callback, **options) -> partial:
+    return partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False, callbacks=list(callbacks), **options)
 
 
-def _without_bar(options: dict) -> dict:
-    callbacks = [c for c in options["callbacks"] if "ProgressBar" not in type(c).__name__]
-    return {**options, "callbacks": callbacks}
+TWO_PROCESSES = trainer(devices=2, strategy="ddp_spawn")
 
 
 def scores(model: NeuralRecommender, holdout: Holdout) -> np.ndarray:
@@ -50,10 +49,6 @@ class CtrlC(Callback):
             raise KeyboardInterrupt
 
 
-def interrupting(**options) -> pl.Trainer:
-    return trainer(**{**options, "callbacks": [*options["callbacks"], CtrlC()]})
-
-
 @pytest.mark.parametrize(
     "model",
     [
@@ -68,22 +63,20 @@ def test_an_interrupted_run_resumes_to_the_very_weights_of_an_uninterrupted_one(
     def fresh() -> NeuralRecommender:
         return type(model)(**model.hyperparameters())
 
-    whole = fresh().fit(split.train, split.valid, FitContext(tmp_path / "whole", trainer))
+    whole = fresh().fit(split.train, split.valid, FitContext(tmp_path / "whole", trainer()))
     with pytest.raises(SystemExit):
-        fresh().fit(split.train, split.valid, FitContext(tmp_path / "cut", interrupting))
+        fresh().fit(split.train, split.valid, FitContext(tmp_path / "cut", trainer(CtrlC())))
     assert (tmp_path / "cut" / "last.ckpt").is_file()
-    resumed = fresh().fit(split.train, split.valid, FitContext(tmp_path / "cut", trainer, resume=True))
+    resumed = fresh().fit(split.train, split.valid, FitContext(tmp_path / "cut", trainer(), resume=True))
     assert resumed.n_best_epochs == whole.n_best_epochs
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)
 
 
 def test_a_finished_fit_is_not_trained_again_on_resume(split: Split, tmp_path: Path):
-    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, trainer))
+    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, trainer()))
 
-    def no_trainer(**options):
-        raise AssertionError("trained again")
-
+    no_trainer = partial(pytest.fail, "trained again")
     again = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, no_trainer, resume=True))
     np.testing.assert_array_equal(scores(again, split.test), scores(model, split.test))
 
@@ -95,11 +88,8 @@ def test_the_best_weights_are_kept_and_their_epoch_is_told(split: Split, tmp_pat
         def on_validation_end(self, trainer: pl.Trainer, module) -> None:
             curve.append(float(trainer.callback_metrics["valid/ndcg@10"]))
 
-    def recording(**options) -> pl.Trainer:
-        return trainer(**{**options, "callbacks": [*options["callbacks"], Record()]})
-
     settings = {**SMALL, "max_epochs": 30, "patience": 4, "lr": 0.1}
-    model = MF(embedding_dim=8, **settings).fit(split.train, split.valid, FitContext(tmp_path, recording))
+    model = MF(embedding_dim=8, **settings).fit(split.train, split.valid, FitContext(tmp_path, trainer(Record())))
     assert len(curve) < 30, "it never overfitted, so nothing was shown"
     assert model.n_best_epochs == 1 + int(np.argmax(curve))
     assert len(curve) == model.n_best_epochs + 4
@@ -114,14 +104,8 @@ def test_refit_trains_for_the_epochs_that_validation_chose(split: Split):
     assert refit.trained_on == split.refit_train.fingerprint
 
 
-def two_processes(**options) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp_spawn", enable_progress_bar=False, **_without_bar(options)
-    )
-
-
 def test_two_processes_validate_to_the_digit_like_one(split: Split, tmp_path: Path):
-    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, two_processes))
+    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, TWO_PROCESSES))
     best = torch.load(tmp_path / "best.ckpt", weights_only=True)
     reported = [c["best_model_score"] for c in best["callbacks"].values() if c.get("monitor") == "valid/ndcg@10"]
     assert float(reported[0]) == np.float32(validation(model, split.valid))
@@ -132,7 +116,7 @@ def test_two_processes_learn_what_one_learns(timed: Dataset):
     train = timed.select(np.arange(len(timed)) < len(timed) // 2 * 2)
     settings = {**SMALL, "optimizer": "sgd", "lr": 1.0}
     one = MF(embedding_dim=4, **settings).fit(train)
-    two = MF(embedding_dim=4, **settings).fit(train, context=FitContext(trainer=two_processes))
+    two = MF(embedding_dim=4, **settings).fit(train, context=FitContext(trainer=TWO_PROCESSES))
     users = np.arange(timed.n_users)
     learned, initial = (model.score(users, train.history(users)) for model in (one, MF(embedding_dim=4).fit(train)))
     np.testing.assert_allclose(two.score(users, train.history(users)), learned, atol=1e-5)
@@ -170,7 +154,7 @@ def test_a_user_without_training_ratings_counts_as_unknown(timed: Dataset):
 
 
 def test_checkpoints_and_models_are_read_without_unpickling(split: Split, tmp_path: Path):
-    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path / "checkpoints", trainer))
+    model = MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path / "checkpoints", trainer()))
     for name in ("best.ckpt", "last.ckpt"):
         torch.load(tmp_path / "checkpoints" / name, weights_only=True)
     model.save(tmp_path / "model")

@@ -1,0 +1,120 @@
+"""Speed of training, validation apart, and of evaluation: every neural model, on MovieLens-100K and one thread.
+
+    python experiments/speed/training.py [--threads 1 2] [--epochs 5] [OVERRIDE ...]
+
+Overrides are those of train.py: `data=ml-1m data.path=...`. Samples are pairs of user and film that a step scores: a
+positive and its negatives. Each row is a process of its own, so that its peak memory is its own. An epoch's seconds are
+the median of all but the first, drawing of negatives included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import resource
+import subprocess
+import sys
+import time
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from rich.console import Console
+from rich.table import Table
+
+from recsys.config import compose, instantiate
+from recsys.data.prepare import prepare
+from recsys.evaluation.metrics import ranking_metrics
+from recsys.models.base import FitContext
+
+# The NCF paper's settings (predictive factor 8, MLP 64-32-16-8, 4 negatives, Adam), and the losses beyond it.
+PAPER = [
+    "model.loss=log",
+    "model.n_negatives=4",
+    "model.weight_decay=0",
+    "model.lr=0.001",
+    "model.lr_schedule=constant",
+]
+NEUMF = ["model=ncf", "model.embedding_dim=8", "model.hidden_dims=[64,32,16,8]", "model.dropout=0", *PAPER]
+ROWS = {
+    "NeuMF, batch 256": [*NEUMF, "model.batch_size=256"],
+    "NeuMF, batch 4,096": [*NEUMF, "model.batch_size=4096"],
+    "NeuMF, batch 16,384": [*NEUMF, "model.batch_size=16384"],
+    "GMF, batch 4,096": ["model=gmf", "model.embedding_dim=8", *PAPER, "model.batch_size=4096"],
+    "MLP, batch 4,096": ["model=mlp", "model.hidden_dims=[64,32,16,8]", *PAPER, "model.batch_size=4096"],
+    "MF, log loss, batch 4,096": ["model=mf", "model.embedding_dim=64", *PAPER, "model.batch_size=4096"],
+    "MF, softmax, 64 users": ["model=mf", "model.embedding_dim=128", "model.loss=softmax", "model.batch_size=64"],
+    "NeuMF, softmax, 64 users": [*NEUMF, "model.loss=softmax", "model.batch_size=64"],
+}
+
+
+class EpochSeconds(Callback):
+    """Keeps what each epoch took."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Read the value that the model logged."""
+        self.seconds.append(float(trainer.callback_metrics["train/epoch_seconds"]))
+
+
+def measure(overrides: list[str], threads: int) -> dict[str, Any]:
+    """Train one model in this process."""
+    torch.set_num_threads(threads)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    cfg = compose("train", overrides)
+    split = instantiate(cfg.split)(prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset)
+    model, epochs = instantiate(cfg.model), EpochSeconds()
+
+    trainer = partial(pl.Trainer, accelerator="cpu", callbacks=[epochs], enable_progress_bar=False)
+    model.fit(split.train, context=FitContext(trainer=trainer))
+    seconds = float(np.median(epochs.seconds[1:]))
+    users = split.test.users
+    started = time.perf_counter()
+    ranking_metrics(model.score(users, split.test.known.history(users)), users, split.test)
+    return {
+        "samples_per_second": len(split.train) * model.samples_per_interaction / seconds,
+        "interactions_per_second": len(split.train) / seconds,
+        "epoch_seconds": seconds,
+        "users_per_second": len(users) / (time.perf_counter() - started),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def main() -> None:
+    """Measure every row in a process of its own, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--row", help=argparse.SUPPRESS)  # the child's: what to measure
+    arguments, overrides = parser.parse_known_args()
+    if arguments.row:
+        row = [*ROWS[arguments.row], f"model.max_epochs={arguments.epochs}", *overrides]
+        print(json.dumps(measure(row, arguments.threads[0])))
+        return
+    table = Table(title=f"Training on {platform.processor() or platform.machine()}, {arguments.epochs} epochs")
+    columns = ("model", "threads", "samples/s", "interactions/s", "epoch s", "evaluated users/s", "peak MB")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for name in ROWS:
+        for threads in arguments.threads:
+            command = [sys.executable, __file__, "--row", name, "--threads", str(threads)]
+            command += ["--epochs", str(arguments.epochs), *overrides]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+            figures = json.loads(done.stdout.splitlines()[-1])
+            cells = [f"{value:,.0f}" if value > 10 else f"{value:.2f}" for value in figures.values()]
+            table.add_row(name, str(threads), *cells)
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
