@@ -6,7 +6,7 @@ the order of `RULES`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
@@ -86,7 +86,7 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         worst = max(dropped, key=lambda rule: dropped[rule])
         raise UserError(
             f"cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
-            f"'{worst}'; the rules in force are scale {scale[0]:g} to {scale[1]:g} and {asdict(cleaning)}"
+            f"'{worst}'; look at data.scale ({scale[0]:g} to {scale[1]:g}), data.cleaning and the file's columns"
         )
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)

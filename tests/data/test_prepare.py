@@ -1,0 +1,315 @@
+import io
+import json
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from recsys.data import prepare as prepare_module
+from recsys.data.clean import RULES, Cleaning, clean
+from recsys.data.prepare import prepare, print_report
+from recsys.data.sources import Files
+from recsys.errors import UserError
+
+COLUMNS = {"user_id": "u", "movie_id": "m", "rating": "r", "time": "t"}
+FIRST = 880_000_000
+
+
+def rows(*ratings):
+    """CSV of (user, film, stars, seconds after the first)."""
+    lines = [f"{u},{m},{r},{'' if t is None else FIRST + t}" for u, m, r, t in ratings]
+    return "\n".join(["u,m,r,t", *lines]) + "\n"
+
+
+@pytest.fixture
+def cleaned(write, prepared):
+    """Prepare rows as a file of ratings, with chosen cleaning and titles of films."""
+
+    def cleaned(ratings, films=None, scale=(1, 5), **chosen):
+        folder = write({"ratings.csv": rows(*ratings)})
+        if films is not None:
+            lines = "".join(json.dumps(film) + "\n" for film in films)
+            write({"films.jsonl": lines})
+        films_path = None if films is None else str(folder / "films.jsonl")
+        path = str(folder / "ratings.csv")
+        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=Cleaning(**chosen)))
+
+    return cleaned
+
+
+def dropped(prepared_):
+    return {rule: n for rule, n in prepared_.report.dropped.items() if n}
+
+
+# Order and codes
+
+
+def test_ratings_lie_by_user_then_time_then_source_row(cleaned):
+    dataset = cleaned([(2, 1, 3, 9), (1, 4, 3, 5), (1, 2, 3, 5), (1, 3, 3, 5), (1, 1, 3, 0)]).dataset
+    assert dataset.users.tolist() == [0, 0, 0, 0, 1]
+    assert dataset.items.tolist() == [0, 3, 1, 2, 0]  # films 4, 2, 3 at one time keep the order of their rows
+
+
+def test_row_order_survives_tables_of_many_chunks(cleaned):
+    films = np.random.default_rng(0).permutation(150_000)
+    dataset = cleaned([(1, film, 3, 0) for film in films]).dataset
+    assert np.array_equal(dataset.items, films)
+
+
+def test_codes_are_ranks_of_ids_whatever_the_order_of_rows(cleaned):
+    ratings = [(user, film, 3, user) for user in (10, 9, 100) for film in (8, 70, 6)]
+    one, other = (cleaned(order).dataset for order in (ratings, ratings[::-1]))
+    assert one.user_frame.user_id.tolist() == other.user_frame.user_id.tolist() == [9, 10, 100]
+    assert one.item_frame.movie_id.tolist() == [6, 8, 70]
+    assert np.array_equal(one.users, other.users)
+
+
+def test_ids_that_are_not_plain_numbers_stay_text(cleaned):
+    frame = cleaned([("007", 1, 3, 0), ("x", 1, 3, 0), ("20", 1, 3, 0)]).dataset.user_frame
+    assert frame.user_id.tolist() == ["007", "20", "x"]
+
+
+def test_arrays_take_twenty_bytes_a_rating(cleaned):
+    dataset = cleaned([(1, 1, 3, 0), (1, 2, 3, 1)]).dataset
+    arrays = (dataset.users, dataset.items, dataset.ratings, dataset.times)
+    assert [a.dtype for a in arrays] == [np.int32, np.int32, np.float32, np.int64]
+    assert dataset.parts is None
+    assert dataset.negatives is None
+
+
+# Rules
+
+
+def test_latest_of_several_ratings_is_kept(cleaned):
+    result = cleaned([(1, 1, 5, 9), (1, 1, 2, 0), (1, 2, 4, 5), (1, 2, 1, 5)])
+    assert result.dataset.ratings.tolist() == [1, 5]  # film 2 at its last row, film 1 at its latest time
+    assert dropped(result) == {"duplicate of a later rating": 2}
+
+
+def test_last_row_is_kept_where_there_are_no_times(cleaned):
+    assert cleaned([(1, 1, 5, None), (1, 1, 2, None)]).dataset.ratings.tolist() == [2]
+
+
+def test_every_bad_row_is_dropped_by_its_rule(cleaned):
+    result = cleaned(
+        [
+            (1, 1, 3, 0),
+            ("", 1, 3, 0),
+            (1, "", 3, 0),
+            (1, 2, "", 0),
+            (1, 3, 0.5, 0),
+            (1, 4, 6, 0),
+            (1, 5, "nan", 0),
+            (1, 6, 3, None),
+            (1, 7, 3, -FIRST),
+            (1, 8, 3, -FIRST - 1),
+            (1, 9, 3, 10**10),
+        ]
+    )
+    assert result.report.rows_read == 11
+    assert dropped(result) == {
+        "missing id": 2,
+        "missing rating": 1,
+        "rating outside the scale": 3,
+        "missing time": 1,
+        "impossible time": 3,
+    }
+    assert result.report.rows_kept == len(result.dataset) == 1
+
+
+def test_bad_rows_do_not_count_as_later_ratings(cleaned):
+    assert cleaned([(1, 1, 4, 0), (1, 1, 9, 5)]).dataset.ratings.tolist() == [4]
+
+
+def test_scale_of_tenths_holds_its_own_ends(cleaned):
+    assert len(cleaned([(1, 1, 0.1, 0), (1, 2, 0.6, 0)], scale=(0.1, 0.6)).dataset) == 2
+
+
+def test_order_numbers_pass_for_times_by_choice(cleaned):
+    assert len(cleaned([(1, 1, 3, 1 - FIRST), (1, 2, 3, 2 - FIRST)], earliest="1970-01-01").dataset) == 2
+
+
+def test_unknown_films_are_kept_without_metadata_or_dropped_by_choice(cleaned):
+    ratings, films = [(1, 1, 3, 0), (1, 2, 3, 0)], [{"movie_id": 1, "title": "Heat (1995)", "genres": "Crime"}]
+    kept = cleaned(ratings, films)
+    assert kept.dataset.item_frame.title.isna().tolist() == [False, True]
+    assert kept.dataset.item_frame.year.isna().tolist() == [False, True]
+    assert kept.dataset.item_frame.genres.tolist() == [["Crime"], []]
+    assert kept.report.films_untitled == 1
+    assert dropped(cleaned(ratings, films, keep_unknown_films=False)) == {"film unknown to the metadata": 1}
+
+
+def test_threshold_looks_at_the_latest_rating(cleaned):
+    result = cleaned([(1, 1, 5, 0), (1, 1, 2, 9), (1, 2, 4, 0)], min_rating=4)
+    assert result.dataset.item_frame.movie_id.tolist() == [2]
+    assert dropped(result) == {"duplicate of a later rating": 1, "rating below the threshold": 1}
+
+
+def test_core_is_that_of_a_slow_loop(cleaned):
+    rng = np.random.default_rng(0)
+    ratings = [(u, m, 3, 0) for u in range(30) for m in range(30) if rng.random() < 0.17]
+    left = {(u, m) for u, m, _, _ in ratings}
+    while True:
+        users, films = (Counter(pair[side] for pair in left) for side in (0, 1))
+        smaller = {(u, m) for u, m in left if users[u] >= 4 and films[m] >= 3}
+        if smaller == left:
+            break
+        left = smaller
+    result = cleaned(ratings, user_core=4, item_core=3)
+    dataset = result.dataset
+    ids = zip(dataset.user_frame.user_id[dataset.users], dataset.item_frame.movie_id[dataset.items], strict=True)
+    assert 0 < len(left) < len(ratings)
+    assert set(ids) == left
+    assert dropped(result) == {"user or film with too few ratings": len(ratings) - len(left)}
+
+
+@pytest.mark.parametrize(
+    ("ratings", "chosen", "rule"),
+    [
+        ([(1, 1, 9, 0), (1, 2, 9, 0), (1, 3, "", 0)], {}, r"\(2\) by the rule 'rating outside the scale'"),
+        ([(1, 1, 3, 0)], {"min_rating": 4}, "'rating below the threshold'"),
+        ([(1, 1, 3, 0)], {"user_core": 2}, "'user or film with too few ratings'"),
+    ],
+)
+def test_nothing_left_is_an_error_that_names_the_rule(ratings, chosen, rule, cleaned):
+    with pytest.raises(UserError, match=f"cleaning dropped all {len(ratings)} ratings, most of them .*{rule}"):
+        cleaned(ratings, **chosen)
+
+
+# Titles and genres
+
+
+@pytest.mark.parametrize(
+    ("raw", "title", "year"),
+    [
+        ("Matrix, The (1999)", "The Matrix", 1999),
+        ("Misérables, Les (1995)", "Les Misérables", 1995),
+        ("Avventura, L' (a.k.a. Adventure, The) (1960)", "L'Avventura (a.k.a. The Adventure)", 1960),
+        (
+            "City of Lost Children, The (Cité des enfants perdus, La) (1995)",
+            "The City of Lost Children (La Cité des enfants perdus)",
+            1995,
+        ),
+        ("Crow, The: Wicked Prayer (2005)", "The Crow: Wicked Prayer", 2005),
+        ("Seven (a.k.a. Se7en) (1995)", "Seven (a.k.a. Se7en)", 1995),
+        ("It's a Mad, Mad, Mad, Mad World (1963)", "It's a Mad, Mad, Mad, Mad World", 1963),
+        ("Monsters, Inc. (2001)", "Monsters, Inc.", 2001),
+        ("Nikita (La Femme Nikita)", "Nikita (La Femme Nikita)", None),
+        ("Land Before Time III (1995) (V)", "Land Before Time III", 1995),
+        ("Fawlty Towers (1975-1979)", "Fawlty Towers", 1975),
+        ("Unbreakable Kimmy Schmidt (2015\u2013)", "Unbreakable Kimmy Schmidt", 2015),
+        ("2001: A Space Odyssey (1968) ", "2001: A Space Odyssey", 1968),
+        ("1984", "1984", None),
+        ("unknown", None, None),
+        ("Unknown (2011)", "Unknown", 2011),
+    ],
+)
+def test_titles_are_normalised(raw, title, year, cleaned):
+    film = cleaned([(1, 1, 3, 0)], [{"movie_id": 1, "title": raw, "genres": "Drama"}]).dataset.item_frame.iloc[0]
+    assert (film.title if title else film.isna().title) == (title or True)
+    assert (film.year if year else film.isna().year) == (year or True)
+
+
+def test_genres_are_lists_without_placeholders(cleaned):
+    genres = {1: "Drama|Film-Noir", 2: "(no genres listed)", 3: "unknown", 4: "", 5: " Drama | War"}
+    films = [{"movie_id": film, "title": "", "genres": text} for film, text in genres.items()]
+    frame = cleaned([(1, film, 3, 0) for film in genres], films).dataset.item_frame
+    assert frame.genres.tolist() == [["Drama", "Film-Noir"], [], [], [], ["Drama", "War"]]
+
+
+def test_equal_titles_stay_two_films(cleaned):
+    films = [{"movie_id": film, "title": "Hamlet (1996)", "genres": "Drama"} for film in (1, 2)]
+    assert cleaned([(1, 1, 3, 0), (1, 2, 3, 0)], films).dataset.item_frame.title.tolist() == ["Hamlet", "Hamlet"]
+
+
+def test_last_of_several_rows_about_a_film_counts(cleaned):
+    films = [{"movie_id": 1, "title": title, "genres": "Drama"} for title in ("Old", "New")]
+    dataset = cleaned([(1, 1, 3, 0)], films).dataset
+    assert dataset.item_frame.title.tolist() == ["New"]
+    assert len(dataset) == 1
+
+
+# Cache and report
+
+
+@pytest.fixture
+def source(write):
+    return Files(
+        str(write({"ratings.csv": rows((1, 1, 3, 0), (2, 1, 4, 86400), (2, 2, 9, 0))}) / "ratings.csv"), COLUMNS
+    )
+
+
+def test_second_run_reads_the_cache_alone(source, prepared, monkeypatch):
+    first = prepared(source)
+    monkeypatch.setattr(prepare_module, "read", None)
+    monkeypatch.setattr(prepare_module, "sha256", None)
+    second = prepared(source)
+    assert second.report == first.report
+    assert second.dataset.ratings.tolist() == first.dataset.ratings.tolist()
+    assert second.dataset.item_frame.equals(first.dataset.item_frame)
+
+
+def test_fingerprint_is_of_content_and_cleaning(source, write, prepared):
+    first = prepared(source).dataset
+    path = Path(source.files["ratings"][0])
+    os.utime(path, ns=(0, 0))
+    assert prepared(source).dataset.fingerprint == first.fingerprint
+    elsewhere = write({"ratings.csv": path.read_text()}, "elsewhere") / "ratings.csv"
+    assert prepared(Files(str(elsewhere), COLUMNS)).dataset.fingerprint == first.fingerprint
+    path.write_text(path.read_text().replace("1,1,3", "1,1,5"))
+    changed = prepared(source).dataset
+    assert changed.fingerprint != first.fingerprint
+    assert changed.ratings.tolist() == [5, 4]
+    chosen = prepared(Files(str(path), COLUMNS, cleaning=Cleaning(min_rating=5))).dataset
+    assert chosen.fingerprint != changed.fingerprint
+    assert chosen.ratings.tolist() == [5]
+
+
+@pytest.mark.parametrize("error", [UserError, KeyboardInterrupt])
+def test_stopped_preparation_leaves_nothing(error, source, prepared, monkeypatch, tmp_path):
+    def stop(*args):
+        raise error
+
+    monkeypatch.setattr(prepare_module, "clean", stop)
+    with pytest.raises(error):
+        prepared(source)
+    assert not any((tmp_path / "cache" / "prepared").iterdir())
+    monkeypatch.undo()
+    assert len(prepared(source).dataset) == 2
+
+
+def test_two_processes_may_prepare_the_same_at_once(source, prepared, monkeypatch, tmp_path):
+    def overtaken(*args):
+        monkeypatch.undo()
+        prepared(source)
+        return clean(*args)
+
+    monkeypatch.setattr(prepare_module, "clean", overtaken)
+    assert len(prepared(source).dataset) == 2
+    assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 1
+
+
+def test_report_prints_every_rule_and_what_is_left(source, prepared):
+    console = Console(file=io.StringIO(), width=100)
+    print_report(prepared(source).report, console)
+    lines = [" ".join(line.strip("│ \n").split()) for line in console.file.getvalue().splitlines()]
+    printed = {name.strip(): value.strip() for name, _, value in (line.partition("│") for line in lines)}
+    assert printed["rows read"] == "3"
+    assert [printed[f"dropped: {rule}"] for rule in RULES] == ["0", "0", "1", "0", "0", "0", "0", "0", "0"]
+    assert printed["rows kept"] == printed["users"] == "2"
+    assert printed["films"] == "1"
+    assert printed["density"] == "100.000%"
+    assert printed["time span"] == "1997-11-20 to 1997-11-21"
+
+
+def test_cache_that_cannot_be_written_is_told_before_long_work(source, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot prepare data in .*file"):
+        prepare(source, tmp_path / "file" / "cache")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 90, 10))
+    with pytest.raises(UserError, match="free some space"):
+        prepare(source, tmp_path / "cache")
