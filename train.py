@@ -78,9 +78,14 @@ def train(cfg: DictConfig) -> dict[str, float]:
     return metrics
 
 
+def objective(cfg: DictConfig) -> float | None:
+    """Run one config; what a search maximises is its `cfg.optimized_metric` on validation, if it has that one."""
+    return train(cfg).get(f"valid/{cfg.optimized_metric}")
+
+
 def _named(stage: str, summary: dict[str, float]) -> dict[str, float]:
     return {f"{stage}/{name}": float(value) for name, value in summary.items()}
 
 
 if __name__ == "__main__":
-    main(lambda cfg: train(cfg).get(f"valid/{cfg.optimized_metric}"))
+    main(objective)

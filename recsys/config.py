@@ -34,7 +34,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from recsys.errors import UserError
 from recsys.signatures import described, fits, settings
-from recsys.studies.runs import flat, is_finished
+from recsys.studies.runs import flat, is_finished, short
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
@@ -54,7 +54,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
         if not any(argument.startswith(("--config", "-c")) for argument in arguments):  # only our own can be checked
             overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
             others = [argument for argument in arguments if argument not in overrides]
-            sys.argv[1:] = others + _resumed(complete(config_name, overrides), config_name)
+            sys.argv[1:] = others + complete(config_name, _resumed(config_name, overrides))
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
         hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=config_name)(_job(task))()
 
@@ -166,18 +166,18 @@ def _told_how_to_resume() -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
             raise
-        print(
-            f"\nInterrupted; to go on: python train.py resume={HydraConfig.get().runtime.output_dir}", file=sys.stderr
-        )
+        directory = short(Path(HydraConfig.get().runtime.output_dir))
+        print(f"\nInterrupted; to go on: python {sys.argv[0]} resume={directory}", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
 
 
-def _resumed(overrides: list[str], config_name: str) -> list[str]:
+def _resumed(config_name: str, overrides: list[str]) -> list[str]:
     """Overrides, with those that the run began with where `resume=DIR` names one."""
-    further = [override for override in overrides if not override.startswith("resume=")]
-    if further == overrides:
+    named = [override for override in overrides if override.startswith("resume=")]
+    further = [override for override in overrides if override not in named]
+    if not named:
         return overrides
-    directory = Path(compose(config_name, overrides).resume)
+    directory = Path(str(OverridesParser.create().parse_override(named[-1]).value()))
     begun = directory / ".hydra"
     if not (begun / "config.yaml").is_file():
         raise UserError(f"{directory} is no run directory (it has no .hydra/config.yaml): name one under outputs/.")

@@ -77,7 +77,7 @@ class OptunaSweeper(Sweeper):
         fixed = [str(override.input_line) for override in overrides.values() if not override.is_sweep_override()]
         space = {key: override for key, override in overrides.items() if override.is_sweep_override()}
         study = self._study({key: str(o.input_line) for key, o in space.items()}, fixed)
-        distributions = {key: _distribution(override) for key, override in space.items()}
+        distributions = {key: distribution(override) for key, override in space.items()}
 
         while (done := _n_finished(study)) < self.n_trials:
             trial = study.ask(distributions)
@@ -130,7 +130,12 @@ def _overrides(params: Mapping[str, Any]) -> list[str]:
     return [f"{key if key.startswith('+') else '++' + key}={value}" for key, value in params.items()]
 
 
-def _distribution(override: Override) -> BaseDistribution:
+def distribution(override: Override) -> BaseDistribution:
+    """What Optuna draws from for a sweep in Hydra's syntax.
+
+    Raises:
+        UserError: the sweep is none of those above.
+    """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     sweep: Any = override.value()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import sys
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.studies.examples import Example
+from recsys.studies.runs import short
 
 
 def headline(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -40,8 +40,5 @@ def print_example(example: Example) -> None:
 
 def print_whereabouts(directory: Path) -> None:
     """Where a run lies, and the command that shows its curves."""
-    tensorboard = (
-        "tensorboard" if shutil.which("tensorboard") else os.path.relpath(Path(sys.executable).parent / "tensorboard")
-    )
-    directory = Path(os.path.relpath(directory))
-    print(f"The run is in {directory}; to look at it: {tensorboard} --logdir {directory}")
+    tensorboard = "tensorboard" if shutil.which("tensorboard") else short(Path(sys.executable).parent / "tensorboard")
+    print(f"The run is in {short(directory)}; to look at it: {tensorboard} --logdir {short(directory)}")

@@ -211,6 +211,11 @@ def _circumstances() -> dict[str, Any]:
     }
 
 
+def short(path: Path) -> Path:
+    """A path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings under dotted names."""
     settings: dict[str, Any] = {}

@@ -1,0 +1,115 @@
+"""Overrides are checked against configs and constructors before anything runs."""
+
+import pytest
+import yaml
+
+from recsys.config import CONFIGS, complete, compose, instantiate
+from recsys.errors import UserError
+from recsys.models.ease import EASE
+
+
+def test_an_unknown_choice_names_near_ones_and_all():
+    with pytest.raises(UserError, match=r"no model 'nfc': did you mean ncf\b.*There are .*ease.*popularity"):
+        complete("train", ["model=nfc"])
+
+
+def test_an_unknown_choice_in_a_sweep_is_found():
+    with pytest.raises(UserError, match="no model 'esae': did you mean ease"):
+        complete("train", ["model=ncf,esae"])
+
+
+@pytest.mark.parametrize(
+    ("override", "near"),
+    [("sede=1", "seed"), ("modle=ease", "model"), ("modle.lr=1", "model"), ("experimant=x", "experiment")],
+)
+def test_an_unknown_key_names_near_ones(override, near):
+    with pytest.raises(UserError, match=f"did you mean {near}"):
+        complete("train", [override])
+
+
+def test_a_setting_that_only_a_constructor_knows_is_let_through():
+    assert "weight_decay" not in (CONFIGS / "model" / "ncf.yaml").read_text()
+    assert complete("train", ["model=ncf", "model.weight_decay=0.5"]) == ["model=ncf", "++model.weight_decay=0.5"]
+    assert compose("train", ["model=ncf", "model.weight_decay=0.5"]).model.weight_decay == 0.5
+
+
+def test_a_setting_that_the_config_lists_stays_as_it_is():
+    assert complete("train", ["model=ease", "model.l2=3"]) == ["model=ease", "model.l2=3"]
+
+
+def test_settings_of_the_trainer_are_let_through():
+    assert complete("train", ["trainer.max_steps=3"]) == ["++trainer.max_steps=3"]
+
+
+def test_settings_inside_a_mapping_are_let_through():
+    completed = complete("train", ["data=files", "data.films_columns.title=name"])
+    assert completed[1] == "++data.films_columns.title=name"
+
+
+@pytest.mark.parametrize("override", ["model.wieght_decay=1", "model.weight_deca=1"])
+def test_a_setting_that_no_constructor_knows_names_near_ones(override):
+    with pytest.raises(UserError, match=r"NeuMF takes no .*did you mean weight_decay"):
+        complete("train", ["model=ncf", override])
+
+
+def test_a_sweep_over_models_takes_only_settings_of_all():
+    overrides = ["model=mf,ncf", "model.lr=0.1,0.2"]
+    assert complete("train", overrides) == ["model=mf,ncf", "++model.lr=0.1,0.2"]
+    with pytest.raises(UserError, match="Popularity takes no 'lr'"):
+        complete("train", ["model=ncf,popularity", "model.lr=0.1"])
+
+
+def test_searched_settings_are_let_through():
+    assert complete("train", ["model=ncf", "model.lr=tag(log, interval(0.1, 1))"])[1].startswith("++model.lr")
+
+
+def test_prefixed_and_hydras_own_overrides_are_left_alone():
+    overrides = ["+new=1", "++model.lr=2", "~debug", "hydra.run.dir=/tmp/x", "hydra/launcher=basic"]
+    assert complete("train", overrides) == overrides
+
+
+def test_instantiate_makes_what_a_config_names_of_plain_values():
+    model = instantiate(compose("train", ["model=ease", "model.l2=7"]).model)
+    assert isinstance(model, EASE)
+    assert model.hyperparameters() == {"l2": 7}
+    mlp = instantiate(compose("train", ["model=mlp", "model.hidden_dims=[8,4]"]).model)
+    assert type(mlp.hidden_dims) is list
+
+
+def test_a_value_of_another_type_is_named_with_the_type_wanted():
+    with pytest.raises(UserError, match="EASE takes float as its 'l2', not 'much'"):
+        instantiate(compose("train", ["model=ease", "model.l2=much"]).model)
+
+
+def test_an_added_key_that_the_constructor_does_not_take_is_named():
+    with pytest.raises(UserError, match="EASE takes no 'l3': did you mean l2"):
+        instantiate(compose("train", ["model=ease", "++model.l3=1"]).model)
+
+
+def test_a_value_that_the_constructor_refuses_is_told_in_its_words():
+    with pytest.raises(UserError, match="rms"):
+        instantiate(compose("train", ["model=ncf", "model.optimizer=rms"]).model)
+
+
+@pytest.mark.parametrize(
+    "group", ["data", "split", "protocol", "model", "trainer", "logger", "debug", "hparams_search"]
+)
+def test_every_config_composes_and_names_what_exists(group):
+    for path in sorted((CONFIGS / group).glob("*.yaml")):
+        cfg = compose("train", [f"{group}={path.stem}", "run_dir=/tmp/none"])
+        for part in ("split", "protocol", "model", "trainer", "logger"):
+            instantiate(cfg.get(part))
+
+
+def test_every_search_space_names_settings_of_its_model():
+    for path in sorted((CONFIGS / "hparams_search").glob("*.yaml")):
+        space = yaml.safe_load(path.read_text())["hydra"].get("sweeper", {}).get("params", {})
+        completed = complete("train", [f"hparams_search={path.stem}", *(f"{k}={v}" for k, v in space.items())])
+        assert len(completed) == 1 + len(space)
+
+
+def test_test_ratings_are_out_of_sight_of_every_search():
+    for path in sorted((CONFIGS / "hparams_search").glob("*.yaml")):
+        cfg = compose("train", [f"hparams_search={path.stem}"])
+        assert cfg.test is False
+        assert cfg.refit is False

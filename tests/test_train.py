@@ -1,0 +1,296 @@
+"""Whole runs on a small file: what they write, how they resume, sweep and search, and how they fail."""
+
+import signal
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import train
+from hydra_plugins.recsys_optuna.optuna_sweeper import distribution
+from recsys.__main__ import main as command_line
+from recsys.config import compose, instantiate, main
+from recsys.data.prepare import prepare
+from recsys.evaluation.evaluate import evaluate
+from recsys.models.ease import EASE
+from recsys.models.neural import NeuralModule
+from recsys.studies.runs import find_runs, read_run
+
+
+@pytest.fixture
+def data(tmp_path) -> list[str]:
+    """Overrides for 30 users who rated 5 to 15 of 25 films."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", item, rng.integers(1, 6), 10**9 + rng.integers(10**6))
+        for user in range(30)
+        for item in rng.choice(25, rng.integers(5, 16), replace=False)
+    ]
+    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(tmp_path / "ratings.csv", index=False)
+    films = pd.DataFrame(
+        {"movie_id": range(25), "title": [f"Film {i} ({1950 + i})" for i in range(25)], "genres": "Drama"}
+    )
+    films.to_csv(tmp_path / "films.csv", index=False)
+    return [
+        "data=files",
+        f"data.path={tmp_path}/ratings.csv",
+        f"data.films_path={tmp_path}/films.csv",
+        *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
+        "ks=[1,5,10]",
+        f"cache_dir={tmp_path}/cache",
+    ]
+
+
+@pytest.fixture
+def command(monkeypatch, data):
+    """`python train.py ARGUMENTS` in this process, on the small file; gives the exit status."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    on_interrupt = signal.getsignal(signal.SIGINT)
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["train.py", *data, *arguments])
+        try:
+            main(train.objective)
+        except SystemExit as stop:
+            return stop.code
+        finally:
+            signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves it ignored
+        return 0
+
+    return run
+
+
+def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:
+    """Ctrl-C in one call of a method."""
+    original, calls = getattr(owner, method), iter(range(10**6))
+
+    def interrupted(*args, **kwargs):
+        if next(calls) == at_call:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, interrupted)
+
+
+def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):
+    metrics = train.train(
+        compose("train", [*data, "model=mf", "model.max_epochs=2", "seed=3", f"run_dir={tmp_path}/run"])
+    )
+    run = read_run(tmp_path / "run")
+    assert run.metrics == metrics
+    assert {"valid/ndcg@10", "test/ndcg@10", "test/hr@1", "test/auc"} <= metrics.keys()
+    assert run.config["model"]["max_epochs"] == 2
+    assert run.manifest["status"] == "complete"
+    assert run.manifest["seed"] == 3
+    assert run.manifest["data"]["ratings"] == len(pd.read_csv(tmp_path / "ratings.csv"))
+    assert run.manifest["data"]["fingerprint"] != run.manifest["split"]["fingerprint"]
+    assert run.manifest["speed"]["train/interactions_per_second"] > 0
+    assert run.manifest["peak_memory_bytes"] > 10**7
+    assert {"data", "fit", "refit", "test"} <= run.manifest["seconds"].keys()
+    assert {"torch", "python"} <= run.manifest["versions"].keys()
+    for fit in ("selection", "refit"):
+        assert (run.directory / "checkpoints" / fit / "last.ckpt").is_file()
+    assert len(run.per_user) == 30
+    assert run.per_user["ndcg@10"].mean() == pytest.approx(metrics["test/ndcg@10"])
+    assert "genre" in set(pd.read_csv(run.directory / "slices.csv")["slice"])
+    with np.load(run.directory / "embeddings.npz") as embeddings:  # without pickle
+        assert embeddings["users"].shape == (30, 64)
+        assert embeddings["items"].shape == (25, 64)
+        assert set(embeddings["user_ids"]) == {f"u{user}" for user in range(30)}
+        assert embeddings["split"] == run.manifest["split"]["fingerprint"]
+
+
+def test_the_saved_model_is_the_one_that_was_tested(data, tmp_path):
+    cfg = compose("train", [*data, "model=ease", f"run_dir={tmp_path}/run"])
+    metrics = train.train(cfg)
+    split = instantiate(cfg.split)(prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset)
+    again = evaluate(read_run(tmp_path / "run").model(), split.test, ks=(1, 5, 10))
+    assert again.summary == {name.removeprefix("test/"): metrics[name] for name in metrics if name.startswith("test/")}
+
+
+def test_the_same_seed_gives_the_same_metrics_and_another_seed_others(data, tmp_path):
+    def metrics(name, seed):
+        overrides = [*data, "model=mf", "model.max_epochs=2", f"seed={seed}", f"run_dir={tmp_path}/{name}"]
+        return train.train(compose("train", [*overrides, "logger=none"]))
+
+    first = metrics("a", 0)
+    assert metrics("b", 0) == first
+    assert metrics("c", 1) != first
+
+
+def test_tensorboard_gets_hyperparameters_projector_recommendations_and_config(data, tmp_path):
+    overrides = [*data, "model=mf", "model.max_epochs=2", f"run_dir={tmp_path}/run"]
+    metrics = train.train(compose("train", overrides))
+    log = tmp_path / "run" / "tensorboard"
+    events = EventAccumulator(str(log)).Reload()
+    tags = events.Tags()
+    assert "config/text_summary" in tags["tensors"]
+    assert "recommendations/user u0/text_summary" in tags["tensors"]
+    shown = events.Tensors("recommendations/user u0/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "| liked | recommended |" in shown
+    assert "(19" in shown
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    assert events.Scalars("final/test/ndcg@10")[-1].value == pytest.approx(metrics["test/ndcg@10"])
+    projector = (log / "projector_config.pbtxt").read_text()
+    assert "films" in projector
+    assert "users" in projector
+    header, *rows = next(log.glob("*/films/metadata.tsv")).read_text().splitlines()
+    assert header.split("\t")[:3] == ["title", "year", "genres"]
+    assert rows[0].split("\t")[:3] == ["Film 0", "1950", "Drama"]
+    assert len(rows) == 25
+
+
+@pytest.mark.parametrize("logger", ["csv", "none"])
+def test_other_loggers_work(data, tmp_path, logger):
+    train.train(
+        compose("train", [*data, "model=mf", "model.max_epochs=1", f"logger={logger}", f"run_dir={tmp_path}/run"])
+    )
+    assert (tmp_path / "run" / "csv" / "metrics.csv").is_file() == (logger == "csv")
+    assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+@pytest.mark.parametrize("debug", ["default", "profiler", "overfit"])
+def test_debug_configs_work(data, tmp_path, debug):
+    train.train(
+        compose("train", [*data, "model=ncf", f"debug={debug}", "model.max_epochs=2", f"run_dir={tmp_path}/run"])
+    )
+    assert bool(list((tmp_path / "run").glob("*profile*.txt"))) == (debug == "profiler")
+
+
+def test_a_run_prints_test_metrics_beside_popularity_and_recommendations(command, tmp_path, capsys):
+    assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 0
+    printed = capsys.readouterr().out
+    for word in ("EASE", "Popularity", "ndcg@10", "liked", "recommended", "Film", "tensorboard --logdir"):
+        assert word in printed
+
+
+def test_a_sweep_runs_every_job_and_its_table_has_a_row_for_each_model(command, tmp_path, capsys, monkeypatch):
+    assert command("-m", "model=ease,popularity", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep") == 0
+    assert len(find_runs(tmp_path / "sweep")) == 4
+    capsys.readouterr()
+    monkeypatch.setattr(sys, "argv", ["recsys", "table", f"{tmp_path}/sweep"])
+    command_line()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4
+    assert "EASE" in lines[2]
+    assert "±" in lines[2]
+
+
+def test_a_failing_job_of_a_sweep_is_named_and_the_others_run(command, tmp_path, capsys):
+    assert command("-m", "model=ease", "model.l2=much,10", f"hydra.sweep.dir={tmp_path}/sweep") == 2
+    out, err = capsys.readouterr()
+    assert "job 0 failed: EASE takes float" in out
+    assert err.splitlines()[-1].startswith("error: EASE takes float")
+    assert len(find_runs(tmp_path / "sweep")) == 1
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_ends_with_the_metrics_of_an_uninterrupted_one(
+    command, tmp_path, monkeypatch, capsys
+):
+    settings = ("model=mf", "model.max_epochs=4", "logger=none")
+    assert command(*settings, f"hydra.run.dir={tmp_path}/whole") == 0
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, NeuralModule, "on_train_epoch_start", at_call=2)
+        assert command(*settings, f"hydra.run.dir={tmp_path}/broken") == 130
+    said = capsys.readouterr().err
+    assert "python train.py resume=" in said
+    assert said.rstrip().endswith("broken")
+    assert command(f"resume={tmp_path}/broken") == 0
+    assert read_run(tmp_path / "broken").metrics == read_run(tmp_path / "whole").metrics
+
+
+def test_resuming_with_another_config_names_what_differs(command, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, EASE, "fit")
+        assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 130
+    assert command(f"resume={tmp_path}/run", "model.l2=3", "seed=1") == 2
+    assert "(model.l2, seed)" in capsys.readouterr().err
+    assert command(f"resume={tmp_path}/run", "seed=0") == 0
+
+
+def test_resuming_what_is_no_run_or_a_finished_one_is_refused(command, tmp_path, capsys):
+    assert command(f"resume={tmp_path}/nothing") == 2
+    assert "is no run directory" in capsys.readouterr().err
+    assert command("model=popularity", f"hydra.run.dir={tmp_path}/run") == 0
+    capsys.readouterr()
+    assert command(f"resume={tmp_path}/run") == 2
+    assert "finished" in capsys.readouterr().err
+
+
+def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(command, tmp_path, monkeypatch, capsys):
+    search = ("hparams_search=ease", "hydra.sweeper.n_trials=3", f"hydra.sweep.dir={tmp_path}/search")
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, EASE, "fit", at_call=1)
+        assert command(*search) == 130
+    assert command(*search) == 0
+    trials = pd.read_csv(tmp_path / "search" / "trials.csv")
+    assert list(trials["state"]) == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert trials["params_model.l2"].nunique() == 4
+    best = yaml.safe_load((tmp_path / "search" / "best.yaml").read_text())
+    assert best["value"] == trials["value"].max()
+    runs = find_runs(tmp_path / "search")
+    assert max(run.metrics["valid/ndcg@10"] for run in runs) == best["value"]
+    assert not [name for run in runs for name in run.metrics if name.startswith("test/")]
+    assert command(*search, "seed=1") == 2
+    assert "another" in capsys.readouterr().err
+
+
+def test_a_search_without_optuna_says_how_to_install_it(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert command("hparams_search=ease", f"hydra.sweep.dir={tmp_path}/search") == 2
+    assert "pip install" in capsys.readouterr().err
+
+
+def test_sweep_syntax_becomes_distributions():
+    def of(sweep):
+        return distribution(OverridesParser.create().parse_override(f"x={sweep}"))
+
+    assert of("choice(a, [8,4], 3)") == CategoricalDistribution(["a", "[8,4]", "3"])
+    assert of("range(1, 10, 4)") == IntDistribution(1, 9, step=4)
+    assert of("interval(0, 1)") == FloatDistribution(0.0, 1.0)
+    assert of("int(interval(1, 8))") == IntDistribution(1, 8)
+    assert of("tag(log, interval(0.1, 1))") == FloatDistribution(0.1, 1.0, log=True)
+
+
+def test_a_full_disk_is_told_before_work(command, tmp_path, monkeypatch, capsys):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 10**6))
+    monkeypatch.setattr(train, "prepare", lambda *args: pytest.fail("work was begun"))
+    assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 2
+    assert "Only 1 MB are free" in capsys.readouterr().err
+
+
+def test_outputs_that_cannot_be_written_are_told_before_work(command, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(train, "prepare", lambda *args: pytest.fail("work was begun"))
+    assert command("model=ease", f"hydra.run.dir={tmp_path}/file/run") == 2
+    assert capsys.readouterr().err == f"error: {tmp_path}/file/run cannot be written: Not a directory.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["model=nfc"], "did you mean ncf"),
+        (["data=ml-100"], "did you mean ml-100k"),
+        (["model=ease", "model.l3=1"], "did you mean l2"),
+        (["model=ease", "data.path=/nowhere.csv"], "/nowhere.csv"),
+        (["model=ease", "data.columns.rating=stars"], "stars"),
+        (["model=ease", "data.cleaning.min_rating=6"], "threshold"),
+        (["model=ease", "ks=[26]"], "26"),
+        (["model=ease,popularity"], "--multirun"),
+        (["ease"], "'ease'"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(command, tmp_path, capsys, arguments, words):
+    assert command(f"hydra.run.dir={tmp_path}/run", *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 1
+    assert words in said
