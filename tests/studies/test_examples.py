@@ -1,0 +1,34 @@
+"""Sample recommendations: what is shown is what was liked, and never what was seen."""
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import Dataset
+from recsys.models.popularity import Popularity
+from recsys.studies.examples import examples, film_names, spread
+
+
+def test_liked_films_are_the_highest_rated_latest_first():
+    known = Dataset.from_arrays([0, 0, 0, 0], [3, 1, 2, 0], [5, 5, 2, 5], [30, 10, 40, 20], n_items=5)
+    example = examples(Popularity().fit(known), known, np.array([0]), k=3)[0]
+    assert example.liked == ["Film 3", "Film 0", "Film 1"]
+
+
+def test_films_already_rated_are_not_recommended():
+    known = Dataset.from_arrays([0, 0, 1], [0, 1, 2], n_items=4)
+    first, second = examples(Popularity().fit(known), known, np.array([0, 1]), k=10)
+    assert sorted(first.recommended) == ["Film 2", "Film 3"]
+    assert sorted(second.recommended) == ["Film 0", "Film 1", "Film 3"]
+    assert [place for place, _, _ in second.rows()] == [1, 2, 3]
+
+
+def test_a_film_is_named_by_title_and_year_as_far_as_they_are_known():
+    frame = pd.DataFrame(
+        {"movie_id": [7, 8, 9], "title": ["Heat", None, "Kolya"], "year": pd.array([1995, 1996, None], "Int16")}
+    )
+    assert list(film_names(frame)) == ["Heat (1995)", "film 8", "Kolya"]
+
+
+def test_sample_users_are_spread_and_never_more_than_there_are():
+    assert list(spread(np.arange(100), 5)) == [0, 24, 49, 74, 99]
+    assert list(spread(np.arange(3), 5)) == [0, 1, 2]
