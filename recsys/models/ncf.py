@@ -232,10 +232,18 @@ def _check_tower(hidden_dims: list[int]) -> None:
 
 
 def _pretrained(run: str, train: Dataset) -> NeuralModule:
-    """The module of a run that was trained on just these ratings: the fit that validation chose, or its refit."""
-    for directory in (Path(run) / "selected", Path(run) / "model"):
-        if directory.is_dir():
-            model = load(directory)
-            if isinstance(model, NeuralRecommender) and model.trained_on == train.fingerprint:
-                return model.module
-    raise UserError(f"{run} holds no model of the ratings trained on here: train it with the same data and split.")
+    """The module of a run, with the weights that were trained on just these ratings: the selection's or the refit's.
+
+    Were the refit's to start a selection, the validation ratings in it would flatter what they are to measure.
+    """
+    model = load(Path(run) / "model")
+    if not isinstance(model, NeuralRecommender):
+        raise UserError(f"{run} is a run of {type(model).__name__}: NeuMF starts from a GMF and an MLP.")
+    selected = Path(run) / "checkpoints" / "selection" / "best.ckpt"
+    if model.trained_on != train.fingerprint and selected.is_file():
+        checkpoint = torch.load(selected, weights_only=True)
+        model.trained_on = checkpoint["trained_on"]
+        model.module.load_state_dict(checkpoint["state_dict"])
+    if model.trained_on != train.fingerprint:
+        raise UserError(f"{run} holds no model of the ratings trained on here: train it with the same data and split.")
+    return model.module

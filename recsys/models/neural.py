@@ -124,6 +124,19 @@ class NeuralModule(pl.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the weights were trained on."""
+        checkpoint["trained_on"] = self.settings.trained_on
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the same ratings only.
+
+        Raises:
+            UserError: the data or the split changed since.
+        """
+        if checkpoint["trained_on"] != self.settings.trained_on:
+            raise UserError("The run to resume was trained on other ratings: its data or split changed; start anew.")
+
     def on_train_epoch_start(self) -> None:
         """Seed dropout by epoch, so that a resumed run goes on as an uninterrupted one."""
         torch.manual_seed(_epoch_seed(self.settings.seed, self.current_epoch, self.global_rank))
@@ -188,6 +201,19 @@ class Epochs(pl.LightningDataModule):
         users = cast(Holdout, self.valid).users[self.share.rank :: self.share.n_processes]
         n_batches = 1 + len(users) * self.train.n_items // SCORES_PER_VALIDATION_BATCH
         return DataLoader(cast(TorchDataset, np.array_split(users, n_batches)), batch_size=None)
+
+
+class EpochBar(TQDMProgressBar):
+    """Progress through an epoch; validation is too short for a bar of its own."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=20)  # at every batch, it would cost as much as a small step
+
+    def init_validation_tqdm(self) -> Any:
+        """A bar that shows nothing."""
+        bar = super().init_validation_tqdm()
+        bar.disable = True
+        return bar
 
 
 class TrainingCurves(Callback):
@@ -298,7 +324,7 @@ class NeuralRecommender(Recommender):
         options = context.trainer.keywords
         callbacks: list[Callback] = [*options.get("callbacks", []), TrainingCurves()]
         if options.get("enable_progress_bar", True):
-            callbacks.append(TQDMProgressBar(refresh_rate=20))  # the usual one costs as much as a small step
+            callbacks.append(EpochBar())
         if valid is not None:
             callbacks += [
                 EarlyStopping(MONITOR, patience=self.patience, mode="max"),

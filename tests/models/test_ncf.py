@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from recsys.data.dataset import Dataset
+from recsys.data.split import LeaveLastOut
 from recsys.errors import UserError
+from recsys.models.base import FitContext
 from recsys.models.ncf import GMF, MLP, GMFModule, MLPModule, NeuMF, NeuMFModule
 from recsys.models.neural import NeuralModule
 
@@ -101,6 +103,20 @@ def test_neumf_starts_from_runs_on_the_same_ratings_and_refuses_others(timed: Da
     other = Dataset.from_arrays(timed.users, timed.items, fingerprint="other", n_users=60, n_items=40)
     with pytest.raises(UserError, match="holds no model of the ratings"):
         NeuMF(DIM, TOWER, **parts, **SMALL).fit(other)
+
+
+def test_a_selection_starts_from_weights_that_never_saw_validation(timed: Dataset, tmp_path: Path):
+    split = LeaveLastOut()(timed)
+    parts = {}
+    for name, model in (("gmf", GMF(DIM, **SMALL)), ("mlp", MLP(TOWER, **SMALL))):
+        model.fit(split.train, split.valid, FitContext(tmp_path / name / "checkpoints" / "selection"))
+        model.refit(split.refit_train).save(tmp_path / name / "model")
+        parts[f"pretrained_{name}"] = model
+    still = {**SMALL, "optimizer": "sgd", "lr": 1e-12}
+    fused = NeuMF(DIM, TOWER, 0.0, str(tmp_path / "gmf"), str(tmp_path / "mlp"), **still).fit(split.train, split.valid)
+    users, history = split.valid.users, split.valid.known.history(split.valid.users)
+    expected = sum(0.5 * part.score(users, history) for part in parts.values())
+    np.testing.assert_allclose(fused.score(users, history), expected, atol=1e-5)
 
 
 def test_neumf_wants_both_parts_or_none():

@@ -81,6 +81,13 @@ def test_a_finished_fit_is_not_trained_again_on_resume(split: Split, tmp_path: P
     np.testing.assert_array_equal(scores(again, split.test), scores(model, split.test))
 
 
+def test_a_checkpoint_of_other_ratings_is_not_resumed(split: Split, tmp_path: Path):
+    with pytest.raises(SystemExit):
+        MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, trainer(CtrlC())))
+    with pytest.raises(UserError, match="trained on other ratings"):
+        MF(embedding_dim=4, **SMALL).fit(split.refit_train, split.valid, FitContext(tmp_path, trainer(), resume=True))
+
+
 def test_the_best_weights_are_kept_and_their_epoch_is_told(split: Split, tmp_path: Path):
     curve = []
 
