@@ -51,7 +51,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     """
     with one_sentence():
         arguments = sys.argv[1:]
-        if not any(argument.startswith(("--config", "-c")) for argument in arguments):  # only our own can be checked
+        if not any(argument.startswith(("--config", "-cp", "-cn", "-cd")) for argument in arguments):  # our own configs
             overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
             others = [argument for argument in arguments if argument not in overrides]
             sys.argv[1:] = others + complete(config_name, _resumed(config_name, overrides))
@@ -69,7 +69,8 @@ def one_sentence() -> Iterator[None]:
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
-        message = f"{error.filename or 'The output'} cannot be written: {error.strerror}."
+        place = error.filename or "A file"
+        message = f"{place} cannot be used ({error.strerror}): hydra.run.dir=DIR chooses another place for outputs."
     else:
         return
     print(f"error: {message}", file=sys.stderr)

@@ -271,7 +271,7 @@ def test_outputs_that_cannot_be_written_are_told_before_work(command, tmp_path, 
     (tmp_path / "file").touch()
     monkeypatch.setattr(train, "prepare", lambda *args: pytest.fail("work was begun"))
     assert command("model=ease", f"hydra.run.dir={tmp_path}/file/run") == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}/file/run cannot be written: Not a directory.\n"
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}/file/run cannot be used (Not a directory)")
 
 
 @pytest.mark.parametrize(

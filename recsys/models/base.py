@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
@@ -137,7 +138,10 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
     """Let `write` fill a binary file under a temporary name, then move it into place."""
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as file:
-        write(file)
-    temporary.replace(path)
+    temporary = path.with_name(f"{path.name}.{token_hex(4)}.partial")  # processes of one run may write the same file
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

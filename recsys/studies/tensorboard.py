@@ -46,7 +46,8 @@ def log_run(
     writer.add_text("config", _indented(yaml.safe_dump(dict(config), sort_keys=False)))
     for example in examples:
         writer.add_text(f"recommendations/user {example.user_id}", _markdown(example))
-    logger.log_hyperparams(_settings(config, model), {f"final/{k}": v for k, v in headline(metrics).items()})
+    final = sorted(headline(metrics).items(), key=lambda named: "ndcg" not in named[0])  # the tab shows the first ones
+    logger.log_hyperparams(_settings(config, model), {f"final/{name}": value for name, value in final})
     if isinstance(model, HasEmbeddings):
         _log_points(writer, "films", model.item_embeddings(), dataset.item_counts, _described_films(dataset))
         _log_points(writer, "users", model.user_embeddings(), dataset.user_counts, dataset.user_frame)
@@ -54,11 +55,16 @@ def log_run(
 
 
 def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, Any]:
-    """All that decides the metrics, the model's defaults included, under dotted names."""
+    """All that decides the metrics, the model's defaults included, under dotted names; classes by their names."""
     chosen = {name: config[name] for name in ("data", "split", "protocol", "seed", "refit", "threads")}
-    model_settings = {"name": type(model).__name__, **model.hyperparameters()}
-    named = flat({"model": model_settings, **chosen})
-    return {name: value if isinstance(value, bool | int | float | str) else str(value) for name, value in named.items()}
+    chosen["model"] = {"_target_": type(model).__name__, **model.hyperparameters()}
+    plain = {}
+    for name, value in flat(chosen).items():
+        if name.endswith("._target_"):
+            plain[name.removesuffix("._target_")] = value.rpartition(".")[2]
+        else:
+            plain[name] = value if isinstance(value, bool | int | float | str) else str(value)
+    return plain
 
 
 def _markdown(example: Example) -> str:
