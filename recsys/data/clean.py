@@ -7,6 +7,7 @@ the order of `RULES`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -45,6 +46,12 @@ class Cleaning:
     item_core: int = 1
     keep_unknown_films: bool = True
     earliest: str = "1990-01-01"
+
+    def __post_init__(self) -> None:
+        try:
+            date.fromisoformat(self.earliest)
+        except ValueError as error:
+            raise UserError(f"cleaning.earliest is a date like 1990-01-01, not {self.earliest}") from error
 
 
 def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:

@@ -68,7 +68,7 @@ def _columns(table: RawTable, types: dict[str, str]) -> str:
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[table.name]) | dict(given)
     present = f"{table.file} has the columns {', '.join(types)}"
     if missing := [name for name in given.values() if name is not None and name not in types]:
-        raise UserError(f"{present}; it lacks {', '.join(missing)}")
+        raise UserError(f"{present}; it lacks {', '.join(missing)}: give others, or null for none")
     if unnamed := [ours for ours in ("user_id", "movie_id") if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which '.join(unnamed)}")
     if table.name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):

@@ -133,6 +133,11 @@ def test_order_numbers_pass_for_times_by_choice(cleaned):
     assert len(cleaned([(1, 1, 3, 1 - FIRST), (1, 2, 3, 2 - FIRST)], earliest="1970-01-01").dataset) == 2
 
 
+def test_earliest_is_a_date():
+    with pytest.raises(UserError, match="a date like 1990-01-01, not soon"):
+        Cleaning(earliest="soon")
+
+
 def test_unknown_films_are_kept_without_metadata_or_dropped_by_choice(cleaned):
     ratings, films = [(1, 1, 3, 0), (1, 2, 3, 0)], [{"movie_id": 1, "title": "Heat (1995)", "genres": "Crime"}]
     kept = cleaned(ratings, films)
