@@ -100,10 +100,9 @@ def instantiate(node: DictConfig | None) -> Any:
     try:
         return hydra.utils.instantiate(node, _convert_="all")
     except InstantiationException as error:
-        cause = error.__cause__
-        raise (
-            cause if isinstance(cause, UserError) else UserError(f"{node._target_} cannot be made: {cause}")
-        ) from error
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise UserError(f"{_short(node._target_)} cannot be made: {error.__cause__ or error}") from error
 
 
 def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
@@ -120,7 +119,7 @@ def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
         parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
         options = {o.key_or_group: loader.get_group_options(o.key_or_group) for o in parsed}
         dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options[o.key_or_group]]
-        others = [_choices(o, options[o.key_or_group]) for o in parsed if o not in dotted]
+        others = [_alternatives(o, options[o.key_or_group]) for o in parsed if o not in dotted]
         configs = [OmegaConf.to_container(hydra.compose(config_name, list(chosen))) for chosen in product(*others)]
         roots = loader.list_groups("")
         unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, roots)}
@@ -141,9 +140,6 @@ def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     def job(cfg: DictConfig) -> Any:
         swept = HydraConfig.get().mode is RunMode.MULTIRUN
         with _told_how_to_resume(), _logged() if swept else one_sentence():
-            for node in cfg.values():
-                if isinstance(node, DictConfig) and "_target_" in node:
-                    check(node)
             return task(cfg)
 
     return job
@@ -203,16 +199,16 @@ def _configs() -> Iterator[ConfigLoader]:
         yield GlobalHydra.instance().config_loader()
 
 
-def _choices(override: Override, options: Collection[str]) -> list[str]:
-    """An override that is no dotted key, as one override for each choice that it sweeps over."""
-    if not options or override.type is not OverrideType.CHANGE:
-        return [str(override.input_line)]
-    group, value = override.key_or_group, override.value()
-    choices = list(override.sweep_string_iterator()) if override.is_sweep_override() else [value]
-    for choice in value if isinstance(value, list) else choices:
-        if str(choice) not in options:
-            raise UserError(f"There is no {group} '{choice}'{_near(str(choice), options)}")
-    return [f"{group}={choice}" for choice in choices] if override.is_sweep_override() else [str(override.input_line)]
+def _alternatives(override: Override, options: Collection[str]) -> list[str]:
+    """What an override is in the jobs of a sweep: itself, or each choice that it sweeps over."""
+    value = override.value()
+    swept = override.is_sweep_override()
+    choices = list(override.sweep_string_iterator()) if swept else value if isinstance(value, list) else [value]
+    if override.type is OverrideType.CHANGE:
+        for choice in map(str, choices):
+            if choice not in options:
+                raise UserError(f"There is no {override.key_or_group} '{choice}'{_near(choice, options)}")
+    return [f"{override.get_key_element()}={choice}" for choice in choices] if swept else [str(override.input_line)]
 
 
 def _lists(config: Any, key: str, roots: Collection[str]) -> bool:

@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
-from hydra_plugins.recsys_optuna.optuna_sweeper import distribution
+from hydra_plugins.recsys_optuna import optuna_sweeper
 from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate, main
 from recsys.data.prepare import prepare
@@ -242,15 +242,23 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(command
     assert "another" in capsys.readouterr().err
 
 
+def test_a_trial_that_fails_ends_a_search_only_if_it_is_the_first(command, tmp_path, capsys):
+    search = ("hparams_search=base", "model=ease", f"hydra.sweep.dir={tmp_path}/search", "hydra.sweeper.n_trials=6")
+    assert command(*search, "model.l2=choice(much,more)") == 2
+    assert "EASE takes float" in capsys.readouterr().err
+    assert command(*search[:2], search[3], "model.l2=choice(much,10.0)", f"hydra.sweep.dir={tmp_path}/other") == 0
+    assert set(pd.read_csv(tmp_path / "other" / "trials.csv")["state"]) == {"COMPLETE", "PRUNED"}
+
+
 def test_a_search_without_optuna_says_how_to_install_it(command, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.setattr(optuna_sweeper, "optuna", None)
     assert command("hparams_search=ease", f"hydra.sweep.dir={tmp_path}/search") == 2
     assert "pip install" in capsys.readouterr().err
 
 
 def test_sweep_syntax_becomes_distributions():
     def of(sweep):
-        return distribution(OverridesParser.create().parse_override(f"x={sweep}"))
+        return optuna_sweeper.distribution(OverridesParser.create().parse_override(f"x={sweep}"))
 
     assert of("choice(a, [8,4], 3)") == CategoricalDistribution(["a", "[8,4]", "3"])
     assert of("range(1, 10, 4)") == IntDistribution(1, 9, step=4)

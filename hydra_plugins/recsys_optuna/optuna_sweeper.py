@@ -19,7 +19,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -30,10 +30,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from recsys.errors import UserError
+from recsys.models.base import write_whole
 
-if TYPE_CHECKING:  # Hydra imports all its plugins at every start, and Optuna is optional
-    from optuna import Study, Trial
-    from optuna.distributions import BaseDistribution
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.trial import TrialState
+except ImportError:  # it is an extra, and Hydra imports this file at every start
+    optuna = None  # type: ignore[assignment]
 
 log = logging.getLogger(__name__)
 
@@ -68,39 +72,39 @@ class OptunaSweeper(Sweeper):
             The best value.
 
         Raises:
-            UserError: Optuna is missing, the space is not one, or the directory holds another search.
+            UserError: Optuna is missing, the space is not one, the directory holds another search, or the first trial
+                fails. Later ones may fail: some settings diverge.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         parser = OverridesParser.create(config_loader=self.config_loader)
         given = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + list(arguments))
-        overrides = {override.get_key_element(): override for override in given}  # the command line comes last and wins
-        fixed = [str(override.input_line) for override in overrides.values() if not override.is_sweep_override()]
+        overrides = {override.key_or_group: override for override in given}  # the command line comes last and wins
         space = {key: override for key, override in overrides.items() if override.is_sweep_override()}
-        study = self._study({key: str(o.input_line) for key, o in space.items()}, fixed)
+        fixed = [str(override.input_line) for key, override in overrides.items() if key not in space]
+        study = self._study({key: str(override.input_line) for key, override in space.items()}, fixed)
         distributions = {key: distribution(override) for key, override in space.items()}
 
-        while (done := _n_finished(study)) < self.n_trials:
+        while (n_finished := _n_finished(study)) < self.n_trials:
             trial = study.ask(distributions)
-            value = self._run(trial, fixed)
-            study.tell(trial, value)
+            try:
+                value = self._run(trial, fixed)
+            except UserError:
+                if not n_finished:
+                    raise
+                study.tell(trial, state=TrialState.PRUNED)
+            else:
+                study.tell(trial, value)
+                log.info("trial %d of %d: %.5f, best %.5f", n_finished + 1, self.n_trials, value, study.best_value)
             _write_results(self.directory, study)
-            log.info("trial %d of %d: %.5f, best %.5f", done + 1, self.n_trials, value, study.best_value)
-        best = [f"{key.lstrip('+')}={value}" for key, value in study.best_params.items()]
-        log.info("best of %d trials, %.5f: %s", self.n_trials, study.best_value, " ".join(best))
-        log.info(
-            "%s keeps the search; to test its best: python train.py model=%s %s",
-            self.directory,
-            self.model,
-            " ".join(best),
-        )
+        best = " ".join(f"{key}={value}" for key, value in study.best_params.items())
+        log.info("best of %d trials in %s: %.5f with %s", self.n_trials, self.directory, study.best_value, best)
+        log.info("to test it: python train.py model=%s %s", self.model, best)
         return study.best_value
 
-    def _study(self, space: Mapping[str, str], fixed: Sequence[str]) -> Study:
-        """The search in a directory, new or stopped earlier."""
-        try:
-            import optuna
-        except ImportError as error:
-            raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.") from error
+    def _study(self, space: Mapping[str, str], fixed: Sequence[str]) -> optuna.Study:
+        """The search in the directory, new or stopped earlier."""
+        if optuna is None:
+            raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         storage = f"sqlite:///{self.directory}/study.db"
         study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
@@ -111,13 +115,13 @@ class OptunaSweeper(Sweeper):
                 "choose another directory with hydra.sweep.dir=DIR, or remove that one."
             )
         study.set_user_attr("searched", searched)
-        for trial in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
-            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        for trial in study.get_trials(states=[TrialState.RUNNING]):
+            study.tell(trial.number, state=TrialState.FAIL)
         # A search that goes on draws on, instead of repeating its first draws.
         study.sampler = optuna.samplers.TPESampler(seed=self.seed + len(study.trials))
         return study
 
-    def _run(self, trial: Trial, fixed: Sequence[str]) -> float:
+    def _run(self, trial: optuna.Trial, fixed: Sequence[str]) -> float:
         assert self.launcher is not None  # noqa: S101  Hydra calls setup first
         job = self.launcher.launch([[*fixed, *_overrides(trial.params)]], initial_job_idx=trial.number)[0]
         if job.return_value is None:
@@ -126,8 +130,8 @@ class OptunaSweeper(Sweeper):
 
 
 def _overrides(params: Mapping[str, Any]) -> list[str]:
-    """Also for settings that only a constructor knows."""
-    return [f"{key if key.startswith('+') else '++' + key}={value}" for key, value in params.items()]
+    """Of settings by force, since some are known to constructors alone; of groups, which have no dots, plainly."""
+    return [f"{'++' if '.' in key else ''}{key}={value}" for key, value in params.items()]
 
 
 def distribution(override: Override) -> BaseDistribution:
@@ -136,8 +140,6 @@ def distribution(override: Override) -> BaseDistribution:
     Raises:
         UserError: the sweep is none of those above.
     """
-    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-
     sweep: Any = override.value()
     on_log_scale = "log" in sweep.tags
     if isinstance(sweep, ChoiceSweep):
@@ -151,13 +153,12 @@ def distribution(override: Override) -> BaseDistribution:
     raise UserError(f"{override.input_line} is no choice, interval or range of whole numbers.")
 
 
-def _n_finished(study: Study) -> int:
-    return sum(trial.state.name == "COMPLETE" for trial in study.get_trials(deepcopy=False))
+def _n_finished(study: optuna.Study) -> int:
+    return len(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED]))
 
 
-def _write_results(directory: Path, study: Study) -> None:
-    study.trials_dataframe(attrs=("number", "value", "params", "state", "duration")).to_csv(
-        directory / "trials.csv", index=False
-    )
+def _write_results(directory: Path, study: optuna.Study) -> None:
+    trials = study.trials_dataframe(attrs=("number", "value", "params", "state", "duration"))
+    write_whole(directory / "trials.csv", lambda file: file.write(trials.to_csv(index=False).encode()))
     best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": _overrides(study.best_params)}
-    (directory / "best.yaml").write_text(yaml.safe_dump(best, sort_keys=False))
+    write_whole(directory / "best.yaml", lambda file: file.write(yaml.safe_dump(best, sort_keys=False).encode()))
