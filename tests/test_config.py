@@ -20,7 +20,7 @@ def test_an_unknown_choice_in_a_sweep_is_found():
 
 @pytest.mark.parametrize(
     ("override", "near"),
-    [("sede=1", "seed"), ("modle=ease", "model"), ("modle.lr=1", "model"), ("experimant=x", "experiment")],
+    [("sede=1", "seed"), ("modle=ease", "model"), ("modle.lr=1", "model"), ("debgu=x", "debug")],
 )
 def test_an_unknown_key_names_near_ones(override, near):
     with pytest.raises(UserError, match=f"did you mean {near}"):
