@@ -5,6 +5,7 @@ configs/train.yaml lists what can be set; README.md tells of sweeps, searches an
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from recsys.config import instantiate, main
 from recsys.data.prepare import prepare
+from recsys.errors import UserError
 from recsys.evaluation.evaluate import check_ks, evaluate
 from recsys.models.base import FitContext
 from recsys.models.popularity import Popularity
@@ -34,6 +37,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     """
     source, splitter, protocol, model = (instantiate(cfg[name]) for name in ("data", "split", "protocol", "model"))
     trainer, logger = instantiate(cfg.trainer), instantiate(cfg.get("logger"))
+    _check(trainer)
     run = RunWriter(Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True))
     torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
@@ -81,6 +85,14 @@ def train(cfg: DictConfig) -> dict[str, float]:
 def objective(cfg: DictConfig) -> float | None:
     """Run one config; what a search maximises is its `cfg.optimized_metric` on validation, if it has that one."""
     return train(cfg).get(f"valid/{cfg.optimized_metric}")
+
+
+def _check(trainer: Callable[..., pl.Trainer]) -> None:
+    """Find out before any work whether Lightning can train so: on a device that is not there, say."""
+    try:
+        trainer(logger=False)
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
 
 
 def _named(stage: str, summary: dict[str, float]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.ease import EASE
 from recsys.models.neural import NeuralModule
-from recsys.studies.runs import find_runs, read_run
+from recsys.studies.runs import find_runs, is_finished, read_run
 
 
 @pytest.fixture
@@ -215,6 +215,14 @@ def test_resuming_with_another_config_names_what_differs(command, tmp_path, monk
     assert command(f"resume={tmp_path}/run", "seed=0") == 0
 
 
+def test_a_run_that_begins_in_the_place_of_a_finished_one_is_not_finished(command, tmp_path, monkeypatch):
+    place = f"hydra.run.dir={tmp_path}/run"
+    assert command("model=ease", place) == 0
+    interrupt_once(monkeypatch, EASE, "fit")
+    assert command("model=ease", "seed=1", place) == 130
+    assert not is_finished(tmp_path / "run")
+
+
 def test_resuming_what_is_no_run_or_a_finished_one_is_refused(command, tmp_path, capsys):
     assert command(f"resume={tmp_path}/nothing") == 2
     assert "is no run directory" in capsys.readouterr().err
@@ -292,6 +300,7 @@ def test_outputs_that_cannot_be_written_are_told_before_work(command, tmp_path, 
         (["model=ease", "data.columns.rating=stars"], "stars"),
         (["model=ease", "data.cleaning.min_rating=6"], "threshold"),
         (["model=ease", "ks=[26]"], "26"),
+        (["trainer.accelerator=abacus"], "abacus"),
         (["model=ease,popularity"], "--multirun"),
         (["ease"], "'ease'"),
     ],

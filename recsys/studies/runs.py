@@ -132,6 +132,7 @@ class RunWriter:
                 f"Only {free / 2**20:.0f} MB are free where {directory} lies, and a run needs up to "
                 f"{SPACE_NEEDED / 2**20:.0f}: make room, or choose another place with hydra.run.dir=DIR."
             )
+        (directory / MANIFEST).unlink(missing_ok=True)  # of an earlier run in the same place
         _write_text(directory / "config.yaml", config)
         self.directory = directory
         self.config: dict[str, Any] = yaml.safe_load(config)
