@@ -49,7 +49,7 @@ class MF(NeuralRecommender):
         **training: see `NeuralRecommender`.
     """
 
-    def __init__(self, embedding_dim: int = 64, init_std: float = 0.1, dropout: float = 0.0, **training: Any) -> None:
+    def __init__(self, embedding_dim: int = 64, init_std: float = 0.01, dropout: float = 0.0, **training: Any) -> None:
         super().__init__(**training)
         self.embedding_dim = embedding_dim
         self.init_std = init_std
