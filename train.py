@@ -35,7 +35,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
     Returns:
         `valid/...` metrics of the model that validation chose, and `test/...` ones of the final model.
     """
-    source, splitter, protocol, model = (instantiate(cfg[name]) for name in ("data", "split", "protocol", "model"))
+    source, metadata, splitter, protocol, model = (
+        instantiate(cfg[name]) for name in ("data", "metadata", "split", "protocol", "model")
+    )
     trainer, logger = instantiate(cfg.trainer), instantiate(cfg.get("logger"))
     _check(trainer)
     run = RunWriter(Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True))
@@ -43,7 +45,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     pl.seed_everything(cfg.seed, verbose=False)
 
     with run.stage("data"):
-        prepared = prepare(source, Path(cfg.cache_dir))
+        prepared = prepare(source, Path(cfg.cache_dir), metadata)
         split = splitter(prepared.dataset)
         for holdout in (split.valid, split.test):
             check_ks(cfg.ks, holdout, protocol)

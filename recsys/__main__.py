@@ -12,9 +12,9 @@ from recsys.studies.tables import markdown, table
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:
-    """Download, clean and cache a data set, and say what cleaning kept and dropped."""
+    """Download, clean and cache a data set; say what cleaning kept and dropped and what metadata describes."""
     cfg = compose("train", arguments.overrides)
-    print_report(prepare(instantiate(cfg.data), Path(cfg.cache_dir)).report)
+    print_report(prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.metadata)))
 
 
 def table_command(arguments: argparse.Namespace) -> None:

@@ -59,7 +59,7 @@ def load(file: Path) -> None:
     prepared = prepare(Files(str(file), columns), file.parent / "cache")
     dataset = prepared.dataset
     arrays = (dataset.users, dataset.items, dataset.ratings, dataset.times)
-    print_report(prepared.report)
+    print_report(prepared)
     print(f"the data set's arrays: {sum(array.nbytes for array in arrays if array is not None) / 2**30:.2f} GiB")
 
 

@@ -58,7 +58,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     """Make tables `ratings`, `users`, `films`, `parts` and `negatives` of the raw ones.
 
     Args:
-        connection: a database that holds `raw_ratings`, `raw_users`, `raw_films`, `raw_links` and `raw_negatives`.
+        connection: a database that holds `raw_ratings`, `raw_users`, `raw_films`, `raw_links`, `raw_tags` and
+            `raw_negatives`.
         scale: lowest and highest rating of the source.
         cleaning: what is chosen.
 
@@ -95,6 +96,7 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
             f"cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
             f"'{worst}'; look at data.scale ({scale[0]:g} to {scale[1]:g}), data.cleaning and the file's columns"
         )
+    connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)
     _replace(connection, "coded")  # from here on by codes

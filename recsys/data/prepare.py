@@ -1,7 +1,8 @@
 """Sources to data sets: read raw tables into DuckDB, clean them, keep the clean tables as Parquet, load them.
 
 The cache is keyed by the content of the source's files, how they are read, the cleaning chosen and the SQL. A prepared
-folder holds `ratings.parquet`, `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`.
+folder holds `ratings.parquet`, `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Films that
+metadata from elsewhere describes have a folder of their own: `films.parquet` and `match.json`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ from rich.table import Table
 from recsys.data.clean import SQL, clean, count
 from recsys.data.dataset import Dataset
 from recsys.data.download import put_in_place, sha256
-from recsys.data.raw import Raw, Source
+from recsys.data.metadata import Match, Metadata, describe
+from recsys.data.raw import LISTS, Raw, Source
 from recsys.data.read import read
 from recsys.errors import UserError
 
@@ -76,18 +78,20 @@ class Report:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set and what preparing it did."""
+    """A data set, what preparing it did, and what metadata from elsewhere describes of it."""
 
     dataset: Dataset
     report: Report
+    match: Match | None = None
 
 
-def prepare(source: Source, cache_dir: Path, memory_limit: str = "4GB") -> Prepared:
+def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, memory_limit: str = "4GB") -> Prepared:
     """Make a source's data set, or load it where the cache has it.
 
     Args:
         source: where the ratings come from.
         cache_dir: downloads and clean tables are kept here.
+        metadata: what describes the films beside their source; ratings and fingerprint stay the same.
         memory_limit: what DuckDB may take; larger tables go through the disk.
 
     Raises:
@@ -101,9 +105,9 @@ def prepare(source: Source, cache_dir: Path, memory_limit: str = "4GB") -> Prepa
             if source.notice:
                 print(source.notice)
             _prepare(source, raw, fingerprint, folder, memory_limit)
-    prepared = load(folder)
-    print(f"{source.name}: from {prepared.report.origin}")
-    return prepared
+        prepared = load(folder)
+        print(f"{source.name}: from {prepared.report.origin}")
+        return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)
 
 
 def load(folder: Path) -> Prepared:
@@ -135,8 +139,9 @@ def load(folder: Path) -> Prepared:
     return Prepared(dataset, report)
 
 
-def print_report(report: Report, console: Console | None = None) -> None:
-    """Print rows read, dropped by each rule and kept, and what the kept ones span."""
+def print_report(prepared: Prepared, console: Console | None = None) -> None:
+    """Print rows read, dropped by each rule and kept, what the kept ones span, and what metadata describes."""
+    report, match = prepared.report, prepared.match
     table = Table(title=report.name, show_header=False)
     table.add_column()
     table.add_column(justify="right")
@@ -148,7 +153,10 @@ def print_report(report: Report, console: Console | None = None) -> None:
     table.add_row("films", f"{report.films:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
-    table.add_row("time span", _span(report))
+    table.add_row("time span", _span(report), end_section=True)
+    if match is not None:
+        table.add_row(f"films described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
+        table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")
     (console or Console()).print(table)
 
 
@@ -187,6 +195,37 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
         put_in_place(tables, folder)
 
 
+def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: Path) -> Prepared:
+    """A prepared folder's data set with films as metadata describes them, made or from the cache."""
+    raw = metadata.locate(cache_dir)
+    key = _digest(prepared.report.fingerprint, _files(raw, cache_dir))
+    described = cache_dir / "described" / f"{prepared.report.name}-{metadata.name}-{key[:16]}"
+    if not described.exists():
+        _describe(folder, metadata.name, raw, described)
+    match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
+    print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the films, from {match.origin}")
+    with duckdb.connect() as connection:
+        item_frame = _item_frame(connection.read_parquet(str(described / "films.parquet")).df())
+    return replace(prepared, dataset=replace(prepared.dataset, item_frame=item_frame), match=match)
+
+
+def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
+    """Enrich the films of a prepared folder in a scratch folder, then move them into place, whole."""
+    described.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=described.parent, prefix="describing-") as scratch:
+        tables = Path(scratch) / "tables"
+        tables.mkdir()
+        with duckdb.connect() as connection:
+            connection.read_parquet(str(prepared / "films.parquet")).create("films")
+            describe(connection, raw)
+            connection.read_parquet(str(prepared / "ratings.parquet")).create_view("ratings")
+            n_ratings = connection.sql("FROM ratings SEMI JOIN matched USING (item)").count("*").fetchall()[0][0]
+            match = Match(name, raw.origin, count(connection, "matched"), n_ratings)
+            connection.table("films").write_parquet(str(tables / "films.parquet"))
+        (tables / "match.json").write_text(json.dumps(asdict(match), indent=2), encoding="utf-8")
+        put_in_place(tables, described)
+
+
 def _contents(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float]) -> dict[str, Any]:
     """What the clean tables hold, in the words of a report."""
     [(rows_kept, first_time, last_time)] = connection.execute(
@@ -208,13 +247,17 @@ def _contents(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float])
 
 def _fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
     """Digest of all that decides what the clean tables hold."""
-    decisive = {
-        "files": _digests(raw.paths, cache_dir / "digests.json"),
-        "tables": [(t.name, t.file.name, t.query, t.columns, t.genre_separator) for t in raw.tables],
-        "scale": source.scale,
-        "cleaning": asdict(source.cleaning),
-        "sql": [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))],
-    }
+    sql = [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))]
+    return _digest(_files(raw, cache_dir), source.scale, asdict(source.cleaning), sql)
+
+
+def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
+    """What files hold and how they are read."""
+    read_as = [(t.name, t.file.name, t.query, t.columns, t.separator, t.parameters) for t in raw.tables]
+    return _digests(raw.paths, cache_dir / "digests.json"), read_as
+
+
+def _digest(*decisive: Any) -> str:
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
@@ -276,14 +319,15 @@ def _user_frame(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _item_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Titles and years explicitly missing where unknown, genres a list for every film."""
+    """What is not known of a film is explicitly missing, an empty list in columns of lists."""
     core = ["movie_id", "title", "year", "genres"]
     others = [column for column in frame if column not in (*core, "item") and frame[column].notna().any()]
     frame = frame[core + others].convert_dtypes()
     frame["movie_id"] = _ids(frame["movie_id"])
     frame["title"] = frame["title"].astype("string")
     frame["year"] = frame["year"].astype("Int16")
-    frame["genres"] = [list(genres) for genres in frame["genres"]]
+    for column in frame.columns.intersection(list(LISTS)):
+        frame[column] = [list(elements) if isinstance(elements, np.ndarray) else [] for elements in frame[column]]
     return frame
 
 

@@ -6,19 +6,26 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from recsys.data.clean import Cleaning
 from recsys.errors import UserError
+
+# What may be known of a film. Lists come as text, their elements parted by bars.
+LISTS = ("genres", "tags", "keywords", "directors", "actors", "writers")
+FILM = ("movie_id", "title", "year", *LISTS, "certificate", "plot", "release_date", "runtime")
 
 # Columns that every raw table has, where need be empty; a file may bring more about users and films.
 COLUMNS = {
     "ratings": ("user_id", "movie_id", "rating", "time", "part"),
     "users": ("user_id", "age", "gender", "occupation", "zip_code"),
-    "films": ("movie_id", "title", "year", "genres"),
+    "films": FILM,
     "links": ("movie_id", "imdb_id", "tmdb_id"),
+    "tags": ("user_id", "movie_id", "tag"),
     "negatives": ("user_id", "movie_ids"),
+    "descriptions": (*FILM, "tmdb_id", "original_title"),
 }
 
 
@@ -27,11 +34,13 @@ class RawTable:
     """A file that becomes a raw table of text, or more rows of one.
 
     Attributes:
-        name: `ratings`, `users`, `films`, `links` (films to other catalogues) or `negatives`.
+        name: `ratings`, `users`, `films`, `links` (films to other catalogues), `tags`, `negatives`, or `descriptions`
+            (metadata of films from elsewhere).
         file: its path, or its name in the folder or archive of the source.
         query: the SELECT in `sql/read` that reads it.
         columns: our name -> the file's name of each column, where the SELECT does not give ours; None: no such column.
-        genre_separator: what parts the genres of a film.
+        separator: what parts the genres of a film, and the elements of other lists.
+        parameters: of the SELECT, beside the file.
         optional: the source may lack the file.
     """
 
@@ -39,7 +48,8 @@ class RawTable:
     file: Path
     query: str
     columns: Mapping[str, str | None] | None = None
-    genre_separator: str = "|"
+    separator: str = "|"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import duckdb
 
 from recsys.data.clean import SQL, count
-from recsys.data.raw import COLUMNS, Raw, RawTable
+from recsys.data.raw import COLUMNS, LISTS, Raw, RawTable
 from recsys.errors import UserError
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
-    """Make tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links` and `raw_negatives` of a source's open files.
+    """Make a table `raw_NAME` of each name in `COLUMNS`, of a source's open files; empty where there is no such file.
 
     Rows keep the order of their files.
 
@@ -26,17 +26,21 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
     for table in raw.tables:
-        first_row, end = _insert(connection, table)
+        first_row, end = insert(connection, table)
         if table.name == "ratings":
             if first_row == end:
                 raise UserError(f"{table.file} has no rows")
             _check_numbers(connection, table, first_row, raw.numeric_ids)
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int, int]:
-    """Append a file to its raw table; returns where its rows begin and end there."""
+def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int, int]:
+    """Append a file to its raw table; returns where its rows begin and end there.
+
+    Raises:
+        UserError: the file cannot be read or lacks columns.
+    """
     query = (SQL / "read" / f"{table.query}.sql").read_text(encoding="utf-8")
-    parameters = {"file": str(table.file)}
+    parameters = {"file": str(table.file), **table.parameters}
     if "$encoding" in query:
         parameters["encoding"] = _encoding(table.file)
     name = f"raw_{table.name}"
@@ -69,29 +73,31 @@ def _columns(table: RawTable, types: dict[str, str]) -> str:
     present = f"{table.file} has the columns {', '.join(types)}"
     if missing := [name for name in given.values() if name is not None and name not in types]:
         raise UserError(f"{present}; it lacks {', '.join(missing)}: give others, or null for none")
-    if unnamed := [ours for ours in ("user_id", "movie_id") if ours in selected and selected[ours] is None]:
+    ids = () if table.name == "descriptions" else ("user_id", "movie_id")  # those may go by titles
+    if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which '.join(unnamed)}")
     if table.name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
         raise UserError(f"ratings have the columns {', '.join(COLUMNS['ratings'])}, not {', '.join(unknown)}")
+    separator = table.separator.replace("'", "''")
     texts = {ours: _text(name, types) for ours, name in selected.items()}
+    for ours in texts.keys() & set(LISTS):
+        texts[ours] = f"replace({texts[ours]}, '{separator}', '|')"
     for ours in ("user_id", "movie_id"):
         if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers became these where some are missing
             texts[ours] = f"nullif(regexp_replace({texts[ours]}, '\\.0$', ''), 'nan')"
-    if "genres" in texts:
-        separator = table.genre_separator.replace("'", "''")
-        texts["genres"] = f"replace({texts['genres']}, '{separator}', '|')"
-    return ", ".join(f"{text} AS {_quoted(ours)}" for ours, text in texts.items())
+    return ", ".join(f"{text} AS {quoted(ours)}" for ours, text in texts.items())
 
 
 def _text(name: str | None, types: dict[str, str]) -> str:
     if name is None:
         return "CAST(NULL AS VARCHAR)"
     if types[name].endswith("[]"):
-        return f"array_to_string({_quoted(name)}, '|')"
-    return f"nullif(trim(CAST({_quoted(name)} AS VARCHAR)), '')"
+        return f"array_to_string({quoted(name)}, '|')"
+    return f"nullif(trim(CAST({quoted(name)} AS VARCHAR)), '')"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as it stands in SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -31,7 +31,11 @@ _U = (
     RawTable("users", Path("u.user"), "u_user"),
     RawTable("films", Path("u.item"), "u_item"),
 )
-_DAT = (RawTable("ratings", Path("ratings.dat"), "dat_ratings"), RawTable("films", Path("movies.dat"), "dat_movies"))
+_DAT = (
+    RawTable("ratings", Path("ratings.dat"), "dat_ratings"),
+    RawTable("films", Path("movies.dat"), "dat_movies"),
+    RawTable("tags", Path("tags.dat"), "dat_tags", optional=True),
+)
 _DAT_WITH_USERS = (*_DAT, RawTable("users", Path("users.dat"), "dat_users"))
 _CSV = (
     RawTable(
@@ -47,6 +51,9 @@ _CSV = (
         "csv",
         {"movie_id": "movieId", "imdb_id": "imdbId", "tmdb_id": "tmdbId"},
         optional=True,
+    ),
+    RawTable(
+        "tags", Path("tags.csv"), "csv", {"user_id": "userId", "movie_id": "movieId", "tag": "tag"}, optional=True
     ),
 )
 RELEASES = {
@@ -164,8 +171,9 @@ class Files(Source):
         users_path: a file about users; its columns are named as ours unless
         users_columns: tells how: `user_id`, and any of `age`, `gender`, `occupation`, `zip_code` or names of your own.
         films_path: a file about films; its columns are named as ours unless
-        films_columns: tells how: `movie_id`, and any of `title`, `year`, `genres` or names of your own.
-        genre_separator: what parts the genres of a film.
+        films_columns: tells how: `movie_id`, and any of `title`, `year`, `genres`, what else `raw.FILM` names, or names
+            of your own.
+        genre_separator: what parts the genres of a film, and the elements of other lists.
         scale: lowest and highest rating that can be given.
         name: of the data set.
         cleaning: what is chosen about cleaning.
@@ -236,7 +244,7 @@ class RecBole(Source):
         for name, ending in (("users", "user"), ("films", "item")):
             file = folder / f"{self.name}.{ending}"
             if file.exists():
-                tables.append(RawTable(name, file, "atomic", _atomic_columns(file), genre_separator=" "))
+                tables.append(RawTable(name, file, "atomic", _atomic_columns(file), separator=" "))
         return Raw(str(folder), tuple(tables))
 
 

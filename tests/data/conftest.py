@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from recsys.data.prepare import Prepared, prepare
-from recsys.data.raw import Source
 
 Content = Mapping[str, str | bytes]
 
@@ -50,6 +49,6 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def prepared(tmp_path: Path) -> Callable[[Source], Prepared]:
-    """Prepare a source with a cache of the test's own."""
-    return lambda source: prepare(source, tmp_path / "cache")
+def prepared(tmp_path: Path) -> Callable[..., Prepared]:
+    """Prepare a source, with metadata from elsewhere or none, in a cache of the test's own."""
+    return lambda source, metadata=None: prepare(source, tmp_path / "cache", metadata)

@@ -300,7 +300,7 @@ def test_two_processes_may_prepare_the_same_at_once(source, prepared, monkeypatc
 
 def test_report_prints_every_rule_and_what_is_left(source, prepared):
     console = Console(file=io.StringIO(), width=100)
-    print_report(prepared(source).report, console)
+    print_report(prepared(source), console)
     lines = [" ".join(line.strip("│ \n").split()) for line in console.file.getvalue().splitlines()]
     printed = {name.strip(): value.strip() for name, _, value in (line.partition("│") for line in lines)}
     assert printed["rows read"] == "3"

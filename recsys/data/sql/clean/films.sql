@@ -1,10 +1,17 @@
 -- Films with a clean rating; codes are ranks of the raw ids, whole numbers in their own order and before other text.
--- A film that the metadata does not know has no title, no year and no genres.
+-- A film that the metadata does not know has an id, no more. Columns of the source's own stay text.
 WITH described AS (
     -- of several rows about one film the last counts
     SELECT * FROM raw_films QUALIFY row_number() OVER (PARTITION BY movie_id ORDER BY rowid DESC) = 1
 ), linked AS (
     SELECT * FROM raw_links QUALIFY row_number() OVER (PARTITION BY movie_id ORDER BY rowid DESC) = 1
+), tagged AS (
+    -- tags of most users first; upper and lower case are the same
+    SELECT movie_id, list(tag ORDER BY n_users DESC, tag) AS tags
+    FROM (
+        SELECT movie_id, lower(tag) AS tag, count(DISTINCT user_id) AS n_users
+        FROM raw_tags WHERE tag IS NOT NULL GROUP BY ALL)
+    GROUP BY movie_id
 ), dated AS (
     -- "Matrix, The (1999)": the year in brackets leaves the title; "(2006-2007)" is a series, "(V)" a video
     SELECT * EXCLUDE (title, year),
@@ -33,14 +40,22 @@ SELECT
     -- placeholders for "no title", among them film 267 of ml-100k, are no title
     if(year IS NULL AND title IN ('', 'unknown', 'unkonwn'), NULL, title) AS title,
     year,
-    -- placeholders for "no genre" are no genre
-    list_filter(
-        list_transform(string_split(coalesce(genres, ''), '|'), lambda genre: trim(genre)),
-        lambda genre: genre NOT IN ('', 'unknown', '(no genres listed)')) AS genres,
-    titled.* EXCLUDE (movie_id, title, year, genres, article_words),
+    elements(genres) AS genres,
+    coalesce(tagged.tags, elements(titled.tags)) AS tags,
+    elements(keywords) AS keywords,
+    people(directors) AS directors,
+    people(actors) AS actors,
+    people(writers) AS writers,
+    told(certificate) AS certificate,
+    told(plot) AS plot,
+    day(release_date) AS release_date,
+    minutes(runtime) AS runtime,
+    titled.* EXCLUDE (movie_id, title, year, genres, tags, keywords, directors, actors, writers, certificate, plot,
+        release_date, runtime, article_words),
     linked.imdb_id,
     try_cast(linked.tmdb_id AS INTEGER) AS tmdb_id
 FROM (SELECT DISTINCT movie_id FROM ratings) AS rated
 LEFT JOIN titled ON titled.movie_id = rated.movie_id
 LEFT JOIN linked ON linked.movie_id = rated.movie_id
+LEFT JOIN tagged ON tagged.movie_id = rated.movie_id
 ORDER BY item

