@@ -81,7 +81,10 @@ def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> N
 
 def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):
     metrics = train.train(
-        compose("train", [*data, "model=mf", "model.max_epochs=2", "seed=3", f"run_dir={tmp_path}/run"])
+        compose(
+            "train",
+            [*data, "model=mf", "model.max_epochs=2", "model.embedding_dim=8", "seed=3", f"run_dir={tmp_path}/run"],
+        )
     )
     run = read_run(tmp_path / "run")
     assert run.metrics == metrics
@@ -101,8 +104,8 @@ def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):
     assert run.per_user["ndcg@10"].mean() == pytest.approx(metrics["test/ndcg@10"])
     assert "genre" in set(pd.read_csv(run.directory / "slices.csv")["slice"])
     with np.load(run.directory / "embeddings.npz") as embeddings:  # without pickle
-        assert embeddings["users"].shape == (30, 64)
-        assert embeddings["items"].shape == (25, 64)
+        assert embeddings["users"].shape == (30, 8)
+        assert embeddings["items"].shape == (25, 8)
         assert set(embeddings["user_ids"]) == {f"u{user}" for user in range(30)}
         assert embeddings["split"] == run.manifest["split"]["fingerprint"]
 

@@ -252,6 +252,8 @@ def _peak_memory() -> int:
 
 def _git() -> dict[str, Any]:
     """The commit of the code that runs, and whether files differ from it; empty outside a checkout."""
+    if shutil.which("git") is None:
+        return {}
     git = ["git", "-C", str(Path(__file__).parent)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
     if commit.returncode:
