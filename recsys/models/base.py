@@ -15,11 +15,13 @@ from typing import Any, Protocol, Self, runtime_checkable
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
+from scipy import sparse
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.signatures import settings
 
+CSR_PARTS = ("data", "indices", "indptr", "shape")
 QUIET_CPU = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False)
 
 
@@ -44,7 +46,7 @@ class Recommender(ABC):
     """Learns from ratings, then scores all films for some users.
 
     Constructors take plain JSON-able hyperparameters and keep each as an attribute of the same name. What `fit` learns
-    is numpy arrays under the attribute names in `learned`; both together are the saved model.
+    is numpy arrays or CSR matrices under the attribute names in `learned`; both together are the saved model.
     """
 
     predicts_ratings = False  # True: scores are in rating units (stars)
@@ -80,13 +82,24 @@ class Recommender(ABC):
         return {name: getattr(self, name) for name in settings(type(self))}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What was learned, by name."""
-        return {name: getattr(self, name) for name in self.learned}
+        """What was learned, by name; a CSR matrix is four arrays, `name.data` and so on."""
+        arrays: dict[str, np.ndarray] = {}
+        for name in self.learned:
+            value = getattr(self, name)
+            if sparse.issparse(value):
+                arrays |= {f"{name}.{part}": np.asarray(getattr(value, part)) for part in CSR_PARTS}
+            else:
+                arrays[name] = value
+        return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Take back what `arrays` gave."""
-        for name, array in arrays.items():
-            setattr(self, name, array)
+        for name in self.learned:
+            if name in arrays:
+                setattr(self, name, arrays[name])
+            else:
+                data, indices, indptr, shape = (arrays[f"{name}.{part}"] for part in CSR_PARTS)
+                setattr(self, name, sparse.csr_matrix((data, indices, indptr), shape=tuple(shape)))
 
     def save(self, directory: Path) -> None:
         """Write `model.json` and `arrays.npz`; nothing is pickled."""

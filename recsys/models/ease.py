@@ -12,6 +12,9 @@ from scipy import linalg
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.models.base import FitContext, Recommender
+from recsys.models.memory import check_memory
+
+BYTES_PER_PAIR = 24  # of films at the peak: the sparse Gram matrix while it is made dense, or three dense doubles
 
 
 class EASE(Recommender):
@@ -28,7 +31,16 @@ class EASE(Recommender):
         self.l2 = l2
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Invert the regularised Gram matrix (the paper's equation 8)."""
+        """Invert the regularised Gram matrix (the paper's equation 8).
+
+        Raises:
+            UserError: the catalogue is too large for a dense matrix over it.
+        """
+        check_memory(
+            BYTES_PER_PAIR * train.n_items**2,
+            f"EASE on {train.n_items:,} films",
+            "leave out rarely rated films with data.cleaning.item_core, or take model=item_knn or model=ials",
+        )
         interactions = train.matrix()  # (n_users, n_items)
         gram = (interactions.T @ interactions).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += self.l2

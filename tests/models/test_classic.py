@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset, History
+from recsys.errors import UserError
 from recsys.models.bias import Bias
 from recsys.models.ease import EASE
 from recsys.models.popularity import Popularity
@@ -70,3 +71,10 @@ def test_refit_makes_a_new_model_and_leaves_the_old(model, timed: Dataset):
     assert refit is not model
     np.testing.assert_array_equal(model.score(users, half.history(users)), before)
     assert not np.array_equal(refit.score(users, half.history(users)), before)
+
+
+def test_ease_refuses_a_catalogue_that_it_cannot_hold(monkeypatch):
+    monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
+    train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
+    with pytest.raises(UserError, match=r"84,000 films takes 169\.3 GB of memory, 32\.0 GB are free: .*model=item_knn"):
+        EASE().fit(train)
