@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import ElasticNet
+
+from recsys.data.dataset import Dataset, History
+from recsys.errors import UserError
+from recsys.models import slim
+from recsys.models.slim import SLIM
+
+
+@pytest.mark.parametrize("block", [1, 7, 64])
+def test_weights_are_those_of_an_elastic_net_a_film(timed: Dataset, block, monkeypatch):
+    monkeypatch.setattr(slim, "BLOCK", block)
+    l1, l2 = 0.5, 3.0
+    weights = SLIM(l1, l2, tolerance=1e-7, max_sweeps=1000).fit(timed).item_weights.toarray()
+    interactions = timed.matrix().toarray().astype(np.float64)
+    n_users = len(interactions)
+    elastic_net = ElasticNet(
+        alpha=(l1 + l2) / n_users,
+        l1_ratio=l1 / (l1 + l2),
+        fit_intercept=False,
+        positive=True,
+        tol=1e-10,
+        max_iter=10**5,
+    )
+    for item in range(timed.n_items):
+        others = interactions.copy()
+        others[:, item] = 0.0
+        expected = elastic_net.fit(others, interactions[:, item]).coef_
+        np.testing.assert_allclose(weights[:, item], expected, atol=1e-5)
+
+
+def test_without_l1_and_with_it_weights_are_dense_and_sparse(timed: Dataset):
+    dense, sparser = (SLIM(l1, 1.0).fit(timed).item_weights for l1 in (0.0, 8.0))
+    assert sparser.nnz < 0.5 * dense.nnz
+    assert sparser.nnz > 0
+    assert sparser.data.min() > 0
+
+
+def test_scores_follow_the_history_at_hand(timed: Dataset):
+    model = SLIM(0.1, 1.0).fit(timed)
+    weights = model.item_weights.toarray()
+    scores = model.score(np.array([-1]), History.of_items([[2, 5]]))
+    np.testing.assert_allclose(scores[0], weights[2] + weights[5], rtol=1e-6)
+
+
+def test_a_catalogue_that_does_not_fit_in_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
+    train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
+    with pytest.raises(UserError, match=r"84,000 films takes 112\.9 GB of memory"):
+        SLIM().fit(train)
