@@ -91,8 +91,11 @@ class NeuralModule(pl.LightningModule):
     settings: NeuralRecommender  # the hyperparameters that training follows
 
     @abstractmethod
-    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
-        """Logits of users (B,) for their films: (B, C) for items (B, C), or (B, n_items) for None."""
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """Logits of users (B,) for their films: (B, C) for items (B, C), or (B, n_items) for None.
+
+        A module that reads histories takes them in place of users, and says so in its own `training_step`.
+        """
 
     @abstractmethod
     def user_embeddings(self) -> Tensor:

@@ -1,0 +1,123 @@
+"""Denoising autoencoder: half of what a user watched is hidden, and all of it is to be told from the rest.
+
+Wu, DuBois, Zheng and Ester, "Collaborative Denoising Auto-Encoders for Top-N Recommender Systems", WSDM 2016, without
+its node for each user; the multinomial likelihood is that of Mult-DAE: Liang, Krishnan, Hoffman and Jebara,
+"Variational Autoencoders for Collaborative Filtering", WWW 2018.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.errors import UserError
+from recsys.models.base import FitContext
+from recsys.models.losses import softmax_loss
+from recsys.models.memory import check_memory
+from recsys.models.neural import NeuralModule, NeuralRecommender, item_embedding
+from recsys.models.sampling import UserBatch
+
+USERS_PER_PASS = 4096
+COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_LOGITS = 3  # with gradients and the softmax
+
+
+class DAEModule(NeuralModule):
+    """Logits = W' tanh(V x + b) + c, with x the films watched, scaled to length one."""
+
+    codes: Tensor
+
+    def __init__(self, n_users: int, n_items: int, hidden_dim: int, dropout: float) -> None:
+        super().__init__()
+        self.films_in = item_embedding(n_items, hidden_dim)
+        nn.init.xavier_normal_(self.films_in.weight)
+        self.bias = nn.Parameter(torch.zeros(hidden_dim))
+        self.dropout = nn.Dropout(dropout)
+        self.films_out = nn.Linear(hidden_dim, n_items)
+        nn.init.xavier_normal_(self.films_out.weight)
+        nn.init.zeros_(self.films_out.bias)
+        self.register_buffer("codes", torch.zeros(n_users, hidden_dim))
+
+    def forward(self, batch: UserBatch) -> Tensor:
+        """Logits of all films, (B, n_items), from what the users of a batch watched."""
+        return self.films_out(self.encode(batch))
+
+    def encode(self, batch: UserBatch) -> Tensor:
+        """The hidden layer, (B, h)."""
+        lengths = torch.bincount(batch.rows, minlength=len(batch.users))
+        kept = self.dropout(lengths.rsqrt()[batch.rows])  # (P,) an element of x for each film watched
+        starts = lengths.cumsum(0) - lengths
+        films = F.embedding_bag(batch.items, self.films_in.weight, starts, per_sample_weights=kept, mode="sum")
+        return torch.tanh(films + self.bias)
+
+    def training_step(self, batch: UserBatch, batch_index: int) -> Tensor:  # type: ignore[override]
+        """The loss of one batch: what was watched is both read and to be told."""
+        return softmax_loss(self(batch), batch)
+
+    def user_embeddings(self) -> Tensor:
+        """The hidden layer on what was trained on, (n_users, h)."""
+        return self.codes
+
+    def item_embeddings(self) -> Tensor:
+        """W, (n_items, h)."""
+        return self.films_out.weight
+
+
+class DAE(NeuralRecommender):
+    """Denoising autoencoder on the history at hand; see `DAEModule`.
+
+    Args:
+        hidden_dim: width of the hidden layer.
+        dropout: share of the films watched that is hidden while training.
+        loss: `softmax` is the only one; `batch_size` counts users.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: another loss.
+    """
+
+    module: DAEModule
+    uses_history = True
+
+    def __init__(self, hidden_dim: int = 256, dropout: float = 0.5, loss: str = "softmax", **training: Any) -> None:
+        super().__init__(loss=loss, **training)
+        if loss != "softmax":
+            raise UserError(f"DAE reads whole histories, which loss={loss} has none of: leave model.loss at softmax.")
+        self.hidden_dim = hidden_dim
+        self.dropout = dropout
+
+    def build(self, n_users: int, n_items: int) -> DAEModule:
+        """See `NeuralRecommender.build`."""
+        return DAEModule(n_users, n_items, self.hidden_dim, self.dropout)
+
+    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+        """See `NeuralRecommender.fit`.
+
+        Raises:
+            UserError: the weights or a batch's logits do not fit in memory.
+        """
+        numbers = COPIES_OF_WEIGHTS * 2 * self.hidden_dim + COPIES_OF_LOGITS * self.batch_size
+        check_memory(
+            4 * train.n_items * numbers,
+            f"A layer of {self.hidden_dim} to and from {train.n_items:,} films",
+            "lower model.hidden_dim or model.batch_size",
+        )
+        super().fit(train, valid, context)
+        with torch.inference_mode():
+            for users in torch.arange(self.n_users).split(USERS_PER_PASS):
+                self.module.codes[users] = self.module.encode(self._batch(users.numpy(), train.history(users.numpy())))
+        return self
+
+    @torch.inference_mode()
+    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Logits, from the histories alone; see `Recommender.score`."""
+        return self.module(self._batch(users, history)).float().cpu().numpy()
+
+    def _batch(self, users: np.ndarray, history: History) -> UserBatch:
+        parts = (users, history.rows, history.items.astype(np.int64))
+        return UserBatch(*(torch.from_numpy(part).to(self.module.device) for part in parts))
