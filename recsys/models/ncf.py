@@ -24,16 +24,18 @@ from recsys.models.neural import NeuralModule, NeuralRecommender, UserEmbedding,
 class GMFModule(NeuralModule):
     """Generalised matrix factorisation: phi = p_u * q_i, logit = h . phi (equations 8 and 9)."""
 
-    def __init__(self, n_users: int, n_items: int, embedding_dim: int) -> None:
+    def __init__(self, n_users: int, n_items: int, embedding_dim: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.users = UserEmbedding(n_users, embedding_dim)
         self.items = item_embedding(n_items, embedding_dim)
+        self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(embedding_dim, 1)
         _init_output(self.output, fan_in=embedding_dim)
 
     def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`."""
-        return dot(self.users(users) * self.output.weight, rows_of(self.items, items)) + self.output.bias
+        weighted = self.dropout(self.users(users)) * self.output.weight  # h * p_u, (B, d)
+        return dot(weighted, rows_of(self.items, items)) + self.output.bias
 
     def user_embeddings(self) -> Tensor:
         """p_u, (n_users, d)."""
@@ -86,10 +88,16 @@ class NeuMFModule(NeuralModule):
     """
 
     def __init__(
-        self, n_users: int, n_items: int, embedding_dim: int, hidden_dims: Sequence[int], dropout: float
+        self,
+        n_users: int,
+        n_items: int,
+        embedding_dim: int,
+        hidden_dims: Sequence[int],
+        embedding_dropout: float = 0.0,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.gmf = GMFModule(n_users, n_items, embedding_dim)
+        self.gmf = GMFModule(n_users, n_items, embedding_dim, embedding_dropout)
         self.mlp = MLPModule(n_users, n_items, hidden_dims, dropout)
         for part in (self.gmf, self.mlp):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
@@ -120,16 +128,18 @@ class GMF(NeuralRecommender):
 
     Args:
         embedding_dim: the paper's predictive factors.
+        dropout: of a user's vector while training; the paper has none.
         **training: see `NeuralRecommender`.
     """
 
-    def __init__(self, embedding_dim: int = 8, **training: Any) -> None:
+    def __init__(self, embedding_dim: int = 8, dropout: float = 0.0, **training: Any) -> None:
         super().__init__(**training)
         self.embedding_dim = embedding_dim
+        self.dropout = dropout
 
     def build(self, n_users: int, n_items: int) -> GMFModule:
         """See `NeuralRecommender.build`."""
-        return GMFModule(n_users, n_items, self.embedding_dim)
+        return GMFModule(n_users, n_items, self.embedding_dim, self.dropout)
 
 
 class MLP(NeuralRecommender):
@@ -158,6 +168,7 @@ class NeuMF(NeuralRecommender):
     Args:
         embedding_dim: predictive factors of the GMF part.
         hidden_dims: widths of the MLP part, see `MLP`.
+        embedding_dropout: of a user's vector in the GMF part, see `GMF`.
         dropout: of the MLP part's hidden layers.
         pretrained_gmf: run directory of a `GMF` on the same split, to start from; with `pretrained_mlp`.
         pretrained_mlp: run directory of an `MLP` on the same split.
@@ -174,6 +185,7 @@ class NeuMF(NeuralRecommender):
         self,
         embedding_dim: int = 8,
         hidden_dims: Sequence[int] = (64, 32, 16, 8),
+        embedding_dropout: float = 0.0,
         dropout: float = 0.0,
         pretrained_gmf: str | None = None,
         pretrained_mlp: str | None = None,
@@ -183,6 +195,7 @@ class NeuMF(NeuralRecommender):
         super().__init__(**training)
         self.embedding_dim = embedding_dim
         self.hidden_dims = list(hidden_dims)
+        self.embedding_dropout = embedding_dropout
         self.dropout = dropout
         self.pretrained_gmf = pretrained_gmf
         self.pretrained_mlp = pretrained_mlp
@@ -195,7 +208,7 @@ class NeuMF(NeuralRecommender):
 
     def build(self, n_users: int, n_items: int) -> NeuMFModule:
         """See `NeuralRecommender.build`."""
-        return NeuMFModule(n_users, n_items, self.embedding_dim, self.hidden_dims, self.dropout)
+        return NeuMFModule(n_users, n_items, self.embedding_dim, self.hidden_dims, self.embedding_dropout, self.dropout)
 
     def initialise(self, train: Dataset) -> None:
         """Start from trained parts where they are given."""

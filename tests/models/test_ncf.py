@@ -113,7 +113,9 @@ def test_a_selection_starts_from_weights_that_never_saw_validation(timed: Datase
         model.refit(split.refit_train).save(tmp_path / name / "model")
         parts[f"pretrained_{name}"] = model
     still = {**SMALL, "optimizer": "sgd", "lr": 1e-12}
-    fused = NeuMF(DIM, TOWER, 0.0, str(tmp_path / "gmf"), str(tmp_path / "mlp"), **still).fit(split.train, split.valid)
+    fused = NeuMF(DIM, TOWER, pretrained_gmf=str(tmp_path / "gmf"), pretrained_mlp=str(tmp_path / "mlp"), **still).fit(
+        split.train, split.valid
+    )
     users, history = split.valid.users, split.valid.known.history(split.valid.users)
     expected = sum(0.5 * part.score(users, history) for part in parts.values())
     np.testing.assert_allclose(fused.score(users, history), expected, atol=1e-5)
