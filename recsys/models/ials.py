@@ -1,0 +1,128 @@
+"""iALS: alternating least squares for implicit feedback, regularised by how often a user or film occurs.
+
+Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks", RecSys 2022,
+after Hu, Koren and Volinsky, ICDM 2008. Symbols are the former's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.models.base import FitContext, Recommender
+from recsys.models.memory import check_memory
+
+NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
+
+
+class IALS(Recommender):
+    """Score a film by the dot product of its vector h with the w that fits the history at hand best.
+
+    Rated pairs are fitted to 1, and all pairs, the rated included, to 0 with the smaller weight alpha_0.
+
+    Args:
+        embedding_dim: length of the vectors, the paper's d.
+        unobserved_weight: of all pairs, the paper's alpha_0.
+        l2: weight of the squared vectors, the paper's lambda.
+        frequency_power: of (ratings + alpha_0 * all there could be), which scales l2, the paper's nu; 0 is plain
+            regularisation.
+        init_std: of the length of an initial vector, the paper's sigma*.
+        n_sweeps: times that all users and then all films are solved for.
+        seed: of the initial vectors.
+    """
+
+    uses_history = True
+    learned = ("user_factors", "item_factors")
+
+    def __init__(
+        self,
+        embedding_dim: int = 64,
+        unobserved_weight: float = 0.3,
+        l2: float = 0.007,
+        frequency_power: float = 1.0,
+        init_std: float = 0.1,
+        n_sweeps: int = 8,
+        seed: int = 0,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.unobserved_weight = unobserved_weight
+        self.l2 = l2
+        self.frequency_power = frequency_power
+        self.init_std = init_std
+        self.n_sweeps = n_sweeps
+        self.seed = seed
+
+    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+        """Alternate between users and films, and end on the users, as `score` does.
+
+        Raises:
+            UserError: the vectors do not fit in memory.
+        """
+        n_users, n_items, d = train.n_users, train.n_items, self.embedding_dim
+        check_memory(
+            4 * d * (n_users + 2 * n_items),
+            f"{d} numbers for each of {n_users:,} users and {n_items:,} films",
+            "lower model.embedding_dim",
+        )
+        rated = train.matrix()  # (n_users, n_items)
+        raters = rated.T.tocsr()
+        generator = torch.Generator().manual_seed(self.seed)
+        items = torch.randn(n_items, d, generator=generator) * self.init_std / d**0.5
+        for _ in range(self.n_sweeps):
+            users = self._solve(rated, items)
+            items = self._solve(raters, users)
+        self.user_factors = self._solve(rated, items).numpy()  # (n_users, d)
+        self.item_factors = items.numpy()  # (n_items, d)
+        return self
+
+    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Solve for the users' vectors, with the films' as they are; see `Recommender.score`."""
+        items = torch.from_numpy(self.item_factors)
+        return (self._solve(history.matrix(len(items)), items) @ items.T).numpy()
+
+    def user_embeddings(self) -> np.ndarray:
+        """Float32 (n_users, d)."""
+        return self.user_factors
+
+    def item_embeddings(self) -> np.ndarray:
+        """Float32 (n_items, d)."""
+        return self.item_factors
+
+    def _solve(self, rated: sparse.csr_matrix, factors: Tensor) -> Tensor:
+        """The vectors of rows that rated some columns (B, m), given the columns' (m, d) -> (B, d).
+
+        Row u solves (H_u' H_u + alpha_0 H' H + lambda_u I) w = H_u' 1 with H_u the vectors of its columns (equation 8).
+        """
+        m, d = factors.shape
+        counts = torch.from_numpy(np.diff(rated.indptr)).long()
+        l2 = self.l2 * (counts + self.unobserved_weight * m) ** self.frequency_power
+        common = self.unobserved_weight * factors.T @ factors  # (d, d)
+        padded = torch.cat([factors, torch.zeros(1, d)])
+        solved = torch.empty(len(counts), d)
+        for rows, columns in _padded_batches(rated, counts, d):
+            chosen = padded[columns]  # (b, L, d)
+            systems = chosen.mT @ chosen + common
+            systems.diagonal(dim1=1, dim2=2).add_(l2[rows, None])
+            targets = chosen.sum(dim=1).unsqueeze(2)  # (b, d, 1)
+            solved[rows] = torch.cholesky_solve(targets, torch.linalg.cholesky(systems)).squeeze(2)
+        return solved
+
+
+def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Rows of like length (b,) with their columns (b, L), filled up with column m; as many as a batch may hold."""
+    indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
+    order = counts.argsort(descending=True, stable=True)
+    start = 0
+    while start < len(order):
+        longest = int(counts[order[start]])
+        rows = order[start : start + max(1, NUMBERS_PER_BATCH // (d * max(longest, d)))]
+        places = torch.arange(longest)
+        columns = indices[(indptr[rows, None] + places).clamp(max=len(indices) - 1)]
+        yield rows, columns.masked_fill(places >= counts[rows, None], rated.shape[1])
+        start += len(rows)
