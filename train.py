@@ -50,7 +50,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         for holdout in (split.valid, split.test):
             check_ks(cfg.ks, holdout, protocol)
 
-    context = FitContext(run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None)
+    context = FitContext(
+        run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir)
+    )
     with run.stage("fit"):
         model.fit(split.train, split.valid, context)
     speed = getattr(model, "speed", {"train/interactions_per_second": len(split.train) / run.seconds["fit"]})

@@ -19,18 +19,24 @@ N_USERS, N_ITEMS = 60, 40
 
 @pytest.fixture(scope="module")
 def split() -> Split:
-    """A checkerboard: even users watch even films, odd users odd ones; everybody most of what they would like."""
+    """A checkerboard: even users watch even films, odd users odd ones; everybody most of what they would like.
+
+    The films' genres tell which is which.
+    """
     rng = np.random.default_rng(0)
     likes = np.arange(N_USERS)[:, None] % 2 == np.arange(N_ITEMS) % 2
     users, items = (likes & (rng.random(likes.shape) < 0.6)).nonzero()
     ratings = rng.choice([3.0, 4.0, 5.0], len(users))
     times = rng.integers(0, 10**9, len(users))
-    return LeaveOneOut()(Dataset.from_arrays(users, items, ratings, times, n_users=N_USERS, n_items=N_ITEMS))
+    dataset = Dataset.from_arrays(users, items, ratings, times, n_users=N_USERS, n_items=N_ITEMS)
+    dataset.item_frame["genres"] = [["even"], ["odd"]] * (N_ITEMS // 2)
+    return LeaveOneOut()(dataset)
 
 
 def untrained(name: str, seed: int = 0) -> Recommender:
     """A model as its config has it, but for settings that suit a data set of a few hundred ratings."""
-    model = instantiate(compose("train", [f"model={name}", f"seed={seed}"]).model)
+    light = ["encoder=tfidf", "encoder.n_components=4"]
+    model = instantiate(compose("train", [f"model={name}", f"seed={seed}", *light]).model)
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.loss == "softmax" else 128
         small = {"batch_size": batch_size, "lr": 0.02, "max_epochs": 40, "weight_decay": 0.0}

@@ -34,12 +34,14 @@ class FitContext:
         trainer: a Lightning Trainer but for what models add: accelerator, devices, precision, profiler, callbacks.
         logger: for curves, or None.
         resume: continue from the last checkpoint in `directory` where there is one.
+        cache_dir: for what other fits can use again, such as embeddings of texts; None keeps nothing.
     """
 
     directory: Path | None = None
     trainer: partial[pl.Trainer] = QUIET_CPU
     logger: Logger | None = None
     resume: bool = False
+    cache_dir: Path | None = None
 
 
 class Recommender(ABC):
