@@ -18,10 +18,11 @@ from typing import Any, Self, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
@@ -30,6 +31,7 @@ from recsys.models.base import FitContext, Recommender, write_whole
 from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
 from recsys.models.sampling import NegativeSampler, Positives, SampledBatch, SampledEpoch, Share, UserBatch, UserEpoch
 
+WATCHED = ("hr@10", "mrr@10", "ndcg@10", "recall@10")  # measured on validation at every epoch
 MONITOR = "valid/ndcg@10"  # what early stopping and the choice of weights look at
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "log": log_loss,
@@ -154,17 +156,19 @@ class NeuralModule(pl.LightningModule):
         users = batch.cpu().numpy()
         holdout = self.trainer.datamodule.valid  # type: ignore[attr-defined]
         scores = self.settings.score(users, holdout.known.history(users))
-        self._measured.append((users, ranking_metrics(scores, users, holdout, ks=(10,))["ndcg@10"]))
+        measured = ranking_metrics(scores, users, holdout, ks=(10,))
+        self._measured.append((users, np.stack([measured[name] for name in WATCHED])))
 
     def on_validation_epoch_end(self) -> None:
-        """The mean over all users, gathered in one order, so that it is the same on any number of processes."""
+        """Means over all users, gathered in one order, so that they are the same on any number of processes."""
         measured = self._measured
         if self.trainer.world_size > 1:
             everybody: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(everybody, measured)
             measured = [part for process in everybody for part in process]
-        users, ndcg = (np.concatenate(parts) for parts in zip(*measured, strict=True))
-        self.log(MONITOR, float(ndcg[np.argsort(users)].mean()), prog_bar=True, sync_dist=False)
+        users, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
+        means = values[:, np.argsort(users)].mean(axis=1)
+        self.log_dict({f"valid/{name}": mean for name, mean in zip(WATCHED, means.tolist(), strict=True)}, logger=False)
 
 
 class Epochs(pl.LightningDataModule):
@@ -206,38 +210,72 @@ class Epochs(pl.LightningDataModule):
         return DataLoader(cast(TorchDataset, np.array_split(users, n_batches)), batch_size=None)
 
 
-class EpochBar(TQDMProgressBar):
-    """Progress through an epoch; validation is too short for a bar of its own."""
+class TrainingBar(Callback):
+    """One line for the whole training: the epoch, its steps, and what validation says."""
 
-    def __init__(self) -> None:
-        super().__init__(refresh_rate=20)  # at every batch, it would cost as much as a small step
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Show the steps of all epochs; early stopping may leave some of them out."""
+        self.bar = tqdm(
+            total=cast(int, trainer.max_epochs) * int(trainer.num_training_batches),
+            initial=trainer.global_step,
+            unit=" steps",
+            dynamic_ncols=True,
+            disable=None if trainer.is_global_zero else True,  # None: only where there is a terminal
+        )
 
-    def init_validation_tqdm(self) -> Any:
-        """A bar that shows nothing."""
-        bar = super().init_validation_tqdm()
-        bar.disable = True
-        return bar
-
-
-class TrainingCurves(Callback):
-    """Log loss and learning rate by step, and the speed of each epoch (validation apart)."""
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Name the epoch."""
+        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", refresh=False)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_index: int
     ) -> None:
-        """Log what the step did; straight to the logger, since `self.log` costs as much as a small step."""
-        if trainer.logger and trainer.global_step % LOG_EVERY_N_STEPS == 0:
-            lr = trainer.optimizers[0].param_groups[0]["lr"]
-            values = {"train/loss": outputs["loss"].item(), "train/lr": lr, "epoch": trainer.current_epoch}
-            trainer.logger.log_metrics(values, trainer.global_step)
-        if batch_index + 1 == trainer.num_training_batches:
+        """Count the step."""
+        self.bar.update()
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Show what early stopping looks at."""
+        self.bar.set_postfix({MONITOR: f"{trainer.callback_metrics[MONITOR]:.4f}"}, refresh=False)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Leave the line as it stands."""
+        self.bar.close()
+
+
+class TrainingCurves(Callback):
+    """Log loss and learning rate by step, validation metrics, and the speed of each epoch (validation apart).
+
+    Straight to the logger: through `self.log`, it would cost as much as a small step.
+    """
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_index: int
+    ) -> None:
+        """Log what the step did, every so often and at the end of an epoch."""
+        ends_epoch = batch_index + 1 == trainer.num_training_batches
+        if not (ends_epoch or trainer.global_step % LOG_EVERY_N_STEPS == 0):
+            return
+        loss = outputs["loss"].item()  # waits for the device
+        values = {"train/loss": loss, "train/lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        if ends_epoch:
             epochs: Epochs = trainer.datamodule  # type: ignore[attr-defined]
-            outputs["loss"].item()  # wait for the device
             seconds = time.perf_counter() - epochs.epoch_started
             interactions = len(epochs.positives)
-            module.log("train/epoch_seconds", seconds)
-            module.log("train/interactions_per_second", interactions / seconds)
-            module.log("train/samples_per_second", interactions * epochs.settings.samples_per_interaction / seconds)
+            speed = {
+                "train/epoch_seconds": seconds,
+                "train/interactions_per_second": interactions / seconds,
+                "train/samples_per_second": interactions * epochs.settings.samples_per_interaction / seconds,
+            }
+            module.log_dict(speed, logger=False)
+            values |= {"train/epoch": trainer.current_epoch, **speed}
+        if trainer.logger:
+            trainer.logger.log_metrics(values, trainer.global_step)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Log what validation measured."""
+        if trainer.logger:
+            measured = {name: trainer.callback_metrics[name].item() for name in (f"valid/{name}" for name in WATCHED)}
+            trainer.logger.log_metrics(measured, trainer.global_step)
 
 
 class NeuralRecommender(Recommender):
@@ -327,7 +365,7 @@ class NeuralRecommender(Recommender):
         options = context.trainer.keywords
         callbacks: list[Callback] = [*options.get("callbacks", []), TrainingCurves()]
         if options.get("enable_progress_bar", True):
-            callbacks.append(EpochBar())
+            callbacks.append(TrainingBar())
         if valid is not None:
             callbacks += [
                 EarlyStopping(MONITOR, patience=self.patience, mode="max"),
@@ -337,6 +375,8 @@ class NeuralRecommender(Recommender):
             max_epochs=self.n_epochs,
             callbacks=[*callbacks, last],
             logger=context.logger or False,
+            log_every_n_steps=0,  # by Lightning: TrainingCurves logs
+            enable_progress_bar=False,  # Lightning's: TrainingBar shows the progress
             default_root_dir=directory,
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
