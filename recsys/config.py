@@ -42,9 +42,11 @@ INTERRUPTED = 130  # the exit status after Ctrl-C
 LISTED = 20  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
-# Said by Lightning of its own code under new versions of torch, and of every run that is resumed.
+# Said by Lightning of its own code under new versions of torch, of every run that is resumed, and of metrics that are
+# the same in every process already.
 warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
 warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
+warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
 
 log = logging.getLogger(__name__)
 
