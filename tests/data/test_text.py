@@ -73,6 +73,12 @@ def test_words_in_like_company_have_like_vectors():
     assert cat @ moon < 0.1
 
 
+def test_word_vectors_are_finite_where_words_are_fewer_than_dimensions():
+    vectors = WordVectorEncoder(dim=50).fit(["alone", "alone", "cats purr", "cats purr"]).encode(["cats", "alone"])
+    assert np.isfinite(vectors).all()
+    assert np.linalg.norm(vectors[1]) == 0
+
+
 def test_mutual_information_is_that_of_a_slow_loop():
     near = text._near(["a1 b1 c1 b1", "b1 a1"], np.array(["a1", "b1", "c1"]), window=2).toarray()
     pairs = [("a1", "b1"), ("a1", "c1"), ("b1", "c1"), ("b1", "b1"), ("c1", "b1"), ("b1", "a1")]
