@@ -22,7 +22,7 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
@@ -197,8 +197,9 @@ class Epochs(pl.LightningDataModule):
     def train_dataloader(self) -> SampledEpoch | UserEpoch:
         """The current epoch; its draws depend on the seed and its number alone."""
         self.epoch_started = time.perf_counter()  # drawing is part of the epoch's cost
-        settings = self.settings
-        seed = _epoch_seed(settings.seed, cast(pl.Trainer, self.trainer).current_epoch)
+        settings, trainer = self.settings, cast(pl.Trainer, self.trainer)
+        # to overfit a few batches, they have to stay the same
+        seed = _epoch_seed(settings.seed, 0 if trainer.overfit_batches else trainer.current_epoch)
         if settings.loss == "softmax":
             return UserEpoch(self.positives, settings.batch_size, seed, self.share)
         return SampledEpoch(self.positives, self.sampler, settings.n_negatives, settings.batch_size, seed, self.share)

@@ -14,9 +14,11 @@ from recsys.data.split import LeaveLastOut, Split
 from recsys.errors import UserError
 from recsys.evaluation.metrics import ranking_metrics
 from recsys.models.base import FitContext, load
+from recsys.models.losses import log_loss
 from recsys.models.mf import MF
 from recsys.models.ncf import NeuMF
-from recsys.models.neural import NeuralRecommender
+from recsys.models.neural import NeuralRecommender, _epoch_seed
+from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch
 
 SMALL = {"batch_size": 64, "max_epochs": 6, "patience": 6, "lr": 0.02}
 
@@ -134,6 +136,18 @@ def test_the_same_seed_trains_the_same_model_and_another_seed_another(split: Spl
     first, again, other = (MF(embedding_dim=4, **SMALL, seed=seed).fit(split.train) for seed in (0, 0, 1))
     np.testing.assert_array_equal(scores(first, split.test), scores(again, split.test))
     assert not np.array_equal(scores(first, split.test), scores(other, split.test))
+
+
+def test_a_few_batches_can_be_overfitted(split: Split, tmp_path: Path):
+    context = FitContext(tmp_path, trainer(overfit_batches=1))
+    settings = {**SMALL, "max_epochs": 200, "patience": 200}
+    model = MF(embedding_dim=16, **settings).fit(split.train, split.valid, context)
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    model.module.load_state_dict(last["state_dict"])
+    positives = Positives(split.train, torch.device("cpu"))
+    epoch = SampledEpoch(positives, NegativeSampler(positives), 4, SMALL["batch_size"], _epoch_seed(0, 0))
+    batch = next(iter(epoch))
+    assert log_loss(model.module(batch.users, batch.items), batch) < 0.01  # 0.69 before
 
 
 def test_training_leaves_the_global_random_state_of_building_alone(timed: Dataset):
