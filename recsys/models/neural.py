@@ -199,7 +199,7 @@ class Epochs(pl.LightningDataModule):
         self.epoch_started = time.perf_counter()  # drawing is part of the epoch's cost
         settings, trainer = self.settings, cast(pl.Trainer, self.trainer)
         # to overfit a few batches, they have to stay the same
-        seed = _epoch_seed(settings.seed, 0 if trainer.overfit_batches else trainer.current_epoch)
+        seed = _epoch_seed(settings.seed, 0 if trainer.overfit_batches else trainer.current_epoch)  # type: ignore[attr-defined]
         if settings.loss == "softmax":
             return UserEpoch(self.positives, settings.batch_size, seed, self.share)
         return SampledEpoch(self.positives, self.sampler, settings.n_negatives, settings.batch_size, seed, self.share)
