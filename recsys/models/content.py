@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
+from sklearn.utils.extmath import row_norms
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.data.text import FIELDS, Vectors, documents, encoded, make_encoder
@@ -20,18 +21,22 @@ from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
 from recsys.models.knn import nearest
 
+ROUNDING = 1e-6  # a film nearer to the average, by the square, is the average
+
 
 class Profile(Recommender):
-    """Score a film by the cosine of its vector and the user's.
+    """Score a film by the cosine of its vector and the user's, both seen from the average film.
+
+    What all films share tells nothing of a taste, and takes most of the length of their vectors. On films that nobody
+    has rated (ml-1m) leaving it out lifts NDCG@10 from 0.22 to 0.29 for TF-IDF, from 0.10 to 0.24 for all-MiniLM-L6-v2.
 
     Args:
         encoder: of documents: the class in `_target_`, its settings beside.
         fields: what a document tells, in this order.
     """
 
-    vectors: Vectors
     uses_history = True
-    learned: tuple[str, ...] = ("vectors",)
+    learned: tuple[str, ...] = ("vectors", "average", "lengths")
 
     def __init__(self, encoder: Mapping[str, Any], fields: Sequence[str] = FIELDS) -> None:
         self.encoder = dict(encoder)
@@ -39,40 +44,48 @@ class Profile(Recommender):
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """Encode the films."""
-        self.vectors = film_vectors(train, self.encoder, self.fields, context)  # (n_items, d)
+        self.vectors = film_vectors(train, self.encoder, self.fields, context)  # (n_items, d), of length 1 or 0
+        self.average = np.asarray(self.vectors.mean(axis=0)).ravel()  # (d,)
+        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2 keeps sparse vectors sparse
+        own = row_norms(self.vectors, squared=True)
+        squares = np.where(own > 0, own - 2 * (self.vectors @ self.average) + self.average @ self.average, 0)
+        lengths = np.sqrt(np.where(squares > ROUNDING, squares, np.inf))  # infinitely far counts for nothing
+        self.lengths = lengths.astype(np.float32)  # (n_items,)
         return self
 
     def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Cosine of user and film, 0 without a history; see `Recommender.score`."""
-        return np.ascontiguousarray((self.vectors @ self.profiles(history).T).T)
+        """Cosine of user and film, 0 where nothing is known of one; see `Recommender.score`."""
+        profiles = self.profiles(history)
+        cosines = (self.vectors @ profiles.T).T - (profiles @ self.average)[:, None]
+        return np.ascontiguousarray(cosines / self.lengths)
 
     def profiles(self, history: History) -> np.ndarray:
         """Users as vectors of length 1, or 0 without a history: float32 (B, d)."""
-        sums = history.rating_matrix(self.vectors.shape[0]) @ self.vectors
-        return normalize(sums.toarray() if sparse.issparse(sums) else sums)
+        weights = history.rating_matrix(len(self.lengths)) @ sparse.diags_array(1 / self.lengths)  # (B, n_items)
+        sums = weights @ self.vectors
+        centred = (sums.toarray() if sparse.issparse(sums) else sums) - np.outer(weights.sum(axis=1), self.average)
+        return normalize(centred)
 
 
 class Content(Profile):
-    """Score a film by the cosine of its embedding and the user's, both from where the average film lies.
+    """Profiles of embeddings, which are users and films in one space.
 
     Args:
         encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
         fields: what a document tells, in this order.
     """
 
-    vectors: np.ndarray
-    learned = ("vectors", "user_vectors")
+    learned = (*Profile.learned, "user_vectors")
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Encode the films.
+        """Encode the films, and place the users of the training ratings.
 
         Raises:
             UserError: the encoder's vectors are sparse.
         """
-        vectors = film_vectors(train, self.encoder, self.fields, context)
-        if not isinstance(vectors, np.ndarray):
+        super().fit(train, valid, context)
+        if sparse.issparse(self.vectors):
             raise UserError("embeddings are dense vectors: give encoder.n_components=256, or model=tfidf.")
-        self.vectors = normalize(vectors - vectors.mean(axis=0))  # (n_items, d); what all films share tells nothing
         self.user_vectors = self.profiles(train.history(np.arange(train.n_users)))  # (n_users, d)
         return self
 
@@ -82,7 +95,7 @@ class Content(Profile):
 
     def item_embeddings(self) -> np.ndarray:
         """See `HasEmbeddings`."""
-        return self.vectors
+        return np.asarray((self.vectors - self.average) / self.lengths[:, None])
 
 
 class ContentKNN(Recommender):
@@ -99,7 +112,7 @@ class ContentKNN(Recommender):
     uses_history = True
     learned = ("item_weights",)
 
-    def __init__(self, encoder: Mapping[str, Any], k: int = 100, fields: Sequence[str] = FIELDS) -> None:
+    def __init__(self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS) -> None:
         self.encoder = dict(encoder)
         self.k = k
         self.fields = list(fields)

@@ -25,11 +25,13 @@ def dataset() -> Dataset:
 
 def slow_profile_scores(vectors: np.ndarray, history: History) -> np.ndarray:
     scores = np.zeros((len(history), len(vectors)))
+    average = vectors.mean(axis=0)
+    vectors = [(vector - average) / np.linalg.norm(vector - average) if vector.any() else vector for vector in vectors]
     for row in range(len(history)):
         seen = range(history.indptr[row], history.indptr[row + 1])
-        profile = sum((history.ratings[i] * vectors[history.items[i]] for i in seen), np.zeros(vectors.shape[1]))
+        profile = sum((history.ratings[i] * vectors[history.items[i]] for i in seen), 0 * average)
         for film, vector in enumerate(vectors):
-            length = np.linalg.norm(profile) * np.linalg.norm(vector)
+            length = np.linalg.norm(profile)
             scores[row, film] = profile @ vector / length if length else 0.0
     return scores
 
@@ -59,6 +61,15 @@ def test_films_that_nobody_rated_are_placed_by_what_is_told_of_them(dataset):
         assert love[5] < love[3]
 
 
+def test_films_of_which_nothing_is_known_score_nothing(dataset):
+    dataset.item_frame.loc[3, "plot"] = pd.NA
+    model = TfidfProfile().fit(dataset)
+    scores = model.score(np.array([-1, -1]), History.of_items([[0], [3]]))
+    assert (scores[:, 3] == 0).all()
+    assert (scores[1] == 0).all()
+    assert scores[0, 0] == pytest.approx(1)
+
+
 def test_embeddings_lie_about_the_average_film(dataset):
     model = Content(SVD).fit(dataset)
     items, users = model.item_embeddings(), model.user_embeddings()
@@ -66,7 +77,6 @@ def test_embeddings_lie_about_the_average_film(dataset):
     everybody = np.arange(4)
     history = dataset.history(everybody)
     np.testing.assert_allclose(users @ items.T, model.score(everybody, history), atol=1e-6)
-    np.testing.assert_allclose(slow_profile_scores(items, history), model.score(everybody, history), atol=1e-5)
     assert items[0] @ items[2] < 0  # without what all films share, unlike ones lie apart
 
 
