@@ -15,7 +15,7 @@ train: $(INSTALLED) ## train neural collaborative filtering on MovieLens-100K
 	$(BIN)/python train.py
 
 test: lint ## lint, check types, run the tests
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff check
