@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
-import pandas as pd
 
+from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
+from recsys.data.titles import film_names
 from recsys.evaluation.ranking import top_k, unseen
 from recsys.models.base import Recommender
 
@@ -20,7 +21,7 @@ class Example:
 
     Attributes:
         user_id: raw id.
-        liked: films rated highest, the latest first among equals.
+        liked: films rated highest, and no lower than the user's mean; the latest first among equals.
         recommended: films that the user has not rated, best first.
     """
 
@@ -41,9 +42,7 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
     names = film_names(known.item_frame)
     made = []
     for row, user in enumerate(users):
-        seen = slice(history.indptr[row], history.indptr[row + 1])
-        best_first = np.argsort(-history.ratings[seen][::-1], kind="stable")
-        liked = history.items[seen][::-1][best_first][:k]
+        liked = history.items[most_liked(history, row, k)]
         recommended = top[row][top[row] >= 0]
         made.append(Example(known.user_frame["user_id"].iloc[user], list(names[liked]), list(names[recommended])))
     return made
@@ -52,16 +51,3 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
 def spread(users: np.ndarray, n: int) -> np.ndarray:
     """At most `n` of some users, evenly over the whole range of codes."""
     return users[np.linspace(0, len(users) - 1, min(n, len(users))).astype(int)]
-
-
-def film_names(item_frame: pd.DataFrame) -> np.ndarray:
-    """Title and year of each film as text (n_items,); the raw id where the title is not known."""
-    titles = item_frame["title"].astype(object).where(item_frame["title"].notna(), None)
-    years = item_frame["year"] if "year" in item_frame else pd.Series(pd.NA, item_frame.index)
-    return np.array(
-        [
-            f"film {movie_id}" if title is None else title if pd.isna(year) else f"{title} ({year})"
-            for movie_id, title, year in zip(item_frame["movie_id"], titles, years, strict=True)
-        ],
-        dtype=object,
-    )

@@ -1,11 +1,10 @@
 """Sample recommendations: what is shown is what was liked, and never what was seen."""
 
 import numpy as np
-import pandas as pd
 
 from recsys.data.dataset import Dataset
 from recsys.models.popularity import Popularity
-from recsys.studies.examples import examples, film_names, spread
+from recsys.studies.examples import examples, spread
 
 
 def test_liked_films_are_the_highest_rated_latest_first():
@@ -20,13 +19,6 @@ def test_films_already_rated_are_not_recommended():
     assert sorted(first.recommended) == ["Film 2", "Film 3"]
     assert sorted(second.recommended) == ["Film 0", "Film 1", "Film 3"]
     assert [place for place, _, _ in second.rows()] == [1, 2, 3]
-
-
-def test_a_film_is_named_by_title_and_year_as_far_as_they_are_known():
-    frame = pd.DataFrame(
-        {"movie_id": [7, 8, 9], "title": ["Heat", None, "Kolya"], "year": pd.array([1995, 1996, None], "Int16")}
-    )
-    assert list(film_names(frame)) == ["Heat (1995)", "film 8", "Kolya"]
 
 
 def test_sample_users_are_spread_and_never_more_than_there_are():

@@ -1,0 +1,1 @@
+"""What trained models say of people and films: recommendations, the reasons for them, neighbours."""
