@@ -1,13 +1,25 @@
-"""The commands beside train.py: `python -m recsys prepare | table`."""
+"""The commands beside train.py: `python -m recsys prepare | table | recommend | similar`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import json
+import sys
 from pathlib import Path
 
+import numpy as np
+from omegaconf import OmegaConf
+
+from recsys.analysis import report
+from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, user_code
 from recsys.config import compose, instantiate, one_sentence
+from recsys.data.dataset import Dataset
+from recsys.data.filters import films_passing
 from recsys.data.prepare import prepare, print_report
-from recsys.studies.runs import find_runs
+from recsys.data.titles import find_film
+from recsys.models.base import Recommender
+from recsys.studies.runs import find_runs, read_run
 from recsys.studies.tables import markdown, table
 
 
@@ -24,6 +36,52 @@ def table_command(arguments: argparse.Namespace) -> None:
     print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
 
 
+def recommend_command(arguments: argparse.Namespace) -> None:
+    """Recommend films to a user of the data or to somebody new, with a reason for each."""
+    model, dataset = _trained(arguments.directory)
+    candidates = films_passing(dataset, arguments.filter)
+    if arguments.user is None:
+        user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
+        history = liked_by_somebody_new(model, dataset, liked)
+    else:
+        user = user_code(dataset, arguments.user)
+        history = dataset.history(np.array([user]))
+    recommended = recommend(model, dataset, user, history, candidates, arguments.k)
+    if arguments.json:
+        answer = report.recommendations(dataset, user, history, recommended)
+        print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
+    else:
+        report.print_recommendations(model, dataset, user, history, recommended)
+
+
+def similar_command(arguments: argparse.Namespace) -> None:
+    """List the films that a model places nearest to one."""
+    model, dataset = _trained(arguments.directory)
+    film = find_film(dataset, arguments.title)
+    measure, near = neighbours(model, film, films_passing(dataset, arguments.filter), arguments.k)
+    if arguments.json:
+        answer = report.neighbours(dataset, film, measure, near)
+        print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
+    else:
+        report.print_neighbours(model, dataset, film, measure, near)
+
+
+def _trained(directory: Path) -> tuple[Recommender, Dataset]:
+    """A run's model, and the data that its config names: from the cache, or prepared again."""
+    run = read_run(directory)
+    cfg = OmegaConf.create(run.config)
+    with contextlib.redirect_stdout(sys.stderr):  # where data come from is no part of an answer
+        dataset = prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata"))).dataset
+    run.check_data(dataset)
+    return run.model(), dataset
+
+
+def _at_least_one(text: str) -> int:
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of films")
+    return int(text)
+
+
 def main() -> None:
     """Read the command line and run one command."""
     parser = argparse.ArgumentParser(prog="python -m recsys", description=__doc__)
@@ -38,6 +96,32 @@ def main() -> None:
     command.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
     command.add_argument("--csv", action="store_true", help="print CSV where Markdown is the default")
     command.set_defaults(run=table_command)
+
+    answering = argparse.ArgumentParser(add_help=False)
+    answering.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")
+    answering.add_argument("-k", type=_at_least_one, default=10, help="films to list at most (default: %(default)s)")
+    answering.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="genre=Comedy, 'year>=1990', any column of the films; several all hold",
+    )
+    answering.add_argument("--json", action="store_true", help="print JSON where a table is the default")
+
+    command = commands.add_parser(
+        "recommend", parents=[answering], help=recommend_command.__doc__, description=recommend_command.__doc__
+    )
+    person = command.add_mutually_exclusive_group(required=True)
+    person.add_argument("--user", metavar="ID", help="as the data's source has it")
+    person.add_argument("--liked", action="append", metavar="TITLE", help="somebody new: 'Heat (1995)'; more than once")
+    command.set_defaults(run=recommend_command)
+
+    command = commands.add_parser(
+        "similar", parents=[answering], help=similar_command.__doc__, description=similar_command.__doc__
+    )
+    command.add_argument("title", metavar="TITLE", help="with its year in brackets if need be")
+    command.set_defaults(run=similar_command)
 
     arguments = parser.parse_args()
     with one_sentence():

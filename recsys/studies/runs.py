@@ -42,6 +42,7 @@ import pandas as pd
 import torch
 import yaml
 
+from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.models.base import HasEmbeddings, Recommender, load, write_whole
@@ -77,6 +78,20 @@ class Run:
     def model(self) -> Recommender:
         """The trained model."""
         return load(self.directory / "model")
+
+    def check_data(self, dataset: Dataset) -> None:
+        """Hold data prepared again against those that the run was trained on; say so on stderr where they differ.
+
+        Raises:
+            UserError: they have other numbers of users or films, which the model's codes cannot be of.
+        """
+        then = self.manifest["data"]
+        if then["fingerprint"] == dataset.fingerprint:
+            return
+        changed = f"{dataset.name} is no longer the data that {self.directory} was trained on"
+        if (then["users"], then["films"]) != (dataset.n_users, dataset.n_items):
+            raise UserError(f"{changed}: it has other users or films, so train the model anew.")
+        log.warning("%s (its fingerprint differs): the same users and films are taken to be there.", changed)
 
 
 def is_finished(directory: Path) -> bool:

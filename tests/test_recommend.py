@@ -1,0 +1,160 @@
+"""`python -m recsys recommend` and `similar`, on tiny runs."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import train
+from recsys.__main__ import main
+from recsys.config import compose
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> Path:
+    """A run of EASE and one of MF on 40 users, who like dramas of the fifties or comedies since."""
+    folder = tmp_path_factory.mktemp("runs")
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", item, rng.integers(3, 6), 10**9 + rng.integers(10**6))
+        for user in range(40)
+        for item in np.arange(user % 2, 30, 2)
+        if rng.random() < 0.6
+    ]
+    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(folder / "ratings.csv", index=False)
+    films = pd.DataFrame({"movie_id": range(30)})
+    films["title"] = [f"The Great {'Hope' if i % 2 else 'Joke'} {'x' * i} ({1950 + i})" for i in films["movie_id"]]
+    films["genres"] = ["Drama" if i % 2 else "Comedy" for i in films["movie_id"]]
+    films.to_csv(folder / "films.csv", index=False)
+    data = [
+        "data=files",
+        f"data.path={folder}/ratings.csv",
+        f"data.films_path={folder}/films.csv",
+        *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
+        "ks=[1,5,10]",
+        "logger=none",
+        f"cache_dir={folder}/cache",
+    ]
+    for model in (["model=ease", "model.l2=5"], ["model=mf", "model.max_epochs=2"]):
+        train.train(compose("train", [*data, *model, f"run_dir={folder}/{model[0].removeprefix('model=')}"]))
+    return folder
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python -m recsys ARGUMENTS` in this process; gives the exit status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "160")
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_user_gets_unseen_films_with_scores_and_reasons(command, runs):
+    status, out, _ = command("recommend", runs / "ease", "--user", "u3", "--json", "-k", "5")
+    answer = json.loads(out)
+    assert status == 0
+    assert answer["user_id"] == "u3"
+    ratings = pd.read_csv(runs / "ratings.csv")
+    seen = set(ratings[ratings["user_id"] == "u3"]["movie_id"])
+    listed = answer["recommendations"]
+    assert not seen & {film["movie_id"] for film in listed}
+    assert [film["genres"] for film in listed[:3]] == [["Drama"]] * 3
+    scores = [film["score"] for film in listed]
+    assert scores == sorted(scores, reverse=True)
+    assert listed[0]["reason"]["kind"] == "history"
+    assert listed[0]["reason"]["film"]["movie_id"] in seen
+
+
+def test_the_table_has_titles_years_genres_scores_and_reasons(command, runs):
+    status, out, _ = command("recommend", runs / "ease", "--user", "u3")
+    assert status == 0
+    for word in ("EASE for user u3", "The Great Hope x", "19", "Drama", "because you liked", "would fall most"):
+        assert word in out
+
+
+def test_somebody_new_gets_what_goes_with_the_titles_typed(command, runs):
+    status, out, _ = command(
+        "recommend", runs / "ease", "--liked", "great hope x", "--liked", f"The great joke, {'x' * 28} (1978)", "--json"
+    )
+    answer = json.loads(out)
+    assert status == 0
+    assert answer["user_id"] is None
+    assert {film["movie_id"] for film in answer["liked"]} == {1, 28}
+    assert not {1, 28} & {film["movie_id"] for film in answer["recommendations"]}
+    for film in answer["recommendations"]:  # nothing but the two films can be a reason
+        assert film["reason"] is None or film["reason"]["film"]["movie_id"] in {1, 28}
+
+
+def test_filters_choose_among_films(command, runs):
+    filters = ("--filter", "genre=Comedy", "--filter", "year>=1960")
+    _, out, _ = command("recommend", runs / "ease", "--user", "u3", *filters, "--json")
+    assert all(film["genres"] == ["Comedy"] and film["year"] >= 1960 for film in json.loads(out)["recommendations"])
+    assert len(json.loads(out)["recommendations"]) == 10
+
+
+def test_reasons_of_a_model_that_ignores_histories_are_labelled_otherwise(command, runs):
+    status, out, _ = command("recommend", runs / "mf", "--user", "u3")
+    assert status == 0
+    assert "which you liked" in out
+    assert "because" not in out
+
+
+@pytest.mark.parametrize(("model", "measure"), [("mf", "cosine"), ("ease", "adds to the score")])
+def test_similar_films_are_near_in_embedding_space_or_by_weights(command, runs, model, measure):
+    status, out, _ = command("similar", runs / model, "great hope x", "--json", "-k", "4")
+    answer = json.loads(out)
+    assert status == 0
+    assert answer["film"]["movie_id"] == 1
+    assert measure in answer["measure"]
+    assert len(answer["neighbours"]) == 4
+    assert 1 not in [film["movie_id"] for film in answer["neighbours"]]
+    assert "similarity" in command("similar", runs / model, "great hope x")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["recommend", "ease", "--user", "7"], "There is no user 7 in files"),
+        (["recommend", "ease", "--liked", "Casablanca"], "There is no film 'Casablanca'"),
+        (["recommend", "ease", "--liked", "great"], "may be"),
+        (["recommend", "mf", "--liked", "great hope x"], "MF ignores what somebody new likes"),
+        (["recommend", "nothing", "--user", "u3"], "holds no finished run"),
+        (["recommend", "ease", "--user", "u3", "--filter", "colour=red"], "movie_id, title, year, genres"),
+        (["similar", "ease", "Casablanca"], "There is no film 'Casablanca'"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_status_2(command, runs, arguments, said):
+    name, run, *rest = arguments
+    status, out, err = command(name, runs / run, *rest)
+    assert status == 2
+    assert out == ""
+    assert said in err.splitlines()[-1]
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_other_data_than_the_run_was_trained_on_are_told_of_or_refused(command, runs, caplog):
+    ratings = runs / "ratings.csv"
+    original = ratings.read_text()
+    try:
+        ratings.write_text(re.sub(r",3,(?=1\d{9})", ",4,", original))
+        assert command("recommend", runs / "ease", "--user", "u3")[0] == 0
+        assert "no longer the data" in caplog.text
+        ratings.write_text(original + "new,1,5,1000000000\n")
+        status, _, err = command("recommend", runs / "ease", "--user", "u3")
+        assert status == 2
+        assert "train the model anew" in err
+    finally:
+        ratings.write_text(original)
