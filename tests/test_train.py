@@ -19,8 +19,9 @@ from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate, main
 from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
+from recsys.models.callbacks import WATCHED
 from recsys.models.ease import EASE
-from recsys.models.neural import WATCHED, NeuralModule
+from recsys.models.neural import NeuralModule
 from recsys.studies.runs import find_runs, is_finished, read_run
 
 

@@ -22,17 +22,15 @@ from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.evaluation.metrics import ranking_metrics
 from recsys.models.base import FitContext, Recommender, write_whole
+from recsys.models.callbacks import MONITOR, WATCHED, TrainingBar, TrainingCurves
 from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
 from recsys.models.sampling import NegativeSampler, Positives, SampledBatch, SampledEpoch, Share, UserBatch, UserEpoch
 
-WATCHED = ("hr@10", "mrr@10", "ndcg@10", "recall@10")  # measured on validation at every epoch
-MONITOR = "valid/ndcg@10"  # what early stopping and the choice of weights look at
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "log": log_loss,
     "bpr": bpr_loss,
@@ -47,7 +45,6 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rat
 # Pairs of user and film that are scored at a time: hidden layers of that many rows stay in the cache.
 PAIRS_PER_PASS = 1 << 18
 SCORES_PER_VALIDATION_BATCH = 1 << 24
-LOG_EVERY_N_STEPS = 50
 
 
 class UserEmbedding(nn.Embedding):
@@ -209,74 +206,6 @@ class Epochs(pl.LightningDataModule):
         users = cast(Holdout, self.valid).users[self.share.rank :: self.share.n_processes]
         n_batches = 1 + len(users) * self.train.n_items // SCORES_PER_VALIDATION_BATCH
         return DataLoader(cast(TorchDataset, np.array_split(users, n_batches)), batch_size=None)
-
-
-class TrainingBar(Callback):
-    """One line for the whole training: the epoch, its steps, and what validation says."""
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Show the steps of all epochs; early stopping may leave some of them out."""
-        self.bar = tqdm(
-            total=cast(int, trainer.max_epochs) * int(trainer.num_training_batches),
-            initial=trainer.global_step,
-            unit=" steps",
-            dynamic_ncols=True,
-            disable=None if trainer.is_global_zero else True,  # None: only where there is a terminal
-        )
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Name the epoch."""
-        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", refresh=False)
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_index: int
-    ) -> None:
-        """Count the step."""
-        self.bar.update()
-
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Show what early stopping looks at."""
-        self.bar.set_postfix({MONITOR: f"{trainer.callback_metrics[MONITOR]:.4f}"}, refresh=False)
-
-    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Leave the line as it stands."""
-        self.bar.close()
-
-
-class TrainingCurves(Callback):
-    """Log loss and learning rate by step, validation metrics, and the speed of each epoch (validation apart).
-
-    Straight to the logger: through `self.log`, it would cost as much as a small step.
-    """
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_index: int
-    ) -> None:
-        """Log what the step did, every so often and at the end of an epoch."""
-        ends_epoch = batch_index + 1 == trainer.num_training_batches
-        if not (ends_epoch or trainer.global_step % LOG_EVERY_N_STEPS == 0):
-            return
-        loss = outputs["loss"].item()  # waits for the device
-        values = {"train/loss": loss, "train/lr": trainer.optimizers[0].param_groups[0]["lr"]}
-        if ends_epoch:
-            epochs: Epochs = trainer.datamodule  # type: ignore[attr-defined]
-            seconds = time.perf_counter() - epochs.epoch_started
-            interactions = len(epochs.positives)
-            speed = {
-                "train/epoch_seconds": seconds,
-                "train/interactions_per_second": interactions / seconds,
-                "train/samples_per_second": interactions * epochs.settings.samples_per_interaction / seconds,
-            }
-            module.log_dict(speed, logger=False)
-            values |= {"train/epoch": trainer.current_epoch, **speed}
-        if trainer.logger:
-            trainer.logger.log_metrics(values, trainer.global_step)
-
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log what validation measured."""
-        if trainer.logger:
-            measured = {name: trainer.callback_metrics[name].item() for name in (f"valid/{name}" for name in WATCHED)}
-            trainer.logger.log_metrics(measured, trainer.global_step)
 
 
 class NeuralRecommender(Recommender):
