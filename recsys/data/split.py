@@ -327,6 +327,8 @@ class Given(Splitter):
                 f"split=given needs a source with parts named train, test and perhaps valid, and {dataset.name} has "
                 f"{', '.join(names) or 'none'}: choose another split."
             )
+        if n_loose := int((dataset.parts < 0).sum()):
+            raise UserError(f"{n_loose} ratings of {dataset.name} belong to no part: name one for each, or drop them.")
         labels = np.array([label_of_name[name] for name in names], np.uint8)[dataset.parts]
         if "valid" not in names:
             positions = np.flatnonzero(labels == TRAIN)

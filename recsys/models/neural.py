@@ -116,9 +116,7 @@ class NeuralModule(pl.LightningModule):
         if settings.optimizer == "sgd":
             optimizer = torch.optim.SGD(self.parameters(), settings.lr, weight_decay=decay)
         else:
-            optimizer = torch.optim.AdamW(
-                self.parameters(), settings.lr, weight_decay=settings.weight_decay, fused=True
-            )
+            optimizer = torch.optim.AdamW(self.parameters(), settings.lr, weight_decay=decay, fused=True)
         if settings.lr_schedule == "constant":
             return optimizer
         factor = SCHEDULES[settings.lr_schedule]
@@ -279,7 +277,10 @@ class NeuralRecommender(Recommender):
         self.initialise(train)
         with _directory(context) as directory:
             finished = directory / "finished.json"
-            if not (context.resume and finished.is_file()):
+            if not context.resume:  # what an earlier fit left here is not to be taken for this one's
+                for name in ("finished.json", "last.ckpt", "best.ckpt"):
+                    (directory / name).unlink(missing_ok=True)
+            if not finished.is_file():
                 self._train(train, valid, context, directory)
             state = torch.load(directory / f"{'last' if valid is None else 'best'}.ckpt", weights_only=True)
             self.module.load_state_dict(state["state_dict"])

@@ -223,6 +223,13 @@ def test_given_without_validation_holds_out_one_training_rating_of_each_user(tim
     assert pairs(split.test.ratings) == pairs(last_two.test.ratings)
 
 
+def test_given_refuses_ratings_that_belong_to_no_part(timed):
+    codes = np.arange(len(timed)) % 2
+    codes[5] = -1
+    with pytest.raises(UserError, match="1 ratings of arrays belong to no part"):
+        Given()(with_parts(timed, ("train", "test"), codes))
+
+
 def test_given_asks_for_parts(timed):
     with pytest.raises(UserError, match="parts named train, test and perhaps valid, and arrays has none"):
         Given()(timed)

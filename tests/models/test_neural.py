@@ -83,6 +83,15 @@ def test_a_finished_fit_is_not_trained_again_on_resume(split: Split, tmp_path: P
     np.testing.assert_array_equal(scores(again, split.test), scores(model, split.test))
 
 
+def test_a_fit_begun_anew_in_an_old_directory_leaves_nothing_of_the_old_one_to_resume(split: Split, tmp_path: Path):
+    MF(embedding_dim=4, **SMALL, seed=1).fit(split.train, context=FitContext(tmp_path, trainer()))
+    with pytest.raises(SystemExit):
+        MF(embedding_dim=4, **SMALL).fit(split.train, context=FitContext(tmp_path, trainer(CtrlC())))
+    resumed = MF(embedding_dim=4, **SMALL).fit(split.train, context=FitContext(tmp_path, trainer(), resume=True))
+    whole = MF(embedding_dim=4, **SMALL).fit(split.train)
+    np.testing.assert_array_equal(scores(resumed, split.test), scores(whole, split.test))
+
+
 def test_a_checkpoint_of_other_ratings_is_not_resumed(split: Split, tmp_path: Path):
     with pytest.raises(SystemExit):
         MF(embedding_dim=4, **SMALL).fit(split.train, split.valid, FitContext(tmp_path, trainer(CtrlC())))
