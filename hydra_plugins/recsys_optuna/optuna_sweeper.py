@@ -30,7 +30,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from recsys.errors import UserError
-from recsys.models.base import write_whole
+from recsys.files import write_whole
 
 try:
     import optuna

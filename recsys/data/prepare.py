@@ -31,6 +31,7 @@ from recsys.data.metadata import Match, Metadata, describe
 from recsys.data.raw import LISTS, Raw, Source
 from recsys.data.read import read
 from recsys.errors import UserError
+from recsys.files import write_whole
 
 # Disk that preparing takes, in sizes of the source: an archive unpacked, what DuckDB spills, the clean tables.
 WORKING_SPACE = 5
@@ -274,9 +275,7 @@ def _digests(files: list[Path], memo: Path) -> list[str]:
         for path, state in states.items()
     }
     if known | current != known:
-        with tempfile.NamedTemporaryFile("w", dir=memo.parent, delete=False, encoding="utf-8") as file:
-            json.dump(known | current, file)
-        Path(file.name).replace(memo)
+        write_whole(memo, lambda file: file.write(json.dumps(known | current).encode()))
     return [str(digest) for *_, digest in current.values()]
 
 

@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 import json
 import sys
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.preprocessing import normalize
 
 from recsys.errors import UserError
+from recsys.files import as_arrays, from_arrays, write_whole
 
 # What matters most comes first: sentence encoders read the beginning of a document only.
 FIELDS = ("title", "year", "genres", "keywords", "tags", "directors", "actors", "writers", "certificate", "plot")
@@ -220,10 +220,12 @@ def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None =
     file = cache_dir / "vectors" / f"{type(encoder).__name__}-{key[:16]}.npz"
     if not file.exists():
         vectors = encoder.fit(documents).encode(documents)
-        _write(file, _parts(vectors) | encoder.arrays())
-    with np.load(file, allow_pickle=False) as arrays:
-        encoder.restore(arrays)
-        return _whole(arrays)
+        arrays = as_arrays("vectors", vectors) | encoder.arrays()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **arrays))
+    with np.load(file, allow_pickle=False) as stored:
+        encoder.restore(stored)
+        return from_arrays("vectors", stored)
 
 
 def _told(value: Any) -> str:
@@ -284,26 +286,3 @@ def _information(near: sparse.csr_matrix) -> sparse.csr_matrix:
     counts = np.asarray(near.sum(axis=1)).ravel()
     information = np.log(pairs.data * counts.sum() / (counts[pairs.row] * counts[pairs.col]))
     return sparse.csr_matrix((np.maximum(information, 0), (pairs.row, pairs.col)), shape=near.shape)
-
-
-def _parts(vectors: Vectors) -> dict[str, np.ndarray]:
-    """Vectors as arrays by name."""
-    if isinstance(vectors, np.ndarray):
-        return {"vectors": vectors}
-    return {name: np.asarray(getattr(vectors, name)) for name in ("data", "indices", "indptr", "shape")}
-
-
-def _whole(arrays: Mapping[str, np.ndarray]) -> Vectors:
-    """What `_parts` took apart."""
-    if "vectors" in arrays:
-        return arrays["vectors"]
-    return sparse.csr_matrix((arrays["data"], arrays["indices"], arrays["indptr"]), shape=tuple(arrays["shape"]))
-
-
-def _write(file: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays under a temporary name, then move them into place."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix="writing-") as scratch:
-        written = Path(scratch) / file.name
-        np.savez(written, allow_pickle=False, **arrays)
-        written.replace(file)

@@ -5,23 +5,20 @@ from __future__ import annotations
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
-from scipy import sparse
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
+from recsys.files import as_arrays, from_arrays, write_whole
 from recsys.signatures import settings
 
-CSR_PARTS = ("data", "indices", "indptr", "shape")
 QUIET_CPU = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False)
 
 
@@ -87,32 +84,22 @@ class Recommender(ABC):
         """What was learned, by name; a CSR matrix is four arrays, `name.data` and so on."""
         arrays: dict[str, np.ndarray] = {}
         for name in self.learned:
-            value = getattr(self, name)
-            if sparse.issparse(value):
-                arrays |= {f"{name}.{part}": np.asarray(getattr(value, part)) for part in CSR_PARTS}
-            else:
-                arrays[name] = value
+            arrays |= as_arrays(name, getattr(self, name))
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Take back what `arrays` gave."""
         for name in self.learned:
-            if name in arrays:
-                setattr(self, name, arrays[name])
-            else:
-                data, indices, indptr, shape = (arrays[f"{name}.{part}"] for part in CSR_PARTS)
-                setattr(self, name, sparse.csr_matrix((data, indices, indptr), shape=tuple(shape)))
+            setattr(self, name, from_arrays(name, arrays))
 
     def save(self, directory: Path) -> None:
         """Write `model.json` and `arrays.npz`; nothing is pickled."""
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
-        described = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self._description()}
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
+        described = {"class": name, "hyperparameters": self.hyperparameters()}
         text = json.dumps(described, indent=2) + "\n"
         write_whole(directory / "model.json", lambda file: file.write(text.encode()))
-
-    def _description(self) -> dict[str, Any]:
-        return {"hyperparameters": self.hyperparameters()}
 
 
 @runtime_checkable
@@ -149,14 +136,3 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
     with np.load(directory / "arrays.npz", allow_pickle=False) as arrays:
         model.restore(dict(arrays))
     return model
-
-
-def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Let `write` fill a binary file under a temporary name, then move it into place."""
-    temporary = path.with_name(f"{path.name}.{token_hex(4)}.partial")  # processes of one run may write the same file
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

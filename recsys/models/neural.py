@@ -26,7 +26,8 @@ from torch.utils.data import Dataset as TorchDataset
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.evaluation.metrics import ranking_metrics
-from recsys.models.base import FitContext, Recommender, write_whole
+from recsys.files import write_whole
+from recsys.models.base import FitContext, Recommender
 from recsys.models.callbacks import MONITOR, WATCHED, TrainingBar, TrainingCurves
 from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
 from recsys.models.sampling import NegativeSampler, Positives, SampledBatch, SampledEpoch, Share, UserBatch, UserEpoch

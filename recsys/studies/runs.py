@@ -45,7 +45,8 @@ import yaml
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.models.base import HasEmbeddings, Recommender, load, write_whole
+from recsys.files import write_whole
+from recsys.models.base import HasEmbeddings, Recommender, load
 
 MANIFEST = "manifest.json"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
