@@ -15,11 +15,11 @@ from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
 from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext, Recommender
-from recsys.models.memory import check_memory
+from recsys.models.base import FitContext
+from recsys.models.factors import Factorisation
 
 
-class ALS(Recommender):
+class ALS(Factorisation):
     """Score a film by the dot product of its vector with the one that fits the history at hand best.
 
     Rated pairs are fitted to 1, all others to 0; see `IALS` for a regularisation that knows who rated how much.
@@ -31,9 +31,6 @@ class ALS(Recommender):
         n_sweeps: times that all users and then all films are solved for.
         seed: of the initial vectors.
     """
-
-    uses_history = True
-    learned = ("user_factors", "item_factors")
 
     def __init__(
         self,
@@ -55,11 +52,7 @@ class ALS(Recommender):
         Raises:
             UserError: the vectors do not fit in memory.
         """
-        check_memory(
-            4 * self.embedding_dim * (train.n_users + train.n_items),
-            f"{self.embedding_dim} numbers for each of {train.n_users:,} users and {train.n_items:,} films",
-            "lower model.embedding_dim",
-        )
+        self.check_memory(train)
         with threadpool_limits(1, "blas"):  # the library's threads would each start as many again
             model = self._library()
             model.fit(train.matrix(), show_progress=False)
@@ -73,14 +66,6 @@ class ALS(Recommender):
             model.item_factors = self.item_factors
             factors = model.recalculate_user(users, history.matrix(len(self.item_factors)))
         return factors @ self.item_factors.T
-
-    def user_embeddings(self) -> np.ndarray:
-        """Float32 (n_users, d)."""
-        return self.user_factors
-
-    def item_embeddings(self) -> np.ndarray:
-        """Float32 (n_items, d)."""
-        return self.item_factors
 
     def _library(self) -> AlternatingLeastSquares:
         return AlternatingLeastSquares(

@@ -12,7 +12,7 @@ from scipy import linalg
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.models.base import FitContext, Recommender
-from recsys.models.memory import check_memory
+from recsys.models.memory import check_item_pairs
 
 BYTES_PER_PAIR = 24  # of films at the peak: the sparse Gram matrix while it is made dense, or three dense doubles
 
@@ -36,11 +36,7 @@ class EASE(Recommender):
         Raises:
             UserError: the catalogue is too large for a dense matrix over it.
         """
-        check_memory(
-            BYTES_PER_PAIR * train.n_items**2,
-            f"EASE on {train.n_items:,} films",
-            "leave out rarely rated films with data.cleaning.item_core, or take model=item_knn or model=ials",
-        )
+        check_item_pairs(BYTES_PER_PAIR, train.n_items, "EASE")
         interactions = train.matrix()  # (n_users, n_items)
         gram = (interactions.T @ interactions).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += self.l2

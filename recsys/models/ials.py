@@ -15,13 +15,13 @@ from scipy import sparse
 from torch import Tensor
 
 from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext, Recommender
-from recsys.models.memory import check_memory
+from recsys.models.base import FitContext
+from recsys.models.factors import Factorisation
 
 NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
 
 
-class IALS(Recommender):
+class IALS(Factorisation):
     """Score a film by the dot product of its vector h with the w that fits the history at hand best.
 
     Rated pairs are fitted to 1, and all pairs, the rated included, to 0 with the smaller weight alpha_0.
@@ -36,9 +36,6 @@ class IALS(Recommender):
         n_sweeps: times that all users and then all films are solved for.
         seed: of the initial vectors.
     """
-
-    uses_history = True
-    learned = ("user_factors", "item_factors")
 
     def __init__(
         self,
@@ -64,16 +61,12 @@ class IALS(Recommender):
         Raises:
             UserError: the vectors do not fit in memory.
         """
-        n_users, n_items, d = train.n_users, train.n_items, self.embedding_dim
-        check_memory(
-            4 * d * (n_users + 2 * n_items),
-            f"{d} numbers for each of {n_users:,} users and {n_items:,} films",
-            "lower model.embedding_dim",
-        )
+        self.check_memory(train)
+        d = self.embedding_dim
         rated = train.matrix()  # (n_users, n_items)
         raters = rated.T.tocsr()
         generator = torch.Generator().manual_seed(self.seed)
-        items = torch.randn(n_items, d, generator=generator) * self.init_std / d**0.5
+        items = torch.randn(train.n_items, d, generator=generator) * self.init_std / d**0.5
         for _ in range(self.n_sweeps):
             users = self._solve(rated, items)
             items = self._solve(raters, users)
@@ -85,14 +78,6 @@ class IALS(Recommender):
         """Solve for the users' vectors, with the films' as they are; see `Recommender.score`."""
         items = torch.from_numpy(self.item_factors)
         return (self._solve(history.matrix(len(items)), items) @ items.T).numpy()
-
-    def user_embeddings(self) -> np.ndarray:
-        """Float32 (n_users, d)."""
-        return self.user_factors
-
-    def item_embeddings(self) -> np.ndarray:
-        """Float32 (n_items, d)."""
-        return self.item_factors
 
     def _solve(self, rated: sparse.csr_matrix, factors: Tensor) -> Tensor:
         """The vectors of rows that rated some columns (B, m), given the columns' (m, d) -> (B, d).

@@ -32,3 +32,16 @@ def check_memory(n_bytes: int, what: str, instead: str) -> None:
     available = available_bytes()
     if n_bytes > available:
         raise UserError(f"{what} takes {n_bytes / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free: {instead}.")
+
+
+def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
+    """Check that numbers for all pairs of films can be held.
+
+    Raises:
+        UserError: the catalogue is too large for a dense matrix over it.
+    """
+    check_memory(
+        bytes_per_pair * n_items**2,
+        f"{model} on {n_items:,} films",
+        "leave out rarely rated films with data.cleaning.item_core, or take model=item_knn or model=ials",
+    )

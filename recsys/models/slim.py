@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.models.base import FitContext, Recommender
-from recsys.models.memory import check_memory
+from recsys.models.memory import check_item_pairs
 
 BYTES_PER_PAIR = 16  # of films at the peak: the sparse Gram matrix while it is made dense
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
@@ -43,11 +43,7 @@ class SLIM(Recommender):
         Raises:
             UserError: the catalogue is too large for a dense matrix over it.
         """
-        check_memory(
-            BYTES_PER_PAIR * train.n_items**2,
-            f"SLIM on {train.n_items:,} films",
-            "leave out rarely rated films with data.cleaning.item_core, or take model=item_knn or model=ials",
-        )
+        check_item_pairs(BYTES_PER_PAIR, train.n_items, "SLIM")
         interactions = train.matrix()  # (n_users, n_items)
         gram = (interactions.T @ interactions).toarray()
         weights = np.zeros_like(gram)
