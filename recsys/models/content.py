@@ -27,8 +27,7 @@ ROUNDING = 1e-6  # a film nearer to the average, by the square, is the average
 class Profile(Recommender):
     """Score a film by the cosine of its vector and the user's, both seen from the average film.
 
-    What all films share tells nothing of a taste, and takes most of the length of their vectors. On films that nobody
-    has rated (ml-1m) leaving it out lifts NDCG@10 from 0.22 to 0.29 for TF-IDF, from 0.10 to 0.24 for all-MiniLM-L6-v2.
+    What all films share tells nothing of a taste, and takes most of the length of their vectors.
 
     Args:
         encoder: of documents: the class in `_target_`, its settings beside.

@@ -22,6 +22,7 @@ CONFIG = {
     "seed": 3,
     "refit": True,
     "data": {"_target_": "recsys.data.sources.MovieLens", "release": "ml-1m", "cleaning": {"_target_": "x.Cleaning"}},
+    "metadata": {"_target_": "recsys.data.metadata.TMDB5000"},
     "split": {"_target_": "recsys.data.split.Ratio", "test": 0.2},
     "protocol": {"_target_": "recsys.evaluation.evaluate.FullRanking"},
 }
@@ -70,6 +71,7 @@ def test_settings_name_the_model_and_all_that_it_was_made_with(logged):
     assert settings(logged(EASE(l2=200.0))) == {
         "data": "MovieLens",
         "data.release": "ml-1m",
+        "metadata": "TMDB5000",
         "split": "Ratio",
         "split.test": 0.2,
         "protocol": "FullRanking",
