@@ -16,7 +16,7 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import row_norms
 
 from recsys.data.dataset import Dataset, History, Holdout
-from recsys.data.text import FIELDS, Vectors, documents, encoded, make_encoder
+from recsys.data.text import FIELDS, Encoder, Vectors, documents, encoded, make_encoder
 from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
 from recsys.models.knn import nearest
@@ -43,7 +43,9 @@ class Profile(Recommender):
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """Encode the films."""
-        self.vectors = film_vectors(train, self.encoder, self.fields, context)  # (n_items, d), of length 1 or 0
+        self.vectors = film_vectors(
+            train, make_encoder(self.encoder), self.fields, context
+        )  # (n_items, d), of length 1 or 0
         self.average = np.asarray(self.vectors.mean(axis=0)).ravel()  # (d,)
         # |x - m|^2 = |x|^2 - 2 x.m + |m|^2 keeps sparse vectors sparse
         own = row_norms(self.vectors, squared=True)
@@ -83,8 +85,7 @@ class Content(Profile):
             UserError: the encoder's vectors are sparse.
         """
         super().fit(train, valid, context)
-        if sparse.issparse(self.vectors):
-            raise UserError("embeddings are dense vectors: give encoder.n_components=256, or model=tfidf.")
+        dense(self.vectors)
         self.user_vectors = self.profiles(train.history(np.arange(train.n_users)))  # (n_users, d)
         return self
 
@@ -118,7 +119,7 @@ class ContentKNN(Recommender):
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """Encode the films and find every film's neighbours."""
-        vectors = sparse.csr_matrix(film_vectors(train, self.encoder, self.fields, context))
+        vectors = sparse.csr_matrix(film_vectors(train, make_encoder(self.encoder), self.fields, context))
         rated = np.flatnonzero(train.item_counts)
         place = np.full(train.n_items, -1)  # of a film among those rated
         place[rated] = np.arange(len(rated))
@@ -132,9 +133,18 @@ class ContentKNN(Recommender):
         return (history.matrix(self.item_weights.shape[0]) @ self.item_weights).toarray()
 
 
-def film_vectors(
-    train: Dataset, encoder: Mapping[str, Any], fields: Sequence[str], context: FitContext | None
-) -> Vectors:
-    """The vectors (n_items, d) of a data set's films, from the cache where a context names one."""
+def film_vectors(train: Dataset, encoder: Encoder, fields: Sequence[str], context: FitContext | None) -> Vectors:
+    """The vectors (n_items, d) of a data set's films, from the cache where a context names one; fits the encoder."""
     cache_dir = context.cache_dir if context else None
-    return encoded(make_encoder(encoder), documents(train.item_frame, fields), cache_dir)
+    return encoded(encoder, documents(train.item_frame, fields), cache_dir)
+
+
+def dense(vectors: Vectors) -> np.ndarray:
+    """Vectors that are embeddings.
+
+    Raises:
+        UserError: they are sparse.
+    """
+    if sparse.issparse(vectors):
+        raise UserError("embeddings are dense vectors: give encoder.n_components=256, or model=tfidf.")
+    return vectors

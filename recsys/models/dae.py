@@ -9,31 +9,27 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError
 from recsys.models.base import FitContext
+from recsys.models.history import HistoryModule, HistoryRecommender, pooled
 from recsys.models.losses import softmax_loss
 from recsys.models.memory import check_memory
-from recsys.models.neural import NeuralModule, NeuralRecommender, item_embedding
+from recsys.models.neural import item_embedding
 from recsys.models.sampling import UserBatch
 
-USERS_PER_PASS = 4096
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
-class DAEModule(NeuralModule):
+class DAEModule(HistoryModule):
     """Logits = W' tanh(V x + b) + c, with x the films watched, scaled to length one."""
 
-    codes: Tensor
-
     def __init__(self, n_users: int, n_items: int, hidden_dim: int, dropout: float) -> None:
-        super().__init__()
+        super().__init__(n_users, hidden_dim)
         self.films_in = item_embedding(n_items, hidden_dim)
         nn.init.xavier_normal_(self.films_in.weight)
         self.bias = nn.Parameter(torch.zeros(hidden_dim))
@@ -41,7 +37,6 @@ class DAEModule(NeuralModule):
         self.films_out = nn.Linear(hidden_dim, n_items)
         nn.init.xavier_normal_(self.films_out.weight)
         nn.init.zeros_(self.films_out.bias)
-        self.register_buffer("codes", torch.zeros(n_users, hidden_dim))
 
     def forward(self, batch: UserBatch) -> Tensor:
         """Logits of all films, (B, n_items), from what the users of a batch watched."""
@@ -49,26 +44,19 @@ class DAEModule(NeuralModule):
 
     def encode(self, batch: UserBatch) -> Tensor:
         """The hidden layer, (B, h)."""
-        lengths = torch.bincount(batch.rows, minlength=len(batch.users))
-        kept = self.dropout(lengths.rsqrt()[batch.rows])  # (P,) an element of x for each film watched
-        starts = lengths.cumsum(0) - lengths
-        films = F.embedding_bag(batch.items, self.films_in.weight, starts, per_sample_weights=kept, mode="sum")
-        return torch.tanh(films + self.bias)
+        kept = self.dropout(batch.lengths.rsqrt()[batch.rows])  # (P,) an element of x for each film watched
+        return torch.tanh(pooled(self.films_in.weight, batch, kept) + self.bias)
 
     def training_step(self, batch: UserBatch, batch_index: int) -> Tensor:  # type: ignore[override]
         """The loss of one batch: what was watched is both read and to be told."""
         return softmax_loss(self(batch), batch)
-
-    def user_embeddings(self) -> Tensor:
-        """The hidden layer on what was trained on, (n_users, h)."""
-        return self.codes
 
     def item_embeddings(self) -> Tensor:
         """W, (n_items, h)."""
         return self.films_out.weight
 
 
-class DAE(NeuralRecommender):
+class DAE(HistoryRecommender):
     """Denoising autoencoder on the history at hand; see `DAEModule`.
 
     Args:
@@ -82,7 +70,6 @@ class DAE(NeuralRecommender):
     """
 
     module: DAEModule
-    uses_history = True
 
     def __init__(self, hidden_dim: int = 256, dropout: float = 0.5, loss: str = "softmax", **training: Any) -> None:
         super().__init__(loss=loss, **training)
@@ -107,17 +94,4 @@ class DAE(NeuralRecommender):
             f"A layer of {self.hidden_dim} to and from {train.n_items:,} films",
             "lower model.hidden_dim or model.batch_size",
         )
-        super().fit(train, valid, context)
-        with torch.inference_mode():
-            for users in torch.arange(self.n_users).split(USERS_PER_PASS):
-                self.module.codes[users] = self.module.encode(self._batch(users.numpy(), train.history(users.numpy())))
-        return self
-
-    @torch.inference_mode()
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Logits, from the histories alone; see `Recommender.score`."""
-        return self.module(self._batch(users, history)).float().cpu().numpy()
-
-    def _batch(self, users: np.ndarray, history: History) -> UserBatch:
-        parts = (users, history.rows, history.items.astype(np.int64))
-        return UserBatch(*(torch.from_numpy(part).to(self.module.device) for part in parts))
+        return super().fit(train, valid, context)

@@ -37,3 +37,18 @@ def softmax_loss(logits: Tensor, batch: UserBatch) -> Tensor:
     """Cross-entropy over the whole catalogue, the mean over positives: Liang et al., WWW 2018, equation 2."""
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[batch.rows] - logits[batch.rows, batch.items]).mean()
+
+
+def shared_softmax_loss(logits: Tensor, batch: UserBatch, log_included: Tensor) -> Tensor:
+    """Cross-entropy over films of which the batch has some: each stands for those left out.
+
+    A film that is in the batch with probability p counts 1 / p times in the normaliser, as the logQ correction of Yi et
+    al., RecSys 2019; a user's own positives are there for certain, and count once.
+
+    Args:
+        logits: (B, C).
+        batch: its items are columns.
+        log_included: float32 (C,) log p.
+    """
+    own = (batch.rows, batch.items)
+    return softmax_loss((logits - log_included).index_put(own, logits[own]), batch)

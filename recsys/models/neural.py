@@ -30,6 +30,7 @@ from recsys.files import write_whole
 from recsys.models.base import FitContext, Recommender
 from recsys.models.callbacks import MONITOR, WATCHED, TrainingBar, TrainingCurves
 from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
+from recsys.models.optimizers import RowwiseAdamW
 from recsys.models.sampling import NegativeSampler, Positives, SampledBatch, SampledEpoch, Share, UserBatch, UserEpoch
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
@@ -117,7 +118,7 @@ class NeuralModule(pl.LightningModule):
         if settings.optimizer == "sgd":
             optimizer = torch.optim.SGD(self.parameters(), settings.lr, weight_decay=decay)
         else:
-            optimizer = torch.optim.AdamW(self.parameters(), settings.lr, weight_decay=decay, fused=True)
+            optimizer = RowwiseAdamW(self.parameters(), settings.lr, weight_decay=decay, fused=True)
         if settings.lr_schedule == "constant":
             return optimizer
         factor = SCHEDULES[settings.lr_schedule]
@@ -186,7 +187,7 @@ class Epochs(pl.LightningDataModule):
         """Move the training ratings to the device, once."""
         trainer = cast(pl.Trainer, self.trainer)
         self.positives = Positives(self.train, trainer.strategy.root_device)
-        if self.settings.loss != "softmax":
+        if not self.settings.by_user:
             self.sampler = NegativeSampler(self.positives, self.settings.negative_power)
         self.share = Share(trainer.global_rank, trainer.world_size)
 
@@ -196,7 +197,7 @@ class Epochs(pl.LightningDataModule):
         settings, trainer = self.settings, cast(pl.Trainer, self.trainer)
         # to overfit a few batches, they have to stay the same
         seed = _epoch_seed(settings.seed, 0 if trainer.overfit_batches else trainer.current_epoch)  # type: ignore[attr-defined]
-        if settings.loss == "softmax":
+        if settings.by_user:
             return UserEpoch(self.positives, settings.batch_size, seed, self.share)
         return SampledEpoch(self.positives, self.sampler, settings.n_negatives, settings.batch_size, seed, self.share)
 
@@ -243,14 +244,14 @@ class NeuralRecommender(Recommender):
         patience: int = 5,
         seed: int = 0,
     ) -> None:
-        self.loss = _one_of("loss", loss, LOSSES)
+        self.loss = one_of("loss", loss, LOSSES)
         self.n_negatives = n_negatives
         self.negative_power = negative_power
         self.batch_size = batch_size
-        self.optimizer = _one_of("optimizer", optimizer, ("adam", "sgd"))
+        self.optimizer = one_of("optimizer", optimizer, ("adam", "sgd"))
         self.lr = lr
         self.weight_decay = weight_decay
-        self.lr_schedule = _one_of("lr_schedule", lr_schedule, SCHEDULES)
+        self.lr_schedule = one_of("lr_schedule", lr_schedule, SCHEDULES)
         self.max_epochs = max_epochs
         self.patience = patience
         self.seed = seed
@@ -267,9 +268,14 @@ class NeuralRecommender(Recommender):
         """Change the initial weights that were drawn, where a model starts from others."""
 
     @property
+    def by_user(self) -> bool:
+        """Whether a training sample is a user with all positives, and not a positive with its negatives."""
+        return self.loss == "softmax"
+
+    @property
     def samples_per_interaction(self) -> int:
         """Scores that a training rating is worth in a step: itself and its negatives."""
-        return 1 if self.loss == "softmax" else 1 + self.n_negatives
+        return 1 if self.by_user else 1 + self.n_negatives
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """See `Recommender.fit`; without `valid`, trains all its epochs and keeps the last weights."""
@@ -386,7 +392,12 @@ def _epoch_seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-def _one_of(name: str, value: str, choices: Iterable[str]) -> str:
+def one_of(name: str, value: str, choices: Iterable[str]) -> str:
+    """A setting that has to be one of some words.
+
+    Raises:
+        UserError: it is not.
+    """
     if value not in choices:
         raise UserError(f"{name}={value} is not known: choose one of {', '.join(choices)}.")
     return value

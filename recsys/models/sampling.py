@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, log1p
 from typing import NamedTuple
 
 import torch
@@ -19,6 +19,7 @@ from recsys.errors import UserError
 
 # Negatives are drawn for this many positives at a time: it bounds memory at any number of ratings.
 POSITIVES_PER_DRAW = 1 << 20
+MOST_OF_ALL_USERS = 1 - 1e-6  # log(1 - share) stays finite in a batch of them all
 
 
 class SampledBatch(NamedTuple):
@@ -45,6 +46,11 @@ class UserBatch(NamedTuple):
     def candidates(self) -> None:
         """The films to score for each user: all."""
         return None
+
+    @property
+    def lengths(self) -> Tensor:
+        """int64 (B,): positives of each user."""
+        return torch.bincount(self.rows, minlength=len(self.users))
 
 
 class Positives:
@@ -197,8 +203,37 @@ class UserEpoch:
             yield self._batch(self.share.of(batch))
 
     def _batch(self, users: Tensor) -> UserBatch:
-        starts = self.positives.indptr[users]
-        lengths = self.positives.indptr[users + 1] - starts
-        rows = torch.arange(len(users), device=users.device).repeat_interleave(lengths)
-        within = torch.arange(len(rows), device=users.device) - (lengths.cumsum(0) - lengths)[rows]
-        return UserBatch(users, rows, self.positives.items[starts[rows] + within].long())
+        rows, positions = entries(self.positives.indptr, users)
+        return UserBatch(users, rows, self.positives.items[positions].long())
+
+
+def shared_candidates(
+    batch: UserBatch, item_counts: Tensor, draw: Tensor, n_users: int, n_negatives: int
+) -> tuple[Tensor, Tensor]:
+    """The films that all users of a batch are scored on: everybody's positives, and some drawn at random.
+
+    Args:
+        batch: of users drawn without replacement.
+        item_counts: int64 (n_items,) users who have a film among their positives.
+        draw: float32 (n_items,) probability of a film in one draw.
+        n_users: users with positives.
+        n_negatives: films drawn, with replacement.
+
+    Returns:
+        int64 (C,) films, ascending, and float32 (C,) log probability that a batch has a film that is none of a user's
+        own: as another user's positive, or drawn.
+    """
+    drawn = torch.multinomial(draw, n_negatives, replacement=True)
+    items = torch.cat([batch.items, drawn]).unique()
+    share = min((len(batch.users) - 1) / max(n_users - 1, 1), MOST_OF_ALL_USERS)
+    log_absent = item_counts[items] * log1p(-share) + n_negatives * torch.log1p(-draw[items])
+    return items, torch.log(-torch.expm1(log_absent))
+
+
+def entries(indptr: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """The entries of some rows (B,) of a CSR layout: int64 (P,) place in `chosen` of each, and position."""
+    starts = indptr[chosen]
+    lengths = indptr[chosen + 1] - starts
+    rows = torch.arange(len(chosen), device=chosen.device).repeat_interleave(lengths)
+    within = torch.arange(len(rows), device=chosen.device) - (lengths.cumsum(0) - lengths)[rows]
+    return rows, starts[rows] + within
