@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, log1p
+from math import ceil, lgamma
 from typing import NamedTuple
 
 import torch
@@ -19,7 +19,6 @@ from recsys.errors import UserError
 
 # Negatives are drawn for this many positives at a time: it bounds memory at any number of ratings.
 POSITIVES_PER_DRAW = 1 << 20
-MOST_OF_ALL_USERS = 1 - 1e-6  # log(1 - share) stays finite in a batch of them all
 
 
 class SampledBatch(NamedTuple):
@@ -225,9 +224,18 @@ def shared_candidates(
     """
     drawn = torch.multinomial(draw, n_negatives, replacement=True)
     items = torch.cat([batch.items, drawn]).unique()
-    share = min((len(batch.users) - 1) / max(n_users - 1, 1), MOST_OF_ALL_USERS)
-    log_absent = item_counts[items] * log1p(-share) + n_negatives * torch.log1p(-draw[items])
-    return items, torch.log(-torch.expm1(log_absent))
+    n_others, n_chosen = n_users - 1, len(batch.users) - 1
+    n_raters = item_counts[items].clamp(max=n_others).double()
+    log_unwatched = _log_choose(n_others - n_raters, n_chosen) - _log_choose(
+        torch.full_like(n_raters, n_others), n_chosen
+    )
+    log_absent = log_unwatched + n_negatives * torch.log1p(-draw[items].double())
+    return items, torch.log(-torch.expm1(log_absent)).float()
+
+
+def _log_choose(n: Tensor, k: int) -> Tensor:
+    """Logarithm of the number of ways to choose k of n; minus infinity where n is less."""
+    return torch.lgamma(n + 1) - lgamma(k + 1) - torch.lgamma(n - k + 1)
 
 
 def entries(indptr: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
+from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, shared_softmax_loss, softmax_loss
 from recsys.models.sampling import SampledBatch, UserBatch
 
 UNIFORM = torch.full((4,), math.log(0.25))
@@ -53,3 +53,13 @@ def test_softmax_loss_is_cross_entropy_over_all_films():
     rows, items = torch.tensor([0, 0, 2]), torch.tensor([4, 1, 0])
     expected = F.cross_entropy(logits[rows], items)
     assert torch.isclose(softmax_loss(logits, UserBatch(torch.arange(3), rows, items)), expected)
+
+
+def test_shared_softmax_counts_each_film_for_those_left_out_and_own_positives_once():
+    logits = torch.tensor([[1.0, 0.5, -2.0], [0.3, 0.1, 2.0]])
+    batch = UserBatch(torch.arange(2), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 2]))
+    included = torch.tensor([0.5, 0.25, 0.1])
+    weights = torch.tensor([[1.0, 4.0, 10.0], [2.0, 1.0, 1.0]])
+    normalisers = (weights * logits.exp()).sum(dim=1).log()
+    expected = (normalisers[0] - 1.0 + normalisers[1] - 0.1 + normalisers[1] - 2.0) / 3
+    assert torch.isclose(shared_softmax_loss(logits, batch, included.log()), expected)

@@ -4,7 +4,7 @@ import torch
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
-from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch, Share, UserEpoch
+from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch, Share, UserEpoch, shared_candidates
 
 CPU = torch.device("cpu")
 
@@ -97,3 +97,21 @@ def test_large_epochs_are_drawn_in_parts_and_stay_whole(train: Dataset, monkeypa
     batches = list(epoch(train))
     assert sum(len(batch.users) for batch in batches) == len(train)
     assert {len(batch.users) for batch in batches[:-1]} == {64 // 5}
+
+
+def test_candidates_weighed_by_their_chance_give_the_sum_over_the_catalogue_in_expectation(train: Dataset):
+    torch.manual_seed(0)
+    positives, n_negatives, batch_size = Positives(train, CPU), 5, 4
+    draw = (positives.item_counts > 0) / (positives.item_counts > 0).sum()
+    values = torch.linspace(1.0, 3.0, 30)  # of films
+    own = torch.from_numpy(train.matrix().toarray() > 0)
+    wanted = torch.where(own[0], 0.0, values)[positives.item_counts > 0].sum()  # of the films that user 0 has not rated
+    totals = []
+    for seed in range(400):
+        for batch in UserEpoch(positives, batch_size, seed):
+            if 0 in batch.users:
+                items, log_included = shared_candidates(batch, positives.item_counts, draw, 49, n_negatives)
+                totals.append(torch.where(own[0], 0.0, values)[items].div(log_included.exp()).sum().item())
+                assert set(batch.items.tolist()) <= set(items.tolist())
+    assert np.mean(totals) == pytest.approx(wanted.item(), abs=3 * np.std(totals) / len(totals) ** 0.5)
+    assert np.std(totals) > 0
