@@ -20,7 +20,7 @@ from recsys.data.prepare import prepare, print_report
 from recsys.data.titles import find_film
 from recsys.models.base import Recommender
 from recsys.studies.runs import find_runs, read_run
-from recsys.studies.tables import markdown, table
+from recsys.studies.tables import comparison, markdown, table
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:
@@ -33,6 +33,13 @@ def table_command(arguments: argparse.Namespace) -> None:
     """Print the metrics of runs, mean and standard deviation over seeds."""
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = table(runs, arguments.metrics)
+    print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
+
+
+def compare_command(arguments: argparse.Namespace) -> None:
+    """Compare models with one of them, on the splits that both were tested on."""
+    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    frame = comparison(runs, arguments.baseline, arguments.metrics)
     print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
 
 
@@ -91,11 +98,21 @@ def main() -> None:
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of train.py: data=ml-1m data.path=DIR")
     command.set_defaults(run=prepare_command)
 
-    command = commands.add_parser("table", help=table_command.__doc__, description=table_command.__doc__)
-    command.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs, sweeps, or outputs")
-    command.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
-    command.add_argument("--csv", action="store_true", help="print CSV where Markdown is the default")
+    tabulating = argparse.ArgumentParser(add_help=False)
+    tabulating.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs, sweeps, or outputs")
+    tabulating.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
+    tabulating.add_argument("--csv", action="store_true", help="print CSV where Markdown is the default")
+
+    command = commands.add_parser(
+        "table", parents=[tabulating], help=table_command.__doc__, description=table_command.__doc__
+    )
     command.set_defaults(run=table_command)
+
+    command = commands.add_parser(
+        "compare", parents=[tabulating], help=compare_command.__doc__, description=compare_command.__doc__
+    )
+    command.add_argument("--baseline", required=True, metavar="MODEL", help="as `table` names it: TfidfProfile")
+    command.set_defaults(run=compare_command)
 
     answering = argparse.ArgumentParser(add_help=False)
     answering.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")

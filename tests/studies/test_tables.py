@@ -3,25 +3,34 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import stats
 
 from recsys.errors import UserError
 from recsys.studies.runs import Run
-from recsys.studies.tables import markdown, results, table
+from recsys.studies.tables import comparison, markdown, results, table
 
 
-def run(model: str, seed: int, ndcg: float, **settings) -> Run:
+def run(model: str, seed: int, ndcg: float, split: str = "a", **settings) -> Run:
     return Run(
         directory=Path(),
         config={"model": {"_target_": f"recsys.models.x.{model}", "seed": seed, **settings}, "seed": seed},
         metrics={"test/ndcg@10": ndcg},
-        manifest={"data": {"name": "ml-100k"}, "split": {"name": "leave_last_out"}},
+        manifest={"data": {"name": "ml-100k"}, "split": {"name": "leave_last_out", "fingerprint": split}},
     )
+
+
+def run_with_users(model: str, split: str, values: dict[int, float], seed: int = 0) -> Run:
+    """A run with a value for each user."""
+    own = run(model, seed, float(np.mean(list(values.values()))), split)
+    own.__dict__["per_user"] = pd.DataFrame({"user_id": values.keys(), "ndcg@10": values.values()})
+    return own
 
 
 def test_seeds_share_a_row_with_mean_and_standard_deviation():
     frame = table([run("MF", seed, ndcg) for seed, ndcg in enumerate((0.1, 0.2, 0.3))], ["test/ndcg@10"])
-    assert frame.loc[0, "seeds"] == "3"
+    assert frame.loc[0, ["splits", "seeds"]].tolist() == ["1", "3"]
     assert frame.loc[0, "test/ndcg@10"] == f"0.2000 ± {np.std([0.1, 0.2, 0.3], ddof=1):.4f}"
 
 
@@ -43,7 +52,43 @@ def test_an_unknown_metric_names_those_there_are():
 def test_markdown_has_a_line_for_each_row():
     frame = table([run("MF", 0, 0.25)], ["test/ndcg@10"])
     assert markdown(frame).splitlines() == [
-        "| data | split | model | settings | seeds | test/ndcg@10 |",
-        "| --- | --- | --- | --- | --- | --- |",
-        "| ml-100k | leave_last_out | MF |  | 1 | 0.2500 |",
+        "| data | split | model | settings | splits | seeds | test/ndcg@10 |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| ml-100k | leave_last_out | MF |  | 1 | 1 | 0.2500 |",
     ]
+
+
+def test_models_are_compared_user_by_user_on_the_splits_that_they_share():
+    ease, mf = (
+        {"a": {1: 0.1, 2: 0.4, 3: 0.2}, "b": {1: 0.3, 3: 0.5}},
+        {"a": {1: 0.3, 2: 0.5, 3: 0.4}, "b": {1: 0.2, 3: 0.9}},
+    )
+    runs = [run_with_users("EASE", split, values) for split, values in ease.items()]
+    runs += [run_with_users("MF", split, values) for split, values in mf.items()]
+    runs.append(run_with_users("MF", "c", {1: 0.9}))  # a split that the baseline was not tested on
+    frame = comparison(runs, "EASE", ["test/ndcg@10"])
+    assert frame["model"].tolist() == ["EASE", "MF"]
+    differences = [0.5 * (0.3 - 0.1 + 0.2 - 0.3), 0.5 - 0.4, 0.5 * (0.4 - 0.2 + 0.9 - 0.5)]  # of users 1, 2 and 3
+    assert frame.loc[1, "p"] == f"{stats.ttest_1samp(differences, 0).pvalue:.2g}"
+    splits = [0.4 - 0.7 / 3, 0.55 - 0.4]
+    half = stats.t.ppf(0.975, 1) * stats.sem(splits)
+    assert (
+        frame.loc[1, "difference"]
+        == f"{np.mean(splits):.4f} [{np.mean(splits) - half:.4f}, {np.mean(splits) + half:.4f}]"
+    )
+
+
+def test_seeds_are_averaged_before_models_are_compared():
+    runs = [run_with_users("EASE", "a", {1: 0.0, 2: 0.0})]
+    runs += [run_with_users("MF", "a", {1: value, 2: 3 * value}, seed) for seed, value in enumerate((0.1, 0.3))]
+    frame = comparison(runs, "EASE", ["test/ndcg@10"])
+    assert frame.loc[1, "difference"] == "0.4000"  # one split has no interval
+    assert frame.loc[1, "p"] == f"{stats.ttest_1samp([0.2, 0.6], 0).pvalue:.2g}"
+
+
+def test_a_comparison_with_what_was_not_run_says_what_was():
+    runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "b", {1: 0.2})]
+    with pytest.raises(UserError, match="No run is of Ease: there are EASE, MF"):
+        comparison(runs, "Ease", ["test/ndcg@10"])
+    with pytest.raises(UserError, match="No other model was tested on a split of EASE"):
+        comparison(runs, "EASE", ["test/ndcg@10"])
