@@ -16,9 +16,10 @@ from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours
 from recsys.config import compose, instantiate, one_sentence
 from recsys.data.dataset import Dataset
 from recsys.data.filters import films_passing
-from recsys.data.prepare import prepare, print_report
+from recsys.data.prepare import prepare, print_report, with_new_films
 from recsys.data.titles import find_film
-from recsys.models.base import Recommender
+from recsys.errors import UserError
+from recsys.models.base import HasOpenCatalogue, Recommender
 from recsys.studies.runs import find_runs, read_run
 from recsys.studies.tables import comparison, markdown, table
 
@@ -45,7 +46,7 @@ def compare_command(arguments: argparse.Namespace) -> None:
 
 def recommend_command(arguments: argparse.Namespace) -> None:
     """Recommend films to a user of the data or to somebody new, with a reason for each."""
-    model, dataset = _trained(arguments.directory)
+    model, dataset = _trained(arguments.directory, arguments.films)
     candidates = films_passing(dataset, arguments.filter)
     if arguments.user is None:
         user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
@@ -63,7 +64,7 @@ def recommend_command(arguments: argparse.Namespace) -> None:
 
 def similar_command(arguments: argparse.Namespace) -> None:
     """List the films that a model places nearest to one."""
-    model, dataset = _trained(arguments.directory)
+    model, dataset = _trained(arguments.directory, arguments.films)
     film = find_film(dataset, arguments.title)
     measure, near = neighbours(model, film, films_passing(dataset, arguments.filter), arguments.k)
     if arguments.json:
@@ -73,14 +74,24 @@ def similar_command(arguments: argparse.Namespace) -> None:
         report.print_neighbours(model, dataset, film, measure, near)
 
 
-def _trained(directory: Path) -> tuple[Recommender, Dataset]:
-    """A run's model, and the data that its config names: from the cache, or prepared again."""
+def _trained(directory: Path, new_films: str | None) -> tuple[Recommender, Dataset]:
+    """A run's model, and the data that its config names, from the cache or prepared again; both with new films."""
     run = read_run(directory)
     cfg = OmegaConf.create(run.config)
     with contextlib.redirect_stdout(sys.stderr):  # where data come from is no part of an answer
         dataset = prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata"))).dataset
     run.check_data(dataset)
-    return run.model(), dataset
+    model = run.model()
+    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+
+
+def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
+    """The data set with further films, which the model learns of too."""
+    if not isinstance(model, HasOpenCatalogue):
+        raise UserError(f"{type(model).__name__} scores only the films it was trained on: take a run of two_tower.")
+    extended = with_new_films(dataset, new_films)
+    model.add_items(extended.item_frame.iloc[dataset.n_items :])
+    return extended
 
 
 def _at_least_one(text: str) -> int:
@@ -123,6 +134,9 @@ def main() -> None:
         default=[],
         metavar="CONDITION",
         help="genre=Comedy, 'year>=1990', any column of the films; several all hold",
+    )
+    answering.add_argument(
+        "--films", metavar="FILE", help="films that came later: CSV or Parquet with title, year, genres, plot, ..."
     )
     answering.add_argument("--json", action="store_true", help="print JSON where a table is the default")
 

@@ -16,7 +16,7 @@ from recsys.config import compose
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """A run of EASE and one of MF on 40 users, who like dramas of the fifties or comedies since."""
+    """Runs of EASE, MF and two towers on 40 users, of whom half like dramas and half comedies."""
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     rows = [
@@ -39,7 +39,12 @@ def runs(tmp_path_factory) -> Path:
         "logger=none",
         f"cache_dir={folder}/cache",
     ]
-    for model in (["model=ease", "model.l2=5"], ["model=mf", "model.max_epochs=2"]):
+    small = ["model.max_epochs=8", "model.batch_size=8", "encoder=tfidf", "encoder.n_components=4"]
+    for model in (
+        ["model=ease", "model.l2=5"],
+        ["model=mf", "model.max_epochs=2"],
+        ["model=two_tower", *small],
+    ):
         train.train(compose("train", [*data, *model, f"run_dir={folder}/{model[0].removeprefix('model=')}"]))
     return folder
 
@@ -158,3 +163,42 @@ def test_other_data_than_the_run_was_trained_on_are_told_of_or_refused(command, 
         assert "train the model anew" in err
     finally:
         ratings.write_text(original)
+
+
+@pytest.fixture
+def new_films(tmp_path) -> Path:
+    """Two films that came after training, of which less is known than of the others."""
+    told = {"title": ["Late Laughs", "Late Tears"], "year": [1999, 2001], "genres": ["Comedy", "Drama"]}
+    pd.DataFrame(told).to_csv(tmp_path / "new.csv", index=False)
+    return tmp_path / "new.csv"
+
+
+def test_films_that_came_later_are_recommended_by_what_is_told_of_them(command, runs, new_films):
+    later = ["--films", new_films, "--filter", "year>=1990", "--json"]
+    listed = {}
+    for liked in ("The Great Hope x", "The Great Joke xx"):
+        status, out, _ = command("recommend", runs / "two_tower", "--liked", liked, *later)
+        assert status == 0
+        listed[liked] = {film["title"]: film["score"] for film in json.loads(out)["recommendations"]}
+        assert listed[liked].keys() == {"Late Laughs", "Late Tears"}
+    drama, comedy = listed.values()
+    assert drama["Late Tears"] - drama["Late Laughs"] > comedy["Late Tears"] - comedy["Late Laughs"]
+
+
+def test_a_film_that_came_later_can_be_liked_and_has_neighbours(command, runs, new_films):
+    status, out, _ = command("recommend", runs / "two_tower", "--liked", "Late Tears", "--films", new_films, "--json")
+    assert status == 0
+    assert json.loads(out)["recommendations"]
+    status, out, _ = command("similar", runs / "two_tower", "Late Laughs", "--films", new_films, "--json", "-k", "5")
+    assert status == 0
+    assert len(json.loads(out)["neighbours"]) == 5
+
+
+def test_films_that_came_later_need_a_model_that_can_place_them_and_titles(command, runs, new_films, tmp_path):
+    status, _, err = command("recommend", runs / "ease", "--user", "u3", "--films", new_films)
+    assert (status, "take a run of two_tower" in err) == (2, True)
+    pd.DataFrame({"title": ["Known", None], "year": [1999, 2001]}).to_csv(tmp_path / "untitled.csv", index=False)
+    status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "untitled.csv")
+    assert (status, "no title in row 2" in err) == (2, True)
+    status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "none.csv")
+    assert (status, "there is no file of films at" in err) == (2, True)

@@ -143,13 +143,10 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     Raises:
         UserError: a file cannot be read, or says nothing that films could be known by.
     """
-    for table in raw.tables:
-        insert(connection, table)
+    read_descriptions(connection, raw)
     known_by = ("movie_id", "tmdb_id", "title")
     if not any(connection.sql(f"SELECT count({name}) FROM raw_descriptions").fetchall()[0][0] for name in known_by):  # noqa: S608
         raise UserError(f"{raw.origin} describes no film: name its columns of {', '.join(known_by)}")
-    connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
-    create(connection, "described", "described")
     create(connection, "matched", "matched")
     connection.execute(
         f"CREATE TABLE enriched AS SELECT {_enriched(connection)} FROM films "  # noqa: S608 - names are quoted
@@ -158,6 +155,18 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     )
     connection.execute("DROP TABLE films")
     connection.execute("ALTER TABLE enriched RENAME TO films")
+
+
+def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
+    """Make a table `described` of a catalogue's files, typed and clean.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    for table in raw.tables:
+        insert(connection, table)
+    connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
+    create(connection, "described", "described")
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:

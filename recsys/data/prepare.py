@@ -27,7 +27,7 @@ from rich.table import Table
 from recsys.data.clean import SQL, clean, count
 from recsys.data.dataset import Dataset
 from recsys.data.download import put_in_place, sha256
-from recsys.data.metadata import Match, Metadata, describe
+from recsys.data.metadata import Files, Match, Metadata, describe, read_descriptions
 from recsys.data.raw import LISTS, Raw, Source
 from recsys.data.read import read
 from recsys.errors import UserError
@@ -138,6 +138,32 @@ def load(folder: Path) -> Prepared:
         negatives=_negatives(negatives, report.users),
     )
     return Prepared(dataset, report)
+
+
+def with_new_films(dataset: Dataset, path: str) -> Dataset:
+    """The same ratings, and further films that have none.
+
+    Args:
+        dataset: whose films come first.
+        path: CSV or Parquet that tells of the others, with columns as `metadata=files` takes them, a title at least.
+
+    Raises:
+        UserError: the file cannot be read, or a film has no title.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"there is no file of films at {path}")
+    with duckdb.connect() as connection:
+        read_descriptions(connection, Files(path).locate(Path(path).parent))
+        found = connection.sql(
+            "SELECT * EXCLUDE (source_row, keys, tmdb_id) REPLACE ("
+            "coalesce(movie_id, 'new ' || (source_row + 1)) AS movie_id) FROM described ORDER BY source_row"
+        ).df()
+    if found["title"].isna().any():
+        raise UserError(f"{path} has no title in row {found['title'].isna().argmax() + 1}: give one to every film.")
+    item_frame = pd.concat([dataset.item_frame, _item_frame(found)], ignore_index=True)
+    for column in item_frame.columns.intersection(list(LISTS)):
+        item_frame[column] = [elements if isinstance(elements, list) else [] for elements in item_frame[column]]
+    return replace(dataset, item_frame=item_frame)
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
+import pandas as pd
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
@@ -111,6 +112,19 @@ class HasEmbeddings(Protocol):
 
     def item_embeddings(self) -> np.ndarray:
         """Float32 (n_items, d)."""
+
+
+@runtime_checkable
+class HasOpenCatalogue(Protocol):
+    """A model that scores films which nobody has rated, also those that come after training."""
+
+    def add_items(self, films: pd.DataFrame) -> None:
+        """Extend the catalogue; nothing is trained anew.
+
+        Args:
+            films: a row a film, with the columns of the `Dataset.item_frame` that was trained on, or some of them.
+                The first gets the code `n_items`.
+        """
 
 
 def load(directory: Path, trusted: bool = False) -> Recommender:

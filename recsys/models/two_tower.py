@@ -75,8 +75,8 @@ class TwoTowerModule(HistoryModule):
     """Logit = u . v_i / T + b_i.
 
     Film tower: v_i, b_i and h_i, the film as a part of histories, are one linear map of the film's sentence embedding
-    and facts, plus numbers of the film's own. User tower: u is the mean h of the films watched, plus the user's facts
-    and numbers of the user's own, scaled to length one.
+    and facts, plus numbers of the film's own. User tower: u is the mean h of the films watched plus the user's facts,
+    scaled to length one, plus numbers of the user's own.
 
     Args:
         text: float32 (n_items, d_text) embeddings, frozen.
@@ -144,10 +144,10 @@ class TwoTowerModule(HistoryModule):
         settings = self.settings
         weights = F.dropout(1 / batch.lengths[batch.rows], settings.history_dropout, self.training)  # (P,)
         own = self._hidden(self.user_ids(batch.users), settings.user_id_dropout)
-        users = pooled(watched, batch, weights) + self.user_facts(batch.users) + own
+        users = pooled(watched, batch, weights) + self.user_facts(batch.users)
         if settings.normalized != "neither":
             users = F.normalize(users)
-        return F.dropout(users, settings.dropout, self.training)
+        return F.dropout(users, settings.dropout, self.training) + own
 
     def logits(self, users: Tensor, films: Films) -> Tensor:
         """(B, C) of users (B, d)."""
@@ -193,7 +193,7 @@ class TwoTower(HistoryRecommender):
         fields: what a document tells, in this order.
         min_count: films with ratings that a fact must be true of.
         embedding_dim: length of the vectors d.
-        normalized: to length one: the vectors of `users`, of `both` users and films, or of `neither`.
+        normalized: to length one: the vectors of `users` before ids, of `both` users and films, or of `neither`.
         temperature: T, at first.
         learn_temperature: whether training changes it.
         text_dropout: share of a sentence embedding's elements that is hidden while training.
@@ -277,12 +277,7 @@ class TwoTower(HistoryRecommender):
         self.module.learn_from(train, self.negative_power)
 
     def add_items(self, films: pd.DataFrame) -> None:
-        """Extend the catalogue by films that nobody has rated; nothing is trained anew.
-
-        Args:
-            films: a row a film, with the columns of the `Dataset.item_frame` that was trained on, or some of them.
-                The first gets the code `n_items`.
-        """
+        """See `HasOpenCatalogue`: new films are placed by their text and facts."""
         vectors = dense(self.text_encoder.encode(documents(films, self.fields)))
         weights = self.module.state_dict()
         self.text = np.concatenate([self.text, self._seen_from_average(vectors)])

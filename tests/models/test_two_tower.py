@@ -56,7 +56,7 @@ def test_scores_are_those_of_the_equations_written_out(model: TwoTower, dataset:
     for row, user in enumerate(users):
         watched = history.items[history.indptr[row] : history.indptr[row + 1]]
         true = user_facts[user] / np.sqrt(user_facts[user].sum())
-        u = unit(h[watched].mean(axis=0) + true @ weights["user_facts.table"] + weights["user_ids.weight"][user])
+        u = unit(h[watched].mean(axis=0) + true @ weights["user_facts.table"]) + weights["user_ids.weight"][user]
         expected = np.exp(weights["log_scale"]) * v @ u + b
         np.testing.assert_allclose(model.score(users, history)[row], expected, rtol=1e-4, atol=1e-5)
 

@@ -1,0 +1,91 @@
+"""What an epoch of the two-tower model costs as the catalogue grows: the softmax over it against sampled films.
+
+    python experiments/scale/catalogue.py [--films 10000 30000 100000] [--negatives 1000 4000]
+
+The films are made up: words and ratings by power laws. Users and ratings are as many for every catalogue, so that only
+its size differs. Each row is a process of its own; an epoch is the second of two, and validation is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import platform
+import resource
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from recsys.data.dataset import Dataset
+from recsys.models.two_tower import TwoTower
+
+N_USERS, FILMS_PER_USER = 2_000, 50
+N_WORDS, WORDS_PER_FILM = 5_000, 15
+ENCODER = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 64}
+
+
+def made_up(n_films: int, seed: int = 0) -> Dataset:
+    """Ratings of a catalogue whose few best known films have most of them."""
+    rng = np.random.default_rng(seed)
+    users = np.repeat(np.arange(N_USERS), FILMS_PER_USER)
+    items = power_law(rng, n_films, len(users))
+    pairs = pd.DataFrame({"user": users, "item": items}).drop_duplicates()
+    dataset = Dataset.from_arrays(pairs["user"], pairs["item"], n_users=N_USERS, n_items=n_films)
+    words = power_law(rng, N_WORDS, n_films * WORDS_PER_FILM).reshape(n_films, WORDS_PER_FILM)
+    dataset.item_frame["plot"] = [" ".join(f"word{word}" for word in film) for film in words]
+    dataset.item_frame["genres"] = [[f"genre{word % 18}"] for word in words[:, 0]]
+    return dataset
+
+
+def power_law(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
+    """Numbers below n, the i-th about as often as 1 / (i + 10)."""
+    chances = 1 / (np.arange(n) + 10.0)
+    return rng.choice(n, size, p=chances / chances.sum())
+
+
+def measure(n_films: int, n_negatives: int) -> dict[str, float]:
+    """Train two epochs in this process; no negatives is the softmax over the catalogue."""
+    torch.set_num_threads(1)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    loss = {"loss": "sampled_softmax", "n_negatives": n_negatives} if n_negatives else {"loss": "softmax"}
+    model = TwoTower(ENCODER, batch_size=64, max_epochs=2, **loss).fit(made_up(n_films))
+    return {
+        "seconds": model.speed["train/epoch_seconds"],
+        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def main() -> None:
+    """Measure every row in a process of its own, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--films", type=int, nargs="+", default=[10_000, 30_000, 100_000])
+    parser.add_argument("--negatives", type=int, nargs="+", default=[1_000, 4_000])
+    parser.add_argument("--row", type=int, nargs=2, help=argparse.SUPPRESS)  # the child's: what to measure
+    arguments = parser.parse_args()
+    if arguments.row:
+        print(json.dumps(measure(*arguments.row)))
+        return
+    table = Table(title=f"Seconds an epoch (peak GB), one thread of {platform.processor() or platform.machine()}")
+    for column in ("loss", *(f"{n_films:,} films" for n_films in arguments.films)):
+        table.add_column(column, justify="left" if column == "loss" else "right")
+    for n_negatives in (0, *arguments.negatives):
+        cells = []
+        for n_films in arguments.films:
+            command = [sys.executable, __file__, "--row", str(n_films), str(n_negatives)]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
+            figures = json.loads(done.stdout.splitlines()[-1])
+            cells.append(f"{figures['seconds']:.2f} ({figures['peak_gb']:.1f})")
+        table.add_row(f"{n_negatives:,} sampled" if n_negatives else "softmax over all", *cells)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
