@@ -39,7 +39,7 @@ from recsys.studies.runs import flat, is_finished, short
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
-LISTED = 20  # longer lists of names are not printed where near ones are
+LISTED = 40  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
 # Said by Lightning of its own code under new versions of torch, of every run that is resumed, and of metrics that are

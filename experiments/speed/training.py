@@ -1,6 +1,6 @@
 """Speed of training, validation apart, and of evaluation: every neural model, on MovieLens-100K and one thread.
 
-    python experiments/speed/training.py [--threads 1 2] [--epochs 5] [OVERRIDE ...]
+    python experiments/speed/training.py [--threads 1 2] [--epochs 5] [--only TEXT] [OVERRIDE ...]
 
 Overrides are those of train.py: `data=ml-1m data.path=...`. Samples are pairs of user and film that a step scores: a
 positive and its negatives. Each row is a process of its own, so that its peak memory is its own. An epoch's seconds are
@@ -51,6 +51,8 @@ ROWS = {
     "MLP, batch 4,096": ["model=mlp", "model.hidden_dims=[64,32,16,8]", *PAPER, "model.batch_size=4096"],
     "MF, log loss, batch 4,096": ["model=mf", "model.embedding_dim=64", *PAPER, "model.batch_size=4096"],
     "MF, softmax, 64 users": ["model=mf", "model.embedding_dim=128", "model.loss=softmax", "model.batch_size=64"],
+    "two towers, softmax, 64 users": ["model=two_tower"],
+    "two towers, softmax, 128 users": ["model=two_tower", "model.batch_size=128"],
     "NeuMF, softmax, 64 users": [*NEUMF, "model.loss=softmax", "model.batch_size=64"],
 }
 
@@ -72,11 +74,12 @@ def measure(overrides: list[str], threads: int) -> dict[str, Any]:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     cfg = compose("train", overrides)
-    split = instantiate(cfg.split)(prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset)
+    cache_dir = Path(cfg.cache_dir)
+    split = instantiate(cfg.split)(prepare(instantiate(cfg.data), cache_dir, instantiate(cfg.metadata)).dataset)
     model, epochs = instantiate(cfg.model), EpochSeconds()
 
     trainer = partial(pl.Trainer, accelerator="cpu", callbacks=[epochs], enable_progress_bar=False)
-    model.fit(split.train, context=FitContext(trainer=trainer))
+    model.fit(split.train, context=FitContext(trainer=trainer, cache_dir=cache_dir))
     seconds = float(np.median(epochs.seconds[1:]))
     users = split.test.users
     started = time.perf_counter()
@@ -95,6 +98,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose names have it")
     parser.add_argument("--row", help=argparse.SUPPRESS)  # the child's: what to measure
     arguments, overrides = parser.parse_known_args()
     if arguments.row:
@@ -105,7 +109,7 @@ def main() -> None:
     columns = ("model", "threads", "samples/s", "interactions/s", "epoch s", "evaluated users/s", "peak MB")
     for column in columns:
         table.add_column(column, justify="left" if column == "model" else "right")
-    for name in ROWS:
+    for name in (name for name in ROWS if arguments.only in name):
         for threads in arguments.threads:
             command = [sys.executable, __file__, "--row", name, "--threads", str(threads)]
             command += ["--epochs", str(arguments.epochs), *overrides]
