@@ -100,12 +100,13 @@ class TwoTowerModule(HistoryModule):
         self.register_buffer("draw", torch.zeros(n_items), persistent=False)
         self.text_map = nn.Parameter(_random_map(text.shape[1], d))
         self.facts = FactEmbedding(facts, _random_map(facts.shape[1], d))
-        self.ids = nn.Embedding(n_items, 2 * d + 1, sparse=settings.loss == "sampled_softmax")
         self.user_facts = FactEmbedding(user_facts, torch.zeros(user_facts.shape[1], d))
-        self.user_ids = nn.Embedding(user_facts.shape[0], d)
-        self.log_scale = nn.Parameter(-torch.tensor(settings.temperature).log(), settings.learn_temperature)
+        sampled = settings.loss == "sampled_softmax"  # then a step looks up few rows of what each film and user has
+        self.ids = nn.Embedding(n_items, 2 * d + 1, sparse=sampled)
+        self.user_ids = nn.Embedding(user_facts.shape[0], d, sparse=sampled)
         for own in (self.ids, self.user_ids):
             nn.init.zeros_(own.weight)
+        self.log_scale = nn.Parameter(-torch.tensor(settings.temperature).log(), settings.learn_temperature)
         self._placed: Films | None = None
 
     def train(self, mode: bool = True) -> Self:
@@ -133,9 +134,7 @@ class TwoTowerModule(HistoryModule):
 
     def catalogue(self) -> Films:
         """All films; placed once while weights stay."""
-        if self.training:
-            return self.films(torch.arange(len(self.text), device=self.device))
-        if self._placed is None:
+        if self.training or self._placed is None:
             self._placed = self.films(torch.arange(len(self.text), device=self.device))
         return self._placed
 
@@ -206,7 +205,7 @@ class TwoTower(HistoryRecommender):
         **training: see `NeuralRecommender`.
 
     Raises:
-        UserError: another loss or normalisation, or a share that is none.
+        UserError: another loss or normalisation, a temperature or a share that is none.
     """
 
     module: TwoTowerModule
@@ -241,6 +240,8 @@ class TwoTower(HistoryRecommender):
         self.dropout = dropout
         self.id_dropout = id_dropout
         self.user_id_dropout = user_id_dropout
+        if not temperature > 0:
+            raise UserError(f"temperature={temperature} divides nothing: give a number above zero.")
         for name in ("text_dropout", "history_dropout", "dropout", "id_dropout", "user_id_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{name}={getattr(self, name)} is no share: give a number from 0 to 1.")
@@ -251,10 +252,11 @@ class TwoTower(HistoryRecommender):
         Raises:
             UserError: the encoder's vectors are sparse, or weights or a batch's logits do not fit in memory.
         """
-        numbers = COPIES_OF_WEIGHTS * (2 * self.embedding_dim + 1) + COPIES_OF_LOGITS * self.batch_size
+        of_film, of_user = 2 * self.embedding_dim + 1, self.embedding_dim
+        weights = COPIES_OF_WEIGHTS * (of_film * train.n_items + of_user * train.n_users)
         check_memory(
-            4 * train.n_items * numbers,
-            f"{2 * self.embedding_dim + 1} numbers for each of {train.n_items:,} films",
+            4 * (weights + COPIES_OF_LOGITS * self.batch_size * train.n_items),
+            f"{of_film} numbers for each of {train.n_items:,} films and {of_user} for each of {train.n_users:,} users",
             "lower model.embedding_dim or model.batch_size",
         )
         rated = train.item_counts > 0
@@ -300,7 +302,9 @@ class TwoTower(HistoryRecommender):
         for name in INPUTS:
             setattr(self, name, from_arrays(name, arrays))
         self.average, self.fact_names = arrays["average"], arrays["fact_names"]
-        learned = {name.removeprefix("encoder."): array for name, array in arrays.items() if "encoder." in name}
+        learned = {
+            name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")
+        }
         self.text_encoder = make_encoder(self.encoder).restore(learned)
         super().restore(arrays)
 

@@ -19,7 +19,9 @@ from recsys.models.mf import MF
 from recsys.models.ncf import NeuMF
 from recsys.models.neural import NeuralRecommender, _epoch_seed
 from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch
+from recsys.models.two_tower import TwoTower
 
+TITLES = {"_target_": "recsys.data.text.WordVectorEncoder", "dim": 4, "min_count": 1}
 SMALL = {"batch_size": 64, "max_epochs": 6, "patience": 6, "lr": 0.02}
 
 
@@ -56,8 +58,9 @@ class CtrlC(Callback):
     [
         NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **SMALL),
         MF(embedding_dim=4, loss="softmax", lr_schedule="cosine", **{**SMALL, "batch_size": 8}),
+        TwoTower(TITLES, embedding_dim=4, loss="sampled_softmax", n_negatives=5, **{**SMALL, "batch_size": 8}),
     ],
-    ids=["neumf", "mf_softmax"],
+    ids=["neumf", "mf_softmax", "two_tower_sampled"],
 )
 def test_an_interrupted_run_resumes_to_the_very_weights_of_an_uninterrupted_one(
     model: NeuralRecommender, split: Split, tmp_path: Path

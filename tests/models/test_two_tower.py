@@ -166,13 +166,15 @@ def test_what_would_train_nothing_is_refused(dataset: Dataset):
         TwoTower(**SMALL, normalized="films")
     with pytest.raises(UserError, match=r"id_dropout=1\.5 is no share"):
         TwoTower(**SMALL, id_dropout=1.5)
+    with pytest.raises(UserError, match="temperature=0 divides nothing"):
+        TwoTower(**SMALL, temperature=0)
     with pytest.raises(UserError, match=r"encoder\.n_components"):
         TwoTower(**{**SMALL, "encoder": {**SVD, "n_components": None}}).fit(dataset)
 
 
 def test_a_catalogue_that_does_not_fit_in_memory_is_refused(dataset: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="17 numbers for each of 12 films takes"):
+    with pytest.raises(UserError, match="17 numbers for each of 12 films and 8 for each of 30 users takes"):
         TwoTower(**SMALL).fit(dataset)
 
 
