@@ -39,14 +39,14 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
-    """Text: `0.1452 ± 0.0012` for each metric, mean and standard deviation over the runs of each row.
+    """Text: `0.1452 ± 0.0012` for each metric, mean and standard deviation over the runs of each row that have one.
 
     Raises:
         UserError: no run has such a metric.
     """
     frame = results(runs)
     _check_metrics(frame, metrics)
-    groups = frame.groupby(KEYS, sort=False)
+    groups = frame.dropna(subset=list(metrics), how="all").groupby(KEYS, sort=False)
     text = pd.DataFrame({name: groups[name].nunique().astype(str) for name in ("fingerprint", "seed")})
     text.columns = ["splits", "seeds"]
     for metric in metrics:

@@ -49,6 +49,12 @@ def test_an_unknown_metric_names_those_there_are():
         table([run("MF", 0, 0.1)], ["test/ndgc@10"])
 
 
+def test_runs_without_any_of_the_metrics_have_no_row():
+    other = run("EASE", 0, 0.1)
+    other.metrics["test/hr@10/sampled99"] = other.metrics.pop("test/ndcg@10")
+    assert table([run("MF", 0, 0.1), other], ["test/ndcg@10"])["model"].tolist() == ["MF"]
+
+
 def test_markdown_has_a_line_for_each_row():
     frame = table([run("MF", 0, 0.25)], ["test/ndcg@10"])
     assert markdown(frame).splitlines() == [
