@@ -1,4 +1,4 @@
-"""The commands beside train.py: `python -m recsys prepare | table | recommend | similar`."""
+"""The commands beside train.py: `python -m recsys prepare | table | compare | recommend | similar`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def prepare_command(arguments: argparse.Namespace) -> None:
 
 
 def table_command(arguments: argparse.Namespace) -> None:
-    """Print the metrics of runs, mean and standard deviation over seeds."""
+    """Print the metrics of runs: mean and standard deviation over the seeds and splits of each model."""
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = table(runs, arguments.metrics)
     print(frame.to_csv(index=False) if arguments.csv else markdown(frame))

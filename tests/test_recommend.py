@@ -168,7 +168,7 @@ def test_other_data_than_the_run_was_trained_on_are_told_of_or_refused(command, 
 @pytest.fixture
 def new_films(tmp_path) -> Path:
     """Two films that came after training, of which less is known than of the others."""
-    told = {"title": ["Late Laughs", "Late Tears"], "year": [1999, 2001], "genres": ["Comedy", "Drama"]}
+    told = {"title": ["Late Laughs", "Late Tears (2001)"], "year": ["1999", None], "genres": ["Comedy", "Drama"]}
     pd.DataFrame(told).to_csv(tmp_path / "new.csv", index=False)
     return tmp_path / "new.csv"
 
@@ -200,5 +200,11 @@ def test_films_that_came_later_need_a_model_that_can_place_them_and_titles(comma
     pd.DataFrame({"title": ["Known", None], "year": [1999, 2001]}).to_csv(tmp_path / "untitled.csv", index=False)
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "untitled.csv")
     assert (status, "no title in row 2" in err) == (2, True)
+    pd.DataFrame({"movie_id": [3], "title": ["Known"]}).to_csv(tmp_path / "known.csv", index=False)
+    status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "known.csv")
+    assert (status, "has the film 3, which is there already" in err) == (2, True)
+    (tmp_path / "empty.csv").write_text("title,year\n")
+    status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "empty.csv")
+    assert (status, "no title in row 1" in err) == (2, True)
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "none.csv")
     assert (status, "there is no file of films at" in err) == (2, True)

@@ -2,8 +2,9 @@
 
     python experiments/scale/catalogue.py [--films 10000 30000 100000] [--negatives 1000 4000]
 
-The films are made up: words and ratings by power laws. Users and ratings are as many for every catalogue, so that only
-its size differs. Each row is a process of its own; an epoch is the second of two, and validation is left out.
+The films are made up, their words and most of their ratings by power laws; each has one at least, since films without
+take no part in training. Users and ratings are about as many for every catalogue. Each row is a process of its own; an
+epoch is the second of two, and validation is left out.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ from rich.table import Table
 from recsys.data.dataset import Dataset
 from recsys.models.two_tower import TwoTower
 
-N_USERS, FILMS_PER_USER = 2_000, 50
+N_USERS, FILMS_PER_USER = 4_000, 100
 N_WORDS, WORDS_PER_FILM = 5_000, 15
 ENCODER = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 64}
 
 
 def made_up(n_films: int, seed: int = 0) -> Dataset:
-    """Ratings of a catalogue whose few best known films have most of them."""
+    """Ratings of a catalogue whose few best known films have most of them, and every film one."""
     rng = np.random.default_rng(seed)
-    users = np.repeat(np.arange(N_USERS), FILMS_PER_USER)
-    items = power_law(rng, n_films, len(users))
+    users = rng.permutation(np.repeat(np.arange(N_USERS), FILMS_PER_USER))
+    items = np.concatenate([np.arange(n_films), power_law(rng, n_films, len(users) - n_films)])
     pairs = pd.DataFrame({"user": users, "item": items}).drop_duplicates()
     dataset = Dataset.from_arrays(pairs["user"], pairs["item"], n_users=N_USERS, n_items=n_films)
     words = power_law(rng, N_WORDS, n_films * WORDS_PER_FILM).reshape(n_films, WORDS_PER_FILM)

@@ -151,16 +151,20 @@ def with_new_films(dataset: Dataset, path: str) -> Dataset:
         UserError: the file cannot be read, or a film has no title.
     """
     if not Path(path).is_file():
-        raise UserError(f"there is no file of films at {path}")
+        raise UserError(f"there is no file of films at {path}: give CSV or Parquet")
     with duckdb.connect() as connection:
         read_descriptions(connection, Files(path).locate(Path(path).parent))
         found = connection.sql(
             "SELECT * EXCLUDE (source_row, keys, tmdb_id) REPLACE ("
             "coalesce(movie_id, 'new ' || (source_row + 1)) AS movie_id) FROM described ORDER BY source_row"
         ).df()
-    if found["title"].isna().any():
-        raise UserError(f"{path} has no title in row {found['title'].isna().argmax() + 1}: give one to every film.")
+    if found.empty or found["title"].isna().any():
+        row = 1 + int(found["title"].isna().argmax()) if len(found) else 1
+        raise UserError(f"{path} has no title in row {row}: give a film with its title in every row.")
     item_frame = pd.concat([dataset.item_frame, _item_frame(found)], ignore_index=True)
+    repeated = item_frame["movie_id"][item_frame["movie_id"].astype(str).duplicated()]
+    if len(repeated):
+        raise UserError(f"{path} has the film {repeated.iloc[0]}, which is there already: give new ids, or none.")
     for column in item_frame.columns.intersection(list(LISTS)):
         item_frame[column] = [elements if isinstance(elements, list) else [] for elements in item_frame[column]]
     return replace(dataset, item_frame=item_frame)

@@ -2,7 +2,8 @@
 
 Models are compared user by user on the same split, since users differ far more than models do (Smucker, Allan and
 Carterette, "A Comparison of Statistical Significance Tests for Information Retrieval Evaluation", CIKM 2007). Where
-there are several splits, the interval over splits tells what the choice of the split does.
+there are several splits, the interval over splits tells what the choice of the split does, to what was trained on
+ratings that splits mostly share.
 """
 
 from __future__ import annotations
@@ -39,19 +40,21 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def paired_p_value(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> float:
-    """Chance of a mean difference at least this large, were there none: a two-sided t-test paired over users.
+def paired(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> tuple[Interval, float]:
+    """How far a model is above another, user by user.
 
     Args:
         model: a metric of each user, indexed by user, for each split.
-        baseline: the same users' on the same splits.
+        baseline: the same on the same splits.
 
     Returns:
-        The p-value; a user's differences on several splits count as one, their mean. 1 where no user differs.
+        The mean difference of users that both were tested on, with its interval over users, and the p-value of its
+        two-sided t-test: 1 where no user differs. A user's differences on several splits count as one, their mean.
     """
-    differences = pd.concat([own - other for own, other in zip(model, baseline, strict=True)])
-    of_users = differences.groupby(level=0).mean()
-    return float(stats.ttest_1samp(of_users, 0.0).pvalue) if of_users.any() else 1.0
+    differences = pd.concat([own - other for own, other in zip(model, baseline, strict=True)]).dropna()
+    of_users = differences.groupby(level=0).mean().to_numpy()
+    p_value = stats.ttest_1samp(of_users, 0.0).pvalue if len(of_users) > 1 and of_users.any() else 1.0
+    return mean_interval(of_users), float(p_value)
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

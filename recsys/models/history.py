@@ -71,4 +71,5 @@ class HistoryRecommender(NeuralRecommender):
 def pooled(vectors: Tensor, batch: UserBatch, weights: Tensor) -> Tensor:
     """Weighted sums of films' vectors (n, d) over what the users of a batch watched; weights (P,) -> (B, d)."""
     starts = batch.lengths.cumsum(0) - batch.lengths
+    weights = weights.to(vectors.dtype)
     return F.embedding_bag(batch.items, vectors, starts, per_sample_weights=weights, mode="sum")

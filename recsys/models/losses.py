@@ -51,4 +51,4 @@ def shared_softmax_loss(logits: Tensor, batch: UserBatch, log_included: Tensor) 
         log_included: float32 (C,) log p.
     """
     own = (batch.rows, batch.items)
-    return softmax_loss((logits - log_included).index_put(own, logits[own]), batch)
+    return softmax_loss((logits - log_included.to(logits.dtype)).index_put(own, logits[own]), batch)

@@ -12,6 +12,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -118,7 +119,9 @@ class NeuralModule(pl.LightningModule):
         if settings.optimizer == "sgd":
             optimizer = torch.optim.SGD(self.parameters(), settings.lr, weight_decay=decay)
         else:
-            optimizer = RowwiseAdamW(self.parameters(), settings.lr, weight_decay=decay, fused=True)
+            looked_up = any(getattr(part, "sparse", False) for part in self.modules())
+            adam = RowwiseAdamW if looked_up else partial(torch.optim.AdamW, fused=True)
+            optimizer = adam(self.parameters(), settings.lr, weight_decay=decay)
         if settings.lr_schedule == "constant":
             return optimizer
         factor = SCHEDULES[settings.lr_schedule]

@@ -36,6 +36,7 @@ USER_FACTS = ("age_group", "gender", "occupation")
 INPUTS = ("text", "facts", "user_facts")
 FACTS_WEIGHT = 0.3  # beside the sentence embedding
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_FILMS = 7  # placed, with their texts and gradients
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
@@ -101,9 +102,9 @@ class TwoTowerModule(HistoryModule):
         self.text_map = nn.Parameter(_random_map(text.shape[1], d))
         self.facts = FactEmbedding(facts, _random_map(facts.shape[1], d))
         self.user_facts = FactEmbedding(user_facts, torch.zeros(user_facts.shape[1], d))
-        sampled = settings.loss == "sampled_softmax"  # then a step looks up few rows of what each film and user has
-        self.ids = nn.Embedding(n_items, 2 * d + 1, sparse=sampled)
-        self.user_ids = nn.Embedding(user_facts.shape[0], d, sparse=sampled)
+        sparse_gradients = settings.loss == "sampled_softmax" and settings.optimizer == "adam"  # a step needs few rows
+        self.ids = nn.Embedding(n_items, 2 * d + 1, sparse=sparse_gradients)
+        self.user_ids = nn.Embedding(user_facts.shape[0], d, sparse=sparse_gradients)
         for own in (self.ids, self.user_ids):
             nn.init.zeros_(own.weight)
         self.log_scale = nn.Parameter(-torch.tensor(settings.temperature).log(), settings.learn_temperature)
@@ -135,7 +136,8 @@ class TwoTowerModule(HistoryModule):
     def catalogue(self) -> Films:
         """All films; placed once while weights stay."""
         if self.training or self._placed is None:
-            self._placed = self.films(torch.arange(len(self.text), device=self.device))
+            with torch.set_grad_enabled(self.training):
+                self._placed = self.films(torch.arange(len(self.text), device=self.device))
         return self._placed
 
     def users(self, batch: UserBatch, watched: Tensor) -> Tensor:
@@ -194,14 +196,15 @@ class TwoTower(HistoryRecommender):
         embedding_dim: length of the vectors d.
         normalized: to length one: the vectors of `users` before ids, of `both` users and films, or of `neither`.
         temperature: T, at first.
-        learn_temperature: whether training changes it.
+        learn_temperature: whether training changes it; weight decay draws it to one.
         text_dropout: share of a sentence embedding's elements that is hidden while training.
         history_dropout: of the films watched.
         dropout: of the elements of u.
         id_dropout: of the films' ids; 1 learns none.
         user_id_dropout: of the users' ids; 1 learns none.
-        loss: `softmax` over all films with ratings, or `sampled_softmax` over the films of a batch and `n_negatives`
-            drawn for all of its users; `batch_size` counts users.
+        loss: `softmax` over all films with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
+            `batch_size` counts users.
+        n_negatives: films drawn for all users of a batch.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -225,9 +228,10 @@ class TwoTower(HistoryRecommender):
         id_dropout: float = 0.5,
         user_id_dropout: float = 1.0,
         loss: str = "softmax",
+        n_negatives: int = 1000,
         **training: Any,
     ) -> None:
-        super().__init__(loss=one_of("loss", loss, ("softmax", "sampled_softmax")), **training)
+        super().__init__(one_of("loss", loss, ("softmax", "sampled_softmax")), n_negatives, **training)
         self.encoder = dict(encoder)
         self.fields = list(fields)
         self.min_count = min_count
@@ -250,14 +254,20 @@ class TwoTower(HistoryRecommender):
         """Encode the films, then see `NeuralRecommender.fit`.
 
         Raises:
-            UserError: the encoder's vectors are sparse, or weights or a batch's logits do not fit in memory.
+            UserError: the encoder's vectors are sparse, weights or a batch's logits do not fit in memory, or gradients
+                are to be clipped that are sparse.
         """
+        if self.loss == "sampled_softmax" and context and context.trainer.keywords.get("gradient_clip_val"):
+            raise UserError("Sparse gradients are not clipped: leave out trainer.gradient_clip_val or model.loss.")
         of_film, of_user = 2 * self.embedding_dim + 1, self.embedding_dim
-        weights = COPIES_OF_WEIGHTS * (of_film * train.n_items + of_user * train.n_users)
+        numbers = COPIES_OF_WEIGHTS * (of_film * train.n_items + of_user * train.n_users)
+        if self.loss == "softmax":  # then every step places all films and scores them
+            numbers += train.n_items * (COPIES_OF_FILMS * of_film + COPIES_OF_LOGITS * self.batch_size)
         check_memory(
-            4 * (weights + COPIES_OF_LOGITS * self.batch_size * train.n_items),
-            f"{of_film} numbers for each of {train.n_items:,} films and {of_user} for each of {train.n_users:,} users",
-            "lower model.embedding_dim or model.batch_size",
+            4 * numbers,
+            f"Training {of_film} numbers for each of {train.n_items:,} films, {of_user} for each of {train.n_users:,} "
+            "users",
+            "lower model.embedding_dim, or take model.loss=sampled_softmax",
         )
         rated = train.item_counts > 0
         self.text_encoder = make_encoder(self.encoder)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from recsys.errors import UserError
-from recsys.evaluation.significance import holm, mean_interval, paired_p_value
+from recsys.evaluation.significance import holm, mean_interval, paired
 from recsys.studies.runs import Run, flat
 
 KEYS = ["data", "split", "model", "settings"]
@@ -16,9 +17,9 @@ KEYS = ["data", "split", "model", "settings"]
 def results(runs: Sequence[Run]) -> pd.DataFrame:
     """A row for each run: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then its metrics.
 
-    `settings` names the model's settings that differ between runs of that model.
+    `settings` names the model's settings, and what else it was trained on or by, that differ between its runs.
     """
-    settings = [{k: v for k, v in flat(run.config["model"]).items() if k not in ("_target_", "seed")} for run in runs]
+    settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
     rows = []
     for run, model, own in zip(runs, models, settings, strict=True):
@@ -36,6 +37,12 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    own = {name: value for name, value in flat(config["model"]).items() if name not in ("_target_", "seed")}
+    metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
+    return {**own, "metadata": metadata, "refit": config.get("refit")}
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
@@ -58,44 +65,57 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """Text: how each model compares with one of them on the splits that both were tested on, a row for each metric.
+    """Text: how models compare with one of them, a row for each metric and model.
 
-    `mean` and `difference` are averages over splits with 95% intervals over them, each split's being the mean over
-    seeds; `p` is of a t-test paired over users, adjusted by Holm for all models compared on a metric.
+    A row is of the splits that both were tested on, and a user's value there is the mean over seeds. `mean` and
+    `baseline` are averages over splits, with 95% intervals where there are several; `difference` is the average over
+    users, with its interval over them, and `p` its t-test, adjusted by Holm for all models compared on the metric.
 
     Args:
-        runs: of one data set.
+        runs: of one data set and kind of split.
         baseline: a model, with its settings where runs of it differ: `TfidfProfile`, or `EASE l2=100`.
-        metrics: of the test: `test/ndcg@10`.
+        metrics: of the test, that single users have: `test/ndcg@10`.
 
     Raises:
-        UserError: no run is of the baseline, or shares a split with it, or has such a metric.
+        UserError: the runs are of several data sets or kinds of split, none is of the baseline, no other shares a split
+            with it, or users have no such metric.
     """
     frame = results(runs).assign(run=pd.Series(list(runs), dtype=object))
-    _check_metrics(frame, metrics)
     frame["name"] = (frame["model"] + " " + frame["settings"]).str.strip()
+    _check_metrics(frame, metrics)
+    kinds = (frame["data"] + " by " + frame["split"]).unique()
+    if len(kinds) > 1:
+        raise UserError(f"Runs are of {', '.join(kinds)}: name a directory that has one of them.")
     if baseline not in set(frame["name"]):
         raise UserError(f"No run is of {baseline}: there are {', '.join(frame['name'].unique())}.")
     rows = []
     for metric in metrics:
-        of_users = _of_users(frame, metric.removeprefix("test/"))
-        others = [name for name in of_users if name != baseline and of_users[name].keys() & of_users[baseline].keys()]
-        if not others:
-            raise UserError(f"No other model was tested on a split of {baseline}: sweep both over the same split.seed.")
-        rows.append((metric, baseline, str(mean_interval([own.mean() for own in of_users[baseline].values()])), "", ""))
-        pairs = {name: _on_same_splits(of_users[name], of_users[baseline]) for name in others}
-        p_values = holm([paired_p_value(*pair) for pair in pairs.values()])
-        for (name, (own, its)), p_value in zip(pairs.items(), p_values, strict=True):
-            mean, difference = (mean_interval(values) for values in _means(own, its))
-            rows.append((metric, name, str(mean), str(difference), f"{p_value:.2g}"))
-    return pd.DataFrame(rows, columns=["metric", "model", "mean", "difference", "p"])
+        of_users = _of_users(frame.dropna(subset=[metric]), metric)
+        pairs = {name: _shared(own, of_users.get(baseline, {})) for name, own in of_users.items() if name != baseline}
+        pairs = {name: pair for name, pair in pairs.items() if pair[0]}
+        if not pairs:
+            raise UserError(f"No other model was tested on a split of {baseline}: sweep both over the same splits.")
+        tests = [paired(*pair) for pair in pairs.values()]
+        p_values = holm([p_value for _, p_value in tests])
+        for (name, pair), (difference, _), p_value in zip(pairs.items(), tests, p_values, strict=True):
+            means = (str(mean_interval([users.mean() for users in side])) for side in pair)
+            rows.append((metric, name, str(len(pair[0])), *means, str(difference), f"{p_value:.2g}"))
+    return pd.DataFrame(rows, columns=["metric", "model", "splits", "mean", "baseline", "difference", "p"])
 
 
 def _of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
-    """A metric of each user, the mean over seeds: by model, then by split."""
+    """A metric of each user, the mean over seeds: by model, then by split.
+
+    Raises:
+        UserError: it is no metric that single users have.
+    """
+    column = metric.removeprefix("test/")
+    known = [name for name in frame["run"].iloc[0].per_user if name != "user_id"]
+    if column == metric or column not in known:
+        raise UserError(f"{metric} is no test metric of single users: there are test/{', test/'.join(known)}.")
     return {
         str(name): {
-            str(split): pd.concat([run.per_user.set_index("user_id")[metric] for run in group["run"]])
+            str(split): pd.concat([run.per_user.set_index("user_id")[column] for run in group["run"]])
             .groupby(level=0)
             .mean()
             for split, group in of_model.groupby("fingerprint")
@@ -104,15 +124,9 @@ def _of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series
     }
 
 
-def _on_same_splits(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple[list, list]:
+def _shared(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple[list[pd.Series], list[pd.Series]]:
     splits = [split for split in model if split in baseline]
     return [model[split] for split in splits], [baseline[split] for split in splits]
-
-
-def _means(model: list[pd.Series], baseline: list[pd.Series]) -> tuple[list[float], list[float]]:
-    """The model's mean on each split, and how far it is above the baseline's."""
-    means = [own.mean() for own in model]
-    return means, [mean - its.mean() for mean, its in zip(means, baseline, strict=True)]
 
 
 def _check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:

@@ -1,13 +1,15 @@
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from recsys.data.dataset import Dataset, History
 from recsys.errors import UserError
-from recsys.models.base import load
+from recsys.models.base import FitContext, load
 from recsys.models.two_tower import FACTS_WEIGHT, TwoTower
 
 SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_count": 1}
@@ -168,13 +170,16 @@ def test_what_would_train_nothing_is_refused(dataset: Dataset):
         TwoTower(**SMALL, id_dropout=1.5)
     with pytest.raises(UserError, match="temperature=0 divides nothing"):
         TwoTower(**SMALL, temperature=0)
+    clipping = FitContext(trainer=partial(pl.Trainer, accelerator="cpu", gradient_clip_val=1.0))
+    with pytest.raises(UserError, match="Sparse gradients are not clipped"):
+        TwoTower(**SMALL, loss="sampled_softmax").fit(dataset, context=clipping)
     with pytest.raises(UserError, match=r"encoder\.n_components"):
         TwoTower(**{**SMALL, "encoder": {**SVD, "n_components": None}}).fit(dataset)
 
 
 def test_a_catalogue_that_does_not_fit_in_memory_is_refused(dataset: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="17 numbers for each of 12 films and 8 for each of 30 users takes"):
+    with pytest.raises(UserError, match="Training 17 numbers for each of 12 films, 8 for each of 30 users takes"):
         TwoTower(**SMALL).fit(dataset)
 
 

@@ -72,24 +72,22 @@ def test_models_are_compared_user_by_user_on_the_splits_that_they_share():
     runs = [run_with_users("EASE", split, values) for split, values in ease.items()]
     runs += [run_with_users("MF", split, values) for split, values in mf.items()]
     runs.append(run_with_users("MF", "c", {1: 0.9}))  # a split that the baseline was not tested on
-    frame = comparison(runs, "EASE", ["test/ndcg@10"])
-    assert frame["model"].tolist() == ["EASE", "MF"]
+    row = comparison(runs, "EASE", ["test/ndcg@10"]).loc[0]
+    assert row[["model", "splits"]].tolist() == ["MF", "2"]
     differences = [0.5 * (0.3 - 0.1 + 0.2 - 0.3), 0.5 - 0.4, 0.5 * (0.4 - 0.2 + 0.9 - 0.5)]  # of users 1, 2 and 3
-    assert frame.loc[1, "p"] == f"{stats.ttest_1samp(differences, 0).pvalue:.2g}"
-    splits = [0.4 - 0.7 / 3, 0.55 - 0.4]
-    half = stats.t.ppf(0.975, 1) * stats.sem(splits)
-    assert (
-        frame.loc[1, "difference"]
-        == f"{np.mean(splits):.4f} [{np.mean(splits) - half:.4f}, {np.mean(splits) + half:.4f}]"
-    )
+    assert row["difference"].startswith(f"{np.mean(differences):.4f} [")
+    assert row["p"] == f"{stats.ttest_1samp(differences, 0).pvalue:.2g}"
+    half = stats.t.ppf(0.975, 1) * stats.sem([0.4, 0.55])
+    assert row["mean"] == f"0.4750 [{0.475 - half:.4f}, {0.475 + half:.4f}]"
+    assert row["baseline"].startswith(f"{np.mean([0.7 / 3, 0.4]):.4f} [")
 
 
 def test_seeds_are_averaged_before_models_are_compared():
     runs = [run_with_users("EASE", "a", {1: 0.0, 2: 0.0})]
     runs += [run_with_users("MF", "a", {1: value, 2: 3 * value}, seed) for seed, value in enumerate((0.1, 0.3))]
-    frame = comparison(runs, "EASE", ["test/ndcg@10"])
-    assert frame.loc[1, "difference"] == "0.4000"  # one split has no interval
-    assert frame.loc[1, "p"] == f"{stats.ttest_1samp([0.2, 0.6], 0).pvalue:.2g}"
+    row = comparison(runs, "EASE", ["test/ndcg@10"]).loc[0]
+    assert (row["mean"], row["baseline"]) == ("0.4000", "0.0000")  # one split has no interval
+    assert row["p"] == f"{stats.ttest_1samp([0.2, 0.6], 0).pvalue:.2g}"
 
 
 def test_a_comparison_with_what_was_not_run_says_what_was():
@@ -98,3 +96,19 @@ def test_a_comparison_with_what_was_not_run_says_what_was():
         comparison(runs, "Ease", ["test/ndcg@10"])
     with pytest.raises(UserError, match="No other model was tested on a split of EASE"):
         comparison(runs, "EASE", ["test/ndcg@10"])
+
+
+def test_what_cannot_be_compared_is_refused():
+    runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "a", {1: 0.2})]
+    runs[1].metrics["test/coverage@10"] = 0.5
+    with pytest.raises(UserError, match=r"test/coverage@10 is no test metric of single users: there are test/ndcg@10"):
+        comparison(runs, "EASE", ["test/coverage@10"])
+    runs[1].manifest["data"]["name"] = "ml-1m"
+    with pytest.raises(UserError, match="Runs are of ml-100k by leave_last_out, ml-1m by leave_last_out: name a"):
+        comparison(runs, "EASE", ["test/ndcg@10"])
+
+
+def test_runs_on_other_metadata_do_not_share_a_row():
+    runs = [run("Content", 0, 0.1), run("Content", 0, 0.3)]
+    runs[1].config["metadata"] = {"_target_": "recsys.data.metadata.TMDB5000"}
+    assert list(results(runs)["settings"]) == ["metadata=release", "metadata=TMDB5000"]

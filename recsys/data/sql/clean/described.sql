@@ -1,9 +1,13 @@
 -- What a catalogue of metadata tells of films, typed. Its own columns stay text.
 SELECT rowid AS source_row, movie_id,
     try_cast(tmdb_id AS INTEGER) AS tmdb_id,
-    told(title) AS title,
+    -- "Heat (1995)": a year in brackets leaves the title
+    trim(regexp_replace(told(title), '\s*\(\d{4}\)\s*$', '')) AS title,
     list_concat(title_keys(coalesce(title, '')), title_keys(coalesce(original_title, ''))) AS keys,
-    coalesce(try_cast(year AS SMALLINT), cast(year(day(release_date)) AS SMALLINT)) AS year,
+    coalesce(
+        try_cast(year AS SMALLINT),
+        cast(year(day(release_date)) AS SMALLINT),
+        try_cast(regexp_extract(title, '\((\d{4})\)\s*$', 1) AS SMALLINT)) AS year,
     elements(genres) AS genres,
     elements(tags) AS tags,
     elements(keywords) AS keywords,
