@@ -11,6 +11,7 @@ from recsys.errors import UserError
 from recsys.evaluation.significance import holm, mean_interval, paired
 from recsys.studies.runs import Run, flat
 
+SMALLEST_P = 1e-10  # that a table tells apart
 KEYS = ["data", "split", "model", "settings"]
 
 
@@ -99,7 +100,7 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
         p_values = holm([p_value for _, p_value in tests])
         for (name, pair), (difference, _), p_value in zip(pairs.items(), tests, p_values, strict=True):
             means = (str(mean_interval([users.mean() for users in side])) for side in pair)
-            rows.append((metric, name, str(len(pair[0])), *means, str(difference), f"{p_value:.2g}"))
+            rows.append((metric, name, str(len(pair[0])), *means, str(difference), _text(p_value)))
     return pd.DataFrame(rows, columns=["metric", "model", "splits", "mean", "baseline", "difference", "p"])
 
 
@@ -127,6 +128,10 @@ def _of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series
 def _shared(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple[list[pd.Series], list[pd.Series]]:
     splits = [split for split in model if split in baseline]
     return [model[split] for split in splits], [baseline[split] for split in splits]
+
+
+def _text(p_value: float) -> str:
+    return f"{p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:.0e}"
 
 
 def _check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:

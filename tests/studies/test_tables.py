@@ -98,6 +98,14 @@ def test_a_comparison_with_what_was_not_run_says_what_was():
         comparison(runs, "EASE", ["test/ndcg@10"])
 
 
+def test_a_p_value_is_not_told_to_be_nothing():
+    users = np.arange(2000)
+    values = {name: dict(enumerate(value + 0.001 * np.sin(users))) for name, value in (("EASE", 0.1), ("MF", 0.5))}
+    values["MF"][0] = 0.4
+    row = comparison([run_with_users(name, "a", own) for name, own in values.items()], "EASE", ["test/ndcg@10"]).loc[0]
+    assert row["p"] == "< 1e-10"
+
+
 def test_what_cannot_be_compared_is_refused():
     runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "a", {1: 0.2})]
     runs[1].metrics["test/coverage@10"] = 0.5
