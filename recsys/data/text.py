@@ -79,7 +79,7 @@ class Encoder(ABC):
 
 @dataclass
 class SentenceEncoder(Encoder):
-    """Sentence embeddings of a pretrained transformer.
+    """Sentence embeddings of a pretrained transformer, which has one of its own for an empty document too.
 
     Attributes:
         model: a name of the sentence-transformers library or a folder; all-MiniLM-L6-v2 comes with its own package.
