@@ -25,9 +25,11 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.dataset import Dataset
+from recsys.models.sampling import Positives, UserEpoch, shared_candidates
 from recsys.models.two_tower import TwoTower
 
 N_USERS, FILMS_PER_USER = 4_000, 100
+BATCH_SIZE = 64
 N_WORDS, WORDS_PER_FILM = 5_000, 15
 ENCODER = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 64}
 
@@ -57,11 +59,20 @@ def measure(n_films: int, n_negatives: int) -> dict[str, float]:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     loss = {"loss": "sampled_softmax", "n_negatives": n_negatives} if n_negatives else {"loss": "softmax"}
-    model = TwoTower(ENCODER, batch_size=64, max_epochs=2, **loss).fit(made_up(n_films))
+    dataset = made_up(n_films)
+    model = TwoTower(ENCODER, batch_size=BATCH_SIZE, max_epochs=2, **loss).fit(dataset)
     return {
+        "films": films_a_step(dataset, model, n_negatives) if n_negatives else n_films,
         "seconds": model.speed["train/epoch_seconds"],
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
+
+
+def films_a_step(dataset: Dataset, model: TwoTower, n_negatives: int) -> float:
+    """Films that a sampled step places and scores, on average over an epoch."""
+    counts, draw = model.module.item_counts, model.module.draw
+    batches = UserEpoch(Positives(dataset, torch.device("cpu")), BATCH_SIZE, seed=0)
+    return float(np.mean([len(shared_candidates(b, counts, draw, N_USERS, n_negatives)[0]) for b in batches]))
 
 
 def main() -> None:
@@ -74,7 +85,8 @@ def main() -> None:
     if arguments.row:
         print(json.dumps(measure(*arguments.row)))
         return
-    table = Table(title=f"Seconds an epoch (peak GB), one thread of {platform.processor() or platform.machine()}")
+    processor = platform.processor() or platform.machine()
+    table = Table(title=f"Films scored a step: time of an epoch, peak memory; one thread of {processor}")
     for column in ("loss", *(f"{n_films:,} films" for n_films in arguments.films)):
         table.add_column(column, justify="left" if column == "loss" else "right")
     for n_negatives in (0, *arguments.negatives):
@@ -83,7 +95,7 @@ def main() -> None:
             command = [sys.executable, __file__, "--row", str(n_films), str(n_negatives)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
             figures = json.loads(done.stdout.splitlines()[-1])
-            cells.append(f"{figures['seconds']:.2f} ({figures['peak_gb']:.1f})")
+            cells.append("{films:,.0f}: {seconds:.1f} s, {peak_gb:.1f} GB".format(**figures))
         table.add_row(f"{n_negatives:,} sampled" if n_negatives else "softmax over all", *cells)
     Console(width=100).print(table)
 
