@@ -51,8 +51,8 @@ ROWS = {
     "MLP, batch 4,096": ["model=mlp", "model.hidden_dims=[64,32,16,8]", *PAPER, "model.batch_size=4096"],
     "MF, log loss, batch 4,096": ["model=mf", "model.embedding_dim=64", *PAPER, "model.batch_size=4096"],
     "MF, softmax, 64 users": ["model=mf", "model.embedding_dim=128", "model.loss=softmax", "model.batch_size=64"],
-    "two towers, softmax, 64 users": ["model=two_tower"],
-    "two towers, softmax, 128 users": ["model=two_tower", "model.batch_size=128"],
+    "two towers, softmax, 64 users": ["model=two_tower", "model.batch_size=64"],
+    "two towers, softmax, 128 users": ["model=two_tower"],
     "NeuMF, softmax, 64 users": [*NEUMF, "model.loss=softmax", "model.batch_size=64"],
 }
 
