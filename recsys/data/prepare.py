@@ -148,7 +148,7 @@ def with_new_films(dataset: Dataset, path: str) -> Dataset:
         path: CSV or Parquet that tells of the others, with columns as `metadata=files` takes them, a title at least.
 
     Raises:
-        UserError: the file cannot be read, or a film has no title.
+        UserError: the file cannot be read, or a film has no title or an id that another has.
     """
     if not Path(path).is_file():
         raise UserError(f"there is no file of films at {path}: give CSV or Parquet")
@@ -158,9 +158,11 @@ def with_new_films(dataset: Dataset, path: str) -> Dataset:
             "SELECT * EXCLUDE (source_row, keys, tmdb_id) REPLACE ("
             "coalesce(movie_id, 'new ' || (source_row + 1)) AS movie_id) FROM described ORDER BY source_row"
         ).df()
-    if found.empty or found["title"].isna().any():
-        row = 1 + int(found["title"].isna().argmax()) if len(found) else 1
-        raise UserError(f"{path} has no title in row {row}: give a film with its title in every row.")
+    titled = found["title"].notna().tolist() or [False]  # not even a row
+    if not all(titled):
+        raise UserError(
+            f"{path} has no title in row {1 + titled.index(False)}: give a film with its title in every row."
+        )
     item_frame = pd.concat([dataset.item_frame, _item_frame(found)], ignore_index=True)
     repeated = item_frame["movie_id"][item_frame["movie_id"].astype(str).duplicated()]
     if len(repeated):

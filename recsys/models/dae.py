@@ -45,7 +45,7 @@ class DAEModule(HistoryModule):
     def encode(self, batch: UserBatch) -> Tensor:
         """The hidden layer, (B, h)."""
         kept = self.dropout(batch.lengths.rsqrt()[batch.rows])  # (P,) an element of x for each film watched
-        return torch.tanh(pooled(self.films_in.weight, batch, kept) + self.bias)
+        return torch.tanh(pooled(self.films_in.weight, batch.items, batch.lengths, kept) + self.bias)
 
     def training_step(self, batch: UserBatch, batch_index: int) -> Tensor:  # type: ignore[override]
         """The loss of one batch: what was watched is both read and to be told."""

@@ -68,8 +68,8 @@ class HistoryRecommender(NeuralRecommender):
         return UserBatch(*(torch.from_numpy(part).to(self.module.device) for part in parts))
 
 
-def pooled(vectors: Tensor, batch: UserBatch, weights: Tensor) -> Tensor:
-    """Weighted sums of films' vectors (n, d) over what the users of a batch watched; weights (P,) -> (B, d)."""
-    starts = batch.lengths.cumsum(0) - batch.lengths
+def pooled(vectors: Tensor, chosen: Tensor, lengths: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sums of rows of vectors (n, d): chosen and weights (P,), of which each sum takes its length -> (B, d)."""
+    starts = lengths.cumsum(0) - lengths
     weights = weights.to(vectors.dtype)
-    return F.embedding_bag(batch.items, vectors, starts, per_sample_weights=weights, mode="sum")
+    return F.embedding_bag(chosen, vectors, starts, per_sample_weights=weights, mode="sum")

@@ -68,8 +68,8 @@ class FactEmbedding(nn.Module):
     def forward(self, chosen: Tensor) -> Tensor:
         """Some rows, int64 (B,) -> (B, d)."""
         rows, positions = entries(self.indptr, chosen)
-        batch = UserBatch(chosen, rows, self.indices[positions])
-        return pooled(self.table, batch, batch.lengths.rsqrt()[rows])
+        lengths = self.indptr[chosen + 1] - self.indptr[chosen]
+        return pooled(self.table, self.indices[positions], lengths, lengths.rsqrt()[rows])
 
 
 class TwoTowerModule(HistoryModule):
@@ -145,7 +145,7 @@ class TwoTowerModule(HistoryModule):
         settings = self.settings
         weights = F.dropout(1 / batch.lengths[batch.rows], settings.history_dropout, self.training)  # (P,)
         own = self._hidden(self.user_ids(batch.users), settings.user_id_dropout)
-        users = pooled(watched, batch, weights) + self.user_facts(batch.users)
+        users = pooled(watched, batch.items, batch.lengths, weights) + self.user_facts(batch.users)
         if settings.normalized != "neither":
             users = F.normalize(users)
         return F.dropout(users, settings.dropout, self.training) + own
