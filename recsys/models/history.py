@@ -69,7 +69,17 @@ class HistoryRecommender(NeuralRecommender):
 
 
 def pooled(vectors: Tensor, chosen: Tensor, lengths: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of rows of vectors (n, d): chosen and weights (P,), of which each sum takes its length -> (B, d)."""
+    """Weighted sums of rows of vectors (n, d).
+
+    Args:
+        vectors: what is summed.
+        chosen: int64 (P,) rows, those of one sum after those of another.
+        lengths: int64 (B,) how many rows each sum has.
+        weights: (P,) of the rows.
+
+    Returns:
+        (B, d); zero where nothing was chosen.
+    """
     starts = lengths.cumsum(0) - lengths
     weights = weights.to(vectors.dtype)
     return F.embedding_bag(chosen, vectors, starts, per_sample_weights=weights, mode="sum")
