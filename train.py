@@ -19,8 +19,9 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from recsys.config import instantiate, main
 from recsys.data.prepare import prepare
 from recsys.errors import UserError
-from recsys.evaluation.evaluate import check_ks, evaluate
+from recsys.evaluation.evaluate import check, evaluate
 from recsys.models.base import FitContext
+from recsys.models.bias import Bias
 from recsys.models.popularity import Popularity
 from recsys.studies import report, tensorboard
 from recsys.studies.examples import examples, spread
@@ -48,7 +49,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         prepared = prepare(source, Path(cfg.cache_dir), metadata)
         split = splitter(prepared.dataset)
         for holdout in (split.valid, split.test):
-            check_ks(cfg.ks, holdout, protocol)
+            check(model, cfg.ks, holdout, protocol)
 
     context = FitContext(
         run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir)
@@ -77,18 +78,22 @@ def train(cfg: DictConfig) -> dict[str, float]:
     run.finish(model, split, prepared.report.origin, metrics, speed)
 
     if cfg.test:
-        popularity = Popularity().fit(split.refit_train if cfg.refit else split.train)
-        baseline = evaluate(popularity, split.test, protocol, cfg.ks)
+        baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)
+        expected = evaluate(baseline, split.test, protocol, cfg.ks).summary
         title = f"Test metrics on {split.dataset.name}, {split.name}"
-        report.print_metrics(title, {type(model).__name__: tested.summary, "Popularity": baseline.summary})
+        report.print_metrics(title, {type(model).__name__: tested.summary, type(baseline).__name__: expected})
         report.print_example(shown[0])
     report.print_whereabouts(run.directory)
     return metrics
 
 
 def objective(cfg: DictConfig) -> float | None:
-    """Run one config; what a search maximises is its `cfg.optimized_metric` on validation, if it has that one."""
-    return train(cfg).get(f"valid/{cfg.optimized_metric}")
+    """Run one config; what a search maximises is its `cfg.optimized_metric` on validation, errors below zero.
+
+    None where there is no such metric.
+    """
+    value = train(cfg).get(f"valid/{cfg.optimized_metric}")
+    return -value if value is not None and cfg.optimized_metric in ("rmse", "mae") else value
 
 
 def _check(trainer: Callable[..., pl.Trainer]) -> None:

@@ -18,15 +18,17 @@ N_USERS, N_ITEMS = 60, 40
 
 
 @pytest.fixture(scope="module")
-def split() -> Split:
+def split(name: str) -> Split:
     """A checkerboard: even users watch even films, odd users odd ones; everybody most of what they would like.
 
-    The films' genres tell which is which.
+    The films' genres tell which is which. For models of ratings, people also watch what they do not like, and say so.
     """
     rng = np.random.default_rng(0)
     likes = np.arange(N_USERS)[:, None] % 2 == np.arange(N_ITEMS) % 2
-    users, items = (likes & (rng.random(likes.shape) < 0.6)).nonzero()
-    ratings = rng.choice([3.0, 4.0, 5.0], len(users))
+    watched = rng.random(likes.shape) < 0.6
+    rates = untrained(name).predicts_ratings
+    users, items = (watched if rates else watched & likes).nonzero()
+    ratings = rng.choice([3.0, 4.0, 5.0], len(users)) - 2 * (rates & ~likes[users, items])
     times = rng.integers(0, 10**9, len(users))
     dataset = Dataset.from_arrays(users, items, ratings, times, n_users=N_USERS, n_items=N_ITEMS)
     dataset.item_frame["genres"] = [["even"], ["odd"]] * (N_ITEMS // 2)
@@ -74,11 +76,12 @@ def test_a_users_scores_do_not_depend_on_who_else_is_asked_for(model: Recommende
 
 
 def test_pairs_are_scored_like_rows_or_in_stars(model: Recommender, split: Split, users):
-    items = np.array([3, 39, 0, 7, 8])
+    rows, items = np.array([0, 0, 1, 2, 4, 3]), np.array([3, 39, 0, 7, 8, 1])
     history = split.train.history(users)
-    predicted = model.predict(users, items, history)
-    assert predicted.shape == (5,)
-    expected = model.score(users, history)[np.arange(5), items]
+    predicted = model.predict(users, history, rows, items)
+    assert predicted.shape == (6,)
+    assert predicted.dtype == np.float32
+    expected = model.score(users, history)[rows, items]
     if model.predicts_ratings:
         expected = np.clip(expected, *split.dataset.scale)
     np.testing.assert_allclose(predicted, expected, rtol=1e-5)

@@ -19,9 +19,9 @@ from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate, main
 from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
-from recsys.models.callbacks import WATCHED
 from recsys.models.ease import EASE
 from recsys.models.neural import NeuralModule
+from recsys.models.watched import WatchedRanks
 from recsys.studies.runs import find_runs, is_finished, read_run
 
 
@@ -136,7 +136,7 @@ def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_c
     events = EventAccumulator(str(log)).Reload()
     curves = {name: [point.value for point in events.Scalars(name)] for name in events.Tags()["scalars"]}
     by_epoch = {"epoch", "epoch_seconds", "interactions_per_second", "samples_per_second", "loss", "lr"}
-    for name in (*(f"train/{name}" for name in by_epoch), *(f"valid/{name}" for name in WATCHED)):
+    for name in (*(f"train/{name}" for name in by_epoch), *(f"valid/{name}" for name in WatchedRanks.names)):
         assert len(curves[name]) == 3, name
     assert curves["train/epoch"] == [0, 1, 2]
     assert max(curves["valid/ndcg@10"]) == pytest.approx(metrics["valid/ndcg@10"])

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,8 +38,10 @@ class Evaluation:
         summary: every metric's value over all users. Metrics of ratings are pooled over ratings, the others are means.
         slices: a row for each slice: `slice` (activity, age, gender; popularity, decade, genre), `value`, `n`, metrics.
             Slices of users average users. Slices of films average held-out ratings: `recall@k` is the share of them
-            in the top k, `dcg@k` their mean discounted gain, equal to NDCG where a user has one rating held out.
-        top: int64 (n_users, k) the lists, a row for each row of `per_user`; -1 where a list is shorter.
+            in the top k, `dcg@k` their mean discounted gain, equal to NDCG where a user has one rating held out; `mse`
+            and `mae` are of predicted stars.
+        top: int64 (n_users, k) the lists, a row for each row of `per_user`; -1 where a list is shorter; no columns
+            where nothing was ranked.
     """
 
     per_user: pd.DataFrame
@@ -53,7 +55,7 @@ Restriction = Callable[[np.ndarray, np.ndarray, History], np.ndarray]
 
 
 class Protocol(ABC):
-    """Which films the held-out ones are ranked among."""
+    """Which films the held-out ones are ranked among; where there is no protocol, only stars are predicted."""
 
     @abstractmethod
     def suffix(self, holdout: Holdout) -> str:
@@ -173,12 +175,20 @@ def _draw_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     return drawn
 
 
-def check_ks(ks: Sequence[int], holdout: Holdout, protocol: Protocol = FULL_RANKING) -> None:
-    """Refuse lists that are longer than what is ranked; worth a call before a long training.
+def check(model: Recommender, ks: Sequence[int], holdout: Holdout, protocol: Protocol | None = FULL_RANKING) -> None:
+    """Refuse what cannot be measured; worth a call before a long training.
 
     Raises:
-        UserError: some k is larger than the number of films that are ranked, or smaller than 1.
+        UserError: some k is larger than the number of films that are ranked, or smaller than 1; or nothing is ranked,
+            and the model predicts no ratings.
     """
+    if protocol is None:
+        if not model.predicts_ratings:
+            raise UserError(
+                f"{type(model).__name__} predicts no ratings, and protocol=ratings measures nothing else: "
+                "choose protocol=full, or a model like bias or biased_mf."
+            )
+        return
     n = protocol.n_ranked(holdout)
     for k in ks:
         if not 1 <= k <= n:
@@ -188,7 +198,7 @@ def check_ks(ks: Sequence[int], holdout: Holdout, protocol: Protocol = FULL_RANK
 def evaluate(
     model: Recommender,
     holdout: Holdout,
-    protocol: Protocol = FULL_RANKING,
+    protocol: Protocol | None = FULL_RANKING,
     ks: Sequence[int] = KS,
     batch_bytes: int = 2**25,
 ) -> Evaluation:
@@ -197,53 +207,85 @@ def evaluate(
     Args:
         model: anything that scores.
         holdout: what to find and what is known.
-        protocol: which films the held-out ones are ranked among.
+        protocol: which films the held-out ones are ranked among; None ranks nothing, and only predicted stars count.
         ks: list lengths. The metrics beyond accuracy look at one, `LIST_LENGTH`, or the largest k if that is less.
         batch_bytes: size of one batch of scores; the peak is a few times that.
 
     Raises:
-        UserError: a k is larger than the number of films that are ranked, or a score is not finite.
+        UserError: see `check`; or a score is not finite.
     """
-    check_ks(ks, holdout, protocol)
+    check(model, ks, holdout, protocol)
+    batch_size = max(1, batch_bytes // (4 * holdout.known.n_items))
+    measured = []
+    if protocol is not None:
+        measured.append(_ranking(model, holdout, protocol, ks, batch_size))
+    if model.predicts_ratings:
+        measured.append(_ratings(model, holdout, batch_size))
+    per_user = pd.concat([part.per_user for part in measured], axis=1)
+    slices = _slices(holdout, per_user, pd.concat([part.per_rating for part in measured], axis=1))
+    per_user.insert(0, "user_id", holdout.known.user_frame["user_id"].to_numpy()[holdout.users])
+    summary = {name: value for part in measured for name, value in part.summary.items()}
+    return Evaluation(per_user, summary, slices, measured[0].top)
+
+
+class _Measured(NamedTuple):
+    """Metrics by user, as `Evaluation` has them but for ids; by held-out rating; over all; and the lists."""
+
+    per_user: pd.DataFrame
+    per_rating: pd.DataFrame
+    summary: dict[str, float]
+    top: np.ndarray
+
+
+def _ranking(model: Recommender, holdout: Holdout, protocol: Protocol, ks: Sequence[int], batch_size: int) -> _Measured:
+    """Where the films held out stand among those that are ranked."""
     restricted, suffix = protocol.restriction(holdout), protocol.suffix(holdout)
     known, found = holdout.known, holdout.ratings
     list_length = min(LIST_LENGTH, max(ks))
     list_metrics = _list_metrics(model, known)
 
-    def measure(users: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray, np.ndarray]:
+    def measure(users: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         history, relevant = known.history(users), found.history(users)
-        scores = _finite_scores(model, users, history)
-        ranked = restricted(scores, users, history)
+        ranked = restricted(_finite(model, model.score(users, history)), users, history)
         top = top_k(ranked, users, max(ks))
         ranks = metrics.ranks(top, relevant)
         values = metrics.accuracy(ranks, relevant, ks) | {"auc": metrics.auc(ranked, relevant)}
         values |= {f"{name}@{list_length}": of(top[:, :list_length]) for name, of in list_metrics.items()}
-        return pd.DataFrame(values), top, ranks, scores[relevant.rows, relevant.items]
+        return pd.DataFrame(values), top, ranks
 
-    batches = _batches(holdout.users, max(1, batch_bytes // (4 * known.n_items)))
-    values, *arrays = zip(*map(measure, batches), strict=True)
-    top, ranks, predicted = map(np.concatenate, arrays)  # in the order of users, as the ratings in `found` are
+    values, *arrays = zip(*map(measure, _batches(holdout.users, batch_size, "Ranking")), strict=True)
+    top, ranks = map(np.concatenate, arrays)  # in the order of users, as the ratings in `found` are
     per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(suffix)
-    slices = _slices(holdout, per_user, _per_rating(ranks, ks).add_suffix(suffix))
     summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
     summary |= _exposure_metrics(top[:, :list_length], holdout, suffix)
-    if model.predicts_ratings:
-        of_user, of_everybody = np.searchsorted(holdout.users, found.users), np.zeros(len(found), np.int64)
-        per_user = per_user.assign(**metrics.rating_metrics(predicted, found.ratings, of_user, len(per_user)))
-        pooled = metrics.rating_metrics(predicted, found.ratings, of_everybody, 1)
-        summary |= {name: value.item() for name, value in pooled.items()}
-    per_user.insert(0, "user_id", known.user_frame["user_id"].to_numpy()[holdout.users])
-    return Evaluation(per_user, summary, slices, top)
+    return _Measured(per_user, _per_rating(ranks, ks).add_suffix(suffix), summary, top)
 
 
-def _batches(users: np.ndarray, size: int) -> Iterable[np.ndarray]:
+def _ratings(model: Recommender, holdout: Holdout, batch_size: int) -> _Measured:
+    """How far predicted stars are off."""
+    known, found = holdout.known, holdout.ratings
+
+    def predict(users: np.ndarray) -> np.ndarray:
+        asked = found.history(users)
+        return _finite(model, model.predict(users, known.history(users), asked.rows, asked.items, asked.times))
+
+    predicted = np.concatenate([predict(users) for users in _batches(holdout.users, batch_size, "Predicting")])
+    of_user, of_everybody = np.searchsorted(holdout.users, found.users), np.zeros(len(found), np.int64)
+    per_user = pd.DataFrame(metrics.rating_metrics(predicted, found.ratings, of_user, len(holdout.users)))
+    pooled = metrics.rating_metrics(predicted, found.ratings, of_everybody, 1)
+    error = np.abs(predicted - found.ratings)
+    per_rating = pd.DataFrame({"mse": error**2, "mae": error})
+    summary = {name: value.item() for name, value in pooled.items()}
+    return _Measured(per_user, per_rating, summary, top=np.empty((len(per_user), 0), np.int64))
+
+
+def _batches(users: np.ndarray, size: int, doing: str) -> Iterable[np.ndarray]:
     console = Console(stderr=True)
     batches = [users[start : start + size] for start in range(0, len(users), size)]
-    return track(batches, "Evaluating", console=console, transient=True, disable=not console.is_terminal)
+    return track(batches, doing, console=console, transient=True, disable=not console.is_terminal)
 
 
-def _finite_scores(model: Recommender, users: np.ndarray, history: History) -> np.ndarray:
-    scores = model.score(users, history)
+def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:
     if not np.isfinite(scores).all():
         raise UserError(
             f"{type(model).__name__} gives scores that are not finite, as after a training that diverged: "

@@ -52,6 +52,7 @@ class Recommender(ABC):
     predicts_ratings = False  # True: scores are in rating units (stars)
     uses_history = False  # True: scores follow the history handed to `score`, also for users never trained on
     learned: tuple[str, ...] = ()
+    scale: np.ndarray  # float (2,) lowest and highest stars, learned by models that predict ratings
 
     @abstractmethod
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
@@ -69,9 +70,23 @@ class Recommender(ABC):
             float32 (B, n_items), finite, higher is better; films already seen are scored like any other.
         """
 
-    def predict(self, users: np.ndarray, items: np.ndarray, history: History) -> np.ndarray:
-        """Score pairs: users (B,), items (B,), history of B rows -> float32 (B,)."""
-        return self.score(users, history)[np.arange(len(items)), items]
+    def predict(
+        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Score pairs of user and film, by what `score` says unless a model does better.
+
+        Args:
+            users: int64 (B,) user codes; -1 is somebody unknown.
+            history: B rows, what each user rated so far.
+            rows: int64 (P,) which of the users, from 0.
+            items: int (P,) film codes.
+            times: int64 (P,) seconds UTC at which the films are rated, or None; few models go by them.
+
+        Returns:
+            float32 (P,); of a model that predicts ratings, stars within the scale.
+        """
+        scores = self.score(users, history)[rows, items]
+        return np.clip(scores, *self.scale) if self.predicts_ratings else scores
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
         """A new model of the same hyperparameters on more ratings, trained for as long as validation chose here."""

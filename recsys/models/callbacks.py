@@ -12,8 +12,6 @@ from tqdm import tqdm
 if TYPE_CHECKING:
     from recsys.models.neural import Epochs
 
-WATCHED = ("hr@10", "mrr@10", "ndcg@10", "recall@10")  # measured on validation at every epoch
-MONITOR = "valid/ndcg@10"  # what early stopping and the choice of weights look at
 LOG_EVERY_N_STEPS = 50
 
 
@@ -42,7 +40,8 @@ class TrainingBar(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Show what early stopping looks at."""
-        self.bar.set_postfix({MONITOR: f"{trainer.callback_metrics[MONITOR]:.4f}"}, refresh=False)
+        monitor = f"valid/{_epochs(trainer).settings.watched.monitor}"
+        self.bar.set_postfix({monitor: f"{trainer.callback_metrics[monitor]:.4f}"}, refresh=False)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Leave the line as it stands."""
@@ -65,7 +64,7 @@ class TrainingCurves(Callback):
         loss = outputs["loss"].item()  # waits for the device
         values = {"train/loss": loss, "train/lr": trainer.optimizers[0].param_groups[0]["lr"]}
         if ends_epoch:
-            epochs: Epochs = trainer.datamodule  # type: ignore[attr-defined]
+            epochs = _epochs(trainer)
             seconds = time.perf_counter() - epochs.epoch_started
             interactions = len(epochs.positives)
             speed = {
@@ -81,5 +80,11 @@ class TrainingCurves(Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log what validation measured."""
         if trainer.logger:
-            measured = {name: trainer.callback_metrics[name].item() for name in (f"valid/{name}" for name in WATCHED)}
+            names = [f"valid/{name}" for name in _epochs(trainer).settings.watched.names]
+            measured = {name: trainer.callback_metrics[name].item() for name in names}
             trainer.logger.log_metrics(measured, trainer.global_step)
+
+
+def _epochs(trainer: pl.Trainer) -> Epochs:
+    """What the training passes over."""
+    return trainer.datamodule  # type: ignore[attr-defined]

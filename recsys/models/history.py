@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor
 
 from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, Recommender
 from recsys.models.neural import NeuralModule, NeuralRecommender
 from recsys.models.sampling import UserBatch
 
@@ -58,13 +58,15 @@ class HistoryRecommender(NeuralRecommender):
 
     @torch.inference_mode()
     def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Logits, from the histories; see `Recommender.score`."""
-        return self.module(self._batch(users, history)).float().cpu().numpy()
+        """Logits or stars, from the histories; see `Recommender.score`."""
+        return self.module(self._batch(users, history)).float().cpu().numpy() + np.float32(self.rating_mean)
+
+    predict = Recommender.predict  # of a user's row of scores: histories are read once
 
     def _batch(self, users: np.ndarray, history: History) -> UserBatch:
         """Anybody unknown has the code after the last."""
         known = np.where(users >= 0, users, self.n_users)
-        parts = (known, history.rows, history.items.astype(np.int64))
+        parts = (known, history.rows, history.items.astype(np.int64), history.ratings - np.float32(self.rating_mean))
         return UserBatch(*(torch.from_numpy(part).to(self.module.device) for part in parts))
 
 

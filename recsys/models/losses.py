@@ -1,7 +1,7 @@
-"""Losses of implicit feedback: what it costs to score a film that was not watched above one that was.
+"""Losses: what it costs to score a film that was not watched above one that was, or to be wrong about stars.
 
 Each takes a module's logits for a training batch, and the batch. Logits of a `SampledBatch` are (B, 1 + n): the first
-column is the positive, the others are its negatives. Logits of a `UserBatch` are (B, n_items).
+column is the positive, the others are its negatives. Those of a `RatedBatch` are (B, 1), of a `UserBatch` (B, n_items).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor
 
-from recsys.models.sampling import SampledBatch, UserBatch
+from recsys.models.sampling import RatedBatch, SampledBatch, UserBatch
 
 
 def log_loss(logits: Tensor, batch: SampledBatch) -> Tensor:
@@ -37,6 +37,11 @@ def softmax_loss(logits: Tensor, batch: UserBatch) -> Tensor:
     """Cross-entropy over the whole catalogue, the mean over positives: Liang et al., WWW 2018, equation 2."""
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[batch.rows] - logits[batch.rows, batch.items]).mean()
+
+
+def squared_loss(logits: Tensor, batch: RatedBatch) -> Tensor:
+    """Mean squared error of stars: Koren, Bell and Volinsky, IEEE Computer 2009, equation 5."""
+    return (logits.squeeze(1) - batch.ratings).square().mean()
 
 
 def shared_softmax_loss(logits: Tensor, batch: UserBatch, log_included: Tensor) -> Tensor:

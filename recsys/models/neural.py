@@ -26,19 +26,30 @@ from torch.utils.data import Dataset as TorchDataset
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
-from recsys.evaluation.metrics import ranking_metrics
 from recsys.files import write_whole
 from recsys.models.base import FitContext, Recommender
-from recsys.models.callbacks import MONITOR, WATCHED, TrainingBar, TrainingCurves
-from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss
+from recsys.models.callbacks import TrainingBar, TrainingCurves
+from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, softmax_loss, squared_loss
 from recsys.models.optimizers import RowwiseAdamW
-from recsys.models.sampling import NegativeSampler, Positives, SampledBatch, SampledEpoch, Share, UserBatch, UserEpoch
+from recsys.models.sampling import (
+    NegativeSampler,
+    Positives,
+    RatedBatch,
+    RatedEpoch,
+    SampledBatch,
+    SampledEpoch,
+    Share,
+    UserBatch,
+    UserEpoch,
+)
+from recsys.models.watched import Watched, WatchedRanks, WatchedStars
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "log": log_loss,
     "bpr": bpr_loss,
     "sampled_softmax": sampled_softmax_loss,
     "softmax": softmax_loss,
+    "squared": squared_loss,
 }
 SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rate after a share of all steps
     "constant": lambda done: 1.0,
@@ -107,7 +118,7 @@ class NeuralModule(pl.LightningModule):
     def item_embeddings(self) -> Tensor:
         """(n_items, d)."""
 
-    def training_step(self, batch: SampledBatch | UserBatch, batch_index: int) -> Tensor:
+    def training_step(self, batch: SampledBatch | RatedBatch | UserBatch, batch_index: int) -> Tensor:
         """The loss of one batch."""
         logits = self(batch.users, batch.candidates)
         return LOSSES[self.settings.loss](logits, batch)
@@ -117,17 +128,21 @@ class NeuralModule(pl.LightningModule):
         settings, decay = self.settings, self.settings.weight_decay
         optimizer: torch.optim.Optimizer
         if settings.optimizer == "sgd":
-            optimizer = torch.optim.SGD(self.parameters(), settings.lr, weight_decay=decay)
+            optimizer = torch.optim.SGD(self.parameter_groups(), settings.lr, weight_decay=decay)
         else:
             looked_up = any(getattr(part, "sparse", False) for part in self.modules())
             adam = RowwiseAdamW if looked_up else partial(torch.optim.AdamW, fused=True)
-            optimizer = adam(self.parameters(), settings.lr, weight_decay=decay)
+            optimizer = adam(self.parameter_groups(), settings.lr, weight_decay=decay)
         if settings.lr_schedule == "constant":
             return optimizer
         factor = SCHEDULES[settings.lr_schedule]
         n_steps = self.trainer.estimated_stepping_batches * settings.max_epochs / settings.n_epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def parameter_groups(self) -> Iterable[Any]:
+        """What the optimiser is given: all weights alike, unless a model has reasons."""
+        return self.parameters()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what the weights were trained on."""
@@ -147,28 +162,26 @@ class NeuralModule(pl.LightningModule):
         torch.manual_seed(_epoch_seed(self.settings.seed, self.current_epoch, self.global_rank))
 
     def on_validation_epoch_start(self) -> None:
-        """Start collecting users' metrics."""
+        """Start collecting what is measured."""
         self.settings.place_unknown()
         self._measured: list[tuple[np.ndarray, np.ndarray]] = []
 
     def validation_step(self, batch: Tensor, batch_index: int) -> None:
-        """Rank the catalogue for some users with the code that ranks for every model."""
-        users = batch.cpu().numpy()
+        """Measure the model on some users."""
         holdout = self.trainer.datamodule.valid  # type: ignore[attr-defined]
-        scores = self.settings.score(users, holdout.known.history(users))
-        measured = ranking_metrics(scores, users, holdout, ks=(10,))
-        self._measured.append((users, np.stack([measured[name] for name in WATCHED])))
+        self._measured.append(self.settings.watched.measure(self.settings, batch.cpu().numpy(), holdout))
 
     def on_validation_epoch_end(self) -> None:
-        """Means over all users, gathered in one order, so that they are the same on any number of processes."""
-        measured = self._measured
+        """Means over all that was measured, in one order, so that they are the same on any number of processes."""
+        watched, measured = self.settings.watched, self._measured
         if self.trainer.world_size > 1:
             everybody: list[Any] = [None] * self.trainer.world_size
             torch.distributed.all_gather_object(everybody, measured)
             measured = [part for process in everybody for part in process]
-        users, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
-        means = values[:, np.argsort(users)].mean(axis=1)
-        self.log_dict({f"valid/{name}": mean for name, mean in zip(WATCHED, means.tolist(), strict=True)}, logger=False)
+        keys, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
+        summary = watched.summary(values[:, np.argsort(keys)].mean(axis=1)).tolist()
+        named = {f"valid/{name}": value for name, value in zip(watched.names, summary, strict=True)}
+        self.log_dict(named, logger=False)
 
 
 class Epochs(pl.LightningDataModule):
@@ -189,12 +202,12 @@ class Epochs(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Move the training ratings to the device, once."""
         trainer = cast(pl.Trainer, self.trainer)
-        self.positives = Positives(self.train, trainer.strategy.root_device)
-        if not self.settings.by_user:
+        self.positives = Positives(self.train, trainer.strategy.root_device, self.settings.rating_mean)
+        if self.settings.draws_negatives:
             self.sampler = NegativeSampler(self.positives, self.settings.negative_power)
         self.share = Share(trainer.global_rank, trainer.world_size)
 
-    def train_dataloader(self) -> SampledEpoch | UserEpoch:
+    def train_dataloader(self) -> SampledEpoch | RatedEpoch | UserEpoch:
         """The current epoch; its draws depend on the seed and its number alone."""
         self.epoch_started = time.perf_counter()  # drawing is part of the epoch's cost
         settings, trainer = self.settings, cast(pl.Trainer, self.trainer)
@@ -202,6 +215,8 @@ class Epochs(pl.LightningDataModule):
         seed = _epoch_seed(settings.seed, 0 if trainer.overfit_batches else trainer.current_epoch)  # type: ignore[attr-defined]
         if settings.by_user:
             return UserEpoch(self.positives, settings.batch_size, seed, self.share)
+        if not settings.draws_negatives:
+            return RatedEpoch(self.positives, settings.batch_size, seed, self.share)
         return SampledEpoch(self.positives, self.sampler, settings.n_negatives, settings.batch_size, seed, self.share)
 
     def val_dataloader(self) -> DataLoader:
@@ -215,16 +230,18 @@ class NeuralRecommender(Recommender):
     """Trains a `NeuralModule` through Lightning, stops early on validation, keeps the best weights.
 
     Args:
-        loss: `log`, `bpr`, `sampled_softmax`, or `softmax` over the whole catalogue; see `losses`.
-        n_negatives: negatives drawn afresh each epoch for a positive; `softmax` needs none.
+        loss: `log`, `bpr`, `sampled_softmax`, `softmax` over the whole catalogue, or `squared` to predict stars instead
+            of who watches what; see `losses`.
+        n_negatives: negatives drawn afresh each epoch for a positive; `softmax` and `squared` need none.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
-        batch_size: samples a step, a positive and its negatives counting 1 + n_negatives; users a step for `softmax`.
+        batch_size: samples a step, a positive and its negatives counting 1 + n_negatives; users a step for `softmax`,
+            ratings for `squared`.
         optimizer: `adam` or `sgd`.
         lr: learning rate.
         weight_decay: decoupled for Adam (AdamW).
         lr_schedule: `constant`, `linear` or `cosine`, to zero at `max_epochs`.
         max_epochs: passes over the training ratings at most.
-        patience: stop when validation ndcg@10 has not risen for so many epochs.
+        patience: stop when validation ndcg@10 has not risen, or rmse has not fallen, for so many epochs.
         seed: of initialisation, order and negatives.
 
     Raises:
@@ -262,6 +279,9 @@ class NeuralRecommender(Recommender):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name}={getattr(self, name)} trains nothing: give a number above zero.")
         self.n_epochs = max_epochs  # fewer in a refit, which stops where validation chose to
+        self.predicts_ratings = loss == "squared"
+        self.watched: Watched = WatchedStars() if self.predicts_ratings else WatchedRanks()
+        self.rating_mean = 0.0  # what logits are added to
 
     @abstractmethod
     def build(self, n_users: int, n_items: int) -> NeuralModule:
@@ -276,14 +296,24 @@ class NeuralRecommender(Recommender):
         return self.loss == "softmax"
 
     @property
+    def draws_negatives(self) -> bool:
+        """Whether a training sample is a positive with negatives."""
+        return not (self.by_user or self.predicts_ratings)
+
+    @property
     def samples_per_interaction(self) -> int:
         """Scores that a training rating is worth in a step: itself and its negatives."""
-        return 1 if self.by_user else 1 + self.n_negatives
+        return 1 + self.n_negatives if self.draws_negatives else 1
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """See `Recommender.fit`; without `valid`, trains all its epochs and keeps the last weights."""
         context = context or FitContext()
         self._prepare(train.n_items, train.user_counts > 0, train.fingerprint)
+        if self.predicts_ratings:
+            self.rating_mean, self.scale = (
+                train.ratings.mean(dtype=np.float64).item(),
+                np.array(train.scale, np.float32),
+            )
         self.initialise(train)
         with _directory(context) as directory:
             finished = directory / "finished.json"
@@ -308,9 +338,10 @@ class NeuralRecommender(Recommender):
         if options.get("enable_progress_bar", True):
             callbacks.append(TrainingBar())
         if valid is not None:
+            monitor, mode = f"valid/{self.watched.monitor}", self.watched.mode
             callbacks += [
-                EarlyStopping(MONITOR, patience=self.patience, mode="max"),
-                ModelCheckpoint(directory, "best", monitor=MONITOR, mode="max", enable_version_counter=False),
+                EarlyStopping(monitor, patience=self.patience, mode=mode),
+                ModelCheckpoint(directory, "best", monitor=monitor, mode=mode, enable_version_counter=False),
             ]
         trainer = context.trainer(
             max_epochs=self.n_epochs,
@@ -341,11 +372,30 @@ class NeuralRecommender(Recommender):
 
     @torch.inference_mode()
     def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Logits, from the learned embeddings alone; see `Recommender.score`."""
+        """Logits or stars, from the learned embeddings alone; see `Recommender.score`."""
+        passes = self._codes(users).split(max(1, PAIRS_PER_PASS // self.n_items))
+        logits = torch.cat([self.module(part).float() for part in passes])
+        return logits.cpu().numpy() + np.float32(self.rating_mean)
+
+    @torch.inference_mode()
+    def predict(
+        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Logits or stars of the pairs alone; see `Recommender.predict`."""
+        of_users = self._codes(users)[self._on_device(rows)]  # (P,)
+        of_items = self._on_device(items).unsqueeze(1)  # (P, 1)
+        passes = zip(of_users.split(PAIRS_PER_PASS), of_items.split(PAIRS_PER_PASS), strict=True)
+        logits = torch.cat([self.module(*part).float() for part in passes]).squeeze(1)
+        predicted = logits.cpu().numpy() + np.float32(self.rating_mean)
+        return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
+
+    def _codes(self, users: np.ndarray) -> Tensor:
+        """Rows of user embeddings; whoever was not trained on is somebody unknown."""
         known = (users >= 0) & self.trained_users[users]
-        rows = torch.from_numpy(np.where(known, users, self.n_users)).to(self.module.device)
-        passes = rows.split(max(1, PAIRS_PER_PASS // self.n_items))
-        return torch.cat([self.module(part).float() for part in passes]).cpu().numpy()
+        return self._on_device(np.where(known, users, self.n_users))
+
+    def _on_device(self, codes: np.ndarray) -> Tensor:
+        return torch.from_numpy(codes.astype(np.int64)).to(self.module.device)
 
     def place_unknown(self) -> None:
         """Give somebody unknown the mean of the trained users' embeddings."""
@@ -365,6 +415,8 @@ class NeuralRecommender(Recommender):
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights by name, and whom they were trained on."""
         weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
+        if self.predicts_ratings:
+            weights |= {"rating_mean": np.array(self.rating_mean), "scale": self.scale}
         return weights | {
             "n_items": np.array(self.n_items),
             "trained_users": self.trained_users,
@@ -374,6 +426,8 @@ class NeuralRecommender(Recommender):
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
         self._prepare(int(arrays["n_items"]), arrays["trained_users"], str(arrays["trained_on"]))
+        if self.predicts_ratings:
+            self.rating_mean, self.scale = float(arrays["rating_mean"]), arrays["scale"]
         weights = {name.removeprefix("module."): array for name, array in arrays.items() if "module." in name}
         self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
         self.module.eval()

@@ -1,4 +1,4 @@
-"""Training batches as slices of tensors that lie on the device: positives with fresh negatives, or whole users.
+"""Training batches as slices of tensors that lie on the device: positives with negatives, ratings, or whole users.
 
 An epoch is a pure function of its seed, so that a resumed run sees what an uninterrupted one would have seen. All
 processes of a distributed run draw the same epoch, and each takes its share of every batch.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from math import ceil, lgamma
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -34,12 +35,26 @@ class SampledBatch(NamedTuple):
         return self.items
 
 
+class RatedBatch(NamedTuple):
+    """Ratings: a user, a film and stars each."""
+
+    users: Tensor  # int64 (B,)
+    items: Tensor  # int64 (B, 1)
+    ratings: Tensor  # float32 (B,) stars above the mean
+
+    @property
+    def candidates(self) -> Tensor:
+        """The films to score for each user."""
+        return self.items
+
+
 class UserBatch(NamedTuple):
     """Users with all their positives."""
 
     users: Tensor  # int64 (B,)
     rows: Tensor  # int64 (P,) position in `users` of each positive's user
     items: Tensor  # int64 (P,)
+    ratings: Tensor  # float32 (P,) stars above the mean
 
     @property
     def candidates(self) -> None:
@@ -58,12 +73,14 @@ class Positives:
     Args:
         train: the ratings, all of them positives.
         device: where training runs.
+        mean: taken off the stars.
     """
 
-    def __init__(self, train: Dataset, device: torch.device) -> None:
+    def __init__(self, train: Dataset, device: torch.device, mean: float = 0.0) -> None:
         self.n_items = train.n_items
         self.users = torch.from_numpy(train.users).to(device)
         self.items = torch.from_numpy(train.items).to(device)
+        self.ratings = torch.from_numpy(train.ratings - np.float32(mean)).to(device)
         self.indptr = torch.from_numpy(train.indptr).to(device)
         self.item_counts = torch.from_numpy(train.item_counts).to(device)
 
@@ -174,6 +191,35 @@ class SampledEpoch:
 
 
 @dataclass(frozen=True)
+class RatedEpoch:
+    """One pass over the ratings in random order; yields `RatedBatch`.
+
+    Args:
+        positives: what is passed over.
+        batch_size: ratings a step.
+        seed: of this epoch.
+        share: of this process.
+    """
+
+    positives: Positives
+    batch_size: int
+    seed: int
+    share: Share = Share()
+
+    def __len__(self) -> int:
+        return ceil(self.share.fair(len(self.positives)) / self.share.fair(self.batch_size))
+
+    def __iter__(self) -> Iterator[RatedBatch]:
+        positives = self.positives
+        generator = Generator(positives.users.device).manual_seed(self.seed)
+        order = torch.randperm(len(positives), generator=generator, device=positives.users.device)
+        for batch in order[: self.share.fair(len(order))].split(self.share.fair(self.batch_size)):
+            own = self.share.of(batch)
+            items = positives.items[own].long().unsqueeze(1)
+            yield RatedBatch(positives.users[own].long(), items, positives.ratings[own])
+
+
+@dataclass(frozen=True)
 class UserEpoch:
     """One pass over the users in random order, each with all positives; yields `UserBatch`.
 
@@ -203,7 +249,7 @@ class UserEpoch:
 
     def _batch(self, users: Tensor) -> UserBatch:
         rows, positions = entries(self.positives.indptr, users)
-        return UserBatch(users, rows, self.positives.items[positions].long())
+        return UserBatch(users, rows, self.positives.items[positions].long(), self.positives.ratings[positions])
 
 
 def shared_candidates(

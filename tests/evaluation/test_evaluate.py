@@ -9,7 +9,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.split import ColdItems, LeaveLastOut, Ratio
 from recsys.errors import UserError
 from recsys.evaluation import metrics
-from recsys.evaluation.evaluate import FullRanking, SampledNegatives, check_ks, draw_unrated, evaluate
+from recsys.evaluation.evaluate import FullRanking, SampledNegatives, check, draw_unrated, evaluate
 from recsys.models.base import Recommender
 
 KS = (1, 5, 10)
@@ -30,6 +30,7 @@ class RandomScores(Recommender):
 
 class RandomStars(RandomScores):
     predicts_ratings = True
+    scale = np.array([1, 5], np.float32)
 
     def score(self, users, history):
         return np.clip(3.5 + self.scores[users], 1, 5)
@@ -114,7 +115,7 @@ def test_a_k_that_does_not_fit_the_catalogue_is_refused_before_any_scoring(k, ho
     with pytest.raises(UserError, match=f"k={k} does not fit the 40 films that are ranked: choose ks from 1 to 40"):
         evaluate(Unscorable(), holdout, ks=(1, k))
     with pytest.raises(UserError, match=f"k={k} "):
-        check_ks((k,), holdout)
+        check(Unscorable(), (k,), holdout)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -280,3 +281,25 @@ class TestSampledNegatives:
     def test_a_k_larger_than_the_sample_is_refused(self, holdout):
         with pytest.raises(UserError, match="k=10 does not fit the 6 films"):
             evaluate(Unscorable(), holdout, SampledNegatives(n=5), ks=(5, 10))
+
+
+class TestWithoutARanking:
+    """`protocol=ratings`."""
+
+    def test_only_stars_are_measured_and_as_with_a_ranking(self, holdout: Holdout):
+        model = RandomStars()
+        alone, ranked = evaluate(model, holdout, protocol=None), evaluate(model, holdout)
+        assert set(alone.summary) == {"rmse", "mae", "precision/relevant", "recall/relevant", "f1/relevant"}
+        assert alone.summary == {name: ranked.summary[name] for name in alone.summary}
+        assert alone.top.shape == (len(holdout.users), 0)
+
+    def test_slices_of_films_hold_the_errors_of_their_ratings(self, holdout: Holdout):
+        slices = evaluate(RandomStars(), holdout, protocol=None).slices
+        of_films = slices[slices["slice"] == "popularity"]
+        predicted = np.clip(RandomStars().score(holdout.ratings.users, None), 1, 5)
+        errors = predicted[np.arange(len(holdout.ratings)), holdout.ratings.items] - holdout.ratings.ratings
+        assert (of_films["mse"] * of_films["n"]).sum() == pytest.approx((errors**2).sum())
+
+    def test_a_model_without_stars_is_refused(self, holdout: Holdout):
+        with pytest.raises(UserError, match="RandomScores predicts no ratings"):
+            evaluate(RandomScores(), holdout, protocol=None)

@@ -45,7 +45,7 @@ def test_bias_predictions_stay_on_the_scale():
     train = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 2], [5.0, 5.0, 1.0, 1.0])
     model = Bias(item_damping=0.01, user_damping=0.01).fit(train)
     users, items = np.array([0, 1]), np.array([1, 2])
-    predicted = model.predict(users, items, train.history(users))
+    predicted = model.predict(users, train.history(users), np.arange(2), items)
     assert predicted.max() <= 5
     assert predicted.min() >= 1
     assert model.score(users, train.history(users)).max() > 5
@@ -58,7 +58,8 @@ def test_bias_predicts_better_than_the_mean(timed: Dataset):
     data = Dataset.from_arrays(timed.users, timed.items, stars, n_users=timed.n_users, n_items=timed.n_items)
     held = rng.random(len(data)) < 0.2
     train, test = data.select(~held), data.select(held)
-    predicted = Bias(1.0, 1.0).fit(train).predict(test.users, test.items, train.history(test.users))
+    users = np.arange(timed.n_users)
+    predicted = Bias(1.0, 1.0).fit(train).predict(users, train.history(users), test.users, test.items)
     assert np.mean((predicted - test.ratings) ** 2) < 0.5 * np.var(test.ratings)
 
 

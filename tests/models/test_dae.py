@@ -14,7 +14,8 @@ SMALL = {"hidden_dim": 8, "batch_size": 16, "lr": 0.02, "max_epochs": 2}
 def batch_of(histories: list[list[int]]) -> UserBatch:
     rows = [row for row, items in enumerate(histories) for _ in items]
     items = [item for items in histories for item in items]
-    return UserBatch(*(torch.tensor(part, dtype=torch.long) for part in (range(len(histories)), rows, items)))
+    codes = (torch.tensor(part, dtype=torch.long) for part in (range(len(histories)), rows, items))
+    return UserBatch(*codes, torch.ones(len(items)))
 
 
 def test_logits_are_those_of_a_dense_two_layer_network():

@@ -52,12 +52,14 @@ def test_softmax_loss_is_cross_entropy_over_all_films():
     logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(1))
     rows, items = torch.tensor([0, 0, 2]), torch.tensor([4, 1, 0])
     expected = F.cross_entropy(logits[rows], items)
-    assert torch.isclose(softmax_loss(logits, UserBatch(torch.arange(3), rows, items)), expected)
+    assert torch.isclose(
+        softmax_loss(logits, UserBatch(torch.arange(3), rows, items, torch.ones(len(items)))), expected
+    )
 
 
 def test_shared_softmax_counts_each_film_for_those_left_out_and_own_positives_once():
     logits = torch.tensor([[1.0, 0.5, -2.0], [0.3, 0.1, 2.0]])
-    batch = UserBatch(torch.arange(2), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 2]))
+    batch = UserBatch(torch.arange(2), torch.tensor([0, 1, 1]), torch.tensor([0, 1, 2]), torch.ones(3))
     included = torch.tensor([0.5, 0.25, 0.1])
     weights = torch.tensor([[1.0, 4.0, 10.0], [2.0, 1.0, 1.0]])
     normalisers = (weights * logits.exp()).sum(dim=1).log()
