@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from recsys.errors import UserError
 from recsys.files import as_arrays, from_arrays, write_whole
 from recsys.signatures import settings
 
+MODELS = "recsys.models."  # classes from here are imported without a question
 QUIET_CPU = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False)
 
 
@@ -51,6 +53,7 @@ class Recommender(ABC):
 
     predicts_ratings = False  # True: scores are in rating units (stars)
     uses_history = False  # True: scores follow the history handed to `score`, also for users never trained on
+    pickled = False  # True: what is saved is unpickled to load it, which runs code
     learned: tuple[str, ...] = ()
     scale: np.ndarray  # float (2,) lowest and highest stars, learned by models that predict ratings
 
@@ -109,11 +112,10 @@ class Recommender(ABC):
             setattr(self, name, from_arrays(name, arrays))
 
     def save(self, directory: Path) -> None:
-        """Write `model.json` and `arrays.npz`; nothing is pickled."""
+        """Write `arrays.npz` and `model.json`; nothing is pickled but by models that say so."""
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
-        name = f"{type(self).__module__}.{type(self).__qualname__}"
-        described = {"class": name, "hyperparameters": self.hyperparameters()}
+        described = {"class": class_name(self), "hyperparameters": self.hyperparameters()}
         text = json.dumps(described, indent=2) + "\n"
         write_whole(directory / "model.json", lambda file: file.write(text.encode()))
 
@@ -147,21 +149,49 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
 
     Args:
         directory: what `save` wrote.
-        trusted: also import classes from outside `recsys.models`. Importing runs code: only for models you made.
+        trusted: also import classes from outside `recsys.models`, and unpickle. Both run code: for models you made.
 
     Raises:
-        UserError: there is no model, or its class is not to be trusted.
+        UserError: there is no model, or it is not to be trusted.
     """
     if not (directory / "model.json").is_file():
         raise UserError(f"{directory} holds no saved model (model.json is missing): name a run's model/ directory.")
     described = json.loads((directory / "model.json").read_text())
-    module, _, name = described["class"].rpartition(".")
-    if not (module.startswith("recsys.models.") or trusted):
+    if not (described["class"].startswith(MODELS) or trusted):
         raise UserError(f"{directory} holds a {described['class']}, from outside recsys: load it with trusted=True.")
-    cls = getattr(importlib.import_module(module), name)
-    if not (isinstance(cls, type) and issubclass(cls, Recommender)):
-        raise UserError(f"{directory} names {described['class']}, which is not a Recommender.")
+    cls = _imported(described["class"])
+    if cls.pickled and not trusted:
+        raise UserError(
+            f"{directory} holds a {cls.__name__}, which is unpickled to load it, and that runs code: "
+            "if you made it, load it with trusted=True (on the command line --trusted)."
+        )
     model = cls(**described["hyperparameters"])
     with np.load(directory / "arrays.npz", allow_pickle=False) as arrays:
         model.restore(dict(arrays))
     return model
+
+
+def make(setting: Mapping[str, Any]) -> Recommender:
+    """The untrained model that a plain setting names in `_target_`, with its hyperparameters beside.
+
+    Raises:
+        UserError: it names no model of `recsys.models`.
+    """
+    settings = dict(setting)
+    name = str(settings.pop("_target_", ""))
+    if not name.startswith(MODELS):
+        raise UserError(f"there is no model {name!r}: the setting's _target_ is a class of recsys.models.")
+    return _imported(name)(**settings)
+
+
+def class_name(model: Recommender) -> str:
+    """Where its class is imported from, `recsys.models.ease.EASE`."""
+    return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
+def _imported(name: str) -> type[Recommender]:
+    module, _, attribute = name.rpartition(".")
+    cls = getattr(importlib.import_module(module), attribute)
+    if not (isinstance(cls, type) and issubclass(cls, Recommender)):
+        raise UserError(f"{name} is not a Recommender.")
+    return cls

@@ -419,6 +419,7 @@ class NeuralRecommender(Recommender):
             weights |= {"rating_mean": np.array(self.rating_mean), "scale": self.scale}
         return weights | {
             "n_items": np.array(self.n_items),
+            "n_best_epochs": np.array(self.n_best_epochs),
             "trained_users": self.trained_users,
             "trained_on": np.array(self.trained_on),
         }
@@ -426,6 +427,7 @@ class NeuralRecommender(Recommender):
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
         self._prepare(int(arrays["n_items"]), arrays["trained_users"], str(arrays["trained_on"]))
+        self.n_best_epochs = int(arrays.get("n_best_epochs", np.array(self.max_epochs)))  # earlier versions kept none
         if self.predicts_ratings:
             self.rating_mean, self.scale = float(arrays["rating_mean"]), arrays["scale"]
         weights = {name.removeprefix("module."): array for name, array in arrays.items() if "module." in name}

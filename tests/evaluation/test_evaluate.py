@@ -288,7 +288,7 @@ class TestWithoutARanking:
 
     def test_only_stars_are_measured_and_as_with_a_ranking(self, holdout: Holdout):
         model = RandomStars()
-        alone, ranked = evaluate(model, holdout, protocol=None), evaluate(model, holdout)
+        alone, ranked = evaluate(model, holdout, protocol=None), evaluate(model, holdout, ks=KS)
         assert set(alone.summary) == {"rmse", "mae", "precision/relevant", "recall/relevant", "f1/relevant"}
         assert alone.summary == {name: ranked.summary[name] for name in alone.summary}
         assert alone.top.shape == (len(holdout.users), 0)
