@@ -11,6 +11,7 @@ import difflib
 import errno
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,6 +40,7 @@ from recsys.studies.runs import flat, is_finished, short
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
+PASSWORD = re.compile(r"://[^/\s]*:\S*@|\bpass(word|wd)?=", re.IGNORECASE)  # in an address
 LISTED = 40  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
@@ -58,6 +60,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     """
     with one_sentence():
         arguments = sys.argv[1:]
+        _without_passwords(arguments)
         if not any(argument.startswith(("--config", "-cp", "-cn", "-cd")) for argument in arguments):  # our own configs
             overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
             others = [argument for argument in arguments if argument not in overrides]
@@ -119,8 +122,9 @@ def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
     only settings that all of them have.
 
     Raises:
-        UserError: a choice, key or setting that does not exist.
+        UserError: a choice, key or setting that does not exist, or a password, which a run would keep.
     """
+    _without_passwords(overrides)
     with _configs() as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
@@ -204,6 +208,15 @@ def _resumed(config_name: str, overrides: list[str]) -> list[str]:
 def _configs() -> Iterator[ConfigLoader]:
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
+
+
+def _without_passwords(arguments: Sequence[str]) -> None:
+    """Refuse to go on where Hydra would write a password into a run directory."""
+    if any(PASSWORD.search(argument) for argument in arguments):
+        raise UserError(
+            "A password stands in the command, and a run keeps its command: put the database's address into an "
+            "environment variable, and its name into data.address_env."
+        )
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
