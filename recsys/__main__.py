@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from recsys.analysis import report
 from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
 from recsys.config import compose, instantiate, one_sentence
-from recsys.data.databases import DEFAULT_VARIABLE, Address, check_free, clean_tables, write_tables
+from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
 from recsys.data.dataset import Dataset
 from recsys.data.filters import films_passing
 from recsys.data.prepare import Prepared, prepare, print_report, with_new_films
@@ -77,13 +77,15 @@ def similar_command(arguments: argparse.Namespace) -> None:
 def load_command(arguments: argparse.Namespace) -> None:
     """Write clean ratings, users and films into a database; of a run also what it recommends to every user."""
     address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
+    is_run = len(arguments.what) == 1 and Path(arguments.what[0]).is_dir()
+    cfg = None if is_run else compose("train", arguments.what)
     if not arguments.replace:
-        check_free(address, ("ratings", "users", "films", "links", "recommendations"))
-    if len(arguments.what) == 1 and Path(arguments.what[0]).is_dir():
+        check_free(address, TABLES if cfg else (*TABLES, "recommendations"))
+    if cfg:
+        tables = clean_tables(_prepared(cfg).dataset)
+    else:
         model, dataset = _trained(Path(arguments.what[0]), new_films=None)
         tables = clean_tables(dataset) | {"recommendations": recommend_to_all(model, dataset, arguments.k)}
-    else:
-        tables = clean_tables(_prepared(compose("train", arguments.what)).dataset)
     write_tables(address, tables, replace=arguments.replace)
     print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")
 

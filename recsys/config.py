@@ -40,7 +40,7 @@ from recsys.studies.runs import flat, is_finished, short
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
-PASSWORD = re.compile(r"://[^/\s]*:\S*@|\bpass(word|wd)?=", re.IGNORECASE)  # in an address
+PASSWORD = re.compile(r"://[^/\s]*:\S*@|\bpass(word|wd)=", re.IGNORECASE)  # in an address
 LISTED = 40  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
@@ -132,6 +132,8 @@ def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
         dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options[o.key_or_group]]
         others = [_alternatives(o, options[o.key_or_group]) for o in parsed if o not in dotted]
         configs = [OmegaConf.to_container(hydra.compose(config_name, list(chosen))) for chosen in product(*others)]
+        for config in configs:
+            _without_passwords([str(value) for value in flat(cast(dict, config)).values()])
         roots = loader.list_groups("")
         unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, roots)}
     return [f"++{override}" if override in unlisted else override for override in overrides]
@@ -211,10 +213,10 @@ def _configs() -> Iterator[ConfigLoader]:
 
 
 def _without_passwords(arguments: Sequence[str]) -> None:
-    """Refuse to go on where Hydra would write a password into a run directory."""
+    """Refuse to go on where Hydra would write a password into a run directory, before anything can see it."""
     if any(PASSWORD.search(argument) for argument in arguments):
         raise UserError(
-            "A password stands in the command, and a run keeps its command: put the database's address into an "
+            "A password stands in the command or a config, which runs keep: put the database's address into an "
             "environment variable, and its name into data.address_env."
         )
 

@@ -78,7 +78,7 @@ def test_a_password_in_the_command_is_refused_before_anything_is_kept(override, 
     monkeypatch.chdir(tmp_path)
     assert run("train", "data=sql", override) == 2
     told = capfd.readouterr()
-    assert told.err.startswith("error: A password stands in the command, and a run keeps its command")
+    assert told.err.startswith("error: A password stands in the command or a config, which runs keep")
     assert "pa55" not in told.out + told.err
     assert not list(tmp_path.iterdir())
 

@@ -31,6 +31,7 @@ from recsys.data.read import columns_as_text, literal, quoted
 from recsys.errors import UserError
 
 DEFAULT_VARIABLE = "RECSYS_DATABASE_URL"
+TABLES = ("ratings", "users", "films", "links")  # what is read, and what clean tables are called
 _SERVERS = {"postgresql": "postgres", "postgres": "postgres", "mysql": "mysql"}  # scheme of an address -> DuckDB's type
 _FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
 _KNOWN = f"{' or '.join(f'{scheme}://' for scheme in _SERVERS)}, or a file that ends in {', '.join(_FILES)}"
@@ -182,12 +183,8 @@ class Database(Source):
     ) -> None:
         if address is not None and Address.parse(address).password:
             raise UserError(f"data.address holds a password, which configs must not: put it into {address_env} instead")
-        self.tables = {
-            "ratings": (ratings, columns),
-            "users": (users, users_columns),
-            "films": (films, films_columns),
-            "links": (links, None),
-        }
+        given = ((ratings, columns), (users, users_columns), (films, films_columns), (links, None))
+        self.tables = dict(zip(TABLES, given, strict=True))
         self.address = address
         self.address_env = address_env
         self.genre_separator = genre_separator

@@ -24,7 +24,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
     """
     if "ratings" not in (table.name for table in raw.tables):
-        raise UserError(f"{raw.origin} has no ratings: users and films alone can only be gathered with some")
+        raise UserError(f"{raw.origin} has no ratings: gather it with a source that has some, by data=gathered")
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")

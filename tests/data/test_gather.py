@@ -115,7 +115,7 @@ def test_archives_of_several_releases_do_not_mix(releases, write, prepared):
 
 
 def test_sources_without_ratings_need_some(files, prepared):
-    with pytest.raises(UserError, match="has no ratings: users and films alone can only be gathered with some"):
+    with pytest.raises(UserError, match="has no ratings: gather it with a source that has some"):
         prepared(Gathered(files(users="user_id,age\n1,20\n")))
 
 
