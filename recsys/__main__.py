@@ -80,8 +80,8 @@ def load_command(arguments: argparse.Namespace) -> None:
     is_run = len(arguments.what) == 1 and Path(arguments.what[0]).is_dir()
     cfg = None if is_run else compose("train", arguments.what)
     if not arguments.replace:
-        check_free(address, TABLES if cfg else (*TABLES, "recommendations"))
-    if cfg:
+        check_free(address, (*TABLES, "recommendations") if is_run else TABLES)
+    if cfg is not None:
         tables = clean_tables(_prepared(cfg).dataset)
     else:
         model, dataset = _trained(Path(arguments.what[0]), new_films=None)

@@ -216,8 +216,8 @@ def _without_passwords(arguments: Sequence[str]) -> None:
     """Refuse to go on where Hydra would write a password into a run directory, before anything can see it."""
     if any(PASSWORD.search(argument) for argument in arguments):
         raise UserError(
-            "A password stands in the command or a config, which runs keep: put the database's address into an "
-            "environment variable, and its name into data.address_env."
+            "A password stands in the command or a config, which runs keep: put the address into an environment "
+            "variable and give its name, with data.address_env=NAME (or '${oc.env:NAME}' where no data are read)."
         )
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from recsys.config import one_sentence
 from recsys.data.databases import Address, Database, attached, write_tables
 from recsys.data.prepare import prepare
 
@@ -77,4 +78,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_sentence():
+        main()

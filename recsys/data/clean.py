@@ -15,7 +15,7 @@ import duckdb
 from recsys.errors import UserError
 
 SQL = Path(__file__).parent / "sql"
-DUPLICATE, RATED_ELSEWHERE = "duplicate of a later rating", "duplicate across sources"
+DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
 RULES = (
     "missing id",
     "missing rating",
@@ -29,7 +29,7 @@ RULES = (
 )
 
 # Of gathered sources only. (Not files in sql/, whose contents are part of every data set's fingerprint.)
-_RATED_ELSEWHERE = """
+_N_ACROSS = """
 SELECT count(*) FROM checked
 JOIN ratings USING (user_id, movie_id)
 JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
@@ -109,8 +109,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     dropped[DUPLICATE] = n_checked - sum(dropped.values()) - count(connection, "ratings")
     gathered = "source" in connection.table("raw_ratings").columns
     if gathered:
-        [(dropped[RATED_ELSEWHERE],)] = connection.execute(_RATED_ELSEWHERE).fetchall()
-        dropped[DUPLICATE] -= dropped[RATED_ELSEWHERE]
+        [(dropped[ACROSS_SOURCES],)] = connection.execute(_N_ACROSS).fetchall()
+        dropped[DUPLICATE] -= dropped[ACROSS_SOURCES]
     connection.execute("DROP TABLE checked")
     if cleaning.min_rating is not None:
         dropped["rating below the threshold"] = _replace(connection, "liked", min_rating=cleaning.min_rating)

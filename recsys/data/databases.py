@@ -110,8 +110,8 @@ class Address:
         message = str(error).replace(self.url, self.place)
         for secret in {self.password, unquote(self.password)} - {""}:
             message = message.replace(secret, "***")
-        said = re.split(r"\s*LINE \d+:", message)[0]  # what follows is the SQL, which is ours
-        return " ".join(said.split())
+        said = re.split(r"\s*LINE \d+:", message)[0]  # what follows is SQL, as is what drivers quote
+        return " ".join(re.sub(r' "(COPY|CREATE|INSERT|SELECT)\b.*":', ":", said, flags=re.DOTALL).split())
 
 
 @contextmanager
@@ -193,7 +193,11 @@ class Database(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Read the tables into files of the cache."""
+        """Read the tables into files of the cache.
+
+        Raises:
+            UserError: there is no address, the database is out of reach, or a table or column is not there.
+        """
         if self.address is not None:
             address = Address.parse(self.address)
         else:
@@ -260,9 +264,13 @@ def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replac
             replaced = _existing(connection, tables.keys()) if replace else []
             connection.begin()
             for name, frame in tables.items():
+                connection.register(f"frame_of_{name}", frame)
+                connection.execute(f"CREATE TABLE {quoted(unfinished[name])} AS FROM frame_of_{name} LIMIT 0")
+            if address.kind == "mysql":
+                _take_any_text(connection, unfinished.values())
+            for name, frame in tables.items():
                 with Console(stderr=True).status(f"writing {name}, {len(frame):,} rows, to {address}"):
-                    connection.register("frame", frame)
-                    connection.execute(f"CREATE TABLE {quoted(unfinished[name])} AS FROM frame")
+                    connection.execute(f"INSERT INTO {quoted(unfinished[name])} FROM frame_of_{name}")
             _rename(connection, address, unfinished, replaced)
     except BaseException:
         if address.kind == "mysql":  # the others take back what a transaction has made
@@ -274,7 +282,8 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
     """A data set's ratings, users, films and links to other catalogues as tables that `Database` reads back.
 
     Lists become text whose elements are parted by bars. Columns that the data set lacks are left out, and so is the age
-    group, which follows from the age.
+    group, which follows from the age. Ratings stand in the order of the data set; where it has parts, part by part,
+    since the rows that come first decide the order of the parts.
     """
     ratings = {
         "user_id": dataset.user_frame["user_id"].to_numpy()[dataset.users],
@@ -285,6 +294,8 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
         ratings["time"] = dataset.times
     if dataset.parts is not None:
         ratings["part"] = np.array([*dataset.part_names, None], dtype=object)[dataset.parts]  # -1 is none
+        by_part = np.argsort(dataset.parts, kind="stable")
+        ratings = {name: column[by_part] for name, column in ratings.items()}
     films = dataset.item_frame.copy()
     for column in films.columns.intersection(list(LISTS)):
         films[column] = films[column].map("|".join)
@@ -330,6 +341,14 @@ def _rename(
     moves = [*old.items(), *((written, name) for name, written in unfinished.items())]
     _execute_in_mysql(connection, "RENAME TABLE " + ", ".join(f"`{before}` TO `{after}`" for before, after in moves))
     _drop(address, old.values())
+
+
+def _take_any_text(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Let empty tables of MySQL hold text of every script, which a database's settings may not."""
+    for name in names:
+        _execute_in_mysql(connection, f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4")
+    connection.commit()  # as MySQL has done itself by now
+    connection.begin()
 
 
 def _drop(address: Address, names: Iterable[str]) -> None:

@@ -14,6 +14,8 @@ from recsys.data.clean import SQL, count
 from recsys.data.raw import COLUMNS, LISTS, Raw, RawTable
 from recsys.errors import UserError
 
+SOURCE = "source"  # the column that says which of several gathered sources a row is of
+
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     """Make a table `raw_NAME` of each name in `COLUMNS`, of a source's open files; empty where there is no such file.
@@ -50,9 +52,11 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
     try:
         found = connection.sql(query, params=parameters)
         types = dict(zip(found.columns, map(str, found.types), strict=True))
+        if table.source is not None:
+            types.pop(SOURCE, None)  # of an earlier gathering
         columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
         if table.source is not None:
-            columns += f", {literal(table.source)} AS source"
+            columns += f", {literal(table.source)} AS {SOURCE}"
         query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query} LIMIT 0", parameters)
         for column in connection.sql(query, params=parameters).columns:  # what no earlier file brought

@@ -30,7 +30,7 @@ def votes(server, fill, monkeypatch) -> str:
 
 def same(one, other) -> bool:
     """Whether two data sets hold the same."""
-    arrays = ("users", "items", "ratings", "times")
+    arrays = ("users", "items", "ratings", "times", "parts", "part_names")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays) and all(
         frame.equals(getattr(other, name))
         for name, frame in (("user_frame", one.user_frame), ("item_frame", one.item_frame))
@@ -64,6 +64,17 @@ def test_clean_tables_come_back_as_they_went(server, releases, write, prepared, 
         "ratings", {c: c for c in ("user_id", "movie_id", "rating", "time", "part")}, "users", films="films"
     )
     assert same(prepared(loaded).dataset, dataset)
+
+
+def test_parts_of_users_and_text_of_any_script_come_back(server, write, prepared, monkeypatch):
+    monkeypatch.setenv(VARIABLE, server)
+    ratings = [f"{1 + place % 3},七人の侍 {place % 7},{1 + place % 5},{'vu'[place > 9]}\n" for place in range(20)]
+    parts = {c: c for c in ("user_id", "movie_id", "rating", "part")}
+    file = write({"ratings.csv": "user_id,movie_id,rating,part\n" + "".join(ratings)}) / "ratings.csv"
+    dataset = prepared(Files(str(file), parts)).dataset
+    assert dataset.part_names == ("v", "u")
+    write_tables(Address.parse(server), clean_tables(dataset))
+    assert same(prepared(Database("ratings", parts, "users", films="films")).dataset, dataset)
 
 
 @pytest.mark.parametrize("ending", ["duckdb", "sqlite"])

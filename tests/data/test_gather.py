@@ -107,6 +107,15 @@ def test_the_source_listed_last_describes_users_and_films_alone(files, prepared,
     assert found.dataset.item_frame["title"].tolist()[0] == "Heat"
 
 
+def test_what_was_gathered_before_is_gathered_under_a_new_name(files, prepared, clean_table):
+    sources = files(
+        ratings="user_id,movie_id,rating\n1,1,5\n2,1,4\n",
+        users="user_id,age,source\n1,20,earlier\n2,30,earlier\n",
+    )
+    prepared(Gathered(sources))
+    assert clean_table("users").select("source").fetchall() == [("users",), ("users",)]
+
+
 def test_archives_of_several_releases_do_not_mix(releases, write, prepared):
     sources = {name: MovieLens(name, str(write(releases[name], name))) for name in ("ml-10m", "ml-1m")}
     origin = prepared(Gathered(sources)).report.origin
