@@ -1,4 +1,4 @@
-"""The commands beside train.py: `python -m recsys prepare | table | compare | recommend | similar`."""
+"""The commands beside train.py: `python -m recsys prepare | table | compare | recommend | similar | load`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recsys.analysis import report
-from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, user_code
+from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
 from recsys.config import compose, instantiate, one_sentence
+from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
 from recsys.data.dataset import Dataset
 from recsys.data.filters import films_passing
-from recsys.data.prepare import prepare, print_report, with_new_films
+from recsys.data.prepare import Prepared, prepare, print_report, with_new_films
 from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
@@ -26,8 +27,7 @@ from recsys.studies.tables import comparison, markdown, table
 
 def prepare_command(arguments: argparse.Namespace) -> None:
     """Download, clean and cache a data set; say what cleaning kept and dropped and what metadata describes."""
-    cfg = compose("train", arguments.overrides)
-    print_report(prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.metadata)))
+    print_report(_prepared(compose("train", arguments.overrides)))
 
 
 def table_command(arguments: argparse.Namespace) -> None:
@@ -74,15 +74,36 @@ def similar_command(arguments: argparse.Namespace) -> None:
         report.print_neighbours(model, dataset, film, measure, near)
 
 
+def load_command(arguments: argparse.Namespace) -> None:
+    """Write clean ratings, users and films into a database; of a run also what it recommends to every user."""
+    address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
+    is_run = len(arguments.what) == 1 and Path(arguments.what[0]).is_dir()
+    cfg = None if is_run else compose("train", arguments.what)
+    if not arguments.replace:
+        check_free(address, (*TABLES, "recommendations") if is_run else TABLES)
+    if cfg is not None:
+        tables = clean_tables(_prepared(cfg).dataset)
+    else:
+        model, dataset = _trained(Path(arguments.what[0]), new_films=None)
+        tables = clean_tables(dataset) | {"recommendations": recommend_to_all(model, dataset, arguments.k)}
+    write_tables(address, tables, replace=arguments.replace)
+    print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")
+
+
 def _trained(directory: Path, new_films: str | None) -> tuple[Recommender, Dataset]:
     """A run's model, and the data that its config names, from the cache or prepared again; both with new films."""
     run = read_run(directory)
     cfg = OmegaConf.create(run.config)
     with contextlib.redirect_stdout(sys.stderr):  # where data come from is no part of an answer
-        dataset = prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata"))).dataset
+        dataset = _prepared(cfg).dataset
     run.check_data(dataset)
     model = run.model()
     return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+
+
+def _prepared(cfg: DictConfig) -> Prepared:
+    """The data that a config names, from the cache or prepared anew."""
+    return prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata")))
 
 
 def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
@@ -153,6 +174,20 @@ def main() -> None:
     )
     command.add_argument("title", metavar="TITLE", help="with its year in brackets if need be")
     command.set_defaults(run=similar_command)
+
+    command = commands.add_parser("load", help=load_command.__doc__, description=load_command.__doc__)
+    command.add_argument("what", nargs="*", metavar="RUN|KEY=VALUE", help="a run, or overrides as of train.py")
+    command.add_argument(
+        "--to",
+        metavar="ADDRESS",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE, mysql://..., a .duckdb or .sqlite file (default: what the "
+        f"environment variable {DEFAULT_VARIABLE} holds, which leaves no password in the shell's history)",
+    )
+    command.add_argument("--replace", action="store_true", help="put the tables in the place of those of their names")
+    command.add_argument(
+        "-k", type=_at_least_one, default=10, help="films to recommend to each user (default: %(default)s)"
+    )
+    command.set_defaults(run=load_command)
 
     arguments = parser.parse_args()
     with one_sentence():

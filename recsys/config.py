@@ -11,6 +11,7 @@ import difflib
 import errno
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -39,6 +40,7 @@ from recsys.studies.runs import flat, is_finished, short
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
+PASSWORD = re.compile(r"://[^/\s]*:\S*@|\bpass(word|wd)=", re.IGNORECASE)  # in an address
 LISTED = 40  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
@@ -58,6 +60,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     """
     with one_sentence():
         arguments = sys.argv[1:]
+        _without_passwords(arguments)
         if not any(argument.startswith(("--config", "-cp", "-cn", "-cd")) for argument in arguments):  # our own configs
             overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
             others = [argument for argument in arguments if argument not in overrides]
@@ -119,8 +122,9 @@ def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
     only settings that all of them have.
 
     Raises:
-        UserError: a choice, key or setting that does not exist.
+        UserError: a choice, key or setting that does not exist, or a password, which a run would keep.
     """
+    _without_passwords(overrides)
     with _configs() as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
@@ -128,6 +132,8 @@ def complete(config_name: str, overrides: Sequence[str]) -> list[str]:
         dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options[o.key_or_group]]
         others = [_alternatives(o, options[o.key_or_group]) for o in parsed if o not in dotted]
         configs = [OmegaConf.to_container(hydra.compose(config_name, list(chosen))) for chosen in product(*others)]
+        for config in configs:
+            _without_passwords([str(value) for value in flat(cast(dict, config)).values()])
         roots = loader.list_groups("")
         unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, roots)}
     return [f"++{override}" if override in unlisted else override for override in overrides]
@@ -204,6 +210,15 @@ def _resumed(config_name: str, overrides: list[str]) -> list[str]:
 def _configs() -> Iterator[ConfigLoader]:
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
+
+
+def _without_passwords(arguments: Sequence[str]) -> None:
+    """Refuse to go on where Hydra would write a password into a run directory, before anything can see it."""
+    if any(PASSWORD.search(argument) for argument in arguments):
+        raise UserError(
+            "A password stands in the command or a config, which runs keep: put the address into an environment "
+            "variable and give its name, with data.address_env=NAME (or '${oc.env:NAME}' where no data are read)."
+        )
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset
+from tests.servers import fill, mariadb, postgres, server  # noqa: F401 - fixtures
 
 
 @pytest.fixture

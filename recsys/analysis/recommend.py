@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
 
 from recsys.analysis.explain import Reason, explain
 from recsys.analysis.similar import similarities
@@ -51,6 +54,42 @@ def recommend(
     items = items[items >= 0]
     reasons = explain(model, user, history, items, dataset.item_frame)
     return [Recommendation(int(i), float(scores[0, i]), reason) for i, reason in zip(items, reasons, strict=True)]
+
+
+def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: int = 1024) -> pd.DataFrame:
+    """The best films for each user that the user has not rated, without reasons.
+
+    Args:
+        model: trained on this data set.
+        dataset: whose users and films they are.
+        k: how many at most.
+        batch_size: users at a time.
+
+    Returns:
+        A row for each film of each user: `user_id`, `place` from 1, `movie_id`, `score`.
+    """
+    console = Console(stderr=True)
+    starts = range(0, dataset.n_users, batch_size)
+    lists = []
+    for start in track(starts, "Recommending", console=console, transient=True, disable=not console.is_terminal):
+        users = np.arange(start, min(start + batch_size, dataset.n_users))
+        history = dataset.history(users)
+        scores = model.score(users, history)
+        items = top_k(unseen(scores, history), users, k)  # (B, k)
+        rows, places = np.nonzero(items >= 0)
+        listed = items[rows, places]
+        lists.append(
+            pd.DataFrame({"user": users[rows], "place": places + 1, "item": listed, "score": scores[rows, listed]})
+        )
+    found = pd.concat(lists)
+    return pd.DataFrame(
+        {
+            "user_id": dataset.user_frame["user_id"].to_numpy()[found["user"]],
+            "place": found["place"].to_numpy(),
+            "movie_id": dataset.item_frame["movie_id"].to_numpy()[found["item"]],
+            "score": found["score"].to_numpy(),
+        }
+    )
 
 
 def user_code(dataset: Dataset, user_id: str) -> int:

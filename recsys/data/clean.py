@@ -15,6 +15,7 @@ import duckdb
 from recsys.errors import UserError
 
 SQL = Path(__file__).parent / "sql"
+DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
 RULES = (
     "missing id",
     "missing rating",
@@ -22,10 +23,33 @@ RULES = (
     "missing time",
     "impossible time",
     "film unknown to the metadata",
-    "duplicate of a later rating",
+    DUPLICATE,
     "rating below the threshold",
     "user or film with too few ratings",
 )
+
+# Of gathered sources only. (Not files in sql/, whose contents are part of every data set's fingerprint.)
+_N_ACROSS = """
+SELECT count(*) FROM checked
+JOIN ratings USING (user_id, movie_id)
+JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
+JOIN raw_ratings AS kept ON kept.rowid = ratings.source_row
+WHERE checked.rule IS NULL AND dropped.source <> kept.source
+"""
+# In the order of `coded.sql`.
+_ORIGINS = """
+CREATE TABLE origins AS SELECT raw_ratings.source FROM ratings
+JOIN raw_ratings ON raw_ratings.rowid = source_row
+JOIN users ON users.user_id = ratings.user_id
+JOIN films ON films.movie_id = ratings.movie_id
+ORDER BY "user", ratings.time, source_row
+"""
+_WITH_ORIGINS = """
+CREATE TABLE with_origins AS SELECT ratings.*, origins.source FROM ratings POSITIONAL JOIN origins;
+DROP TABLE origins;
+DROP TABLE ratings;
+ALTER TABLE with_origins RENAME TO ratings;
+"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +88,7 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         cleaning: what is chosen.
 
     Returns:
-        Ratings dropped, by rule, in the order of `RULES`.
+        Ratings dropped, by rule, in the order of `RULES`; of gathered sources also the duplicates across sources.
 
     Raises:
         UserError: no rating is left.
@@ -82,7 +106,11 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     dropped = dict.fromkeys(RULES, 0) | dict(counted)
     create(connection, "ratings", "latest")
     n_checked = count(connection, "checked")
-    dropped["duplicate of a later rating"] = n_checked - sum(dropped.values()) - count(connection, "ratings")
+    dropped[DUPLICATE] = n_checked - sum(dropped.values()) - count(connection, "ratings")
+    gathered = "source" in connection.table("raw_ratings").columns
+    if gathered:
+        [(dropped[ACROSS_SOURCES],)] = connection.execute(_N_ACROSS).fetchall()
+        dropped[DUPLICATE] -= dropped[ACROSS_SOURCES]
     connection.execute("DROP TABLE checked")
     if cleaning.min_rating is not None:
         dropped["rating below the threshold"] = _replace(connection, "liked", min_rating=cleaning.min_rating)
@@ -99,7 +127,11 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)
+    if gathered:
+        connection.execute(_ORIGINS)
     _replace(connection, "coded")  # from here on by codes
+    if gathered:
+        connection.execute(_WITH_ORIGINS)
     return dropped
 
 

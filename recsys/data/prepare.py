@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class Report:
         first_time: seconds UTC of the earliest rating left, or None where the source has no times.
         last_time: and of the latest.
         part_names: names of the source's own partition.
+        sources: ratings left of each source, where several are gathered.
+        described_again: users and films that several of them describe.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Report:
     first_time: int | None
     last_time: int | None
     part_names: tuple[str, ...]
+    sources: dict[str, int] = field(default_factory=dict)
+    described_again: dict[str, int] = field(default_factory=dict)
 
     @property
     def density(self) -> float:
@@ -181,9 +185,15 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     table.add_row("rows read", f"{report.rows_read:,}")
     for rule, n_dropped in report.dropped.items():
         table.add_row(f"  dropped: {rule}", f"{n_dropped:,}")
-    table.add_row("rows kept", f"{report.rows_kept:,}", end_section=True)
+    table.add_row("rows kept", f"{report.rows_kept:,}", end_section=not report.sources)
+    for place, (source, n_ratings) in enumerate(report.sources.items(), start=1):
+        table.add_row(f"  of {source}", f"{n_ratings:,}", end_section=place == len(report.sources))
     table.add_row("users", f"{report.users:,}")
+    if "users" in report.described_again:
+        table.add_row("  described in several sources", f"{report.described_again['users']:,}")
     table.add_row("films", f"{report.films:,}")
+    if "films" in report.described_again:
+        table.add_row("  described in several sources", f"{report.described_again['films']:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
     table.add_row("time span", _span(report), end_section=True)
@@ -275,7 +285,21 @@ def _contents(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float])
         "first_time": first_time,
         "last_time": last_time,
         "part_names": tuple(name for name, _ in connection.execute("FROM parts").fetchall()),
+        **_gathered(connection),
     }
+
+
+def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    """Of gathered sources, how many ratings each brought and what several of them describe."""
+    if "source" not in connection.table("ratings").columns:
+        return {}
+    sources = connection.execute("SELECT source, count(*) FROM ratings GROUP BY source ORDER BY source").fetchall()
+    again = {}
+    for name, raw_id in (("users", "user_id"), ("films", "movie_id")):
+        raw = connection.table(f"raw_{name}")
+        if "source" in raw.columns:
+            again[name] = len(raw.aggregate(f"{raw_id}, count(DISTINCT source) AS n", raw_id).filter("n > 1"))
+    return {"sources": dict(sources), "described_again": again}
 
 
 def _fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
@@ -286,7 +310,10 @@ def _fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
 
 def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
     """What files hold and how they are read."""
-    read_as = [(t.name, t.file.name, t.query, t.columns, t.separator, t.parameters) for t in raw.tables]
+    read_as = [
+        (t.name, t.file.name, t.query, t.columns, t.separator, t.parameters, *filter(None, [t.source]))
+        for t in raw.tables
+    ]
     return _digests(raw.paths, cache_dir / "digests.json"), read_as
 
 

@@ -42,6 +42,8 @@ class RawTable:
         separator: what parts the genres of a film, and the elements of other lists.
         parameters: of the SELECT, beside the file.
         optional: the source may lack the file.
+        archive: the zip file that holds the file, or None where it lies open.
+        source: which of several gathered sources the rows are of; kept with each of them. None: there is but one.
     """
 
     name: str
@@ -51,6 +53,18 @@ class RawTable:
     separator: str = "|"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False
+    archive: Path | None = None
+    source: str | None = None
+
+    def unpacked(self, folder: Path) -> RawTable:
+        """The same with the file open, under `folder` where an archive has it."""
+        if self.archive is None:
+            return self
+        with zipfile.ZipFile(self.archive) as archive:
+            try:
+                return replace(self, file=Path(archive.extract(str(self.file), folder)), archive=None)
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise UserError(f"the archive {self.archive} is damaged ({error}); fetch it again") from error
 
 
 @dataclass(frozen=True)
@@ -60,31 +74,22 @@ class Raw:
     Attributes:
         origin: where they come from, in words.
         tables: the files and how to read them.
-        archive: the zip file that holds them, or None where they lie open.
         numeric_ids: an id that is no whole number is an error.
     """
 
     origin: str
     tables: tuple[RawTable, ...]
-    archive: Path | None = None
     numeric_ids: bool = False
 
     @property
     def paths(self) -> list[Path]:
         """What the digest of the source is made of."""
-        return [self.archive] if self.archive else [table.file for table in self.tables]
+        return list(dict.fromkeys(table.archive or table.file for table in self.tables))
 
     def unpacked(self, folder: Path) -> Raw:
-        """The same with all files open, those of an archive under `folder`."""
-        if self.archive is None:
-            return self
-        with zipfile.ZipFile(self.archive) as archive:
-            try:
-                files = [archive.extract(str(table.file), folder) for table in self.tables]
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise UserError(f"the archive {self.archive} is damaged ({error}); fetch it again") from error
-        tables = [replace(table, file=Path(file)) for table, file in zip(self.tables, files, strict=True)]
-        return replace(self, tables=tuple(tables), archive=None)
+        """The same with all files open, each of an archive's in a folder of its own under `folder`."""
+        tables = (table.unpacked(folder / str(place)) for place, table in enumerate(self.tables))
+        return replace(self, tables=tuple(tables))
 
 
 class Source(ABC):

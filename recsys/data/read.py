@@ -5,6 +5,7 @@ The SELECTs are in `sql/read`, one for each format.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
@@ -13,15 +14,19 @@ from recsys.data.clean import SQL, count
 from recsys.data.raw import COLUMNS, LISTS, Raw, RawTable
 from recsys.errors import UserError
 
+SOURCE = "source"  # the column that says which of several gathered sources a row is of
+
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     """Make a table `raw_NAME` of each name in `COLUMNS`, of a source's open files; empty where there is no such file.
 
-    Rows keep the order of their files.
+    Rows keep the order of their files. Where sources are gathered, each row has its `source`.
 
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
     """
+    if "ratings" not in (table.name for table in raw.tables):
+        raise UserError(f"{raw.origin} has no ratings: gather it with a source that has some, by data=gathered")
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
@@ -46,9 +51,16 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
     name = f"raw_{table.name}"
     try:
         found = connection.sql(query, params=parameters)
-        columns = _columns(table, dict(zip(found.columns, map(str, found.types), strict=True)))
+        types = dict(zip(found.columns, map(str, found.types), strict=True))
+        if table.source is not None:
+            types.pop(SOURCE, None)  # of an earlier gathering
+        columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
+        if table.source is not None:
+            columns += f", {literal(table.source)} AS {SOURCE}"
         query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query} LIMIT 0", parameters)
+        for column in connection.sql(query, params=parameters).columns:  # what no earlier file brought
+            connection.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {quoted(column)} VARCHAR")
         first_row = count(connection, name)
         connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
     except duckdb.Error as error:
@@ -66,29 +78,41 @@ def _check_numbers(connection: duckdb.DuckDBPyConnection, table: RawTable, first
         )
 
 
-def _columns(table: RawTable, types: dict[str, str]) -> str:
-    """The list of a SELECT that gives our columns as text, NULL where the file has none or an empty one."""
-    given = table.columns or {name: name for name in types}
-    selected: dict[str, str | None] = dict.fromkeys(COLUMNS[table.name]) | dict(given)
-    present = f"{table.file} has the columns {', '.join(types)}"
-    if missing := [name for name in given.values() if name is not None and name not in types]:
+def columns_as_text(
+    called: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
+) -> str:
+    """The list of a SELECT that gives our columns as text, NULL where a source has none or an empty one.
+
+    Args:
+        called: what messages call the source.
+        name: of the raw table.
+        columns: our name -> the source's, as in `RawTable`.
+        separator: what parts the elements of lists.
+        types: DuckDB's type of each column of the source.
+
+    Raises:
+        UserError: the source lacks columns, or has what the raw table has no place for.
+    """
+    given = columns or {column: column for column in types}
+    selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
+    present = f"{called} has the columns {', '.join(types)}"
+    if missing := [column for column in given.values() if column is not None and column not in types]:
         raise UserError(f"{present}; it lacks {', '.join(missing)}: give others, or null for none")
-    ids = () if table.name == "descriptions" else ("user_id", "movie_id")  # those may go by titles
+    ids = () if name == "descriptions" else ("user_id", "movie_id")  # those may go by titles
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which '.join(unnamed)}")
-    if table.name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
+    if name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
         raise UserError(f"ratings have the columns {', '.join(COLUMNS['ratings'])}, not {', '.join(unknown)}")
-    separator = table.separator.replace("'", "''")
-    texts = {ours: _text(name, types) for ours, name in selected.items()}
+    texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LISTS):
-        texts[ours] = f"replace({texts[ours]}, '{separator}', '|')"
+        texts[ours] = f"replace({texts[ours]}, {literal(separator)}, '|')"
     for ours in ("user_id", "movie_id"):
         if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers became these where some are missing
             texts[ours] = f"nullif(regexp_replace({texts[ours]}, '\\.0$', ''), 'nan')"
     return ", ".join(f"{text} AS {quoted(ours)}" for ours, text in texts.items())
 
 
-def _text(name: str | None, types: dict[str, str]) -> str:
+def _text(name: str | None, types: Mapping[str, str]) -> str:
     if name is None:
         return "CAST(NULL AS VARCHAR)"
     if types[name].endswith("[]"):
@@ -99,6 +123,11 @@ def _text(name: str | None, types: dict[str, str]) -> str:
 def quoted(name: str) -> str:
     """A name as it stands in SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Text as it stands in SQL, where no parameter can."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _encoding(file: Path) -> str:

@@ -165,7 +165,8 @@ class Files(Source):
     """Anyone's ratings in CSV, TSV, JSON lines or Parquet, with files about users and films where there are some.
 
     Args:
-        path: the ratings; its ending tells the format (.csv, .tsv, .jsonl or .parquet; .gz may follow).
+        path: the ratings; its ending tells the format (.csv, .tsv, .jsonl or .parquet; .gz may follow). None where this
+            source, one of several gathered, has only users or films.
         columns: our name -> the file's name of each column: `user_id`, `movie_id` and, where there is such a column,
             `rating`, `time` (seconds UTC or ISO dates) and `part` (the source's own partition).
         users_path: a file about users; its columns are named as ours unless
@@ -206,10 +207,11 @@ class Files(Source):
         """Find the files."""
         tables = []
         for name, (path, columns) in self.files.items():
-            if path is not None or name == "ratings":
+            if path is not None:
                 file = _existing(path)
                 tables.append(RawTable(name, file, _format(file), columns, self.genre_separator))
-        return Raw(str(self.files["ratings"][0]), tuple(tables))
+        origin = tables[0].file if tables else _existing(None)
+        return Raw(str(origin), tuple(tables))
 
 
 class RecBole(Source):
@@ -325,5 +327,5 @@ def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:
     missing = [str(t.file) for t in tables if not t.optional and t.file.name not in names]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)} of the release")
-    found = tuple(replace(t, file=names[t.file.name]) for t in tables if t.file.name in names)
-    return Raw(origin, found, archive, numeric_ids=True)
+    found = tuple(replace(t, file=names[t.file.name], archive=archive) for t in tables if t.file.name in names)
+    return Raw(origin, found, numeric_ids=True)

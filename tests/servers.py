@@ -1,0 +1,118 @@
+"""PostgreSQL and MariaDB for tests: servers of the test session, with a user whose password is an awkward one."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from recsys.data.databases import Address, attached
+
+PASSWORD = "p@ss'w\"o%rd:/?#"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of an empty database in a PostgreSQL server."""
+    pytest.importorskip("duckdb_extension_postgres_scanner")
+    initdb, server = (_program(name, "/usr/lib/postgresql/*/bin") for name in ("initdb", "postgres"))
+    with _folder("postgres") as (folder, as_user):
+        (folder / "password").write_text(PASSWORD)
+        made = [initdb, "-D", f"{folder}/data", "-U", "ann", "-A", "scram-sha-256", "--pwfile", f"{folder}/password"]
+        subprocess.run([*as_user, *made, "--no-sync"], check=True, capture_output=True)
+        port = _free_port()
+        options = ["-D", f"{folder}/data", "-k", str(folder), "-p", str(port), "-h", "127.0.0.1", "-F"]
+        with _running([*as_user, server, *options], port):
+            yield f"postgresql://ann:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[str]:
+    """Address of an empty database in a MariaDB server."""
+    pytest.importorskip("duckdb_extension_mysql_scanner")
+    install, server, client = (_program(name) for name in ("mariadb-install-db", "mariadbd", "mariadb"))
+    with _folder("mysql") as (folder, as_user):
+        made = [install, "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal"]
+        subprocess.run([*as_user, *made, "--skip-test-db"], check=True, capture_output=True)
+        port = _free_port()
+        options = ["--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket", f"--port={port}"]
+        with _running([*as_user, server, *options, "--bind-address=127.0.0.1"], port):
+            password = PASSWORD.replace("'", "''")
+            sql = f"CREATE DATABASE films; GRANT ALL ON films.* TO ann@'%' IDENTIFIED BY '{password}'"
+            command = [client, "--no-defaults", f"--socket={folder}/socket", "--user=root", f"--execute={sql}"]
+            subprocess.run(command, check=True, capture_output=True)
+            yield f"mysql://ann:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/films"
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Address of an empty database in each server in turn."""
+    address = request.getfixturevalue(request.param)
+    yield address
+    with attached(Address.parse(address), "target", read_only=False) as connection:
+        sql = "SELECT table_name FROM information_schema.tables WHERE table_catalog = 'target'"
+        sql += " AND table_schema = current_schema()"
+        for (name,) in connection.execute(sql).fetchall():
+            connection.execute(f'DROP TABLE "{name}"')
+
+
+@pytest.fixture
+def fill() -> Callable[..., None]:
+    """Run SQL in a database that may be written to."""
+
+    def fill(address: str, *statements: str) -> None:
+        with attached(Address.parse(address), "target", read_only=False) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    return fill
+
+
+def _program(name: str, places: str = "/usr/sbin") -> str:
+    found = [shutil.which(name), *(shutil.which(name, path=str(place)) for place in Path("/").glob(places[1:]))]
+    if not any(found):
+        pytest.skip(f"{name} is not installed")
+    return next(path for path in reversed(found) if path)
+
+
+@contextmanager
+def _folder(user: str) -> Iterator[tuple[Path, list[str]]]:
+    """A folder whose path is short enough for sockets, and what a server's command begins with: none runs as root."""
+    as_user = []
+    with tempfile.TemporaryDirectory(prefix="recsys-", ignore_cleanup_errors=True) as name:
+        if os.geteuid() == 0:
+            known = {entry.pw_name for entry in pwd.getpwall()}
+            entry = pwd.getpwnam(user if user in known else "nobody")
+            os.chown(name, entry.pw_uid, entry.pw_gid)
+            as_user = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
+        yield Path(name), as_user
+
+
+def _free_port() -> int:
+    with socket.socket() as opened:
+        opened.bind(("127.0.0.1", 0))
+        return opened.getsockname()[1]
+
+
+@contextmanager
+def _running(command: list[str], port: int) -> Iterator[None]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(300):
+            assert process.poll() is None, f"{command} ended with {process.returncode}"
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
