@@ -9,6 +9,7 @@ import base64
 from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -26,7 +27,7 @@ COLOURS = (MAIN, OTHER, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d5fa8", "
 SHADES = LinearSegmentedColormap.from_list("shades", (PAPER, "#9ecae1", MAIN, "#08306b"))
 BELOW_ABOVE = LinearSegmentedColormap.from_list("below_above", (OTHER, "#f3b98f", PAPER, "#8fc1de", MAIN))
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
     "font.size": 10,
     "text.color": INK,

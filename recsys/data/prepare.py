@@ -79,10 +79,18 @@ class Report:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set, what preparing it did, and what metadata from elsewhere describes of it."""
+    """A data set, what preparing it did, and what metadata from elsewhere describes of it.
+
+    Attributes:
+        dataset: in memory.
+        report: of the preparation.
+        tables: Parquet files of `ratings`, `users` and `films`, for queries.
+        match: of films to metadata from elsewhere, or None where there is none.
+    """
 
     dataset: Dataset
     report: Report
+    tables: dict[str, Path]
     match: Match | None = None
 
 
@@ -137,7 +145,7 @@ def load(folder: Path) -> Prepared:
         part_names=report.part_names,
         negatives=_negatives(negatives, report.users),
     )
-    return Prepared(dataset, report)
+    return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
 
 
 def with_new_films(dataset: Dataset, path: str) -> Dataset:
@@ -235,11 +243,13 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
     described = cache_dir / "described" / f"{prepared.report.name}-{metadata.name}-{key[:16]}"
     if not described.exists():
         _describe(folder, metadata.name, raw, described)
+    films = described / "films.parquet"
     match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
     print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the films, from {match.origin}")
     with duckdb.connect() as connection:
-        item_frame = _item_frame(connection.read_parquet(str(described / "films.parquet")).df())
-    return replace(prepared, dataset=replace(prepared.dataset, item_frame=item_frame), match=match)
+        item_frame = _item_frame(connection.read_parquet(str(films)).df())
+    dataset = replace(prepared.dataset, item_frame=item_frame)
+    return Prepared(dataset, prepared.report, prepared.tables | {"films": films}, match)
 
 
 def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
