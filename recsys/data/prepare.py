@@ -76,6 +76,14 @@ class Report:
         """Share of the user-film pairs that are rated."""
         return self.rows_kept / (self.users * self.films)
 
+    @property
+    def span(self) -> str:
+        """The days of the earliest and the latest rating, in words."""
+        if self.first_time is None or self.last_time is None:
+            return "no times"
+        first, last = (datetime.fromtimestamp(t, UTC) for t in (self.first_time, self.last_time))
+        return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -194,7 +202,7 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     table.add_row("films", f"{report.films:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
-    table.add_row("time span", _span(report), end_section=True)
+    table.add_row("time span", report.span, end_section=True)
     if match is not None:
         table.add_row(f"films described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")
@@ -388,10 +396,3 @@ def _negatives(frame: pd.DataFrame, n_users: int) -> np.ndarray | None:
     negatives = np.full((n_users, frame["place"].max() + 1), -1, np.int32)
     negatives[frame["user"], frame["place"]] = frame["item"]
     return negatives
-
-
-def _span(report: Report) -> str:
-    if report.first_time is None or report.last_time is None:
-        return "no times"
-    first, last = (datetime.fromtimestamp(t, UTC) for t in (report.first_time, report.last_time))
-    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
