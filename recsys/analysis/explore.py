@@ -15,12 +15,13 @@ from tempfile import TemporaryDirectory
 import duckdb
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from rich.console import Console
 from rich.progress import track
 from torch.utils.tensorboard import SummaryWriter
 
 from recsys.analysis.charts import percent
-from recsys.analysis.figures import data_uri, save, style
+from recsys.analysis.figures import data_uri, save, settle, style
 from recsys.analysis.page import write_page
 from recsys.analysis.questions import LACKING, PARAMETERS, QUESTIONS, Question
 from recsys.data.dataset import Dataset
@@ -67,14 +68,15 @@ def explore(prepared: Prepared, directory: Path) -> Exploration:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{directory} cannot hold a report ({error.strerror}): choose another place by --out.") from error
+        raise UserError(
+            f"{directory} cannot hold a report ({error.strerror}): choose another place by --out."
+        ) from error
     with style():
         exploration = answer(prepared)
         images = [data_uri(each.figure) for each in exploration.answers]
-        for each in exploration.answers:  # files stand alone, so that figures have titles there
-            each.figure.suptitle(each.question.asked, x=0.01, ha="left")
-            save(each.figure, directory, each.question.name)
-        _write_events(exploration.answers, directory / EVENTS)
+        for each in exploration.answers:
+            save(each.figure, directory, each.question.name, each.question.asked)
+    _write_events(exploration.answers, directory)
     shown = zip(exploration.answers, images, strict=True)
     sections = [(name, list(of)) for name, of in groupby(shown, key=lambda pair: pair[0].question.section)]
     write_page(
@@ -95,6 +97,8 @@ def answer(prepared: Prepared) -> Exploration:
     possible = [question for question in QUESTIONS if known.issuperset(question.needs)]
     asked = list(ask(prepared, possible))
     answers = [Answer(q, q.draw(rows), q.find(rows)) for q, rows in asked if len(rows) >= q.least]
+    for each in answers:
+        settle(each.figure)
     silent = [q for q, rows in asked if len(rows) < q.least]
     return Exploration(answers, _left_out(prepared.dataset.name, known, silent))
 
@@ -107,9 +111,7 @@ def ask(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Que
         for name, file in prepared.tables.items():
             connection.read_parquet(str(file)).create_view(name)
         connection.execute((SQL / "views.sql").read_text(encoding="utf-8"))
-        for question in track(
-            questions, "Exploring", console=console, transient=True, disable=not console.is_terminal
-        ):
+        for question in track(questions, "Exploring", console=console, transient=True, disable=not console.is_terminal):
             sql = (SQL / f"{question.query or question.name}.sql").read_text(encoding="utf-8")
             [statement] = connection.extract_statements(sql)
             given = {**PARAMETERS, **question.parameters}
@@ -124,8 +126,8 @@ def cleaning_finding(report: Report) -> str:
         return f"Cleaning kept all {report.rows_read:,} ratings."
     worst = max(report.dropped, key=lambda rule: report.dropped[rule])
     return (
-        f"Cleaning dropped {n_dropped:,} of {report.rows_read:,} ratings ({percent(n_dropped / report.rows_read)}), most "
-        f"of them by the rule '{worst}'."
+        f"Cleaning dropped {n_dropped:,} of {report.rows_read:,} ratings ({percent(n_dropped / report.rows_read)}), "
+        f"most of them by the rule '{worst}'."
     )
 
 
@@ -175,12 +177,13 @@ def _facts(report: Report) -> dict[str, str]:
     }
 
 
-def _write_events(answers: Sequence[Answer], path: Path) -> None:
-    """Figures and findings for TensorBoard, in one file that is whole."""
-    with TemporaryDirectory(dir=path.parent, prefix="events-") as scratch:
+def _write_events(answers: Sequence[Answer], directory: Path) -> None:
+    """The figures of a directory, and their findings, for TensorBoard: one file, whole."""
+    with TemporaryDirectory(dir=directory, prefix="events-") as scratch:
         with SummaryWriter(scratch) as writer:
             for each in answers:
-                writer.add_figure(each.question.name, each.figure, close=False)
-                writer.add_text(each.question.name, each.finding)
+                name = each.question.name
+                writer.add_image(name, imread(directory / f"{name}.png")[..., :3], dataformats="HWC")
+                writer.add_text(name, each.finding)
         [events] = Path(scratch).iterdir()
-        events.replace(path)
+        events.replace(directory / EVENTS)

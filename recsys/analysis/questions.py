@@ -13,19 +13,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from recsys.analysis import charts
 from recsys.analysis.charts import DASHED, PERCENT, SMALL, height_of, percent
-from recsys.analysis.figures import BELOW_ABOVE, MAIN, MUTED, OTHER, RULE, axes, panels
+from recsys.analysis.figures import BELOW_ABOVE, FAINT, MAIN, MUTED, OTHER, PAPER, axes, panels
 
 SMALLEST = 20  # people or films in a group; a mean of fewer says little
 DAMPING = 25  # ratings of the average film that every film is taken to have besides its own
 LISTED = 10  # films in a list
+NAMED = 3  # groups in a sentence
 NEGLIGIBLE = 0.1  # stars
 STRONGEST = 0.5  # tastes that are stronger have the last shade
+WORTH_A_NUMBER = 0.095  # in a small cell
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 TURNED = 1.1  # inches that names below cells take
 PARAMETERS = {"smallest": SMALLEST, "damping": DAMPING, "listed": LISTED}
@@ -79,8 +82,8 @@ def draw_filling(rows: pd.DataFrame) -> Figure:
     """Tenths of the users by tenths of the films."""
     grid = rows.pivot_table(index="user_tenth", columns="film_tenth", values="share")
     figure, drawn = axes(4.4)
-    names = [[str(tenth) for tenth in of] for of in (grid.index, grid.columns)]
-    charts.cells(drawn, grid.to_numpy(), *names, texts=grid.map(percent).to_numpy())
+    users, films = ([str(tenth) for tenth in tenths] for tenths in (grid.index, grid.columns))
+    charts.cells(drawn, grid.to_numpy(), users, films, _texts(grid.to_numpy(), percent))
     drawn.set_xlabel("tenths of the films, the most rated first")
     drawn.set_ylabel("tenths of the users, the most active first")
     drawn.xaxis.set_label_position("top")
@@ -106,7 +109,7 @@ def draw_stars(rows: pd.DataFrame) -> Figure:
 
 def find_stars(rows: pd.DataFrame) -> str:
     """The mean, the most frequent number of stars, the share in the upper half of what was given."""
-    mean, most = (rows["rating"] * rows["share"]).sum(), rows.loc[rows["share"].idxmax()]
+    mean, most = (rows["rating"] * rows["share"]).sum(), _most(rows, rows["share"])
     middle = (rows["rating"].min() + rows["rating"].max()) / 2
     above = rows.loc[rows["rating"] > middle, "share"].sum()
     return (
@@ -120,11 +123,15 @@ def draw_concentration(rows: pd.DataFrame) -> Figure:
     figure, drawn = axes(3.6, grid="both")
     films, ratings = (np.concatenate(([0.0], rows[name])) for name in ("films", "ratings"))
     drawn.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=DASHED)
-    drawn.annotate("if all films had as many", (0.62, 0.62), (6, -12), textcoords="offset points", color=MUTED, fontsize=SMALL)
+    drawn.annotate(
+        "if all films had as many", (0.62, 0.62), (6, -12), textcoords="offset points", color=MUTED, fontsize=SMALL
+    )
     drawn.plot(films, ratings, color=MAIN)
     tenth = np.interp(0.1, films, ratings)
     drawn.plot(0.1, tenth, "o", color=OTHER, markersize=7)
-    drawn.annotate(f"10% of films: {percent(tenth)}", (0.1, tenth), (10, -4), textcoords="offset points")
+    drawn.annotate(
+        f"10% of films: {percent(tenth)}", (0.1, tenth), (8, -4), textcoords="offset points", backgroundcolor=PAPER
+    )
     drawn.set(xlabel="share of films, the most rated first", ylabel="share of ratings", xlim=(0, 1), ylim=(0, 1.02))
     drawn.xaxis.set_major_formatter(PERCENT)
     drawn.yaxis.set_major_formatter(PERCENT)
@@ -170,10 +177,10 @@ def draw_activity(rows: pd.DataFrame) -> Figure:
 def find_activity(rows: pd.DataFrame) -> str:
     """The median user, and what the most active tenth gives."""
     users, ratings = rows["users"].to_numpy()[::-1], (rows["users"] * rows["n"]).to_numpy()[::-1]
-    shares = [np.concatenate(([0], np.cumsum(each) / each.sum())) for each in (users, ratings)]
+    of_users, of_ratings = (np.concatenate(([0], np.cumsum(each) / each.sum())) for each in (users, ratings))
     return (
-        f"Half of the {users.sum():,} users rated {_median(rows):,} films or more, all at least {rows['n'].min():,}; the "
-        f"most active 10% gave {percent(np.interp(0.1, *shares))} of the ratings."
+        f"Half of the {users.sum():,} users rated {_median(rows):,} films or more, all at least {rows['n'].min():,}; "
+        f"the most active 10% gave {percent(float(np.interp(0.1, of_users, of_ratings)))} of the ratings."
     )
 
 
@@ -217,18 +224,18 @@ def draw_genre_shares(rows: pd.DataFrame) -> Figure:
     """For each genre its share of films and of ratings."""
     figure, drawn = axes(height_of(len(rows)), grid="x")
     names = ("share of films", "share of ratings")
-    charts.pairs(drawn, rows["genre"], rows["films"].to_numpy(), rows["ratings"].to_numpy(), names)
+    charts.pairs(drawn, rows["genre"].tolist(), rows["films"].to_numpy(), rows["ratings"].to_numpy(), names)
     return figure
 
 
 def find_genre_shares(rows: pd.DataFrame) -> str:
     """The genre with the most ratings, and the one with the most ratings a film."""
-    most = rows.iloc[0]
     lift = rows["ratings"] / rows["films"]
+    most, over, under = rows.iloc[0], _most(rows, lift), _most(rows, -lift)
     return (
-        f"Films of the genre {most['genre']} get most of the ratings, {percent(most['ratings'])}; for its number of films "
-        f"{rows['genre'][lift.idxmax()]} gets the most ({lift.max():.1f} times the average film) and "
-        f"{rows['genre'][lift.idxmin()]} the fewest ({lift.min():.1f} times). Films of several genres count in each."
+        f"Films of the genre {most['genre']} get most of the ratings, {percent(most['ratings'])}; for its number of "
+        f"films {over['genre']} gets the most ({lift.max():.1f} times the average film) and {under['genre']} the "
+        f"fewest ({lift.min():.1f} times). Films of several genres count in each."
     )
 
 
@@ -241,8 +248,8 @@ def draw_means(rows: pd.DataFrame) -> Figure:
 
 
 def find_genre_means(rows: pd.DataFrame) -> str:
-    """The extremes."""
-    return _extremes(rows, _margins(rows["error"]), "The genre rated highest is {}, the lowest {}", "genres")
+    """The genres that stand apart."""
+    return f"{_apart(rows)} Genres of fewer than {SMALLEST} films are left out."
 
 
 def draw_genre_pairs(rows: pd.DataFrame) -> Figure:
@@ -250,7 +257,7 @@ def draw_genre_pairs(rows: pd.DataFrame) -> Figure:
     names = list(rows["genre"].unique())
     grid = rows.pivot_table(index="genre", columns="other", values="share").reindex(index=names, columns=names)
     values = np.where(np.tri(len(names), k=-1, dtype=bool), grid, np.nan)[1:, :-1]
-    texts = np.vectorize(lambda share: f"{100 * share:.0f}" if share >= 0.095 else "", otypes=[object])(values)
+    texts = _texts(values, lambda share: f"{100 * share:.0f}" if share >= WORTH_A_NUMBER else "")
     figure, drawn = axes(TURNED + charts.ROW * 0.85 * len(names))
     charts.cells(drawn, values, names[1:], names[:-1], texts)
     drawn.tick_params(labeltop=False, labelbottom=True, labelsize=SMALL)
@@ -260,10 +267,10 @@ def draw_genre_pairs(rows: pd.DataFrame) -> Figure:
 
 def find_genre_pairs(rows: pd.DataFrame) -> str:
     """The closest pair."""
-    closest = rows.loc[rows["share"].idxmax()]
+    closest = _most(rows, rows["share"])
     return (
-        f"{closest['genre']} and {closest['other']} go together most: of the films of either, {percent(closest['share'])} "
-        f"are both. Genres of fewer than {SMALLEST} films are left out."
+        f"{closest['genre']} and {closest['other']} go together most: of the films of either, "
+        f"{percent(closest['share'])} are both. Genres of fewer than {SMALLEST} films are left out."
     )
 
 
@@ -272,8 +279,10 @@ def draw_genre_decades(rows: pd.DataFrame) -> Figure:
     genres = list(rows["genre"].unique())
     figure, drawn = panels(3.9, 2, 3, grid="y", sharex=True, sharey=True)
     for panel, genre in zip(drawn, genres, strict=False):
-        for other, of in rows.groupby("genre"):
-            panel.plot(of["decade"], of["share"], color=MAIN if other == genre else RULE, zorder=2 + (other == genre))
+        for _, of_genre in rows.groupby("genre"):
+            panel.plot(of_genre["decade"], of_genre["share"], color=FAINT, linewidth=1)
+        own = rows[rows["genre"] == genre]
+        panel.plot(own["decade"], own["share"], color=MAIN)
         panel.set_title(genre, fontsize=10, loc="left", fontweight="bold")
         panel.yaxis.set_major_formatter(PERCENT)
         panel.set_ylim(bottom=0)
@@ -288,17 +297,18 @@ def draw_genre_decades(rows: pd.DataFrame) -> Figure:
 
 def find_genre_decades(rows: pd.DataFrame) -> str:
     """The widest change from the first decade to the last that is beyond chance."""
-    of_genre = rows.groupby("genre", sort=False)
-    first, last = of_genre.first(), of_genre.last()
-    change = last["share"] - first["share"]
-    beyond = change[change.abs() > _margins(np.hypot(first["error"], last["error"]))]
-    decades = f"films of the {rows['decade'].min()}s and of the {rows['decade'].max()}s"
-    if beyond.empty:
+    first, last = rows["decade"].min(), rows["decade"].max()
+    ends = [rows[rows["decade"] == decade].set_index("genre") for decade in (first, last)]
+    changes = ends[0].join(ends[1], lsuffix="_first", rsuffix="_last").reset_index()
+    change = changes["share_last"] - changes["share_first"]
+    margins = _margins(np.hypot(changes["error_first"], changes["error_last"]))
+    decades = f"films of the {first}s and of the {last}s"
+    if (change.abs() <= margins).all():
         return f"Between {decades} no genre's share of the ratings changed by more than chance allows."
-    genre = beyond.abs().idxmax()
+    most = _most(changes, change.abs().where(change.abs() > margins))
     return (
-        f"{genre} changed most between {decades}: from {percent(first['share'][genre])} of the ratings to "
-        f"{percent(last['share'][genre])}. Decades of fewer than {SMALLEST} films are left out."
+        f"{most['genre']} changed most between {decades}: from {percent(most['share_first'])} of the ratings to "
+        f"{percent(most['share_last'])}. Decades of fewer than {SMALLEST} films are left out."
     )
 
 
@@ -316,16 +326,18 @@ def draw_decades(rows: pd.DataFrame) -> Figure:
 
 def find_decades(rows: pd.DataFrame) -> str:
     """The decade with the most ratings, and the one with the most ratings a film."""
-    most, lift = rows.loc[rows["ratings"].idxmax()], rows["ratings"] / rows["films"]
+    lift = rows["ratings"] / rows["films"]
+    most, over = _most(rows, rows["ratings"]), _most(rows, lift)
     return (
-        f"Films of the {most['decade']:.0f}s are {percent(most['films'])} of the films and get {percent(most['ratings'])} "
-        f"of the ratings; a film of the {rows['decade'][lift.idxmax()]}s gets the most, {lift.max():.1f} times the average."
+        f"Films of the {most['decade']:.0f}s are {percent(most['films'])} of the films and get "
+        f"{percent(most['ratings'])} of the ratings; a film of the {over['decade']:.0f}s gets the most, "
+        f"{lift.max():.1f} times the average."
     )
 
 
 def find_decade_means(rows: pd.DataFrame) -> str:
-    """The extremes."""
-    return _extremes(rows, _margins(rows["error"]), "Films of the {} are rated highest, those of the {} lowest", "decades")
+    """The decades that stand apart."""
+    return f"{_apart(rows)} Decades of fewer than {SMALLEST} films are left out."
 
 
 # People
@@ -347,22 +359,16 @@ def draw_groups(rows: pd.DataFrame) -> Figure:
 
 
 def find_groups(rows: pd.DataFrame) -> str:
-    """The extremes of each fact."""
-    margins = _margins(rows["error"])
-    sentences = [
-        _extremes(of_fact, margins[of_fact.index], f"By {fact}, {{}} rate highest and {{}} lowest", f"groups by {fact}")
-        for fact, of_fact in rows.groupby("fact", sort=False)
-        if len(of_fact) > 1
-    ]
-    return " ".join([*sentences, f"Groups of fewer than {SMALLEST} people are left out."])
+    """The groups that stand apart."""
+    return f"{_apart(rows)} Groups of fewer than {SMALLEST} people are left out."
 
 
 def draw_tastes(rows: pd.DataFrame) -> Figure:
     """Genres by groups: how much more or less of a group's ratings go to a genre."""
-    groups, genres = rows["group"].unique(), rows["genre"].unique()
+    groups, genres = (rows[name].unique().tolist() for name in ("group", "genre"))
     grid = rows.assign(lift=_lifts(rows)).pivot_table(index="genre", columns="group", values="lift", dropna=False)
     values = grid.reindex(index=genres, columns=groups).to_numpy()
-    texts = np.vectorize(lambda lift: "" if np.isnan(lift) else f"{lift:+.0%}", otypes=[object])(values)
+    texts = _texts(values, lambda lift: "·" if np.isnan(lift) else f"{lift:+.0%}")
     figure, drawn = axes(height_of(len(genres)))
     names = [group.replace(" ", "\n", 1) for group in groups]
     charts.cells(drawn, values, genres, names, texts, BELOW_ABOVE, (-STRONGEST, STRONGEST))
@@ -374,22 +380,23 @@ def find_tastes(rows: pd.DataFrame) -> str:
     lifts = _lifts(rows)
     if lifts.isna().all():
         return "No group's ratings go to a genre more or less than the others' do, beyond what chance allows."
-    strongest = rows.loc[lifts.abs().idxmax()]
-    lift = lifts.abs().max()
+    strongest = _most(rows, lifts.abs())
     direction = "more" if strongest["share"] > strongest["share_else"] else "less"
     return (
-        f"The strongest difference: {strongest['group']} give {strongest['genre']} {percent(strongest['share'])} of their "
-        f"ratings, {percent(lift)} {direction} than all others ({percent(strongest['share_else'])}). White cells may be "
-        f"chance; groups of fewer than {SMALLEST} people are left out."
+        f"The strongest difference: {strongest['group']} give {strongest['genre']} {percent(strongest['share'])} of "
+        f"their ratings, {percent(lifts.abs().max())} {direction} than all others "
+        f"({percent(strongest['share_else'])}). A dot means that chance may explain it; groups of fewer than {SMALLEST} people are left out."
     )
 
 
 def draw_favourites(rows: pd.DataFrame) -> Figure:
-    """The genre that each group prefers most, and by how much; groups without one are left out."""
+    """The genre that each group prefers most, and by how much; groups without one at the end."""
     favourites = _favourites(rows)
-    figure, drawn = axes(height_of(max(1, len(favourites))))
+    others = [group for group in rows["group"].unique() if group not in set(favourites["group"])]
     texts = [f"{genre} {lift:+.0%}" for genre, lift in zip(favourites["genre"], favourites["lift"], strict=True)]
-    charts.bars(drawn, favourites["group"], favourites["lift"].to_numpy(), texts)
+    lifts = np.concatenate((favourites["lift"], np.zeros(len(others))))
+    figure, drawn = axes(height_of(len(lifts)))
+    charts.bars(drawn, [*favourites["group"], *others], lifts, texts + ["none beyond chance"] * len(others))
     return figure
 
 
@@ -400,9 +407,9 @@ def find_favourites(rows: pd.DataFrame) -> str:
         return f"None of the {n_groups} groups prefers a genre by more than chance allows."
     first = favourites.iloc[0]
     return (
-        f"The strongest preference is that of {first['group']} for {first['genre']}, which gets {percent(first['share'])} "
-        f"of their ratings and {percent(first['share_else'])} of the others'. {len(favourites)} of {n_groups} groups "
-        f"prefer a genre beyond what chance allows; groups of fewer than {SMALLEST} people are left out."
+        f"The strongest preference: {first['group']} give {first['genre']} {percent(first['share'])} of their "
+        f"ratings, all others {percent(first['share_else'])}. {len(favourites)} of {n_groups} groups prefer a genre by more than "
+        f"chance allows; groups of fewer than {SMALLEST} people are left out."
     )
 
 
@@ -421,7 +428,7 @@ def draw_months(rows: pd.DataFrame) -> Figure:
 
 def find_months(rows: pd.DataFrame) -> str:
     """The busiest month."""
-    busiest = rows.loc[rows["n"].idxmax()]
+    busiest = _most(rows, rows["n"])
     n_months = len(pd.period_range(rows["month"].min(), rows["month"].max(), freq="M"))
     return (
         f"Of the ratings of {n_months:,} months, {percent(busiest['share'])} came in the busiest, "
@@ -437,18 +444,18 @@ def draw_hours(rows: pd.DataFrame) -> Figure:
     drawn.set_xlabel("hour of the day, UTC")
     drawn.xaxis.set_label_position("top")
     scale = figure.colorbar(drawn.images[0], ax=drawn, location="bottom", aspect=40, shrink=0.6, format="{x:.1%}")
-    scale.outline.set_visible(False)  # type: ignore[operator]
+    scale.outline.set_visible(False)
     scale.set_label("share of ratings", fontsize=SMALL)
     return figure
 
 
 def find_hours(rows: pd.DataFrame) -> str:
     """The busiest and the quietest day and hour."""
-    days, hours = (rows.groupby(of)["share"].sum() for of in ("weekday", "hour"))
+    days, hours = (rows.groupby(of)["share"].sum().to_numpy() for of in ("weekday", "hour"))
     return (
-        f"{DAYS[days.idxmax() - 1]} is the busiest day, with {percent(days.max())} of the ratings, and "
-        f"{DAYS[days.idxmin() - 1]} the quietest ({percent(days.min())}; an even share is {percent(1 / 7)}). The busiest "
-        f"hour begins at {hours.idxmax()}:00 UTC ({percent(hours.max())}), the quietest at {hours.idxmin()}:00 "
+        f"{DAYS[days.argmax()]} is the busiest day, with {percent(days.max())} of the ratings, and "
+        f"{DAYS[days.argmin()]} the quietest ({percent(days.min())}; an even share is {percent(1 / 7)}). The busiest "
+        f"hour begins at {hours.argmax()}:00 UTC ({percent(hours.max())}), the quietest at {hours.argmin()}:00 "
         f"({percent(hours.min())}; an even share is {percent(1 / 24)})."
     )
 
@@ -457,7 +464,9 @@ def draw_drift(rows: pd.DataFrame) -> Figure:
     """The mean of each month or year, with its interval."""
     figure, drawn = axes(3.0, grid="y")
     drawn.axhline(rows["overall"].iloc[0], color=MUTED, linewidth=1, linestyle=DASHED)
-    drawn.errorbar(rows["period"], rows["mean"], yerr=_margins(rows["error"]), fmt="o-", color=MAIN, linewidth=1, markersize=5)
+    drawn.errorbar(
+        rows["period"], rows["mean"], yerr=_margins(rows["error"]), fmt="o-", color=MAIN, linewidth=1, markersize=5
+    )
     drawn.set_ylabel("mean rating, stars")
     _dates(drawn)
     return figure
@@ -467,7 +476,7 @@ def find_drift(rows: pd.DataFrame) -> str:
     """What a line through all ratings rises, and whether that is much or may be chance."""
     change, margin = rows["change"].iloc[0], norm.ppf(0.975) * rows["change_error"].iloc[0]
     line = f"a line through all ratings goes {'up' if change > 0 else 'down'} by {abs(change):.2f} ± {margin:.2f} stars"
-    over = f"from the first rating to the last (95% interval over people)"
+    over = "from the first rating to the last (95% interval over people)"
     if abs(change) <= margin:
         return f"No drift that could not be chance: {line} {over}."
     if abs(change) < NEGLIGIBLE:
@@ -483,18 +492,47 @@ def _median(rows: pd.DataFrame) -> int:
     return int(rows.loc[rows["share"] >= 0.5, "n"].max())
 
 
+def _texts(values: np.ndarray, text: Callable[[float], str]) -> list[list[str]]:
+    """What stands in the cells of a grid."""
+    return [[text(value) for value in row] for row in values]
+
+
+def _most(rows: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """The row where a value is the largest."""
+    return rows.iloc[int(np.nanargmax(values))]
+
+
 def _margins(errors: pd.Series) -> pd.Series:
     """Half widths of intervals that hold at 95% together."""
     return errors * norm.ppf(1 - 0.025 / len(errors))
 
 
-def _extremes(rows: pd.DataFrame, margins: pd.Series, sentence: str, what: str) -> str:
-    """The highest and the lowest mean, if chance does not explain that one is higher."""
-    high, low = rows["mean"].idxmax(), rows["mean"].idxmin()
-    told = [f"{rows['group'][i]} ({rows['mean'][i]:.2f} ± {margins[i]:.2f})" for i in (high, low)]
-    if rows["mean"][high] - rows["mean"][low] <= margins[high] + margins[low]:
-        return f"Chance may explain all differences between {what}, even that between {told[0]} and {told[1]}."
-    return sentence.format(*told) + "."
+def _apart(rows: pd.DataFrame) -> str:
+    """The groups whose means are above, and below, that of all ratings, if chance does not explain it."""
+    overall, margins = rows["overall"].iloc[0], _margins(rows["error"])
+    above, below = rows["mean"] - margins > overall, rows["mean"] + margins < overall
+    told = [
+        f"{where}: {_listed(rows[apart], margins, ascending)}"
+        for where, apart, ascending in (
+            (f"Above the mean of all ratings ({overall:.2f})", above, False),
+            (f"Below the mean of all ratings ({overall:.2f})", below, True),
+        )
+        if apart.any()
+    ]
+    if not told:
+        return f"Chance may explain why any of them is above or below the mean of all ratings ({overall:.2f})."
+    others = "" if (above | below).all() else " Chance may explain where the others are."
+    return f"{'. '.join(told)}.{others}"
+
+
+def _listed(rows: pd.DataFrame, margins: pd.Series, ascending: bool) -> str:
+    """The first few groups with their means, and how many more there are."""
+    ordered = rows.sort_values("mean", ascending=ascending)
+    told = [
+        f"{group} ({mean:.2f} ± {margin:.2f})"
+        for group, mean, margin in zip(ordered["group"], ordered["mean"], margins[ordered.index], strict=True)
+    ][:NAMED]
+    return ", ".join(told) + (f" and {len(rows) - NAMED} more" if len(rows) > NAMED else "")
 
 
 def _lifts(rows: pd.DataFrame) -> pd.Series:
@@ -509,18 +547,20 @@ def _favourites(rows: pd.DataFrame) -> pd.DataFrame:
     return preferred.drop_duplicates("group")
 
 
-def _dots(drawn: Any, rows: pd.DataFrame, margins: pd.Series) -> None:
-    charts.dots(drawn, rows["group"], rows["mean"].to_numpy(), margins.to_numpy(), rows["overall"].iloc[0])
+def _dots(drawn: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
+    charts.dots(drawn, rows["group"].tolist(), rows["mean"].to_numpy(), margins.to_numpy(), rows["overall"].iloc[0])
 
 
 def _draw_ballots(rows: pd.DataFrame) -> Figure:
     figure, drawn = axes(0.55 + 0.42 * len(rows))
     stars = sorted({number for ballot in rows["stars"] for number in ballot})
-    charts.ballots(drawn, rows["film"], rows["stars"], stars, [f"{damped:.2f}" for damped in rows["damped"]])
+    charts.ballots(
+        drawn, rows["film"].tolist(), rows["stars"].tolist(), stars, [f"{damped:.2f}" for damped in rows["damped"]]
+    )
     return figure
 
 
-def _dates(drawn: Any) -> None:
+def _dates(drawn: Axes) -> None:
     locator = AutoDateLocator(maxticks=8)
     drawn.xaxis.set_major_locator(locator)
     drawn.xaxis.set_major_formatter(ConciseDateFormatter(locator))
@@ -534,7 +574,7 @@ MUCH, FILMS, GENRES, YEARS, PEOPLE, TIMES = (
     "People",
     "Times of rating",
 )
-STARS, TASTES = ("ratings",), ("genres", "people")
+STARS = ("ratings",)
 
 QUESTIONS = (
     Question(
@@ -608,17 +648,17 @@ QUESTIONS = (
     Question(
         "tastes_gender", PEOPLE, "Do tastes differ with gender?",
         "A grid of genres and genders: how much more or less of their ratings a genre gets than of others'.",
-        draw_tastes, find_tastes, ("genres", "gender"), "tastes", {"fact": "gender"},
+        draw_tastes, find_tastes, ("genres", "people", "gender"), "tastes", {"fact": "gender"},
     ),
     Question(
         "tastes_age", PEOPLE, "Do tastes differ with age?",
         "A grid of genres and age groups: how much more or less of their ratings a genre gets than of others'.",
-        draw_tastes, find_tastes, ("genres", "age"), "tastes", {"fact": "age"},
+        draw_tastes, find_tastes, ("genres", "people", "age"), "tastes", {"fact": "age"},
     ),
     Question(
         "tastes_occupation", PEOPLE, "What does each occupation prefer?",
         "A bar for each occupation: the genre that gets more of its ratings than of others', and by how much.",
-        draw_favourites, find_favourites, ("genres", "occupation"), "tastes", {"fact": "occupation"},
+        draw_favourites, find_favourites, ("genres", "people", "occupation"), "tastes", {"fact": "occupation"},
     ),
     Question(
         "months", TIMES, "When did the ratings come?", "Columns: the ratings of each month.",
