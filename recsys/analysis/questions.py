@@ -298,8 +298,8 @@ def draw_genre_decades(rows: pd.DataFrame) -> Figure:
 def find_genre_decades(rows: pd.DataFrame) -> str:
     """The widest change from the first decade to the last that is beyond chance."""
     first, last = rows["decade"].min(), rows["decade"].max()
-    ends = [rows[rows["decade"] == decade].set_index("genre") for decade in (first, last)]
-    changes = ends[0].join(ends[1], lsuffix="_first", rsuffix="_last").reset_index()
+    before, after = (rows[rows["decade"] == decade] for decade in (first, last))
+    changes = before.merge(after, on="genre", suffixes=("_first", "_last"))
     change = changes["share_last"] - changes["share_first"]
     margins = _margins(np.hypot(changes["error_first"], changes["error_last"]))
     decades = f"films of the {first}s and of the {last}s"
@@ -385,7 +385,8 @@ def find_tastes(rows: pd.DataFrame) -> str:
     return (
         f"The strongest difference: {strongest['group']} give {strongest['genre']} {percent(strongest['share'])} of "
         f"their ratings, {percent(lifts.abs().max())} {direction} than all others "
-        f"({percent(strongest['share_else'])}). A dot means that chance may explain it; groups of fewer than {SMALLEST} people are left out."
+        f"({percent(strongest['share_else'])}). A dot means that chance may explain it; groups of "
+        f"fewer than {SMALLEST} people are left out."
     )
 
 
@@ -408,8 +409,8 @@ def find_favourites(rows: pd.DataFrame) -> str:
     first = favourites.iloc[0]
     return (
         f"The strongest preference: {first['group']} give {first['genre']} {percent(first['share'])} of their "
-        f"ratings, all others {percent(first['share_else'])}. {len(favourites)} of {n_groups} groups prefer a genre by more than "
-        f"chance allows; groups of fewer than {SMALLEST} people are left out."
+        f"ratings, all others {percent(first['share_else'])}. {len(favourites)} of {n_groups} groups prefer a "
+        f"genre by more than chance allows; groups of fewer than {SMALLEST} people are left out."
     )
 
 
