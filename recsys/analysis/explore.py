@@ -173,7 +173,6 @@ def _facts(report: Report) -> dict[str, str]:
         "films": f"{report.films:,}",
         "of all pairs rated": percent(report.density),
         "stars": f"{lowest:g} to {highest:g}" if lowest < highest else "none",
-        "time of rating": report.span,
     }
 
 

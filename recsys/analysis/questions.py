@@ -554,10 +554,8 @@ def _dots(drawn: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
 
 def _draw_ballots(rows: pd.DataFrame) -> Figure:
     figure, drawn = axes(0.55 + 0.42 * len(rows))
-    stars = sorted({number for ballot in rows["stars"] for number in ballot})
-    charts.ballots(
-        drawn, rows["film"].tolist(), rows["stars"].tolist(), stars, [f"{damped:.2f}" for damped in rows["damped"]]
-    )
+    damped = [f"{value:.2f}" for value in rows["damped"]]
+    charts.ballots(drawn, rows["film"].tolist(), rows["stars"].tolist(), rows["scale"].iloc[0], damped)
     return figure
 
 
