@@ -136,7 +136,8 @@ def print_findings(exploration: Exploration, report: Report) -> None:
     for each in exploration.answers:
         print(f"{each.question.asked}\n  {each.finding}")
     print(f"What did cleaning drop?\n  {cleaning_finding(report)}")
-    print("\n".join(exploration.left_out))
+    for sentence in exploration.left_out:
+        print(sentence)
 
 
 def _known(dataset: Dataset) -> set[str]:
