@@ -1,4 +1,4 @@
-"""The commands beside train.py: `python -m recsys prepare | table | compare | recommend | similar | load`."""
+"""The commands beside train.py, from `prepare` to `load`: `python -m recsys --help` lists them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.analysis import report
+from recsys.analysis.explore import PAGE, explore, print_findings
 from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
 from recsys.config import compose, instantiate, one_sentence
 from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
@@ -28,6 +29,14 @@ from recsys.studies.tables import comparison, markdown, table
 def prepare_command(arguments: argparse.Namespace) -> None:
     """Download, clean and cache a data set; say what cleaning kept and dropped and what metadata describes."""
     print_report(_prepared(compose("train", arguments.overrides)))
+
+
+def explore_command(arguments: argparse.Namespace) -> None:
+    """Answer questions about a data set by figures and findings: an HTML report, PNG, SVG, TensorBoard."""
+    prepared = _prepared(compose("train", arguments.overrides))
+    directory = arguments.out or Path("outputs", "explore", prepared.report.name)
+    print_findings(explore(prepared, directory), prepared.report)
+    print(f"report: {directory / PAGE}")
 
 
 def table_command(arguments: argparse.Namespace) -> None:
@@ -126,9 +135,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m recsys", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    command = commands.add_parser("prepare", help=prepare_command.__doc__, description=prepare_command.__doc__)
-    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of train.py: data=ml-1m data.path=DIR")
+    preparing = argparse.ArgumentParser(add_help=False)
+    preparing.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of train.py: data=ml-1m data.path=DIR")
+
+    command = commands.add_parser(
+        "prepare", parents=[preparing], help=prepare_command.__doc__, description=prepare_command.__doc__
+    )
     command.set_defaults(run=prepare_command)
+
+    command = commands.add_parser(
+        "explore", parents=[preparing], help=explore_command.__doc__, description=explore_command.__doc__
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="of the report (default: outputs/explore/NAME)")
+    command.set_defaults(run=explore_command)
 
     tabulating = argparse.ArgumentParser(add_help=False)
     tabulating.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs, sweeps, or outputs")

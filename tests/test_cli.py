@@ -51,6 +51,16 @@ def test_prepare_checks_overrides_like_train(command, capsys):
     assert "did you mean files" in capsys.readouterr().err
 
 
+def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings, tmp_path, capsys):
+    source = ("data=files", f"data.path={ratings}", f"cache_dir={tmp_path}/cache")
+    assert command("explore", *source, "--out", str(tmp_path / "report")) == 0
+    printed = capsys.readouterr().out
+    assert "Cleaning dropped 1 of 4 ratings (25%), most of them by the rule 'rating outside the scale'." in printed
+    assert printed.endswith(f"report: {tmp_path}/report/report.html\n")
+    assert command("explore", *source, "--out", str(ratings)) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_table_of_a_directory_without_runs_is_one_sentence(command, tmp_path, capsys):
     assert command("table", str(tmp_path)) == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no finished run")
@@ -59,7 +69,7 @@ def test_table_of_a_directory_without_runs_is_one_sentence(command, tmp_path, ca
 def test_every_command_has_help(command, capsys):
     assert command("--help") == 0
     listed = capsys.readouterr().out
-    for name in ("prepare", "table", "recommend", "similar", "load"):
+    for name in ("prepare", "explore", "table", "recommend", "similar", "load"):
         assert name in listed
         assert command(name, "--help") == 0
         assert len(capsys.readouterr().out.splitlines()) > 5

@@ -1,1 +1,1 @@
-"""What trained models say of people and films: recommendations, the reasons for them, neighbours."""
+"""What data and trained models say of people and films: explorations, recommendations, reasons, neighbours."""

@@ -80,13 +80,29 @@ class Report:
         """Share of the user-film pairs that are rated."""
         return self.rows_kept / (self.users * self.films)
 
+    @property
+    def span(self) -> str:
+        """The days of the earliest and the latest rating, in words."""
+        if self.first_time is None or self.last_time is None:
+            return "no times"
+        first, last = (datetime.fromtimestamp(t, UTC) for t in (self.first_time, self.last_time))
+        return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+
 
 @dataclass(frozen=True)
 class Prepared:
-    """A data set, what preparing it did, and what metadata from elsewhere describes of it."""
+    """A data set, what preparing it did, and what metadata from elsewhere describes of it.
+
+    Attributes:
+        dataset: in memory.
+        report: of the preparation.
+        tables: Parquet files of `ratings`, `users` and `films`, for queries.
+        match: of films to metadata from elsewhere, or None where there is none.
+    """
 
     dataset: Dataset
     report: Report
+    tables: dict[str, Path]
     match: Match | None = None
 
 
@@ -141,7 +157,7 @@ def load(folder: Path) -> Prepared:
         part_names=report.part_names,
         negatives=_negatives(negatives, report.users),
     )
-    return Prepared(dataset, report)
+    return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
 
 
 def with_new_films(dataset: Dataset, path: str) -> Dataset:
@@ -196,7 +212,7 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
         table.add_row("  described in several sources", f"{report.described_again['films']:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
-    table.add_row("time span", _span(report), end_section=True)
+    table.add_row("time span", report.span, end_section=True)
     if match is not None:
         table.add_row(f"films described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")
@@ -245,11 +261,13 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
     described = cache_dir / "described" / f"{prepared.report.name}-{metadata.name}-{key[:16]}"
     if not described.exists():
         _describe(folder, metadata.name, raw, described)
+    films = described / "films.parquet"
     match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
     print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the films, from {match.origin}")
     with duckdb.connect() as connection:
-        item_frame = _item_frame(connection.read_parquet(str(described / "films.parquet")).df())
-    return replace(prepared, dataset=replace(prepared.dataset, item_frame=item_frame), match=match)
+        item_frame = _item_frame(connection.read_parquet(str(films)).df())
+    dataset = replace(prepared.dataset, item_frame=item_frame)
+    return Prepared(dataset, prepared.report, prepared.tables | {"films": films}, match)
 
 
 def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
@@ -405,10 +423,3 @@ def _negatives(frame: pd.DataFrame, n_users: int) -> np.ndarray | None:
     negatives = np.full((n_users, frame["place"].max() + 1), -1, np.int32)
     negatives[frame["user"], frame["place"]] = frame["item"]
     return negatives
-
-
-def _span(report: Report) -> str:
-    if report.first_time is None or report.last_time is None:
-        return "no times"
-    first, last = (datetime.fromtimestamp(t, UTC) for t in (report.first_time, report.last_time))
-    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"

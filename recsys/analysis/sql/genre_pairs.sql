@@ -1,0 +1,11 @@
+-- Of the films of either of two genres, the share that is of both (Jaccard); only genres of enough films.
+WITH counted AS (SELECT genre, count(*) AS n FROM film_genres GROUP BY genre HAVING count(*) >= $smallest),
+together AS (
+    SELECT one.genre AS genre, other.genre AS other, count(*) AS n
+    FROM film_genres AS one JOIN film_genres AS other USING (item) GROUP BY ALL
+)
+SELECT one.genre, other.genre AS other, coalesce(together.n, 0) AS films,
+    coalesce(together.n, 0) / (one.n + other.n - coalesce(together.n, 0)) AS share
+FROM counted AS one JOIN counted AS other ON one.genre <> other.genre
+LEFT JOIN together ON together.genre = one.genre AND together.other = other.genre
+ORDER BY one.n DESC, one.genre, other.n DESC, other.genre
