@@ -61,6 +61,11 @@ class HistoryRecommender(NeuralRecommender):
         """Logits, from the histories; see `Recommender.score`."""
         return self.module(self._batch(users, history)).float().cpu().numpy()
 
+    @torch.inference_mode()
+    def embed(self, history: History) -> np.ndarray:
+        """See `EmbedsHistories`: vectors of people of whom nothing but the history is known."""
+        return self.module.encode(self._batch(np.full(len(history), -1), history)).float().cpu().numpy()
+
     def _batch(self, users: np.ndarray, history: History) -> UserBatch:
         """Anybody unknown has the code after the last."""
         known = np.where(users >= 0, users, self.n_users)

@@ -10,7 +10,8 @@ thus in the nearest segment; `noise` tells how much there was.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Mapping
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -19,10 +20,9 @@ from sklearn.cluster import HDBSCAN, AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
 from sklearn.mixture import GaussianMixture
-from sklearn.preprocessing import normalize
 
 from recsys.data.dataset import Dataset, History
-from recsys.data.features import features, vocabulary
+from recsys.data.features import MISSING, features, vocabulary
 from recsys.errors import UserError
 from recsys.models.memory import check_memory
 from recsys.models.neural import one_of
@@ -30,16 +30,34 @@ from recsys.models.neural import one_of
 FACTS = ("genres", "year")  # of films, that profiles of ratings are made of
 PROFILE_DAMPING = 10.0  # average ratings that every profile begins with, so that two films are no extreme taste
 FILM_DAMPING = 10.0  # ratings at the mean that every film begins with
-STARTS = 4  # of k-means and mixtures; the best one counts
+STARTS = 10  # of k-means and mixtures; the best one counts
 
 
-class Segmentation:
+class Learned:
+    """What is learned, and kept as arrays."""
+
+    learned: tuple[str, ...]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was learned, by name."""
+        return {name: getattr(self, name) for name in self.learned}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Take back what `arrays` gave. Returns self."""
+        for name in self.learned:
+            setattr(self, name, arrays[name])
+        return self
+
+
+class Segmentation(Learned):
     """Finds segments of points, and says which one a point belongs to.
+
+    Segments are numbered by their size, the largest first. One that nobody is nearest to is left out.
 
     Args:
         n_segments: how many. HDBSCAN finds its own number, of clusters of at least a quarter of the users that each of
-            so many segments would have.
-        method: of finding them.
+            so many segments would have; where there are none, everybody is in one segment.
+        method: of finding them: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
         n_components: principal components that points are reduced to first; None keeps all dimensions.
         seed: of the starts.
 
@@ -48,11 +66,12 @@ class Segmentation:
     """
 
     learned = ("average", "directions", "centres", "weights", "precisions", "noise")
+    centres: np.ndarray
 
     def __init__(
         self,
         n_segments: int = 7,
-        method: Literal["kmeans", "gaussian_mixture", "agglomerative", "hdbscan"] = "kmeans",
+        method: str = "kmeans",
         n_components: int | None = 16,
         seed: int = 0,
     ) -> None:
@@ -65,8 +84,8 @@ class Segmentation:
         """Find the segments of points, (n, d).
 
         Raises:
-            UserError: there are fewer points than segments or fewer segments than two, the points' tree does not fit in
-                memory, or HDBSCAN finds none.
+            UserError: there are fewer points than segments or fewer segments than two, or the points' tree does not fit
+                in memory.
         """
         if not 2 <= self.n_segments <= len(points):
             raise UserError(
@@ -79,6 +98,11 @@ class Segmentation:
         self.weights = self.precisions = np.empty(0)  # (k,) and (k, c), of a mixture alone
         self.noise = np.array(0.0)  # share of the points that HDBSCAN leaves out
         _FITS[self.method](self, self.reduced(points))
+        sizes = np.bincount(self.assign(points), minlength=len(self.centres))
+        by_size = np.argsort(-sizes, kind="stable")[: np.count_nonzero(sizes)]
+        self.centres = self.centres[by_size]  # (k, c)
+        if len(self.weights):
+            self.weights, self.precisions = self.weights[by_size], self.precisions[by_size]
         return self
 
     def assign(self, points: np.ndarray) -> np.ndarray:
@@ -97,16 +121,6 @@ class Segmentation:
         """float64 (n, c): points (n, d) by the principal components that segments are found in."""
         return (points - self.average) @ self.directions.T
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What was learned, by name."""
-        return {name: getattr(self, name) for name in self.learned}
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> Self:
-        """Take back what `arrays` gave. Returns self."""
-        for name in self.learned:
-            setattr(self, name, arrays[name])
-        return self
-
     def _fit_kmeans(self, points: np.ndarray) -> None:
         self.centres = KMeans(self.n_segments, n_init=STARTS, random_state=self.seed).fit(points).cluster_centers_
 
@@ -117,19 +131,15 @@ class Segmentation:
         self.centres, self.weights, self.precisions = mixture.means_, mixture.weights_, mixture.precisions_cholesky_
 
     def _fit_agglomerative(self, points: np.ndarray) -> None:
-        check_memory(4 * len(points) ** 2, f"A tree of {len(points):,} users", "take segments=kmeans")
+        check_memory(4 * len(points) ** 2, f"A tree of {len(points):,} users", "take the method kmeans")
         self.centres = _centres(points, AgglomerativeClustering(self.n_segments).fit(points).labels_)
 
     def _fit_hdbscan(self, points: np.ndarray) -> None:
         smallest = max(5, len(points) // (4 * self.n_segments))
         labels = HDBSCAN(min_cluster_size=smallest, copy=True).fit(points).labels_
-        if labels.max() < 0:
-            raise UserError(
-                f"HDBSCAN finds no cluster of {smallest} users and more, all are noise to it: raise "
-                "segments.n_segments, which allows smaller ones, or take segments=kmeans."
-            )
-        self.centres = _centres(points[labels >= 0], labels[labels >= 0])
         self.noise = np.array((labels < 0).mean())
+        clustered = labels >= 0 if self.noise < 1 else np.ones(len(points), bool)
+        self.centres = _centres(points[clustered], np.maximum(labels[clustered], 0))
 
 
 _FITS = {
@@ -151,46 +161,45 @@ def film_means(ratings: Dataset) -> np.ndarray:
     return mean + deviations / (FILM_DAMPING + ratings.item_counts)
 
 
-def rating_profiles(
-    history: History, item_frame: pd.DataFrame, item_means: np.ndarray, item_counts: np.ndarray
-) -> np.ndarray:
+class RatingProfiles(Learned):
     """What people watch more than others do, and what they like better, by genre and decade.
 
     Each genre and decade has two columns: the share of it among the films rated, less its share among everybody's; and
     how many stars above their means its films are rated, less what all of the person's ratings are above them. Both are
     damped towards 0, which is the profile of somebody of whom nothing is known.
-
-    Args:
-        history: of B people.
-        item_frame: row i tells of film code i.
-        item_means: (n_items,) mean stars of the films, as `film_means`.
-        item_counts: (n_items,) ratings of the films.
-
-    Returns:
-        float32 (B, 2 f).
-
-    Raises:
-        UserError: no film has a genre or a year.
     """
-    shares = film_facts(item_frame)  # (n_items, f)
-    n_items = len(item_frame)
-    counts = np.diff(history.indptr)[:, None]  # (B, 1)
-    average = item_counts @ shares / max(1, item_counts.sum())  # (f,)
-    watched = history.matrix(n_items) @ shares - counts * average
-    above = history.ratings - item_means[history.items]
-    own_mean = np.bincount(history.rows, above, minlength=len(history)) / np.maximum(counts[:, 0], 1)
-    centred = (above - own_mean[history.rows], history.items, history.indptr)
-    liked = sparse.csr_matrix(centred, shape=(len(history), n_items)) @ shares
-    return (np.concatenate([watched, liked], axis=1) / (counts + PROFILE_DAMPING)).astype(np.float32)
+
+    learned = ("facts", "average", "item_means")
+
+    def fit(self, ratings: Dataset) -> Self:
+        """Learn what is average.
+
+        Raises:
+            UserError: no film has a genre or a year.
+        """
+        names, self.facts = film_facts(ratings.item_frame)  # (n_items, f)
+        if all(name.endswith(f"={MISSING}") for name in names):
+            raise UserError("Profiles of ratings are made of films' genres and years: metadata=files brings some.")
+        self.average = ratings.item_counts @ self.facts / max(1, len(ratings))  # (f,)
+        self.item_means = film_means(ratings)  # (n_items,)
+        return self
+
+    def of(self, history: History) -> np.ndarray:
+        """Profiles of B people, float32 (B, 2 f)."""
+        counts = np.diff(history.indptr)[:, None]  # (B, 1)
+        watched = history.matrix(len(self.facts)) @ self.facts - counts * self.average
+        above = history.ratings - self.item_means[history.items]
+        own_mean = np.bincount(history.rows, above, minlength=len(history)) / np.maximum(counts[:, 0], 1)
+        centred = (above - own_mean[history.rows], history.items, history.indptr)
+        liked = sparse.csr_matrix(centred, shape=(len(history), len(self.facts))) @ self.facts
+        return (np.concatenate([watched, liked], axis=1) / (counts + PROFILE_DAMPING)).astype(np.float32)
 
 
-def film_facts(item_frame: pd.DataFrame) -> np.ndarray:
-    """float32 (n_items, f): a film's genres share a one among them, and so do the genre and the decade of a film.
+def film_facts(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Genres and decades: their names (f,), `genres=War`, and each film's shares of them, float32 (n_items, f).
 
-    Raises:
-        UserError: no film has a genre or a year.
+    What is known of a film sums to one; `genres=?` stands for films of which no genre is known.
     """
     names = vocabulary(item_frame, FACTS, min_count=1)
-    if all(name.endswith("=?") for name in names):
-        raise UserError("Profiles of ratings are made of films' genres and years: metadata=files brings some.")
-    return normalize(features(item_frame, names), norm="l1").toarray()
+    told = features(item_frame, names).toarray()
+    return names, told / np.maximum(told.sum(axis=1, keepdims=True), 1)

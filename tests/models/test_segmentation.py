@@ -1,13 +1,14 @@
 """Segments of planted groups and of noise; profiles of ratings against a slow loop."""
 
+from dataclasses import replace
+
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from recsys.data.dataset import Dataset, History
 from recsys.errors import UserError
-from recsys.models.segmentation import FILM_DAMPING, PROFILE_DAMPING, Segmentation, film_means, rating_profiles
+from recsys.models.segmentation import FILM_DAMPING, PROFILE_DAMPING, RatingProfiles, Segmentation, film_means
 
 METHODS = ("kmeans", "gaussian_mixture", "agglomerative", "hdbscan")
 
@@ -60,9 +61,17 @@ def test_fewer_users_than_segments_are_refused(groups):
         Segmentation(7).fit(groups[0][:5])
 
 
-def test_noise_alone_is_refused_by_hdbscan():
-    with pytest.raises(UserError, match="HDBSCAN finds no cluster"):
-        Segmentation(2, "hdbscan").fit(np.random.default_rng(0).normal(size=(60, 8)))
+def test_noise_alone_is_one_segment_to_hdbscan():
+    points = np.random.default_rng(0).normal(size=(60, 8))
+    fitted = Segmentation(2, "hdbscan").fit(points)
+    assert fitted.noise == 1
+    assert not fitted.assign(points).any()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_segments_are_numbered_by_size(method):
+    points = 20 * np.eye(4)[np.repeat(range(4), (10, 40, 20, 30))] + np.random.default_rng(0).normal(size=(100, 4))
+    assert np.bincount(Segmentation(4, method).fit(points).assign(points)).tolist() == [40, 30, 20, 10]
 
 
 def test_an_unknown_method_is_refused():
@@ -70,42 +79,50 @@ def test_an_unknown_method_is_refused():
         Segmentation(method="kmean")
 
 
-FILMS = pd.DataFrame({"genres": [["War"], ["War", "Comedy"], ["Comedy"], []], "year": [1950, 1951, 1990, 1991]})
-
-
-def test_profiles_are_shares_and_stars_by_genre_and_decade_less_everybodys():
+@pytest.fixture
+def ratings() -> Dataset:
+    """Two users, four films: war, war and comedy, comedy, and one of no genre."""
     ratings = Dataset.from_arrays([0, 0, 1, 1, 1], [0, 1, 1, 2, 3], [5, 4, 2, 3, 1])
+    films = ratings.item_frame.assign(
+        genres=[["War"], ["War", "Comedy"], ["Comedy"], []], year=[1950, 1951, 1990, 1991]
+    )
+    return replace(ratings, item_frame=films)
+
+
+def test_profiles_are_shares_and_stars_by_genre_and_decade_less_everybodys(ratings):
     means = film_means(ratings)
-    assert means[1] == pytest.approx(3 + (1 - 1) / (2 + FILM_DAMPING))
-    profiles = rating_profiles(ratings.history(np.arange(2)), FILMS, means, ratings.item_counts)
+    assert means[0] == pytest.approx(3 + (5 - 3) / (1 + FILM_DAMPING))
     shares = np.zeros((4, 5))  # Comedy, War, none, 1950s, 1990s
     for film, columns in enumerate(([1, 3], [0, 1, 3], [0, 4], [2, 4])):
         shares[film, columns] = 1 / len(columns)
-    everybody = shares[ratings.items].mean(axis=0)
-    n = 2 + PROFILE_DAMPING
-    watched = (shares[[0, 1]] - everybody).sum(axis=0) / n
+    watched = (shares[[0, 1]] - shares[ratings.items].mean(axis=0)).sum(axis=0)
     above = np.array([5, 4]) - means[[0, 1]]
-    liked = (above - above.mean()) @ shares[[0, 1]] / n
-    np.testing.assert_allclose(np.sort(profiles[0]), np.sort(np.concatenate([watched, liked])), atol=1e-6)
+    liked = (above - above.mean()) @ shares[[0, 1]]
+    by_hand = np.concatenate([watched, liked]) / (2 + PROFILE_DAMPING)
+    profile = RatingProfiles().fit(ratings).of(ratings.history(np.array([0])))[0]
+    np.testing.assert_allclose(np.sort(profile), np.sort(by_hand), atol=1e-6)  # columns stand in another order
 
 
-def test_somebody_of_whom_nothing_is_known_is_average():
-    profile = rating_profiles(History.of_items([[]]), FILMS, np.full(4, 3.0), np.ones(4))
+def test_somebody_of_whom_nothing_is_known_is_average(ratings):
+    profile = RatingProfiles().fit(ratings).of(History.of_items([[]]))
     assert profile.shape == (1, 10)
     assert not profile.any()
 
 
-def test_a_strict_rater_has_the_profile_of_a_generous_one_with_the_same_taste():
+def test_a_strict_rater_has_the_profile_of_a_generous_one_with_the_same_taste(ratings):
+    profiles = RatingProfiles().fit(ratings)
     stars = np.array([4, 5, 3, 4], np.float32)
-    strict, generous = (
-        rating_profiles(History(np.array([0, 4]), np.arange(4), given, None), FILMS, np.full(4, 3.0), np.ones(4))
-        for given in (stars - 2, stars)
-    )
+    strict, generous = (profiles.of(History(np.array([0, 4]), np.arange(4), given)) for given in (stars - 2, stars))
     np.testing.assert_allclose(strict, generous, atol=1e-6)
     assert generous.any()
 
 
-def test_films_of_which_nothing_is_told_make_no_profiles():
-    films = pd.DataFrame({"title": ["A", "B"]})
+def test_restored_profiles_are_the_same(ratings):
+    profiles = RatingProfiles().fit(ratings)
+    history = ratings.history(np.arange(2))
+    np.testing.assert_array_equal(RatingProfiles().restore(profiles.arrays()).of(history), profiles.of(history))
+
+
+def test_films_of_which_nothing_is_told_make_no_profiles(timed):
     with pytest.raises(UserError, match="genres and years"):
-        rating_profiles(History.of_items([[0]]), films, np.ones(2), np.ones(2))
+        RatingProfiles().fit(timed)
