@@ -9,6 +9,7 @@ import base64
 from contextlib import AbstractContextManager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -24,12 +25,13 @@ INK, MUTED, RULE, PAPER = "#1d2733", "#667085", "#e4e7ec", "#ffffff"
 MAIN, OTHER = "#0072b2", "#d55e00"
 COLOURS = (MAIN, OTHER, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d5fa8", "#8a8d91")
 SHADES = LinearSegmentedColormap.from_list("shades", (PAPER, "#9ecae1", MAIN, "#08306b"))
-BELOW_ABOVE = LinearSegmentedColormap.from_list("below_above", (OTHER, "#f3b98f", PAPER, "#8fc1de", MAIN))
+BELOW_ABOVE = LinearSegmentedColormap.from_list("below_above", (OTHER, "#f3b98f", "#e9ebef", "#8fc1de", MAIN))
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
     "font.size": 10,
     "text.color": INK,
+    "text.parse_math": False,  # titles have dollars
     "axes.labelcolor": MUTED,
     "axes.labelsize": 9.5,
     "axes.edgecolor": RULE,
@@ -54,17 +56,32 @@ def style() -> AbstractContextManager[None]:
     return mpl.rc_context(_STYLE)
 
 
-def axes(height: float, grid: str = "") -> Axes:
-    """Axes in a new figure of a column's width.
+def axes(height: float, grid: str = "") -> tuple[Figure, Axes]:
+    """A new figure of a column's width, and its axes.
 
     Args:
         height: in inches.
         grid: which axis has lines behind the data: `x`, `y`, or none.
     """
-    drawn = Figure((WIDTH, height), layout="constrained").add_subplot()
-    if grid:
-        drawn.grid(axis=grid)  # type: ignore[arg-type]
-    return drawn
+    figure, [drawn] = panels(height, grid=grid)
+    return figure, drawn
+
+
+def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **layout: Any) -> tuple[Figure, list[Axes]]:
+    """A new figure of a column's width, and its several axes, row by row.
+
+    Args:
+        height: in inches.
+        rows: of axes.
+        columns: of axes.
+        grid: as of `axes`.
+        layout: what else `matplotlib.figure.Figure.subplots` takes.
+    """
+    figure = Figure((WIDTH, height), layout="constrained")
+    drawn = list(figure.subplots(rows, columns, squeeze=False, **layout).ravel())
+    for each in drawn if grid else ():
+        each.grid(axis=grid)
+    return figure, drawn
 
 
 def svg(figure: Figure) -> bytes:

@@ -11,7 +11,7 @@ thus in the nearest segment; `noise` tells how much there was.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -79,6 +79,19 @@ class Segmentation(Learned):
         self.method = one_of("method", method, _FITS)
         self.n_components = n_components
         self.seed = seed
+
+    @property
+    def takes_number(self) -> bool:
+        """Whether the method is told how many segments to find."""
+        return self.method != "hdbscan"
+
+    def with_number(self, n_segments: int) -> Segmentation:
+        """The same settings but for the number of segments, not fitted."""
+        return Segmentation(**self.hyperparameters() | {"n_segments": n_segments})
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments, by name."""
+        return {name: getattr(self, name) for name in ("n_segments", "method", "n_components", "seed")}
 
     def fit(self, points: np.ndarray) -> Self:
         """Find the segments of points, (n, d).
