@@ -140,7 +140,7 @@ def write_report(
         profiles=found.profiles,
         n_users=len(found.users),
         n_components=len(study.segments.directions),
-        noise=float(study.segments.noise),
+        noise=found.noise,
         verdict=verdict(found.at(found.k)),
         found=found.at(found.k),
         favourites=best,
@@ -159,6 +159,8 @@ def print_segments(found: Found) -> None:
     Console().print(table)
     if len(found.measured) > 1:
         _print_measures(found.measured)
+    if found.noise:
+        print(f"{found.noise:.0%} of the users are noise to the method, and in the segment with the nearest centre.")
     print(verdict(found.at(found.k)))
 
 

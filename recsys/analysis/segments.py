@@ -101,7 +101,7 @@ class SegmentStudy:
                 "lets it find smaller ones, or take segments=kmeans."
             )
         described = profiles(ratings, users, labels, per_user)
-        return Found(users, points, labels, self._measures(points), described)
+        return Found(users, points, labels, self._measures(points), described, float(self.segments.noise))
 
     def _measures(self, points: np.ndarray) -> pd.DataFrame:
         """See `Found.measured`."""
@@ -139,6 +139,7 @@ class Found:
         measured: a row a number `k` of segments that could be chosen: the `MEASURES`, and `low` and `high`, the ends of
             the interval of the mean stability over bootstraps. One row where the method finds the number itself.
         profiles: of the segments.
+        noise: share of the users whom the method left out, and who are assigned nevertheless.
     """
 
     users: np.ndarray
@@ -146,6 +147,7 @@ class Found:
     labels: np.ndarray
     measured: pd.DataFrame
     profiles: list[Profile]
+    noise: float
 
     @property
     def k(self) -> int:
@@ -250,6 +252,7 @@ class Segments:
             "space": self.space,
             "segmentation": self.segmentation.hyperparameters(),
             "verdict": verdict(found.at(found.k)),
+            "noise": found.noise,
             "names": self.names,
             "profiles": [asdict(profile) for profile in found.profiles],
             "measured": found.measured.to_dict("records"),
