@@ -110,7 +110,8 @@ def _find_segments(run: Run, overrides: list[str]) -> None:
     user_frame = ratings.user_frame.iloc[found.users]
     segments = Segments(study.segments, [profile.name for profile in found.profiles], study.space, ratings.fingerprint)
     segments.write(directory, user_frame["user_id"], found)
-    segment_report.write_report(directory, study, split, ratings, found, type(run.model()).__name__)
+    model = run.config["model"]["_target_"].rpartition(".")[2]
+    segment_report.write_report(directory, study, split, ratings, found, model)
     named = user_frame.assign(segment=np.array(segments.names, object)[found.labels])
     log_segments(directory / "tensorboard", found.points, ratings.user_counts[found.users], named)
     segment_report.print_segments(found)

@@ -41,18 +41,14 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(folder):
     """Train with some overrides, into a directory of a name; gives the directory."""
-    data = [
-        "data=files",
-        f"data.path={folder}/ratings.csv",
+    data = ["data=files", f"data.path={folder}/ratings.csv", "ks=[1,5,10]", "logger=none", f"cache_dir={folder}/cache"]
+    told = (
         f"data.films_path={folder}/films.csv",
         *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
-        "ks=[1,5,10]",
-        "logger=none",
-        f"cache_dir={folder}/cache",
-    ]
+    )
 
-    def run(name: str, *overrides: str) -> Path:
-        train.train(compose("train", [*data, *overrides, f"run_dir={folder}/{name}"]))
+    def run(name: str, *overrides: str, films: tuple[str, ...] = told) -> Path:
+        train.train(compose("train", [*data, *films, *overrides, f"run_dir={folder}/{name}"]))
         return folder / name
 
     return run
@@ -180,6 +176,21 @@ def test_bad_input_is_one_sentence_and_status_2(ials, trained, command):
         assert status == 2
         assert err.splitlines()[-1].startswith("error: ")
         assert words in err
+
+
+def test_a_run_that_was_not_tested_is_refused(trained, command):
+    status, _, err = command(trained("untested", "model=popularity", "test=false"), *FAST, "space=ratings")
+    assert status == 2
+    assert "was not tested" in err
+
+
+def test_films_without_genres_and_years_make_a_report_without_tastes(trained, command):
+    bare = trained("bare", "model=ials", "model.embedding_dim=8", films=())
+    assert command(bare, *FAST)[0] == 0
+    assert "Near the average" in (bare / "segments" / "report.html").read_text()
+    status, _, err = command(bare, *FAST, "space=ratings")
+    assert status == 2
+    assert "genres and years" in err
 
 
 def test_users_of_a_model_without_embeddings_have_segments_by_ratings(trained, command):

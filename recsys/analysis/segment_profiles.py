@@ -81,7 +81,7 @@ class Profile:
         distinctions: what is most different from all users, strongest first.
         films: most typical first.
         n_tested: users that the model was tested on.
-        metrics: of the model, by name: mean and interval over those users.
+        metrics: of the model, by name: mean and interval over those users, where there are two at least.
     """
 
     name: str
@@ -127,7 +127,7 @@ def profiles(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
                 distinctions=_distinctions(traits, values, inside, effects[segment]),
                 films=films[segment],
                 n_tested=len(measured),
-                metrics={str(column): mean_interval(measured[column].to_numpy()) for column in measured},
+                metrics={str(column): mean_interval(measured[column]) for column in measured if len(measured) > 1},
             )
         )
     return described

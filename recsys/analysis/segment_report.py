@@ -34,7 +34,7 @@ MARKS = "oX^"  # after each colour was used once
 def projection(points: np.ndarray, how: str, seed: int) -> np.ndarray:
     """Points (n, d) on a plane, (n, 2): by `pca`, or by `tsne`, which keeps neighbours and bends distances."""
     if how == "tsne":
-        return TSNE(init="pca", random_state=seed, perplexity=min(30, (len(points) - 1) // 3)).fit_transform(points)
+        return TSNE(init="pca", random_state=seed, perplexity=min(30, len(points) // 3)).fit_transform(points)
     return PCA(2, random_state=seed).fit_transform(points)
 
 
@@ -99,12 +99,11 @@ def taste_figure(traits: Sequence[Trait], effects: np.ndarray) -> Figure:
 
 
 def draw(study: SegmentStudy, ratings: Dataset, found: Found) -> dict[str, Figure]:
-    """The figures of a report, by name; none of numbers where the method found it itself."""
+    """The figures of a report, by name: none of tastes without genres and years, nor of numbers not chosen."""
     traits, values = user_traits(ratings, found.users)
-    drawn = {
-        "map": map_figure(found.points, found.labels, study.map, study.segments.seed),
-        "tastes": taste_figure(traits, trait_effects(values, found.labels)),
-    }
+    drawn = {"map": map_figure(found.points, found.labels, study.map, study.segments.seed)}
+    if any(trait.is_taste for trait in traits):
+        drawn["tastes"] = taste_figure(traits, trait_effects(values, found.labels))
     if study.segments.takes_number:
         drawn["choice"] = choice_figure(found.measured, found.k)
     return drawn
@@ -151,10 +150,10 @@ def write_report(
 
 def print_segments(found: Found) -> None:
     """The segments with the model's metrics, what measures say of their number, and how real they are."""
-    metrics = list(found.profiles[0].metrics)
+    metrics = list(dict.fromkeys(name for profile in found.profiles for name in profile.metrics))
     table = Table("", "segment", "users", "share", *metrics, title=f"{found.k} segments", title_justify="left")
     for number, own in enumerate(found.profiles, start=1):
-        shown = [str(own.metrics[name]) for name in metrics]
+        shown = [str(own.metrics.get(name, "")) for name in metrics]
         table.add_row(str(number), own.name, str(own.n_users), f"{own.share:.0%}", *shown)
     Console().print(table)
     if len(found.measured) > 1:

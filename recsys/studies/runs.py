@@ -51,6 +51,7 @@ from recsys.models.base import HasEmbeddings, Recommender, load
 
 MANIFEST = "manifest.json"
 EMBEDDINGS = "embeddings.npz"
+PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
 
@@ -75,8 +76,14 @@ class Run:
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
-        """Test metrics, a row for each user."""
-        return duckdb.read_parquet(str(self.directory / "per_user.parquet")).df()
+        """Test metrics, a row for each user.
+
+        Raises:
+            UserError: the run was not tested.
+        """
+        if not (self.directory / PER_USER).is_file():
+            raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
+        return duckdb.read_parquet(str(self.directory / PER_USER)).df()
 
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Float32 (n_users, d), learned on this split.
@@ -184,9 +191,9 @@ class RunWriter:
 
     def write_test(self, per_user: pd.DataFrame, slices: pd.DataFrame) -> None:
         """Keep the test metrics of each user and slice."""
-        partial = self.directory / "per_user.parquet.partial"
+        partial = self.directory / f"{PER_USER}.partial"
         duckdb.from_df(per_user).write_parquet(str(partial))
-        partial.replace(self.directory / "per_user.parquet")
+        partial.replace(self.directory / PER_USER)
         _write_text(self.directory / "slices.csv", slices.to_csv(index=False))
 
     def finish(
