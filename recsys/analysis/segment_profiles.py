@@ -135,12 +135,12 @@ def profiles(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
 
 def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.ndarray]:
     """Traits, and how much of each some users (int64 (n,) codes) have: float64 (n, t)."""
-    names, shares = film_facts(ratings.item_frame)
+    names, facts = film_facts(ratings.item_frame)
     told = np.array([not name.endswith(f"={MISSING}") for name in names], bool)
     counts = ratings.user_counts[users][:, None]
     labels = [name.partition("=")[2] for name in names[told]]
     traits = [Trait(label, label, "", True, "{:.0%}".format) for label in labels]
-    columns = [(ratings.matrix()[users] @ shares[:, told]) / counts]
+    columns = [(ratings.matrix()[users] @ facts[:, told]) / counts]
 
     above = _sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users][:, None]
     traits.append(Trait("stars above films' means", "generous raters", "strict raters", False, "{:+.2f}".format))
