@@ -15,17 +15,22 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from recsys.files import write_whole
 
 WIDTH = 5.0  # inches: text keeps a readable size on a telephone
-DPI = 200  # of PNG files
+TITLE = 0.3  # inches above a figure that a title takes
+DPI = 160  # of PNG files
+UNDATED = {"Date": None}  # the same figure is the same file
 
-INK, MUTED, RULE, PAPER = "#1d2733", "#667085", "#e4e7ec", "#ffffff"
+INK, MUTED, FAINT, RULE, PAPER = "#1d2733", "#667085", "#c3c9d3", "#e4e7ec", "#ffffff"
 MAIN, OTHER = "#0072b2", "#d55e00"
 COLOURS = (MAIN, OTHER, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5d5fa8", "#8a8d91")
-SHADES = LinearSegmentedColormap.from_list("shades", (PAPER, "#9ecae1", MAIN, "#08306b"))
-BELOW_ABOVE = LinearSegmentedColormap.from_list("below_above", (OTHER, "#f3b98f", "#e9ebef", "#8fc1de", MAIN))
+SHADES = LinearSegmentedColormap.from_list("shades", (PAPER, "#9ecae1", MAIN, "#08306b")).with_extremes(bad=PAPER)
+BELOW_ABOVE = LinearSegmentedColormap.from_list(
+    "below_above", (OTHER, "#f3b98f", "#e9ebef", "#8fc1de", MAIN)
+).with_extremes(bad=PAPER)
 
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
@@ -43,11 +48,9 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": RULE,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
-    "figure.titlesize": 11,
-    "figure.titleweight": "bold",
     "lines.linewidth": 2,
     "savefig.facecolor": PAPER,
-    "svg.hashsalt": "recsys",  # the same figure is the same file
+    "svg.hashsalt": "recsys",  # so that ids in files are the same, too
 }
 
 
@@ -84,19 +87,24 @@ def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **lay
     return figure, drawn
 
 
-def svg(figure: Figure) -> bytes:
-    """A figure as SVG, its text as outlines."""
-    file = BytesIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue()
+def settle(figure: Figure) -> None:
+    """Lay a finished figure out once; otherwise every file of it takes that time again."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
 
 
 def data_uri(figure: Figure) -> str:
     """A figure as SVG within an address, for the `src` of a page's image."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg(figure)).decode()}"
+    file = BytesIO()
+    figure.savefig(file, format="svg", metadata=UNDATED)
+    return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def save(figure: Figure, directory: Path, name: str) -> None:
-    """Write a figure to `<name>.png` and `<name>.svg`, whole."""
-    write_whole(directory / f"{name}.svg", lambda file: file.write(svg(figure)))
-    write_whole(directory / f"{name}.png", lambda file: figure.savefig(file, format="png", dpi=DPI))
+def save(figure: Figure, directory: Path, name: str, title: str) -> None:
+    """Write a figure with a title above it to `<name>.png` and `<name>.svg`, whole."""
+    width, height = figure.get_size_inches()
+    figure.text(0.01, 1.01, title, fontsize=11, fontweight="bold", va="bottom")
+    frame = Bbox.from_extents(0, 0, width, height + TITLE)
+    svg, png = (directory / f"{name}.{kind}" for kind in ("svg", "png"))
+    write_whole(svg, lambda file: figure.savefig(file, format="svg", bbox_inches=frame, metadata=UNDATED))
+    write_whole(png, lambda file: figure.savefig(file, format="png", bbox_inches=frame, dpi=DPI))

@@ -28,6 +28,11 @@ MEASURE_NAMES = {
     "calinski_harabasz": "Calinski-Harabasz",
     "stability": "Stability (ARI)",
 }
+TITLES = {
+    "map": "Users by segment",
+    "tastes": "Genres and decades by segment",
+    "choice": "Measures of the number of segments",
+}
 MARKS = "oX^"  # after each colour was used once
 
 
@@ -124,9 +129,11 @@ def write_report(
     """
     with figures.style():
         drawn = draw(study, ratings, found)
-        for name, figure in drawn.items():
-            figures.save(figure, directory, name)
+        for figure in drawn.values():
+            figures.settle(figure)
         images = {name: figures.data_uri(figure) for name, figure in drawn.items()}
+        for name, figure in drawn.items():
+            figures.save(figure, directory, name, TITLES[name])
     best = {name: found.at(k) for name, k in favourites(found.measured).items()}
     write_page(
         directory / "report.html",
