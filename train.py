@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from recsys.analysis.segments import with_segments
 from recsys.config import instantiate, main
 from recsys.data.prepare import prepare
 from recsys.errors import UserError
@@ -48,6 +49,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with run.stage("data"):
         prepared = prepare(source, Path(cfg.cache_dir), metadata)
         split = splitter(prepared.dataset)
+        if cfg.segments_from is not None:
+            split = with_segments(split, Path(cfg.segments_from))
         for holdout in (split.valid, split.test):
             check(model, cfg.ks, holdout, protocol)
 

@@ -11,19 +11,31 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from recsys.analysis import report
+from recsys.analysis import report, segment_report
 from recsys.analysis.explore import PAGE, explore, print_findings
 from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
+from recsys.analysis.segments import (
+    RATINGS,
+    Segments,
+    SegmentStudy,
+    embedding_points,
+    points_of,
+    rating_points,
+    read_segments,
+    segments_directory,
+)
 from recsys.config import compose, instantiate, one_sentence
 from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
-from recsys.data.dataset import Dataset
+from recsys.data.dataset import Dataset, History
 from recsys.data.filters import films_passing
 from recsys.data.prepare import Prepared, prepare, print_report, with_new_films
+from recsys.data.split import Split
 from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
-from recsys.studies.runs import find_runs, read_run
+from recsys.studies.runs import Run, find_runs, read_run, short
 from recsys.studies.tables import comparison, markdown, table
+from recsys.studies.tensorboard import log_segments
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:
@@ -99,15 +111,71 @@ def load_command(arguments: argparse.Namespace) -> None:
     print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")
 
 
+def segments_command(arguments: argparse.Namespace) -> None:
+    """Find segments of a run's users and report on them, or say which one somebody new is in."""
+    run = read_run(arguments.directory)
+    if arguments.liked:
+        _print_segment(run, arguments.liked, arguments.overrides)
+    else:
+        _find_segments(run, arguments.overrides)
+
+
+def _find_segments(run: Run, overrides: list[str]) -> None:
+    study: SegmentStudy = instantiate(compose("segments", overrides))
+    split, ratings = _learned_from(run)
+    everybody = np.arange(ratings.n_users)
+    points = (
+        rating_points(ratings, ratings.history(everybody))
+        if study.space == RATINGS
+        else embedding_points(run.user_embeddings(split))
+    )
+    found = study.find(points, ratings, run.per_user)
+    directory = segments_directory(run.directory)
+    directory.mkdir(exist_ok=True)
+    user_frame = ratings.user_frame.iloc[found.users]
+    segments = Segments(study.segments, [profile.name for profile in found.profiles], study.space, ratings.fingerprint)
+    segments.write(directory, user_frame["user_id"], found)
+    model = run.config["model"]["_target_"].rpartition(".")[2]
+    segment_report.write_report(directory, study, split, ratings, found, model)
+    named = user_frame.assign(segment=np.array(segments.names, object)[found.labels])
+    log_segments(directory / "tensorboard", found.points, ratings.user_counts[found.users], named)
+    segment_report.print_segments(found)
+    print(f"The report is {short(directory / 'report.html')}.")
+
+
+def _print_segment(run: Run, titles: list[str], overrides: list[str]) -> None:
+    """Say which of a run's segments somebody new is in."""
+    if overrides:
+        raise UserError(f"--liked asks for segments that were found already: leave out {' '.join(overrides)}.")
+    segments = read_segments(run.directory)
+    split, ratings = _learned_from(run)
+    segments.check(split)
+    liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
+    history = History.of_items([liked], rating=split.dataset.scale[1])
+    segment = segments.segmentation.assign(points_of(segments.space, run.model(), ratings, history))[0]
+    print(f"Segment {segment + 1}: {segments.names[segment]}")
+
+
 def _trained(directory: Path, new_films: str | None) -> tuple[Recommender, Dataset]:
     """A run's model, and the data that its config names, from the cache or prepared again; both with new films."""
     run = read_run(directory)
+    dataset, model = _data(run), run.model()
+    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+
+
+def _data(run: Run) -> Dataset:
     cfg = OmegaConf.create(run.config)
     with contextlib.redirect_stdout(sys.stderr):  # where data come from is no part of an answer
         dataset = _prepared(cfg).dataset
     run.check_data(dataset)
-    model = run.model()
-    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+    return dataset
+
+
+def _learned_from(run: Run) -> tuple[Split, Dataset]:
+    """A run's split, and those of its ratings that the final model learned from; never test ratings."""
+    cfg = OmegaConf.create(run.config)
+    split: Split = instantiate(cfg.split)(_data(run))
+    return split, split.refit_train if cfg.refit else split.train
 
 
 def _prepared(cfg: DictConfig) -> Prepared:
@@ -207,6 +275,19 @@ def main() -> None:
         "-k", type=_at_least_one, default=10, help="films to recommend to each user (default: %(default)s)"
     )
     command.set_defaults(run=load_command)
+
+    command = commands.add_parser("segments", help=segments_command.__doc__, description=segments_command.__doc__)
+    command.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")
+    command.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="segments=hdbscan space=ratings segments.n_segments=5 map=tsne",
+    )
+    command.add_argument(
+        "--liked", action="append", metavar="TITLE", help="somebody new: 'Heat (1995)'; more than once"
+    )
+    command.set_defaults(run=segments_command)
 
     arguments = parser.parse_args()
     with one_sentence():

@@ -9,12 +9,13 @@ import pytest
 from recsys.config import CONFIGS, compose, instantiate
 from recsys.data.dataset import Dataset, History
 from recsys.data.split import LeaveOneOut, Split
-from recsys.models.base import HasEmbeddings, Recommender, load
+from recsys.models.base import EmbedsHistories, HasEmbeddings, Recommender, load
 from recsys.models.neural import NeuralRecommender
 from recsys.models.trees import RatingTrees
 
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 SAME_FOR_ALL = {"popularity", "bias"}  # they cannot tell one user's taste from another's
+OWN_VECTORS = {"two_tower", "two_tower_1m"}  # users whom they know have something beside their history
 N_USERS, N_ITEMS = 60, 40
 
 
@@ -134,6 +135,18 @@ def test_embeddings_have_a_row_a_user_and_a_row_a_film(model: Recommender):
     assert (len(users), len(items)) == (N_USERS, N_ITEMS)
     assert users.shape[1] == items.shape[1]
     assert users.dtype == items.dtype == np.float32
+
+
+def test_who_is_placed_by_a_history_lies_where_a_user_with_that_history_does(
+    name: str, model: Recommender, split: Split
+):
+    if not isinstance(model, EmbedsHistories):
+        pytest.skip("places nobody by a history")
+    placed = model.embed(split.train.history(np.arange(N_USERS)))
+    assert placed.dtype == np.float32
+    assert placed.shape == model.user_embeddings().shape
+    if name not in OWN_VECTORS:
+        np.testing.assert_allclose(placed, model.user_embeddings(), atol=1e-3)
 
 
 def test_a_learning_model_recovers_the_checkerboard(name: str, model: Recommender, split: Split):

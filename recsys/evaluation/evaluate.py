@@ -36,10 +36,10 @@ class Evaluation:
     Attributes:
         per_user: a row for each user with something held out: `user_id` and a column for each metric of one user.
         summary: every metric's value over all users. Metrics of ratings are pooled over ratings, the others are means.
-        slices: a row for each slice: `slice` (activity, age, gender; popularity, decade, genre), `value`, `n`, metrics.
-            Slices of users average users. Slices of films average held-out ratings: `recall@k` is the share of them
-            in the top k, `dcg@k` their mean discounted gain, equal to NDCG where a user has one rating held out; `mse`
-            and `mae` are of predicted stars.
+        slices: a row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre), `value`, `n`,
+            metrics. Slices of users average users. Slices of films average held-out ratings: `recall@k` is the share of
+            them in the top k, `dcg@k` their mean discounted gain, equal to NDCG where a user has one rating held out;
+            `mse` and `mae` are of predicted stars.
         top: int64 (n_users, k) the lists, a row for each row of `per_user`; -1 where a list is shorter; no columns
             where nothing was ranked.
     """
@@ -339,7 +339,7 @@ def _slices(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) 
     known, users, items = holdout.known, holdout.users, holdout.ratings.items
     person, film = known.user_frame, known.item_frame
     frames = [_averages("activity", _bands(known.user_counts[users]), per_user)]
-    for kind, column in (("age", "age_group"), ("gender", "gender")):
+    for kind, column in (("age", "age_group"), ("gender", "gender"), ("segment", "segment")):
         if column in person:
             frames.append(_averages(kind, person[column].array[users], per_user))
     frames.append(_averages("popularity", _bands(known.item_counts[items]), per_rating))

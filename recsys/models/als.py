@@ -59,13 +59,12 @@ class ALS(Factorisation):
         self.user_factors, self.item_factors = model.user_factors, model.item_factors  # (n_users, d), (n_items, d)
         return self
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Solve for the users' vectors, with the films' as they are; see `Recommender.score`."""
+    def embed(self, history: History) -> np.ndarray:
+        """See `Factorisation.embed`."""
         with threadpool_limits(1, "blas"):
             model = self._library()
             model.item_factors = self.item_factors
-            factors = model.recalculate_user(users, history.matrix(len(self.item_factors)))
-        return factors @ self.item_factors.T
+            return model.recalculate_user(np.arange(len(history)), history.matrix(len(self.item_factors)))
 
     def _library(self) -> AlternatingLeastSquares:
         return AlternatingLeastSquares(

@@ -132,6 +132,14 @@ class HasEmbeddings(Protocol):
 
 
 @runtime_checkable
+class EmbedsHistories(HasEmbeddings, Protocol):
+    """A model that places anybody in that space, by the history at hand."""
+
+    def embed(self, history: History) -> np.ndarray:
+        """History of B rows -> float32 (B, d)."""
+
+
+@runtime_checkable
 class HasOpenCatalogue(Protocol):
     """A model that scores films which nobody has rated, also those that come after training."""
 

@@ -86,8 +86,12 @@ class Content(Profile):
         """
         super().fit(train, valid, context)
         dense(self.vectors)
-        self.user_vectors = self.profiles(train.history(np.arange(train.n_users)))  # (n_users, d)
+        self.user_vectors = self.embed(train.history(np.arange(train.n_users)))  # (n_users, d)
         return self
+
+    def embed(self, history: History) -> np.ndarray:
+        """See `EmbedsHistories`."""
+        return self.profiles(history)
 
     def user_embeddings(self) -> np.ndarray:
         """See `HasEmbeddings`."""

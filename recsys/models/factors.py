@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 
-from recsys.data.dataset import Dataset
+from recsys.data.dataset import Dataset, History
 from recsys.models.base import Recommender
 from recsys.models.memory import check_memory
 
@@ -17,6 +19,14 @@ class Factorisation(Recommender):
     embedding_dim: int
     user_factors: np.ndarray
     item_factors: np.ndarray
+
+    @abstractmethod
+    def embed(self, history: History) -> np.ndarray:
+        """See `EmbedsHistories`: solve for the users' vectors, with the films' as they are."""
+
+    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Dot products of the films' vectors and those of the histories; see `Recommender.score`."""
+        return self.embed(history) @ self.item_factors.T
 
     def user_embeddings(self) -> np.ndarray:
         """Float32 (n_users, d)."""

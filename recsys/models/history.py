@@ -63,6 +63,11 @@ class HistoryRecommender(NeuralRecommender):
 
     predict = Recommender.predict  # of a user's row of scores: histories are read once
 
+    @torch.inference_mode()
+    def embed(self, history: History) -> np.ndarray:
+        """See `EmbedsHistories`: vectors of people of whom nothing but the history is known."""
+        return self.module.encode(self._batch(np.full(len(history), -1), history)).float().cpu().numpy()
+
     def _batch(self, users: np.ndarray, history: History) -> UserBatch:
         """Anybody unknown has the code after the last."""
         known = np.where(users >= 0, users, self.n_users)

@@ -74,10 +74,10 @@ class IALS(Factorisation):
         self.item_factors = items.numpy()  # (n_items, d)
         return self
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Solve for the users' vectors, with the films' as they are; see `Recommender.score`."""
+    def embed(self, history: History) -> np.ndarray:
+        """See `Factorisation.embed`."""
         items = torch.from_numpy(self.item_factors)
-        return (self._solve(history.matrix(len(items)), items) @ items.T).numpy()
+        return self._solve(history.matrix(len(items)), items).numpy()
 
     def _solve(self, rated: sparse.csr_matrix, factors: Tensor) -> Tensor:
         """The vectors of rows that rated some columns (B, m), given the columns' (m, d) -> (B, d).

@@ -177,9 +177,9 @@ def film_means(ratings: Dataset) -> np.ndarray:
 class RatingProfiles(Learned):
     """What people watch more than others do, and what they like better, by genre and decade.
 
-    Each genre and decade has two columns: the share of it among the films rated, less its share among everybody's; and
-    how many stars above their means its films are rated, less what all of the person's ratings are above them. Both are
-    damped towards 0, which is the profile of somebody of whom nothing is known.
+    Each genre and decade has two columns: its share of the films rated, less its share of everybody's, where a film is
+    shared by all that it has; and how many stars above their means its films are rated, less what all of the person's
+    ratings are above them. Both are damped towards 0, which is the profile of somebody of whom nothing is known.
     """
 
     learned = ("facts", "average", "item_means")
@@ -190,9 +190,10 @@ class RatingProfiles(Learned):
         Raises:
             UserError: no film has a genre or a year.
         """
-        names, self.facts = film_facts(ratings.item_frame)  # (n_items, f)
+        names, told = film_facts(ratings.item_frame)
         if all(name.endswith(f"={MISSING}") for name in names):
             raise UserError("Profiles of ratings are made of films' genres and years: metadata=files brings some.")
+        self.facts = told / told.sum(axis=1, keepdims=True)  # (n_items, f): a film counts once, whatever it has
         self.average = ratings.item_counts @ self.facts / max(1, len(ratings))  # (f,)
         self.item_means = film_means(ratings)  # (n_items,)
         return self
@@ -209,10 +210,9 @@ class RatingProfiles(Learned):
 
 
 def film_facts(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Genres and decades: their names (f,), `genres=War`, and each film's shares of them, float32 (n_items, f).
+    """Genres and decades: their names (f,), `genres=War`, and which films have them, float32 (n_items, f) of 0 and 1.
 
-    What is known of a film sums to one; `genres=?` stands for films of which no genre is known.
+    `genres=?` is for films of which no genre is known.
     """
     names = vocabulary(item_frame, FACTS, min_count=1)
-    told = features(item_frame, names).toarray()
-    return names, told / np.maximum(told.sum(axis=1, keepdims=True), 1)
+    return names, features(item_frame, names).toarray()

@@ -11,6 +11,7 @@
     per_user.parquet        a row for each test user, a column for each metric
     slices.csv              test metrics of groups of users and films
     embeddings.npz          of models that have some, with raw ids and the split's fingerprint
+    segments/               of its users, once `python -m recsys segments` was run
     manifest.json           what the run was made of and what it cost; written last: its run is finished
 
 Every file is written whole.
@@ -49,6 +50,8 @@ from recsys.files import write_whole
 from recsys.models.base import HasEmbeddings, Recommender, load
 
 MANIFEST = "manifest.json"
+EMBEDDINGS = "embeddings.npz"
+PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
 
@@ -73,8 +76,27 @@ class Run:
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
-        """Test metrics, a row for each user."""
-        return duckdb.read_parquet(str(self.directory / "per_user.parquet")).df()
+        """Test metrics, a row for each user.
+
+        Raises:
+            UserError: the run was not tested.
+        """
+        if not (self.directory / PER_USER).is_file():
+            raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
+        return duckdb.read_parquet(str(self.directory / PER_USER)).df()
+
+    def user_embeddings(self, split: Split) -> np.ndarray:
+        """Float32 (n_users, d), learned on this split.
+
+        Raises:
+            UserError: the model has none, or they were learned on another split.
+        """
+        if not (self.directory / EMBEDDINGS).is_file():
+            raise UserError(f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model makes none.")
+        with np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored:
+            if str(stored["split"]) != split.fingerprint:
+                raise UserError(f"The embeddings of {self.directory} were learned on another split: train it anew.")
+            return stored["users"]
 
     def model(self) -> Recommender:
         """The trained model."""
@@ -169,9 +191,9 @@ class RunWriter:
 
     def write_test(self, per_user: pd.DataFrame, slices: pd.DataFrame) -> None:
         """Keep the test metrics of each user and slice."""
-        partial = self.directory / "per_user.parquet.partial"
+        partial = self.directory / f"{PER_USER}.partial"
         duckdb.from_df(per_user).write_parquet(str(partial))
-        partial.replace(self.directory / "per_user.parquet")
+        partial.replace(self.directory / PER_USER)
         _write_text(self.directory / "slices.csv", slices.to_csv(index=False))
 
     def finish(
@@ -188,7 +210,7 @@ class RunWriter:
         """
         model.save(self.directory / "model")
         if isinstance(model, HasEmbeddings):
-            _write_embeddings(self.directory / "embeddings.npz", model, split)
+            _write_embeddings(self.directory / EMBEDDINGS, model, split)
         _write_json(self.directory / "metrics.json", metrics)
         dataset = split.dataset
         manifest = {

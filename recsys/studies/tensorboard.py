@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,20 @@ def log_run(
         _log_points(writer, "films", model.item_embeddings(), dataset.item_counts, _described_films(dataset))
         _log_points(writer, "users", model.user_embeddings(), dataset.user_counts, dataset.user_frame)
     logger.finalize("success")
+
+
+def log_segments(directory: Path, points: np.ndarray, n_ratings: np.ndarray, users: pd.DataFrame) -> None:
+    """Show users in the projector, to be coloured by their segment; anew where they were shown already.
+
+    Args:
+        directory: a log of its own, as a writer knows only of the points that it wrote itself.
+        points: (n, d).
+        n_ratings: int64 (n,) of each user.
+        users: n rows with a column `segment`, and what else is known.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    with SummaryWriter(str(directory)) as writer:
+        _log_points(writer, "users", points, n_ratings, users)
 
 
 def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, Any]:

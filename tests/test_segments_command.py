@@ -1,0 +1,199 @@
+"""`python -m recsys segments` on tiny runs, and runs that go by the segments of another."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import train
+from recsys.__main__ import main
+from recsys.config import compose
+from recsys.errors import UserError
+from recsys.models.base import load
+
+FAST = ("max_k=3", "n_bootstraps=2", "segments.n_segments=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """40 users, of whom half like dramas and half comedies."""
+    folder = tmp_path_factory.mktemp("segments")
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", item, rng.integers(3, 6), 10**9 + rng.integers(10**6))
+        for user in range(40)
+        for item in np.arange(user % 2, 30, 2)
+        if rng.random() < 0.6
+    ]
+    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(folder / "ratings.csv", index=False)
+    films = pd.DataFrame({"movie_id": range(30)})
+    films["title"] = [f"<b>{'Hope' if i % 2 else 'Joke'}</b> {i} ({1950 + i})" for i in films["movie_id"]]
+    films["genres"] = ["Drama" if i % 2 else "Comedy" for i in films["movie_id"]]
+    films.to_csv(folder / "films.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    """Train with some overrides, into a directory of a name; gives the directory."""
+    data = ["data=files", f"data.path={folder}/ratings.csv", "ks=[1,5,10]", "logger=none", f"cache_dir={folder}/cache"]
+    told = (
+        f"data.films_path={folder}/films.csv",
+        *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
+    )
+
+    def run(name: str, *overrides: str, films: tuple[str, ...] = told) -> Path:
+        train.train(compose("train", [*data, *films, *overrides, f"run_dir={folder}/{name}"]))
+        return folder / name
+
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python -m recsys segments ARGUMENTS` in this process; gives the exit status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["recsys", "segments", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "160")
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def ials(trained) -> Path:
+    return trained("ials", "model=ials", "model.embedding_dim=8")
+
+
+@pytest.fixture(scope="module")
+def segmented(ials, folder) -> Path:
+    """A run whose segments no test changes."""
+    run = Path(shutil.copytree(ials, folder / "segmented"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["recsys", "segments", str(run), *FAST])
+        main()
+    return run
+
+
+def test_the_command_finds_who_likes_what_and_says_how_real_that_is(ials, command):
+    status, out, _ = command(ials, *FAST)
+    assert status == 0
+    for word in ("Comedy", "Drama", "hr@10", "Stability at k=2 is 1.00", "report.html"):
+        assert word in out
+    members = pd.read_csv(ials / "segments" / "segments.csv")
+    assert members.columns.tolist() == ["user_id", "segment", "name"]
+    odd = members["user_id"].str[1:].astype(int) % 2 == 1
+    np.testing.assert_array_equal(members["name"].str.startswith("Drama"), odd)
+
+
+def test_the_report_is_one_page_that_escapes_titles_and_the_figures_lie_beside_it(segmented):
+    page = (segmented / "segments" / "report.html").read_text()
+    assert "&lt;b&gt;Hope" in page
+    assert "<b>Hope" not in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    for name in ("map", "tastes", "choice"):
+        assert (segmented / "segments" / f"{name}.png").stat().st_size > 1000
+        assert (segmented / "segments" / f"{name}.svg").read_text().lstrip().startswith("<?xml")
+
+
+def test_the_projector_colours_users_by_segment(segmented):
+    table = next((segmented / "segments" / "tensorboard").glob("*/users/metadata.tsv")).read_text().splitlines()
+    assert table[0].split("\t")[:2] == ["user_id", "segment"]
+    assert len(table) == 1 + 40
+
+
+@pytest.mark.parametrize("clusterer", ["gaussian_mixture", "agglomerative", "hdbscan"])
+def test_every_clusterer_has_a_config(ials, command, clusterer):
+    status, out, _ = command(ials, *FAST, f"segments={clusterer}", "space=ratings", "map=tsne")
+    assert status == 0
+    assert json.loads((ials / "segments" / "segments.json").read_text())["segmentation"]["method"] == clusterer
+    assert "Drama" in out
+
+
+@pytest.mark.parametrize("space", ["embeddings", "ratings"])
+def test_somebody_new_is_assigned_by_what_they_like(ials, command, space):
+    command(ials, *FAST, f"space={space}")
+    for film, genre in (("hope", "Drama"), ("joke", "Comedy")):
+        liked = [argument for i in (3, 5, 7) for argument in ("--liked", f"<b>{film}</b> {i + (genre == 'Comedy')}")]
+        status, out, _ = command(ials, *liked)
+        assert status == 0
+        assert re.match(rf"Segment \d: {genre}", out)
+
+
+def test_segments_are_slices_of_a_run_on_the_same_split(segmented, trained):
+    sliced = pd.read_csv(trained("ease", "model=ease", f"segments_from={segmented}") / "slices.csv")
+    segments = sliced[sliced["slice"] == "segment"]
+    assert segments["n"].tolist() == [20, 20]
+    assert set(segments["value"].str.split(",").str[0]) == {"Drama", "Comedy"}
+
+
+def test_popularity_by_given_segments_recommends_by_them(segmented, trained):
+    given = trained("given", "model=segment_popularity", f"segments_from={segmented}")
+    model = load(given / "model")
+    assert not model.uses_history
+    assert len(model.shares) == 2 + 1
+
+
+def test_segments_of_another_split_are_refused_in_one_sentence(segmented, trained):
+    with pytest.raises(UserError, match="of another split"):
+        trained("other", "model=popularity", f"segments_from={segmented}", "split=leave_one_out")
+
+
+def test_embeddings_of_another_split_are_refused(trained, command):
+    run = trained("stale", "model=ials", "model.embedding_dim=8")
+    with np.load(run / "embeddings.npz") as stored:
+        np.savez(run / "embeddings.npz", **{**stored, "split": np.array("another")})
+    status, _, err = command(run, *FAST)
+    assert status == 2
+    assert "learned on another split" in err
+
+
+def test_bad_input_is_one_sentence_and_status_2(ials, trained, command):
+    popularity = trained("popularity", "model=popularity")
+    for arguments, words in (
+        ((popularity,), "has no embeddings"),
+        ((ials, "segments=kmean"), "did you mean kmeans"),
+        ((ials, "segments.method=kmean"), "method=kmean is not known"),
+        ((ials, "segments.n_segments=41"), "41 segments cannot be made of 40 users"),
+        ((ials, "spce=ratings"), "did you mean space"),
+        ((ials, "max_k=many"), "takes int as its 'max_k'"),
+        ((popularity, "--liked", "hope 3"), "holds no segments"),
+        ((ials.parent,), "holds no finished run"),
+    ):
+        status, _, err = command(*arguments)
+        assert status == 2
+        assert err.splitlines()[-1].startswith("error: ")
+        assert words in err
+
+
+def test_a_run_that_was_not_tested_is_refused(trained, command):
+    status, _, err = command(trained("untested", "model=popularity", "test=false"), *FAST, "space=ratings")
+    assert status == 2
+    assert "was not tested" in err
+
+
+def test_films_without_genres_and_years_make_a_report_without_tastes(trained, command):
+    bare = trained("bare", "model=ials", "model.embedding_dim=8", films=())
+    assert command(bare, *FAST)[0] == 0
+    assert "Near the average" in (bare / "segments" / "report.html").read_text()
+    status, _, err = command(bare, *FAST, "space=ratings")
+    assert status == 2
+    assert "genres and years" in err
+
+
+def test_users_of_a_model_without_embeddings_have_segments_by_ratings(trained, command):
+    status, out, _ = command(trained("popularity", "model=popularity"), *FAST, "space=ratings")
+    assert status == 0
+    assert "Drama" in out
