@@ -84,7 +84,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)
         expected = evaluate(baseline, split.test, protocol, cfg.ks).summary
         title = f"Test metrics on {split.dataset.name}, {split.name}"
-        report.print_metrics(title, {type(model).__name__: tested.summary, type(baseline).__name__: expected})
+        columns = {type(model).__name__: tested.summary}
+        columns.setdefault(type(baseline).__name__, expected)
+        report.print_metrics(title, columns)
         report.print_example(shown[0])
     report.print_whereabouts(run.directory)
     return metrics

@@ -15,7 +15,7 @@ from recsys.models.trees import RatingTrees
 
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 SAME_FOR_ALL = {"popularity", "bias"}  # they cannot tell one user's taste from another's
-OWN_VECTORS = {"two_tower", "two_tower_1m"}  # users whom they know have something beside their history
+OWN_VECTORS = {"two_tower", "two_tower_1m", "svd_pp"}  # users whom they know have something beside their history
 N_USERS, N_ITEMS = 60, 40
 
 
