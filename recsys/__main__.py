@@ -34,6 +34,7 @@ from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
 from recsys.studies.runs import Run, find_runs, read_run, short
+from recsys.studies.selection import select
 from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.tensorboard import log_segments
 
@@ -63,6 +64,12 @@ def compare_command(arguments: argparse.Namespace) -> None:
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = comparison(runs, arguments.baseline, arguments.metrics)
     print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
+
+
+def select_command(arguments: argparse.Namespace) -> None:
+    """Say which model of a study to use by a metric, and how sure that is."""
+    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    print("\n".join(select(runs, arguments.metric).sentences()))
 
 
 def recommend_command(arguments: argparse.Namespace) -> None:
@@ -232,6 +239,13 @@ def main() -> None:
     )
     command.add_argument("--baseline", required=True, metavar="MODEL", help="as `table` names it: TfidfProfile")
     command.set_defaults(run=compare_command)
+
+    command = commands.add_parser("select", help=select_command.__doc__, description=select_command.__doc__)
+    command.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs or sweeps of one study")
+    command.add_argument(
+        "--metric", default="ndcg@10", metavar="NAME", help="ndcg@10, f1@10, rmse (default: %(default)s)"
+    )
+    command.set_defaults(run=select_command)
 
     answering = argparse.ArgumentParser(add_help=False)
     answering.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")

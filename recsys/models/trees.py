@@ -66,7 +66,8 @@ class RatingTrees(Recommender):
     Args:
         models: whose predictions are features, by name: the class in `_target_`, its settings beside.
         texts: encoders of films' documents, by name, likewise.
-        embeddings: a run whose kind of model is trained on the ratings at hand, for its embeddings; None has none.
+        embeddings: a run on the same split, or a directory of runs that has one; its kind of model is trained on the
+            ratings at hand for embeddings. None has none.
         features: groups of columns to leave out or in, by name; all are in that are not named.
         n_segments: taste segments.
         n_folds: of the training ratings; each is described by what was learned from the other folds.
@@ -328,14 +329,19 @@ def _of_run(run: Path, train: Dataset) -> Recommender:
     Raises:
         UserError: it has no embeddings, or is of another split.
     """
-    file = run / "embeddings.npz"
-    if not file.is_file():
+    files = [run / "embeddings.npz", *sorted(run.glob("*/embeddings.npz"))]
+    split_of = {file.parent: _split(file) for file in files if file.is_file()}
+    if not split_of:
         raise UserError(f"{run} holds no embeddings: name a finished run of a model that has some, such as mf or ials.")
-    with np.load(file, allow_pickle=False) as stored:
-        split = str(stored["split"])
-    if split != train.fingerprint.partition("/")[0]:
-        raise UserError(
-            f"The embeddings of {run} are of another split, whose training ratings may be tested on here: "
-            "train its model with the same data and split settings."
-        )
-    return load(run / "model")
+    for directory, split in split_of.items():
+        if split == train.fingerprint.partition("/")[0]:
+            return load(directory / "model")
+    raise UserError(
+        f"The embeddings of {run} are of another split, whose training ratings may be tested on here: "
+        "train its model with the same data and split settings."
+    )
+
+
+def _split(embeddings: Path) -> str:
+    with np.load(embeddings, allow_pickle=False) as stored:
+        return str(stored["split"])

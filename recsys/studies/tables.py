@@ -41,7 +41,8 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    own = {name: value for name, value in flat(config["model"]).items() if name not in ("_target_", "seed")}
+    model = flat(config["model"])  # seeds of models beneath are the run's
+    own = {name: value for name, value in model.items() if name != "_target_" and name.rpartition(".")[2] != "seed"}
     metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
     return {**own, "metadata": metadata, "refit": config.get("refit")}
 
@@ -53,7 +54,7 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
         UserError: no run has such a metric.
     """
     frame = results(runs)
-    _check_metrics(frame, metrics)
+    check_metrics(frame, metrics)
     groups = frame.dropna(subset=list(metrics), how="all").groupby(KEYS, sort=False)
     text = pd.DataFrame({name: groups[name].nunique().astype(str) for name in ("fingerprint", "seed")})
     text.columns = ["splits", "seeds"]
@@ -81,18 +82,14 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
         UserError: the runs are of several data sets or kinds of split, none is of the baseline, no other shares a split
             with it, or users have no such metric.
     """
-    frame = results(runs).assign(run=pd.Series(list(runs), dtype=object))
-    frame["name"] = (frame["model"] + " " + frame["settings"]).str.strip()
-    _check_metrics(frame, metrics)
-    kinds = (frame["data"] + " by " + frame["split"]).unique()
-    if len(kinds) > 1:
-        raise UserError(f"Runs are of {', '.join(kinds)}: name a directory that has one of them.")
+    frame = named_results(runs)
+    check_metrics(frame, metrics)
     if baseline not in set(frame["name"]):
         raise UserError(f"No run is of {baseline}: there are {', '.join(frame['name'].unique())}.")
     rows = []
     for metric in metrics:
-        of_users = _of_users(frame.dropna(subset=[metric]), metric)
-        pairs = {name: _shared(own, of_users.get(baseline, {})) for name, own in of_users.items() if name != baseline}
+        of_users = values_of_users(frame.dropna(subset=[metric]), metric)
+        pairs = {name: shared(own, of_users.get(baseline, {})) for name, own in of_users.items() if name != baseline}
         pairs = {name: pair for name, pair in pairs.items() if pair[0]}
         if not pairs:
             raise UserError(f"No other model was tested on a split of {baseline}: sweep both over the same splits.")
@@ -100,11 +97,25 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
         p_values = holm([p_value for _, p_value in tests])
         for (name, pair), (difference, _), p_value in zip(pairs.items(), tests, p_values, strict=True):
             means = (str(mean_interval([users.mean() for users in side])) for side in pair)
-            rows.append((metric, name, str(len(pair[0])), *means, str(difference), _text(p_value)))
+            rows.append((metric, name, str(len(pair[0])), *means, str(difference), p_text(p_value)))
     return pd.DataFrame(rows, columns=["metric", "model", "splits", "mean", "baseline", "difference", "p"])
 
 
-def _of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
+def named_results(runs: Sequence[Run]) -> pd.DataFrame:
+    """`results` with the `run` of each row, and a `name` for its model with settings that differ.
+
+    Raises:
+        UserError: the runs are of several data sets or kinds of split.
+    """
+    frame = results(runs).assign(run=pd.Series(list(runs), dtype=object))
+    frame["name"] = (frame["model"] + " " + frame["settings"]).str.strip()
+    kinds = (frame["data"] + " by " + frame["split"]).unique()
+    if len(kinds) > 1:
+        raise UserError(f"Runs are of {', '.join(kinds)}: name a directory that has one of them.")
+    return frame
+
+
+def values_of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
     """A metric of each user, the mean over seeds: by model, then by split.
 
     Raises:
@@ -125,16 +136,23 @@ def _of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series
     }
 
 
-def _shared(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple[list[pd.Series], list[pd.Series]]:
+def shared(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple[list[pd.Series], list[pd.Series]]:
+    """The values on those splits that both models have."""
     splits = [split for split in model if split in baseline]
     return [model[split] for split in splits], [baseline[split] for split in splits]
 
 
-def _text(p_value: float) -> str:
+def p_text(p_value: float) -> str:
+    """A p-value as a table has it."""
     return f"{p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:.0e}"
 
 
-def _check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
+def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
+    """Refuse a metric that no run has.
+
+    Raises:
+        UserError: there is one.
+    """
     missing = [metric for metric in metrics if metric not in frame]
     if missing:
         known = ", ".join(str(name) for name in frame.columns if "/" in str(name))
