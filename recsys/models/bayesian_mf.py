@@ -146,6 +146,12 @@ class BayesianMF(Recommender):
         stars = train.ratings - self.mean
         rng = np.random.default_rng(self.seed)
         of_users, of_items = self._known(train)
+        widest = max(of_users.shape[1], of_items.shape[1])
+        check_memory(
+            8 * 3 * widest**2,  # products of columns, their eigenvectors, and room to find them
+            f"Side information in {widest:,} columns",
+            "leave out who rated what, model.side=[facts]",
+        )
         user_prior, item_prior = Prior(of_users, d + 1, rng), Prior(of_items, d + 1, rng)
         by_user = Side.of(train.users, train.items, n_users)
         by_item = Side.of(train.items, train.users, n_items)

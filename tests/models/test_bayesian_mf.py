@@ -88,3 +88,10 @@ def test_films_without_ratings_and_frames_without_facts_are_no_trouble(timed: Da
     scores = BayesianMF(**SHORT).fit(bare).score(np.array([0, -1]), bare.history(np.array([0, -1])))
     assert scores.shape == (2, 45)
     assert np.isfinite(scores).all()
+
+
+def test_side_information_that_does_not_fit_in_memory_is_refused(timed: Dataset, monkeypatch):
+    monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 2_000_000)
+    many = Dataset.from_arrays([0, 1], [0, 1], n_users=400, n_items=3)
+    with pytest.raises(UserError, match=r"Side information in 400 columns takes .*: leave out who rated what"):
+        BayesianMF(embedding_dim=1, side=["rated"], n_sweeps=2, burn_in=0, n_samples=1).fit(many)
