@@ -132,6 +132,7 @@ def importance_command(arguments: argparse.Namespace) -> None:
             "gradient_boosting."
         )
     split, _ = _learned_from(run)
+    run.check_split(split)
     directory = run.directory / "trees"
     for answer in importance_report.write_report(directory, model, split, arguments.seed):
         print(f"{answer.asked}\n  {answer.finding}")
@@ -213,6 +214,12 @@ def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
 def _at_least_one(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"'{text}' is no number of films")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"'{text}' is no seed, which is a whole number from 0 to {2**31 - 1}")
     return int(text)
 
 
@@ -321,7 +328,7 @@ def main() -> None:
     )
     command.add_argument("directory", type=Path, metavar="RUN", help="a finished run of random_forest, ...")
     command.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of ratings drawn and of permutations (default: %(default)s)"
+        "--seed", type=_seed, default=0, metavar="N", help="of ratings drawn and of permutations (default: %(default)s)"
     )
     command.set_defaults(run=importance_command)
 

@@ -1,5 +1,6 @@
 """`python -m recsys importance` on tiny runs."""
 
+import json
 import re
 import shutil
 import sys
@@ -94,11 +95,13 @@ def test_the_report_is_one_page_with_its_figures_beside(boosted, command):
         assert (boosted / "trees" / f"{name}.svg").read_text().lstrip().startswith("<?xml")
 
 
-def test_a_run_without_intervals_has_a_report_that_says_how_to_have_them(trained, command):
+def test_a_run_without_intervals_has_a_report_that_says_how_to_have_them(trained, command, monkeypatch):
+    monkeypatch.setattr(importance_report.figures, "save", lambda *_: None)
     run = trained("without", *LIGHT)
     assert command("importance", run, "--trusted")[0] == 0
-    assert "model.interval=0.9" in (run / "trees" / "report.html").read_text()
-    assert not (run / "trees" / "coverage.png").exists()
+    page = (run / "trees" / "report.html").read_text()
+    assert "model.interval=0.9" in page
+    assert page.count("<img") == 5
 
 
 def test_nothing_is_unpickled_without_trust(boosted, command, tmp_path):
@@ -122,15 +125,27 @@ def test_a_trusted_run_of_trees_recommends(boosted, command):
     assert '"run"' in out
 
 
-def test_other_models_and_untested_runs_are_refused_in_one_sentence(trained, boosted, command, tmp_path):
+def test_other_models_untested_runs_and_other_splits_are_refused_in_one_sentence(trained, boosted, command, tmp_path):
     untested = Path(shutil.copytree(boosted, tmp_path / "untested"))
     (untested / "per_user.parquet").unlink()
+    other = Path(shutil.copytree(boosted, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["split"]["fingerprint"] = "another"
+    (other / "manifest.json").write_text(json.dumps(manifest))
     for run, words in (
         (trained("bias", "model=bias", "protocol=ratings"), "holds a Bias, which is no trees"),
         (untested, "was not tested"),
+        (other, "The split is no longer the one"),
         (tmp_path, "holds no finished run"),
     ):
         status, _, err = command("importance", run, "--trusted")
         assert status == 2
+        assert err.splitlines()[-1].startswith("error: ")
         assert words in err
-        assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("seed", ["-1", "many", "4294967296"])
+def test_what_is_no_seed_is_refused(command, tmp_path, seed):
+    status, _, err = command("importance", tmp_path, f"--seed={seed}")
+    assert status == 2
+    assert f"'{seed}' is no seed" in err

@@ -98,13 +98,10 @@ def answer(model: RatingTrees, sample: Sample, seed: int) -> list[Answer]:
     leading = importances(model.trees, sample, singles, 1, seed, "all features").index[:LISTED]
     again = {column: singles[column] for column in leading}  # by other permutations, since chance helped to choose
     of_columns = importances(model.trees, sample, again, N_REPEATS, seed + 1, "leading features")
-    answers = [
-        _groups(of_groups, sample.rmse),
-        _columns(of_columns, sample.groups),
-        _dependences(model, sample, of_columns.index, seed),
-        _calibration(calibration(sample)),
-        _errors(errors(sample), sample.rmse),
-    ]
+    answers = [_groups(of_groups, sample.rmse), _columns(of_columns, sample.groups)]
+    if followed := [column for column in of_columns.index if can_be_followed(sample.frame[column])][:N_PANELS]:
+        answers.append(_dependences(model, sample, followed, seed))
+    answers += [_calibration(calibration(sample)), _errors(errors(sample), sample.rmse)]
     if sample.intervals is not None:
         answers.append(_coverage(coverage(sample, sample.intervals), sample.intervals.share))
     for each in answers:
@@ -139,8 +136,7 @@ def _columns(found: pd.DataFrame, groups: dict[str, list[str]]) -> Answer:
     )
 
 
-def _dependences(model: RatingTrees, sample: Sample, ordered: pd.Index, seed: int) -> Answer:
-    columns = [column for column in ordered if can_be_followed(sample.frame[column])][:N_PANELS]
+def _dependences(model: RatingTrees, sample: Sample, columns: Sequence[str], seed: int) -> Answer:
     figure, panels = figures.panels(5.6, rows=3, columns=2, grid="y", sharey=True)
     rises = {}
     for panel, column in zip(panels, columns, strict=False):
@@ -160,7 +156,7 @@ def _dependences(model: RatingTrees, sample: Sample, ordered: pd.Index, seed: in
         "dependence",
         "How do predictions follow the leading features?",
         "Lines: predicted stars by the value of a feature, for single ratings and on average",
-        f"On average predictions move most with '{steepest}': by {rises[steepest]:+.2f} stars from its {low:.0%} to "
+        f'On average predictions move most with "{steepest}": by {rises[steepest]:+.2f} stars from its {low:.0%} to '
         f"its {high:.0%} quantile, with all else as it is. Thin lines are single ratings, the thick one is the "
         "mean.",
         figure,
@@ -227,11 +223,11 @@ def _coverage(found: pd.DataFrame, asked: float) -> Answer:
 
 
 def _growths(found: pd.DataFrame, labels: Sequence[str]) -> Figure:
-    """Bars that end in the growth of the error and its spread; where it shrank there is no bar."""
+    """Bars, with the growth of the error and its spread at their ends; where it shrank there is no bar."""
     figure, drawn = figures.axes(height_of(len(found)) + UNIT)
-    texts = [_growth(row) for _, row in found.iterrows()]
+    texts = [f"{mean:.1f} ± {spread:.1f}" for mean, spread in 1000 * found[["increase", "spread"]].to_numpy()]
     charts.bars(drawn, labels, found["increase"].clip(lower=0).to_numpy(), texts)
-    drawn.set_xlabel("growth of the error, in stars")
+    drawn.set_xlabel("growth of the error, in thousandths of a star")
     return figure
 
 
@@ -246,11 +242,9 @@ def _dots(
 
 def _grown(found: pd.DataFrame) -> str:
     """The first few, with the growth of the error and its spread."""
-    return ", ".join(f"'{name}' ({_growth(row)})" for name, row in found.head(NAMED).iterrows())
-
-
-def _growth(row: pd.Series) -> str:
-    return f"{row['increase']:+.3f} ± {row['spread']:.3f}"
+    return ", ".join(
+        f'"{name}" ({row["increase"]:+.3f} ± {row["spread"]:.3f})' for name, row in found.head(NAMED).iterrows()
+    )
 
 
 def _labels(found: pd.DataFrame) -> list[str]:

@@ -3,7 +3,8 @@
 Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for Regression", JASA 2018, for
 intervals that are wider where errors are larger; Vovk, "Cross-conformal predictors", Annals of Mathematics and
 Artificial Intelligence 2015, for errors that folds make in turn, so that all ratings train the model and all tell how
-sure it is. Coverage is promised for ratings that are drawn like those of training; later ones may be different.
+sure it is. Coverage is to be expected of ratings that are drawn like those of training. Later ones may be different,
+and so are their features from those of few folds.
 """
 
 from __future__ import annotations

@@ -71,7 +71,8 @@ class RatingTrees(Recommender):
         features: groups of columns to leave out or in, by name; all are in that are not named.
         n_segments: taste segments.
         n_folds: of the training ratings; each is described by what was learned from the other folds.
-        interval: the share of ratings that `intervals` are to hold, such as 0.9; None learns no intervals.
+        interval: the share of ratings that `intervals` are to hold, such as 0.9; None learns none. They take
+            2 `n_folds` + 1 further trainings of the trees.
         seed: of the folds and the trees.
 
     Raises:

@@ -111,6 +111,15 @@ class Run:
         if not (self.directory / PER_USER).is_file():
             raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
 
+    def check_split(self, split: Split) -> None:
+        """Hold a split made again against the run's: test ratings of another one may have been trained on.
+
+        Raises:
+            UserError: they differ.
+        """
+        if split.fingerprint != self.manifest["split"]["fingerprint"]:
+            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it anew.")
+
     def check_data(self, dataset: Dataset) -> None:
         """Hold data prepared again against those that the run was trained on; say so on stderr where they differ.
 
