@@ -1,4 +1,4 @@
-"""The commands beside train.py, from `prepare` to `load`: `python -m recsys --help` lists them."""
+"""The commands beside train.py, from `prepare` to `importance`: `python -m recsys --help` lists them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from recsys.analysis import report, segment_report
+from recsys.analysis import importance_report, report, segment_report
 from recsys.analysis.explore import PAGE, explore, print_findings
 from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
 from recsys.analysis.segments import (
@@ -33,6 +33,7 @@ from recsys.data.split import Split
 from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
+from recsys.models.trees import RatingTrees
 from recsys.studies.runs import Run, find_runs, read_run, short
 from recsys.studies.selection import select
 from recsys.studies.tables import comparison, markdown, table
@@ -74,7 +75,7 @@ def select_command(arguments: argparse.Namespace) -> None:
 
 def recommend_command(arguments: argparse.Namespace) -> None:
     """Recommend films to a user of the data or to somebody new, with a reason for each."""
-    model, dataset = _trained(arguments.directory, arguments.films)
+    model, dataset = _trained(arguments.directory, arguments.trusted, arguments.films)
     candidates = films_passing(dataset, arguments.filter)
     if arguments.user is None:
         user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
@@ -92,7 +93,7 @@ def recommend_command(arguments: argparse.Namespace) -> None:
 
 def similar_command(arguments: argparse.Namespace) -> None:
     """List the films that a model places nearest to one."""
-    model, dataset = _trained(arguments.directory, arguments.films)
+    model, dataset = _trained(arguments.directory, arguments.trusted, arguments.films)
     film = find_film(dataset, arguments.title)
     measure, near = neighbours(model, film, films_passing(dataset, arguments.filter), arguments.k)
     if arguments.json:
@@ -112,7 +113,7 @@ def load_command(arguments: argparse.Namespace) -> None:
     if cfg is not None:
         tables = clean_tables(_prepared(cfg).dataset)
     else:
-        model, dataset = _trained(Path(arguments.what[0]), new_films=None)
+        model, dataset = _trained(Path(arguments.what[0]), arguments.trusted)
         tables = clean_tables(dataset) | {"recommendations": recommend_to_all(model, dataset, arguments.k)}
     write_tables(address, tables, replace=arguments.replace)
     print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")
@@ -122,9 +123,27 @@ def segments_command(arguments: argparse.Namespace) -> None:
     """Find segments of a run's users and report on them, or say which one somebody new is in."""
     run = read_run(arguments.directory)
     if arguments.liked:
-        _print_segment(run, arguments.liked, arguments.overrides)
+        _print_segment(run, arguments.liked, arguments.overrides, arguments.trusted)
     else:
         _find_segments(run, arguments.overrides)
+
+
+def importance_command(arguments: argparse.Namespace) -> None:
+    """Report on what the trees of a run go by, and how sure they are, by its test ratings."""
+    run = read_run(arguments.directory)
+    run.check_tested()
+    model = run.model(arguments.trusted)
+    if not isinstance(model, RatingTrees):
+        raise UserError(
+            f"{run.directory} holds a {type(model).__name__}, which is no trees: take a run of random_forest or "
+            "gradient_boosting."
+        )
+    split, _ = _learned_from(run)
+    run.check_split(split)
+    directory = run.directory / "trees"
+    for answer in importance_report.write_report(directory, model, split, arguments.seed):
+        print(f"{answer.asked}\n  {answer.finding}")
+    print(f"The report is {short(directory / importance_report.PAGE)}.")
 
 
 def _find_segments(run: Run, overrides: list[str]) -> None:
@@ -150,7 +169,7 @@ def _find_segments(run: Run, overrides: list[str]) -> None:
     print(f"The report is {short(directory / 'report.html')}.")
 
 
-def _print_segment(run: Run, titles: list[str], overrides: list[str]) -> None:
+def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: bool) -> None:
     """Say which of a run's segments somebody new is in."""
     if overrides:
         raise UserError(f"--liked asks for segments that were found already: leave out {' '.join(overrides)}.")
@@ -159,14 +178,14 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str]) -> None:
     segments.check(split)
     liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])
-    segment = segments.segmentation.assign(points_of(segments.space, run.model(), ratings, history))[0]
+    segment = segments.segmentation.assign(points_of(segments.space, run.model(trusted), ratings, history))[0]
     print(f"Segment {segment + 1}: {segments.names[segment]}")
 
 
-def _trained(directory: Path, new_films: str | None) -> tuple[Recommender, Dataset]:
+def _trained(directory: Path, trusted: bool, new_films: str | None = None) -> tuple[Recommender, Dataset]:
     """A run's model, and the data that its config names, from the cache or prepared again; both with new films."""
     run = read_run(directory)
-    dataset, model = _data(run), run.model()
+    model, dataset = run.model(trusted), _data(run)
     return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
 
 
@@ -202,6 +221,12 @@ def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
 def _at_least_one(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"'{text}' is no number of films")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not (text.isdecimal() and int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"'{text}' is no seed, which is a whole number from 0 to {2**31 - 1}")
     return int(text)
 
 
@@ -247,7 +272,12 @@ def main() -> None:
     )
     command.set_defaults(run=select_command)
 
-    answering = argparse.ArgumentParser(add_help=False)
+    trusting = argparse.ArgumentParser(add_help=False)
+    trusting.add_argument(
+        "--trusted", action="store_true", help="load a model that is unpickled, which runs code: one that you made"
+    )
+
+    answering = argparse.ArgumentParser(add_help=False, parents=[trusting])
     answering.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")
     answering.add_argument("-k", type=_at_least_one, default=10, help="films to list at most (default: %(default)s)")
     answering.add_argument(
@@ -276,7 +306,9 @@ def main() -> None:
     command.add_argument("title", metavar="TITLE", help="with its year in brackets if need be")
     command.set_defaults(run=similar_command)
 
-    command = commands.add_parser("load", help=load_command.__doc__, description=load_command.__doc__)
+    command = commands.add_parser(
+        "load", parents=[trusting], help=load_command.__doc__, description=load_command.__doc__
+    )
     command.add_argument("what", nargs="*", metavar="RUN|KEY=VALUE", help="a run, or overrides as of train.py")
     command.add_argument(
         "--to",
@@ -290,7 +322,9 @@ def main() -> None:
     )
     command.set_defaults(run=load_command)
 
-    command = commands.add_parser("segments", help=segments_command.__doc__, description=segments_command.__doc__)
+    command = commands.add_parser(
+        "segments", parents=[trusting], help=segments_command.__doc__, description=segments_command.__doc__
+    )
     command.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")
     command.add_argument(
         "overrides",
@@ -302,6 +336,15 @@ def main() -> None:
         "--liked", action="append", metavar="TITLE", help="somebody new: 'Heat (1995)'; more than once"
     )
     command.set_defaults(run=segments_command)
+
+    command = commands.add_parser(
+        "importance", parents=[trusting], help=importance_command.__doc__, description=importance_command.__doc__
+    )
+    command.add_argument("directory", type=Path, metavar="RUN", help="a finished run of random_forest, ...")
+    command.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="of ratings drawn and of permutations (default: %(default)s)"
+    )
+    command.set_defaults(run=importance_command)
 
     arguments = parser.parse_args()
     with one_sentence():

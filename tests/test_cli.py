@@ -69,7 +69,8 @@ def test_table_of_a_directory_without_runs_is_one_sentence(command, tmp_path, ca
 def test_every_command_has_help(command, capsys):
     assert command("--help") == 0
     listed = capsys.readouterr().out
-    for name in ("prepare", "explore", "table", "select", "recommend", "similar", "load", "segments"):
+    listed_ones = ("prepare", "explore", "table", "select", "recommend", "similar", "load", "segments", "importance")
+    for name in listed_ones:
         assert name in listed
         assert command(name, "--help") == 0
         assert len(capsys.readouterr().out.splitlines()) > 5

@@ -41,13 +41,13 @@ def columns(axes: Axes, labels: Sequence[str], shares: np.ndarray) -> None:
     axes.set_yticks([])
 
 
-def dots(axes: Axes, labels: Sequence[str], values: np.ndarray, half_widths: np.ndarray, overall: float) -> None:
-    """A row for each label, from the top: a dot and the interval around it; a line at what holds for all."""
-    axes.axvline(overall, color=MUTED, linewidth=1, linestyle=DASHED)
+def dots(
+    axes: Axes, labels: Sequence[str], values: np.ndarray, half_widths: np.ndarray, level: float, name: str
+) -> None:
+    """A row for each label, from the top: a dot and the interval around it; a line at a level, with its name."""
+    axes.axvline(level, color=MUTED, linewidth=1, linestyle=DASHED)
     above = axes.get_xaxis_transform()
-    axes.text(
-        overall, 1.01, f"all {overall:.2f}", ha="center", va="bottom", color=MUTED, fontsize=SMALL, transform=above
-    )
+    axes.text(level, 1.01, name, ha="center", va="bottom", color=MUTED, fontsize=SMALL, transform=above)
     axes.errorbar(values, np.arange(len(labels)), xerr=half_widths, fmt="o", color=MAIN, markersize=6, elinewidth=1.5)
     _rows(axes, labels)
 

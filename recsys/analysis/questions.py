@@ -549,7 +549,8 @@ def _favourites(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _dots(drawn: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
-    charts.dots(drawn, rows["group"].tolist(), rows["mean"].to_numpy(), margins.to_numpy(), rows["overall"].iloc[0])
+    labels, overall = rows["group"].tolist(), rows["overall"].iloc[0]
+    charts.dots(drawn, labels, rows["mean"].to_numpy(), margins.to_numpy(), overall, f"all {overall:.2f}")
 
 
 def _draw_ballots(rows: pd.DataFrame) -> Figure:

@@ -338,11 +338,11 @@ def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
 def _slices(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) -> pd.DataFrame:
     known, users, items = holdout.known, holdout.users, holdout.ratings.items
     person, film = known.user_frame, known.item_frame
-    frames = [_averages("activity", _bands(known.user_counts[users]), per_user)]
+    frames = [_averages("activity", bands(known.user_counts[users]), per_user)]
     for kind, column in (("age", "age_group"), ("gender", "gender"), ("segment", "segment")):
         if column in person:
             frames.append(_averages(kind, person[column].array[users], per_user))
-    frames.append(_averages("popularity", _bands(known.item_counts[items]), per_rating))
+    frames.append(_averages("popularity", bands(known.item_counts[items]), per_rating))
     if "year" in film:
         decades = (film["year"] // 10 * 10).map("{:.0f}s".format, na_action="ignore")
         frames.append(_averages("decade", decades.array[items], per_rating))
@@ -362,7 +362,7 @@ def _averages(kind: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _bands(counts: np.ndarray) -> pd.Categorical[str]:
+def bands(counts: np.ndarray) -> pd.Categorical[str]:
     """Which of `N_BANDS` bands of about as many values each count lies in, the bands named by their ends."""
     lowest = np.unique(np.quantile(counts, np.arange(N_BANDS) / N_BANDS, method="inverted_cdf"))
     band = np.searchsorted(lowest, counts, side="right") - 1

@@ -46,7 +46,10 @@ class Side(NamedTuple):
 
 
 class Prior:
-    """A normal prior of vectors x, with mean mu + beta' f where something (f) is known of them; drawn by Gibbs steps.
+    """A normal prior of vectors, with mean mu + beta' f where something (f) is known of them; drawn by Gibbs steps.
+
+    What is known is turned to orthogonal columns first, without those that are always zero: the prior of beta is the
+    same in all directions, so this changes no vector, and no more than n columns are left.
 
     Args:
         known: float64 (n, f) what is known, or no columns.
@@ -55,16 +58,16 @@ class Prior:
     """
 
     def __init__(self, known: sparse.csr_matrix, d: int, rng: np.random.Generator) -> None:
-        self.known = known
         self.rng = rng
-        self.shift = np.zeros((known.shape[0], d))  # F beta
+        self.columns, self.squares = _orthogonal(known)  # (n, r) and their squared lengths (r,)
+        self.beta = np.zeros((len(self.squares), d))
         self.link_precision = 1.0  # lambda of beta
-        self.eigenvalues, self.eigenvectors = np.linalg.eigh((known.T @ known).toarray())  # of F'F, (f,) and (f, f)
+        self.shift = np.zeros((known.shape[0], d))  # of the means
 
     def draw(self, vectors: np.ndarray) -> None:
-        """Draw mu and Lambda, then beta and its precision, given vectors (n, d)."""
-        self.mean, self.precision = _draw_normal_wishart(vectors - self.shift, self.rng)
-        if self.known.shape[1]:
+        """Draw mu and Lambda, then beta, then its precision, given vectors (n, d)."""
+        self.mean, self.precision = self._draw_normal_wishart(vectors - self.shift)
+        if len(self.beta):
             self._draw_link(vectors - self.mean)
 
     @property
@@ -72,16 +75,28 @@ class Prior:
         """Of each vector, (n, d)."""
         return self.mean + self.shift
 
+    def _draw_normal_wishart(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (d,) and precision (d, d) of what is left of the vectors, (n, d): Salakhutdinov and Mnih's equation 14.
+
+        Their prior has mu_0 = 0, beta_0 = 2, W_0 = I. The rows of beta, normal with precision lambda Lambda, tell of
+        Lambda too: Simm et al., equation 6.
+        """
+        n, d = x.shape
+        average, weight = x.mean(axis=0), 2 + n
+        scatter = (x - average).T @ (x - average) + 2 * n / weight * np.outer(average, average)
+        scatter += self.link_precision * self.beta.T @ self.beta
+        precision = _draw_wishart(np.linalg.inv(np.eye(d) + scatter), d + n + len(self.beta), self.rng)
+        noise = np.linalg.solve(np.linalg.cholesky(weight * precision).T, self.rng.standard_normal(d))
+        return n / weight * average + noise, precision
+
     def _draw_link(self, deviations: np.ndarray) -> None:
         """Beta is matrix normal, with covariance (F'F + lambda I)^-1 of rows and Lambda^-1 of columns."""
-        Q, d = self.eigenvectors, deviations.shape[1]  # noqa: N806
-        variance = 1 / (np.maximum(self.eigenvalues, 0) + self.link_precision)  # (f,)
-        mean = variance[:, None] * (Q.T @ (self.known.T @ deviations))  # (f, d), in the basis of Q
-        noise = np.linalg.solve(np.linalg.cholesky(self.precision).T, self.rng.standard_normal((d, len(Q)))).T
-        beta = mean + np.sqrt(variance)[:, None] * noise
-        size = np.einsum("fi,ij,fj->", beta, self.precision, beta)
-        self.link_precision = self.rng.gamma((1 + beta.size) / 2, 2 / (1 + size))
-        self.shift = self.known @ (Q @ beta)
+        variance = 1 / (self.squares + self.link_precision)  # (r,)
+        noise = np.linalg.solve(np.linalg.cholesky(self.precision).T, self.rng.standard_normal(self.beta.T.shape)).T
+        self.beta = variance[:, None] * (self.columns.T @ deviations) + np.sqrt(variance)[:, None] * noise
+        size = np.einsum("ri,ij,rj->", self.beta, self.precision, self.beta)
+        self.link_precision = self.rng.gamma((1 + self.beta.size) / 2, 2 / (1 + size))
+        self.shift = self.columns @ self.beta
 
 
 class BayesianMF(Recommender):
@@ -146,9 +161,9 @@ class BayesianMF(Recommender):
         stars = train.ratings - self.mean
         rng = np.random.default_rng(self.seed)
         of_users, of_items = self._known(train)
-        widest = max(of_users.shape[1], of_items.shape[1])
+        widest = max(min(known.shape) for known in (of_users, of_items))
         check_memory(
-            8 * 3 * widest**2,  # products of columns, their eigenvectors, and room to find them
+            8 * widest * (3 * widest + n_users + n_items),  # products, their eigenvectors, room to find them; columns
             f"Side information in {widest:,} columns",
             "leave out who rated what, model.side=[facts]",
         )
@@ -234,17 +249,13 @@ def _draw_vectors(side: Side, stars: np.ndarray, others: np.ndarray, alpha: floa
     return (means + torch.linalg.solve_triangular(cholesky.mT, noise, upper=True)).squeeze(2).numpy()
 
 
-def _draw_normal_wishart(x: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (d,) and precision (d, d) of normal vectors (n, d), given the paper's prior: mu_0 = 0, beta_0 = 2, W_0 = I.
-
-    Equation 14.
-    """
-    n, d = x.shape
-    average, beta = x.mean(axis=0), 2 + n
-    scatter = (x - average).T @ (x - average) + 2 * n / beta * np.outer(average, average)
-    precision = _draw_wishart(np.linalg.inv(np.eye(d) + scatter), d + n, rng)
-    noise = np.linalg.solve(np.linalg.cholesky(beta * precision).T, rng.standard_normal(d))
-    return n / beta * average + noise, precision
+def _orthogonal(known: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Columns (n, f) turned to orthogonal ones (n, r), none of them zero, and their squared lengths (r,)."""
+    wide = known.shape[1] > known.shape[0]
+    squares, turn = np.linalg.eigh((known @ known.T if wide else known.T @ known).toarray())
+    kept = squares > 1e-9 * squares.max(initial=0)
+    columns = turn[:, kept] * np.sqrt(squares[kept]) if wide else known @ turn[:, kept]
+    return columns, squares[kept]
 
 
 def _draw_wishart(scale: np.ndarray, degrees: int, rng: np.random.Generator) -> np.ndarray:

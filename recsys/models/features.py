@@ -91,6 +91,11 @@ class Pairs:
 class Group(ABC):
     """A group of columns."""
 
+    @property
+    def name(self) -> str:
+        """As settings name it."""
+        return type(self).__name__.lower()
+
     @abstractmethod
     def fit(self, train: Dataset) -> Self:
         """Learn from ratings. Returns self."""

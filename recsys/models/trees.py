@@ -22,7 +22,7 @@ from typing import Any, Self, cast
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import RegressorMixin
+from sklearn.base import RegressorMixin, clone
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from tqdm import tqdm
@@ -30,6 +30,7 @@ from tqdm import tqdm
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.models.base import FitContext, HasEmbeddings, Recommender, class_name, load, make
+from recsys.models.conformal import Margins
 from recsys.models.features import (
     Demographics,
     Embeddings,
@@ -71,10 +72,12 @@ class RatingTrees(Recommender):
         features: groups of columns to leave out or in, by name; all are in that are not named.
         n_segments: taste segments.
         n_folds: of the training ratings; each is described by what was learned from the other folds.
+        interval: the share of ratings that `intervals` are to hold, such as 0.9; None learns none. They take
+            2 `n_folds` + 1 further trainings of the trees.
         seed: of the folds and the trees.
 
     Raises:
-        UserError: there is no such group, or fewer than two folds.
+        UserError: there is no such group, fewer than two folds, or an interval that no share of ratings can fill.
     """
 
     predicts_ratings = True
@@ -89,6 +92,7 @@ class RatingTrees(Recommender):
         features: Mapping[str, bool] | None = None,
         n_segments: int = 7,
         n_folds: int = 5,
+        interval: float | None = None,
         seed: int = 0,
     ) -> None:
         self.models = dict(models or {})
@@ -97,11 +101,15 @@ class RatingTrees(Recommender):
         self.features = dict(features or {})
         self.n_segments = n_segments
         self.n_folds = n_folds
+        self.interval = interval
         self.seed = seed
+        self.margins: Margins | None = None
         if unknown := set(self.features) - set(GROUPS):
             raise UserError(f"there is no group of features {min(unknown)!r}: there are {', '.join(GROUPS)}.")
         if n_folds < 2:
             raise UserError(f"n_folds={n_folds} leaves nothing to learn from: give two or more.")
+        if interval is not None and not 0 < interval < 1:
+            raise UserError(f"interval={interval} is no share of ratings: give one between 0 and 1, such as 0.9.")
 
     @abstractmethod
     def learner(self) -> RegressorMixin:
@@ -141,13 +149,43 @@ class RatingTrees(Recommender):
         """Predicted stars, within the scale; see `Recommender.predict`."""
         return np.clip(self._predicted(users, history, rows, items, times), *self.scale)
 
+    def intervals(
+        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Stars between which ratings lie, but for the share that `interval` leaves out.
+
+        Args:
+            users: as of `predict`, like all that follow.
+            history: likewise.
+            rows: likewise.
+            items: likewise.
+            times: likewise.
+
+        Returns:
+            The lower and the upper ends, float32 (P,) each, within the scale.
+
+        Raises:
+            UserError: the model learned no intervals.
+        """
+        if self.margins is None:
+            raise UserError("This model was trained without intervals: train it with model.interval=0.9.")
+        predicted, margins = np.empty((2, len(items)), np.float32)
+        for part, frame in self._frames(users, history, rows, items, times):
+            predicted[part], margins[part] = self.trees.predict(frame), self.margins.of(frame)
+        low, high = np.clip([predicted - margins, predicted + margins], *self.scale)
+        return low, high
+
     def described(self, pairs: Pairs) -> pd.DataFrame:
         """The features of pairs that were not trained on, a row each."""
         return concatenated(self.groups, pairs)
 
+    def columns(self, pairs: Pairs) -> dict[str, list[str]]:
+        """Which of the features are in which group; some pair is needed to tell."""
+        return {group.name: group.of(pairs).columns.tolist() for group in self.groups}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`; scikit-learn's trees have no other form than a pickle."""
-        state = {name: getattr(self, name) for name in ("beneath", "groups", "trees", "scale", "n_items")}
+        state = {name: getattr(self, name) for name in ("beneath", "groups", "trees", "margins", "scale", "n_items")}
         return {"pickle": np.frombuffer(pickle.dumps(state), np.uint8)}
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -166,7 +204,10 @@ class RatingTrees(Recommender):
         own = self._groups(train, beneath)
         self.groups = [*common, *own.values()]
         frame = self._cross_fitted(train, common, own, context)
-        self.trees: Pipeline = make_pipeline(preprocessing(), self.learner()).fit(frame, train.ratings)
+        untrained = make_pipeline(preprocessing(), self.learner())
+        self.trees: Pipeline = clone(untrained).fit(frame, train.ratings)
+        if self.interval is not None:
+            self.margins = Margins(self.interval).fit(untrained, frame, train.ratings, self._fold_of(train))
         return self
 
     def _groups(
@@ -201,7 +242,7 @@ class RatingTrees(Recommender):
 
     def _folds(self, train: Dataset) -> Iterator[tuple[np.ndarray, Dataset]]:
         """Positions of each fold's ratings, and the ratings of the other folds."""
-        fold_of = np.random.default_rng(self.seed).permutation(len(train)) % self.n_folds
+        fold_of = self._fold_of(train)
         for fold in range(self.n_folds):
             others = train.select(fold_of != fold)
             if train.fingerprint:
@@ -210,16 +251,27 @@ class RatingTrees(Recommender):
                 )
             yield np.flatnonzero(fold_of == fold), others
 
+    def _fold_of(self, train: Dataset) -> np.ndarray:
+        """int64 (n,): the fold of each rating."""
+        return np.random.default_rng(self.seed).permutation(len(train)) % self.n_folds
+
     def _predicted(
         self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None
     ) -> np.ndarray:
         """Stars of pairs, not clipped, float32 (P,)."""
         predicted = np.empty(len(items), np.float32)
+        for part, frame in self._frames(users, history, rows, items, times):
+            predicted[part] = self.trees.predict(frame)
+        return predicted
+
+    def _frames(
+        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None
+    ) -> Iterator[tuple[slice, pd.DataFrame]]:
+        """The features of pairs, `PAIRS_PER_PASS` at a time, and which pairs they are of."""
         for start in range(0, len(items), PAIRS_PER_PASS):
             part = slice(start, start + PAIRS_PER_PASS)
             pairs = Pairs(users, history, rows[part], items[part], None if times is None else times[part])
-            predicted[part] = self.trees.predict(self.described(pairs))
-        return predicted
+            yield part, self.described(pairs)
 
 
 class RandomForest(RatingTrees):

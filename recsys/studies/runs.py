@@ -12,6 +12,7 @@
     slices.csv              test metrics of groups of users and films
     embeddings.npz          of models that have some, with raw ids and the split's fingerprint
     segments/               of its users, once `python -m recsys segments` was run
+    trees/                  what its trees go by, once `python -m recsys importance` was run
     manifest.json           what the run was made of and what it cost; written last: its run is finished
 
 Every file is written whole.
@@ -81,8 +82,7 @@ class Run:
         Raises:
             UserError: the run was not tested.
         """
-        if not (self.directory / PER_USER).is_file():
-            raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
+        self.check_tested()
         return duckdb.read_parquet(str(self.directory / PER_USER)).df()
 
     def user_embeddings(self, split: Split) -> np.ndarray:
@@ -98,9 +98,27 @@ class Run:
                 raise UserError(f"The embeddings of {self.directory} were learned on another split: train it anew.")
             return stored["users"]
 
-    def model(self) -> Recommender:
-        """The trained model."""
-        return load(self.directory / "model")
+    def model(self, trusted: bool = False) -> Recommender:
+        """The trained model; see `recsys.models.base.load`."""
+        return load(self.directory / "model", trusted)
+
+    def check_tested(self) -> None:
+        """Hold to it that a run without test leaves test ratings alone.
+
+        Raises:
+            UserError: the run was not tested.
+        """
+        if not (self.directory / PER_USER).is_file():
+            raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
+
+    def check_split(self, split: Split) -> None:
+        """Hold a split made again against the run's: test ratings of another one may have been trained on.
+
+        Raises:
+            UserError: they differ.
+        """
+        if split.fingerprint != self.manifest["split"]["fingerprint"]:
+            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it anew.")
 
     def check_data(self, dataset: Dataset) -> None:
         """Hold data prepared again against those that the run was trained on; say so on stderr where they differ.

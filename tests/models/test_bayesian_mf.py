@@ -1,11 +1,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from recsys.data.dataset import Dataset
 from recsys.data.split import Ratio, Split
 from recsys.errors import UserError
-from recsys.models.bayesian_mf import BayesianMF, Side, _draw_vectors, _draw_wishart
+from recsys.models.bayesian_mf import BayesianMF, Prior, Side, _draw_vectors, _draw_wishart, _orthogonal
 from recsys.models.bias import Bias
 
 N_USERS, N_ITEMS = 80, 60
@@ -92,6 +93,36 @@ def test_films_without_ratings_and_frames_without_facts_are_no_trouble(timed: Da
 
 def test_side_information_that_does_not_fit_in_memory_is_refused(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 2_000_000)
-    many = Dataset.from_arrays([0, 1], [0, 1], n_users=400, n_items=3)
-    with pytest.raises(UserError, match=r"Side information in 400 columns takes .*: leave out who rated what"):
+    many = Dataset.from_arrays([0, 1], [0, 1], n_users=400, n_items=300)
+    with pytest.raises(UserError, match=r"Side information in 300 columns takes .*: leave out who rated what"):
         BayesianMF(embedding_dim=1, side=["rated"], n_sweeps=2, burn_in=0, n_samples=1).fit(many)
+
+
+def test_steps_of_the_prior_belong_to_one_joint_distribution():
+    """Where vectors are drawn anew from what the prior says, all its parts stay as likely as they are beforehand.
+
+    Geweke, "Getting It Right: Joint Distribution Tests of Posterior Simulators", JASA 2004.
+    """
+    rng = np.random.default_rng(0)
+    known = sparse.csr_matrix(rng.standard_normal((6, 3)))
+    prior = Prior(known, 1, rng)
+    vectors = rng.standard_normal((6, 1))
+    log_lambdas = []
+    for _ in range(20_000):
+        prior.draw(vectors)
+        vectors = prior.means + rng.standard_normal((6, 1)) / np.sqrt(prior.precision)
+        log_lambdas.append(np.log(prior.link_precision))
+    beforehand = np.log(rng.gamma(0.5, 2.0, 100_000))
+    assert np.mean(log_lambdas) == pytest.approx(beforehand.mean(), abs=0.4)
+    assert np.std(log_lambdas) == pytest.approx(beforehand.std(), rel=0.2)
+
+
+@pytest.mark.parametrize("shape", [(5, 12), (12, 5)])
+def test_side_information_is_turned_but_not_changed(shape: tuple[int, int]):
+    """A column that says what others do leaves no trace."""
+    known = np.random.default_rng(0).standard_normal(shape)
+    known[:, 0] = known[:, 1]
+    columns, squares = _orthogonal(sparse.csr_matrix(known))
+    assert columns.shape == (shape[0], 5 if shape[0] == 5 else 4)
+    np.testing.assert_allclose(columns @ columns.T, known @ known.T, atol=1e-9)
+    np.testing.assert_allclose(columns.T @ columns, np.diag(squares), atol=1e-9)

@@ -1,0 +1,151 @@
+"""`python -m recsys importance` on tiny runs."""
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import train
+from recsys.__main__ import main
+from recsys.analysis import importance_report
+from recsys.config import compose
+
+LIGHT = (
+    "model=gradient_boosting",
+    "model.features={predictions: false, texts: false, people: false, segments: false}",
+    "model.n_trees=10",
+    "model.n_folds=2",
+    "model.n_segments=2",
+    "protocol=ratings",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train with some overrides, into a directory of a name; gives the directory."""
+    folder = tmp_path_factory.mktemp("importance")
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{u}", i, rng.integers(1, 6), 10**9 + rng.integers(10**6)) for u in range(40) for i in range(u % 3, 30, 2)
+    ]
+    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(folder / "ratings.csv", index=False)
+    films = pd.DataFrame({"movie_id": range(30), "title": "Film", "genres": ["Drama", "Comedy"] * 15})
+    films.to_csv(folder / "films.csv", index=False)
+    data = [
+        "data=files",
+        f"data.path={folder}/ratings.csv",
+        f"data.films_path={folder}/films.csv",
+        *(f"data.films_columns.{name}={name}" for name in films),
+        "split=ratio",
+        "logger=none",
+        f"cache_dir={folder}/cache",
+    ]
+
+    def run(name: str, *overrides: str) -> Path:
+        train.train(compose("train", [*data, "ks=[1,5]", *overrides, f"run_dir={folder}/{name}"]))
+        return folder / name
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def boosted(trained) -> Path:
+    return trained("boosted", *LIGHT, "model.interval=0.8")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python -m recsys ARGUMENTS` in this process; gives the exit status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    monkeypatch.setattr(importance_report, "N_REPEATS", 1)
+    monkeypatch.setattr(importance_report, "LISTED", 3)
+
+
+def test_the_report_is_one_page_with_its_figures_beside(boosted, command):
+    status, out, _ = command("importance", boosted, "--trusted")
+    assert status == 0
+    assert "Asked to hold 80.0% of the ratings, intervals hold" in out
+    assert "report.html" in out
+    page = (boosted / "trees" / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page)
+    names = ("groups", "columns", "dependence", "calibration", "errors", "coverage")
+    assert sorted(path.stem for path in (boosted / "trees").glob("*.png")) == sorted(names)
+    assert page.count("<img") == len(names)
+    for name in names:
+        assert (boosted / "trees" / f"{name}.svg").read_text().lstrip().startswith("<?xml")
+
+
+def test_a_run_without_intervals_has_a_report_that_says_how_to_have_them(trained, command, monkeypatch):
+    monkeypatch.setattr(importance_report.figures, "save", lambda *_: None)
+    run = trained("without", *LIGHT)
+    assert command("importance", run, "--trusted")[0] == 0
+    page = (run / "trees" / "report.html").read_text()
+    assert "model.interval=0.9" in page
+    assert page.count("<img") == 5
+
+
+def test_nothing_is_unpickled_without_trust(boosted, command, tmp_path):
+    liked = ("--liked", "Film")
+    for arguments in (
+        ("importance", boosted),
+        ("recommend", boosted, *liked),
+        ("similar", boosted, "Film"),
+        ("load", boosted, "--to", tmp_path / "films.duckdb"),
+    ):
+        status, _, err = command(*arguments)
+        assert status == 2
+        assert err.startswith("error: ")
+        assert "--trusted" in err
+        assert len(err.splitlines()) == 1
+
+
+def test_a_trusted_run_of_trees_recommends(boosted, command):
+    status, out, _ = command("recommend", boosted, "--user", "u3", "--trusted", "--json")
+    assert status == 0
+    assert '"run"' in out
+
+
+def test_other_models_untested_runs_and_other_splits_are_refused_in_one_sentence(trained, boosted, command, tmp_path):
+    untested = Path(shutil.copytree(boosted, tmp_path / "untested"))
+    (untested / "per_user.parquet").unlink()
+    other = Path(shutil.copytree(boosted, tmp_path / "other"))
+    manifest = json.loads((other / "manifest.json").read_text())
+    manifest["split"]["fingerprint"] = "another"
+    (other / "manifest.json").write_text(json.dumps(manifest))
+    for run, words in (
+        (trained("bias", "model=bias", "protocol=ratings"), "holds a Bias, which is no trees"),
+        (untested, "was not tested"),
+        (other, "The split is no longer the one"),
+        (tmp_path, "holds no finished run"),
+    ):
+        status, _, err = command("importance", run, "--trusted")
+        assert status == 2
+        assert err.splitlines()[-1].startswith("error: ")
+        assert words in err
+
+
+@pytest.mark.parametrize("seed", ["-1", "many", "4294967296"])
+def test_what_is_no_seed_is_refused(command, tmp_path, seed):
+    status, _, err = command("importance", tmp_path, f"--seed={seed}")
+    assert status == 2
+    assert f"'{seed}' is no seed" in err
