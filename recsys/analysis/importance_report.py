@@ -227,7 +227,7 @@ def _growths(found: pd.DataFrame, labels: Sequence[str]) -> Figure:
     figure, drawn = figures.axes(height_of(len(found)) + UNIT)
     texts = [f"{mean:.1f} ± {spread:.1f}" for mean, spread in 1000 * found[["increase", "spread"]].to_numpy()]
     charts.bars(drawn, labels, found["increase"].clip(lower=0).to_numpy(), texts)
-    drawn.set_xlabel("growth of the error, in thousandths of a star")
+    drawn.set_xlabel("growth, in thousandths of a star")
     return figure
 
 

@@ -33,7 +33,7 @@ class Margins:
         """Learn how large errors are, and how much larger they turn out than expected.
 
         Args:
-            learner: an untrained regressor, which learns the ratings and then the size of its errors.
+            learner: a regressor; untrained copies of it learn the ratings and then the size of errors.
             frame: features, n rows.
             ratings: float (n,) stars.
             fold_of: int (n,) from 0.

@@ -22,7 +22,7 @@ from typing import Any, Self, cast
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import RegressorMixin, clone
+from sklearn.base import RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from tqdm import tqdm
@@ -204,10 +204,9 @@ class RatingTrees(Recommender):
         own = self._groups(train, beneath)
         self.groups = [*common, *own.values()]
         frame = self._cross_fitted(train, common, own, context)
-        untrained = make_pipeline(preprocessing(), self.learner())
-        self.trees: Pipeline = clone(untrained).fit(frame, train.ratings)
+        self.trees: Pipeline = make_pipeline(preprocessing(), self.learner()).fit(frame, train.ratings)
         if self.interval is not None:
-            self.margins = Margins(self.interval).fit(untrained, frame, train.ratings, self._fold_of(train))
+            self.margins = Margins(self.interval).fit(self.trees, frame, train.ratings, self._fold_of(train))
         return self
 
     def _groups(
