@@ -23,7 +23,7 @@ from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import TruncatedSVD
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import confusion_matrix
-from sklearn.preprocessing import OneHotEncoder, normalize
+from sklearn.preprocessing import OneHotEncoder
 
 from recsys.data.dataset import Dataset, History
 from recsys.data.features import features, vocabulary
@@ -117,8 +117,8 @@ class Statistics(Group):
         stars = pd.Series(train.ratings.astype(np.float64)).groupby(train.items).agg(["mean", "std", "size"])
         films = stars.reindex(np.arange(train.n_items)).set_axis(["film mean", "film spread", "film ratings"], axis=1)
         self.films = films.fillna({"film ratings": 0}).assign(**{"film bias": self.bias.item_bias})
-        told = features(train.item_frame, vocabulary(train.item_frame, KINDS, min_count=1))
-        self.kinds = normalize(told, norm="l1").toarray()  # (n_items, g)
+        told = features(train.item_frame, vocabulary(train.item_frame, KINDS, min_count=1)).toarray()
+        self.kinds = told / np.maximum(told.sum(axis=1, keepdims=True), 1)  # (n_items, g)
         return self
 
     def of(self, pairs: Pairs) -> pd.DataFrame:
@@ -307,6 +307,8 @@ class Embeddings(Group):
 
 class Segments(Group):
     """The user's taste segment, by profiles of ratings, and how far the profile is from the segments' centres.
+
+    Segments are found in the ratings at hand, and not those of `segments_from`: these have seen every training rating.
 
     Args:
         n_segments: how many.

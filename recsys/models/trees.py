@@ -3,8 +3,8 @@
 Breiman, "Random Forests", Machine Learning 2001; Friedman, "Greedy Function Approximation: A Gradient Boosting
 Machine", Annals of Statistics 2001, on histograms as in Ke et al., "LightGBM: A Highly Efficient Gradient Boosting
 Decision Tree", NeurIPS 2017. Other models are stacked (Wolpert, "Stacked Generalization", Neural Networks 1992): a
-training rating is described by what was learned from other folds of the ratings, so that features are as far off in
-training as they are for ratings that nobody has seen.
+training rating is described by what was learned from other folds of the ratings, so that features are off in training
+as they are for ratings that nobody has seen; a little more, since one fold is missing, and counts are a little less.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -123,6 +123,8 @@ class RatingTrees(Recommender):
         """
         context = context or FitContext()
         chosen = {name: make(setting) for name, setting in self.models.items() if self._has("predictions")}
+        if stacked := [name for name, model in chosen.items() if model.pickled]:
+            raise UserError(f"Trees cannot be stacked on trees: leave {', '.join(stacked)} out of models.")
         beneath = {}
         for name, model in tqdm(chosen.items(), desc="models beneath", disable=None):
             fit = partial(model.fit, train, valid, _beneath(context))
@@ -361,17 +363,30 @@ def _kept(
 ) -> Recommender:
     """What a fit, which validation watched or not, gives; from the cache where it was fitted so before.
 
-    Features are studied by leaving some out, and then the models beneath stay what they are.
+    Features are studied by leaving some out, and then the models beneath stay what they are. What decides is the kind
+    of model, its settings, the ratings, what is known of users and films, and the code.
     """
     if context.cache_dir is None or not train.fingerprint:
         return fit()
     stopped = "by validation" if watched else getattr(model, "n_best_epochs", None)
-    decisive = [class_name(model), model.hyperparameters(), stopped, train.fingerprint]
-    key = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
-    directory = context.cache_dir / "fitted" / key
-    if not (directory / "model.json").is_file():
-        fit().save(directory)
-    return load(directory)
+    decisive = [class_name(model), model.hyperparameters(), stopped, train.fingerprint, _code()]
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    for frame in (train.user_frame, train.item_frame):
+        digest.update(frame.to_json().encode())
+    directory = context.cache_dir / "fitted" / digest.hexdigest()[:16]
+    if (directory / "model.json").is_file():
+        return load(directory)
+    fitted = fit()
+    fitted.save(directory)
+    return fitted
+
+
+@cache
+def _code() -> str:
+    """Digest of the source of models and of what they read."""
+    rooms = Path(__file__).parent, Path(__file__).parents[1] / "data"
+    files = sorted(file for room in rooms for file in room.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _of_run(run: Path, train: Dataset) -> Recommender:
