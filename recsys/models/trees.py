@@ -372,7 +372,7 @@ def _kept(
     decisive = [class_name(model), model.hyperparameters(), stopped, train.fingerprint, _code()]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for frame in (train.user_frame, train.item_frame):
-        digest.update(frame.to_json().encode())
+        digest.update(frame.to_json(date_format="iso").encode())
     directory = context.cache_dir / "fitted" / digest.hexdigest()[:16]
     if (directory / "model.json").is_file():
         return load(directory)
