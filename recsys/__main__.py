@@ -106,7 +106,7 @@ def similar_command(arguments: argparse.Namespace) -> None:
 def load_command(arguments: argparse.Namespace) -> None:
     """Write clean ratings, users and films into a database; of a run also what it recommends to every user."""
     address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
-    is_run = len(arguments.what) == 1 and Path(arguments.what[0]).is_dir()
+    is_run = len(arguments.what) == 1 and "=" not in arguments.what[0]
     cfg = None if is_run else compose("train", arguments.what)
     if not arguments.replace:
         check_free(address, (*TABLES, "recommendations") if is_run else TABLES)

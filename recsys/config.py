@@ -12,6 +12,7 @@ import errno
 import logging
 import os
 import re
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -40,7 +41,7 @@ from recsys.studies.runs import flat, is_finished, short
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
-PASSWORD = re.compile(r"://[^/\s]*:\S*@|\bpass(word|wd)=", re.IGNORECASE)  # in an address
+PASSWORD = re.compile(r"://[^/\s]*:\S*@|(^|[?&='\"\s])\w*pass\w*=", re.IGNORECASE)  # in an address
 LISTED = 40  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
@@ -153,6 +154,7 @@ def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     def job(cfg: DictConfig) -> Any:
         swept = HydraConfig.get().mode is RunMode.MULTIRUN
         with _told_how_to_resume(), _logged() if swept else one_sentence():
+            _forget_passwords(cfg)
             return task(cfg)
 
     return job
@@ -210,6 +212,15 @@ def _resumed(config_name: str, overrides: list[str]) -> list[str]:
 def _configs() -> Iterator[ConfigLoader]:
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
+
+
+def _forget_passwords(cfg: DictConfig) -> None:
+    """Refuse a password in a config of the user's own, which only Hydra has read and written down already."""
+    try:
+        _without_passwords([str(value) for value in flat(cast(dict, OmegaConf.to_container(cfg))).values()])
+    except UserError:
+        shutil.rmtree(Path(HydraConfig.get().runtime.output_dir) / ".hydra", ignore_errors=True)
+        raise
 
 
 def _without_passwords(arguments: Sequence[str]) -> None:

@@ -1,5 +1,8 @@
 """Overrides are checked against configs and constructors before anything runs."""
 
+import subprocess
+import sys
+
 import pytest
 import yaml
 
@@ -115,3 +118,34 @@ def test_test_ratings_are_out_of_sight_of_every_search():
         cfg = compose("train", [f"hparams_search={path.stem}"])
         assert cfg.test is False
         assert cfg.refit is False
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "data.address=postgresql://ann:geheim@host/films",
+        "data.address='postgresql://ann@host/films?sslpassword=geheim'",
+        "data.address='host=db password=geheim'",
+    ],
+)
+def test_a_password_is_refused_before_anything_is_written(argument: str):
+    with pytest.raises(UserError, match="A password stands in the command or a config"):
+        complete("train", ["data=sql", argument])
+
+
+def test_settings_with_pass_in_their_names_are_no_passwords():
+    assert complete("train", ["model=ease", "++model.passes=1"]) == ["model=ease", "++model.passes=1"]
+
+
+def test_a_password_in_a_config_of_ones_own_does_not_stay_in_the_run(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.yaml").write_text(
+        "_target_: recsys.data.databases.Database\naddress: postgresql://ann:geheim@nowhere/films\nratings: votes\n"
+    )
+    command = [sys.executable, "train.py", "--config-dir", str(tmp_path), "data=mine", f"hydra.run.dir={tmp_path}/run"]
+    ended = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert "password" in ended.stderr
+    kept = [file for file in (tmp_path / "run").rglob("*") if file.is_file() and b"geheim" in file.read_bytes()]
+    assert not kept
+    assert "geheim" not in ended.stdout + ended.stderr

@@ -183,7 +183,7 @@ def favourites(measured: pd.DataFrame) -> dict[str, int]:
 def verdict(measures: Mapping[str, float]) -> str:
     """What the measures of a number of segments say of it, in words."""
     half = (measures["high"] - measures["low"]) / 2
-    found = f"Stability at k={measures['k']:.0f} is {measures['stability']:.2f} ± {half:.2f}"
+    found = f"Stability at k={measures['k']:.0f} is {measures['stability']:.2f} (± {half:.2f} for few bootstraps)"
     apart = f"the silhouette {measures['silhouette']:.2f}"
     if measures["stability"] < POOR or measures["silhouette"] <= NO_STRUCTURE:
         again = "poor" if measures["stability"] < POOR else "moderate" if measures["stability"] < GOOD else "good"

@@ -33,7 +33,7 @@ from recsys.errors import UserError
 DEFAULT_VARIABLE = "RECSYS_DATABASE_URL"
 TABLES = ("ratings", "users", "films", "links")  # what is read, and what clean tables are called
 _SERVERS = {"postgresql": "postgres", "postgres": "postgres", "mysql": "mysql"}  # scheme of an address -> DuckDB's type
-_FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite"}
+_FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
 _KNOWN = f"{' or '.join(f'{scheme}://' for scheme in _SERVERS)}, or a file that ends in {', '.join(_FILES)}"
 
 # Stricter than the drivers, whose messages would quote the rest of a password that they take for a host or a port.

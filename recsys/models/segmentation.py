@@ -100,9 +100,9 @@ class Segmentation(Learned):
             UserError: there are fewer points than segments or fewer segments than two, or the points' tree does not fit
                 in memory.
         """
-        if not 2 <= self.n_segments <= len(points):
+        if not 2 <= self.n_segments < len(points):
             raise UserError(
-                f"{self.n_segments} segments cannot be made of {len(points)} users: choose a number from 2 to that."
+                f"{self.n_segments} segments cannot be made of {len(points)} users: choose from 2 to {len(points) - 1}."
             )
         n_components = min(*points.shape, self.n_components or points.shape[1])
         pca = PCA(n_components, random_state=self.seed).fit(points.astype(np.float64))
@@ -148,7 +148,7 @@ class Segmentation(Learned):
         self.centres = _centres(points, AgglomerativeClustering(self.n_segments).fit(points).labels_)
 
     def _fit_hdbscan(self, points: np.ndarray) -> None:
-        smallest = max(5, len(points) // (4 * self.n_segments))
+        smallest = min(max(5, len(points) // (4 * self.n_segments)), len(points))
         labels = HDBSCAN(min_cluster_size=smallest, copy=True).fit(points).labels_
         self.noise = np.array((labels < 0).mean())
         clustered = labels >= 0 if self.noise < 1 else np.ones(len(points), bool)

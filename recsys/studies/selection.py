@@ -24,13 +24,14 @@ class Selection:
 
     Attributes:
         metric: `ndcg@10`.
-        ranking: mean on validation by model, best first, of models that were run on all splits of the study.
-        left_out: models that were not.
-        n_splits: splits of the study.
+        ranking: mean on validation by model, best first, of models that were run on all splits that count.
+        left_out: models that were not, or have no such metric.
+        n_splits: splits that count, which at least half of the models were run on.
         n_users: users whom the two best were tested on.
         test: mean on test of the two best, as a run measures it.
         seconds: mean training time of the two best.
-        lead: of the best over the second on test, the mean over users, above zero where it is better.
+        lead: of the best over the second on test, the mean over users, above zero where it is better. So it weighs all
+            users alike, while errors in `test` weigh all ratings alike.
         p_value: of no difference, a paired t-test over users.
     """
 
@@ -50,10 +51,10 @@ class Selection:
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
         told = [f"By {self.metric} on validation, mean over {_counted(self.n_splits, 'split')}: {order}."]
         if self.left_out:
-            told.append(f"Left out, since not run on all of these splits: {', '.join(self.left_out)}.")
+            told.append(f"Left out, since not measured so on all of these splits: {', '.join(self.left_out)}.")
         told.append(
-            f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}; user by user {best} is ahead by "
-            f"{self.lead} ({self.n_users:,} users, p {p_text(self.p_value)})."
+            f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}; user by user, all weighing alike, "
+            f"{best} is ahead by {self.lead} ({self.n_users:,} users, p {p_text(self.p_value)})."
         )
         told.append(self._advice(best, second))
         told.append(f"To train, {best} took {self.seconds[0]:.3g} s and {second} {self.seconds[1]:.3g} s.")
@@ -61,7 +62,7 @@ class Selection:
 
     def _advice(self, best: str, second: str) -> str:
         if self.p_value > LIKELY:
-            return f"Either will do: that {best} is better than {second} is not shown, the difference may be chance."
+            return f"That {best} is better than {second} is not shown: the difference may be chance."
         if self.lead.mean < 0:
             return f"Use {best} with care: validation chose it, but on test {second} is ahead by more than chance."
         sure = "beyond reasonable doubt" if self.p_value < CERTAIN else "likely, but not beyond reasonable doubt"
@@ -82,10 +83,13 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
     if name not in ORDERED and name not in ERRORS:
         raise UserError(f"More of {metric} is not better or worse: choose by one of {', '.join([*ORDERED, *ERRORS])}.")
     frame = named_results(runs)
-    check_metrics(frame, [f"valid/{metric}", f"test/{metric}"])
-    splits = set(frame["fingerprint"])
-    complete = frame.groupby("name")["fingerprint"].agg(lambda own: set(own) == splits)
-    chosen = frame[frame["name"].map(complete)]
+    columns = [f"valid/{metric}", f"test/{metric}"]
+    check_metrics(frame, columns)
+    measured = frame.dropna(subset=columns)
+    n_models = measured.groupby("fingerprint")["name"].nunique()
+    splits = set(n_models.index[2 * n_models >= measured["name"].nunique()])
+    complete = {name for name, own in measured.groupby("name")["fingerprint"] if splits <= set(own)}
+    chosen = measured[measured["name"].isin(complete) & measured["fingerprint"].isin(splits)]
     ranking = chosen.groupby("name")[f"valid/{metric}"].mean().sort_values(ascending=name in ERRORS)
     if len(ranking) < 2:
         raise UserError("There are no two models that were run on all splits: sweep models over the same splits.")
@@ -99,7 +103,7 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
     return Selection(
         metric,
         ranking,
-        left_out=complete[~complete].index.tolist(),
+        left_out=sorted(set(frame["name"]) - complete),
         n_splits=len(splits),
         n_users=len(set().union(*(values.index for values in pair[0]))),
         test=(test[best], test[second]),

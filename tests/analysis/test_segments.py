@@ -86,7 +86,7 @@ def test_every_measure_favours_the_number_that_was_planted(found):
 @pytest.mark.parametrize(
     ("measures", "words"),
     [
-        ((0.41, 0.36, 0.46, 0.4), "0.41 ± 0.05, the silhouette 0.40: recovery is poor, .* a convenient cut"),
+        ((0.41, 0.36, 0.46, 0.4), r"0.41 \(± 0.05 .*\), the silhouette 0.40: recovery is poor, .* a convenient cut"),
         ((0.95, 0.94, 0.96, 0.1), "recovery is good, and .* a convenient cut of a continuum, not natural groups"),
         ((0.7, 0.69, 0.71, 0.3), "some structure, with blurred borders"),
         ((0.9, 0.89, 0.91, 0.6), "as natural groups do"),

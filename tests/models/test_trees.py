@@ -20,6 +20,18 @@ BENEATH = {
     "bias": {"_target_": "recsys.models.bias.Bias"},
     "item_knn": {"_target_": "recsys.models.rating_knn.RatingItemKNN"},
 }
+FURTHER = {
+    "user_knn": {"_target_": "recsys.models.rating_knn.RatingUserKNN"},
+    "biased_mf": {"_target_": "recsys.models.biased_mf.BiasedMF", "max_epochs": 2, "embedding_dim": 2},
+    "svd_pp": {"_target_": "recsys.models.svd_pp.SVDPP", "max_epochs": 2, "embedding_dim": 2},
+    "bayesian_mf": {
+        "_target_": "recsys.models.bayesian_mf.BayesianMF",
+        "embedding_dim": 2,
+        "n_sweeps": 4,
+        "burn_in": 2,
+        "n_samples": 2,
+    },
+}
 TEXTS = {"words": {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 3}}
 LIGHT = {"models": BENEATH, "texts": TEXTS, "n_trees": 30, "min_samples_leaf": 5, "n_folds": 3, "n_segments": 3}
 
@@ -91,11 +103,12 @@ def test_what_describes_a_training_rating_does_not_depend_on_it(split: Split, tm
     stars = train.ratings.copy()
     stars[place] = 6 - stars[place]
     changed = replace(train, ratings=stars)
-    before, after = training_frame(train), training_frame(changed)
+    before, after = (training_frame(part, models=BENEATH | FURTHER) for part in (train, changed))
     own = [name for name in before if "segment" not in name]
     pd.testing.assert_series_equal(before.loc[place, own], after.loc[place, own])
     distances = [name for name in before if name.startswith("distance")]
     np.testing.assert_allclose(np.sort(before.loc[place, distances]), np.sort(after.loc[place, distances]), rtol=1e-5)
+    assert (before["by bayesian_mf"] != after["by bayesian_mf"]).any()
     others = before["user mean"].to_numpy() != after["user mean"].to_numpy()
     assert set(train.users[others]) == {train.users[place]}  # the user's other ratings see the change
     assert not others[place]

@@ -51,7 +51,7 @@ def test_validation_chooses_and_test_says_how_sure_that_is():
 
 def test_a_lead_within_chance_is_not_called_one():
     told = " ".join(select(study(lead=0.0001), "ndcg@10").sentences())
-    assert "Either will do" in told
+    assert "that Good is better than Fair is not shown" in told.replace("That", "that")
     assert "Use Good" not in told
 
 
@@ -75,6 +75,15 @@ def test_a_model_that_was_not_run_on_all_splits_is_left_out_and_named():
     selection = select(runs, "ndcg@10")
     assert selection.left_out == ["Good"]
     assert selection.ranking.index[0] == "Fair"
+
+
+def test_further_splits_of_one_model_and_models_without_the_metric_are_no_trouble():
+    runs = [run("Unrated", "a", "mae", np.ones(N_USERS), valid=0.1), *study(lead=0.05)]
+    runs.append(run("Good", "c", "ndcg@10", np.zeros(N_USERS), valid=0.0))
+    selection = select(runs, "ndcg@10")
+    assert selection.left_out == ["Unrated"]
+    assert selection.n_splits == 2
+    assert selection.ranking["Good"] == 0.5
 
 
 def test_what_cannot_be_chosen_by_is_refused():
