@@ -1,8 +1,12 @@
 """Small data sets that tests share."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from recsys.__main__ import main
 from recsys.data.dataset import Dataset
 from tests.servers import fill, mariadb, postgres, server  # noqa: F401 - fixtures
 
@@ -23,3 +27,21 @@ def timed() -> Dataset:
 def untimed(timed: Dataset) -> Dataset:
     """The same ratings without times."""
     return Dataset.from_arrays(timed.users, timed.items, timed.ratings, n_users=60, n_items=40, fingerprint="untimed")
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """`python -m recsys ARGUMENTS` in this process, in a wide terminal; gives the exit status, stdout and stderr."""
+
+    def run(*arguments: str | Path) -> tuple[int, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "160")
+        status = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,6 @@ import pandas as pd
 import pytest
 
 import train
-from recsys.__main__ import main
 from recsys.analysis import importance_report
 from recsys.config import compose
 
@@ -56,23 +54,6 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="module")
 def boosted(trained) -> Path:
     return trained("boosted", *LIGHT, "model.interval=0.8")
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """`python -m recsys ARGUMENTS` in this process; gives the exit status, stdout and stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pandas as pd
 import pytest
 
 import train
-from recsys.__main__ import main
 from recsys.config import compose
 
 
@@ -47,24 +45,6 @@ def runs(tmp_path_factory) -> Path:
     ):
         train.train(compose("train", [*data, *model, f"run_dir={folder}/{model[0].removeprefix('model=')}"]))
     return folder
-
-
-@pytest.fixture
-def command(monkeypatch, capsys):
-    """`python -m recsys ARGUMENTS` in this process; gives the exit status, stdout and stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["recsys", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "160")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run
 
 
 def test_a_user_gets_unseen_films_with_scores_and_reasons(command, runs):

@@ -55,21 +55,9 @@ def trained(folder):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys):
-    """`python -m recsys segments ARGUMENTS` in this process; gives the exit status, stdout and stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["recsys", "segments", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "160")
-        status = 0
-        try:
-            main()
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run
+def segments(command):
+    """`python -m recsys segments ARGUMENTS`; gives the exit status, stdout and stderr."""
+    return lambda *arguments: command("segments", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +75,8 @@ def segmented(ials, folder) -> Path:
     return run
 
 
-def test_the_command_finds_who_likes_what_and_says_how_real_that_is(ials, command):
-    status, out, _ = command(ials, *FAST)
+def test_the_command_finds_who_likes_what_and_says_how_real_that_is(ials, segments):
+    status, out, _ = segments(ials, *FAST)
     assert status == 0
     for word in ("Comedy", "Drama", "hr@10", "Stability at k=2 is 1.00", "report.html"):
         assert word in out
@@ -115,19 +103,19 @@ def test_the_projector_colours_users_by_segment(segmented):
 
 
 @pytest.mark.parametrize("clusterer", ["gaussian_mixture", "agglomerative", "hdbscan"])
-def test_every_clusterer_has_a_config(ials, command, clusterer):
-    status, out, _ = command(ials, *FAST, f"segments={clusterer}", "space=ratings", "map=tsne")
+def test_every_clusterer_has_a_config(ials, segments, clusterer):
+    status, out, _ = segments(ials, *FAST, f"segments={clusterer}", "space=ratings", "map=tsne")
     assert status == 0
     assert json.loads((ials / "segments" / "segments.json").read_text())["segmentation"]["method"] == clusterer
     assert "Drama" in out
 
 
 @pytest.mark.parametrize("space", ["embeddings", "ratings"])
-def test_somebody_new_is_assigned_by_what_they_like(ials, command, space):
-    command(ials, *FAST, f"space={space}")
+def test_somebody_new_is_assigned_by_what_they_like(ials, segments, space):
+    segments(ials, *FAST, f"space={space}")
     for film, genre in (("hope", "Drama"), ("joke", "Comedy")):
         liked = [argument for i in (3, 5, 7) for argument in ("--liked", f"<b>{film}</b> {i + (genre == 'Comedy')}")]
-        status, out, _ = command(ials, *liked)
+        status, out, _ = segments(ials, *liked)
         assert status == 0
         assert re.match(rf"Segment \d: {genre}", out)
 
@@ -151,16 +139,16 @@ def test_segments_of_another_split_are_refused_in_one_sentence(segmented, traine
         trained("other", "model=popularity", f"segments_from={segmented}", "split=leave_one_out")
 
 
-def test_embeddings_of_another_split_are_refused(trained, command):
+def test_embeddings_of_another_split_are_refused(trained, segments):
     run = trained("stale", "model=ials", "model.embedding_dim=8")
     with np.load(run / "embeddings.npz") as stored:
         np.savez(run / "embeddings.npz", **{**stored, "split": np.array("another")})
-    status, _, err = command(run, *FAST)
+    status, _, err = segments(run, *FAST)
     assert status == 2
     assert "learned on another split" in err
 
 
-def test_bad_input_is_one_sentence_and_status_2(ials, trained, command):
+def test_bad_input_is_one_sentence_and_status_2(ials, trained, segments):
     popularity = trained("popularity", "model=popularity")
     for arguments, words in (
         ((popularity,), "has no embeddings"),
@@ -172,28 +160,28 @@ def test_bad_input_is_one_sentence_and_status_2(ials, trained, command):
         ((popularity, "--liked", "hope 3"), "holds no segments"),
         ((ials.parent,), "holds no finished run"),
     ):
-        status, _, err = command(*arguments)
+        status, _, err = segments(*arguments)
         assert status == 2
         assert err.splitlines()[-1].startswith("error: ")
         assert words in err
 
 
-def test_a_run_that_was_not_tested_is_refused(trained, command):
-    status, _, err = command(trained("untested", "model=popularity", "test=false"), *FAST, "space=ratings")
+def test_a_run_that_was_not_tested_is_refused(trained, segments):
+    status, _, err = segments(trained("untested", "model=popularity", "test=false"), *FAST, "space=ratings")
     assert status == 2
     assert "was not tested" in err
 
 
-def test_films_without_genres_and_years_make_a_report_without_tastes(trained, command):
+def test_films_without_genres_and_years_make_a_report_without_tastes(trained, segments):
     bare = trained("bare", "model=ials", "model.embedding_dim=8", films=())
-    assert command(bare, *FAST)[0] == 0
+    assert segments(bare, *FAST)[0] == 0
     assert "Near the average" in (bare / "segments" / "report.html").read_text()
-    status, _, err = command(bare, *FAST, "space=ratings")
+    status, _, err = segments(bare, *FAST, "space=ratings")
     assert status == 2
     assert "genres and years" in err
 
 
-def test_users_of_a_model_without_embeddings_have_segments_by_ratings(trained, command):
-    status, out, _ = command(trained("popularity", "model=popularity"), *FAST, "space=ratings")
+def test_users_of_a_model_without_embeddings_have_segments_by_ratings(trained, segments):
+    status, out, _ = segments(trained("popularity", "model=popularity"), *FAST, "space=ratings")
     assert status == 0
     assert "Drama" in out
