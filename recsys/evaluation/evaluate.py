@@ -8,7 +8,7 @@ Metrics for Item Recommendation", KDD 2020), so its metrics carry the sample in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ class Evaluation:
             them in the top k, `dcg@k` their mean discounted gain, equal to NDCG where a user has one rating held out;
             `mse` and `mae` are of predicted stars.
         top: int64 (n_users, k) the lists, a row for each row of `per_user`; -1 where a list is shorter; no columns
-            where nothing was ranked.
+            where nothing was ranked. Of several protocols they are the first one's.
     """
 
     per_user: pd.DataFrame
@@ -135,6 +135,20 @@ class SampledNegatives(Protocol):
         return self.n if holdout.known.negatives is None else holdout.known.negatives.shape[1]
 
 
+@dataclass(frozen=True)
+class Several:
+    """Several protocols on the same scores; lists (`Evaluation.top`) are the first one's.
+
+    Args:
+        protocols: by any name.
+    """
+
+    protocols: Mapping[str, Protocol]
+
+
+AnyProtocol = Protocol | Several | None
+
+
 def draw_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
     """Films that a user has neither in `known` nor held out, uniformly and without replacement.
 
@@ -175,12 +189,12 @@ def _draw_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     return drawn
 
 
-def check(model: Recommender, ks: Sequence[int], holdout: Holdout, protocol: Protocol | None = FULL_RANKING) -> None:
+def check(model: Recommender, ks: Sequence[int], holdout: Holdout, protocol: AnyProtocol = FULL_RANKING) -> None:
     """Refuse what cannot be measured; worth a call before a long training.
 
     Raises:
-        UserError: some k is larger than the number of films that are ranked, or smaller than 1; or nothing is ranked,
-            and the model predicts no ratings.
+        UserError: some k is larger than the number of films that are ranked, or smaller than 1; nothing is ranked, and
+            the model predicts no ratings; or metrics of several protocols would have one name.
     """
     if protocol is None:
         if not model.predicts_ratings:
@@ -189,16 +203,19 @@ def check(model: Recommender, ks: Sequence[int], holdout: Holdout, protocol: Pro
                 "choose protocol=full, or a model like bias or biased_mf."
             )
         return
-    n = protocol.n_ranked(holdout)
+    protocols = _each(protocol)
+    n = min(each.n_ranked(holdout) for each in protocols)
     for k in ks:
         if not 1 <= k <= n:
             raise UserError(f"k={k} does not fit the {n} films that are ranked: choose ks from 1 to {n}.")
+    if len({each.suffix(holdout) for each in protocols}) < len(protocols):
+        raise UserError("Metrics of several protocols would have the same names: choose protocols that differ in n.")
 
 
 def evaluate(
     model: Recommender,
     holdout: Holdout,
-    protocol: Protocol | None = FULL_RANKING,
+    protocol: AnyProtocol = FULL_RANKING,
     ks: Sequence[int] = KS,
     batch_bytes: int = 2**25,
 ) -> Evaluation:
@@ -207,7 +224,8 @@ def evaluate(
     Args:
         model: anything that scores.
         holdout: what to find and what is known.
-        protocol: which films the held-out ones are ranked among; None ranks nothing, and only predicted stars count.
+        protocol: which films the held-out ones are ranked among, in one way or in several; None ranks nothing, and only
+            predicted stars count.
         ks: list lengths. The metrics beyond accuracy look at one, `LIST_LENGTH`, or the largest k if that is less.
         batch_bytes: size of one batch of scores; the peak is a few times that.
 
@@ -216,9 +234,14 @@ def evaluate(
     """
     check(model, ks, holdout, protocol)
     batch_size = max(1, batch_bytes // (4 * holdout.known.n_items))
-    measured = []
-    if protocol is not None:
-        measured.append(_ranking(model, holdout, protocol, ks, batch_size))
+    rankings = [_Ranking(model, holdout, each, ks) for each in _each(protocol)]
+    if rankings:
+        for users in _batches(holdout.users, batch_size, "Ranking"):
+            history = holdout.known.history(users)
+            scores = _finite(model, model.score(users, history))
+            for ranking in rankings:
+                ranking.measure(users, history, scores)
+    measured = [ranking.measured() for ranking in rankings]
     if model.predicts_ratings:
         measured.append(_ratings(model, holdout, batch_size))
     per_user = pd.concat([part.per_user for part in measured], axis=1)
@@ -226,6 +249,12 @@ def evaluate(
     per_user.insert(0, "user_id", holdout.known.user_frame["user_id"].to_numpy()[holdout.users])
     summary = {name: value for part in measured for name, value in part.summary.items()}
     return Evaluation(per_user, summary, slices, measured[0].top)
+
+
+def _each(protocol: AnyProtocol) -> list[Protocol]:
+    if protocol is None:
+        return []
+    return list(protocol.protocols.values()) if isinstance(protocol, Several) else [protocol]
 
 
 class _Measured(NamedTuple):
@@ -237,28 +266,33 @@ class _Measured(NamedTuple):
     top: np.ndarray
 
 
-def _ranking(model: Recommender, holdout: Holdout, protocol: Protocol, ks: Sequence[int], batch_size: int) -> _Measured:
-    """Where the films held out stand among those that are ranked."""
-    restricted, suffix = protocol.restriction(holdout), protocol.suffix(holdout)
-    known, found = holdout.known, holdout.ratings
-    list_length = min(LIST_LENGTH, max(ks))
-    list_metrics = _list_metrics(model, known)
+class _Ranking:
+    """Where the films held out stand among those that a protocol ranks; batches come in the order of users."""
 
-    def measure(users: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-        history, relevant = known.history(users), found.history(users)
-        ranked = restricted(_finite(model, model.score(users, history)), users, history)
-        top = top_k(ranked, users, max(ks))
+    def __init__(self, model: Recommender, holdout: Holdout, protocol: Protocol, ks: Sequence[int]) -> None:
+        self.holdout, self.ks = holdout, ks
+        self.restricted, self.suffix = protocol.restriction(holdout), protocol.suffix(holdout)
+        self.list_length = min(LIST_LENGTH, max(ks))
+        self.list_metrics = _list_metrics(model, holdout.known)
+        self.batches: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
+
+    def measure(self, users: np.ndarray, history: History, scores: np.ndarray) -> None:
+        relevant = self.holdout.ratings.history(users)
+        ranked = self.restricted(scores, users, history)
+        top = top_k(ranked, users, max(self.ks))
         ranks = metrics.ranks(top, relevant)
-        values = metrics.accuracy(ranks, relevant, ks) | {"auc": metrics.auc(ranked, relevant)}
-        values |= {f"{name}@{list_length}": of(top[:, :list_length]) for name, of in list_metrics.items()}
-        return pd.DataFrame(values), top, ranks
+        lists = top[:, : self.list_length]
+        values = metrics.accuracy(ranks, relevant, self.ks) | {"auc": metrics.auc(ranked, relevant)}
+        values |= {f"{name}@{self.list_length}": of(lists) for name, of in self.list_metrics.items()}
+        self.batches.append((pd.DataFrame(values), top, ranks))
 
-    values, *arrays = zip(*map(measure, _batches(holdout.users, batch_size, "Ranking")), strict=True)
-    top, ranks = map(np.concatenate, arrays)  # in the order of users, as the ratings in `found` are
-    per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(suffix)
-    summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
-    summary |= _exposure_metrics(top[:, :list_length], holdout, suffix)
-    return _Measured(per_user, _per_rating(ranks, ks).add_suffix(suffix), summary, top)
+    def measured(self) -> _Measured:
+        values, *arrays = zip(*self.batches, strict=True)
+        top, ranks = map(np.concatenate, arrays)  # in the order of users, as the held-out ratings are
+        per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(self.suffix)
+        summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
+        summary |= _exposure_metrics(top[:, : self.list_length], self.holdout, self.suffix)
+        return _Measured(per_user, _per_rating(ranks, self.ks).add_suffix(self.suffix), summary, top)
 
 
 def _ratings(model: Recommender, holdout: Holdout, batch_size: int) -> _Measured:

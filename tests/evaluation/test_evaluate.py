@@ -5,11 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.split import ColdItems, LeaveLastOut, Ratio
 from recsys.errors import UserError
 from recsys.evaluation import metrics
-from recsys.evaluation.evaluate import FullRanking, SampledNegatives, check, draw_unrated, evaluate
+from recsys.evaluation.evaluate import FullRanking, SampledNegatives, Several, check, draw_unrated, evaluate
 from recsys.models.base import Recommender
 
 KS = (1, 5, 10)
@@ -281,6 +282,47 @@ class TestSampledNegatives:
     def test_a_k_larger_than_the_sample_is_refused(self, holdout):
         with pytest.raises(UserError, match="k=10 does not fit the 6 films"):
             evaluate(Unscorable(), holdout, SampledNegatives(n=5), ks=(5, 10))
+
+
+class CountedScores(RandomScores):
+    asked = 0
+
+    def score(self, users, history):
+        self.asked += len(users)
+        return super().score(users, history)
+
+
+class TestSeveralProtocols:
+    """`protocol=full_and_sampled99`."""
+
+    def test_each_measures_as_it_does_alone(self, holdout):
+        full, sampled = FullRanking(), SampledNegatives(n=15)
+        both = evaluate(RandomStars(), holdout, Several({"full": full, "sampled": sampled}), KS)
+        alone = [evaluate(RandomStars(), holdout, each, KS) for each in (full, sampled)]
+        assert both.summary == alone[0].summary | alone[1].summary
+        for one in alone:
+            pd.testing.assert_frame_equal(both.per_user[one.per_user.columns], one.per_user)
+            pd.testing.assert_frame_equal(both.slices[one.slices.columns], one.slices)
+        np.testing.assert_array_equal(both.top, alone[0].top)
+
+    def test_a_user_is_scored_once(self, holdout):
+        model = CountedScores()
+        evaluate(model, holdout, Several({"full": FullRanking(), "sampled": SampledNegatives(n=15)}), KS)
+        assert model.asked == len(holdout.users)
+
+    def test_every_k_fits_the_smallest_ranking(self, holdout):
+        several = Several({"full": FullRanking(), "sampled": SampledNegatives(n=5)})
+        with pytest.raises(UserError, match="k=10 does not fit the 6 films"):
+            check(Unscorable(), (5, 10), holdout, several)
+
+    def test_protocols_whose_metrics_have_one_name_are_refused(self, holdout):
+        several = Several({"one": SampledNegatives(n=15, seed=0), "other": SampledNegatives(n=15, seed=1)})
+        with pytest.raises(UserError, match="would have the same names"):
+            check(Unscorable(), KS, holdout, several)
+
+    def test_config_is_made_of_the_single_ones(self):
+        cfg = compose("train", ["protocol=full_and_sampled99", "protocol.protocols.sampled99.n=50"])
+        assert instantiate(cfg.protocol) == Several({"full": FullRanking(), "sampled99": SampledNegatives(n=50)})
 
 
 class TestWithoutARanking:
