@@ -187,16 +187,23 @@ class Holdout:
         known: the ratings that histories are made of; in time-aware splits all are older than those held out.
         candidates: int32 (m,) the films that are ranked, or None for the whole catalogue. Films that a user has in
             `known` are never ranked for that user.
+        rated: `known` and what is withheld, neither known nor to be found; None where nothing is.
     """
 
     ratings: Dataset
     known: Dataset
     candidates: np.ndarray | None = None
+    rated: Dataset | None = None
 
     @property
     def users(self) -> np.ndarray:
         """int64 (n,): users with something held out, ascending."""
         return np.flatnonzero(self.ratings.user_counts)
+
+    @property
+    def unranked(self) -> Dataset:
+        """The ratings whose films are not ranked for their users."""
+        return self.known if self.rated is None else self.rated
 
 
 def _indptr(lengths: Sequence[int] | np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ which ratings become known, so everything that a model may see at some stage is 
     VALID        to be found at validation
     TEST_KNOWN   history of users who are new at test; never learned from
     TEST         to be found at test
+    WITHHELD     nowhere: neither learned from nor known, nor ranked for the user
 
 At test a user's history thus holds everything before the test rating, validation included.
 
@@ -32,7 +33,7 @@ import numpy as np
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError
 
-TRAIN, VALID_KNOWN, VALID, TEST_KNOWN, TEST = range(5)
+TRAIN, VALID_KNOWN, VALID, TEST_KNOWN, TEST, WITHHELD = range(6)
 _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in floating point
 
 
@@ -64,8 +65,7 @@ class Split:
     @cached_property
     def valid(self) -> Holdout:
         """What validation measures."""
-        known = self.train if VALID_KNOWN not in self.labels else self.dataset.select(self.labels <= VALID_KNOWN)
-        return Holdout(self.dataset.select(self.labels == VALID), known, self.valid_candidates)
+        return self._holdout(VALID, self.train, self.valid_candidates)
 
     @cached_property
     def refit_train(self) -> Dataset:
@@ -75,8 +75,14 @@ class Split:
     @cached_property
     def test(self) -> Holdout:
         """What the test measures."""
-        known = self.refit_train if TEST_KNOWN not in self.labels else self.dataset.select(self.labels <= TEST_KNOWN)
-        return Holdout(self.dataset.select(self.labels == TEST), known, self.test_candidates)
+        return self._holdout(TEST, self.refit_train, self.test_candidates)
+
+    def _holdout(self, found: int, learned: Dataset, candidates: np.ndarray | None) -> Holdout:
+        """Ratings with one label to find; known is what was learned from, and the history of new users."""
+        before, withheld = self.labels < found, self.labels == WITHHELD
+        known = self.dataset.select(before) if found - 1 in self.labels else learned
+        rated = self.dataset.select(before | withheld) if withheld.any() else None
+        return Holdout(self.dataset.select(self.labels == found), known, candidates, rated)
 
 
 class Splitter(ABC):
@@ -298,10 +304,49 @@ class ColdUsers(Splitter):
         for users, history, to_find in ((valid, VALID_KNOWN, VALID), (test, TEST_KNOWN, TEST)):
             sizes[history][users] = np.clip(_share(counts[users], self.known), 1, counts[users] - 1)
             sizes[to_find][users] = counts[users] - sizes[history][users]
-        labels = _in_turn({TRAIN: counts - sum(sizes.values()), **sizes})
-        if dataset.times is not None:
-            return labels
-        return _scatter(labels, _shuffled_within_users(dataset, self.seed))
+        return _known_first(dataset, sizes, self.seed)
+
+
+@dataclass(frozen=True)
+class NewUsers(Splitter):
+    """Users whom the model never trained on, known by a handful of ratings: one step of a learning curve.
+
+    Their first `n_known` ratings are history; all but the first `found_after` are to be found. What lies between is
+    withheld, and not ranked either, so that the same films of the same users are looked for among the same others
+    whatever `n_known` is. First in time; where the source has no times, at random. Drawn among users with more than
+    `found_after` ratings.
+
+    Args:
+        valid: share of these users for validation.
+        test: share of these users for the test.
+        n_known: how many of such a user's ratings are history, from 1 to `found_after`.
+        found_after: how many of such a user's ratings come before those that are to be found.
+        seed: of the draws.
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+    n_known: int = 5
+    found_after: int = 10
+    seed: int = 0
+    name: ClassVar[str] = "new_users"
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _check_shares(self, valid=self.valid, test=self.test)
+        if not 1 <= self.n_known <= self.found_after:
+            raise UserError(
+                f"new_users needs n_known from 1 to found_after={self.found_after}, and not {self.n_known}: "
+                "choose it so, or raise found_after."
+            )
+        counts = dataset.user_counts
+        valid, test = _drawn(np.flatnonzero(counts > self.found_after), (self.valid, self.test), self.seed)
+        sizes = {label: np.zeros_like(counts) for label in (VALID_KNOWN, TEST_KNOWN, WITHHELD, VALID, TEST)}
+        for users, history, to_find in ((valid, VALID_KNOWN, VALID), (test, TEST_KNOWN, TEST)):
+            sizes[history][users] = self.n_known
+            sizes[WITHHELD][users] = self.found_after - self.n_known
+            sizes[to_find][users] = counts[users] - self.found_after
+        return _known_first(dataset, sizes, self.seed)
 
 
 @dataclass(frozen=True)
@@ -343,7 +388,7 @@ def _need_times(dataset: Dataset, name: str) -> np.ndarray:
     if dataset.times is None:
         raise UserError(
             f"{name} needs the times of ratings, and {dataset.name} has none: choose leave_one_out, ratio, folds, "
-            "cold_items or cold_users."
+            "cold_items, cold_users or new_users."
         )
     return dataset.times
 
@@ -405,6 +450,12 @@ def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
     scattered = np.empty_like(labels)
     scattered[positions] = labels
     return scattered
+
+
+def _known_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> np.ndarray:
+    """Labels of new users' ratings in turn, oldest first, or at random without times; all other ratings train."""
+    labels = _in_turn({TRAIN: dataset.user_counts - sum(sizes.values()), **sizes})
+    return labels if dataset.times is not None else _scatter(labels, _shuffled_within_users(dataset, seed))
 
 
 def _by_codes(dataset: Dataset) -> np.ndarray:

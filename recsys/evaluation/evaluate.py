@@ -50,8 +50,8 @@ class Evaluation:
     top: np.ndarray
 
 
-# (scores (B, n_items), users (B,), their history) -> a copy of the scores with -inf at films that are not ranked
-Restriction = Callable[[np.ndarray, np.ndarray, History], np.ndarray]
+# (scores (B, n_items), users (B,)) -> a copy of the scores with -inf at films that are not ranked
+Restriction = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Protocol(ABC):
@@ -84,7 +84,7 @@ class FullRanking(Protocol):
 
     def restriction(self, holdout: Holdout) -> Restriction:
         """See `Protocol.restriction`."""
-        return lambda scores, users, history: unseen(scores, history, holdout.candidates)
+        return lambda scores, users: unseen(scores, holdout.unranked.history(users), holdout.candidates)
 
 
 FULL_RANKING = FullRanking()
@@ -92,7 +92,7 @@ FULL_RANKING = FullRanking()
 
 @dataclass(frozen=True)
 class SampledNegatives(Protocol):
-    """A user's held-out films, and some that the user has neither in `known` nor held out.
+    """A user's held-out films, and some that the user has not rated.
 
     Drawn uniformly without replacement, once for a holdout, whatever the model. Where the source brings its own
     negatives (`Dataset.negatives`), they are taken instead, however many.
@@ -120,7 +120,7 @@ class SampledNegatives(Protocol):
             sampled = np.full((holdout.known.n_users, self.n), -1, np.int32)
             sampled[holdout.users] = draw_unrated(holdout, self.n, self.seed)
 
-        def among_sampled(scores: np.ndarray, users: np.ndarray, history: History) -> np.ndarray:
+        def among_sampled(scores: np.ndarray, users: np.ndarray) -> np.ndarray:
             rows, places = np.nonzero(sampled[users] >= 0)
             items = sampled[users[rows], places]
             relevant = holdout.ratings.history(users)
@@ -150,7 +150,7 @@ AnyProtocol = Protocol | Several | None
 
 
 def draw_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
-    """Films that a user has neither in `known` nor held out, uniformly and without replacement.
+    """Films that a user has not rated, neither known nor held out, uniformly and without replacement.
 
     Returns:
         int32 (len(holdout.users), n), filled with -1 for users who have rated all but a few films.
@@ -169,8 +169,8 @@ def draw_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
 
 
 def _rated_items(holdout: Holdout) -> History:
-    """Each user's films, known or held out, by code."""
-    matrix = (holdout.known.matrix() + holdout.ratings.matrix())[holdout.users]
+    """Each user's films that are no negatives, by code."""
+    matrix = (holdout.unranked.matrix() + holdout.ratings.matrix())[holdout.users]
     matrix.sort_indices()
     return History(matrix.indptr.astype(np.int64), matrix.indices, matrix.data)
 
@@ -237,10 +237,9 @@ def evaluate(
     rankings = [_Ranking(model, holdout, each, ks) for each in _each(protocol)]
     if rankings:
         for users in _batches(holdout.users, batch_size, "Ranking"):
-            history = holdout.known.history(users)
-            scores = _finite(model, model.score(users, history))
+            scores = _finite(model, model.score(users, holdout.known.history(users)))
             for ranking in rankings:
-                ranking.measure(users, history, scores)
+                ranking.measure(users, scores)
     measured = [ranking.measured() for ranking in rankings]
     if model.predicts_ratings:
         measured.append(_ratings(model, holdout, batch_size))
@@ -276,9 +275,9 @@ class _Ranking:
         self.list_metrics = _list_metrics(model, holdout.known)
         self.batches: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
 
-    def measure(self, users: np.ndarray, history: History, scores: np.ndarray) -> None:
+    def measure(self, users: np.ndarray, scores: np.ndarray) -> None:
         relevant = self.holdout.ratings.history(users)
-        ranked = self.restricted(scores, users, history)
+        ranked = self.restricted(scores, users)
         top = top_k(ranked, users, max(self.ks))
         ranks = metrics.ranks(top, relevant)
         lists = top[:, : self.list_length]

@@ -36,7 +36,7 @@ def ranking_metrics(
     Returns:
         `hr@10`, `ndcg@10` and so on, for each k of `ks`: float64 (B,).
     """
-    ranked = unseen(scores, holdout.known.history(users), holdout.candidates)
+    ranked = unseen(scores, holdout.unranked.history(users), holdout.candidates)
     top = top_k(ranked, users, max(ks))
     relevant = holdout.ratings.history(users)
     return accuracy(ranks(top, relevant), relevant, ks)

@@ -1,15 +1,27 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from recsys.data import split as splits
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.split import ColdItems, ColdUsers, Folds, Given, GlobalTime, LeaveLastOut, LeaveOneOut, Ratio, Split
+from recsys.data.split import (
+    ColdItems,
+    ColdUsers,
+    Folds,
+    Given,
+    GlobalTime,
+    LeaveLastOut,
+    LeaveOneOut,
+    NewUsers,
+    Ratio,
+    Split,
+)
 from recsys.errors import UserError
 
-ALL = [LeaveLastOut(), LeaveOneOut(), GlobalTime(), Ratio(), Folds(), ColdItems(), ColdUsers()]
-RANDOM = [LeaveOneOut(), Ratio(), Folds(), ColdItems(), ColdUsers()]
+ALL = [LeaveLastOut(), LeaveOneOut(), GlobalTime(), Ratio(), Folds(), ColdItems(), ColdUsers(), NewUsers()]
+RANDOM = [LeaveOneOut(), Ratio(), Folds(), ColdItems(), ColdUsers(), NewUsers()]
 
 
 def pairs(dataset: Dataset) -> set[tuple[int, int]]:
@@ -34,7 +46,9 @@ class TestEverySplit:
 
     def test_known_at_test_is_everything_before_it_validation_included(self, splitter, timed):
         split = splitter(timed)
-        assert pairs(split.test.known) == pairs(timed) - pairs(split.test.ratings)
+        withheld = pairs(timed.select(split.labels == splits.WITHHELD))
+        assert pairs(split.test.known) == pairs(timed) - pairs(split.test.ratings) - withheld
+        assert pairs(split.test.unranked) == pairs(split.test.known) | withheld
         assert pairs(split.valid.known) <= pairs(split.refit_train) <= pairs(split.test.known)
         assert pairs(split.refit_train) >= pairs(split.train) | pairs(split.valid.ratings)
 
@@ -75,7 +89,9 @@ def earliest_to_find(holdout: Holdout) -> np.ndarray:
     return earliest
 
 
-@pytest.mark.parametrize("splitter", [LeaveLastOut(), GlobalTime(), ColdUsers()], ids=lambda splitter: splitter.name)
+@pytest.mark.parametrize(
+    "splitter", [LeaveLastOut(), GlobalTime(), ColdUsers(), NewUsers()], ids=lambda splitter: splitter.name
+)
 def test_later_ratings_of_a_user_never_enter_train(splitter, timed):
     split = splitter(timed)
     assert (latest_by_user(split.train) <= earliest_to_find(split.valid)).all()
@@ -194,6 +210,37 @@ def test_cold_users_are_known_by_their_history_alone(with_times, timed, untimed)
         counts, known = data.user_counts[holdout.users], holdout.known.user_counts[holdout.users]
         assert (trained_on.user_counts[holdout.users] == 0).all()
         assert (known == counts // 2).all()
+
+
+@pytest.mark.parametrize("with_times", [True, False])
+def test_new_users_are_known_by_as_many_ratings_as_asked(with_times, timed, untimed):
+    data = timed if with_times else untimed
+    split = NewUsers(valid=0.1, test=0.2, n_known=3, found_after=6)(data)
+    n_eligible = (data.user_counts > 6).sum()
+    assert (len(split.valid.users), len(split.test.users)) == (n_eligible // 10, n_eligible // 5)
+    for holdout, trained_on in ((split.valid, split.train), (split.test, split.refit_train)):
+        assert (trained_on.user_counts[holdout.users] == 0).all()
+        assert (holdout.known.user_counts[holdout.users] == 3).all()
+        assert (holdout.unranked.user_counts[holdout.users] == 6).all()
+        assert (holdout.ratings.user_counts == np.where(holdout.ratings.user_counts, data.user_counts - 6, 0)).all()
+
+
+@pytest.mark.parametrize("with_times", [True, False])
+def test_the_same_films_are_looked_for_among_the_same_however_many_ratings_are_known(with_times, timed, untimed):
+    data = timed if with_times else untimed
+    holdouts = [NewUsers(valid=0.2, test=0.2, n_known=n, found_after=6)(data).test for n in (1, 3, 6)]
+    for fewer, more in pairwise(holdouts):
+        assert pairs(fewer.ratings) == pairs(more.ratings)
+        assert pairs(fewer.known) < pairs(more.known)
+        users = fewer.users
+        np.testing.assert_array_equal(fewer.unranked.matrix()[users].toarray(), more.unranked.matrix()[users].toarray())
+    assert holdouts[-1].rated is None
+
+
+@pytest.mark.parametrize("n_known", [0, 11])
+def test_new_users_with_an_impossible_history_are_refused(n_known, timed):
+    with pytest.raises(UserError, match=f"n_known from 1 to found_after=10, and not {n_known}"):
+        NewUsers(n_known=n_known)(timed)
 
 
 def test_cold_users_known_at_validation_are_trained_on_by_the_refit(timed):

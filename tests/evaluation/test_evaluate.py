@@ -7,7 +7,7 @@ import pytest
 
 from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.split import ColdItems, LeaveLastOut, Ratio
+from recsys.data.split import ColdItems, LeaveLastOut, NewUsers, Ratio
 from recsys.errors import UserError
 from recsys.evaluation import metrics
 from recsys.evaluation.evaluate import FullRanking, SampledNegatives, Several, check, draw_unrated, evaluate
@@ -104,6 +104,16 @@ def test_only_candidates_are_ranked(described):
     assert evaluation.summary["coverage@5"] == 1.0  # of the candidates
     with pytest.raises(UserError, match="k=10 does not fit the 8 films"):
         evaluate(RandomScores(), holdout, ks=(1, 10))
+
+
+@pytest.mark.parametrize("protocol", [FullRanking(), SampledNegatives(n=15)], ids=["full", "sampled"])
+def test_withheld_films_are_not_ranked(protocol, described):
+    holdout = NewUsers(valid=0.1, test=0.3, n_known=1, found_after=9)(described).test
+    top = evaluate(RandomScores(), holdout, protocol, ks=(10,)).top
+    rated = holdout.unranked.matrix().toarray()[holdout.users]
+    rows, places = np.nonzero(top >= 0)
+    assert (rated.sum(axis=1) == 9).all()
+    assert rated[rows, top[rows, places]].sum() == 0
 
 
 class Unscorable(RandomScores):
