@@ -30,7 +30,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from recsys.data import promises
 from recsys.data.dataset import Dataset, Holdout
+from recsys.data.promises import Promise
 from recsys.errors import UserError
 
 TRAIN, VALID_KNOWN, VALID, TEST_KNOWN, TEST, WITHHELD = range(6)
@@ -46,6 +48,7 @@ class Split:
         name: of the splitter, `leave_last_out`.
         fingerprint: digest of the data, the splitter and the labels; embeddings trained on one split carry it.
         labels: uint8 (n,), a label of this module for each rating.
+        promises: what the splitter's name stands for, see `recsys.data.leakage`.
         valid_candidates: int32 (m,) the films ranked at validation, or None for the whole catalogue.
         test_candidates: int32 (m,) the films ranked at test, or None for the whole catalogue.
     """
@@ -54,6 +57,7 @@ class Split:
     name: str
     fingerprint: str
     labels: np.ndarray
+    promises: tuple[Promise, ...] = ()
     valid_candidates: np.ndarray | None = None
     test_candidates: np.ndarray | None = None
 
@@ -89,6 +93,7 @@ class Splitter(ABC):
     """Labels ratings. Subclasses are frozen dataclasses whose fields are JSON-able."""
 
     name: ClassVar[str]
+    promises: ClassVar[tuple[Promise, ...]]
 
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set.
@@ -102,7 +107,8 @@ class Splitter(ABC):
                 raise UserError(
                     f"The split {self} leaves no rating of {dataset.name} to {purpose}: choose other settings or data."
                 )
-        return Split(dataset, self.name, self._fingerprint(dataset, labels), labels)
+        made = (promises.PAIRS_ARE_APART, *self.promises)
+        return Split(dataset, self.name, self._fingerprint(dataset, labels), labels, made)
 
     @abstractmethod
     def labels(self, dataset: Dataset) -> np.ndarray:
@@ -125,6 +131,7 @@ class LeaveLastOut(Splitter):
 
     train_only_below: int = 0
     name: ClassVar[str] = "leave_last_out"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.ONE_TO_FIND, promises.IN_ORDER_BY_USER)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -144,6 +151,7 @@ class LeaveOneOut(Splitter):
     train_only_below: int = 0
     seed: int = 0
     name: ClassVar[str] = "leave_one_out"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.ONE_TO_FIND,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -165,6 +173,7 @@ class GlobalTime(Splitter):
     valid_from: float | str = 0.8
     test_from: float | str = 0.9
     name: ClassVar[str] = "global_time"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.IN_ORDER,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -195,6 +204,7 @@ class Ratio(Splitter):
     test: float = 0.2
     seed: int = 0
     name: ClassVar[str] = "ratio"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.ALL_ARE_TRAINED_ON, promises.NOTHING_IS_LEFT_OUT)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -223,6 +233,7 @@ class Folds(Splitter):
     valid: float = 0.1
     seed: int = 0
     name: ClassVar[str] = "folds"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.NOTHING_IS_LEFT_OUT,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -258,6 +269,7 @@ class ColdItems(Splitter):
     test: float = 0.1
     seed: int = 0
     name: ClassVar[str] = "cold_items"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.FILMS_ARE_UNRATED, promises.NOTHING_IS_LEFT_OUT)
 
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set; see `Splitter.__call__`."""
@@ -293,6 +305,7 @@ class ColdUsers(Splitter):
     known: float = 0.8
     seed: int = 0
     name: ClassVar[str] = "cold_users"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.USERS_ARE_UNLEARNED, promises.IN_ORDER_BY_USER)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -330,6 +343,11 @@ class NewUsers(Splitter):
     found_after: int = 10
     seed: int = 0
     name: ClassVar[str] = "new_users"
+    promises: ClassVar[tuple[Promise, ...]] = (
+        promises.USERS_ARE_UNLEARNED,
+        promises.AS_MUCH_IS_KNOWN,
+        promises.IN_ORDER_BY_USER,
+    )
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -362,6 +380,7 @@ class Given(Splitter):
 
     seed: int = 0
     name: ClassVar[str] = "given"
+    promises: ClassVar[tuple[Promise, ...]] = (promises.TEST_IS_THE_SOURCES,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
