@@ -16,6 +16,8 @@ import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95  # of confidence
+N_RESAMPLES = 9999  # of randomisation and bootstrap: the p-value cannot get below 1 / (N_RESAMPLES + 1)
+_AT_ONCE = 2**24  # signs drawn together, a byte each
 
 
 @dataclass(frozen=True)
@@ -40,21 +42,79 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def paired(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> tuple[Interval, float]:
-    """How far a model is above another, user by user.
+def user_differences(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> np.ndarray:
+    """How far a model is above another for each user whom both were tested on, float64 (n,).
 
     Args:
         model: a metric of each user, indexed by user, for each split.
         baseline: the same on the same splits.
 
     Returns:
-        The mean difference of users that both were tested on, with its interval over users, and the p-value of its
-        two-sided t-test: 1 where no user differs. A user's differences on several splits count as one, their mean.
+        A value for each user, as users are what tests take to be independent: the mean over the splits.
     """
     differences = pd.concat([own - other for own, other in zip(model, baseline, strict=True)]).dropna()
-    of_users = differences.groupby(level=0).mean().to_numpy()
+    return differences.groupby(level=0).mean().to_numpy()
+
+
+def paired(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> tuple[Interval, float]:
+    """How far a model is above another, user by user.
+
+    Args:
+        model: as of `user_differences`.
+        baseline: the same.
+
+    Returns:
+        The mean difference with its interval over users, and the p-value of its two-sided t-test: 1 where no user
+        differs.
+    """
+    of_users = user_differences(model, baseline)
     p_value = stats.ttest_1samp(of_users, 0.0).pvalue if len(of_users) > 1 and of_users.any() else 1.0
     return mean_interval(of_users), float(p_value)
+
+
+def randomisation(differences: np.ndarray, seed: int = 0) -> float:
+    """The two-sided p-value of paired differences, (n,), by flipping their signs at random.
+
+    Were two models the same, each user's values could as well be the other way round (Fisher, "The Design of
+    Experiments", 1935). No normal distribution is supposed, which differences of hits are far from. The observed signs
+    count as one of the draws (Phipson and Smyth, "Permutation P-values Should Never Be Zero", 2010).
+    """
+    differing = differences[differences != 0]  # the sign of the others changes nothing
+    observed = abs(differing.sum()) * (1 - 1e-9)  # sums that are equal differ by rounding
+    rng = np.random.default_rng(seed)
+    n_as_far, left = 1, N_RESAMPLES
+    while left:
+        drawn = min(left, max(1, _AT_ONCE // max(1, len(differing))))
+        positive = rng.integers(2, size=(drawn, len(differing)), dtype=np.int8)
+        n_as_far += int((np.abs((2 * positive - 1) @ differing) >= observed).sum())
+        left -= drawn
+    return n_as_far / (1 + N_RESAMPLES)
+
+
+def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> Interval:
+    """The mean of values, (n,), and its interval by the bootstrap over users; no interval where all are the same.
+
+    Corrected for bias and skewness: Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
+    """
+    mean = float(differences.mean()) if len(differences) else np.nan
+    if not len(differences) or np.ptp(differences) == 0:
+        return Interval(mean, np.nan, np.nan)
+    batch = max(1, _AT_ONCE // (8 * len(differences)))
+    found = stats.bootstrap(
+        (differences,), np.mean, n_resamples=N_RESAMPLES, confidence_level=LEVEL, batch=batch,
+        method="BCa", rng=np.random.default_rng(seed),
+    ).confidence_interval  # fmt: skip
+    return Interval(mean, float(found.low), float(found.high))
+
+
+def effect_size(differences: np.ndarray) -> float:
+    """The mean of paired differences, (n,), in their standard deviations; NaN where all are the same.
+
+    d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium, 0.8 large.
+    """
+    if not len(differences) or np.ptp(differences) == 0:
+        return np.nan
+    return float(differences.mean() / differences.std(ddof=1))
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -3,7 +3,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from recsys.evaluation.significance import holm, mean_interval, paired
+from recsys.evaluation import significance
+from recsys.evaluation.significance import (
+    bootstrap_interval,
+    effect_size,
+    holm,
+    mean_interval,
+    paired,
+    randomisation,
+)
 
 
 def test_intervals_hold_the_mean_as_often_as_they_say():
@@ -44,3 +52,48 @@ def test_only_users_that_both_were_tested_on_are_compared():
     difference, p_value = paired([own], [other])
     assert difference.mean == pytest.approx(0.3)
     assert p_value == pytest.approx(stats.ttest_1samp([0.4, 0.2], 0).pvalue)
+
+
+def test_randomisation_agrees_with_every_pattern_of_signs():
+    differences = np.array([0.3, -0.1, 0.4, 0.2, 0.0, 0.5, -0.2, 0.3, 0.1])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * len(differences))).reshape(len(differences), -1)
+    exact = np.mean(np.abs(differences @ signs) >= abs(differences.sum()) - 1e-9)
+    assert randomisation(differences) == pytest.approx(exact, abs=0.01)
+
+
+def test_randomisation_finds_nothing_as_often_as_it_should_in_skewed_hits():
+    rng = np.random.default_rng(2)
+    hits = rng.random((2, 300, 40)) < 0.1
+    p_values = [
+        randomisation(own.astype(float) - other, seed) for seed, (own, other) in enumerate(zip(*hits, strict=True))
+    ]
+    assert np.mean(np.array(p_values) <= 0.05) <= 0.08  # at most, as few users differ
+
+
+def test_randomisation_never_says_never_and_draws_in_parts_alike(monkeypatch):
+    differences = np.random.default_rng(3).normal(1.0, 1.0, 400)
+    p_value = randomisation(differences)
+    assert p_value == 1 / 10_000
+    monkeypatch.setattr(significance, "_AT_ONCE", 70_000)
+    assert randomisation(differences) == p_value
+    assert randomisation(np.zeros(5)) == 1.0
+    assert randomisation(np.empty(0)) == 1.0
+
+
+def test_bootstrap_intervals_hold_the_mean_of_skewed_values_about_as_often_as_they_say(monkeypatch):
+    monkeypatch.setattr(significance, "N_RESAMPLES", 499)
+    rng = np.random.default_rng(4)
+    intervals = [bootstrap_interval(rng.exponential(1.0, 60), seed) for seed in range(400)]
+    held = np.mean([interval.low <= 1.0 <= interval.high for interval in intervals])
+    assert held == pytest.approx(0.95, abs=0.035)
+
+
+def test_values_that_are_all_the_same_have_no_interval_and_no_effect_size():
+    assert str(bootstrap_interval(np.full(4, 0.25))) == "0.2500"
+    assert np.isnan(effect_size(np.full(4, 0.25)))
+    assert np.isnan(bootstrap_interval(np.empty(0)).mean)
+
+
+def test_effect_size_is_the_t_statistic_by_the_root_of_the_number_of_users():
+    differences = np.array([0.4, 0.2, -0.1, 0.3])
+    assert effect_size(differences) == pytest.approx(stats.ttest_1samp(differences, 0).statistic / 2)
