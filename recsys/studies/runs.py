@@ -29,7 +29,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -84,6 +84,17 @@ class Run:
         """
         self.check_tested()
         return duckdb.read_parquet(str(self.directory / PER_USER)).df()
+
+    def of_users(self, metrics: Sequence[str]) -> pd.DataFrame:
+        """Some test metrics, indexed by user, of those that single users have; the file's other columns stay unread.
+
+        Raises:
+            UserError: the run was not tested.
+        """
+        self.check_tested()
+        stored = duckdb.read_parquet(str(self.directory / PER_USER))
+        chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
+        return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
 
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Float32 (n_users, d), learned on this split.
