@@ -1,0 +1,250 @@
+"""Search hyperparameters with Optuna's TPE, going on where a search was stopped.
+
+Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. The search space is
+written in Hydra's sweep syntax:
+
+    choice(a, b)            one of these
+    range(1, 5)             whole numbers (or steps), the end excluded, as in Hydra
+    interval(0.0, 1.0)      any number between; int(interval(8, 128)) whole ones, the end included
+    tag(log, interval(...)) drawn on a logarithmic scale
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
+from hydra.core.utils import JobReturn
+
+from recsys.errors import UserError
+from recsys.files import write_whole
+
+try:
+    import optuna
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+    from optuna.samplers import RandomSampler, TPESampler
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+    from optuna.trial import FrozenTrial, TrialState
+except ImportError:  # it is an extra, and Hydra imports this file at every start
+    optuna = None  # type: ignore[assignment]
+
+JOURNAL = "study.journal"  # a log that several processes and machines may write to, by a shared disk, too
+FAILURE = "failure"  # what a trial that failed is marked with: why
+
+Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Search:
+    """Looks for the settings that maximise what a job returns; no settings are tried twice.
+
+    Everything lies in the directory: `study.journal`, which Optuna reads, `trials.csv` with a row a trial, `best.yaml`
+    and, at the end, `history.png` and `.svg`. A trial is complete, failed (some settings diverge) or stopped with the
+    search. Only the stopped do not count.
+
+    Args:
+        directory: made if need be.
+        space: setting -> sweep.
+        fixed: overrides of every trial.
+        n_trials: to reach, those of earlier runs counted; fewer where the space has no more settings.
+        seed: of the sampler.
+        n_parallel: trials that are launched at a time; the next ones wait for the last of them.
+
+    Raises:
+        UserError: a number that is none, or a space that is not one.
+    """
+
+    directory: Path
+    space: Mapping[str, str]
+    fixed: Sequence[str]
+    n_trials: int
+    seed: int
+    n_parallel: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("n_trials", "n_parallel"):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and value > 0):
+                raise UserError(f"{name}={value} is no number of trials: give a whole number above zero.")
+        if optuna is None:
+            raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
+
+    def run(self, launch: Launch) -> list[str]:
+        """Run trials until there are `n_trials`.
+
+        Args:
+            launch: runs jobs, given the overrides of each and the number of the first.
+
+        Returns:
+            The overrides of the best settings.
+
+        Raises:
+            UserError: the directory holds another search, or all of the first trials fail.
+        """
+        study = self._study()
+        n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
+        while (n_left := n_trials - len(_finished(study))) > 0:
+            trials = self._begin(study, min(n_left, self.n_parallel))
+            jobs = launch([[*self.fixed, *overrides(trial.params)] for trial in trials], trials[0].number)
+            self._tell(study, trials, jobs)
+            self._write_results(study)
+        best = overrides(study.best_params)
+        log.info("best of %d trials in %s: %.5f with %s", n_trials, self.directory, study.best_value, " ".join(best))
+        return best
+
+    @cached_property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """What to draw each setting from."""
+        parser = OverridesParser.create()
+        return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
+
+    def _study(self) -> optuna.Study:
+        """The search in the directory, new or stopped earlier."""
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        storage = JournalStorage(JournalFileBackend(str(self.directory / JOURNAL)))
+        study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
+        searched = {"space": dict(self.space), "fixed": list(self.fixed)}
+        if study.user_attrs.get("searched", searched) != searched:
+            raise UserError(
+                f"{self.directory} holds a search of another space or with other settings: "
+                "choose another directory with hydra.sweep.dir=DIR, or remove that one."
+            )
+        study.set_user_attr("searched", searched)
+        for trial in study.get_trials(states=[TrialState.RUNNING]):
+            study.tell(trial.number, state=TrialState.FAIL)
+        return study
+
+    def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
+        """The next trials, of settings that none had yet: the same ones again would give the same figures.
+
+        They are drawn in a copy, which may be told of what is not to be kept. The seed follows the trials so far, for a
+        search that goes on to draw on, instead of repeating its first draws.
+        """
+        seed = int(np.random.SeedSequence([self.seed, len(study.trials)]).generate_state(1)[0])
+        any_setting = RandomSampler(seed=seed)
+        drawing = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed, constant_liar=True))
+        drawing.add_trials(study.trials)
+        tried = [trial.params for trial in _finished(study)]
+        begun: list[optuna.Trial] = []
+        while len(begun) < n:
+            drawn = drawing.ask(self.distributions)
+            if drawn.params in tried:
+                drawing.tell(drawn, state=TrialState.FAIL)
+                drawing.sampler = any_setting  # TPE might insist
+            else:
+                tried.append(drawn.params)
+                study.enqueue_trial(drawn.params)
+                begun.append(study.ask(self.distributions))
+        return begun
+
+    def _tell(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
+        outcomes = [_outcome(job) for job in jobs]
+        failures = [outcome for outcome in outcomes if isinstance(outcome, UserError)]
+        if len(failures) == len(outcomes) and not _finished(study):
+            raise failures[0]
+        for trial, outcome in zip(trials, outcomes, strict=True):
+            if isinstance(outcome, UserError):
+                trial.set_user_attr(FAILURE, str(outcome))
+                study.tell(trial, state=TrialState.PRUNED)  # to the sampler: worse than any other
+            else:
+                study.tell(trial, outcome)
+        for trial in trials:
+            told = _told(study.trials[trial.number])
+            log.info("trial %d, for %d in all: %s; best %.5f", trial.number, self.n_trials, told, study.best_value)
+
+    def _write_results(self, study: optuna.Study) -> None:
+        trials = _frame(study)
+        write_whole(self.directory / "trials.csv", lambda file: file.write(trials.to_csv(index=False).encode()))
+        best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": overrides(study.best_params)}
+        text = yaml.safe_dump(best, sort_keys=False)
+        write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
+
+
+def overrides(params: Mapping[str, Any]) -> list[str]:
+    """Of settings by force, since some are known to constructors alone; of groups, which have no dots, plainly."""
+    return [f"{'++' if '.' in key else ''}{key}={value}" for key, value in params.items()]
+
+
+def distribution(override: Override) -> BaseDistribution:
+    """What Optuna draws from for a sweep in Hydra's syntax.
+
+    Raises:
+        UserError: the sweep is none of those above.
+    """
+    sweep: Any = override.value()
+    if override.is_sweep_override():
+        on_log_scale = "log" in sweep.tags
+        if isinstance(sweep, ChoiceSweep):
+            return CategoricalDistribution(list(override.sweep_string_iterator()))
+        if isinstance(sweep, RangeSweep) and isinstance(values := sweep.range(), range):
+            return IntDistribution(values[0], values[-1], step=values.step, log=on_log_scale)
+        if isinstance(sweep, IntervalSweep) and isinstance(sweep.start, int):
+            return IntDistribution(sweep.start, int(sweep.end or 0), log=on_log_scale)
+        if isinstance(sweep, IntervalSweep):
+            return FloatDistribution(float(sweep.start or 0), float(sweep.end or 0), log=on_log_scale)
+    raise UserError(f"{override.input_line} is no choice, interval or range of whole numbers.")
+
+
+def _n_values(of: BaseDistribution) -> float:
+    """How many different values can be drawn."""
+    if isinstance(of, CategoricalDistribution):
+        return len(set(of.choices))
+    if isinstance(of, IntDistribution):
+        return (of.high - of.low) // of.step + 1
+    return 1 if of.single() else math.inf
+
+
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
+
+
+def _outcome(job: JobReturn) -> float | UserError:
+    """What a job gave, or why it failed."""
+    try:
+        value = job.return_value
+    except UserError as error:
+        return error
+    if value is None:
+        return UserError("The runs do not give the metric that is to be optimised: choose another optimized_metric.")
+    return float(value)
+
+
+def _state(trial: FrozenTrial) -> str:
+    if FAILURE in trial.user_attrs:
+        return "failed"
+    return "stopped" if trial.state is TrialState.FAIL else trial.state.name.lower()
+
+
+def _told(trial: FrozenTrial) -> str:
+    state = _state(trial)
+    return f"{trial.value:.5f}" if state == "complete" else state
+
+
+def _frame(study: optuna.Study) -> pd.DataFrame:
+    """A row for each trial: what became of it, in seconds, its settings, and why it failed."""
+    rows = [
+        {
+            "trial": trial.number,
+            "state": _state(trial),
+            "value": trial.value,
+            "seconds": trial.duration.total_seconds() if trial.duration else None,
+            **trial.params,
+            FAILURE: trial.user_attrs.get(FAILURE),
+        }
+        for trial in study.trials
+    ]
+    return pd.DataFrame(rows)
