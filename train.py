@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -18,15 +19,17 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from recsys.analysis.segments import with_segments
 from recsys.config import instantiate, main
+from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare
+from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.evaluation.evaluate import check, evaluate
-from recsys.models.base import FitContext
+from recsys.evaluation.evaluate import Evaluation, check, evaluate
+from recsys.models.base import FitContext, Recommender
 from recsys.models.bias import Bias
 from recsys.models.popularity import Popularity
 from recsys.studies import report, tensorboard
 from recsys.studies.examples import examples, spread
-from recsys.studies.runs import RunWriter
+from recsys.studies.runs import RunWriter, read_run
 
 N_EXAMPLES = 5  # users whose recommendations are logged; the first one's are printed
 
@@ -35,7 +38,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     """Run one config and keep the run in `cfg.run_dir`.
 
     Returns:
-        `valid/...` metrics of the model that validation chose, and `test/...` ones of the final model.
+        `valid/...` metrics of the model that validation chose, and `test/...` ones of the final model; `peeked/...`
+        instead where test ratings chose it.
     """
     source, metadata, splitter, protocol, model = (
         instantiate(cfg[name]) for name in ("data", "metadata", "split", "protocol", "model")
@@ -57,14 +61,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     context = FitContext(
         run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir)
     )
-    with run.stage("fit"):
-        model.fit(split.train, split.valid, context)
-    speed = getattr(model, "speed", {"train/interactions_per_second": len(split.train) / run.seconds["fit"]})
-    with run.stage("validation"):
-        metrics = _named("valid", evaluate(model, split.valid, protocol, cfg.ks).summary)
-    if cfg.refit:
-        with run.stage("refit"):  # no logger: its curves would lie over those that validation watched
-            model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
+    measure = partial(evaluate, protocol=protocol, ks=cfg.ks)
+    model, metrics, speed = _learned(cfg, run, model, split, measure, context)
     if rank_zero_only.rank:  # type: ignore[attr-defined]  # one process of a distributed run tests, writes and prints
         return metrics
 
@@ -72,8 +70,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if cfg.test:
         holdout = split.test
         with run.stage("test"):
-            tested = evaluate(model, split.test, protocol, cfg.ks)
-        metrics |= _named("test", tested.summary)
+            tested = measure(model, split.test)
+        metrics |= _named("peeked" if cfg.peek else "test", tested.summary)
         run.write_test(tested.per_user, tested.slices)
     shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
     if isinstance(logger, TensorBoardLogger):
@@ -82,7 +80,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     if cfg.test:
         baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)
-        expected = evaluate(baseline, split.test, protocol, cfg.ks).summary
+        expected = measure(baseline, split.test).summary
         title = f"Test metrics on {split.dataset.name}, {split.name}"
         columns = {type(model).__name__: tested.summary}
         columns.setdefault(type(baseline).__name__, expected)
@@ -90,6 +88,33 @@ def train(cfg: DictConfig) -> dict[str, float]:
         report.print_example(shown[0])
     report.print_whereabouts(run.directory)
     return metrics
+
+
+def _learned(
+    cfg: DictConfig,
+    run: RunWriter,
+    model: Recommender,
+    split: Split,
+    measure: Callable[[Recommender, Holdout], Evaluation],
+    context: FitContext,
+) -> tuple[Recommender, dict[str, float], dict[str, float]]:
+    """The final model, its metrics on validation, and how fast it was trained."""
+    if cfg.trained is not None:
+        trained = read_run(Path(cfg.trained))
+        trained.check_split(split)
+        return trained.model(), {}, {}
+    train, valid = (split.refit_train, split.test) if cfg.peek else (split.train, split.valid)
+    with run.stage("fit"):
+        model.fit(train, valid, context)
+    speed = getattr(model, "speed", {"train/interactions_per_second": len(train) / run.seconds["fit"]})
+    if cfg.peek:
+        return model, {}, speed
+    with run.stage("validation"):
+        metrics = _named("valid", measure(model, valid).summary)
+    if cfg.refit:
+        with run.stage("refit"):  # no logger: its curves would lie over those that validation watched
+            model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
+    return model, metrics, speed
 
 
 def objective(cfg: DictConfig) -> float | None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ from recsys.analysis.segments import (
     read_segments,
     segments_directory,
 )
-from recsys.config import compose, instantiate, one_sentence
+from recsys.config import CONFIGS, compose, instantiate, one_sentence, read_study, resolved, studies
 from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
 from recsys.data.dataset import Dataset, History
 from recsys.data.filters import films_passing
@@ -34,10 +36,16 @@ from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
 from recsys.models.trees import RatingTrees
+from recsys.studies.plan import Finished, levels, with_searches
+from recsys.studies.plan import arguments as as_arguments
 from recsys.studies.runs import Run, find_runs, read_run, short
 from recsys.studies.selection import select
+from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.tensorboard import log_segments
+from recsys.studies.verification import NAMES, Verification, kept_run
+
+STUDIES = Path("outputs", "experiments")  # where the runs of studies lie, unless a command says otherwise
 
 
 def prepare_command(arguments: argparse.Namespace) -> None:
@@ -54,10 +62,46 @@ def explore_command(arguments: argparse.Namespace) -> None:
 
 
 def table_command(arguments: argparse.Namespace) -> None:
-    """Print the metrics of runs: mean and standard deviation over the seeds and splits of each model."""
+    """Print the metrics of runs: mean and deviation over seeds and splits; of a study, write its folder anew."""
+    if arguments.directories[0].name in studies() and not arguments.directories[0].is_dir():
+        _write_study(*map(str, arguments.directories))
+        return
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = table(runs, arguments.metrics)
     print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
+
+
+def _write_study(name: str, *overrides: str) -> None:
+    """Write experiments/<name>/ from the runs that there are, without training."""
+    study, given = read_study([f"experiment={name}", *overrides])
+    directory = STUDIES / study.name
+    study = with_searches(study, directory)
+    finished = Finished(STUDIES, lambda job: resolved((*given, *job.arguments())))
+    outcomes = [job.outcome(run) for level in levels(study, directory, finished.latest) for job, run in level]
+    if not any(outcome.run for outcome in outcomes):
+        raise UserError(f"No run of {name} is finished: make them with python train.py experiment={name}.")
+    folder = Path("experiments", study.name)
+    print_tables(write_report(folder, study, outcomes))
+    publish(directory, folder)
+    print(f"Tables and figures are in {folder}.")
+
+
+def verify_command(arguments: argparse.Namespace) -> None:
+    """Make one run of a study again, and say whether its figures are those that the study has kept."""
+    study, _ = read_study([f"experiment={arguments.study}"])
+    runs = Path("experiments", study.name, "runs.csv")
+    kept = kept_run(runs, setting=arguments.setting, variant=arguments.variant, row=arguments.row, seed=arguments.seed)
+    again = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", study.name)
+    chosen = {"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]], "hydra.sweep.dir": str(again)}
+    command = [f"experiment={arguments.study}", f"seed={kept['seed']}", *kept["variant"].split(), *arguments.overrides]
+    train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *as_arguments(chosen)]
+    if subprocess.run(train, stdout=sys.stderr, check=False).returncode:  # noqa: S603
+        raise UserError(f"The run failed, and says above why; what there is of it is in {again}.")
+    names = {name: kept[name] for name in NAMES}
+    verification = Verification(kept, kept_run(again / "report" / "runs.csv", **names), study.tolerance)
+    print("\n".join(verification.sentences()))
+    if not verification.frame()["agree"].all():
+        raise SystemExit(1)
 
 
 def compare_command(arguments: argparse.Namespace) -> None:
@@ -264,6 +308,18 @@ def main() -> None:
     )
     command.add_argument("--baseline", required=True, metavar="MODEL", help="as `table` names it: TfidfProfile")
     command.set_defaults(run=compare_command)
+
+    command = commands.add_parser("verify", help=verify_command.__doc__, description=verify_command.__doc__)
+    command.add_argument("study", metavar="STUDY", help="as in experiments/ and configs/experiment/")
+    command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of all its runs: data.path=DIR")
+    for name, what in (
+        ("setting", "first"),
+        ("variant", "first"),
+        ("row", "one that trained fastest"),
+        ("seed", "first"),
+    ):
+        command.add_argument(f"--{name}", metavar="NAME", help=f"of the run to make again (default: the {what})")
+    command.set_defaults(run=verify_command)
 
     command = commands.add_parser("select", help=select_command.__doc__, description=select_command.__doc__)
     command.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs or sweeps of one study")

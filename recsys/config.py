@@ -15,9 +15,9 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -35,13 +35,17 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from recsys.data.prepare import prepare
+from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.signatures import described, fits, settings
-from recsys.studies.runs import flat, is_finished, short
+from recsys.studies.runs import flat, is_finished, short, write_failure
+from recsys.studies.study import Study
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 INTERRUPTED = 130  # the exit status after Ctrl-C
 PASSWORD = re.compile(r"://[^/\s]*:\S*@|(^|[?&='\"\s])\w*pass\w*=", re.IGNORECASE)  # in an address
+STUDY = re.compile(r"experiment$|study\.")  # keys that say which study, and what of it
 LISTED = 40  # longer lists of names are not printed where near ones are
 UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
@@ -97,6 +101,62 @@ def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
     completed = complete(config_name, overrides)
     with _configs():
         return hydra.compose(config_name, completed)
+
+
+def studies() -> list[str]:
+    """Names of the experiments in configs/."""
+    return sorted(file.stem for file in (CONFIGS / "experiment").glob("*.yaml"))
+
+
+@cache
+def resolved(overrides: tuple[str, ...]) -> Mapping[str, Any]:
+    """Every setting that overrides of train.py make, as a run keeps them; unchecked, and without a place."""
+    with _configs():
+        cfg = hydra.compose("train", [*overrides, "run_dir=null"])
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+
+
+def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
+    """The study that a command names with `experiment=`, and what the command says of all its runs.
+
+    What it says of something that the study varies, a seed or a model among it, chooses among the runs.
+
+    Raises:
+        UserError: an override names what is not there, the experiment is no study, or nothing is left of it.
+    """
+    complete("train", overrides)
+    with _configs() as loader:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    described = compose("train", [str(o.input_line) for o in parsed if STUDY.match(o.key_or_group)]).study
+    if described is None:
+        raise UserError("This experiment is a plain sweep, and no study: its config has no node named study.")
+    study = Study.read(cast(dict, OmegaConf.to_container(described, resolve=True)))
+    varied = {"seed", "model", *(key for setting in study.settings.values() for key in setting.overrides)}
+    command = {o.key_or_group: _values(o) for o in parsed if o.key_or_group in varied}
+    given = [
+        str(o.input_line) for o in parsed if o.key_or_group not in varied and not o.key_or_group.startswith("study.")
+    ]
+    return study.chosen_by(command), [*given, "study=null"]
+
+
+class Splits:
+    """The splits that configs make of their data, each made once."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Split] = {}
+
+    def of(self, config: Mapping[str, Any]) -> Split:
+        """The split of a config, see `resolved`.
+
+        Raises:
+            UserError: the data are out of reach, or cannot be split so.
+        """
+        told = OmegaConf.create({name: config[name] for name in ("data", "metadata", "split", "cache_dir")})
+        key = OmegaConf.to_yaml(told)
+        if key not in self.made:
+            prepared = prepare(instantiate(told.data), Path(told.cache_dir), instantiate(told.metadata))
+            self.made[key] = instantiate(told.split)(prepared.dataset)
+        return self.made[key]
 
 
 def instantiate(node: DictConfig | None) -> Any:
@@ -162,11 +222,12 @@ def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """Tell which job of a sweep failed; the others go on, and the sweep ends with the first error."""
+    """Tell which job of a sweep failed, and keep why; the others go on, and the sweep ends with the first error."""
     try:
         yield
-    except UserError as error:
+    except Exception as error:
         log.error("job %s failed: %s", HydraConfig.get().job.num, error)
+        write_failure(Path(HydraConfig.get().runtime.output_dir), error)
         raise
 
 
@@ -210,6 +271,9 @@ def _resumed(config_name: str, overrides: list[str]) -> list[str]:
 
 @contextmanager
 def _configs() -> Iterator[ConfigLoader]:
+    if GlobalHydra.instance().is_initialized():  # while Hydra sweeps
+        yield GlobalHydra.instance().config_loader()
+        return
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         yield GlobalHydra.instance().config_loader()
 
@@ -234,14 +298,21 @@ def _without_passwords(arguments: Sequence[str]) -> None:
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
     """What an override is in the jobs of a sweep: itself, or each choice that it sweeps over."""
-    value = override.value()
-    swept = override.is_sweep_override()
-    choices = list(override.sweep_string_iterator()) if swept else value if isinstance(value, list) else [value]
+    choices = _values(override)
     if override.type is OverrideType.CHANGE:
-        for choice in map(str, choices):
+        for choice in choices:
             if choice not in options:
                 raise UserError(f"There is no {override.key_or_group} '{choice}'{_near(choice, options)}")
+    swept = override.is_sweep_override()
     return [f"{override.get_key_element()}={choice}" for choice in choices] if swept else [str(override.input_line)]
+
+
+def _values(override: Override) -> list[str]:
+    """What an override says, or each value that it sweeps over or lists."""
+    value = override.value()
+    if override.is_sweep_override():
+        return list(override.sweep_string_iterator())
+    return [str(each) for each in (value if isinstance(value, list) else [value])]
 
 
 def _lists(config: Any, key: str, roots: Collection[str]) -> bool:

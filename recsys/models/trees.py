@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
+from recsys.files import digest_of
 from recsys.models.base import FitContext, HasEmbeddings, Recommender, class_name, load, make
 from recsys.models.conformal import Margins
 from recsys.models.features import (
@@ -385,8 +386,7 @@ def _kept(
 def _code() -> str:
     """Digest of the source of models and of what they read."""
     rooms = Path(__file__).parent, Path(__file__).parents[1] / "data"
-    files = sorted(file for room in rooms for file in room.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    return digest_of(sorted(file for room in rooms for file in room.glob("*.py")))
 
 
 def _of_run(run: Path, train: Dataset) -> Recommender:

@@ -13,6 +13,7 @@
     embeddings.npz          of models that have some, with raw ids and the split's fingerprint
     segments/               of its users, once `python -m recsys segments` was run
     trees/                  what its trees go by, once `python -m recsys importance` was run
+    failure.json            of a run of a sweep that failed, in place of the manifest: why
     manifest.json           what the run was made of and what it cost; written last: its run is finished
 
 Every file is written whole.
@@ -20,6 +21,7 @@ Every file is written whole.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -33,7 +35,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,16 @@ import yaml
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import write_whole
+from recsys.files import digest_of, write_whole
 from recsys.models.base import HasEmbeddings, Recommender, load
 
 MANIFEST = "manifest.json"
+FAILURE = "failure.json"
 EMBEDDINGS = "embeddings.npz"
 PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
+ROOMS = ("data", "models", "evaluation")  # whose code a run's figures come from
+NOT_DECISIVE = ("run_dir", "cache_dir", "resume", "logger", "study", "optimized_metric", "data.path", "metadata.path")
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
 
 log = logging.getLogger(__name__)
@@ -113,6 +118,11 @@ class Run:
         """The trained model; see `recsys.models.base.load`."""
         return load(self.directory / "model", trusted)
 
+    @cached_property
+    def identity(self) -> str:
+        """See `identity`."""
+        return identity(self.config)
+
     def check_tested(self) -> None:
         """Hold to it that a run without test leaves test ratings alone.
 
@@ -151,6 +161,19 @@ def is_finished(directory: Path) -> bool:
     return (directory / MANIFEST).is_file()
 
 
+def write_failure(directory: Path, error: Exception) -> None:
+    """Keep why a run failed, in one line."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_json(directory / FAILURE, {"failure": kind + " ".join(str(error).split())})
+
+
+def read_failure(directory: Path) -> str | None:
+    """Why a run failed; None where it did not."""
+    file = directory / FAILURE
+    return json.loads(file.read_text())["failure"] if file.is_file() else None
+
+
 def read_run(directory: Path) -> Run:
     """Read a finished run.
 
@@ -165,6 +188,29 @@ def read_run(directory: Path) -> Run:
         metrics=json.loads((directory / "metrics.json").read_text()),
         manifest=json.loads((directory / MANIFEST).read_text()),
     )
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """Digest of the settings that decide what a run gives.
+
+    Where files lie is no part of it, since the manifest tells what they hold, by fingerprints. A switch of train.py
+    that is off is as if it were not there, so that a new one leaves earlier runs what they are.
+    """
+    decisive = {
+        name: value
+        for name, value in flat(config).items()
+        if not (value in (None, False) and "." not in name)
+        and not any(name == other or name.startswith(f"{other}.") for other in NOT_DECISIVE)
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def code_digest() -> str:
+    """Digest of the code that a run's figures come from: of the rooms in `ROOMS` and of train.py."""
+    package = Path(__file__).parents[1]
+    files = [file for room in ROOMS for file in (package / room).rglob("*") if file.suffix in (".py", ".sql")]
+    return digest_of(sorted(files) + sorted(package.parent.glob("train.py")))[:16]
 
 
 def find_runs(directory: Path) -> list[Run]:
@@ -199,7 +245,8 @@ class RunWriter:
                 f"Only {free / 2**20:.0f} MB are free where {directory} lies, and a run needs up to "
                 f"{SPACE_NEEDED / 2**20:.0f}: make room, or choose another place with hydra.run.dir=DIR."
             )
-        (directory / MANIFEST).unlink(missing_ok=True)  # of an earlier run in the same place
+        for ended in (MANIFEST, FAILURE):  # of an earlier run in the same place
+            (directory / ended).unlink(missing_ok=True)
         _write_text(directory / "config.yaml", config)
         self.directory = directory
         self.config: dict[str, Any] = yaml.safe_load(config)
@@ -255,6 +302,7 @@ class RunWriter:
             },
             "split": {"name": split.name, "fingerprint": split.fingerprint},
             "seed": self.config["seed"],
+            "code": code_digest(),
             "seconds": self.seconds,
             "speed": speed,
             **_circumstances(),

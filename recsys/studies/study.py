@@ -6,11 +6,15 @@ became of the runs that it asks for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from recsys.errors import UserError
 from recsys.studies.runs import Run
+
+REFERENCE = re.compile(r"\{([^{}]+)\}")  # in an override, to the run of a row
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,14 @@ class Row:
         search: the space to choose further settings from on validation, in Hydra's sweep syntax; may be empty.
         n_configurations: that were compared on validation to choose `overrides`; None where nobody counted.
         published: figures of others for the same data and split, by metric: `{hr@10: 0.719}`.
+        seeds: of its runs; a model without chance in it needs one.
     """
 
     overrides: Mapping[str, Any]
     search: Mapping[str, str] = field(default_factory=dict)
     n_configurations: int | None = None
     published: Mapping[str, float] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)
@@ -36,15 +42,17 @@ class Setting:
     """What rows are run on.
 
     Attributes:
-        overrides: of the config: `{data: ml-100k, split: folds, split.fold: "1,2,3,4,5"}`; every combination of the
-            values of a sweep is run, and a table has their mean.
+        overrides: of the config: `{data: ml-100k, split: folds, split.fold: [1, 2, 3, 4, 5]}`; every combination of the
+            values of lists is run, and a table has their mean.
         rows: by the name that a table gives each.
         metrics: of a table, the main one first, without their stage: `ndcg@10`.
+        on_demand: it is run only where the command chooses it, since it needs files that not everybody has.
     """
 
     overrides: Mapping[str, Any]
     rows: Mapping[str, Row]
     metrics: tuple[str, ...]
+    on_demand: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,16 +66,92 @@ class Study:
         seeds: of the final runs; searches have a seed of their own.
         baselines: names of rows; the one that is best on validation is what the others are compared with.
         n_trials: configurations that a search tries, the same for every row.
+        search: whether to search where settings have been chosen already, too.
+        settings_run: names of the settings to run; all that are not on demand where empty.
+        rows_run: names of the rows to run, beside those that they need; all where empty.
         tolerance: by which figures of another machine may differ and still agree, relative.
     """
 
     name: str
     question: str
     settings: Mapping[str, Setting]
-    seeds: tuple[int, ...]
-    baselines: tuple[str, ...]
-    n_trials: int
-    tolerance: float
+    seeds: tuple[int, ...] = (0,)
+    baselines: tuple[str, ...] = ()
+    n_trials: int = 0
+    search: bool = False
+    settings_run: tuple[str, ...] = ()
+    rows_run: tuple[str, ...] = ()
+    tolerance: float = 0.05
+
+    @classmethod
+    def read(cls, described: Mapping[str, Any]) -> Study:
+        """The study that a config describes.
+
+        What the study says of `seeds` and `rows` goes for settings that say nothing of them, and what a setting says of
+        `seeds` for its rows.
+
+        Raises:
+            UserError: something in it is not known, or is missing.
+        """
+        common = {"seeds": described.get("seeds", [0]), "rows": described.get("rows", {})}
+        settings = {name: _setting(name, {**common, **own}) for name, own in described.get("settings", {}).items()}
+        own = {key: value for key, value in described.items() if key != "rows"}
+        return _made(cls, "The study", {**own, "settings": settings})
+
+    def chosen_by(self, command: Mapping[str, Sequence[str]]) -> Study:
+        """What is left of the study where a command chooses among what it varies, and the study what it runs.
+
+        Args:
+            command: values by key: of `seed`, of `model`, or of anything that settings say.
+
+        Raises:
+            UserError: nothing is left.
+        """
+        settings = {}
+        for name, setting in self.settings.items():
+            own = _narrowed(setting.overrides, command)
+            rows = self._rows_chosen(setting.rows, command)
+            asked_for = name in self.settings_run or setting.overrides.keys() & command.keys()
+            running = name in self.settings_run if self.settings_run else asked_for or not setting.on_demand
+            if own and rows and running:
+                settings[name] = replace(setting, overrides=own, rows=rows)
+        if settings:
+            return replace(self, settings=settings)
+        asked = " ".join(f"{key}={','.join(values)}" for key, values in command.items())
+        there = "; ".join(f"{name}: {dict(setting.overrides)}" for name, setting in self.settings.items())
+        raise UserError(f"The study {self.name} has no run of {asked}. Its settings are {there}.")
+
+    def _rows_chosen(self, rows: Mapping[str, Row], command: Mapping[str, Sequence[str]]) -> dict[str, Row]:
+        """The rows of the models that a command names, with the rows that these need, and of its seeds."""
+        models, seeds = command.get("model"), {int(seed) for seed in command.get("seed", ())}
+        chosen = {
+            name
+            for name, row in rows.items()
+            if (models is None or row.overrides["model"] in models) and (not self.rows_run or name in self.rows_run)
+        }
+        while needed := {name for each in chosen for name in needs(rows, each)} - chosen:
+            chosen |= needed
+        return {
+            name: replace(row, seeds=tuple(seed for seed in row.seeds if seed in seeds) or row.seeds)
+            for name, row in rows.items()
+            if name in chosen
+        }
+
+    def with_settings_found(self, found: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
+        """The study with what searches chose: overrides by names of setting and row."""
+        settings = {
+            name: replace(
+                setting,
+                rows={
+                    row: replace(own, overrides={**own.overrides, **found[name, row]}, n_configurations=self.n_trials)
+                    if (name, row) in found
+                    else own
+                    for row, own in setting.rows.items()
+                },
+            )
+            for name, setting in self.settings.items()
+        }
+        return replace(self, settings=settings)
 
 
 @dataclass(frozen=True)
@@ -76,7 +160,7 @@ class Outcome:
 
     Attributes:
         setting: the name of its setting.
-        variant: what a sweep of the setting gave it: `split.fold=1`, or "".
+        variant: what the lists of the setting gave it: `split.fold=1`, or "".
         row: the name of its row.
         seed: of its model.
         n_configurations: that were compared to choose its settings; None where nobody counted.
@@ -91,3 +175,54 @@ class Outcome:
     n_configurations: int | None
     run: Run | None = None
     failure: str | None = None
+
+
+def _setting(name: str, described: Mapping[str, Any]) -> Setting:
+    rows = {row: _row(row, {"seeds": described["seeds"], **own}) for row, own in described["rows"].items()}
+    own = {key: value for key, value in described.items() if key != "seeds"}
+    return _made(Setting, f"The setting {name}", {**own, "rows": rows})
+
+
+def _row(name: str, described: Mapping[str, Any]) -> Row:
+    known = {each.name for each in fields(Row)}
+    own = {key: value for key, value in described.items() if key in known}
+    overrides = {key: value for key, value in described.items() if key not in known}
+    return _made(Row, f"The row {name}", {**own, "overrides": overrides})
+
+
+def _made(kind: type, what: str, values: Mapping[str, Any]) -> Any:
+    known = {each.name for each in fields(kind)}
+    if unknown := values.keys() - known:
+        raise UserError(f"{what} has no {', '.join(sorted(unknown))}: there are {', '.join(sorted(known))}.")
+    try:
+        return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    except TypeError as error:
+        raise UserError(f"{what} is not whole: {error}.") from error
+
+
+def _narrowed(overrides: Mapping[str, Any], command: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What a command chooses of a setting's values; nothing where it chooses others."""
+    narrowed = dict(overrides)
+    for key in overrides.keys() & command.keys():
+        values = [value for value in listed(overrides[key]) if str(value) in command[key]]
+        if not values:
+            return {}
+        narrowed[key] = values
+    return narrowed
+
+
+def needs(rows: Mapping[str, Row], name: str) -> set[str]:
+    """The names of the rows whose runs a row is made of.
+
+    Raises:
+        UserError: one is no row.
+    """
+    named = {found for value in rows[name].overrides.values() for found in REFERENCE.findall(str(value))}
+    if unknown := named - rows.keys():
+        raise UserError(f"The row {name} needs {', '.join(sorted(unknown))}, and there is no such row.")
+    return named
+
+
+def listed(value: Any) -> list[Any]:
+    """The values that a setting varies, or its one value."""
+    return value if isinstance(value, list) else [value]

@@ -5,25 +5,36 @@
     table.tex       the same for a paper, with the package booktabs
     table.csv       the numbers behind them, and those of the comparisons
     figures/        PNG and SVG
+    leakage.md      what the parts of each split share, and whether it keeps what it promises
+    search/         of each row whose settings were searched, the trials and a picture of them
 
 Beside them lies README.md, which people write.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
+from recsys.data.leakage import Leakage
+from recsys.data.split import Split
+from recsys.errors import UserError
 from recsys.files import write_whole
+from recsys.studies.plan import SEARCH
 from recsys.studies.report import headline
 from recsys.studies.runs import Run
 from recsys.studies.study import Outcome, Study
 from recsys.studies.study_figures import write_figures
 from recsys.studies.study_table import StudyTable, failure_text, machine, study_tables
+from recsys.studies.tables import markdown
+
+REPORT = "report"  # the directory of a study's report, beside its runs
+LEAKAGE = "leakage.md"
 
 
 def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
@@ -50,6 +61,43 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
     write_figures(directory / "figures", study, outcomes, tables)
     return tables
+
+
+def write_leakage(directory: Path, study: Study, splits: Mapping[str, Split]) -> None:
+    """Tell what the parts of splits share, and what these promise.
+
+    Args:
+        directory: made if need be.
+        study: that runs on them.
+        splits: by what the study calls them.
+
+    Raises:
+        UserError: a split breaks a promise.
+    """
+    sections = [f"# What training, validation and test share in {study.name}"]
+    for name, split in splits.items():
+        leakage = Leakage(split)
+        if leakage.broken:
+            raise UserError(f"The split of {name} does not keep what it promises: {leakage.broken[0]}")
+        facts = leakage.frame().map(
+            lambda value: "" if pd.isna(value) else f"{value:,.4g}" if value < 1 else f"{value:,.0f}"
+        )
+        told = "\n".join(f"- {sentence}" for sentence in leakage.sentences())
+        sections.append(f"## {name}, by {split.name}\n\n{told}\n\n{markdown(facts.reset_index())}")
+    directory.mkdir(parents=True, exist_ok=True)
+    _write(directory / LEAKAGE, "\n\n".join(sections) + "\n")
+
+
+def publish(runs: Path, directory: Path) -> None:
+    """Take over into a study's folder what lies with its runs: the report on leakage, and searches."""
+    leakage = runs / REPORT / LEAKAGE
+    if leakage.is_file():
+        shutil.copy(leakage, directory)
+    for trials in sorted(runs.glob(f"*/*/{SEARCH}/trials.csv")):
+        place = directory / SEARCH / trials.parents[1].relative_to(runs)
+        place.mkdir(parents=True, exist_ok=True)
+        for file in (trials, trials.with_name("history.png")):
+            shutil.copy(file, place)
 
 
 def print_tables(tables: Sequence[StudyTable]) -> None:
@@ -91,6 +139,7 @@ def _told(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         "peak_memory_mib": round(manifest["peak_memory_bytes"] / 2**20),
         "machine": machine(run),
         "threads": manifest["threads"],
+        **{package: manifest["versions"][package] for package in ("torch", "numpy")},
         "data": manifest["data"]["fingerprint"],
         "split": manifest["split"]["fingerprint"],
         "commit": manifest["git"].get("commit", "") + ("+" if manifest["git"].get("dirty") else ""),

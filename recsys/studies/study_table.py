@@ -210,7 +210,7 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 def training_seconds(outcomes: Sequence[Outcome]) -> float:
     """What training took, refit included, mean over the runs that count; NaN where none does."""
     seconds = [run.manifest["seconds"] for _, run in counting(outcomes)]
-    return float(np.mean([each["fit"] + each.get("refit", 0.0) for each in seconds])) if seconds else np.nan
+    return float(np.mean([each.get("fit", 0.0) + each.get("refit", 0.0) for each in seconds])) if seconds else np.nan
 
 
 def machine(run: Run) -> str:
@@ -303,7 +303,8 @@ def _comparisons(metrics: Sequence[str], baseline: str, by_row: Mapping[str, Seq
                     "p_holm": adjusted[row],
                 }
             )
-    return pd.DataFrame(lines)
+    compared = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p", "p_holm"]
+    return pd.DataFrame(lines, columns=compared)  # which there are also where nothing is compared
 
 
 def _users_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, pd.DataFrame]:

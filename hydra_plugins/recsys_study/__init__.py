@@ -1,0 +1,1 @@
+"""A Hydra sweeper that runs studies; Hydra finds it under this namespace."""

@@ -1,0 +1,168 @@
+"""Whole studies on a small file: which runs are made, what of them is kept, how tables and checks come of them."""
+
+import shutil
+import signal
+import sys
+
+import pandas as pd
+import pytest
+import yaml
+
+import recsys.config
+import train
+from recsys.config import main
+from recsys.models.ease import EASE
+from recsys.models.ncf import GMF
+from recsys.studies.runs import find_runs, is_finished
+from tests.test_train import data, interrupt_once  # noqa: F401 - a fixture
+
+STUDY = {
+    "name": "tiny",
+    "question": "Does it work?",
+    "seeds": [0, 1],
+    "baselines": ["Popularity"],
+    "n_trials": 2,
+    "rows": {
+        "Popularity": {"model": "popularity", "seeds": [0]},
+        "EASE": {"model": "ease", "seeds": [0], "search": {"model.l2": "interval(1.0, 9.0)"}},
+        "NeuMF, from halves": {
+            "model": "ncf",
+            "model.embedding_dim": 4,
+            "model.hidden_dims": [8, 4],
+            "model.max_epochs": 1,
+            "model.pretrained_gmf": "{GMF}",
+            "model.pretrained_mlp": "{MLP}",
+        },
+        "GMF": {"model": "gmf", "model.embedding_dim": 4, "model.max_epochs": 1},
+        "MLP": {"model": "mlp", "model.hidden_dims": [8, 4], "model.max_epochs": 1},
+    },
+    "settings": {
+        "last": {"overrides": {"split": "leave_last_out"}, "metrics": ["ndcg@10", "hr@10"]},
+        "shares": {
+            "overrides": {"split": "ratio", "split.seed": [0, 1]},
+            "metrics": ["ndcg@10"],
+            "rows": {"Popularity": {"model": "popularity"}, "Wrong": {"model": "bpr", "model.loss": "hinge"}},
+            "on_demand": True,
+        },
+    },
+}
+N_RUNS = 1 + 1 + 3 * 2
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path, data):  # noqa: F811
+    """`python train.py experiment=tiny ARGUMENTS` in this process, in a place of its own; gives the exit status."""
+    configs = tmp_path / "configs"
+    shutil.copytree(recsys.config.CONFIGS, configs)
+    base = "# @package _global_\ndefaults:\n  - study\n"
+    (configs / "experiment" / "tiny.yaml").write_text(base + yaml.safe_dump({"study": STUDY}, sort_keys=False))
+    script = "import pathlib, runpy, recsys.config\nrecsys.config.CONFIGS = pathlib.Path(__file__).parent / 'configs'\n"
+    (tmp_path / "train.py").write_text(script + f"runpy.run_path({train.__file__!r}, run_name='__main__')\n")
+    monkeypatch.setattr(recsys.config, "CONFIGS", configs)
+    monkeypatch.setattr("recsys.__main__.CONFIGS", configs)
+    monkeypatch.chdir(tmp_path)
+    on_interrupt = signal.getsignal(signal.SIGINT)
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["train.py", "experiment=tiny", "logger=none", *data, *arguments])
+        try:
+            main(train.objective)
+        except SystemExit as stop:
+            return stop.code
+        finally:
+            signal.signal(signal.SIGINT, on_interrupt)
+        return 0
+
+    return run
+
+
+def kept(tmp_path) -> pd.DataFrame:
+    return pd.read_csv(tmp_path / "outputs" / "experiments" / "tiny" / "report" / "runs.csv")
+
+
+def test_a_study_goes_on_where_it_was_stopped_and_makes_no_run_twice(study, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, EASE, "fit", at_call=2)  # after the search's two trials
+        assert study() == 130
+    directory = tmp_path / "outputs" / "experiments" / "tiny"
+    assert is_finished(directory / "last" / "Popularity" / "seed0")
+    assert not is_finished(directory / "last" / "EASE" / "seed0")
+    finished = (directory / "last" / "Popularity" / "seed0" / "manifest.json").stat().st_mtime_ns
+    assert study() == 0
+    assert (directory / "last" / "Popularity" / "seed0" / "manifest.json").stat().st_mtime_ns == finished
+    runs = kept(tmp_path)
+    assert len(runs) == N_RUNS
+    assert set(runs["status"]) == {"complete"}
+    searched = runs[runs["row"] == "EASE"].iloc[0]
+    assert searched["configurations"] == 2
+    best = yaml.safe_load((directory / "last" / "EASE" / "search" / "best.yaml").read_text())["overrides"]
+    [ease] = [run for run in find_runs(directory / "last" / "EASE") if run.directory.name == "seed0"]
+    assert best == [f"++model.l2={ease.config['model']['l2']}"]
+    [halves] = [run for run in find_runs(directory) if run.directory.match("NeuMF*/seed1")]
+    assert halves.config["model"]["pretrained_gmf"].endswith("tiny/last/GMF/seed1")
+    assert "Kept: " in (directory / "report" / "leakage.md").read_text()
+    assert f"{N_RUNS} of {N_RUNS} runs done, 0 running, 0 left" in capsys.readouterr().out
+    monkeypatch.setattr(train, "train", lambda cfg: pytest.fail("a run was made twice"))
+    assert study() == 0
+
+
+def test_a_command_chooses_among_what_a_study_varies(study, tmp_path):
+    assert study("split=ratio", "split.seed=1", "model=popularity") == 0
+    runs = kept(tmp_path)
+    assert list(runs["row"].unique()) == ["Popularity"]
+    assert set(runs["setting"]) == {"shares"}
+    assert list(runs["seed"]) == [0, 1]
+    [seed] = {run.config["split"]["seed"] for run in find_runs(tmp_path)}
+    assert seed == 1
+
+
+def test_a_run_that_fails_is_named_and_the_others_are_made(study, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(GMF, "fit", lambda *arguments: 1 // 0)
+        assert study("model=gmf,popularity", "seed=0") == 2
+    assert "1 of 2 runs failed, GMF first: ZeroDivisionError" in capsys.readouterr().err
+    runs = kept(tmp_path).set_index("row")["status"]
+    assert runs["GMF"].startswith("failed: ZeroDivisionError")
+    assert runs["Popularity"] == "complete"
+    assert study("model=gmf,popularity", "seed=0") == 0
+
+
+def test_what_is_wrong_with_a_row_is_told_before_any_run(study, tmp_path, capsys):
+    assert study("split=ratio") == 2
+    assert "loss=hinge" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("manifest.json"))
+
+
+def test_a_study_that_has_no_such_run_says_what_it_has(study, capsys):
+    assert study("split=folds") == 2
+    assert "The study tiny has no run of split=folds" in capsys.readouterr().err
+
+
+def test_the_table_is_made_again_from_runs_and_a_kept_run_verified(study, command, data, tmp_path, capsys):  # noqa: F811
+    assert study("model=popularity") == 0
+    status, out, err = command("table", "tiny", "model=popularity", "logger=none", *data)
+    assert status == 0, err
+    assert "Popularity" in out
+    folder = tmp_path / "experiments" / "tiny"
+    assert (folder / "table.md").is_file()
+    assert (folder / "leakage.md").is_file()
+    status, out, err = command("verify", "tiny", "--row", "Popularity", "logger=none", *data)
+    assert status == 0, err
+    assert "agree to the digit" in out
+    runs = pd.read_csv(folder / "runs.csv")
+    runs["test/ndcg@10"] += 0.01
+    runs.to_csv(folder / "runs.csv", index=False)
+    status, out, _ = command("verify", "tiny", "logger=none", *data)
+    assert status == 1
+    assert "test/ndcg@10" in out
+
+
+def test_verifying_a_row_that_was_not_kept_says_which_there_are(study, command, tmp_path, capsys):
+    assert command("verify", "tiny")[0] == 2
+    folder = tmp_path / "experiments" / "tiny"
+    folder.mkdir(parents=True)
+    row = {"setting": "last", "variant": "", "row": "EASE", "seed": 0, "status": "complete", "seconds_fit": 1}
+    pd.DataFrame([row]).to_csv(folder / "runs.csv", index=False)
+    status, _, err = command("verify", "tiny", "--row", "SLIM")
+    assert status == 2
+    assert "its rows are EASE" in err
