@@ -46,6 +46,13 @@ class History:
         """int64 (n,): the row that each rating belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.indptr))
 
+    def between(self, start: int, stop: int) -> History:
+        """The rows from `start` up to, and without, `stop`."""
+        indptr = self.indptr[start : stop + 1]
+        cut = slice(indptr[0], indptr[-1])
+        times = None if self.times is None else self.times[cut]
+        return History(indptr - indptr[0], self.items[cut], self.ratings[cut], times)
+
     def matrix(self, n_items: int) -> sparse.csr_matrix:
         """Float32 (n_rows, n_items): 1 where a film was rated."""
         ones = np.ones(len(self.items), np.float32)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,8 +20,10 @@ from rich.progress import track
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.evaluation import metrics
+from recsys.evaluation.genres import genres, shares, tastes
 from recsys.evaluation.metrics import KS
-from recsys.evaluation.ranking import top_k, unseen
+from recsys.evaluation.ranking import unseen
+from recsys.evaluation.reranking import Reranker, own_lists
 from recsys.models.base import HasEmbeddings, Recommender
 
 LIST_LENGTH = 10  # of the lists that the metrics beyond accuracy look at
@@ -52,6 +53,10 @@ class Evaluation:
 
 # (scores (B, n_items), users (B,)) -> a copy of the scores with -inf at films that are not ranked
 Restriction = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+# (lists (B, k) filled with -1, the users' history) -> float64 (B,)
+ListMetric = Callable[[np.ndarray, History], np.ndarray]
 
 
 class Protocol(ABC):
@@ -189,13 +194,23 @@ def _draw_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.nda
     return drawn
 
 
-def check(model: Recommender, ks: Sequence[int], holdout: Holdout, protocol: AnyProtocol = FULL_RANKING) -> None:
+def check(
+    model: Recommender,
+    ks: Sequence[int],
+    holdout: Holdout,
+    protocol: AnyProtocol = FULL_RANKING,
+    reranker: Reranker | None = None,
+) -> None:
     """Refuse what cannot be measured; worth a call before a long training.
 
     Raises:
         UserError: some k is larger than the number of films that are ranked, or smaller than 1; nothing is ranked, and
-            the model predicts no ratings; or metrics of several protocols would have one name.
+            the model predicts no ratings; several protocols' metrics would have one name; or `Reranker.check` refuses.
     """
+    if reranker is not None:
+        if protocol is None:
+            raise UserError("protocol=ratings ranks nothing that could be reordered: choose protocol=full.")
+        reranker.check(model, holdout.known)
     if protocol is None:
         if not model.predicts_ratings:
             raise UserError(
@@ -218,6 +233,7 @@ def evaluate(
     protocol: AnyProtocol = FULL_RANKING,
     ks: Sequence[int] = KS,
     batch_bytes: int = 2**25,
+    reranker: Reranker | None = None,
 ) -> Evaluation:
     """Measure a fitted model.
 
@@ -228,18 +244,20 @@ def evaluate(
             predicted stars count.
         ks: list lengths. The metrics beyond accuracy look at one, `LIST_LENGTH`, or the largest k if that is less.
         batch_bytes: size of one batch of scores; the peak is a few times that.
+        reranker: reorders lists before anything looks at them, or None. AUC is of the scores, which it leaves alone.
 
     Raises:
         UserError: see `check`; or a score is not finite.
     """
-    check(model, ks, holdout, protocol)
+    check(model, ks, holdout, protocol, reranker)
     batch_size = max(1, batch_bytes // (4 * holdout.known.n_items))
-    rankings = [_Ranking(model, holdout, each, ks) for each in _each(protocol)]
+    rankings = [_Ranking(model, holdout, each, ks, reranker) for each in _each(protocol)]
     if rankings:
         for users in _batches(holdout.users, batch_size, "Ranking"):
-            scores = _finite(model, model.score(users, holdout.known.history(users)))
+            history = holdout.known.history(users)
+            scores = _finite(model, model.score(users, history))
             for ranking in rankings:
-                ranking.measure(users, scores)
+                ranking.measure(users, history, scores)
     measured = [ranking.measured() for ranking in rankings]
     if model.predicts_ratings:
         measured.append(_ratings(model, holdout, batch_size))
@@ -268,21 +286,29 @@ class _Measured(NamedTuple):
 class _Ranking:
     """Where the films held out stand among those that a protocol ranks; batches come in the order of users."""
 
-    def __init__(self, model: Recommender, holdout: Holdout, protocol: Protocol, ks: Sequence[int]) -> None:
+    def __init__(
+        self,
+        model: Recommender,
+        holdout: Holdout,
+        protocol: Protocol,
+        ks: Sequence[int],
+        reranker: Reranker | None,
+    ) -> None:
         self.holdout, self.ks = holdout, ks
         self.restricted, self.suffix = protocol.restriction(holdout), protocol.suffix(holdout)
+        self.lists = own_lists if reranker is None else reranker.lists(model, holdout.known)
         self.list_length = min(LIST_LENGTH, max(ks))
         self.list_metrics = _list_metrics(model, holdout.known)
         self.batches: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
 
-    def measure(self, users: np.ndarray, scores: np.ndarray) -> None:
+    def measure(self, users: np.ndarray, history: History, scores: np.ndarray) -> None:
         relevant = self.holdout.ratings.history(users)
         ranked = self.restricted(scores, users)
-        top = top_k(ranked, users, max(self.ks))
+        top = self.lists(ranked, users, history, max(self.ks))
         ranks = metrics.ranks(top, relevant)
         lists = top[:, : self.list_length]
         values = metrics.accuracy(ranks, relevant, self.ks) | {"auc": metrics.auc(ranked, relevant)}
-        values |= {f"{name}@{self.list_length}": of(lists) for name, of in self.list_metrics.items()}
+        values |= {f"{name}@{self.list_length}": of(lists, history) for name, of in self.list_metrics.items()}
         self.batches.append((pd.DataFrame(values), top, ranks))
 
     def measured(self) -> _Measured:
@@ -327,28 +353,22 @@ def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _list_metrics(model: Recommender, known: Dataset) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """The metrics beyond accuracy of one user's list, by name: (B, k) -> (B,)."""
+def _list_metrics(model: Recommender, known: Dataset) -> dict[str, ListMetric]:
+    """The metrics beyond accuracy of one user's list, by name."""
     counts, n_users = known.item_counts, int((known.user_counts > 0).sum())
-    by_name: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "novelty": partial(metrics.novelty, item_counts=counts, n_users=n_users),
-        "mean_popularity": partial(metrics.mean_popularity, item_counts=counts),
+    by_name: dict[str, ListMetric] = {
+        "novelty": lambda top, history: metrics.novelty(top, counts, n_users),
+        "mean_popularity": lambda top, history: metrics.mean_popularity(top, counts),
     }
-    genres = _multi_hot(known.item_frame["genres"]) if "genres" in known.item_frame else np.empty(0)
-    if genres.any():
-        by_name["diversity"] = partial(metrics.jaccard_diversity, features=genres)
+    of_films = genres(known.item_frame)
+    if of_films.any():
+        each = shares(of_films)
+        by_name["diversity"] = lambda top, history: metrics.jaccard_diversity(top, of_films)
+        by_name["miscalibration"] = lambda top, history: metrics.miscalibration(top, tastes(history, each), each)
     if isinstance(model, HasEmbeddings):
-        by_name["embedding_diversity"] = partial(metrics.cosine_diversity, embeddings=model.item_embeddings())
+        embeddings = model.item_embeddings()
+        by_name["embedding_diversity"] = lambda top, history: metrics.cosine_diversity(top, embeddings)
     return by_name
-
-
-def _multi_hot(lists: pd.Series) -> np.ndarray:
-    """float32 (len(lists), d): 1 where row i's list has the d-th value."""
-    values = lists.reset_index(drop=True).explode().dropna()
-    codes, names = pd.factorize(values)
-    hot = np.zeros((len(lists), len(names)), np.float32)
-    hot[values.index, codes] = 1.0
-    return hot
 
 
 def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
@@ -380,8 +400,8 @@ def _slices(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) 
         decades = (film["year"] // 10 * 10).map("{:.0f}s".format, na_action="ignore")
         frames.append(_averages("decade", decades.array[items], per_rating))
     if "genres" in film:
-        genres = film["genres"].iloc[items].reset_index(drop=True).explode()  # a film of two genres is in both slices
-        frames.append(_averages("genre", genres.array, per_rating.iloc[genres.index]))
+        told = film["genres"].iloc[items].reset_index(drop=True).explode()  # a film of two genres is in both slices
+        frames.append(_averages("genre", told.array, per_rating.iloc[told.index]))
     return pd.concat(frames, ignore_index=True)
 
 

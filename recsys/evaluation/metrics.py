@@ -19,6 +19,7 @@ from recsys.evaluation.ranking import top_k, unseen
 
 KS = (1, 5, 10, 20, 50)
 RELEVANT_STARS = 4.0
+_SMOOTHING = 0.01  # of a list's genres, so that one that is missing costs no infinity
 _PAIRS_AT_ONCE = 256  # rows of scores that stay in the processor's cache
 
 
@@ -191,6 +192,38 @@ def cosine_diversity(top: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
     listed = (embeddings / np.maximum(lengths, 1e-12))[top]
     return _mean_of_pairs(1 - listed @ listed.transpose(0, 2, 1), top)
+
+
+def miscalibration(top: np.ndarray, tastes: np.ndarray, of_films: np.ndarray) -> np.ndarray:
+    """How far the genres of a list are from those of the user's history: a divergence, 0 at best.
+
+    Steck, "Calibrated Recommendations", RecSys 2018: the Kullback-Leibler divergence, in nats,
+
+        sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
+
+    of p, the mean p(g|film) over the films of the history, from q, that over the list; p(g|film) is 1 / n for each of a
+    film's n genres. Films without genres do not count; a list of them alone has log(1 / alpha), a history has 0.
+
+    Args:
+        top: int (B, k) lists, filled with -1.
+        tastes: float (B, g) p.
+        of_films: float (n_items, g) p(g|film), zeros for a film without genres.
+
+    Returns:
+        float64 (B,).
+    """
+    listed = np.where((top >= 0)[:, :, None], of_films[top], 0).sum(axis=1, dtype=np.float64)
+    mixed = listed / np.maximum(listed.sum(axis=1, keepdims=True), 1)
+    return divergence(tastes.astype(np.float64), mixed[:, None])[:, 0]
+
+
+def divergence(tastes: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+    """What `miscalibration` defines, of tastes p (B, g) from several q each, (B, n, g): (B, n)."""
+    tiny = np.finfo(mixed.dtype).tiny  # for the logarithms of what p does not count
+    smoothed = (1 - _SMOOTHING) * mixed + _SMOOTHING * tastes[:, None]
+    cross = np.log(np.maximum(smoothed, tiny)) @ tastes[:, :, None]
+    own = (tastes * np.log(np.maximum(tastes, tiny))).sum(axis=1)
+    return own[:, None] - cross[:, :, 0]
 
 
 def coverage(exposure: np.ndarray) -> float:

@@ -198,3 +198,14 @@ def test_rating_metrics_equal_scikit_learn():
 def test_rating_metrics_that_are_undefined_are_zero():
     measured = metrics.rating_metrics(np.array([3.0]), np.array([2.0]), np.array([0]), 1)
     assert [measured[name].item() for name in ("precision/relevant", "recall/relevant", "f1/relevant")] == [0, 0, 0]
+
+
+def test_miscalibration_is_the_divergence_of_genres_worked_by_hand():
+    of_films = np.array([[1, 0], [0, 1], [0.5, 0.5], [0, 0]])
+    tastes = np.array([[0.5, 0.5], [0.75, 0.25], [1, 0], [1, 0], [0, 0]])
+    lists = np.array([[0, 1], [2, 3], [1, -1], [3, -1], [0, 1]])
+    smoothed = 0.99 * 0.5 + 0.01 * np.array([0.75, 0.25])
+    of_second = 0.75 * np.log(0.75 / smoothed[0]) + 0.25 * np.log(0.25 / smoothed[1])
+    missed = np.log(1 / 0.01)
+    measured = metrics.miscalibration(lists, tastes, of_films)
+    np.testing.assert_allclose(measured, [0, of_second, missed, missed, 0], atol=1e-12)
