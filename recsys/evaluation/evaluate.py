@@ -43,12 +43,16 @@ class Evaluation:
             `mse` and `mae` are of predicted stars.
         top: int64 (n_users, k) the lists, a row for each row of `per_user`; -1 where a list is shorter; no columns
             where nothing was ranked. Of several protocols they are the first one's.
+        calibration: a row for each quarter star that predictions come nearest to: `stars`, their number `n`, and the
+            means `predicted` and `actual` of these ratings, equal where stars come out as predicted; no rows where none
+            are predicted.
     """
 
     per_user: pd.DataFrame
     summary: dict[str, float]
     slices: pd.DataFrame
     top: np.ndarray
+    calibration: pd.DataFrame
 
 
 # (scores (B, n_items), users (B,)) -> a copy of the scores with -inf at films that are not ranked
@@ -259,13 +263,16 @@ def evaluate(
             for ranking in rankings:
                 ranking.measure(users, history, scores)
     measured = [ranking.measured() for ranking in rankings]
+    calibration = _calibration(np.empty(0), np.empty(0))
     if model.predicts_ratings:
-        measured.append(_ratings(model, holdout, batch_size))
+        predicted = _predicted(model, holdout, batch_size)
+        measured.append(_ratings(predicted, holdout))
+        calibration = _calibration(predicted, holdout.ratings.ratings)
     per_user = pd.concat([part.per_user for part in measured], axis=1)
     slices = _slices(holdout, per_user, pd.concat([part.per_rating for part in measured], axis=1))
     per_user.insert(0, "user_id", holdout.known.user_frame["user_id"].to_numpy()[holdout.users])
     summary = {name: value for part in measured for name, value in part.summary.items()}
-    return Evaluation(per_user, summary, slices, measured[0].top)
+    return Evaluation(per_user, summary, slices, measured[0].top, calibration)
 
 
 def _each(protocol: AnyProtocol) -> list[Protocol]:
@@ -320,15 +327,20 @@ class _Ranking:
         return _Measured(per_user, _per_rating(ranks, self.ks).add_suffix(self.suffix), summary, top)
 
 
-def _ratings(model: Recommender, holdout: Holdout, batch_size: int) -> _Measured:
-    """How far predicted stars are off."""
+def _predicted(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarray:
+    """The stars of each held-out rating: float32 (n,)."""
     known, found = holdout.known, holdout.ratings
 
     def predict(users: np.ndarray) -> np.ndarray:
         asked = found.history(users)
         return _finite(model, model.predict(users, known.history(users), asked.rows, asked.items, asked.times))
 
-    predicted = np.concatenate([predict(users) for users in _batches(holdout.users, batch_size, "Predicting")])
+    return np.concatenate([predict(users) for users in _batches(holdout.users, batch_size, "Predicting")])
+
+
+def _ratings(predicted: np.ndarray, holdout: Holdout) -> _Measured:
+    """How far predicted stars are off."""
+    found = holdout.ratings
     of_user, of_everybody = np.searchsorted(holdout.users, found.users), np.zeros(len(found), np.int64)
     per_user = pd.DataFrame(metrics.rating_metrics(predicted, found.ratings, of_user, len(holdout.users)))
     pooled = metrics.rating_metrics(predicted, found.ratings, of_everybody, 1)
@@ -336,6 +348,13 @@ def _ratings(model: Recommender, holdout: Holdout, batch_size: int) -> _Measured
     per_rating = pd.DataFrame({"mse": error**2, "mae": error})
     summary = {name: value.item() for name, value in pooled.items()}
     return _Measured(per_user, per_rating, summary, top=np.empty((len(per_user), 0), np.int64))
+
+
+def _calibration(predicted: np.ndarray, actual: np.ndarray) -> pd.DataFrame:
+    """See `Evaluation.calibration`."""
+    pairs = pd.DataFrame({"predicted": predicted, "actual": actual}, dtype=np.float64)
+    bins = pairs.groupby((pairs["predicted"] * 4).round() / 4)
+    return bins.mean().assign(n=bins.size())[["n", "predicted", "actual"]].rename_axis("stars").reset_index()
 
 
 def _batches(users: np.ndarray, size: int, doing: str) -> Iterable[np.ndarray]:

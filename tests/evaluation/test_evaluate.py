@@ -176,6 +176,25 @@ def test_errors_of_ratings_are_pooled_over_ratings_in_the_summary(holdout):
     assert "rmse" not in evaluate(RandomScores(), holdout, ks=KS).summary
 
 
+def test_calibration_counts_ratings_by_the_nearest_quarter_star(holdout):
+    calibration = evaluate(RandomStars(), holdout, ks=KS).calibration
+    found = holdout.ratings
+    predicted = RandomStars().score(found.users, None)[np.arange(len(found)), found.items]
+    near = abs(predicted - 3.25) < 0.125
+    assert calibration["n"].sum() == len(found)
+    assert calibration["stars"].is_monotonic_increasing
+    row = calibration.set_index("stars").loc[3.25]
+    assert row["n"] == near.sum()
+    assert row["predicted"] == pytest.approx(predicted[near].mean())
+    assert row["actual"] == pytest.approx(found.ratings[near].mean())
+
+
+def test_calibration_is_empty_where_no_stars_are_predicted(holdout):
+    calibration = evaluate(RandomScores(), holdout, ks=KS).calibration
+    assert calibration.columns.tolist() == ["stars", "n", "predicted", "actual"]
+    assert calibration.empty
+
+
 class TestSlices:
     def slice(self, evaluation, kind):
         slices = evaluation.slices
