@@ -96,9 +96,10 @@ def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
 
 
 def _names(part: Dataset) -> np.ndarray:
-    """int64 (n_items,): a number for each title and year."""
-    told = [column for column in ("title", "year") if column in part.item_frame]
-    return part.item_frame.groupby(told, dropna=False, sort=False).ngroup().to_numpy()
+    """int64 (n_items,): a number for each title and year; a film without a title has its own."""
+    films = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
+    films["title"] = films["title"].fillna(films["movie_id"])
+    return films.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()
 
 
 def _ages(part: Dataset, learned: Dataset, known: Dataset) -> dict[str, float]:

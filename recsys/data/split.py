@@ -326,8 +326,8 @@ class NewUsers(Splitter):
 
     Their first `n_known` ratings are history; all but the first `found_after` are to be found. What lies between is
     withheld, and not ranked either, so that the same films of the same users are looked for among the same others
-    whatever `n_known` is. First in time; where the source has no times, at random. Drawn among users with more than
-    `found_after` ratings.
+    whatever `n_known` is. The refit learns from what was known and found of validation users. First in time; where the
+    source has no times, at random. Drawn among users with more than `found_after` ratings.
 
     Args:
         valid: share of these users for validation.

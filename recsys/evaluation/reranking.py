@@ -133,13 +133,12 @@ class MaximalMarginalRelevance(Reranker):
 
     def costs(self, model: Recommender, known: Dataset) -> Callable[[np.ndarray, History], Costs]:
         """See `Reranker.costs`."""
-        if self.similarity == "genres":
-            features, similarity = genres(known.item_frame), _jaccard
-        else:
-            assert isinstance(model, HasEmbeddings)  # noqa: S101 - checked
+        if self.similarity == "embeddings" and isinstance(model, HasEmbeddings):
             embeddings = model.item_embeddings()
             lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
             features, similarity = embeddings / np.maximum(lengths, 1e-12), _cosine
+        else:
+            features, similarity = genres(known.item_frame), _jaccard
         return lambda candidates, history: _Redundancy(features[candidates], similarity)
 
 

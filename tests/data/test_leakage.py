@@ -109,6 +109,11 @@ def test_a_film_under_two_ids_is_a_namesake(timed):
     assert Leakage(doubled).frame().loc[name, "test"] == 1
 
 
+def test_films_without_titles_are_no_namesakes(timed):
+    untitled = replace(timed, item_frame=timed.item_frame[["movie_id"]])
+    assert Leakage(ColdItems()(untitled)).frame().loc["other films with a namesake in train", "test"] == 0
+
+
 def test_what_no_times_can_tell_is_said(untimed):
     leakage = Leakage(LeaveOneOut()(untimed))
     assert ON_THE_FUTURE not in leakage.frame().index

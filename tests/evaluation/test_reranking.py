@@ -8,7 +8,7 @@ from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.data.split import Ratio
 from recsys.errors import UserError
-from recsys.evaluation import metrics
+from recsys.evaluation import metrics, reranking
 from recsys.evaluation.evaluate import SampledNegatives, check, evaluate
 from recsys.evaluation.genres import genres, shares, tastes
 from recsys.evaluation.ranking import top_k, unseen
@@ -125,7 +125,8 @@ def test_short_lists_stay_short(kind, holdout):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_users_list_does_not_depend_on_who_else_is_asked_for(kind, holdout):
+def test_a_users_list_does_not_depend_on_who_else_is_asked_for(kind, holdout, monkeypatch):
+    monkeypatch.setattr(reranking, "_USERS_AT_ONCE", 7)
     whole, single = (
         evaluate(RandomScores(), holdout, ks=KS, reranker=kind(0.5), batch_bytes=size).top for size in (2**26, 1)
     )
