@@ -129,7 +129,7 @@ def objective(cfg: DictConfig) -> float | None:
 def _check(trainer: Callable[..., pl.Trainer]) -> None:
     """Find out before any work whether Lightning can train so: on a device that is not there, say."""
     try:
-        trainer(logger=False)
+        trainer(logger=False, callbacks=[])  # it would add its own to the list in the config
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
 

@@ -32,7 +32,7 @@ class Launcher:
 
     @property
     def tried(self) -> list[str]:
-        return [job[-1] for batch in self.launched for job in batch]
+        return [job[1] for batch in self.launched for job in batch]
 
 
 def searching(tmp_path, sweep="interval(0.0, 8.0)", **settings):

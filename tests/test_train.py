@@ -16,6 +16,7 @@ from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate, main
 from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
+from recsys.models.callbacks import Pruning
 from recsys.models.ease import EASE
 from recsys.models.neural import NeuralModule
 from recsys.models.watched import WatchedRanks
@@ -254,6 +255,16 @@ def test_a_trial_that_fails_ends_a_search_only_if_it_is_the_first(command, tmp_p
     trials = pd.read_csv(tmp_path / "other" / "trials.csv").set_index("model.l2")
     assert list(trials.loc[["3.0", "10.0", "much"], "state"]) == ["complete", "complete", "failed"]
     assert trials.loc["much", "failure"].startswith("EASE takes float")
+
+
+def test_a_search_prunes_trials_that_are_behind_and_tells_after_how_many_epochs(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pruning, "N_UNPRUNED", 1)
+    search = ("hparams_search=base", "model=mf", "model.lr=choice(0.03,0.000001)", "logger=none", "trainer=cpu")
+    epochs = ("model.max_epochs=6", "model.patience=6", "hydra.sweeper.prune_after=2", "hydra.sweeper.seed=2")
+    assert command(*search, *epochs, rf"hydra.sweep.dir='{tmp_path}/it\'s, a search'") == 0
+    trials = pd.read_csv(tmp_path / "it's, a search" / "trials.csv", index_col="model.lr")
+    assert dict(trials["state"]) == {0.03: "complete", 0.000001: "pruned"}
+    assert dict(trials["epochs"]) == {0.03: 6, 0.000001: 2}
 
 
 def test_a_full_disk_is_told_before_work(command, tmp_path, monkeypatch, capsys):

@@ -28,7 +28,7 @@ class OptunaSweeper(Sweeper):
 
     Args:
         params: the search space, key -> sweep.
-        **search: what else a `Search` takes: `n_trials`, `seed`, `n_parallel`.
+        **search: what else a `Search` takes: `n_trials`, `seed`, `n_parallel`, `prune_after`.
     """
 
     def __init__(self, params: Mapping[str, str], **search: Any) -> None:

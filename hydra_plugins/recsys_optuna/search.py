@@ -28,6 +28,7 @@ from hydra.core.utils import JobReturn
 
 from recsys.errors import UserError
 from recsys.files import write_whole
+from recsys.models.callbacks import Pruning
 
 try:
     import optuna
@@ -52,8 +53,8 @@ class Search:
     """Looks for the settings that maximise what a job returns; no settings are tried twice.
 
     Everything lies in the directory: `study.journal`, which Optuna reads, `trials.csv` with a row a trial, `best.yaml`
-    and, at the end, `history.png` and `.svg`. A trial is complete, failed (some settings diverge) or stopped with the
-    search. Only the stopped do not count.
+    and, at the end, `history.png` and `.svg`. A trial is complete, pruned (see `Pruning`), failed (some settings
+    diverge) or stopped with the search. Only the stopped do not count.
 
     Args:
         directory: made if need be.
@@ -62,6 +63,7 @@ class Search:
         n_trials: to reach, those of earlier runs counted; fewer where the space has no more settings.
         seed: of the sampler.
         n_parallel: trials that are launched at a time; the next ones wait for the last of them.
+        prune_after: epochs after which a trial may be pruned; None prunes nothing. Models without epochs never are.
 
     Raises:
         UserError: a number that is none, or a space that is not one.
@@ -73,12 +75,15 @@ class Search:
     n_trials: int
     seed: int
     n_parallel: int = 1
+    prune_after: int | None = 10
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "n_parallel"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value > 0):
                 raise UserError(f"{name}={value} is no number of trials: give a whole number above zero.")
+        if not (self.prune_after is None or (isinstance(self.prune_after, int) and self.prune_after > 0)):
+            raise UserError(f"prune_after={self.prune_after} is no number of epochs: give one above zero, or null.")
         if optuna is None:
             raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
 
@@ -98,7 +103,7 @@ class Search:
         n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
         while (n_left := n_trials - len(_finished(study))) > 0:
             trials = self._begin(study, min(n_left, self.n_parallel))
-            jobs = launch([[*self.fixed, *overrides(trial.params)] for trial in trials], trials[0].number)
+            jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._tell(study, trials, jobs)
             self._write_results(study)
         best = overrides(study.best_params)
@@ -151,6 +156,18 @@ class Search:
                 begun.append(study.ask(self.distributions))
         return begun
 
+    def _job(self, trial: optuna.Trial) -> list[str]:
+        """The overrides of a trial."""
+        settings = [*self.fixed, *overrides(trial.params)]
+        if self.prune_after is None:
+            return settings
+        journal = str(self.directory / JOURNAL).replace("'", r"\'")
+        pruning = (
+            f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
+            f"metric:${{optimized_metric}},after:{self.prune_after}"
+        )
+        return [*settings, f"++trainer.callbacks=[{{{pruning}}}]"]
+
     def _tell(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
         outcomes = [_outcome(job) for job in jobs]
         failures = [outcome for outcome in outcomes if isinstance(outcome, UserError)]
@@ -160,6 +177,8 @@ class Search:
             if isinstance(outcome, UserError):
                 trial.set_user_attr(FAILURE, str(outcome))
                 study.tell(trial, state=TrialState.PRUNED)  # to the sampler: worse than any other
+            elif Pruning.PRUNED in study.trials[trial.number].user_attrs:
+                study.tell(trial, state=TrialState.PRUNED)
             else:
                 study.tell(trial, outcome)
         for trial in trials:
@@ -231,16 +250,24 @@ def _state(trial: FrozenTrial) -> str:
 
 def _told(trial: FrozenTrial) -> str:
     state = _state(trial)
-    return f"{trial.value:.5f}" if state == "complete" else state
+    if state == "failed":
+        return state
+    return f"{trial.value:.5f}" if state == "complete" else f"pruned after {_epochs(trial)} epochs"
+
+
+def _epochs(trial: FrozenTrial) -> int | None:
+    """How many a trial had; None without any."""
+    return None if trial.last_step is None else trial.last_step + 1
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
-    """A row for each trial: what became of it, in seconds, its settings, and why it failed."""
+    """A row for each trial: what became of it, epochs and seconds, its settings, and why it failed."""
     rows = [
         {
             "trial": trial.number,
             "state": _state(trial),
             "value": trial.value,
+            "epochs": _epochs(trial),
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,
             FAILURE: trial.user_attrs.get(FAILURE),

@@ -1,7 +1,8 @@
-"""What a training shows while it runs: one line in the terminal, curves in the logger."""
+"""What a training shows while it runs, in the terminal and the logger; and when a search ends it early."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -83,6 +84,58 @@ class TrainingCurves(Callback):
             names = [f"valid/{name}" for name in _epochs(trainer).settings.watched.names]
             measured = {name: trainer.callback_metrics[name].item() for name in names}
             trainer.logger.log_metrics(measured, trainer.global_step)
+
+
+class Pruning(Callback):
+    """Ends the training of a trial that is behind half of the search's complete ones after as many epochs.
+
+    Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: the median stopping
+    rule. What is compared is the best epoch so far, since the weights of the best epoch are what a training gives. The
+    trial is reached through Optuna's journal, so it may run in any process that sees the file. A run that ends so is
+    whole otherwise; its trial is marked with `PRUNED`.
+
+    Args:
+        journal: the file that Optuna keeps the search in.
+        trial: its number.
+        metric: what the search optimises; nothing is pruned where validation does not measure it at every epoch.
+        after: epochs that every trial has.
+    """
+
+    PRUNED = "pruned"
+    N_UNPRUNED = 5  # complete trials before any is pruned: a median of fewer says little
+
+    def __init__(self, journal: str, trial: int, metric: str, after: int) -> None:
+        self.journal = journal
+        self.number = trial
+        self.metric = metric
+        self.after = after
+        self.best = -math.inf
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Report the epoch, and stop all processes of the training where it is of no use."""
+        measured = trainer.callback_metrics.get(f"valid/{self.metric}")
+        if measured is None:
+            return
+        sign = 1 if _epochs(trainer).settings.watched.mode == "max" else -1
+        self.best = max(self.best, sign * measured.item())
+        is_behind = trainer.is_global_zero and self._is_behind(trainer.current_epoch)
+        trainer.should_stop |= trainer.strategy.broadcast(is_behind)
+
+    def _is_behind(self, epoch: int) -> bool:
+        import optuna  # an extra, which only searches need
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        storage = JournalStorage(JournalFileBackend(self.journal))
+        pruner = optuna.pruners.MedianPruner(self.N_UNPRUNED, n_warmup_steps=self.after - 1)
+        study = optuna.load_study(study_name=None, storage=storage, pruner=pruner)
+        of_search = storage.get_study_id_from_name(study.study_name)
+        trial = optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(of_search, self.number))
+        trial.report(self.best, epoch)
+        if not trial.should_prune():
+            return False
+        trial.set_user_attr(self.PRUNED, True)
+        return True
 
 
 def _epochs(trainer: pl.Trainer) -> Epochs:

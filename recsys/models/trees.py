@@ -351,8 +351,8 @@ class GradientBoosting(RatingTrees):
 
 
 def _beneath(context: FitContext) -> FitContext:
-    """For models beneath: no checkpoints or curves of their own."""
-    return FitContext(trainer=context.trainer, cache_dir=context.cache_dir)
+    """For models beneath: no checkpoints or curves of their own, and no callbacks, which are about the model above."""
+    return FitContext(trainer=partial(context.trainer, callbacks=[]), cache_dir=context.cache_dir)
 
 
 def _refitted(model: Recommender, train: Dataset, context: FitContext) -> Recommender:
