@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import hydra
 import pytest
 import yaml
 
@@ -104,6 +105,14 @@ def test_every_config_composes_and_names_what_exists(group):
         cfg = compose("train", [f"{group}={path.stem}", "run_dir=/tmp/none"])
         for part in ("split", "protocol", "model", "trainer", "logger"):
             instantiate(cfg.get(part))
+
+
+def test_jobs_for_slurm_compose_with_what_a_cluster_asks_for():
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    asked = ["hydra/launcher=slurm", "hydra.launcher.partition=short", "hydra.launcher.gpus_per_node=1"]
+    with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        launcher = hydra.compose("train", asked, return_hydra_config=True).hydra.launcher
+    assert (launcher.partition, launcher.gpus_per_node, launcher.timeout_min) == ("short", 1, 240)
 
 
 def test_every_search_space_names_settings_of_its_model():
