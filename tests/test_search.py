@@ -50,6 +50,7 @@ def test_a_search_gives_the_overrides_of_its_best_trial_and_keeps_all(tmp_path):
         "trial": best["trial"],
         "overrides": found,
     }
+    assert (tmp_path / "history.png").is_file()
     assert launch.firsts == [0, 1, 2, 3, 4]
     assert all(batch[0][0] == "model=ease" for batch in launch.launched)
 

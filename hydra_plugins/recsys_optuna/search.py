@@ -106,6 +106,7 @@ class Search:
             jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._tell(study, trials, jobs)
             self._write_results(study)
+        self._plot(study)
         best = overrides(study.best_params)
         log.info("best of %d trials in %s: %.5f with %s", n_trials, self.directory, study.best_value, " ".join(best))
         return best
@@ -191,6 +192,16 @@ class Search:
         best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": overrides(study.best_params)}
         text = yaml.safe_dump(best, sort_keys=False)
         write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
+
+    def _plot(self, study: optuna.Study) -> None:
+        from recsys.analysis.search_history import write_history  # matplotlib: Hydra imports this file at every start
+
+        trials = _frame(study)
+        for key, drawn in self.distributions.items():
+            if isinstance(drawn, CategoricalDistribution):
+                trials[key] = pd.Categorical(trials[key], categories=list(dict.fromkeys(drawn.choices)))
+        logarithmic = [key for key, drawn in self.distributions.items() if getattr(drawn, "log", False)]
+        write_history(self.directory, trials, list(self.space), logarithmic)
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:

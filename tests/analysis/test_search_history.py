@@ -1,0 +1,36 @@
+"""The figure of a search."""
+
+import numpy as np
+import pandas as pd
+
+from recsys.analysis.search_history import history
+
+TRIALS = pd.DataFrame(
+    {
+        "trial": range(5),
+        "state": ["complete", "pruned", "failed", "complete", "complete"],
+        "value": [0.2, 0.1, np.nan, 0.4, 0.3],
+        "model.lr": [0.1, 0.01, 1.0, 0.02, 0.03],
+        "model.loss": pd.Categorical(["bpr", "log", "bpr", "bpr", "log"], categories=["log", "bpr"]),
+    }
+)
+
+
+def test_the_best_so_far_never_falls_and_pruned_trials_are_no_best():
+    top = history(TRIALS, [], []).axes[0]
+    assert list(top.lines[0].get_ydata()) == [0.2, 0.2, 0.2, 0.4, 0.4]
+
+
+def test_complete_pruned_and_failed_trials_are_told_apart():
+    top = history(TRIALS, [], []).axes[0]
+    assert [text.get_text() for text in top.get_legend().get_texts()] == ["complete", "pruned", "best so far", "failed"]
+    complete, pruned, best = (dots.get_offsets().tolist() for dots in top.collections)
+    assert complete == [[0, 0.2], [3, 0.4], [4, 0.3]]
+    assert pruned == [[1, 0.1]]
+    assert best == [[3, 0.4]]
+
+
+def test_every_setting_has_a_panel_on_its_own_scale():
+    _, rate, loss = history(TRIALS, ["model.lr", "model.loss"], ["model.lr"]).axes
+    assert (rate.get_xlabel(), rate.get_xscale()) == ("lr", "log")
+    assert [tick.get_text() for tick in loss.get_xticklabels()] == ["log", "bpr"]
