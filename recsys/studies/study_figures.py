@@ -21,7 +21,6 @@ from recsys.studies.study_table import (
     StudyTable,
     counting,
     direction,
-    figure_text,
     rows_of,
     seed_means,
     training_seconds,
@@ -29,7 +28,9 @@ from recsys.studies.study_table import (
 
 COLOURED = 5  # rows that stand out, the best by the main metric; more would not be told apart
 LABEL = 0.15  # inches that a label's line takes
-N_VALUES = 10  # of a slice that fit a figure
+LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
+N_VALUES = 10  # of a slice that fit a figure, in short
+FITTING = 5  # that fit in full
 FEW = 50  # ratings; a mean of fewer says little of calibration
 BANDED = ("activity", "popularity")  # slices by numbers of ratings, whose ends differ between variants
 SLICES = {
@@ -65,14 +66,12 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
     """Write each figure as PNG and SVG, named after its setting where there are several.
 
     Args:
-        directory: made if need be; figures of an earlier report are removed.
+        directory: made if need be.
         study: what was asked.
         outcomes: of all its runs.
         tables: of its settings.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    for path in directory.glob("*.*"):
-        path.unlink()
     with figures.style():
         for table in tables:
             own = [outcome for outcome in outcomes if outcome.setting == table.title]
@@ -240,15 +239,19 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
 def _cells(values: pd.DataFrame, shown: pd.DataFrame, kind: str, metric: str) -> Figure:
     """Values (rows, slices) as cells, with the size of each slice."""
     figure, axes = figures.axes(charts.height_of(len(values)) + 0.8)
-    against = (values / values.mean() - 1) * (direction(metric) or 1)
-    limit = max(0.01, float(np.nanquantile(against.abs(), 0.9)))
-    texts = [[figure_text(value).lstrip("0") if pd.notna(value) else "" for value in row] for row in values.to_numpy()]
-    labels = [f"{value} ({n:,.0f})" for value, n in zip(shown["value"], shown["n"], strict=True)]
+    against = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
+    limit = max(0.01, float(np.quantile(against.abs(), 0.9)))
+    many = len(shown) > FITTING
+    digits, between = (3, " ") if many else (4, "\n")
+    texts = [
+        ["" if np.isnan(value) else f"{value:.{digits}f}".lstrip("0") for value in row] for row in values.to_numpy()
+    ]
+    labels = [f"{value}{between}({n:,.0f})" for value, n in zip(shown["value"], shown["n"], strict=True)]
     charts.cells(axes, against.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
-    if len(labels) > len(BANDED) + 2:
+    if many:
         axes.set_xticks(axes.get_xticks(), labels, rotation=40, ha="left", rotation_mode="anchor")
     counted = "ratings" if kind in OF_FILMS else "users"
-    axes.set_xlabel(f"blue: better than the mean of the column, orange: worse; (number of {counted})")
+    axes.set_xlabel(f"blue: better than the mean of the column, orange: worse\nin brackets: {counted}")
     return figure
 
 
@@ -292,7 +295,7 @@ def _names(axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping
         axes.annotate(
             row, ends[row], (1.06, height), textcoords="axes fraction", va="center", fontsize=charts.SMALL,
             color=figures.MUTED if colour == figures.FAINT else colour,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3},
+            arrowprops=LEADER | {"color": colour},
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,6 +34,7 @@ from recsys.studies.tables import markdown, shared
 
 SIGNIFICANT = 0.05  # adjusted p-values below it are marked
 ABOVE, BELOW = "↑", "↓"
+COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p", "p_holm"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +94,10 @@ class StudyTable:
             own = self.numbers[self.numbers["metric"] == metric].set_index("row")
             columns[metric] = own.assign(place=_places(metric, own["mean"])).apply(look.cell, axis=1)
             if own["published"].notna().any():
-                columns[f"{metric} published"] = own["published"].map("{:.4g}".format, na_action="ignore").fillna("")
+                columns[f"{metric} published"] = _texts(own["published"], "{:.4g}".format)
         cost = self.numbers.drop_duplicates("row").set_index("row")
-        columns["configurations"] = cost["configurations"].map("{:,.0f}".format, na_action="ignore").fillna("")
-        columns["seconds"] = cost["seconds"].map(_seconds, na_action="ignore").fillna("")
+        columns["configurations"] = _texts(cost["configurations"], "{:,.0f}".format)
+        columns["seconds"] = _texts(cost["seconds"], _seconds)
         frame = pd.DataFrame(columns)
         frame.insert(0, "model", [look.plain(str(row)) for row in frame.index])
         return frame
@@ -165,8 +167,8 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
         by_row = rows_of(setting, [outcome for outcome in outcomes if outcome.setting == name])
         numbers = _numbers(setting, by_row)
         baseline = best_baseline(setting, study.baselines, by_row)
-        if baseline is not None:
-            numbers = numbers.merge(_comparisons(setting.metrics, baseline, by_row), how="left", on=["metric", "row"])
+        compared = [] if baseline is None else _comparisons(setting.metrics, baseline, by_row)
+        numbers = numbers.merge(pd.DataFrame(compared, columns=COMPARED), how="left", on=["metric", "row"])
         numbers.insert(0, "setting", name)
         tables.append(StudyTable(name, setting.metrics, numbers, _notes(setting, study, numbers, by_row)))
     return tables
@@ -210,7 +212,7 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 def training_seconds(outcomes: Sequence[Outcome]) -> float:
     """What training took, refit included, mean over the runs that count; NaN where none does."""
     seconds = [run.manifest["seconds"] for _, run in counting(outcomes)]
-    return float(np.mean([each.get("fit", 0.0) + each.get("refit", 0.0) for each in seconds])) if seconds else np.nan
+    return float(np.mean([each["fit"] + each.get("refit", 0.0) for each in seconds])) if seconds else np.nan
 
 
 def machine(run: Run) -> str:
@@ -236,6 +238,11 @@ def figure_text(value: float) -> str:
 
 def _decimals(value: float) -> int:
     return 4 if abs(value) < 10 else 1
+
+
+def _texts(values: pd.Series, text: Callable[[float], str]) -> pd.Series:
+    """Numbers as text, nothing where there is none."""
+    return values.astype(object).map(text, na_action="ignore").fillna("")
 
 
 def _seconds(value: float) -> str:
@@ -274,10 +281,12 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
     return max((each.n_configurations for each in outcomes if each.n_configurations is not None), default=np.nan)
 
 
-def _comparisons(metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """How each row compares with the baseline, of `StudyTable.numbers`: on the metrics that single users have."""
+def _comparisons(
+    metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
+) -> list[tuple[Any, ...]]:
+    """How rows compare with the baseline, as `COMPARED` of `StudyTable.numbers`, on metrics that single users have."""
     of_users = {row: _users_by_split(outcomes, metrics) for row, outcomes in by_row.items()}
-    lines = []
+    lines: list[tuple[Any, ...]] = []
     for metric in metrics:
         values = {
             row: {split: users[metric] for split, users in by_split.items() if metric in users}
@@ -288,23 +297,11 @@ def _comparisons(metrics: Sequence[str], baseline: str, by_row: Mapping[str, Seq
         p_values = {row: randomisation(own) for row, own in differences.items()}
         adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
         for row, own in differences.items():
-            interval = bootstrap_interval(own)
-            lines.append(
-                {
-                    "metric": metric,
-                    "row": row,
-                    "baseline": baseline,
-                    "users": len(own),
-                    "difference": interval.mean,
-                    "low": interval.low,
-                    "high": interval.high,
-                    "effect_size": effect_size(own),
-                    "p": p_values[row],
-                    "p_holm": adjusted[row],
-                }
-            )
-    compared = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p", "p_holm"]
-    return pd.DataFrame(lines, columns=compared)  # which there are also where nothing is compared
+            found = bootstrap_interval(own)
+            effect = effect_size(own)
+            tested = (len(own), found.mean, found.low, found.high, effect, p_values[row], adjusted[row])
+            lines.append((metric, row, baseline, *tested))
+    return lines
 
 
 def _users_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -354,7 +351,7 @@ def _lacking(row: str, outcomes: Sequence[Outcome]) -> str:
 
 def _compared(setting: Setting, study: Study, numbers: pd.DataFrame) -> str:
     """What the marks say, and of which metrics and rows they cannot."""
-    tested = numbers.dropna(subset=["p_holm"]) if "p_holm" in numbers else numbers.head(0)
+    tested = numbers.dropna(subset=["p_holm"])
     if tested.empty:
         return (
             f"Nothing is tested: of the baselines ({', '.join(study.baselines)}) or of the others no row is complete."
