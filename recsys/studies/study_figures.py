@@ -12,19 +12,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
+from rich.console import Console
+from rich.progress import track
 from scipy.optimize import isotonic_regression
 
 from recsys.analysis import charts, figures
 from recsys.studies.curves import learning_curve
 from recsys.studies.study import Outcome, Study
-from recsys.studies.study_table import (
-    StudyTable,
-    counting,
-    direction,
-    rows_of,
-    seed_means,
-    training_seconds,
-)
+from recsys.studies.study_numbers import counting, direction, rows_of, seed_means, training_seconds
+from recsys.studies.study_table import StudyTable
 
 COLOURED = 5  # rows that stand out, the best by the main metric; more would not be told apart
 LABEL = 0.15  # inches that a label's line takes
@@ -72,8 +68,9 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
         tables: of its settings.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
     with figures.style():
-        for table in tables:
+        for table in track(tables, "Drawing", console=console, transient=True, disable=not console.is_terminal):
             own = [outcome for outcome in outcomes if outcome.setting == table.title]
             suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.title)
             for name, title, figure in _figures(_drawn(table, rows_of(study.settings[table.title], own))):
@@ -211,7 +208,7 @@ def _slices(drawn: _Drawn) -> Iterator[tuple[str, str, Figure]]:
     for kind, words in SLICES.items():
         metric = f"{OF_RATINGS.get(base, base)}{at}{rest}" if kind in OF_FILMS else drawn.metric
         found = {row: slice_means(own, kind, metric) for row, own in frames.items()}
-        of_rows = {row: means for row, means in found.items() if len(means)}
+        of_rows = {row: means for row, means in found.items() if len(means) > 1}
         if of_rows:
             shown = next(iter(of_rows.values())).nlargest(N_VALUES, "n")
             shown = shown.sort_index() if kind in BANDED else shown

@@ -30,7 +30,8 @@ from recsys.studies.report import headline
 from recsys.studies.runs import Run
 from recsys.studies.study import Outcome, Study
 from recsys.studies.study_figures import write_figures
-from recsys.studies.study_table import StudyTable, failure_text, machine, study_tables
+from recsys.studies.study_notes import failure_text, machine
+from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.tables import markdown
 
 REPORT = "report"  # the directory of a study's report, beside its runs
@@ -38,7 +39,7 @@ LEAKAGE = "leakage.md"
 
 
 def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
-    """Write the folder anew from runs, figures of earlier ones included.
+    """Write all of the folder that comes out of runs.
 
     Args:
         directory: of the study, made if need be.

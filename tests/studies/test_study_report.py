@@ -16,8 +16,9 @@ from recsys.studies.curves import learning_curve
 from recsys.studies.runs import Run, read_run
 from recsys.studies.study import Outcome, Row, Setting, Study
 from recsys.studies.study_figures import calibration_gaps, pareto_front, slice_means
+from recsys.studies.study_numbers import direction
 from recsys.studies.study_report import print_tables, runs_frame, write_report
-from recsys.studies.study_table import StudyTable, direction, study_tables
+from recsys.studies.study_table import StudyTable, study_tables
 
 N_USERS = 40
 LEVELS = {"popularity": 0.1, "item_knn": 0.3, "ease": 0.32}  # what rows reach
