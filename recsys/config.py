@@ -124,7 +124,7 @@ def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
     Raises:
         UserError: an override names what is not there, the experiment is no study, or nothing is left of it.
     """
-    complete("train", overrides)
+    overrides = complete("train", overrides)
     with _configs() as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     described = compose("train", [str(o.input_line) for o in parsed if STUDY.match(o.key_or_group)]).study

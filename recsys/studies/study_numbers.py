@@ -107,8 +107,7 @@ def _reached(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.Da
                     "seconds": training_seconds(by_row[name]),
                 }
             )
-    compared = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p", "p_holm"]
-    return pd.DataFrame(lines, columns=compared)  # which there are also where nothing is compared
+    return pd.DataFrame(lines)
 
 
 def _status(outcomes: Sequence[Outcome]) -> str:
