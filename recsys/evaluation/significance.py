@@ -17,7 +17,7 @@ from scipy import stats
 
 LEVEL = 0.95  # of confidence
 N_RESAMPLES = 9999  # of randomisation and bootstrap: the p-value cannot get below 1 / (N_RESAMPLES + 1)
-_AT_ONCE = 2**24  # signs drawn together, a byte each
+_AT_ONCE = 2**22  # signs, or users, drawn together
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> Interval:
     mean = float(differences.mean()) if len(differences) else np.nan
     if not len(differences) or np.ptp(differences) == 0:
         return Interval(mean, np.nan, np.nan)
-    batch = max(1, _AT_ONCE // (8 * len(differences)))
+    batch = max(1, _AT_ONCE // len(differences))
     found = stats.bootstrap(
         (differences,), np.mean, n_resamples=N_RESAMPLES, confidence_level=LEVEL, batch=batch,
         method="BCa", rng=np.random.default_rng(seed),

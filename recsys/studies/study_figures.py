@@ -71,9 +71,9 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
     console = Console(stderr=True)
     with figures.style():
         for table in track(tables, "Drawing", console=console, transient=True, disable=not console.is_terminal):
-            own = [outcome for outcome in outcomes if outcome.setting == table.title]
-            suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.title)
-            for name, title, figure in _figures(_drawn(table, rows_of(study.settings[table.title], own))):
+            own = [outcome for outcome in outcomes if outcome.setting == table.setting]
+            suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.setting)
+            for name, title, figure in _figures(_drawn(table, rows_of(study.settings[table.setting], own))):
                 figures.settle(figure)
                 figures.save(figure, directory, name + suffix, title)
 
@@ -89,7 +89,7 @@ def _drawn(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Drawn:
 def _figures(drawn: _Drawn) -> Iterator[tuple[str, str, Figure]]:
     """Name, title and figure, of those that there are data for."""
     makers: dict[str, tuple[str, Callable[[_Drawn], Figure | None]]] = {
-        "list_length": (f"{_base(drawn.metric)} by length of the list", _by_list_length),
+        "list_length": (f"{drawn.metric.partition('@')[0]} by length of the list", _by_list_length),
         "learning_curves": (f"{drawn.metric} on validation by epoch", _learning_curves),
         "popularity_bias": (f"{drawn.metric} and how popular the films are", _popularity_bias),
         "training_time": (f"{drawn.metric} and training time", _training_time),
@@ -126,9 +126,9 @@ def _learning_curves(drawn: _Drawn) -> Figure | None:
     metric = drawn.metric.partition("/")[0]  # training validates among all films, whatever the protocol
     curves = {}
     for row, own in drawn.by_row.items():
-        of_seeds = [curve for _, run in counting(own) if len(curve := learning_curve(run, metric)) > 1]
-        if of_seeds:
-            curves[row] = pd.concat(of_seeds, axis=1).dropna().mean(axis=1)
+        of_runs = [learning_curve(run, metric) for _, run in counting(own)]
+        curves[row] = pd.concat(of_runs, axis=1).dropna().mean(axis=1)
+    curves = {row: curve for row, curve in curves.items() if len(curve)}
     if not curves:
         return None
     figure, axes = _axes(len(curves))
@@ -177,8 +177,8 @@ def _calibration(drawn: _Drawn) -> Figure | None:
     for row, own in drawn.by_row.items():
         paths = [run.directory / "calibration.csv" for _, run in counting(own)]
         bins = [pd.read_csv(path) for path in paths if path.is_file()]
-        if bins:
-            gaps[row] = calibration_gaps(pd.concat(bins))
+        if bins and len(found := calibration_gaps(pd.concat(bins))):
+            gaps[row] = found
     if not gaps:
         return None
     figure, axes = _axes(len(gaps))
@@ -218,7 +218,7 @@ def _slices(drawn: _Drawn) -> Iterator[tuple[str, str, Figure]]:
 
 
 def _read_slices(directory: Path) -> pd.DataFrame:
-    frame = pd.read_csv(directory / "slices.csv", dtype={"value": str}, keep_default_na=False, na_values={"n": ""})
+    frame = pd.read_csv(directory / "slices.csv", keep_default_na=False, na_values=[""])  # a genre may be called None
     return frame.assign(place=frame.groupby("slice").cumcount())
 
 
@@ -227,10 +227,10 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
     if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
         return pd.DataFrame()
     own = pd.concat(frames).query("slice == @kind")
-    groups = own.assign(mean=pd.to_numeric(own[metric])).groupby("place" if kind in BANDED else "value", sort=False)
+    groups = own.assign(mean=own[metric]).groupby("place" if kind in BANDED else "value", sort=False)
     means = groups.agg(n=("n", "mean"), mean=("mean", "mean"), n_names=("value", "nunique"), value=("value", "first"))
     bands = "band " + pd.Series(np.arange(1, 1 + len(means)), means.index).astype(str)
-    return means.assign(value=means["value"].where(means["n_names"] == 1, bands))
+    return means.assign(value=means["value"].where(means["n_names"] == 1, bands)).dropna(subset="mean")
 
 
 def _cells(values: pd.DataFrame, shown: pd.DataFrame, kind: str, metric: str) -> Figure:
@@ -294,7 +294,3 @@ def _names(axes: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping
             color=figures.MUTED if colour == figures.FAINT else colour,
             arrowprops=LEADER | {"color": colour},
         )  # fmt: skip
-
-
-def _base(metric: str) -> str:
-    return metric.partition("@")[0]

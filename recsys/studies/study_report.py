@@ -57,7 +57,7 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     _write(directory / "runs.csv", runs_frame(study, outcomes).to_csv(index=False))
     _write(directory / "table.csv", pd.concat([table.numbers for table in tables]).to_csv(index=False))
     made_by = f"Made by `python -m recsys table {study.name}`."
-    sections = [f"## {table.title}\n\n{table.markdown()}" for table in tables]
+    sections = [f"## {table.setting}\n\n{table.markdown()}" for table in tables]
     _write(directory / "table.md", "\n\n".join([f"# {study.question}", made_by, *sections]) + "\n")
     _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
     write_figures(directory / "figures", study, outcomes, tables)

@@ -24,13 +24,13 @@ class StudyTable:
     """The table of one setting.
 
     Attributes:
-        title: the setting's name.
+        setting: its name.
         metrics: of the columns.
         numbers: of `numbers_of`, with a column `setting`.
         notes: what a reader has to know, in sentences.
     """
 
-    title: str
+    setting: str
     metrics: tuple[str, ...]
     numbers: pd.DataFrame
     notes: list[str]
@@ -47,13 +47,13 @@ class StudyTable:
             index=False,
             column_format="l" + "r" * (len(columns) - 1),
             escape=False,
-            caption=(" ".join(map(_escaped, [f"{self.title}.", *self.notes])), _escaped(self.title)),
+            caption=(" ".join(map(_escaped, [f"{self.setting}.", *self.notes])), _escaped(self.setting)),
         )
 
     def rich(self) -> Table:
         """The table for the terminal, without its notes."""
         text = self._text(_RICH)
-        shown = Table(title=escape(self.title), title_justify="left")
+        shown = Table(title=escape(self.setting), title_justify="left")
         for place, name in enumerate(text.columns):
             shown.add_column(str(name), justify="right" if place else "left")
         for row in text.to_numpy().tolist():

@@ -191,6 +191,12 @@ def test_metrics_of_all_users_together_are_shown_and_not_tested(make):
     assert any("so not tested: coverage@10." in note for note in table.notes)
 
 
+def test_a_row_without_a_metric_has_an_empty_cell(make):
+    asked = [outcome("ease", make(0.1)), outcome("bias", make(0.9, metric="rmse"))]
+    table = only(study("ease", "bias", metrics=("ndcg@10", "rmse")), asked)
+    assert (cells(table, "ease")[2], cells(table, "bias")[1]) == ("", "")
+
+
 def test_rows_on_another_split_are_named_and_not_tested(make):
     asked = [outcome(row, make(level, split=row[:1])) for row, level in LEVELS.items()]
     table = only(study(*LEVELS), asked)
@@ -285,6 +291,13 @@ def test_figures_know_sampled_metrics_and_calibration(make, tmp_path):
     write_report(tmp_path, study(*LEVELS, metrics=(metric,)), asked)
     names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert {"list_length", "calibration", "training_time"} <= names
+
+
+def test_calibration_of_few_ratings_is_not_drawn(make, tmp_path):
+    run = make(0.1)
+    pd.DataFrame({"n": [9], "predicted": [3.0], "actual": [4.0]}).to_csv(run.directory / "calibration.csv", index=False)
+    write_report(tmp_path, study("ease"), [outcome("ease", run)])
+    assert not list((tmp_path / "figures").glob("calibration*"))
 
 
 def test_curves_are_read_from_either_logger_and_an_epoch_done_again_counts_once(make, tmp_path):
