@@ -41,8 +41,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
         `valid/...` metrics of the model that validation chose, and `test/...` ones of the final model; `peeked/...`
         instead where test ratings chose it.
     """
-    source, metadata, splitter, protocol, model = (
-        instantiate(cfg[name]) for name in ("data", "metadata", "split", "protocol", "model")
+    source, metadata, splitter, protocol, reranker, model = (
+        instantiate(cfg.get(name)) for name in ("data", "metadata", "split", "protocol", "reranker", "model")
     )
     trainer, logger = instantiate(cfg.trainer), instantiate(cfg.get("logger"))
     _check(trainer)
@@ -56,12 +56,12 @@ def train(cfg: DictConfig) -> dict[str, float]:
         if cfg.segments_from is not None:
             split = with_segments(split, Path(cfg.segments_from))
         for holdout in (split.valid, split.test):
-            check(model, cfg.ks, holdout, protocol)
+            check(model, cfg.ks, holdout, protocol, reranker)
 
     context = FitContext(
         run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir)
     )
-    measure = partial(evaluate, protocol=protocol, ks=cfg.ks)
+    measure = partial(evaluate, protocol=protocol, ks=cfg.ks, reranker=reranker)
     model, metrics, speed = _learned(cfg, run, model, split, measure, context)
     if rank_zero_only.rank:  # type: ignore[attr-defined]  # one process of a distributed run tests, writes and prints
         return metrics
@@ -72,7 +72,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         with run.stage("test"):
             tested = measure(model, split.test)
         metrics |= _named("peeked" if cfg.peek else "test", tested.summary)
-        run.write_test(tested.per_user, tested.slices)
+        run.write_test(tested)
     shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
     if isinstance(logger, TensorBoardLogger):
         tensorboard.log_run(logger, run.config, model, split.dataset, metrics, shown)
@@ -80,7 +80,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
     if cfg.test:
         baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)
-        expected = measure(baseline, split.test).summary
+        expected = evaluate(baseline, split.test, protocol, cfg.ks).summary
         title = f"Test metrics on {split.dataset.name}, {split.name}"
         columns = {type(model).__name__: tested.summary}
         columns.setdefault(type(baseline).__name__, expected)

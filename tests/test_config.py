@@ -98,12 +98,13 @@ def test_a_value_that_the_constructor_refuses_is_told_in_its_words():
 
 
 @pytest.mark.parametrize(
-    "group", ["data", "split", "protocol", "model", "trainer", "logger", "debug", "hparams_search", "experiment"]
+    "group",
+    ["data", "split", "protocol", "reranker", "model", "trainer", "logger", "debug", "hparams_search", "experiment"],
 )
 def test_every_config_composes_and_names_what_exists(group):
     for path in sorted((CONFIGS / group).glob("*.yaml")):
         cfg = compose("train", [f"{group}={path.stem}", "run_dir=/tmp/none"])
-        for part in ("split", "protocol", "model", "trainer", "logger"):
+        for part in ("split", "protocol", "reranker", "model", "trainer", "logger"):
             instantiate(cfg.get(part))
 
 

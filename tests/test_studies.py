@@ -146,7 +146,7 @@ def test_the_table_is_made_again_from_runs_and_a_kept_run_verified(study, comman
     folder = tmp_path / "experiments" / "tiny"
     assert (folder / "table.md").is_file()
     assert (folder / "leakage.md").is_file()
-    status, out, err = command("verify", "tiny", "--row", "Popularity", "logger=none", *data)
+    status, out, err = command("verify", "tiny", "logger=none", *data, "--row", "Popularity")
     assert status == 0, err
     assert "agree to the digit" in out
     runs = pd.read_csv(folder / "runs.csv")

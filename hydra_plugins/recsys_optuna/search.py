@@ -75,7 +75,7 @@ class Search:
     n_trials: int
     seed: int
     n_parallel: int = 1
-    prune_after: int | None = 10
+    prune_after: int | None = 20
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "n_parallel"):

@@ -128,9 +128,9 @@ class Pruning(Callback):
 
         storage = JournalStorage(JournalFileBackend(self.journal))
         pruner = optuna.pruners.MedianPruner(self.N_UNPRUNED, n_warmup_steps=self.after - 1)
-        study = optuna.load_study(study_name=None, storage=storage, pruner=pruner)
-        of_search = storage.get_study_id_from_name(study.study_name)
-        trial = optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(of_search, self.number))
+        [search] = storage.get_all_studies()
+        study = optuna.load_study(study_name=search.study_name, storage=storage, pruner=pruner)
+        trial = optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(search._study_id, self.number))
         trial.report(self.best, epoch)
         if not trial.should_prune():
             return False

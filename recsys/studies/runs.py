@@ -10,6 +10,7 @@
     metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
     per_user.parquet        a row for each test user, a column for each metric
     slices.csv              test metrics of groups of users and films
+    calibration.csv         of models that predict stars: predicted beside actual ones
     embeddings.npz          of models that have some, with raw ids and the split's fingerprint
     segments/               of its users, once `python -m recsys segments` was run
     trees/                  what its trees go by, once `python -m recsys importance` was run
@@ -49,6 +50,7 @@ import yaml
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
+from recsys.evaluation.evaluate import Evaluation
 from recsys.files import digest_of, write_whole
 from recsys.models.base import HasEmbeddings, Recommender, load
 
@@ -265,12 +267,14 @@ class RunWriter:
         self.seconds[name] = time.perf_counter() - started
         log.info("%s: %.1f s", name, self.seconds[name])
 
-    def write_test(self, per_user: pd.DataFrame, slices: pd.DataFrame) -> None:
-        """Keep the test metrics of each user and slice."""
+    def write_test(self, tested: Evaluation) -> None:
+        """Keep the test metrics of each user and slice, and how stars came out beside what was predicted."""
         partial = self.directory / f"{PER_USER}.partial"
-        duckdb.from_df(per_user).write_parquet(str(partial))
+        duckdb.from_df(tested.per_user).write_parquet(str(partial))
         partial.replace(self.directory / PER_USER)
-        _write_text(self.directory / "slices.csv", slices.to_csv(index=False))
+        _write_text(self.directory / "slices.csv", tested.slices.to_csv(index=False))
+        if len(tested.calibration):
+            _write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
 
     def finish(
         self, model: Recommender, split: Split, origin: str, metrics: Mapping[str, float], speed: Mapping[str, float]
