@@ -189,8 +189,8 @@ def jaccard_diversity(top: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 def cosine_diversity(top: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
     """Intra-list diversity: mean of 1 - cosine over all pairs of films in a list; otherwise as `jaccard_diversity`."""
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    listed = (embeddings / np.maximum(lengths, 1e-12))[top]
+    listed = embeddings[top]  # (B, k, d)
+    listed = listed / np.maximum(np.linalg.norm(listed, axis=2, keepdims=True), 1e-12)
     return _mean_of_pairs(1 - listed @ listed.transpose(0, 2, 1), top)
 
 

@@ -57,4 +57,4 @@ class BiasedMF(MF):
 
     def build(self, n_users: int, n_items: int) -> BiasedMFModule:
         """See `NeuralRecommender.build`."""
-        return BiasedMFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout)
+        return BiasedMFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout, self.rowwise)

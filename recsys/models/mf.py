@@ -7,23 +7,31 @@ Revisited", RecSys 2020, showed how strong it is.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from torch import Tensor, nn
 
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import UserError
+from recsys.models.base import FitContext
 from recsys.models.neural import NeuralModule, NeuralRecommender, UserEmbedding, dot, item_embedding, rows_of
+from recsys.models.optimizers import refuse_clipping
 
 
 class MFModule(NeuralModule):
     """Logit = b_u + b_i + p_u . q_i."""
 
-    def __init__(self, n_users: int, n_items: int, embedding_dim: int, init_std: float, dropout: float) -> None:
+    def __init__(
+        self, n_users: int, n_items: int, embedding_dim: int, init_std: float, dropout: float, rowwise: bool
+    ) -> None:
         super().__init__()
         self.users = UserEmbedding(n_users, embedding_dim, init_std)
         self.items = item_embedding(n_items, embedding_dim, init_std)
         self.user_bias = UserEmbedding(n_users, 1, std=0.0)
         self.item_bias = item_embedding(n_items, 1, std=0.0)
         self.dropout = nn.Dropout(dropout)
+        for table in (self.users, self.items, self.user_bias, self.item_bias):
+            table.sparse = rowwise  # of the gradients
 
     def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`."""
@@ -46,15 +54,41 @@ class MF(NeuralRecommender):
         embedding_dim: length of the vectors.
         init_std: of their first values.
         dropout: of a user's vector while training.
+        rowwise: update in a step only the rows of the users and films in its batch (`RowwiseAdamW`), so that a step
+            costs the same however many users there are; for every loss but `softmax`.
         **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: steps of that loss or optimiser have no rows.
     """
 
-    def __init__(self, embedding_dim: int = 64, init_std: float = 0.01, dropout: float = 0.0, **training: Any) -> None:
+    pairs_per_pass = 1 << 25  # no layer is hidden, and a product of many users reads the films once
+
+    def __init__(
+        self,
+        embedding_dim: int = 64,
+        init_std: float = 0.01,
+        dropout: float = 0.0,
+        rowwise: bool = False,
+        **training: Any,
+    ) -> None:
         super().__init__(**training)
         self.embedding_dim = embedding_dim
         self.init_std = init_std
         self.dropout = dropout
+        self.rowwise = rowwise
+        if rowwise and (self.by_user or self.optimizer != "adam"):
+            raise UserError(
+                f"rowwise=true updates rows by Adam, and not with loss={self.loss} and optimizer={self.optimizer}: "
+                "take loss=log, bpr or sampled_softmax and optimizer=adam, or rowwise=false."
+            )
+
+    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+        """See `NeuralRecommender.fit`."""
+        if self.rowwise:
+            refuse_clipping(context, "model.rowwise")
+        return super().fit(train, valid, context)
 
     def build(self, n_users: int, n_items: int) -> MFModule:
         """See `NeuralRecommender.build`."""
-        return MFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout)
+        return MFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout, self.rowwise)

@@ -249,6 +249,7 @@ class NeuralRecommender(Recommender):
     """
 
     module: NeuralModule
+    pairs_per_pass = PAIRS_PER_PASS
 
     def __init__(
         self,
@@ -373,7 +374,7 @@ class NeuralRecommender(Recommender):
     @torch.inference_mode()
     def score(self, users: np.ndarray, history: History) -> np.ndarray:
         """Logits or stars, from the learned embeddings alone; see `Recommender.score`."""
-        passes = self._codes(users).split(max(1, PAIRS_PER_PASS // self.n_items))
+        passes = self._codes(users).split(max(1, self.pairs_per_pass // self.n_items))
         logits = torch.cat([self.module(part).float() for part in passes])
         return logits.cpu().numpy() + np.float32(self.rating_mean)
 

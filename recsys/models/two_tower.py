@@ -30,6 +30,7 @@ from recsys.models.history import HistoryModule, HistoryRecommender, pooled
 from recsys.models.losses import shared_softmax_loss, softmax_loss
 from recsys.models.memory import check_memory
 from recsys.models.neural import one_of
+from recsys.models.optimizers import refuse_clipping
 from recsys.models.sampling import UserBatch, entries, shared_candidates
 
 USER_FACTS = ("age_group", "gender", "occupation")
@@ -257,8 +258,8 @@ class TwoTower(HistoryRecommender):
             UserError: the encoder's vectors are sparse, weights or a batch's logits do not fit in memory, or gradients
                 are to be clipped that are sparse.
         """
-        if self.loss == "sampled_softmax" and context and context.trainer.keywords.get("gradient_clip_val"):
-            raise UserError("Sparse gradients are not clipped: leave out trainer.gradient_clip_val or model.loss.")
+        if self.loss == "sampled_softmax":
+            refuse_clipping(context, "model.loss")
         of_film, of_user = 2 * self.embedding_dim + 1, self.embedding_dim
         numbers = COPIES_OF_WEIGHTS * (of_film * train.n_items + of_user * train.n_users)
         if self.loss == "softmax":  # then every step places all films and scores them

@@ -1,0 +1,195 @@
+"""Seconds and peak memory of every stage from a table of ratings to a tested model, as the number of ratings grows.
+
+    python experiments/scale/train_32m.py [--ratings 1000000 4000000 16000000 32000204] [--models mf two_tower]
+
+The largest table has the shape of MovieLens-32M: 200,948 users, 84,432 films (`made_up.py`). Smaller ones have fewer
+users, who rate as much, of the same films: that is how a site grows. How cost grows with the catalogue is the
+question of `catalogue.py`.
+
+Writing, preparing and each model have a process of their own, and peaks are set back before each stage (Linux alone
+can), so that a peak holds what the stage found in memory and what it took. One thread trains and ranks; DuckDB takes
+the cores that there are. Tables and cache take about 3 GB under the directory and are removed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from made_up import RATING_COLUMNS, write_films, write_ratings
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from recsys.data.dataset import Holdout
+from recsys.data.prepare import Prepared, prepare
+from recsys.data.sources import Files
+from recsys.data.split import LeaveLastOut
+from recsys.evaluation.evaluate import evaluate
+from recsys.models.base import Recommender, load
+from recsys.models.mf import MF
+from recsys.models.popularity import Popularity
+from recsys.models.two_tower import TwoTower
+
+# One setting for all sizes: an epoch, losses that score some films, steps that update the rows which they looked up.
+BPR: dict[str, Any] = {"loss": "bpr", "n_negatives": 1, "batch_size": 16_384, "lr": 0.01, "max_epochs": 1}
+MODELS: dict[str, Callable[[], Recommender]] = {
+    "popularity": Popularity,
+    "mf": partial(MF, **BPR, rowwise=True),
+    "mf_dense": partial(MF, **BPR),  # every step updates all rows
+    "two_tower": partial(
+        TwoTower,
+        {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 64},
+        embedding_dim=64,
+        loss="sampled_softmax",
+        n_negatives=1_000,
+        batch_size=128,
+        lr=0.005,
+        user_id_dropout=0.2,
+        max_epochs=1,
+    ),
+}
+METRIC = "ndcg@10"
+
+
+@dataclass
+class Costs:
+    """What stages took, by name: seconds, those of processors, and GiB at the peak; and figures beside."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    busy: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, float] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure what is done inside."""
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
+        started, busy = time.perf_counter(), time.process_time()
+        yield
+        self.seconds[name], self.busy[name] = time.perf_counter() - started, time.process_time() - busy
+        status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        self.peaks[name] = int(status["VmHWM"].removesuffix("kB")) / 2**20
+        print(f"{name}: {self.cell(name)}", flush=True)
+
+    def cell(self, name: str) -> str:
+        """What a stage took, in words."""
+        return f"{self.seconds[name]:.1f} s ({self.busy[name]:.1f}), {self.peaks[name]:.2f} GiB"
+
+    def update(self, other: Costs) -> None:
+        """Take over what another process measured."""
+        for name in ("seconds", "busy", "peaks", "figures"):
+            getattr(self, name).update(getattr(other, name))
+
+
+def write_tables(folder: Path, n_ratings: int, ending: str) -> Costs:
+    """Make the tables up."""
+    costs = Costs()
+    with costs.stage("write the table"):
+        write_ratings(folder / f"ratings.{ending}", n_ratings)
+        write_films(folder / "films.csv")
+    return costs
+
+
+def prepare_tables(folder: Path, ending: str) -> Costs:
+    """Read and clean them into the cache."""
+    costs = Costs()
+    with costs.stage("read, clean, cache, load"):
+        dataset = _prepared(folder, ending).dataset
+    costs.figures = {"ratings": len(dataset), "users": dataset.n_users, "films": dataset.n_items}
+    return costs
+
+
+def train_and_test(folder: Path, ending: str, name: str, n_tested: int) -> Costs:
+    """Load the cache, split it, train one model, test it, save it and load it."""
+    torch.set_num_threads(1)
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore")
+    costs = Costs()
+    with costs.stage("load the cache"):
+        dataset = _prepared(folder, ending).dataset
+    with costs.stage("split by time"):
+        split = LeaveLastOut(train_only_below=3)(dataset)
+        train, test = split.refit_train, _some(split.test, n_tested)
+    with costs.stage(f"{name}: train"):
+        model = MODELS[name]().fit(train)
+    with costs.stage(f"{name}: test"):
+        costs.figures[f"{name}: {METRIC}"] = evaluate(model, test).summary[METRIC]
+    with costs.stage(f"{name}: save, load"):
+        model.save(folder / name)
+        load(folder / name)
+    return costs
+
+
+def _prepared(folder: Path, ending: str) -> Prepared:
+    ratings, films = str(folder / f"ratings.{ending}"), str(folder / "films.csv")
+    return prepare(Files(ratings, RATING_COLUMNS, films_path=films), folder / "cache")
+
+
+def _some(holdout: Holdout, n: int) -> Holdout:
+    """The holdout of n users drawn at random, or of all where they are fewer."""
+    chosen = np.random.default_rng(0).permutation(holdout.users)[:n]
+    return Holdout(holdout.ratings.select(np.isin(holdout.ratings.users, chosen)), holdout.known)
+
+
+def in_its_own_process(work: Callable[..., Costs], *arguments: Any) -> Costs:
+    """What a function gives that runs apart, so that memory it leaves behind is nobody else's."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
+
+
+def measure(n_ratings: int, arguments: argparse.Namespace) -> Costs:
+    """All stages at one size."""
+    costs = Costs()
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
+        folder = Path(name)
+        costs.update(in_its_own_process(write_tables, folder, n_ratings, arguments.format))
+        costs.update(in_its_own_process(prepare_tables, folder, arguments.format))
+        for model in arguments.models:
+            costs.update(in_its_own_process(train_and_test, folder, arguments.format, model, arguments.users))
+    return costs
+
+
+def table_of(measured: list[Costs]) -> Table:
+    """A row a stage, a column a size, and how processor seconds grow from each size to the next: 1 is linear."""
+    table = Table(box=box.MARKDOWN)
+    sizes = [costs.figures["ratings"] for costs in measured]
+    for heading in ("stage", *(f"{size:,.0f} ratings" for size in sizes), "exponents"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage in measured[0].busy:
+        growth = np.diff(np.log([costs.busy[stage] for costs in measured])) / np.diff(np.log(sizes))
+        table.add_row(stage, *(costs.cell(stage) for costs in measured), ", ".join(f"{e:.2f}" for e in growth))
+    for name in measured[0].figures:
+        table.add_row(name, *(f"{costs.figures[name]:,.4f}".removesuffix(".0000") for costs in measured))
+    return table
+
+
+def main() -> None:
+    """Measure every size, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ratings", type=int, nargs="+", default=[1_000_000, 4_000_000, 16_000_000, 32_000_204])
+    models = ["popularity", "mf", "two_tower"]
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=models, help="none: preparing alone")
+    parser.add_argument("--users", type=int, default=5_000, help="that are tested, drawn at random")
+    parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
+    parser.add_argument("--directory", type=Path, help="by default where temporary files go")
+    arguments = parser.parse_args()
+    measured = [measure(n_ratings, arguments) for n_ratings in sorted(arguments.ratings)]
+    Console(width=160).print(table_of(measured))
+
+
+if __name__ == "__main__":
+    main()

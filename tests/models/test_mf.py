@@ -1,0 +1,68 @@
+from functools import partial
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.base import FitContext, load
+from recsys.models.biased_mf import BiasedMF
+from recsys.models.mf import MF
+
+SMALL = {"embedding_dim": 4, "batch_size": 64, "max_epochs": 2, "lr": 0.02}
+
+
+@pytest.fixture
+def train() -> Dataset:
+    """40 users rated 15 of 20 films each, and 200 more films have no rating."""
+    rng = np.random.default_rng(0)
+    items = np.concatenate([rng.permutation(20)[:15] for _ in range(40)])
+    return Dataset.from_arrays(np.repeat(np.arange(40), 15), items, n_users=41, n_items=220)
+
+
+@pytest.mark.parametrize("model", [MF(rowwise=True, loss="bpr", **SMALL), BiasedMF(rowwise=True, **SMALL)])
+def test_a_rowwise_step_updates_the_rows_of_its_batch_alone(model: MF, train: Dataset):
+    first = model.build(train.n_users, train.n_items)
+    assert all(table.sparse for table in (first.users, first.items, first.user_bias, first.item_bias))
+    moved = MF(**SMALL, rowwise=True, loss="squared", weight_decay=0.5).fit(train)
+    still = MF(**SMALL, rowwise=True, loss="squared", weight_decay=0.5)
+    still._prepare(train.n_items, train.user_counts > 0, "")
+    changed = (moved.item_embeddings() != still.item_embeddings()).any(axis=1)
+    np.testing.assert_array_equal(changed, train.item_counts > 0)
+
+
+def test_rowwise_steps_learn_as_all_rows_do_where_every_step_looks_them_up(train: Dataset):
+    one_batch = {**SMALL, "batch_size": len(train), "loss": "squared"}
+    rated = train.item_counts > 0
+    rowwise, whole = (MF(rowwise=rowwise, **one_batch).fit(train) for rowwise in (True, False))
+    np.testing.assert_allclose(rowwise.item_embeddings()[rated], whole.item_embeddings()[rated], atol=1e-5)
+    np.testing.assert_allclose(rowwise.user_embeddings()[:40], whole.user_embeddings()[:40], atol=1e-5)
+
+
+def test_a_rowwise_model_is_loaded_as_it_was_saved(train: Dataset, tmp_path):
+    model = MF(rowwise=True, loss="bpr", **SMALL).fit(train)
+    model.save(tmp_path)
+    users = np.arange(5)
+    np.testing.assert_array_equal(
+        load(tmp_path).score(users, train.history(users)), model.score(users, train.history(users))
+    )
+
+
+def test_scores_do_not_depend_on_how_many_users_are_scored_at_a_time(train: Dataset):
+    model, users = MF(loss="bpr", **SMALL).fit(train), np.arange(40)
+    whole = model.score(users, train.history(users))
+    model.pairs_per_pass = train.n_items * 3
+    np.testing.assert_allclose(model.score(users, train.history(users)), whole, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("other", [{"loss": "softmax"}, {"loss": "bpr", "optimizer": "sgd"}])
+def test_rows_are_updated_by_adam_and_not_by_the_softmax(other: dict[str, str]):
+    with pytest.raises(UserError, match="rowwise=true updates rows by Adam"):
+        MF(rowwise=True, **other)
+
+
+def test_sparse_gradients_are_not_clipped(train: Dataset):
+    context = FitContext(trainer=partial(pl.Trainer, gradient_clip_val=1.0))
+    with pytest.raises(UserError, match=r"Sparse gradients are not clipped.* model\.rowwise"):
+        MF(rowwise=True, loss="bpr", **SMALL).fit(train, context=context)
