@@ -136,6 +136,7 @@ def load(folder: Path) -> Prepared:
     stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     report = Report(**stored | {"scale": tuple(stored["scale"]), "part_names": tuple(stored["part_names"])})
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}

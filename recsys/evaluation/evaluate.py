@@ -8,6 +8,7 @@ Metrics for Item Recommendation", KDD 2020), so its metrics carry the sample in 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -306,7 +307,13 @@ class _Ranking:
         self.lists = own_lists if reranker is None else reranker.lists(model, holdout.known)
         self.list_length = min(LIST_LENGTH, max(ks))
         self.list_metrics = _list_metrics(model, holdout.known)
-        self.batches: list[tuple[pd.DataFrame, np.ndarray, np.ndarray]] = []
+        # What stays of a batch goes where there is room for all of them: kept piece by piece, it would lie amid the memory
+        # of the scores and keep the next batch from using that again.
+        n_users = len(holdout.users)
+        self.n_measured = 0
+        self.top = np.empty((n_users, max(ks)), np.int64)
+        self.ranks = np.empty(len(holdout.ratings), np.int64)  # in the order of users, as the held-out ratings are
+        self.values: dict[str, np.ndarray] = defaultdict(lambda: np.empty(n_users))
 
     def measure(self, users: np.ndarray, history: History, scores: np.ndarray) -> None:
         relevant = self.holdout.ratings.history(users)
@@ -316,15 +323,18 @@ class _Ranking:
         lists = top[:, : self.list_length]
         values = metrics.accuracy(ranks, relevant, self.ks) | {"auc": metrics.auc(ranked, relevant)}
         values |= {f"{name}@{self.list_length}": of(lists, history) for name, of in self.list_metrics.items()}
-        self.batches.append((pd.DataFrame(values), top, ranks))
+        rows = slice(self.n_measured, self.n_measured + len(users))
+        indptr = self.holdout.ratings.indptr
+        self.top[rows], self.ranks[indptr[users[0]] : indptr[users[-1] + 1]] = top, ranks
+        for name, value in values.items():
+            self.values[name][rows] = value
+        self.n_measured = rows.stop
 
     def measured(self) -> _Measured:
-        values, *arrays = zip(*self.batches, strict=True)
-        top, ranks = map(np.concatenate, arrays)  # in the order of users, as the held-out ratings are
-        per_user: pd.DataFrame = pd.concat(values, ignore_index=True).add_suffix(self.suffix)
+        per_user = pd.DataFrame(self.values).add_suffix(self.suffix)
         summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
-        summary |= _exposure_metrics(top[:, : self.list_length], self.holdout, self.suffix)
-        return _Measured(per_user, _per_rating(ranks, self.ks).add_suffix(self.suffix), summary, top)
+        summary |= _exposure_metrics(self.top[:, : self.list_length], self.holdout, self.suffix)
+        return _Measured(per_user, _per_rating(self.ranks, self.ks).add_suffix(self.suffix), summary, self.top)
 
 
 def _predicted(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarray:

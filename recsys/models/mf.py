@@ -62,7 +62,7 @@ class MF(NeuralRecommender):
         UserError: steps of that loss or optimiser have no rows.
     """
 
-    pairs_per_pass = 1 << 25  # no layer is hidden, and a product of many users reads the films once
+    pairs_per_pass = 1 << 22  # no layer is hidden, and a product for many users reads the films once
 
     def __init__(
         self,
