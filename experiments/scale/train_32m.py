@@ -1,6 +1,6 @@
 """Seconds and peak memory of every stage from a table of ratings to a tested model, as the number of ratings grows.
 
-    python experiments/scale/train_32m.py [--ratings 1000000 4000000 16000000 32000204] [--models popularity mf two_tower]
+    python experiments/scale/train_32m.py [--ratings 1000000 4000000 ...] [--models mf two_tower ...]
 
 The largest table has the shape of MovieLens-32M: 200,948 users, 84,432 films (`made_up.py`). Smaller ones have fewer
 users, who rate as much, of the same films: that is how a site grows. How cost grows with the catalogue is the
