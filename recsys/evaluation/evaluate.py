@@ -307,8 +307,8 @@ class _Ranking:
         self.lists = own_lists if reranker is None else reranker.lists(model, holdout.known)
         self.list_length = min(LIST_LENGTH, max(ks))
         self.list_metrics = _list_metrics(model, holdout.known)
-        # What stays of a batch goes where there is room for all of them: kept piece by piece, it would lie amid the memory
-        # of the scores and keep the next batch from using that again.
+        # What stays of a batch goes where there is room for all of them: kept piece by piece, it would lie amid the
+        # memory of the scores and keep the next batch from using that again.
         n_users = len(holdout.users)
         self.n_measured = 0
         self.top = np.empty((n_users, max(ks)), np.int64)
@@ -331,8 +331,8 @@ class _Ranking:
         self.n_measured = rows.stop
 
     def measured(self) -> _Measured:
-        per_user = pd.DataFrame(self.values).add_suffix(self.suffix)
-        summary = dict(zip(per_user, per_user.mean().tolist(), strict=True))
+        per_user: pd.DataFrame = pd.DataFrame(self.values).add_suffix(self.suffix)
+        summary: dict[str, float] = dict(zip(map(str, per_user), per_user.mean().tolist(), strict=True))
         summary |= _exposure_metrics(self.top[:, : self.list_length], self.holdout, self.suffix)
         return _Measured(per_user, _per_rating(self.ranks, self.ks).add_suffix(self.suffix), summary, self.top)
 

@@ -162,7 +162,7 @@ def test_what_a_goal_needs_is_asked_for_before_any_scoring(timed, holdout):
 
 @pytest.mark.parametrize(("name", "kind"), [("mmr", MaximalMarginalRelevance), ("calibrated", Calibrated)])
 def test_configs_name_what_is_there(name, kind):
-    made = instantiate(compose("train", [f"+reranker={name}"]).reranker)
+    made = instantiate(compose("train", [f"reranker={name}"]).reranker)
     assert made == kind(**asdict(made))
 
 
