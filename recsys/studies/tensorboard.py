@@ -79,7 +79,7 @@ def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, Any]:
     """All that decides the metrics, the model's defaults included, under dotted names; classes by their names."""
     seed = config["seed"]
     own = {name: value for name, value in model.hyperparameters().items() if (name, value) != ("seed", seed)}
-    chosen = {name: config[name] for name in ("data", "metadata", "split", "protocol", "reranker") if config[name]}
+    chosen = {name: config[name] for name in ("data", "metadata", "split", "protocol", "reranker") if config.get(name)}
     targets = {name: node["_target_"].rpartition(".")[2] for name, node in chosen.items()}
     further = {name: value for name, value in flat({**chosen, "model": own}).items() if not name.endswith("_target_")}
     return {**further, **targets, "model": type(model).__name__, "seed": seed, "refit": config["refit"]}
