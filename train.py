@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from recsys.analysis.segments import with_segments
-from recsys.config import instantiate, main
+from recsys.config import compose, instantiate, main
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare
 from recsys.data.split import Split
@@ -30,6 +30,7 @@ from recsys.models.popularity import Popularity
 from recsys.studies import report, tensorboard
 from recsys.studies.examples import examples, spread
 from recsys.studies.runs import RunWriter, read_run
+from recsys.studies.segmenting import find_segments
 
 N_EXAMPLES = 5  # users whose recommendations are logged; the first one's are printed
 
@@ -77,6 +78,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if isinstance(logger, TensorBoardLogger):
         tensorboard.log_run(logger, run.config, model, split.dataset, metrics, shown)
     run.finish(model, split, prepared.report.origin, metrics, speed)
+    if cfg.find_segments:
+        find_segments(read_run(run.directory), split, instantiate(compose("segments")))
 
     if cfg.test:
         baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)

@@ -16,16 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from recsys.analysis import importance_report, report, segment_report
 from recsys.analysis.explore import PAGE, explore, print_findings
 from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
-from recsys.analysis.segments import (
-    RATINGS,
-    Segments,
-    SegmentStudy,
-    embedding_points,
-    points_of,
-    rating_points,
-    read_segments,
-    segments_directory,
-)
+from recsys.analysis.segments import SegmentStudy, points_of, read_segments, segments_directory
 from recsys.config import CONFIGS, compose, instantiate, one_sentence, read_study, resolved, studies
 from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
 from recsys.data.dataset import Dataset, History
@@ -39,10 +30,10 @@ from recsys.models.trees import RatingTrees
 from recsys.studies.plan import Finished, levels, with_searches
 from recsys.studies.plan import arguments as as_arguments
 from recsys.studies.runs import Run, find_runs, read_run, short
+from recsys.studies.segmenting import find_segments
 from recsys.studies.selection import select
 from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
-from recsys.studies.tensorboard import log_segments
 from recsys.studies.verification import NAMES, Verification, kept_run
 
 STUDIES = Path("outputs", "experiments")  # where the runs of studies lie, unless a command says otherwise
@@ -95,7 +86,7 @@ def verify_command(arguments: argparse.Namespace) -> None:
     chosen = {"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]], "hydra.sweep.dir": str(again)}
     command = [f"experiment={arguments.study}", f"seed={kept['seed']}", *kept["variant"].split(), *arguments.overrides]
     train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *as_arguments(chosen)]
-    if subprocess.run(train, stdout=sys.stderr, check=False).returncode:  # noqa: S603
+    if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
         raise UserError(f"The run failed, and says above why; what there is of it is in {again}.")
     names = {name: kept[name] for name in NAMES}
     verification = Verification(kept, kept_run(again / "report" / "runs.csv", **names), study.tolerance)
@@ -182,7 +173,7 @@ def importance_command(arguments: argparse.Namespace) -> None:
             f"{run.directory} holds a {type(model).__name__}, which is no trees: take a run of random_forest or "
             "gradient_boosting."
         )
-    split, _ = _learned_from(run)
+    split = _split(run)
     run.check_split(split)
     directory = run.directory / "trees"
     for answer in importance_report.write_report(directory, model, split, arguments.seed):
@@ -192,25 +183,9 @@ def importance_command(arguments: argparse.Namespace) -> None:
 
 def _find_segments(run: Run, overrides: list[str]) -> None:
     study: SegmentStudy = instantiate(compose("segments", overrides))
-    split, ratings = _learned_from(run)
-    everybody = np.arange(ratings.n_users)
-    points = (
-        rating_points(ratings, ratings.history(everybody))
-        if study.space == RATINGS
-        else embedding_points(run.user_embeddings(split))
-    )
-    found = study.find(points, ratings, run.per_user)
-    directory = segments_directory(run.directory)
-    directory.mkdir(exist_ok=True)
-    user_frame = ratings.user_frame.iloc[found.users]
-    segments = Segments(study.segments, [profile.name for profile in found.profiles], study.space, ratings.fingerprint)
-    segments.write(directory, user_frame["user_id"], found)
-    model = run.config["model"]["_target_"].rpartition(".")[2]
-    segment_report.write_report(directory, study, split, ratings, found, model)
-    named = user_frame.assign(segment=np.array(segments.names, object)[found.labels])
-    log_segments(directory / "tensorboard", found.points, ratings.user_counts[found.users], named)
+    found = find_segments(run, _split(run), study)
     segment_report.print_segments(found)
-    print(f"The report is {short(directory / 'report.html')}.")
+    print(f"The report is {short(segments_directory(run.directory) / 'report.html')}.")
 
 
 def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: bool) -> None:
@@ -218,11 +193,13 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
     if overrides:
         raise UserError(f"--liked asks for segments that were found already: leave out {' '.join(overrides)}.")
     segments = read_segments(run.directory)
-    split, ratings = _learned_from(run)
+    split = _split(run)
     segments.check(split)
     liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])
-    segment = segments.segmentation.assign(points_of(segments.space, run.model(trusted), ratings, history))[0]
+    segment = segments.segmentation.assign(
+        points_of(segments.space, run.model(trusted), run.learned_from(split), history)
+    )[0]
     print(f"Segment {segment + 1}: {segments.names[segment]}")
 
 
@@ -241,11 +218,8 @@ def _data(run: Run) -> Dataset:
     return dataset
 
 
-def _learned_from(run: Run) -> tuple[Split, Dataset]:
-    """A run's split, and those of its ratings that the final model learned from; never test ratings."""
-    cfg = OmegaConf.create(run.config)
-    split: Split = instantiate(cfg.split)(_data(run))
-    return split, split.refit_train if cfg.refit else split.train
+def _split(run: Run) -> Split:
+    return instantiate(OmegaConf.create(run.config).split)(_data(run))
 
 
 def _prepared(cfg: DictConfig) -> Prepared:

@@ -116,6 +116,10 @@ class Run:
                 raise UserError(f"The embeddings of {self.directory} were learned on another split: train it anew.")
             return stored["users"]
 
+    def learned_from(self, split: Split) -> Dataset:
+        """Those ratings of its split that the final model learned from; never test ratings."""
+        return split.refit_train if self.config["refit"] else split.train
+
     def model(self, trusted: bool = False) -> Recommender:
         """The trained model; see `recsys.models.base.load`."""
         return load(self.directory / "model", trusted)

@@ -217,7 +217,8 @@ def needs(rows: Mapping[str, Row], name: str) -> set[str]:
     Raises:
         UserError: one is no row.
     """
-    named = {found for value in rows[name].overrides.values() for found in REFERENCE.findall(str(value))}
+    texts = [value for value in rows[name].overrides.values() if isinstance(value, str)]
+    named = {found for text in texts for found in REFERENCE.findall(text)}
     if unknown := named - rows.keys():
         raise UserError(f"The row {name} needs {', '.join(sorted(unknown))}, and there is no such row.")
     return named
