@@ -1,0 +1,403 @@
+"""This project beside public libraries: the same ratings, sizes and settings, one thread, turn by turn.
+
+    python experiments/speed/peers.py [--rounds 3] [--only TEXT ...] [--environments DIR] [--out DIR]
+
+Each library gets an environment of its own, made once from the pins in `peers/`. Each turn is a process of its own: the
+peer's, then ours, pair after pair, as many times as there are rounds. What is scored comes back here, and one
+evaluation measures it. `measured.csv` keeps what each turn took and reached; the tables are made of it.
+
+Seconds are CPU seconds of training alone, without imports and reading: all threads that a library starts count, and
+what else the machine does hardly does. How many times faster is the ratio of a turn's seconds, the peer's to ours: the
+median over rounds, and the least and the greatest. Scores are kept after each epoch where a library lets them be; the
+epoch that counts is the best by NDCG@10 on validation, and test ratings choose nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from evaluation import random_data
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from tqdm import tqdm
+
+from recsys.config import compose, instantiate
+from recsys.data.prepare import prepare
+from recsys.data.split import LeaveOneOut, Split
+from recsys.evaluation.metrics import ranking_metrics
+from recsys.files import write_whole
+
+HERE = Path(__file__).parent
+OURS = "recsys"
+ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA", "RAYON", "LK", "LK_BACKEND")}
+NEUMF = {  # the NCF paper's, with 8 predictive factors
+    "_target_": "recsys.models.ncf.NeuMF",
+    "embedding_dim": 8,
+    "hidden_dims": [64, 32, 16, 8],
+    "n_negatives": 4,
+    "lr": 0.001,
+}
+RECBOLE_NEUMF = {
+    "model": "NeuMF",
+    "mf_embedding_size": 8,
+    "mlp_embedding_size": 32,
+    "mlp_hidden_size": [32, 16, 8],
+    "dropout_prob": 0.0,
+    "train_neg_sample_args": {"distribution": "uniform", "sample_num": 4, "dynamic": False},
+    "learning_rate": 0.001,
+}
+BPR = {"_target_": "recsys.models.mf.MF", "loss": "bpr", "embedding_dim": 64, "n_negatives": 1}
+SMALL_BATCHES = {"train_batch_size": 256, "epochs": 15}
+LARGE_BATCHES = {"train_batch_size": 4096, "epochs": 40}
+OWN_PACE = NEUMF | {"batch_size": 4096, "lr": 0.005, "max_epochs": 25}  # chosen on validation
+RECBOLE_BPR = {"model": "BPR", "embedding_size": 64, "train_batch_size": 2048, "learning_rate": 0.001, "epochs": 20}
+OWN_BPR = BPR | {"batch_size": 4096, "lr": 0.01, "max_epochs": 20}  # batches of 2,048 pairs; chosen on validation
+EASE = {"_target_": "recsys.models.ease.EASE", "l2": 500.0}
+KNN = {"_target_": "recsys.models.knn.ItemKNN"}
+ALS = {"_target_": "recsys.models.als.ALS", "embedding_dim": 64, "l2": 0.01}
+
+
+class Task(NamedTuple):
+    """What two libraries do, and on what data."""
+
+    name: str
+    ours: str  # what peers/recsys.py calls it
+    data: str = "rankings"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A peer and this project at one task.
+
+    Attributes:
+        task: what both do.
+        peer: a script in `peers/`.
+        theirs: the peer's settings.
+        ours: our model's.
+        note: what a reader has to know of them.
+    """
+
+    task: Task
+    peer: str
+    theirs: Mapping[str, Any]
+    ours: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.task.name}, {self.peer}{self.note and f', {self.note}'}"
+
+
+NCF, MF = Task("NeuMF", "rank"), Task("MF-BPR", "rank")
+LINEAR, NEIGHBOURS, LEAST_SQUARES = Task("EASE", "rank"), Task("item-KNN", "rank"), Task("ALS", "rank")
+SVD_PP, STAR_NEIGHBOURS, BAYES = (
+    Task(name, "predict", "stars") for name in ("SVD++", "item-KNN for stars", "Bayesian MF")
+)
+METRICS, EVERYTHING = Task("evaluation", "metrics", "scores"), Task("evaluation", "evaluate", "scores")
+PAIRS = (
+    Pair(
+        NCF, "recbole", RECBOLE_NEUMF | SMALL_BATCHES, NEUMF | {"batch_size": 256, "max_epochs": 15}, "batches of 256"
+    ),
+    Pair(NCF, "recbole", RECBOLE_NEUMF | SMALL_BATCHES, OWN_PACE, "batches of 256; ours 4,096, lr 0.005"),
+    Pair(
+        NCF,
+        "recbole",
+        RECBOLE_NEUMF | LARGE_BATCHES,
+        NEUMF | {"batch_size": 4096, "max_epochs": 40},
+        "batches of 4,096",
+    ),
+    Pair(NCF, "recbole", RECBOLE_NEUMF | LARGE_BATCHES, OWN_PACE, "batches of 4,096; ours lr 0.005"),
+    Pair(MF, "recbole", RECBOLE_BPR, BPR | {"batch_size": 4096, "lr": 0.001, "max_epochs": 20}),
+    Pair(MF, "implicit", {"factors": 64, "iterations": 100}, OWN_BPR, "ours by Adam"),
+    Pair(MF, "cornac", {"k": 64, "max_iter": 100, "learning_rate": 0.01}, OWN_BPR, "ours by Adam"),
+    Pair(LINEAR, "recbole", {"model": "EASE", "reg_weight": 500.0}, EASE),
+    Pair(LINEAR, "cornac", {"lamb": 500.0}, EASE),
+    Pair(LINEAR, "rectools", {"regularization": 500.0}, EASE),
+    Pair(LINEAR, "lenskit", {"regularization": 500.0}, EASE),
+    Pair(NEIGHBOURS, "recbole", {"model": "ItemKNN", "k": 100, "shrink": 0.0}, KNN | {"k": 100}, "k = 100"),
+    Pair(NEIGHBOURS, "implicit", {"K": 100}, KNN | {"k": 100}, "k = 100"),
+    Pair(NEIGHBOURS, "lenskit", {"save_nbrs": 100, "max_nbrs": 100}, KNN | {"k": 100}, "k = 100"),
+    Pair(
+        LEAST_SQUARES,
+        "implicit",
+        {"factors": 64, "regularization": 0.01, "iterations": 15},
+        ALS | {"n_sweeps": 15},
+        "which ours wraps",
+    ),
+    Pair(
+        LEAST_SQUARES,
+        "lenskit",
+        {"embedding_size": 64, "regularization": 0.01, "epochs": 15, "weight": 1.0},
+        ALS | {"n_sweeps": 15},
+    ),
+    Pair(METRICS, "recbole", {"batch_size": 4_000_000}),
+    Pair(METRICS, "cornac", {}),
+    Pair(METRICS, "lenskit", {}),
+    Pair(METRICS, "rectools", {}, note="its lists given"),
+    Pair(EVERYTHING, "recbole", {"batch_size": 4_000_000}, note="ours with AUC, diversity, slices"),
+    Pair(
+        SVD_PP,
+        "surprise",
+        {"n_factors": 20, "n_epochs": 20},
+        {"_target_": "recsys.models.svd_pp.SVDPP", "embedding_dim": 20, "max_epochs": 20, "batch_size": 8, "lr": 0.005},
+    ),
+    Pair(STAR_NEIGHBOURS, "surprise", {"k": 40}, {"_target_": "recsys.models.rating_knn.RatingItemKNN"}),
+    Pair(
+        BAYES,
+        "myfm",
+        {"rank": 16, "n_iter": 300, "n_kept_samples": 120},
+        {"_target_": "recsys.models.bayesian_mf.BayesianMF", "embedding_dim": 16, "side": []},
+    ),
+)
+
+
+def environment(peer: str, directory: Path) -> Path:
+    """The Python of a peer's environment, which is made if it is not there.
+
+    Raises:
+        subprocess.CalledProcessError: its packages could not be installed.
+    """
+    if peer == OURS:
+        return Path(sys.executable)
+    pins = HERE / "peers" / f"{peer}.txt"
+    made_of = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:8]
+    folder = directory / f"{peer}-{made_of}"
+    python, installed = folder / "bin" / "python", folder / "installed"
+    if not installed.is_file():  # written last, so that an interrupted installation starts anew
+        print(f"Making {folder}", file=sys.stderr)
+        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(pins)]
+        for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
+            subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+        installed.touch()
+    return python
+
+
+class Data:
+    """What all scripts are given, and the one evaluation of what they give back."""
+
+    def __init__(self, split: Split, scores: np.ndarray | None = None) -> None:
+        self.split = split
+        parts = {"train": split.train, "valid": split.valid.ratings, "test": split.test.ratings}
+        self.arrays = {
+            f"{name}.{column}": getattr(part, column).astype(kind)
+            for name, part in parts.items()
+            for column, kind in (("users", np.int64), ("items", np.int64), ("ratings", np.float32))
+        }
+        self.arrays |= {"n_users": np.array(split.dataset.n_users), "n_items": np.array(split.dataset.n_items)}
+        if scores is not None:
+            self.arrays["scores"] = scores
+
+    def measure(self, given: np.ndarray) -> dict[str, float]:
+        """Quality of scores (n_users, n_items) on validation and test, or of predicted stars (n,) on test."""
+        if given.ndim == 1:
+            errors = given - self.arrays["test.ratings"]
+            return {"rmse": float(np.sqrt(np.mean(errors**2)))}
+        measured = {}
+        for name, holdout in (("valid", self.split.valid), ("test", self.split.test)):
+            values = ranking_metrics(given[holdout.users], holdout.users, holdout, ks=(10,))
+            measured |= {f"{name}/{metric}": float(values[metric].mean()) for metric in ("hr@10", "ndcg@10")}
+        return measured
+
+
+def take_turn(who: str, python: Path, job: Mapping[str, Any], data: Data) -> list[dict[str, float]]:
+    """Run one script on one job.
+
+    Returns:
+        A row for each time that scores were kept: `seconds` so far, quality, and the memory of the process.
+
+    Raises:
+        subprocess.CalledProcessError: it failed; its last words are in `stderr`.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        (folder / "job.json").write_text(json.dumps(job))
+        np.savez(folder / "data.npz", allow_pickle=False, **data.arrays)
+        paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        # -P leaves out peers/, whose scripts are named as the packages that they import.
+        command = [str(python), "-P", str(HERE / "peers" / f"{who}.py"), directory]
+        variables = os.environ | ONE_THREAD | {"PYTHONPATH": paths}
+        subprocess.run(command, check=True, capture_output=True, text=True, env=variables, cwd=folder)  # noqa: S603
+        result = json.loads((folder / "result.json").read_text())
+        memory = {"mb": result["mb"], "mb_before": result["mb_before"]}
+        if result["told"]:
+            told = {f"test/{name}": value for name, value in result["told"].items()}
+            return [{"seconds": result["seconds"], **told, **memory}]
+        return [
+            {"seconds": at, **data.measure(np.load(folder / f"scores-{place}.npy")), **memory}
+            for place, at in enumerate(result["kept_at"])
+        ]
+
+
+def rankings() -> Data:
+    """MovieLens-100K, each user's last rating the test, the last but one validation."""
+    return Data(_split(["data=ml-100k", "split=leave_last_out"]))
+
+
+def stars() -> Data:
+    """The first canonical fold of MovieLens-100K, its stars to be predicted."""
+    return Data(_split(["data=ml-100k", "split=folds"]))
+
+
+def scores() -> Data:
+    """Random scores of the size of MovieLens-1M, one film of each user held out."""
+    split = LeaveOneOut()(random_data(np.random.default_rng(0)))
+    shape = (split.dataset.n_users, split.dataset.n_items)
+    return Data(split, np.random.default_rng(1).standard_normal(shape, dtype=np.float32))
+
+
+def _split(overrides: Sequence[str]) -> Split:
+    cfg = compose("train", overrides)
+    return instantiate(cfg.split)(prepare(instantiate(cfg.data), Path(cfg.cache_dir), None).dataset)
+
+
+class Turns:
+    """Turns that were taken: where pairs share a side, it runs once a round."""
+
+    def __init__(self, environments: Path, datasets: Mapping[str, Data]) -> None:
+        self.environments = environments
+        self.datasets = datasets
+        self.taken: dict[str, pd.DataFrame] = {}
+
+    def compare(self, pair: Pair, turn: int) -> pd.DataFrame:
+        """What both took and reached in one round: a row for each time that scores were kept."""
+        task = pair.task
+        sides = ((pair.peer, task.name, pair.theirs), (OURS, task.ours, pair.ours))
+        rows = pd.concat([self._take(who, name, settings, turn, task.data) for who, name, settings in sides])
+        return rows.assign(task=task.name, peer=pair.peer, note=pair.note, round=turn)
+
+    def _take(self, who: str, name: str, settings: Mapping[str, Any], turn: int, data: str) -> pd.DataFrame:
+        job = {"task": name, "settings": dict(settings), "seed": turn}
+        key = json.dumps([who, data, job])
+        if key not in self.taken:
+            rows = pd.DataFrame(take_turn(who, environment(who, self.environments), job, self.datasets[data]))
+            self.taken[key] = rows.assign(who=who, kept=np.arange(1, len(rows) + 1))
+        return self.taken[key]
+
+
+def _times(theirs: pd.Series, ours: pd.Series) -> str:
+    """How many times faster ours is: median (least - greatest) over rounds."""
+    ratios = theirs.to_numpy() / ours.to_numpy()
+    return f"{np.median(ratios):.2f} ({ratios.min():.2f} - {ratios.max():.2f})"
+
+
+def _pairs(measured: pd.DataFrame) -> list[tuple[list[str], pd.DataFrame, pd.DataFrame]]:
+    """The names of each pair, and the rows of its two sides."""
+    grouped = measured.groupby(["task", "peer", "note"], sort=False, dropna=False)
+    return [(list(names), rows[rows["who"] != OURS], rows[rows["who"] == OURS]) for names, rows in grouped]
+
+
+def whole_work(measured: pd.DataFrame) -> Table:
+    """Seconds of whole trainings, the quality that they reach, and memory."""
+    columns = (
+        "task",
+        "peer",
+        "",
+        "peer s",
+        "ours s",
+        "times faster",
+        "peer's quality",
+        "ours",
+        "peer MB (+ training)",
+        "ours MB",
+    )
+    table = Table(*columns, title="Whole trainings")
+    for names, *sides in _pairs(measured):
+        ends = [side.groupby("round").last() for side in sides]
+        seconds = [end["seconds"] for end in ends]
+        quality = [_quality(pd.DataFrame([_best(turn) for _, turn in side.groupby("round")])) for side in sides]
+        memory = [f"{end['mb'].median():.0f} (+{(end['mb'] - end['mb_before']).median():.0f})" for end in ends]
+        medians = [f"{values.median():.3g}" for values in seconds]
+        table.add_row(*names, *medians, _times(*seconds), *quality, *memory)
+    return table
+
+
+def equal_quality(measured: pd.DataFrame) -> Table:
+    """Seconds until the peer's best epoch by validation, and until ours is as good there for the first time."""
+    columns = ("task", "peer", "", "peer's best, valid", "peer s", "ours s", "times faster", "peer's test", "ours")
+    table = Table(*columns, title="Trained to equal quality")
+    for names, theirs, ours in _pairs(measured):
+        if ours["kept"].max() == 1:
+            continue
+        goals = pd.DataFrame([_best(turn) for _, turn in theirs.groupby("round")]).set_index("round")
+        reached = ours[ours["valid/ndcg@10"] >= ours["round"].map(goals["valid/ndcg@10"])].groupby("round").first()
+        if len(reached) < len(goals):
+            table.add_row(*names, _mean(goals["valid/ndcg@10"]), f"{goals['seconds'].median():.3g}", "never")
+            continue
+        medians = [f"{frame['seconds'].median():.3g}" for frame in (goals, reached)]
+        quality = [_quality(frame) for frame in (goals, reached)]
+        times = _times(goals["seconds"], reached["seconds"])
+        table.add_row(*names, _mean(goals["valid/ndcg@10"]), *medians, times, *quality)
+    return table
+
+
+def _best(turn: pd.DataFrame) -> pd.Series:
+    """The row that validation chooses, or the only one."""
+    return turn.loc[turn["valid/ndcg@10"].idxmax()] if turn["valid/ndcg@10"].notna().any() else turn.iloc[-1]
+
+
+def _quality(rows: pd.DataFrame) -> str:
+    names = ["rmse"] if rows["rmse"].notna().all() else ["test/hr@10", "test/ndcg@10"]
+    return " / ".join(_mean(rows[name]) for name in names)
+
+
+def _mean(values: pd.Series) -> str:
+    return f"{values.mean():.4f}"
+
+
+DATA = {"rankings": rankings, "stars": stars, "scores": scores}
+COLUMNS = ["task", "peer", "note", "round", "who", "kept", "seconds", "valid/hr@10", "valid/ndcg@10", "test/hr@10"]
+COLUMNS += ["test/ndcg@10", "rmse", "mb", "mb_before"]
+
+
+def main() -> None:
+    """Make environments, take turns, print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, metavar="N")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="pairs whose names have one of these")
+    parser.add_argument("--environments", type=Path, default=Path("cache/peers"), metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("outputs/peers"), metavar="DIR")
+    arguments = parser.parse_args()
+    chosen = [pair for pair in PAIRS if any(text.lower() in str(pair).lower() for text in arguments.only)]
+    if not chosen:
+        raise SystemExit(f"error: no pair is named so: there are {'; '.join(map(str, PAIRS))}.")
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    datasets = {name: make() for name, make in DATA.items() if any(pair.task.data == name for pair in chosen)}
+    turns = Turns(arguments.environments.resolve(), datasets)
+    measured, failures = [pd.DataFrame(columns=COLUMNS)], {}
+    for turn, pair in tqdm(list(product(range(arguments.rounds), chosen)), unit=" pairs", disable=None):
+        if str(pair) in failures:
+            continue
+        try:
+            measured.append(turns.compare(pair, turn))
+        except subprocess.CalledProcessError as error:
+            failures[str(pair)] = _last_words(error)
+            continue
+        text = pd.concat(measured)[COLUMNS].to_csv(index=False)  # each time, so that a run that is cut off has some
+        write_whole(arguments.out / "measured.csv", lambda file, text=text: file.write(text.encode()))
+    console = Console(width=180)
+    if len(measured) > 1:
+        whole = pd.concat(measured)
+        console.print(whole_work(whole), equal_quality(whole))
+    for name, reason in failures.items():
+        console.print(escape(f"Not measured: {name}: {reason}"))
+
+
+def _last_words(error: subprocess.CalledProcessError) -> str:
+    return (error.stderr or "").strip().rpartition("\n")[2] or f"ended with status {error.returncode}"
+
+
+if __name__ == "__main__":
+    main()

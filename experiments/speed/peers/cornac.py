@@ -1,0 +1,67 @@
+"""Cornac: Salah, Truong and Lauw, "Cornac: A Comparative Framework for Multimodal Recommender Systems", JMLR 2020."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import numpy as np
+from cornac.data import Dataset
+from cornac.eval_methods.base_method import ranking_eval
+from cornac.metrics import MRR, NDCG, HitRatio, Precision, Recall
+from cornac.models import BPR, EASE, WMF, Recommender
+from exchange import Job, run
+
+
+def dataset(job: Job, part: str) -> Dataset:
+    """One part, under our codes."""
+    users, items, ratings = job.part(part)
+    known = [OrderedDict((code, code) for code in range(n)) for n in (job.n_users, job.n_items)]
+    return Dataset.build(list(zip(users, items, ratings * 0 + 1, strict=True)), "UIR", *known, seed=job.seed)
+
+
+def train(job: Job, model: Recommender) -> None:
+    """Train, and keep everybody's scores."""
+    data = dataset(job, "train")
+    with job.on_the_clock():
+        model.fit(data)
+        job.keep(lambda: np.stack([np.ravel(model.score(user)) for user in range(job.n_users)]))
+
+
+def bpr(job: Job) -> None:
+    """Bayesian personalised ranking by stochastic gradients, a pair at a time."""
+    train(job, BPR(**job.settings, seed=job.seed))
+
+
+def ease(job: Job) -> None:
+    """Linear regression in closed form; with all weights, as published."""
+    train(job, EASE(**job.settings, posB=False, verbose=False))
+
+
+def wmf(job: Job) -> None:
+    """Weighted matrix factorisation by Adam."""
+    train(job, WMF(**job.settings, verbose=False, seed=job.seed))
+
+
+class GivenScores(Recommender):
+    """Scores that cost nothing."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        super().__init__("given", trainable=False)
+        self.scores = scores
+
+    def score(self, user_idx: int, item_idx: int | None = None) -> np.ndarray:
+        """A row of the table."""
+        return self.scores[user_idx]
+
+
+def evaluate(job: Job) -> None:
+    """Cornac's evaluation of given scores, over all films."""
+    parts = [dataset(job, part) for part in ("train", "test", "valid")]
+    model = GivenScores(job.data["scores"]).fit(parts[0])
+    metrics = [NDCG(10), HitRatio(10), Precision(10), Recall(10), MRR()]
+    with job.on_the_clock():
+        (ndcg, hits, *_), _ = ranking_eval(model, metrics, *parts, exclude_unknowns=False)
+    job.told = {"ndcg@10": float(ndcg), "hr@10": float(hits)}
+
+
+run({"MF-BPR": bpr, "EASE": ease, "ALS": wmf, "evaluation": evaluate})

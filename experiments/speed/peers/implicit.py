@@ -1,0 +1,51 @@
+"""implicit: Frederickson, "Fast Python Collaborative Filtering for Implicit Feedback Datasets"."""
+
+from __future__ import annotations
+
+from exchange import Job, run
+from implicit.cpu.als import AlternatingLeastSquares
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from implicit.nearest_neighbours import CosineRecommender
+from scipy import sparse
+
+
+def interactions(job: Job) -> sparse.csr_matrix:
+    """float32 (n_users, n_items), 1 where a user rated a film."""
+    users, items, ratings = job.part("train")
+    return sparse.csr_matrix((ratings * 0 + 1, (users, items)), (job.n_users, job.n_items))
+
+
+KEPT_EVERY = 10  # passes of BPR, which are short
+
+
+def bpr(job: Job) -> None:
+    """Bayesian personalised ranking by stochastic gradients, a pair at a time."""
+    matrix = interactions(job)
+    model = BayesianPersonalizedRanking(**job.settings, num_threads=1, random_state=job.seed)
+
+    def keep(iteration: int, *progress: float) -> None:
+        if (iteration + 1) % KEPT_EVERY == 0:
+            job.keep(lambda: model.user_factors @ model.item_factors.T)
+
+    with job.on_the_clock():
+        model.fit(matrix, show_progress=False, callback=keep)
+
+
+def als(job: Job) -> None:
+    """Alternating least squares by conjugate gradients."""
+    matrix = interactions(job)
+    model = AlternatingLeastSquares(**job.settings, num_threads=1, random_state=job.seed)
+    with job.on_the_clock():
+        model.fit(matrix, show_progress=False)
+        job.keep(lambda: model.user_factors @ model.item_factors.T)
+
+
+def item_knn(job: Job) -> None:
+    """Cosine neighbours of films."""
+    matrix, model = interactions(job), CosineRecommender(**job.settings, num_threads=1)
+    with job.on_the_clock():
+        model.fit(matrix, show_progress=False)
+        job.keep(lambda: (matrix @ model.similarity).toarray())
+
+
+run({"MF-BPR": bpr, "ALS": als, "item-KNN": item_knn})

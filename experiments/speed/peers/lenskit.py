@@ -1,0 +1,82 @@
+"""LensKit: Ekstrand, "LensKit for Python: Next-Generation Software for Recommender Systems Experiments", CIKM 2020."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from exchange import Job, run
+from lenskit.als import ImplicitMFScorer
+from lenskit.basic import TopNRanker
+from lenskit.data import Dataset, ItemList, ItemListCollection, RecQuery, from_interactions_df
+from lenskit.knn import EASEScorer, ItemKNNScorer
+from lenskit.metrics import NDCG, Hit, Precision, Recall, RecipRank, RunAnalysis
+from lenskit.parallel import initialize
+from lenskit.pipeline import Component
+from lenskit.training import TrainingOptions
+
+
+def dataset(job: Job) -> Dataset:
+    """The training ratings, without stars."""
+    users, items, _ = job.part("train")
+    return from_interactions_df(pd.DataFrame({"user_id": users, "item_id": items}))
+
+
+def train(job: Job, model: Component) -> None:
+    """Train, and keep everybody's scores."""
+    data = dataset(job)
+    with job.on_the_clock():
+        model.train(data, TrainingOptions(rng=job.seed))
+        job.keep(lambda: _scores(job, data, model))
+
+
+def _scores(job: Job, data: Dataset, model: Component) -> np.ndarray:
+    """What has no score stands last."""
+    films = ItemList(item_ids=np.arange(job.n_items))
+    rows = []
+    for user in range(job.n_users):
+        query = RecQuery(user_id=user, user_items=data.user_row(user))
+        rows.append(model(query, films).scores())
+    scores = np.stack(rows)
+    return np.nan_to_num(scores, nan=np.nanmin(scores) - 1)
+
+
+def ease(job: Job) -> None:
+    """Linear regression in closed form."""
+    train(job, EASEScorer(**job.settings))
+
+
+def als(job: Job) -> None:
+    """Alternating least squares by Cholesky decomposition."""
+    train(job, ImplicitMFScorer(**job.settings, user_embeddings="prefer"))
+
+
+def item_knn(job: Job) -> None:
+    """Cosine neighbours of films."""
+    train(job, ItemKNNScorer(**job.settings, feedback="implicit"))
+
+
+def evaluate(job: Job) -> None:
+    """Lists of ten from given scores, and their metrics."""
+    scores = job.data["scores"].copy()
+    for part in ("train", "valid"):
+        users, items, _ = job.part(part)
+        scores[users, items] = np.nan  # what a LensKit pipeline leaves out, too
+    films, ranker = np.arange(job.n_items), TopNRanker(n=10)
+    users, items, _ = job.part("test")
+    test = ItemListCollection.from_df(pd.DataFrame({"user_id": users, "item_id": items}), ["user_id"])
+    analysis = RunAnalysis()
+    for metric in (NDCG, Hit, Precision, Recall, RecipRank):
+        analysis.add_metric(metric(10))
+    with job.on_the_clock():
+        lists = ItemListCollection(["user_id"])
+        for user in range(job.n_users):
+            lists.add(ranker(items=ItemList(item_ids=films, scores=scores[user])), user_id=user)
+        means = analysis.measure(lists, test).list_summary()["mean"]
+    job.told = {"ndcg@10": float(means["NDCG@10"]), "hr@10": float(means["Hit@10"])}
+
+
+warnings.filterwarnings("ignore")
+initialize(processes=1, threads=1, backend_threads=1)
+run({"EASE": ease, "ALS": als, "item-KNN": item_knn, "evaluation": evaluate})

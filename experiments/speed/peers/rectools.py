@@ -1,0 +1,55 @@
+"""RecTools, of MTS: models and metrics on pandas frames."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from exchange import Job, run
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.metrics import MRR, NDCG, HitRate, Precision, Recall, calc_metrics
+from rectools.models import EASEModel
+
+
+def frame(job: Job, *parts: str) -> pd.DataFrame:
+    """Interactions of some parts as RecTools wants them."""
+    users, items, ratings = (np.concatenate(arrays) for arrays in zip(*map(job.part, parts), strict=True))
+    columns = {Columns.User: users, Columns.Item: items, Columns.Weight: ratings * 0 + 1}
+    return pd.DataFrame(columns | {Columns.Datetime: pd.Timestamp(0)})
+
+
+def ease(job: Job) -> None:
+    """Linear regression in closed form."""
+    data = Dataset.construct(frame(job, "train"))
+    model = EASEModel(**job.settings)
+    with job.on_the_clock():
+        model.fit(data)
+        job.keep(lambda: _scores(job, data, model))
+
+
+def _scores(job: Job, data: Dataset, model: EASEModel) -> np.ndarray:
+    """Films without training ratings have no code there."""
+    users, items = data.user_id_map.external_ids, data.item_id_map.external_ids
+    scores = np.zeros((job.n_users, job.n_items), np.float32)
+    scores[np.ix_(users, items)] = data.get_user_item_matrix() @ model.weight
+    return scores
+
+
+def evaluate(job: Job) -> None:
+    """Metrics of lists that are made already; lists are not RecTools' part, so their making is off the clock."""
+    scores = job.data["scores"].copy()
+    for part in ("train", "valid"):
+        users, items, _ = job.part(part)
+        scores[users, items] = -np.inf
+    lists = np.argsort(-scores, axis=1, kind="stable")[:, :10]
+    columns = {Columns.User: np.repeat(np.arange(job.n_users), 10), Columns.Item: lists.ravel()}
+    lists = pd.DataFrame(columns | {Columns.Rank: np.tile(np.arange(1, 11), job.n_users)})
+    test = frame(job, "test")
+    metrics = {"ndcg@10": NDCG(10, divide_by_achievable=True), "hr@10": HitRate(10)}
+    metrics |= {"precision": Precision(10), "recall": Recall(10), "mrr": MRR(10)}
+    with job.on_the_clock():
+        measured = calc_metrics(metrics, lists, test)
+    job.told = {name: float(measured[name]) for name in ("ndcg@10", "hr@10")}
+
+
+run({"EASE": ease, "evaluation": evaluate})
