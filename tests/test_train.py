@@ -158,7 +158,8 @@ def test_debug_configs_work(data, tmp_path, debug):
     train.train(
         compose("train", [*data, "model=ncf", f"debug={debug}", "model.max_epochs=2", f"run_dir={tmp_path}/run"])
     )
-    assert bool(list((tmp_path / "run").glob("*profile*.txt"))) == (debug == "profiler")
+    for written in ("*profile*.txt", "*profile*.trace.json"):
+        assert bool(list((tmp_path / "run").glob(written))) == (debug == "profiler")
 
 
 def test_a_run_prints_test_metrics_beside_popularity_and_recommendations(command, tmp_path, capsys):
