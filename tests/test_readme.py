@@ -1,0 +1,26 @@
+"""Figures in README.md are those of studies: each of its tables says which, in a comment above it."""
+
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MARKED = re.compile(r"<!-- (?P<file>\S+/table\.csv), (?P<setting>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
+TABLES = list(MARKED.finditer((ROOT / "README.md").read_text()))
+
+
+@pytest.mark.parametrize("marked", TABLES, ids=lambda marked: marked["file"])
+def test_a_table_has_the_figures_of_its_study(marked):
+    numbers = pd.read_csv(ROOT / marked["file"])
+    means = numbers[numbers["setting"] == marked["setting"]].set_index(["row", "metric"])["mean"]
+    header, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in marked["table"].splitlines()]
+    assert rows
+    for name, *cells in rows:
+        for metric, cell in zip(header[1:], cells, strict=True):
+            assert cell.strip("*").split(" ")[0].strip("*") == f"{means[name, metric.lower()]:.4f}", (name, metric)
+
+
+def test_there_are_such_tables():
+    assert len(TABLES) >= 3
