@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
 from recsys.studies.runs import Run
 
 EPOCH = "train/epoch"
+
+logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells of the end of each file
 
 
 def learning_curve(run: Run, metric: str) -> pd.Series:
