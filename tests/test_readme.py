@@ -15,7 +15,8 @@ TABLES = list(MARKED.finditer((ROOT / "README.md").read_text()))
 def test_a_table_has_the_figures_of_its_study(marked):
     numbers = pd.read_csv(ROOT / marked["file"])
     means = numbers[numbers["setting"] == marked["setting"]].set_index(["row", "metric"])["mean"]
-    header, _, *rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in marked["table"].splitlines()]
+    lines = marked["table"].splitlines()
+    header, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert rows
     for name, *cells in rows:
         for metric, cell in zip(header[1:], cells, strict=True):
