@@ -15,6 +15,7 @@ import train
 from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate, main
 from recsys.data.prepare import prepare
+from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.callbacks import Pruning
 from recsys.models.ease import EASE
@@ -304,3 +305,26 @@ def test_bad_input_is_one_sentence_and_status_2(command, tmp_path, capsys, argum
     assert said.startswith("error: ")
     assert len(said.splitlines()) == 1
     assert words in said
+
+
+def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order(data, tmp_path):
+    mf = [*data, "model=mf", "model.max_epochs=1"]
+    first = train.train(compose("train", [*mf, f"run_dir={tmp_path}/first"]))
+    protocol = ["protocol=full_and_sampled99", "protocol.protocols.sampled99.n=9"]
+    again = [*mf, f"trained={tmp_path}/first", *protocol]
+    same = train.train(compose("train", [*again, f"run_dir={tmp_path}/same"]))
+    assert same["test/ndcg@10"] == first["test/ndcg@10"]
+    assert "test/ndcg@10/sampled9" in same
+    assert not [name for name in same if name.startswith("valid/")]
+    varied = ["reranker=mmr", "reranker.trade_off=1.0", "reranker.similarity=embeddings"]
+    reordered = train.train(compose("train", [*again, *varied, f"run_dir={tmp_path}/reordered"]))
+    assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]
+    with pytest.raises(UserError, match="no longer the one"):
+        train.train(compose("train", [*again, "split=leave_one_out", f"run_dir={tmp_path}/other"]))
+
+
+def test_epochs_that_test_ratings_chose_are_named_so(data, tmp_path):
+    overrides = [*data, "model=mf", "model.max_epochs=2", "peek=true", f"run_dir={tmp_path}/run"]
+    metrics = train.train(compose("train", overrides))
+    assert {name.partition("/")[0] for name in metrics} == {"peeked"}
+    assert not (tmp_path / "run" / "checkpoints" / "refit").exists()
