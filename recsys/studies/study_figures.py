@@ -248,7 +248,7 @@ def _cells(values: pd.DataFrame, shown: pd.DataFrame, kind: str, metric: str) ->
     if many:
         axes.set_xticks(axes.get_xticks(), labels, rotation=40, ha="left", rotation_mode="anchor")
     counted = "ratings" if kind in OF_FILMS else "users"
-    axes.set_xlabel(f"blue: better than the mean of the column, orange: worse\nin brackets: {counted}")
+    axes.set_xlabel(f"blue: better than the column's mean\norange: worse; in brackets: {counted}")
     return figure
 
 
