@@ -268,7 +268,13 @@ def main() -> None:
     command.set_defaults(run=explore_command)
 
     tabulating = argparse.ArgumentParser(add_help=False)
-    tabulating.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs, sweeps, or outputs")
+    tabulating.add_argument(
+        "directories",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="runs, sweeps, or outputs; of `table` also a study, and overrides that choose a part of it",
+    )
     tabulating.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
     tabulating.add_argument("--csv", action="store_true", help="print CSV where Markdown is the default")
 
