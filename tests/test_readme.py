@@ -1,4 +1,4 @@
-"""Figures in README.md are those of studies: each of its tables says which, in a comment above it."""
+"""Figures in README files are those of studies: a table says of which, in a comment above it."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"<!-- (?P<file>\S+/table\.csv), (?P<setting>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
-TABLES = list(MARKED.finditer((ROOT / "README.md").read_text()))
+FILES = [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md"))]
+TABLES = [marked for file in FILES for marked in MARKED.finditer(file.read_text())]
 
 
 @pytest.mark.parametrize("marked", TABLES, ids=lambda marked: marked["file"])
