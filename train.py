@@ -47,7 +47,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     )
     trainer, logger = instantiate(cfg.trainer), instantiate(cfg.get("logger"))
     _check(trainer)
-    run = RunWriter(Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True))
+    run = RunWriter(Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True), resumed=cfg.resume is not None)
     torch.set_num_threads(cfg.threads)
     pl.seed_everything(cfg.seed, verbose=False)
 
@@ -77,9 +77,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
     if isinstance(logger, TensorBoardLogger):
         tensorboard.log_run(logger, run.config, model, split.dataset, metrics, shown)
-    run.finish(model, split, prepared.report.origin, metrics, speed)
-    if cfg.find_segments:
-        find_segments(read_run(run.directory), split, instantiate(compose("segments")))
+    also = [partial(find_segments, split=split, study=instantiate(compose("segments")))] if cfg.find_segments else []
+    run.finish(model, split, prepared.report.origin, metrics, speed, also)
 
     if cfg.test:
         baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)

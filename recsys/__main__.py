@@ -84,14 +84,15 @@ def verify_command(arguments: argparse.Namespace) -> None:
     kept = kept_run(runs, setting=arguments.setting, variant=arguments.variant, row=arguments.row, seed=arguments.seed)
     again = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", study.name)
     chosen = {"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]], "hydra.sweep.dir": str(again)}
-    command = [f"experiment={arguments.study}", f"seed={kept['seed']}", *kept["variant"].split(), *arguments.overrides]
-    train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *as_arguments(chosen)]
+    on = {key: value for key, value in study.settings[kept["setting"]].overrides.items() if not isinstance(value, list)}
+    command = [f"experiment={arguments.study}", f"seed={kept['seed']}", *kept["variant"].split(), *as_arguments(on)]
+    train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *arguments.overrides, *as_arguments(chosen)]
     if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
         raise UserError(f"The run failed, and says above why; what there is of it is in {again}.")
     names = {name: kept[name] for name in NAMES}
     verification = Verification(kept, kept_run(again / "report" / "runs.csv", **names), study.tolerance)
     print("\n".join(verification.sentences()))
-    if not verification.frame()["agree"].all():
+    if not verification.agrees:
         raise SystemExit(1)
 
 
@@ -292,13 +293,8 @@ def main() -> None:
     command = commands.add_parser("verify", help=verify_command.__doc__, description=verify_command.__doc__)
     command.add_argument("study", metavar="STUDY", help="as in experiments/ and configs/experiment/")
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of all its runs: data.path=DIR")
-    for name, what in (
-        ("setting", "first"),
-        ("variant", "first"),
-        ("row", "one that trained fastest"),
-        ("seed", "first"),
-    ):
-        command.add_argument(f"--{name}", metavar="NAME", help=f"of the run to make again (default: the {what})")
+    for name in NAMES:
+        command.add_argument(f"--{name}", metavar="NAME", help="of the run (of several, the one that trained fastest)")
     command.set_defaults(run=verify_command)
 
     command = commands.add_parser("select", help=select_command.__doc__, description=select_command.__doc__)

@@ -100,7 +100,7 @@ def test_a_study_goes_on_where_it_was_stopped_and_makes_no_run_twice(study, tmp_
     assert best == [f"++model.l2={ease.config['model']['l2']}"]
     [halves] = [run for run in find_runs(directory) if run.directory.match("NeuMF*/seed1")]
     assert halves.config["model"]["pretrained_gmf"].endswith("tiny/last/GMF/seed1")
-    assert "Kept: " in (directory / "report" / "leakage.md").read_text()
+    assert "Kept: " in (directory / "report" / "leakage" / "last.md").read_text()
     assert f"{N_RUNS} of {N_RUNS} runs done, 0 running, 0 left" in capsys.readouterr().out
     monkeypatch.setattr(train, "train", lambda cfg: pytest.fail("a run was made twice"))
     assert study() == 0
@@ -145,7 +145,7 @@ def test_the_table_is_made_again_from_runs_and_a_kept_run_verified(study, comman
     assert "Popularity" in out
     folder = tmp_path / "experiments" / "tiny"
     assert (folder / "table.md").is_file()
-    assert (folder / "leakage.md").is_file()
+    assert (folder / "leakage" / "last.md").is_file()
     status, out, err = command("verify", "tiny", "logger=none", *data, "--row", "Popularity")
     assert status == 0, err
     assert "agree to the digit" in out

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -26,7 +25,7 @@ from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies.plan import SEARCH, Finished, Job, arguments, levels, place, to_search, variants, with_searches
 from recsys.studies.progress import Progress
-from recsys.studies.runs import Run, identity, is_finished, read_failure, read_run, short
+from recsys.studies.runs import Run, forget, is_finished, read_run, short, stopped
 from recsys.studies.study import Outcome, Study
 from recsys.studies.study_report import REPORT, print_tables, write_leakage, write_report
 
@@ -56,7 +55,7 @@ class StudySweeper(Sweeper):
         study, self.given = read_study(arguments)
         self.splits = Splits()
         report = self.directory / REPORT
-        write_leakage(report, study, self._checked(study))
+        write_leakage(report, self._checked(study))
         study = self._searched(study)
         outcomes = self._run(study)
         print_tables(write_report(report, study, outcomes))
@@ -104,9 +103,10 @@ class StudySweeper(Sweeper):
         progress = Progress(study.name, len(jobs) - len(left), left)
         for level in plan:
             missing = [job for job, run in level if run is None]
-            if missing:
+            begun = [(job.directory, self._begun(job)) for job in missing]
+            if begun:
                 with progress.watching([job.directory for job in missing]):
-                    self._launch([(job.directory, self._begun(job)) for job in missing])
+                    self._launch(begun)
         return [job.outcome(run or _run_in(job.directory)) for job, run in jobs]
 
     def _launch_trials(self, directory: Path, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
@@ -121,11 +121,10 @@ class StudySweeper(Sweeper):
         )
 
     def _begun(self, job: Job) -> list[str]:
-        """A job's arguments, which go on with a run that was stopped in its place."""
-        config = job.directory / "config.yaml"
-        stopped = config.is_file() and not is_finished(job.directory) and read_failure(job.directory) is None
-        if stopped and identity(yaml.safe_load(config.read_text())) == identity(self._config(job)):
+        """A job's arguments, which go on with a run that was stopped in its place; marks of another one are removed."""
+        if stopped(job.directory, self._config(job)):
             return [*self._arguments(job), *arguments({"resume": str(job.directory)})]
+        forget(job.directory)
         return self._arguments(job)
 
     def _arguments(self, job: Job) -> list[str]:

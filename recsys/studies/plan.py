@@ -17,6 +17,7 @@ from recsys.errors import UserError
 from recsys.studies.runs import MANIFEST, Run, code_digest, identity, read_failure, read_run
 from recsys.studies.study import REFERENCE, Outcome, Setting, Study, listed, needs
 
+LATER = "9999"  # than any time
 SEARCH = "search"  # the directory of a row's search, below that of its runs
 
 
@@ -31,6 +32,7 @@ class Job:
         seed: of its model.
         overrides: of the config, without references to other runs.
         directory: where it goes, unless it lies somewhere else already.
+        needs: where the runs lie that it is made of.
         n_configurations: see `Row`.
     """
 
@@ -40,6 +42,7 @@ class Job:
     seed: int
     overrides: Mapping[str, Any]
     directory: Path
+    needs: tuple[Path, ...]
     n_configurations: int | None
 
     def arguments(self) -> list[str]:
@@ -69,13 +72,18 @@ def levels(study: Study, directory: Path, find: Callable[[Job], Run | None]) -> 
         UserError: rows need each other in a circle.
     """
     places: dict[tuple[str, str, str, int], Path] = {}
+    ended: dict[Path, str] = {}  # when the run in a place ended, if it did
     made = []
     for rows in _ordered(study):
         level = []
         for setting, row in rows:
             for job in _jobs(study, setting, row, directory, places):
                 run = find(job)
-                places[setting, job.variant, row, job.seed] = job.directory if run is None else run.directory
+                if run is not None and any(ended.get(needed, LATER) > run.manifest["finished"] for needed in job.needs):
+                    run = None  # what it was made of has been made anew, or has to be
+                where = job.directory if run is None else run.directory
+                places[setting, job.variant, row, job.seed] = where
+                ended |= {} if run is None else {where: run.manifest["finished"]}
                 level.append((job, run))
         made.append(level)
     return made
@@ -142,7 +150,7 @@ def with_searches(study: Study, directory: Path) -> Study:
 
 def place(directory: Path, setting: str, row: str) -> Path:
     """Where the runs of a row lie."""
-    return directory / _slug(setting) / _slug(row)
+    return directory / slug(setting) / slug(row)
 
 
 def _ordered(study: Study) -> list[list[tuple[str, str]]]:
@@ -163,25 +171,26 @@ def _jobs(
 ) -> Iterator[Job]:
     setting = study.settings[name]
     own = setting.rows[row]
-    varied = [key for key, value in setting.overrides.items() if isinstance(value, list) and len(value) > 1]
     for overrides in variants(setting):
-        variant = " ".join(f"{key}={overrides[key]}" for key in varied)
+        variant = " ".join(f"{key}={overrides[key]}" for key in setting.varied)
         for seed in own.seeds:
-
-            def lies(reference: re.Match[str], variant: str = variant, seed: int = seed) -> str:
-                needed = reference[1]
+            lie = {}
+            for needed in needs(setting.rows, row):
                 seeds = setting.rows[needed].seeds
-                return str(places[name, variant, needed, seed if seed in seeds else seeds[0]])
-
-            resolved = {
-                key: REFERENCE.sub(lies, value) if isinstance(value, str) else value
-                for key, value in own.overrides.items()
-            }
-            where = place(directory, name, row) / _slug(f"{variant} seed{seed}".strip())
-            yield Job(name, variant, row, seed, {**overrides, **resolved}, where, own.n_configurations)
+                lie[needed] = places[name, variant, needed, seed if seed in seeds else seeds[0]]
+            resolved = {key: _referring(value, lie) for key, value in own.overrides.items()}
+            where = place(directory, name, row) / slug(f"{variant} seed{seed}".strip())
+            made_of = tuple(lie.values())
+            yield Job(name, variant, row, seed, {**overrides, **resolved}, where, made_of, own.n_configurations)
 
 
-def _slug(name: str) -> str:
+def _referring(value: Any, lie: Mapping[str, Path]) -> Any:
+    """A value with the places of the runs that it refers to."""
+    return REFERENCE.sub(lambda reference: str(lie[reference[1]]), value) if isinstance(value, str) else value
+
+
+def slug(name: str) -> str:
+    """A name as that of a file or directory."""
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 

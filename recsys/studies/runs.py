@@ -2,6 +2,7 @@
 
     .hydra/                 what the command said, for `resume=`
     config.yaml             every setting, resolved
+    begun.json              digest of the code that it began with
     train.log
     tensorboard/ or csv/    curves and the rest of what the logger keeps
     checkpoints/selection/  best and last weights of the fit that validation watched
@@ -32,7 +33,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -56,6 +57,8 @@ from recsys.models.base import HasEmbeddings, Recommender, load
 
 MANIFEST = "manifest.json"
 FAILURE = "failure.json"
+BEGUN = "begun.json"
+LEFT_BEHIND = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # by an earlier run in the same place
 EMBEDDINGS = "embeddings.npz"
 PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
@@ -167,6 +170,21 @@ def is_finished(directory: Path) -> bool:
     return (directory / MANIFEST).is_file()
 
 
+def forget(directory: Path) -> None:
+    """Take the mark of a finished or failed run from a directory where another one is to be made."""
+    for ended in (MANIFEST, FAILURE):
+        (directory / ended).unlink(missing_ok=True)
+
+
+def stopped(directory: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a directory holds a run of these settings and the code as it is that was stopped before its end."""
+    begun, settings = directory / BEGUN, directory / "config.yaml"
+    if is_finished(directory) or read_failure(directory) is not None or not (begun.is_file() and settings.is_file()):
+        return False
+    same_code = json.loads(begun.read_text())["code"] == code_digest()
+    return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
+
+
 def write_failure(directory: Path, error: Exception) -> None:
     """Keep why a run failed, in one line."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
@@ -237,13 +255,14 @@ class RunWriter:
     Args:
         directory: made if need be.
         config: every setting, resolved, as YAML.
+        resumed: whether to go on with what a stopped run left there, where all is removed otherwise.
 
     Raises:
         UserError: too little space on the disk.
         OSError: the directory cannot be written to.
     """
 
-    def __init__(self, directory: Path, config: str) -> None:
+    def __init__(self, directory: Path, config: str, resumed: bool = False) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(directory).free
         if free < SPACE_NEEDED:
@@ -251,9 +270,13 @@ class RunWriter:
                 f"Only {free / 2**20:.0f} MB are free where {directory} lies, and a run needs up to "
                 f"{SPACE_NEEDED / 2**20:.0f}: make room, or choose another place with hydra.run.dir=DIR."
             )
-        for ended in (MANIFEST, FAILURE):  # of an earlier run in the same place
-            (directory / ended).unlink(missing_ok=True)
+        forget(directory)
+        if not resumed:
+            for folder in LEFT_BEHIND:
+                shutil.rmtree(directory / folder, ignore_errors=True)
         _write_text(directory / "config.yaml", config)
+        _write_json(directory / BEGUN, {"code": code_digest()})
+        self.git = _git()  # as the run begins, since files may change while it works
         self.directory = directory
         self.config: dict[str, Any] = yaml.safe_load(config)
         self.seconds: dict[str, float] = {}
@@ -281,7 +304,13 @@ class RunWriter:
             _write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
 
     def finish(
-        self, model: Recommender, split: Split, origin: str, metrics: Mapping[str, float], speed: Mapping[str, float]
+        self,
+        model: Recommender,
+        split: Split,
+        origin: str,
+        metrics: dict[str, float],
+        speed: Mapping[str, float],
+        also: Sequence[Callable[[Run], object]] = (),
     ) -> None:
         """Keep the model, its embeddings, the metrics and, last, the manifest.
 
@@ -291,6 +320,7 @@ class RunWriter:
             origin: where the data came from.
             metrics: `valid/...` and `test/...`.
             speed: of training, `train/interactions_per_second` among it.
+            also: what else to make of the run before it counts as finished.
         """
         model.save(self.directory / "model")
         if isinstance(model, HasEmbeddings):
@@ -313,16 +343,18 @@ class RunWriter:
             "code": code_digest(),
             "seconds": self.seconds,
             "speed": speed,
+            "git": self.git,
             **_circumstances(),
         }
+        for make in also:
+            make(Run(self.directory, self.config, metrics, manifest))
         _write_json(self.directory / MANIFEST, manifest)
 
 
 def _circumstances() -> dict[str, Any]:
-    """Commit, versions, hardware, threads and peak memory of this process."""
+    """Command, versions, hardware, threads and peak memory of this process."""
     return {
         "command": sys.argv,
-        "git": _git(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "hardware": {
             "machine": platform.machine(),

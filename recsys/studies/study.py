@@ -46,12 +46,14 @@ class Setting:
             values of lists is run, and a table has their mean.
         rows: by the name that a table gives each.
         metrics: of a table, the main one first, without their stage: `ndcg@10`.
+        varied: keys of the overrides that list several values, also where a command has chosen one of them.
         on_demand: it is run only where the command chooses it, since it needs files that not everybody has.
     """
 
     overrides: Mapping[str, Any]
     rows: Mapping[str, Row]
     metrics: tuple[str, ...]
+    varied: tuple[str, ...] = ()
     on_demand: bool = False
 
 
@@ -96,7 +98,12 @@ class Study:
         common = {"seeds": described.get("seeds", [0]), "rows": described.get("rows", {})}
         settings = {name: _setting(name, {**common, **own}) for name, own in described.get("settings", {}).items()}
         own = {key: value for key, value in described.items() if key != "rows"}
-        return _made(cls, "The study", {**own, "settings": settings})
+        study = _made(cls, "The study", {**own, "settings": settings})
+        rows = {row for setting in settings.values() for row in setting.rows}
+        for names, known in ((study.baselines, rows), (study.rows_run, rows), (study.settings_run, settings.keys())):
+            if unknown := set(names) - set(known):
+                raise UserError(f"The study has no {', '.join(sorted(unknown))}: there are {', '.join(known)}.")
+        return study
 
     def chosen_by(self, command: Mapping[str, Sequence[str]]) -> Study:
         """What is left of the study where a command chooses among what it varies, and the study what it runs.
@@ -107,32 +114,36 @@ class Study:
         Raises:
             UserError: nothing is left.
         """
+        seeds = {str(seed) for setting in self.settings.values() for row in setting.rows.values() for seed in row.seeds}
+        if unknown := set(command.get("seed", ())) - seeds:
+            raise UserError(
+                f"The study {self.name} has no seed {', '.join(sorted(unknown))}: it has {', '.join(sorted(seeds))}."
+            )
         settings = {}
         for name, setting in self.settings.items():
             own = _narrowed(setting.overrides, command)
             rows = self._rows_chosen(setting.rows, command)
-            asked_for = name in self.settings_run or setting.overrides.keys() & command.keys()
-            running = name in self.settings_run if self.settings_run else asked_for or not setting.on_demand
+            running = name in self.settings_run if self.settings_run else "data" in command or not setting.on_demand
             if own and rows and running:
                 settings[name] = replace(setting, overrides=own, rows=rows)
         if settings:
             return replace(self, settings=settings)
         asked = " ".join(f"{key}={','.join(values)}" for key, values in command.items())
         there = "; ".join(f"{name}: {dict(setting.overrides)}" for name, setting in self.settings.items())
-        raise UserError(f"The study {self.name} has no run of {asked}. Its settings are {there}.")
+        raise UserError(f"The study {self.name} has no run of {asked or 'these rows'}. Its settings are {there}.")
 
     def _rows_chosen(self, rows: Mapping[str, Row], command: Mapping[str, Sequence[str]]) -> dict[str, Row]:
         """The rows of the models that a command names, with the rows that these need, and of its seeds."""
-        models, seeds = command.get("model"), {int(seed) for seed in command.get("seed", ())}
+        models, seeds = command.get("model"), command.get("seed", ())
         chosen = {
             name
             for name, row in rows.items()
-            if (models is None or row.overrides["model"] in models) and (not self.rows_run or name in self.rows_run)
+            if (models is None or row.overrides.get("model") in models) and (not self.rows_run or name in self.rows_run)
         }
         while needed := {name for each in chosen for name in needs(rows, each)} - chosen:
             chosen |= needed
         return {
-            name: replace(row, seeds=tuple(seed for seed in row.seeds if seed in seeds) or row.seeds)
+            name: replace(row, seeds=tuple(seed for seed in row.seeds if str(seed) in seeds) or row.seeds)
             for name, row in rows.items()
             if name in chosen
         }
@@ -180,7 +191,8 @@ class Outcome:
 def _setting(name: str, described: Mapping[str, Any]) -> Setting:
     rows = {row: _row(row, {"seeds": described["seeds"], **own}) for row, own in described["rows"].items()}
     own = {key: value for key, value in described.items() if key != "seeds"}
-    return _made(Setting, f"The setting {name}", {**own, "rows": rows})
+    varied = [key for key, value in described.get("overrides", {}).items() if len(listed(value)) > 1]
+    return _made(Setting, f"The setting {name}", {**own, "rows": rows, "varied": varied})
 
 
 def _row(name: str, described: Mapping[str, Any]) -> Row:

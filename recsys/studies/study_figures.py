@@ -150,8 +150,9 @@ def _popularity_bias(drawn: _Drawn) -> Figure | None:
 
 
 def _training_time(drawn: _Drawn) -> Figure | None:
-    seconds = pd.Series({row: training_seconds(own) for row, own in drawn.by_row.items()})
+    seconds = pd.Series({row: training_seconds(own) for row, own in drawn.by_row.items()}).dropna()
     reached = drawn.test(drawn.metric)
+    reached = reached[reached.index.intersection(seconds.index)]
     if len(reached) < 2:
         return None
     figure, axes = _axes(len(reached))

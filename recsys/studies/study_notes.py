@@ -75,14 +75,16 @@ def _compared(setting: Setting, study: Study, numbers: pd.DataFrame) -> str:
         )
     baseline = tested["baseline"].iloc[0]
     n_rows = tested.groupby("metric").size()
+    measured = set(numbers.loc[numbers["mean"].notna(), "row"])
+    field = [row for row in study.baselines if row in measured]
     told = [
         f"{ABOVE} and {BELOW}: above or below {baseline} by more than chance, p < {SIGNIFICANT} of a paired "
         f"randomisation test over {_range(tested['users'], 'user')} ({N_RESAMPLES:,} draws, means over a user's runs), "
-        f"adjusted by Holm for {_range(n_rows, 'row')}. {baseline} is, of {', '.join(study.baselines)}, the best by "
+        f"adjusted by Holm for {_range(n_rows, 'row')}. {baseline} is, of {', '.join(field)}, the best by "
         f"{setting.metrics[0]} on validation. Tests speak for other users, not for other seeds, of which ± "
         f"tells. Effect sizes and {LEVEL:.0%} bootstrap intervals are in table.csv."
     ]
-    pooled = [metric for metric in setting.metrics if direction(metric) < 0]
+    pooled = [metric for metric in setting.metrics if direction(metric) < 0 or metric.endswith("/relevant")]
     if pooled:
         told.append(f"Tests weigh all users alike, while {' and '.join(pooled)} in the table weigh all ratings alike.")
     untested = numbers[numbers["mean"].notna() & (numbers["row"] != baseline) & numbers["p_holm"].isna()]

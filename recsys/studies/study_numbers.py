@@ -83,9 +83,10 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 
 
 def training_seconds(outcomes: Sequence[Outcome]) -> float:
-    """What training took, refit included, mean over the runs that count; NaN where none does."""
+    """What training took, refit included, mean over the runs that count; NaN where none trained."""
     seconds = [run.manifest["seconds"] for _, run in counting(outcomes)]
-    return float(np.mean([each.get("fit", 0.0) + each.get("refit", 0.0) for each in seconds])) if seconds else np.nan
+    trained = [each["fit"] + each.get("refit", 0.0) for each in seconds if "fit" in each]
+    return float(np.mean(trained)) if trained else np.nan
 
 
 def _reached(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:

@@ -5,7 +5,7 @@
     table.tex       the same for a paper, with the package booktabs
     table.csv       the numbers behind them, and those of the comparisons
     figures/        PNG and SVG
-    leakage.md      what the parts of each split share, and whether it keeps what it promises
+    leakage/        what the parts of each split share, and whether it keeps what it promises
     search/         of each row whose settings were searched, the trials and a picture of them
 
 Beside them lies README.md, which people write.
@@ -25,7 +25,7 @@ from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import write_whole
-from recsys.studies.plan import SEARCH
+from recsys.studies.plan import SEARCH, slug
 from recsys.studies.report import headline
 from recsys.studies.runs import Run
 from recsys.studies.study import Outcome, Study
@@ -35,7 +35,7 @@ from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.tables import markdown
 
 REPORT = "report"  # the directory of a study's report, beside its runs
-LEAKAGE = "leakage.md"
+LEAKAGE = "leakage"
 
 
 def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
@@ -64,18 +64,17 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     return tables
 
 
-def write_leakage(directory: Path, study: Study, splits: Mapping[str, Split]) -> None:
-    """Tell what the parts of splits share, and what these promise.
+def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
+    """Tell what the parts of splits share, and what these promise, a file for each.
 
     Args:
-        directory: made if need be.
-        study: that runs on them.
+        directory: of the report, made if need be.
         splits: by what the study calls them.
 
     Raises:
         UserError: a split breaks a promise.
     """
-    sections = [f"# What training, validation and test share in {study.name}"]
+    (directory / LEAKAGE).mkdir(parents=True, exist_ok=True)
     for name, split in splits.items():
         leakage = Leakage(split)
         if leakage.broken:
@@ -84,20 +83,19 @@ def write_leakage(directory: Path, study: Study, splits: Mapping[str, Split]) ->
             lambda value: "" if pd.isna(value) else f"{value:,.4g}" if value < 1 else f"{value:,.0f}"
         )
         told = "\n".join(f"- {sentence}" for sentence in leakage.sentences())
-        sections.append(f"## {name}, by {split.name}\n\n{told}\n\n{markdown(facts.reset_index())}")
-    directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / LEAKAGE, "\n\n".join(sections) + "\n")
+        text = f"# What parts share: {name}, by {split.name}\n\n{told}\n\n{markdown(facts.reset_index())}\n"
+        _write(directory / LEAKAGE / f"{slug(name)}.md", text)
 
 
 def publish(runs: Path, directory: Path) -> None:
-    """Take over into a study's folder what lies with its runs: the report on leakage, and searches."""
-    leakage = runs / REPORT / LEAKAGE
-    if leakage.is_file():
-        shutil.copy(leakage, directory)
-    for trials in sorted(runs.glob(f"*/*/{SEARCH}/trials.csv")):
-        place = directory / SEARCH / trials.parents[1].relative_to(runs)
+    """Take over into a study's folder what lies with its runs: reports on leakage, and searches that have ended."""
+    for report in (runs / REPORT / LEAKAGE).glob("*.md"):
+        (directory / LEAKAGE).mkdir(exist_ok=True)
+        shutil.copy(report, directory / LEAKAGE)
+    for history in runs.glob(f"*/*/{SEARCH}/history.png"):
+        place = directory / SEARCH / history.parents[1].relative_to(runs)
         place.mkdir(parents=True, exist_ok=True)
-        for file in (trials, trials.with_name("history.png")):
+        for file in (history, history.with_name("trials.csv")):
             shutil.copy(file, place)
 
 
@@ -140,7 +138,7 @@ def _told(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         "peak_memory_mib": round(manifest["peak_memory_bytes"] / 2**20),
         "machine": machine(run),
         "threads": manifest["threads"],
-        **{package: manifest["versions"][package] for package in ("torch", "numpy")},
+        **{package: manifest["versions"][package] for package in ("torch", "numpy", "scipy", "scikit-learn")},
         "data": manifest["data"]["fingerprint"],
         "split": manifest["split"]["fingerprint"],
         "commit": manifest["git"].get("commit", "") + ("+" if manifest["git"].get("dirty") else ""),

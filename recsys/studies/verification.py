@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,15 @@ import pandas as pd
 from recsys.errors import UserError
 
 NAMES = ["setting", "variant", "row", "seed"]  # of a run, in a study
-PLATFORM = ["machine", "threads", "torch", "numpy"]  # where the same code gives the same digits
-SOURCE = ["data", "split", "code"]  # what a run is made of, by digest
+PLATFORM = [
+    "machine",
+    "threads",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+]  # where the same code gives the same digits
+SOURCE = ["data", "split"]  # what a run is made of, by digest
 
 
 def kept_run(file: Path, **chosen: Any) -> pd.Series:
@@ -47,36 +55,38 @@ class Verification:
     Attributes:
         kept: a row of `runs.csv`.
         again: the same row of the run made again.
-        tolerance: by which figures of another platform may differ, relative.
+        tolerance: by which figures of another platform may differ, relative; on one platform they may not at all.
     """
 
     kept: pd.Series
     again: pd.Series
     tolerance: float
 
-    @property
-    def differing(self) -> list[str]:
-        """What the two were not both made of and on."""
-        return [name for name in (*SOURCE, *PLATFORM) if str(self.kept.get(name)) != str(self.again.get(name))]
+    def differing(self, names: Sequence[str]) -> list[str]:
+        """Those of some columns that differ."""
+        return [name for name in names if str(self.kept.get(name)) != str(self.again.get(name))]
 
     @property
-    def allowed(self) -> float:
-        """The relative difference within which figures agree: none on one platform, of one code and one data."""
-        return self.tolerance if self.differing else 0.0
+    def agrees(self) -> bool:
+        """Whether both are of the same data and split, and their figures agree."""
+        return not self.differing(SOURCE) and bool(self.frame()["agree"].all())
 
     def frame(self) -> pd.DataFrame:
         """`kept`, `again` and whether they `agree`, a row a metric."""
         metrics = [name for name in self.kept.index if "/" in name and self.kept[name] != ""]
         frame = pd.DataFrame({"kept": self.kept[metrics], "again": self.again.reindex(metrics)}).astype(float)
         apart = (frame["kept"] - frame["again"]).abs()
-        return frame.assign(agree=apart <= self.allowed * frame["kept"].abs())
+        allowed = self.tolerance if self.differing(PLATFORM) else 0.0
+        return frame.assign(agree=apart <= allowed * frame["kept"].abs())
 
     def sentences(self) -> list[str]:
         """The verdict, and by what it was judged."""
-        frame, differing = self.frame(), self.differing
-        held_to = (
-            f"within {self.allowed:.0%}, since these differ: {', '.join(differing)}" if differing else "to the digit"
-        )
+        if differing := self.differing(SOURCE):
+            return [f"The figures do not compare: {' and '.join(differing)} differ from those of the kept run."]
+        frame, elsewhere = self.frame(), self.differing(PLATFORM)
+        held_to = f"within {self.tolerance:.0%}, since {', '.join(elsewhere)} differ" if elsewhere else "to the digit"
+        if self.differing(["code"]):
+            held_to += ", though the code has changed since"
         disagreeing = frame.index[~frame["agree"]]
         name = ", ".join(f"{key} {self.kept[key]}" for key in NAMES if self.kept[key] != "")
         if disagreeing.empty:
