@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator
 from rich.console import Console
 from rich.progress import track
 from scipy.optimize import isotonic_regression
+from scipy.stats import kendalltau
 
 from recsys.analysis import charts, figures
 from recsys.studies.curves import learning_curve
@@ -35,6 +36,7 @@ SLICES = {
     "popularity": "known ratings of the film",
     "genre": "the film's genre",
 }
+OF_LISTS = ("coverage", "novelty", "diversity", "miscalibration")  # metrics worth a figure beside the main one
 OF_FILMS = ("popularity", "genre")
 OF_RATINGS = {"ndcg": "dcg", "hr": "recall", "rmse": "mse"}  # what slices of films have for a metric of users
 
@@ -45,11 +47,13 @@ class _Drawn:
 
     Attributes:
         metric: the main one.
+        others: the other metrics of the setting's table.
         by_row: outcomes of rows with a figure, the best row first.
         colours: of rows; the best stand out, in all figures alike.
     """
 
     metric: str
+    others: tuple[str, ...]
     by_row: dict[str, list[Outcome]]
     colours: dict[str, str]
 
@@ -76,6 +80,9 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
             for name, title, figure in _figures(_drawn(table, rows_of(study.settings[table.setting], own))):
                 figures.settle(figure)
                 figures.save(figure, directory, name + suffix, title)
+        if (orders := _orders(study, tables)) is not None:
+            figures.settle(orders)
+            figures.save(orders, directory, "orders", "Does the protocol change the order?")
 
 
 def _drawn(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Drawn:
@@ -83,7 +90,7 @@ def _drawn(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Drawn:
     means = table.numbers[table.numbers["metric"] == main].set_index("row")["mean"].dropna()
     order = means.sort_values(ascending=direction(main) < 0, kind="stable").index
     colours = dict.fromkeys(order, figures.FAINT) | dict(zip(order[:COLOURED], figures.COLOURS, strict=False))
-    return _Drawn(main, {row: by_row[row] for row in order}, colours)
+    return _Drawn(main, table.metrics[1:], {row: by_row[row] for row in order}, colours)
 
 
 def _figures(drawn: _Drawn) -> Iterator[tuple[str, str, Figure]]:
@@ -100,7 +107,43 @@ def _figures(drawn: _Drawn) -> Iterator[tuple[str, str, Figure]]:
     for name, (title, make) in makers.items():
         if (figure := make(drawn)) is not None:
             yield name, title, figure
+    for metric in [metric for metric in drawn.others if metric.partition("@")[0] in OF_LISTS]:
+        yield metric.partition("@")[0], f"{drawn.metric} and {metric}", _against(drawn, metric)
     yield from _slices(drawn)
+
+
+def _against(drawn: _Drawn, metric: str) -> Figure:
+    """A metric of what lists are made of, and the main one."""
+    reached = drawn.test(drawn.metric)
+    figure, axes = _axes(len(reached))
+    _points(axes, drawn.test(metric), reached, drawn.colours)
+    axes.set(xlabel=metric, ylabel=drawn.metric)
+    return figure
+
+
+def _orders(study: Study, tables: Sequence[StudyTable]) -> Figure | None:
+    """Places of the rows by one metric under each protocol and setting that measures it, the same rows in all."""
+    base = tables[0].metrics[0].partition("/")[0]
+    places = {}
+    for table in tables:
+        for metric in (metric for metric in table.metrics if metric.partition("/")[0] == base):
+            means = table.numbers[table.numbers["metric"] == metric].set_index("row")["mean"].dropna()
+            places[f"{table.setting}\n{metric.replace('/', ' / ')}"] = means.rank(ascending=direction(metric) < 0)
+    frame = pd.DataFrame(places)
+    if frame.shape[1] < 2 or len(tables) < 2 or len(frame) < 3 or frame.isna().to_numpy().any():
+        return None
+    frame = frame.sort_values(frame.columns[0])
+    colours = dict.fromkeys(frame.index, figures.FAINT) | dict(
+        zip(frame.index, figures.COLOURS[:COLOURED], strict=False)
+    )
+    figure, axes = _axes(len(frame))
+    axes.invert_yaxis()
+    _lines(axes, {str(row): pd.Series(own.to_numpy()) for row, own in frame.iterrows()}, colours)
+    first = frame.columns[0]
+    agreement = [f"{name}\ntau {kendalltau(frame[first], frame[name]).statistic:.2f}" for name in frame]
+    axes.set_xticks(range(frame.shape[1]), agreement, fontsize=charts.SMALL)
+    axes.set(ylabel="place", xlabel="tau: Kendall's rank correlation with the first column")
+    return figure
 
 
 def _by_list_length(drawn: _Drawn) -> Figure | None:
@@ -160,7 +203,7 @@ def _training_time(drawn: _Drawn) -> Figure | None:
     front = pareto_front(seconds, reached, direction(drawn.metric))
     axes.step(seconds[front], reached[front], where="post", color=figures.MUTED, linewidth=1, zorder=0)
     axes.set(
-        xscale="log", xlabel="seconds of training; the line joins those that none beats in both", ylabel=drawn.metric
+        xscale="log", xlabel="seconds of training\nthe line joins those that none beats in both", ylabel=drawn.metric
     )
     _plain_logarithms(axes, (1,))
     return figure
