@@ -47,7 +47,8 @@ class Setting:
         rows: by the name that a table gives each.
         metrics: of a table, the main one first, without their stage: `ndcg@10`.
         varied: keys of the overrides that list several values, also where a command has chosen one of them.
-        on_demand: it is run only where the command chooses it, since it needs files that not everybody has.
+        on_demand: it is run only where the command names it or leaves no other, since it needs files that not everybody
+            has.
     """
 
     overrides: Mapping[str, Any]
@@ -119,15 +120,17 @@ class Study:
             raise UserError(
                 f"The study {self.name} has no seed {', '.join(sorted(unknown))}: it has {', '.join(sorted(seeds))}."
             )
-        settings = {}
-        for name, setting in self.settings.items():
-            own = _narrowed(setting.overrides, command)
-            rows = self._rows_chosen(setting.rows, command)
-            running = name in self.settings_run if self.settings_run else "data" in command or not setting.on_demand
-            if own and rows and running:
-                settings[name] = replace(setting, overrides=own, rows=rows)
-        if settings:
-            return replace(self, settings=settings)
+        chosen = {
+            name: replace(setting, overrides=own, rows=rows)
+            for name, setting in self.settings.items()
+            if name in self.settings_run or not self.settings_run
+            if (own := _narrowed(setting.overrides, command)) and (rows := self._rows_chosen(setting.rows, command))
+        }
+        usual = {
+            name: setting for name, setting in chosen.items() if name in self.settings_run or not setting.on_demand
+        }
+        if chosen:
+            return replace(self, settings=usual or chosen)
         asked = " ".join(f"{key}={','.join(values)}" for key, values in command.items())
         there = "; ".join(f"{name}: {dict(setting.overrides)}" for name, setting in self.settings.items())
         raise UserError(f"The study {self.name} has no run of {asked or 'these rows'}. Its settings are {there}.")
