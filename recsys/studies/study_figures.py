@@ -128,7 +128,8 @@ def _orders(study: Study, tables: Sequence[StudyTable]) -> Figure | None:
     for table in tables:
         for metric in (metric for metric in table.metrics if metric.partition("/")[0] == base):
             means = table.numbers[table.numbers["metric"] == metric].set_index("row")["mean"].dropna()
-            places[f"{table.setting}\n{metric.replace('/', ' / ')}"] = means.rank(ascending=direction(metric) < 0)
+            name = "\n".join([table.setting, *metric.split("/")])
+            places[name] = means.rank(ascending=direction(metric) < 0)
     frame = pd.DataFrame(places)
     if frame.shape[1] < 2 or len(tables) < 2 or len(frame) < 3 or frame.isna().to_numpy().any():
         return None
@@ -137,11 +138,11 @@ def _orders(study: Study, tables: Sequence[StudyTable]) -> Figure | None:
         zip(frame.index, figures.COLOURS[:COLOURED], strict=False)
     )
     figure, axes = _axes(len(frame))
-    axes.invert_yaxis()
-    _lines(axes, {str(row): pd.Series(own.to_numpy()) for row, own in frame.iterrows()}, colours)
+    _lines(axes, {str(row): pd.Series(-own.to_numpy()) for row, own in frame.iterrows()}, colours)
     first = frame.columns[0]
     agreement = [f"{name}\ntau {kendalltau(frame[first], frame[name]).statistic:.2f}" for name in frame]
     axes.set_xticks(range(frame.shape[1]), agreement, fontsize=charts.SMALL)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{-y:.0f}"))
     axes.set(ylabel="place", xlabel="tau: Kendall's rank correlation with the first column")
     return figure
 
