@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import warnings
 from functools import partial
-from typing import Self
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from evaluation import GivenScores
 from exchange import Job, run
 from pytorch_lightning.callbacks import Callback
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
 from recsys.evaluation.evaluate import evaluate as measure
 from recsys.evaluation.metrics import ranking_metrics
 from recsys.models.base import FitContext, Recommender, make
@@ -31,21 +31,6 @@ class Keep(Callback):
         pl_module.eval()
         self.job.keep(lambda: scores(self.model, self.train))
         pl_module.train()
-
-
-class GivenScores(Recommender):
-    """Scores that cost nothing."""
-
-    def __init__(self, scores: np.ndarray) -> None:
-        self.scores = scores  # (n_users, n_items)
-
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Nothing to learn."""
-        return self
-
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """A view, because users are asked for in order."""
-        return self.scores[users[0] : users[-1] + 1]
 
 
 def part(job: Job, *names: str) -> Dataset:
