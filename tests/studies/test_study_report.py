@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,7 +60,7 @@ def make(tmp_path) -> Callable[..., Run]:
         test |= {f"test/{metric.replace('@10', '@5')}": level / 2} if "@" in metric else {}
         test |= metrics or {}
         users = pd.DataFrame({"user_id": np.arange(N_USERS), metric: values, "unread": "x"})
-        users.to_parquet(directory / "per_user.parquet")
+        duckdb.from_df(users).write_parquet(str(directory / "per_user.parquet"))
         slices = {
             "slice": ["activity"] * 2 + ["genre"] * 2,
             "value": ["1-9", "10-20", "Drama", "None"],
