@@ -79,14 +79,15 @@ def _write_study(name: str, *overrides: str) -> None:
 
 def verify_command(arguments: argparse.Namespace) -> None:
     """Make one run of a study again, and say whether its figures are those that the study has kept."""
-    study, _ = read_study([f"experiment={arguments.study}"])
-    runs = Path("experiments", study.name, "runs.csv")
+    runs = Path("experiments", arguments.study, "runs.csv")
     kept = kept_run(runs, setting=arguments.setting, variant=arguments.variant, row=arguments.row, seed=arguments.seed)
-    again = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", study.name)
-    chosen = {"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]], "hydra.sweep.dir": str(again)}
+    again = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", arguments.study)
+    chosen = as_arguments({"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]]})
+    study, _ = read_study([f"experiment={arguments.study}", *chosen])
     on = {key: value for key, value in study.settings[kept["setting"]].overrides.items() if not isinstance(value, list)}
     command = [f"experiment={arguments.study}", f"seed={kept['seed']}", *kept["variant"].split(), *as_arguments(on)]
-    train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *arguments.overrides, *as_arguments(chosen)]
+    train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *arguments.overrides, *chosen]
+    train += as_arguments({"hydra.sweep.dir": str(again)})
     if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
         raise UserError(f"The run failed, and says above why; what there is of it is in {again}.")
     names = {name: kept[name] for name in NAMES}
