@@ -62,6 +62,7 @@ LEFT_BEHIND = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees"
 EMBEDDINGS = "embeddings.npz"
 PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
+CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # tables that studies write are none
 ROOMS = ("data", "models", "evaluation")  # whose code a run's figures come from
 NOT_DECISIVE = ("run_dir", "cache_dir", "resume", "logger", "study", "optimized_metric", "data.path", "metadata.path")
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
@@ -406,14 +407,15 @@ def _peak_memory() -> int:
 
 
 def _git() -> dict[str, Any]:
-    """The commit of the code that runs, and whether files differ from it; empty outside a checkout."""
+    """The commit of the code that runs, and whether code or configs differ from it; empty outside a checkout."""
     if shutil.which("git") is None:
         return {}
     git = ["git", "-C", str(Path(__file__).parent)]
     commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
     if commit.returncode:
         return {}
-    status = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=False)  # noqa: S603
+    asked = [*git, "status", "--porcelain", "--", *CODE]
+    status = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
     return {"commit": commit.stdout.strip(), "dirty": bool(status.stdout.strip())}
 
 
