@@ -18,6 +18,7 @@ import pandas as pd
 from recsys.analysis.similar import cosines
 from recsys.data.dataset import History
 from recsys.models.base import HasEmbeddings, Recommender
+from recsys.models.item_to_item import ItemToItem
 
 HISTORY, EMBEDDINGS, METADATA = "history", "embeddings", "metadata"
 MOST_LIKED = 100  # reasons are looked for among so many films; some people have rated thousands
@@ -55,7 +56,12 @@ class Reason:
 
 
 def explain(
-    model: Recommender, user: int, history: History, items: np.ndarray, item_frame: pd.DataFrame
+    model: Recommender,
+    user: int,
+    history: History,
+    items: np.ndarray,
+    item_frame: pd.DataFrame,
+    among: int = MOST_LIKED,
 ) -> list[Reason | None]:
     """The main reason for each of some films.
 
@@ -65,11 +71,12 @@ def explain(
         history: one row, what the films were recommended from.
         items: int64 (m,) films recommended.
         item_frame: row i tells of film code i.
+        among: how many liked films reasons are looked for among, the most liked first.
 
     Returns:
         m reasons; None where no liked film speaks for a film.
     """
-    liked = most_liked(history)
+    liked = most_liked(history, k=among)
     if not len(liked):
         return [None] * len(items)
     films = history.items[liked]
@@ -100,7 +107,7 @@ def most_liked(history: History, row: int = 0, k: int = MOST_LIKED) -> np.ndarra
 
 
 def contributions(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
-    """What every film's score loses when one film leaves the history, all in one batch.
+    """What every film's score loses when one film leaves the history: all in one batch, or as the model has it.
 
     Args:
         model: one that uses histories.
@@ -111,6 +118,8 @@ def contributions(model: Recommender, user: int, history: History, positions: np
     Returns:
         float32 (m, n_items).
     """
+    if isinstance(model, ItemToItem):
+        return model.weights_of(history.items[positions])
     kept = np.ones((1 + len(positions), len(history.items)), bool)
     kept[1 + np.arange(len(positions)), positions] = False
     scores = model.score(np.full(len(kept), user), _kept(history, kept))

@@ -2,12 +2,14 @@
 
 Titles are compared as metadata is matched (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation, spaces
 and articles do not count, and other titles in brackets do. A title that is the one typed is meant, else one that holds
-it, else the one nearest to it; where there are several, it is for the user to say which.
+it, else the one nearest to it; where there are several, it is for the user to say which. While somebody types, the
+beginning of a title counts as much.
 """
 
 from __future__ import annotations
 
 import re
+from threading import Lock
 
 import duckdb
 import numpy as np
@@ -23,17 +25,61 @@ RELATED = 0.6  # from this similarity on a title is worth showing
 SHOWN = 5
 
 # Closeness is 3 for the same title, 2 for one that holds what was typed (three letters at least), else 0 to 1: one
-# less the Damerau-Levenshtein distance as a share of the longer title. Among equals, films of more ratings come first.
+# less the Damerau-Levenshtein distance as a share of the longer title. `begun` is the same for as many letters from the
+# title's beginning as were typed. Among equals, films of more ratings come first.
 # (Not a file in sql/, whose contents are part of every data set's fingerprint.)
 _CLOSENESS = """
-WITH keyed AS (SELECT item, unnest(title_keys(title)) AS key FROM films),
-asked AS (SELECT unnest(title_keys($title)) AS typed)
-SELECT item, max(CASE
-    WHEN key = typed THEN 3
-    WHEN length(typed) >= 3 AND contains(key, typed) THEN 2
-    ELSE 1 - damerau_levenshtein(key, typed) / greatest(length(key), length(typed)) END) AS closeness
-FROM keyed, asked GROUP BY item
+WITH asked AS (SELECT unnest(title_keys($title)) AS typed)
+SELECT item,
+    max(CASE
+        WHEN key = typed THEN 3
+        WHEN length(typed) >= 3 AND contains(key, typed) THEN 2
+        ELSE 1 - damerau_levenshtein(key, typed) / greatest(length(key), length(typed)) END) AS closeness,
+    max(1 - damerau_levenshtein(left(key, length(typed)), typed) / length(typed)) AS begun,
+    any_value(n_ratings) AS n_ratings
+FROM keyed, asked GROUP BY item ORDER BY closeness DESC, n_ratings DESC, item
 """
+
+
+class Titles:
+    """The titles of a data set's films, ready to be looked up; for many threads.
+
+    Args:
+        dataset: whose films they are.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.item_frame = dataset.item_frame
+        self.connection = duckdb.connect(config={"threads": 1})
+        self.connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
+        films = pd.DataFrame({"item": np.arange(dataset.n_items), "title": dataset.item_frame["title"]})
+        films["n_ratings"] = dataset.item_counts
+        self.connection.register("films", films.dropna())
+        self.connection.execute(
+            "CREATE TABLE keyed AS SELECT item, n_ratings, unnest(title_keys(title)) AS key FROM films"
+        )
+        self.in_use = Lock()  # macros are the connection's own, which serves one thread at a time
+
+    def closeness(self, typed: str) -> pd.DataFrame:
+        """How close each film with a title is to a title typed: `item`, `closeness`, `begun`, `of_year`; closest first.
+
+        `of_year` is False where a year was typed and the film's is another.
+        """
+        title, year = _parted(typed)
+        with self.in_use:
+            found = self.connection.execute(_CLOSENESS, {"title": title}).df()
+        of_year = np.ones(len(found), bool)
+        if year is not None and "year" in self.item_frame:
+            of_year = (self.item_frame["year"].iloc[found["item"]] == year).fillna(False).to_numpy(bool)
+        return found[["item", "closeness", "begun"]].assign(of_year=of_year)
+
+    def suggest(self, typed: str, k: int) -> np.ndarray:
+        """int64 (at most k,): films that somebody may be about to name, the likeliest first."""
+        found = self.closeness(typed)
+        found = found[found["of_year"]]
+        likely = found[["closeness", "begun"]].max(axis=1)
+        best = likely[likely >= RELATED].sort_values(ascending=False, kind="stable").index[:k]
+        return found["item"].loc[best].to_numpy(np.int64)
 
 
 def film_names(item_frame: pd.DataFrame) -> np.ndarray:
@@ -55,7 +101,7 @@ def find_film(dataset: Dataset, typed: str) -> int:
     Raises:
         UserError: no film or several may be meant; the sentence names the nearest.
     """
-    found = search_titles(dataset, typed)
+    found = Titles(dataset).closeness(typed)
     names = film_names(dataset.item_frame)[found["item"]]
     closeness, of_year = found["closeness"].to_numpy(), found["of_year"].to_numpy()
     meant = _meant(np.where(of_year, closeness, 0.0))
@@ -69,25 +115,6 @@ def find_film(dataset: Dataset, typed: str) -> int:
     near = of_other_years if len(of_other_years) else np.flatnonzero(closeness >= RELATED)
     hint = f"did you mean {_either(names[near[:SHOWN]])}?" if len(near) else "try another part of its title."
     raise UserError(f"There is no film '{typed}' in {dataset.name}: {hint}")
-
-
-def search_titles(dataset: Dataset, typed: str) -> pd.DataFrame:
-    """How close each film with a title is to a title typed: `item`, `closeness`, `of_year`; closest first.
-
-    `of_year` is False where a year was typed and the film's is another.
-    """
-    title, year = _parted(typed)
-    films = pd.DataFrame({"item": np.arange(dataset.n_items), "title": dataset.item_frame["title"]}).dropna()
-    with duckdb.connect() as connection:
-        connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
-        connection.register("films", films)
-        found = connection.execute(_CLOSENESS, {"title": title}).df()
-    found["n_ratings"] = dataset.item_counts[found["item"]]
-    found = found.sort_values(["closeness", "n_ratings", "item"], ascending=[False, False, True], ignore_index=True)
-    of_year = np.ones(len(found), bool)
-    if year is not None and "year" in dataset.item_frame:
-        of_year = (dataset.item_frame["year"].iloc[found["item"]] == year).fillna(False).to_numpy(bool)
-    return found[["item", "closeness"]].assign(of_year=of_year)
 
 
 def _parted(typed: str) -> tuple[str, int | None]:

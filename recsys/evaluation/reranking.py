@@ -1,6 +1,6 @@
-"""Reorder the best films of a model's list, so that it also serves another goal: diversity, or calibration.
+"""Reorder the best films of a model's list, so that it also serves another goal: diversity, calibration, surprise.
 
-Both ways fill a list greedily, place by place, with the candidate of the largest
+All ways fill a list greedily, place by place, with the candidate of the largest
 
     (1 - trade_off) * relevance - trade_off * cost
 
@@ -158,6 +158,37 @@ class Calibrated(Reranker):
         """See `Reranker.costs`."""
         of_films = shares(genres(known.item_frame))
         return lambda candidates, history: _Miscalibration(of_films[candidates], tastes(history, of_films))
+
+
+@dataclass(frozen=True)
+class Surprising(Reranker):
+    """Films that few people know: the cost is log(1 + ratings), as a share of that of the film most rated.
+
+    It falls with a film's self-information, -log p(rated); Zhou et al., "Solving the Apparent Diversity-Accuracy
+    Dilemma of Recommender Systems", PNAS 2010.
+    """
+
+    def check(self, model: Recommender, known: Dataset) -> None:
+        """See `Reranker.check`: any model's lists can be reordered."""
+
+    def costs(self, model: Recommender, known: Dataset) -> Callable[[np.ndarray, History], Costs]:
+        """See `Reranker.costs`."""
+        counts = np.log1p(known.item_counts)
+        familiarity = (counts / max(counts.max(), 1)).astype(np.float32)
+        return lambda candidates, history: _Constant(familiarity[candidates])
+
+
+class _Constant(Costs):
+    """What each candidate costs, (B, n), whatever stands in the list."""
+
+    def __init__(self, costs: np.ndarray) -> None:
+        self.costs = costs
+
+    def of_next(self) -> np.ndarray:
+        return self.costs
+
+    def add(self, places: np.ndarray) -> None:
+        """The costs stay as they are."""
 
 
 class _Redundancy(Costs):

@@ -140,6 +140,17 @@ class EmbedsHistories(HasEmbeddings, Protocol):
 
 
 @runtime_checkable
+class ScoresByProducts(Protocol):
+    """A model whose scores are inner products, so that the films of the best ones can be looked up in an index."""
+
+    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
+        """Float32 (B, d), of what `score` takes."""
+
+    def item_vectors(self) -> np.ndarray:
+        """Float32 (n_items, d); `score` is `user_vectors` times these."""
+
+
+@runtime_checkable
 class HasOpenCatalogue(Protocol):
     """A model that scores films which nobody has rated, also those that come after training."""
 

@@ -19,6 +19,7 @@ from recsys.data.dataset import Dataset, History, Holdout
 from recsys.data.text import FIELDS, Encoder, Vectors, documents, encoded, make_encoder
 from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
+from recsys.models.item_to_item import ItemToItem
 from recsys.models.knn import nearest
 
 ROUNDING = 1e-6  # a film nearer to the average, by the square, is the average
@@ -102,7 +103,7 @@ class Content(Profile):
         return np.asarray((self.vectors - self.average) / self.lengths[:, None])
 
 
-class ContentKNN(Recommender):
+class ContentKNN(ItemToItem):
     """Score a film by the sum of its cosines to the films in the history that are among its neighbours.
 
     Neighbours are films with ratings, so that those of a film without any are films that somebody may have rated.
@@ -112,9 +113,6 @@ class ContentKNN(Recommender):
         k: neighbours of a film.
         fields: what a document tells, in this order.
     """
-
-    uses_history = True
-    learned = ("item_weights",)
 
     def __init__(self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS) -> None:
         self.encoder = dict(encoder)
@@ -131,10 +129,6 @@ class ContentKNN(Recommender):
         weights = (neighbours.data, (rated[neighbours.col], neighbours.row))
         self.item_weights = sparse.csr_matrix(weights, shape=(train.n_items, train.n_items))  # a column a film scored
         return self
-
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Similarity to the films rated; see `Recommender.score`."""
-        return (history.matrix(self.item_weights.shape[0]) @ self.item_weights).toarray()
 
 
 def film_vectors(train: Dataset, encoder: Encoder, fields: Sequence[str], context: FitContext | None) -> Vectors:

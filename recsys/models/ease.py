@@ -10,22 +10,20 @@ from typing import Self
 import numpy as np
 from scipy import linalg
 
-from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext, Recommender
+from recsys.data.dataset import Dataset, Holdout
+from recsys.models.base import FitContext
+from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 
 BYTES_PER_PAIR = 24  # of films at the peak: the sparse Gram matrix while it is made dense, or three dense doubles
 
 
-class EASE(Recommender):
+class EASE(ItemToItem):
     """Score items by a learned item-item matrix.
 
     Args:
         l2: weight penalty, the paper's lambda. Larger favours popular items.
     """
-
-    uses_history = True
-    learned = ("item_weights",)
 
     def __init__(self, l2: float = 500.0) -> None:
         self.l2 = l2
@@ -43,9 +41,5 @@ class EASE(Recommender):
         precision = linalg.inv(gram, overwrite_a=True, assume_a="pos")
         weights = -precision / np.diag(precision)
         np.fill_diagonal(weights, 0.0)
-        self.item_weights = weights.astype(np.float32)  # (n_items, n_items)
+        self.item_weights = weights.astype(np.float32, order="C")  # (n_items, n_items)
         return self
-
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Regress every film on the films rated; see `Recommender.score`."""
-        return history.matrix(len(self.item_weights)) @ self.item_weights

@@ -28,6 +28,14 @@ class Factorisation(Recommender):
         """Dot products of the films' vectors and those of the histories; see `Recommender.score`."""
         return self.embed(history) @ self.item_factors.T
 
+    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
+        """See `ScoresByProducts`."""
+        return self.embed(history)
+
+    def item_vectors(self) -> np.ndarray:
+        """See `ScoresByProducts`."""
+        return self.item_factors
+
     def user_embeddings(self) -> np.ndarray:
         """Float32 (n_users, d)."""
         return self.user_factors

@@ -18,6 +18,7 @@ from scipy import sparse
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
+from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_memory
 
 SIMILARITIES_PER_BLOCK = 1 << 24  # computed at a time, whatever the size of the data
@@ -104,7 +105,7 @@ class _KNN(Recommender):
         self.alpha = alpha
 
 
-class ItemKNN(_KNN):
+class ItemKNN(_KNN, ItemToItem):
     """Score a film by the sum of its similarities to the films in the history that are among its neighbours.
 
     Args:
@@ -116,8 +117,6 @@ class ItemKNN(_KNN):
     Raises:
         UserError: no neighbours, or an unknown weighting.
     """
-
-    learned = ("item_weights",)
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """Find every film's neighbours.
@@ -132,10 +131,6 @@ class ItemKNN(_KNN):
         neighbours = nearest(raters, raters, self.k, self.shrinkage, self.alpha, np.arange(n_items))
         self.item_weights = neighbours.T.tocsr()  # (n_items, n_items), a column for each film scored
         return self
-
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Similarity to the films rated; see `Recommender.score`."""
-        return (history.matrix(self.item_weights.shape[0]) @ self.item_weights).toarray()
 
 
 class UserKNN(_KNN):

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
 from recsys.models.base import FitContext
 from recsys.models.neural import NeuralModule, NeuralRecommender, UserEmbedding, dot, item_embedding, rows_of
@@ -62,6 +64,7 @@ class MF(NeuralRecommender):
         UserError: steps of that loss or optimiser have no rows.
     """
 
+    module: MFModule
     pairs_per_pass = 1 << 22  # no layer is hidden, and a product for many users reads the films once
 
     def __init__(
@@ -88,6 +91,19 @@ class MF(NeuralRecommender):
         if self.rowwise:
             refuse_clipping(context, "model.rowwise")
         return super().fit(train, valid, context)
+
+    @torch.inference_mode()
+    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
+        """See `ScoresByProducts`: p_u, 1 and b_u with the mean of stars."""
+        codes = self._codes(users)
+        biases = self.module.user_bias(codes) + self.rating_mean
+        return torch.cat([self.module.users(codes), torch.ones_like(biases), biases], dim=1).cpu().numpy()
+
+    @torch.inference_mode()
+    def item_vectors(self) -> np.ndarray:
+        """See `ScoresByProducts`: q_i, b_i and 1."""
+        biases = self.module.item_bias.weight
+        return torch.cat([self.module.items.weight, biases, torch.ones_like(biases)], dim=1).cpu().numpy()
 
     def build(self, n_users: int, n_items: int) -> MFModule:
         """See `NeuralRecommender.build`."""

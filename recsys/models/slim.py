@@ -10,15 +10,16 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext, Recommender
+from recsys.data.dataset import Dataset, Holdout
+from recsys.models.base import FitContext
+from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 
 BYTES_PER_PAIR = 16  # of films at the peak: the sparse Gram matrix while it is made dense
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
 
 
-class SLIM(Recommender):
+class SLIM(ItemToItem):
     """Score items by a learned sparse item-item matrix.
 
     Args:
@@ -27,9 +28,6 @@ class SLIM(Recommender):
         tolerance: stop when a sweep changes no weight by more.
         max_sweeps: stop after so many anyway.
     """
-
-    uses_history = True
-    learned = ("item_weights",)
 
     def __init__(self, l1: float = 1.0, l2: float = 100.0, tolerance: float = 0.01, max_sweeps: int = 50) -> None:
         self.l1 = l1
@@ -72,7 +70,3 @@ class SLIM(Recommender):
                 residuals[row + 1 :] -= np.outer(block[row + 1 :, item], change)
                 largest = max(largest, float(np.abs(change).max()))
         return largest
-
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Combine the films rated; see `Recommender.score`."""
-        return (history.matrix(self.item_weights.shape[0]) @ self.item_weights).toarray()

@@ -19,7 +19,7 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset, History, Holdout
 from recsys.data.features import features, vocabulary
 from recsys.data.text import FIELDS, documents, make_encoder
 from recsys.errors import UserError
@@ -280,6 +280,18 @@ class TwoTower(HistoryRecommender):
         told = features(train.user_frame, vocabulary(train.user_frame, USER_FACTS, min_count=1))
         self.user_facts = sparse.vstack([told, sparse.csr_matrix((1, told.shape[1]))], format="csr")
         return super().fit(train, valid, context)
+
+    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
+        """See `ScoresByProducts`: u / T and 1."""
+        with torch.inference_mode():
+            vectors = self.module.log_scale.exp() * self.module.encode(self._batch(users, history))
+        return np.pad(vectors.cpu().numpy(), ((0, 0), (0, 1)), constant_values=1)
+
+    def item_vectors(self) -> np.ndarray:
+        """See `ScoresByProducts`: v and the film's popularity."""
+        with torch.inference_mode():
+            films = self.module.catalogue()
+        return np.column_stack([films.vectors.cpu().numpy(), films.popularity.cpu().numpy()])
 
     def build(self, n_users: int, n_items: int) -> TwoTowerModule:
         """See `NeuralRecommender.build`."""

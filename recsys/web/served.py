@@ -1,0 +1,287 @@
+"""A trained run, loaded to answer: lists of films with reasons, similar films, what is known of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from secrets import token_hex
+
+import numpy as np
+import pandas as pd
+
+from recsys.analysis.explain import Reason, explain
+from recsys.analysis.recommend import UNKNOWN, neighbours
+from recsys.analysis.segments import segments_directory
+from recsys.data.dataset import Dataset, History
+from recsys.errors import UserError
+from recsys.evaluation.ranking import unseen
+from recsys.evaluation.reranking import Surprising
+from recsys.models.base import Recommender
+from recsys.studies.runs import Run
+from recsys.web.catalogue import Catalogue, Film
+from recsys.web.events import Opinions
+from recsys.web.index import FilmIndex
+
+REASONS_AMONG = 25  # liked films that a reason is looked for among: each costs a row of scores
+REORDERED = 100  # best films that may be put in another order
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked of a list.
+
+    Attributes:
+        k: films at most.
+        genres: films of any of these; none stand for all.
+        years: the first and the last, ends included; None leaves an end open.
+        surprise: from 0, the model's own order, to 1, the least known of its best films first.
+    """
+
+    k: int = 10
+    genres: tuple[str, ...] = ()
+    years: tuple[int | None, int | None] = (None, None)
+    surprise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """Chance in lists that are shown, so that what is learned from them can judge other models, too.
+
+    Of k places, `places` are filled by a uniform draw without replacement from the films that follow the best
+    k - `places` in the model's list, down to the `pool`-th. So each of these has a known probability of being shown:
+    `places` / (`pool` - k + `places`); the others are sure to be.
+
+    Attributes:
+        places: in a list that are left to chance; 0 for none.
+        pool: the last place of the model's list that a film can be drawn from.
+    """
+
+    places: int = 0
+    pool: int = 50
+
+    def __post_init__(self) -> None:
+        """Hold the settings to their ranges.
+
+        Raises:
+            UserError: one is out of range.
+        """
+        if self.places < 0 or self.pool < 1:
+            raise UserError(
+                f"exploration.places={self.places} and exploration.pool={self.pool}: give 0 or more, 1 or more."
+            )
+
+    def draw(self, items: np.ndarray, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The films to show, int64 (at most k,), and the probability of each, float64.
+
+        Args:
+            items: the model's list, best first, with what can be drawn from.
+            k: films to show.
+            rng: draws films and their places.
+        """
+        n_sure = max(0, min(k, len(items)) - self.places)
+        drawn_from = items[n_sure : max(self.pool, k)]
+        n_drawn = min(k - n_sure, len(drawn_from))
+        if not self.places or n_drawn == len(drawn_from):
+            return items[:k], np.ones(len(items[:k]))
+        drawn = rng.choice(drawn_from, n_drawn, replace=False)
+        places = np.sort(rng.choice(n_sure + 1, n_drawn))  # in front of which of the sure ones
+        shown = np.insert(items[:n_sure], places, drawn)
+        propensities = np.insert(np.ones(n_sure), places, n_drawn / len(drawn_from))
+        return shown, propensities
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A film in a list.
+
+    Attributes:
+        film: which.
+        score: the model's.
+        position: in the list, from 1.
+        reason: a sentence, or None where nothing that the person likes speaks for the film.
+        reason_kind: `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
+        reason_film: the liked film that the reason names.
+        propensity: the probability with which the film came into the list.
+    """
+
+    film: Film
+    score: float
+    position: int
+    reason: str | None = None
+    reason_kind: str | None = None
+    reason_film: Film | None = None
+    propensity: float = 1.0
+
+
+@dataclass(frozen=True)
+class FilmList:
+    """Films for somebody, best first, and which run made the list."""
+
+    list_id: str
+    run: str
+    films: tuple[Listed, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A run, ready to answer from many threads at once; nothing in it changes.
+
+    Attributes:
+        name: what people call the run.
+        run: where it lies, with settings and metrics.
+        model: trained.
+        dataset: whose users and films the model's codes are of.
+        catalogue: of its films.
+        index: for catalogues in which scoring every film takes too long, else None.
+    """
+
+    name: str
+    run: Run
+    model: Recommender
+    dataset: Dataset
+    catalogue: Catalogue
+    index: FilmIndex | None = None
+    _users: Mapping[str, int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Look users up by their raw ids."""
+        ids = self.dataset.user_frame["user_id"].astype(str)
+        object.__setattr__(self, "_users", {user_id: code for code, user_id in enumerate(ids)})
+
+    @property
+    def takes_new_people(self) -> bool:
+        """Whether somebody whom the model was not trained on gets a list of their own."""
+        return self.model.uses_history
+
+    @cached_property
+    def _segments(self) -> Mapping[str, str]:
+        file = segments_directory(self.run.directory) / "segments.csv"
+        if not file.is_file():
+            return {}
+        members = pd.read_csv(file, dtype=str, keep_default_na=False)
+        return dict(zip(members["user_id"], members["name"], strict=True))
+
+    def is_known(self, user_id: str) -> bool:
+        """Whether the data set has a user."""
+        return user_id in self._users
+
+    def some_users(self, n: int) -> list[str]:
+        """Ids of users to try, from those with few to those with many ratings."""
+        by_count = np.argsort(self.dataset.user_counts, kind="stable")
+        places = np.linspace(0, len(by_count) - 1, min(n, len(by_count))).astype(int)
+        return [str(self.dataset.user_frame["user_id"].iloc[code]) for code in by_count[places]]
+
+    def segment(self, user_id: str) -> str | None:
+        """The name of the taste segment that a user is in, where the run has segments."""
+        return self._segments.get(user_id)
+
+    def rated(self, user_id: str) -> list[tuple[Film, float, int | None]]:
+        """What a user of the data set rated, the latest first: film, stars, seconds UTC where they are known.
+
+        Raises:
+            UserError: there is no such user.
+        """
+        history = self.dataset.history(np.array([self._code(user_id)]))
+        times = [None] * len(history.items) if history.times is None else history.times.tolist()
+        rated = zip(history.items.tolist(), history.ratings.tolist(), times, strict=True)
+        return [(self.catalogue.of_code(item), stars, time) for item, stars, time in rated][::-1]
+
+    def recommend(
+        self, user_id: str | None, opinions: Opinions, wish: Wish, explore: Exploration = Exploration()
+    ) -> FilmList:
+        """The best films for somebody that the person has not rated or hidden, each with a reason.
+
+        Args:
+            user_id: of the data set, whose ratings there count too; anybody else, or None, is somebody new.
+            opinions: what the person said beside; a film rated again has the rating given here.
+            wish: how many films, of which kind.
+            explore: what is left to chance.
+
+        Raises:
+            UserError: the model knows nobody new, or an opinion or the wish names what is not there.
+        """
+        user, history = self._person(user_id, opinions)
+        scores, ranked = self._ranked(user, history, opinions, wish, max(wish.k, explore.pool))
+        depth = max(wish.k, explore.pool if explore.places else 0)
+        lists = Surprising(trade_off=wish.surprise, n_candidates=max(depth, REORDERED)).lists(self.model, self.dataset)
+        best = lists(ranked, np.array([user]), history, depth)[0]
+        shown, propensities = explore.draw(best[best >= 0], wish.k, np.random.default_rng())
+        reasons = explain(self.model, user, history, shown, self.dataset.item_frame, REASONS_AMONG)
+        rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
+        listed = tuple(
+            self._listed(item, float(scores[item]), position, reason, propensity)
+            for position, (item, propensity, reason) in enumerate(rows, start=1)
+        )
+        return FilmList(token_hex(8), self.name, listed)
+
+    def explain(self, user_id: str | None, opinions: Opinions, movie_id: str) -> Listed:
+        """One film for somebody, with its score and the reason that there is, at position 0.
+
+        Raises:
+            UserError: see `recommend`.
+        """
+        item = self.catalogue.code(movie_id)
+        user, history = self._person(user_id, opinions)
+        score = float(self.model.predict(np.array([user]), history, np.array([0]), np.array([item]))[0])
+        [reason] = explain(self.model, user, history, np.array([item]), self.dataset.item_frame, REASONS_AMONG)
+        return self._listed(item, score, 0, reason, 1.0)
+
+    def similar(self, movie_id: str, wish: Wish) -> tuple[str, list[tuple[Film, float]]]:
+        """The films nearest to one: what nearness is, in words, and each film with its similarity.
+
+        Raises:
+            UserError: the model knows no similar films, or the film or the wish names what is not there.
+        """
+        candidates = self.catalogue.passing(wish.genres, wish.years)
+        if candidates is None:
+            candidates = np.arange(self.dataset.n_items)
+        measure, near = neighbours(self.model, self.catalogue.code(movie_id), candidates, wish.k)
+        return measure, [(self.catalogue.of_code(item), similarity) for item, similarity in near]
+
+    def _code(self, user_id: str) -> int:
+        if user_id not in self._users:
+            ids = ", ".join(list(self._users)[:3])
+            raise UserError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
+        return self._users[user_id]
+
+    def _person(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
+        """Somebody's code, and all that is known of the person as a history of one row."""
+        user = self._users.get(user_id, UNKNOWN) if user_id is not None else UNKNOWN
+        if user == UNKNOWN and not self.takes_new_people:
+            raise UserError(
+                f"{type(self.model).__name__} ignores what somebody new likes: choose one of its users, or a run of a "
+                "model that scores by histories, such as ease."
+            )
+        known = self.dataset.history(np.array([user]))
+        said = np.array([self.catalogue.code(movie_id) for movie_id in opinions.ratings], np.int32)
+        kept = ~np.isin(known.items, said)
+        items = np.concatenate([known.items[kept], said])
+        ratings = np.concatenate([known.ratings[kept], np.fromiter(opinions.ratings.values(), np.float32)])
+        times = None
+        if known.times is not None:  # what was said here is later than all that was known
+            latest = known.times.max(initial=self.dataset.times.max())  # type: ignore[union-attr]
+            times = np.concatenate([known.times[kept], np.full(len(said), latest)])
+        return user, History(np.array([0, len(items)]), items, ratings, times)
+
+    def _ranked(
+        self, user: int, history: History, opinions: Opinions, wish: Wish, depth: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores float32 (n_items,), and (1, n_items) with -inf at films that are not ranked."""
+        candidates = self.catalogue.passing(wish.genres, wish.years)
+        hidden = [self.catalogue.code(movie_id) for movie_id in opinions.hidden]
+        users = np.array([user])
+        if self.index is not None and candidates is None:
+            scores = self.index.scores(users, history, depth + REORDERED + len(history.items) + len(hidden))
+        else:
+            scores = self.model.score(users, history)
+        ranked = unseen(scores, history, candidates)
+        ranked[0, hidden] = -np.inf
+        return scores[0], ranked
+
+    def _listed(self, item: int, score: float, position: int, reason: Reason | None, propensity: float) -> Listed:
+        film = self.catalogue.of_code(item)
+        if reason is None:
+            return Listed(film, score, position, propensity=propensity)
+        sentence, reason_film = reason.sentence(self.catalogue.names), self.catalogue.of_code(reason.item)
+        return Listed(film, score, position, sentence, reason.kind, reason_film, propensity)
