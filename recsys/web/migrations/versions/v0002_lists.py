@@ -1,0 +1,30 @@
+"""What films were shown for, where, and how probably: what an off-policy estimate needs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from recsys.web.store import Name, Number
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make the table, and let events name a list and a place in it."""
+    op.create_table(
+        "lists",
+        sa.Column("list_id", Name(64), primary_key=True),
+        sa.Column("user_id", Name(255), nullable=False),
+        sa.Column("time", Number, nullable=False),
+        sa.Column("run", Name(255), nullable=False),
+        sa.Column("k", sa.Integer, nullable=False),
+        sa.Column("request", sa.JSON, nullable=False),
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+    )
+    with op.batch_alter_table("events") as events:  # which SQLite can only make anew
+        events.add_column(sa.Column("list_id", Name(64)))
+        events.add_column(sa.Column("position", sa.Integer))
+        events.add_column(sa.Column("propensity", Number))
+        events.create_foreign_key("events_of_lists", "lists", ["list_id"], ["list_id"])
+        events.create_index("events_by_list", ["list_id", "kind"])

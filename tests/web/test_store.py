@@ -1,0 +1,297 @@
+"""The store of feedback, in every database that it can be in."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from urllib.parse import quote
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from recsys.data.databases import Address
+from recsys.errors import UserError
+from recsys.web import store as module
+from recsys.web.events import Event, Kind, Opinions, ShownList
+from recsys.web.store import VERSION_TABLE, KeyTaken, Store, StoreError
+from tests.servers import PASSWORD
+
+SHOWN = ShownList("list-1", "ann", 10.0, "outputs/a", 2, {"genres": ("Drama",), "surprise": 0.25})
+
+
+@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+def address(request, tmp_path) -> Iterator[Address]:
+    """Where there is no store yet, in each database in turn."""
+    if request.param == "sqlite":
+        yield Address.parse(f"{tmp_path}/feedback.sqlite")
+        return
+    address = Address.parse(request.getfixturevalue(request.param))
+    yield address
+    engine = module._engine(address)
+    with engine.begin() as connection:
+        for name in ("events", "lists", VERSION_TABLE):
+            connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
+    engine.dispose()
+
+
+@pytest.fixture
+def store(address) -> Iterator[Store]:
+    store = Store.open(address)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def did() -> Callable[..., Event]:
+    """An event of ann's, a second after the one before."""
+    numbers = count(1)
+
+    def did(kind: Kind, movie_id: str | None = None, value: float | None = None, **further) -> Event:
+        number = next(numbers)
+        return Event(**{"key": f"key-{number}", "user_id": "ann", "kind": kind, "time": 100.0 + number, **further,
+                        "movie_id": movie_id, "value": value})  # fmt: skip
+
+    return did
+
+
+def impressions() -> list[Event]:
+    shown = {"user_id": "ann", "kind": Kind.IMPRESSION, "time": 10.0, "run": "outputs/a", "list_id": "list-1"}
+    return [
+        Event("shown-1", movie_id="7", position=1, propensity=1.0, **shown),
+        Event("shown-2", movie_id="8", position=2, propensity=2 / 38, **shown),
+    ]
+
+
+def test_an_event_is_read_back_as_it_was_and_kept_once(store):
+    assert store.add(impressions(), SHOWN) == [True, True]
+    assert store.event("shown-2") == impressions()[1]
+    assert store.event("Shown-2") is None
+    again = [replace(event, time=11.0) for event in impressions()]  # a server that is asked again stamps it anew
+    assert store.add([*again, *again[:1]], SHOWN) == [False, False, False]
+    assert store.counts() == {kind: 2 * (kind == "impression") for kind in Kind}
+
+
+def test_a_key_with_other_content_is_refused_with_all_that_came_with_it(store, did):
+    store.add(impressions(), SHOWN)
+    with pytest.raises(KeyTaken, match="another event shown-1 already"):
+        store.add([did(Kind.CLICK, "7"), replace(impressions()[0], movie_id="9")])
+    with pytest.raises(KeyTaken, match="another list list-1 already"):
+        store.add([did(Kind.CLICK, "7")], replace(SHOWN, k=3))
+    assert store.counts()["click"] == 0
+
+
+def test_the_latest_rating_that_is_not_undone_counts(store, did):
+    first, second = did(Kind.RATING, "7", 2.0), did(Kind.RATING, "7", 4.5)
+    store.add([second, first, did(Kind.RATING, "8", 1.0)])
+    assert store.opinions("ann") == Opinions({"7": 4.5, "8": 1.0})
+    undo = did(Kind.UNDO, undoes=second.key)
+    store.add([undo])
+    assert store.opinions("ann") == Opinions({"7": 2.0, "8": 1.0})
+    assert store.opinions("ann", before=undo.time) == Opinions({"7": 4.5, "8": 1.0})
+    assert store.opinions("ann", before=second.time) == Opinions({"7": 2.0})
+    assert store.ratings().to_dict("list") == {
+        "user_id": ["ann", "ann"], "movie_id": ["7", "8"], "rating": [2.0, 1.0], "time": [101, 103],
+    }  # fmt: skip
+
+
+def test_ratings_are_oldest_first_by_the_rating_that_counts(store, did):
+    store.add([did(Kind.RATING, "7", 2.0), did(Kind.RATING, "8", 3.0), did(Kind.RATING, "7", 4.0)])
+    assert list(store.opinions("ann").ratings) == list(store.ratings()["movie_id"]) == ["8", "7"]
+
+
+def test_films_seen_or_of_no_interest_are_hidden_until_rated_or_undone(store, did):
+    seen, bored = did(Kind.SEEN, "7"), did(Kind.NOT_INTERESTED, "8")
+    store.add([seen, bored, did(Kind.CLICK, "9")])
+    assert store.opinions("ann") == Opinions({}, frozenset({"7", "8"}))
+    store.add([did(Kind.RATING, "8", 4.0), did(Kind.UNDO, undoes=seen.key)])
+    assert store.opinions("ann") == Opinions({"8": 4.0})
+
+
+def test_what_can_be_undone_is_listed_latest_first(store, did):
+    events = [did(Kind.RATING, "7", 2.0), did(Kind.CLICK, "7"), did(Kind.SEEN, "8"), did(Kind.NOT_INTERESTED, "9")]
+    store.add([*events, did(Kind.UNDO, undoes=events[3].key), did(Kind.RATING, "7", 3.0, user_id="bob")])
+    assert store.recent("ann", 5) == [events[2], events[0]]
+    assert store.recent("ann", 1) == [events[2]]
+
+
+def test_only_one_s_own_opinions_are_undone(store, did):
+    rating, click = did(Kind.RATING, "7", 2.0), did(Kind.CLICK, "7")
+    undo = did(Kind.UNDO, undoes=rating.key)
+    store.add([rating, click, undo])
+    for refused, told in [
+        (did(Kind.UNDO, undoes=undo.key), f"Event {undo.key} is of the kind undo, which cannot be undone."),
+        (did(Kind.UNDO, undoes=click.key), f"Event {click.key} is of the kind click, which cannot be undone."),
+        (did(Kind.UNDO, undoes="none"), "There is no event none to undo."),
+        (did(Kind.UNDO, undoes=rating.key, user_id="bob"), f"Event {rating.key} is somebody else's"),
+        (did(Kind.UNDO), "An event of the kind undo needs undoes."),
+        (did(Kind.CLICK, "7", undoes=rating.key), "An event of the kind click undoes nothing"),
+    ]:
+        with pytest.raises(UserError, match=told):
+            store.add([refused])
+    assert sum(store.counts().values()) == 3
+
+
+def test_users_films_and_keys_differ_by_case_and_accents(store, did):
+    names = ["ann", "Ann", "\u00e4nn", "a\u0308nn"]
+    store.add([did(Kind.RATING, name, 3.0, key=name, user_id=name) for name in names])
+    assert sorted(store.ratings()["user_id"]) == sorted(names)
+    assert [store.opinions(name).ratings for name in names] == [{name: 3.0} for name in names]
+
+
+@pytest.mark.parametrize("name", ["", "a\0", "\ud800", " ann", "x" * 256, "a\nb"])
+def test_names_that_some_database_would_not_keep_are_one_sentence(store, did, name):
+    for ask in (lambda: store.add([did(Kind.SEEN, name)]), lambda: store.opinions(name), lambda: store.recent(name, 1)):
+        with pytest.raises(UserError, match="cannot be kept: a name has 1 to 255 printable characters"):
+            ask()
+
+
+def test_ratings_without_a_film_or_a_number_of_stars_are_refused(store, did):
+    for event in (did(Kind.RATING, "7"), did(Kind.RATING, value=3.0), did(Kind.RATING, "7", math.nan)):
+        with pytest.raises(UserError, match=r"needs value|needs movie_id|nan cannot be kept"):
+            store.add([event])
+
+
+def test_what_was_shown_says_what_came_of_it(store, did):
+    store.add(impressions(), SHOWN)
+    with pytest.raises(UserError, match="Nobody was shown a list list-1: user bob"):
+        store.add([did(Kind.CLICK, "7", user_id="bob", list_id="list-1")])
+    undone = did(Kind.RATING, "7", 1.0, list_id="list-1")
+    clicks = [did(Kind.CLICK, "8", list_id="list-1") for _ in range(2)]
+    elsewhere = [did(Kind.CLICK, "7"), did(Kind.RATING, "7", 5.0)]
+    stars = did(Kind.RATING, "8", 4.0, list_id="list-1")
+    store.add([*clicks, undone, stars, *elsewhere, did(Kind.UNDO, undoes=undone.key)])
+    shown = store.impressions()
+    assert shown["movie_id"].tolist() == ["7", "8"]
+    assert shown["propensity"].tolist() == [1.0, 2 / 38]
+    assert shown["clicked"].tolist() == [False, True]
+    assert shown["stars"].fillna(0).tolist() == [0, 4]
+    assert shown.loc[0, ["list_id", "user_id", "run", "time", "k", "position"]].tolist() == [
+        "list-1", "ann", "outputs/a", 10.0, 2, 1,
+    ]  # fmt: skip
+    assert shown["request"][0] == {"genres": ["Drama"], "surprise": 0.25}
+
+
+def test_an_empty_store_has_empty_tables(store):
+    assert store.add([]) == []
+    assert store.ratings().empty
+    assert store.impressions().empty
+    assert store.opinions("ann") == Opinions()
+
+
+def test_of_writers_who_send_the_same_event_at_once_one_keeps_it(store, did):
+    events = [did(Kind.RATING, str(film), 3.0) for film in range(20)]
+    together = threading.Barrier(8)
+
+    def send(_: int) -> list[bool]:
+        found = []
+        for event in events:
+            together.wait()
+            found += store.add([event])
+        return found
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(send, range(8)))
+    assert [sum(new) for new in zip(*found, strict=True)] == [1] * 20
+    assert store.counts()["rating"] == 20
+
+
+def test_a_store_is_made_once_by_all_who_open_it_at_once(address):
+    with ThreadPoolExecutor(6) as threads:
+        stores = list(threads.map(lambda _: Store.open(address), range(6)))
+    assert stores[0].add(impressions(), SHOWN) == [True, True]
+    assert stores[5].counts()["impression"] == 2
+    for store in stores:
+        store.close()
+
+
+def test_migrations_make_the_tables_that_the_code_knows(store):
+    with store._engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, module._tables) == []
+
+
+def test_a_store_of_the_first_version_keeps_its_events(address, monkeypatch):
+    upgrade = command.upgrade
+    monkeypatch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0001"))
+    old = Store.open(address)
+    with old._engine.begin() as connection:
+        assert "lists" not in sa.inspect(connection).get_table_names()
+        first = {"key": "old", "user_id": "ann", "kind": "rating", "time": 1.5, "movie_id": "7", "value": 4.5}
+        connection.execute(sa.insert(sa.table("events", *map(sa.column, first))), first)
+    old.close()
+    monkeypatch.undo()
+    store = Store.open(address)
+    assert store.event("old") == Event("old", "ann", Kind.RATING, 1.5, "7", 4.5)
+    assert store.add(impressions(), SHOWN) == [True, True]
+    store.close()
+
+
+def test_a_store_of_a_later_version_is_refused(store):
+    with store._engine.begin() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '0099'"))
+    with pytest.raises(UserError, match=r"is of a later version of recsys \(schema 0099\): update recsys"):
+        Store.open(store.address)
+
+
+def test_addresses_that_lead_nowhere_are_one_sentence_without_the_password(tmp_path):
+    password = quote(PASSWORD, safe="")
+    for address in (
+        f"{tmp_path}/no/feedback.sqlite",
+        f"postgresql://ann:{password}@127.0.0.1:9/films",
+        f"mysql://ann:{password}@127.0.0.1:9/films",
+    ):
+        with pytest.raises(StoreError, match="fails: ") as told:
+            Store.open(Address.parse(address))
+        assert PASSWORD not in str(told.value)
+        assert password not in str(told.value)
+    (tmp_path / "text.sqlite").write_text("no database at all" * 100)
+    with pytest.raises(StoreError, match="file is not a database"):
+        Store.open(Address.parse(f"{tmp_path}/text.sqlite"))
+    with pytest.raises(UserError, match="takes one writer at a time"):
+        Store.open(Address.parse("feedback.duckdb"))
+    with pytest.raises(UserError, match="does not exist"):
+        Store.open(Address.parse(f"{tmp_path}/none.sqlite"), make=False)
+    assert not (tmp_path / "none.sqlite").exists()
+
+
+SENDER = """
+import sys
+from recsys.data.databases import Address
+from recsys.web.events import Event, Kind
+from recsys.web.store import Store
+
+store = Store.open(Address.parse(sys.argv[1]))
+for number in range(5000):
+    store.add([Event(f"key-{number}", "ann", Kind.RATING, float(number), str(number), 3.0)])
+    print(f"key-{number}", flush=True)
+"""
+
+
+def test_a_killed_process_loses_no_event_that_it_acknowledged_and_repeats_none(tmp_path):
+    address = Address.parse(f"{tmp_path}/feedback.sqlite")
+    sender = subprocess.Popen([sys.executable, "-c", SENDER, address.url], stdout=subprocess.PIPE, text=True)
+    assert sender.stdout is not None
+    acknowledged = [next(sender.stdout).strip() for _ in range(50)]
+    os.kill(sender.pid, signal.SIGKILL)
+    acknowledged += sender.stdout.read().split()
+    assert sender.wait() == -signal.SIGKILL
+    sender.stdout.close()
+    store = Store.open(address)
+    kept = store.counts()["rating"]
+    assert 50 <= len(acknowledged) <= kept <= len(acknowledged) + 1 < 5000  # one may lack but the word
+    assert all(store.event(key) for key in acknowledged)
+    events = [Event(f"key-{number}", "ann", Kind.RATING, float(number), str(number), 3.0) for number in range(500)]
+    new = store.add(events)
+    assert not any(new[:kept])
+    assert all(new[kept:])
+    assert len(store.ratings()) == max(500, kept)
+    store.close()
