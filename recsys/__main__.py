@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.analysis import importance_report, report, segment_report
@@ -35,7 +37,12 @@ from recsys.studies.selection import select
 from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.verification import NAMES, Verification, kept_run
+from recsys.web.app import serve
+from recsys.web.protection import Protection
+from recsys.web.service import Service, named_runs
+from recsys.web.store import Store
 
+STORE_VARIABLE, DEFAULT_STORE = "RECSYS_STORE_URL", Path("outputs", "feedback.sqlite")
 STUDIES = Path("outputs", "experiments")  # where the runs of studies lie, unless a command says otherwise
 
 
@@ -156,6 +163,18 @@ def load_command(arguments: argparse.Namespace) -> None:
     print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")
 
 
+def serve_command(arguments: argparse.Namespace) -> None:
+    """Open a web page and an API on trained runs, and keep what viewers say of their films."""
+    overrides = [word for word in arguments.what if "=" in word]
+    cfg = compose("serve", overrides)
+    explore, index = instantiate(cfg.explore), instantiate(cfg.index)
+    protection = Protection(os.environ.get(cfg.token_env), list(cfg.hosts), cfg.requests_per_minute, cfg.max_bytes)
+    torch.set_num_threads(cfg.threads)
+    runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
+    service = Service(runs, _data, _store(arguments.store), explore, index, arguments.trusted)
+    serve(service, protection, cfg.host, cfg.port)
+
+
 def segments_command(arguments: argparse.Namespace) -> None:
     """Find segments of a run's users and report on them, or say which one somebody new is in."""
     run = read_run(arguments.directory)
@@ -218,6 +237,14 @@ def _data(run: Run) -> Dataset:
         dataset = _prepared(cfg).dataset
     run.check_data(dataset)
     return dataset
+
+
+def _store(address: str | None) -> Store:
+    """The store of feedback at an address, or else where the environment or the default says."""
+    text = address or os.environ.get(STORE_VARIABLE) or str(DEFAULT_STORE)
+    if text == str(DEFAULT_STORE):
+        DEFAULT_STORE.parent.mkdir(exist_ok=True)
+    return Store.open(Address.parse(text))
 
 
 def _split(run: Run) -> Split:
@@ -354,6 +381,25 @@ def main() -> None:
         "-k", type=_at_least_one, default=10, help="films to recommend to each user (default: %(default)s)"
     )
     command.set_defaults(run=load_command)
+
+    storing = argparse.ArgumentParser(add_help=False)
+    storing.add_argument(
+        "--store",
+        metavar="ADDRESS",
+        help="of feedback: an .sqlite file, postgresql://USER:PASSWORD@HOST/DATABASE, mysql://... (default: what the "
+        f"environment variable {STORE_VARIABLE} holds, else {DEFAULT_STORE})",
+    )
+
+    command = commands.add_parser(
+        "serve", parents=[trusting, storing], help=serve_command.__doc__, description=serve_command.__doc__
+    )
+    command.add_argument(
+        "what",
+        nargs="+",
+        metavar="RUN|KEY=VALUE",
+        help="finished runs on the same data, the default first, or a directory of some; settings: port=8000",
+    )
+    command.set_defaults(run=serve_command)
 
     command = commands.add_parser(
         "segments", parents=[trusting], help=segments_command.__doc__, description=segments_command.__doc__

@@ -30,6 +30,10 @@ LABELS = {
 LISTED = 12  # names or words at most, of a list
 
 
+class NotFoundError(UserError):
+    """There is no such film, user or run."""
+
+
 @dataclass(frozen=True)
 class Film:
     """What is shown of a film.
@@ -97,10 +101,10 @@ class Catalogue:
         """The code of a film.
 
         Raises:
-            UserError: there is no such film.
+            NotFoundError: there is no such film.
         """
         if movie_id not in self.codes:
-            raise UserError(
+            raise NotFoundError(
                 f"There is no film {movie_id!r} in {self.dataset.name}: ids are like {', '.join(self.movie_ids[:3])}."
             )
         return self.codes[movie_id]
@@ -109,7 +113,7 @@ class Catalogue:
         """What is known of a film.
 
         Raises:
-            UserError: there is no such film.
+            NotFoundError: there is no such film.
         """
         return self.of_code(self.code(movie_id), with_details=True)
 
@@ -138,7 +142,7 @@ class Catalogue:
         """How many ratings of the data set gave a film each number of stars.
 
         Raises:
-            UserError: there is no such film.
+            NotFoundError: there is no such film.
         """
         item = self.code(movie_id)
         given = self._by_film.data[self._by_film.indptr[item] : self._by_film.indptr[item + 1]]

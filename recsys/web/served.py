@@ -19,7 +19,7 @@ from recsys.evaluation.ranking import unseen
 from recsys.evaluation.reranking import Surprising
 from recsys.models.base import Recommender
 from recsys.studies.runs import Run
-from recsys.web.catalogue import Catalogue, Film
+from recsys.web.catalogue import Catalogue, Film, NotFoundError
 from recsys.web.events import Opinions
 from recsys.web.index import FilmIndex
 
@@ -180,7 +180,7 @@ class Served:
         """What a user of the data set rated, the latest first: film, stars, seconds UTC where they are known.
 
         Raises:
-            UserError: there is no such user.
+            NotFoundError: there is no such user.
         """
         history = self.dataset.history(np.array([self._code(user_id)]))
         times = [None] * len(history.items) if history.times is None else history.times.tolist()
@@ -242,7 +242,7 @@ class Served:
     def _code(self, user_id: str) -> int:
         if user_id not in self._users:
             ids = ", ".join(list(self._users)[:3])
-            raise UserError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
+            raise NotFoundError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
         return self._users[user_id]
 
     def _person(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
