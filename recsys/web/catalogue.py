@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -80,9 +80,15 @@ class Catalogue:
         self.codes = {movie_id: code for code, movie_id in enumerate(self.movie_ids)}
         self.names = film_names(frame)
         self.stars = _stars(dataset)
-        lists = frame["genres"] if "genres" in frame else [()] * len(frame)
-        self.genres = tuple(sorted({genre for genres in lists for genre in genres}))
-        self._of_genre = {genre: np.array([genre in genres for genres in lists], bool) for genre in self.genres}
+        titles = frame["title"].astype(object).where(frame["title"].notna(), None)
+        self._film_titles = [title or f"Film {raw}" for title, raw in zip(titles, self.movie_ids, strict=True)]
+        self._film_genres = [tuple(genres) for genres in frame["genres"]] if "genres" in frame else [()] * len(frame)
+        posters = frame["poster"].tolist() if "poster" in frame else []
+        self._posters = [address if _is_address(address) else None for address in posters] or [None] * len(frame)
+        self.genres = tuple(sorted({genre for genres in self._film_genres for genre in genres}))
+        self._of_genre = {
+            genre: np.array([genre in genres for genres in self._film_genres], bool) for genre in self.genres
+        }
         years = frame["year"] if "year" in frame else pd.Series(pd.NA, frame.index)
         self._years = years.astype("Float64").to_numpy(float, na_value=np.nan)
         known = self._years[~np.isnan(self._years)]
@@ -110,29 +116,20 @@ class Catalogue:
         return self.codes[movie_id]
 
     def film(self, movie_id: str) -> Film:
-        """What is known of a film.
+        """All that is known of a film.
 
         Raises:
             NotFoundError: there is no such film.
         """
-        return self.of_code(self.code(movie_id), with_details=True)
-
-    def of_code(self, item: int, with_details: bool = False) -> Film:
-        """The film of a code; with details it is for a page of its own."""
+        item = self.code(movie_id)
         row = self.dataset.item_frame.iloc[item]
-        title = row["title"] if pd.notna(row["title"]) else f"Film {self.movie_ids[item]}"
-        year = None if np.isnan(self._years[item]) else int(self._years[item])
         details = {label: told for name, label in LABELS.items() if (told := _told(row.get(name)))}
-        poster = row.get("poster")
-        is_address = isinstance(poster, str) and poster.startswith(("https://", "http://"))
-        return Film(
-            self.movie_ids[item],
-            str(title),
-            year,
-            tuple(row.get("genres", ())),
-            poster if is_address else None,
-            details if with_details else {},
-        )
+        return replace(self.of_code(item), details=details)
+
+    def of_code(self, item: int) -> Film:
+        """The film of a code, without details."""
+        year = None if np.isnan(self._years[item]) else int(self._years[item])
+        return Film(self.movie_ids[item], self._film_titles[item], year, self._film_genres[item], self._posters[item])
 
     def search(self, typed: str, k: int = 10) -> list[Film]:
         """Films that somebody may mean who has typed so much of a title, the likeliest first."""
@@ -202,6 +199,10 @@ def _stars(dataset: Dataset) -> tuple[float, ...]:
     low, high = dataset.scale
     step = 1.0 if low % 1 == 0 and not np.any(dataset.ratings % 1) else 0.5
     return tuple(np.arange(low, high + step / 2, step).tolist())
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("https://", "http://"))
 
 
 def _told(value: Any) -> str:

@@ -1,0 +1,94 @@
+"""Whether acknowledged feedback outlives the server: `python experiments/serving/kill.py RUN --posts 1000 --rounds 3`.
+
+In each round four clients post feedback, each event under a key of its own; in the middle the server is killed
+(SIGKILL) and started anew, and everything is sent again under its key. At the end the store has to hold every event
+once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event as Signal
+
+import httpx
+import numpy as np
+from server import served
+
+from recsys.data.databases import Address
+from recsys.web.store import Store
+
+CLIENTS = 4
+
+
+def post(address: str, keys: Sequence[str], films: Sequence[str], reached: Signal, half: int) -> list[str]:
+    """Post an event for each key until the server is gone; gives the keys that were acknowledged."""
+    acknowledged: list[str] = []
+    with httpx.Client(base_url=address, timeout=10) as client:
+        for place, key in enumerate(keys):
+            body = {"key": key, "user_id": "web-kill", "kind": "rating", "value": 1.0 + place % 5}
+            try:
+                answer = client.post("/api/feedback", json={**body, "movie_id": films[place % len(films)]})
+            except httpx.HTTPError:
+                return acknowledged
+            if answer.status_code != 200:
+                raise SystemExit(f"the server answered {answer.status_code}: {answer.text}")
+            acknowledged.append(key)
+            if len(acknowledged) == half:
+                reached.set()
+    return acknowledged
+
+
+def killed(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> list[str]:
+    """Post from all clients and kill the server when one is halfway; gives the keys that were acknowledged."""
+    reached = Signal()
+    with served(run, store) as (process, address), ThreadPoolExecutor(CLIENTS) as clients:
+        films = [film["movie_id"] for film in httpx.get(f"{address}/api/films?query=the&k=50", timeout=10).json()]
+        sent = [clients.submit(post, address, part, films, reached, len(part) // 2) for part in keys]
+        reached.wait(120)
+        process.kill()
+        return [key for each in sent for key in each.result()]
+
+
+def finished(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> int:
+    """Send everything again to a new server; gives how many events were acknowledged."""
+    with served(run, store) as (_, address):
+        films = [film["movie_id"] for film in httpx.get(f"{address}/api/films?query=the&k=50", timeout=10).json()]
+        return sum(len(post(address, part, films, Signal(), 0)) for part in keys)
+
+
+def main() -> None:
+    """Kill and count."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--posts", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    for number in range(1, arguments.rounds + 1):
+        keys = np.array([uuid.uuid4().hex for _ in range(arguments.posts)])
+        parts = [part.tolist() for part in np.array_split(keys, CLIENTS)]
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "feedback.sqlite")
+            acknowledged = killed(arguments.run, file, parts)
+            store = Store.open(Address.parse(str(file)))
+            lost = sum(store.event(key) is None for key in acknowledged)
+            n_before = store.counts()["rating"]
+            store.close()
+            again = finished(arguments.run, file, parts)
+            store = Store.open(Address.parse(str(file)))
+            missing = sum(store.event(key) is None for key in keys.tolist())
+            n_after = store.counts()["rating"]
+            store.close()
+        print(
+            f"round {number}: {len(acknowledged)} of {len(keys)} posts acknowledged before the kill, {n_before} on "
+            f"disk, {lost} lost; {again} acknowledged when all were sent again, {missing} missing, "
+            f"{n_after - len(keys)} duplicates"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""How fast the API answers under load: `python experiments/serving/load.py RUN --rate 50 --seconds 60`.
+
+Requests come at random moments (a Poisson process), whether or not earlier ones have been answered, so that a slow
+answer makes others wait as it would for people. Half of them are users of the data, half somebody new with 1 to 50
+ratings; one in five filters by a genre, one in five asks for surprise. Meanwhile the page is opened, a title is typed
+and feedback given, once a second each. Latencies are measured by the client, on the same machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import tempfile
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import httpx
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from server import served
+
+GENRES = ("Comedy", "Drama", "Action", "Thriller")
+WORDS = ("the", "man", "love", "night", "day", "star", "dead", "king", "city", "girl", "black", "story")
+
+Ask = Callable[[], tuple[str, str, dict[str, Any] | None]]  # gives method, path and body of a request
+
+
+def recommending(users: np.ndarray, films: list[str], rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Bodies of /api/recommend, one after another."""
+    while True:
+        body: dict[str, Any] = {"k": 10}
+        if rng.random() < 0.5:
+            body["user_id"] = str(rng.choice(users))
+        else:
+            rated = rng.choice(films, min(len(films), rng.integers(1, 51)), replace=False)
+            body["history"] = [{"movie_id": str(film), "stars": float(rng.integers(1, 6))} for film in rated]
+        if rng.random() < 0.2:
+            body["genres"] = [str(rng.choice(GENRES))]
+        if rng.random() < 0.2:
+            body["surprise"] = 0.3
+        yield body
+
+
+async def arrivals(
+    client: httpx.AsyncClient, ask: Ask, rate: float, until: float, rng: np.random.Generator, taken: list[float]
+) -> None:
+    """Send requests at random moments, and note the seconds of each from when it was due; infinity for errors."""
+
+    async def send(due: float) -> None:
+        method, path, body = ask()
+        try:
+            answer = await client.request(method, path, json=body)
+            taken.append(time.perf_counter() - due if answer.status_code == 200 else np.inf)
+        except httpx.HTTPError:
+            taken.append(np.inf)
+
+    due, sent = time.perf_counter(), []
+    while (due := due + rng.exponential(1 / rate)) < until:
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        sent.append(asyncio.create_task(send(due)))
+    await asyncio.gather(*sent)
+
+
+async def measure(address: str, users: np.ndarray, rate: float, seconds: float, seed: int) -> dict[str, list[float]]:
+    """Seconds that requests took, by what they asked for."""
+    rng = np.random.default_rng(seed)
+    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+    async with httpx.AsyncClient(base_url=address, timeout=30, limits=limits) as client:
+        found = [(await client.get("/api/films", params={"query": word, "k": 100})).json() for word in WORDS]
+        films = sorted({film["movie_id"] for answer in found for film in answer})
+        bodies = recommending(users, films, rng)
+
+        def feedback() -> tuple[str, str, dict[str, Any]]:
+            body = {"key": uuid.uuid4().hex, "user_id": "web-load", "kind": "rating", "value": 4.0}
+            return "POST", "/api/feedback", {**body, "movie_id": str(rng.choice(films))}
+
+        asked: dict[str, tuple[Ask, float]] = {
+            "POST /api/recommend": (lambda: ("POST", "/api/recommend", next(bodies)), rate),
+            "POST /api/feedback": (feedback, 1.0),
+            "GET /api/films": (lambda: ("GET", f"/api/films?query={rng.choice(WORDS)}", None), 1.0),
+            "GET / (the page)": (lambda: ("GET", "/", None), 1.0),
+        }
+        taken: dict[str, list[float]] = defaultdict(list)
+        for warming in (True, False):
+            taken.clear()
+            until = time.perf_counter() + (3 if warming else seconds)
+            await asyncio.gather(
+                *(arrivals(client, ask, each, until, rng, taken[name]) for name, (ask, each) in asked.items())
+            )
+    return taken
+
+
+def main() -> None:
+    """Serve a run, send requests, print percentiles."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of configs/serve.yaml")
+    parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    users = duckdb.read_parquet(str(arguments.run / "per_user.parquet")).df()["user_id"].astype(str).to_numpy()
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder, "feedback.sqlite")
+        with served(arguments.run, store, "requests_per_minute=1000000", *arguments.overrides) as (_, address):
+            taken = asyncio.run(measure(address, users, arguments.rate, arguments.seconds, arguments.seed))
+    table = Table("request", "number", "errors", "p50 ms", "p95 ms", "p99 ms", "slowest ms")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, seconds in taken.items():
+        milliseconds = 1000 * np.array(seconds)
+        points = (f"{value:.1f}" for value in np.percentile(milliseconds, [50, 95, 99, 100]))
+        table.add_row(name, str(len(seconds)), str(int(np.isinf(milliseconds).sum())), *points)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

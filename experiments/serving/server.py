@@ -1,0 +1,32 @@
+"""A server of its own for a measurement: `python -m recsys serve` in another process."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def served(run: Path, store: Path, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process and its address, once it answers; ended at the end.
+
+    Args:
+        run: that is served.
+        store: the SQLite file of feedback.
+        *overrides: of configs/serve.yaml.
+    """
+    command = [sys.executable, "-u", "-m", "recsys", "serve", str(run), "port=0", *overrides, "--store", str(store)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        for line in process.stdout or ():
+            if found := re.search(r"Serving .* at (http://\S+)", line):
+                yield process, found[1]
+                return
+        raise SystemExit(f"the server did not start: {' '.join(command)}")
+    finally:
+        process.terminate()
+        process.wait(30)
