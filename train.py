@@ -18,7 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from recsys.analysis.segments import with_segments
-from recsys.config import compose, instantiate, main
+from recsys.config import Splits, compose, instantiate, main
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare
 from recsys.data.split import Split
@@ -29,7 +29,7 @@ from recsys.models.bias import Bias
 from recsys.models.popularity import Popularity
 from recsys.studies import report, tensorboard
 from recsys.studies.examples import examples, spread
-from recsys.studies.runs import RunWriter, read_run
+from recsys.studies.runs import Run, RunWriter, read_run
 from recsys.studies.segmenting import find_segments
 
 N_EXAMPLES = 5  # users whose recommendations are logged; the first one's are printed
@@ -56,6 +56,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
         split = splitter(prepared.dataset)
         if cfg.segments_from is not None:
             split = with_segments(split, Path(cfg.segments_from))
+        if cfg.warm_from is not None:
+            split = _continued(read_run(Path(cfg.warm_from)), run, model, split)
         for holdout in (split.valid, split.test):
             check(model, cfg.ks, holdout, protocol, reranker)
 
@@ -90,6 +92,16 @@ def train(cfg: DictConfig) -> dict[str, float]:
         report.print_example(shown[0])
     report.print_whereabouts(run.directory)
     return metrics
+
+
+def _continued(earlier: Run, run: RunWriter, model: Recommender, split: Split) -> Split:
+    """Let a model start from the weights of an earlier run; the split without what these have learned from."""
+    before = Splits().of(earlier.config)
+    earlier.check_split(before)
+    model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
+    learned = earlier.has_learned(before, split.dataset)
+    run.write_learned_before(split.dataset.select(learned))
+    return split.unlearned(learned)
 
 
 def _learned(

@@ -1,6 +1,7 @@
 """What every model in configs/model owes to everybody else. A new model is tested by having a config."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from recsys.config import CONFIGS, compose, instantiate
 from recsys.data.dataset import Dataset, History
 from recsys.data.split import LeaveOneOut, Split
+from recsys.errors import UserError
 from recsys.models.base import EmbedsHistories, HasEmbeddings, Recommender, load
 from recsys.models.neural import NeuralRecommender
 from recsys.models.trees import RatingTrees
@@ -147,6 +149,31 @@ def test_who_is_placed_by_a_history_lies_where_a_user_with_that_history_does(
     assert placed.shape == model.user_embeddings().shape
     if name not in OWN_VECTORS:
         np.testing.assert_allclose(placed, model.user_embeddings(), atol=1e-3)
+
+
+def test_a_warm_start_goes_on_from_what_was_learned_and_takes_up_new_users(name: str, model: Recommender, split: Split):
+    """A user is new, two change places, and steps are so small that nothing is forgotten in the one epoch."""
+    if not isinstance(model, NeuralRecommender):
+        with pytest.raises(UserError, match="cannot continue"):
+            untrained(name).continue_from(model, np.arange(N_USERS))
+        return
+    earlier = np.array([1, 0, *range(2, N_USERS), -1])
+    later = Dataset.from_arrays(
+        np.append(np.argsort(earlier[:-1])[split.train.users], N_USERS),
+        np.append(split.train.items, 0),
+        np.append(split.train.ratings, 5.0),
+        n_items=N_ITEMS,
+    )
+    later = replace(later, item_frame=split.train.item_frame)
+    learned = copy.copy(model)
+    learned.lr = 1e-9
+    warm = type(model)(**{**learned.hyperparameters(), "max_epochs": 1})
+    warm.continue_from(learned, earlier)
+    warm = warm.fit(later).refit(later)
+    users = np.arange(N_USERS)
+    was = model.score(earlier[users], later.history(users))
+    np.testing.assert_allclose(warm.score(users, later.history(users)), was, rtol=1e-3, atol=0.05)
+    assert np.isfinite(warm.score(np.array([N_USERS]), later.history(np.array([N_USERS])))).all()
 
 
 def test_a_learning_model_recovers_the_checkerboard(name: str, model: Recommender, split: Split):

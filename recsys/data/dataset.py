@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.errors import UserError
+
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -158,6 +160,26 @@ class Dataset:
     def user_counts(self) -> np.ndarray:
         """int64 (n_users,): ratings by each user."""
         return np.diff(self.indptr)
+
+    @property
+    def pairs(self) -> np.ndarray:
+        """int64 (n,): a number for each rating's user and film, different for different pairs."""
+        return self.users.astype(np.int64) * self.n_items + self.items
+
+    def users_in(self, earlier: Dataset) -> np.ndarray:
+        """The code that each user has in earlier data of the same films, int64 (n_users,); -1 where there is none.
+
+        Raises:
+            UserError: films differ, or their order, so that codes of films would mean others.
+        """
+        own, others = (frame["movie_id"].astype(str).tolist() for frame in (self.item_frame, earlier.item_frame))
+        if own != others:
+            raise UserError(
+                f"{self.name} has {len(own):,} films, and not the {len(others):,} of {earlier.name} that a model was "
+                "trained on: train one on all of them, without an earlier run."
+            )
+        own_ids, known_ids = (pd.Index(frame["user_id"].astype(str)) for frame in (self.user_frame, earlier.user_frame))
+        return known_ids.get_indexer(own_ids).astype(np.int64)
 
     def select(self, chosen: np.ndarray) -> Dataset:
         """The ratings that a boolean mask (n,) or ascending positions choose, under the same codes."""

@@ -39,7 +39,7 @@ def _stages(split: Split) -> Iterator[tuple[Holdout, Dataset]]:
 
 def _pairs_are_apart(split: Split) -> bool:
     parts = [split.train, split.valid.ratings, split.test.ratings]
-    pairs = np.concatenate([part.users.astype(np.int64) * part.n_items + part.items for part in parts])
+    pairs = np.concatenate([part.pairs for part in parts])
     return len(np.unique(pairs)) == len(pairs)
 
 

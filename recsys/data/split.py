@@ -81,6 +81,30 @@ class Split:
         """What the test measures."""
         return self._holdout(TEST, self.refit_train, self.test_candidates)
 
+    def unlearned(self, learned: np.ndarray) -> Split:
+        """The same split, for measuring a model whose weights have learned from some of its ratings before.
+
+        Were such ratings still to be found, what is measured would flatter. Those of validation are training ratings
+        here, as the model knows them; those of the test are withheld. The final training ratings stay what they are,
+        and so does the fingerprint.
+
+        Args:
+            learned: bool (n,), of the data set's ratings.
+
+        Raises:
+            UserError: nothing is left to validate on or to test on.
+        """
+        labels = self.labels.copy()
+        labels[learned & (labels == VALID)] = TRAIN
+        labels[learned & (labels == TEST)] = WITHHELD
+        for label, purpose in ((VALID, "validate on"), (TEST, "test on")):
+            if label not in labels:
+                raise UserError(
+                    f"{self.dataset.name} has no rating to {purpose} that the earlier run did not learn from: "
+                    "wait for further ratings, or leave out --warm (of train.py, warm_from)."
+                )
+        return replace(self, labels=labels)
+
     def _holdout(self, found: int, learned: Dataset, candidates: np.ndarray | None) -> Holdout:
         """Ratings with one label to find; known is what was learned from, and the history of new users."""
         before, withheld = self.labels < found, self.labels == WITHHELD
@@ -479,7 +503,7 @@ def _known_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> n
 
 def _by_codes(dataset: Dataset) -> np.ndarray:
     """int64 (n,): positions of the ratings, user by user, each user's by film code: an order that all sources share."""
-    return np.argsort(dataset.users.astype(np.int64) * dataset.n_items + dataset.items)
+    return np.argsort(dataset.pairs)
 
 
 def _shuffled_within_users(dataset: Dataset, seed: int) -> np.ndarray:

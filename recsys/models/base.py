@@ -95,6 +95,21 @@ class Recommender(ABC):
         """A new model of the same hyperparameters on more ratings, trained for as long as validation chose here."""
         return type(self)(**self.hyperparameters()).fit(train, context=context)
 
+    def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
+        """Let `fit` and `refit` start from what an earlier model of the same films has learned.
+
+        Args:
+            earlier: a fitted model of the same kind.
+            users: int64 (n_users,) the earlier model's code of each user whom `fit` will learn from, -1 of new ones.
+
+        Raises:
+            UserError: there is nothing to start from, or the earlier model is of another kind.
+        """
+        raise UserError(
+            f"{type(self).__name__} is made anew from its ratings and cannot continue from an earlier run: "
+            "leave out --warm (of train.py, warm_from)."
+        )
+
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments, by name."""
         return {name: getattr(self, name) for name in settings(type(self))}

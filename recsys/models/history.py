@@ -36,6 +36,10 @@ class HistoryModule(NeuralModule):
     def encode(self, batch: UserBatch) -> Tensor:
         """Vectors of users from what they watched, (B, h)."""
 
+    def user_tables(self) -> set[str]:
+        """See `NeuralModule.user_tables`."""
+        return super().user_tables() | {"codes"}
+
     def user_embeddings(self) -> Tensor:
         """The users' vectors by what was trained on, (n_users, h)."""
         return self.codes

@@ -211,8 +211,8 @@ class NeuMF(NeuralRecommender):
         return NeuMFModule(n_users, n_items, self.embedding_dim, self.hidden_dims, self.embedding_dropout, self.dropout)
 
     def initialise(self, train: Dataset) -> None:
-        """Start from trained parts where they are given."""
-        if self.pretrained_gmf is None or self.pretrained_mlp is None:
+        """Start from trained parts where they are given, and no earlier fusion of them is."""
+        if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
         gmf, mlp = (_pretrained(run, train) for run in (self.pretrained_gmf, self.pretrained_mlp))
         try:

@@ -1,6 +1,9 @@
 """What every Lightning model shares: batches, validation, early stopping, checkpoints, saving.
 
 A deep model is a `NeuralModule` (weights and forward) and a short `NeuralRecommender` that names its hyperparameters.
+
+A training can continue from the weights of an earlier model (a warm start). Validation chooses its epochs as it chooses
+those of any other, one at the least: the weights as they come know nothing of users who are new since.
 """
 
 from __future__ import annotations
@@ -58,6 +61,7 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rat
 }
 # Pairs of user and film that are scored at a time: hidden layers of that many rows stay in the cache.
 PAIRS_PER_PASS = 1 << 18
+MAY_DIFFER = ("max_epochs", "patience", "seed")  # of a model and an earlier one that it continues from
 SCORES_PER_VALIDATION_BATCH = 1 << 24
 
 
@@ -139,6 +143,31 @@ class NeuralModule(pl.LightningModule):
         n_steps = self.trainer.estimated_stepping_batches * settings.max_epochs / settings.n_epochs
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / n_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def user_tables(self) -> set[str]:
+        """Names, as in `state_dict`, of what has a row a user; a last one for anybody unknown may follow."""
+        return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserEmbedding)}
+
+    @torch.no_grad()
+    def take_over(self, earlier: NeuralModule, users: np.ndarray) -> None:
+        """Start from the weights of an earlier module; users who are new to it from those of somebody unknown.
+
+        Args:
+            earlier: of the same hyperparameters and films.
+            users: see `Recommender.continue_from`.
+
+        Raises:
+            UserError: weights that are not of users have other shapes.
+        """
+        rows, own = torch.from_numpy(np.append(users, -1)), self.state_dict()  # the last row is somebody unknown's
+        for name, weights in earlier.state_dict().items():
+            taken = weights[rows[: len(own[name])]] if name in self.user_tables() else weights
+            if taken.shape != own[name].shape:
+                raise UserError(
+                    f"The earlier run's {name} has the shape {tuple(taken.shape)}, and {tuple(own[name].shape)} is "
+                    "needed, as where films are described otherwise than they were: leave out --warm."
+                )
+            own[name].copy_(taken)
 
     def parameter_groups(self) -> Iterable[Any]:
         """What the optimiser is given: all weights alike, unless a model has reasons."""
@@ -283,6 +312,7 @@ class NeuralRecommender(Recommender):
         self.predicts_ratings = loss == "squared"
         self.watched: Watched = WatchedStars() if self.predicts_ratings else WatchedRanks()
         self.rating_mean = 0.0  # what logits are added to
+        self.earlier: tuple[Any, np.ndarray] | None = None  # what training continues from, with its codes of users
 
     @abstractmethod
     def build(self, n_users: int, n_items: int) -> NeuralModule:
@@ -306,6 +336,21 @@ class NeuralRecommender(Recommender):
         """Scores that a training rating is worth in a step: itself and its negatives."""
         return 1 + self.n_negatives if self.draws_negatives else 1
 
+    def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
+        """See `Recommender.continue_from`: with the same hyperparameters but for `MAY_DIFFER`."""
+        if type(earlier) is not type(self):
+            raise UserError(
+                f"{type(self).__name__} cannot continue from a {type(earlier).__name__}: name a run of the same model."
+            )
+        own, others = self.hyperparameters(), earlier.hyperparameters()
+        differing = [name for name in own if own[name] != others[name] and name not in MAY_DIFFER]
+        if differing:
+            raise UserError(
+                f"{', '.join(differing)} of the model differ from those of the earlier run: continue with the same "
+                f"settings, of which only {', '.join(MAY_DIFFER)} may differ."
+            )
+        self.earlier = (earlier, users)
+
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """See `Recommender.fit`; without `valid`, trains all its epochs and keeps the last weights."""
         context = context or FitContext()
@@ -316,6 +361,9 @@ class NeuralRecommender(Recommender):
                 np.array(train.scale, np.float32),
             )
         self.initialise(train)
+        if self.earlier is not None:
+            earlier, users = self.earlier
+            self.module.take_over(earlier.module, users)
         with _directory(context) as directory:
             finished = directory / "finished.json"
             if not context.resume:  # what an earlier fit left here is not to be taken for this one's
@@ -368,7 +416,7 @@ class NeuralRecommender(Recommender):
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
         """See `Recommender.refit`: the epochs that validation chose, on the schedule of all of them."""
         model = type(self)(**self.hyperparameters())
-        model.n_epochs = self.n_best_epochs
+        model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
         return model.fit(train, context=context)
 
     @torch.inference_mode()

@@ -172,6 +172,10 @@ class TwoTowerModule(HistoryModule):
         items, log_included = shared_candidates(batch, self.item_counts, self.draw, n_users, n_negatives)
         return shared_softmax_loss(*self._among(batch, items), log_included)
 
+    def user_tables(self) -> set[str]:
+        """See `NeuralModule.user_tables`."""
+        return super().user_tables() | {"user_ids.weight"}
+
     def item_embeddings(self) -> Tensor:
         """v, (n_items, d)."""
         return self.catalogue().vectors
@@ -273,9 +277,12 @@ class TwoTower(HistoryRecommender):
         rated = train.item_counts > 0
         self.text_encoder = make_encoder(self.encoder)
         vectors = dense(film_vectors(train, self.text_encoder, self.fields, context))
-        self.average = vectors[rated].mean(axis=0)
+        if self.earlier is None:
+            self.average = vectors[rated].mean(axis=0)
+            self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
+        else:  # weights go on to mean what they meant
+            self.average, self.fact_names = self.earlier[0].average, self.earlier[0].fact_names
         self.text = self._seen_from_average(vectors)
-        self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
         self.facts = features(train.item_frame, self.fact_names)
         told = features(train.user_frame, vocabulary(train.user_frame, USER_FACTS, min_count=1))
         self.user_facts = sparse.vstack([told, sparse.csr_matrix((1, told.shape[1]))], format="csr")

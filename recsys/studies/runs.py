@@ -12,6 +12,7 @@
     per_user.parquet        a row for each test user, a column for each metric
     slices.csv              test metrics of groups of users and films
     calibration.csv         of models that predict stars: predicted beside actual ones
+    learned_before.npz      of a run that continued from another's weights: what these had learned from
     embeddings.npz          of models that have some, with raw ids and the split's fingerprint
     segments/               of its users, once `python -m recsys segments` was run
     trees/                  what its trees go by, once `python -m recsys importance` was run
@@ -60,6 +61,7 @@ FAILURE = "failure.json"
 BEGUN = "begun.json"
 LEFT_BEHIND = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # by an earlier run in the same place
 EMBEDDINGS = "embeddings.npz"
+LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # tables that studies write are none
@@ -123,6 +125,26 @@ class Run:
     def learned_from(self, split: Split) -> Dataset:
         """Those ratings of its split that the final model learned from; never test ratings."""
         return split.refit_train if self.config["refit"] else split.train
+
+    def has_learned(self, split: Split, later: Dataset) -> np.ndarray:
+        """Which ratings of later data the final model's weights have learned from, be it in an earlier run.
+
+        Args:
+            split: the run's.
+            later: ratings of the same films.
+
+        Returns:
+            bool (n,), of the later ratings.
+
+        Raises:
+            UserError: the films differ.
+        """
+        learned = self.learned_from(split).pairs
+        if (self.directory / LEARNED_BEFORE).is_file():
+            with np.load(self.directory / LEARNED_BEFORE, allow_pickle=False) as stored:
+                learned = np.union1d(learned, stored["pairs"])
+        users = later.users_in(split.dataset)[later.users]
+        return (users >= 0) & np.isin(users * later.n_items + later.items, learned)
 
     def model(self, trusted: bool = False) -> Recommender:
         """The trained model; see `recsys.models.base.load`."""
@@ -273,6 +295,7 @@ class RunWriter:
             )
         forget(directory)
         if not resumed:
+            (directory / LEARNED_BEFORE).unlink(missing_ok=True)
             for folder in LEFT_BEHIND:
                 shutil.rmtree(directory / folder, ignore_errors=True)
         _write_text(directory / "config.yaml", config)
@@ -294,6 +317,14 @@ class RunWriter:
         yield
         self.seconds[name] = time.perf_counter() - started
         log.info("%s: %.1f s", name, self.seconds[name])
+
+    def write_learned_before(self, ratings: Dataset) -> None:
+        """Keep which ratings the weights that this run continues from have learned from, as `Dataset.pairs`.
+
+        Splits that are drawn anew put such ratings into the test of a run further on, which may find the runs between
+        removed.
+        """
+        write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 
     def write_test(self, tested: Evaluation) -> None:
         """Keep the test metrics of each user and slice, and how stars came out beside what was predicted."""

@@ -1,0 +1,101 @@
+"""Runs that continue from the weights of an earlier one, on a small file that grows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import train
+from recsys.config import Splits, compose
+from recsys.errors import UserError
+from recsys.studies.runs import Run, read_run
+
+SMALL = ("model=mf", "model.embedding_dim=4", "model.max_epochs=2", "model.batch_size=8")
+RATIO = ("split=ratio", "split.valid=0.3")  # drawn anew for every seed
+
+
+@pytest.fixture
+def ratings() -> pd.DataFrame:
+    """30 users who rated 5 to 15 of 25 films."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"u{user}", item, rng.integers(1, 6), 10**9 + rng.integers(10**6))
+        for user in range(30)
+        for item in rng.choice(25, rng.integers(5, 16), replace=False)
+    ]
+    return pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"])
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Train MF on ratings, kept in a directory of a name."""
+
+    def run(name: str, ratings: pd.DataFrame, *overrides: str, model: Sequence[str] = SMALL) -> Run:
+        path = tmp_path / f"{name}.csv"
+        ratings.to_csv(path, index=False)
+        places = [f"data.path={path}", f"cache_dir={tmp_path}/cache", f"run_dir={tmp_path}/{name}"]
+        train.train(compose("train", ["data=files", *places, "logger=none", "ks=[5,10]", *model, *overrides]))
+        return read_run(tmp_path / name)
+
+    return run
+
+
+@pytest.fixture
+def grown(ratings: pd.DataFrame) -> pd.DataFrame:
+    """The same, then two users go on to rate, and somebody is new whose id lies before all others'."""
+    rated = {user: set(films) for user, films in ratings.groupby("user_id")["movie_id"]}
+    rows = [
+        (user, film, 4, 10**9 + 2 * 10**6 + film)
+        for user in ("u3", "u7", "anna")
+        for film in sorted(set(range(25)) - rated.get(user, set()))[:4]
+    ]
+    return pd.concat([ratings, pd.DataFrame(rows, columns=ratings.columns)])
+
+
+def test_nothing_is_measured_that_earlier_weights_have_learned_from(run, ratings, grown):
+    first = run("first", ratings)
+    second = run("second", grown, f"warm_from={first.directory}", "model.max_epochs=1")
+    splits = Splits()
+    before, after = (splits.of(one.config) for one in (first, second))
+    assert not first.has_learned(before, after.test.ratings).any()
+    assert set(after.unlearned(first.has_learned(before, after.dataset)).valid.ratings.users) == set(
+        np.flatnonzero(after.dataset.user_frame["user_id"].isin(["u3", "u7", "anna"]))
+    )
+    assert second.manifest["split"]["fingerprint"] == after.fingerprint
+    assert len(second.per_user) == 31
+
+
+def test_what_was_learned_is_known_over_several_runs(run, ratings):
+    first = run("first", ratings, *RATIO)
+    second = run("second", ratings, *RATIO, "split.seed=1", f"warm_from={first.directory}")
+    third = run("third", ratings, *RATIO, "split.seed=2", f"warm_from={second.directory}")
+    splits = Splits()
+    last = splits.of(third.config)
+    learned = [one.has_learned(splits.of(one.config), last.dataset) for one in (first, second, third)]
+    assert (learned[0] <= learned[1]).all()
+    assert (learned[1] <= learned[2]).all()
+    tested = last.unlearned(learned[1]).test
+    assert len(third.per_user) == len(tested.users) <= 30
+    assert len(tested.ratings) < len(last.test.ratings)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (["model=ease"], "EASE is made anew"),
+        (["model=gmf"], "GMF cannot continue from a MF"),
+        ([*SMALL, "model.lr=0.1"], "^lr of the model differ"),
+        (SMALL, "no rating to validate on"),
+    ],
+)
+def test_what_cannot_be_continued_is_one_sentence(run, ratings, model, told):
+    first = run("first", ratings)
+    with pytest.raises(UserError, match=told):
+        run("second", ratings, f"warm_from={first.directory}", model=model)
+
+
+def test_other_films_are_refused(run, ratings):
+    first = run("first", ratings)
+    with pytest.raises(UserError, match="has 24 films"):
+        run("second", ratings[ratings["movie_id"] != 3], f"warm_from={first.directory}")
