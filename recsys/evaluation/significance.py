@@ -8,11 +8,13 @@ ratings that splits mostly share.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 LEVEL = 0.95  # of confidence
@@ -96,15 +98,36 @@ def bootstrap_interval(differences: np.ndarray, seed: int = 0) -> Interval:
 
     Corrected for bias and skewness: Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
     """
-    mean = float(differences.mean()) if len(differences) else np.nan
     if not len(differences) or np.ptp(differences) == 0:
-        return Interval(mean, np.nan, np.nan)
-    batch = max(1, _AT_ONCE // len(differences))
-    found = stats.bootstrap(
-        (differences,), np.mean, n_resamples=N_RESAMPLES, confidence_level=LEVEL, batch=batch,
-        method="BCa", rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return Interval(mean, float(found.low), float(found.high))
+        return Interval(float(differences.mean()) if len(differences) else np.nan, np.nan, np.nan)
+    return _bootstrap((differences,), np.mean, seed)
+
+
+def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Interval:
+    """The ratio of two sums over users, (n,) each, and its interval as of `bootstrap_interval`, users drawn whole.
+
+    NaN where nothing is divided by; no interval where all users have the same ratio, or many of them nothing in it.
+    """
+    above, below = np.asarray(numerators, float), np.asarray(denominators, float)
+    if np.allclose(above * below.sum(), below * above.sum()):
+        return Interval(float(above.sum() / below.sum()) if below.any() else np.nan, np.nan, np.nan)
+    return _bootstrap((above, below), _ratio, seed)
+
+
+def _ratio(numerators: np.ndarray, denominators: np.ndarray, axis: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # nobody who was drawn has anything in it
+        return numerators.sum(axis) / denominators.sum(axis)
+
+
+def _bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray], seed: int) -> Interval:
+    """A statistic of samples of the same users, (n,) each, with its interval; NaN where it cannot be told."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        found = stats.bootstrap(
+            samples, statistic, paired=True, n_resamples=N_RESAMPLES, confidence_level=LEVEL,
+            batch=max(1, _AT_ONCE // len(samples[0])), method="BCa", rng=np.random.default_rng(seed),
+        ).confidence_interval  # fmt: skip
+    return Interval(float(statistic(*samples, axis=-1)), float(found.low), float(found.high))
 
 
 def effect_size(differences: np.ndarray) -> float:

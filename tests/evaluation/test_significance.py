@@ -6,6 +6,7 @@ from scipy import stats
 from recsys.evaluation import significance
 from recsys.evaluation.significance import (
     bootstrap_interval,
+    bootstrap_ratio,
     effect_size,
     holm,
     mean_interval,
@@ -97,3 +98,23 @@ def test_values_that_are_all_the_same_have_no_interval_and_no_effect_size():
 def test_effect_size_is_the_t_statistic_by_the_root_of_the_number_of_users():
     differences = np.array([0.4, 0.2, -0.1, 0.3])
     assert effect_size(differences) == pytest.approx(stats.ttest_1samp(differences, 0).statistic / 2)
+
+
+def test_intervals_of_ratios_hold_the_ratio_about_as_often_as_they_say(monkeypatch):
+    monkeypatch.setattr(significance, "N_RESAMPLES", 999)
+    rng = np.random.default_rng(4)
+    intervals = []
+    for _ in range(200):
+        lists = rng.integers(1, 6, 60)
+        intervals.append(bootstrap_ratio(rng.poisson(0.7 * lists), lists))
+    assert np.mean([interval.low <= 0.7 <= interval.high for interval in intervals]) == pytest.approx(0.95, abs=0.05)
+
+
+def test_a_ratio_that_all_users_share_has_no_interval():
+    assert str(bootstrap_ratio([1, 2, 3], [2, 4, 6])) == "0.5000"
+    assert str(bootstrap_ratio([0, 0], [0, 0])) == "nan"
+
+
+def test_a_ratio_that_few_users_have_a_part_in_warns_of_nothing(recwarn):
+    assert bootstrap_ratio([1, 0, 0, 0], [2, 3, 0, 0]).mean == 0.2
+    assert not recwarn.list
