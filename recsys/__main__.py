@@ -172,7 +172,7 @@ def serve_command(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(cfg.threads)
     runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
     service = Service(runs, _data, _store(arguments.store), explore, index, arguments.trusted)
-    serve(service, protection, cfg.host, cfg.port)
+    serve(service, protection, cfg.host, cfg.port, cfg.tensorboard)
 
 
 def segments_command(arguments: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from recsys.errors import UserError
 from recsys.web.api import add_api
+from recsys.web.pages import add_pages
 from recsys.web.protection import Guard, Protection
 from recsys.web.service import Service
 
@@ -38,15 +39,24 @@ def make_app(service: Service, protection: Protection) -> FastAPI:
     return app
 
 
-def serve(service: Service, protection: Protection, host: str, port: int) -> None:
-    """Answer until interrupted.
+def serve(service: Service, protection: Protection, host: str, port: int, tensorboard: str | None = None) -> None:
+    """Answer until interrupted; once in a process.
+
+    Args:
+        service: of the runs, and the store.
+        protection: what requests are held to.
+        host: address to listen at.
+        port: to listen at; 0 for any that is free.
+        tensorboard: its address, for a link.
 
     Raises:
         UserError: the port cannot be had.
     """
     listening = listen(host, port)
     service.served()
-    config = uvicorn.Config(make_app(service, protection), log_level="warning", server_header=False)
+    app = make_app(service, protection)
+    add_pages(app, service, tensorboard)
+    config = uvicorn.Config(app, log_level="warning", server_header=False)
     shown = f"[{host}]" if ":" in host else host
     print(f"Serving {', '.join(service.names())} at http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends it)")
     with suppress(KeyboardInterrupt):
