@@ -15,6 +15,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.web.api import failed
@@ -49,10 +50,6 @@ class Protection:
     hosts: Collection[str] = ()
     requests_per_minute: int = 6000
     max_bytes: int = 256 * 1024
-
-
-class TooLarge(Exception):  # noqa: N818 - no error of the server
-    """A request's body is longer than it said or may be."""
 
 
 class Guard:
@@ -111,7 +108,7 @@ class Guard:
         if headers.get("content-length", "0").isdecimal() and (
             int(headers.get("content-length", "0")) > self.protection.max_bytes
         ):
-            return self._too_large()
+            return failed(413, self._too_large)
         return None
 
     def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -131,8 +128,9 @@ class Guard:
         told = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."
         return failed(401, told, {"WWW-Authenticate": "Bearer"})
 
-    def _too_large(self) -> Response:
-        return failed(413, f"A request has {self.protection.max_bytes:,} bytes at most.")
+    @property
+    def _too_large(self) -> str:
+        return f"A request has {self.protection.max_bytes:,} bytes at most."
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, refusal: Response | None) -> None:
         started = time.perf_counter()
@@ -144,7 +142,7 @@ class Guard:
             message = await receive()
             n_bytes += len(message.get("body", b""))
             if n_bytes > self.protection.max_bytes and scope["path"].startswith("/api/"):
-                raise TooLarge
+                raise HTTPException(413, self._too_large)  # which whoever reads the body hands on
             return message
 
         async def answered(message: Message) -> None:
@@ -158,8 +156,6 @@ class Guard:
 
         try:
             await (refusal or self.app)(scope, counted, answered)
-        except TooLarge:
-            await self._too_large()(scope, receive, answered)
         finally:
             route = getattr(scope.get("route"), "path", "page" if not scope["path"].startswith("/api/") else "unknown")
             self.requests.labels(scope["method"], route, status).inc()
