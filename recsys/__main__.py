@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.analysis import importance_report, report, segment_report
@@ -37,8 +36,7 @@ from recsys.studies.selection import select
 from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.verification import NAMES, Verification, kept_run
-from recsys.web.app import serve
-from recsys.web.protection import Protection
+from recsys.web.app import Settings, serve
 from recsys.web.service import Service, named_runs
 from recsys.web.store import Store
 
@@ -166,13 +164,10 @@ def load_command(arguments: argparse.Namespace) -> None:
 def serve_command(arguments: argparse.Namespace) -> None:
     """Open a web page and an API on trained runs, and keep what viewers say of their films."""
     overrides = [word for word in arguments.what if "=" in word]
-    cfg = compose("serve", overrides)
-    explore, index = instantiate(cfg.explore), instantiate(cfg.index)
-    protection = Protection(os.environ.get(cfg.token_env), list(cfg.hosts), cfg.requests_per_minute, cfg.max_bytes)
-    torch.set_num_threads(cfg.threads)
+    settings: Settings = instantiate(compose("serve", overrides))
     runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
-    service = Service(runs, _data, _store(arguments.store), explore, index, arguments.trusted)
-    serve(service, protection, cfg.host, cfg.port, cfg.tensorboard)
+    store = _store(arguments.store)
+    serve(Service(runs, _data, store, settings.explore, settings.index, arguments.trusted), settings)
 
 
 def segments_command(arguments: argparse.Namespace) -> None:

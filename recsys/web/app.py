@@ -4,23 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 
+import torch
 import uvicorn
 from fastapi import FastAPI
 
 from recsys.errors import UserError
 from recsys.web.api import add_api
+from recsys.web.index import IndexSettings
 from recsys.web.pages import add_pages
 from recsys.web.protection import Guard, Protection
+from recsys.web.served import Exploration
 from recsys.web.service import Service
 
 LOOK_AGAIN = 1.0  # seconds between looks for a run that was promoted
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is chosen about serving.
+
+    Attributes:
+        host: address to listen at.
+        port: to listen at; 0 for any that is free.
+        hosts: names by which the server may be called, see `Protection`.
+        token_env: the environment variable with the token that requests must carry, see `Protection`.
+        requests_per_minute: to the API, from one address.
+        max_bytes: of a request.
+        threads: of a model's arithmetic, for each request.
+        tensorboard: its address, for a link.
+        explore: what lists that are shown leave to chance.
+        index: when films are indexed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: Sequence[str] = ("127.0.0.1", "localhost", "::1")
+    token_env: str = "RECSYS_TOKEN"  # noqa: S105 - the name of a variable
+    requests_per_minute: int = 6000
+    max_bytes: int = 262144
+    threads: int = 1
+    tensorboard: str | None = None
+    explore: Exploration = Exploration()
+    index: IndexSettings = IndexSettings()
+
+    @property
+    def protection(self) -> Protection:
+        """What requests are held to."""
+        token = os.environ.get(self.token_env) or None
+        return Protection(token, tuple(self.hosts), self.requests_per_minute, self.max_bytes)
 
 
 def make_app(service: Service, protection: Protection) -> FastAPI:
@@ -39,25 +79,19 @@ def make_app(service: Service, protection: Protection) -> FastAPI:
     return app
 
 
-def serve(service: Service, protection: Protection, host: str, port: int, tensorboard: str | None = None) -> None:
+def serve(service: Service, settings: Settings) -> None:
     """Answer until interrupted; once in a process.
-
-    Args:
-        service: of the runs, and the store.
-        protection: what requests are held to.
-        host: address to listen at.
-        port: to listen at; 0 for any that is free.
-        tensorboard: its address, for a link.
 
     Raises:
         UserError: the port cannot be had.
     """
-    listening = listen(host, port)
+    listening = listen(settings.host, settings.port)
+    torch.set_num_threads(settings.threads)
     service.served()
-    app = make_app(service, protection)
-    add_pages(app, service, tensorboard)
+    app = make_app(service, settings.protection)
+    add_pages(app, service, settings.tensorboard)
     config = uvicorn.Config(app, log_level="warning", server_header=False)
-    shown = f"[{host}]" if ":" in host else host
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Serving {', '.join(service.names())} at http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends it)")
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listening])
@@ -71,10 +105,10 @@ def listen(host: str, port: int) -> socket.socket:
     """
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        why = error.strerror if isinstance(error, OSError) else "ports are from 0 to 65535"
         raise UserError(
-            f"{host}:{port} cannot be listened at ({error.strerror}): choose another port with port=N, or stop what "
-            "uses it."
+            f"{host}:{port} cannot be listened at ({why}): choose another port with port=N, or stop what uses it."
         ) from error
 
 

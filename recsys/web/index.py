@@ -7,6 +7,7 @@ the model's own.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +71,11 @@ class FilmIndex:
             expansion_search=settings.expansion,
         )
         keys = np.arange(len(self.films))
-        self.graph.add(keys, np.hstack([self.films, rest]).astype(np.float32), log="Indexing films")
+        self.graph.add(
+            keys,
+            np.hstack([self.films, rest]).astype(np.float32),
+            log="Indexing films" if sys.stderr.isatty() else False,
+        )
 
     def scores(self, users: np.ndarray, history: History, n: int) -> np.ndarray:
         """Scores of about the n best films of each user, and -inf for all others.

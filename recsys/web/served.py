@@ -68,7 +68,8 @@ class Exploration:
         """
         if self.places < 0 or self.pool < 1:
             raise UserError(
-                f"exploration.places={self.places} and exploration.pool={self.pool}: give 0 or more, 1 or more."
+                f"explore.places={self.places} and explore.pool={self.pool} cannot be drawn: give places from 0 and a "
+                "pool from 1 on."
             )
 
     def draw(self, items: np.ndarray, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ from recsys.config import compose, instantiate
 from recsys.data.databases import Address
 from recsys.data.prepare import prepare
 from recsys.studies.runs import Run
-from recsys.web.served import Exploration
 from recsys.web.service import Service
 from recsys.web.store import Store
 
@@ -74,5 +73,5 @@ def data_of(run: Run):
 def service(runs, tmp_path) -> Iterator[Service]:
     """All of the runs over an empty store, without chance in lists."""
     store = Store.open(Address.parse(str(tmp_path / "feedback.sqlite")))
-    yield Service(runs, data_of, store, Exploration())
+    yield Service(runs, data_of, store)
     store.close()

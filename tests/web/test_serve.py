@@ -1,0 +1,123 @@
+"""`python -m recsys serve`: what is wrong is said before anything is loaded; a promoted run takes over as it stands."""
+
+import socket
+import threading
+from shutil import copytree
+from time import sleep
+
+import pytest
+
+from recsys.data.databases import Address
+from recsys.errors import UserError
+from recsys.web import serving
+from recsys.web.events import Opinions
+from recsys.web.served import Wish
+from recsys.web.service import Service
+from recsys.web.store import Store
+from tests.web.conftest import data_of
+
+LIKED = Opinions({"0": 5.0, "2": 5.0})
+
+
+@pytest.fixture
+def run(runs, tmp_path):
+    """A copy of the run of EASE, with a copy of iALS as its refit, not promoted yet."""
+    copytree(runs["ease"], tmp_path / "run")
+    copytree(runs["ials"], tmp_path / "run" / "refits" / "later")
+    return tmp_path / "run"
+
+
+def serve(run, tmp_path) -> Service:
+    return Service({"run": run}, data_of, Store.open(Address.parse(str(tmp_path / "feedback.sqlite"))))
+
+
+def test_a_port_in_use_is_told_before_a_run_is_loaded(command, runs, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, out, err = command("serve", runs["ease"], f"port={port}", "--store", tmp_path / "f.sqlite")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: 127.0.0.1:{port} cannot be listened at")
+    assert "port=N" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["nowhere"], "nowhere holds no finished run"),
+        (["{ease}", "prot=1"], "Settings takes no 'prot': did you mean port"),
+        (["{ease}", "explore.places=-1"], "explore.places=-1"),
+        (["{ease}", "port=http"], "Settings takes int as its 'port', not 'http'"),
+        (["{ease}", "port=99999"], "ports are from 0 to 65535"),
+        (["{ease}", "--store", "mysql://ann@127.0.0.1:9/films"], "the store mysql://127.0.0.1:9/films fails: (2003"),
+        (["{ease}", "--store", "f.duckdb"], "f.duckdb takes one writer at a time"),
+        (["{ease}", "--store", "feedback"], "the database's address is of no known kind"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_one_sentence(command, runs, words, told):
+    status, out, err = command("serve", *(word.format(ease=runs["ease"]) for word in words))
+    assert (status, out) == (2, "")
+    assert err.startswith("error: ")
+    assert told in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_promoted_refit_is_served_and_a_roll_back_undoes_it(run, tmp_path):
+    service = serve(run, tmp_path)
+    assert service.served().name == "run"
+    serving.promote(run, run / "refits" / "later")
+    service.refresh()
+    assert service.served().name == "run/refits/later"
+    assert type(service.served().model).__name__ == "IALS"
+    assert serving.roll_back(run) == run
+    service.refresh()
+    assert service.served().name == "run"
+    with pytest.raises(UserError, match="no refit was promoted over it that could be taken back"):
+        serving.roll_back(run)
+
+
+def test_only_finished_refits_are_promoted(run, runs):
+    (run / "refits" / "later" / "manifest.json").unlink()
+    for refit in (run / "refits" / "later", runs["gmf"]):
+        with pytest.raises(UserError, match="is no finished refit of"):
+            serving.promote(run, refit)
+
+
+def test_a_refit_that_cannot_be_loaded_leaves_the_old_run_served(run, tmp_path):
+    service = serve(run, tmp_path)
+    service.served()
+    serving.promote(run, run / "refits" / "later")
+    (run / "refits" / "later" / "model" / "model.json").unlink()
+    service.refresh()
+    assert service.served().name == "run"
+
+
+def test_no_request_falters_while_runs_are_switched(run, tmp_path):
+    service = serve(run, tmp_path)
+    names: set[str] = set()
+    failures: list[Exception] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                made = service.served().recommend(None, LIKED, Wish(k=3))
+                assert len(made.films) == 3
+                names.add(made.run)
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        serving.promote(run, run / "refits" / "later")
+        service.refresh()
+        sleep(0.1)
+        serving.roll_back(run)
+        service.refresh()
+        sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert names == {"run", "run/refits/later"}
