@@ -101,7 +101,14 @@ def _continued(earlier: Run, run: RunWriter, model: Recommender, split: Split) -
     model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
     learned = earlier.has_learned(before, split.dataset)
     run.write_learned_before(split.dataset.select(learned))
-    return split.unlearned(learned)
+    measured = split.unlearned(learned)
+    for holdout, purpose in ((measured.valid, "validate on"), (measured.test, "test on")):
+        if not len(holdout.ratings):
+            raise UserError(
+                f"{split.dataset.name} has no rating to {purpose} that the earlier run did not learn from: "
+                "wait for further ratings, or leave out --warm (of train.py, warm_from)."
+            )
+    return measured
 
 
 def _learned(

@@ -6,10 +6,14 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +22,17 @@ from recsys.analysis import importance_report, report, segment_report
 from recsys.analysis.explore import PAGE, explore, print_findings
 from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
 from recsys.analysis.segments import SegmentStudy, points_of, read_segments, segments_directory
-from recsys.config import CONFIGS, compose, instantiate, one_sentence, read_study, resolved, studies
+from recsys.config import (
+    CONFIGS,
+    INTERRUPTED,
+    Splits,
+    compose,
+    instantiate,
+    one_sentence,
+    read_study,
+    resolved,
+    studies,
+)
 from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
 from recsys.data.dataset import Dataset, History
 from recsys.data.filters import films_passing
@@ -36,11 +50,14 @@ from recsys.studies.selection import select
 from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.verification import NAMES, Verification, kept_run
+from recsys.web import serving
 from recsys.web.app import Settings, serve
+from recsys.web.refit import CONFIG, MARGIN, Refits
 from recsys.web.service import Service, named_runs
 from recsys.web.store import Store
 
 STORE_VARIABLE, DEFAULT_STORE = "RECSYS_STORE_URL", Path("outputs", "feedback.sqlite")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STUDIES = Path("outputs", "experiments")  # where the runs of studies lie, unless a command says otherwise
 
 
@@ -166,7 +183,7 @@ def serve_command(arguments: argparse.Namespace) -> None:
     overrides = [word for word in arguments.what if "=" in word]
     settings: Settings = instantiate(compose("serve", overrides))
     runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
-    store = _store(arguments.store)
+    store = _store(arguments.store, make=True)
     serve(Service(runs, _data, store, settings.explore, settings.index, arguments.trusted), settings)
 
 
@@ -177,6 +194,30 @@ def segments_command(arguments: argparse.Namespace) -> None:
         _print_segment(run, arguments.liked, arguments.overrides, arguments.trusted)
     else:
         _find_segments(run, arguments.overrides)
+
+
+def refit_command(arguments: argparse.Namespace) -> None:
+    """Train a run again with what viewers said, and serve it in the run's place if it is not worse."""
+    directory = arguments.directory
+    read_run(directory)
+    if arguments.roll_back:
+        print(f"{short(serving.roll_back(directory))} is served again.")
+        return
+    store = _store(arguments.store)
+    refits = Refits(directory, store, _split_of, _train, arguments.warm, arguments.margin, arguments.trusted)
+    if arguments.every is None:
+        _refit(refits)
+        return
+    try:
+        while True:
+            started = time.monotonic()
+            try:
+                _refit(refits)
+            except Exception as error:  # the next one may do better
+                print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+            time.sleep(max(0, started + arguments.every - time.monotonic()))
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
 
 
 def importance_command(arguments: argparse.Namespace) -> None:
@@ -195,6 +236,25 @@ def importance_command(arguments: argparse.Namespace) -> None:
     for answer in importance_report.write_report(directory, model, split, arguments.seed):
         print(f"{answer.asked}\n  {answer.finding}")
     print(f"The report is {short(directory / importance_report.PAGE)}.")
+
+
+def _refit(refits: Refits) -> None:
+    promotion = refits.refit()
+    if promotion is None:
+        print("Nobody has rated anything since the last refit: nothing is to be done.")
+    else:
+        print("\n".join(promotion.sentences()))
+
+
+def _train(config: Mapping[str, Any], directory: Path) -> None:
+    """Run train.py on a config that lies in a directory, where the run is to lie."""
+    shown = {"job_logging": {"loggers": {"pytorch_lightning": {"level": "WARNING"}}}}  # as configs/train.yaml has it
+    place = {"run": {"dir": str(directory)}, "job": {"name": "train"}}
+    OmegaConf.save({**config, "hydra": shown | place}, directory / CONFIG)
+    named = ["--config-path", str(directory.resolve()), "--config-name", Path(CONFIG).stem]
+    train = [sys.executable, str(CONFIGS.parent / "train.py"), *named]
+    if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
+        raise UserError(f"The refit failed, and says above why; what there is of it is in {short(directory)}.")
 
 
 def _find_segments(run: Run, overrides: list[str]) -> None:
@@ -234,12 +294,17 @@ def _data(run: Run) -> Dataset:
     return dataset
 
 
-def _store(address: str | None) -> Store:
+def _store(address: str | None, make: bool = False) -> Store:
     """The store of feedback at an address, or else where the environment or the default says."""
     text = address or os.environ.get(STORE_VARIABLE) or str(DEFAULT_STORE)
-    if text == str(DEFAULT_STORE):
+    if make and text == str(DEFAULT_STORE):
         DEFAULT_STORE.parent.mkdir(exist_ok=True)
-    return Store.open(Address.parse(text))
+    return Store.open(Address.parse(text), make=make)
+
+
+def _split_of(config: Mapping[str, Any]) -> Split:
+    with contextlib.redirect_stdout(sys.stderr):  # where data come from is no part of an answer
+        return Splits().of(config)
 
 
 def _split(run: Run) -> Split:
@@ -264,6 +329,20 @@ def _at_least_one(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"'{text}' is no number of films")
     return int(text)
+
+
+def _period(text: str) -> float:
+    match = re.fullmatch(rf"(\d+)([{''.join(SECONDS)}])", text)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"'{text}' is no period of time: write 30s, 10m, 1h or 1d")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def _share(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"'{text}' is no share, which is a number from 0 and below 1")
 
 
 def _seed(text: str) -> int:
@@ -395,6 +474,23 @@ def main() -> None:
         help="finished runs on the same data, the default first, or a directory of some; settings: port=8000",
     )
     command.set_defaults(run=serve_command)
+
+    command = commands.add_parser(
+        "refit", parents=[trusting, storing], help=refit_command.__doc__, description=refit_command.__doc__
+    )
+    command.add_argument("directory", type=Path, metavar="RUN", help="a finished run, as it is named to `serve`")
+    command.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
+    command.add_argument(
+        "--margin",
+        type=_share,
+        default=MARGIN,
+        metavar="SHARE",
+        help="of what the served run reaches that a refit must be shown not to lose (default: %(default)s)",
+    )
+    when = command.add_mutually_exclusive_group()
+    when.add_argument("--every", type=_period, metavar="PERIOD", help="go on doing so: 30s, 10m, 1h, 1d")
+    when.add_argument("--roll-back", action="store_true", help="serve again what was served before the last promotion")
+    command.set_defaults(run=refit_command)
 
     command = commands.add_parser(
         "segments", parents=[trusting], help=segments_command.__doc__, description=segments_command.__doc__

@@ -90,19 +90,10 @@ class Split:
 
         Args:
             learned: bool (n,), of the data set's ratings.
-
-        Raises:
-            UserError: nothing is left to validate on or to test on.
         """
         labels = self.labels.copy()
         labels[learned & (labels == VALID)] = TRAIN
         labels[learned & (labels == TEST)] = WITHHELD
-        for label, purpose in ((VALID, "validate on"), (TEST, "test on")):
-            if label not in labels:
-                raise UserError(
-                    f"{self.dataset.name} has no rating to {purpose} that the earlier run did not learn from: "
-                    "wait for further ratings, or leave out --warm (of train.py, warm_from)."
-                )
         return replace(self, labels=labels)
 
     def _holdout(self, found: int, learned: Dataset, candidates: np.ndarray | None) -> Holdout:

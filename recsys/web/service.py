@@ -19,8 +19,6 @@ from recsys.web.index import FilmIndex, IndexSettings
 from recsys.web.served import Exploration, FilmList, Served, Wish
 from recsys.web.store import Store
 
-REFITS = "refits"  # the directory of a run that its refits lie in
-
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +39,7 @@ def named_runs(directories: Sequence[Path]) -> dict[str, Path]:
     found: list[Path] = []
     for directory in directories:
         own = [directory] if is_finished(directory) else [run.directory for run in find_runs(directory)]
-        found += [run for run in own if run.parent.name != REFITS]
+        found += [run for run in own if run.parent.name != serving.REFITS]
     names = [run.resolve().name for run in found]
     return {name if names.count(name) == 1 else str(short(run)): run for name, run in zip(names, found, strict=True)}
 

@@ -14,12 +14,12 @@ from recsys.files import write_whole
 from recsys.studies.runs import is_finished
 
 SERVING = "serving.json"
+REFITS = "refits"  # the directory of a run that its refits lie in
 
 
 def current(run: Path) -> Path:
     """The directory of the run that is served in a run's place."""
-    promoted = _promoted(run)
-    return run / promoted[-1] if promoted else run
+    return [run, *promoted(run)][-1]
 
 
 def promote(run: Path, refit: Path) -> None:
@@ -30,7 +30,7 @@ def promote(run: Path, refit: Path) -> None:
     """
     if not (refit.is_relative_to(run) and is_finished(refit)):
         raise UserError(f"{refit} is no finished refit of {run}: python -m recsys refit {run} makes one.")
-    _write(run, [*_promoted(run), str(refit.relative_to(run))])
+    _write(run, [*promoted(run), refit])
 
 
 def roll_back(run: Path) -> Path:
@@ -39,18 +39,20 @@ def roll_back(run: Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    promoted = _promoted(run)
-    if not promoted:
+    before = promoted(run)
+    if not before:
         raise UserError(f"{run} is served as it is: no refit was promoted over it that could be taken back.")
-    _write(run, promoted[:-1])
+    _write(run, before[:-1])
     return current(run)
 
 
-def _promoted(run: Path) -> list[str]:
+def promoted(run: Path) -> list[Path]:
+    """The directories of refits that were promoted and are still there, the last of them served."""
     file = run / SERVING
-    return json.loads(file.read_text(encoding="utf-8"))["promoted"] if file.is_file() else []
+    names = json.loads(file.read_text(encoding="utf-8"))["promoted"] if file.is_file() else []
+    return [run / name for name in names if is_finished(run / name)]
 
 
-def _write(run: Path, promoted: list[str]) -> None:
-    text = json.dumps({"promoted": promoted}, indent=2) + "\n"
+def _write(run: Path, refits: list[Path]) -> None:
+    text = json.dumps({"promoted": [str(refit.relative_to(run)) for refit in refits]}, indent=2) + "\n"
     write_whole(run / SERVING, lambda file: file.write(text.encode()))

@@ -1,0 +1,277 @@
+"""Refits of a tiny run with feedback from a store, and what is served after them."""
+
+import fcntl
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from omegaconf import OmegaConf
+
+import train
+from recsys.config import Splits, compose
+from recsys.data.databases import Address
+from recsys.errors import UserError
+from recsys.studies.runs import Run, read_run
+from recsys.web import refit as module
+from recsys.web import serving
+from recsys.web.events import Event, Kind
+from recsys.web.refit import KEPT, SNAPSHOT, Promotion, Refits
+from recsys.web.store import Store
+
+ROOT = Path(__file__).parents[2]
+NOW = 1_500_000_000
+
+
+@pytest.fixture
+def make_run(tmp_path) -> Callable[..., Path]:
+    """Train on 30 users who rated 6 to 11 of the 24 films that are of their parity or, rarely, not."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (user, film, rng.integers(3, 6), 10**9 + rng.integers(10**6))
+        for user in range(30)
+        for film in rng.permutation([*range(user % 2, 24, 2), 5, 6])[: rng.integers(6, 12)]
+    ]
+    table = pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).drop_duplicates(
+        ["user_id", "movie_id"]
+    )
+
+    def make_run(*overrides: str, ratings: pd.DataFrame = table, name: str = "run") -> Path:
+        ratings.to_csv(tmp_path / "ratings.csv", index=False)
+        data = ["data=files", f"data.path={tmp_path}/ratings.csv", "data.scale=[1,5]"]
+        places = [f"cache_dir={tmp_path}/cache", f"run_dir={tmp_path}/run"]
+        train.train(compose("train", [*data, *places, "ks=[5,10]", "logger=none", *overrides]))
+        return tmp_path / "run"
+
+    return make_run
+
+
+@pytest.fixture
+def ease(make_run) -> Path:
+    return make_run("model=ease", "model.l2=5")
+
+
+@pytest.fixture
+def store(tmp_path) -> Iterator[Store]:
+    store = Store.open(Address.parse(f"{tmp_path}/feedback.sqlite"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def rates(store) -> Callable[..., None]:
+    """Somebody rates some films."""
+    keys = count()
+
+    def rates(user: str, *films: int | str, stars: float = 5.0) -> None:
+        store.add([Event(f"k{(n := next(keys))}", user, Kind.RATING, NOW + n, str(film), stars) for film in films])
+
+    return rates
+
+
+@pytest.fixture
+def refits(store) -> Callable[..., Refits]:
+    """Refits that train in this process."""
+
+    def train_here(config, directory: Path) -> None:
+        train.train(OmegaConf.create(config))
+
+    return lambda run, **chosen: Refits(run, store, lambda config: Splits().of(config), train_here, **chosen)
+
+
+def data_of(run: Run) -> pd.DataFrame:
+    """The ratings that a run was made of, by raw ids."""
+    dataset = Splits().of(run.config).dataset
+    ids = dataset.user_frame["user_id"].astype(str).to_numpy(), dataset.item_frame["movie_id"].astype(str).to_numpy()
+    return pd.DataFrame(
+        {"user_id": ids[0][dataset.users], "movie_id": ids[1][dataset.items], "rating": dataset.ratings}
+    )
+
+
+def test_a_refit_learns_from_what_viewers_said_and_takes_the_place_of_the_run(ease, refits, rates):
+    rates("web-1", 0, 2, 4, 6)
+    rates("3", 8, stars=1.0)
+    rates("web-2", 1)
+    promotion = refits(ease).refit()
+    assert promotion.promoted
+    assert promotion.users == 31  # one rating of somebody is only trained on
+    assert serving.current(ease) == Path(promotion.refit) != ease
+    refit = read_run(serving.current(ease))
+    said = data_of(refit).merge(pd.read_csv(refit.directory / SNAPSHOT, dtype={"user_id": str, "movie_id": str}))
+    assert len(said) == 6
+    assert (said["user_id"] == "3").sum() == 1
+    assert refit.config["model"] == read_run(ease).config["model"]
+    assert json.loads((refit.directory / "promotion.json").read_text())["promoted"]
+
+
+def test_later_feedback_replaces_the_earlier_and_leaves_earlier_refits_as_they_were(ease, refits, rates):
+    rates("web-1", 0, 2, 4, 6)
+    first = Path(refits(ease).refit().refit)
+    rates("abe", 1, 3, 5, 7)  # before web-1, so that codes of viewers change
+    rates("web-1", 0, stars=2.0)
+    second = refits(ease).refit()
+    assert second.served == str(first)
+    assert list(read_run(Path(second.refit)).config["data"]["sources"]) == ["files", "feedback"]
+    assert len(data_of(read_run(Path(second.refit)))) == len(data_of(read_run(first))) + 4
+    read_run(first).check_split(Splits().of(read_run(first).config))
+    assert [path.name for path in serving.promoted(ease)] == [first.name, Path(second.refit).name]
+
+
+def test_a_warm_refit_continues_and_is_compared_on_what_no_weights_have_learned(make_run, refits, rates):
+    run = make_run("model=mf", "model.embedding_dim=4", "model.max_epochs=2", "model.batch_size=8")
+    rates("web-1", 0, 2, 4, 6)
+    promotion = refits(run, warm=True, margin=0.9).refit()
+    refit = read_run(Path(promotion.refit))
+    assert refit.config["warm_from"] == str(run)
+    assert (refit.directory / "learned_before.npz").is_file()
+    assert promotion.users == 31
+
+
+def test_without_new_ratings_nothing_is_trained(ease, refits, rates):
+    rates("web-1", 0, 2, 4, 6)
+    assert refits(ease).refit() is not None
+    assert refits(ease).refit() is None
+    rates("web-1", 8)
+    assert refits(ease).refit() is not None
+
+
+def test_a_refit_that_may_be_worse_is_kept_and_not_served(ease, refits, rates, monkeypatch):
+    rng = np.random.default_rng(0)
+    rates("web-1", 0, 2, 4, 6)
+    monkeypatch.setattr(Run, "model", spoiled(Run.model, rng))
+    promotion = refits(ease).refit()
+    assert promotion.after < promotion.before
+    assert not promotion.promoted
+    assert serving.current(ease) == ease
+    assert "may be worse" in promotion.sentences()[1]
+
+
+def spoiled(model_of: Callable, rng: np.random.Generator) -> Callable:
+    """A model that ranks at random, where it is a refit's."""
+
+    def model(self: Run, trusted: bool = False):
+        model = model_of(self, trusted)
+        if self.directory.parent.name == serving.REFITS:
+            model.item_weights = rng.standard_normal(model.item_weights.shape).astype(np.float32)
+        return model
+
+    return model
+
+
+@pytest.mark.parametrize(("low", "promoted"), [(0.01, True), (-0.01, True), (-0.011, False)])
+def test_being_not_worse_is_to_be_shown(low, promoted):
+    promotion = Promotion(
+        "run", "refit", "", "ndcg@10", 100, before=0.1, after=0.1, better=0.0, low=low, high=1, margin=0.1
+    )
+    assert promotion.promoted is promoted
+
+
+def test_stars_are_compared_by_their_error(make_run, refits, rates):
+    run = make_run("model=bias", "protocol=ratings", "split=ratio")
+    rates("web-1", *range(12), stars=1.0)
+    promotion = refits(run, margin=0.5).refit()
+    assert promotion.metric == "rmse"
+    assert promotion.better == pytest.approx(promotion.before - promotion.after)
+    assert promotion.low <= promotion.better <= promotion.high
+
+
+def test_data_without_times_take_feedback_without_times(make_run, refits, rates):
+    run = make_run("model=ease", "split=leave_one_out", "data.columns.time=null")
+    rates("web-1", 0, 2, 4, 6)
+    refit = read_run(Path(refits(run, margin=0.9).refit().refit))
+    assert len(data_of(refit)) == len(data_of(read_run(run))) + 4
+
+
+def test_films_of_other_data_are_counted_and_left_out(ease, refits, rates, caplog):
+    rates("web-1", "tt001")
+    with pytest.raises(UserError, match="other data"):
+        refits(ease).refit()
+    rates("web-1", 0, 2, 4)
+    refits(ease).refit()
+    assert "1 of 4 ratings are of films that files lacks" in caplog.text
+
+
+def test_no_feedback_is_one_sentence(ease, refits):
+    with pytest.raises(UserError, match="holds no rating yet"):
+        refits(ease).refit()
+
+
+def test_one_refit_at_a_time(ease, refits, rates):
+    rates("web-1", 0, 2, 4, 6)
+    (ease / serving.REFITS).mkdir()
+    with (ease / serving.REFITS / module.LOCK).open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="refitted already"):
+            refits(ease).refit()
+    assert refits(ease).refit() is not None  # what is left of another process does not bar the way
+
+
+def test_roll_back_serves_what_was_served_before(ease, refits, rates, command):
+    rates("web-1", 0, 2, 4, 6)
+    first = refits(ease).refit().refit
+    rates("web-1", 8)
+    refits(ease).refit()
+    assert command("refit", ease, "--roll-back")[:2] == (0, f"{first} is served again.\n")
+    assert command("refit", ease, "--roll-back")[:2] == (0, f"{ease} is served again.\n")
+    status, _, err = command("refit", ease, "--roll-back")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "served as it is" in err
+
+
+def test_earlier_refits_are_removed_but_what_is_served_or_may_be_again(ease, refits, rates, monkeypatch, tmp_path):
+    directories = []
+    for film in range(KEPT + 3):
+        monkeypatch.setattr(Promotion, "promoted", film < 2)
+        rates("web-1", *(range(4) if film == 0 else [film + 4]))
+        directories.append(Path(refits(ease).refit().refit))
+    there = [directory.is_dir() for directory in directories]
+    assert there == [True, True, False, *[True] * KEPT]
+    assert serving.current(ease) == directories[1]
+    assert len(list((tmp_path / "cache" / "prepared").glob("files+*"))) == KEPT + 2
+
+
+def test_the_command_trains_in_a_process_of_its_own_and_tells_the_verdict(ease, store, rates):
+    rates("web-1", 0, 2, 4, 6)
+    refit = [sys.executable, "-m", "recsys", "refit", str(ease), "--store", store.address.url]
+    ended = subprocess.run(refit, cwd=ROOT, capture_output=True, text=True, check=True)
+    figures, verdict = ended.stdout.splitlines()
+    assert figures.startswith("ndcg@10 of 31 users:")
+    assert verdict.startswith(str(serving.current(ease)))
+    assert (serving.current(ease) / "train.log").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere"], "holds no finished run"),
+        (["RUN", "--store", "nowhere.sqlite"], "nowhere.sqlite does not exist"),
+        (["RUN", "--store", "postgresql://localhost:9/nowhere"], "nowhere"),
+        (["RUN", "--every", "soon"], "write 30s, 10m, 1h or 1d"),
+        (["RUN", "--margin", "2"], "is no share"),
+    ],
+)
+def test_bad_input_is_told_before_anything_is_trained(ease, command, arguments, told):
+    status, out, err = command("refit", *(ease if argument == "RUN" else argument for argument in arguments))
+    assert (status, out) == (2, "")
+    assert told in err.splitlines()[-1]
+    assert not (ease / serving.REFITS).exists()
+
+
+def test_one_failed_refit_does_not_end_what_goes_on(ease, store, rates, command, monkeypatch):
+    """The first fails for want of feedback; then some is there; then Ctrl-C."""
+    attempts = count()
+
+    def refit(self: Refits) -> None:
+        if next(attempts) == 0:
+            raise UserError("There is none.")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Refits, "refit", refit)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    status, out, err = command("refit", ease, "--store", store.address.url, "--every", "30s")
+    assert (status, out, err) == (130, "", "error: There is none.\n")
