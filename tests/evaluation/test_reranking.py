@@ -12,11 +12,11 @@ from recsys.evaluation import metrics, reranking
 from recsys.evaluation.evaluate import SampledNegatives, check, evaluate
 from recsys.evaluation.genres import genres, shares, tastes
 from recsys.evaluation.ranking import top_k, unseen
-from recsys.evaluation.reranking import Calibrated, MaximalMarginalRelevance
+from recsys.evaluation.reranking import Calibrated, MaximalMarginalRelevance, Surprising
 from tests.evaluation.test_evaluate import RandomScores, RandomSpace
 
 KS = (5, 10)
-KINDS = [MaximalMarginalRelevance, Calibrated]
+KINDS = [MaximalMarginalRelevance, Calibrated, Surprising]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_lists_are_those_of_a_plain_greedy_loop(kind, trade_off, holdout):
     model, n, k = RandomScores(), 12, 5
     evaluation = evaluate(model, holdout, ks=(k,), reranker=kind(trade_off, n))
     told = [set(films) for films in holdout.known.item_frame["genres"]]
-    of_films = shares(genres(holdout.known.item_frame))
+    of_films, counts = shares(genres(holdout.known.item_frame)), holdout.known.item_counts
     for row, user in enumerate(holdout.users):
         history = holdout.known.history(np.array([user]))
         ranked = unseen(model.score(np.array([user]), history), history)
@@ -68,6 +68,7 @@ def test_lists_are_those_of_a_plain_greedy_loop(kind, trade_off, holdout):
                 (jaccard(told[film], told[i]) for i in listed), default=0
             ),
             Calibrated: lambda listed, film, p=taste: divergence(p, of_films[[*listed, film]]),
+            Surprising: lambda listed, film: np.log1p(counts[film]) / np.log1p(counts.max()),
         }
         assert evaluation.top[row].tolist() == by_hand(candidates, ranked[0], costs[kind], trade_off, k)
 
@@ -92,8 +93,9 @@ def test_scores_that_are_equal_keep_the_models_order(holdout):
         (MaximalMarginalRelevance(), "diversity@10", 1),
         (MaximalMarginalRelevance(similarity="embeddings"), "embedding_diversity@10", 1),
         (Calibrated(), "miscalibration@10", -1),
+        (Surprising(), "mean_popularity@10", -1),
     ],
-    ids=["genres", "embeddings", "calibrated"],
+    ids=["genres", "embeddings", "calibrated", "surprising"],
 )
 def test_the_more_is_traded_the_nearer_the_goal(reranker, goal, sign, holdout):
     traded = [
@@ -151,7 +153,7 @@ def test_what_cannot_be_traded_is_refused(kind):
 
 def test_what_a_goal_needs_is_asked_for_before_any_scoring(timed, holdout):
     bare = Ratio()(timed).test
-    for kind in KINDS:
+    for kind in (MaximalMarginalRelevance, Calibrated):
         with pytest.raises(UserError, match="films of arrays have no genres"):
             check(RandomScores(), KS, bare, reranker=kind())
     with pytest.raises(UserError, match="RandomScores has no embeddings"):
@@ -160,7 +162,9 @@ def test_what_a_goal_needs_is_asked_for_before_any_scoring(timed, holdout):
         check(RandomScores(), KS, holdout, None, Calibrated())
 
 
-@pytest.mark.parametrize(("name", "kind"), [("mmr", MaximalMarginalRelevance), ("calibrated", Calibrated)])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("mmr", MaximalMarginalRelevance), ("calibrated", Calibrated), ("surprising", Surprising)]
+)
 def test_configs_name_what_is_there(name, kind):
     made = instantiate(compose("train", [f"reranker={name}"]).reranker)
     assert made == kind(**asdict(made))
