@@ -52,7 +52,10 @@ from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.verification import NAMES, Verification, kept_run
 from recsys.web import serving
 from recsys.web.app import Settings, serve
+from recsys.web.catalogue import Catalogue
 from recsys.web.refit import CONFIG, MARGIN, Refits
+from recsys.web.replay import REWARDS, print_replay, replay
+from recsys.web.served import Served
 from recsys.web.service import Service, named_runs
 from recsys.web.store import Store
 
@@ -187,6 +190,19 @@ def serve_command(arguments: argparse.Namespace) -> None:
     serve(Service(runs, _data, store, settings.explore, settings.index, arguments.trusted), settings)
 
 
+def replay_command(arguments: argparse.Namespace) -> None:
+    """Estimate from feedback what a run's lists would have been worth to those who saw the lists of others."""
+    store = _store(arguments.store)
+    run = read_run(arguments.directory)
+    dataset = _data(run)
+    served = Served(str(short(run.directory)), run, run.model(arguments.trusted), dataset, Catalogue(dataset))
+    replayed = replay(served, store, arguments.reward)
+    if arguments.json:
+        print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))
+    else:
+        print_replay(replayed)
+
+
 def segments_command(arguments: argparse.Namespace) -> None:
     """Find segments of a run's users and report on them, or say which one somebody new is in."""
     run = read_run(arguments.directory)
@@ -294,7 +310,7 @@ def _data(run: Run) -> Dataset:
     return dataset
 
 
-def _store(address: str | None, make: bool = False) -> Store:
+def _store(address: str | None, *, make: bool = False) -> Store:
     """The store of feedback at an address, or else where the environment or the default says."""
     text = address or os.environ.get(STORE_VARIABLE) or str(DEFAULT_STORE)
     if make and text == str(DEFAULT_STORE):
@@ -491,6 +507,16 @@ def main() -> None:
     when.add_argument("--every", type=_period, metavar="PERIOD", help="go on doing so: 30s, 10m, 1h, 1d")
     when.add_argument("--roll-back", action="store_true", help="serve again what was served before the last promotion")
     command.set_defaults(run=refit_command)
+
+    command = commands.add_parser(
+        "replay", parents=[trusting, storing], help=replay_command.__doc__, description=replay_command.__doc__
+    )
+    command.add_argument("directory", type=Path, metavar="RUN", help="the directory of a finished run")
+    command.add_argument(
+        "--reward", choices=[*REWARDS], default="click", help=f"what is counted: {', '.join(REWARDS.values())}"
+    )
+    command.add_argument("--json", action="store_true", help="print JSON where a table is the default")
+    command.set_defaults(run=replay_command)
 
     command = commands.add_parser(
         "segments", parents=[trusting], help=segments_command.__doc__, description=segments_command.__doc__

@@ -132,9 +132,15 @@ class Service:
         Raises:
             UserError: see `Served.recommend`.
         """
-        shown = self.served(name).recommend(user_id, self.store.opinions(user_id), wish, self.explore)
+        served = self.served(name)
+        shown = served.recommend(user_id, self.store.opinions(user_id), wish, self.explore)
         time = now()
-        request = {"genres": list(wish.genres), "years": list(wish.years), "surprise": wish.surprise}
+        request = {
+            "genres": list(wish.genres),
+            "years": list(wish.years),
+            "surprise": wish.surprise,
+            "data": served.dataset.name,
+        }
         impressions = [
             Event(
                 key=f"{shown.list_id}-{listed.position}",

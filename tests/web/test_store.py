@@ -189,7 +189,7 @@ def test_an_empty_store_has_empty_tables(store):
 
 def test_of_writers_who_send_the_same_event_at_once_one_keeps_it(store, did):
     events = [did(Kind.RATING, str(film), 3.0) for film in range(20)]
-    together = threading.Barrier(8)
+    together = threading.Barrier(8, timeout=20)
 
     def send(_: int) -> list[bool]:
         found = []
