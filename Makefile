@@ -1,18 +1,32 @@
-# `make train` from a fresh clone: an environment of the locked packages, then one run on real ratings.
+# `make train` from a fresh clone: an environment of the locked packages, then one run on real ratings. `make serve`: a
+# web page on two small runs, at http://127.0.0.1:8080.
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$python && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+SERVED := outputs/served
 
-.PHONY: help train test lint lock clean
+.PHONY: help train serve test lint lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 train: $(INSTALLED) ## train neural collaborative filtering on MovieLens-100K
 	$(BIN)/python train.py
+
+serve: $(INSTALLED) $(SERVED)/ease/segments/segments.json $(SERVED)/ials/manifest.json ## open the web page, on two small models
+	$(BIN)/python -m recsys serve $(SERVED)/ease $(SERVED)/ials
+
+$(SERVED)/ease/manifest.json: | $(INSTALLED)
+	$(BIN)/python train.py model=ease_100k hydra.run.dir=$(SERVED)/ease
+
+$(SERVED)/ials/manifest.json: | $(INSTALLED)
+	$(BIN)/python train.py model=ials hydra.run.dir=$(SERVED)/ials
+
+$(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
+	$(BIN)/python -m recsys segments $(SERVED)/ease space=ratings
 
 test: lint ## lint, check types, run the tests
 	$(BIN)/pytest --numprocesses auto
