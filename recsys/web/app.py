@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -90,6 +91,8 @@ def serve(service: Service, settings: Settings) -> None:
     service.served()
     app = make_app(service, settings.protection)
     add_pages(app, service, settings.tensorboard)
+    gc.collect()
+    gc.freeze()  # what is here now stays: looking through it for garbage would hold up requests
     config = uvicorn.Config(app, log_level="warning", server_header=False)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Serving {', '.join(service.names())} at http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends it)")
