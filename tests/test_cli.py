@@ -70,7 +70,7 @@ def test_every_command_has_help(command, capsys):
     assert command("--help") == 0
     listed = capsys.readouterr().out
     listed_ones = ("prepare", "explore", "table", "select", "recommend", "similar", "load", "segments", "importance")
-    for name in listed_ones:
+    for name in (*listed_ones, "serve", "refit", "replay"):
         assert name in listed
         assert command(name, "--help") == 0
         assert len(capsys.readouterr().out.splitlines()) > 5
