@@ -32,7 +32,7 @@ async def discover(site: Site, served: Served, run: str | None) -> None:
     with Tag("div", classes="columns"):
         Picks(visit, "For you")
         with Tag("aside", classes="side", aria_label="What you said"):
-            Said(visit)
+            Said(visit, "Your films")
     await ui.context.client.connected()
     await start.fill()
     await visit.changed()

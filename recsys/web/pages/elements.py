@@ -19,16 +19,18 @@ from recsys.web.catalogue import Catalogue, Film
 
 KINDS = {  # of reasons: their name, and what it means
     "history": (
-        "from your ratings",
-        "Without that film, this one's score would fall most: it is what the model goes by.",
+        "from ratings",
+        "Of all films rated, this film's score would lose most without that one: it is what the model itself goes by.",
     ),
     "embeddings": (
         "near in the model",
-        "The model does not look at single ratings. Of the films you liked, this one lies nearest in what it learned.",
+        "The model does not go by single ratings. Of the films that were liked, that one lies nearest to this film in "
+        "what the model has learned.",
     ),
     "metadata": (
         "alike on paper",
-        "The model does not say why. Of the films you liked, this one shares most genres and people with it.",
+        "The model cannot say why. Of the films that were liked, that one has most genres and people in common with "
+        "this film.",
     ),
 }
 

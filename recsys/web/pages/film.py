@@ -14,7 +14,7 @@ from recsys.web.pages.frame import frame
 from recsys.web.pages.visit import Site, Visit, visitor
 from recsys.web.served import Served, Wish
 
-SIMILAR = 12
+SIMILAR = 14
 
 
 async def film_page(

@@ -63,7 +63,7 @@ async def user_page(site: Site, served: Served, user_id: str, run: str | None) -
     with Tag("div", classes="columns"):
         Picks(visit, "Recommended")
         with Tag("aside", classes="side", aria_label="What this viewer said"):
-            Said(visit)
+            Said(visit, "Said on this page")
             _history(visit, rated)
     await ui.context.client.connected()
     await visit.changed()

@@ -21,7 +21,7 @@ async def runs_page(site: Site) -> None:
         Tag("p", "What each was trained on, and what it reached on ratings that it never saw.")
         if site.tensorboard:
             Tag("a", "Open TensorBoard", "button strong", href=site.tensorboard)
-    with Tag("section", classes="panel", aria_label="Runs"):
+    with Tag("div", classes="sides"):
         for run in served:
             _about(run)
     with Tag("section", classes="panel") as section:
@@ -33,13 +33,19 @@ async def runs_page(site: Site) -> None:
 def _about(served: Served) -> None:
     manifest = served.run.manifest
     data = manifest["data"]
-    Tag("h2", served.name)
-    Tag(
-        "p",
-        f"{type(served.model).__name__} on {data['name']}: {data['ratings']:,} ratings, {data['users']:,} viewers, "
-        f"{data['films']:,} films. Split {manifest['split']['name']}, finished {manifest['finished'][:10]}.",
-        "meta",
-    )
+    facts = {
+        "Model": type(served.model).__name__,
+        "Data": f"{data['name']}: {data['ratings']:,} ratings of {data['films']:,} films by {data['users']:,} viewers",
+        "Split": manifest["split"]["name"],
+        "Finished": manifest["finished"][:10],
+    }
+    with Tag("section", classes="panel") as section:
+        heading = Tag("h2", served.name)
+        section.props["aria-labelledby"] = heading.html_id
+        with Tag("dl", classes="details"):
+            for label, words in facts.items():
+                Tag("dt", label)
+                Tag("dd", words)
 
 
 def _metrics(served: list[Served]) -> None:

@@ -8,15 +8,20 @@ from recsys.web.pages.visit import SAID, Visit
 
 
 class Said:
-    """The list of a visit's opinions, latest first."""
+    """The list of a visit's opinions, latest first.
 
-    def __init__(self, visit: Visit) -> None:
+    Args:
+        visit: whose.
+        title: of the section.
+    """
+
+    def __init__(self, visit: Visit, title: str) -> None:
         self.visit = visit
         with Tag("section", classes="panel") as section:
-            with Tag("h2", "Your films", tabindex=-1) as self._heading:
+            with Tag("h2", title, tabindex=-1) as self._heading:
                 self._count = Tag("span", "", "count")
             section.props["aria-labelledby"] = self._heading.html_id
-            self._nothing = Tag("p", "What you rate or hide stands here, to be changed or taken back.", "meta")
+            self._nothing = Tag("p", "What is rated or hidden stands here, to be changed or taken back.", "meta")
             self._rows = Tag("ul", classes="rows")
         visit.follow(self.refresh)
 

@@ -1,0 +1,47 @@
+"""Make docs/page.png, which the README shows: `python -m tests.web.picture RUN`, of a run of EASE on MovieLens-100K."""
+
+import argparse
+import io
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page
+
+from tests.web.browsing import browser, serving
+
+PICTURE = Path("docs", "page.png")
+RATED = {"Fargo": 5, "The Silence of the Lambs": 5, "Twelve Monkeys": 4}
+
+
+def look(page: Page) -> bytes:
+    """Rate some films as somebody new; gives a picture of the page then."""
+    search = page.get_by_role("searchbox")
+    for title, stars in RATED.items():
+        search.fill(title)
+        row = page.locator(".found li", has=page.get_by_role("link", name=title, exact=True))
+        row.get_by_role("radio", name=f"{stars} stars", exact=True).click()
+        page.locator("aside li", has_text=title).wait_for()
+    search.fill("")
+    search.blur()
+    page.locator(".cards[aria-busy=false] .card").first.wait_for()
+    page.get_by_role("button", name="Undo").wait_for(state="hidden")
+    return page.screenshot()
+
+
+def main() -> None:
+    """Read the command line, serve the run and keep the picture in few colours."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN")
+    run = parser.parse_args().run
+    store = Path(tempfile.mkdtemp(), "feedback.sqlite")
+    with serving(run, store=store, settings=("explore.places=0",)) as address, browser() as chromium:
+        page = chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
+        page.goto(address)
+        picture = Image.open(io.BytesIO(look(page)))
+    PICTURE.parent.mkdir(exist_ok=True)
+    picture.convert("RGB").quantize(200).save(PICTURE, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
