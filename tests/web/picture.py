@@ -30,17 +30,18 @@ def look(page: Page) -> bytes:
 
 
 def main() -> None:
-    """Read the command line, serve the run and keep the picture in few colours."""
+    """Read the command line, serve the run and keep the picture in few colours, dithered."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN")
     run = parser.parse_args().run
     store = Path(tempfile.mkdtemp(), "feedback.sqlite")
     with serving(run, store=store, settings=("explore.places=0",)) as address, browser() as chromium:
-        page = chromium.new_page(viewport={"width": 1280, "height": 1000}, reduced_motion="reduce")
+        page = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         page.goto(address)
         picture = Image.open(io.BytesIO(look(page)))
     PICTURE.parent.mkdir(exist_ok=True)
-    picture.convert("RGB").quantize(200).save(PICTURE, optimize=True)
+    picture = picture.convert("RGB")
+    picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG).save(PICTURE, optimize=True)
 
 
 if __name__ == "__main__":
