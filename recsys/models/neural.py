@@ -337,8 +337,11 @@ class NeuralRecommender(Recommender):
         return 1 + self.n_negatives if self.draws_negatives else 1
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
-        """See `Recommender.continue_from`: with the same hyperparameters but for `MAY_DIFFER`."""
-        if type(earlier) is not type(self):
+        """See `Recommender.continue_from`: with the same hyperparameters but for `MAY_DIFFER`.
+
+        Whoever the earlier model was not trained on is new.
+        """
+        if not isinstance(earlier, NeuralRecommender) or type(earlier) is not type(self):
             raise UserError(
                 f"{type(self).__name__} cannot continue from a {type(earlier).__name__}: name a run of the same model."
             )
@@ -349,7 +352,7 @@ class NeuralRecommender(Recommender):
                 f"{', '.join(differing)} of the model differ from those of the earlier run: continue with the same "
                 f"settings, of which only {', '.join(MAY_DIFFER)} may differ."
             )
-        self.earlier = (earlier, users)
+        self.earlier = (earlier, np.where((users >= 0) & earlier.trained_users[users], users, -1))
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """See `Recommender.fit`; without `valid`, trains all its epochs and keeps the last weights."""
