@@ -7,6 +7,7 @@ after Hu, Koren and Volinsky, ICDM 2008. Symbols are the former's.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -68,27 +69,35 @@ class IALS(Factorisation):
         generator = torch.Generator().manual_seed(self.seed)
         items = torch.randn(train.n_items, d, generator=generator) * self.init_std / d**0.5
         for _ in range(self.n_sweeps):
-            users = self._solve(rated, items)
-            items = self._solve(raters, users)
-        self.user_factors = self._solve(rated, items).numpy()  # (n_users, d)
+            users = self._solve(rated, *self._columns(items))
+            items = self._solve(raters, *self._columns(users))
+        self.user_factors = self._solve(rated, *self._columns(items)).numpy()  # (n_users, d)
         self.item_factors = items.numpy()  # (n_items, d)
+        self.__dict__.pop("_films", None)  # of an earlier fit
         return self
 
     def embed(self, history: History) -> np.ndarray:
         """See `Factorisation.embed`."""
-        items = torch.from_numpy(self.item_factors)
-        return self._solve(history.matrix(len(items)), items).numpy()
+        return self._solve(history.matrix(len(self.item_factors)), *self._films).numpy()
 
-    def _solve(self, rated: sparse.csr_matrix, factors: Tensor) -> Tensor:
-        """The vectors of rows that rated some columns (B, m), given the columns' (m, d) -> (B, d).
+    @cached_property
+    def _films(self) -> tuple[Tensor, Tensor]:
+        """See `_columns`: of all films, which takes longer than the rest of one person's vector."""
+        return self._columns(torch.from_numpy(self.item_factors))
+
+    def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
+        """Vectors of columns (m, d) with one of zeros behind them, and alpha_0 H' H (d, d)."""
+        common = self.unobserved_weight * factors.T @ factors
+        return torch.cat([factors, torch.zeros(1, factors.shape[1])]), common
+
+    def _solve(self, rated: sparse.csr_matrix, padded: Tensor, common: Tensor) -> Tensor:
+        """The vectors of rows that rated some columns (B, m), given what `_columns` makes of the columns' -> (B, d).
 
         Row u solves (H_u' H_u + alpha_0 H' H + lambda_u I) w = H_u' 1 with H_u the vectors of its columns (equation 8).
         """
-        m, d = factors.shape
+        m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
         l2 = self.l2 * (counts + self.unobserved_weight * m) ** self.frequency_power
-        common = self.unobserved_weight * factors.T @ factors  # (d, d)
-        padded = torch.cat([factors, torch.zeros(1, d)])
         solved = torch.empty(len(counts), d)
         for rows, columns in _padded_batches(rated, counts, d):
             chosen = padded[columns]  # (b, L, d)
