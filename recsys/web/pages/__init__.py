@@ -62,11 +62,8 @@ def add_pages(api: FastAPI, service: Service, tensorboard: str | None = None) ->
             await user_page(site, await to_thread(service.served, run), user_id, run)
 
     @ui.page("/film/{movie_id:path}", response_timeout=PATIENCE)
-    async def _(
-        request: Request, movie_id: str, run: str | None = None, user: str | None = None, at: int | None = None
-    ) -> None:
-        shown = request.query_params.get("list")
-        clicked = None if shown is None or at is None else (shown, at)
+    async def _(movie_id: str, run: str | None = None, user: str | None = None, shown: str = "", at: str = "") -> None:
+        clicked = (shown, int(at)) if shown and at.isdecimal() else None
         with _or_not_found():
             await film_page(site, await to_thread(service.served, run), movie_id, run, user, clicked)
 
@@ -74,7 +71,10 @@ def add_pages(api: FastAPI, service: Service, tensorboard: str | None = None) ->
     async def _(a: str | None = None, b: str | None = None, user: str = "") -> None:
         names = service.names()
         with _or_not_found():
-            await compare(site, (a or names[0], b or names[-1]), user)
+            runs = (a or names[0], b or names[-1])
+            for run in runs:
+                await to_thread(service.served, run)
+            compare(site, runs, user)
 
     @ui.page("/runs", response_timeout=PATIENCE)
     async def _() -> None:

@@ -9,7 +9,7 @@ from nicegui import ui
 
 from recsys.errors import UserError
 from recsys.web.pages.elements import ON_VALUE, Tag, address, choice, notice, poster, told, value_of
-from recsys.web.pages.frame import frame
+from recsys.web.pages.frame import Bar, frame
 from recsys.web.pages.visit import Site, visitor
 from recsys.web.served import FilmList, Served, Wish
 
@@ -17,7 +17,7 @@ COMPARED = 10
 METRICS = ("ndcg@10", "hr@10", "coverage@10", "novelty@10", "rmse")
 
 
-async def compare(site: Site, runs: tuple[str, str], user: str) -> None:
+def compare(site: Site, runs: tuple[str, str], user: str) -> None:
     """Build the page.
 
     Args:
@@ -25,22 +25,22 @@ async def compare(site: Site, runs: tuple[str, str], user: str) -> None:
         runs: names of the two.
         user: of the data set, whose history both get; with none, one's own ratings.
     """
-    person = visitor()
-    frame("Compare models", "/compare")
+    bar = frame("Compare models", "/compare")
     with Tag("div", classes="hero"):
         Tag("h1", "Two models, one history")
         Tag("p", "The same ratings go to both. Films that both recommend are marked.")
-    _Comparison(site, list(runs), user, person)
+    _Comparison(site, list(runs), user, bar)
 
 
 class _Comparison:
     """What is compared, and the two lists."""
 
-    def __init__(self, site: Site, runs: list[str], user: str, visitor: str) -> None:
+    def __init__(self, site: Site, runs: list[str], user: str, bar: Bar) -> None:
         self.site = site
         self.runs = runs
         self.user = user
-        self.visitor = visitor
+        self.visitor = visitor()
+        self.bar = bar
         self._asked = 0
         names = {name: name for name in site.service.names()}
         with Tag("div", classes="wishes"):
@@ -55,7 +55,9 @@ class _Comparison:
         ui.timer(0, self._refresh, once=True)
 
     async def _choose(self, place: int, name: str) -> None:
-        self.runs[place] = name
+        with self.bar.refusals():
+            await to_thread(self.site.service.served, name)
+            self.runs[place] = name
         await self._refresh()
 
     async def _choose_user(self, typed: str) -> None:

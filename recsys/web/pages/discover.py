@@ -16,13 +16,12 @@ from recsys.web.pages.visit import Site, Visit, visitor
 from recsys.web.served import Served
 
 WELL_KNOWN = 9
-ENOUGH = 5  # opinions from which on the films to start from are folded away
+ENOUGH = 5  # ratings from which on the films to start from are folded away
 
 
 async def discover(site: Site, served: Served, run: str | None) -> None:
     """Build the page for whoever looks at it."""
-    visit = Visit(site, visitor(), served, run)
-    frame("Discover films", "/")
+    visit = Visit(site, visitor(), served, run, frame("Discover films", "/"))
     with Tag("div", classes="hero parted"):
         with Tag("div"):
             Tag("h1", "What would you like to watch?")
@@ -34,8 +33,8 @@ async def discover(site: Site, served: Served, run: str | None) -> None:
         with Tag("aside", classes="side", aria_label="What you said"):
             Said(visit, "Your films")
     await ui.context.client.connected()
-    await start.fill()
     await visit.changed()
+    await start.fill()
 
 
 class _Start:
@@ -56,8 +55,7 @@ class _Start:
     async def fill(self) -> None:
         """Show the films, folded away where the person needs none of them any more."""
         films = await to_thread(self.visit.served.catalogue.well_known, WELL_KNOWN)
-        opinions = await to_thread(self.visit.site.service.store.opinions, self.visit.user_id)
-        self._details.props["open"] = len(opinions.ratings) < ENOUGH
+        self._details.props["open"] = len(self.visit.opinions.ratings) < ENOUGH
         self._strip.clear()
         with self._strip:
             for film in films:
@@ -67,9 +65,9 @@ class _Start:
         with Tag("li"):
             poster(film, self.visit.served.catalogue)
             Tag("a", film.name, href=self.visit.film_address(film))
-            label = f"Your stars for {film.name}"
+            given, label = self.visit.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
             self._shown[film.movie_id] = Stars(
-                self.visit.served.catalogue.stars, None, label, lambda stars: self.visit.rate(film, stars)
+                self.visit.served.catalogue.stars, given, label, lambda stars: self.visit.rate(film, stars)
             )
 
     async def _follow(self) -> None:

@@ -81,7 +81,7 @@ class Stars(Element, component="stars.js"):
 def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str = "", **attributes: Any) -> Tag:
     """A button."""
     tag = Tag("button", text, f"button {classes}", type="button", **attributes)
-    tag.on("click", lambda: press())
+    tag.on("click", press)
     return tag
 
 

@@ -34,8 +34,8 @@ async def film_page(
         UserError: there is no such film.
     """
     film = served.catalogue.film(movie_id)
-    visit = Visit(site, user if user is not None and served.is_known(user) else visitor(), served, run)
-    frame(film.name)
+    person = user if user is not None and served.is_known(user) else visitor()
+    visit = Visit(site, person, served, run, frame(film.name))
     with Tag("article", classes="film"):
         poster(film, served.catalogue, "large")
         with Tag("div", classes="film-body"):

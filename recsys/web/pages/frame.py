@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
 from nicegui import ui
 
-from recsys.web.pages.elements import ON_VALUE, Tag, cookie, set_cookie, value_of
+from recsys.errors import UserError
+from recsys.web.pages.elements import ON_VALUE, Tag, button, cookie, set_cookie, value_of
 
 PLACES = {"/": "Discover", "/user": "Viewers", "/compare": "Compare", "/runs": "Models"}
 COLOURS = {"": "Auto", "light": "Light", "dark": "Dark"}
+SHOWN = 12  # seconds that the bar says something; all of it can be taken back elsewhere later
 _DARK = {"light": False, "dark": True}
 
 
-def frame(title: str, here: str = "") -> None:
-    """Lay out what is around a page, whose own elements come next.
+class Bar:
+    """Says at the lower edge of a page what was just done, for a while, with a way to take it back."""
+
+    def __init__(self) -> None:
+        with ui.context.client.layout, Tag("div", classes="bar-place"):
+            self._place = Tag("div", classes="said", role="status")
+
+    def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Say something in the place of what was said before."""
+        self.hide()
+        with self._place:
+            Tag("span", sentence)
+            if undo is not None:
+                button("Undo", undo, "quiet")
+            ui.timer(SHOWN, self.hide, once=True)
+
+    def hide(self) -> None:
+        """Say nothing more."""
+        self._place.clear()
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Say why something was refused."""
+        try:
+            yield
+        except UserError as error:
+            self.show(str(error))
+
+
+def frame(title: str, here: str = "") -> Bar:
+    """Lay out what is around a page, whose own elements come next; gives the bar at its lower edge.
 
     Args:
         title: of the page, in the browser's tab.
@@ -37,3 +71,6 @@ def frame(title: str, here: str = "") -> None:
         set_cookie("colours", value if value in COLOURS else "")
 
     choice.on("change", lambda event: choose(value_of(event)), js_handler=ON_VALUE)
+    bar = Bar()
+    ui.on_exception(lambda: bar.show("That did not work: try it once more."))
+    return bar

@@ -51,8 +51,7 @@ async def user_page(site: Site, served: Served, user_id: str, run: str | None) -
     """
     rated: Sequence[Rated] = await to_thread(served.rated, user_id)
     segment = await to_thread(served.segment, user_id)
-    visit = Visit(site, user_id, served, run)
-    frame(f"Viewer {user_id}", "/user")
+    visit = Visit(site, user_id, served, run, frame(f"Viewer {user_id}", "/user"))
     with Tag("div", classes="hero"):
         Tag("h1", f"Viewer {user_id}")
         Tag("p", f"{len(rated):,} ratings in {served.dataset.name}.")

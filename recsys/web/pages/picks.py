@@ -147,7 +147,7 @@ class Picks:
     def _show_notice(self, sentence: str) -> None:
         self._clear()
         with self._cards:
-            notice(sentence, ("Choose a viewer", "/user"))
+            notice(sentence, *(() if self.visit.served.takes_new_people else (("Choose a viewer", "/user"),)))
         self._status.text = sentence
 
     def _clear(self) -> None:

@@ -32,7 +32,7 @@ class Search:
         self._asked = 0
         self._shown: dict[str, Stars] = {}
         with Tag("div", classes="search", role="search") as box:
-            with Tag("label", classes="field wide"):
+            with Tag("label", classes="field"):
                 Tag("span", "Find films you know", "field-label")
                 field = Tag("input", type="search", placeholder="Title of a film", autocomplete="off", maxlength=100)
             self._status = Tag("p", "", "unseen", role="status")
@@ -63,10 +63,10 @@ class Search:
         with self._found:
             for film in films:
                 self._row(film)
-        n_found = f"{len(films)} {'film' if len(films) == 1 else 'films'} found; arrows go from one to the next."
-        nothing = "No film is called like that: try another part of its title." if typed.strip() else ""
-        self._status.text = n_found if films else nothing
-        self._status.classes(remove="unseen") if nothing and not films else self._status.classes("unseen")
+        nothing = bool(typed.strip()) and not films
+        told = f"Films found: {len(films)}. Arrows go from one to the next." if films else ""
+        self._status.text = "No film is called like that: try another part of its title." if nothing else told
+        self._status.classes(**{"remove" if nothing else "add": "unseen"})
 
     def _row(self, film: Film) -> None:
         catalogue = self.visit.served.catalogue

@@ -13,14 +13,14 @@ from nicegui import ui
 from recsys.errors import UserError
 from recsys.web.catalogue import Film
 from recsys.web.events import Event, Kind, Opinions
-from recsys.web.pages.elements import Tag, address, button, cookie, set_cookie
+from recsys.web.pages.elements import address, cookie, set_cookie
+from recsys.web.pages.frame import Bar
 from recsys.web.served import FilmList, Listed, Served
 from recsys.web.service import Service, now
 
 VISITOR = re.compile("web-[0-9a-f]{16}")
 SAID = {Kind.SEEN: "Seen", Kind.NOT_INTERESTED: "Not interested"}
-UNDO_SHOWN = 12  # seconds; what was said can be taken back later in the list of it, too
-MOST_SAID = 500  # opinions that a page lists
+MOST_SAID = 200  # opinions that a page lists
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,15 @@ class Visit:
         site: what all pages share.
         user_id: who: somebody new, or a user of the data set.
         served: the run that is asked.
+        run: the name that it was asked for by, or None for the default.
+        bar: says what was kept.
 
     Attributes:
-        run: the name that the run was asked for by, or None for the default.
         opinions: what the person said so far.
         said: the latest event about each film that counts, latest first.
     """
 
-    def __init__(self, site: Site, user_id: str, served: Served, run: str | None) -> None:
+    def __init__(self, site: Site, user_id: str, served: Served, run: str | None, bar: Bar) -> None:
         self.site = site
         self.user_id = user_id
         self.served = served
@@ -68,8 +69,7 @@ class Visit:
         self._followers: list[Callable[[], Awaitable[None]]] = []
         self._asked = 0
         self._client = ui.context.client
-        self._bar = _Bar()
-        ui.on_exception(lambda: self._bar.show("That did not work: try it once more.", None))
+        self._bar = bar
 
     @property
     def is_known(self) -> bool:
@@ -80,7 +80,7 @@ class Visit:
         """The address of a film's page for this person; of a film in a list, it says which."""
         user = self.user_id if self.is_known else None
         in_list = None if shown is None else shown.list_id
-        return address("film", film.movie_id, user=user, run=self.run, list=in_list, at=position)
+        return address("film", film.movie_id, user=user, run=self.run, shown=in_list, at=position)
 
     def follow(self, follower: Callable[[], Awaitable[None]]) -> None:
         """Have a part of the page told when opinions or the run have changed."""
@@ -88,7 +88,8 @@ class Visit:
 
     async def choose(self, run: str) -> None:
         """Ask another run from now on."""
-        self.served, self.run = await to_thread(self.site.service.served, run), run
+        with self._bar.refusals():
+            self.served, self.run = await to_thread(self.site.service.served, run), run
         await self.changed()
 
     async def changed(self) -> None:
@@ -126,24 +127,23 @@ class Visit:
     async def take_back(self, movie_id: str) -> None:
         """Undo all that was said of a film."""
         events = await to_thread(self.site.service.store.recent, self.user_id, MOST_SAID)
-        for event in events:
-            if event.movie_id == movie_id:
-                await to_thread(self.site.service.tell, self._undo(event.key))
-        self._bar.hide()
+        with self._bar.refusals():
+            for event in events:
+                if event.movie_id == movie_id:
+                    await to_thread(self.site.service.tell, self._undo(event.key))
+            self._bar.hide()
         await self.changed()
 
     async def _say(self, sentence: str, event: Event) -> None:
-        try:
+        with self._bar.refusals():
             await to_thread(self.site.service.tell, event)
-        except UserError as error:
-            self._bar.show(str(error), None)
-            return
-        self._bar.show(sentence, lambda: self._unsay(event))
+            self._bar.show(sentence, lambda: self._unsay(event))
         await self.changed()
 
     async def _unsay(self, event: Event) -> None:
-        await to_thread(self.site.service.tell, self._undo(event.key))
-        self._bar.show("Taken back.", None)
+        with self._bar.refusals():
+            await to_thread(self.site.service.tell, self._undo(event.key))
+            self._bar.show("Taken back.")
         await self.changed()
 
     def _undo(self, key: str) -> Event:
@@ -161,23 +161,3 @@ class Visit:
         if shown is None or listed is None:
             return event
         return replace(event, run=shown.run, list_id=shown.list_id, position=listed.position)
-
-
-class _Bar:
-    """Says at the lower edge what was just kept, for a while, with a way to take it back."""
-
-    def __init__(self) -> None:
-        with ui.context.client.layout, Tag("div", classes="bar-place"):
-            self._place = Tag("div", classes="said", role="status")
-        self._timer: ui.timer | None = None
-
-    def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None) -> None:
-        self.hide()
-        with self._place:
-            Tag("span", sentence)
-            if undo is not None:
-                button("Undo", undo, "quiet")
-            self._timer = ui.timer(UNDO_SHOWN, self.hide, once=True)
-
-    def hide(self) -> None:
-        self._place.clear()
