@@ -74,7 +74,7 @@ def add_pages(api: FastAPI, service: Service, tensorboard: str | None = None) ->
             runs = (a or names[0], b or names[-1])
             for run in runs:
                 await to_thread(service.served, run)
-            compare(site, runs, user)
+            await compare(site, runs, user)
 
     @ui.page("/runs", response_timeout=PATIENCE)
     async def _() -> None:

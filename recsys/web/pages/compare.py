@@ -17,7 +17,7 @@ COMPARED = 10
 METRICS = ("ndcg@10", "hr@10", "coverage@10", "novelty@10", "rmse")
 
 
-def compare(site: Site, runs: tuple[str, str], user: str) -> None:
+async def compare(site: Site, runs: tuple[str, str], user: str) -> None:
     """Build the page.
 
     Args:
@@ -29,7 +29,9 @@ def compare(site: Site, runs: tuple[str, str], user: str) -> None:
     with Tag("div", classes="hero"):
         Tag("h1", "Two models, one history")
         Tag("p", "The same ratings go to both. Films that both recommend are marked.")
-    _Comparison(site, list(runs), user, bar)
+    comparison = _Comparison(site, list(runs), user, bar)
+    await ui.context.client.connected()
+    await comparison.refresh()
 
 
 class _Comparison:
@@ -52,19 +54,9 @@ class _Comparison:
         field.on("change", lambda event: self._choose_user(value_of(event)), js_handler=ON_VALUE)
         self._status = Tag("p", "", "unseen", role="status")
         self._sides = Tag("div", classes="sides")
-        ui.timer(0, self._refresh, once=True)
 
-    async def _choose(self, place: int, name: str) -> None:
-        with self.bar.refusals():
-            await to_thread(self.site.service.served, name)
-            self.runs[place] = name
-        await self._refresh()
-
-    async def _choose_user(self, typed: str) -> None:
-        self.user = typed.strip()
-        await self._refresh()
-
-    async def _refresh(self) -> None:
+    async def refresh(self) -> None:
+        """Ask both runs for their lists and show them, unless others were chosen meanwhile."""
         self._asked += 1
         asked = self._asked
         ui.navigate.history.replace(address("compare", a=self.runs[0], b=self.runs[1], user=self.user))
@@ -79,15 +71,25 @@ class _Comparison:
                 self._show(served, made, both)
         self._status.text = f"{len(both)} of {COMPARED} films are in both lists."
 
+    async def _choose(self, place: int, name: str) -> None:
+        with self.bar.refusals():
+            await to_thread(self.site.service.served, name)
+            self.runs[place] = name
+        await self.refresh()
+
+    async def _choose_user(self, typed: str) -> None:
+        self.user = typed.strip()
+        await self.refresh()
+
     def _side(self, name: str) -> tuple[Served, FilmList | str]:
         """A run and its list, or the sentence that says why it has none."""
         served = self.site.service.served(name)
+        opinions = self.site.service.store.opinions(self.user or self.visitor)
+        if self.user and not served.is_known(self.user):
+            return served, f"There is no viewer {self.user} in {served.dataset.name}."
+        if not (self.user or opinions.ratings):
+            return served, "You have rated nothing yet: rate a film first, or name a viewer."
         try:
-            if self.user:
-                served.rated(self.user)  # that there is such a user
-            opinions = self.site.service.store.opinions(self.user or self.visitor)
-            if not (self.user or opinions.ratings):
-                return served, "You have rated nothing yet: rate a film first, or name a viewer."
             return served, served.recommend(self.user or self.visitor, opinions, Wish(k=COMPARED))
         except UserError as error:
             return served, str(error)

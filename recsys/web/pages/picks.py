@@ -40,7 +40,7 @@ class Picks:
         self.visit = visit
         self.wish = Wish(k=AT_A_TIME)
         self._asked = 0
-        self._acted_at: int | None = None
+        self._acted_at: int | None = None  # place from 0 of the card that was acted on, where the focus belongs
         with Tag("section", classes="picks") as section:
             heading = Tag("h2", title)
             section.props["aria-labelledby"] = heading.html_id
