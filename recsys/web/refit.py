@@ -57,7 +57,8 @@ class Promotion:
     above a loss of `margin` times what the run reached (a test of non-inferiority). That a test finds no difference
     would not do, since with few users it finds none between any two models; nor has a refit to be better, since what
     viewers said of a hundred films cannot show in the mean over everybody. A tenth is what the interval of some
-    hundred users can resolve.
+    hundred users can resolve. The test ratings decide here, so that figures of a promoted run are no longer those of
+    one that was tested once.
 
     Attributes:
         served: the run that was served.
@@ -84,6 +85,28 @@ class Promotion:
     low: float
     high: float
     margin: float
+
+    @classmethod
+    def of(
+        cls, values: pd.DataFrame, metric: str, margin: float, served: Path, refit: Path, feedback: str
+    ) -> Promotion:
+        """Compare the columns `before` and `after` of a metric, a row a user; see the attributes for the others."""
+        better = (values["after"] - values["before"]).to_numpy() * (-1 if metric in ERRORS else 1)
+        interval = bootstrap_interval(better)
+        same = np.isnan(interval.low)  # for every user
+        return cls(
+            served=str(short(served)),
+            refit=str(short(refit)),
+            feedback=feedback,
+            metric=metric,
+            users=len(better),
+            before=float(values["before"].mean()),
+            after=float(values["after"].mean()),
+            better=interval.mean,
+            low=interval.mean if same else interval.low,
+            high=interval.mean if same else interval.high,
+            margin=margin,
+        )
 
     @property
     def promoted(self) -> bool:
@@ -168,31 +191,36 @@ class Refits:
         """
         with alone(self.run):
             served = read_run(serving.current(self.run))
-            before = self.split_of(served.config)
-            served.check_split(before)
-            ratings = self._ratings(before.dataset)
-            snapshot = ratings.to_csv(index=False).encode()
-            feedback = sha256(snapshot).hexdigest()
-            if feedback == self._last_feedback():
-                return None
-            directory = self.run / REFITS / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S-%f}"
-            directory.mkdir(parents=True)
-            write_whole(directory / SNAPSHOT, lambda file: file.write(snapshot))
-            config = with_feedback(served, before.dataset, directory, self.warm)
-            after = self.split_of(config)
-            users = after.dataset.users_in(before.dataset)  # before anything is trained
-            self.train(config, directory)
-            refit = read_run(directory)
-            unlearned = after.unlearned(
-                served.has_learned(before, after.dataset) | refit.has_learned(after, after.dataset)
-            )
-            models = Recoded(served.model(self.trusted), users), refit.model(self.trusted)
-            promotion = self._compared(served, refit, models, unlearned.test, feedback)
-            promotion.write(directory)
-            if promotion.promoted:
-                serving.promote(self.run, directory)
-            self._remove_earlier(Path(served.config["cache_dir"]))
-            return promotion
+            try:
+                return self._refit(served)
+            finally:
+                self._remove_earlier(Path(served.config["cache_dir"]))
+
+    def _refit(self, served: Run) -> Promotion | None:
+        before = self.split_of(served.config)
+        served.check_split(before)
+        snapshot = self._ratings(before.dataset).to_csv(index=False).encode()
+        feedback = sha256(snapshot).hexdigest()
+        if feedback == self._last_feedback():
+            return None
+        model = served.model(self.trusted)
+        if self.warm:  # to find out before anything is trained whether it can
+            model.continue_from(model, np.arange(before.dataset.n_users))
+        directory = self.run / REFITS / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S-%f}"
+        directory.mkdir()
+        write_whole(directory / SNAPSHOT, lambda file: file.write(snapshot))
+        config = with_feedback(served, before.dataset, directory, self.warm)
+        after = self.split_of(config)
+        recoded = Recoded(model, after.dataset.users_in(before.dataset))
+        self.train(config, directory)
+        refit = read_run(directory)
+        learned = served.has_learned(before, after.dataset) | refit.has_learned(after, after.dataset)
+        metric, values = self._measured(refit, recoded, after.unlearned(learned).test)
+        promotion = Promotion.of(values, metric, self.margin, served.directory, directory, feedback)
+        promotion.write(directory)
+        if promotion.promoted:
+            serving.promote(self.run, directory)
+        return promotion
 
     def _ratings(self, dataset: Dataset) -> pd.DataFrame:
         """The viewers' ratings of the run's films."""
@@ -219,38 +247,25 @@ class Refits:
         written = sorted((self.run / REFITS).glob(f"*/{PROMOTION}"))
         return json.loads(written[-1].read_text())["feedback"] if written else None
 
-    def _compared(
-        self, served: Run, refit: Run, models: tuple[Recommender, Recommender], test: Holdout, feedback: str
-    ) -> Promotion:
+    def _measured(self, refit: Run, served: Recommender, test: Holdout) -> tuple[str, pd.DataFrame]:
+        """What both reach with the same histories: the metric, and `before` and `after` of each user."""
         if len(test.users) < 2:
             raise UserError(
                 f"{short(refit.directory)} is not served, as fewer than two users have a test rating that no model has "
                 "learned from: wait for further feedback, or leave out --warm."
             )
-        rates = models[0].predicts_ratings
+        rates = served.predicts_ratings
         metric = "rmse" if rates else str(refit.config["optimized_metric"]).partition("/")[0]
-        protocol = None if rates else FULL_RANKING
-        before, after = (evaluate(model, test, protocol, refit.config["ks"]).per_user for model in models)
-        if metric not in after:
+        models = {"before": served, "after": refit.model(self.trusted)}
+        measured = {
+            name: evaluate(model, test, None if rates else FULL_RANKING, refit.config["ks"]).per_user
+            for name, model in models.items()
+        }
+        if metric not in measured["after"]:
             raise UserError(
                 f"No single user has a {metric}, which runs are to be compared by: train with another optimized_metric."
             )
-        better = (after[metric] - before[metric]).to_numpy() * (-1 if metric in ERRORS else 1)
-        interval = bootstrap_interval(better)
-        same = np.isnan(interval.low)  # for every user
-        return Promotion(
-            served=str(short(served.directory)),
-            refit=str(short(refit.directory)),
-            feedback=feedback,
-            metric=metric,
-            users=len(better),
-            before=float(before[metric].mean()),
-            after=float(after[metric].mean()),
-            better=interval.mean,
-            low=interval.mean if same else interval.low,
-            high=interval.mean if same else interval.high,
-            margin=self.margin,
-        )
+        return metric, pd.DataFrame({name: per_user[metric] for name, per_user in measured.items()})
 
     def _remove_earlier(self, cache_dir: Path) -> None:
         """Keep what is served, what a roll-back would serve, and the last refits beside these; remove all others."""
@@ -302,6 +317,7 @@ def with_feedback(served: Run, dataset: Dataset, directory: Path, warm: bool) ->
         "warm_from": str(served.directory) if warm else None,
         "trained": None,
         "resume": None,
+        "peek": False,
     }
     return config | {"data": data, **own}
 

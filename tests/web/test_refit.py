@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,32 +29,41 @@ ROOT = Path(__file__).parents[2]
 NOW = 1_500_000_000
 
 
-@pytest.fixture
-def make_run(tmp_path) -> Callable[..., Path]:
-    """Train on 30 users who rated 6 to 11 of the 24 films that are of their parity or, rarely, not."""
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> list[str]:
+    """Overrides for 30 users who rated 6 to 11 of the 24 films that are of their parity or, rarely, not."""
+    folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     rows = [
         (user, film, rng.integers(3, 6), 10**9 + rng.integers(10**6))
         for user in range(30)
         for film in rng.permutation([*range(user % 2, 24, 2), 5, 6])[: rng.integers(6, 12)]
     ]
-    table = pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).drop_duplicates(
-        ["user_id", "movie_id"]
-    )
+    ratings = pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"])
+    ratings.drop_duplicates(["user_id", "movie_id"]).to_csv(folder / "ratings.csv", index=False)
+    return ["data=files", f"data.path={folder}/ratings.csv", "data.scale=[1,5]", "ks=[5,10]", "logger=none"]
 
-    def make_run(*overrides: str, ratings: pd.DataFrame = table, name: str = "run") -> Path:
-        ratings.to_csv(tmp_path / "ratings.csv", index=False)
-        data = ["data=files", f"data.path={tmp_path}/ratings.csv", "data.scale=[1,5]"]
-        places = [f"cache_dir={tmp_path}/cache", f"run_dir={tmp_path}/run"]
-        train.train(compose("train", [*data, *places, "ks=[5,10]", "logger=none", *overrides]))
-        return tmp_path / "run"
+
+@pytest.fixture(scope="module")
+def make_run(data, tmp_path_factory) -> Callable[..., Path]:
+    """Train on these."""
+
+    def make_run(*overrides: str) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        train.train(compose("train", [*data, f"cache_dir={folder}/cache", f"run_dir={folder}/run", *overrides]))
+        return folder / "run"
 
     return make_run
 
 
-@pytest.fixture
-def ease(make_run) -> Path:
+@pytest.fixture(scope="module")
+def trained_ease(make_run) -> Path:
     return make_run("model=ease", "model.l2=5")
+
+
+@pytest.fixture
+def ease(trained_ease, tmp_path) -> Path:
+    return shutil.copytree(trained_ease, tmp_path / "run")
 
 
 @pytest.fixture
@@ -196,6 +206,13 @@ def test_films_of_other_data_are_counted_and_left_out(ease, refits, rates, caplo
     assert "1 of 4 ratings are of films that files lacks" in caplog.text
 
 
+def test_what_cannot_continue_is_told_before_anything_is_trained(ease, refits, rates):
+    rates("web-1", 0, 2, 4, 6)
+    with pytest.raises(UserError, match="EASE is made anew"):
+        refits(ease, warm=True).refit()
+    assert [path.name for path in (ease / serving.REFITS).iterdir()] == [module.LOCK]
+
+
 def test_no_feedback_is_one_sentence(ease, refits):
     with pytest.raises(UserError, match="holds no rating yet"):
         refits(ease).refit()
@@ -223,7 +240,7 @@ def test_roll_back_serves_what_was_served_before(ease, refits, rates, command):
     assert "served as it is" in err
 
 
-def test_earlier_refits_are_removed_but_what_is_served_or_may_be_again(ease, refits, rates, monkeypatch, tmp_path):
+def test_earlier_refits_are_removed_but_what_is_served_or_may_be_again(ease, refits, rates, monkeypatch):
     directories = []
     for film in range(KEPT + 3):
         monkeypatch.setattr(Promotion, "promoted", film < 2)
@@ -232,7 +249,8 @@ def test_earlier_refits_are_removed_but_what_is_served_or_may_be_again(ease, ref
     there = [directory.is_dir() for directory in directories]
     assert there == [True, True, False, *[True] * KEPT]
     assert serving.current(ease) == directories[1]
-    assert len(list((tmp_path / "cache" / "prepared").glob("files+*"))) == KEPT + 2
+    cache = Path(read_run(ease).config["cache_dir"])
+    assert [any(cache.glob(f"prepared/*+{directory.name}-*")) for directory in directories] == there
 
 
 def test_the_command_trains_in_a_process_of_its_own_and_tells_the_verdict(ease, store, rates):
