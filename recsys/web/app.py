@@ -93,7 +93,13 @@ def serve(service: Service, settings: Settings) -> None:
     add_pages(app, service, settings.tensorboard)
     gc.collect()
     gc.freeze()  # what is here now stays: looking through it for garbage would hold up requests
-    config = uvicorn.Config(app, log_level="warning", server_header=False)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,  # anybody could claim another address than the one that rates are limited for
+        ws_max_size=settings.max_bytes,
+    )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     print(f"Serving {', '.join(service.names())} at http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends it)")
     with suppress(KeyboardInterrupt):
