@@ -11,6 +11,7 @@ The schema has versions (`migrations/`), which opening a store brings up to date
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ VERSION_TABLE = "feedback_version"  # a database that holds other things may hav
 WAIT = 10  # seconds for another writer, and for a server to answer
 _DRIVERS = {"postgres": "postgresql+psycopg", "mysql": "mysql+pymysql"}
 _AT_ONCE = 1000  # keys asked for in one statement
+
+logging.getLogger("alembic").setLevel(logging.WARNING)  # what it tells of every opening is no news
 
 
 class KeyTaken(UserError):  # noqa: N818 - read as a sentence
