@@ -57,9 +57,10 @@ from recsys.web.refit import CONFIG, MARGIN, Refits
 from recsys.web.replay import REWARDS, print_replay, replay
 from recsys.web.served import Served
 from recsys.web.service import Service, named_runs
+from recsys.web.serving import data_name
 from recsys.web.store import Store
 
-STORE_VARIABLE, DEFAULT_STORE = "RECSYS_STORE_URL", Path("outputs", "feedback.sqlite")
+STORE_VARIABLE, STORES = "RECSYS_STORE_URL", Path("outputs", "feedback")  # where each data set has a store of its own
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STUDIES = Path("outputs", "experiments")  # where the runs of studies lie, unless a command says otherwise
 
@@ -186,14 +187,14 @@ def serve_command(arguments: argparse.Namespace) -> None:
     overrides = [word for word in arguments.what if "=" in word]
     settings: Settings = instantiate(compose("serve", overrides))
     runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
-    store = _store(arguments.store, make=True)
+    store = _store(arguments.store, next(iter(runs.values())), make=True)
     serve(Service(runs, _data, store, settings.explore, settings.index, arguments.trusted), settings)
 
 
 def replay_command(arguments: argparse.Namespace) -> None:
     """Estimate from feedback what a run's lists would have been worth to those who saw the lists of others."""
-    store = _store(arguments.store)
     run = read_run(arguments.directory)
+    store = _store(arguments.store, run.directory)
     dataset = _data(run)
     served = Served(str(short(run.directory)), run, run.model(arguments.trusted), dataset, Catalogue(dataset))
     replayed = replay(served, store, arguments.reward)
@@ -219,7 +220,7 @@ def refit_command(arguments: argparse.Namespace) -> None:
     if arguments.roll_back:
         print(f"{short(serving.roll_back(directory))} is served again.")
         return
-    store = _store(arguments.store)
+    store = _store(arguments.store, directory)
     refits = Refits(directory, store, _split_of, _train, arguments.warm, arguments.margin, arguments.trusted)
     if arguments.every is None:
         _refit(refits)
@@ -310,12 +311,18 @@ def _data(run: Run) -> Dataset:
     return dataset
 
 
-def _store(address: str | None, *, make: bool = False) -> Store:
-    """The store of feedback at an address, or else where the environment or the default says."""
-    text = address or os.environ.get(STORE_VARIABLE) or str(DEFAULT_STORE)
-    if make and text == str(DEFAULT_STORE):
-        DEFAULT_STORE.parent.mkdir(exist_ok=True)
-    return Store.open(Address.parse(text), make=make)
+def _store(address: str | None, run: Path, *, make: bool = False) -> Store:
+    """The store of feedback at an address, or where the environment says, or that of the data set of a run."""
+    data = data_name(read_run(run))
+    text = address or os.environ.get(STORE_VARIABLE)
+    if make and not text:
+        STORES.mkdir(parents=True, exist_ok=True)
+    store = Store.open(Address.parse(text or str(STORES / f"{data}.sqlite")), make=make)
+    if (other := store.data()) not in (None, data):
+        raise UserError(
+            f"{store.address} has feedback on {other}, and {short(run)} was trained on {data}: name another --store."
+        )
+    return store
 
 
 def _split_of(config: Mapping[str, Any]) -> Split:
@@ -477,7 +484,7 @@ def main() -> None:
         "--store",
         metavar="ADDRESS",
         help="of feedback: an .sqlite file, postgresql://USER:PASSWORD@HOST/DATABASE, mysql://... (default: what the "
-        f"environment variable {STORE_VARIABLE} holds, else {DEFAULT_STORE})",
+        f"environment variable {STORE_VARIABLE} holds, else {STORES / 'DATA.sqlite'})",
     )
 
     command = commands.add_parser(

@@ -24,7 +24,7 @@ from recsys.evaluation.off_policy import OffPolicy, off_policy
 from recsys.evaluation.significance import LEVEL
 from recsys.studies.runs import Run
 from recsys.web.served import Served, Wish
-from recsys.web.serving import REFITS
+from recsys.web.serving import REFITS, data_name
 from recsys.web.store import Store
 
 REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_STARS:g} stars and up"}
@@ -130,20 +130,12 @@ def _check_data(log: pd.DataFrame, served: Served, store: Store) -> None:
     Raises:
         UserError: it is of another one.
     """
-    shown_of = {str(request["data"]) for request in log["request"]}
-    if (
-        set(map(_base, shown_of)) - {_base(served.dataset.name)}
-        or not set(log["movie_id"]) <= served.catalogue.codes.keys()
-    ):
+    shown_of, data = {str(request["data"]) for request in log["request"]}, data_name(served.run)
+    if shown_of - {data} or not set(log["movie_id"]) <= served.catalogue.codes.keys():
         raise UserError(
             f"{store.address} has lists of films of {', '.join(sorted(shown_of))}, and {served.name} was trained on "
-            f"{served.dataset.name}: replay a run of the same data."
+            f"{data}: replay a run of the same data."
         )
-
-
-def _base(data: str) -> str:
-    """What a data set is called without the feedback that refits add."""
-    return data.partition("+")[0]
 
 
 def _learned_until(run: Run) -> float:

@@ -139,7 +139,7 @@ class Service:
             "genres": list(wish.genres),
             "years": list(wish.years),
             "surprise": wish.surprise,
-            "data": served.dataset.name,
+            "data": serving.data_name(served.run),
         }
         impressions = [
             Event(

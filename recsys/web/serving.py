@@ -11,10 +11,15 @@ from pathlib import Path
 
 from recsys.errors import UserError
 from recsys.files import write_whole
-from recsys.studies.runs import is_finished
+from recsys.studies.runs import Run, is_finished
 
 SERVING = "serving.json"
 REFITS = "refits"  # the directory of a run that its refits lie in
+
+
+def data_name(run: Run) -> str:
+    """The data set that a run was trained on, of a refit without the feedback."""
+    return str(run.manifest["data"]["name"]).partition("+")[0]
 
 
 def current(run: Path) -> Path:

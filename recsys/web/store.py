@@ -230,6 +230,13 @@ class Store:
         found = shown.merge(clicked, "left", of_film).merge(rated[[*of_film, "stars"]], "left", of_film)
         return found.assign(clicked=found["clicked"].eq(True)).astype({"propensity": float, "stars": float})
 
+    def data(self) -> str | None:
+        """The data set whose films were last shown, or None where none were."""
+        query = sa.select(_LISTS.c.request).order_by(_LISTS.c.time.desc()).limit(1)
+        with self._failing(), self._engine.connect() as connection:
+            request = connection.execute(query).scalar()
+        return None if request is None else request.get("data")
+
     def counts(self) -> dict[str, int]:
         """How many events there are of each kind."""
         query = sa.select(_EVENTS.c.kind, sa.func.count().label("n")).group_by(_EVENTS.c.kind)
