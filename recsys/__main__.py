@@ -55,8 +55,7 @@ from recsys.web.app import Settings, serve
 from recsys.web.catalogue import Catalogue
 from recsys.web.refit import CONFIG, MARGIN, Refits
 from recsys.web.replay import REWARDS, print_replay, replay
-from recsys.web.served import Served
-from recsys.web.service import Service, named_runs
+from recsys.web.service import Service, load_served, named_runs
 from recsys.web.serving import data_name
 from recsys.web.store import Store
 
@@ -195,8 +194,8 @@ def replay_command(arguments: argparse.Namespace) -> None:
     """Estimate from feedback what a run's lists would have been worth to those who saw the lists of others."""
     run = read_run(arguments.directory)
     store = _store(arguments.store, run.directory)
-    dataset = _data(run)
-    served = Served(str(short(run.directory)), run, run.model(arguments.trusted), dataset, Catalogue(dataset))
+    catalogue = Catalogue(_data(read_run(serving.refitted(run.directory))))
+    served = load_served(str(short(run.directory)), run, catalogue, _data, trusted=arguments.trusted)
     replayed = replay(served, store, arguments.reward)
     if arguments.json:
         print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))

@@ -62,6 +62,7 @@ def explain(
     items: np.ndarray,
     item_frame: pd.DataFrame,
     among: int = MOST_LIKED,
+    at_least: float = 0.0,
 ) -> list[Reason | None]:
     """The main reason for each of some films.
 
@@ -72,11 +73,12 @@ def explain(
         items: int64 (m,) films recommended.
         item_frame: row i tells of film code i.
         among: how many liked films reasons are looked for among, the most liked first.
+        at_least: stars that a liked film has.
 
     Returns:
         m reasons; None where no liked film speaks for a film.
     """
-    liked = most_liked(history, k=among)
+    liked = most_liked(history, k=among, at_least=at_least)
     if not len(liked):
         return [None] * len(items)
     films = history.items[liked]
@@ -94,15 +96,16 @@ def explain(
     return reasons
 
 
-def most_liked(history: History, row: int = 0, k: int = MOST_LIKED) -> np.ndarray:
+def most_liked(history: History, row: int = 0, k: int = MOST_LIKED, at_least: float = 0.0) -> np.ndarray:
     """Positions in a history, int64 (at most k,), of what one row's user liked.
 
-    Films rated no lower than that user rates on average; highest ratings first, the latest first among equals.
+    Films rated no lower than that user rates on average, nor lower than `at_least`; highest ratings first, the latest
+    first among equals.
     """
     positions = np.arange(history.indptr[row], history.indptr[row + 1])[::-1]
     ratings = history.ratings[positions]
     best_first = np.argsort(-ratings, kind="stable")
-    n_liked = int((ratings >= ratings.mean()).sum()) if len(ratings) else 0
+    n_liked = int((ratings >= max(at_least, ratings.mean())).sum()) if len(ratings) else 0
     return positions[best_first][: min(k, n_liked)]
 
 

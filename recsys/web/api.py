@@ -5,6 +5,7 @@ Routes are plain functions, which FastAPI runs in threads, so that no request ho
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Any, Self, cast
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
@@ -64,9 +65,9 @@ class Person(Asked):
     def _somebody(self) -> Self:
         if self.user_id is None and not self.history:
             raise ValueError("the history is empty, and there is no user_id: rate a film, or name a user")
-        films = [rated.movie_id for rated in self.history]
-        if twice := [film for film in films if films.count(film) > 1][:1]:
-            raise ValueError(f"film {twice[0]} is rated twice in the history: give each film once")
+        film, n_times = Counter(rated.movie_id for rated in self.history).most_common(1)[0] if self.history else ("", 0)
+        if n_times > 1:
+            raise ValueError(f"film {film} is rated twice in the history: give each film once")
         return self
 
 
@@ -118,6 +119,7 @@ class FeedbackRequest(Asked):
     movie_id: Id | None = Field(None, description="but for undo")
     value: float | None = Field(None, description="the stars of a rating")
     list_id: Name | None = Field(None, description="of the list that the film was seen in")
+    run: Name | None = Field(None, description="that made the list, as its answer has it")
     position: int | None = Field(None, ge=1, le=1000)
     undoes: Name | None = Field(None, description="of an undo, the key of the event to take back")
 
@@ -223,11 +225,9 @@ class RunAnswer(BaseModel):
 
 
 class HealthAnswer(BaseModel):
-    """Whether requests can be answered."""
+    """Requests can be answered."""
 
     status: str
-    run: str
-    events: dict[str, int]
 
 
 class Failure(BaseModel):
@@ -275,11 +275,10 @@ def add_api(app: FastAPI, service: Service) -> None:
         """Films for a user, or for anybody by a history: no training, at once."""
         served, wish = service.served(asked.run), asked.wish(asked.surprise)
         opinions = _opinions(service, served, asked)
-        made = (
-            service.show(str(asked.user_id), wish, asked.run)
-            if asked.show
-            else served.recommend(asked.user_id, opinions, wish)
-        )
+        if asked.show and asked.user_id is not None:
+            made = service.show(asked.user_id, wish, asked.run)
+        else:
+            made = served.recommend(asked.user_id, opinions, wish)
         return RecommendAnswer(
             list_id=made.list_id, run=made.run, films=[ListedAnswer.of(listed) for listed in made.films]
         )
@@ -324,7 +323,9 @@ def add_api(app: FastAPI, service: Service) -> None:
     @router.get("/health")
     def health() -> HealthAnswer:
         """Whether model and store are there."""
-        return HealthAnswer(status="ok", run=service.served().name, events=service.store.counts())
+        service.served()
+        service.store.check()
+        return HealthAnswer(status="ok")
 
     app.include_router(router)
     app.add_exception_handler(UserError, _user_error)
@@ -338,14 +339,11 @@ def _opinions(service: Service, served: Served, asked: Person) -> Opinions:
     Raises:
         UserError: nothing is known of the user, or stars are none that can be given.
     """
-    stars = served.catalogue.stars
     kept = Opinions() if asked.user_id is None else service.store.opinions(asked.user_id)
-    told = {rated.movie_id: stars[-1] if rated.stars is None else rated.stars for rated in asked.history}
-    for movie_id, given in told.items():
-        if not stars[0] <= given <= stars[-1]:
-            raise UserError(
-                f"Film {movie_id} cannot have {given:g} stars: ratings are from {stars[0]:g} to {stars[-1]:g}."
-            )
+    most = served.catalogue.stars[-1]
+    told = {rated.movie_id: most if rated.stars is None else rated.stars for rated in asked.history}
+    for given in told.values():
+        served.catalogue.check_stars(given)
     ratings = {movie_id: given for movie_id, given in kept.ratings.items() if movie_id not in told} | told
     if asked.user_id is not None and not (ratings or kept.hidden or served.is_known(asked.user_id)):
         raise NotFoundError(

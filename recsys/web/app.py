@@ -38,7 +38,7 @@ class Settings:
         port: to listen at; 0 for any that is free.
         hosts: names by which the server may be called, see `Protection`.
         token_env: the environment variable with the token that requests must carry, see `Protection`.
-        requests_per_minute: to the API, from one address.
+        requests_per_minute: from one address.
         max_bytes: of a request.
         threads: of a model's arithmetic, for each request.
         tensorboard: its address, for a link.
@@ -88,7 +88,10 @@ def serve(service: Service, settings: Settings) -> None:
     """
     listening = listen(settings.host, settings.port)
     torch.set_num_threads(settings.threads)
-    service.served()
+    for name in service.names():
+        service.served(name)
+    if not (settings.protection.token or settings.host in ("127.0.0.1", "localhost", "::1")):
+        log.warning("Whoever reaches %s can use this without a token: set %s.", settings.host, settings.token_env)
     app = make_app(service, settings.protection)
     add_pages(app, service, settings.tensorboard)
     gc.collect()

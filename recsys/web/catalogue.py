@@ -70,6 +70,7 @@ class Catalogue:
         genres: of all films, by name.
         years: the first and the last that a film is of; None where no year is known.
         stars: what can be given, ascending.
+        users: codes of the data set's users, by their raw ids as text.
         names: title and year of each film, (n_items,).
     """
 
@@ -79,6 +80,7 @@ class Catalogue:
         self.movie_ids = frame["movie_id"].astype(str).tolist()
         self.codes = {movie_id: code for code, movie_id in enumerate(self.movie_ids)}
         self.names = film_names(frame)
+        self.users = user_codes(dataset)
         self.stars = _stars(dataset)
         titles = frame["title"].astype(object).where(frame["title"].notna(), None)
         self._film_titles = [title or f"Film {raw}" for title, raw in zip(titles, self.movie_ids, strict=True)]
@@ -130,6 +132,16 @@ class Catalogue:
         """The film of a code, without details."""
         year = None if np.isnan(self._years[item]) else int(self._years[item])
         return Film(self.movie_ids[item], self._film_titles[item], year, self._film_genres[item], self._posters[item])
+
+    def check_stars(self, given: float | None) -> None:
+        """Hold stars to those that can be given.
+
+        Raises:
+            UserError: they cannot.
+        """
+        if given not in self.stars:
+            told = "no stars" if given is None else f"{given:g} stars"
+            raise UserError(f"A rating cannot be {told}: it is one of {', '.join(f'{s:g}' for s in self.stars)}.")
 
     def search(self, typed: str, k: int = 10) -> list[Film]:
         """Films that somebody may mean who has typed so much of a title, the likeliest first."""
@@ -192,6 +204,11 @@ class Catalogue:
         if not passing.any():
             raise UserError("No film is of such genres and years: ask for less.")
         return np.flatnonzero(passing)
+
+
+def user_codes(dataset: Dataset) -> dict[str, int]:
+    """Codes of a data set's users, by their raw ids as text."""
+    return {str(user_id): code for code, user_id in enumerate(dataset.user_frame["user_id"])}
 
 
 def _stars(dataset: Dataset) -> tuple[float, ...]:

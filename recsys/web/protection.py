@@ -6,7 +6,6 @@ import hmac
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from http.cookies import SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi.responses import RedirectResponse, Response
@@ -16,6 +15,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.web.api import failed
@@ -43,7 +43,7 @@ class Protection:
     Attributes:
         token: that requests have to carry, as `Authorization: Bearer` or, in a browser, once as `/?token=`; or None.
         hosts: names by which the server may be called, without ports; none stand for any.
-        requests_per_minute: to /api/ from one address.
+        requests_per_minute: from one address.
         max_bytes: of a request's body.
     """
 
@@ -92,22 +92,24 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Why a request is not answered, as a response; None where it is."""
-        host = urlsplit(f"//{headers.get('host', '')}")
+        try:
+            host, origin = urlsplit(f"//{headers.get('host', '')}"), urlsplit(headers.get("origin", ""))
+        except ValueError:
+            return failed(400, "Host or Origin is no address.")
         if self.protection.hosts and host.hostname not in self.protection.hosts:
             return failed(403, f"This server is not called {host.hostname!r}: its names are given by hosts=[...].")
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host.netloc:
+        if "origin" in headers and origin.netloc != host.netloc:
             return failed(403, "Requests that another site sends are not answered.")
         if scope["path"] not in OPEN and (refusal := self._without_token(scope, headers)):
             return refusal
-        if not scope["path"].startswith("/api/"):
-            return None
         client = (scope.get("client") or ("unknown",))[0]
         if not self.limiter.hit(self.rate, client):
             per_minute = self.protection.requests_per_minute
             return failed(429, f"More than {per_minute} requests in a minute: wait a little.", {"Retry-After": "1"})
-        if headers.get("content-length", "0").isdecimal() and (
-            int(headers.get("content-length", "0")) > self.protection.max_bytes
+        if (
+            scope["path"].startswith("/api/")
+            and headers.get("content-length", "0").isdecimal()
+            and (int(headers.get("content-length", "0")) > self.protection.max_bytes)
         ):
             return failed(413, self._too_large)
         return None
@@ -117,9 +119,9 @@ class Guard:
         token = self.protection.token
         if token is None:
             return None
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if _same(bearer if scheme.lower() == "bearer" else "", token) or _same(cookie.value if cookie else "", token):
+        if _same(bearer if scheme.lower() == "bearer" else "", token) or _same(cookie, token):
             return None
         brought = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["type"] == "http" and scope["method"] == "GET" and _same(brought, token):

@@ -24,7 +24,7 @@ from recsys.evaluation.off_policy import OffPolicy, off_policy
 from recsys.evaluation.significance import LEVEL
 from recsys.studies.runs import Run
 from recsys.web.served import Served, Wish
-from recsys.web.serving import REFITS, data_name
+from recsys.web.serving import data_name, refitted
 from recsys.web.store import Store
 
 REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_STARS:g} stars and up"}
@@ -140,7 +140,7 @@ def _check_data(log: pd.DataFrame, served: Served, store: Store) -> None:
 
 def _learned_until(run: Run) -> float:
     """Seconds UTC until when feedback may have been learned from; of a run that is no refit, none has."""
-    if run.directory.parent.name != REFITS:
+    if refitted(run.directory) == run.directory:
         return -np.inf
     return datetime.fromisoformat(run.manifest["finished"]).timestamp()
 
@@ -160,7 +160,7 @@ def _listed(shown: pd.DataFrame, served: Served, store: Store) -> tuple[pd.Serie
 def _wish(of: pd.Series) -> Wish:
     asked = vars(Wish()) | of["request"]
     first, last = asked["years"]
-    return Wish(int(of["k"]), tuple(asked["genres"]), (first, last), asked["surprise"])
+    return Wish(int(of["k"]), tuple(asked["genres"]), (first, last), asked["surprise"], tuple(asked["without"]))
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from secrets import token_hex
 
@@ -36,12 +36,14 @@ class Wish:
         genres: films of any of these; none stand for all.
         years: the first and the last, ends included; None leaves an end open.
         surprise: from 0, the model's own order, to 1, the least known of its best films first.
+        without: films that are shown already.
     """
 
     k: int = 10
     genres: tuple[str, ...] = ()
     years: tuple[int | None, int | None] = (None, None)
     surprise: float = 0.0
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Exploration:
 
     Attributes:
         places: in a list that are left to chance; 0 for none.
-        pool: the last place of the model's list that a film can be drawn from.
+        pool: the last place of the model's list that a film can be drawn from; 100 at most.
     """
 
     places: int = 0
@@ -66,10 +68,10 @@ class Exploration:
         Raises:
             UserError: one is out of range.
         """
-        if self.places < 0 or self.pool < 1:
+        if self.places < 0 or not 1 <= self.pool <= REORDERED:
             raise UserError(
                 f"explore.places={self.places} and explore.pool={self.pool} cannot be drawn: give places from 0 and a "
-                "pool from 1 on."
+                f"pool from 1 to {REORDERED}."
             )
 
     def draw(self, items: np.ndarray, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -128,27 +130,35 @@ class FilmList:
 class Served:
     """A run, ready to answer from many threads at once; nothing in it changes.
 
+    What people said of films is read from the store alone, also of those whose ratings a refit has learned from: there
+    it can be taken back, and nobody else is shown it.
+
     Attributes:
         name: what people call the run.
         run: where it lies, with settings and metrics.
         model: trained.
-        dataset: whose users and films the model's codes are of.
-        catalogue: of its films.
+        catalogue: of the films; of a refit, those of the run that it refits, whose codes are the same.
+        users: codes of the users that the model was trained on, by their raw ids; of a refit, viewers among them.
         index: for catalogues in which scoring every film takes too long, else None.
     """
 
     name: str
     run: Run
     model: Recommender
-    dataset: Dataset
     catalogue: Catalogue
+    users: Mapping[str, int]
     index: FilmIndex | None = None
-    _users: Mapping[str, int] = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Look users up by their raw ids."""
-        ids = self.dataset.user_frame["user_id"].astype(str)
-        object.__setattr__(self, "_users", {user_id: code for code, user_id in enumerate(ids)})
+    @property
+    def dataset(self) -> Dataset:
+        """The ratings that people's histories begin with, those of viewers not among them."""
+        return self.catalogue.dataset
+
+    @property
+    def liked_from(self) -> float:
+        """Stars from the middle of the scale on."""
+        low, high = self.dataset.scale
+        return (low + high) / 2
 
     @property
     def takes_new_people(self) -> bool:
@@ -165,7 +175,7 @@ class Served:
 
     def is_known(self, user_id: str) -> bool:
         """Whether the data set has a user."""
-        return user_id in self._users
+        return user_id in self.catalogue.users
 
     def some_users(self, n: int) -> list[str]:
         """Ids of users to try, from those with few to those with many ratings."""
@@ -183,7 +193,10 @@ class Served:
         Raises:
             NotFoundError: there is no such user.
         """
-        history = self.dataset.history(np.array([self._code(user_id)]))
+        if not self.is_known(user_id):
+            ids = ", ".join(self.some_users(3))
+            raise NotFoundError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
+        history = self._known(user_id)
         times = [None] * len(history.items) if history.times is None else history.times.tolist()
         rated = zip(history.items.tolist(), history.ratings.tolist(), times, strict=True)
         return [(self.catalogue.of_code(item), stars, time) for item, stars, time in rated][::-1]
@@ -203,12 +216,12 @@ class Served:
             UserError: the model knows nobody new, or an opinion or the wish names what is not there.
         """
         user, history = self._person(user_id, opinions)
-        scores, ranked = self._ranked(user, history, opinions, wish, max(wish.k, explore.pool))
         depth = max(wish.k, explore.pool if explore.places else 0)
-        lists = Surprising(trade_off=wish.surprise, n_candidates=max(depth, REORDERED)).lists(self.model, self.dataset)
+        scores, ranked = self._ranked(user, history, opinions, wish)
+        lists = Surprising(trade_off=wish.surprise, n_candidates=max(wish.k, REORDERED)).lists(self.model, self.dataset)
         best = lists(ranked, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(best[best >= 0], wish.k, np.random.default_rng())
-        reasons = explain(self.model, user, history, shown, self.dataset.item_frame, REASONS_AMONG)
+        reasons = self._reasons(user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
         listed = tuple(
             self._listed(item, float(scores[item]), position, reason, propensity)
@@ -225,7 +238,7 @@ class Served:
         item = self.catalogue.code(movie_id)
         user, history = self._person(user_id, opinions)
         score = float(self.model.predict(np.array([user]), history, np.array([0]), np.array([item]))[0])
-        [reason] = explain(self.model, user, history, np.array([item]), self.dataset.item_frame, REASONS_AMONG)
+        [reason] = self._reasons(user, history, np.array([item]))
         return self._listed(item, score, 0, reason, 1.0)
 
     def similar(self, movie_id: str, wish: Wish) -> tuple[str, list[tuple[Film, float]]]:
@@ -240,40 +253,52 @@ class Served:
         measure, near = neighbours(self.model, self.catalogue.code(movie_id), candidates, wish.k)
         return measure, [(self.catalogue.of_code(item), similarity) for item, similarity in near]
 
-    def _code(self, user_id: str) -> int:
-        if user_id not in self._users:
-            ids = ", ".join(list(self._users)[:3])
-            raise NotFoundError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
-        return self._users[user_id]
+    def _known(self, user_id: str | None) -> History:
+        """One row: what the data set has of somebody."""
+        return self.dataset.history(np.array([self.catalogue.users.get(user_id or "", UNKNOWN)]))
 
     def _person(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
-        """Somebody's code, and all that is known of the person as a history of one row."""
-        user = self._users.get(user_id, UNKNOWN) if user_id is not None else UNKNOWN
+        """Somebody's code, and all that is known of the person as a history of one row.
+
+        A model that knows only what was watched, not how it was liked, is told of what the person liked alone.
+        """
+        user = self.users.get(user_id or "", UNKNOWN)
         if user == UNKNOWN and not self.takes_new_people:
             raise UserError(
                 f"{type(self.model).__name__} ignores what somebody new likes: choose one of its users, or a run of a "
                 "model that scores by histories, such as ease."
             )
-        known = self.dataset.history(np.array([user]))
+        known = self._known(user_id)
         said = np.array([self.catalogue.code(movie_id) for movie_id in opinions.ratings], np.int32)
+        stars = np.fromiter(opinions.ratings.values(), np.float32)
         kept = ~np.isin(known.items, said)
-        items = np.concatenate([known.items[kept], said])
-        ratings = np.concatenate([known.ratings[kept], np.fromiter(opinions.ratings.values(), np.float32)])
+        told = stars >= (0 if self.model.predicts_ratings else self.liked_from)
+        said, stars = said[told], stars[told]
+        items, ratings = np.concatenate([known.items[kept], said]), np.concatenate([known.ratings[kept], stars])
         times = None
         if known.times is not None:  # what was said here is later than all that was known
             latest = known.times.max(initial=self.dataset.times.max())  # type: ignore[union-attr]
             times = np.concatenate([known.times[kept], np.full(len(said), latest)])
         return user, History(np.array([0, len(items)]), items, ratings, times)
 
-    def _ranked(
-        self, user: int, history: History, opinions: Opinions, wish: Wish, depth: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Scores float32 (n_items,), and (1, n_items) with -inf at films that are not ranked."""
+    def _reasons(self, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
+        frame = self.dataset.item_frame
+        return explain(self.model, user, history, items, frame, REASONS_AMONG, self.liked_from)
+
+    def _ranked(self, user: int, history: History, opinions: Opinions, wish: Wish) -> tuple[np.ndarray, np.ndarray]:
+        """Scores float32 (n_items,), and (1, n_items) with -inf at films that are not ranked.
+
+        A model that goes by histories alone is not asked about somebody of whom there is none: what most people rated
+        comes first then.
+        """
         candidates = self.catalogue.passing(wish.genres, wish.years)
-        hidden = [self.catalogue.code(movie_id) for movie_id in opinions.hidden]
+        unwanted = {*opinions.hidden, *opinions.ratings, *wish.without}
+        hidden = [self.catalogue.code(movie_id) for movie_id in unwanted]
         users = np.array([user])
-        if self.index is not None and candidates is None:
-            scores = self.index.scores(users, history, depth + REORDERED + len(history.items) + len(hidden))
+        if self.model.uses_history and not len(history.items):
+            scores = self.dataset.item_counts[None].astype(np.float32)
+        elif self.index is not None and candidates is None:
+            scores = self.index.scores(users, history, max(wish.k, REORDERED) + len(history.items) + len(hidden))
         else:
             scores = self.model.score(users, history)
         ranked = unseen(scores, history, candidates)

@@ -13,7 +13,7 @@ from recsys.data.dataset import Dataset
 from recsys.errors import UserError
 from recsys.studies.runs import Run, find_runs, is_finished, read_run, short
 from recsys.web import serving
-from recsys.web.catalogue import Catalogue, NotFoundError
+from recsys.web.catalogue import Catalogue, NotFoundError, user_codes
 from recsys.web.events import Event, Kind, ShownList
 from recsys.web.index import FilmIndex, IndexSettings
 from recsys.web.served import Exploration, FilmList, Served, Wish
@@ -42,6 +42,40 @@ def named_runs(directories: Sequence[Path]) -> dict[str, Path]:
         found += [run for run in own if run.parent.name != serving.REFITS]
     names = [run.resolve().name for run in found]
     return {name if names.count(name) == 1 else str(short(run)): run for name, run in zip(names, found, strict=True)}
+
+
+def load_served(
+    name: str,
+    run: Run,
+    catalogue: Catalogue,
+    data_of: Callable[[Run], Dataset],
+    index: IndexSettings = IndexSettings(),
+    trusted: bool = False,
+) -> Served:
+    """A run, ready to answer.
+
+    Args:
+        name: what it is called.
+        run: itself, or a refit of it.
+        catalogue: of the run that it is, or refits.
+        data_of: gives the data set that a run was trained on.
+        index: when films are indexed; what an index finds is printed.
+        trusted: whether the model may be unpickled, which runs code.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    model = run.model(trusted)
+    is_refit = serving.refitted(run.directory) != run.directory
+    dataset = data_of(run) if is_refit else catalogue.dataset
+    if dataset.n_items <= index.beyond:
+        return Served(name, run, model, catalogue, user_codes(dataset))
+    films = FilmIndex(model, index)
+    print(
+        f"{name}: {dataset.n_items:,} films are indexed; of the exact {index.k} best films of "
+        f"{min(index.n_measured, dataset.n_users)} users the index finds {films.recall(dataset):.1%}."
+    )
+    return Served(name, run, model, catalogue, user_codes(dataset), films)
 
 
 class Service:
@@ -79,7 +113,9 @@ class Service:
         self._loaded: dict[str, Served] = {}
         self._loading = {name: Lock() for name in self.runs}
         self._catalogues: dict[str, Catalogue] = {}
+        self._failed: dict[str, Path] = {}
         first, *others = (read_run(directory) for directory in self.runs.values())
+        self.data = serving.data_name(first)
         for other in others:
             if other.manifest["data"]["fingerprint"] != first.manifest["data"]["fingerprint"]:
                 raise UserError(
@@ -113,16 +149,18 @@ class Service:
         """
         for name, old in list(self._loaded.items()):
             directory = serving.current(self.runs[name])
-            if directory == old.run.directory:
+            if directory in (old.run.directory, self._failed.get(name)):
                 continue
             try:
                 self._loaded[name] = self._load(name, directory)
+                self._failed.pop(name, None)
                 log.info("%s is served by %s now", name, directory)
-            except UserError as error:
-                log.error("%s goes on with %s: %s", name, old.run.directory, error)
+            except Exception as error:  # whatever it is, it is no reason to serve nothing
+                self._failed[name] = directory
+                log.error("%s goes on with %s, because its refit cannot be loaded: %s", name, old.run.directory, error)
 
-    def show(self, user_id: str, wish: Wish, name: str | None = None) -> FilmList:
-        """A list for somebody who is going to see it: partly left to chance, and kept with the probabilities.
+    def make(self, user_id: str, wish: Wish, name: str | None = None) -> FilmList:
+        """A list to show to somebody, partly left to chance: once it is seen, it is to be logged.
 
         Args:
             user_id: whose ratings and opinions in the store count.
@@ -132,14 +170,23 @@ class Service:
         Raises:
             UserError: see `Served.recommend`.
         """
-        served = self.served(name)
-        shown = served.recommend(user_id, self.store.opinions(user_id), wish, self.explore)
+        return self.served(name).recommend(user_id, self.store.opinions(user_id), wish, self.explore)
+
+    def log(self, user_id: str, wish: Wish, shown: FilmList) -> None:
+        """Keep what somebody was shown, with the probabilities of it.
+
+        Args:
+            user_id: whom `make` made it for.
+            wish: with this wish.
+            shown: and gave this list.
+        """
         time = now()
         request = {
             "genres": list(wish.genres),
             "years": list(wish.years),
             "surprise": wish.surprise,
-            "data": serving.data_name(served.run),
+            "without": list(wish.without),
+            "data": self.data,
         }
         impressions = [
             Event(
@@ -156,7 +203,12 @@ class Service:
             for listed in shown.films
         ]
         self.store.add(impressions, ShownList(shown.list_id, user_id, time, shown.run, wish.k, request))
-        return shown
+
+    def show(self, user_id: str, wish: Wish, name: str | None = None) -> FilmList:
+        """A list that somebody is sure to see: made and logged; see `make`."""
+        made = self.make(user_id, wish, name)
+        self.log(user_id, wish, made)
+        return made
 
     def tell(self, event: Event) -> bool:
         """Keep what somebody said; False where it was kept already.
@@ -170,27 +222,15 @@ class Service:
             if event.movie_id is None:
                 raise UserError(f"Of which film? Give a movie_id with {event.kind.value}.")
             catalogue.code(event.movie_id)
-        if event.kind is Kind.RATING and event.value not in catalogue.stars:
-            given = "no stars" if event.value is None else f"{event.value:g} stars"
-            raise UserError(f"A rating cannot be {given}: it is one of {', '.join(f'{s:g}' for s in catalogue.stars)}.")
+        if event.kind is Kind.RATING:
+            catalogue.check_stars(event.value)
         return self.store.add([event])[0]
 
     def _load(self, name: str, directory: Path) -> Served:
-        run = read_run(directory)
-        model = run.model(self.trusted)
-        catalogue = self._catalogue(run)
-        dataset = catalogue.dataset
-        index = None
-        if dataset.n_items > self.index.beyond:
-            index = FilmIndex(model, self.index)
-            recall = index.recall(dataset)
-            print(
-                f"{name}: {dataset.n_items:,} films are indexed; of the exact {self.index.k} best films of "
-                f"{min(self.index.n_measured, dataset.n_users)} users the index finds {recall:.1%}."
-            )
         relative = directory.relative_to(self.runs[name])
         version = name if relative == Path() else f"{name}/{relative}"
-        return Served(version, run, model, dataset, catalogue, index)
+        catalogue = self._catalogue(read_run(self.runs[name]))
+        return load_served(version, read_run(directory), catalogue, self.data_of, self.index, self.trusted)
 
     def _catalogue(self, run: Run) -> Catalogue:
         """The catalogue of a run's data; runs of one source share it."""

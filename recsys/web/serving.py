@@ -22,6 +22,11 @@ def data_name(run: Run) -> str:
     return str(run.manifest["data"]["name"]).partition("+")[0]
 
 
+def refitted(directory: Path) -> Path:
+    """The run that a refit is of; of any other run, itself."""
+    return directory.parent.parent if directory.parent.name == REFITS else directory
+
+
 def current(run: Path) -> Path:
     """The directory of the run that is served in a run's place."""
     return [run, *promoted(run)][-1]

@@ -237,6 +237,11 @@ class Store:
             request = connection.execute(query).scalar()
         return None if request is None else request.get("data")
 
+    def check(self) -> None:
+        """Find out whether the database answers."""
+        with self._failing(), self._engine.connect() as connection:
+            connection.execute(sa.select(sa.literal(1)))
+
     def counts(self) -> dict[str, int]:
         """How many events there are of each kind."""
         query = sa.select(_EVENTS.c.kind, sa.func.count().label("n")).group_by(_EVENTS.c.kind)

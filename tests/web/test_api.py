@@ -94,7 +94,7 @@ def test_runs_tell_their_metrics_and_whom_they_serve(client):
 
 
 def test_health_and_metrics_tell_what_goes_on(client):
-    assert client.get("/api/health").json()["status"] == "ok"
+    assert client.get("/api/health").json() == {"status": "ok"}
     client.post("/api/recommend", json={"history": LIKED})
     client.post("/api/recommend", json={})
     text = client.get("/api/metrics").text
@@ -110,7 +110,12 @@ def test_health_and_metrics_tell_what_goes_on(client):
         ("recommend", {"user_id": "nobody"}, 404, "Nothing is known of user 'nobody': give a history, or a user of"),
         ("recommend", {"history": [{"movie_id": 1}, {"movie_id": "1"}]}, 422, "film 1 is rated twice in the history"),
         ("recommend", {"history": [{"movie_id": "x"}]}, 404, "There is no film 'x' in files"),
-        ("recommend", {"history": [{"movie_id": 1, "stars": 9}]}, 422, "cannot have 9 stars: ratings are from 1 to 5"),
+        (
+            "recommend",
+            {"history": [{"movie_id": 1, "stars": 9}]},
+            422,
+            "A rating cannot be 9 stars: it is one of 1, 2, 3, 4, 5",
+        ),
         ("recommend", {"user_id": 1, "k": 0}, 422, "k: Input should be greater than or equal to 1"),
         ("recommend", {"user_id": 1, "runn": "x"}, 422, "runn: Extra inputs are not permitted"),
         ("recommend", {"user_id": 1, "run": "x"}, 404, "There is no run 'x' here"),
@@ -174,6 +179,18 @@ def test_a_token_is_asked_for_by_everything_but_health(service):
     message(client.get("/api/runs", headers={"authorization": "Bearer wrong"}), 401)
     assert client.get("/api/runs", headers={"authorization": "Bearer s3cret"}).status_code == 200
     assert client.get("/api/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "["}, {"origin": "http://["}, {"cookie": "a,b=1; user@x=2; =; recsys_token"}]
+)
+def test_odd_headers_are_no_servers_error(service, headers):
+    client = guarded(service, token="s3cret")
+    answer = client.get("/api/health", headers=headers)
+    assert answer.status_code in (200, 400), answer.text
+    assert client.get("/api/runs", headers=headers).status_code in (400, 401)
+    kept = {"cookie": "a,b=1; user@x=2; recsys_token=s3cret"}
+    assert client.get("/api/runs", headers=kept).status_code == 200
 
 
 def test_a_browser_that_brings_the_token_once_keeps_it_as_a_cookie(service):

@@ -17,7 +17,7 @@ from recsys.data.databases import Address
 from recsys.errors import UserError
 from recsys.studies.runs import read_run
 from recsys.web import service as module
-from recsys.web.catalogue import Catalogue
+from recsys.web.catalogue import Catalogue, user_codes
 from recsys.web.events import Event, Kind, ShownList
 from recsys.web.replay import replay
 from recsys.web.served import Exploration, Served, Wish
@@ -152,7 +152,7 @@ def test_lists_that_a_refit_may_have_learned_from_are_left_out(service, store, r
     dataset = _data(run)
     manifest = run.manifest | {"finished": "2033-05-18T03:33:21+00:00"}  # 2_000_000_001
     refit = with_other(run, directory=run.directory / "refits" / "now", manifest=manifest)
-    replayed = replay(Served("refit", refit, run.model(), dataset, Catalogue(dataset)), store)
+    replayed = replay(Served("refit", refit, run.model(), Catalogue(dataset), user_codes(dataset)), store)
     assert (replayed.found.n_lists, replayed.left_out) == (1, 2)
 
 

@@ -2,20 +2,26 @@
 
 import socket
 import threading
+from dataclasses import replace
 from shutil import copytree
 from time import sleep
 
+import pandas as pd
 import pytest
 
 from recsys.data.databases import Address
+from recsys.data.dataset import Dataset
 from recsys.errors import UserError
+from recsys.studies.runs import Run
 from recsys.web import serving
-from recsys.web.events import Opinions
+from recsys.web.catalogue import NotFoundError
+from recsys.web.events import Event, Kind, Opinions
 from recsys.web.served import Wish
 from recsys.web.service import Service
 from recsys.web.store import Store
 from tests.web.conftest import data_of
 
+VIEWER = "web-0123456789abcdef"
 LIKED = Opinions({"0": 5.0, "2": 5.0})
 
 
@@ -75,6 +81,31 @@ def test_a_promoted_refit_is_served_and_a_roll_back_undoes_it(run, tmp_path):
         serving.roll_back(run)
 
 
+def test_what_viewers_said_is_theirs_alone_and_can_be_taken_back_from_a_refit_that_learned_it(run, tmp_path):
+    """The refit's data have a viewer among the users, as those of `recsys.web.refit` do."""
+
+    def with_viewer(of: Run) -> Dataset:
+        dataset = data_of(of)
+        if of.directory == run:
+            return dataset
+        frame = pd.concat([dataset.user_frame, pd.DataFrame({"user_id": [VIEWER]})], ignore_index=True)
+        return replace(dataset, user_frame=frame)
+
+    service = Service({"run": run}, with_viewer, Store.open(Address.parse(str(tmp_path / "feedback.sqlite"))))
+    service.tell(Event("a", VIEWER, Kind.RATING, 1.0, "0", 5.0))
+    serving.promote(run, run / "refits" / "later")
+    service.refresh()
+    served = service.served()
+    assert served.users[VIEWER] == 60
+    assert not served.is_known(VIEWER)
+    assert VIEWER not in served.some_users(100)
+    with pytest.raises(NotFoundError):
+        served.rated(VIEWER)
+    assert served.recommend(VIEWER, service.store.opinions(VIEWER), Wish()).films[0].reason_film.movie_id == "0"
+    service.tell(Event("b", VIEWER, Kind.UNDO, 2.0, undoes="a"))
+    assert {film.reason for film in served.recommend(VIEWER, service.store.opinions(VIEWER), Wish()).films} == {None}
+
+
 def test_only_finished_refits_are_promoted(run, runs):
     (run / "refits" / "later" / "manifest.json").unlink()
     for refit in (run / "refits" / "later", runs["gmf"]):
@@ -82,13 +113,18 @@ def test_only_finished_refits_are_promoted(run, runs):
             serving.promote(run, refit)
 
 
-def test_a_refit_that_cannot_be_loaded_leaves_the_old_run_served(run, tmp_path):
+@pytest.mark.parametrize("damaged", ["model.json", "arrays.npz"])
+def test_a_refit_that_cannot_be_loaded_leaves_the_old_run_served_and_is_tried_once(run, tmp_path, damaged, caplog):
     service = serve(run, tmp_path)
     service.served()
     serving.promote(run, run / "refits" / "later")
-    (run / "refits" / "later" / "model" / "model.json").unlink()
+    (run / "refits" / "later" / "model" / damaged).write_bytes(b"damaged")
+    service.refresh()
     service.refresh()
     assert service.served().name == "run"
+    assert [record.message.partition(":")[0] for record in caplog.records] == [
+        f"run goes on with {run}, because its refit cannot be loaded"
+    ]
 
 
 def test_no_request_falters_while_runs_are_switched(run, tmp_path):

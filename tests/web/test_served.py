@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recsys.analysis.explain import contributions
-from recsys.data.dataset import Dataset
+from recsys.data.dataset import Dataset, History
 from recsys.errors import UserError
 from recsys.models.ials import IALS
 from recsys.models.mf import MF
@@ -59,8 +59,34 @@ def test_a_film_rated_again_counts_once_and_as_rated_last(service):
     other = 1.0 if stars > 3 else 5.0
     _, history = served._person("1", Opinions({film.movie_id: other}))
     code = served.catalogue.code(film.movie_id)
-    assert history.ratings[history.items == code].tolist() == [other]
-    assert history.items[-1] == code  # the latest
+    told = [other] * (other > 3)  # what was not liked is no part of a history of what was watched
+    assert history.ratings[history.items == code].tolist() == told
+    assert not told or history.items[-1] == code  # the latest
+
+
+def test_a_film_that_was_not_liked_speaks_for_nothing_and_is_not_listed(service):
+    served = service.served()
+    disliked = Opinions({**COMEDIES.ratings, "1": 1.0, "3": 2.0})
+    listed = served.recommend(None, disliked, Wish()).films
+    assert [film.score for film in listed] == [film.score for film in served.recommend(None, COMEDIES, Wish()).films]
+    assert not {"1", "3"} & {film.film.movie_id for film in listed}
+    assert not {"1", "3"} & {film.reason_film.movie_id for film in listed if film.reason_film}
+
+
+def test_somebody_who_liked_nothing_yet_is_shown_what_most_people_rated_without_a_reason(service):
+    served = service.served()
+    listed = served.recommend(None, Opinions({"0": 1.0}), Wish(k=3)).films
+    counts = served.dataset.item_counts.copy()
+    counts[served.catalogue.code("0")] = 0
+    assert [film.score for film in listed] == sorted(counts, reverse=True)[:3]
+    assert {film.reason for film in listed} == {None}
+
+
+def test_films_that_are_shown_already_are_not_listed_again(service):
+    served = service.served()
+    first = ids(served.recommend(None, COMEDIES, Wish(k=5)))
+    more = ids(served.recommend(None, COMEDIES, Wish(k=5, without=tuple(first))))
+    assert first + more == ids(served.recommend(None, COMEDIES, Wish(k=10)))
 
 
 def test_only_films_that_pass_the_filters_are_listed(service):
@@ -264,16 +290,8 @@ def test_item_item_models_name_contributions_as_erasing_films_would(service):
     user, history = served._person("1", NOBODY)
     everything = served.model.score(np.array([user]), history)[0]
     for place in range(3):
-        without = served._person(
-            None,
-            Opinions(
-                {
-                    served.catalogue.movie_ids[item]: float(stars)
-                    for item, stars in zip(history.items, history.ratings, strict=True)
-                    if item != history.items[place]
-                }
-            ),
-        )[1]
-        erased = everything - served.model.score(np.array([-1]), without)[0]
+        n_left = len(history.items) - 1
+        without = History(np.array([0, n_left]), np.delete(history.items, place), np.delete(history.ratings, place))
+        erased = everything - served.model.score(np.array([user]), without)[0]
         assert np.allclose(contributions(served.model, user, history, np.array([place]))[0], erased, atol=1e-5)
     assert len(everything) == N_FILMS

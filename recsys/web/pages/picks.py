@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import to_thread
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +40,7 @@ class Picks:
     def __init__(self, visit: Visit, title: str) -> None:
         self.visit = visit
         self.wish = Wish(k=AT_A_TIME)
+        self._shown: list[str] = []
         self._asked = 0
         self._acted_at: int | None = None  # place from 0 of the card that was acted on, where the focus belongs
         with Tag("section", classes="picks") as section:
@@ -53,22 +55,33 @@ class Picks:
         visit.follow(self.refresh)
 
     async def refresh(self) -> None:
-        """Ask for the list anew and show it, unless it was asked for once more meanwhile."""
-        self._asked += 1
-        asked = self._asked
+        """Ask for the list anew, and show it in the place of what is there."""
         visit = self.visit
         self._cards.props["aria-busy"] = "true"
         if not (visit.opinions.ratings or visit.is_known) and visit.served.takes_new_people:
+            self._asked += 1
             self._show_nothing_yet()
             return
+        await self._list(replace(self.wish, k=max(AT_A_TIME, len(self._shown))), self._clear)
+
+    async def _list(self, wish: Wish, make_room: Callable[[], None]) -> None:
+        """Ask for films and show them, unless something else was asked for meanwhile; only what is seen is logged."""
+        self._asked += 1
+        asked = self._asked
+        visit = self.visit
+        service = visit.site.service
         try:
-            shown = await to_thread(visit.site.service.show, visit.user_id, self.wish, visit.run)
+            made = await to_thread(service.make, visit.user_id, wish, visit.run)
         except UserError as error:
             if asked == self._asked:
                 self._show_notice(str(error))
             return
-        if asked == self._asked:
-            self._show(shown)
+        if asked != self._asked:
+            return
+        make_room()
+        self._show(made, wish)
+        if made.films:
+            await to_thread(service.log, visit.user_id, wish, made)
 
     def _wishes(self) -> None:
         catalogue = self.visit.served.catalogue
@@ -121,22 +134,21 @@ class Picks:
         await self.refresh()
 
     async def _show_more(self) -> None:
-        self._acted_at = self.wish.k
-        await self._ask(k=self.wish.k + AT_A_TIME)
+        """Add films to those that are shown, which stay as they are."""
+        self._acted_at = 0
+        await self._list(replace(self.wish, without=tuple(self._shown)), lambda: None)
 
-    def _show(self, shown: FilmList) -> None:
-        self._clear()
-        links = {}
+    def _show(self, made: FilmList, wish: Wish) -> None:
         with self._cards:
-            for listed in shown.films:
-                links[listed.position] = self._card(shown, listed)
-            if not shown.films:
-                notice("No further film is of such genres and years: ask for less.")
-        self._more.visible = len(shown.films) == self.wish.k
-        first = f", first {shown.films[0].film.title}" if shown.films else ""
-        self._status.text = f"{len(shown.films)} films for you{first}."
+            links = [self._card(made, listed) for listed in made.films]
+            if not (links or self._shown):
+                notice("No film is of such genres and years: ask for less.")
+        self._shown += [listed.film.movie_id for listed in made.films]
+        self._more.visible = len(made.films) == wish.k
+        first = f", first {made.films[0].film.title}" if links else ""
+        self._status.text = f"{len(links)} {'more ' * bool(wish.without)}films for you{first}."
         if self._acted_at is not None and links:
-            focus_lost_goes_to(links[min(self._acted_at, len(links) - 1) + 1])
+            focus_lost_goes_to(links[min(self._acted_at, len(links) - 1)])
         self._acted_at = None
 
     def _show_nothing_yet(self) -> None:
@@ -152,6 +164,7 @@ class Picks:
 
     def _clear(self) -> None:
         self._cards.clear()
+        self._shown.clear()
         self._cards.props["aria-busy"] = "false"
         self._more.visible = False
         self._status.text = ""
