@@ -23,13 +23,15 @@ MISTYPED = 0.75  # from this similarity on a title may be the one typed, with ty
 AS_NEAR = 0.05  # titles this little behind the nearest may be meant as well
 RELATED = 0.6  # from this similarity on a title is worth showing
 SHOWN = 5
+LARGE = 20_000  # titles that can all be compared with what is typed
 
 # Closeness is 3 for the same title, 2 for one that holds what was typed (three letters at least), else 0 to 1: one
 # less the Damerau-Levenshtein distance as a share of the longer title. `begun` is the same for as many letters from the
-# title's beginning as were typed. Among equals, films of more ratings come first.
+# title's beginning as were typed. Among equals, films of more ratings come first. In a large catalogue only titles are
+# looked at that hold three letters in a row as they were typed, or begin like it and are about as long.
 # (Not a file in sql/, whose contents are part of every data set's fingerprint.)
 _CLOSENESS = """
-WITH asked AS (SELECT unnest(title_keys($title)) AS typed)
+WITH asked AS (SELECT unnest($typed) AS typed, unnest($parts) AS parts)
 SELECT item,
     max(CASE
         WHEN key = typed THEN 3
@@ -37,7 +39,10 @@ SELECT item,
         ELSE 1 - damerau_levenshtein(key, typed) / greatest(length(key), length(typed)) END) AS closeness,
     max(1 - damerau_levenshtein(left(key, length(typed)), typed) / length(typed)) AS begun,
     any_value(n_ratings) AS n_ratings
-FROM keyed, asked GROUP BY item ORDER BY closeness DESC, n_ratings DESC, item
+FROM keyed, asked
+WHERE $everything OR regexp_matches(key, parts)
+    OR (left(key, 1) = left(typed, 1) AND abs(length(key) - length(typed)) <= 2)
+GROUP BY item ORDER BY closeness DESC, n_ratings DESC, item
 """
 
 
@@ -58,6 +63,7 @@ class Titles:
         self.connection.execute(
             "CREATE TABLE keyed AS SELECT item, n_ratings, unnest(title_keys(title)) AS key FROM films"
         )
+        [(self.n_keys,)] = self.connection.execute("SELECT count(*) FROM keyed").fetchall()
         self.in_use = Lock()  # macros are the connection's own, which serves one thread at a time
 
     def closeness(self, typed: str) -> pd.DataFrame:
@@ -67,7 +73,11 @@ class Titles:
         """
         title, year = _parted(typed)
         with self.in_use:
-            found = self.connection.execute(_CLOSENESS, {"title": title}).df()
+            [(keys,)] = self.connection.execute("SELECT title_keys($title)", {"title": title}).fetchall()
+            cursor = self.connection.cursor()
+        parts = ["|".join(key[start : start + 3] for start in range(0, len(key), 3)) for key in keys]  # letters, digits
+        asked = {"typed": keys, "parts": parts, "everything": self.n_keys <= LARGE}
+        found = cursor.execute(_CLOSENESS, asked).df()
         of_year = np.ones(len(found), bool)
         if year is not None and "year" in self.item_frame:
             of_year = (self.item_frame["year"].iloc[found["item"]] == year).fillna(False).to_numpy(bool)
