@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import duckdb
-import httpx
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -48,16 +48,17 @@ def recommending(users: np.ndarray, films: list[str], rng: np.random.Generator) 
 
 
 async def arrivals(
-    client: httpx.AsyncClient, ask: Ask, rate: float, until: float, rng: np.random.Generator, taken: list[float]
+    client: aiohttp.ClientSession, ask: Ask, rate: float, until: float, rng: np.random.Generator, taken: list[float]
 ) -> None:
     """Send requests at random moments, and note the seconds of each from when it was due; infinity for errors."""
 
     async def send(due: float) -> None:
         method, path, body = ask()
         try:
-            answer = await client.request(method, path, json=body)
-            taken.append(time.perf_counter() - due if answer.status_code == 200 else np.inf)
-        except httpx.HTTPError:
+            async with client.request(method, path, json=body) as answer:
+                await answer.read()
+            taken.append(time.perf_counter() - due if answer.status == 200 else np.inf)
+        except aiohttp.ClientError:
             taken.append(np.inf)
 
     due, sent = time.perf_counter(), []
@@ -70,9 +71,9 @@ async def arrivals(
 async def measure(address: str, users: np.ndarray, rate: float, seconds: float, seed: int) -> dict[str, list[float]]:
     """Seconds that requests took, by what they asked for."""
     rng = np.random.default_rng(seed)
-    limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
-    async with httpx.AsyncClient(base_url=address, timeout=30, limits=limits) as client:
-        found = [(await client.get("/api/films", params={"query": word, "k": 100})).json() for word in WORDS]
+    async with aiohttp.ClientSession(address) as client:
+        asked_for = [client.get("/api/films", params={"query": word, "k": "100"}) for word in WORDS]
+        found = [await (await answer).json() for answer in asked_for]
         films = sorted({film["movie_id"] for answer in found for film in answer})
         bodies = recommending(users, films, rng)
 

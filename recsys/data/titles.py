@@ -39,10 +39,10 @@ SELECT item,
         ELSE 1 - damerau_levenshtein(key, typed) / greatest(length(key), length(typed)) END) AS closeness,
     max(1 - damerau_levenshtein(left(key, length(typed)), typed) / length(typed)) AS begun,
     any_value(n_ratings) AS n_ratings
-FROM keyed, asked
-WHERE $everything OR regexp_matches(key, parts)
-    OR (left(key, 1) = left(typed, 1) AND abs(length(key) - length(typed)) <= 2)
-GROUP BY item ORDER BY closeness DESC, n_ratings DESC, item
+FROM keyed, asked {of_some} GROUP BY item ORDER BY closeness DESC, n_ratings DESC, item
+"""
+_SOME = """
+WHERE regexp_matches(key, parts) OR (left(key, 1) = left(typed, 1) AND abs(length(key) - length(typed)) <= 2)
 """
 
 
@@ -76,8 +76,8 @@ class Titles:
             [(keys,)] = self.connection.execute("SELECT title_keys($title)", {"title": title}).fetchall()
             cursor = self.connection.cursor()
         parts = ["|".join(key[start : start + 3] for start in range(0, len(key), 3)) for key in keys]  # letters, digits
-        asked = {"typed": keys, "parts": parts, "everything": self.n_keys <= LARGE}
-        found = cursor.execute(_CLOSENESS, asked).df()
+        sql = _CLOSENESS.format(of_some=_SOME if self.n_keys > LARGE else "")
+        found = cursor.execute(sql, {"typed": keys, "parts": parts}).df()
         of_year = np.ones(len(found), bool)
         if year is not None and "year" in self.item_frame:
             of_year = (self.item_frame["year"].iloc[found["item"]] == year).fillna(False).to_numpy(bool)
