@@ -10,13 +10,14 @@ from typing import Annotated, Any, Self, cast
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from starlette.exceptions import HTTPException
 
 from recsys.errors import UserError
 from recsys.web.catalogue import Film, NotFoundError
 from recsys.web.events import Event, Kind, Opinions
+from recsys.web.measures import CONTENT_TYPE, Measures
 from recsys.web.served import Listed, Served, Wish
 from recsys.web.service import Service, now
 from recsys.web.store import KeyTaken, StoreError
@@ -266,8 +267,14 @@ def failed(status: int, message: str, headers: dict[str, str] | None = None) -> 
     return JSONResponse({"error": {"status": status, "message": message}}, status, headers)
 
 
-def add_api(app: FastAPI, service: Service) -> None:
-    """Add the routes under /api/, and what makes errors of one form."""
+def add_api(app: FastAPI, service: Service, measures: Measures) -> None:
+    """Add the routes under /api/, and what makes errors of one form.
+
+    Args:
+        app: the application.
+        service: what answers.
+        measures: what is counted of requests.
+    """
     router = APIRouter(prefix="/api", responses=ERRORS)
 
     @router.post("/recommend")
@@ -326,6 +333,11 @@ def add_api(app: FastAPI, service: Service) -> None:
         service.served()
         service.store.check()
         return HealthAnswer(status="ok")
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> Response:
+        """Requests and latencies, for Prometheus."""
+        return Response(measures.text(), media_type=CONTENT_TYPE)
 
     app.include_router(router)
     app.add_exception_handler(UserError, _user_error)

@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from recsys.errors import UserError
 from recsys.web.api import add_api
 from recsys.web.index import IndexSettings
+from recsys.web.measures import Measures
 from recsys.web.pages import add_pages
 from recsys.web.protection import Guard, Protection
 from recsys.web.served import Exploration
@@ -75,8 +76,9 @@ def make_app(service: Service, protection: Protection) -> FastAPI:
         redoc_url=None,
         lifespan=lambda app: _refreshing(service),
     )
-    add_api(app, service)
-    app.add_middleware(Guard, protection=protection)
+    measures = Measures()
+    add_api(app, service, measures)
+    app.add_middleware(Guard, protection=protection, measures=measures)
     return app
 
 

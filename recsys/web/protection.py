@@ -1,4 +1,4 @@
-"""What stands between the network and the platform: hosts, origins, a token, sizes and rates; and what is counted."""
+"""What stands between the network and the platform: hosts, origins, a token, sizes and rates."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from fastapi.responses import RedirectResponse, Response
 from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.web.api import failed
+from recsys.web.measures import Measures
 
 COOKIE = "recsys_token"
 OPEN = ("/api/health",)  # what probes ask for needs no token
-METRICS = "/api/metrics"
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -32,8 +31,6 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: https: http:; font-src 'self' data:; frame-ancestors 'none'",
 }
-METHODS = ("GET", "HEAD", "POST", "OPTIONS")  # that are counted by name: others could be any number
-SECONDS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5)  # between which latencies are counted
 
 
 @dataclass(frozen=True)
@@ -59,20 +56,15 @@ class Guard:
     Args:
         app: what answers.
         protection: what requests are held to.
+        measures: where they are counted.
     """
 
-    def __init__(self, app: ASGIApp, protection: Protection) -> None:
+    def __init__(self, app: ASGIApp, protection: Protection, measures: Measures) -> None:
         self.app = app
         self.protection = protection
+        self.measures = measures
         self.rate = parse(f"{protection.requests_per_minute}/minute")
         self.limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "recsys_requests", "Answered requests", ["method", "route", "status"], registry=self.registry
-        )
-        self.latency = Histogram(
-            "recsys_request_seconds", "Seconds to the answer", ["route"], buckets=SECONDS, registry=self.registry
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it; see ASGI."""
@@ -86,8 +78,6 @@ class Guard:
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
-        if refusal is None and scope["path"] == METRICS and scope["method"] == "GET":
-            refusal = Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
         await self._answer(scope, receive, send, refusal)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
@@ -161,10 +151,7 @@ class Guard:
             await (refusal or self.app)(scope, counted, answered)
         finally:
             route = getattr(scope.get("route"), "path", "page" if not scope["path"].startswith("/api/") else "unknown")
-            method = scope["method"] if scope["method"] in METHODS else "other"
-            self.requests.labels(method, route, status).inc()
-            if scope["path"].startswith("/api/"):
-                self.latency.labels(route).observe(time.perf_counter() - started)
+            self.measures.add(scope["method"], route, status, time.perf_counter() - started)
 
 
 def _same(given: str, token: str) -> bool:
