@@ -53,7 +53,8 @@ from recsys.studies.verification import NAMES, Verification, kept_run
 from recsys.web import serving
 from recsys.web.app import Settings, serve
 from recsys.web.catalogue import Catalogue
-from recsys.web.refit import CONFIG, MARGIN, Refits
+from recsys.web.promotion import ERROR_MARGIN, RANKING_MARGIN
+from recsys.web.refit import CONFIG, Refits, alone
 from recsys.web.replay import REWARDS, print_replay, replay
 from recsys.web.service import Service, load_served, named_runs
 from recsys.web.serving import data_name
@@ -217,10 +218,19 @@ def refit_command(arguments: argparse.Namespace) -> None:
     directory = arguments.directory
     read_run(directory)
     if arguments.roll_back:
-        print(f"{short(serving.roll_back(directory))} is served again.")
+        with alone(directory):
+            print(f"{short(serving.roll_back(directory))} is served again.")
         return
-    store = _store(arguments.store, directory)
-    refits = Refits(directory, store, _split_of, _train, arguments.warm, arguments.margin, arguments.trusted)
+    refits = Refits(
+        directory,
+        _store(arguments.store, directory),
+        _split_of,
+        _train,
+        warm=arguments.warm,
+        margin=arguments.margin,
+        trusted=arguments.trusted,
+        unattended=arguments.every is not None,
+    )
     if arguments.every is None:
         _refit(refits)
         return
@@ -257,7 +267,7 @@ def importance_command(arguments: argparse.Namespace) -> None:
 def _refit(refits: Refits) -> None:
     promotion = refits.refit()
     if promotion is None:
-        print("Nobody has rated anything since the last refit: nothing is to be done.")
+        print("Nobody has rated anything since the last refit or roll-back: nothing is to be done.")
     else:
         print("\n".join(promotion.sentences()))
 
@@ -505,9 +515,9 @@ def main() -> None:
     command.add_argument(
         "--margin",
         type=_share,
-        default=MARGIN,
         metavar="SHARE",
-        help="of what the served run reaches that a refit must be shown not to lose (default: %(default)s)",
+        help="of what earlier runs reach that a refit must be shown not to lose "
+        f"(default: {RANKING_MARGIN}, of errors {ERROR_MARGIN})",
     )
     when = command.add_mutually_exclusive_group()
     when.add_argument("--every", type=_period, metavar="PERIOD", help="go on doing so: 30s, 10m, 1h, 1d")

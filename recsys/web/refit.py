@@ -1,10 +1,11 @@
 """Refits: the run that is served is trained again with what viewers said, and is replaced if that made it no worse.
 
     RUN/serving.json        which refit is served in RUN's place, see `serving`
+    RUN/refits/tried.json   what the last refit was asked for, and why it failed if it did
     RUN/refits/TIME/        a run like any other, and beside what runs hold:
         feedback.csv        the viewers' ratings that it learned from, as they were then
         refit.yaml          its config, as it was trained by
-        promotion.json      how it compares with the run that was served, and whether it took its place
+        promotion.json      how it compares with earlier runs, and whether it took their place, see `promotion`
 
 Viewers' ratings are one more source of the data that the run was trained on (`recsys.data.gather`), so that cleaning,
 splits and evaluation are those of every run. Films stay those of the run; viewers join its users.
@@ -18,146 +19,31 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.evaluation.evaluate import FULL_RANKING, evaluate
-from recsys.evaluation.significance import bootstrap_interval
 from recsys.files import write_whole
-from recsys.models.base import FitContext, Recommender
 from recsys.studies.runs import Run, read_run, short
-from recsys.studies.selection import ERRORS
 from recsys.web import serving
+from recsys.web.promotion import Promotion, Recoded, Trial
 from recsys.web.serving import REFITS
 from recsys.web.store import Store
 
-SNAPSHOT, CONFIG, PROMOTION, LOCK = "feedback.csv", "refit.yaml", "promotion.json", "lock"
+SNAPSHOT, CONFIG, TRIED, LOCK = "feedback.csv", "refit.yaml", "tried.json", "lock"
 FEEDBACK = "feedback"  # the source's name
-MARGIN = 0.1
 KEPT = 5  # refits that are not served, for a look at them; earlier ones are removed
 NEEDED = 3  # ratings of a user that some splits hold the last of out: who has fewer is only trained on
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Promotion:
-    """How a refit compares with the run that was served, on ratings that neither has learned from.
-
-    It takes the run's place if it is shown to be not worse: the interval of the difference, paired over users, lies
-    above a loss of `margin` times what the run reached (a test of non-inferiority). That a test finds no difference
-    would not do, since with few users it finds none between any two models; nor has a refit to be better, since what
-    viewers said of a hundred films cannot show in the mean over everybody. A tenth is what the interval of some
-    hundred users can resolve. The test ratings decide here, so that figures of a promoted run are no longer those of
-    one that was tested once.
-
-    Attributes:
-        served: the run that was served.
-        refit: the run that may take its place.
-        feedback: digest of the viewers' ratings.
-        metric: what both are compared by, a mean over users.
-        users: who have a rating to be found.
-        before: what the served run reaches.
-        after: what the refit reaches.
-        better: how far the refit is better, of errors how far it is below.
-        low: lower end of the interval of that.
-        high: its upper end.
-        margin: share of `before` that may be lost.
-    """
-
-    served: str
-    refit: str
-    feedback: str
-    metric: str
-    users: int
-    before: float
-    after: float
-    better: float
-    low: float
-    high: float
-    margin: float
-
-    @classmethod
-    def of(
-        cls, values: pd.DataFrame, metric: str, margin: float, served: Path, refit: Path, feedback: str
-    ) -> Promotion:
-        """Compare the columns `before` and `after` of a metric, a row a user; see the attributes for the others."""
-        better = (values["after"] - values["before"]).to_numpy() * (-1 if metric in ERRORS else 1)
-        interval = bootstrap_interval(better)
-        same = np.isnan(interval.low)  # for every user
-        return cls(
-            served=str(short(served)),
-            refit=str(short(refit)),
-            feedback=feedback,
-            metric=metric,
-            users=len(better),
-            before=float(values["before"].mean()),
-            after=float(values["after"].mean()),
-            better=interval.mean,
-            low=interval.mean if same else interval.low,
-            high=interval.mean if same else interval.high,
-            margin=margin,
-        )
-
-    @property
-    def promoted(self) -> bool:
-        """Whether the refit takes the place of the served run."""
-        return self.low >= -self.margin * self.before
-
-    def sentences(self) -> list[str]:
-        """The figures and the verdict."""
-        verdict = (
-            f"is not worse by more than {self.margin:.0%}: it is served from now on."
-            if self.promoted
-            else f"may be worse by more than {self.margin:.0%}: {self.served} goes on to be served."
-        )
-        return [
-            f"{self.metric} of {self.users:,} users: {self.after:.4f} with the feedback, {self.before:.4f} as served; "
-            f"better by {self.better:+.4f} [{self.low:+.4f}, {self.high:+.4f}].",
-            f"{self.refit} {verdict}",
-        ]
-
-    def write(self, directory: Path) -> None:
-        """Keep it, with the verdict."""
-        text = json.dumps(asdict(self) | {"promoted": self.promoted}, indent=2) + "\n"
-        write_whole(directory / PROMOTION, lambda file: file.write(text.encode()))
-
-
-class Recoded(Recommender):
-    """A trained model, asked by the user codes of later data.
-
-    Args:
-        model: of the same films.
-        users: int64 (n_users,) the code that each user of the later data has in the model's, -1 of new ones.
-    """
-
-    def __init__(self, model: Recommender, users: np.ndarray) -> None:
-        self.model = model
-        self.users = np.append(users, -1)  # the last one is who is unknown, -1, in the later data, too
-        self.predicts_ratings, self.uses_history = model.predicts_ratings, model.uses_history
-
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Leave the model as it is."""
-        return self
-
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """See `Recommender.score`."""
-        return self.model.score(self.users[users], history)
-
-    def predict(
-        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
-    ) -> np.ndarray:
-        """See `Recommender.predict`."""
-        return self.model.predict(self.users[users], history, rows, items, times)
 
 
 @dataclass(frozen=True)
@@ -170,8 +56,10 @@ class Refits:
         split_of: gives the split of a config, see `recsys.config.Splits`.
         train: trains a config in a directory.
         warm: whether training continues from the weights of the run that is served.
-        margin: see `Promotion`.
+        margin: see `Trial.compare`.
         trusted: whether models may be loaded that are unpickled, which runs code.
+        unattended: whether nobody asks for this refit in particular: then what failed is not tried again, and what was
+            taken back not followed by another refit, before there is further feedback.
     """
 
     run: Path
@@ -179,48 +67,93 @@ class Refits:
     split_of: Callable[[Mapping[str, Any]], Split]
     train: Callable[[Mapping[str, Any], Path], None]
     warm: bool = False
-    margin: float = MARGIN
+    margin: float | None = None
     trusted: bool = False
+    unattended: bool = False
 
     def refit(self) -> Promotion | None:
-        """Make a refit of the run that is served, and serve it if it is not worse; None where nobody said anything new.
+        """Make a refit of the run that is served, and serve it if it is not worse; None where nothing is new.
 
         Raises:
-            UserError: there is no feedback on the run's films, another refit is at work, the run's data are no longer
-                what they were, its model cannot continue from weights, or training fails.
+            UserError: there is no feedback on the run's films, or none to be trained on, another refit is at work, the
+                run's data are no longer what they were, its model cannot continue from weights, nothing is left to
+                compare by, or training fails.
         """
         with alone(self.run):
             served = read_run(serving.current(self.run))
+            before = self._split(served)
+            ratings = self._ratings(before.dataset)
+            asked = {
+                "feedback": sha256(_snapshot(ratings)).hexdigest(),
+                "warm": self.warm,
+                "margin": self.margin,
+                "served": served.directory.name,
+            }
+            if self._is_done(asked, ratings):
+                return None
             try:
-                return self._refit(served)
+                promotion = self._refit(served, before, ratings)
+            except Exception as error:
+                self._note(asked | {"failed": str(error)})
+                raise
             finally:
                 self._remove_earlier(Path(served.config["cache_dir"]))
+            self._note(asked | {"served": serving.current(self.run).name})
+            return promotion
 
-    def _refit(self, served: Run) -> Promotion | None:
-        before = self.split_of(served.config)
-        served.check_split(before)
-        snapshot = self._ratings(before.dataset).to_csv(index=False).encode()
-        feedback = sha256(snapshot).hexdigest()
-        if feedback == self._last_feedback():
-            return None
-        model = served.model(self.trusted)
-        if self.warm:  # to find out before anything is trained whether it can
-            model.continue_from(model, np.arange(before.dataset.n_users))
+    def _refit(self, served: Run, before: Split, ratings: pd.DataFrame) -> Promotion:
         directory = self.run / REFITS / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S-%f}"
         directory.mkdir()
-        write_whole(directory / SNAPSHOT, lambda file: file.write(snapshot))
+        write_whole(directory / SNAPSHOT, lambda file: file.write(_snapshot(ratings)))
         config = with_feedback(served, before.dataset, directory, self.warm)
-        after = self.split_of(config)
-        recoded = Recoded(model, after.dataset.users_in(before.dataset))
+        trial = self._trial(served, before, ratings, config)
         self.train(config, directory)
-        refit = read_run(directory)
-        learned = served.has_learned(before, after.dataset) | refit.has_learned(after, after.dataset)
-        metric, values = self._measured(refit, recoded, after.unlearned(learned).test)
-        promotion = Promotion.of(values, metric, self.margin, served.directory, directory, feedback)
+        comparisons = trial.compare(read_run(directory).model(self.trusted), self.margin)
+        promotion = Promotion(str(short(served.directory)), str(short(directory)), trial.metric, comparisons)
         promotion.write(directory)
         if promotion.promoted:
             serving.promote(self.run, directory)
         return promotion
+
+    def _trial(self, served: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]) -> Trial:
+        """What a refit of some config will be held to; all that can stand in its way is told before it is trained."""
+        after = self.split_of(config)
+        _check_trained_on(ratings, served.learned_from(after), after.name)  # the refit has the same settings
+        runs = [served] if served.directory == self.run else [served, read_run(self.run)]
+        splits = [before, *map(self._split, runs[1:])]
+        models = [run.model(self.trusted) for run in runs]
+        if self.warm:
+            models[0].continue_from(models[0], np.arange(before.dataset.n_users))
+        users = [after.dataset.users_in(split.dataset) for split in splits]
+        learned = [run.has_learned(split, after.dataset) for run, split in zip(runs, splits, strict=True)]
+        return Trial(
+            {
+                str(short(run.directory)): Recoded(model, codes)
+                for run, model, codes in zip(runs, models, users, strict=True)
+            },
+            after.unlearned(np.any(learned, axis=0)).test,
+            own=users[-1] >= 0,
+            metric="rmse" if models[0].predicts_ratings else str(config["optimized_metric"]).partition("/")[0],
+            ks=config["ks"],
+        )
+
+    def _split(self, run: Run) -> Split:
+        split = self.split_of(run.config)
+        run.check_split(split)
+        return split
+
+    def _is_done(self, asked: Mapping[str, Any], ratings: pd.DataFrame) -> bool:
+        """Whether the last refit was just this one, or a roll-back is to hold."""
+        if self.unattended and ratings["time"].max() <= serving.rolled_back(self.run):
+            return True
+        file = self.run / REFITS / TRIED
+        tried = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        failed = tried.pop("failed", None) is not None
+        return tried == asked and (self.unattended or not failed)
+
+    def _note(self, tried: Mapping[str, Any]) -> None:
+        text = json.dumps(tried, indent=2) + "\n"
+        write_whole(self.run / REFITS / TRIED, lambda file: file.write(text.encode()))
 
     def _ratings(self, dataset: Dataset) -> pd.DataFrame:
         """The viewers' ratings of the run's films."""
@@ -242,38 +175,31 @@ class Refits:
             )
         return ratings[known]
 
-    def _last_feedback(self) -> str | None:
-        """Digest of the ratings that the last refit learned from."""
-        written = sorted((self.run / REFITS).glob(f"*/{PROMOTION}"))
-        return json.loads(written[-1].read_text())["feedback"] if written else None
-
-    def _measured(self, refit: Run, served: Recommender, test: Holdout) -> tuple[str, pd.DataFrame]:
-        """What both reach with the same histories: the metric, and `before` and `after` of each user."""
-        if len(test.users) < 2:
-            raise UserError(
-                f"{short(refit.directory)} is not served, as fewer than two users have a test rating that no model has "
-                "learned from: wait for further feedback, or leave out --warm."
-            )
-        rates = served.predicts_ratings
-        metric = "rmse" if rates else str(refit.config["optimized_metric"]).partition("/")[0]
-        models = {"before": served, "after": refit.model(self.trusted)}
-        measured = {
-            name: evaluate(model, test, None if rates else FULL_RANKING, refit.config["ks"]).per_user
-            for name, model in models.items()
-        }
-        if metric not in measured["after"]:
-            raise UserError(
-                f"No single user has a {metric}, which runs are to be compared by: train with another optimized_metric."
-            )
-        return metric, pd.DataFrame({name: per_user[metric] for name, per_user in measured.items()})
-
     def _remove_earlier(self, cache_dir: Path) -> None:
         """Keep what is served, what a roll-back would serve, and the last refits beside these; remove all others."""
         used = serving.promoted(self.run)[-2:]
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
-        for directory in others[:-KEPT]:
+        kept = [path for path in others if (path / "config.yaml").is_file()][-KEPT:]  # the rest never began to train
+        for directory in set(others).difference(kept):
             for tables in (directory, *cache_dir.glob(f"*/*+{directory.name}-*")):
                 shutil.rmtree(tables)
+
+
+def _snapshot(ratings: pd.DataFrame) -> bytes:
+    return ratings.to_csv(index=False).encode()
+
+
+def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> None:
+    """Hold it to some of the viewers' ratings being learned from; a cut in time may leave them all to the test."""
+    users, items = (
+        pd.Index(frame[column].astype(str)).get_indexer(pd.Index(ratings[column]))
+        for frame, column in ((learned.user_frame, "user_id"), (learned.item_frame, "movie_id"))
+    )
+    if not np.isin(users * learned.n_items + items, learned.pairs).any():
+        raise UserError(
+            f"The split {split} leaves none of the viewers' {len(ratings):,} ratings to train on: wait for more of "
+            "them or, where it cuts at a moment in time, serve and refit a run of another split (split=leave_last_out)."
+        )
 
 
 def with_feedback(served: Run, dataset: Dataset, directory: Path, warm: bool) -> dict[str, Any]:
@@ -324,7 +250,7 @@ def with_feedback(served: Run, dataset: Dataset, directory: Path, warm: bool) ->
 
 @contextmanager
 def alone(run: Path) -> Iterator[None]:
-    """Hold it to one refit of a run at a time; the lock goes with the process, however that ends.
+    """Hold it to one refit or roll-back of a run at a time; the lock goes with the process, however that ends.
 
     Raises:
         UserError: another process is at it.
@@ -334,5 +260,5 @@ def alone(run: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{short(run)} is being refitted already: wait until that has ended.") from None
+            raise UserError(f"{short(run)} is being refitted already: wait until that has ended, or end it.") from None
         yield

@@ -5,7 +5,9 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from recsys.studies.runs import Run, read_run
 from recsys.web import refit as module
 from recsys.web import serving
 from recsys.web.events import Event, Kind
-from recsys.web.refit import KEPT, SNAPSHOT, Promotion, Refits
+from recsys.web.promotion import USERS, VIEWERS, Promotion
+from recsys.web.refit import KEPT, SNAPSHOT, Refits
 from recsys.web.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -78,8 +81,8 @@ def rates(store) -> Callable[..., None]:
     """Somebody rates some films."""
     keys = count()
 
-    def rates(user: str, *films: int | str, stars: float = 5.0) -> None:
-        store.add([Event(f"k{(n := next(keys))}", user, Kind.RATING, NOW + n, str(film), stars) for film in films])
+    def rates(user: str, *films: int | str, stars: float = 5.0, at: int = NOW) -> None:
+        store.add([Event(f"k{(n := next(keys))}", user, Kind.RATING, at + n, str(film), stars) for film in films])
 
     return rates
 
@@ -92,6 +95,11 @@ def refits(store) -> Callable[..., Refits]:
         train.train(OmegaConf.create(config))
 
     return lambda run, **chosen: Refits(run, store, lambda config: Splits().of(config), train_here, **chosen)
+
+
+def compared(promotion: Promotion) -> dict[tuple[str, str], int]:
+    """How many users, by earlier run and group."""
+    return {(each.earlier, each.who): each.users for each in promotion.comparisons}
 
 
 def data_of(run: Run) -> pd.DataFrame:
@@ -109,7 +117,7 @@ def test_a_refit_learns_from_what_viewers_said_and_takes_the_place_of_the_run(ea
     rates("web-2", 1)
     promotion = refits(ease).refit()
     assert promotion.promoted
-    assert promotion.users == 31  # one rating of somebody is only trained on
+    assert compared(promotion) == {(str(ease), USERS): 30}  # the one viewer with more than one rating is not compared
     assert serving.current(ease) == Path(promotion.refit) != ease
     refit = read_run(serving.current(ease))
     said = data_of(refit).merge(pd.read_csv(refit.directory / SNAPSHOT, dtype={"user_id": str, "movie_id": str}))
@@ -139,7 +147,7 @@ def test_a_warm_refit_continues_and_is_compared_on_what_no_weights_have_learned(
     refit = read_run(Path(promotion.refit))
     assert refit.config["warm_from"] == str(run)
     assert (refit.directory / "learned_before.npz").is_file()
-    assert promotion.users == 31
+    assert compared(promotion) == {(str(run), USERS): 30}
 
 
 def test_without_new_ratings_nothing_is_trained(ease, refits, rates):
@@ -155,10 +163,14 @@ def test_a_refit_that_may_be_worse_is_kept_and_not_served(ease, refits, rates, m
     rates("web-1", 0, 2, 4, 6)
     monkeypatch.setattr(Run, "model", spoiled(Run.model, rng))
     promotion = refits(ease).refit()
-    assert promotion.after < promotion.before
+    (comparison,) = promotion.comparisons
+    assert comparison.after < comparison.before
     assert not promotion.promoted
     assert serving.current(ease) == ease
-    assert "may be worse" in promotion.sentences()[1]
+    figures, viewers, verdict = promotion.sentences()
+    assert "may be worse" in figures
+    assert "fewer than two" in viewers
+    assert "is not served" in verdict
 
 
 def spoiled(model_of: Callable, rng: np.random.Generator) -> Callable:
@@ -173,21 +185,24 @@ def spoiled(model_of: Callable, rng: np.random.Generator) -> Callable:
     return model
 
 
-@pytest.mark.parametrize(("low", "promoted"), [(0.01, True), (-0.01, True), (-0.011, False)])
-def test_being_not_worse_is_to_be_shown(low, promoted):
-    promotion = Promotion(
-        "run", "refit", "", "ndcg@10", 100, before=0.1, after=0.1, better=0.0, low=low, high=1, margin=0.1
-    )
-    assert promotion.promoted is promoted
+def test_a_refit_of_a_refit_is_held_to_the_first_run_too(ease, refits, rates):
+    for viewer in ("web-1", "web-2"):
+        rates(viewer, 0, 2, 4, 6)
+    first = refits(ease).refit()
+    assert compared(first) == {(str(ease), USERS): 30, (str(ease), VIEWERS): 2}
+    rates("web-1", 8)
+    groups = {(run, who): n for run in (first.refit, str(ease)) for who, n in ((USERS, 30), (VIEWERS, 2))}
+    assert compared(refits(ease).refit()) == groups
 
 
 def test_stars_are_compared_by_their_error(make_run, refits, rates):
     run = make_run("model=bias", "protocol=ratings", "split=ratio")
     rates("web-1", *range(12), stars=1.0)
     promotion = refits(run, margin=0.5).refit()
+    (comparison,) = promotion.comparisons
     assert promotion.metric == "rmse"
-    assert promotion.better == pytest.approx(promotion.before - promotion.after)
-    assert promotion.low <= promotion.better <= promotion.high
+    assert comparison.better == pytest.approx(comparison.before - comparison.after)
+    assert comparison.low <= comparison.better <= comparison.high
 
 
 def test_data_without_times_take_feedback_without_times(make_run, refits, rates):
@@ -210,7 +225,76 @@ def test_what_cannot_continue_is_told_before_anything_is_trained(ease, refits, r
     rates("web-1", 0, 2, 4, 6)
     with pytest.raises(UserError, match="EASE is made anew"):
         refits(ease, warm=True).refit()
-    assert [path.name for path in (ease / serving.REFITS).iterdir()] == [module.LOCK]
+    assert not [path for path in (ease / serving.REFITS).iterdir() if path.is_dir()]
+
+
+@pytest.fixture
+def untrained(refits) -> Callable[..., Refits]:
+    """Refits that may not come to train."""
+    return lambda run, **chosen: replace(refits(run, **chosen), train=lambda config, directory: pytest.fail("trained"))
+
+
+def test_feedback_that_is_all_tested_on_is_refused_before_anything_is_trained(make_run, untrained, rates):
+    run = make_run("model=popularity", "split=global_time")
+    rates("web-1", 0, 2, 4, 6)
+    with pytest.raises(UserError, match="global_time leaves none of the viewers' 4 ratings to train on"):
+        untrained(run).refit()
+    assert not [path for path in (run / serving.REFITS).iterdir() if path.is_dir()]
+    assert not [*Path(read_run(run).config["cache_dir"]).glob("prepared/*+*")]
+
+
+def test_whom_nothing_can_be_compared_for_is_told_before_anything_is_trained(ease, untrained, rates, monkeypatch):
+    rates("web-1", 0, 2, 4, 6)
+    monkeypatch.setattr(Run, "has_learned", lambda run, split, later: np.ones(len(later), bool))
+    with pytest.raises(UserError, match="fewer than two users of the data"):
+        untrained(ease).refit()
+
+
+def test_a_refit_that_failed_is_repeated_only_when_somebody_asks_for_it(ease, refits, rates):
+    attempts = []
+
+    def fail(config, directory: Path) -> None:
+        attempts.append(directory)
+        raise UserError("It failed.")
+
+    failing = replace(refits(ease), train=fail)
+    rates("web-1", 0, 2, 4, 6)
+    with pytest.raises(UserError):
+        replace(failing, unattended=True).refit()
+    assert replace(failing, unattended=True).refit() is None
+    assert json.loads((ease / serving.REFITS / module.TRIED).read_text())["failed"] == "It failed."
+    with pytest.raises(UserError):
+        failing.refit()
+    rates("web-1", 8)
+    with pytest.raises(UserError):
+        replace(failing, unattended=True).refit()
+    assert len(attempts) == 3
+
+
+def test_other_options_are_another_refit(ease, refits, rates, monkeypatch):
+    monkeypatch.setattr(Promotion, "promoted", False)
+    rates("web-1", 0, 2, 4, 6)
+    assert refits(ease).refit() is not None
+    assert refits(ease).refit() is None
+    assert refits(ease, margin=0.01).refit() is not None
+    with pytest.raises(UserError, match="EASE is made anew"):
+        refits(ease, warm=True).refit()
+
+
+def test_a_roll_back_holds_until_somebody_rates_something_or_asks_for_a_refit(ease, refits, rates):
+    rates("web-1", 0, 2, 4, 6)
+    taken_back = refits(ease).refit().refit
+    serving.roll_back(ease)
+    assert refits(ease, unattended=True).refit() is None
+    assert refits(ease, unattended=True, margin=0.01).refit() is None
+    asked_for = refits(ease).refit()
+    assert asked_for.promoted
+    serving.roll_back(ease)
+    rates("web-1", 8, at=int(time.time()) + 60)
+    later = refits(ease, unattended=True).refit()
+    assert later.served == str(ease)
+    assert later.promoted
+    assert later.refit not in (taken_back, asked_for.refit)
 
 
 def test_no_feedback_is_one_sentence(ease, refits):
@@ -218,13 +302,15 @@ def test_no_feedback_is_one_sentence(ease, refits):
         refits(ease).refit()
 
 
-def test_one_refit_at_a_time(ease, refits, rates):
+def test_one_refit_or_roll_back_at_a_time(ease, refits, rates, command):
     rates("web-1", 0, 2, 4, 6)
     (ease / serving.REFITS).mkdir()
     with (ease / serving.REFITS / module.LOCK).open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="refitted already"):
             refits(ease).refit()
+        status, _, err = command("refit", ease, "--roll-back")
+        assert (status, "refitted already" in err) == (2, True)
     assert refits(ease).refit() is not None  # what is left of another process does not bar the way
 
 
@@ -257,8 +343,8 @@ def test_the_command_trains_in_a_process_of_its_own_and_tells_the_verdict(ease, 
     rates("web-1", 0, 2, 4, 6)
     refit = [sys.executable, "-m", "recsys", "refit", str(ease), "--store", store.address.url]
     ended = subprocess.run(refit, cwd=ROOT, capture_output=True, text=True, check=True)
-    figures, verdict = ended.stdout.splitlines()
-    assert figures.startswith("ndcg@10 of 31 users:")
+    figures, _, verdict = ended.stdout.splitlines()
+    assert figures.startswith("ndcg@10 of 30 users of the data:")
     assert verdict.startswith(str(serving.current(ease)))
     assert (serving.current(ease) / "train.log").is_file()
 
@@ -282,10 +368,11 @@ def test_bad_input_is_told_before_anything_is_trained(ease, command, arguments, 
 
 def test_one_failed_refit_does_not_end_what_goes_on(ease, store, rates, command, monkeypatch):
     """The first fails for want of feedback; then some is there; then Ctrl-C."""
-    attempts = count()
+    unattended = []
 
     def refit(self: Refits) -> None:
-        if next(attempts) == 0:
+        unattended.append(self.unattended)
+        if len(unattended) == 1:
             raise UserError("There is none.")
         raise KeyboardInterrupt
 
@@ -293,3 +380,4 @@ def test_one_failed_refit_does_not_end_what_goes_on(ease, store, rates, command,
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     status, out, err = command("refit", ease, "--store", store.address.url, "--every", "30s")
     assert (status, out, err) == (130, "", "error: There is none.\n")
+    assert unattended == [True, True]
