@@ -26,6 +26,7 @@ from recsys.web.served import Exploration
 from recsys.web.service import Service
 
 LOOK_AGAIN = 1.0  # seconds between looks for a run that was promoted
+GARBAGE = (2000, 10, 500)  # thresholds of collecting it: pages leave much, and a full collection stops everybody
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +97,6 @@ def serve(service: Service, settings: Settings) -> None:
         log.warning("Whoever reaches %s can use this without a token: set %s.", settings.host, settings.token_env)
     app = make_app(service, settings.protection)
     add_pages(app, service, settings.tensorboard)
-    gc.collect()
-    gc.freeze()  # what is here now stays: looking through it for garbage would hold up requests
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -138,6 +137,9 @@ async def _refreshing(service: Service) -> AsyncIterator[None]:
             except Exception:  # one bad look does not end looking
                 log.exception("looking for a promoted run failed")
 
+    gc.collect()
+    gc.freeze()  # what is here now stays, and looking through it for garbage would hold up requests
+    gc.set_threshold(*GARBAGE)
     looking = asyncio.create_task(look())
     try:
         yield

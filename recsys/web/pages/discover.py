@@ -7,7 +7,7 @@ from asyncio import to_thread
 from nicegui import ui
 
 from recsys.web.catalogue import Film
-from recsys.web.pages.elements import Stars, Tag, poster
+from recsys.web.pages.elements import Stars, Tag, let_others_in, poster
 from recsys.web.pages.frame import frame
 from recsys.web.pages.picks import Picks
 from recsys.web.pages.said import Said
@@ -27,9 +27,12 @@ async def discover(site: Site, served: Served, run: str | None) -> None:
             Tag("h1", "What would you like to watch?")
             Tag("p", "Rate a few films you know. Recommendations follow each rating, with the reason for every one.")
         Search(visit)
+    await let_others_in()
     start = _Start(visit)
+    await let_others_in()
     with Tag("div", classes="columns"):
         Picks(visit, "For you")
+        await let_others_in()
         with Tag("aside", classes="side", aria_label="What you said"):
             Said(visit, "Your films")
     await ui.context.client.connected()

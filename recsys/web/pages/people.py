@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from nicegui import ui
 
 from recsys.web.catalogue import Film
-from recsys.web.pages.elements import Tag, address, button, stars_given
+from recsys.web.pages.elements import Tag, address, button, let_others_in, stars_given
 from recsys.web.pages.frame import frame
 from recsys.web.pages.picks import Picks
 from recsys.web.pages.said import Said
@@ -61,6 +61,7 @@ async def user_page(site: Site, served: Served, user_id: str, run: str | None) -
                 Tag("strong", segment)
     with Tag("div", classes="columns"):
         Picks(visit, "Recommended")
+        await let_others_in()
         with Tag("aside", classes="side", aria_label="What this viewer said"):
             Said(visit, "Said on this page")
             _history(visit, rated)
