@@ -1,4 +1,4 @@
-"""The commands beside train.py, from `prepare` to `importance`: `python -m recsys --help` lists them."""
+"""The commands beside train.py, from `prepare` to `serve`: `python -m recsys --help` lists them."""
 
 from __future__ import annotations
 
