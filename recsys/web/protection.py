@@ -21,6 +21,7 @@ from recsys.web.api import failed
 from recsys.web.measures import Measures
 
 COOKIE = "recsys_token"
+DIGITS = 12  # of a length that is worth reading
 OPEN = ("/api/health",)  # what probes ask for needs no token
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -90,17 +91,14 @@ class Guard:
             return failed(403, f"This server is not called {host.hostname!r}: its names are given by hosts=[...].")
         if "origin" in headers and origin.netloc != host.netloc:
             return failed(403, "Requests that another site sends are not answered.")
-        if scope["path"] not in OPEN and (refusal := self._without_token(scope, headers)):
-            return refusal
         client = (scope.get("client") or ("unknown",))[0]
-        if not self.limiter.hit(self.rate, client):
+        if not self.limiter.hit(self.rate, client):  # before the token is looked at, which nobody is to guess
             per_minute = self.protection.requests_per_minute
             return failed(429, f"More than {per_minute} requests in a minute: wait a little.", {"Retry-After": "1"})
-        if (
-            scope["path"].startswith("/api/")
-            and headers.get("content-length", "0").isdecimal()
-            and (int(headers.get("content-length", "0")) > self.protection.max_bytes)
-        ):
+        if scope["path"] not in OPEN and (refusal := self._without_token(scope, headers)):
+            return refusal
+        told = headers.get("content-length", "0")
+        if scope["path"].startswith("/api/") and (len(told) > DIGITS or int(told) > self.protection.max_bytes):
             return failed(413, self._too_large)
         return None
 
@@ -115,7 +113,7 @@ class Guard:
             return None
         brought = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["type"] == "http" and scope["method"] == "GET" and _same(brought, token):
-            home = RedirectResponse(scope["path"], 303)
+            home = RedirectResponse("/" + scope["path"].lstrip("/"), 303)  # //elsewhere would lead away
             home.set_cookie(COOKIE, token, httponly=True, samesite="strict")
             return home
         told = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."

@@ -198,6 +198,10 @@ def test_a_browser_that_brings_the_token_once_keeps_it_as_a_cookie(service):
     brought = client.get("/api/runs?token=s3cret", follow_redirects=False)
     assert brought.status_code == 303
     assert brought.headers["location"] == "/api/runs"  # without the token
+    away = guarded(service, token="s3cret").get(
+        "http://localhost:8080//evil.example/?token=s3cret", follow_redirects=False
+    )
+    assert away.headers["location"] == "/evil.example/"
     cookie = brought.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
@@ -216,6 +220,8 @@ def test_a_socket_is_held_to_origin_and_token_too(service):
 def test_more_requests_than_allowed_wait(service):
     client = guarded(service, requests_per_minute=3)
     assert [client.get("/api/health").status_code for _ in range(4)] == [200, 200, 200, 429]
+    guessing = guarded(service, token="s3cret", requests_per_minute=2)
+    assert [guessing.get(f"/?token={guess}").status_code for guess in range(3)] == [401, 401, 429]
     refused = client.get("/api/health")
     assert "More than 3 requests in a minute" in message(refused, 429)
     assert refused.headers["retry-after"] == "1"
