@@ -3,6 +3,7 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -30,7 +31,7 @@ def postgres() -> Iterator[str]:
         subprocess.run([*as_user, *made, "--no-sync"], check=True, capture_output=True)
         port = _free_port()
         options = ["-D", f"{folder}/data", "-k", str(folder), "-p", str(port), "-h", "127.0.0.1", "-F"]
-        with _running([*as_user, server, *options], port):
+        with _running([*as_user, server, *options], port, signal.SIGINT):  # which waits for no client
             yield f"postgresql://ann:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
 
 
@@ -103,7 +104,7 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def _running(command: list[str], port: int, end: int = signal.SIGTERM) -> Iterator[None]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(300):
@@ -114,5 +115,5 @@ def _running(command: list[str], port: int) -> Iterator[None]:
             time.sleep(0.1)
         yield
     finally:
-        process.terminate()
+        process.send_signal(end)
         process.wait(30)

@@ -3,8 +3,6 @@
 import fcntl
 import json
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -339,11 +337,11 @@ def test_earlier_refits_are_removed_but_what_is_served_or_may_be_again(ease, ref
     assert [any(cache.glob(f"prepared/*+{directory.name}-*")) for directory in directories] == there
 
 
-def test_the_command_trains_in_a_process_of_its_own_and_tells_the_verdict(ease, store, rates):
+def test_the_command_trains_in_a_process_of_its_own_and_tells_the_verdict(ease, store, rates, command):
     rates("web-1", 0, 2, 4, 6)
-    refit = [sys.executable, "-m", "recsys", "refit", str(ease), "--store", store.address.url]
-    ended = subprocess.run(refit, cwd=ROOT, capture_output=True, text=True, check=True)
-    figures, _, verdict = ended.stdout.splitlines()
+    status, out, _ = command("refit", ease, "--store", store.address.url)
+    assert status == 0
+    figures, _, verdict = out.splitlines()
     assert figures.startswith("ndcg@10 of 30 users of the data:")
     assert verdict.startswith(str(serving.current(ease)))
     assert (serving.current(ease) / "train.log").is_file()
