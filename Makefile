@@ -29,7 +29,7 @@ $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 	$(BIN)/python -m recsys segments $(SERVED)/ease space=ratings
 
 test: lint ## lint, check types, run the tests
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto --dist loadfile # a file stays in one process, which starts its servers and runs once
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff check
