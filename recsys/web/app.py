@@ -105,7 +105,8 @@ def serve(service: Service, settings: Settings) -> None:
         ws_max_size=settings.max_bytes,
     )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(f"Serving {', '.join(service.names())} at http://{shown}:{listening.getsockname()[1]} (Ctrl-C ends it)")
+    address = f"http://{shown}:{listening.getsockname()[1]}"
+    print(f"Serving {', '.join(service.names())} at {address} (Ctrl-C ends it)", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listening])
 
