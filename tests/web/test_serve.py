@@ -59,7 +59,8 @@ def test_a_port_in_use_is_told_before_a_run_is_loaded(command, runs, tmp_path):
         (["{ease}", "--store", "feedback"], "the database's address is of no known kind"),
     ],
 )
-def test_what_cannot_be_served_is_told_in_one_sentence(command, runs, words, told):
+def test_what_cannot_be_served_is_told_in_one_sentence(command, runs, words, told, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECSYS_STORE_URL", f"{tmp_path}/feedback.sqlite")  # and not where one's own is
     status, out, err = command("serve", *(word.format(ease=runs["ease"]) for word in words))
     assert (status, out) == (2, "")
     assert err.startswith("error: ")
