@@ -68,13 +68,12 @@ def load_served(
     model = run.model(trusted)
     is_refit = serving.refitted(run.directory) != run.directory
     dataset = data_of(run) if is_refit else catalogue.dataset
-    if dataset.n_items <= index.beyond:
-        return Served(name, run, model, catalogue, user_codes(dataset))
-    films = FilmIndex(model, index)
-    print(
-        f"{name}: {dataset.n_items:,} films are indexed; of the exact {index.k} best films of "
-        f"{min(index.n_measured, dataset.n_users)} users the index finds {films.recall(dataset):.1%}."
-    )
+    films = FilmIndex(model, index) if dataset.n_items > index.beyond else None
+    if films is not None:
+        print(
+            f"{name}: {dataset.n_items:,} films are indexed; of the exact {index.k} best films of "
+            f"{min(index.n_measured, dataset.n_users)} users the index finds {films.recall(dataset):.1%}."
+        )
     return Served(name, run, model, catalogue, user_codes(dataset), films)
 
 
