@@ -55,4 +55,4 @@ lock: ## resolve pyproject.toml anew into requirements.lock (with Python 3.11, t
 	rm -rf .venv-lock
 
 clean: ## remove the environment and what tools keep; cache/ and outputs/ stay
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis *.egg-info
