@@ -101,7 +101,7 @@ def _continued(earlier: Run, run: RunWriter, model: Recommender, split: Split) -
     model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
     learned = earlier.has_learned(before, split.dataset)
     run.write_learned_before(split.dataset.select(learned))
-    measured = split.unlearned(learned)
+    measured = split.for_warm_start(learned)
     for holdout, purpose in ((measured.valid, "validate on"), (measured.test, "test on")):
         if not len(holdout.ratings):
             raise UserError(

@@ -9,7 +9,8 @@ import pytest
 
 from recsys.config import CONFIGS, compose, instantiate
 from recsys.data.dataset import Dataset, History
-from recsys.data.split import LeaveOneOut, Split
+from recsys.data.split import Split
+from recsys.data.splitters import LeaveOneOut
 from recsys.errors import UserError
 from recsys.models.base import EmbedsHistories, HasEmbeddings, Recommender, load
 from recsys.models.neural import NeuralRecommender

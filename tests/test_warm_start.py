@@ -59,7 +59,7 @@ def test_nothing_is_measured_that_earlier_weights_have_learned_from(run, ratings
     splits = Splits()
     before, after = (splits.of(one.config) for one in (first, second))
     assert not first.has_learned(before, after.test.ratings).any()
-    assert set(after.unlearned(first.has_learned(before, after.dataset)).valid.ratings.users) == set(
+    assert set(after.for_warm_start(first.has_learned(before, after.dataset)).valid.ratings.users) == set(
         np.flatnonzero(after.dataset.user_frame["user_id"].isin(["u3", "u7", "anna"]))
     )
     assert second.manifest["split"]["fingerprint"] == after.fingerprint
@@ -75,7 +75,7 @@ def test_what_was_learned_is_known_over_several_runs(run, ratings):
     learned = [one.has_learned(splits.of(one.config), last.dataset) for one in (first, second, third)]
     assert (learned[0] <= learned[1]).all()
     assert (learned[1] <= learned[2]).all()
-    tested = last.unlearned(learned[1]).test
+    tested = last.for_warm_start(learned[1]).test
     assert len(third.per_user) == len(tested.users) <= 30
     assert len(tested.ratings) < len(last.test.ratings)
 

@@ -37,7 +37,7 @@ from recsys.analysis import figures
 from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.prepare import prepare
-from recsys.data.split import LeaveLastOut
+from recsys.data.splitters import LeaveLastOut
 from recsys.evaluation.metrics import RELEVANT_STARS, ranking_metrics
 from recsys.evaluation.significance import bootstrap_interval, user_differences
 from recsys.files import write_whole

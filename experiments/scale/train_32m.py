@@ -37,7 +37,7 @@ from rich.table import Table
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import Prepared, prepare
 from recsys.data.sources import Files
-from recsys.data.split import LeaveLastOut
+from recsys.data.splitters import LeaveLastOut
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.base import Recommender, load
 from recsys.models.mf import MF

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.dataset import Dataset, History, Holdout
-from recsys.data.split import LeaveOneOut
+from recsys.data.splitters import LeaveOneOut
 from recsys.evaluation.evaluate import SampledNegatives, evaluate
 from recsys.evaluation.metrics import KS, ranking_metrics
 from recsys.evaluation.ranking import top_k

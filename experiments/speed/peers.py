@@ -37,7 +37,8 @@ from tqdm import tqdm
 
 from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
-from recsys.data.split import LeaveOneOut, Split
+from recsys.data.split import Split
+from recsys.data.splitters import LeaveOneOut
 from recsys.evaluation.metrics import ranking_metrics
 from recsys.files import write_whole
 

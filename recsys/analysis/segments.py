@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ from sklearn.preprocessing import normalize
 
 from recsys.analysis.segment_profiles import Profile, profiles
 from recsys.data.dataset import Dataset, History
+from recsys.data.segments import join_segments
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.evaluation.significance import Interval, mean_interval
@@ -309,7 +310,5 @@ def with_segments(split: Split, run: Path) -> Split:
     segments = read_segments(run)
     segments.check(split)
     members = pd.read_csv(segments_directory(run) / "segments.csv", dtype=str, keep_default_na=False)
-    users = split.dataset.user_frame
-    names = users["user_id"].astype(str).map(members.set_index("user_id")["name"])
-    frame = users.assign(segment=pd.Categorical(names, categories=segments.names))
-    return replace(split, dataset=replace(split.dataset, user_frame=frame))
+    names = pd.Categorical(members["name"], categories=segments.names)
+    return join_segments(split, members.assign(segment=names))

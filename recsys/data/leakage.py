@@ -1,4 +1,4 @@
-"""What the parts of a split share, counted, and whether the split keeps what it promises."""
+"""Leakage reports: what the parts of a split share, counted, and whether its invariants hold."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset
-from recsys.data.promises import n_older
+from recsys.data.invariants import n_older
 from recsys.data.split import Split
 
-ON_THE_FUTURE = "share older than the newest rating learned before"
-ON_OWN_FUTURE = "share older than the newest rating known of the same user"
+# Published reports have these labels, and those of `frame`.
+OLDER_THAN_TRAINING = "share older than the newest rating learned before"
+OLDER_THAN_HISTORY = "share older than the newest rating known of the same user"
 
 
 @dataclass(frozen=True, eq=False)
 class Leakage:
-    """A report on a split.
+    """A report on the leakage between the parts of a split.
 
     Attributes:
-        split: what is looked into.
+        split: the split.
     """
 
     split: Split
 
     @property
-    def broken(self) -> tuple[str, ...]:
-        """The split's promises that it does not keep."""
-        return tuple(promise.sentence for promise in self.split.promises if not promise.kept(self.split))
+    def violated(self) -> tuple[str, ...]:
+        """The sentences of the invariants that the split violates."""
+        return tuple(invariant.sentence for invariant in self.split.invariants if not invariant.holds(self.split))
 
     def frame(self) -> pd.DataFrame:
-        """Facts as rows, the parts as columns `train`, `valid` and `test`; NaN where a fact tells of earlier parts.
+        """Count what each part holds and shares with the parts before it.
 
-        What is learned before validation is training, before the test training and validation. Namesakes are films of
-        one title and year, which may be one film under two ids.
+        The training ratings before validation are `train`, those before the test are `train` and `valid`. Namesakes are
+        items with the same title and year, which may be one item under two ids.
+
+        Returns:
+            A row for each fact, and the columns `train`, `valid` and `test`; NaN where a fact does not apply to a part.
         """
         train, valid, test = self.split.train, self.split.valid, self.split.test
         before_test = {"train": train, "valid": valid.ratings}
@@ -52,22 +56,22 @@ class Leakage:
         return pd.DataFrame({part: pd.Series(columns[part], dtype=float) for part in reversed(columns)}, index=facts)
 
     def sentences(self) -> list[str]:
-        """The promises, kept or broken, and what else a reader should know."""
-        broken, fact = self.broken, self.frame()["test"]
-        promises = (promise.sentence for promise in self.split.promises)
-        told = [f"{'Broken' if sentence in broken else 'Kept'}: {sentence}" for sentence in promises]
-        told.append(
-            f"Of the {fact['users']:,.0f} users at test {fact['users also in train']:,.0f} are in training too, of the "
-            f"{fact['films']:,.0f} films {fact['films also in train']:,.0f}."
+        """State each invariant, marked `Kept` or `Broken`, and summarise the counts."""
+        violated, fact = self.violated, self.frame()["test"]
+        invariants = (invariant.sentence for invariant in self.split.invariants)
+        sentences = [f"{'Broken' if sentence in violated else 'Kept'}: {sentence}" for sentence in invariants]
+        sentences.append(
+            f"Of the {fact['users']:,.0f} test users {fact['users also in train']:,.0f} are also in training, of the "
+            f"{fact['films']:,.0f} test items {fact['films also in train']:,.0f}."
         )
-        if ON_THE_FUTURE in fact:
-            told.append(
-                f"{fact[ON_THE_FUTURE]:.1%} of test ratings are older than the newest rating that was learned from, "
-                f"{fact[ON_OWN_FUTURE]:.1%} older than the newest that is known of the same user."
+        if OLDER_THAN_TRAINING in fact:
+            sentences.append(
+                f"{fact[OLDER_THAN_TRAINING]:.1%} of the test ratings are older than the newest training rating, "
+                f"{fact[OLDER_THAN_HISTORY]:.1%} are older than the newest rating in the history of their user."
             )
         else:
-            told.append("The source has no times, so whether models learn from the future cannot be told.")
-        return told
+            sentences.append("The source has no times, so it is unknown whether models train on later ratings.")
+        return sentences
 
 
 def _sizes(part: Dataset) -> dict[str, float]:
@@ -80,11 +84,11 @@ def _sizes(part: Dataset) -> dict[str, float]:
 
 def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
     shared: dict[str, float] = {}
-    names = _names(part)
+    titles = _title_codes(part)
     for name, other in earlier.items():
         pairs = part.matrix().multiply(other.matrix())
         both = (part.item_counts > 0) & (other.item_counts > 0)
-        namesakes = np.isin(names[(part.item_counts > 0) & ~both], names[other.item_counts > 0])
+        namesakes = np.isin(titles[(part.item_counts > 0) & ~both], titles[other.item_counts > 0])
         users = (part.user_counts > 0) & (other.user_counts > 0)
         shared |= {
             f"users also in {name}": int(users.sum()),
@@ -95,17 +99,17 @@ def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
     return shared
 
 
-def _names(part: Dataset) -> np.ndarray:
-    """int64 (n_items,): a number for each title and year; a film without a title has its own."""
-    films = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
-    films["title"] = films["title"].fillna(films["movie_id"])
-    return films.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()
+def _title_codes(part: Dataset) -> np.ndarray:
+    """int64 (n_items,): a code for each title and year; an item without a title has a code of its own."""
+    frame = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
+    frame["title"] = frame["title"].fillna(frame["movie_id"])
+    return frame.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()
 
 
-def _ages(part: Dataset, learned: Dataset, known: Dataset) -> dict[str, float]:
-    if part.times is None or learned.times is None:
+def _ages(part: Dataset, train: Dataset, known: Dataset) -> dict[str, float]:
+    if part.times is None or train.times is None:
         return {}
     return {
-        ON_THE_FUTURE: float((part.times < learned.times.max()).mean()),
-        ON_OWN_FUTURE: n_older(part, known) / len(part),
+        OLDER_THAN_TRAINING: float((part.times < train.times.max()).mean()),
+        OLDER_THAN_HISTORY: n_older(part, known) / len(part),
     }

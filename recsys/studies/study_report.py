@@ -77,8 +77,8 @@ def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
     (directory / LEAKAGE).mkdir(parents=True, exist_ok=True)
     for name, split in splits.items():
         leakage = Leakage(split)
-        if leakage.broken:
-            raise UserError(f"The split of {name} does not keep what it promises: {leakage.broken[0]}")
+        if leakage.violated:
+            raise UserError(f"The split of {name} does not keep what it promises: {leakage.violated[0]}")
         facts = leakage.frame().map(
             lambda value: "" if pd.isna(value) else f"{value:,.4g}" if value < 1 else f"{value:,.0f}"
         )

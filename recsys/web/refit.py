@@ -131,7 +131,7 @@ class Refits:
                 str(short(run.directory)): Recoded(model, codes)
                 for run, model, codes in zip(runs, models, users, strict=True)
             },
-            after.unlearned(np.any(learned, axis=0)).test,
+            after.for_warm_start(np.any(learned, axis=0)).test,
             own=users[-1] >= 0,
             metric="rmse" if models[0].predicts_ratings else str(config["optimized_metric"]).partition("/")[0],
             ks=config["ks"],

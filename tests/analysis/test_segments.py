@@ -22,7 +22,8 @@ from recsys.analysis.segments import (
     with_segments,
 )
 from recsys.data.dataset import Dataset, History
-from recsys.data.split import TEST, LeaveOneOut, Split
+from recsys.data.split import TEST, Split
+from recsys.data.splitters import LeaveOneOut
 from recsys.errors import UserError
 from recsys.models.mf import MF
 from recsys.models.segmentation import Segmentation

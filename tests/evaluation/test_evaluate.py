@@ -7,7 +7,7 @@ import pytest
 
 from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.split import ColdItems, LeaveLastOut, NewUsers, Ratio
+from recsys.data.splitters import ColdItems, LeaveLastOut, NewUsers, Ratio
 from recsys.errors import UserError
 from recsys.evaluation import metrics
 from recsys.evaluation.evaluate import FullRanking, SampledNegatives, Several, check, draw_unrated, evaluate

@@ -6,7 +6,7 @@ import pytest
 
 from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, History, Holdout
-from recsys.data.split import Ratio
+from recsys.data.splitters import Ratio
 from recsys.errors import UserError
 from recsys.evaluation import metrics, reranking
 from recsys.evaluation.evaluate import SampledNegatives, check, evaluate

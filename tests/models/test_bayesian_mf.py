@@ -4,7 +4,8 @@ import pytest
 from scipy import sparse
 
 from recsys.data.dataset import Dataset
-from recsys.data.split import Ratio, Split
+from recsys.data.split import Split
+from recsys.data.splitters import Ratio
 from recsys.errors import UserError
 from recsys.models.bayesian_mf import BayesianMF, Prior, Side, _draw_vectors, _draw_wishart, _orthogonal
 from recsys.models.bias import Bias

@@ -8,7 +8,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
-from recsys.data.split import LeaveLastOut
+from recsys.data.splitters import LeaveLastOut
 from recsys.models.base import QUIET_CPU, FitContext
 from recsys.models.callbacks import Pruning
 from recsys.models.mf import MF

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from recsys.data.dataset import Dataset
-from recsys.data.split import LeaveLastOut
+from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
 from recsys.models.base import FitContext
 from recsys.models.ncf import GMF, MLP, GMFModule, MLPModule, NeuMF, NeuMFModule

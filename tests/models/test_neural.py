@@ -10,7 +10,8 @@ import torch
 from pytorch_lightning.callbacks import Callback
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.split import LeaveLastOut, Split
+from recsys.data.split import Split
+from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
 from recsys.evaluation.metrics import ranking_metrics
 from recsys.models.base import FitContext, load

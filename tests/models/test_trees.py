@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset, History
-from recsys.data.split import Ratio, Split
+from recsys.data.split import Split
+from recsys.data.splitters import Ratio
 from recsys.errors import UserError
 from recsys.models.base import FitContext, load
 from recsys.models.bias import Bias

@@ -1,12 +1,14 @@
+"""Splitters: which ratings each of them holds out, and which settings and data it refuses."""
+
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from recsys.data import split as splits
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.split import (
+from recsys.data.split import TEST, TRAIN, VALID, WITHHELD, Split
+from recsys.data.splitters import (
     ColdItems,
     ColdUsers,
     Folds,
@@ -16,7 +18,6 @@ from recsys.data.split import (
     LeaveOneOut,
     NewUsers,
     Ratio,
-    Split,
 )
 from recsys.errors import UserError
 
@@ -34,7 +35,7 @@ def with_parts(dataset: Dataset, names: tuple[str, ...], codes: np.ndarray) -> D
 
 @pytest.mark.parametrize("splitter", ALL, ids=lambda splitter: splitter.name)
 class TestEverySplit:
-    def test_held_out_ratings_are_neither_trained_on_nor_known(self, splitter, timed):
+    def test_held_out_ratings_are_in_neither_training_nor_history(self, splitter, timed):
         split = splitter(timed)
         train, valid, test = pairs(split.train), pairs(split.valid.ratings), pairs(split.test.ratings)
         assert train
@@ -44,9 +45,9 @@ class TestEverySplit:
             pairs(split.test.known) | pairs(split.refit_train) | pairs(split.valid.known) | valid | train
         )
 
-    def test_known_at_test_is_everything_before_it_validation_included(self, splitter, timed):
+    def test_histories_at_test_hold_all_ratings_before_it_including_validation(self, splitter, timed):
         split = splitter(timed)
-        withheld = pairs(timed.select(split.labels == splits.WITHHELD))
+        withheld = pairs(timed.select(split.labels == WITHHELD))
         assert pairs(split.test.known) == pairs(timed) - pairs(split.test.ratings) - withheld
         assert pairs(split.test.unranked) == pairs(split.test.known) | withheld
         assert pairs(split.valid.known) <= pairs(split.refit_train) <= pairs(split.test.known)
@@ -57,13 +58,13 @@ class TestEverySplit:
         np.testing.assert_array_equal(once.labels, again.labels)
         assert once.fingerprint == again.fingerprint
 
-    def test_fingerprint_follows_the_data(self, splitter, timed):
+    def test_fingerprint_depends_on_the_data(self, splitter, timed):
         assert splitter(timed).fingerprint != splitter(replace(timed, fingerprint="other")).fingerprint
 
 
 @pytest.mark.parametrize("splitter", RANDOM, ids=lambda splitter: splitter.name)
 class TestEveryRandomSplit:
-    def test_does_not_depend_on_the_order_of_the_sources_rows(self, splitter, untimed):
+    def test_does_not_depend_on_the_order_of_source_rows(self, splitter, untimed):
         shuffled = np.random.default_rng(1).permutation(len(untimed))
         columns = (untimed.users[shuffled], untimed.items[shuffled], untimed.ratings[shuffled])
         other = Dataset.from_arrays(*columns, n_users=60, n_items=40)
@@ -71,7 +72,7 @@ class TestEveryRandomSplit:
         for part in ("train", "refit_train"):
             assert pairs(getattr(splitter(untimed), part)) == pairs(getattr(splitter(other), part))
 
-    def test_follows_its_seed(self, splitter, timed):
+    def test_depends_on_its_seed(self, splitter, timed):
         one, other = splitter(timed), replace(splitter, seed=1)(timed)
         assert pairs(one.test.ratings) != pairs(other.test.ratings)
         assert one.fingerprint != other.fingerprint
@@ -83,7 +84,7 @@ def latest_by_user(dataset: Dataset) -> np.ndarray:
     return latest
 
 
-def earliest_to_find(holdout: Holdout) -> np.ndarray:
+def earliest_held_out(holdout: Holdout) -> np.ndarray:
     earliest = np.full(holdout.ratings.n_users, np.iinfo(np.int64).max)
     np.minimum.at(earliest, holdout.ratings.users, holdout.ratings.times)
     return earliest
@@ -94,13 +95,13 @@ def earliest_to_find(holdout: Holdout) -> np.ndarray:
 )
 def test_later_ratings_of_a_user_never_enter_train(splitter, timed):
     split = splitter(timed)
-    assert (latest_by_user(split.train) <= earliest_to_find(split.valid)).all()
-    assert (latest_by_user(split.valid.known) <= earliest_to_find(split.valid)).all()
-    assert (latest_by_user(split.refit_train) <= earliest_to_find(split.test)).all()
-    assert (latest_by_user(split.test.known) <= earliest_to_find(split.test)).all()
+    assert (latest_by_user(split.train) <= earliest_held_out(split.valid)).all()
+    assert (latest_by_user(split.valid.known) <= earliest_held_out(split.valid)).all()
+    assert (latest_by_user(split.refit_train) <= earliest_held_out(split.test)).all()
+    assert (latest_by_user(split.test.known) <= earliest_held_out(split.test)).all()
 
 
-def test_of_equal_times_the_sources_last_row_is_the_latest():
+def test_among_equal_times_the_last_source_row_is_the_latest():
     #                            user 0, all at one time   user 1, the latest stands first
     data = Dataset.from_arrays([0, 0, 0, 0, 1, 1, 1], [3, 1, 2, 0, 4, 2, 3], times=[7, 7, 7, 7, 9, 5, 8])
     split = LeaveLastOut()(data)
@@ -109,20 +110,20 @@ def test_of_equal_times_the_sources_last_row_is_the_latest():
     assert pairs(split.train) == {(0, 3), (0, 1), (1, 2)}
 
 
-def test_leave_one_out_tests_and_validates_on_one_rating_a_user(untimed):
+def test_leave_one_out_holds_out_one_rating_per_user_for_test_and_validation(untimed):
     split = LeaveOneOut()(untimed)
     assert (split.test.ratings.user_counts == 1).all()
     assert (split.valid.ratings.user_counts == 1).all()
 
 
-def test_leave_one_out_draws_each_rating_as_often():
+def test_leave_one_out_draws_every_rating_equally_often():
     data = Dataset.from_arrays(np.repeat(np.arange(4000), 4), np.tile(np.arange(4), 4000))
     tested = LeaveOneOut()(data).test.ratings.item_counts
     assert (abs(tested - 1000) < 5 * np.sqrt(4000 * 0.25 * 0.75)).all()
 
 
 @pytest.mark.parametrize("splitter", [LeaveLastOut, LeaveOneOut])
-def test_a_user_with_too_few_ratings_is_named_with_both_remedies(splitter):
+def test_users_with_too_few_ratings_are_refused_with_both_remedies(splitter):
     data = Dataset.from_arrays([0, 0, 0, 1, 1, 3, 3, 3], [0, 1, 2, 0, 1, 0, 1, 2], times=range(8), n_users=4)
     with pytest.raises(
         UserError, match=r"1 of arrays have fewer \(user 1 has 2\).*data\.cleaning\..*train_only_below=3"
@@ -132,13 +133,13 @@ def test_a_user_with_too_few_ratings_is_named_with_both_remedies(splitter):
     assert split.train.user_counts.tolist() == [1, 2, 0, 1]
 
 
-def test_a_split_in_time_without_times_names_the_splits_that_need_none(untimed):
+def test_splits_in_time_refuse_data_without_times(untimed):
     for splitter in (LeaveLastOut(), GlobalTime()):
-        with pytest.raises(UserError, match=f"{splitter.name} needs the times .* leave_one_out, ratio"):
+        with pytest.raises(UserError, match=f"split={splitter.name} needs ratings with times, .* leave_one_out, ratio"):
             splitter(untimed)
 
 
-def test_equal_times_lie_on_one_side_of_a_cut(timed):
+def test_equal_times_are_on_one_side_of_a_cut(timed):
     split = GlobalTime(0.5, 0.75)(timed)
     train, valid, test = split.train.times, split.valid.ratings.times, split.test.ratings.times
     assert train.max() < valid.min()
@@ -149,14 +150,14 @@ def test_equal_times_lie_on_one_side_of_a_cut(timed):
 def test_global_time_cuts_at_dates():
     data = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 1], times=[0, 86_399, 86_400, 172_800])
     split = GlobalTime("1970-01-02", "1970-01-03")(data)
-    assert split.labels.tolist() == [splits.TRAIN, splits.TRAIN, splits.VALID, splits.TEST]
-    with pytest.raises(UserError, match="'soon' is no ISO date"):
+    assert split.labels.tolist() == [TRAIN, TRAIN, VALID, TEST]
+    with pytest.raises(UserError, match=r"valid_from must be an ISO date, such as .* \(got 'soon'\)"):
         GlobalTime("soon")(data)
-    with pytest.raises(UserError, match="valid_from=1970-01-03 to lie before"):
+    with pytest.raises(UserError, match="valid_from must be earlier than test_from"):
         GlobalTime("1970-01-03", "1970-01-02")(data)
 
 
-def test_ratio_takes_its_shares_of_each_user_rounded_down():
+def test_ratio_holds_out_shares_of_each_user_rounded_down():
     data = Dataset.from_arrays([0] * 10 + [1] * 4 + [2], [*range(10), *range(4), 0])
     split = Ratio(valid=0.3, test=0.5)(data)
     assert split.test.ratings.user_counts.tolist() == [5, 2, 0]
@@ -167,30 +168,30 @@ def test_ratio_takes_its_shares_of_each_user_rounded_down():
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.0, 0.2), (-0.1, 0.2)])
 def test_impossible_shares_are_refused(shares, untimed):
     for splitter in (Ratio(*shares), ColdItems(*shares), ColdUsers(*shares)):
-        with pytest.raises(UserError, match="needs shares above 0"):
+        with pytest.raises(UserError, match="must be above 0 and sum to less than 1"):
             splitter(untimed)
 
 
-def found_by_fold(data: Dataset, n_folds: int) -> list[set[tuple[int, int]]]:
+def held_out_by_fold(data: Dataset, n_folds: int) -> list[set[tuple[int, int]]]:
     return [pairs(Folds(fold=fold)(data).test.ratings) for fold in range(1, n_folds + 1)]
 
 
 def test_random_folds_partition_the_ratings_evenly(untimed):
-    tested = found_by_fold(untimed, 5)
+    tested = held_out_by_fold(untimed, 5)
     assert set.union(*tested) == pairs(untimed)
     assert sum(map(len, tested)) == len(untimed)
     assert max(map(len, tested)) - min(map(len, tested)) <= 1
 
 
-def test_folds_are_the_sources_own_where_it_has_some(timed):
+def test_folds_of_the_source_come_before_random_ones(timed):
     codes = np.arange(len(timed)) % 3
     data = with_parts(timed, ("u1", "u2", "u3"), codes)
-    assert found_by_fold(data, 3) == [pairs(data.select(codes == code)) for code in range(3)]
-    with pytest.raises(UserError, match="folds 1 to 3, and not 4"):
+    assert held_out_by_fold(data, 3) == [pairs(data.select(codes == code)) for code in range(3)]
+    with pytest.raises(UserError, match=r"fold must be from 1 to 3 for arrays \(got 4\)"):
         Folds(fold=4)(data)
 
 
-def test_cold_items_have_no_rating_before_they_are_ranked(timed):
+def test_cold_items_have_no_ratings_in_histories(timed):
     split = ColdItems(valid=0.1, test=0.2)(timed)
     assert len(split.valid.candidates) == 4
     assert len(split.test.candidates) == 8
@@ -201,7 +202,7 @@ def test_cold_items_have_no_rating_before_they_are_ranked(timed):
 
 
 @pytest.mark.parametrize("with_times", [True, False])
-def test_cold_users_are_known_by_their_history_alone(with_times, timed, untimed):
+def test_cold_users_have_a_history_and_no_training_ratings(with_times, timed, untimed):
     data = timed if with_times else untimed
     split = ColdUsers(valid=0.1, test=0.2, known=0.5)(data)
     assert len(split.valid.users) == 6
@@ -213,7 +214,7 @@ def test_cold_users_are_known_by_their_history_alone(with_times, timed, untimed)
 
 
 @pytest.mark.parametrize("with_times", [True, False])
-def test_new_users_are_known_by_as_many_ratings_as_asked(with_times, timed, untimed):
+def test_new_users_have_histories_of_the_given_length(with_times, timed, untimed):
     data = timed if with_times else untimed
     split = NewUsers(valid=0.1, test=0.2, n_known=3, found_after=6)(data)
     n_eligible = (data.user_counts > 6).sum()
@@ -226,7 +227,7 @@ def test_new_users_are_known_by_as_many_ratings_as_asked(with_times, timed, unti
 
 
 @pytest.mark.parametrize("with_times", [True, False])
-def test_the_same_films_are_looked_for_among_the_same_however_many_ratings_are_known(with_times, timed, untimed):
+def test_new_users_rank_the_same_items_for_every_length_of_history(with_times, timed, untimed):
     data = timed if with_times else untimed
     holdouts = [NewUsers(valid=0.2, test=0.2, n_known=n, found_after=6)(data).test for n in (1, 3, 6)]
     for fewer, more in pairwise(holdouts):
@@ -238,17 +239,17 @@ def test_the_same_films_are_looked_for_among_the_same_however_many_ratings_are_k
 
 
 @pytest.mark.parametrize("n_known", [0, 11])
-def test_new_users_with_an_impossible_history_are_refused(n_known, timed):
-    with pytest.raises(UserError, match=f"n_known from 1 to found_after=10, and not {n_known}"):
+def test_new_users_refuse_an_impossible_length_of_history(n_known, timed):
+    with pytest.raises(UserError, match=rf"n_known must be from 1 to found_after=10 \(got {n_known}\)"):
         NewUsers(n_known=n_known)(timed)
 
 
-def test_cold_users_known_at_validation_are_trained_on_by_the_refit(timed):
+def test_the_refit_trains_on_cold_users_of_validation(timed):
     split = ColdUsers()(timed)
     assert (split.refit_train.user_counts[split.valid.users] == timed.user_counts[split.valid.users]).all()
 
 
-def test_given_parts_are_kept(timed):
+def test_given_parts_become_the_parts_of_the_split(timed):
     codes = np.arange(len(timed)) % 3
     split = Given()(with_parts(timed, ("test", "train", "valid"), codes))
     assert pairs(split.test.ratings) == pairs(timed.select(codes == 0))
@@ -270,21 +271,21 @@ def test_given_without_validation_holds_out_one_training_rating_of_each_user(tim
     assert pairs(split.test.ratings) == pairs(last_two.test.ratings)
 
 
-def test_given_refuses_ratings_that_belong_to_no_part(timed):
+def test_given_refuses_ratings_without_a_part(timed):
     codes = np.arange(len(timed)) % 2
     codes[5] = -1
-    with pytest.raises(UserError, match="1 ratings of arrays belong to no part"):
+    with pytest.raises(UserError, match="Every rating must belong to a part for split=given, but 1 of arrays"):
         Given()(with_parts(timed, ("train", "test"), codes))
 
 
-def test_given_asks_for_parts(timed):
-    with pytest.raises(UserError, match="parts named train, test and perhaps valid, and arrays has none"):
+def test_given_refuses_data_without_train_and_test_parts(timed):
+    with pytest.raises(UserError, match=r"named train, test and optionally valid .*\(got none\)"):
         Given()(timed)
-    with pytest.raises(UserError, match="has u1, u2"):
+    with pytest.raises(UserError, match=r"\(got u1, u2\)"):
         Given()(with_parts(timed, ("u1", "u2"), np.arange(len(timed)) % 2))
 
 
-def test_a_split_that_leaves_nothing_to_test_is_refused():
+def test_splits_with_an_empty_part_are_refused():
     data = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 1])
     with pytest.raises(UserError, match=r"Ratio\(valid=0.1, test=0.2, seed=0\) leaves no rating of arrays to validate"):
         Ratio()(data)

@@ -1,0 +1,25 @@
+"""Segments of users as a column of the table of users."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+
+from recsys.data.split import Split
+
+
+def join_segments(split: Split, segments: pd.DataFrame) -> Split:
+    """Join users' segments to the users of a split.
+
+    Args:
+        split: the split; its labels and its fingerprint stay the same.
+        segments: a row for each user with the columns `user_id`, compared as text, and `segment`, a categorical.
+
+    Returns:
+        The split whose `user_frame` has a column `segment` with the same categories, missing for all other users.
+    """
+    users = split.dataset.user_frame
+    by_id = segments.set_index(segments["user_id"].astype(str))["segment"]
+    column = by_id.reindex(users["user_id"].astype(str)).array
+    return replace(split, dataset=replace(split.dataset, user_frame=users.assign(segment=column)))

@@ -1,0 +1,431 @@
+"""Splitters: the ways in which a data set is split into training, validation and test ratings.
+
+Each splitter is deterministic given its seed. This seed is separate from the models' seeds, and 0 unless set, so that
+runs with several model seeds share one split. Random splits draw in the order of the codes, which are ranks of the raw
+ids, so they do not depend on the order of the source's rows. Among ratings with equal times the source's last row is
+the latest (`Dataset` preserves that order).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import numpy as np
+
+from recsys.data import invariants
+from recsys.data.dataset import Dataset
+from recsys.data.split import TEST, TEST_KNOWN, TRAIN, VALID, VALID_KNOWN, WITHHELD, Invariant, Split
+from recsys.errors import UserError
+
+_SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in floating point
+
+
+class Splitter(ABC):
+    """Base class of splitters, which label ratings. Subclasses are frozen dataclasses with JSON-able fields."""
+
+    name: ClassVar[str]
+    invariants: ClassVar[tuple[Invariant, ...]]
+
+    def __call__(self, dataset: Dataset) -> Split:
+        """Split a data set.
+
+        Raises:
+            UserError: the data cannot be split this way, or a part would be empty.
+        """
+        labels = self.labels(dataset)
+        for label, purpose in ((TRAIN, "train on"), (VALID, "validate on"), (TEST, "test on")):
+            if label not in labels:
+                raise UserError(
+                    f"The split {self} leaves no rating of {dataset.name} to {purpose}: choose other settings or data."
+                )
+        guaranteed = (invariants.PAIRS_ARE_DISJOINT, *self.invariants)
+        return Split(dataset, self.name, self._fingerprint(dataset, labels), labels, guaranteed)
+
+    @abstractmethod
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """Label the ratings of a data set: uint8 (n,), see `recsys.data.split`."""
+
+    def _fingerprint(self, dataset: Dataset, labels: np.ndarray) -> str:
+        described = json.dumps([dataset.fingerprint, self.name, asdict(self)], sort_keys=True)  # type: ignore[call-overload]
+        return hashlib.sha256(described.encode() + labels.tobytes()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class LeaveLastOut(Splitter):
+    """Holds out each user's last rating for the test and the last but one for validation.
+
+    Among ratings with equal times the one in the source's last row is the latest.
+
+    Args:
+        train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
+            at least 3.
+    """
+
+    train_only_below: int = 0
+    name: ClassVar[str] = "leave_last_out"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ONE_IS_HELD_OUT, invariants.HISTORIES_ARE_OLDER)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _require_times(dataset, self.name)
+        return _hold_out_last_two(dataset, self)
+
+
+@dataclass(frozen=True)
+class LeaveOneOut(Splitter):
+    """Holds out a random rating of each user for the test and another for validation; for sources without times.
+
+    Args:
+        train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
+            at least 3.
+        seed: of the draw.
+    """
+
+    train_only_below: int = 0
+    seed: int = 0
+    name: ClassVar[str] = "leave_one_out"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ONE_IS_HELD_OUT,)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        return _scatter(_hold_out_last_two(dataset, self), _shuffled_within_users(dataset, self.seed))
+
+
+@dataclass(frozen=True)
+class GlobalTime(Splitter):
+    """Splits at two points in time, the same for all users: validation starts at the first, the test at the second.
+
+    Ratings with equal times are on the same side of a cut. Users and items that first appear after a cut are not
+    removed: how a model handles them is part of what is measured.
+
+    Args:
+        valid_from: start of validation: a quantile of the ratings' times, or an ISO date (in UTC unless it has an
+            offset).
+        test_from: start of the test, in the same form.
+    """
+
+    valid_from: float | str = 0.8
+    test_from: float | str = 0.9
+    name: ClassVar[str] = "global_time"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.STAGES_ARE_IN_ORDER,)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        times = _require_times(dataset, self.name)
+        valid_from = _cut(times, "valid_from", self.valid_from)
+        test_from = _cut(times, "test_from", self.test_from)
+        if not valid_from < test_from:
+            raise UserError(
+                f"valid_from must be earlier than test_from (got {self.valid_from} and {self.test_from}, which are "
+                f"{valid_from} and {test_from} seconds in {dataset.name})."
+            )
+        labels = np.full(len(dataset), TRAIN, np.uint8)
+        labels[times >= valid_from] = VALID
+        labels[times >= test_from] = TEST
+        return labels
+
+
+@dataclass(frozen=True)
+class Ratio(Splitter):
+    """Holds out random shares of each user's ratings, rounded down, so that every user has training ratings.
+
+    Args:
+        valid: share of a user's ratings for validation.
+        test: share of a user's ratings for the test.
+        seed: of the draw.
+    """
+
+    valid: float = 0.1
+    test: float = 0.2
+    seed: int = 0
+    name: ClassVar[str] = "ratio"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.USERS_ARE_TRAINED_ON, invariants.ALL_RATINGS_ARE_USED)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _check_shares(valid=self.valid, test=self.test)
+        counts = dataset.user_counts
+        n_valid, n_test = _share(counts, self.valid), _share(counts, self.test)
+        labels = _in_turn({TRAIN: counts - n_valid - n_test, VALID: n_valid, TEST: n_test})
+        return _scatter(labels, _shuffled_within_users(dataset, self.seed))
+
+
+@dataclass(frozen=True)
+class Folds(Splitter):
+    """Cross-validation: holds out one fold of the ratings for the test and a random share of the others for validation.
+
+    The folds are the source's own where it has folds (u1 to u5 of MovieLens-100K), else random and of equal size.
+
+    Args:
+        fold: number of the test fold, from 1.
+        n_folds: number of random folds; ignored where the source has folds.
+        valid: share of the other folds' ratings for validation.
+        seed: of the draws; the random folds are the same partition for every `fold`.
+    """
+
+    fold: int = 1
+    n_folds: int = 5
+    valid: float = 0.1
+    seed: int = 0
+    name: ClassVar[str] = "folds"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ALL_RATINGS_ARE_USED,)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _check_shares(valid=self.valid)
+        canonical = _by_codes(dataset)
+        rng = np.random.default_rng(self.seed)
+        if dataset.parts is not None and len(dataset.part_names) > 1 and "test" not in dataset.part_names:
+            folds, n_folds = dataset.parts[canonical], len(dataset.part_names)
+        else:
+            folds, n_folds = rng.permutation(len(dataset)) % self.n_folds, self.n_folds
+        if not 1 <= self.fold <= n_folds:
+            raise UserError(f"fold must be from 1 to {n_folds} for {dataset.name} (got {self.fold}).")
+        in_test = folds == self.fold - 1
+        labels = np.where(in_test, TEST, TRAIN).astype(np.uint8)
+        others = np.flatnonzero(~in_test)
+        labels[rng.choice(others, int(_share(len(others), self.valid)), replace=False)] = VALID
+        return _scatter(labels, canonical)
+
+
+@dataclass(frozen=True)
+class ColdItems(Splitter):
+    """Holds out all ratings of some items for the test and of others for validation, so that these items are cold.
+
+    Only the held-out items are ranked.
+
+    Args:
+        valid: share of the items for validation.
+        test: share of the items for the test.
+        seed: of the draw.
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+    name: ClassVar[str] = "cold_items"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ITEMS_ARE_COLD, invariants.ALL_RATINGS_ARE_USED)
+
+    def __call__(self, dataset: Dataset) -> Split:
+        """Split a data set; see `Splitter.__call__`."""
+        split = super().__call__(dataset)
+        valid, test = (np.unique(dataset.items[split.labels == label]) for label in (VALID, TEST))
+        return replace(split, valid_candidates=valid, test_candidates=test)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _check_shares(valid=self.valid, test=self.test)
+        valid, test = _draw(np.flatnonzero(dataset.item_counts), (self.valid, self.test), self.seed)
+        label_of_item = np.full(dataset.n_items, TRAIN, np.uint8)
+        label_of_item[valid] = VALID
+        label_of_item[test] = TEST
+        return label_of_item[dataset.items]
+
+
+@dataclass(frozen=True)
+class ColdUsers(Splitter):
+    """Holds out users without training ratings: their first ratings are their history, the others are held out.
+
+    First in time, or in random order where the source has no times. The users are drawn among those with at least 2
+    ratings.
+
+    Args:
+        valid: share of the users for validation.
+        test: share of the users for the test.
+        known: share of such a user's ratings in the history, which holds at least one and at most all but one.
+        seed: of the draws.
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+    known: float = 0.8
+    seed: int = 0
+    name: ClassVar[str] = "cold_users"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.USERS_ARE_COLD, invariants.HISTORIES_ARE_OLDER)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _check_shares(valid=self.valid, test=self.test)
+        _check_shares(known=self.known)
+        counts = dataset.user_counts
+        valid, test = _draw(np.flatnonzero(counts >= 2), (self.valid, self.test), self.seed)
+        sizes = {label: np.zeros_like(counts) for label in (VALID_KNOWN, VALID, TEST_KNOWN, TEST)}
+        for users, history, held_out in ((valid, VALID_KNOWN, VALID), (test, TEST_KNOWN, TEST)):
+            sizes[history][users] = np.clip(_share(counts[users], self.known), 1, counts[users] - 1)
+            sizes[held_out][users] = counts[users] - sizes[history][users]
+        return _history_first(dataset, sizes, self.seed)
+
+
+@dataclass(frozen=True)
+class NewUsers(Splitter):
+    """Holds out users without training ratings and with a history of fixed length: one step of a learning curve.
+
+    A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
+    ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
+    every `n_known`. The refit trains on the history and the held-out ratings of validation users. First in time, or in
+    random order where the source has no times. The users are drawn among those with more than `found_after` ratings.
+
+    Args:
+        valid: share of these users for validation.
+        test: share of these users for the test.
+        n_known: number of ratings in such a user's history, from 1 to `found_after`.
+        found_after: number of such a user's ratings before the held-out ones.
+        seed: of the draws.
+    """
+
+    valid: float = 0.1
+    test: float = 0.1
+    n_known: int = 5
+    found_after: int = 10
+    seed: int = 0
+    name: ClassVar[str] = "new_users"
+    invariants: ClassVar[tuple[Invariant, ...]] = (
+        invariants.USERS_ARE_COLD,
+        invariants.HISTORIES_ARE_EQUALLY_LONG,
+        invariants.HISTORIES_ARE_OLDER,
+    )
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        _check_shares(valid=self.valid, test=self.test)
+        if not 1 <= self.n_known <= self.found_after:
+            raise UserError(f"n_known must be from 1 to found_after={self.found_after} (got {self.n_known}).")
+        counts = dataset.user_counts
+        valid, test = _draw(np.flatnonzero(counts > self.found_after), (self.valid, self.test), self.seed)
+        sizes = {label: np.zeros_like(counts) for label in (VALID_KNOWN, TEST_KNOWN, WITHHELD, VALID, TEST)}
+        for users, history, held_out in ((valid, VALID_KNOWN, VALID), (test, TEST_KNOWN, TEST)):
+            sizes[history][users] = self.n_known
+            sizes[WITHHELD][users] = self.found_after - self.n_known
+            sizes[held_out][users] = counts[users] - self.found_after
+        return _history_first(dataset, sizes, self.seed)
+
+
+@dataclass(frozen=True)
+class Given(Splitter):
+    """Uses the source's own parts, named `train`, `test` and optionally `valid`.
+
+    Without a `valid` part, one training rating of each user with at least 2 becomes the validation rating: the last one
+    where the source has times, else a random one.
+
+    Args:
+        seed: of that draw.
+    """
+
+    seed: int = 0
+    name: ClassVar[str] = "given"
+    invariants: ClassVar[tuple[Invariant, ...]] = (invariants.TEST_IS_GIVEN,)
+
+    def labels(self, dataset: Dataset) -> np.ndarray:
+        """See `Splitter.labels`."""
+        label_of_name = {"train": TRAIN, "valid": VALID, "test": TEST}
+        names = dataset.part_names
+        if dataset.parts is None or not {"train", "test"} <= set(names) <= set(label_of_name):
+            raise UserError(
+                f"The parts of {dataset.name} must be named train, test and optionally valid for split=given "
+                f"(got {', '.join(names) or 'none'}): choose another split."
+            )
+        if n_without := int((dataset.parts < 0).sum()):
+            raise UserError(
+                f"Every rating must belong to a part for split=given, but {n_without} of {dataset.name} do not: "
+                "assign or drop them."
+            )
+        labels = np.array([label_of_name[name] for name in names], np.uint8)[dataset.parts]
+        if "valid" not in names:
+            positions = np.flatnonzero(labels == TRAIN)
+            train = dataset.select(positions)
+            if train.times is None:
+                positions = positions[_shuffled_within_users(train, self.seed)]
+            labels[positions[train.indptr[1:][train.user_counts >= 2] - 1]] = VALID
+        return labels
+
+
+def _require_times(dataset: Dataset, name: str) -> np.ndarray:
+    if dataset.times is None:
+        raise UserError(
+            f"split={name} needs ratings with times, but {dataset.name} has none: choose leave_one_out, ratio, folds, "
+            "cold_items, cold_users or new_users."
+        )
+    return dataset.times
+
+
+def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -> np.ndarray:
+    counts = dataset.user_counts
+    held_out = (counts >= splitter.train_only_below) & (counts > 0)
+    short = np.flatnonzero(held_out & (counts < 3))
+    if len(short):
+        example = dataset.user_frame["user_id"].iloc[short[0]]
+        raise UserError(
+            f"Every user must have at least 3 ratings for split={splitter.name}, but {len(short)} of {dataset.name} "
+            f"have fewer (user {example} has {counts[short[0]]}): drop these users with data.cleaning.user_core=3, "
+            "or only train on them with split.train_only_below=3."
+        )
+    held_out = held_out.astype(np.int64)
+    return _in_turn({TRAIN: counts - 2 * held_out, VALID: held_out, TEST: held_out})
+
+
+def _cut(times: np.ndarray, name: str, at: float | str) -> int:
+    """Return the first time after a cut, in seconds UTC."""
+    refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
+    if isinstance(at, str):
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError:
+            raise UserError(refusal) from None
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    if not 0 < at < 1:
+        raise UserError(refusal)
+    nth = int(_share(len(times), at))
+    return int(np.partition(times, nth)[nth])
+
+
+def _check_shares(**shares: float) -> None:
+    if not (all(0 < share < 1 for share in shares.values()) and sum(shares.values()) < 1):
+        got = ", ".join(f"{name}={share}" for name, share in shares.items())
+        raise UserError(f"{' and '.join(shares)} must be above 0 and sum to less than 1 (got {got}).")
+
+
+def _share(counts: np.ndarray | int, share: float) -> np.ndarray:
+    """Return that share of each count, rounded down: int64 of the shape of `counts`."""
+    return np.floor(np.multiply(counts, share) + _SHARE_ROUNDING).astype(np.int64)
+
+
+def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.ndarray]:
+    """Draw disjoint random shares of the codes."""
+    ends = np.cumsum([int(_share(len(codes), share)) for share in shares])
+    return np.split(np.random.default_rng(seed).permutation(codes), ends)[:-1]
+
+
+def _in_turn(sizes: dict[int, np.ndarray]) -> np.ndarray:
+    """Give each user's first `sizes[label][user]` ratings the first label, the next the second, ...: uint8 (n,)."""
+    n_users = len(next(iter(sizes.values())))
+    return np.repeat(np.tile(np.array(list(sizes), np.uint8), n_users), np.stack(list(sizes.values()), axis=1).ravel())
+
+
+def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Put the labels of the ratings at some positions in the order of the data set."""
+    scattered = np.empty_like(labels)
+    scattered[positions] = labels
+    return scattered
+
+
+def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> np.ndarray:
+    """Label new users' ratings in turn, by time or in random order without times; all other ratings are TRAIN."""
+    labels = _in_turn({TRAIN: dataset.user_counts - sum(sizes.values()), **sizes})
+    return labels if dataset.times is not None else _scatter(labels, _shuffled_within_users(dataset, seed))
+
+
+def _by_codes(dataset: Dataset) -> np.ndarray:
+    """Positions of the ratings by user and item code, int64 (n,): the same order for every order of source rows."""
+    return np.argsort(dataset.pairs)
+
+
+def _shuffled_within_users(dataset: Dataset, seed: int) -> np.ndarray:
+    """Positions of the ratings by user, in random order for each user: int64 (n,)."""
+    keys = np.random.default_rng(seed).integers(2**32, size=len(dataset))
+    keys += dataset.users.astype(np.int64) << 32  # `users` ascends, so it is the same by position and by code
+    return _by_codes(dataset)[np.argsort(keys, kind="stable")]
