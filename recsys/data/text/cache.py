@@ -1,0 +1,40 @@
+"""A cache of encoded documents."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from recsys.data.text.encoder import Encoder, Vectors
+from recsys.files import as_arrays, from_arrays, write_whole
+
+
+def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None = None) -> Vectors:
+    """Fit an encoder to documents and encode them, or load the result from the cache.
+
+    Args:
+        encoder: the encoder, which is fitted afterwards, so that it can encode further documents.
+        documents: a text for each item.
+        cache_dir: folder of the cache, whose keys are the documents, the encoder and its settings; None for no cache.
+
+    Returns:
+        Float32 (n_documents, d), as `Encoder.encode`.
+    """
+    if cache_dir is None:
+        return encoder.fit(documents).encode(documents)
+    decisive = [type(encoder).__name__, asdict(encoder), list(documents)]
+    key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
+    file = cache_dir / "vectors" / f"{type(encoder).__name__}-{key[:16]}.npz"
+    if not file.exists():
+        vectors = encoder.fit(documents).encode(documents)
+        arrays = as_arrays("vectors", vectors) | encoder.arrays()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **arrays))
+    with np.load(file, allow_pickle=False) as stored:
+        encoder.restore(stored)
+        return from_arrays("vectors", stored)

@@ -1,0 +1,41 @@
+"""The interface of text encoders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy import sparse
+
+Vectors = np.ndarray | sparse.csr_matrix
+
+
+@dataclass
+class Encoder(ABC):
+    """Encodes documents as vectors of length 1, or of length 0 where an encoder knows no word of a document.
+
+    An encoder is a dataclass of JSON-able settings. What it learns are arrays, in the attributes named by `learned`.
+    """
+
+    learned: ClassVar[tuple[str, ...]] = ()
+
+    def fit(self, documents: Sequence[str]) -> Self:
+        """Learn from documents, if there is anything to learn; returns self."""
+        return self
+
+    @abstractmethod
+    def encode(self, documents: Sequence[str]) -> Vectors:
+        """Encode documents: float32 (n_documents, d), an array, or a CSR matrix if most entries are zero."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the learned arrays by name."""
+        return {name: getattr(self, name) for name in self.learned}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
+        """Set the learned arrays to those that `arrays` returned; returns self."""
+        for name in self.learned:
+            setattr(self, name, arrays[name])
+        return self

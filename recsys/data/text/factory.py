@@ -1,0 +1,28 @@
+"""Encoders from plain settings, as a model's hyperparameters hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recsys.data.text.encoder import Encoder
+from recsys.data.text.ppmi import PPMIEncoder
+from recsys.data.text.sentence import SentenceEncoder
+from recsys.data.text.tfidf import TfidfEncoder
+from recsys.errors import UserError
+from recsys.renamed import current
+
+ENCODERS: dict[str, type[Encoder]] = {cls.__name__: cls for cls in (SentenceEncoder, TfidfEncoder, PPMIEncoder)}
+
+
+def make_encoder(setting: Mapping[str, Any]) -> Encoder:
+    """Construct an encoder from its class in `_target_` and its settings.
+
+    Raises:
+        UserError: there is no such encoder.
+    """
+    settings = dict(setting)
+    name = current(str(settings.pop("_target_", ""))).rpartition(".")[2]
+    if name not in ENCODERS:
+        raise UserError(f"The _target_ of an encoder must be one of {', '.join(ENCODERS)} (got {name!r}).")
+    return ENCODERS[name](**settings)

@@ -1,0 +1,84 @@
+"""Averages of word vectors from an SVD of positive pointwise mutual information (PPMI).
+
+The word vectors come from the documents themselves: a truncated SVD of the PPMI of words that are near each other. This
+is the matrix that skip-gram with negative sampling factorises implicitly (Levy and Goldberg, "Neural Word Embedding as
+Implicit Matrix Factorization", NeurIPS 2014). In the average a word of probability p has the weight a / (a + p) (Arora,
+Liang and Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.text.encoder import Encoder
+from recsys.data.text.words import count_known_words, count_words, vectorizer
+
+
+@dataclass
+class PPMIEncoder(Encoder):
+    """Encodes documents by the average of their words' vectors, in which frequent words have smaller weights.
+
+    Attributes:
+        dim: dimensions of the vectors.
+        window: maximal distance, in words to either side, of words that are near each other.
+        min_count: number of documents that must contain a word.
+        smoothing: the paper's a. Smaller values weaken frequent words.
+        seed: seed of the SVD's start.
+    """
+
+    dim: int = 128
+    window: int = 5
+    min_count: int = 2
+    smoothing: float = 1e-3
+    seed: int = 0
+    learned = ("words", "word_vectors")
+
+    def fit(self, documents: Sequence[str]) -> Self:
+        """Learn the vocabulary and its word vectors, each multiplied by the weight of its word."""
+        from sklearn.decomposition import TruncatedSVD  # takes half a second
+
+        counts, self.words = count_words(documents, self.min_count)
+        information = ppmi(cooccurrences(documents, self.words, self.window))
+        svd = TruncatedSVD(min(self.dim, len(self.words)), random_state=self.seed)
+        scale = np.sqrt(np.maximum(svd.fit(information).singular_values_, np.finfo(np.float32).eps))
+        vectors = svd.transform(information) / scale  # (n_words, dim)
+        probabilities = np.asarray(counts.sum(axis=0)).ravel() / counts.sum()
+        weights = self.smoothing / (self.smoothing + probabilities)  # (n_words,)
+        self.word_vectors = (vectors * weights[:, None]).astype(np.float32)  # (n_words, dim)
+        return self
+
+    def encode(self, documents: Sequence[str]) -> np.ndarray:
+        """See `Encoder.encode`."""
+        from sklearn.preprocessing import normalize
+
+        return normalize(count_known_words(documents, self.words) @ self.word_vectors)
+
+
+def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> sparse.csr_matrix:
+    """Count how often two of the words are at most `window` of these words apart: symmetric, (n_words, n_words)."""
+    codes = {word: code for code, word in enumerate(words)}
+    split = vectorizer().build_analyzer()
+    texts = [[codes[word] for word in split(document) if word in codes] for document in documents]
+    text = np.repeat(np.arange(len(texts)), [len(known) for known in texts])
+    code = np.array([code for known in texts for code in known], np.int32)
+    lefts, rights = [], []
+    for distance in range(1, window + 1):
+        same = text[distance:] == text[:-distance]
+        lefts.append(code[:-distance][same])
+        rights.append(code[distance:][same])
+    left, right = np.concatenate(lefts), np.concatenate(rights)
+    near = sparse.csr_matrix((np.ones(len(left), np.float32), (left, right)), shape=(len(words), len(words)))
+    return near + near.T
+
+
+def ppmi(counts: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Compute the positive pointwise mutual information of the pairs with a count."""
+    pairs = counts.tocoo()
+    totals = np.asarray(counts.sum(axis=1)).ravel()
+    information = np.log(pairs.data * totals.sum() / (totals[pairs.row] * totals[pairs.col]))
+    return sparse.csr_matrix((np.maximum(information, 0), (pairs.row, pairs.col)), shape=counts.shape)

