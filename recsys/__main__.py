@@ -33,11 +33,15 @@ from recsys.config import (
     resolved,
     studies,
 )
-from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address, check_free, clean_tables, write_tables
+from recsys.data.address import DEFAULT_VARIABLE, Address
 from recsys.data.dataset import Dataset, History
-from recsys.data.filters import films_passing
-from recsys.data.prepare import Prepared, prepare, print_report, with_new_films
+from recsys.data.filters import items_meeting
+from recsys.data.new_items import with_new_items
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
+from recsys.data.report import print_report
 from recsys.data.split import Split
+from recsys.data.tables import TABLES, check_no_tables, clean_tables, write_tables
 from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
@@ -139,7 +143,7 @@ def select_command(arguments: argparse.Namespace) -> None:
 def recommend_command(arguments: argparse.Namespace) -> None:
     """Recommend films to a user of the data or to somebody new, with a reason for each."""
     model, dataset = _trained(arguments.directory, arguments.trusted, arguments.films)
-    candidates = films_passing(dataset, arguments.filter)
+    candidates = items_meeting(dataset, arguments.filter)
     if arguments.user is None:
         user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
         history = liked_by_somebody_new(model, dataset, liked)
@@ -158,7 +162,7 @@ def similar_command(arguments: argparse.Namespace) -> None:
     """List the films that a model places nearest to one."""
     model, dataset = _trained(arguments.directory, arguments.trusted, arguments.films)
     film = find_film(dataset, arguments.title)
-    measure, near = neighbours(model, film, films_passing(dataset, arguments.filter), arguments.k)
+    measure, near = neighbours(model, film, items_meeting(dataset, arguments.filter), arguments.k)
     if arguments.json:
         answer = report.neighbours(dataset, film, measure, near)
         print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
@@ -172,7 +176,7 @@ def load_command(arguments: argparse.Namespace) -> None:
     is_run = len(arguments.what) == 1 and "=" not in arguments.what[0]
     cfg = None if is_run else compose("train", arguments.what)
     if not arguments.replace:
-        check_free(address, (*TABLES, "recommendations") if is_run else TABLES)
+        check_no_tables(address, (*TABLES, "recommendations") if is_run else TABLES)
     if cfg is not None:
         tables = clean_tables(_prepared(cfg).dataset)
     else:
@@ -352,7 +356,7 @@ def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
     """The data set with further films, which the model learns of too."""
     if not isinstance(model, HasOpenCatalogue):
         raise UserError(f"{type(model).__name__} scores only the films it was trained on: take a run of two_tower.")
-    extended = with_new_films(dataset, new_films)
+    extended = with_new_items(dataset, new_films)
     model.add_items(extended.item_frame.iloc[dataset.n_items :])
     return extended
 

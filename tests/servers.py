@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 import pytest
 
-from recsys.data.databases import Address, attached
+from recsys.data.address import Address
+from recsys.data.attach import attached
 
 PASSWORD = "p@ss'w\"o%rd:/?#"
 

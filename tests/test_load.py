@@ -11,7 +11,8 @@ import pytest
 import train
 from recsys.__main__ import main as command_line
 from recsys.config import main
-from recsys.data.databases import Address, attached
+from recsys.data.address import Address
+from recsys.data.attach import attached
 from tests.servers import PASSWORD
 
 SECRETS = (PASSWORD, quote(PASSWORD, safe=""))

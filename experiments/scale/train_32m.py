@@ -35,7 +35,8 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.dataset import Holdout
-from recsys.data.prepare import Prepared, prepare
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
 from recsys.data.sources import Files
 from recsys.data.splitters import LeaveLastOut
 from recsys.evaluation.evaluate import evaluate

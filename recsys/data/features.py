@@ -1,8 +1,7 @@
-"""Facts about films as columns of a matrix: a one for each genre, person, certificate and decade that a film has.
+"""Metadata as a sparse indicator matrix with a column for each genre, person, certificate and decade.
 
-What is not known of a film is a fact too, `directors=?`, apart from what the vocabulary leaves out: a director of too
-few films has no column. A vocabulary is the columns' names, so that films that come later are laid out like those that
-it was made of.
+Missing metadata has a column of its own, `directors=?`, unlike values outside the vocabulary: a director of too few
+items has no column. The vocabulary names the columns, so that further items are encoded in the same way.
 """
 
 from __future__ import annotations
@@ -17,51 +16,51 @@ FACTS = ("genres", "year", "certificate", "directors", "actors", "writers")
 MISSING = "?"
 
 
-def vocabulary(films: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int = 3) -> np.ndarray:
-    """The facts that enough films have.
+def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int = 3) -> np.ndarray:
+    """List the metadata values that enough items have.
 
     Args:
-        films: a row a film, as `Dataset.item_frame`.
-        facts: columns of text, lists of text or, `year`, numbers; those that no film has are left out.
-        min_count: films that a fact must be true of.
+        frame: a row for each item, as `Dataset.item_frame`, or for each user.
+        facts: columns of text, of lists of text or, for `year`, of numbers; columns that the frame lacks are left out.
+        min_count: number of rows that must have a value.
 
     Returns:
-        Text (f,): `genres=Comedy`, `year=1990s`, `directors=?`, ...; column by column, the most frequent first.
+        Text (f,): `genres=Comedy`, `year=1990s`, `directors=?`, ...; by column, the most frequent value first.
     """
     names = []
     for fact in facts:
-        if fact in films:
+        if fact in frame:
             counts = (
-                _stated(films, fact).value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
+                _values(frame, fact).value_counts(sort=False).sort_index().sort_values(ascending=False, kind="stable")
             )
             names += counts.index[counts >= min_count].tolist()
     return np.array(names, dtype=str)
 
 
-def features(films: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
-    """Which facts are true of which film.
+def features(frame: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
+    """Encode metadata by a vocabulary.
 
     Args:
-        films: a row a film; a column that is not there is missing for all of them.
+        frame: a row for each item or user; a column that the frame lacks is missing in all rows.
         names: a vocabulary (f,).
 
     Returns:
-        Float32 (n_films, f): 1 where the fact is true, else 0.
+        Float32 (n_rows, f): 1 if the row has the value, else 0.
     """
     columns = pd.Series(np.arange(len(names)), names)
     facts = dict.fromkeys(name.partition("=")[0] for name in names)
-    stated = pd.concat([_stated(films, fact) for fact in facts]) if facts else pd.Series(dtype=str)
-    known = stated[stated.isin(columns.index)]
+    values = pd.concat([_values(frame, fact) for fact in facts]) if facts else pd.Series(dtype=str)
+    known = values[values.isin(columns.index)]
     ones = np.ones(len(known), np.float32)
-    matrix = sparse.csr_matrix((ones, (known.index, columns[known])), shape=(len(films), len(names)))
-    matrix.data[:] = 1  # also where a list has something twice
+    matrix = sparse.csr_matrix((ones, (known.index, columns[known])), shape=(len(frame), len(names)))
+    matrix.data[:] = 1  # also if a list has a value twice
     return matrix
 
 
-def _stated(films: pd.DataFrame, fact: str) -> pd.Series:
-    """Names of the facts true of each film, indexed by the film's row."""
-    values = films[fact].reset_index(drop=True) if fact in films else pd.Series(None, range(len(films)), dtype=object)
+def _values(frame: pd.DataFrame, fact: str) -> pd.Series:
+    """Name the values of a column, such as `genres=Comedy`, indexed by row; a list has several."""
+    column = frame[fact].reset_index(drop=True) if fact in frame else pd.Series(None, range(len(frame)), dtype=object)
     if fact == "year":
-        values = (values.astype("Int64") // 10 * 10).astype("string") + "s"
-    stated = values.astype(object).explode()  # an empty list becomes a missing value
-    return f"{fact}=" + stated.where(stated.notna(), MISSING).astype(str)
+        column = (column.astype("Int64") // 10 * 10).astype("string") + "s"
+    values = column.astype(object).explode()  # an empty list becomes a missing value
+    return f"{fact}=" + values.where(values.notna(), MISSING).astype(str)

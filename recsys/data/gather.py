@@ -1,15 +1,15 @@
-"""Several sources in one data set: a release, a database, a file about its users.
+"""Several sources gathered into one data set, such as a release, a database and a file of users.
 
-Raw tables of all sources are put one below the other, in the order in which the sources are listed, and cleaned like
-those of one. What that says of conflicts is the rule for them:
+The raw tables of the sources are concatenated, in the order in which the sources are listed, and cleaned like those of
+one source. Conflicts are therefore resolved as follows:
 
-- a film rated by a user in several sources has the rating given last; among equal or missing times, that of the source
+- if a user rates an item in several sources, the latest rating counts; among equal or missing times, that of the source
   listed last (`sql/clean/latest.sql`);
-- a user or film that several sources describe is described by the one listed last, and by it alone
+- if several sources describe a user or an item, only the description of the source listed last counts
   (`sql/clean/users.sql`, `films.sql`);
-- where any source has times, a rating without one cannot be placed and is dropped (`checked.sql`).
+- if any source has times, ratings without a time are dropped (`checked.sql`).
 
-The report counts all three. Every clean rating, user and film keeps the name of its source, in a column `source`.
+The report counts all three. The column `source` of clean ratings, users and items has the name of their source.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from recsys.errors import UserError
 
 
 class Gathered(Source):
-    """Ratings, users and films of several sources; each may bring some of these only.
+    """Ratings, users and items of several sources; each source may have only some of these.
 
-    Ids must mean the same in all of them, and ratings be on one scale.
+    All sources must use the same ids and the same rating scale.
 
     Args:
-        sources: by the names that their rows keep.
-        scale: lowest and highest rating that can be given.
-        name: of the data set.
-        cleaning: what is chosen about cleaning all of them.
+        sources: sources by name; each row stores the name of its source.
+        scale: lowest and highest possible rating.
+        name: name of the data set.
+        cleaning: cleaning options of all sources together.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Gathered(Source):
         cleaning: Cleaning = Cleaning(),
     ) -> None:
         if not sources:
-            raise UserError("data=gathered has nothing to gather: name sources, +data@data.sources.NAME=ml-100k ...")
+            raise UserError("data=gathered needs at least one source: name some, +data@data.sources.NAME=ml-100k ...")
         if chosen := [name for name, source in sources.items() if source.cleaning != Cleaning()]:
             raise UserError(
                 f"data.sources.{chosen[0]}.cleaning has no effect, because all sources are cleaned together: "
-                "choose with data.cleaning"
+                "set data.cleaning instead."
             )
         self.sources = sources
         self.scale = (scale[0], scale[1])

@@ -1,4 +1,4 @@
-"""A source's files on this machine, and how each becomes a raw table."""
+"""Raw tables: the files of a source on this machine, and how each is read."""
 
 from __future__ import annotations
 
@@ -13,37 +13,38 @@ from typing import Any
 from recsys.data.clean import Cleaning
 from recsys.errors import UserError
 
-# What may be known of a film. Lists come as text, their elements parted by bars.
-LISTS = ("genres", "tags", "keywords", "directors", "actors", "writers")
-FILM = ("movie_id", "title", "year", *LISTS, "certificate", "plot", "release_date", "runtime")
+# Metadata of items. Lists are text with a bar between the elements.
+LIST_COLUMNS = ("genres", "tags", "keywords", "directors", "actors", "writers")
+ITEM_COLUMNS = ("movie_id", "title", "year", *LIST_COLUMNS, "certificate", "plot", "release_date", "runtime")
 
-# Columns that every raw table has, where need be empty; a file may bring more about users and films.
+# Columns of the raw tables, empty if a source lacks them; files of users and items may have more.
 COLUMNS = {
     "ratings": ("user_id", "movie_id", "rating", "time", "part"),
     "users": ("user_id", "age", "gender", "occupation", "zip_code"),
-    "films": FILM,
+    "films": ITEM_COLUMNS,
     "links": ("movie_id", "imdb_id", "tmdb_id"),
     "tags": ("user_id", "movie_id", "tag"),
     "negatives": ("user_id", "movie_ids"),
-    "descriptions": (*FILM, "tmdb_id", "original_title"),
+    "descriptions": (*ITEM_COLUMNS, "tmdb_id", "original_title"),
 }
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """A file that becomes a raw table of text, or more rows of one.
+    """A file that is read into a raw table of text; several files may be read into one table.
 
     Attributes:
-        name: `ratings`, `users`, `films`, `links` (films to other catalogues), `tags`, `negatives`, or `descriptions`
-            (metadata of films from elsewhere).
-        file: its path, or its name in the folder or archive of the source.
-        query: the SELECT in `sql/read` that reads it.
-        columns: our name -> the file's name of each column, where the SELECT does not give ours; None: no such column.
-        separator: what parts the genres of a film, and the elements of other lists.
-        parameters: of the SELECT, beside the file.
-        optional: the source may lack the file.
-        archive: the zip file that holds the file, or None where it lies open.
-        source: which of several gathered sources the rows are of; kept with each of them. None: there is but one.
+        name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
+            `negatives`, or `descriptions` (external metadata of items).
+        file: path of the file, or its name in the folder or archive of the source.
+        query: name of the SELECT in `sql/read` that reads it.
+        columns: our name -> the file's name of each column, if the SELECT does not return our names; None stands for
+            no such column.
+        separator: separator of the genres of an item, and of the elements of other lists.
+        parameters: parameters of the SELECT besides the file.
+        optional: whether the source may lack the file.
+        archive: the zip file that contains the file, or None.
+        source: name of the gathered source of the rows, which each row stores; None if there is only one source.
     """
 
     name: str
@@ -57,24 +58,24 @@ class RawTable:
     source: str | None = None
 
     def unpacked(self, folder: Path) -> RawTable:
-        """The same with the file open, under `folder` where an archive has it."""
+        """Return the table with its file unpacked into `folder`, if it is in an archive."""
         if self.archive is None:
             return self
         with zipfile.ZipFile(self.archive) as archive:
             try:
                 return replace(self, file=Path(archive.extract(str(self.file), folder)), archive=None)
             except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise UserError(f"the archive {self.archive} is damaged ({error}); fetch it again") from error
+                raise UserError(f"The archive {self.archive} is damaged ({error}): download it again.") from error
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A source's files, found on this machine.
+    """The files of a source on this machine.
 
     Attributes:
-        origin: where they come from, in words.
-        tables: the files and how to read them.
-        numeric_ids: an id that is no whole number is an error.
+        origin: where the files come from, as text.
+        tables: the files and how they are read.
+        numeric_ids: whether ids must be whole numbers.
     """
 
     origin: str
@@ -83,22 +84,22 @@ class Raw:
 
     @property
     def paths(self) -> list[Path]:
-        """What the digest of the source is made of."""
+        """The files whose contents determine the fingerprint."""
         return list(dict.fromkeys(table.archive or table.file for table in self.tables))
 
     def unpacked(self, folder: Path) -> Raw:
-        """The same with all files open, each of an archive's in a folder of its own under `folder`."""
+        """Return the files unpacked, those of each archive into a folder of their own inside `folder`."""
         tables = (table.unpacked(folder / str(place)) for place, table in enumerate(self.tables))
         return replace(self, tables=tuple(tables))
 
 
 class Source(ABC):
-    """Where raw tables come from, and how they are to be cleaned.
+    """A source of raw tables, with the options of their cleaning.
 
     Attributes:
-        name: of the data set.
-        scale: lowest and highest rating that can be given.
-        cleaning: what is chosen about cleaning.
+        name: name of the data set.
+        scale: lowest and highest possible rating.
+        cleaning: cleaning options.
         notice: licence and citation, or "".
     """
 
@@ -109,8 +110,8 @@ class Source(ABC):
 
     @abstractmethod
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files, downloading into `cache_dir` what is to be downloaded.
+        """Find the files of the source, or download them into `cache_dir`.
 
         Raises:
-            UserError: they are not there or not to be had.
+            UserError: the files do not exist or cannot be downloaded.
         """

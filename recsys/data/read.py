@@ -1,4 +1,4 @@
-"""Files to raw tables: text as the source has it, under our column names.
+"""Reading of files into raw tables: the source's text under our column names.
 
 The SELECTs are in `sql/read`, one for each format.
 """
@@ -11,22 +11,23 @@ from pathlib import Path
 import duckdb
 
 from recsys.data.clean import SQL, count
-from recsys.data.raw import COLUMNS, LISTS, Raw, RawTable
+from recsys.data.quoting import literal, quoted
+from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
 from recsys.errors import UserError
 
-SOURCE = "source"  # the column that says which of several gathered sources a row is of
+SOURCE = "source"  # column with the name of the gathered source of a row
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
-    """Make a table `raw_NAME` of each name in `COLUMNS`, of a source's open files; empty where there is no such file.
+    """Create a table `raw_NAME` for each name in `COLUMNS` from a source's unpacked files; empty without such a file.
 
-    Rows keep the order of their files. Where sources are gathered, each row has its `source`.
+    Rows are in the order of their files. Rows of gathered sources have the name of their `source`.
 
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
     """
     if "ratings" not in (table.name for table in raw.tables):
-        raise UserError(f"{raw.origin} has no ratings: gather it with a source that has some, by data=gathered")
+        raise UserError(f"{raw.origin} has no ratings: gather it with a source that has ratings, by data=gathered")
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
@@ -39,7 +40,10 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int, int]:
-    """Append a file to its raw table; returns where its rows begin and end there.
+    """Append the rows of a file to its raw table.
+
+    Returns:
+        The first of these rows in the table, and the end of the table.
 
     Raises:
         UserError: the file cannot be read or lacks columns.
@@ -53,13 +57,13 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
         found = connection.sql(query, params=parameters)
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         if table.source is not None:
-            types.pop(SOURCE, None)  # of an earlier gathering
+            types.pop(SOURCE, None)  # from gathering before
         columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
         if table.source is not None:
             columns += f", {literal(table.source)} AS {SOURCE}"
         query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
         connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query} LIMIT 0", parameters)
-        for column in connection.sql(query, params=parameters).columns:  # what no earlier file brought
+        for column in connection.sql(query, params=parameters).columns:  # columns that earlier files lack
             connection.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {quoted(column)} VARCHAR")
         first_row = count(connection, name)
         connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
@@ -79,35 +83,35 @@ def _check_numbers(connection: duckdb.DuckDBPyConnection, table: RawTable, first
 
 
 def columns_as_text(
-    called: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
+    label: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
 ) -> str:
-    """The list of a SELECT that gives our columns as text, NULL where a source has none or an empty one.
+    """Write the select list of our columns as text; columns that a source lacks and empty text are NULL.
 
     Args:
-        called: what messages call the source.
-        name: of the raw table.
-        columns: our name -> the source's, as in `RawTable`.
-        separator: what parts the elements of lists.
+        label: name of the source in messages.
+        name: name of the raw table.
+        columns: our name -> the source's name of each column, as in `RawTable`.
+        separator: separator of the elements of lists.
         types: DuckDB's type of each column of the source.
 
     Raises:
-        UserError: the source lacks columns, or has what the raw table has no place for.
+        UserError: the source lacks columns, or has columns that the raw table cannot have.
     """
     given = columns or {column: column for column in types}
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
-    present = f"{called} has the columns {', '.join(types)}"
+    present = f"{label} has the columns {', '.join(types)}"
     if missing := [column for column in given.values() if column is not None and column not in types]:
-        raise UserError(f"{present}; it lacks {', '.join(missing)}: give others, or null for none")
-    ids = () if name == "descriptions" else ("user_id", "movie_id")  # those may go by titles
+        raise UserError(f"{present}; it lacks {', '.join(missing)}: give other names, or null for none")
+    ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
-        raise UserError(f"{present}; say which of them is {' and which '.join(unnamed)}")
+        raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}")
     if name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
-        raise UserError(f"ratings have the columns {', '.join(COLUMNS['ratings'])}, not {', '.join(unknown)}")
+        raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
-    for ours in texts.keys() & set(LISTS):
+    for ours in texts.keys() & set(LIST_COLUMNS):
         texts[ours] = f"replace({texts[ours]}, {literal(separator)}, '|')"
     for ours in ("user_id", "movie_id"):
-        if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers became these where some are missing
+        if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers, if some are missing
             texts[ours] = f"nullif(regexp_replace({texts[ours]}, '\\.0$', ''), 'nan')"
     return ", ".join(f"{text} AS {quoted(ours)}" for ours, text in texts.items())
 
@@ -120,18 +124,8 @@ def _text(name: str | None, types: Mapping[str, str]) -> str:
     return f"nullif(trim(CAST({quoted(name)} AS VARCHAR)), '')"
 
 
-def quoted(name: str) -> str:
-    """A name as it stands in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """Text as it stands in SQL, where no parameter can."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _encoding(file: Path) -> str:
-    """Older releases are in Latin-1, copies of them often in UTF-8."""
+    """Detect the encoding: older releases are in Latin-1, copies of them often in UTF-8."""
     try:
         file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

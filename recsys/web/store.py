@@ -28,7 +28,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.web.events import Event, Kind, Opinions, ShownList
 

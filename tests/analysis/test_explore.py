@@ -9,7 +9,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from recsys.analysis.explore import EVENTS, PAGE, SQL, ask, cleaning_finding, explore
 from recsys.analysis.questions import LACKING, PARAMETERS, QUESTIONS, find_drift, find_tastes
-from recsys.data.prepare import Prepared, prepare
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
 from recsys.data.sources import Files
 from recsys.errors import UserError
 

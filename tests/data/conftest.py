@@ -1,18 +1,19 @@
-"""Tiny sources in the layouts that readers know, written where a test wants them."""
+"""Fixtures for tests of the data: tiny sources in all layouts, a cache, a web server and a package index."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from recsys.data.prepare import Prepared, prepare
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
 
 Content = Mapping[str, str | bytes]
 
 
 @pytest.fixture
 def releases() -> dict[str, dict[str, str | bytes]]:
-    """The files of some MovieLens releases; older ones are in Latin-1."""
+    """Files of MovieLens releases by name; older releases are in Latin-1."""
     miserables = "9::Misérables, Les (1995)::Drama|Musical\n".encode("latin-1")
     return {
         "ml-100k": {
@@ -37,7 +38,7 @@ def releases() -> dict[str, dict[str, str | bytes]]:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    """Write files by name into a folder of the test, and give the folder."""
+    """Write files by name into a folder of the test, and return the folder."""
 
     def write(files: Content, folder: str = "source") -> Path:
         (tmp_path / folder).mkdir(exist_ok=True)
@@ -50,5 +51,5 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Callable[..., Prepared]:
-    """Prepare a source, with metadata from elsewhere or none, in a cache of the test's own."""
+    """Prepare a source, optionally with external metadata, in a cache of the test."""
     return lambda source, metadata=None: prepare(source, tmp_path / "cache", metadata)

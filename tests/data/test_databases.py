@@ -1,4 +1,4 @@
-"""Tables in PostgreSQL, MariaDB, SQLite and DuckDB as sources, and what is said where they cannot be read."""
+"""Databases as sources and targets: PostgreSQL, MariaDB, SQLite and DuckDB."""
 
 import importlib.util
 
@@ -6,9 +6,11 @@ import duckdb
 import numpy as np
 import pytest
 
-from recsys.data import databases
-from recsys.data.databases import Address, Database, clean_tables, write_tables
+from recsys.data.address import Address
+from recsys.data.attach import attached
+from recsys.data.databases import Database
 from recsys.data.sources import Files, MovieLens
+from recsys.data.tables import clean_tables, write_tables
 from recsys.errors import UserError
 from tests.servers import PASSWORD
 
@@ -22,14 +24,14 @@ COLUMNS = {"user_id": "who", "movie_id": "film", "rating": "stars", "time": "mom
 
 @pytest.fixture
 def votes(server, fill, monkeypatch) -> str:
-    """Three ratings under somebody else's names, in each server; the environment tells where."""
+    """Three ratings in a table with other names, on each server; returns the address, as does the environment."""
     fill(server, VOTES, VOTED)
     monkeypatch.setenv(VARIABLE, server)
     return server
 
 
 def same(one, other) -> bool:
-    """Whether two data sets hold the same."""
+    """Whether two data sets have the same contents."""
     arrays = ("users", "items", "ratings", "times", "parts", "part_names")
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays) and all(
         frame.equals(getattr(other, name))
@@ -37,25 +39,25 @@ def same(one, other) -> bool:
     )
 
 
-def test_a_table_is_the_same_data_as_a_file_of_its_rows(votes, prepared, write):
+def test_a_table_gives_the_same_data_as_a_file_of_its_rows(votes, prepared, write):
     rows = "who,film,stars,moment\nbob,7,4.5,1999-01-01\namy,7,3,1999-01-02\namy,8,0.5,1999-01-02\n"
     file = write({"votes.csv": rows}) / "votes.csv"
     assert same(prepared(Database("votes", COLUMNS)).dataset, prepared(Files(str(file), COLUMNS)).dataset)
 
 
-def test_a_select_may_stand_in_place_of_a_table(votes, prepared):
+def test_a_select_is_read_like_a_table(votes, prepared):
     query = "SELECT who, film, stars, moment FROM votes WHERE stars > 1 ORDER BY moment; "
     assert prepared(Database(query, COLUMNS)).report.rows_read == 2
 
 
-def test_what_a_database_holds_decides_the_fingerprint(votes, fill, prepared):
+def test_the_fingerprint_depends_on_the_rows_that_are_read(votes, fill, prepared):
     first = prepared(Database("votes", COLUMNS)).dataset
     assert prepared(Database("SELECT * FROM votes", COLUMNS)).dataset.fingerprint == first.fingerprint
     fill(votes, "INSERT INTO votes VALUES ('bob', 8, 1, '1999-01-03')")
     assert prepared(Database("votes", COLUMNS)).dataset.fingerprint != first.fingerprint
 
 
-def test_clean_tables_come_back_as_they_went(server, releases, write, prepared, monkeypatch):
+def test_clean_tables_are_read_back_unchanged(server, releases, write, prepared, monkeypatch):
     monkeypatch.setenv(VARIABLE, server)
     source = MovieLens("ml-100k", str(write(releases["ml-100k"])))
     dataset = prepared(source).dataset
@@ -66,7 +68,7 @@ def test_clean_tables_come_back_as_they_went(server, releases, write, prepared, 
     assert same(prepared(loaded).dataset, dataset)
 
 
-def test_parts_of_users_and_text_of_any_script_come_back(server, write, prepared, monkeypatch):
+def test_parts_and_text_in_any_script_are_read_back_unchanged(server, write, prepared, monkeypatch):
     monkeypatch.setenv(VARIABLE, server)
     ratings = [f"{1 + place % 3},七人の侍 {place % 7},{1 + place % 5},{'vu'[place > 9]}\n" for place in range(20)]
     parts = {c: c for c in ("user_id", "movie_id", "rating", "part")}
@@ -78,7 +80,7 @@ def test_parts_of_users_and_text_of_any_script_come_back(server, write, prepared
 
 
 @pytest.mark.parametrize("ending", ["duckdb", "sqlite"])
-def test_links_and_lists_go_through_files_of_databases(ending, releases, write, prepared, tmp_path):
+def test_links_and_lists_are_read_back_from_database_files(ending, releases, write, prepared, tmp_path):
     if ending == "sqlite":
         pytest.importorskip("duckdb_extension_sqlite_scanner")
     dataset = prepared(MovieLens("ml-32m", str(write(releases["ml-32m"])))).dataset
@@ -91,24 +93,24 @@ def test_links_and_lists_go_through_files_of_databases(ending, releases, write, 
 @pytest.mark.parametrize("failing", ["users", "ratings"])
 def test_tables_are_written_all_or_none(failing, server, fill):
     address = Address.parse(server)
-    fill(server, "CREATE TABLE ratings (kept INTEGER)", "INSERT INTO ratings VALUES (1)")
+    fill(server, "CREATE TABLE ratings (existing INTEGER)", "INSERT INTO ratings VALUES (1)")
     tables = {name: duckdb.sql("SELECT 1 AS user_id").df() for name in ("films", "ratings", "users")}
     tables[failing] = tables[failing].assign(**{"user_id ": 1, "a" * 100: 1, "A" * 100: 2, "x": 1j})
     with pytest.raises((UserError, duckdb.Error)):
         write_tables(address, tables, replace=True)
-    with databases.attached(address, "source", read_only=True) as connection:
+    with attached(address, "source", read_only=True) as connection:
         left = connection.execute("SELECT table_name FROM information_schema.tables WHERE table_catalog = 'source'")
         assert "films" not in str(left.fetchall())
         assert connection.execute("FROM ratings").fetchall() == [(1,)]
 
 
-def test_tables_that_are_there_are_replaced_only_on_demand(server):
+def test_existing_tables_are_replaced_only_on_request(server):
     address = Address.parse(server)
     for stars, replace in ((1, False), (2, True)):
         write_tables(address, {"ratings": duckdb.sql(f"SELECT {stars} AS stars").df()}, replace=replace)
     with pytest.raises(UserError, match="has ratings already: give --replace"):
         write_tables(address, {"ratings": duckdb.sql("SELECT 3 AS stars").df()})
-    with databases.attached(address, "source", read_only=True) as connection:
+    with attached(address, "source", read_only=True) as connection:
         assert connection.execute("FROM ratings").fetchall() == [(2,)]
 
 
@@ -122,12 +124,14 @@ def test_tables_that_are_there_are_replaced_only_on_demand(server):
     ],
 )
 def test_sql_that_writes_is_refused(query, votes, prepared):
-    with pytest.raises(UserError, match=r"data\.ratings is not one SELECT, and a database is only read"):
+    with pytest.raises(
+        UserError, match=r"data\.ratings must be a table or one SELECT, because a database is only read"
+    ):
         prepared(Database(query, COLUMNS))
     assert prepared(Database("votes", COLUMNS)).report.rows_read == 3
 
 
-def test_a_select_of_a_function_that_writes_is_refused_by_the_database(votes, prepared):
+def test_selects_of_functions_that_write_are_refused_by_the_database(votes, prepared):
     function = "postgres_execute" if votes.startswith("postgres") else "mysql_execute"
     query = f"SELECT 1 AS user_id, 1 AS movie_id FROM {function}('source', 'DELETE FROM votes')"
     with pytest.raises(UserError, match=r"(?i)read-only"):
@@ -135,7 +139,7 @@ def test_a_select_of_a_function_that_writes_is_refused_by_the_database(votes, pr
     assert prepared(Database("votes", COLUMNS)).report.rows_read == 3
 
 
-def test_tables_and_columns_that_are_missing_are_named(votes, prepared):
+def test_missing_tables_and_columns_are_named(votes, prepared):
     with pytest.raises(UserError, match="Table with name ballots does not exist"):
         prepared(Database("ballots", COLUMNS))
     with pytest.raises(
@@ -157,18 +161,20 @@ def test_tables_and_columns_that_are_missing_are_named(votes, prepared):
         (lambda url: url.replace("127.0.0.1", "no.host.invalid"), "translate host|Unknown server host"),
     ],
 )
-def test_a_database_out_of_reach_is_one_sentence_without_the_password(change, sentence, votes, prepared, monkeypatch):
+def test_errors_of_unreachable_databases_are_one_sentence_without_the_password(
+    change, sentence, votes, prepared, monkeypatch
+):
     changed = change(votes)
     monkeypatch.setenv(VARIABLE, changed)
     with pytest.raises(UserError, match=sentence) as raised:
         prepared(Database("votes", COLUMNS))
-    said = str(raised.value)
-    assert said.startswith(f"cannot reach {Address.parse(changed)}")
-    assert "\n" not in said
-    assert not [secret for secret in (changed, PASSWORD, Address.parse(changed).password) if secret in said]
+    message = str(raised.value)
+    assert message.startswith(f"cannot reach {Address.parse(changed)}")
+    assert "\n" not in message
+    assert not [secret for secret in (changed, PASSWORD, Address.parse(changed).password) if secret in message]
 
 
-def test_an_environment_without_an_address_is_one_sentence(prepared, monkeypatch):
+def test_a_missing_environment_variable_is_named(prepared, monkeypatch):
     monkeypatch.delenv("NO_SUCH_URL", raising=False)
     with pytest.raises(UserError, match="the environment variable NO_SUCH_URL is not set"):
         prepared(Database(address_env="NO_SUCH_URL"))
@@ -177,49 +183,51 @@ def test_an_environment_without_an_address_is_one_sentence(prepared, monkeypatch
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("oracle://ann:secret@host/films", "no way to reach a database by oracle://"),
-        ("host=h password=secret", "of no known kind: it begins with postgresql://"),
+        ("oracle://ann:secret@host/films", r"must begin with postgresql://.* \(got oracle://\)"),
+        ("host=h password=secret", "of no known kind: it must begin with postgresql://"),
         ("ratings.xlsx", "of no known kind"),
-        ("postgresql://ann:sec@ret@host/films", "is not of the form"),
-        ("postgresql://ann:sec/ret@host/films", "is not of the form"),
-        ("postgresql://ann:secret", "is not of the form"),
-        ("postgresql://host/films?user=ann&password=secret", "is not of the form"),
-        ("mysql://ann:sec ret@host/films", "is not of the form"),
+        ("postgresql://ann:sec@ret@host/films", "must be of the form"),
+        ("postgresql://ann:sec/ret@host/films", "must be of the form"),
+        ("postgresql://ann:secret", "must be of the form"),
+        ("postgresql://host/films?user=ann&password=secret", "must be of the form"),
+        ("mysql://ann:sec ret@host/films", "must be of the form"),
     ],
 )
-def test_an_address_of_another_form_is_refused_without_being_quoted(address, sentence):
+def test_malformed_addresses_are_refused_without_being_quoted(address, sentence):
     with pytest.raises(UserError, match=sentence) as raised:
         Address.parse(address)
     assert "sec" not in str(raised.value)
 
 
-def test_an_address_shows_neither_user_nor_password():
+def test_addresses_show_neither_user_nor_password():
     address = Address.parse("postgresql://ann:secret@host:5432/films?sslmode=require")
     assert str(address) == "postgresql://host:5432/films"
     assert "ann" not in repr(address)
 
 
-def test_a_password_in_a_config_is_refused():
+def test_passwords_in_configs_are_refused():
     with pytest.raises(UserError, match=r"data\.address holds a password.*RECSYS_DATABASE_URL") as raised:
         Database(address="postgresql://ann:secret@host/films")
     assert "secret" not in str(raised.value)
 
 
-def test_a_file_that_is_not_there_is_not_made(prepared, tmp_path):
+def test_missing_database_files_are_refused_and_not_created(prepared, tmp_path):
     with pytest.raises(UserError, match=r"none\.duckdb does not exist"):
         prepared(Database(address=str(tmp_path / "none.duckdb")))
     assert not (tmp_path / "none.duckdb").exists()
 
 
-def test_an_extension_that_cannot_be_had_is_one_sentence(prepared, monkeypatch, tmp_path):
+def test_missing_extensions_name_the_package_to_install(prepared, monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(
-        duckdb, "connect", lambda connect=duckdb.connect, **kw: connect(config=kw["config"] | _nowhere(tmp_path))
+        duckdb,
+        "connect",
+        lambda connect=duckdb.connect, **kw: connect(config=kw["config"] | _without_extensions(tmp_path)),
     )
     with pytest.raises(UserError, match=r"reaches postgres by an extension .* pip install 'recsys\[databases\]'"):
         prepared(Database(address="postgresql://host/films"))
 
 
-def _nowhere(tmp_path) -> dict[str, str]:
-    """Extensions come from a folder that has none."""
+def _without_extensions(tmp_path) -> dict[str, str]:
+    """Load extensions from a folder without any."""
     return {"custom_extension_repository": str(tmp_path), "extension_directory": str(tmp_path / "extensions")}

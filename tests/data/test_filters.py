@@ -1,4 +1,4 @@
-"""Conditions on films as people type them."""
+"""Conditions on the metadata of items."""
 
 from dataclasses import replace
 
@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.filters import films_passing
+from recsys.data.filters import items_meeting
 from recsys.errors import UserError
 
 
 @pytest.fixture
-def films() -> Dataset:
+def dataset() -> Dataset:
     frame = pd.DataFrame(
         {
             "movie_id": range(4),
@@ -26,11 +26,11 @@ def films() -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("conditions", "passing"),
+    ("conditions", "expected"),
     [
         ([], [0, 1, 2, 3]),
         (["genre=drama"], [0, 1]),
-        (["genres!=Drama"], [2]),  # of film 3 no genre is known
+        (["genres!=Drama"], [2]),  # the genres of item 3 are missing
         (["year>=1996"], [1, 2]),
         (["year != 1996"], [0, 1]),
         (["genre=Crime", "year<1996"], [0]),
@@ -40,23 +40,23 @@ def films() -> Dataset:
         (["release_date>1996-01-01", "release_date<=1996-03-08"], [2]),
     ],
 )
-def test_films_pass_all_conditions_or_none(films, conditions, passing):
-    assert list(films_passing(films, conditions)) == passing
+def test_items_must_meet_every_condition(dataset, conditions, expected):
+    assert list(items_meeting(dataset, conditions)) == expected
 
 
 @pytest.mark.parametrize(
-    ("condition", "said"),
+    ("condition", "message"),
     [
-        ("genre", "write COLUMN=VALUE, .* movie_id, title, year, genres, directors, release_date"),
-        ("colour=red", "no 'colour' .* movie_id, title, year, genres"),
-        ("year>=old", "'old'"),
-        ("release_date>soon", "a date"),
-        ("title>A", "= and != alone"),
+        ("genre", "must be COLUMN=VALUE, .* movie_id, title, year, genres, directors, release_date"),
+        ("colour=red", r"one of movie_id, title, year, genres, .* \(got 'colour'\)"),
+        ("year>=old", r"must be a number \(got 'old'\)"),
+        ("release_date>soon", "must be a date"),
+        ("title>A", "must use = or !="),
         ("genre=Comdy", "did you mean Comedy"),
-        ("genre=", "is no filter"),
-        ("year>2050", "No film of arrays passes year>2050"),
+        ("genre=", "must be COLUMN=VALUE"),
+        ("year>2050", "No item of arrays meets year>2050"),
     ],
 )
-def test_a_filter_that_cannot_be_read_or_met_is_one_sentence(films, condition, said):
-    with pytest.raises(UserError, match=said):
-        films_passing(films, [condition])
+def test_malformed_and_unmet_conditions_are_refused(dataset, condition, message):
+    with pytest.raises(UserError, match=message):
+        items_meeting(dataset, [condition])

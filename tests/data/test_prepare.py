@@ -1,3 +1,5 @@
+"""Preparation: order of the ratings, cleaning rules, titles, the cache and the report."""
+
 import io
 import json
 import os
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from recsys.data import fingerprint as fingerprint_module
 from recsys.data import prepare as prepare_module
 from recsys.data.clean import RULES, Cleaning, clean
-from recsys.data.prepare import prepare, print_report
+from recsys.data.prepare import prepare
+from recsys.data.report import print_report
 from recsys.data.sources import Files
 from recsys.errors import UserError
 
@@ -20,23 +24,23 @@ FIRST = 880_000_000
 
 
 def rows(*ratings):
-    """CSV of (user, film, stars, seconds after the first)."""
+    """Write CSV of (user, item, rating, seconds after the first)."""
     lines = [f"{u},{m},{r},{'' if t is None else FIRST + t}" for u, m, r, t in ratings]
     return "\n".join(["u,m,r,t", *lines]) + "\n"
 
 
 @pytest.fixture
 def cleaned(write, prepared):
-    """Prepare rows as a file of ratings, with chosen cleaning and titles of films."""
+    """Prepare rows as a file of ratings, with cleaning options and metadata of items."""
 
-    def cleaned(ratings, films=None, scale=(1, 5), **chosen):
+    def cleaned(ratings, items=None, scale=(1, 5), **options):
         folder = write({"ratings.csv": rows(*ratings)})
-        if films is not None:
-            lines = "".join(json.dumps(film) + "\n" for film in films)
+        if items is not None:
+            lines = "".join(json.dumps(item) + "\n" for item in items)
             write({"films.jsonl": lines})
-        films_path = None if films is None else str(folder / "films.jsonl")
+        films_path = None if items is None else str(folder / "films.jsonl")
         path = str(folder / "ratings.csv")
-        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=Cleaning(**chosen)))
+        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=Cleaning(**options)))
 
     return cleaned
 
@@ -48,19 +52,19 @@ def dropped(prepared_):
 # Order and codes
 
 
-def test_ratings_lie_by_user_then_time_then_source_row(cleaned):
+def test_ratings_are_sorted_by_user_then_time_then_source_row(cleaned):
     dataset = cleaned([(2, 1, 3, 9), (1, 4, 3, 5), (1, 2, 3, 5), (1, 3, 3, 5), (1, 1, 3, 0)]).dataset
     assert dataset.users.tolist() == [0, 0, 0, 0, 1]
-    assert dataset.items.tolist() == [0, 3, 1, 2, 0]  # films 4, 2, 3 at one time keep the order of their rows
+    assert dataset.items.tolist() == [0, 3, 1, 2, 0]  # items 4, 2, 3 have equal times and keep the order of their rows
 
 
-def test_row_order_survives_tables_of_many_chunks(cleaned):
+def test_tables_of_many_chunks_keep_the_order_of_rows(cleaned):
     films = np.random.default_rng(0).permutation(150_000)
     dataset = cleaned([(1, film, 3, 0) for film in films]).dataset
     assert np.array_equal(dataset.items, films)
 
 
-def test_codes_are_ranks_of_ids_whatever_the_order_of_rows(cleaned):
+def test_codes_are_ranks_of_ids_for_every_order_of_rows(cleaned):
     ratings = [(user, film, 3, user) for user in (10, 9, 100) for film in (8, 70, 6)]
     one, other = (cleaned(order).dataset for order in (ratings, ratings[::-1]))
     assert one.user_frame.user_id.tolist() == other.user_frame.user_id.tolist() == [9, 10, 100]
@@ -68,7 +72,7 @@ def test_codes_are_ranks_of_ids_whatever_the_order_of_rows(cleaned):
     assert np.array_equal(one.users, other.users)
 
 
-def test_ids_that_are_not_plain_numbers_stay_text(cleaned):
+def test_ids_other_than_plain_numbers_stay_text(cleaned):
     frame = cleaned([("007", 1, 3, 0), ("x", 1, 3, 0), ("20", 1, 3, 0)]).dataset.user_frame
     assert frame.user_id.tolist() == ["007", "20", "x"]
 
@@ -84,17 +88,17 @@ def test_arrays_take_twenty_bytes_a_rating(cleaned):
 # Rules
 
 
-def test_latest_of_several_ratings_is_kept(cleaned):
+def test_the_latest_of_several_ratings_counts(cleaned):
     result = cleaned([(1, 1, 5, 9), (1, 1, 2, 0), (1, 2, 4, 5), (1, 2, 1, 5)])
-    assert result.dataset.ratings.tolist() == [1, 5]  # film 2 at its last row, film 1 at its latest time
+    assert result.dataset.ratings.tolist() == [1, 5]  # item 1 by its latest time, item 2 by its last row
     assert dropped(result) == {"duplicate of a later rating": 2}
 
 
-def test_last_row_is_kept_where_there_are_no_times(cleaned):
+def test_the_last_row_counts_without_times(cleaned):
     assert cleaned([(1, 1, 5, None), (1, 1, 2, None)]).dataset.ratings.tolist() == [2]
 
 
-def test_every_bad_row_is_dropped_by_its_rule(cleaned):
+def test_bad_rows_are_dropped_by_their_rules(cleaned):
     result = cleaned(
         [
             (1, 1, 3, 0),
@@ -125,36 +129,36 @@ def test_bad_rows_do_not_count_as_later_ratings(cleaned):
     assert cleaned([(1, 1, 4, 0), (1, 1, 9, 5)]).dataset.ratings.tolist() == [4]
 
 
-def test_scale_of_tenths_holds_its_own_ends(cleaned):
+def test_scales_of_tenths_include_their_ends(cleaned):
     assert len(cleaned([(1, 1, 0.1, 0), (1, 2, 0.6, 0)], scale=(0.1, 0.6)).dataset) == 2
 
 
-def test_order_numbers_pass_for_times_by_choice(cleaned):
+def test_order_numbers_are_times_with_an_earlier_earliest_date(cleaned):
     assert len(cleaned([(1, 1, 3, 1 - FIRST), (1, 2, 3, 2 - FIRST)], earliest="1970-01-01").dataset) == 2
 
 
-def test_earliest_is_a_date():
-    with pytest.raises(UserError, match="a date like 1990-01-01, not soon"):
+def test_the_earliest_date_must_be_a_date():
+    with pytest.raises(UserError, match=r"must be an ISO date, such as 1990-01-01 \(got soon\)"):
         Cleaning(earliest="soon")
 
 
-def test_unknown_films_are_kept_without_metadata_or_dropped_by_choice(cleaned):
+def test_items_without_metadata_are_kept_or_dropped_by_choice(cleaned):
     ratings, films = [(1, 1, 3, 0), (1, 2, 3, 0)], [{"movie_id": 1, "title": "Heat (1995)", "genres": "Crime"}]
-    kept = cleaned(ratings, films)
-    assert kept.dataset.item_frame.title.isna().tolist() == [False, True]
-    assert kept.dataset.item_frame.year.isna().tolist() == [False, True]
-    assert kept.dataset.item_frame.genres.tolist() == [["Crime"], []]
-    assert kept.report.films_untitled == 1
+    result = cleaned(ratings, films)
+    assert result.dataset.item_frame.title.isna().tolist() == [False, True]
+    assert result.dataset.item_frame.year.isna().tolist() == [False, True]
+    assert result.dataset.item_frame.genres.tolist() == [["Crime"], []]
+    assert result.report.films_untitled == 1
     assert dropped(cleaned(ratings, films, keep_unknown_films=False)) == {"film unknown to the metadata": 1}
 
 
-def test_threshold_looks_at_the_latest_rating(cleaned):
+def test_the_threshold_applies_to_the_latest_rating(cleaned):
     result = cleaned([(1, 1, 5, 0), (1, 1, 2, 9), (1, 2, 4, 0)], min_rating=4)
     assert result.dataset.item_frame.movie_id.tolist() == [2]
     assert dropped(result) == {"duplicate of a later rating": 1, "rating below the threshold": 1}
 
 
-def test_core_is_that_of_a_slow_loop(cleaned):
+def test_the_core_is_that_of_a_slow_loop(cleaned):
     rng = np.random.default_rng(0)
     ratings = [(u, m, 3, 0) for u in range(30) for m in range(30) if rng.random() < 0.17]
     left = {(u, m) for u, m, _, _ in ratings}
@@ -180,8 +184,8 @@ def test_core_is_that_of_a_slow_loop(cleaned):
         ([(1, 1, 3, 0)], {"user_core": 2}, "'user or film with too few ratings'"),
     ],
 )
-def test_nothing_left_is_an_error_that_names_the_rule(ratings, chosen, rule, cleaned):
-    with pytest.raises(UserError, match=f"cleaning dropped all {len(ratings)} ratings, most of them .*{rule}"):
+def test_cleaning_that_drops_everything_names_the_rule(ratings, chosen, rule, cleaned):
+    with pytest.raises(UserError, match=f"Cleaning dropped all {len(ratings)} ratings, most of them .*{rule}"):
         cleaned(ratings, **chosen)
 
 
@@ -226,12 +230,12 @@ def test_genres_are_lists_without_placeholders(cleaned):
     assert frame.genres.tolist() == [["Drama", "Film-Noir"], [], [], [], ["Drama", "War"]]
 
 
-def test_equal_titles_stay_two_films(cleaned):
+def test_equal_titles_stay_two_items(cleaned):
     films = [{"movie_id": film, "title": "Hamlet (1996)", "genres": "Drama"} for film in (1, 2)]
     assert cleaned([(1, 1, 3, 0), (1, 2, 3, 0)], films).dataset.item_frame.title.tolist() == ["Hamlet", "Hamlet"]
 
 
-def test_last_of_several_rows_about_a_film_counts(cleaned):
+def test_the_last_of_several_rows_of_an_item_counts(cleaned):
     films = [{"movie_id": 1, "title": title, "genres": "Drama"} for title in ("Old", "New")]
     dataset = cleaned([(1, 1, 3, 0)], films).dataset
     assert dataset.item_frame.title.tolist() == ["New"]
@@ -248,17 +252,17 @@ def source(write):
     )
 
 
-def test_second_run_reads_the_cache_alone(source, prepared, monkeypatch):
+def test_a_second_run_reads_only_the_cache(source, prepared, monkeypatch):
     first = prepared(source)
     monkeypatch.setattr(prepare_module, "read", None)
-    monkeypatch.setattr(prepare_module, "sha256", None)
+    monkeypatch.setattr(fingerprint_module, "sha256", None)
     second = prepared(source)
     assert second.report == first.report
     assert second.dataset.ratings.tolist() == first.dataset.ratings.tolist()
     assert second.dataset.item_frame.equals(first.dataset.item_frame)
 
 
-def test_fingerprint_is_of_content_and_cleaning(source, write, prepared):
+def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared):
     first = prepared(source).dataset
     path = Path(source.files["ratings"][0])
     os.utime(path, ns=(0, 0))
@@ -269,13 +273,13 @@ def test_fingerprint_is_of_content_and_cleaning(source, write, prepared):
     changed = prepared(source).dataset
     assert changed.fingerprint != first.fingerprint
     assert changed.ratings.tolist() == [5, 4]
-    chosen = prepared(Files(str(path), COLUMNS, cleaning=Cleaning(min_rating=5))).dataset
-    assert chosen.fingerprint != changed.fingerprint
-    assert chosen.ratings.tolist() == [5]
+    other = prepared(Files(str(path), COLUMNS, cleaning=Cleaning(min_rating=5))).dataset
+    assert other.fingerprint != changed.fingerprint
+    assert other.ratings.tolist() == [5]
 
 
 @pytest.mark.parametrize("error", [UserError, KeyboardInterrupt])
-def test_stopped_preparation_leaves_nothing(error, source, prepared, monkeypatch, tmp_path):
+def test_interrupted_preparation_leaves_no_files(error, source, prepared, monkeypatch, tmp_path):
     def stop(*args):
         raise error
 
@@ -287,18 +291,18 @@ def test_stopped_preparation_leaves_nothing(error, source, prepared, monkeypatch
     assert len(prepared(source).dataset) == 2
 
 
-def test_two_processes_may_prepare_the_same_at_once(source, prepared, monkeypatch, tmp_path):
-    def overtaken(*args):
+def test_two_processes_can_prepare_the_same_data_at_once(source, prepared, monkeypatch, tmp_path):
+    def prepared_meanwhile(*args):
         monkeypatch.undo()
         prepared(source)
         return clean(*args)
 
-    monkeypatch.setattr(prepare_module, "clean", overtaken)
+    monkeypatch.setattr(prepare_module, "clean", prepared_meanwhile)
     assert len(prepared(source).dataset) == 2
     assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 1
 
 
-def test_report_prints_every_rule_and_what_is_left(source, prepared):
+def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):
     console = Console(file=io.StringIO(), width=100)
     print_report(prepared(source), console)
     lines = [" ".join(line.strip("│ \n").split()) for line in console.file.getvalue().splitlines()]
@@ -311,9 +315,9 @@ def test_report_prints_every_rule_and_what_is_left(source, prepared):
     assert printed["time span"] == "1997-11-20 to 1997-11-21"
 
 
-def test_cache_that_cannot_be_written_is_told_before_long_work(source, tmp_path, monkeypatch):
+def test_caches_that_cannot_be_written_are_refused_at_once(source, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot prepare data in .*file"):
+    with pytest.raises(UserError, match=r"Cannot prepare data in .*file"):
         prepare(source, tmp_path / "file" / "cache")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 90, 10))
     with pytest.raises(UserError, match="free some space"):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 import train
 from recsys.config import compose, instantiate
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.data.prepare import prepare
 from recsys.studies.runs import Run
 from recsys.web.service import Service

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 import train
 from recsys.config import compose
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.web.store import Store
 from tests.web.browsing import CHROMIUM, browser, serving
 

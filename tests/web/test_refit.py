@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 
 import train
 from recsys.config import Splits, compose
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.studies.runs import Run, read_run
 from recsys.web import refit as module

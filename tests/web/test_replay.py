@@ -13,7 +13,7 @@ import pytest
 import train
 from recsys.__main__ import _data
 from recsys.config import compose
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.studies.runs import read_run
 from recsys.web import service as module

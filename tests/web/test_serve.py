@@ -9,7 +9,7 @@ from time import sleep
 import pandas as pd
 import pytest
 
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
 from recsys.studies.runs import Run

@@ -18,7 +18,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.web import store as module
 from recsys.web.events import Event, Kind, Opinions, ShownList
@@ -265,7 +265,7 @@ def test_addresses_that_lead_nowhere_are_one_sentence_without_the_password(tmp_p
 
 SENDER = """
 import sys
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.web.events import Event, Kind
 from recsys.web.store import Store
 

@@ -1,0 +1,93 @@
+"""Addresses of databases, which can be shown without user and password."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+from recsys.errors import UserError
+
+DEFAULT_VARIABLE = "RECSYS_DATABASE_URL"
+_SERVERS = {"postgresql": "postgres", "postgres": "postgres", "mysql": "mysql"}  # scheme of an address -> DuckDB's type
+_FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
+_KNOWN = f"{' or '.join(f'{scheme}://' for scheme in _SERVERS)}, or a file that ends in {', '.join(_FILES)}"
+
+# Stricter than the drivers, whose messages would quote the rest of a password that they take for a host or a port.
+_URL = re.compile(
+    r"(?P<scheme>\w+)://"
+    r"(?:[^:@/?#\s]*(?::(?P<password>[^:@/?#\s]*))?@)?"
+    r"(?P<place>(?:\[[0-9a-fA-F:.]+\]|[\w.%-]*)(?::\d+)?(?:/[^@?#\s]*)?)"
+    r"(?:\?(?!.*pass)[^@#\s]*)?"
+)
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of a database; its text has neither user nor password.
+
+    Attributes:
+        url: what DuckDB attaches; must not be shown.
+        kind: DuckDB's type: `postgres`, `mysql`, `duckdb` or `sqlite`.
+        place: the part that may be shown.
+        password: the password as written in the address, or "".
+    """
+
+    url: str = field(repr=False)
+    kind: str
+    place: str
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Parse an address.
+
+        Raises:
+            UserError: it is of no known kind, or not well formed; the message does not quote it.
+        """
+        scheme, is_url, _ = text.partition("://")
+        if not is_url:
+            if (ending := Path(text).suffix) not in _FILES:
+                raise UserError(f"the database's address is of no known kind: it must begin with {_KNOWN}")
+            return cls(text, _FILES[ending], text)
+        if scheme not in _SERVERS:
+            raise UserError(f"the database's address must begin with {_KNOWN} (got {scheme}://)")
+        if not (found := _URL.fullmatch(text)):
+            raise UserError(
+                f"the address of the {_SERVERS[scheme]} database must be of the form "
+                f"{scheme}://USER:PASSWORD@HOST:PORT/DATABASE, in which @ / : ? # and % of a password are written "
+                "%40 %2F %3A %3F %23 and %25"
+            )
+        return cls(text, _SERVERS[scheme], f"{scheme}://{found['place']}", found["password"] or "")
+
+    @classmethod
+    def from_environment(cls, variable: str) -> Address:
+        """Parse the address in an environment variable.
+
+        Raises:
+            UserError: the variable is not set, or its address is not valid.
+        """
+        if not (text := os.environ.get(variable, "")):
+            raise UserError(
+                f"the environment variable {variable} is not set; it must be the database's address: "
+                f"export {variable}=postgresql://USER:PASSWORD@HOST/DATABASE"
+            )
+        return cls.parse(text)
+
+    def __str__(self) -> str:
+        return self.place
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the database is a file on this machine."""
+        return self.kind in _FILES.values()
+
+    def without_secrets(self, error: Exception) -> str:
+        """Return an error's message on one line, without the address and the password."""
+        message = str(error).replace(self.url, self.place)
+        for secret in {self.password, unquote(self.password)} - {""}:
+            message = message.replace(secret, "***")
+        message = re.split(r"\s*LINE \d+:", message)[0]  # the rest is SQL, as are the quotes of drivers
+        return " ".join(re.sub(r' "(COPY|CREATE|INSERT|SELECT)\b.*":', ":", message, flags=re.DOTALL).split())

@@ -1,0 +1,48 @@
+"""Data frames of users and items with typed columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.raw import LIST_COLUMNS
+
+
+def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
+    """Type the columns of clean users, and drop columns without a value.
+
+    Text columns become categoricals; those of age groups are in the order of the ages.
+    """
+    frame = frame.drop(columns="user").dropna(axis="columns", how="all").convert_dtypes()
+    frame["user_id"] = _ids(frame["user_id"])
+    for column in frame.columns.difference(["user_id", "age", "age_group", "zip_code"]):
+        frame[column] = frame[column].astype("category")
+    if "age" in frame:
+        groups = frame.sort_values("age")["age_group"].dropna().unique()
+        frame["age_group"] = pd.Categorical(frame["age_group"], groups, ordered=True)
+    return frame
+
+
+def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
+    """Type the columns of clean items, and drop columns without a value.
+
+    Unknown metadata is explicitly missing, and an empty list in columns of lists.
+    """
+    core = ["movie_id", "title", "year", "genres"]
+    others = [column for column in frame if column not in (*core, "item") and frame[column].notna().any()]
+    frame = frame[core + others].convert_dtypes()
+    frame["movie_id"] = _ids(frame["movie_id"])
+    frame["title"] = frame["title"].astype("string")
+    frame["year"] = frame["year"].astype("Int16")
+    for column in frame.columns.intersection(list(LIST_COLUMNS)):
+        frame[column] = [list(elements) if isinstance(elements, np.ndarray) else [] for elements in frame[column]]
+    return frame
+
+
+def _ids(ids: pd.Series) -> pd.Series:
+    """Convert ids to int64 if every one is a whole number in plain notation; others stay text."""
+    try:
+        numbers = ids.astype("int64")
+    except (ValueError, OverflowError):
+        return ids
+    return numbers if (numbers.astype(str) == ids).all() else ids

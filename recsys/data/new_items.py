@@ -1,0 +1,46 @@
+"""New items, which have no ratings yet, added to a data set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+
+from recsys.data.dataset import Dataset
+from recsys.data.describe import read_descriptions
+from recsys.data.frames import typed_items
+from recsys.data.metadata import Files
+from recsys.data.raw import LIST_COLUMNS
+from recsys.errors import UserError
+
+
+def with_new_items(dataset: Dataset, path: str) -> Dataset:
+    """Add items without ratings to a data set.
+
+    Args:
+        dataset: the data set; its items keep their codes.
+        path: CSV or Parquet file of the new items, with columns as in `metadata=files`, a title at least.
+
+    Raises:
+        UserError: the file cannot be read, or an item has no title or an id that is taken.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"The file of new films must be an existing CSV or Parquet file (got {path}).")
+    with duckdb.connect() as connection:
+        read_descriptions(connection, Files(path).locate(Path(path).parent))
+        found = connection.sql(
+            "SELECT * EXCLUDE (source_row, keys, tmdb_id) REPLACE ("
+            "coalesce(movie_id, 'new ' || (source_row + 1)) AS movie_id) FROM described ORDER BY source_row"
+        ).df()
+    titled = found["title"].notna().tolist() or [False]  # a file without rows has no title in its first
+    if not all(titled):
+        raise UserError(f"Every row of {path} must have a title: row {1 + titled.index(False)} has none.")
+    item_frame = pd.concat([dataset.item_frame, typed_items(found)], ignore_index=True)
+    repeated = item_frame["movie_id"][item_frame["movie_id"].astype(str).duplicated()]
+    if len(repeated):
+        raise UserError(f"The ids of {path} must be new, or left out: {repeated.iloc[0]} is taken.")
+    for column in item_frame.columns.intersection(list(LIST_COLUMNS)):
+        item_frame[column] = [elements if isinstance(elements, list) else [] for elements in item_frame[column]]
+    return replace(dataset, item_frame=item_frame)

@@ -1,0 +1,12 @@
+"""Sources of ratings in files: MovieLens releases, files of one's own, RecBole's atomic files, the NCF release.
+
+A source finds its files, or downloads them, and states how each is read into a raw table; `recsys.data.prepare` reads,
+cleans and caches them.
+"""
+
+from recsys.data.sources.files import Files
+from recsys.data.sources.movielens import RELEASES, MovieLens
+from recsys.data.sources.ncf_release import NCFRelease
+from recsys.data.sources.recbole import RecBole
+
+__all__ = ["RELEASES", "Files", "MovieLens", "NCFRelease", "RecBole"]

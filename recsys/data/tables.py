@@ -1,0 +1,150 @@
+"""Clean tables of a data set, and how tables are written into a database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from secrets import token_hex
+
+import duckdb
+import numpy as np
+import pandas as pd
+from rich.console import Console
+
+from recsys.data.address import Address
+from recsys.data.attach import attached
+from recsys.data.dataset import Dataset
+from recsys.data.quoting import literal, quoted
+from recsys.data.raw import LIST_COLUMNS
+from recsys.errors import UserError
+
+TABLES = ("ratings", "users", "films", "links")  # names of clean tables, and of the tables that `Database` reads
+
+
+def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
+    """Convert a data set to tables of ratings, users, items and links to other catalogues, which `Database` reads.
+
+    Lists become text with a bar between the elements. Columns that the data set lacks are left out, as is the age
+    group, which follows from the age. Ratings are in the order of the data set and, if it has parts, sorted by part,
+    because the first rows of the parts determine the order of the parts.
+    """
+    ratings = {
+        "user_id": dataset.user_frame["user_id"].to_numpy()[dataset.users],
+        "movie_id": dataset.item_frame["movie_id"].to_numpy()[dataset.items],
+        "rating": dataset.ratings,
+    }
+    if dataset.times is not None:
+        ratings["time"] = dataset.times
+    if dataset.parts is not None:
+        ratings["part"] = np.array([*dataset.part_names, None], dtype=object)[dataset.parts]  # -1: no part
+        by_part = np.argsort(dataset.parts, kind="stable")
+        ratings = {name: column[by_part] for name, column in ratings.items()}
+    items = dataset.item_frame.copy()
+    for column in items.columns.intersection(list(LIST_COLUMNS)):
+        items[column] = items[column].map("|".join)
+    links = [*items.columns.intersection(["imdb_id", "tmdb_id"])]
+    tables = {
+        "ratings": pd.DataFrame(ratings),
+        "users": dataset.user_frame.drop(columns="age_group", errors="ignore"),
+        "films": items.drop(columns=links),
+    }
+    if links:
+        tables["links"] = items[["movie_id", *links]]
+    return {name: _plain(frame) for name, frame in tables.items()}
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Convert categoricals to text."""
+    categories = frame.select_dtypes("category").columns
+    return frame.astype(dict.fromkeys(categories, object))
+
+
+def check_no_tables(address: Address, names: Collection[str]) -> None:
+    """Check before any work that a database can be reached and has none of the tables.
+
+    Raises:
+        UserError: it cannot be reached, or it has some of the tables.
+    """
+    if address.is_file and not Path(address.url).exists():
+        return
+    with attached(address, "target", read_only=True) as connection:
+        if existing := _existing(connection, names):
+            raise UserError(f"{address} has {', '.join(existing)} already: give --replace to replace these tables")
+
+
+def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replace: bool = False) -> None:
+    """Write tables into a database: all of them or, after an error, none.
+
+    Args:
+        address: the database; a file that does not exist is created.
+        tables: tables by name, with columns of numbers, text or dates.
+        replace: whether to replace existing tables with these names.
+
+    Raises:
+        UserError: such tables exist and `replace` is false, or the tables cannot be written.
+    """
+    if not replace:
+        check_no_tables(address, tables.keys())
+    unfinished = {name: f"{name}_{token_hex(4)}" for name in tables}
+    try:
+        with attached(address, "target", read_only=False) as connection:
+            replaced = _existing(connection, tables.keys()) if replace else []
+            connection.begin()
+            for name, frame in tables.items():
+                connection.register(f"frame_of_{name}", frame)
+                connection.execute(f"CREATE TABLE {quoted(unfinished[name])} AS FROM frame_of_{name} LIMIT 0")
+            if address.kind == "mysql":
+                _use_unicode(connection, unfinished.values())
+            for name, frame in tables.items():
+                with Console(stderr=True).status(f"writing {name}, {len(frame):,} rows, to {address}"):
+                    connection.execute(f"INSERT INTO {quoted(unfinished[name])} FROM frame_of_{name}")
+            _rename(connection, address, unfinished, replaced)
+    except BaseException:
+        if address.kind == "mysql":  # the others roll back
+            _drop(address, unfinished.values())
+        raise
+
+
+def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> list[str]:
+    """Return those of the names that tables or views of the attached target have."""
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_catalog = 'target' AND table_schema = current_schema() ORDER BY table_name"
+    ).fetchall()
+    return [name for (name,) in found if name in names]
+
+
+def _rename(
+    connection: duckdb.DuckDBPyConnection, address: Address, unfinished: Mapping[str, str], replaced: Collection[str]
+) -> None:
+    """Rename the finished tables at once, and drop the tables that they replace."""
+    if address.kind != "mysql":
+        for name in replaced:
+            connection.execute(f"DROP TABLE {quoted(name)}")
+        for name, written in unfinished.items():
+            connection.execute(f"ALTER TABLE {quoted(written)} RENAME TO {quoted(name)}")
+        connection.commit()
+        return
+    connection.commit()  # MySQL creates tables outside transactions, but renames many in one statement
+    old = {name: f"{unfinished[name]}_old" for name in replaced}
+    moves = [*old.items(), *((written, name) for name, written in unfinished.items())]
+    _execute_in_mysql(connection, "RENAME TABLE " + ", ".join(f"`{before}` TO `{after}`" for before, after in moves))
+    _drop(address, old.values())
+
+
+def _use_unicode(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) -> None:
+    """Make empty MySQL tables store text in every script, whatever the database's default is."""
+    for name in names:
+        _execute_in_mysql(connection, f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4")
+    connection.commit()  # MySQL has committed by itself
+    connection.begin()
+
+
+def _drop(address: Address, names: Iterable[str]) -> None:
+    with attached(address, "target", read_only=False) as connection:
+        for name in names:
+            _execute_in_mysql(connection, f"DROP TABLE IF EXISTS `{name}`")
+
+
+def _execute_in_mysql(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    connection.execute(f"CALL mysql_execute('target', {literal(sql)})")
