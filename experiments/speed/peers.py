@@ -38,8 +38,8 @@ from tqdm import tqdm
 from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
 from recsys.data.split import LeaveOneOut, Split
-from recsys.evaluation.metrics import ranking_metrics
 from recsys.files import write_whole
+from recsys.metrics.accuracy import ranking_metrics
 
 HERE = Path(__file__).parent
 OURS = "recsys"
