@@ -9,9 +9,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 DOORS = {"recsys.config", "recsys.__main__"}  # the modules that may know Hydra
 FORBIDDEN = {
-    "recsys.data": ("recsys.models", "recsys.evaluation", "recsys.analysis", "recsys.studies", "recsys.web"),
+    "recsys.data": (
+        "recsys.metrics",
+        "recsys.models",
+        "recsys.evaluation",
+        "recsys.analysis",
+        "recsys.studies",
+        "recsys.web",
+    ),
+    "recsys.metrics": ("recsys.models", "recsys.evaluation", "recsys.analysis", "recsys.studies", "recsys.web"),
     "recsys.evaluation": ("recsys.analysis", "recsys.studies", "recsys.web"),
-    "recsys.models": ("recsys.evaluation.evaluate", "recsys.analysis", "recsys.studies", "recsys.web"),
+    "recsys.models": ("recsys.evaluation", "recsys.analysis", "recsys.studies", "recsys.web"),
     "recsys.analysis": ("recsys.studies", "recsys.web"),
     "recsys.studies": ("recsys.web",),
 }
@@ -46,6 +54,13 @@ def test_only_the_doors_import_hydra(module):
 @pytest.mark.parametrize("module", modules())
 def test_nothing_but_commands_comes_through_the_doors(module):
     assert module in DOORS or not any(is_in(name, door) for name in imports(module) for door in DOORS)
+
+
+@pytest.mark.parametrize(
+    "module", [name for name in modules() if name.split(".")[1:2] in (["metrics"], ["evaluation"])]
+)
+def test_evaluation_needs_no_torch(module):
+    assert not any(is_in(name, "torch") or is_in(name, "pytorch_lightning") for name in imports(module))
 
 
 @pytest.mark.parametrize("module", modules())

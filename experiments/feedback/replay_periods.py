@@ -38,9 +38,11 @@ from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.prepare import prepare
 from recsys.data.splitters import LeaveLastOut
-from recsys.evaluation.metrics import RELEVANT_STARS, ranking_metrics
-from recsys.evaluation.significance import bootstrap_interval, user_differences
+from recsys.evaluation.intervals import bootstrap_interval
+from recsys.evaluation.significance import user_differences
 from recsys.files import write_whole
+from recsys.metrics.accuracy import ranking_metrics
+from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.models.base import Recommender
 from recsys.models.neural import NeuralRecommender
 
@@ -173,7 +175,7 @@ def replay(name: str, config: str, strategies: Sequence[str], seed: int, dataset
 
 def measured(model: Recommender, holdout: Holdout, histories: Dataset) -> Iterator[dict[str, Any]]:
     """Hits and gains of each user's list, of all that was rated and of what was liked."""
-    liked = Holdout(holdout.ratings.select(holdout.ratings.ratings >= RELEVANT_STARS), holdout.known)
+    liked = Holdout(holdout.ratings.select(holdout.ratings.ratings >= RELEVANT_RATING), holdout.known)
     values: dict[int, dict[str, Any]] = {}
     for found, ending in ((holdout, ""), (liked, ", liked")):
         users = found.users

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.dataset import Dataset
-from recsys.evaluation.ranking import top_k
+from recsys.metrics.ranking import top_k
 from recsys.models.ials import IALS
 from recsys.web.index import FilmIndex, IndexSettings
 

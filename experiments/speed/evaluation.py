@@ -20,9 +20,10 @@ from rich.table import Table
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.data.splitters import LeaveOneOut
-from recsys.evaluation.evaluate import SampledNegatives, evaluate
-from recsys.evaluation.metrics import KS, ranking_metrics
-from recsys.evaluation.ranking import top_k
+from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.protocols import SampledNegatives
+from recsys.metrics.accuracy import KS, ranking_metrics
+from recsys.metrics.ranking import top_k
 from recsys.models.base import FitContext, Recommender
 
 N_USERS, N_ITEMS, N_RATINGS, N_GENRES, N_RUNS = 6_040, 3_706, 1_000_209, 18, 5

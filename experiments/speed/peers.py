@@ -39,8 +39,8 @@ from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
 from recsys.data.split import Split
 from recsys.data.splitters import LeaveOneOut
-from recsys.evaluation.metrics import ranking_metrics
 from recsys.files import write_whole
+from recsys.metrics.accuracy import ranking_metrics
 
 HERE = Path(__file__).parent
 OURS = "recsys"

@@ -31,7 +31,7 @@ from rich.table import Table
 
 from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
-from recsys.evaluation.metrics import ranking_metrics
+from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext
 
 # The NCF paper's settings (predictive factor 8, MLP 64-32-16-8, 4 negatives, Adam), and the losses beyond it.

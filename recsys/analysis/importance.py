@@ -22,8 +22,8 @@ from sklearn.metrics import root_mean_squared_error
 from tqdm import tqdm
 
 from recsys.data.dataset import Holdout
-from recsys.evaluation.evaluate import bands
-from recsys.evaluation.significance import LEVEL
+from recsys.evaluation.intervals import LEVEL
+from recsys.evaluation.slices import quantile_bands
 from recsys.models.features import Pairs
 from recsys.models.trees import RatingTrees
 
@@ -91,7 +91,10 @@ def draw(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
         ratings=asked.ratings,
         predicted=model.predict(*told),
         intervals=None if model.interval is None else Intervals(model.interval, *model.intervals(*told)),
-        bands={"user": bands(known.user_counts[asked.users]), "film": bands(known.item_counts[asked.items])},
+        bands={
+            "user": quantile_bands(known.user_counts[asked.users]),
+            "film": quantile_bands(known.item_counts[asked.items]),
+        },
         scale=known.scale,
     )
 

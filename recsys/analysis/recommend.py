@@ -14,7 +14,7 @@ from recsys.analysis.explain import Reason, explain
 from recsys.analysis.similar import similarities
 from recsys.data.dataset import Dataset, History
 from recsys.errors import UserError
-from recsys.evaluation.ranking import top_k, unseen
+from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
 
 UNKNOWN = -1
@@ -50,7 +50,7 @@ def recommend(
     """
     users = np.array([user])
     scores = model.score(users, history)
-    items = top_k(unseen(scores, history, candidates), users, k)[0]
+    items = top_k(mask_seen(scores, history, candidates), users, k)[0]
     items = items[items >= 0]
     reasons = explain(model, user, history, items, dataset.item_frame)
     return [Recommendation(int(i), float(scores[0, i]), reason) for i, reason in zip(items, reasons, strict=True)]
@@ -75,7 +75,7 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
         users = np.arange(start, min(start + batch_size, dataset.n_users))
         history = dataset.history(users)
         scores = model.score(users, history)
-        items = top_k(unseen(scores, history), users, k)  # (B, k)
+        items = top_k(mask_seen(scores, history), users, k)  # (B, k)
         rows, places = np.nonzero(items >= 0)
         listed = items[rows, places]
         lists.append(
@@ -132,5 +132,5 @@ def neighbours(model: Recommender, item: int, candidates: np.ndarray, k: int) ->
         UserError: the model knows no similar films.
     """
     measure, near = similarities(model, np.array([item]))
-    items = top_k(unseen(near, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
+    items = top_k(mask_seen(near, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
     return measure, [(int(i), float(near[0, i])) for i in items[items >= 0]]

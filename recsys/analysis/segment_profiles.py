@@ -18,7 +18,7 @@ from scipy import sparse
 from recsys.data.dataset import Dataset
 from recsys.data.features import MISSING
 from recsys.data.titles import film_names
-from recsys.evaluation.significance import Interval, mean_interval
+from recsys.evaluation.intervals import Interval, mean_interval
 from recsys.models.segmentation import film_facts, film_means
 
 SMALL = 0.2  # effects from here on are worth a word

@@ -31,7 +31,7 @@ from recsys.data.dataset import Dataset, History
 from recsys.data.segments import join_segments
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.evaluation.significance import Interval, mean_interval
+from recsys.evaluation.intervals import Interval, mean_interval
 from recsys.files import write_whole
 from recsys.models.base import EmbedsHistories, Recommender
 from recsys.models.neural import one_of

@@ -1,1 +1,1 @@
-"""Ranking, metrics and significance: the same code measures every model."""
+"""Evaluation of fitted models on a holdout: protocols, slices, reranking, significance, off-policy estimates."""

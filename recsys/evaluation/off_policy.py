@@ -1,16 +1,16 @@
-"""What viewers would have made of another model's lists, estimated from those that they were shown.
+"""Off-policy estimates: the rewards of one model's lists, estimated from the logged lists of another.
 
-A film that was shown with a known probability, its propensity, stands for 1 / propensity chances to show it: so what
-became of the films that another model lists too, weighted by that, tells what would have become of its lists (inverse
-propensity scoring, IPS). The estimate is of films, since two models hardly ever share a whole list: whether a film is
-clicked is taken to depend on viewer and film, and not on its place or on what stands beside it. That is the document
-click model of Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen, "Offline Evaluation of Ranking Policies with
-Click Models", KDD 2018. The self-normalised estimate (SNIPS) divides by the weights that came out where IPS divides by
-those that were to be expected: a little biased, and far less spread (Swaminathan and Joachims, "The Self-Normalized
-Estimator for Counterfactual Learning", NIPS 2015).
+An item that was shown with a known probability, its propensity, represents 1 / propensity opportunities to show it.
+Weighting the rewards of the items that the other model lists too by these numbers estimates the reward of its lists
+(inverse propensity scoring, IPS). The estimates are sums over items, since two models rarely have a whole list in
+common: a click is assumed to depend on user and item, and not on the item's place or on the other items of the list.
+This is the document click model of Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen, "Offline Evaluation of
+Ranking Policies with Click Models", KDD 2018. The self-normalised estimate (SNIPS) divides by the observed sum of
+weights where IPS divides by the expected one, which adds a small bias and reduces variance (Swaminathan and Joachims,
+"The Self-Normalized Estimator for Counterfactual Learning", NIPS 2015).
 
-Films that the logging model could never have shown have no part in either. IPS takes them to be worth nothing, SNIPS to
-be worth as much as the others; `support` tells how many of the other model's films they leave.
+Items that the logging model could not have shown are in neither estimate. IPS assumes that their reward is 0, SNIPS
+that it is the mean of the others; `support` is the share of the other model's items that remain.
 """
 
 from __future__ import annotations
@@ -20,27 +20,26 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from recsys.evaluation.significance import Interval, bootstrap_ratio
+from recsys.evaluation.intervals import Interval, bootstrap_ratio
 
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """What lists are worth: rewards a list, with intervals over viewers.
+    """Off-policy estimates of the mean reward per list, with intervals over users.
 
     Attributes:
-        n_lists: that were shown.
-        n_viewers: who saw them.
-        observed: of the lists that were shown.
-        ips: of the other model's lists, by inverse propensities; too low where support is below 1.
+        n_lists: number of logged lists.
+        n_users: number of users to whom they were shown.
+        observed: mean reward of the logged lists.
+        ips: mean reward of the other model's lists, by inverse propensity scoring; too low where support is below 1.
         snips: the same, self-normalised.
-        support: the share of the other model's films that could have been shown, itself estimated, so that chance can
-            take it above 1.
-        effective_sample_size: films shown with equal weights that would tell as much (Kish, "Survey Sampling", 1965).
-        largest_weight: of a single film that was shown.
+        support: estimated share of the other model's items that could have been shown; chance can raise it above 1.
+        effective_sample_size: number of equally weighted items with the same precision (Kish, "Survey Sampling", 1965).
+        largest_weight: largest weight of a logged item.
     """
 
     n_lists: int
-    n_viewers: int
+    n_users: int
     observed: Interval
     ips: Interval
     snips: Interval
@@ -50,14 +49,15 @@ class OffPolicy:
 
 
 def off_policy(shown: pd.DataFrame, n_listed: float, seed: int = 0) -> OffPolicy:
-    """Estimate what another model's lists are worth from what became of those that were shown.
+    """Estimate the mean reward of another model's lists from logged lists.
 
     Args:
-        shown: a row for each film of each list: `list_id`, `user_id`, `propensity` (above 0, at most 1: the probability
-            with which the film came into the list), `reward` (0 or 1, or any worth) and `listed`, the probability with
-            which the other model has the film in its list for the same moment (0 or 1 without chance).
-        n_listed: films in a list of the other model, on average.
-        seed: of the bootstrap.
+        shown: a row for each item of each logged list: `list_id`, `user_id`, `propensity` (above 0, at most 1: the
+            probability with which the item came into the list), `reward` (0 or 1, or any number) and `listed`, the
+            probability with which the other model lists the item in the same situation (0 or 1 if it is
+            deterministic).
+        n_listed: mean number of items in a list of the other model.
+        seed: seed of the bootstrap.
     """
     weights = shown["listed"] / shown["propensity"]
     weighted = shown["reward"] * weights
@@ -66,7 +66,7 @@ def off_policy(shown: pd.DataFrame, n_listed: float, seed: int = 0) -> OffPolicy
     total, squares = float(weights.sum()), float(np.square(weights).sum())
     return OffPolicy(
         n_lists=int(n_lists.sum()),
-        n_viewers=len(n_lists),
+        n_users=len(n_lists),
         observed=bootstrap_ratio(sums["reward"], n_lists, seed),
         ips=bootstrap_ratio(sums["weighted"], n_lists, seed),
         snips=bootstrap_ratio(n_listed * sums["weighted"], sums["weights"], seed),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from recsys.data.dataset import Holdout
-from recsys.evaluation.metrics import ranking_metrics
+from recsys.metrics.accuracy import ranking_metrics
 
 if TYPE_CHECKING:
     from recsys.models.neural import NeuralRecommender

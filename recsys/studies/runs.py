@@ -65,7 +65,7 @@ LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # tables that studies write are none
-ROOMS = ("data", "models", "evaluation")  # whose code a run's figures come from
+ROOMS = ("data", "metrics", "models", "evaluation")  # whose code a run's figures come from
 NOT_DECISIVE = ("run_dir", "cache_dir", "resume", "logger", "study", "optimized_metric", "data.path", "metadata.path")
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from recsys.errors import UserError
-from recsys.evaluation.metrics import ACCURACY
-from recsys.evaluation.significance import Interval, paired
+from recsys.evaluation.intervals import Interval, bootstrap_interval
+from recsys.evaluation.significance import randomisation_test, user_differences
+from recsys.metrics.accuracy import ACCURACY
 from recsys.studies.runs import Run
-from recsys.studies.tables import check_metrics, named_results, p_text, shared, values_of_users
+from recsys.studies.tables import check_metrics, named_results, shared, values_of_users
 
 ERRORS = ("rmse", "mae")  # the less the better
 ORDERED = (*ACCURACY, "auc", "precision/relevant", "recall/relevant", "f1/relevant")  # the more the better
@@ -32,7 +33,7 @@ class Selection:
         seconds: mean training time of the two best.
         lead: of the best over the second on test, the mean over users, above zero where it is better. So it weighs all
             users alike, while errors in `test` weigh all ratings alike.
-        p_value: of no difference, a paired t-test over users.
+        p_value: of a paired randomisation test over users.
     """
 
     metric: str
@@ -54,7 +55,7 @@ class Selection:
             told.append(f"Left out, since not measured so on all of these splits: {', '.join(self.left_out)}.")
         told.append(
             f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}; user by user, all weighing alike, "
-            f"{best} is ahead by {self.lead} ({self.n_users:,} users, p {p_text(self.p_value)})."
+            f"{best} is ahead by {self.lead} ({self.n_users:,} users, p {self.p_value:.2g})."
         )
         told.append(self._advice(best, second))
         told.append(f"To train, {best} took {self.seconds[0]:.3g} s and {second} {self.seconds[1]:.3g} s.")
@@ -96,7 +97,7 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
     best, second = ranking.index[:2]
     of_users = values_of_users(chosen, f"test/{metric}")
     pair = shared(of_users[best], of_users[second])
-    lead, p_value = paired(*(reversed(pair) if name in ERRORS else pair))
+    leads = user_differences(*(reversed(pair) if name in ERRORS else pair))
     two = chosen.set_index("name").loc[[best, second]].groupby(level=0)
     test = two[f"test/{metric}"].mean()
     seconds = two["run"].agg(lambda own: sum(run.manifest["seconds"]["fit"] for run in own) / len(own))
@@ -108,8 +109,8 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         n_users=len(set().union(*(values.index for values in pair[0]))),
         test=(test[best], test[second]),
         seconds=(seconds[best], seconds[second]),
-        lead=lead,
-        p_value=p_value,
+        lead=bootstrap_interval(leads),
+        p_value=randomisation_test(leads),
     )
 
 

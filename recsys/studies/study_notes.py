@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from recsys.evaluation.significance import LEVEL, N_RESAMPLES
+from recsys.evaluation.intervals import LEVEL
+from recsys.evaluation.significance import N_DRAWS
 from recsys.studies.runs import Run
 from recsys.studies.study import Outcome, Setting, Study
 from recsys.studies.study_numbers import counting, direction
@@ -79,7 +80,7 @@ def _compared(setting: Setting, study: Study, numbers: pd.DataFrame) -> str:
     field = [row for row in study.baselines if row in measured]
     told = [
         f"{ABOVE} and {BELOW}: above or below {baseline} by more than chance, p < {SIGNIFICANT} of a paired "
-        f"randomisation test over {_range(tested['users'], 'user')} ({N_RESAMPLES:,} draws, means over a user's runs), "
+        f"randomisation test over {_range(tested['users'], 'user')} ({N_DRAWS:,} draws, means over a user's runs), "
         f"adjusted by Holm for {_range(n_rows, 'row')}. {baseline} is, of {', '.join(field)}, the best by "
         f"{setting.metrics[0]} on validation. Tests speak for other users, not for other seeds, of which ± "
         f"tells. Effect sizes and {LEVEL:.0%} bootstrap intervals are in table.csv."

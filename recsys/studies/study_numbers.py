@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys.evaluation.significance import bootstrap_interval, effect_size, holm, randomisation, user_differences
+from recsys.evaluation.intervals import bootstrap_interval
+from recsys.evaluation.significance import effect_size, holm, randomisation_test, user_differences
 from recsys.studies.runs import Run
 from recsys.studies.selection import ERRORS, ORDERED
 from recsys.studies.study import Outcome, Setting
@@ -134,7 +135,7 @@ def _comparisons(
         }
         pairs = {row: shared(own, values[baseline]) for row, own in values.items() if row != baseline}
         differences = {row: user_differences(*pair) for row, pair in pairs.items() if pair[0]}
-        p_values = {row: randomisation(own) for row, own in differences.items()}
+        p_values = {row: randomisation_test(own) for row, own in differences.items()}
         adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
         for row, own in differences.items():
             found = bootstrap_interval(own)

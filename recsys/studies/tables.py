@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from recsys.errors import UserError
-from recsys.evaluation.significance import holm, mean_interval, paired
+from recsys.evaluation.intervals import bootstrap_interval, mean_interval
+from recsys.evaluation.significance import holm, randomisation_test, user_differences
 from recsys.studies.runs import Run, flat
 
-SMALLEST_P = 1e-10  # that a table tells apart
 KEYS = ["data", "split", "model", "settings"]
 
 
@@ -71,7 +71,8 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
 
     A row is of the splits that both were tested on, and a user's value there is the mean over seeds. `mean` and
     `baseline` are averages over splits, with 95% intervals where there are several; `difference` is the average over
-    users, with its interval over them, and `p` its t-test, adjusted by Holm for all models compared on the metric.
+    users with its bootstrap interval, and `p` the p-value of a paired randomisation test over users, adjusted by Holm
+    for all models compared on the metric.
 
     Args:
         runs: of one data set and kind of split.
@@ -93,11 +94,12 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
         pairs = {name: pair for name, pair in pairs.items() if pair[0]}
         if not pairs:
             raise UserError(f"No other model was tested on a split of {baseline}: sweep both over the same splits.")
-        tests = [paired(*pair) for pair in pairs.values()]
-        p_values = holm([p_value for _, p_value in tests])
-        for (name, pair), (difference, _), p_value in zip(pairs.items(), tests, p_values, strict=True):
+        differences = {name: user_differences(*pair) for name, pair in pairs.items()}
+        p_values = holm([randomisation_test(own) for own in differences.values()])
+        for (name, pair), p_value in zip(pairs.items(), p_values, strict=True):
             means = (str(mean_interval([users.mean() for users in side])) for side in pair)
-            rows.append((metric, name, str(len(pair[0])), *means, str(difference), p_text(p_value)))
+            difference = str(bootstrap_interval(differences[name]))
+            rows.append((metric, name, str(len(pair[0])), *means, difference, f"{p_value:.2g}"))
     return pd.DataFrame(rows, columns=["metric", "model", "splits", "mean", "baseline", "difference", "p"])
 
 
@@ -140,11 +142,6 @@ def shared(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple
     """The values on those splits that both models have."""
     splits = [split for split in model if split in baseline]
     return [model[split] for split in splits], [baseline[split] for split in splits]
-
-
-def p_text(p_value: float) -> str:
-    """A p-value as a table has it."""
-    return f"{p_value:.2g}" if p_value >= SMALLEST_P else f"< {SMALLEST_P:.0e}"
 
 
 def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:

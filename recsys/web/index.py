@@ -15,7 +15,7 @@ from usearch.index import Index
 
 from recsys.data.dataset import Dataset, History
 from recsys.errors import UserError
-from recsys.evaluation.ranking import top_k
+from recsys.metrics.ranking import top_k
 from recsys.models.base import Recommender, ScoresByProducts
 
 

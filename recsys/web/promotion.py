@@ -20,8 +20,9 @@ import numpy as np
 
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.errors import UserError
-from recsys.evaluation.evaluate import FULL_RANKING, evaluate
-from recsys.evaluation.significance import bootstrap_interval
+from recsys.evaluation.evaluate import evaluate
+from recsys.evaluation.intervals import bootstrap_interval
+from recsys.evaluation.protocols import FULL_RANKING
 from recsys.files import write_whole
 from recsys.models.base import FitContext, Recommender
 from recsys.studies.selection import ERRORS

@@ -19,15 +19,15 @@ from rich.table import Column, Table
 from tqdm import tqdm
 
 from recsys.errors import UserError
-from recsys.evaluation.metrics import RELEVANT_STARS
+from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.off_policy import OffPolicy, off_policy
-from recsys.evaluation.significance import LEVEL
+from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.studies.runs import Run
 from recsys.web.served import Served, Wish
 from recsys.web.serving import data_name, refitted
 from recsys.web.store import Store
 
-REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_STARS:g} stars and up"}
+REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_RATING:g} stars and up"}
 SUPPORTED = 0.95  # share of a run's films that could have been shown, below which IPS is told to be too low
 
 
@@ -101,7 +101,7 @@ def replay(served: Served, store: Store, reward: str = "click") -> Replay:
             "this one knows have seen lists that were made after it."
         )
     listed, n_listed = _listed(shown, served, store)
-    worth = {"click": shown["clicked"], "rating": shown["stars"] >= RELEVANT_STARS}[reward]
+    worth = {"click": shown["clicked"], "rating": shown["stars"] >= RELEVANT_RATING}[reward]
     rows = shown.assign(reward=worth.astype(float), listed=listed)
     shown_by = shown.drop_duplicates("list_id")["run"].value_counts()
     left_out = log["list_id"].nunique() - n_lists
@@ -114,7 +114,7 @@ def print_replay(replayed: Replay) -> None:
     """A row for each estimate, and how far to trust them."""
     found = replayed.found
     table = Table("", Column("a list", justify="right"), Column(f"{LEVEL:.0%} interval"), title_justify="left")
-    table.title = f"{REWARDS[replayed.reward].capitalize()} in {found.n_lists:,} lists of {found.n_viewers:,} viewers"
+    table.title = f"{REWARDS[replayed.reward].capitalize()} in {found.n_lists:,} lists of {found.n_users:,} viewers"
     as_shown = ", ".join(f"{name} ({n:,})" for name, n in replayed.shown_by.items())
     rows = {f"as shown by {as_shown}": found.observed, f"{replayed.run}: IPS": found.ips, "SNIPS": found.snips}
     for name, value in rows.items():

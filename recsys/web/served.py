@@ -15,8 +15,8 @@ from recsys.analysis.recommend import UNKNOWN, neighbours
 from recsys.analysis.segments import segments_directory
 from recsys.data.dataset import Dataset, History
 from recsys.errors import UserError
-from recsys.evaluation.ranking import unseen
 from recsys.evaluation.reranking import Surprising
+from recsys.metrics.ranking import mask_seen
 from recsys.models.base import Recommender
 from recsys.studies.runs import Run
 from recsys.web.catalogue import Catalogue, Film, NotFoundError
@@ -218,7 +218,9 @@ class Served:
         user, history = self._person(user_id, opinions)
         depth = max(wish.k, explore.pool if explore.places else 0)
         scores, ranked = self._ranked(user, history, opinions, wish)
-        lists = Surprising(trade_off=wish.surprise, n_candidates=max(wish.k, REORDERED)).lists(self.model, self.dataset)
+        lists = Surprising(trade_off=wish.surprise, n_candidates=max(wish.k, REORDERED)).ranker(
+            self.model, self.dataset
+        )
         best = lists(ranked, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(best[best >= 0], wish.k, np.random.default_rng())
         reasons = self._reasons(user, history, shown)
@@ -301,7 +303,7 @@ class Served:
             scores = self.index.scores(users, history, max(wish.k, REORDERED) + len(history.items) + len(hidden))
         else:
             scores = self.model.score(users, history)
-        ranked = unseen(scores, history, candidates)
+        ranked = mask_seen(scores, history, candidates)
         ranked[0, hidden] = -np.inf
         return scores[0], ranked
 

@@ -19,7 +19,7 @@ from recsys.analysis.importance import (
     importances,
 )
 from recsys.data.dataset import Dataset, Holdout
-from recsys.evaluation.evaluate import bands
+from recsys.evaluation.slices import quantile_bands
 from recsys.models.trees import RandomForest
 
 TEN_PAST = 10 * 3600
@@ -116,7 +116,7 @@ def test_tenths_errors_and_coverage_are_those_worked_by_hand(sample):
         sample,
         ratings=np.tile([1.0, 3.0], n // 2),
         predicted=np.repeat([2.0, 3.0], n // 2).astype(np.float32),
-        bands={"user": bands(np.repeat([5, 90], n // 2))},
+        bands={"user": quantile_bands(np.repeat([5, 90], n // 2))},
     )
     tenths = calibration(by_hand)
     assert tenths["predicted"].tolist() == [2.0] * 5 + [3.0] * 5

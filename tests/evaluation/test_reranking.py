@@ -8,12 +8,14 @@ from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, History, Holdout
 from recsys.data.splitters import Ratio
 from recsys.errors import UserError
-from recsys.evaluation import metrics, reranking
-from recsys.evaluation.evaluate import SampledNegatives, check, evaluate
-from recsys.evaluation.genres import genres, shares, tastes
-from recsys.evaluation.ranking import top_k, unseen
+from recsys.evaluation import reranking
+from recsys.evaluation.evaluate import check, evaluate
+from recsys.evaluation.protocols import SampledNegatives
 from recsys.evaluation.reranking import Calibrated, MaximalMarginalRelevance, Surprising
-from tests.evaluation.test_evaluate import RandomScores, RandomSpace
+from recsys.metrics.beyond_accuracy import jaccard_diversity
+from recsys.metrics.genres import distributions, genre_indicators, history_distributions
+from recsys.metrics.ranking import mask_seen, top_k
+from tests.evaluation.random_models import RandomEmbeddings, RandomScores
 
 KS = (5, 10)
 KINDS = [MaximalMarginalRelevance, Calibrated, Surprising]
@@ -21,10 +23,10 @@ KINDS = [MaximalMarginalRelevance, Calibrated, Surprising]
 
 @pytest.fixture
 def holdout(timed: Dataset) -> Holdout:
-    """Films have one to three of five genres, film 0 none."""
+    """Items have one to three of five genres, item 0 has none."""
     rng = np.random.default_rng(7)
-    told = [[]] + [rng.choice(list("ABCDE"), rng.integers(1, 4), replace=False).tolist() for _ in range(39)]
-    described = replace(timed, item_frame=timed.item_frame.assign(genres=told))
+    genres = [[]] + [rng.choice(list("ABCDE"), rng.integers(1, 4), replace=False).tolist() for _ in range(39)]
+    described = replace(timed, item_frame=timed.item_frame.assign(genres=genres))
     return Ratio(valid=0.2, test=0.4)(described).test
 
 
@@ -32,22 +34,22 @@ def jaccard(one: set, other: set) -> float:
     return len(one & other) / max(len(one | other), 1)
 
 
-def divergence(taste: np.ndarray, listed: list[np.ndarray]) -> float:
+def divergence(target: np.ndarray, listed: list[np.ndarray]) -> float:
     """Steck's, by a plain loop over genres."""
     total = np.sum(listed, axis=0)
     mixed = total / max(total.sum(), 1)
-    smoothed = 0.99 * mixed + 0.01 * taste
-    return sum(p * np.log(p / q) for p, q in zip(taste, smoothed, strict=True) if p > 0)
+    smoothed = 0.99 * mixed + 0.01 * target
+    return sum(p * np.log(p / q) for p, q in zip(target, smoothed, strict=True) if p > 0)
 
 
 def by_hand(candidates: list[int], scores: np.ndarray, cost, trade_off: float, k: int) -> list[int]:
-    """The greedy list of one user; `cost` of the films listed so far and the next one."""
+    """The greedy list of one user; `cost` takes the items listed so far and the next one."""
     values = scores[candidates]
     relevance = dict(zip(candidates, (values - values.min()) / (values.max() - values.min()), strict=True))
     listed: list[int] = []
     while len(listed) < k:
-        left = [film for film in candidates if film not in listed]
-        listed.append(max(left, key=lambda film: (1 - trade_off) * relevance[film] - trade_off * cost(listed, film)))
+        left = [item for item in candidates if item not in listed]
+        listed.append(max(left, key=lambda item: (1 - trade_off) * relevance[item] - trade_off * cost(listed, item)))
     return listed
 
 
@@ -56,26 +58,26 @@ def by_hand(candidates: list[int], scores: np.ndarray, cost, trade_off: float, k
 def test_lists_are_those_of_a_plain_greedy_loop(kind, trade_off, holdout):
     model, n, k = RandomScores(), 12, 5
     evaluation = evaluate(model, holdout, ks=(k,), reranker=kind(trade_off, n))
-    told = [set(films) for films in holdout.known.item_frame["genres"]]
-    of_films, counts = shares(genres(holdout.known.item_frame)), holdout.known.item_counts
+    genres = [set(names) for names in holdout.known.item_frame["genres"]]
+    of_items, counts = distributions(genre_indicators(holdout.known.item_frame)), holdout.known.item_counts
     for row, user in enumerate(holdout.users):
         history = holdout.known.history(np.array([user]))
-        ranked = unseen(model.score(np.array([user]), history), history)
+        ranked = mask_seen(model.score(np.array([user]), history), history)
         candidates = top_k(ranked, np.array([user]), n)[0].tolist()
-        taste = shares(of_films[history.items].sum(axis=0, keepdims=True))[0]
+        target = distributions(of_items[history.items].sum(axis=0, keepdims=True))[0]
         costs = {
-            MaximalMarginalRelevance: lambda listed, film: max(
-                (jaccard(told[film], told[i]) for i in listed), default=0
+            MaximalMarginalRelevance: lambda listed, item: max(
+                (jaccard(genres[item], genres[i]) for i in listed), default=0
             ),
-            Calibrated: lambda listed, film, p=taste: divergence(p, of_films[[*listed, film]]),
-            Surprising: lambda listed, film: np.log1p(counts[film]) / np.log1p(counts.max()),
+            Calibrated: lambda listed, item, p=target: divergence(p, of_items[[*listed, item]]),
+            Surprising: lambda listed, item: np.log1p(counts[item]) / np.log1p(counts.max()),
         }
         assert evaluation.top[row].tolist() == by_hand(candidates, ranked[0], costs[kind], trade_off, k)
 
 
 @pytest.mark.parametrize("reranker", [*(kind(0.0) for kind in KINDS), MaximalMarginalRelevance(0.0, 7, "embeddings")])
 def test_without_a_trade_off_the_list_is_the_models_own(reranker, holdout):
-    own, reordered = (evaluate(RandomSpace(), holdout, ks=KS, reranker=each) for each in (None, reranker))
+    own, reordered = (evaluate(RandomEmbeddings(), holdout, ks=KS, reranker=each) for each in (None, reranker))
     np.testing.assert_array_equal(own.top, reordered.top)
     assert own.summary == reordered.summary
 
@@ -97,14 +99,14 @@ def test_scores_that_are_equal_keep_the_models_order(holdout):
     ],
     ids=["genres", "embeddings", "calibrated", "surprising"],
 )
-def test_the_more_is_traded_the_nearer_the_goal(reranker, goal, sign, holdout):
-    traded = [
-        evaluate(RandomSpace(), holdout, ks=KS, reranker=replace(reranker, trade_off=trade_off))
+def test_a_larger_trade_off_comes_nearer_to_the_goal(reranker, goal, sign, holdout):
+    evaluations = [
+        evaluate(RandomEmbeddings(), holdout, ks=KS, reranker=replace(reranker, trade_off=trade_off))
         for trade_off in (0.0, 0.5, 1.0)
     ]
-    values = [sign * evaluation.summary[goal] for evaluation in traded]
+    values = [sign * evaluation.summary[goal] for evaluation in evaluations]
     assert values[0] < values[1] <= values[2]
-    assert traded[0].summary["auc"] == traded[2].summary["auc"]
+    assert evaluations[0].summary["auc"] == evaluations[2].summary["auc"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -120,15 +122,15 @@ def test_short_lists_stay_short(kind, holdout):
     protocol = SampledNegatives(n=4)
     own, reordered = (evaluate(RandomScores(), holdout, protocol, (5,), reranker=each) for each in (None, kind(1.0)))
     assert (own.top >= 0).sum() == (reordered.top >= 0).sum()
-    wide = kind(1.0).lists(RandomScores(), holdout.known)
+    rank = kind(1.0).ranker(RandomScores(), holdout.known)
     scores = np.full((1, 40), -np.inf, np.float32)
     scores[0, [3, 8]] = 1, 2
-    assert sorted(wide(scores, np.array([0]), History.of_items([[1, 2]]), 4)[0]) == [-1, -1, 3, 8]
+    assert sorted(rank(scores, np.array([0]), History.of_items([[1, 2]]), 4)[0]) == [-1, -1, 3, 8]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_users_list_does_not_depend_on_who_else_is_asked_for(kind, holdout, monkeypatch):
-    monkeypatch.setattr(reranking, "_USERS_AT_ONCE", 7)
+def test_a_users_list_does_not_depend_on_the_batch(kind, holdout, monkeypatch):
+    monkeypatch.setattr(reranking, "_BLOCK_SIZE", 7)
     whole, single = (
         evaluate(RandomScores(), holdout, ks=KS, reranker=kind(0.5), batch_bytes=size).top for size in (2**26, 1)
     )
@@ -136,50 +138,50 @@ def test_a_users_list_does_not_depend_on_who_else_is_asked_for(kind, holdout, mo
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_somebody_without_a_history_has_a_list(kind, holdout):
-    lists = kind(0.5).lists(RandomScores(), holdout.known)
-    top = lists(RandomScores().scores[:1].copy(), np.array([-1]), History.of_items([[]]), 10)
+def test_a_user_without_a_history_has_a_list(kind, holdout):
+    rank = kind(0.5).ranker(RandomScores(), holdout.known)
+    top = rank(RandomScores().scores[:1].copy(), np.array([-1]), History.of_items([[]]), 10)
     assert len(set(top[0])) == 10
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_cannot_be_traded_is_refused(kind):
+def test_values_out_of_range_are_refused(kind):
     for trade_off in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UserError, match="lies outside 0"):
+        with pytest.raises(UserError, match="trade_off must be between 0"):
             kind(trade_off)
-    with pytest.raises(UserError, match="n_candidates=0"):
+    with pytest.raises(UserError, match="n_candidates must be at least 1"):
         kind(n_candidates=0)
 
 
-def test_what_a_goal_needs_is_asked_for_before_any_scoring(timed, holdout):
+def test_requirements_of_a_goal_are_checked_before_any_scoring(timed, holdout):
     bare = Ratio()(timed).test
     for kind in (MaximalMarginalRelevance, Calibrated):
-        with pytest.raises(UserError, match="films of arrays have no genres"):
+        with pytest.raises(UserError, match="items of arrays have no genres"):
             check(RandomScores(), KS, bare, reranker=kind())
     with pytest.raises(UserError, match="RandomScores has no embeddings"):
         check(RandomScores(), KS, holdout, reranker=MaximalMarginalRelevance(similarity="embeddings"))
-    with pytest.raises(UserError, match="protocol=ratings ranks nothing"):
+    with pytest.raises(UserError, match="protocol=ratings ranks no items"):
         check(RandomScores(), KS, holdout, None, Calibrated())
 
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("mmr", MaximalMarginalRelevance), ("calibrated", Calibrated), ("surprising", Surprising)]
 )
-def test_configs_name_what_is_there(name, kind):
-    made = instantiate(compose("train", [f"reranker={name}"]).reranker)
-    assert made == kind(**asdict(made))
+def test_configs_name_the_rerankers(name, kind):
+    reranker = instantiate(compose("train", [f"reranker={name}"]).reranker)
+    assert reranker == kind(**asdict(reranker))
 
 
-def test_a_taste_is_the_mean_of_the_films_shares():
-    of_films = shares(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]], np.float32))
+def test_the_distribution_of_a_history_is_the_mean_over_its_items():
+    of_items = distributions(np.array([[1, 1, 0], [0, 1, 0], [0, 0, 0]], np.float32))
     history = History.of_items([[0, 1, 2], [2], []])
-    np.testing.assert_allclose(tastes(history, of_films), [[0.25, 0.75, 0], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_allclose(history_distributions(history, of_items), [[0.25, 0.75, 0], [0, 0, 0], [0, 0, 0]])
 
 
 def test_pairs_of_a_diverse_list_share_less(holdout):
-    """The metric that the goal is judged by is worked out apart from the goal."""
-    told = [set(films) for films in holdout.known.item_frame["genres"]]
+    """The metric of the goal, computed independently of the reranker."""
+    genres = [set(names) for names in holdout.known.item_frame["genres"]]
     top = evaluate(RandomScores(), holdout, ks=(5,), reranker=MaximalMarginalRelevance(1.0)).top
-    by_pairs = [np.mean([1 - jaccard(told[a], told[b]) for a, b in combinations(row, 2)]) for row in top]
-    measured = metrics.jaccard_diversity(top, genres(holdout.known.item_frame))
+    by_pairs = [np.mean([1 - jaccard(genres[a], genres[b]) for a, b in combinations(row, 2)]) for row in top]
+    measured = jaccard_diversity(top, genre_indicators(holdout.known.item_frame))
     np.testing.assert_allclose(measured, by_pairs, rtol=1e-6)

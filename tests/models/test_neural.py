@@ -13,7 +13,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.split import Split
 from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
-from recsys.evaluation.metrics import ranking_metrics
+from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, load
 from recsys.models.losses import log_loss
 from recsys.models.mf import MF

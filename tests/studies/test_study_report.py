@@ -12,7 +12,7 @@ import yaml
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from recsys.errors import UserError
-from recsys.evaluation.significance import holm, randomisation
+from recsys.evaluation.significance import holm, randomisation_test
 from recsys.studies.curves import learning_curve
 from recsys.studies.runs import Run, read_run
 from recsys.studies.study import Outcome, Row, Setting, Study
@@ -159,7 +159,7 @@ def test_users_are_averaged_over_seeds_and_all_rows_are_corrected_for(outcomes):
         for row in LEVELS
     }
     differences = {row: (of_users[row] - of_users["item_knn"])["ndcg@10"].to_numpy() for row in ("popularity", "ease")}
-    p_values = [randomisation(own) for own in differences.values()]
+    p_values = [randomisation_test(own) for own in differences.values()]
     for row, p_value, adjusted in zip(differences, p_values, holm(p_values), strict=True):
         found = line(table, row)
         assert found[["baseline", "users", "p", "p_holm"]].tolist() == ["item_knn", N_USERS, p_value, adjusted]

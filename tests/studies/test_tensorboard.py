@@ -24,7 +24,7 @@ CONFIG = {
     "data": {"_target_": "recsys.data.sources.MovieLens", "release": "ml-1m", "cleaning": {"_target_": "x.Cleaning"}},
     "metadata": {"_target_": "recsys.data.metadata.TMDB5000"},
     "split": {"_target_": "recsys.data.split.Ratio", "test": 0.2},
-    "protocol": {"_target_": "recsys.evaluation.evaluate.FullRanking"},
+    "protocol": {"_target_": "recsys.evaluation.protocols.FullRanking"},
 }
 METRICS = {"valid/ndcg@10": 0.5, "valid/ndcg@5": 0.4, "test/ndcg@10": 0.25, "test/auc": 0.75}
 

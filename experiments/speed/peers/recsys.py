@@ -15,7 +15,7 @@ from pytorch_lightning.callbacks import Callback
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.evaluation.evaluate import evaluate as measure
-from recsys.evaluation.metrics import ranking_metrics
+from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender, make
 from recsys.models.neural import NeuralRecommender
 

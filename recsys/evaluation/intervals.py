@@ -1,0 +1,87 @@
+"""Confidence intervals of means and ratios."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+LEVEL = 0.95  # of confidence
+N_RESAMPLES = 9999  # of the bootstrap
+_BATCH_SIZE = 2**22  # values that are resampled at once
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with the ends of its confidence interval, which are NaN where there is none.
+
+    Attributes:
+        mean: the estimate, a mean or a ratio of means.
+        low: lower end.
+        high: upper end.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        ends = "" if np.isnan(self.low) else f" [{self.low:.4f}, {self.high:.4f}]"
+        return f"{self.mean:.4f}{ends}"
+
+
+def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
+    """Return the mean of values (n,) with Student's t interval, which two values or more have."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 2:
+        return Interval(mean, np.nan, np.nan)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values))
+    return Interval(mean, mean - half, mean + half)
+
+
+def bootstrap_interval(values: np.ndarray, seed: int = 0) -> Interval:
+    """Return the mean of values (n,) with its bootstrap interval; values that are all equal have none.
+
+    It is the BCa interval (bias-corrected and accelerated): Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
+    """
+    if not len(values) or np.ptp(values) == 0:
+        return Interval(float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
+    return _bootstrap((values,), np.mean, seed)
+
+
+def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Interval:
+    """Return the ratio of two sums over users with its BCa bootstrap interval.
+
+    Args:
+        numerators: float (n,) summand of each user.
+        denominators: float (n,) summand of each user.
+        seed: seed of the bootstrap, which resamples users.
+
+    Returns:
+        The ratio is NaN where the denominators sum to 0. The ends are NaN where all users have the same ratio, or so
+        few have any summands that the interval is undefined.
+    """
+    above, below = np.asarray(numerators, float), np.asarray(denominators, float)
+    if np.allclose(above * below.sum(), below * above.sum()):
+        return Interval(float(above.sum() / below.sum()) if below.any() else np.nan, np.nan, np.nan)
+    return _bootstrap((above, below), _ratio, seed)
+
+
+def _ratio(numerators: np.ndarray, denominators: np.ndarray, axis: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # a resample whose denominators are all 0
+        return numerators.sum(axis) / denominators.sum(axis)
+
+
+def _bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray], seed: int) -> Interval:
+    """Return a statistic of samples of the same users, (n,) each, with its BCa interval."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        ends = stats.bootstrap(
+            samples, statistic, paired=True, n_resamples=N_RESAMPLES, confidence_level=LEVEL,
+            batch=max(1, _BATCH_SIZE // len(samples[0])), method="BCa", rng=np.random.default_rng(seed),
+        ).confidence_interval  # fmt: skip
+    return Interval(float(statistic(*samples, axis=-1)), float(ends.low), float(ends.high))

@@ -1,0 +1,55 @@
+"""Sampling of negatives: items that a user has not rated."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recsys.data.dataset import History, Holdout
+
+
+def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
+    """Sample items that a user has not rated in either part of a holdout, uniformly and without replacement.
+
+    Args:
+        holdout: the histories and the held-out ratings of its users.
+        n: number of items for each user.
+        seed: seed of the sample.
+
+    Returns:
+        int32 (len(holdout.users), n) item codes. A user with fewer than n unrated items has them all, padded with -1.
+    """
+    users, n_items = holdout.users, holdout.known.n_items
+    rated = _rated_items(holdout)
+    n_unrated = n_items - np.diff(rated.indptr)
+    nth = _sample_subsets(n_unrated, n, np.random.default_rng(seed))
+    # A user's i-th rated item (from 0) comes after (its code - i) unrated ones. This counts the rated items that come
+    # before the nth unrated one, whose code is nth plus their number.
+    unrated_before = rated.items - (np.arange(len(rated.items)) - rated.indptr[rated.rows])
+    rows = np.arange(len(users))[:, None]
+    keys = rated.rows * (n_items + 1) + unrated_before
+    rated_before = np.searchsorted(keys, rows * (n_items + 1) + nth, side="right") - rated.indptr[:-1, None]
+    return np.where(nth >= 0, nth + rated_before, -1).astype(np.int32)
+
+
+def _rated_items(holdout: Holdout) -> History:
+    """Return the items that each user of a holdout has rated, in order of their codes."""
+    matrix = (holdout.unranked.matrix() + holdout.ratings.matrix())[holdout.users]
+    matrix.sort_indices()
+    return History(matrix.indptr.astype(np.int64), matrix.indices, matrix.data)
+
+
+def _sample_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Sample n different numbers below each size, every subset being equally likely.
+
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), on all rows at once.
+
+    Returns:
+        int64 (len(sizes), n), padded with -1 where a size is below n.
+    """
+    sampled = np.full((len(sizes), n), -1)
+    for place in range(n):
+        last = sizes - n + place
+        number = rng.integers(0, np.maximum(last, 0), endpoint=True)
+        taken = (sampled[:, :place] == number[:, None]).any(axis=1)
+        sampled[:, place] = np.where(last < 0, -1, np.where(taken, last, number))
+    return sampled

@@ -1,0 +1,123 @@
+"""Protocols: the items among which a user's held-out items are ranked.
+
+In full ranking these are all items that the user has not rated. Ranking the held-out items among a sample instead can
+order models differently (Krichene and Rendle, "On Sampled Metrics for Item Recommendation", KDD 2020), so the names of
+such metrics carry the size of the sample: `ndcg@10/sampled99`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.data.dataset import Holdout
+from recsys.evaluation.negatives import sample_unrated
+from recsys.metrics.ranking import mask_seen
+
+# (scores (B, n_items), users (B,)) -> a copy of the scores with -inf at the items that are not ranked
+Mask = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Protocol(ABC):
+    """Determines which items are ranked for each user."""
+
+    @abstractmethod
+    def suffix(self, holdout: Holdout) -> str:
+        """Return the end of the names of metrics."""
+
+    @abstractmethod
+    def n_ranked(self, holdout: Holdout) -> int:
+        """Return the largest number of items that a list can have."""
+
+    @abstractmethod
+    def mask(self, holdout: Holdout) -> Mask:
+        """Return the function that excludes all other items from the ranking."""
+
+
+@dataclass(frozen=True)
+class FullRanking(Protocol):
+    """Ranks all items, or all candidates of the holdout, that the user has not rated."""
+
+    def suffix(self, holdout: Holdout) -> str:
+        """See `Protocol.suffix`."""
+        return ""
+
+    def n_ranked(self, holdout: Holdout) -> int:
+        """See `Protocol.n_ranked`."""
+        return holdout.known.n_items if holdout.candidates is None else len(holdout.candidates)
+
+    def mask(self, holdout: Holdout) -> Mask:
+        """See `Protocol.mask`."""
+        return lambda scores, users: mask_seen(scores, holdout.unranked.history(users), holdout.candidates)
+
+
+FULL_RANKING = FullRanking()
+
+
+@dataclass(frozen=True)
+class SampledNegatives(Protocol):
+    """Ranks a user's held-out items among a sample of the items that the user has not rated.
+
+    The sample is uniform, without replacement, and the same for every model. Where the source brings negatives of its
+    own (`Dataset.negatives`), they replace the sample, whatever their number.
+
+    Args:
+        n: number of items to sample for each user.
+        seed: seed of the sample.
+    """
+
+    n: int = 99
+    seed: int = 0
+
+    def suffix(self, holdout: Holdout) -> str:
+        """See `Protocol.suffix`."""
+        return f"/sampled{self._n_sampled(holdout)}"
+
+    def n_ranked(self, holdout: Holdout) -> int:
+        """See `Protocol.n_ranked`."""
+        return min(1 + self._n_sampled(holdout), holdout.known.n_items)
+
+    def mask(self, holdout: Holdout) -> Mask:
+        """See `Protocol.mask`."""
+        sampled = holdout.known.negatives
+        if sampled is None:
+            sampled = np.full((holdout.known.n_users, self.n), -1, np.int32)
+            sampled[holdout.users] = sample_unrated(holdout, self.n, self.seed)
+
+        def mask(scores: np.ndarray, users: np.ndarray) -> np.ndarray:
+            rows, places = np.nonzero(sampled[users] >= 0)
+            items = sampled[users[rows], places]
+            relevant = holdout.ratings.history(users)
+            ranked = np.full_like(scores, -np.inf)
+            ranked[rows, items] = scores[rows, items]
+            ranked[relevant.rows, relevant.items] = scores[relevant.rows, relevant.items]
+            return ranked
+
+        return mask
+
+    def _n_sampled(self, holdout: Holdout) -> int:
+        return self.n if holdout.known.negatives is None else holdout.known.negatives.shape[1]
+
+
+@dataclass(frozen=True)
+class SeveralProtocols:
+    """Measures the same scores by several protocols; the lists of an evaluation are those of the first one.
+
+    Args:
+        protocols: the protocols, under any names.
+    """
+
+    protocols: Mapping[str, Protocol]
+
+
+AnyProtocol = Protocol | SeveralProtocols | None  # None ranks nothing: only predicted ratings are measured
+
+
+def single_protocols(protocol: AnyProtocol) -> list[Protocol]:
+    """Return the protocols that rank items; none where only predicted ratings are measured."""
+    if protocol is None:
+        return []
+    return list(protocol.protocols.values()) if isinstance(protocol, SeveralProtocols) else [protocol]

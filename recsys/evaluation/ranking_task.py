@@ -1,0 +1,125 @@
+"""Measure how a model ranks the held-out items, and what its lists contain."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import Dataset, History, Holdout
+from recsys.evaluation.measurements import Measurements
+from recsys.evaluation.protocols import Protocol
+from recsys.evaluation.reranking import Reranker, rank_by_score
+from recsys.metrics import beyond_accuracy
+from recsys.metrics.accuracy import accuracy_metrics, auc, discount, ranks_in_lists
+from recsys.metrics.genres import distributions, genre_indicators, history_distributions
+from recsys.models.base import HasEmbeddings, Recommender
+
+LIST_LENGTH = 10  # length of the lists that metrics beyond accuracy measure
+
+# (lists (B, k) padded with -1, the users' histories) -> float64 (B,)
+ListMetric = Callable[[np.ndarray, History], np.ndarray]
+
+
+class RankingTask:
+    """Measures the ranking of the items that a protocol selects, batch by batch.
+
+    Args:
+        model: a fitted model.
+        holdout: the held-out ratings and the users' histories.
+        protocol: determines which items are ranked.
+        ks: list lengths.
+        reranker: reorders the lists before they are measured, or None.
+    """
+
+    def __init__(
+        self,
+        model: Recommender,
+        holdout: Holdout,
+        protocol: Protocol,
+        ks: Sequence[int],
+        reranker: Reranker | None,
+    ) -> None:
+        self.holdout, self.ks = holdout, ks
+        self.mask, self.suffix = protocol.mask(holdout), protocol.suffix(holdout)
+        self.rank = rank_by_score if reranker is None else reranker.ranker(model, holdout.known)
+        self.list_length = min(LIST_LENGTH, max(ks))
+        self.list_metrics = _list_metrics(model, holdout.known)
+        # Results are written to arrays allocated here. Small arrays that outlive a batch would fragment the memory of
+        # its scores, so that the next batch could not reuse it.
+        n_users = len(holdout.users)
+        self.n_measured = 0
+        self.top = np.empty((n_users, max(ks)), np.int64)
+        self.ranks = np.empty(len(holdout.ratings), np.int64)  # in the order of users, as the held-out ratings are
+        self.values: dict[str, np.ndarray] = defaultdict(lambda: np.empty(n_users))
+
+    def measure(self, users: np.ndarray, history: History, scores: np.ndarray) -> None:
+        """Measure a batch; batches come in the order of the holdout's users.
+
+        Args:
+            users: int64 (B,) user codes.
+            history: B rows, the users' histories.
+            scores: float32 (B, n_items) scores of all items; not changed.
+        """
+        relevant = self.holdout.ratings.history(users)
+        ranked = self.mask(scores, users)
+        top = self.rank(ranked, users, history, max(self.ks))
+        ranks = ranks_in_lists(top, relevant)
+        lists = top[:, : self.list_length]
+        values = accuracy_metrics(ranks, relevant, self.ks) | {"auc": auc(ranked, relevant)}
+        values |= {f"{name}@{self.list_length}": metric(lists, history) for name, metric in self.list_metrics.items()}
+        rows = slice(self.n_measured, self.n_measured + len(users))
+        indptr = self.holdout.ratings.indptr
+        self.top[rows], self.ranks[indptr[users[0]] : indptr[users[-1] + 1]] = top, ranks
+        for name, value in values.items():
+            self.values[name][rows] = value
+        self.n_measured = rows.stop
+
+    def measurements(self) -> Measurements:
+        """Return the metrics of all batches."""
+        per_user: pd.DataFrame = pd.DataFrame(self.values).add_suffix(self.suffix)
+        summary: dict[str, float] = dict(zip(map(str, per_user), per_user.mean().tolist(), strict=True))
+        summary |= _exposure_metrics(self.top[:, : self.list_length], self.holdout, self.suffix)
+        return Measurements(per_user, _per_rating(self.ranks, self.ks).add_suffix(self.suffix), summary, self.top)
+
+
+def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
+    """Return the metrics of single lists beyond accuracy, by name: those that data and model allow."""
+    counts, n_users = dataset.item_counts, int((dataset.user_counts > 0).sum())
+    metrics: dict[str, ListMetric] = {
+        "novelty": lambda top, history: beyond_accuracy.novelty(top, counts, n_users),
+        "mean_popularity": lambda top, history: beyond_accuracy.mean_popularity(top, counts),
+    }
+    genres = genre_indicators(dataset.item_frame)
+    if genres.any():
+        of_items = distributions(genres)
+        metrics["diversity"] = lambda top, history: beyond_accuracy.jaccard_diversity(top, genres)
+        metrics["miscalibration"] = lambda top, history: beyond_accuracy.miscalibration(
+            top, history_distributions(history, of_items), of_items
+        )
+    if isinstance(model, HasEmbeddings):
+        embeddings = model.item_embeddings()
+        metrics["embedding_diversity"] = lambda top, history: beyond_accuracy.cosine_diversity(top, embeddings)
+    return metrics
+
+
+def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
+    """Compute the metrics of the lists of all users together."""
+    exposure = np.bincount(top[top >= 0], minlength=holdout.known.n_items)
+    if holdout.candidates is not None:
+        exposure = exposure[holdout.candidates]
+    k = top.shape[1]
+    return {
+        f"coverage@{k}{suffix}": beyond_accuracy.coverage(exposure),
+        f"gini@{k}{suffix}": beyond_accuracy.gini(exposure),
+    }
+
+
+def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
+    """Compute what each held-out rating adds to recall and to the discounted cumulative gain, at each k."""
+    gains = discount(np.maximum(ranks, 1))
+    listed = {k: (ranks > 0) & (ranks <= k) for k in ks}
+    recall = {f"recall@{k}": listed[k].astype(np.float64) for k in ks}
+    return pd.DataFrame(recall | {f"dcg@{k}": gains * listed[k] for k in ks})

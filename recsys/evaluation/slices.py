@@ -1,0 +1,59 @@
+"""Averages of metrics over slices: groups of users, or of held-out ratings by the item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import Holdout
+
+N_BANDS = 4
+
+
+def slice_averages(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) -> pd.DataFrame:
+    """Average metrics over slices of users and of items.
+
+    Args:
+        holdout: brings the frames of users and items that define the slices.
+        per_user: a row of metrics for each user of the holdout.
+        per_rating: a row of metrics for each held-out rating.
+
+    Returns:
+        A row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre), `value`, `n` and the
+        metrics.
+    """
+    known, users, items = holdout.known, holdout.users, holdout.ratings.items
+    user_frame, item_frame = known.user_frame, known.item_frame
+    frames = [_averages("activity", quantile_bands(known.user_counts[users]), per_user)]
+    for name, column in (("age", "age_group"), ("gender", "gender"), ("segment", "segment")):
+        if column in user_frame:
+            frames.append(_averages(name, user_frame[column].array[users], per_user))
+    frames.append(_averages("popularity", quantile_bands(known.item_counts[items]), per_rating))
+    if "year" in item_frame:
+        decades = (item_frame["year"] // 10 * 10).map("{:.0f}s".format, na_action="ignore")
+        frames.append(_averages("decade", decades.array[items], per_rating))
+    if "genres" in item_frame:
+        # An item with two genres is in both slices.
+        genres = item_frame["genres"].iloc[items].reset_index(drop=True).explode()
+        frames.append(_averages("genre", genres.array, per_rating.iloc[genres.index]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
+    """Assign counts (n,) to at most `N_BANDS` bands of about equal size, which are named by their ends: `20-35`."""
+    lowest = np.unique(np.quantile(counts, np.arange(N_BANDS) / N_BANDS, method="inverted_cdf"))
+    band = np.searchsorted(lowest, counts, side="right") - 1
+    names = [f"{counts[band == i].min()}-{counts[band == i].max()}" for i in range(len(lowest))]
+    return pd.Categorical.from_codes(band, pd.Index(names), ordered=True)
+
+
+def _averages(name: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
+    """Average each column of `values` over the rows that share a label, (n,)."""
+    groups = values.groupby(pd.CategoricalIndex(labels), observed=True, dropna=False)
+    frame = groups.mean()
+    frame.insert(0, "n", groups.size())
+    frame.insert(0, "value", ["unknown" if pd.isna(label) else str(label) for label in frame.index])
+    frame.insert(0, "slice", name)
+    return frame

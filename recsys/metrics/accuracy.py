@@ -1,0 +1,167 @@
+"""Accuracy metrics: one value per user, from the ranks of the user's held-out items.
+
+Every held-out item counts as relevant, whatever its rating. The metrics follow Herlocker et al., "Evaluating
+Collaborative Filtering Recommender Systems", TOIS 2004, and Manning et al., "Introduction to Information Retrieval",
+2008, chapter 8, unless a docstring names another source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from recsys.data.dataset import History, Holdout
+from recsys.metrics.ranking import mask_seen, top_k
+
+KS = (1, 5, 10, 20, 50)
+
+
+def ranking_metrics(
+    scores: np.ndarray, users: np.ndarray, holdout: Holdout, ks: Sequence[int] = KS
+) -> dict[str, np.ndarray]:
+    """Rank all items that the users have not rated, and measure the lists.
+
+    Args:
+        scores: float32 (B, n_items); not changed.
+        users: int64 (B,) user codes, each with at least one held-out rating.
+        holdout: the held-out ratings, the users' histories and the candidates.
+        ks: list lengths.
+
+    Returns:
+        `hr@10`, `ndcg@10` and so on for each k of `ks`: float64 (B,).
+    """
+    ranked = mask_seen(scores, holdout.unranked.history(users), holdout.candidates)
+    top = top_k(ranked, users, max(ks))
+    relevant = holdout.ratings.history(users)
+    return accuracy_metrics(ranks_in_lists(top, relevant), relevant, ks)
+
+
+def ranks_in_lists(top: np.ndarray, relevant: History) -> np.ndarray:
+    """Return the rank of each relevant item in its user's list, int64 (n,): from 1, or 0 where it is not listed.
+
+    Args:
+        top: int (B, k) lists, padded with -1.
+        relevant: B rows of n relevant items in all.
+    """
+    found = top[relevant.rows] == relevant.items[:, None]  # (n, k)
+    return np.where(found.any(axis=1), found.argmax(axis=1) + 1, 0)
+
+
+def accuracy_metrics(ranks: np.ndarray, relevant: History, ks: Sequence[int]) -> dict[str, np.ndarray]:
+    """Compute all metrics of `ACCURACY` at each k.
+
+    Args:
+        ranks: int64 (n,) as `ranks_in_lists` returns them.
+        relevant: B rows of n relevant items in all.
+        ks: list lengths.
+
+    Returns:
+        `hr@10` and so on: float64 (B,).
+    """
+    hits = np.zeros((len(relevant), max(ks)))
+    listed = ranks > 0
+    hits[relevant.rows[listed], ranks[listed] - 1] = 1.0
+    n_relevant = np.diff(relevant.indptr)
+    return {f"{name}@{k}": metric(hits[:, :k], n_relevant) for name, metric in ACCURACY.items() for k in ks}
+
+
+def hit_rate(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return 1 where at least one relevant item is listed, else 0.
+
+    Args:
+        hits: float64 (B, k), 1 where the item at a place of a list is relevant, else 0.
+        n_relevant: int64 (B,) number of relevant items of each user.
+
+    Returns:
+        float64 (B,). The other functions in `ACCURACY` take and return the same.
+    """
+    return hits.max(axis=1)
+
+
+def precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return the share of the k places that hold a relevant item."""
+    return hits.mean(axis=1)
+
+
+def recall(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return the share of the relevant items that are listed."""
+    return hits.sum(axis=1) / n_relevant
+
+
+def f1(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return the harmonic mean of precision and recall, 2 hits / (k + relevant items); 0 without hits."""
+    return 2 * hits.sum(axis=1) / (hits.shape[1] + n_relevant)
+
+
+def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return the sum of 1 / log2(1 + rank) over hits, divided by that of the best possible list.
+
+    Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", TOIS 2002, with gains of 0 and 1.
+    """
+    gains = discount(np.arange(1, hits.shape[1] + 1))
+    best = np.cumsum(gains)[np.minimum(n_relevant, len(gains)) - 1]
+    return hits @ gains / best
+
+
+def discount(ranks: np.ndarray) -> np.ndarray:
+    """Return the discounted gain of a hit at each rank, which starts from 1."""
+    return 1 / np.log2(1 + ranks)
+
+
+def reciprocal_rank(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return 1 / rank of the first hit; 0 without hits.
+
+    Voorhees, "The TREC-8 Question Answering Track Report", 1999.
+    """
+    return (hits / np.arange(1, hits.shape[1] + 1)).max(axis=1)
+
+
+def average_precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
+    """Return the sum of the precision at the rank of each hit, divided by min(relevant items, k)."""
+    at_rank = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    return (at_rank * hits).sum(axis=1) / np.minimum(n_relevant, hits.shape[1])
+
+
+ACCURACY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "hr": hit_rate,
+    "precision": precision,
+    "recall": recall,
+    "f1": f1,
+    "ndcg": ndcg,
+    "mrr": reciprocal_rank,
+    "map": average_precision,
+}
+
+
+def auc(ranked: np.ndarray, relevant: History) -> np.ndarray:
+    """Estimate the probability that a relevant item scores higher than another ranked item; a tie counts one half.
+
+    Hanley and McNeil, "The Meaning and Use of the Area under a ROC Curve", Radiology 1982. Where no other item is
+    ranked, the value is 0.5.
+
+    Args:
+        ranked: float32 (B, n_items), -inf at items that are not ranked.
+        relevant: B rows of items that are ranked.
+
+    Returns:
+        float64 (B,).
+    """
+    n_relevant = np.diff(relevant.indptr)
+    n_unranked = (ranked == -np.inf).sum(axis=1, dtype=np.int32)
+    n_others = ranked.shape[1] - n_unranked - n_relevant
+    scores = ranked[relevant.rows, relevant.items]
+    bounds = zip(relevant.indptr[:-1], relevant.indptr[1:], strict=True)
+    leads = [_lead(row, scores[start:stop]) for row, (start, stop) in zip(ranked, bounds, strict=True)]
+    # Of two relevant items one leads the other, so that in the sum over a user they cancel out.
+    total = np.array(leads) - n_relevant * n_unranked
+    return 0.5 + 0.5 * total / np.maximum(n_relevant * n_others, 1)
+
+
+def _lead(row: np.ndarray, scores: np.ndarray) -> int:
+    """Count the items of a row, (n_items,), that are below each of some scores, less those above, over all scores."""
+    if len(scores) <= 3:  # two passes over the row per score cost less than sorting it
+        return sum(int(np.count_nonzero(row < score)) - int(np.count_nonzero(row > score)) for score in scores)
+    ascending = np.sort(row)
+    below, not_above = ascending.searchsorted(scores), ascending.searchsorted(scores, side="right")
+    return int((below + not_above - len(row)).sum())

@@ -1,0 +1,129 @@
+"""Metrics of what lists contain: novelty, popularity, diversity, calibration, coverage and exposure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_SMOOTHING = 0.01  # alpha of `miscalibration`: a genre that a list lacks must not cost infinity
+
+
+def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarray:
+    """Compute the mean self-information of the listed items, in bits: log2(users / users who rated the item).
+
+    Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 2010. An item without
+    ratings counts as rated by one user.
+
+    Args:
+        top: int (B, k) lists, padded with -1.
+        item_counts: int (n_items,) number of training ratings of each item.
+        n_users: number of users with training ratings.
+
+    Returns:
+        float64 (B,).
+    """
+    return _mean_over_list(np.log2(n_users / np.maximum(item_counts, 1)), top)
+
+
+def mean_popularity(top: np.ndarray, item_counts: np.ndarray) -> np.ndarray:
+    """Compute the mean number of training ratings of the listed items; shapes are as in `novelty`.
+
+    Yin et al., "Challenging the Long Tail Recommendation", VLDB 2012.
+    """
+    return _mean_over_list(item_counts, top)
+
+
+def jaccard_diversity(top: np.ndarray, features: np.ndarray) -> np.ndarray:
+    """Compute intra-list diversity: 1 - Jaccard similarity, averaged over all pairs of items in a list.
+
+    Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005. Items without features are
+    similar to none; the diversity of a list with fewer than two items is 0.
+
+    Args:
+        top: int (B, k) lists, padded with -1.
+        features: float32 (n_items, d) of 0 and 1, such as genres.
+
+    Returns:
+        float64 (B,).
+    """
+    listed = features[top]  # (B, k, d)
+    shared = listed @ listed.transpose(0, 2, 1)  # (B, k, k)
+    sizes = listed.sum(axis=2)
+    joint = sizes[:, :, None] + sizes[:, None, :] - shared
+    return _mean_over_pairs(1 - shared / np.maximum(joint, 1), top)
+
+
+def cosine_diversity(top: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
+    """Compute intra-list diversity as `jaccard_diversity` does, with the cosine of embeddings (n_items, d)."""
+    listed = embeddings[top]  # (B, k, d)
+    listed = listed / np.maximum(np.linalg.norm(listed, axis=2, keepdims=True), 1e-12)
+    return _mean_over_pairs(1 - listed @ listed.transpose(0, 2, 1), top)
+
+
+def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distributions: np.ndarray) -> np.ndarray:
+    """Compute the divergence of the genres of a list from those of the user's history; 0 is best.
+
+    Steck, "Calibrated Recommendations", RecSys 2018: the Kullback-Leibler divergence, in nats,
+
+        sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
+
+    of q, the mean of p(g|item) over the list, from p, the mean over the history; p(g|item) is 1 / n for each of an
+    item's n genres. Items without genres do not count. A list of such items has the value log(1 / alpha), any list for
+    such a history has 0.
+
+    Args:
+        top: int (B, k) lists, padded with -1.
+        user_distributions: float (B, g) p(g|u).
+        item_distributions: float (n_items, g) p(g|item), zeros for an item without genres.
+
+    Returns:
+        float64 (B,).
+    """
+    listed = np.where((top >= 0)[:, :, None], item_distributions[top], 0).sum(axis=1, dtype=np.float64)
+    mixed = listed / np.maximum(listed.sum(axis=1, keepdims=True), 1)
+    return divergence(user_distributions.astype(np.float64), mixed[:, None])[:, 0]
+
+
+def divergence(target: np.ndarray, mixed: np.ndarray) -> np.ndarray:
+    """Compute the divergence that `miscalibration` defines, (B, n), of n distributions q (B, n, g) from p (B, g)."""
+    tiny = np.finfo(mixed.dtype).tiny  # keeps logarithms finite where p is 0 and the term does not count
+    smoothed = (1 - _SMOOTHING) * mixed + _SMOOTHING * target[:, None]
+    cross = np.log(np.maximum(smoothed, tiny)) @ target[:, :, None]
+    own = (target * np.log(np.maximum(target, tiny))).sum(axis=1)
+    return own[:, None] - cross[:, :, 0]
+
+
+def coverage(exposure: np.ndarray) -> float:
+    """Compute the share of the items that occur in at least one list.
+
+    Ge et al., "Beyond Accuracy: Evaluating Recommender Systems by Coverage and Serendipity", RecSys 2010.
+
+    Args:
+        exposure: int (n_items,) number of lists that contain each item.
+    """
+    return float((exposure > 0).mean())
+
+
+def gini(exposure: np.ndarray) -> float:
+    """Compute the Gini coefficient of exposure: 0 where all items are listed equally often, near 1 where few are.
+
+    Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science 2009.
+
+    Args:
+        exposure: int (n_items,) number of lists that contain each item.
+    """
+    n = len(exposure)
+    weights = 2 * np.arange(1, n + 1) - n - 1
+    return float(weights @ np.sort(exposure) / (n * exposure.sum()))
+
+
+def _mean_over_list(values: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """Average values of items (n_items,) over each list (B, k); 0 for an empty list."""
+    listed = top >= 0
+    return np.where(listed, values[top], 0.0).sum(axis=1) / np.maximum(listed.sum(axis=1), 1)
+
+
+def _mean_over_pairs(distances: np.ndarray, top: np.ndarray) -> np.ndarray:
+    """Average distances (B, k, k) over all pairs of different places that hold an item."""
+    listed = top >= 0
+    pairs = listed[:, :, None] & listed[:, None, :] & ~np.eye(top.shape[1], dtype=bool)
+    return np.where(pairs, distances, 0.0).sum(axis=(1, 2)) / np.maximum(pairs.sum(axis=(1, 2)), 1)

@@ -1,0 +1,36 @@
+"""Genres as numbers: which genres an item has, and how a history is distributed over them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import History
+
+
+def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:
+    """Return float32 (n_items, g): 1 where an item has a genre; g is 0 where no item has any."""
+    lists = item_frame["genres"] if "genres" in item_frame else pd.Series([[]] * len(item_frame))
+    values = lists.reset_index(drop=True).explode().dropna()
+    codes, names = pd.factorize(values)
+    indicators = np.zeros((len(item_frame), len(names)), np.float32)
+    indicators[values.index, codes] = 1.0
+    return indicators
+
+
+def distributions(counts: np.ndarray) -> np.ndarray:
+    """Divide each row of counts (n, g) by its sum; a row of zeros stays zero.
+
+    Of `genre_indicators` this gives p(genre | item).
+    """
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+
+def history_distributions(history: History, item_distributions: np.ndarray) -> np.ndarray:
+    """Return p(genre | user), float32 (B, g): the mean of p(genre | item) over each history, zeros for an empty one.
+
+    Args:
+        history: B rows.
+        item_distributions: float32 (n_items, g) p(genre | item).
+    """
+    return distributions(history.matrix(len(item_distributions)) @ item_distributions)
