@@ -24,7 +24,7 @@ from recsys.evaluation.evaluate import FULL_RANKING, evaluate
 from recsys.evaluation.significance import bootstrap_interval
 from recsys.files import write_whole
 from recsys.models.base import FitContext, Recommender
-from recsys.studies.selection import ERRORS
+from recsys.studies.direction import ERRORS
 
 PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"
