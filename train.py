@@ -90,7 +90,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         columns.setdefault(type(baseline).__name__, expected)
         report.print_metrics(title, columns)
         report.print_example(shown[0])
-    report.print_whereabouts(run.directory)
+    report.print_location(run.directory)
     return metrics
 
 

@@ -46,14 +46,15 @@ from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
 from recsys.models.trees import RatingTrees
-from recsys.studies.plan import Finished, levels, with_searches
-from recsys.studies.plan import arguments as as_arguments
+from recsys.studies.finished_runs import FinishedRuns
+from recsys.studies.plan import dependency_levels, override_arguments
 from recsys.studies.runs import Run, find_runs, read_run, short
+from recsys.studies.searches import with_search_results
 from recsys.studies.segmenting import find_segments
 from recsys.studies.selection import select
 from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
-from recsys.studies.verification import NAMES, Verification, kept_run
+from recsys.studies.verification import RUN_KEY, Verification, published_run
 from recsys.web import serving
 from recsys.web.app import Settings, serve
 from recsys.web.catalogue import Catalogue
@@ -96,9 +97,11 @@ def _write_study(name: str, *overrides: str) -> None:
     """Write experiments/<name>/ from the runs that there are, without training."""
     study, given = read_study([f"experiment={name}", *overrides])
     directory = STUDIES / study.name
-    study = with_searches(study, directory)
-    finished = Finished(STUDIES, lambda job: resolved((*given, *job.arguments())))
-    outcomes = [job.outcome(run) for level in levels(study, directory, finished.latest) for job, run in level]
+    study = with_search_results(study, directory)
+    finished = FinishedRuns(STUDIES, lambda job: resolved((*given, *job.arguments())))
+    outcomes = [
+        job.outcome(run) for level in dependency_levels(study, directory, finished.latest_run) for job, run in level
+    ]
     if not any(outcome.run for outcome in outcomes):
         raise UserError(f"No run of {name} is finished: make them with python train.py experiment={name}.")
     folder = Path("experiments", study.name)
@@ -110,18 +113,25 @@ def _write_study(name: str, *overrides: str) -> None:
 def verify_command(arguments: argparse.Namespace) -> None:
     """Make one run of a study again, and say whether its figures are those that the study has kept."""
     runs = Path("experiments", arguments.study, "runs.csv")
-    kept = kept_run(runs, setting=arguments.setting, variant=arguments.variant, row=arguments.row, seed=arguments.seed)
+    kept = published_run(
+        runs, setting=arguments.setting, variant=arguments.variant, row=arguments.row, seed=arguments.seed
+    )
     again = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", arguments.study)
-    chosen = as_arguments({"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]]})
+    chosen = override_arguments({"study.settings_run": [kept["setting"]], "study.rows_run": [kept["row"]]})
     study, _ = read_study([f"experiment={arguments.study}", *chosen])
     on = {key: value for key, value in study.settings[kept["setting"]].overrides.items() if not isinstance(value, list)}
-    command = [f"experiment={arguments.study}", f"seed={kept['seed']}", *kept["variant"].split(), *as_arguments(on)]
+    command = [
+        f"experiment={arguments.study}",
+        f"seed={kept['seed']}",
+        *kept["variant"].split(),
+        *override_arguments(on),
+    ]
     train = [sys.executable, str(CONFIGS.parent / "train.py"), *command, *arguments.overrides, *chosen]
-    train += as_arguments({"hydra.sweep.dir": str(again)})
+    train += override_arguments({"hydra.sweep.dir": str(again)})
     if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
         raise UserError(f"The run failed, and says above why; what there is of it is in {again}.")
-    names = {name: kept[name] for name in NAMES}
-    verification = Verification(kept, kept_run(again / "report" / "runs.csv", **names), study.tolerance)
+    names = {name: kept[name] for name in RUN_KEY}
+    verification = Verification(kept, published_run(again / "report" / "runs.csv", **names), study.tolerance)
     print("\n".join(verification.sentences()))
     if not verification.agrees:
         raise SystemExit(1)
@@ -431,7 +441,7 @@ def main() -> None:
     command = commands.add_parser("verify", help=verify_command.__doc__, description=verify_command.__doc__)
     command.add_argument("study", metavar="STUDY", help="as in experiments/ and configs/experiment/")
     command.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of all its runs: data.path=DIR")
-    for name in NAMES:
+    for name in RUN_KEY:
         command.add_argument(f"--{name}", metavar="NAME", help="of the run (of several, the one that trained fastest)")
     command.set_defaults(run=verify_command)
 

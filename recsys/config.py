@@ -130,13 +130,13 @@ def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
     described = compose("train", [str(o.input_line) for o in parsed if STUDY.match(o.key_or_group)]).study
     if described is None:
         raise UserError("This experiment is a plain sweep, and no study: its config has no node named study.")
-    study = Study.read(cast(dict, OmegaConf.to_container(described, resolve=True)))
+    study = Study.from_config(cast(dict, OmegaConf.to_container(described, resolve=True)))
     varied = {"seed", "model", *(key for setting in study.settings.values() for key in setting.overrides)}
     command = {o.key_or_group: _values(o) for o in parsed if o.key_or_group in varied}
     given = [
         str(o.input_line) for o in parsed if o.key_or_group not in varied and not o.key_or_group.startswith("study.")
     ]
-    return study.chosen_by(command), [*given, "study=null"]
+    return study.restricted_to(command), [*given, "study=null"]
 
 
 class Splits:

@@ -1,4 +1,4 @@
-"""Whole studies on a small file: which runs are made, what of them is kept, how tables and checks come of them."""
+"""Whole studies on a small file: runs, reports and verification."""
 
 import shutil
 import signal
@@ -14,7 +14,7 @@ from recsys.config import main
 from recsys.models.ease import EASE
 from recsys.models.ncf import GMF
 from recsys.studies.runs import find_runs, is_finished
-from tests.test_train import data, interrupt_once  # noqa: F401 - a fixture
+from tests.training import interrupt_once
 
 STUDY = {
     "name": "tiny",
@@ -25,7 +25,7 @@ STUDY = {
     "rows": {
         "Popularity": {"model": "popularity", "seeds": [0]},
         "EASE": {"model": "ease", "seeds": [0], "search": {"model.l2": "interval(1.0, 9.0)"}},
-        "NeuMF, from halves": {
+        "NeuMF, pretrained": {
             "model": "ncf",
             "model.embedding_dim": 4,
             "model.hidden_dims": [8, 4],
@@ -50,8 +50,8 @@ N_RUNS = 1 + 1 + 3 * 2
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, data):  # noqa: F811
-    """`python train.py experiment=tiny ARGUMENTS` in this process, in a place of its own; gives the exit status."""
+def study(monkeypatch, tmp_path, data):
+    """Runs `python train.py experiment=tiny ARGUMENTS` in this process, below `tmp_path`; returns the status."""
     configs = tmp_path / "configs"
     shutil.copytree(recsys.config.CONFIGS, configs)
     base = "# @package _global_\ndefaults:\n  - study\n"
@@ -76,11 +76,11 @@ def study(monkeypatch, tmp_path, data):  # noqa: F811
     return run
 
 
-def kept(tmp_path) -> pd.DataFrame:
+def report_rows(tmp_path) -> pd.DataFrame:
     return pd.read_csv(tmp_path / "outputs" / "experiments" / "tiny" / "report" / "runs.csv")
 
 
-def test_a_study_goes_on_where_it_was_stopped_and_makes_no_run_twice(study, tmp_path, monkeypatch, capsys):
+def test_an_interrupted_study_continues_and_reuses_finished_runs(study, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         interrupt_once(patch, EASE, "fit", at_call=2)  # after the search's two trials
         assert study() == 130
@@ -90,7 +90,7 @@ def test_a_study_goes_on_where_it_was_stopped_and_makes_no_run_twice(study, tmp_
     finished = (directory / "last" / "Popularity" / "seed0" / "manifest.json").stat().st_mtime_ns
     assert study() == 0
     assert (directory / "last" / "Popularity" / "seed0" / "manifest.json").stat().st_mtime_ns == finished
-    runs = kept(tmp_path)
+    runs = report_rows(tmp_path)
     assert len(runs) == N_RUNS
     assert set(runs["status"]) == {"complete"}
     searched = runs[runs["row"] == "EASE"].iloc[0]
@@ -98,17 +98,17 @@ def test_a_study_goes_on_where_it_was_stopped_and_makes_no_run_twice(study, tmp_
     best = yaml.safe_load((directory / "last" / "EASE" / "search" / "best.yaml").read_text())["overrides"]
     [ease] = [run for run in find_runs(directory / "last" / "EASE") if run.directory.name == "seed0"]
     assert best == [f"++model.l2={ease.config['model']['l2']}"]
-    [halves] = [run for run in find_runs(directory) if run.directory.match("NeuMF*/seed1")]
-    assert halves.config["model"]["pretrained_gmf"].endswith("tiny/last/GMF/seed1")
+    [pretrained] = [run for run in find_runs(directory) if run.directory.match("NeuMF*/seed1")]
+    assert pretrained.config["model"]["pretrained_gmf"].endswith("tiny/last/GMF/seed1")
     assert "Kept: " in (directory / "report" / "leakage" / "last.md").read_text()
-    assert f"{N_RUNS} of {N_RUNS} runs done, 0 running, 0 left" in capsys.readouterr().out
-    monkeypatch.setattr(train, "train", lambda cfg: pytest.fail("a run was made twice"))
+    assert f"{N_RUNS} of {N_RUNS} runs done, 0 running" in capsys.readouterr().out
+    monkeypatch.setattr(train, "train", lambda cfg: pytest.fail("a finished run was repeated"))
     assert study() == 0
 
 
-def test_a_command_chooses_among_what_a_study_varies(study, tmp_path):
+def test_a_command_selects_among_the_runs_of_a_study(study, tmp_path):
     assert study("split=ratio", "split.seed=1", "model=popularity") == 0
-    runs = kept(tmp_path)
+    runs = report_rows(tmp_path)
     assert list(runs["row"].unique()) == ["Popularity"]
     assert set(runs["setting"]) == {"shares"}
     assert list(runs["seed"]) == [0, 1]
@@ -116,29 +116,29 @@ def test_a_command_chooses_among_what_a_study_varies(study, tmp_path):
     assert seed == 1
 
 
-def test_a_run_that_fails_is_named_and_the_others_are_made(study, tmp_path, monkeypatch, capsys):
+def test_a_failed_run_is_reported_and_the_others_are_run(study, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(GMF, "fit", lambda *arguments: 1 // 0)
         assert study("model=gmf,popularity", "seed=0") == 2
     assert "1 of 2 runs failed, GMF first: ZeroDivisionError" in capsys.readouterr().err
-    runs = kept(tmp_path).set_index("row")["status"]
+    runs = report_rows(tmp_path).set_index("row")["status"]
     assert runs["GMF"].startswith("failed: ZeroDivisionError")
     assert runs["Popularity"] == "complete"
     assert study("model=gmf,popularity", "seed=0") == 0
 
 
-def test_what_is_wrong_with_a_row_is_told_before_any_run(study, tmp_path, capsys):
+def test_an_invalid_row_is_refused_before_any_run(study, tmp_path, capsys):
     assert study("split=ratio") == 2
     assert "loss=hinge" in capsys.readouterr().err
     assert not list(tmp_path.rglob("manifest.json"))
 
 
-def test_a_study_that_has_no_such_run_says_what_it_has(study, capsys):
+def test_a_command_that_matches_no_run_is_refused(study, capsys):
     assert study("split=folds") == 2
-    assert "The study tiny has no run of split=folds" in capsys.readouterr().err
+    assert "No run of the study tiny matches split=folds" in capsys.readouterr().err
 
 
-def test_the_table_is_made_again_from_runs_and_a_kept_run_verified(study, command, data, tmp_path, capsys):  # noqa: F811
+def test_a_study_is_published_from_its_runs_and_verified(study, command, data, tmp_path):
     assert study("model=popularity") == 0
     status, out, err = command("table", "tiny", "model=popularity", "logger=none", *data)
     assert status == 0, err
@@ -151,7 +151,7 @@ def test_the_table_is_made_again_from_runs_and_a_kept_run_verified(study, comman
     assert "agree to the digit" in out
 
 
-def test_verifying_a_row_that_was_not_kept_says_which_there_are(study, command, tmp_path, capsys):
+def test_verifying_an_unpublished_row_is_refused(study, command, tmp_path):
     assert command("verify", "tiny")[0] == 2
     folder = tmp_path / "experiments" / "tiny"
     folder.mkdir(parents=True)

@@ -22,30 +22,7 @@ from recsys.models.ease import EASE
 from recsys.models.neural import NeuralModule
 from recsys.models.watched import WatchedRanks
 from recsys.studies.runs import find_runs, is_finished, read_run
-
-
-@pytest.fixture
-def data(tmp_path) -> list[str]:
-    """Overrides for 30 users who rated 5 to 15 of 25 films."""
-    rng = np.random.default_rng(0)
-    rows = [
-        (f"u{user}", item, rng.integers(1, 6), 10**9 + rng.integers(10**6))
-        for user in range(30)
-        for item in rng.choice(25, rng.integers(5, 16), replace=False)
-    ]
-    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(tmp_path / "ratings.csv", index=False)
-    films = pd.DataFrame(
-        {"movie_id": range(25), "title": [f"Film {i} ({1950 + i})" for i in range(25)], "genres": "Drama"}
-    )
-    films.to_csv(tmp_path / "films.csv", index=False)
-    return [
-        "data=files",
-        f"data.path={tmp_path}/ratings.csv",
-        f"data.films_path={tmp_path}/films.csv",
-        *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
-        "ks=[1,5,10]",
-        f"cache_dir={tmp_path}/cache",
-    ]
+from tests.training import interrupt_once
 
 
 @pytest.fixture
@@ -65,18 +42,6 @@ def command(monkeypatch, data):
         return 0
 
     return run
-
-
-def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:
-    """Ctrl-C in one call of a method."""
-    original, calls = getattr(owner, method), iter(range(10**6))
-
-    def interrupted(*args, **kwargs):
-        if next(calls) == at_call:
-            raise KeyboardInterrupt
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(owner, method, interrupted)
 
 
 def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):

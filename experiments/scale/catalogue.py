@@ -1,10 +1,10 @@
-"""What an epoch of the two-tower model costs as the catalogue grows: the softmax over it against sampled films.
+"""Cost of an epoch of the two-tower model as the catalogue grows: full softmax against sampled softmax.
 
     python experiments/scale/catalogue.py [--films 10000 30000 100000] [--negatives 1000 4000]
 
-The films are made up, their words and most of their ratings by power laws; each has one at least, since films without
-take no part in training. Users and ratings are about as many for every catalogue. Each row is a process of its own; an
-epoch is the second of two, and validation is left out.
+The films are synthetic; their words and ratings follow power laws, and each film has at least one rating, since films
+without ratings take no part in training. The numbers of users and ratings are about the same for every catalogue. Each
+cell runs in a process of its own; the second of two epochs is measured, without validation.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ N_WORDS, WORDS_PER_FILM = 5_000, 15
 ENCODER = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 64}
 
 
-def made_up(n_films: int, seed: int = 0) -> Dataset:
-    """Ratings of a catalogue whose few best known films have most of them, and every film one."""
+def synthetic_dataset(n_films: int, seed: int = 0) -> Dataset:
+    """Returns ratings of a catalogue: a few popular films have most of them, and every film has at least one."""
     rng = np.random.default_rng(seed)
     users = rng.permutation(np.repeat(np.arange(N_USERS), FILMS_PER_USER))
     items = np.concatenate([np.arange(n_films), power_law(rng, n_films, len(users) - n_films)])
@@ -48,45 +48,45 @@ def made_up(n_films: int, seed: int = 0) -> Dataset:
 
 
 def power_law(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """Numbers below n, the i-th about as often as 1 / (i + 10)."""
-    chances = 1 / (np.arange(n) + 10.0)
-    return rng.choice(n, size, p=chances / chances.sum())
+    """Draws numbers i below n with probabilities proportional to 1 / (i + 10)."""
+    weights = 1 / (np.arange(n) + 10.0)
+    return rng.choice(n, size, p=weights / weights.sum())
 
 
 def measure(n_films: int, n_negatives: int) -> dict[str, float]:
-    """Train two epochs in this process; no negatives is the softmax over the catalogue."""
+    """Trains two epochs in this process; zero negatives mean the full softmax."""
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     loss = {"loss": "sampled_softmax", "n_negatives": n_negatives} if n_negatives else {"loss": "softmax"}
-    dataset = made_up(n_films)
+    dataset = synthetic_dataset(n_films)
     model = TwoTower(ENCODER, batch_size=BATCH_SIZE, max_epochs=2, **loss).fit(dataset)
     return {
-        "films": films_a_step(dataset, model, n_negatives) if n_negatives else n_films,
+        "films": films_per_step(dataset, model, n_negatives) if n_negatives else n_films,
         "seconds": model.speed["train/epoch_seconds"],
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
 
 
-def films_a_step(dataset: Dataset, model: TwoTower, n_negatives: int) -> float:
-    """Films that a sampled step places and scores, on average over an epoch."""
+def films_per_step(dataset: Dataset, model: TwoTower, n_negatives: int) -> float:
+    """Returns the mean number of films that a sampled step embeds and scores."""
     counts, draw = model.module.item_counts, model.module.draw
     batches = UserEpoch(Positives(dataset, torch.device("cpu")), BATCH_SIZE, seed=0)
     return float(np.mean([len(shared_candidates(b, counts, draw, N_USERS, n_negatives)[0]) for b in batches]))
 
 
 def main() -> None:
-    """Measure every row in a process of its own, and print the table."""
+    """Measures every cell in a process of its own, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, nargs="+", default=[10_000, 30_000, 100_000])
     parser.add_argument("--negatives", type=int, nargs="+", default=[1_000, 4_000])
-    parser.add_argument("--row", type=int, nargs=2, help=argparse.SUPPRESS)  # the child's: what to measure
+    parser.add_argument("--row", type=int, nargs=2, help=argparse.SUPPRESS)  # for the child process
     arguments = parser.parse_args()
     if arguments.row:
         print(json.dumps(measure(*arguments.row)))
         return
     processor = platform.processor() or platform.machine()
-    table = Table(title=f"Films scored a step: time of an epoch, peak memory; one thread of {processor}")
+    table = Table(title=f"Films scored per step: time of an epoch, peak memory; one thread of {processor}")
     for column in ("loss", *(f"{n_films:,} films" for n_films in arguments.films)):
         table.add_column(column, justify="left" if column == "loss" else "right")
     for n_negatives in (0, *arguments.negatives):

@@ -2,13 +2,13 @@
 
     python experiments/scale/train_32m.py [--ratings 1000000 4000000 ...] [--models mf two_tower ...]
 
-The largest table has the shape of MovieLens-32M: 200,948 users, 84,432 films (`made_up.py`). Smaller ones have fewer
-users, who rate as much, of the same films: that is how a site grows. How cost grows with the catalogue is the
-question of `catalogue.py`.
+The largest table has the shape of MovieLens-32M: 200,948 users, 84,432 films (`synthetic.py`). Smaller ones have fewer
+users, with equal numbers of ratings of the same films, which is how a site grows. `catalogue.py` measures how cost
+grows with the catalogue.
 
-Writing, preparing and each model have a process of their own, and peaks are set back before each stage (Linux alone
-can), so that a peak holds what the stage found in memory and what it took. One thread trains and ranks; DuckDB takes
-the cores that there are. Tables and cache take about 3 GB under the directory and are removed at the end.
+Writing, preparing and each model run in processes of their own, and peak memory is reset before each stage (on Linux
+only), so that a peak includes the memory that the stage found and what it added. Training and ranking use one thread;
+DuckDB uses all cores. Tables and cache take about 3 GB in the directory and are removed at the end.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from made_up import RATING_COLUMNS, write_films, write_ratings
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from synthetic import RATING_COLUMNS, write_films, write_ratings
 
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare
@@ -45,7 +45,7 @@ from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
 from recsys.models.two_tower import TwoTower
 
-# One setting for all sizes: an epoch, losses that score some films, steps that update the rows which they looked up.
+# One setting for all sizes: one epoch, losses that score few films, and steps that update only the rows of their batch.
 BPR: dict[str, Any] = {"loss": "bpr", "n_negatives": 1, "batch_size": 16_384, "lr": 0.01, "max_epochs": 1}
 MODELS: dict[str, Callable[[], Recommender]] = {
     "popularity": Popularity,
@@ -68,36 +68,36 @@ METRIC = "ndcg@10"
 
 @dataclass
 class Costs:
-    """What stages took, by name: seconds, those of processors, and GiB at the peak; and figures beside."""
+    """Costs of stages by name: seconds, CPU seconds, and peak memory in GiB; and further figures."""
 
     seconds: dict[str, float] = field(default_factory=dict)
-    busy: dict[str, float] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, float] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure what is done inside."""
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from what is held now
-        started, busy = time.perf_counter(), time.process_time()
+        """Measures the enclosed statements."""
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current memory
+        started, cpu_started = time.perf_counter(), time.process_time()
         yield
-        self.seconds[name], self.busy[name] = time.perf_counter() - started, time.process_time() - busy
+        self.seconds[name], self.cpu_seconds[name] = time.perf_counter() - started, time.process_time() - cpu_started
         status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
         self.peaks[name] = int(status["VmHWM"].removesuffix("kB")) / 2**20
         print(f"{name}: {self.cell(name)}", flush=True)
 
     def cell(self, name: str) -> str:
-        """What a stage took, in words."""
-        return f"{self.seconds[name]:.1f} s ({self.busy[name]:.1f}), {self.peaks[name]:.2f} GiB"
+        """Formats the costs of a stage."""
+        return f"{self.seconds[name]:.1f} s ({self.cpu_seconds[name]:.1f}), {self.peaks[name]:.2f} GiB"
 
     def update(self, other: Costs) -> None:
-        """Take over what another process measured."""
-        for name in ("seconds", "busy", "peaks", "figures"):
+        """Adds the measurements of another process."""
+        for name in ("seconds", "cpu_seconds", "peaks", "figures"):
             getattr(self, name).update(getattr(other, name))
 
 
 def write_tables(folder: Path, n_ratings: int, ending: str) -> Costs:
-    """Make the tables up."""
+    """Writes synthetic tables."""
     costs = Costs()
     with costs.stage("write the table"):
         write_ratings(folder / f"ratings.{ending}", n_ratings)
@@ -106,7 +106,7 @@ def write_tables(folder: Path, n_ratings: int, ending: str) -> Costs:
 
 
 def prepare_tables(folder: Path, ending: str) -> Costs:
-    """Read and clean them into the cache."""
+    """Reads and cleans the tables into the cache."""
     costs = Costs()
     with costs.stage("read, clean, cache, load"):
         dataset = _prepared(folder, ending).dataset
@@ -115,7 +115,7 @@ def prepare_tables(folder: Path, ending: str) -> Costs:
 
 
 def train_and_test(folder: Path, ending: str, name: str, n_tested: int) -> Costs:
-    """Load the cache, split it, train one model, test it, save it and load it."""
+    """Loads the cache and splits the data; then trains, tests, saves and loads one model."""
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
@@ -124,7 +124,7 @@ def train_and_test(folder: Path, ending: str, name: str, n_tested: int) -> Costs
         dataset = _prepared(folder, ending).dataset
     with costs.stage("split by time"):
         split = LeaveLastOut(train_only_below=3)(dataset)
-        train, test = split.refit_train, _some(split.test, n_tested)
+        train, test = split.refit_train, _sampled(split.test, n_tested)
     with costs.stage(f"{name}: train"):
         model = MODELS[name]().fit(train)
     with costs.stage(f"{name}: test"):
@@ -140,20 +140,20 @@ def _prepared(folder: Path, ending: str) -> Prepared:
     return prepare(Files(ratings, RATING_COLUMNS, films_path=films), folder / "cache")
 
 
-def _some(holdout: Holdout, n: int) -> Holdout:
-    """The holdout of n users drawn at random, or of all where they are fewer."""
+def _sampled(holdout: Holdout, n: int) -> Holdout:
+    """Restricts a holdout to n users drawn at random, or to all if there are fewer."""
     chosen = np.random.default_rng(0).permutation(holdout.users)[:n]
     return Holdout(holdout.ratings.select(np.isin(holdout.ratings.users, chosen)), holdout.known)
 
 
 def in_its_own_process(work: Callable[..., Costs], *arguments: Any) -> Costs:
-    """What a function gives that runs apart, so that memory it leaves behind is nobody else's."""
+    """Runs a function in a process of its own, so that its memory does not add to that of later stages."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
 
 def measure(n_ratings: int, arguments: argparse.Namespace) -> Costs:
-    """All stages at one size."""
+    """Measures all stages at one size."""
     costs = Costs()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         folder = Path(name)
@@ -165,13 +165,13 @@ def measure(n_ratings: int, arguments: argparse.Namespace) -> Costs:
 
 
 def table_of(measured: list[Costs]) -> Table:
-    """A row a stage, a column a size, and how processor seconds grow from each size to the next: 1 is linear."""
+    """Builds a table of stages by sizes, with the exponents at which CPU seconds grow between sizes; 1 is linear."""
     table = Table(box=box.MARKDOWN)
     sizes = [costs.figures["ratings"] for costs in measured]
     for heading in ("stage", *(f"{size:,.0f} ratings" for size in sizes), "exponents"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for stage in measured[0].busy:
-        growth = np.diff(np.log([costs.busy[stage] for costs in measured])) / np.diff(np.log(sizes))
+    for stage in measured[0].cpu_seconds:
+        growth = np.diff(np.log([costs.cpu_seconds[stage] for costs in measured])) / np.diff(np.log(sizes))
         table.add_row(stage, *(costs.cell(stage) for costs in measured), ", ".join(f"{e:.2f}" for e in growth))
     for name in measured[0].figures:
         table.add_row(name, *(f"{costs.figures[name]:,.4f}".removesuffix(".0000") for costs in measured))
@@ -179,14 +179,14 @@ def table_of(measured: list[Costs]) -> Table:
 
 
 def main() -> None:
-    """Measure every size, and print the table."""
+    """Measures every size, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ratings", type=int, nargs="+", default=[1_000_000, 4_000_000, 16_000_000, 32_000_204])
     models = ["popularity", "mf", "two_tower"]
-    parser.add_argument("--models", nargs="*", choices=MODELS, default=models, help="none: preparing alone")
-    parser.add_argument("--users", type=int, default=5_000, help="that are tested, drawn at random")
+    parser.add_argument("--models", nargs="*", choices=MODELS, default=models, help="no names: only prepare")
+    parser.add_argument("--users", type=int, default=5_000, help="number of test users, drawn at random")
     parser.add_argument("--format", choices=("csv", "parquet"), default="csv")
-    parser.add_argument("--directory", type=Path, help="by default where temporary files go")
+    parser.add_argument("--directory", type=Path, help="default: the directory of temporary files")
     arguments = parser.parse_args()
     measured = [measure(n_ratings, arguments) for n_ratings in sorted(arguments.ratings)]
     Console(width=160).print(table_of(measured))

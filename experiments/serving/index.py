@@ -1,6 +1,6 @@
 """What an index of a large catalogue costs and finds: `python experiments/serving/index.py --films 250000`.
 
-Films and ratings are made up (`made_up` of experiments/scale/catalogue.py). Their vectors are learned by iALS, or drawn
+Films and ratings are synthetic (experiments/scale/catalogue.py). Their vectors are learned by iALS, or drawn
 at random: without any neighbourhood to go by, these are the hardest that an index can be given. Recall is the share of
 the exact ten best films of 200 users that the index finds; times are of one user's scores and ten best, on one thread,
 exactly and by the index.
@@ -26,7 +26,7 @@ from recsys.models.ials import IALS
 from recsys.web.index import FilmIndex, IndexSettings
 
 sys.path.append(str(Path(__file__).parents[1] / "scale"))
-from catalogue import made_up
+from catalogue import synthetic_dataset
 
 EXPANSIONS = (64, 256)
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=64)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    dataset = made_up(arguments.films)
+    dataset = synthetic_dataset(arguments.films)
     learned = IALS(arguments.dim, n_sweeps=4).fit(dataset)
     drawn = IALS(arguments.dim)
     drawn.item_factors = np.random.default_rng(2).normal(size=learned.item_factors.shape).astype(np.float32)

@@ -1,10 +1,11 @@
-"""Speed of databases: a million ratings written, read, and prepared whole.
+"""Speed of databases: a million ratings are written, read and prepared.
 
     RECSYS_POSTGRES_URL=postgresql://... RECSYS_MYSQL_URL=mysql://... \
         python experiments/speed/databases.py RECSYS_POSTGRES_URL RECSYS_MYSQL_URL
 
-Arguments name environment variables that hold addresses. In each database a table of random ratings is made, read into
-the cache as `data=sql` does (to text, counted and hashed), prepared (read again, cleaned and loaded), and dropped.
+Arguments are the names of environment variables that hold addresses. In each database, a table of random ratings is
+created, read into the cache as `data=sql` does (to text, counted and hashed), prepared (read again, cleaned and
+loaded), and dropped.
 """
 
 from __future__ import annotations
@@ -34,24 +35,24 @@ TABLE = "recsys_speed"
 
 
 def random_ratings() -> pd.DataFrame:
-    """Distinct pairs of user and film with stars and times."""
+    """Returns distinct pairs of user and film with ratings and times."""
     rng = np.random.default_rng(0)
     pairs = rng.choice(N_USERS * N_FILMS, N_RATINGS, replace=False)
-    stars, times = rng.integers(1, 11, N_RATINGS) / 2, rng.integers(10**9, 16 * 10**8, N_RATINGS)
-    return pd.DataFrame({"user_id": pairs // N_FILMS, "movie_id": pairs % N_FILMS, "rating": stars, "time": times})
+    ratings, times = rng.integers(1, 11, N_RATINGS) / 2, rng.integers(10**9, 16 * 10**8, N_RATINGS)
+    return pd.DataFrame({"user_id": pairs // N_FILMS, "movie_id": pairs % N_FILMS, "rating": ratings, "time": times})
 
 
 @contextlib.contextmanager
 def seconds(cells: list[str]) -> Iterator[None]:
-    """Append the seconds and rows a second of what happens inside to a row of cells."""
+    """Appends the seconds and rows per second of the enclosed statements to a row of cells."""
     started = time.perf_counter()
     yield
-    taken = time.perf_counter() - started
-    cells += [f"{taken:.2f}", f"{N_RATINGS / taken:,.0f}"]
+    duration = time.perf_counter() - started
+    cells += [f"{duration:.2f}", f"{N_RATINGS / duration:,.0f}"]
 
 
 def measured(variable: str, ratings: pd.DataFrame) -> list[str]:
-    """A row of cells about one database."""
+    """Measures one database; returns a row of cells."""
     address = Address.from_environment(variable)
     source = Database(TABLE, {column: column for column in ratings}, address_env=variable)
     cells = [address.kind]
@@ -70,7 +71,7 @@ def measured(variable: str, ratings: pd.DataFrame) -> list[str]:
 
 
 def main() -> None:
-    """Print a row for each database."""
+    """Prints a row for each database."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variables", nargs="+", metavar="VARIABLE")
     ratings = random_ratings()

@@ -1,9 +1,9 @@
-"""Cost of evaluation: what ranking and measuring add to the top-k itself, with the scores given.
+"""Cost of evaluation: the time of ranking and metrics relative to torch.topk alone, for given scores.
 
     python experiments/speed/evaluation.py
 
-A random data set of the size of MovieLens-1M (6,040 users, 3,706 films, a million ratings), one film of each user held
-out, random scores. One thread; the best of five runs.
+A random data set of the size of MovieLens-1M (6,040 users, 3,706 films, a million ratings) with one held-out film per
+user and random scores. One thread; the best of five runs.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ N_USERS, N_ITEMS, N_RATINGS, N_GENRES, N_RUNS = 6_040, 3_706, 1_000_209, 18, 5
 
 
 class GivenScores(Recommender):
-    """Scores that cost nothing."""
+    """A model that returns given scores."""
 
     def __init__(self, scores: np.ndarray) -> None:
         self.scores = scores  # (n_users, n_items)
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Nothing to learn."""
+        """Does nothing."""
         return self
 
     def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """A view, because users are asked for in order."""
+        """Returns a view, since the evaluation requests users in order."""
         return self.scores[users[0] : users[-1] + 1]
 
 
 def random_data(rng: np.random.Generator) -> Dataset:
-    """Distinct random ratings, with all that slices and diversity look at."""
+    """Returns distinct random ratings, with the attributes that slices and diversity use."""
     pairs = rng.choice(N_USERS * N_ITEMS, N_RATINGS, replace=False)
     data = Dataset.from_arrays(pairs // N_ITEMS, pairs % N_ITEMS, n_users=N_USERS, n_items=N_ITEMS)
     ages, genders = rng.integers(10, 70, N_USERS), rng.choice(["F", "M"], N_USERS)
@@ -58,7 +58,7 @@ def random_data(rng: np.random.Generator) -> Dataset:
 
 
 def best_seconds(run: Callable[[], object]) -> float:
-    """The least of several runs."""
+    """Returns the minimum seconds of several runs."""
     seconds = []
     for _ in range(N_RUNS):
         start = time.perf_counter()
@@ -68,7 +68,7 @@ def best_seconds(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measures all functions and prints the table."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     holdout = LeaveOneOut()(random_data(rng)).test

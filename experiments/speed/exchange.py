@@ -1,7 +1,7 @@
-"""What peers.py and the scripts that it starts say to each other, in the files of one folder.
+"""Exchange of jobs and results between peers.py and the scripts that it starts, as files of one folder.
 
-peers.py writes `job.json` (what to do, and how) and `data.npz` (ratings as codes); the script writes `result.json` and
-what it scored, `scores-0.npy` and so on. A script runs in its peer's environment, so that only numpy is needed here.
+peers.py writes `job.json` (task and settings) and `data.npz` (ratings as codes); the script writes `result.json` and
+its scores, `scores-0.npy` and so on. A script runs in its peer's environment, so this module needs only NumPy.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ STATUS = Path("/proc/self/status")
 
 
 class Job:
-    """One task of a script: its settings, its data, and the clock that its training runs on.
+    """One task of a script: its settings and data, and a timer for its training.
 
     Attributes:
-        task: what to do.
-        settings: how; the script knows what they mean.
-        seed: of all that is random.
-        data: arrays by name. `train.users`, `train.items` int64 and `train.ratings`, float32 (n,), the same of `valid`
-            and `test`; `n_users` and `n_items`; for the task of evaluating, `scores` float32 (n_users, n_items).
+        task: name of the task.
+        settings: settings of the model, in the terms of the script's library.
+        seed: random seed.
+        data: arrays by name: `train.users` and `train.items`, int64 (n,), and `train.ratings`, float32 (n,); the same
+            for `valid` and `test`; `n_users` and `n_items`; for evaluation tasks, `scores`, float32 (n_users, n_items).
+        metrics: test metrics by name, if the task is an evaluation.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,42 +42,42 @@ class Job:
             self.data: dict[str, np.ndarray] = dict(arrays)
         self.n_users, self.n_items = int(self.data["n_users"]), int(self.data["n_items"])
         self.seconds = 0.0
-        self.kept_at: list[float] = []  # seconds
-        self.told: dict[str, float] = {}
+        self.recorded_at: list[float] = []  # seconds
+        self.metrics: dict[str, float] = {}
 
     def part(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Users, films and stars of `train`, `valid` or `test`."""
+        """Returns users, items and ratings, each (n,), of `train`, `valid` or `test`."""
         return self.data[f"{name}.users"], self.data[f"{name}.items"], self.data[f"{name}.ratings"]
 
     @contextmanager
-    def on_the_clock(self) -> Iterator[None]:
-        """What happens within counts, in CPU seconds; imports, reading and a library's own tables belong outside."""
+    def timed(self) -> Iterator[None]:
+        """Measures CPU seconds; imports, reading and conversion to a library's data structures belong outside."""
         self.mb_before = peak_mb()
         self._started = time.process_time()
         yield
         self.seconds += time.process_time() - self._started
         self.mb = peak_mb()
 
-    def keep(self, scores: Callable[[], np.ndarray]) -> None:
-        """Keep what the model says now, while the clock stands still; to be called while it runs.
+    def record_scores(self, scores: Callable[[], np.ndarray]) -> None:
+        """Stores the model's current scores while the timer is paused; must be called within `timed`.
 
         Args:
-            scores: gives float32 (n_users, n_items), or the predicted stars of the test ratings.
+            scores: returns float32 (n_users, n_items), or the predictions of the test ratings (n,).
         """
         stopped = time.process_time()
-        self.kept_at.append(self.seconds + stopped - self._started)
-        np.save(self.folder / f"scores-{len(self.kept_at) - 1}.npy", np.asarray(scores(), np.float32))
+        self.recorded_at.append(self.seconds + stopped - self._started)
+        np.save(self.folder / f"scores-{len(self.recorded_at) - 1}.npy", np.asarray(scores(), np.float32))
         self._started += time.process_time() - stopped
 
     def finish(self) -> None:
-        """Tell what was measured."""
+        """Writes the measurements."""
         result = {"seconds": self.seconds, "mb": self.mb, "mb_before": self.mb_before}
-        result |= {"kept_at": self.kept_at, "told": self.told}
+        result |= {"recorded_at": self.recorded_at, "metrics": self.metrics}
         (self.folder / "result.json").write_text(json.dumps(result))
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held; Linux counts its parent's in ru_maxrss, too."""
+    """Returns the peak memory of this process in MiB; on Linux, ru_maxrss would include that of its parent."""
     if STATUS.is_file():
         fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
         return int(fields["VmHWM"].removesuffix("kB")) / 1024
@@ -84,7 +85,7 @@ def peak_mb() -> float:
 
 
 def run(tasks: dict[str, Callable[[Job], None]]) -> None:
-    """Do the task of the folder in the command line."""
+    """Runs the task whose folder is named on the command line."""
     job = Job(Path(sys.argv[1]))
     tasks[job.task](job)
     job.finish()

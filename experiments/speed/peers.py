@@ -1,15 +1,15 @@
-"""This project beside public libraries: the same ratings, sizes and settings, one thread, turn by turn.
+"""Comparison of this project with public libraries: equal ratings, sizes and settings, one thread, alternating turns.
 
     python experiments/speed/peers.py [--rounds 3] [--only TEXT ...] [--environments DIR] [--out DIR]
 
-Each library gets an environment of its own, made once from the pins in `peers/`. Each turn is a process of its own: the
-peer's, then ours, pair after pair, as many times as there are rounds. What is scored comes back here, and one
-evaluation measures it. `measured.csv` keeps what each turn took and reached; the tables are made of it.
+Each library has an environment of its own, created once from the pins in `peers/`. Each turn is a process of its own:
+the peer's, then ours, for each pair and round. The scores are returned to this script, which evaluates all of them in
+the same way. `measured.csv` holds time and quality of each turn; the tables are computed from it.
 
-Seconds are CPU seconds of training alone, without imports and reading: all threads that a library starts count, and
-what else the machine does hardly does. How many times faster is the ratio of a turn's seconds, the peer's to ours: the
-median over rounds, and the least and the greatest. Scores are kept after each epoch where a library lets them be; the
-epoch that counts is the best by NDCG@10 on validation, and test ratings choose nothing.
+Seconds are CPU seconds of training, without imports and reading. They include all threads that a library starts, and
+depend little on other load of the machine. "Times faster" is the ratio of a turn's seconds, the peer's to ours: the
+median over rounds, with minimum and maximum. Scores are recorded after each epoch if a library allows it; the best
+epoch by NDCG@10 on validation counts, and test ratings are not used for any choice.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from recsys.metrics.accuracy import ranking_metrics
 HERE = Path(__file__).parent
 OURS = "recsys"
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA", "RAYON", "LK", "LK_BACKEND")}
-NEUMF = {  # the NCF paper's, with 8 predictive factors
+NEUMF = {  # settings of the NCF paper, with 8 predictive factors
     "_target_": "recsys.models.ncf.NeuMF",
     "embedding_dim": 8,
     "hidden_dims": [64, 32, 16, 8],
@@ -65,19 +65,19 @@ BPR = {"_target_": "recsys.models.mf.MF", "loss": "bpr", "embedding_dim": 64, "n
 SMALL_BATCHES = {"train_batch_size": 256, "epochs": 15}
 LARGE_BATCHES = {"train_batch_size": 4096, "epochs": 40}
 TUNED = {"batch_size": 4096, "lr": 0.01, "weight_decay": 0.22, "dropout": 0.1, "max_epochs": 20}
-OWN_PACE = NEUMF | TUNED  # the best of six settings on validation, near what experiment=ncf_revisited chose by a search
+TUNED_NEUMF = NEUMF | TUNED  # the best of six on validation, close to the choice of experiment=ncf_revisited
 RECBOLE_BPR = {"model": "BPR", "embedding_size": 64, "train_batch_size": 2048, "learning_rate": 0.001, "epochs": 20}
-OWN_BPR = BPR | {"batch_size": 4096, "lr": 0.01, "max_epochs": 20}  # batches of 2,048 pairs; chosen on validation
+TUNED_BPR = BPR | {"batch_size": 4096, "lr": 0.01, "max_epochs": 20}  # batches of 2,048 pairs; chosen on validation
 EASE = {"_target_": "recsys.models.ease.EASE", "l2": 500.0}
 KNN = {"_target_": "recsys.models.knn.ItemKNN"}
 ALS = {"_target_": "recsys.models.als.ALS", "embedding_dim": 64, "l2": 0.01}
 
 
 class Task(NamedTuple):
-    """What two libraries do, and on what data."""
+    """A task of two libraries, and its data."""
 
     name: str
-    ours: str  # what peers/recsys.py calls it
+    ours: str  # name of the task in peers/recsys.py
     data: str = "rankings"
 
 
@@ -86,11 +86,11 @@ class Pair:
     """A peer and this project at one task.
 
     Attributes:
-        task: what both do.
-        peer: a script in `peers/`.
-        theirs: the peer's settings.
-        ours: our model's.
-        note: what a reader has to know of them.
+        task: the task of both.
+        peer: name of a script in `peers/`.
+        theirs: settings of the peer.
+        ours: settings of our model.
+        note: remark on the settings.
     """
 
     task: Task
@@ -113,7 +113,7 @@ PAIRS = (
     Pair(
         NCF, "recbole", RECBOLE_NEUMF | SMALL_BATCHES, NEUMF | {"batch_size": 256, "max_epochs": 15}, "batches of 256"
     ),
-    Pair(NCF, "recbole", RECBOLE_NEUMF | SMALL_BATCHES, OWN_PACE, "batches of 256; ours tuned"),
+    Pair(NCF, "recbole", RECBOLE_NEUMF | SMALL_BATCHES, TUNED_NEUMF, "batches of 256; ours tuned"),
     Pair(
         NCF,
         "recbole",
@@ -121,10 +121,10 @@ PAIRS = (
         NEUMF | {"batch_size": 4096, "max_epochs": 40},
         "batches of 4,096",
     ),
-    Pair(NCF, "recbole", RECBOLE_NEUMF | LARGE_BATCHES, OWN_PACE, "batches of 4,096; ours tuned"),
+    Pair(NCF, "recbole", RECBOLE_NEUMF | LARGE_BATCHES, TUNED_NEUMF, "batches of 4,096; ours tuned"),
     Pair(MF, "recbole", RECBOLE_BPR, BPR | {"batch_size": 4096, "lr": 0.001, "max_epochs": 20}),
-    Pair(MF, "implicit", {"factors": 64, "iterations": 100}, OWN_BPR, "ours by Adam"),
-    Pair(MF, "cornac", {"k": 64, "max_iter": 100, "learning_rate": 0.01}, OWN_BPR, "ours by Adam"),
+    Pair(MF, "implicit", {"factors": 64, "iterations": 100}, TUNED_BPR, "ours by Adam"),
+    Pair(MF, "cornac", {"k": 64, "max_iter": 100, "learning_rate": 0.01}, TUNED_BPR, "ours by Adam"),
     Pair(LINEAR, "recbole", {"model": "EASE", "reg_weight": 500.0}, EASE),
     Pair(LINEAR, "cornac", {"lamb": 500.0}, EASE),
     Pair(LINEAR, "rectools", {"regularization": 500.0}, EASE),
@@ -167,7 +167,7 @@ PAIRS = (
 
 
 def environment(peer: str, directory: Path) -> Path:
-    """The Python of a peer's environment, which is made if it is not there.
+    """Returns the Python of a peer's environment; creates the environment if it is missing.
 
     Raises:
         subprocess.CalledProcessError: its packages could not be installed.
@@ -175,11 +175,11 @@ def environment(peer: str, directory: Path) -> Path:
     if peer == OURS:
         return Path(sys.executable)
     pins = HERE / "peers" / f"{peer}.txt"
-    made_of = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:8]
-    folder = directory / f"{peer}-{made_of}"
+    digest = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:8]
+    folder = directory / f"{peer}-{digest}"
     python, installed = folder / "bin" / "python", folder / "installed"
-    if not installed.is_file():  # written last, so that an interrupted installation starts anew
-        print(f"Making {folder}", file=sys.stderr)
+    if not installed.is_file():  # written last, so that an interrupted installation is repeated
+        print(f"Creating {folder}", file=sys.stderr)
         install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(pins)]
         for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
             subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
@@ -188,7 +188,7 @@ def environment(peer: str, directory: Path) -> Path:
 
 
 class Data:
-    """What all scripts are given, and the one evaluation of what they give back."""
+    """The data of all scripts, and the evaluation of their scores."""
 
     def __init__(self, split: Split, scores: np.ndarray | None = None) -> None:
         self.split = split
@@ -202,59 +202,59 @@ class Data:
         if scores is not None:
             self.arrays["scores"] = scores
 
-    def measure(self, given: np.ndarray) -> dict[str, float]:
-        """Quality of scores (n_users, n_items) on validation and test, or of predicted stars (n,) on test."""
-        if given.ndim == 1:
-            errors = given - self.arrays["test.ratings"]
+    def measure(self, scores: np.ndarray) -> dict[str, float]:
+        """Evaluates scores (n_users, n_items) on validation and test, or predicted ratings (n,) on test."""
+        if scores.ndim == 1:
+            errors = scores - self.arrays["test.ratings"]
             return {"rmse": float(np.sqrt(np.mean(errors**2)))}
         measured = {}
         for name, holdout in (("valid", self.split.valid), ("test", self.split.test)):
-            values = ranking_metrics(given[holdout.users], holdout.users, holdout, ks=(10,))
+            values = ranking_metrics(scores[holdout.users], holdout.users, holdout, ks=(10,))
             measured |= {f"{name}/{metric}": float(values[metric].mean()) for metric in ("hr@10", "ndcg@10")}
         return measured
 
 
-def take_turn(who: str, python: Path, job: Mapping[str, Any], data: Data) -> list[dict[str, float]]:
-    """Run one script on one job.
+def take_turn(library: str, python: Path, job: Mapping[str, Any], data: Data) -> list[dict[str, float]]:
+    """Runs one script on one job.
 
     Returns:
-        A row for each time that scores were kept: `seconds` so far, quality, and the memory of the process.
+        A row for each record of scores: `seconds` so far, quality, and the memory of the process.
 
     Raises:
-        subprocess.CalledProcessError: it failed; its last words are in `stderr`.
+        subprocess.CalledProcessError: it failed; `stderr` has the reason.
     """
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
         (folder / "job.json").write_text(json.dumps(job))
         np.savez(folder / "data.npz", allow_pickle=False, **data.arrays)
         paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-        # -P leaves out peers/, whose scripts are named as the packages that they import.
-        command = [str(python), "-P", str(HERE / "peers" / f"{who}.py"), directory]
+        # -P keeps peers/ out of the path, since its scripts have the names of the packages that they import.
+        command = [str(python), "-P", str(HERE / "peers" / f"{library}.py"), directory]
         variables = os.environ | ONE_THREAD | {"PYTHONPATH": paths}
         subprocess.run(command, check=True, capture_output=True, text=True, env=variables, cwd=folder)  # noqa: S603
         result = json.loads((folder / "result.json").read_text())
         memory = {"mb": result["mb"], "mb_before": result["mb_before"]}
-        if result["told"]:
-            told = {f"test/{name}": value for name, value in result["told"].items()}
-            return [{"seconds": result["seconds"], **told, **memory}]
+        if result["metrics"]:
+            metrics = {f"test/{name}": value for name, value in result["metrics"].items()}
+            return [{"seconds": result["seconds"], **metrics, **memory}]
         return [
-            {"seconds": at, **data.measure(np.load(folder / f"scores-{place}.npy")), **memory}
-            for place, at in enumerate(result["kept_at"])
+            {"seconds": seconds, **data.measure(np.load(folder / f"scores-{i}.npy")), **memory}
+            for i, seconds in enumerate(result["recorded_at"])
         ]
 
 
 def rankings() -> Data:
-    """MovieLens-100K, each user's last rating the test, the last but one validation."""
+    """MovieLens-100K with the last rating of each user for test and the one before for validation."""
     return Data(_split(["data=ml-100k", "split=leave_last_out"]))
 
 
 def stars() -> Data:
-    """The first canonical fold of MovieLens-100K, its stars to be predicted."""
+    """The first canonical fold of MovieLens-100K, for rating prediction."""
     return Data(_split(["data=ml-100k", "split=folds"]))
 
 
 def scores() -> Data:
-    """Random scores of the size of MovieLens-1M, one film of each user held out."""
+    """Random scores of the size of MovieLens-1M, with one held-out film per user."""
     split = LeaveOneOut()(random_data(np.random.default_rng(0)))
     shape = (split.dataset.n_users, split.dataset.n_items)
     return Data(split, np.random.default_rng(1).standard_normal(shape, dtype=np.float32))
@@ -266,43 +266,44 @@ def _split(overrides: Sequence[str]) -> Split:
 
 
 class Turns:
-    """Turns that were taken: where pairs share a side, it runs once a round."""
+    """Runs turns; a side that several pairs share runs once a round."""
 
     def __init__(self, environments: Path, datasets: Mapping[str, Data]) -> None:
         self.environments = environments
         self.datasets = datasets
-        self.taken: dict[str, pd.DataFrame] = {}
+        self.measured: dict[str, pd.DataFrame] = {}
 
     def compare(self, pair: Pair, turn: int) -> pd.DataFrame:
-        """What both took and reached in one round: a row for each time that scores were kept."""
+        """Measures both sides in one round; a row for each record of scores."""
         task = pair.task
         sides = ((pair.peer, task.name, pair.theirs), (OURS, task.ours, pair.ours))
-        rows = pd.concat([self._take(who, name, settings, turn, task.data) for who, name, settings in sides])
+        rows = pd.concat([self._measure(library, *side, turn, task.data) for library, *side in sides])
         return rows.assign(task=task.name, peer=pair.peer, note=pair.note, round=turn)
 
-    def _take(self, who: str, name: str, settings: Mapping[str, Any], turn: int, data: str) -> pd.DataFrame:
+    def _measure(self, library: str, name: str, settings: Mapping[str, Any], turn: int, data: str) -> pd.DataFrame:
         job = {"task": name, "settings": dict(settings), "seed": turn}
-        key = json.dumps([who, data, job])
-        if key not in self.taken:
-            rows = pd.DataFrame(take_turn(who, environment(who, self.environments), job, self.datasets[data]))
-            self.taken[key] = rows.assign(who=who, kept=np.arange(1, len(rows) + 1))
-        return self.taken[key]
+        key = json.dumps([library, data, job])
+        if key not in self.measured:
+            python = environment(library, self.environments)
+            rows = pd.DataFrame(take_turn(library, python, job, self.datasets[data]))
+            self.measured[key] = rows.assign(library=library, record=np.arange(1, len(rows) + 1))
+        return self.measured[key]
 
 
 def _times(theirs: pd.Series, ours: pd.Series) -> str:
-    """How many times faster ours is: median (least - greatest) over rounds."""
+    """Formats how many times faster ours is: median (minimum - maximum) over rounds."""
     ratios = theirs.to_numpy() / ours.to_numpy()
     return f"{np.median(ratios):.2f} ({ratios.min():.2f} - {ratios.max():.2f})"
 
 
 def _pairs(measured: pd.DataFrame) -> list[tuple[list[str], pd.DataFrame, pd.DataFrame]]:
-    """The names of each pair, and the rows of its two sides."""
+    """Returns the names of each pair, and the rows of its two sides."""
     grouped = measured.groupby(["task", "peer", "note"], sort=False, dropna=False)
-    return [(list(names), rows[rows["who"] != OURS], rows[rows["who"] == OURS]) for names, rows in grouped]
+    return [(list(names), rows[rows["library"] != OURS], rows[rows["library"] == OURS]) for names, rows in grouped]
 
 
-def whole_work(measured: pd.DataFrame) -> Table:
-    """Seconds of whole trainings, the quality that they reach, and memory."""
+def complete_trainings(measured: pd.DataFrame) -> Table:
+    """Builds a table of complete trainings: seconds, quality and memory."""
     columns = (
         "task",
         "peer",
@@ -315,7 +316,7 @@ def whole_work(measured: pd.DataFrame) -> Table:
         "peer MB (+ training)",
         "ours MB",
     )
-    table = Table(*columns, title="Whole trainings")
+    table = Table(*columns, title="Complete trainings")
     for names, *sides in _pairs(measured):
         ends = [side.groupby("round").last() for side in sides]
         seconds = [end["seconds"] for end in ends]
@@ -327,11 +328,11 @@ def whole_work(measured: pd.DataFrame) -> Table:
 
 
 def equal_quality(measured: pd.DataFrame) -> Table:
-    """Seconds until the peer's best epoch by validation, and until ours is as good there for the first time."""
+    """Builds a table of the seconds until the peer's best epoch on validation, and until ours is first as good."""
     columns = ("task", "peer", "", "peer's best, valid", "peer s", "ours s", "times faster", "peer's test", "ours")
     table = Table(*columns, title="Trained to equal quality")
     for names, theirs, ours in _pairs(measured):
-        if ours["kept"].max() == 1:
+        if ours["record"].max() == 1:
             continue
         goals = pd.DataFrame([_best(turn) for _, turn in theirs.groupby("round")]).set_index("round")
         reached = ours[ours["valid/ndcg@10"] >= ours["round"].map(goals["valid/ndcg@10"])].groupby("round").first()
@@ -346,7 +347,7 @@ def equal_quality(measured: pd.DataFrame) -> Table:
 
 
 def _best(turn: pd.DataFrame) -> pd.Series:
-    """The row that validation chooses, or the only one."""
+    """Returns the row that is best on validation, or the only one."""
     return turn.loc[turn["valid/ndcg@10"].idxmax()] if turn["valid/ndcg@10"].notna().any() else turn.iloc[-1]
 
 
@@ -360,12 +361,23 @@ def _mean(values: pd.Series) -> str:
 
 
 DATA = {"rankings": rankings, "stars": stars, "scores": scores}
-COLUMNS = ["task", "peer", "note", "round", "who", "kept", "seconds", "valid/hr@10", "valid/ndcg@10", "test/hr@10"]
+COLUMNS = [
+    "task",
+    "peer",
+    "note",
+    "round",
+    "library",
+    "record",
+    "seconds",
+    "valid/hr@10",
+    "valid/ndcg@10",
+    "test/hr@10",
+]
 COLUMNS += ["test/ndcg@10", "rmse", "mb", "mb_before"]
 
 
 def main() -> None:
-    """Make environments, take turns, print the tables."""
+    """Creates environments, runs turns and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="pairs whose names have one of these")
@@ -374,7 +386,9 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = [pair for pair in PAIRS if any(text.lower() in str(pair).lower() for text in arguments.only)]
     if not chosen:
-        raise SystemExit(f"error: no pair is named so: there are {'; '.join(map(str, PAIRS))}.")
+        raise SystemExit(
+            f"error: --only must match one of {'; '.join(map(str, PAIRS))} (got {' '.join(arguments.only)})."
+        )
     arguments.out.mkdir(parents=True, exist_ok=True)
     datasets = {name: make() for name, make in DATA.items() if any(pair.task.data == name for pair in chosen)}
     turns = Turns(arguments.environments.resolve(), datasets)
@@ -385,19 +399,21 @@ def main() -> None:
         try:
             measured.append(turns.compare(pair, turn))
         except subprocess.CalledProcessError as error:
-            failures[str(pair)] = _last_words(error)
+            failures[str(pair)] = _last_line(error)
             continue
-        text = pd.concat(measured)[COLUMNS].to_csv(index=False)  # each time, so that a run that is cut off has some
+        text = pd.concat(measured)[COLUMNS].to_csv(
+            index=False
+        )  # each time, so that an interrupted run leaves its results
         write_whole(arguments.out / "measured.csv", lambda file, text=text: file.write(text.encode()))
     console = Console(width=180)
     if len(measured) > 1:
         whole = pd.concat(measured)
-        console.print(whole_work(whole), equal_quality(whole))
+        console.print(complete_trainings(whole), equal_quality(whole))
     for name, reason in failures.items():
         console.print(escape(f"Not measured: {name}: {reason}"))
 
 
-def _last_words(error: subprocess.CalledProcessError) -> str:
+def _last_line(error: subprocess.CalledProcessError) -> str:
     return (error.stderr or "").strip().rpartition("\n")[2] or f"ended with status {error.returncode}"
 
 

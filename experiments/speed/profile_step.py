@@ -1,15 +1,16 @@
-"""Where the time of a training step goes, and how far that is from what this machine could do.
+"""Profile of a training step by operator, compared with the limits of the machine.
 
     python experiments/speed/profile_step.py [--steps 50] [--only TEXT] [--out DIR]
 
-On MovieLens-100K, one thread, without Lightning: the loss of a batch, its gradients, a step of Adam. A row of a table
-is an operator's own time in a step, the median over steps, because other work on the machine lengthens some of them.
-`DIR/MODEL.pt.trace.json` is the trace, for ui.perfetto.dev, chrome://tracing or TensorBoard with torch-tb-profiler.
+A step on MovieLens-100K, on one thread and without Lightning, consists of the loss of a batch, its gradients and an
+update by Adam. A row of a table is an operator's own time in a step: the median over steps, since other load of the
+machine lengthens some of them. `DIR/MODEL.pt.trace.json` is the trace, for ui.perfetto.dev, chrome://tracing or
+TensorBoard with torch-tb-profiler.
 
-The least that a step needs is counted apart. Bytes: nine passes over the weights (their gradients cleared and written;
-gradient, weight and Adam's two moments read; weight and moments written), and what is kept for backward, written and
-read once. Arithmetic: that of the matrix products, as torch counts it. The limits are measured here: a triad
-a = b + s c of arrays larger than the caches, and a product of square matrices.
+The minimum that a step requires is counted separately. Bytes: nine passes over the weights (gradients cleared and
+written; gradient, weight and Adam's two moments read; weight and moments written), and the tensors saved for backward,
+written and read once. Arithmetic: that of the matrix products, as torch counts it. The limits of the machine are
+measured as well: a triad a = b + s c of arrays larger than the caches, and a product of square matrices.
 """
 
 from __future__ import annotations
@@ -57,15 +58,15 @@ MATRIX_WIDTH = 1024
 PASSES_OVER_WEIGHTS = 9
 
 
-class Need(NamedTuple):
-    """What one step moves and computes at the least."""
+class Requirement(NamedTuple):
+    """The minimum that one step moves and computes."""
 
     n_bytes: int
     n_flops: int
 
 
 def limits() -> tuple[float, float]:
-    """Bytes a second of a triad, and floating-point operations a second of a matrix product."""
+    """Measures the bytes per second of a triad, and the FLOP per second of a matrix product."""
     a, b, c = (torch.ones(TRIAD_NUMBERS) for _ in range(3))
     x = torch.randn(MATRIX_WIDTH, MATRIX_WIDTH)
     bandwidth = 3 * a.nbytes / _best(lambda: torch.add(b, c, alpha=3.0, out=a))
@@ -73,7 +74,7 @@ def limits() -> tuple[float, float]:
 
 
 def _best(run: Callable[[], object]) -> float:
-    """The least CPU seconds of several runs."""
+    """Returns the minimum CPU seconds of several runs."""
     seconds = []
     for _ in range(N_RUNS):
         started = time.process_time()
@@ -83,7 +84,7 @@ def _best(run: Callable[[], object]) -> float:
 
 
 def training(setting: dict[str, object], train: Dataset, n: int) -> tuple[NeuralModule, Callable[[], None]]:
-    """An untrained module, and what takes its next step, on one of n batches."""
+    """Returns an untrained module, and a function that runs its next step, on one of n batches."""
     model = cast(NeuralRecommender, make(setting))
     module = model.build(train.n_users, train.n_items)
     module.settings = model
@@ -104,26 +105,26 @@ def training(setting: dict[str, object], train: Dataset, n: int) -> tuple[Neural
     return module, step
 
 
-def need(module: NeuralModule, step: Callable[[], None]) -> Need:
-    """Count what one step needs; see above."""
-    kept: dict[int, int] = {}  # bytes by address: backward keeps some tensors twice
+def requirement(module: NeuralModule, step: Callable[[], None]) -> Requirement:
+    """Counts the minimum that one step requires; see the module docstring."""
+    saved: dict[int, int] = {}  # bytes by address, since backward saves some tensors twice
 
-    def note(tensor: Tensor) -> Tensor:
-        kept[tensor.data_ptr()] = tensor.nbytes
+    def record(tensor: Tensor) -> Tensor:
+        saved[tensor.data_ptr()] = tensor.nbytes
         return tensor
 
-    with FlopCounterMode(display=False) as flops, saved_tensors_hooks(note, lambda tensor: tensor):
+    with FlopCounterMode(display=False) as flops, saved_tensors_hooks(record, lambda tensor: tensor):
         step()
     weights = {parameter.data_ptr(): parameter.nbytes for parameter in module.parameters()}
-    between = sum(size for address, size in kept.items() if address not in weights)
-    return Need(PASSES_OVER_WEIGHTS * sum(weights.values()) + 2 * between, flops.get_total_flops())
+    activations = sum(size for address, size in saved.items() if address not in weights)
+    return Requirement(PASSES_OVER_WEIGHTS * sum(weights.values()) + 2 * activations, flops.get_total_flops())
 
 
 def main() -> None:
-    """Measure the machine, then each model's step."""
+    """Measures the limits of the machine, then the step of each model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--only", default="", metavar="TEXT", help="models whose names have it")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only models whose names contain TEXT")
     parser.add_argument("--out", type=Path, default=Path("outputs/profile"), metavar="DIR")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -143,23 +144,23 @@ def main() -> None:
         for _ in range(arguments.steps):
             step()
         seconds = (time.process_time() - started) / arguments.steps
-        needed = need(module, step)
+        required = requirement(module, step)
         with profile(activities=[ProfilerActivity.CPU]) as profiler:
             for _ in range(arguments.steps):
                 step()
         profiler.export_chrome_trace(str(arguments.out / f"{name}.pt.trace.json"))
         console.print(_table(name, profiler.events(), seconds, arguments.steps))
-        moving, computing = needed.n_bytes / bandwidth, needed.n_flops / arithmetic
+        moving, computing = required.n_bytes / bandwidth, required.n_flops / arithmetic
         console.print(
-            f"It needs {needed.n_bytes / 1e6:.2f} MB ({moving * 1e3:.3f} ms, {moving / seconds:.0%} of the step) and "
-            f"{needed.n_flops / 1e6:.1f} MFLOP ({computing * 1e3:.3f} ms, {computing / seconds:.0%}).\n"
+            f"It needs {required.n_bytes / 1e6:.2f} MB ({moving * 1e3:.3f} ms, {moving / seconds:.0%} of the step) and "
+            f"{required.n_flops / 1e6:.1f} MFLOP ({computing * 1e3:.3f} ms, {computing / seconds:.0%}).\n"
         )
 
 
 def _table(name: str, events: EventList, seconds: float, n_steps: int) -> Table:
-    """The operators that take most."""
+    """Builds a table of the slowest operators."""
     calls: dict[str, list[float]] = {}
-    for event in events:  # in the order of time
+    for event in events:  # in time order
         calls.setdefault(event.name, []).append(event.self_cpu_time_total / 1e3)  # milliseconds
     spent = {name: np.median([sum(part) for part in np.array_split(own, n_steps)]) for name, own in calls.items()}
     total = sum(spent.values())

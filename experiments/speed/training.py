@@ -1,10 +1,10 @@
-"""Speed of training, validation apart, and of evaluation: every neural model, on MovieLens-100K and one thread.
+"""Speed of training, without validation, and of evaluation, for every neural model on MovieLens-100K.
 
     python experiments/speed/training.py [--threads 1 2] [--epochs 5] [--only TEXT] [OVERRIDE ...]
 
-Overrides are those of train.py: `data=ml-1m data.path=...`. Samples are pairs of user and film that a step scores: a
-positive and its negatives. Each row is a process of its own, so that its peak memory is its own. An epoch's seconds are
-the median of all but the first, drawing of negatives included.
+Overrides are those of train.py: `data=ml-1m data.path=...`. Samples are the pairs of user and item that a step scores:
+positives and their negatives. Each row runs in a process of its own, so that its peak memory is its own. The seconds of
+an epoch are the median over all but the first, and include the drawing of negatives.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from recsys.data.prepare import prepare
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext
 
-# The NCF paper's settings (predictive factor 8, MLP 64-32-16-8, 4 negatives, Adam), and the losses beyond it.
+# Settings of the NCF paper (predictive factor 8, MLP 64-32-16-8, 4 negatives, Adam), and further losses.
 PAPER = [
     "model.loss=log",
     "model.n_negatives=4",
@@ -58,18 +58,18 @@ ROWS = {
 
 
 class EpochSeconds(Callback):
-    """Keeps what each epoch took."""
+    """Stores the seconds of each epoch."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Read the value that the model logged."""
+        """Reads the value that the model logged."""
         self.seconds.append(float(trainer.callback_metrics["train/epoch_seconds"]))
 
 
 def measure(overrides: list[str], threads: int) -> dict[str, Any]:
-    """Train one model in this process."""
+    """Trains and evaluates one model in this process."""
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
@@ -94,12 +94,12 @@ def measure(overrides: list[str], threads: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure every row in a process of its own, and print the table."""
+    """Measures every row in a process of its own, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose names have it")
-    parser.add_argument("--row", help=argparse.SUPPRESS)  # the child's: what to measure
+    parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose names contain TEXT")
+    parser.add_argument("--row", help=argparse.SUPPRESS)  # for the child process
     arguments, overrides = parser.parse_known_args()
     if arguments.row:
         row = [*ROWS[arguments.row], f"model.max_epochs={arguments.epochs}", *overrides]

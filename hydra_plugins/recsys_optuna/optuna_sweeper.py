@@ -1,8 +1,8 @@
-"""A Hydra sweeper that searches hyperparameters; `search` says how, and how a search space is written.
+"""A Hydra sweeper that searches hyperparameters; `search` describes the algorithm and the syntax of search spaces.
 
-The published hydra-optuna-sweeper needs an Optuna before 3. The space is in `hydra.sweeper.params` or on the command
-line. Everything lies in `hydra.sweep.dir`, with a directory for each trial; the same command again goes on until
-`n_trials` are done.
+The published hydra-optuna-sweeper needs an Optuna before version 3. The search space is in `hydra.sweeper.params` or on
+the command line. All files are written to `hydra.sweep.dir`, with a directory for each trial; the same command
+continues an interrupted search until `n_trials` are finished.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 
 class OptunaSweeper(Sweeper):
-    """Maximises what the task returns.
+    """Maximises the return value of the task.
 
     Args:
-        params: the search space, key -> sweep.
-        **search: what else a `Search` takes: `n_trials`, `seed`, `n_parallel`, `prune_after`.
+        params: search space: sweeps by key.
+        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`.
     """
 
     def __init__(self, params: Mapping[str, str], **search: Any) -> None:
@@ -49,7 +49,7 @@ class OptunaSweeper(Sweeper):
         assert self.launcher is not None  # noqa: S101  Hydra calls setup first
         parser = OverridesParser.create(config_loader=self.config_loader)
         given = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + list(arguments))
-        lines = {override.key_or_group: override for override in given}  # the command line comes last and wins
+        lines = {override.key_or_group: override for override in given}  # the command line is last: it wins
         swept = {key: override for key, override in lines.items() if override.is_sweep_override()}
         space = {key: str(override.input_line).partition("=")[2] for key, override in swept.items()}
         fixed = [str(override.input_line) for key, override in lines.items() if key not in swept]

@@ -1,12 +1,12 @@
-"""Search hyperparameters with Optuna's TPE, going on where a search was stopped.
+"""Hyperparameter search with Optuna's TPE that continues interrupted searches.
 
 Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. The search space is
 written in Hydra's sweep syntax:
 
-    choice(a, b)            one of these
-    range(1, 5)             whole numbers (or steps), the end excluded, as in Hydra
-    interval(0.0, 1.0)      any number between; int(interval(8, 128)) whole ones, the end included
-    tag(log, interval(...)) drawn on a logarithmic scale
+    choice(a, b)            one of these values
+    range(1, 5)             an integer, also with a step; the end is excluded, as in Hydra
+    interval(0.0, 1.0)      a real number; int(interval(8, 128)) is an integer, with the end included
+    tag(log, interval(...)) a number on a logarithmic scale
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ try:
 except ImportError:  # it is an extra, and Hydra imports this file at every start
     optuna = None  # type: ignore[assignment]
 
-JOURNAL = "study.journal"  # a log that several processes and machines may write to, by a shared disk, too
-FAILURE = "failure"  # what a trial that failed is marked with: why
+JOURNAL = "study.journal"  # a log that several processes can write to, also from other machines by a shared disk
+FAILURE = "failure"  # user attribute of a failed trial: the reason
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -50,23 +50,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Search:
-    """Looks for the settings that maximise what a job returns; no settings are tried twice.
+    """Searches for the settings that maximise the return value of a job; no settings are tried twice.
 
-    Everything lies in the directory: `study.journal`, which Optuna reads, `trials.csv` with a row a trial, `best.yaml`
-    and, at the end, `history.png` and `.svg`. A trial is complete, pruned (see `Pruning`), failed (some settings
-    diverge) or stopped with the search. Only the stopped do not count.
+    The directory holds `study.journal`, which Optuna reads, `trials.csv` with a row for each trial, `best.yaml` and, at
+    the end, `history.png` and `history.svg`. A trial is complete, pruned (see `Pruning`), failed (for example because
+    training diverged) or interrupted together with the search. All but interrupted trials count.
 
     Args:
-        directory: made if need be.
-        space: setting -> sweep.
+        directory: directory of the search; created if missing.
+        space: sweeps by setting.
         fixed: overrides of every trial.
-        n_trials: to reach, those of earlier runs counted; fewer where the space has no more settings.
-        seed: of the sampler.
-        n_parallel: trials that are launched at a time; the next ones wait for the last of them.
-        prune_after: epochs after which a trial may be pruned; None prunes nothing. Models without epochs never are.
+        n_trials: total number of trials, including those of earlier runs; fewer if the space has fewer settings.
+        seed: seed of the sampler.
+        n_parallel: number of trials that are launched together; the next ones wait until all of them have ended.
+        prune_after: number of epochs after which a trial may be pruned, or None for no pruning. Models without epochs
+            are never pruned.
 
     Raises:
-        UserError: a number that is none, or a space that is not one.
+        UserError: a number is not a positive integer, or Optuna is not installed.
     """
 
     directory: Path
@@ -81,30 +82,30 @@ class Search:
         for name in ("n_trials", "n_parallel"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value > 0):
-                raise UserError(f"{name}={value} is no number of trials: give a whole number above zero.")
+                raise UserError(f"{name} must be a positive integer (got {value}).")
         if not (self.prune_after is None or (isinstance(self.prune_after, int) and self.prune_after > 0)):
-            raise UserError(f"prune_after={self.prune_after} is no number of epochs: give one above zero, or null.")
+            raise UserError(f"prune_after must be a positive number of epochs, or null (got {self.prune_after}).")
         if optuna is None:
             raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
 
     def run(self, launch: Launch) -> list[str]:
-        """Run trials until there are `n_trials`.
+        """Runs trials until there are `n_trials`.
 
         Args:
-            launch: runs jobs, given the overrides of each and the number of the first.
+            launch: runs jobs, given the overrides of each job and the number of the first one.
 
         Returns:
             The overrides of the best settings.
 
         Raises:
-            UserError: the directory holds another search, or all of the first trials fail.
+            UserError: the directory holds another search, or all of the first trials failed.
         """
         study = self._study()
         n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
         while (n_left := n_trials - len(_finished(study))) > 0:
             trials = self._begin(study, min(n_left, self.n_parallel))
             jobs = launch([self._job(trial) for trial in trials], trials[0].number)
-            self._tell(study, trials, jobs)
+            self._record(study, trials, jobs)
             self._write_results(study)
         self._plot(study)
         best = overrides(study.best_params)
@@ -113,12 +114,12 @@ class Search:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What to draw each setting from."""
+        """The distribution of each setting."""
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
     def _study(self) -> optuna.Study:
-        """The search in the directory, new or stopped earlier."""
+        """Opens the search in the directory, or starts a new one."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(self.directory / JOURNAL)))
@@ -126,8 +127,8 @@ class Search:
         searched = {"space": dict(self.space), "fixed": list(self.fixed)}
         if study.user_attrs.get("searched", searched) != searched:
             raise UserError(
-                f"{self.directory} holds a search of another space or with other settings: "
-                "choose another directory with hydra.sweep.dir=DIR, or remove that one."
+                f"{self.directory} holds a search of another space or with other fixed settings: "
+                "choose another directory with hydra.sweep.dir=DIR, or remove this one."
             )
         study.set_user_attr("searched", searched)
         for trial in study.get_trials(states=[TrialState.RUNNING]):
@@ -135,13 +136,13 @@ class Search:
         return study
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
-        """The next trials, of settings that none had yet: the same ones again would give the same figures.
+        """Draws the next trials, with settings that no trial has had: equal settings would give equal results.
 
-        They are drawn in a copy, which may be told of what is not to be kept. The seed follows the trials so far, for a
-        search that goes on to draw on, instead of repeating its first draws.
+        They are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number of
+        trials so far, so that a continued search does not repeat its first draws.
         """
         seed = int(np.random.SeedSequence([self.seed, len(study.trials)]).generate_state(1)[0])
-        any_setting = RandomSampler(seed=seed)
+        random_sampler = RandomSampler(seed=seed)
         drawing = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed, constant_liar=True))
         drawing.add_trials(study.trials)
         tried = [trial.params for trial in _finished(study)]
@@ -150,7 +151,7 @@ class Search:
             drawn = drawing.ask(self.distributions)
             if drawn.params in tried:
                 drawing.tell(drawn, state=TrialState.FAIL)
-                drawing.sampler = any_setting  # TPE might insist
+                drawing.sampler = random_sampler  # TPE might propose them again and again
             else:
                 tried.append(drawn.params)
                 study.enqueue_trial(drawn.params)
@@ -158,7 +159,7 @@ class Search:
         return begun
 
     def _job(self, trial: optuna.Trial) -> list[str]:
-        """The overrides of a trial."""
+        """Returns the overrides of a trial."""
         settings = [*self.fixed, *overrides(trial.params)]
         if self.prune_after is None:
             return settings
@@ -169,22 +170,22 @@ class Search:
         )
         return [*settings, f"++trainer.callbacks=[{{{pruning}}}]"]
 
-    def _tell(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
-        outcomes = [_outcome(job) for job in jobs]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, UserError)]
-        if len(failures) == len(outcomes) and not _finished(study):
+    def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
+        values = [_value(job) for job in jobs]
+        failures = [value for value in values if isinstance(value, UserError)]
+        if len(failures) == len(values) and not _finished(study):
             raise failures[0]
-        for trial, outcome in zip(trials, outcomes, strict=True):
-            if isinstance(outcome, UserError):
-                trial.set_user_attr(FAILURE, str(outcome))
-                study.tell(trial, state=TrialState.PRUNED)  # to the sampler: worse than any other
+        for trial, value in zip(trials, values, strict=True):
+            if isinstance(value, UserError):
+                trial.set_user_attr(FAILURE, str(value))
+                study.tell(trial, state=TrialState.PRUNED)  # the sampler treats it as worse than any other
             elif Pruning.PRUNED in study.trials[trial.number].user_attrs:
                 study.tell(trial, state=TrialState.PRUNED)
             else:
-                study.tell(trial, outcome)
+                study.tell(trial, value)
         for trial in trials:
-            told = _told(study.trials[trial.number])
-            log.info("trial %d, for %d in all: %s; best %.5f", trial.number, self.n_trials, told, study.best_value)
+            result = _result(study.trials[trial.number])
+            log.info("trial %d: %s; best %.5f; %d trials in all", trial.number, result, study.best_value, self.n_trials)
 
     def _write_results(self, study: optuna.Study) -> None:
         trials = _frame(study)
@@ -205,15 +206,18 @@ class Search:
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:
-    """Of settings by force, since some are known to constructors alone; of groups, which have no dots, plainly."""
+    """Writes settings as overrides; see `recsys.studies.plan.override_arguments`.
+
+    Values are written unquoted, since they come from Hydra's own sweep syntax.
+    """
     return [f"{'++' if '.' in key else ''}{key}={value}" for key, value in params.items()]
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws from for a sweep in Hydra's syntax.
+    """Converts a sweep in Hydra's syntax to a distribution of Optuna.
 
     Raises:
-        UserError: the sweep is none of those above.
+        UserError: it is none of the sweeps above.
     """
     sweep: Any = override.value()
     if override.is_sweep_override():
@@ -226,30 +230,30 @@ def distribution(override: Override) -> BaseDistribution:
             return IntDistribution(sweep.start, int(sweep.end or 0), log=on_log_scale)
         if isinstance(sweep, IntervalSweep):
             return FloatDistribution(float(sweep.start or 0), float(sweep.end or 0), log=on_log_scale)
-    raise UserError(f"{override.input_line} is no choice, interval or range of whole numbers.")
+    raise UserError(f"A search space must be a choice, an interval or a range of integers (got {override.input_line}).")
 
 
-def _n_values(of: BaseDistribution) -> float:
-    """How many different values can be drawn."""
-    if isinstance(of, CategoricalDistribution):
-        return len(set(of.choices))
-    if isinstance(of, IntDistribution):
-        return (of.high - of.low) // of.step + 1
-    return 1 if of.single() else math.inf
+def _n_values(distribution: BaseDistribution) -> float:
+    """Returns the number of different values of a distribution."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(set(distribution.choices))
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    return 1 if distribution.single() else math.inf
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
-def _outcome(job: JobReturn) -> float | UserError:
-    """What a job gave, or why it failed."""
+def _value(job: JobReturn) -> float | UserError:
+    """Returns the value of a job, or the error that it failed with."""
     try:
         value = job.return_value
     except UserError as error:
         return error
     if value is None:
-        return UserError("The runs do not give the metric that is to be optimised: choose another optimized_metric.")
+        return UserError("optimized_metric must be a validation metric of the runs.")
     return float(value)
 
 
@@ -259,7 +263,8 @@ def _state(trial: FrozenTrial) -> str:
     return "stopped" if trial.state is TrialState.FAIL else trial.state.name.lower()
 
 
-def _told(trial: FrozenTrial) -> str:
+def _result(trial: FrozenTrial) -> str:
+    """Describes the value or the end of a trial."""
     state = _state(trial)
     if state == "failed":
         return state
@@ -267,12 +272,12 @@ def _told(trial: FrozenTrial) -> str:
 
 
 def _epochs(trial: FrozenTrial) -> int | None:
-    """How many a trial had; None without any."""
+    """Returns the number of epochs of a trial; None for a model without epochs."""
     return None if trial.last_step is None else trial.last_step + 1
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
-    """A row for each trial: what became of it, epochs and seconds, its settings, and why it failed."""
+    """Returns a row for each trial: state, value, epochs, seconds, settings, and the reason of a failure."""
     rows = [
         {
             "trial": trial.number,

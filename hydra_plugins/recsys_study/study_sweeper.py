@@ -1,8 +1,8 @@
 """A Hydra sweeper that runs a study: `python train.py experiment=<study>`.
 
-It searches where settings are to be chosen, makes the runs that are not there yet, and writes the report. The same
-command goes on where it was stopped. What the command says of something that the study varies (`data=`, `model=`,
-`seed=`, `split.fold=`) chooses among its runs; everything else (`trainer=gpu`, `data.path=DIR`) is said of all of them.
+It searches the settings of rows that need it, runs what is missing, and writes the report. The same command continues
+an interrupted study. Arguments for keys that the study varies (`data=`, `model=`, `seed=`, `split.fold=`) select among
+its runs; all other arguments (`trainer=gpu`, `data.path=DIR`) apply to every run.
 """
 
 from __future__ import annotations
@@ -23,20 +23,23 @@ from hydra_plugins.recsys_optuna.search import Search
 from recsys.config import Splits, complete, instantiate, read_study, resolved
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.studies.plan import SEARCH, Finished, Job, arguments, levels, place, to_search, variants, with_searches
+from recsys.studies.finished_runs import FinishedRuns
+from recsys.studies.outcome import Outcome
+from recsys.studies.plan import Job, dependency_levels, override_arguments, row_directory, variant_overrides
 from recsys.studies.progress import Progress
 from recsys.studies.runs import Run, forget, is_finished, read_run, short, stopped
-from recsys.studies.study import Outcome, Study
+from recsys.studies.searches import SEARCH, rows_to_search, with_search_results
+from recsys.studies.study import Study
 from recsys.studies.study_report import REPORT, print_tables, write_leakage, write_report
 
-# Trials see validation alone, and their models have a seed apart from those of the final runs.
+# Trials are evaluated on validation only, and their models have a seed that no final run has.
 SEARCHING = {"seed": 1000, "test": False, "refit": False}
 
 log = logging.getLogger(__name__)
 
 
 class StudySweeper(Sweeper):
-    """Makes the runs of a study."""
+    """Runs a study."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """See `hydra.plugins.sweeper.Sweeper`."""
@@ -46,11 +49,13 @@ class StudySweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        """Make what is missing, and write the report.
+        """Runs what is missing and writes the report.
+
+        Args:
+            arguments: config overrides of the command.
 
         Raises:
-            UserError: before anything runs, where the study or the command is wrong or data are out of reach;
-                or at the end, where runs failed.
+            UserError: before any run, if the study, the command or its data are invalid; at the end, if runs failed.
         """
         study, self.given = read_study(arguments)
         self.splits = Splits()
@@ -59,17 +64,17 @@ class StudySweeper(Sweeper):
         study = self._searched(study)
         outcomes = self._run(study)
         print_tables(write_report(report, study, outcomes))
-        print(f"Tables and figures are in {short(report)}. Into experiments/: python -m recsys table {study.name}")
+        print(f"Tables and figures are in {short(report)}. To publish them: python -m recsys table {study.name}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:
             raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, {failed[0].row} first: {failed[0].failure}")
 
     def _checked(self, study: Study) -> dict[str, Split]:
-        """The splits of a study, by setting.
+        """Returns the splits of a study by setting and variant.
 
-        Makes the data, split and model of each row, which finds what is wrong with them before any training.
+        It constructs the data, split and model of each row, so that invalid ones are found before any training.
         """
         checked, splits = set(), {}
-        for level in levels(study, self.directory, find=lambda job: None):
+        for level in dependency_levels(study, self.directory, find_run=lambda job: None):
             for job, _ in level:
                 if (job.setting, job.variant, job.row) in checked:
                     continue
@@ -81,49 +86,60 @@ class StudySweeper(Sweeper):
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """The study with the settings that searches choose on validation, by the first split of each setting."""
-        for name, row in to_search(study):
+        """Searches on validation, with the first variant of each setting; returns the study with the best settings."""
+        for name, row in rows_to_search(study):
             setting, own = study.settings[name], study.settings[name].rows[row]
-            chosen = {key: value for key, value in own.overrides.items() if key not in own.search}
-            overrides = {**variants(setting)[0], **chosen, **SEARCHING, "optimized_metric": setting.metrics[0]}
-            directory = place(self.directory, name, row) / SEARCH
+            fixed = {key: value for key, value in own.overrides.items() if key not in own.search}
+            overrides = {**variant_overrides(setting)[0], **fixed, **SEARCHING, "optimized_metric": setting.metrics[0]}
+            directory = row_directory(self.directory, name, row) / SEARCH
             log.info("Search: %s on %s, %d trials in %s", row, name, study.n_trials, short(directory))
-            search = Search(directory, own.search, [*self.given, *arguments(overrides)], study.n_trials, seed=0)
+            arguments = [*self.given, *override_arguments(overrides)]
+            search = Search(directory, own.search, arguments, study.n_trials, seed=0)
             search.run(partial(self._launch_trials, directory))
-        return with_searches(study, self.directory)
+        return with_search_results(study, self.directory)
 
     def _run(self, study: Study) -> list[Outcome]:
-        """Make the runs that are not there, those that others need first."""
-        finished = Finished(self.directory.parent, self._config)
-        plan = levels(
-            study, self.directory, lambda job: finished.current(job, self.splits.of(self._config(job)).fingerprint)
-        )
-        jobs = [pair for level in plan for pair in level]
-        left = {job.directory: f"{job.setting} {job.row}" for job, run in jobs if run is None}
-        progress = Progress(study.name, len(jobs) - len(left), left)
-        for level in plan:
-            missing = [job for job, run in level if run is None]
-            begun = [(job.directory, self._begun(job)) for job in missing]
-            if begun:
-                with progress.watching([job.directory for job in missing]):
-                    self._launch(begun)
+        """Runs the jobs without a reusable run, dependencies first."""
+        finished = FinishedRuns(self.directory.parent, self._config)
+
+        def reusable_run(job: Job) -> Run | None:
+            return finished.reusable_run(job, self.splits.of(self._config(job)).fingerprint)
+
+        levels = dependency_levels(study, self.directory, reusable_run)
+        jobs = [pair for level in levels for pair in level]
+        missing = {job.directory for job, run in jobs if run is None}
+        progress = Progress(study.name, len(jobs) - len(missing), missing)
+        for level in levels:
+            launched = [(job.directory, self._resuming_arguments(job)) for job, run in level if run is None]
+            if launched:
+                with progress.polling([directory for directory, _ in launched]):
+                    self._launch(launched)
         return [job.outcome(run or _run_in(job.directory)) for job, run in jobs]
 
     def _launch_trials(self, directory: Path, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
         return self._launch([(directory / f"trial_{first + i}", list(job)) for i, job in enumerate(jobs)], first)
 
     def _launch(self, jobs: Sequence[tuple[Path, Sequence[str]]], first: int = 0) -> Sequence[JobReturn]:
-        """Run jobs in directories of their own; one that fails keeps why there, and the others go on."""
-        assert self.launcher is not None  # noqa: S101  Hydra calls setup first
-        places = [{"hydra.sweep.dir": str(where.parent), "hydra.sweep.subdir": where.name} for where, _ in jobs]
-        return self.launcher.launch(
-            [[*job, *arguments(place)] for (_, job), place in zip(jobs, places, strict=True)], initial_job_idx=first
-        )
+        """Runs jobs, given as directory and arguments; a job that fails stores its reason there and stops no other.
 
-    def _begun(self, job: Job) -> list[str]:
-        """A job's arguments, which go on with a run that was stopped in its place; marks of another one are removed."""
+        Args:
+            jobs: directory and arguments of each job.
+            first: number of the first job.
+        """
+        assert self.launcher is not None  # noqa: S101  Hydra calls setup first
+        arguments = []
+        for directory, own in jobs:
+            output = {"hydra.sweep.dir": str(directory.parent), "hydra.sweep.subdir": directory.name}
+            arguments.append([*own, *override_arguments(output)])
+        return self.launcher.launch(arguments, initial_job_idx=first)
+
+    def _resuming_arguments(self, job: Job) -> list[str]:
+        """Returns a job's arguments, which resume a run of the job that was interrupted.
+
+        The marks of any other run in the directory are removed.
+        """
         if stopped(job.directory, self._config(job)):
-            return [*self._arguments(job), *arguments({"resume": str(job.directory)})]
+            return [*self._arguments(job), *override_arguments({"resume": str(job.directory)})]
         forget(job.directory)
         return self._arguments(job)
 

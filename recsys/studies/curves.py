@@ -1,4 +1,4 @@
-"""What a run's logger kept of its training, read back."""
+"""Training curves that the logger of a run has stored."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from recsys.studies.runs import Run
 
 EPOCH = "train/epoch"
 
-logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it tells of the end of each file
+logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it logs the end of each file
 
 
 def learning_curve(run: Run, metric: str) -> pd.Series:
-    """A metric on validation by epochs trained, from 1; empty where the run's logger kept none."""
-    logged, wanted = logged_scalars(run), f"valid/{metric}"
-    if not {EPOCH, wanted} <= set(logged):
+    """Returns a validation metric by the number of epochs trained, from 1; empty if the run did not log it."""
+    scalars, name = logged_scalars(run), f"valid/{metric}"
+    if not {EPOCH, name} <= set(scalars):
         return pd.Series(dtype=float)
-    curve = logged[[EPOCH, wanted]].dropna().drop_duplicates(EPOCH, keep="last")  # an epoch that a resumed run repeats
-    return curve.set_index(curve[EPOCH].astype(int) + 1)[wanted]
+    curve = scalars[[EPOCH, name]].dropna().drop_duplicates(EPOCH, keep="last")  # a resumed run repeats an epoch
+    return curve.set_index(curve[EPOCH].astype(int) + 1)[name]
 
 
 def logged_scalars(run: Run) -> pd.DataFrame:
-    """A row for each step at which something was logged, a column for each curve; empty without TensorBoard or CSV."""
-    table = run.directory / "csv" / "metrics.csv"
-    if table.is_file():
-        return pd.read_csv(table).groupby("step").last()
-    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={SCALARS: 0})
+    """Reads the log of a run: a row for each step, a column for each scalar; empty without TensorBoard or CSV files."""
+    csv = run.directory / "csv" / "metrics.csv"
+    if csv.is_file():
+        return pd.read_csv(csv).groupby("step").last()
     if not (run.directory / "tensorboard").is_dir():
         return pd.DataFrame()
+    events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={SCALARS: 0})
     events.Reload()
-    curves = {tag: events.Scalars(tag) for tag in events.Tags()[SCALARS]}
-    return pd.DataFrame({tag: pd.Series({each.step: each.value for each in curve}) for tag, curve in curves.items()})
+    scalars = {tag: events.Scalars(tag) for tag in events.Tags()[SCALARS]}
+    return pd.DataFrame({tag: pd.Series({each.step: each.value for each in curve}) for tag, curve in scalars.items()})

@@ -1,4 +1,4 @@
-"""What a model recommends to somebody, beside what that person liked: the look that no metric gives."""
+"""Example recommendations: what a model recommends to some users, beside what they liked."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from recsys.models.base import Recommender
 
 @dataclass(frozen=True)
 class Example:
-    """One user's films, in words.
+    """Titles that one user liked, and titles that a model recommends.
 
     Attributes:
         user_id: raw id.
-        liked: films rated highest, and no lower than the user's mean; the latest first among equals.
-        recommended: films that the user has not rated, best first.
+        liked: items with the user's highest ratings, none below the user's mean; ties are ordered latest first.
+        recommended: items that the user has not rated, best first.
     """
 
     user_id: int | str
@@ -30,24 +30,31 @@ class Example:
     recommended: list[str]
 
     def rows(self) -> Iterator[tuple[int, str, str]]:
-        """Place, film liked, film recommended; "" where one list is shorter."""
-        for place, films in enumerate(zip_longest(self.liked, self.recommended, fillvalue=""), start=1):
-            yield place, *films
+        """Yields place, liked title and recommended title; "" once the shorter list has ended."""
+        for place, titles in enumerate(zip_longest(self.liked, self.recommended, fillvalue=""), start=1):
+            yield place, *titles
 
 
 def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10) -> list[Example]:
-    """Recommend to some users, int64 (B,), from what is known of them; at most `k` films each way."""
+    """Recommends items to some users from their known ratings.
+
+    Args:
+        model: fitted model.
+        known: ratings that make up the users' histories; rated items are not recommended.
+        users: int64 (B,) user codes.
+        k: maximum length of both lists.
+    """
     history = known.history(users)
-    top = top_k(mask_seen(model.score(users, history), history), users, k)  # (B, k)
-    names = film_names(known.item_frame)
-    made = []
+    top = top_k(mask_seen(model.score(users, history), history), users, k)  # (B, k), -1 where fewer items are left
+    titles = film_names(known.item_frame)
+    found = []
     for row, user in enumerate(users):
         liked = history.items[most_liked(history, row, k)]
         recommended = top[row][top[row] >= 0]
-        made.append(Example(known.user_frame["user_id"].iloc[user], list(names[liked]), list(names[recommended])))
-    return made
+        found.append(Example(known.user_frame["user_id"].iloc[user], list(titles[liked]), list(titles[recommended])))
+    return found
 
 
 def spread(users: np.ndarray, n: int) -> np.ndarray:
-    """At most `n` of some users, evenly over the whole range of codes."""
+    """Picks at most `n` of some users (B,) at equal distances."""
     return users[np.linspace(0, len(users) - 1, min(n, len(users))).astype(int)]

@@ -1,38 +1,35 @@
-"""From a study to its runs: which there are, which are done already, and in what order the others can be made."""
+"""The plan of a study: its runs, their directories, and the order in which they depend on each other."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from recsys.errors import UserError
-from recsys.studies.runs import MANIFEST, Run, code_digest, identity, read_failure, read_run
-from recsys.studies.study import REFERENCE, Outcome, Setting, Study, listed, needs
+from recsys.studies.outcome import Outcome
+from recsys.studies.runs import Run, read_failure
+from recsys.studies.study import REFERENCE, Setting, Study, as_list, row_dependencies
 
-LATER = "9999"  # than any time
-SEARCH = "search"  # the directory of a row's search, below that of its runs
+UNFINISHED = "9999"  # compares as later than any finishing time
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run that a study asks for.
+    """One run that a study requires.
 
     Attributes:
-        setting: the name of its setting.
-        variant: what the lists of the setting give it: `split.fold=1`, or "".
-        row: the name of its row.
-        seed: of its model.
-        overrides: of the config, without references to other runs.
-        directory: where it goes, unless it lies somewhere else already.
-        needs: where the runs lie that it is made of.
+        setting: name of the setting.
+        variant: values that the run takes from the lists of the setting, `split.fold=1`; "" if it has none.
+        row: name of the row.
+        seed: seed of the model.
+        overrides: config overrides; references to other runs are replaced by their directories.
+        directory: directory of the run, unless a finished one is reused from elsewhere.
+        dependencies: directories of the runs that this one reads.
         n_configurations: see `Row`.
     """
 
@@ -42,160 +39,128 @@ class Job:
     seed: int
     overrides: Mapping[str, Any]
     directory: Path
-    needs: tuple[Path, ...]
+    dependencies: tuple[Path, ...]
     n_configurations: int | None
 
     def arguments(self) -> list[str]:
-        """Of train.py: choices of groups plainly, settings by force, since some are known to constructors alone."""
-        return arguments({**self.overrides, "seed": self.seed})
+        """Returns the command-line arguments of train.py."""
+        return override_arguments({**self.overrides, "seed": self.seed})
 
     def outcome(self, run: Run | None) -> Outcome:
-        """What became of it."""
+        """Returns the outcome of the job, given its finished run or None."""
         failure = read_failure(self.directory) if run is None else None
         return Outcome(self.setting, self.variant, self.row, self.seed, self.n_configurations, run, failure)
 
 
-def arguments(overrides: Mapping[str, Any]) -> list[str]:
-    """Overrides by key as a command has them."""
-    return [f"{'++' if '.' in key else ''}{key}={_written(value)}" for key, value in overrides.items()]
-
-
-def levels(study: Study, directory: Path, find: Callable[[Job], Run | None]) -> list[list[tuple[Job, Run | None]]]:
-    """The runs of a study, with those that are done; a level needs runs of earlier ones only.
+def dependency_levels(
+    study: Study, directory: Path, find_run: Callable[[Job], Run | None]
+) -> list[list[tuple[Job, Run | None]]]:
+    """Orders the jobs of a study in levels; a job depends on jobs of earlier levels only.
 
     Args:
-        study: with all settings chosen.
-        directory: of the study, below which its runs go.
-        find: gives the finished run of a job, wherever it lies.
+        study: the study, with all settings chosen.
+        directory: directory of the study's runs.
+        find_run: returns the finished run of a job, in any directory, or None.
+
+    Returns:
+        Jobs by level, each with its finished run; None if it has to be run, also because a dependency is newer.
 
     Raises:
-        UserError: rows need each other in a circle.
+        UserError: rows depend on each other in a circle.
     """
-    places: dict[tuple[str, str, str, int], Path] = {}
-    ended: dict[Path, str] = {}  # when the run in a place ended, if it did
-    made = []
-    for rows in _ordered(study):
+    directories: dict[tuple[str, str, str, int], Path] = {}
+    finished: dict[Path, str] = {}  # finishing times of runs by directory
+    levels = []
+    for rows in _row_levels(study):
         level = []
         for setting, row in rows:
-            for job in _jobs(study, setting, row, directory, places):
-                run = find(job)
-                if run is not None and any(ended.get(needed, LATER) > run.manifest["finished"] for needed in job.needs):
-                    run = None  # what it was made of has been made anew, or has to be
-                where = job.directory if run is None else run.directory
-                places[setting, job.variant, row, job.seed] = where
-                ended |= {} if run is None else {where: run.manifest["finished"]}
+            for job in _jobs(study, setting, row, directory, directories):
+                run = find_run(job)
+                if run is not None and any(
+                    finished.get(path, UNFINISHED) > run.manifest["finished"] for path in job.dependencies
+                ):
+                    run = None
+                run_directory = job.directory if run is None else run.directory
+                directories[setting, job.variant, row, job.seed] = run_directory
+                if run is not None:
+                    finished[run_directory] = run.manifest["finished"]
                 level.append((job, run))
-        made.append(level)
-    return made
+        levels.append(level)
+    return levels
 
 
-class Finished:
-    """Finished runs below a directory, by the settings that decide what they give.
-
-    Args:
-        root: all runs below it count.
-        config_of: gives every setting of a job.
-    """
-
-    def __init__(self, root: Path, config_of: Callable[[Job], Mapping[str, Any]]) -> None:
-        self.config_of = config_of
-        self.runs: dict[str, list[Run]] = defaultdict(list)
-        for manifest in sorted(root.rglob(MANIFEST)):
-            run = read_run(manifest.parent)
-            self.runs[run.identity].append(run)
-
-    def current(self, job: Job, fingerprint: str) -> Run | None:
-        """The run of a job on a split, by the code as it is; the one in its own place first."""
-        found = [
-            run
-            for run in self._all(job)
-            if (run.manifest.get("code"), run.manifest["split"]["fingerprint"]) == (code_digest(), fingerprint)
-        ]
-        return min(found, key=lambda run: run.directory != job.directory, default=None)
-
-    def latest(self, job: Job) -> Run | None:
-        """The run of a job that ended last, whatever its code."""
-        return max(self._all(job), key=lambda run: str(run.manifest["finished"]), default=None)
-
-    def _all(self, job: Job) -> list[Run]:
-        return self.runs.get(identity(self.config_of(job)), [])
-
-
-def variants(setting: Setting) -> list[dict[str, Any]]:
-    """Every combination of the values that a setting lists, as overrides."""
+def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
+    """Returns the overrides of each combination of the values that a setting lists."""
     keys = list(setting.overrides)
-    return [dict(zip(keys, values, strict=True)) for values in product(*map(listed, setting.overrides.values()))]
+    return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 
 
-def to_search(study: Study) -> list[tuple[str, str]]:
-    """Names of setting and row where something is to be chosen by a search."""
-    return [
-        (name, row)
-        for name, setting in study.settings.items()
-        for row, own in setting.rows.items()
-        if own.search and (study.search or not own.search.keys() <= own.overrides.keys())
-    ]
+def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
+    """Writes config overrides as command-line arguments.
+
+    Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor.
+    """
+    return [f"{'++' if '.' in key else ''}{key}={_hydra_value(value)}" for key, value in overrides.items()]
 
 
-def with_searches(study: Study, directory: Path) -> Study:
-    """The study with what its searches in a directory have chosen so far."""
-    found = {}
-    for name, row in to_search(study):
-        best = place(directory, name, row) / SEARCH / "best.yaml"
-        if best.is_file():
-            chosen = (override.partition("=") for override in yaml.safe_load(best.read_text())["overrides"])
-            found[name, row] = {key.lstrip("+"): yaml.safe_load(value) for key, _, value in chosen}
-    return study.with_settings_found(found)
-
-
-def place(directory: Path, setting: str, row: str) -> Path:
-    """Where the runs of a row lie."""
+def row_directory(directory: Path, setting: str, row: str) -> Path:
+    """Returns the directory of a row's runs, below that of its study."""
     return directory / slug(setting) / slug(row)
 
 
-def _ordered(study: Study) -> list[list[tuple[str, str]]]:
-    """Names of setting and row; those of a level need only those of earlier ones."""
-    left = {(name, row): needs(setting.rows, row) for name, setting in study.settings.items() for row in setting.rows}
-    ordered = []
-    while left:
-        level = [key for key, needed in left.items() if not any((key[0], row) in left for row in needed)]
-        if not level:
-            raise UserError(f"Rows of {study.name} need each other: {', '.join(row for _, row in left)}.")
-        ordered.append(level)
-        left = {key: needed for key, needed in left.items() if key not in level}
-    return ordered
-
-
-def _jobs(
-    study: Study, name: str, row: str, directory: Path, places: Mapping[tuple[str, str, str, int], Path]
-) -> Iterator[Job]:
-    setting = study.settings[name]
-    own = setting.rows[row]
-    for overrides in variants(setting):
-        variant = " ".join(f"{key}={overrides[key]}" for key in setting.varied)
-        for seed in own.seeds:
-            lie = {}
-            for needed in needs(setting.rows, row):
-                seeds = setting.rows[needed].seeds
-                lie[needed] = places[name, variant, needed, seed if seed in seeds else seeds[0]]
-            resolved = {key: _referring(value, lie) for key, value in own.overrides.items()}
-            where = place(directory, name, row) / slug(f"{variant} seed{seed}".strip())
-            made_of = tuple(lie.values())
-            yield Job(name, variant, row, seed, {**overrides, **resolved}, where, made_of, own.n_configurations)
-
-
-def _referring(value: Any, lie: Mapping[str, Path]) -> Any:
-    """A value with the places of the runs that it refers to."""
-    return REFERENCE.sub(lambda reference: str(lie[reference[1]]), value) if isinstance(value, str) else value
-
-
 def slug(name: str) -> str:
-    """A name as that of a file or directory."""
+    """Converts a name to one of a file or directory."""
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 
-def _written(value: Any) -> str:
-    """A value as Hydra's grammar of overrides has it."""
+def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
+    """Returns names of setting and row by level; a row depends on rows of earlier levels only."""
+    left = {
+        (name, row): row_dependencies(setting.rows, row)
+        for name, setting in study.settings.items()
+        for row in setting.rows
+    }
+    levels = []
+    while left:
+        level = [key for key, dependencies in left.items() if not any((key[0], row) in left for row in dependencies)]
+        if not level:
+            raise UserError(
+                f"Rows of {study.name} must not depend on each other in a circle "
+                f"(got {', '.join(row for _, row in left)})."
+            )
+        levels.append(level)
+        left = {key: dependencies for key, dependencies in left.items() if key not in level}
+    return levels
+
+
+def _jobs(
+    study: Study, name: str, row: str, directory: Path, directories: Mapping[tuple[str, str, str, int], Path]
+) -> Iterator[Job]:
+    """Yields the jobs of a row on a setting, given the directories of the runs of earlier levels."""
+    setting = study.settings[name]
+    own = setting.rows[row]
+    for overrides in variant_overrides(setting):
+        variant = " ".join(f"{key}={overrides[key]}" for key in setting.varied)
+        for seed in own.seeds:
+            dependencies = {}
+            for dependency in row_dependencies(setting.rows, row):
+                seeds = setting.rows[dependency].seeds
+                dependencies[dependency] = directories[name, variant, dependency, seed if seed in seeds else seeds[0]]
+            resolved = {key: _resolved(value, dependencies) for key, value in own.overrides.items()}
+            path = row_directory(directory, name, row) / slug(f"{variant} seed{seed}".strip())
+            paths = tuple(dependencies.values())
+            yield Job(name, variant, row, seed, {**overrides, **resolved}, path, paths, own.n_configurations)
+
+
+def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:
+    """Replaces references to rows in a value by the directories of their runs."""
+    if not isinstance(value, str):
+        return value
+    return REFERENCE.sub(lambda reference: str(directories[reference[1]]), value)
+
+
+def _hydra_value(value: Any) -> str:
+    """Writes a value in Hydra's grammar of overrides."""
     if isinstance(value, str):
         return value if re.fullmatch(r"[\w./:-]+", value) else "'" + value.replace("'", r"\'") + "'"
     return json.dumps(value)

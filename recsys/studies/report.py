@@ -1,4 +1,4 @@
-"""What a run says at its end: test metrics beside a baseline's, and one user's recommendations."""
+"""The report that a run prints at its end: test metrics beside those of a baseline, and example recommendations."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from recsys.studies.examples import Example
 from recsys.studies.runs import short
 
 
-def headline(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics that people read first: those of ten films, and those of no list length."""
+def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Selects the most important metrics: those at list length 10, and those without a list length."""
     return {name: value for name, value in metrics.items() if not re.search(r"@(?!10\b)", name)}
 
 
 def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """A row for each headline metric, a column for each model."""
+    """Prints a table with a row for each headline metric of the first model, and a column for each model."""
     table = Table("metric", *metrics, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
-    for name in headline(next(iter(metrics.values()))):
+    for name in headline_metrics(next(iter(metrics.values()))):
         table.add_row(name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values()))
     Console().print(table)
 
 
 def print_example(example: Example) -> None:
-    """What a user liked beside what the model recommends."""
+    """Prints what a user liked beside what the model recommends."""
     table = Table("", "liked", "recommended", title=f"User {example.user_id}")
     for place, liked, recommended in example.rows():
         table.add_row(str(place), liked, recommended)
     Console().print(table)
 
 
-def print_whereabouts(directory: Path) -> None:
-    """Where a run lies, and the command that shows its curves."""
+def print_location(directory: Path) -> None:
+    """Prints the directory of a run, and the command that shows its curves."""
     tensorboard = "tensorboard" if shutil.which("tensorboard") else short(Path(sys.executable).parent / "tensorboard")
     print(f"The run is in {short(directory)}; to look at it: {tensorboard} --logdir {short(directory)}")

@@ -1,4 +1,4 @@
-"""Which model to use: chosen on validation, confirmed on test, in words."""
+"""Model selection: chooses a model on validation, and tests its lead over the second best."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ import pandas as pd
 from recsys.errors import UserError
 from recsys.evaluation.intervals import Interval, bootstrap_interval
 from recsys.evaluation.significance import randomisation_test, user_differences
-from recsys.metrics.accuracy import ACCURACY
+from recsys.studies.direction import ERRORS, ORDERED
 from recsys.studies.runs import Run
-from recsys.studies.tables import check_metrics, named_results, shared, values_of_users
+from recsys.studies.tables import (
+    check_metrics,
+    named_results,
+    on_shared_splits,
+    user_values,
+)
 
-ERRORS = ("rmse", "mae")  # the less the better
-ORDERED = (*ACCURACY, "auc", "precision/relevant", "recall/relevant", "f1/relevant")  # the more the better
-CERTAIN, LIKELY = 0.001, 0.05  # p-values up to which a lead is beyond reasonable doubt, or likely
+CERTAIN, LIKELY = 0.001, 0.05  # p-values below which a lead is beyond reasonable doubt, or likely
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What was chosen, and how sure that is.
+    """A ranking of models, and a test of the best model against the second best.
 
     Attributes:
-        metric: `ndcg@10`.
-        ranking: mean on validation by model, best first, of models that were run on all splits that count.
-        left_out: models that were not, or have no such metric.
-        n_splits: splits that count, which at least half of the models were run on.
-        n_users: users whom the two best were tested on.
-        test: mean on test of the two best, as a run measures it.
-        seconds: mean training time of the two best.
-        lead: of the best over the second on test, the mean over users, above zero where it is better. So it weighs all
-            users alike, while errors in `test` weigh all ratings alike.
-        p_value: of a paired randomisation test over users.
+        metric: name of the metric, `ndcg@10`.
+        ranking: mean on validation by model, best first, of models that were run on all counted splits.
+        left_out: models that were not, or that lack the metric.
+        n_splits: number of counted splits: those that at least half of the models were run on.
+        n_users: number of test users of the two best models.
+        test: mean on test of the two best models, as runs report it.
+        seconds: mean training time of the two best models.
+        lead: lead of the best model over the second on test, mean over users; positive if it is better. It weights
+            all users equally, while errors in `test` weight all ratings equally.
+        p_value: of no difference, a paired randomisation test over users.
     """
 
     metric: str
@@ -47,42 +50,45 @@ class Selection:
     p_value: float
 
     def sentences(self) -> list[str]:
-        """What to do, and why."""
+        """Reports the ranking, the test and the advice."""
         best, second = self.ranking.index[:2]
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
-        told = [f"By {self.metric} on validation, mean over {_counted(self.n_splits, 'split')}: {order}."]
+        sentences = [f"By {self.metric} on validation, mean over {_counted(self.n_splits, 'split')}: {order}."]
         if self.left_out:
-            told.append(f"Left out, since not measured so on all of these splits: {', '.join(self.left_out)}.")
-        told.append(
-            f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}; user by user, all weighing alike, "
+            sentences.append(
+                f"Left out, because they were not measured on all of these splits: {', '.join(self.left_out)}."
+            )
+        sentences.append(
+            f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}. With all users weighted equally, "
             f"{best} is ahead by {self.lead} ({self.n_users:,} users, p {self.p_value:.2g})."
         )
-        told.append(self._advice(best, second))
-        told.append(f"To train, {best} took {self.seconds[0]:.3g} s and {second} {self.seconds[1]:.3g} s.")
-        return told
+        sentences.append(self._advice(best, second))
+        sentences.append(f"Training took {self.seconds[0]:.3g} s for {best} and {self.seconds[1]:.3g} s for {second}.")
+        return sentences
 
     def _advice(self, best: str, second: str) -> str:
         if self.p_value > LIKELY:
-            return f"That {best} is better than {second} is not shown: the difference may be chance."
+            return f"There is no evidence that {best} is better than {second}: the difference may be chance."
         if self.lead.mean < 0:
-            return f"Use {best} with care: validation chose it, but on test {second} is ahead by more than chance."
-        sure = "beyond reasonable doubt" if self.p_value < CERTAIN else "likely, but not beyond reasonable doubt"
-        return f"Use {best}: that it is better than {second} is {sure}."
+            return f"Use {best} with care: validation chose it, but {second} is significantly better on test."
+        if self.p_value < CERTAIN:
+            return f"Use {best}: it is better than {second} beyond reasonable doubt."
+        return f"Use {best}: it is probably better than {second}, but not beyond reasonable doubt."
 
 
 def select(runs: Sequence[Run], metric: str) -> Selection:
-    """Choose among the models of a study.
+    """Ranks models on validation and compares the two best on test.
 
     Args:
-        runs: of one data set and kind of split, all tested.
-        metric: that single users have: `ndcg@10`, `rmse`.
+        runs: tested runs on one data set and kind of split.
+        metric: a metric that exists for single users: `ndcg@10`, `rmse`.
 
     Raises:
-        UserError: neither more nor less of the metric is better, or fewer than two models were run on all splits.
+        UserError: the metric has no better direction, or fewer than two models were run on all splits.
     """
     name = metric.partition("@")[0]
     if name not in ORDERED and name not in ERRORS:
-        raise UserError(f"More of {metric} is not better or worse: choose by one of {', '.join([*ORDERED, *ERRORS])}.")
+        raise UserError(f"metric must be one with a better direction: {', '.join([*ORDERED, *ERRORS])} (got {metric}).")
     frame = named_results(runs)
     columns = [f"valid/{metric}", f"test/{metric}"]
     check_metrics(frame, columns)
@@ -93,10 +99,10 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
     chosen = measured[measured["name"].isin(complete) & measured["fingerprint"].isin(splits)]
     ranking = chosen.groupby("name")[f"valid/{metric}"].mean().sort_values(ascending=name in ERRORS)
     if len(ranking) < 2:
-        raise UserError("There are no two models that were run on all splits: sweep models over the same splits.")
+        raise UserError("Fewer than two models were run on all splits: run models on the same splits.")
     best, second = ranking.index[:2]
-    of_users = values_of_users(chosen, f"test/{metric}")
-    pair = shared(of_users[best], of_users[second])
+    values = user_values(chosen, f"test/{metric}")
+    pair = on_shared_splits(values[best], values[second])
     leads = user_differences(*(reversed(pair) if name in ERRORS else pair))
     two = chosen.set_index("name").loc[[best, second]].groupby(level=0)
     test = two[f"test/{metric}"].mean()
@@ -106,7 +112,7 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         ranking,
         left_out=sorted(set(frame["name"]) - complete),
         n_splits=len(splits),
-        n_users=len(set().union(*(values.index for values in pair[0]))),
+        n_users=len(set().union(*(users.index for users in pair[0]))),
         test=(test[best], test[second]),
         seconds=(seconds[best], seconds[second]),
         lead=bootstrap_interval(leads),
@@ -114,5 +120,5 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
     )
 
 
-def _counted(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+def _counted(n: int, unit: str) -> str:
+    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"

@@ -1,14 +1,14 @@
-"""The folder of a study: what came of its runs, as `experiments/<study>/` keeps it.
+"""The report of a study in `experiments/<study>/`.
 
     runs.csv        a row for each run: metrics, fingerprints, code, cost
     table.md        a table for each setting, with notes
-    table.tex       the same for a paper, with the package booktabs
-    table.csv       the numbers behind them, and those of the comparisons
+    table.tex       the same tables in LaTeX, with the package booktabs
+    table.csv       the statistics behind the tables, comparisons included
     figures/        PNG and SVG
-    leakage/        what the parts of each split share, and whether it keeps what it promises
-    search/         of each row whose settings were searched, the trials and a picture of them
+    leakage/        for each split, the overlap of its parts and its invariants
+    search/         trials of the searches, with a figure each
 
-Beside them lies README.md, which people write.
+README.md in the same folder is written by hand.
 """
 
 from __future__ import annotations
@@ -25,26 +25,27 @@ from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import write_whole
-from recsys.studies.plan import SEARCH, slug
-from recsys.studies.report import headline
+from recsys.studies.outcome import Outcome
+from recsys.studies.plan import slug
+from recsys.studies.report import headline_metrics
 from recsys.studies.runs import Run
-from recsys.studies.study import Outcome, Study
-from recsys.studies.study_figures import write_figures
-from recsys.studies.study_notes import failure_text, machine
+from recsys.studies.searches import SEARCH
+from recsys.studies.study import Study
 from recsys.studies.study_table import StudyTable, study_tables
+from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
 
-REPORT = "report"  # the directory of a study's report, beside its runs
+REPORT = "report"  # directory of a study's report, beside its runs
 LEAKAGE = "leakage"
 
 
 def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
-    """Write all of the folder that comes out of runs.
+    """Writes tables, figures and `runs.csv`.
 
     Args:
-        directory: of the study, made if need be.
-        study: what was asked.
-        outcomes: of all runs that it asks for, finished or not.
+        directory: directory of the report; created if missing.
+        study: the study.
+        outcomes: outcomes of all its runs.
 
     Returns:
         The tables, for `print_tables`.
@@ -52,69 +53,71 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     Raises:
         UserError: a finished run was not tested.
     """
+    from recsys.studies.study_figures import write_figures  # it imports matplotlib
+
     tables = study_tables(study, outcomes)
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / "runs.csv", runs_frame(study, outcomes).to_csv(index=False))
-    _write(directory / "table.csv", pd.concat([table.numbers for table in tables]).to_csv(index=False))
-    made_by = f"Made by `python -m recsys table {study.name}`."
+    _write(directory / "table.csv", pd.concat([table.statistics for table in tables]).to_csv(index=False))
+    origin = f"Made by `python -m recsys table {study.name}`."
     sections = [f"## {table.setting}\n\n{table.markdown()}" for table in tables]
-    _write(directory / "table.md", "\n\n".join([f"# {study.question}", made_by, *sections]) + "\n")
+    _write(directory / "table.md", "\n\n".join([f"# {study.question}", origin, *sections]) + "\n")
     _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
     write_figures(directory / "figures", study, outcomes, tables)
     return tables
 
 
 def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
-    """Tell what the parts of splits share, and what these promise, a file for each.
+    """Writes a file for each split with the overlap of its parts and its invariants.
 
     Args:
-        directory: of the report, made if need be.
-        splits: by what the study calls them.
+        directory: directory of the report; created if missing.
+        splits: splits by setting and variant.
 
     Raises:
-        UserError: a split breaks a promise.
+        UserError: a split violates an invariant.
     """
     (directory / LEAKAGE).mkdir(parents=True, exist_ok=True)
     for name, split in splits.items():
         leakage = Leakage(split)
         if leakage.violated:
-            raise UserError(f"The split of {name} does not keep what it promises: {leakage.violated[0]}")
+            raise UserError(f"The split of {name} violates an invariant: {leakage.violated[0]}")
         facts = leakage.frame().map(
             lambda value: "" if pd.isna(value) else f"{value:,.4g}" if value < 1 else f"{value:,.0f}"
         )
-        told = "\n".join(f"- {sentence}" for sentence in leakage.sentences())
-        text = f"# What parts share: {name}, by {split.name}\n\n{told}\n\n{markdown(facts.reset_index())}\n"
+        sentences = "\n".join(f"- {sentence}" for sentence in leakage.sentences())
+        text = f"# Overlap of parts: {name}, by {split.name}\n\n{sentences}\n\n{markdown(facts.reset_index())}\n"
         _write(directory / LEAKAGE / f"{slug(name)}.md", text)
 
 
 def publish(runs: Path, directory: Path) -> None:
-    """Take over into a study's folder what lies with its runs: reports on leakage, and searches that have ended."""
+    """Copies the leakage reports and the finished searches from the runs of a study into its published folder."""
     for report in (runs / REPORT / LEAKAGE).glob("*.md"):
         (directory / LEAKAGE).mkdir(exist_ok=True)
         shutil.copy(report, directory / LEAKAGE)
     for history in runs.glob(f"*/*/{SEARCH}/history.png"):
-        place = directory / SEARCH / history.parents[1].relative_to(runs)
-        place.mkdir(parents=True, exist_ok=True)
+        target = directory / SEARCH / history.parents[1].relative_to(runs)
+        target.mkdir(parents=True, exist_ok=True)
         for file in (history, history.with_name("trials.csv")):
-            shutil.copy(file, place)
+            shutil.copy(file, target)
 
 
 def print_tables(tables: Sequence[StudyTable]) -> None:
-    """The tables and their notes in the terminal."""
+    """Prints tables and their notes in the terminal."""
     for table in tables:
         Console().print(table.rich())
         print("\n".join(table.notes))
 
 
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row for each run that a study asks for; what a run that is not finished lacks is empty.
+    """Returns the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
 
-    `commit` ends in + where files differed from it. Seconds are of stages, memory is the peak of the whole process.
+    `commit` ends in + if files differed from it. `seconds_*` are times of stages; `peak_memory_mib` is of the process.
     """
-    named = [metric for setting in study.settings.values() for metric in setting.metrics]
+    metrics = [metric for setting in study.settings.values() for metric in setting.metrics]
     rows = []
     for outcome in outcomes:
-        lacking = f"failed: {failure_text(outcome.failure)}" if outcome.failure else "not run"
+        unfinished = f"failed: {outcome.failure_reason}" if outcome.failure else "not run"
         rows.append(
             {
                 "setting": outcome.setting,
@@ -122,15 +125,15 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 "row": outcome.row,
                 "seed": outcome.seed,
                 "configurations": outcome.n_configurations,
-                "status": "complete" if outcome.run else lacking,
-                **(_told(outcome.run, named) if outcome.run else {}),
+                "status": "complete" if outcome.run else unfinished,
+                **(_run_columns(outcome.run, metrics) if outcome.run else {}),
             }
         )
-    return pd.DataFrame(rows, dtype=object)  # whole numbers stay whole beside empty cells
+    return pd.DataFrame(rows, dtype=object)  # integers stay integers beside empty cells
 
 
-def _told(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """Cost, origin and metrics of a run: those that are named and those that people read first."""
+def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
+    """Returns cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
     manifest, seconds = run.manifest, run.manifest["seconds"]
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]
     return {
@@ -144,7 +147,7 @@ def _told(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         "commit": manifest["git"].get("commit", "") + ("+" if manifest["git"].get("dirty") else ""),
         "code": manifest.get("code"),
         **{name: run.metrics[name] for name in chosen if name in run.metrics},
-        **headline(run.metrics),
+        **headline_metrics(run.metrics),
     }
 
 

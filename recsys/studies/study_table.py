@@ -1,4 +1,4 @@
-"""A study's tables: numbers as Markdown, LaTeX and in the terminal, with the notes that they need."""
+"""Tables of a study in Markdown, in LaTeX and for the terminal, with their notes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from recsys.studies.study import Outcome, Study
-from recsys.studies.study_notes import ABOVE, BELOW, SIGNIFICANT, notes_on
-from recsys.studies.study_numbers import COMPLETE, direction, numbers_of, rows_of
+from recsys.studies.direction import direction
+from recsys.studies.outcome import Outcome, outcomes_by_row
+from recsys.studies.study import Study
+from recsys.studies.study_statistics import COMPLETE, row_statistics
+from recsys.studies.table_notes import ABOVE, BELOW, SIGNIFICANT, table_notes
 from recsys.studies.tables import markdown
 
 
@@ -24,86 +26,87 @@ class StudyTable:
     """The table of one setting.
 
     Attributes:
-        setting: its name.
-        metrics: of the columns.
-        numbers: of `numbers_of`, with a column `setting`.
-        notes: what a reader has to know, in sentences.
+        setting: name of the setting.
+        metrics: metrics of the columns, the main metric first.
+        statistics: result of `row_statistics`, with a column `setting`.
+        notes: notes below the table, in sentences.
     """
 
     setting: str
     metrics: tuple[str, ...]
-    numbers: pd.DataFrame
+    statistics: pd.DataFrame
     notes: list[str]
 
     def markdown(self) -> str:
-        """The table with its notes."""
-        return "\n\n".join([markdown(self._text(_MARKDOWN)), *map(_plain, self.notes)])
+        """Writes the table and its notes in Markdown."""
+        return "\n\n".join([markdown(self._cells(_MARKDOWN)), *map(_markdown_text, self.notes)])
 
     def latex(self) -> str:
-        """A `table` environment; the document needs the package booktabs."""
-        text = self._text(_LATEX)
-        columns = [_escaped(str(name)) for name in text.columns]
-        return text.set_axis(columns, axis=1).to_latex(
+        """Writes a `table` environment, with the notes in its caption; the document needs the package booktabs."""
+        cells = self._cells(_LATEX)
+        columns = [_latex_text(str(name)) for name in cells.columns]
+        return cells.set_axis(columns, axis=1).to_latex(
             index=False,
             column_format="l" + "r" * (len(columns) - 1),
             escape=False,
-            caption=(" ".join(map(_escaped, [f"{self.setting}.", *self.notes])), _escaped(self.setting)),
+            caption=(" ".join(map(_latex_text, [f"{self.setting}.", *self.notes])), _latex_text(self.setting)),
         )
 
     def rich(self) -> Table:
-        """The table for the terminal, without its notes."""
-        text = self._text(_RICH)
-        shown = Table(title=escape(self.setting), title_justify="left")
-        for place, name in enumerate(text.columns):
-            shown.add_column(str(name), justify="right" if place else "left")
-        for row in text.to_numpy().tolist():
-            shown.add_row(*row)
-        return shown
+        """Builds the table for the terminal, without its notes."""
+        cells = self._cells(_TERMINAL)
+        table = Table(title=escape(self.setting), title_justify="left")
+        for position, name in enumerate(cells.columns):
+            table.add_column(str(name), justify="right" if position else "left")
+        for row in cells.to_numpy().tolist():
+            table.add_row(*row)
+        return table
 
     @property
     def baseline(self) -> str | None:
-        """The row that others are compared with, if one is complete."""
-        return next(iter(self.numbers["baseline"].dropna()), None)
+        """The row that the others are compared with; None if no baseline is complete."""
+        return next(iter(self.statistics["baseline"].dropna()), None)
 
-    def _text(self, look: _Look) -> pd.DataFrame:
-        """A row for each row of the study, a column for each metric, for what was published of it, and for the cost."""
+    def _cells(self, markup: _Markup) -> pd.DataFrame:
+        """Formats the rows of the study, with columns for metrics, published values and cost."""
         columns: dict[str, pd.Series] = {}
         for metric in self.metrics:
-            own = self.numbers[self.numbers["metric"] == metric].set_index("row")
-            columns[metric] = own.assign(place=_places(metric, own["mean"])).apply(look.cell, axis=1)
+            own = self.statistics[self.statistics["metric"] == metric].set_index("row")
+            columns[metric] = own.assign(rank=_ranks(metric, own["mean"])).apply(markup.cell, axis=1)
             if own["published"].notna().any():
-                columns[f"{metric} published"] = _texts(own["published"], "{:.4g}".format)
-        cost = self.numbers.drop_duplicates("row").set_index("row")
-        columns["configurations"] = _texts(cost["configurations"], "{:,.0f}".format)
-        columns["seconds"] = _texts(cost["seconds"], _seconds)
+                columns[f"{metric} published"] = _formatted(own["published"], "{:.4g}".format)
+        cost = self.statistics.drop_duplicates("row").set_index("row")
+        columns["configurations"] = _formatted(cost["configurations"], "{:,.0f}".format)
+        columns["seconds"] = _formatted(cost["seconds"], _seconds)
         frame = pd.DataFrame(columns)
-        frame.insert(0, "model", [look.plain(str(row)) for row in frame.index])
+        frame.insert(0, "model", [markup.escape(str(row)) for row in frame.index])
         return frame
 
 
 @dataclass(frozen=True)
-class _Look:
-    """How cells are written.
+class _Markup:
+    """The markup of a table's cells.
 
     Attributes:
-        best: around the best figure.
-        second: around the second.
-        plain: text into the language of the table.
+        best: format of the best value.
+        second: format of the second best value.
+        escape: escapes plain text.
     """
 
     best: str
     second: str
-    plain: Callable[[str], str]
+    escape: Callable[[str], str]
 
-    def cell(self, line: pd.Series) -> str:
-        """Mean, deviation and mark; what became of the row where there is no mean."""
-        if pd.isna(line["mean"]):
-            return "" if line["status"] == COMPLETE else str(line["status"])
-        figure = _figure(line["mean"])
-        written = {1: self.best, 2: self.second}.get(line["place"], "{}").format(figure)
-        spread = "" if pd.isna(line["std"]) else f" ± {line['std']:.{_decimals(line['mean'])}f}"
-        mark = "" if not line["p_holm"] < SIGNIFICANT else f" {ABOVE if line['difference'] > 0 else BELOW}"
-        return written + self.plain(spread + mark)
+    def cell(self, statistics: pd.Series) -> str:
+        """Writes mean, standard deviation and mark of significance; the status of the row if it has no mean."""
+        mean, std = statistics["mean"], statistics["std"]
+        if pd.isna(mean):
+            return "" if statistics["status"] == COMPLETE else str(statistics["status"])
+        value = {1: self.best, 2: self.second}.get(statistics["rank"], "{}").format(_number(mean))
+        deviation = "" if pd.isna(std) else f" ± {std:.{_decimals(mean)}f}"
+        is_significant = statistics["p_holm"] < SIGNIFICANT
+        mark = f" {ABOVE if statistics['difference'] > 0 else BELOW}" if is_significant else ""
+        return value + self.escape(deviation + mark)
 
 
 _LATEX_SIGNS = str.maketrans(
@@ -115,27 +118,27 @@ _LATEX_SIGNS = str.maketrans(
 )
 
 
-def _escaped(text: str) -> str:
-    """Plain text in LaTeX."""
+def _latex_text(text: str) -> str:
+    """Escapes plain text for LaTeX."""
     return text.translate(_LATEX_SIGNS)
 
 
-def _plain(text: str) -> str:
-    """Text whose signs mean nothing to Markdown."""
+def _markdown_text(text: str) -> str:
+    """Escapes plain text for Markdown."""
     return re.sub(r"([\\`*_\[\]|<])", r"\\\1", text)
 
 
-_MARKDOWN = _Look("**{}**", "<u>{}</u>", _plain)
-_LATEX = _Look(r"\textbf{{{}}}", r"\underline{{{}}}", _escaped)
-_RICH = _Look("[bold]{}[/bold]", "[underline]{}[/underline]", escape)
+_MARKDOWN = _Markup("**{}**", "<u>{}</u>", _markdown_text)
+_LATEX = _Markup(r"\textbf{{{}}}", r"\underline{{{}}}", _latex_text)
+_TERMINAL = _Markup("[bold]{}[/bold]", "[underline]{}[/underline]", escape)
 
 
 def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
-    """The table of each setting.
+    """Builds the table of each setting.
 
     Args:
-        study: whose order of settings, rows and metrics the tables keep.
-        outcomes: of all runs that it asks for, finished or not.
+        study: the study; its settings, rows and metrics determine the order.
+        outcomes: outcomes of all runs of the study.
 
     Raises:
         UserError: a finished run was not tested.
@@ -143,15 +146,16 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
     tables, console = [], Console(stderr=True)
     settings = study.settings.items()
     for name, setting in track(settings, "Comparing", console=console, transient=True, disable=not console.is_terminal):
-        by_row = rows_of(setting, [outcome for outcome in outcomes if outcome.setting == name])
-        numbers = numbers_of(setting, study.baselines, by_row)
-        numbers.insert(0, "setting", name)
-        tables.append(StudyTable(name, setting.metrics, numbers, notes_on(setting, study, numbers, by_row)))
+        by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])
+        statistics = row_statistics(setting, study.baselines, by_row)
+        statistics.insert(0, "setting", name)
+        notes = table_notes(setting, study, statistics, by_row)
+        tables.append(StudyTable(name, setting.metrics, statistics, notes))
     return tables
 
 
-def _figure(value: float) -> str:
-    """A metric as tables and figures have it."""
+def _number(value: float) -> str:
+    """Formats a metric."""
     return f"{value:.{_decimals(value)}f}"
 
 
@@ -159,16 +163,16 @@ def _decimals(value: float) -> int:
     return 4 if abs(value) < 10 else 1
 
 
-def _texts(values: pd.Series, text: Callable[[float], str]) -> pd.Series:
-    """Numbers as text, nothing where there is none."""
-    return pd.Series(["" if np.isnan(value) else text(value) for value in values], values.index)
+def _formatted(values: pd.Series, format_: Callable[[float], str]) -> pd.Series:
+    """Formats numbers; NaN becomes an empty text."""
+    return pd.Series(["" if np.isnan(value) else format_(value) for value in values], values.index)
 
 
 def _seconds(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
 
 
-def _places(metric: str, means: pd.Series) -> pd.Series:
-    """1 for the best figure as it is shown, 2 for the second; 0 for all where neither end is better."""
-    shown = means.map(_figure, na_action="ignore").astype(float)
-    return (shown * -direction(metric)).rank(method="dense") if direction(metric) else 0 * shown
+def _ranks(metric: str, means: pd.Series) -> pd.Series:
+    """Ranks means after rounding, 1 for the best; all are 0 if the metric has no better direction."""
+    rounded = means.map(_number, na_action="ignore").astype(float)
+    return (rounded * -direction(metric)).rank(method="dense") if direction(metric) else 0 * rounded

@@ -1,4 +1,4 @@
-"""Runs to tables: a row for each model and setting, its mean over runs, and how it compares with another model."""
+"""Tables of runs: a row for each model and its settings, with the mean over runs or a comparison with a baseline."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ KEYS = ["data", "split", "model", "settings"]
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then its metrics.
+    """Returns a frame of runs: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then metrics.
 
-    `settings` names the model's settings, and what else it was trained on or by, that differ between its runs.
+    `settings` lists the model's hyperparameters, metadata and refit that differ between runs of the model.
     """
     settings = [_settings(run.config) for run in runs]
     models = [run.config["model"]["_target_"].rpartition(".")[2] for run in runs]
@@ -41,17 +41,17 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    model = flat(config["model"])  # seeds of models beneath are the run's
+    model = flat(config["model"])  # base models have the seed of the run
     own = {name: value for name, value in model.items() if name != "_target_" and name.rpartition(".")[2] != "seed"}
     metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
     return {**own, "metadata": metadata, "refit": config.get("refit")}
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
-    """Text: `0.1452 ± 0.0012` for each metric, mean and standard deviation over the runs of each row that have one.
+    """Formats the mean and standard deviation of each metric over the runs of a row: `0.1452 ± 0.0012`.
 
     Raises:
-        UserError: no run has such a metric.
+        UserError: no run has one of the metrics.
     """
     frame = results(runs)
     check_metrics(frame, metrics)
@@ -67,33 +67,34 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """Text: how models compare with one of them, a row for each metric and model.
+    """Compares models with a baseline, in text; a row for each metric and model.
 
-    A row is of the splits that both were tested on, and a user's value there is the mean over seeds. `mean` and
+    A comparison covers the splits that both were tested on, and a user's value there is the mean over seeds. `mean` and
     `baseline` are averages over splits, with 95% intervals where there are several; `difference` is the average over
     users with its bootstrap interval, and `p` the p-value of a paired randomisation test over users, adjusted by Holm
     for all models compared on the metric.
 
     Args:
-        runs: of one data set and kind of split.
-        baseline: a model, with its settings where runs of it differ: `TfidfProfile`, or `EASE l2=100`.
-        metrics: of the test, that single users have: `test/ndcg@10`.
+        runs: runs on one data set and kind of split.
+        baseline: a model, with its settings if they differ between its runs: `TfidfProfile`, or `EASE l2=100`.
+        metrics: test metrics that exist for single users: `test/ndcg@10`.
 
     Raises:
-        UserError: the runs are of several data sets or kinds of split, none is of the baseline, no other shares a split
-            with it, or users have no such metric.
+        UserError: the runs are on several data sets or kinds of split, none is of the baseline, no other model shares a
+            split with it, or a metric does not exist for single users.
     """
     frame = named_results(runs)
     check_metrics(frame, metrics)
     if baseline not in set(frame["name"]):
-        raise UserError(f"No run is of {baseline}: there are {', '.join(frame['name'].unique())}.")
+        raise UserError(f"baseline must be among {', '.join(frame['name'].unique())} (got {baseline}).")
     rows = []
     for metric in metrics:
-        of_users = values_of_users(frame.dropna(subset=[metric]), metric)
-        pairs = {name: shared(own, of_users.get(baseline, {})) for name, own in of_users.items() if name != baseline}
+        values = user_values(frame.dropna(subset=[metric]), metric)
+        of_baseline = values.get(baseline, {})
+        pairs = {name: on_shared_splits(own, of_baseline) for name, own in values.items() if name != baseline}
         pairs = {name: pair for name, pair in pairs.items() if pair[0]}
         if not pairs:
-            raise UserError(f"No other model was tested on a split of {baseline}: sweep both over the same splits.")
+            raise UserError(f"No other model was tested on a split of {baseline}: run both on the same splits.")
         differences = {name: user_differences(*pair) for name, pair in pairs.items()}
         p_values = holm([randomisation_test(own) for own in differences.values()])
         for (name, pair), p_value in zip(pairs.items(), p_values, strict=True):
@@ -104,29 +105,33 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
 
 
 def named_results(runs: Sequence[Run]) -> pd.DataFrame:
-    """`results` with the `run` of each row, and a `name` for its model with settings that differ.
+    """Returns `results` with the `run` of each row and a `name`, its model with the settings that differ.
 
     Raises:
-        UserError: the runs are of several data sets or kinds of split.
+        UserError: the runs are on several data sets or kinds of split.
     """
     frame = results(runs).assign(run=pd.Series(list(runs), dtype=object))
     frame["name"] = (frame["model"] + " " + frame["settings"]).str.strip()
     kinds = (frame["data"] + " by " + frame["split"]).unique()
     if len(kinds) > 1:
-        raise UserError(f"Runs are of {', '.join(kinds)}: name a directory that has one of them.")
+        raise UserError(f"All runs must be on one data set and kind of split (got {', '.join(kinds)}).")
     return frame
 
 
-def values_of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
-    """A metric of each user, the mean over seeds: by model, then by split.
+def user_values(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
+    """Returns a test metric of each user, averaged over seeds, by model and fingerprint of the split.
+
+    Args:
+        frame: result of `named_results`.
+        metric: `test/ndcg@10`.
 
     Raises:
-        UserError: it is no metric that single users have.
+        UserError: the metric does not exist for single users.
     """
     column = metric.removeprefix("test/")
     known = [name for name in frame["run"].iloc[0].per_user if name != "user_id"]
     if column == metric or column not in known:
-        raise UserError(f"{metric} is no test metric of single users: there are test/{', test/'.join(known)}.")
+        raise UserError(f"A metric of single users must be among test/{', test/'.join(known)} (got {metric}).")
     return {
         str(name): {
             str(split): pd.concat([run.per_user.set_index("user_id")[column] for run in group["run"]])
@@ -138,25 +143,27 @@ def values_of_users(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.
     }
 
 
-def shared(model: dict[str, pd.Series], baseline: dict[str, pd.Series]) -> tuple[list[pd.Series], list[pd.Series]]:
-    """The values on those splits that both models have."""
+def on_shared_splits(
+    model: dict[str, pd.Series], baseline: dict[str, pd.Series]
+) -> tuple[list[pd.Series], list[pd.Series]]:
+    """Restricts the values of two models, by split, to the splits that both were tested on."""
     splits = [split for split in model if split in baseline]
     return [model[split] for split in splits], [baseline[split] for split in splits]
 
 
 def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """Refuse a metric that no run has.
+    """Checks that each metric exists in some run.
 
     Raises:
-        UserError: there is one.
+        UserError: no run has one of the metrics.
     """
     missing = [metric for metric in metrics if metric not in frame]
     if missing:
         known = ", ".join(str(name) for name in frame.columns if "/" in str(name))
-        raise UserError(f"No run has a metric {missing[0]}: there are {known}.")
+        raise UserError(f"Metrics must be among {known} (got {', '.join(missing)}).")
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """A frame of text as a Markdown table."""
+    """Writes a frame of text as a Markdown table."""
     rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -21,8 +21,9 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from recsys.data.dataset import Dataset
+from recsys.data.titles import film_names
 from recsys.models.base import HasEmbeddings, Recommender
-from recsys.studies.examples import Example, film_names
+from recsys.studies.examples import Example
 from recsys.studies.runs import flat
 
 PROJECTED = 10_000  # rows that a browser still moves with ease

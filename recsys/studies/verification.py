@@ -1,4 +1,4 @@
-"""Whether a run made again gives the figures that a study has kept of it."""
+"""Verification of published results: a run of a study is repeated and its metrics are compared."""
 
 from __future__ import annotations
 
@@ -11,85 +11,82 @@ import pandas as pd
 
 from recsys.errors import UserError
 
-NAMES = ["setting", "variant", "row", "seed"]  # of a run, in a study
-PLATFORM = [
-    "machine",
-    "threads",
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-]  # where the same code gives the same digits
-SOURCE = ["data", "split"]  # what a run is made of, by digest
+RUN_KEY = ["setting", "variant", "row", "seed"]  # columns that identify a run of a study
+PLATFORM = ["machine", "threads", "torch", "numpy", "scipy", "scikit-learn"]  # equal platforms give equal digits
+SOURCE = ["data", "split"]  # fingerprints
 
 
-def kept_run(file: Path, **chosen: Any) -> pd.Series:
-    """A run of those that a study has kept: of several that pass, the one that trained fastest.
+def published_run(file: Path, **criteria: Any) -> pd.Series:
+    """Reads a finished run from the published runs of a study; of several matching ones, the fastest to train.
 
     Args:
         file: `runs.csv` of the study.
-        chosen: `setting`, `row`, `seed` and so on; None leaves it open.
+        **criteria: required values by column: `setting`, `row`, `seed`, ...; None matches everything.
 
     Raises:
-        UserError: there is none.
+        UserError: no run matches.
     """
     if not file.is_file():
-        raise UserError(f"{file} is not there: name a study that has published its runs, or make them first.")
-    runs = pd.read_csv(file, keep_default_na=False, dtype=dict.fromkeys(NAMES, str))
-    asked = {name: str(value) for name, value in chosen.items() if value is not None}
-    passing = runs[runs["status"] == "complete"]
-    for name, value in asked.items():
-        passing = passing[passing[name] == value]
-    if passing.empty:
-        told = " ".join(f"{name}={value}" for name, value in asked.items())
-        there = ", ".join(runs["row"].unique())
-        raise UserError(f"{file} has no finished run with {told}: its rows are {there}.")
-    seconds = pd.to_numeric(passing["seconds_fit"]).fillna(0)
-    return passing.iloc[int(seconds.argmin())]
+        raise UserError(f"{file} does not exist: name a study whose runs are published, or run the study first.")
+    runs = pd.read_csv(file, keep_default_na=False, dtype=dict.fromkeys(RUN_KEY, str))
+    required = {name: str(value) for name, value in criteria.items() if value is not None}
+    matching = runs[runs["status"] == "complete"]
+    for name, value in required.items():
+        matching = matching[matching[name] == value]
+    if matching.empty:
+        requested = " ".join(f"{name}={value}" for name, value in required.items())
+        rows = ", ".join(runs["row"].unique())
+        raise UserError(f"{file} has no finished run with {requested}: its rows are {rows}.")
+    seconds = pd.to_numeric(matching["seconds_fit"]).fillna(0)
+    return matching.iloc[int(seconds.argmin())]
 
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """A kept run beside one made again.
+    """A comparison of a published run with its repetition.
 
     Attributes:
-        kept: a row of `runs.csv`.
-        again: the same row of the run made again.
-        tolerance: by which figures of another platform may differ, relative; on one platform they may not at all.
+        published: row of the published `runs.csv`.
+        repeated: the same row, of the repetition.
+        tolerance: relative difference that is allowed between platforms; on one platform results must be equal.
     """
 
-    kept: pd.Series
-    again: pd.Series
+    published: pd.Series
+    repeated: pd.Series
     tolerance: float
 
-    def differing(self, names: Sequence[str]) -> list[str]:
-        """Those of some columns that differ."""
-        return [name for name in names if str(self.kept.get(name)) != str(self.again.get(name))]
+    def differing(self, columns: Sequence[str]) -> list[str]:
+        """Returns those of some columns in which the two runs differ."""
+        return [name for name in columns if str(self.published.get(name)) != str(self.repeated.get(name))]
 
     @property
     def agrees(self) -> bool:
-        """Whether both are of the same data and split, and their figures agree."""
+        """Whether both runs used the same data and split, and all metrics agree."""
         return not self.differing(SOURCE) and bool(self.frame()["agree"].all())
 
     def frame(self) -> pd.DataFrame:
-        """`kept`, `again` and whether they `agree`, a row a metric."""
-        metrics = [name for name in self.kept.index if "/" in name and self.kept[name] != ""]
-        frame = pd.DataFrame({"kept": self.kept[metrics], "again": self.again.reindex(metrics)}).astype(float)
-        apart = (frame["kept"] - frame["again"]).abs()
-        allowed = self.tolerance if self.differing(PLATFORM) else 0.0
-        return frame.assign(agree=apart <= allowed * frame["kept"].abs())
+        """Returns the columns `published`, `repeated` and `agree`, a row for each metric."""
+        metrics = [name for name in self.published.index if "/" in name and self.published[name] != ""]
+        frame = pd.DataFrame({"published": self.published[metrics], "repeated": self.repeated.reindex(metrics)}).astype(
+            float
+        )
+        allowed = (self.tolerance if self.differing(PLATFORM) else 0.0) * frame["published"].abs()
+        return frame.assign(agree=(frame["published"] - frame["repeated"]).abs() <= allowed)
 
     def sentences(self) -> list[str]:
-        """The verdict, and by what it was judged."""
+        """Reports the verdict and its criterion."""
         if differing := self.differing(SOURCE):
-            return [f"The figures do not compare: {' and '.join(differing)} differ from those of the kept run."]
-        frame, elsewhere = self.frame(), self.differing(PLATFORM)
-        held_to = f"within {self.tolerance:.0%}, since {', '.join(elsewhere)} differ" if elsewhere else "to the digit"
+            return [f"The results are not comparable: {' and '.join(differing)} differ from the published run."]
+        frame, platform = self.frame(), self.differing(PLATFORM)
+        criterion = f"within {self.tolerance:.0%}, since {', '.join(platform)} differ" if platform else "to the digit"
         if self.differing(["code"]):
-            held_to += ", though the code has changed since"
+            criterion += ", though the code has changed since"
         disagreeing = frame.index[~frame["agree"]]
-        name = ", ".join(f"{key} {self.kept[key]}" for key in NAMES if self.kept[key] != "")
+        name = ", ".join(f"{key} {self.published[key]}" for key in RUN_KEY if self.published[key] != "")
         if disagreeing.empty:
-            return [f"The figures agree {held_to}: {len(frame)} metrics of {name}."]
-        worst = [f"  {key}: {frame['kept'][key]:.6f} kept, {frame['again'][key]:.6f} again" for key in disagreeing]
-        return [f"{len(disagreeing)} of {len(frame)} metrics of {name} do not agree, held {held_to}:", *worst]
+            return [f"The results agree {criterion}: {len(frame)} metrics of {name}."]
+        lines = [
+            f"  {key}: {frame['published'][key]:.6f} published, {frame['repeated'][key]:.6f} repeated"
+            for key in disagreeing
+        ]
+        return [f"{len(disagreeing)} of {len(frame)} metrics of {name} do not agree {criterion}:", *lines]

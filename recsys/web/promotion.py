@@ -25,7 +25,7 @@ from recsys.evaluation.intervals import bootstrap_interval
 from recsys.evaluation.protocols import FULL_RANKING
 from recsys.files import write_whole
 from recsys.models.base import FitContext, Recommender
-from recsys.studies.selection import ERRORS
+from recsys.studies.direction import ERRORS
 
 PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"

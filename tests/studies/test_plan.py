@@ -1,17 +1,18 @@
-"""Which runs a study asks for, in what order, and by what they are known again."""
+"""The runs of a study, their order, and the identity by which they are reused."""
 
 from pathlib import Path
 
 import pytest
 
 from recsys.errors import UserError
-from recsys.studies.plan import arguments, levels, to_search, with_searches
+from recsys.studies.plan import dependency_levels, override_arguments
 from recsys.studies.progress import Progress
 from recsys.studies.runs import identity, write_failure
+from recsys.studies.searches import rows_to_search, with_search_results
 from recsys.studies.study import Study
 
 ROWS = {
-    "Both": {"model": "ncf", "model.pretrained_gmf": "{A half}", "model.pretrained_mlp": "{Other half}"},
+    "Whole": {"model": "ncf", "model.pretrained_gmf": "{A half}", "model.pretrained_mlp": "{Other half}"},
     "A half": {"model": "gmf"},
     "Other half": {"model": "mlp", "seeds": [7]},
     "Searched": {"model": "ease", "search": {"model.l2": "interval(1.0, 9.0)"}},
@@ -21,52 +22,54 @@ ROWS = {
 def study(**changes) -> Study:
     overrides = {"data": "ml-100k", "split": "folds", "split.fold": [1, 2]}
     setting = {"overrides": overrides, "metrics": ["ndcg@10"], "rows": {**ROWS, **changes}}
-    return Study.read({"name": "s", "question": "?", "seeds": [0, 1], "settings": {"folds": setting}})
+    return Study.from_config({"name": "s", "question": "?", "seeds": [0, 1], "settings": {"folds": setting}})
 
 
-def planned(of: Study) -> list[list]:
-    return [[job for job, _ in level] for level in levels(of, Path("runs"), lambda job: None)]
+def planned(study: Study) -> list[list]:
+    return [[job for job, _ in level] for level in dependency_levels(study, Path("runs"), lambda job: None)]
 
 
-def test_runs_that_others_are_made_of_come_first_and_are_named_in_their_place():
+def test_dependencies_come_first_and_references_become_their_directories():
     first, second = planned(study())
     assert {job.row for job in first} == {"A half", "Other half", "Searched"}
-    [both] = [job for job in second if (job.seed, job.variant) == (1, "split.fold=2")]
-    assert both.overrides["model.pretrained_gmf"] == "runs/folds/A_half/split.fold=2_seed1"
-    assert both.overrides["model.pretrained_mlp"] == "runs/folds/Other_half/split.fold=2_seed7"
+    [whole] = [job for job in second if (job.seed, job.variant) == (1, "split.fold=2")]
+    assert whole.overrides["model.pretrained_gmf"] == "runs/folds/A_half/split.fold=2_seed1"
+    assert whole.overrides["model.pretrained_mlp"] == "runs/folds/Other_half/split.fold=2_seed7"
     assert len({job.directory for job in first + second}) == len(first + second) == 2 * (2 + 2 + 1 + 2)
 
 
-def test_rows_that_need_each_other_or_what_is_not_there_are_refused():
-    with pytest.raises(UserError, match="need each other"):
-        planned(study(**{"A half": {"model": "gmf", "trained": "{Both}"}}))
-    with pytest.raises(UserError, match="no such row"):
-        planned(study(Lost={"model": "gmf", "trained": "{Nobody}"}))
+def test_circular_dependencies_and_unknown_rows_are_refused():
+    with pytest.raises(UserError, match="must not depend on each other in a circle"):
+        planned(study(**{"A half": {"model": "gmf", "trained": "{Whole}"}}))
+    with pytest.raises(UserError, match=r"References of the row Lost must name rows .*got Unknown"):
+        planned(study(Lost={"model": "gmf", "trained": "{Unknown}"}))
 
 
-def test_arguments_say_values_as_hydra_reads_them():
-    said = arguments({"model": "ease", "model.l2": 3.0, "model.dims": [8, 4], "split.known": None, "name": "a b, c"})
-    assert said == ["model=ease", "++model.l2=3.0", "++model.dims=[8, 4]", "++split.known=null", "name='a b, c'"]
+def test_override_arguments_are_in_hydras_grammar():
+    written = override_arguments(
+        {"model": "ease", "model.l2": 3.0, "model.dims": [8, 4], "split.known": None, "name": "a b, c"}
+    )
+    assert written == ["model=ease", "++model.l2=3.0", "++model.dims=[8, 4]", "++split.known=null", "name='a b, c'"]
 
 
 def test_rows_are_searched_until_their_settings_are_chosen(tmp_path):
-    assert to_search(study()) == [("folds", "Searched")]
+    assert rows_to_search(study()) == [("folds", "Searched")]
     chosen = ROWS["Searched"] | {"model.l2": 5.0}
-    assert to_search(study(Searched=chosen)) == []
+    assert rows_to_search(study(Searched=chosen)) == []
     (tmp_path / "folds" / "Searched" / "search").mkdir(parents=True)
     (tmp_path / "folds" / "Searched" / "search" / "best.yaml").write_text("overrides: ['++model.l2=2.5']\n")
-    row = with_searches(study(), tmp_path).settings["folds"].rows["Searched"]
+    row = with_search_results(study(), tmp_path).settings["folds"].rows["Searched"]
     assert row.overrides == {"model": "ease", "model.l2": 2.5}
 
 
-def test_a_description_with_a_slip_is_told_what_there_is():
-    with pytest.raises(UserError, match=r"The setting folds has no split: there are .*overrides"):
-        Study.read({"name": "s", "question": "?", "settings": {"folds": {"split": "folds", "metrics": []}}})
-    with pytest.raises(UserError, match="not whole"):
-        Study.read({"name": "s", "settings": {}})
+def test_unknown_and_missing_keys_are_refused():
+    with pytest.raises(UserError, match=r"Keys of the setting folds must be among .*overrides.* \(got split\)"):
+        Study.from_config({"name": "s", "question": "?", "settings": {"folds": {"split": "folds", "metrics": []}}})
+    with pytest.raises(UserError, match="description of the study is incomplete"):
+        Study.from_config({"name": "s", "settings": {}})
 
 
-def test_what_decides_a_run_is_its_identity_and_where_files_lie_is_not():
+def test_the_identity_of_a_run_depends_on_its_settings_and_not_on_paths():
     config = {"model": {"l2": 3, "texts": True}, "data": {"path": "a", "n": 1}, "run_dir": "x", "reranker": None}
     same = {"model": {"l2": 3, "texts": True}, "data": {"path": "b", "n": 1}, "run_dir": "y", "peek": False}
     assert identity(config) == identity(same)
@@ -75,12 +78,14 @@ def test_what_decides_a_run_is_its_identity_and_where_files_lie_is_not():
     assert identity(config) != identity({**config, "data": {"path": "a", "n": 2}})
 
 
-def test_progress_counts_what_ended_and_is_under_way(tmp_path, caplog):
+def test_progress_counts_ended_and_running_runs(tmp_path, caplog):
     caplog.set_level("INFO")
     ended, running, waiting = (tmp_path / name for name in ("ended", "running", "waiting"))
     write_failure(ended, ValueError("two\nlines"))
     running.mkdir()
     (running / "config.yaml").touch()
-    progress = Progress("s", n_done=3, left=dict.fromkeys((ended, running, waiting), "EASE"))
-    progress.look([ended, running, waiting])
-    assert "s: 4 of 6 runs done, 1 running, 1 left" in caplog.text
+    progress = Progress("s", n_finished=3, missing=[ended, running, waiting])
+    progress.update([ended, running, waiting])
+    assert "s: 4 of 6 runs done, 1 running, 00:00 elapsed, 00:00 remaining" in caplog.text
+    progress.update([ended, running, waiting])
+    assert len(caplog.records) == 1

@@ -1,9 +1,6 @@
-"""Runs become rows: mean and standard deviation over seeds."""
-
-from pathlib import Path
+"""Tables of runs: mean and standard deviation over seeds, and comparisons with a baseline."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -11,22 +8,17 @@ from recsys.errors import UserError
 from recsys.evaluation.significance import N_DRAWS, randomisation_test
 from recsys.studies.runs import Run
 from recsys.studies.tables import comparison, markdown, results, table
+from tests.studies.runs import run_in_memory
 
 
-def run(model: str, seed: int, ndcg: float, split: str = "a", **settings) -> Run:
-    return Run(
-        directory=Path(),
-        config={"model": {"_target_": f"recsys.models.x.{model}", "seed": seed, **settings}, "seed": seed},
-        metrics={"test/ndcg@10": ndcg},
-        manifest={"data": {"name": "ml-100k"}, "split": {"name": "leave_last_out", "fingerprint": split}},
-    )
+def run(model: str, seed: int, ndcg: float, **settings) -> Run:
+    return run_in_memory(model, {"test/ndcg@10": ndcg}, seed=seed, **settings)
 
 
 def run_with_users(model: str, split: str, values: dict[int, float], seed: int = 0) -> Run:
     """A run with a value for each user."""
-    own = run(model, seed, float(np.mean(list(values.values()))), split)
-    own.__dict__["per_user"] = pd.DataFrame({"user_id": values.keys(), "ndcg@10": values.values()})
-    return own
+    users = {"user_id": list(values), "ndcg@10": list(values.values())}
+    return run_in_memory(model, {"test/ndcg@10": float(np.mean(users["ndcg@10"]))}, split, seed, users)
 
 
 def test_seeds_share_a_row_with_mean_and_standard_deviation():
@@ -39,14 +31,14 @@ def test_a_single_seed_has_no_deviation():
     assert table([run("MF", 0, 0.1)], ["test/ndcg@10"]).loc[0, "test/ndcg@10"] == "0.1000"
 
 
-def test_only_settings_that_differ_within_a_model_are_named():
+def test_only_settings_that_differ_within_a_model_are_listed():
     runs = [run("MF", 0, 0.1, lr=1, dim=8), run("MF", 0, 0.2, lr=2, dim=8), run("EASE", 0, 0.3, l2=5)]
     assert list(results(runs)["settings"]) == ["lr=1", "lr=2", ""]
     assert len(table(runs, ["test/ndcg@10"])) == 3
 
 
-def test_an_unknown_metric_names_those_there_are():
-    with pytest.raises(UserError, match=r"No run has a metric test/ndgc@10.*test/ndcg@10"):
+def test_an_unknown_metric_is_refused_with_the_known_ones():
+    with pytest.raises(UserError, match=r"Metrics must be among test/ndcg@10 \(got test/ndgc@10\)"):
         table([run("MF", 0, 0.1)], ["test/ndgc@10"])
 
 
@@ -91,9 +83,9 @@ def test_seeds_are_averaged_before_models_are_compared():
     assert row["difference"].startswith("0.4000 [")
 
 
-def test_a_comparison_with_what_was_not_run_says_what_was():
+def test_an_unknown_baseline_or_one_without_shared_splits_is_refused():
     runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "b", {1: 0.2})]
-    with pytest.raises(UserError, match="No run is of Ease: there are EASE, MF"):
+    with pytest.raises(UserError, match=r"baseline must be among EASE, MF \(got Ease\)"):
         comparison(runs, "Ease", ["test/ndcg@10"])
     with pytest.raises(UserError, match="No other model was tested on a split of EASE"):
         comparison(runs, "EASE", ["test/ndcg@10"])
@@ -105,13 +97,15 @@ def test_the_p_value_is_of_the_randomisation_test_that_study_tables_use():
     assert row["p"] == f"{1 / (N_DRAWS + 1):.2g}" == "0.0001"
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_metrics_of_all_users_together_and_several_data_sets_are_refused():
     runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "a", {1: 0.2})]
     runs[1].metrics["test/coverage@10"] = 0.5
-    with pytest.raises(UserError, match=r"test/coverage@10 is no test metric of single users: there are test/ndcg@10"):
+    with pytest.raises(UserError, match=r"single users must be among test/ndcg@10 \(got test/coverage@10\)"):
         comparison(runs, "EASE", ["test/coverage@10"])
     runs[1].manifest["data"]["name"] = "ml-1m"
-    with pytest.raises(UserError, match="Runs are of ml-100k by leave_last_out, ml-1m by leave_last_out: name a"):
+    with pytest.raises(
+        UserError, match=r"one data set and kind of split \(got ml-100k by leave_last_out, ml-1m by leave_last_out\)"
+    ):
         comparison(runs, "EASE", ["test/ndcg@10"])
 
 

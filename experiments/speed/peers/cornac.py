@@ -13,18 +13,18 @@ from exchange import Job, run
 
 
 def dataset(job: Job, part: str) -> Dataset:
-    """One part, under our codes."""
+    """Converts one part, with unchanged codes."""
     users, items, ratings = job.part(part)
     known = [OrderedDict((code, code) for code in range(n)) for n in (job.n_users, job.n_items)]
     return Dataset.build(list(zip(users, items, ratings * 0 + 1, strict=True)), "UIR", *known, seed=job.seed)
 
 
 def train(job: Job, model: Recommender) -> None:
-    """Train, and keep everybody's scores."""
+    """Trains a model and records the scores of all users."""
     data = dataset(job, "train")
-    with job.on_the_clock():
+    with job.timed():
         model.fit(data)
-        job.keep(lambda: np.stack([np.ravel(model.score(user)) for user in range(job.n_users)]))
+        job.record_scores(lambda: np.stack([np.ravel(model.score(user)) for user in range(job.n_users)]))
 
 
 def bpr(job: Job) -> None:
@@ -43,25 +43,25 @@ def wmf(job: Job) -> None:
 
 
 class GivenScores(Recommender):
-    """Scores that cost nothing."""
+    """A model that returns given scores."""
 
     def __init__(self, scores: np.ndarray) -> None:
         super().__init__("given", trainable=False)
         self.scores = scores
 
     def score(self, user_idx: int, item_idx: int | None = None) -> np.ndarray:
-        """A row of the table."""
+        """Returns a row of the scores."""
         return self.scores[user_idx]
 
 
 def evaluate(job: Job) -> None:
-    """Cornac's evaluation of given scores, over all films."""
+    """Evaluates given scores among all items."""
     parts = [dataset(job, part) for part in ("train", "test", "valid")]
     model = GivenScores(job.data["scores"]).fit(parts[0])
     metrics = [NDCG(10), HitRatio(10), Precision(10), Recall(10), MRR()]
-    with job.on_the_clock():
+    with job.timed():
         (ndcg, hits, *_), _ = ranking_eval(model, metrics, *parts, exclude_unknowns=False)
-    job.told = {"ndcg@10": float(ndcg), "hr@10": float(hits)}
+    job.metrics = {"ndcg@10": float(ndcg), "hr@10": float(hits)}
 
 
 run({"MF-BPR": bpr, "EASE": ease, "ALS": wmf, "evaluation": evaluate})

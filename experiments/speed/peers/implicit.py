@@ -10,12 +10,12 @@ from scipy import sparse
 
 
 def interactions(job: Job) -> sparse.csr_matrix:
-    """float32 (n_users, n_items), 1 where a user rated a film."""
+    """Returns float32 (n_users, n_items), 1 for each training rating."""
     users, items, ratings = job.part("train")
     return sparse.csr_matrix((ratings * 0 + 1, (users, items)), (job.n_users, job.n_items))
 
 
-KEPT_EVERY = 10  # passes of BPR, which are short
+RECORDED_EVERY = 10  # epochs of BPR, which are short
 
 
 def bpr(job: Job) -> None:
@@ -23,29 +23,29 @@ def bpr(job: Job) -> None:
     matrix = interactions(job)
     model = BayesianPersonalizedRanking(**job.settings, num_threads=1, random_state=job.seed)
 
-    def keep(iteration: int, *progress: float) -> None:
-        if (iteration + 1) % KEPT_EVERY == 0:
-            job.keep(lambda: model.user_factors @ model.item_factors.T)
+    def record(iteration: int, *progress: float) -> None:
+        if (iteration + 1) % RECORDED_EVERY == 0:
+            job.record_scores(lambda: model.user_factors @ model.item_factors.T)
 
-    with job.on_the_clock():
-        model.fit(matrix, show_progress=False, callback=keep)
+    with job.timed():
+        model.fit(matrix, show_progress=False, callback=record)
 
 
 def als(job: Job) -> None:
     """Alternating least squares by conjugate gradients."""
     matrix = interactions(job)
     model = AlternatingLeastSquares(**job.settings, num_threads=1, random_state=job.seed)
-    with job.on_the_clock():
+    with job.timed():
         model.fit(matrix, show_progress=False)
-        job.keep(lambda: model.user_factors @ model.item_factors.T)
+        job.record_scores(lambda: model.user_factors @ model.item_factors.T)
 
 
 def item_knn(job: Job) -> None:
-    """Cosine neighbours of films."""
+    """Item neighbours by cosine similarity."""
     matrix, model = interactions(job), CosineRecommender(**job.settings, num_threads=1)
-    with job.on_the_clock():
+    with job.timed():
         model.fit(matrix, show_progress=False)
-        job.keep(lambda: (matrix @ model.similarity).toarray())
+        job.record_scores(lambda: (matrix @ model.similarity).toarray())
 
 
 run({"MF-BPR": bpr, "ALS": als, "item-KNN": item_knn})

@@ -18,26 +18,26 @@ from lenskit.training import TrainingOptions
 
 
 def dataset(job: Job) -> Dataset:
-    """The training ratings, without stars."""
+    """Returns the training interactions without rating values."""
     users, items, _ = job.part("train")
     return from_interactions_df(pd.DataFrame({"user_id": users, "item_id": items}))
 
 
 def train(job: Job, model: Component) -> None:
-    """Train, and keep everybody's scores."""
+    """Trains a model and records the scores of all users."""
     data = dataset(job)
-    with job.on_the_clock():
+    with job.timed():
         model.train(data, TrainingOptions(rng=job.seed))
-        job.keep(lambda: _scores(job, data, model))
+        job.record_scores(lambda: _scores(job, data, model))
 
 
 def _scores(job: Job, data: Dataset, model: Component) -> np.ndarray:
-    """What has no score stands last."""
-    films = ItemList(item_ids=np.arange(job.n_items))
+    """Scores all items for all users; items without a score are ranked last."""
+    items = ItemList(item_ids=np.arange(job.n_items))
     rows = []
     for user in range(job.n_users):
         query = RecQuery(user_id=user, user_items=data.user_row(user))
-        rows.append(model(query, films).scores())
+        rows.append(model(query, items).scores())
     scores = np.stack(rows)
     return np.nan_to_num(scores, nan=np.nanmin(scores) - 1)
 
@@ -53,28 +53,28 @@ def als(job: Job) -> None:
 
 
 def item_knn(job: Job) -> None:
-    """Cosine neighbours of films."""
+    """Item neighbours by cosine similarity."""
     train(job, ItemKNNScorer(**job.settings, feedback="implicit"))
 
 
 def evaluate(job: Job) -> None:
-    """Lists of ten from given scores, and their metrics."""
+    """Ranks given scores to lists of ten and computes their metrics."""
     scores = job.data["scores"].copy()
     for part in ("train", "valid"):
         users, items, _ = job.part(part)
-        scores[users, items] = np.nan  # what a LensKit pipeline leaves out, too
-    films, ranker = np.arange(job.n_items), TopNRanker(n=10)
+        scores[users, items] = np.nan  # a LensKit pipeline excludes them as well
+    all_items, ranker = np.arange(job.n_items), TopNRanker(n=10)
     users, items, _ = job.part("test")
     test = ItemListCollection.from_df(pd.DataFrame({"user_id": users, "item_id": items}), ["user_id"])
     analysis = RunAnalysis()
     for metric in (NDCG, Hit, Precision, Recall, RecipRank):
         analysis.add_metric(metric(10))
-    with job.on_the_clock():
+    with job.timed():
         lists = ItemListCollection(["user_id"])
         for user in range(job.n_users):
-            lists.add(ranker(items=ItemList(item_ids=films, scores=scores[user])), user_id=user)
+            lists.add(ranker(items=ItemList(item_ids=all_items, scores=scores[user])), user_id=user)
         means = analysis.measure(lists, test).list_summary()["mean"]
-    job.told = {"ndcg@10": float(means["NDCG@10"]), "hr@10": float(means["Hit@10"])}
+    job.metrics = {"ndcg@10": float(means["NDCG@10"]), "hr@10": float(means["Hit@10"])}
 
 
 warnings.filterwarnings("ignore")

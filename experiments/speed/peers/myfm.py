@@ -9,7 +9,7 @@ from scipy import sparse
 
 
 def design(job: Job, part: str) -> sparse.csr_matrix:
-    """A user and a film a row, as 1 of n each."""
+    """Returns one-hot encoded users and items, a row for each rating."""
     users, items, _ = job.part(part)
     columns = np.stack([users, job.n_users + items], axis=1).ravel()
     indptr = np.arange(0, len(columns) + 1, 2)
@@ -18,14 +18,14 @@ def design(job: Job, part: str) -> sparse.csr_matrix:
 
 def bayesian_mf(job: Job) -> None:
     """Matrix factorisation by Gibbs sampling."""
-    train, test, stars = design(job, "train"), design(job, "test"), job.part("train")[2]
+    train, test, ratings = design(job, "train"), design(job, "test"), job.part("train")[2]
     settings = dict(job.settings)
     groups = np.repeat([0, 1], [job.n_users, job.n_items])
     model = MyFMRegressor(rank=settings.pop("rank"), random_seed=job.seed)
-    with job.on_the_clock():
-        model.fit(train, stars, group_shapes=None, grouping=groups, **settings)
+    with job.timed():
+        model.fit(train, ratings, group_shapes=None, grouping=groups, **settings)
         predicted = model.predict(test)
-        job.keep(lambda: np.clip(predicted, 1, 5))
+        job.record_scores(lambda: np.clip(predicted, 1, 5))
 
 
 run({"Bayesian MF": bayesian_mf})

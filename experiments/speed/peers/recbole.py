@@ -15,12 +15,12 @@ from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.trainer import Trainer
 from recbole.utils import get_model, init_seed
 
-USERS_PER_PASS = 64
+USERS_PER_BATCH = 64
 METRICS = ["Hit", "Precision", "Recall", "NDCG", "MRR"]
 
 
 class Prepared:
-    """RecBole's own tables of a job, read from its atomic files."""
+    """RecBole's data structures of a job, read from its atomic files."""
 
     def __init__(self, job: Job, model: str, settings: dict[str, Any]) -> None:
         torch.set_num_threads(1)
@@ -52,16 +52,16 @@ class Prepared:
         logging.disable()
         self.dataset = create_dataset(self.config)
         self.train, self.valid, self.test = data_preparation(self.config, self.dataset)
-        # Its codes start at 1 and stand in the order of appearance.
+        # RecBole's codes start at 1, in the order of appearance.
         self.users = self.dataset.token2id("user_id", [str(user) for user in range(job.n_users)])
         self.items = self.dataset.token2id("item_id", [str(item) for item in range(job.n_items)])
 
     @torch.inference_mode()
     def scores(self, model: GeneralRecommender) -> np.ndarray:
-        """Its scores of all pairs, in our codes."""
+        """Returns the scores of all pairs, (n_users, n_items), in the codes of the job."""
         model.eval()
-        passes = torch.from_numpy(self.users).split(USERS_PER_PASS)
-        scores = np.concatenate([self._scores(model, users) for users in passes])
+        batches = torch.from_numpy(self.users).split(USERS_PER_BATCH)
+        scores = np.concatenate([self._scores(model, users) for users in batches])
         model.train()
         return scores
 
@@ -76,46 +76,46 @@ class Prepared:
 
 
 class GivenScores(GeneralRecommender):
-    """Scores that cost nothing."""
+    """A model that returns given scores."""
 
     def __init__(self, config: Config, dataset: Any, scores: torch.Tensor) -> None:
         super().__init__(config, dataset)
         self.scores = scores
 
     def full_sort_predict(self, interaction: Interaction) -> torch.Tensor:
-        """Rows of the table."""
+        """Returns rows of the scores."""
         return self.scores[interaction["user_id"]]
 
 
 def train(job: Job) -> None:
-    """Train a model, and keep its scores after each epoch."""
+    """Trains a model and records its scores after each epoch."""
     settings = dict(job.settings)
     name = settings.pop("model")
     peer = Prepared(job, name, settings | {"eval_step": 0})
 
-    class Kept(Trainer):
+    class RecordingTrainer(Trainer):
         def _train_epoch(self, *args: Any, **kwargs: Any) -> Any:
             loss = super()._train_epoch(*args, **kwargs)
-            job.keep(lambda: peer.scores(self.model))
+            job.record_scores(lambda: peer.scores(self.model))
             return loss
 
-    with job.on_the_clock():
+    with job.timed():
         model = get_model(name)(peer.config, peer.train.dataset)
-        Kept(peer.config, model).fit(peer.train, saved=False, verbose=False)
+        RecordingTrainer(peer.config, model).fit(peer.train, saved=False, verbose=False)
 
 
 def solve(job: Job) -> None:
-    """Make a model that needs no epochs; RecBole does all of it in the constructor."""
+    """Fits a closed-form model, which RecBole does in its constructor."""
     settings = dict(job.settings)
     name = settings.pop("model")
     peer = Prepared(job, name, settings)
-    with job.on_the_clock():
+    with job.timed():
         model = get_model(name)(peer.config, peer.train.dataset)
-        job.keep(lambda: peer.scores(model))
+        job.record_scores(lambda: peer.scores(model))
 
 
 def evaluate(job: Job) -> None:
-    """RecBole's evaluation of given scores, over all films."""
+    """Evaluates given scores among all items."""
     peer = Prepared(job, "BPR", {"eval_batch_size": job.settings["batch_size"]})
     scores = torch.full((job.n_users + 1, job.n_items + 1), -torch.inf)
     scores[torch.from_numpy(peer.users)[:, None], torch.from_numpy(peer.items)] = torch.from_numpy(job.data["scores"])
@@ -123,9 +123,9 @@ def evaluate(job: Job) -> None:
     trainer = Trainer(peer.config, torch.nn.Linear(1, 1))
     trainer.model = model
     trainer.eval_collector.data_collect(peer.train)
-    with job.on_the_clock():
+    with job.timed():
         measured = trainer.evaluate(peer.test, load_best_model=False)
-    job.told = {"ndcg@10": float(measured["ndcg@10"]), "hr@10": float(measured["hit@10"])}
+    job.metrics = {"ndcg@10": float(measured["ndcg@10"]), "hr@10": float(measured["hit@10"])}
 
 
 run({"NeuMF": train, "MF-BPR": train, "EASE": solve, "item-KNN": solve, "evaluation": evaluate})

@@ -12,7 +12,7 @@ from rectools.models import EASEModel
 
 
 def frame(job: Job, *parts: str) -> pd.DataFrame:
-    """Interactions of some parts as RecTools wants them."""
+    """Returns the interactions of some parts as RecTools expects them."""
     users, items, ratings = (np.concatenate(arrays) for arrays in zip(*map(job.part, parts), strict=True))
     columns = {Columns.User: users, Columns.Item: items, Columns.Weight: ratings * 0 + 1}
     return pd.DataFrame(columns | {Columns.Datetime: pd.Timestamp(0)})
@@ -22,13 +22,13 @@ def ease(job: Job) -> None:
     """Linear regression in closed form."""
     data = Dataset.construct(frame(job, "train"))
     model = EASEModel(**job.settings)
-    with job.on_the_clock():
+    with job.timed():
         model.fit(data)
-        job.keep(lambda: _scores(job, data, model))
+        job.record_scores(lambda: _scores(job, data, model))
 
 
 def _scores(job: Job, data: Dataset, model: EASEModel) -> np.ndarray:
-    """Films without training ratings have no code there."""
+    """Returns scores in the codes of the job; items without training ratings, which RecTools omits, have 0."""
     users, items = data.user_id_map.external_ids, data.item_id_map.external_ids
     scores = np.zeros((job.n_users, job.n_items), np.float32)
     scores[np.ix_(users, items)] = data.get_user_item_matrix() @ model.weight
@@ -36,7 +36,7 @@ def _scores(job: Job, data: Dataset, model: EASEModel) -> np.ndarray:
 
 
 def evaluate(job: Job) -> None:
-    """Metrics of lists that are made already; lists are not RecTools' part, so their making is off the clock."""
+    """Computes metrics of given lists; RecTools does not rank scores, so ranking is not timed."""
     scores = job.data["scores"].copy()
     for part in ("train", "valid"):
         users, items, _ = job.part(part)
@@ -47,9 +47,9 @@ def evaluate(job: Job) -> None:
     test = frame(job, "test")
     metrics = {"ndcg@10": NDCG(10, divide_by_achievable=True), "hr@10": HitRate(10)}
     metrics |= {"precision": Precision(10), "recall": Recall(10), "mrr": MRR(10)}
-    with job.on_the_clock():
+    with job.timed():
         measured = calc_metrics(metrics, lists, test)
-    job.told = {name: float(measured[name]) for name in ("ndcg@10", "hr@10")}
+    job.metrics = {name: float(measured[name]) for name in ("ndcg@10", "hr@10")}
 
 
 run({"EASE": ease, "evaluation": evaluate})

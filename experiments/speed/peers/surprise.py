@@ -8,18 +8,18 @@ from surprise import AlgoBase, Dataset, KNNBaseline, Reader, SVDpp, Trainset
 
 
 def trainset(job: Job) -> Trainset:
-    """The training ratings, under codes of their own."""
-    rows = [(user, item, float(stars), None) for user, item, stars in zip(*job.part("train"), strict=True)]
+    """Returns the training ratings, to which Surprise assigns codes of its own."""
+    rows = [(user, item, float(rating), None) for user, item, rating in zip(*job.part("train"), strict=True)]
     return Dataset(Reader(rating_scale=(1, 5))).construct_trainset(rows)
 
 
 def predict(job: Job, model: AlgoBase) -> None:
-    """Train, and predict the stars of the test ratings."""
+    """Trains a model and records its predictions of the test ratings."""
     train, (users, items, _) = trainset(job), job.part("test")
-    with job.on_the_clock():
+    with job.timed():
         model.fit(train)
-        stars = [model.predict(user, item).est for user, item in zip(users, items, strict=True)]
-        job.keep(lambda: np.array(stars))
+        predictions = [model.predict(user, item).est for user, item in zip(users, items, strict=True)]
+        job.record_scores(lambda: np.array(predictions))
 
 
 def svd_pp(job: Job) -> None:
@@ -28,7 +28,7 @@ def svd_pp(job: Job) -> None:
 
 
 def item_knn(job: Job) -> None:
-    """Neighbours of films by correlation about baselines."""
+    """Item neighbours by correlation of deviations from baselines."""
     similarity = {"name": "pearson_baseline", "user_based": False}
     predict(job, KNNBaseline(**job.settings, sim_options=similarity, verbose=False))
 

@@ -1,4 +1,4 @@
-"""Made-up ratings and films in the shape of MovieLens-32M, with tastes in them that a model can find."""
+"""Synthetic ratings and films in the shape of MovieLens-32M, with tastes that a model can learn."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 
 N_USERS, N_ITEMS, N_RATINGS = 200_948, 84_432, 32_000_204
 N_GENRES = 16
-TASTE = 0.7  # share of a user's ratings that go to the user's two favourite genres
-FEWEST, AVERAGE = 20, N_RATINGS / N_USERS  # ratings of a user
+TASTE = 0.7  # share of ratings in the two favourite genres of a user
+MINIMUM, MEAN = 20, N_RATINGS / N_USERS  # ratings per user
 N_WORDS, WORDS_PER_FILM = 5_000, 16
 RATING_COLUMNS = {"user_id": "userId", "movie_id": "movieId", "rating": "rating", "time": "timestamp"}
 
 
 def write_ratings(file: Path, n_ratings: int) -> None:
-    """Write distinct (user, film) pairs, sorted by user and film as the release is, to CSV or Parquet.
+    """Writes distinct (user, film) pairs, sorted by user and film like the release, to CSV or Parquet.
 
-    A table of fewer ratings has fewer users, who rate as much, of the same films: users rate by a log-normal law, films
-    are rated by a power law, in every genre alike. Which film it is follows the user's taste; stars and times are
-    random, but for a user's times, which follow one another.
+    A smaller table has fewer users with equal numbers of ratings of the same films. The number of ratings follows a
+    log-normal law over users and a power law over films, the same in every genre. The genre of a film depends on the
+    user's taste; rating values are random, and the times of a user are random within two months.
     """
     rng = np.random.default_rng(0)
-    n_users = round(n_ratings / AVERAGE)
+    n_users = round(n_ratings / MEAN)
     excess = rng.lognormal(0, 1.1, n_users)
-    activity = FEWEST + (AVERAGE - FEWEST) * excess / excess.mean()
+    activity = MINIMUM + (MEAN - MINIMUM) * excess / excess.mean()
     favourites = rng.integers(N_GENRES, size=(n_users, 2))
     pairs = np.empty(0, np.int64)
     while (missing := n_ratings - len(pairs)) > 0:
@@ -47,7 +47,7 @@ def write_ratings(file: Path, n_ratings: int) -> None:
 
 
 def write_films(file: Path) -> None:
-    """Write a title, a year, one or two genres and a plot of each film; half the words of a plot are its genre's."""
+    """Writes title, year, genres and plot of each film; half of the words of a plot are typical of its genre."""
     rng = np.random.default_rng(1)
     films = np.arange(N_ITEMS)
     genre, other = films % N_GENRES, rng.integers(N_GENRES, size=N_ITEMS)
@@ -67,13 +67,13 @@ def write_films(file: Path) -> None:
 
 
 def _films(rng: np.random.Generator, favourites: np.ndarray) -> np.ndarray:
-    """int64 (n,): a film for each two favourite genres (n, 2); film i is of genre i % N_GENRES."""
+    """Draws a film for each pair of favourite genres (n, 2): int64 (n,); film i has genre i % N_GENRES."""
     n = len(favourites)
     favourite = favourites[np.arange(n), rng.integers(2, size=n)]
     genre = np.where(rng.random(n) < TASTE, favourite, rng.integers(N_GENRES, size=n))
     popularity = 1 / (np.arange(0, N_ITEMS, N_GENRES) + 50) ** 1.1
-    reached = np.cumsum(popularity / popularity.sum())[:-1]  # the last film takes what rounding leaves
-    return np.searchsorted(reached, rng.random(n)) * N_GENRES + genre
+    cumulated = np.cumsum(popularity / popularity.sum())[:-1]  # the last film takes the rest
+    return np.searchsorted(cumulated, rng.random(n)) * N_GENRES + genre
 
 
 def _write(file: Path, frame: pd.DataFrame) -> None:

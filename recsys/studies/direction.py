@@ -1,0 +1,21 @@
+"""Whether larger or smaller values of a metric are better."""
+
+from __future__ import annotations
+
+import re
+
+ERRORS = ("rmse", "mae")  # smaller is better
+ORDERED = (
+    *("hr", "precision", "recall", "f1", "ndcg", "mrr", "map", "auc"),
+    *("precision/relevant", "recall/relevant", "f1/relevant"),
+)  # larger is better
+
+
+def direction(metric: str) -> int:
+    """Returns 1 if larger values of a metric are better, -1 if smaller ones are, and 0 if neither, as for popularity.
+
+    Args:
+        metric: name with or without list length and protocol: `ndcg@10/sampled99`.
+    """
+    name = re.sub(r"@\d+|/sampled\d+", "", metric)
+    return 1 if name in ORDERED else -1 if name in ERRORS else 0

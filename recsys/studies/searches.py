@@ -1,0 +1,33 @@
+"""Searches for the settings of a study's rows: which rows need one, and what finished searches chose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from recsys.studies.plan import row_directory
+from recsys.studies.study import Study
+
+SEARCH = "search"  # directory of a row's search, below that of its runs
+
+
+def rows_to_search(study: Study) -> list[tuple[str, str]]:
+    """Returns names of setting and row of all rows whose settings have to be searched."""
+    return [
+        (name, row)
+        for name, setting in study.settings.items()
+        for row, own in setting.rows.items()
+        if own.search and (study.search or not own.search.keys() <= own.overrides.keys())
+    ]
+
+
+def with_search_results(study: Study, directory: Path) -> Study:
+    """Returns the study with the best settings that the searches in a directory have found so far."""
+    chosen = {}
+    for name, row in rows_to_search(study):
+        best = row_directory(directory, name, row) / SEARCH / "best.yaml"
+        if best.is_file():
+            overrides = (override.partition("=") for override in yaml.safe_load(best.read_text())["overrides"])
+            chosen[name, row] = {key.lstrip("+"): yaml.safe_load(value) for key, _, value in overrides}
+    return study.with_chosen_overrides(chosen)

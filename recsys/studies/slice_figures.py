@@ -1,0 +1,94 @@
+"""Figures of a study's results by slice: groups of users, such as by activity, and of items, such as by genre."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from recsys.analysis import charts, figures
+from recsys.studies.direction import direction
+from recsys.studies.outcome import Outcome, complete_runs
+
+MAX_SLICES = 10  # per figure
+MAX_LONG_LABELS = 5  # slices whose labels fit horizontally
+BANDED = ("activity", "popularity")  # slices by number of ratings; their bounds differ between variants
+SLICES = {
+    "activity": "known ratings of the user",
+    "segment": "the user's segment",
+    "popularity": "known ratings of the film",
+    "genre": "the film's genre",
+}
+OF_ITEMS = ("popularity", "genre")
+ITEM_METRICS = {"ndcg": "dcg", "hr": "recall", "rmse": "mse"}  # the counterparts of user metrics in slices of items
+
+
+def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Iterator[tuple[str, str, Figure]]:
+    """Draws a heat map of rows by slices for each kind of slice, shaded relative to the mean of a column.
+
+    Args:
+        metric: the main metric.
+        by_row: outcomes of each row, the best row first.
+
+    Yields:
+        Name, title and figure.
+    """
+    frames = {row: [_read_slices(run.directory) for _, run in complete_runs(own)] for row, own in by_row.items()}
+    base, at, rest = metric.partition("@")
+    for kind, description in SLICES.items():
+        slice_metric = f"{ITEM_METRICS.get(base, base)}{at}{rest}" if kind in OF_ITEMS else metric
+        means_by_row = {row: slice_means(own, kind, slice_metric) for row, own in frames.items()}
+        means_by_row = {row: means for row, means in means_by_row.items() if len(means) > 1}
+        if means_by_row:
+            slices = next(iter(means_by_row.values())).nlargest(MAX_SLICES, "n")
+            slices = slices.sort_index() if kind in BANDED else slices
+            means = pd.DataFrame({row: own["mean"].reindex(slices.index) for row, own in means_by_row.items()}).T
+            values, name = (means**0.5, "rmse") if slice_metric == "mse" else (means, slice_metric)
+            yield f"slices_{kind}", f"{name} by {description}", _heat_map(values, slices, kind, metric)
+
+
+def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.DataFrame:
+    """Averages a metric over runs in each slice of a kind.
+
+    Args:
+        frames: `slices.csv` of each run, with the position of a slice within its kind as `place`.
+        kind: `activity`, `genre`, ...
+        metric: name of a column.
+
+    Returns:
+        `value`, `n` and `mean`, a row for each slice; empty if a run lacks the metric or the kind.
+    """
+    if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
+        return pd.DataFrame()
+    own = pd.concat(frames).query("slice == @kind")
+    groups = own.assign(mean=own[metric]).groupby("place" if kind in BANDED else "value", sort=False)
+    means = groups.agg(n=("n", "mean"), mean=("mean", "mean"), n_names=("value", "nunique"), value=("value", "first"))
+    bands = "band " + pd.Series(np.arange(1, 1 + len(means)), means.index).astype(str)
+    return means.assign(value=means["value"].where(means["n_names"] == 1, bands)).dropna(subset="mean")
+
+
+def _read_slices(directory: Path) -> pd.DataFrame:
+    frame = pd.read_csv(directory / "slices.csv", keep_default_na=False, na_values=[""])  # a genre may be called None
+    return frame.assign(place=frame.groupby("slice").cumcount())
+
+
+def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:
+    """Draws values (rows, slices) as cells, with the size of each slice in its label."""
+    fig, ax = figures.axes(charts.height_of(len(values)) + 0.8)
+    relative = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
+    limit = max(0.01, float(np.quantile(relative.abs(), 0.9)))
+    is_dense = len(slices) > MAX_LONG_LABELS
+    digits, separator = (3, " ") if is_dense else (4, "\n")
+    texts = [
+        ["" if np.isnan(value) else f"{value:.{digits}f}".lstrip("0") for value in row] for row in values.to_numpy()
+    ]
+    labels = [f"{value}{separator}({n:,.0f})" for value, n in zip(slices["value"], slices["n"], strict=True)]
+    charts.cells(ax, relative.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
+    if is_dense:
+        ax.set_xticks(ax.get_xticks(), labels, rotation=40, ha="left", rotation_mode="anchor")
+    unit = "ratings" if kind in OF_ITEMS else "users"
+    ax.set_xlabel(f"blue: better than the column's mean\norange: worse; in brackets: {unit}")
+    return fig

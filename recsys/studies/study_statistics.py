@@ -1,0 +1,132 @@
+"""Statistics of a study's rows: mean and deviation of metrics, comparison with a baseline, and cost.
+
+A result is the mean over seeds. If a setting has several variants, such as folds, the result of a seed is the mean over
+all of them, so that the standard deviation measures the effect of the seed and not that of the fold. Seeds with missing
+variants are excluded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys.evaluation.intervals import bootstrap_interval
+from recsys.evaluation.significance import effect_size, holm, randomisation_test, user_differences
+from recsys.studies.direction import direction
+from recsys.studies.outcome import Outcome, complete_runs
+from recsys.studies.study import Setting
+from recsys.studies.tables import on_shared_splits
+
+COMPLETE, FAILED, NOT_RUN = "complete", "failed", "not run"
+COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p", "p_holm"]
+
+
+def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
+    """Computes the statistics behind a table.
+
+    Args:
+        setting: setting of the table.
+        baselines: names of rows; the other rows are compared with the one that is best on validation.
+        by_row: outcomes of each row.
+
+    Returns:
+        A frame with a row for each metric and row of the table: `metric`, `row`; `status` (complete, failed, not run);
+        number of `seeds` with their `mean` and `std`; the result `published` by others; number of `configurations`
+        compared; mean `seconds` of training; the `baseline`, the number of `users` of the comparison, their mean
+        `difference` with the ends `low` and `high` of its interval, the `effect_size`, and the p-values `p` and
+        `p_holm`, the latter adjusted for all rows. NaN where a value does not exist.
+
+    Raises:
+        UserError: a finished run was not tested.
+    """
+    baseline = best_baseline(setting, baselines, by_row)
+    compared = [] if baseline is None else _comparisons(setting.metrics, baseline, by_row)
+    results = _results(setting, by_row)
+    return results.merge(pd.DataFrame(compared, columns=COMPARED), how="left", on=["metric", "row"])
+
+
+def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
+    """Returns a metric, `test/ndcg@10`, of each complete seed: the mean over variants, NaN if one lacks the metric."""
+    runs = complete_runs(outcomes)
+    values = pd.Series([run.metrics.get(metric, np.nan) for _, run in runs], [seed for seed, _ in runs], float)
+    return values.groupby(level=0).agg(lambda own: own.mean(skipna=False))
+
+
+def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> str | None:
+    """Returns the baseline with complete seeds that is best on validation by the setting's main metric."""
+    main = setting.metrics[0]
+    means = pd.Series({row: seed_means(by_row[row], f"valid/{main}").mean() for row in baselines if row in by_row})
+    means = means.astype(float).dropna() * (direction(main) or 1)
+    return None if means.empty else str(means.idxmax())
+
+
+def training_seconds(outcomes: Sequence[Outcome]) -> float:
+    """Returns the mean seconds of training, refit included, over the complete runs; NaN if none was trained."""
+    seconds = [run.manifest["seconds"] for _, run in complete_runs(outcomes)]
+    trained = [each["fit"] + each.get("refit", 0.0) for each in seconds if "fit" in each]
+    return float(np.mean(trained)) if trained else np.nan
+
+
+def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
+    """Returns the columns of `row_statistics` that do not involve the baseline."""
+    records = []
+    for metric in setting.metrics:
+        for name, row in setting.rows.items():
+            values = seed_means(by_row[name], f"test/{metric}")
+            records.append(
+                {
+                    "metric": metric,
+                    "row": name,
+                    "status": _status(by_row[name]),
+                    "seeds": len(values),
+                    "mean": values.mean(),
+                    "std": values.std(),
+                    "published": row.published.get(metric, np.nan),
+                    "configurations": _configurations(by_row[name]),
+                    "seconds": training_seconds(by_row[name]),
+                }
+            )
+    return pd.DataFrame(records)
+
+
+def _status(outcomes: Sequence[Outcome]) -> str:
+    if any(outcome.failure for outcome in outcomes):
+        return FAILED
+    return COMPLETE if all(outcome.run for outcome in outcomes) else NOT_RUN
+
+
+def _configurations(outcomes: Sequence[Outcome]) -> float:
+    return max((each.n_configurations for each in outcomes if each.n_configurations is not None), default=np.nan)
+
+
+def _comparisons(
+    metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
+) -> list[tuple[Any, ...]]:
+    """Compares rows with the baseline on metrics that exist for single users; columns as in `COMPARED`."""
+    user_metrics = {row: _user_metrics_by_split(outcomes, metrics) for row, outcomes in by_row.items()}
+    records: list[tuple[Any, ...]] = []
+    for metric in metrics:
+        values = {
+            row: {split: users[metric] for split, users in by_split.items() if metric in users}
+            for row, by_split in user_metrics.items()
+        }
+        pairs = {row: on_shared_splits(own, values[baseline]) for row, own in values.items() if row != baseline}
+        differences = {row: user_differences(*pair) for row, pair in pairs.items() if pair[0]}
+        p_values = {row: randomisation_test(own) for row, own in differences.items()}
+        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+        for row, own in differences.items():
+            interval = bootstrap_interval(own)
+            tested = (len(own), interval.mean, interval.low, interval.high, effect_size(own))
+            records.append((metric, row, baseline, *tested, p_values[row], adjusted[row]))
+    return records
+
+
+def _user_metrics_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Returns the metrics of each user, a column each, averaged over seeds, by fingerprint of the split."""
+    frames: dict[str, list[pd.DataFrame]] = {}
+    for _, run in complete_runs(outcomes):
+        frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.of_users(metrics))
+    return {split: pd.concat(own).groupby(level=0).mean() for split, own in frames.items()}

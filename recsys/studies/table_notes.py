@@ -1,0 +1,141 @@
+"""Notes below a study's table: how its values were computed, and what limits them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from recsys.evaluation.intervals import LEVEL
+from recsys.evaluation.significance import N_DRAWS
+from recsys.studies.direction import direction
+from recsys.studies.outcome import Outcome, complete_runs
+from recsys.studies.runs import Run
+from recsys.studies.study import Setting, Study
+
+SIGNIFICANT = 0.05  # adjusted p-values below it are marked
+ABOVE, BELOW = "↑", "↓"
+
+
+def table_notes(
+    setting: Setting, study: Study, statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]
+) -> list[str]:
+    """Writes the notes of a table, in sentences.
+
+    Args:
+        setting: setting of the table.
+        study: study of the setting.
+        statistics: result of `row_statistics`.
+        by_row: outcomes of each row.
+    """
+    runs = [run for outcomes in by_row.values() for _, run in complete_runs(outcomes)]
+    notes = [_missing_runs(row, outcomes) for row, outcomes in by_row.items() if not all(each.run for each in outcomes)]
+    if not runs:
+        return notes
+    notes.append(
+        f"Test metrics{_averages(statistics, by_row)}. The best value is bold and the second best underlined, for "
+        "metrics with a better direction."
+    )
+    if statistics["published"].notna().any():
+        notes.append("Published values were reported by others for the same data and split; no test involves them.")
+    notes.append(_comparisons(setting, study, statistics))
+    notes.append(
+        "Configurations: the number compared on validation to choose the settings of a row; empty if unknown. Seconds: "
+        f"training, including the refit on training and validation ratings, mean over runs ({_machines(runs)})."
+    )
+    return notes + _code_versions(runs)
+
+
+def machine(run: Run) -> str:
+    """Describes the processor, cores and GPUs that a run used."""
+    hardware = run.manifest["hardware"]
+    return ", ".join([f"{hardware['processor']}, {hardware['cores']} cores", *hardware["gpus"]])
+
+
+def code_version(run: Run) -> str | None:
+    """Returns the digest of a run's code, or else its commit; None if neither is known."""
+    return run.manifest.get("code") or run.manifest["git"].get("commit")
+
+
+def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
+    """Reports which runs of a row failed or have not been run."""
+    failures = Counter(each.failure_reason.rstrip(".") for each in outcomes if each.failure)
+    n_left = sum(each.run is None and not each.failure for each in outcomes)
+    missing = [f"{n} of {len(outcomes)} runs failed ({reason})" for reason, n in failures.items()]
+    missing += [f"{n_left} of {len(outcomes)} not run yet"] if n_left else []
+    n_seeds = len({seed for seed, _ in complete_runs(outcomes)})
+    complete = f"; its values are over {_number(n_seeds, 'seed')}" if n_seeds else ""
+    return f"{row}: {', '.join(missing)}{complete}."
+
+
+def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame) -> str:
+    """Explains the marks, and names the metrics and rows that were not tested."""
+    tested = statistics.dropna(subset=["p_holm"])
+    if tested.empty:
+        return f"No test: no baseline ({', '.join(study.baselines)}) shares a split with another row, both complete."
+    baseline = tested["baseline"].iloc[0]
+    n_rows = tested.groupby("metric").size()
+    measured = set(statistics.loc[statistics["mean"].notna(), "row"])
+    candidates = [row for row in study.baselines if row in measured]
+    sentences = [
+        f"{ABOVE} and {BELOW}: significantly above or below {baseline}, p < {SIGNIFICANT} in a paired randomisation "
+        f"test over {_range(tested['users'], 'user')} ({N_DRAWS:,} draws, mean over a user's runs), adjusted by "
+        f"Holm's method for {_range(n_rows, 'row')}. {baseline} is the best of {', '.join(candidates)} by "
+        f"{setting.metrics[0]} on validation. The tests generalise to other users, not to other seeds; ± shows the "
+        f"variation over seeds. Effect sizes and {LEVEL:.0%} bootstrap intervals are in table.csv."
+    ]
+    pooled = [metric for metric in setting.metrics if direction(metric) < 0 or metric.endswith("/relevant")]
+    if pooled:
+        sentences.append(
+            f"The tests weight all users equally, while {' and '.join(pooled)} in the table weight all ratings equally."
+        )
+    untested = statistics[statistics["mean"].notna() & (statistics["row"] != baseline) & statistics["p_holm"].isna()]
+    global_metrics = [metric for metric in setting.metrics if metric not in set(tested["metric"])]
+    if global_metrics:
+        sentences.append(f"Not tested, because they exist only for all users together: {', '.join(global_metrics)}.")
+    elsewhere = untested.loc[~untested["metric"].isin(global_metrics), "row"].unique()
+    if len(elsewhere):
+        sentences.append(
+            f"Not tested, because their splits or users differ from those of {baseline}: {', '.join(elsewhere)}."
+        )
+    return " ".join(sentences)
+
+
+def _machines(runs: Sequence[Run]) -> str:
+    machines = {f"{machine(run)}, {_number(run.manifest['threads'], 'thread')}" for run in runs}
+    warning = "" if len(machines) == 1 else "; times are not comparable across machines"
+    return "; ".join(sorted(machines)) + warning
+
+
+def _code_versions(runs: Sequence[Run]) -> list[str]:
+    """Warns if the runs of a table come from several versions of the code, or from uncommitted code."""
+    notes = []
+    n_versions = len({code_version(run) for run in runs})
+    n_dirty = sum(run.manifest["git"].get("dirty", False) for run in runs)
+    if n_versions > 1:
+        notes.append(f"The runs are of {n_versions} versions of the code, which runs.csv lists.")
+    if n_dirty:
+        notes.append(f"{n_dirty} of {_number(len(runs), 'run')} used uncommitted code (+ in runs.csv).")
+    return notes
+
+
+def _averages(statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]) -> str:
+    """Names the seeds and variants that values are means over."""
+    variants = list(dict.fromkeys(each.variant for outcomes in by_row.values() for each in outcomes))
+    over = f"the mean over {', '.join(variants)}" if len(variants) > 1 else ""
+    if statistics["std"].isna().all():
+        return f" of one seed{over and f', {over}'}"
+    each = f", each {over}" if over else ""
+    seeds = _range(statistics["seeds"], "seed")
+    return f", mean ± standard deviation over {seeds}{each}; a value without ± is of one seed"
+
+
+def _range(numbers: Iterable[float], unit: str) -> str:
+    """Writes `5 seeds`, or `1 to 5 seeds`; zeros are ignored."""
+    found = [int(number) for number in numbers if number > 0]
+    return _number(max(found), unit) if min(found) == max(found) else f"{min(found):,} to {_number(max(found), unit)}"
+
+
+def _number(n: int, unit: str) -> str:
+    return f"{n:,} {unit}" if n == 1 else f"{n:,} {unit}s"
