@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys.analysis import segment_report
-from recsys.analysis.segments import (
-    RATINGS,
-    Found,
-    Segments,
-    SegmentStudy,
-    embedding_points,
-    rating_points,
-    segments_directory,
-)
+from recsys.analysis.segments import report as segment_report
+from recsys.analysis.segments.spaces import RATINGS, embedding_points, rating_points
+from recsys.analysis.segments.stored import StoredSegments, segments_directory
+from recsys.analysis.segments.study import FoundSegments, SegmentStudy
 from recsys.data.split import Split
 from recsys.studies.runs import Run
 from recsys.studies.tensorboard import log_segments
 
 
-def find_segments(run: Run, split: Split, study: SegmentStudy) -> Found:
+def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
     """Find segments, and write what belongs to them; see `recsys.analysis.segments`.
 
     Args:
@@ -40,7 +34,8 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> Found:
     directory = segments_directory(run.directory)
     directory.mkdir(exist_ok=True)
     user_frame = ratings.user_frame.iloc[found.users]
-    segments = Segments(study.segments, [profile.name for profile in found.profiles], study.space, ratings.fingerprint)
+    names = [profile.name for profile in found.profiles]
+    segments = StoredSegments(study.segments, names, study.space, ratings.fingerprint)
     segments.write(directory, user_frame["user_id"], found)
     model = run.config["model"]["_target_"].rpartition(".")[2]
     segment_report.write_report(directory, study, split, ratings, found, model)

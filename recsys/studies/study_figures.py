@@ -78,10 +78,10 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
             own = [outcome for outcome in outcomes if outcome.setting == table.setting]
             suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.setting)
             for name, title, figure in _figures(_drawn(table, rows_of(study.settings[table.setting], own))):
-                figures.settle(figure)
+                figures.freeze_layout(figure)
                 figures.save(figure, directory, name + suffix, title)
         if (orders := _orders(study, tables)) is not None:
-            figures.settle(orders)
+            figures.freeze_layout(orders)
             figures.save(orders, directory, "orders", "Does the protocol change the order?")
 
 
@@ -280,7 +280,7 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
 
 def _cells(values: pd.DataFrame, shown: pd.DataFrame, kind: str, metric: str) -> Figure:
     """Values (rows, slices) as cells, with the size of each slice."""
-    figure, axes = figures.axes(charts.height_of(len(values)) + 0.8)
+    figure, axes = figures.subplots(charts.height_of(len(values)) + 0.8)
     against = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
     limit = max(0.01, float(np.quantile(against.abs(), 0.9)))
     many = len(shown) > FITTING
@@ -289,7 +289,7 @@ def _cells(values: pd.DataFrame, shown: pd.DataFrame, kind: str, metric: str) ->
         ["" if np.isnan(value) else f"{value:.{digits}f}".lstrip("0") for value in row] for row in values.to_numpy()
     ]
     labels = [f"{value}{between}({n:,.0f})" for value, n in zip(shown["value"], shown["n"], strict=True)]
-    charts.cells(axes, against.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
+    charts.heatmap(axes, against.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
     if many:
         axes.set_xticks(axes.get_xticks(), labels, rotation=40, ha="left", rotation_mode="anchor")
     counted = "ratings" if kind in OF_FILMS else "users"
@@ -298,7 +298,7 @@ def _cells(values: pd.DataFrame, shown: pd.DataFrame, kind: str, metric: str) ->
 
 
 def _axes(n_labels: int) -> tuple[Figure, Axes]:
-    return figures.axes(max(3.4, 1.3 + LABEL * n_labels), grid="y")
+    return figures.subplots(max(3.4, 1.3 + LABEL * n_labels), grid="y")
 
 
 def _lines(axes: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str], marker: str = "o") -> None:
