@@ -151,8 +151,8 @@ def _answer_dependence(model: RatingTrees, sample: Sample, columns: Sequence[str
         "How do predictions change with the leading features?",
         "Lines: predicted stars by the value of a feature, for single ratings and on average",
         f'Predictions change most with "{steepest}": on average by {changes[steepest]:+.2f} stars from its {low:.0%} '
-        f"to its {high:.0%} quantile, with all other features unchanged. Thin lines are single ratings, thick lines their "
-        "mean.",
+        f"to its {high:.0%} quantile, with all other features unchanged. Thin lines are single ratings, thick lines "
+        "their mean.",
         fig,
     )
 
@@ -171,7 +171,8 @@ def _answer_calibration(table: pd.DataFrame) -> Answer:
         "Are ratings as high as predicted?",
         "Dots: mean actual stars by tenths of predicted stars",
         f"The largest gap is in the tenth with a mean prediction of {worst['predicted']:.2f} stars, whose mean rating "
-        f"is {worst['actual']:.2f} ± {worst['margin']:.2f}. In {n_off} of {len(table)} tenths the gap exceeds the margin.",
+        f"is {worst['actual']:.2f} ± {worst['margin']:.2f}. In {n_off} of {len(table)} tenths the gap exceeds the "
+        "margin.",
         fig,
     )
 

@@ -1,8 +1,8 @@
 """Profiles of segments: size, habits, distinctive traits, typical films, a name, and a model's metrics.
 
 Films are typical of a segment by their lift, the ratio of observed to expected numbers of ratings. The lift is damped,
-so that a handful of ratings makes no film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency Tables", The
-American Statistician 1999).
+so that a handful of ratings makes no film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency Tables",
+The American Statistician 1999).
 """
 
 from __future__ import annotations
