@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from recsys.analysis.segments import with_segments
+from recsys.analysis.segments.stored import with_segments
 from recsys.config import Splits, compose, instantiate, main
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare

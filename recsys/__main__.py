@@ -18,10 +18,14 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from recsys.analysis import importance_report, report, segment_report
-from recsys.analysis.explore import PAGE, explore, print_findings
-from recsys.analysis.recommend import UNKNOWN, liked_by_somebody_new, neighbours, recommend, recommend_to_all, user_code
-from recsys.analysis.segments import SegmentStudy, points_of, read_segments, segments_directory
+from recsys.analysis import report
+from recsys.analysis.exploration import report as explore_report
+from recsys.analysis.importance import report as importance_report
+from recsys.analysis.recommend import UNKNOWN, history_of_liked, neighbours, recommend, recommend_to_all, user_code
+from recsys.analysis.segments import report as segment_report
+from recsys.analysis.segments.spaces import points_of
+from recsys.analysis.segments.stored import read_segments, segments_directory
+from recsys.analysis.segments.study import SegmentStudy
 from recsys.config import (
     CONFIGS,
     INTERRUPTED,
@@ -79,8 +83,8 @@ def explore_command(arguments: argparse.Namespace) -> None:
     """Answer questions about a data set by figures and findings: an HTML report, PNG, SVG, TensorBoard."""
     prepared = _prepared(compose("train", arguments.overrides))
     directory = arguments.out or Path("outputs", "explore", prepared.report.name)
-    print_findings(explore(prepared, directory), prepared.report)
-    print(f"report: {directory / PAGE}")
+    explore_report.print_findings(explore_report.write_report(directory, prepared), prepared.report)
+    print(f"report: {directory / explore_report.PAGE}")
 
 
 def table_command(arguments: argparse.Namespace) -> None:
@@ -156,13 +160,13 @@ def recommend_command(arguments: argparse.Namespace) -> None:
     candidates = items_meeting(dataset, arguments.filter)
     if arguments.user is None:
         user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
-        history = liked_by_somebody_new(model, dataset, liked)
+        history = history_of_liked(model, dataset, liked)
     else:
         user = user_code(dataset, arguments.user)
         history = dataset.history(np.array([user]))
     recommended = recommend(model, dataset, user, history, candidates, arguments.k)
     if arguments.json:
-        answer = report.recommendations(dataset, user, history, recommended)
+        answer = report.recommendations_as_json(dataset, user, history, recommended)
         print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
     else:
         report.print_recommendations(model, dataset, user, history, recommended)
@@ -174,7 +178,7 @@ def similar_command(arguments: argparse.Namespace) -> None:
     film = find_film(dataset, arguments.title)
     measure, near = neighbours(model, film, items_meeting(dataset, arguments.filter), arguments.k)
     if arguments.json:
-        answer = report.neighbours(dataset, film, measure, near)
+        answer = report.neighbours_as_json(dataset, film, measure, near)
         print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
     else:
         report.print_neighbours(model, dataset, film, measure, near)
@@ -274,7 +278,7 @@ def importance_command(arguments: argparse.Namespace) -> None:
     run.check_split(split)
     directory = run.directory / "trees"
     for answer in importance_report.write_report(directory, model, split, arguments.seed):
-        print(f"{answer.asked}\n  {answer.finding}")
+        print(f"{answer.question}\n  {answer.finding}")
     print(f"The report is {short(directory / importance_report.PAGE)}.")
 
 

@@ -1,4 +1,4 @@
-"""`python -m recsys importance` on tiny runs."""
+"""Tests of `python -m recsys importance` on tiny runs."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import train
-from recsys.analysis import importance_report
+from recsys.analysis.importance import report
 from recsys.config import compose
 
 LIGHT = (
@@ -25,7 +25,7 @@ LIGHT = (
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Train with some overrides, into a directory of a name; gives the directory."""
+    """Train with overrides into a directory of the given name, and return the directory."""
     folder = tmp_path_factory.mktemp("importance")
     rng = np.random.default_rng(0)
     rows = [
@@ -58,14 +58,14 @@ def boosted(trained) -> Path:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
-    monkeypatch.setattr(importance_report, "N_REPEATS", 1)
-    monkeypatch.setattr(importance_report, "LISTED", 3)
+    monkeypatch.setattr(report, "N_REPEATS", 1)
+    monkeypatch.setattr(report, "N_LISTED", 3)
 
 
-def test_the_report_is_one_page_with_its_figures_beside(boosted, command):
+def test_the_report_is_self_contained_and_has_all_figures(boosted, command):
     status, out, _ = command("importance", boosted, "--trusted")
     assert status == 0
-    assert "Asked to hold 80.0% of the ratings, intervals hold" in out
+    assert "Intervals at the 80.0% level contain" in out
     assert "report.html" in out
     page = (boosted / "trees" / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
@@ -76,8 +76,8 @@ def test_the_report_is_one_page_with_its_figures_beside(boosted, command):
         assert (boosted / "trees" / f"{name}.svg").read_text().lstrip().startswith("<?xml")
 
 
-def test_a_run_without_intervals_has_a_report_that_says_how_to_have_them(trained, command, monkeypatch):
-    monkeypatch.setattr(importance_report.figures, "save", lambda *_: None)
+def test_the_report_of_a_run_without_intervals_says_how_to_learn_them(trained, command, monkeypatch):
+    monkeypatch.setattr(report.figures, "save", lambda *_: None)
     run = trained("without", *LIGHT)
     assert command("importance", run, "--trusted")[0] == 0
     page = (run / "trees" / "report.html").read_text()
@@ -85,7 +85,7 @@ def test_a_run_without_intervals_has_a_report_that_says_how_to_have_them(trained
     assert page.count("<img") == 5
 
 
-def test_nothing_is_unpickled_without_trust(boosted, command, tmp_path):
+def test_a_pickled_model_is_not_loaded_without_trusted(boosted, command, tmp_path):
     liked = ("--liked", "Film")
     for arguments in (
         ("importance", boosted),
@@ -106,7 +106,7 @@ def test_a_trusted_run_of_trees_recommends(boosted, command):
     assert '"run"' in out
 
 
-def test_other_models_untested_runs_and_other_splits_are_refused_in_one_sentence(trained, boosted, command, tmp_path):
+def test_other_models_untested_runs_and_other_splits_are_refused(trained, boosted, command, tmp_path):
     untested = Path(shutil.copytree(boosted, tmp_path / "untested"))
     (untested / "per_user.parquet").unlink()
     other = Path(shutil.copytree(boosted, tmp_path / "other"))
@@ -126,7 +126,7 @@ def test_other_models_untested_runs_and_other_splits_are_refused_in_one_sentence
 
 
 @pytest.mark.parametrize("seed", ["-1", "many", "4294967296"])
-def test_what_is_no_seed_is_refused(command, tmp_path, seed):
+def test_an_invalid_seed_is_refused(command, tmp_path, seed):
     status, _, err = command("importance", tmp_path, f"--seed={seed}")
     assert status == 2
     assert f"'{seed}' is no seed" in err

@@ -1,4 +1,4 @@
-"""`python -m recsys recommend` and `similar`, on tiny runs."""
+"""Tests of `python -m recsys recommend` and `similar` on tiny runs."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from recsys.config import compose
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """Runs of EASE, MF and two towers on 40 users, of whom half like dramas and half comedies."""
+    """Runs of EASE, MF and two towers on 40 users, of whom half rate dramas and half comedies."""
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     rows = [
@@ -70,7 +70,7 @@ def test_the_table_has_titles_years_genres_scores_and_reasons(command, runs):
         assert word in out
 
 
-def test_somebody_new_gets_what_goes_with_the_titles_typed(command, runs):
+def test_a_new_user_gets_recommendations_from_liked_titles(command, runs):
     status, out, _ = command(
         "recommend", runs / "ease", "--liked", "great hope x", "--liked", f"The great joke, {'x' * 28} (1978)", "--json"
     )
@@ -79,18 +79,18 @@ def test_somebody_new_gets_what_goes_with_the_titles_typed(command, runs):
     assert answer["user_id"] is None
     assert {film["movie_id"] for film in answer["liked"]} == {1, 28}
     assert not {1, 28} & {film["movie_id"] for film in answer["recommendations"]}
-    for film in answer["recommendations"]:  # nothing but the two films can be a reason
+    for film in answer["recommendations"]:  # only the two liked films can be reasons
         assert film["reason"] is None or film["reason"]["film"]["movie_id"] in {1, 28}
 
 
-def test_filters_choose_among_films(command, runs):
+def test_filters_restrict_the_recommended_films(command, runs):
     filters = ("--filter", "genre=Comedy", "--filter", "year>=1960")
     _, out, _ = command("recommend", runs / "ease", "--user", "u3", *filters, "--json")
     assert all(film["genres"] == ["Comedy"] and film["year"] >= 1960 for film in json.loads(out)["recommendations"])
     assert len(json.loads(out)["recommendations"]) == 10
 
 
-def test_reasons_of_a_model_that_ignores_histories_are_labelled_otherwise(command, runs):
+def test_a_model_that_ignores_histories_has_reasons_of_another_kind(command, runs):
     status, out, _ = command("recommend", runs / "mf", "--user", "u3")
     assert status == 0
     assert "which you liked" in out
@@ -98,7 +98,7 @@ def test_reasons_of_a_model_that_ignores_histories_are_labelled_otherwise(comman
 
 
 @pytest.mark.parametrize(("model", "measure"), [("mf", "cosine"), ("ease", "adds to the score")])
-def test_similar_films_are_near_in_embedding_space_or_by_weights(command, runs, model, measure):
+def test_similar_films_are_found_by_embeddings_or_by_weights(command, runs, model, measure):
     status, out, _ = command("similar", runs / model, "great hope x", "--json", "-k", "4")
     answer = json.loads(out)
     assert status == 0
@@ -110,27 +110,27 @@ def test_similar_films_are_near_in_embedding_space_or_by_weights(command, runs, 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
         (["recommend", "ease", "--user", "7"], "There is no user 7 in files"),
         (["recommend", "ease", "--liked", "Casablanca"], "There is no film 'Casablanca'"),
         (["recommend", "ease", "--liked", "great"], "may be"),
-        (["recommend", "mf", "--liked", "great hope x"], "MF ignores what somebody new likes"),
+        (["recommend", "mf", "--liked", "great hope x"], "MF ignores the history of a new user"),
         (["recommend", "nothing", "--user", "u3"], "holds no finished run"),
         (["recommend", "ease", "--user", "u3", "--filter", "colour=red"], "movie_id, title, year, genres"),
         (["similar", "ease", "Casablanca"], "There is no film 'Casablanca'"),
     ],
 )
-def test_mistakes_are_one_sentence_and_status_2(command, runs, arguments, said):
+def test_invalid_arguments_give_one_sentence_and_status_2(command, runs, arguments, words):
     name, run, *rest = arguments
     status, out, err = command(name, runs / run, *rest)
     assert status == 2
     assert out == ""
-    assert said in err.splitlines()[-1]
+    assert words in err.splitlines()[-1]
     assert err.splitlines()[-1].startswith("error: ")
 
 
-def test_other_data_than_the_run_was_trained_on_are_told_of_or_refused(command, runs, caplog):
+def test_data_that_differ_from_the_training_data_give_a_warning_or_an_error(command, runs, caplog):
     ratings = runs / "ratings.csv"
     original = ratings.read_text()
     try:
@@ -147,17 +147,17 @@ def test_other_data_than_the_run_was_trained_on_are_told_of_or_refused(command, 
 
 @pytest.fixture
 def new_films(tmp_path) -> Path:
-    """Two films that came after training, of which less is known than of the others."""
-    told = {"title": ["Late Laughs", "Late Tears (2001)"], "year": ["1999", None], "genres": ["Comedy", "Drama"]}
-    pd.DataFrame(told).to_csv(tmp_path / "new.csv", index=False)
+    """A file of two films that were added after training, with less metadata than the others."""
+    columns = {"title": ["Late Laughs", "Late Tears (2001)"], "year": ["1999", None], "genres": ["Comedy", "Drama"]}
+    pd.DataFrame(columns).to_csv(tmp_path / "new.csv", index=False)
     return tmp_path / "new.csv"
 
 
-def test_films_that_came_later_are_recommended_by_what_is_told_of_them(command, runs, new_films):
-    later = ["--films", new_films, "--filter", "year>=1990", "--json"]
+def test_new_films_are_recommended_by_their_metadata(command, runs, new_films):
+    options = ["--films", new_films, "--filter", "year>=1990", "--json"]
     listed = {}
     for liked in ("The Great Hope x", "The Great Joke xx"):
-        status, out, _ = command("recommend", runs / "two_tower", "--liked", liked, *later)
+        status, out, _ = command("recommend", runs / "two_tower", "--liked", liked, *options)
         assert status == 0
         listed[liked] = {film["title"]: film["score"] for film in json.loads(out)["recommendations"]}
         assert listed[liked].keys() == {"Late Laughs", "Late Tears"}
@@ -165,7 +165,7 @@ def test_films_that_came_later_are_recommended_by_what_is_told_of_them(command, 
     assert drama["Late Tears"] - drama["Late Laughs"] > comedy["Late Tears"] - comedy["Late Laughs"]
 
 
-def test_a_film_that_came_later_can_be_liked_and_has_neighbours(command, runs, new_films):
+def test_a_new_film_can_be_liked_and_has_neighbours(command, runs, new_films):
     status, out, _ = command("recommend", runs / "two_tower", "--liked", "Late Tears", "--films", new_films, "--json")
     assert status == 0
     assert json.loads(out)["recommendations"]
@@ -174,7 +174,7 @@ def test_a_film_that_came_later_can_be_liked_and_has_neighbours(command, runs, n
     assert len(json.loads(out)["neighbours"]) == 5
 
 
-def test_films_that_came_later_need_a_model_that_can_place_them_and_titles(command, runs, new_films, tmp_path):
+def test_new_films_require_titles_and_a_model_with_an_open_catalogue(command, runs, new_films, tmp_path):
     status, _, err = command("recommend", runs / "ease", "--user", "u3", "--films", new_films)
     assert (status, "take a run of two_tower" in err) == (2, True)
     pd.DataFrame({"title": ["Known", None], "year": [1999, 2001]}).to_csv(tmp_path / "untitled.csv", index=False)

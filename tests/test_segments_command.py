@@ -1,4 +1,4 @@
-"""`python -m recsys segments` on tiny runs, and runs that go by the segments of another."""
+"""Tests of `python -m recsys segments` on tiny runs, and of runs that use the segments of another run."""
 
 import json
 import re
@@ -21,7 +21,7 @@ FAST = ("max_k=3", "n_bootstraps=2", "segments.n_segments=2")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """40 users, of whom half like dramas and half comedies."""
+    """Files of 40 users, of whom half rate dramas and half comedies."""
     folder = tmp_path_factory.mktemp("segments")
     rng = np.random.default_rng(0)
     rows = [
@@ -40,14 +40,14 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    """Train with some overrides, into a directory of a name; gives the directory."""
+    """Train with overrides into a directory of the given name, and return the directory."""
     data = ["data=files", f"data.path={folder}/ratings.csv", "ks=[1,5,10]", "logger=none", f"cache_dir={folder}/cache"]
-    told = (
+    metadata = (
         f"data.films_path={folder}/films.csv",
         *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
     )
 
-    def run(name: str, *overrides: str, films: tuple[str, ...] = told) -> Path:
+    def run(name: str, *overrides: str, films: tuple[str, ...] = metadata) -> Path:
         train.train(compose("train", [*data, *films, *overrides, f"run_dir={folder}/{name}"]))
         return folder / name
 
@@ -56,7 +56,7 @@ def trained(folder):
 
 @pytest.fixture
 def segments(command):
-    """`python -m recsys segments ARGUMENTS`; gives the exit status, stdout and stderr."""
+    """Run `python -m recsys segments ARGUMENTS`, and return the exit status, stdout and stderr."""
     return lambda *arguments: command("segments", *arguments)
 
 
@@ -67,7 +67,7 @@ def ials(trained) -> Path:
 
 @pytest.fixture(scope="module")
 def segmented(ials, folder) -> Path:
-    """A run whose segments no test changes."""
+    """A run with segments that no test changes."""
     run = Path(shutil.copytree(ials, folder / "segmented"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["recsys", "segments", str(run), *FAST])
@@ -75,7 +75,7 @@ def segmented(ials, folder) -> Path:
     return run
 
 
-def test_the_command_finds_who_likes_what_and_says_how_real_that_is(ials, segments):
+def test_the_command_finds_the_planted_segments_and_prints_a_verdict(ials, segments):
     status, out, _ = segments(ials, *FAST)
     assert status == 0
     for word in ("Comedy", "Drama", "hr@10", "Stability at k=2 is 1.00", "report.html"):
@@ -86,7 +86,7 @@ def test_the_command_finds_who_likes_what_and_says_how_real_that_is(ials, segmen
     np.testing.assert_array_equal(members["name"].str.startswith("Drama"), odd)
 
 
-def test_the_report_is_one_page_that_escapes_titles_and_the_figures_lie_beside_it(segmented):
+def test_the_report_is_self_contained_escapes_titles_and_has_all_figures(segmented):
     page = (segmented / "segments" / "report.html").read_text()
     assert "&lt;b&gt;Hope" in page
     assert "<b>Hope" not in page
@@ -102,16 +102,16 @@ def test_the_projector_colours_users_by_segment(segmented):
     assert len(table) == 1 + 40
 
 
-@pytest.mark.parametrize("clusterer", ["gaussian_mixture", "agglomerative", "hdbscan"])
-def test_every_clusterer_has_a_config(ials, segments, clusterer):
-    status, out, _ = segments(ials, *FAST, f"segments={clusterer}", "space=ratings", "map=tsne")
+@pytest.mark.parametrize("method", ["gaussian_mixture", "agglomerative", "hdbscan"])
+def test_each_clustering_method_has_a_config(ials, segments, method):
+    status, out, _ = segments(ials, *FAST, f"segments={method}", "space=ratings", "map=tsne")
     assert status == 0
-    assert json.loads((ials / "segments" / "segments.json").read_text())["segmentation"]["method"] == clusterer
+    assert json.loads((ials / "segments" / "segments.json").read_text())["segmentation"]["method"] == method
     assert "Drama" in out
 
 
 @pytest.mark.parametrize("space", ["embeddings", "ratings"])
-def test_somebody_new_is_assigned_by_what_they_like(ials, segments, space):
+def test_a_new_user_is_assigned_by_the_liked_films(ials, segments, space):
     segments(ials, *FAST, f"space={space}")
     for film, genre in (("hope", "Drama"), ("joke", "Comedy")):
         liked = [argument for i in (3, 5, 7) for argument in ("--liked", f"<b>{film}</b> {i + (genre == 'Comedy')}")]
@@ -127,14 +127,14 @@ def test_segments_are_slices_of_a_run_on_the_same_split(segmented, trained):
     assert set(segments["value"].str.split(",").str[0]) == {"Drama", "Comedy"}
 
 
-def test_popularity_by_given_segments_recommends_by_them(segmented, trained):
+def test_segment_popularity_uses_the_segments_of_a_run(segmented, trained):
     given = trained("given", "model=segment_popularity", f"segments_from={segmented}")
     model = load(given / "model")
     assert not model.uses_history
     assert len(model.shares) == 2 + 1
 
 
-def test_segments_of_another_split_are_refused_in_one_sentence(segmented, trained):
+def test_segments_of_another_split_are_refused(segmented, trained):
     with pytest.raises(UserError, match="of another split"):
         trained("other", "model=popularity", f"segments_from={segmented}", "split=leave_one_out")
 
@@ -148,7 +148,7 @@ def test_embeddings_of_another_split_are_refused(trained, segments):
     assert "learned on another split" in err
 
 
-def test_bad_input_is_one_sentence_and_status_2(ials, trained, segments):
+def test_invalid_arguments_give_one_sentence_and_status_2(ials, trained, segments):
     popularity = trained("popularity", "model=popularity")
     for arguments, words in (
         ((popularity,), "has no embeddings"),
@@ -166,13 +166,13 @@ def test_bad_input_is_one_sentence_and_status_2(ials, trained, segments):
         assert words in err
 
 
-def test_a_run_that_was_not_tested_is_refused(trained, segments):
+def test_an_untested_run_is_refused(trained, segments):
     status, _, err = segments(trained("untested", "model=popularity", "test=false"), *FAST, "space=ratings")
     assert status == 2
     assert "was not tested" in err
 
 
-def test_films_without_genres_and_years_make_a_report_without_tastes(trained, segments):
+def test_the_report_has_no_tastes_without_genres_and_years(trained, segments):
     bare = trained("bare", "model=ials", "model.embedding_dim=8", films=())
     assert segments(bare, *FAST)[0] == 0
     assert "Near the average" in (bare / "segments" / "report.html").read_text()
@@ -181,7 +181,7 @@ def test_films_without_genres_and_years_make_a_report_without_tastes(trained, se
     assert "genres and years" in err
 
 
-def test_users_of_a_model_without_embeddings_have_segments_by_ratings(trained, segments):
+def test_a_model_without_embeddings_has_segments_in_the_space_of_ratings(trained, segments):
     status, out, _ = segments(trained("popularity", "model=popularity"), *FAST, "space=ratings")
     assert status == 0
     assert "Drama" in out

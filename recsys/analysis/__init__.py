@@ -1,1 +1,1 @@
-"""What data and trained models say of people and films: explorations, recommendations, reasons, neighbours."""
+"""Analyses of data and trained models: exploration, segments, importance, recommendations and reasons."""

@@ -1,11 +1,11 @@
-"""Reasons: of the films that somebody liked, the one that speaks most for a film recommended.
+"""Reasons for recommendations: for each recommended film, the liked film that supports it most.
 
-Three kinds, of which the first that a model allows is given:
+There are three kinds of reasons. The first that a model supports is given:
 
-- history: what the score loses when the liked film leaves the history, which is what the model itself goes by; Li,
+- history: the loss of score when the liked film is removed from the history, which is how the model itself uses it; Li,
   Monroe and Jurafsky, "Understanding Neural Networks through Representation Erasure", arXiv 2016.
 - embeddings: for models that ignore histories, the cosine of the two films' embeddings.
-- metadata: for those without embeddings as well, the share of genres and people that the two films have in common.
+- metadata: for models that have no embeddings either, the share of genres and people that the two films have in common.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.item_to_item import ItemToItem
 
 HISTORY, EMBEDDINGS, METADATA = "history", "embeddings", "metadata"
-MOST_LIKED = 100  # reasons are looked for among so many films; some people have rated thousands
-SHARED = ("genres", "directors", "actors", "writers")
+MAX_LIKED = 100  # liked films that are considered as reasons, since some users have rated thousands
+METADATA_COLUMNS = ("genres", "directors", "actors", "writers")
 
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a film was recommended.
+    """The reason why a film was recommended.
 
     Attributes:
-        kind: `history`, `embeddings` or `metadata`, as above.
+        kind: `history`, `embeddings` or `metadata`, see the module.
         item: code of the liked film.
-        strength: what the score loses without it, the cosine, or the share in common; always above zero.
+        strength: loss of score, cosine, or share in common; always positive.
         shared: genres and people of both films, where the kind is `metadata`.
     """
 
@@ -42,10 +42,10 @@ class Reason:
     shared: tuple[str, ...] = ()
 
     def sentence(self, names: np.ndarray) -> str:
-        """The reason in words.
+        """Return the reason in words.
 
         Args:
-            names: of all films, as `data.titles.film_names` gives them.
+            names: names of all films, as `data.titles.film_names` returns them.
         """
         film = names[self.item]
         if self.kind == HISTORY:
@@ -61,95 +61,97 @@ def explain(
     history: History,
     items: np.ndarray,
     item_frame: pd.DataFrame,
-    among: int = MOST_LIKED,
-    at_least: float = 0.0,
+    max_liked: int = MAX_LIKED,
+    min_rating: float = 0.0,
 ) -> list[Reason | None]:
-    """The main reason for each of some films.
+    """Find the strongest reason for each recommended film.
 
     Args:
-        model: trained.
-        user: code; -1 is somebody unknown.
-        history: one row, what the films were recommended from.
-        items: int64 (m,) films recommended.
-        item_frame: row i tells of film code i.
-        among: how many liked films reasons are looked for among, the most liked first.
-        at_least: stars that a liked film has.
+        model: fitted model.
+        user: code of the user; -1 for an unknown user.
+        history: history of one row, from which the films were recommended.
+        items: int64 (m,) recommended films.
+        item_frame: metadata of films; row i belongs to film code i.
+        max_liked: number of liked films that are considered, the most liked first.
+        min_rating: lowest rating of a liked film, in stars.
 
     Returns:
-        m reasons; None where no liked film speaks for a film.
+        m reasons; None where no liked film supports the recommendation.
     """
-    liked = most_liked(history, k=among, at_least=at_least)
-    if not len(liked):
+    positions = most_liked(history, k=max_liked, min_rating=min_rating)
+    if not len(positions):
         return [None] * len(items)
-    films = history.items[liked]
+    liked = history.items[positions]
     if model.uses_history:
-        kind, strengths = HISTORY, contributions(model, user, history, liked)[:, items]
+        kind, strengths = HISTORY, contributions(model, user, history, positions)[:, items]
     elif isinstance(model, HasEmbeddings):
-        kind, strengths = EMBEDDINGS, cosines(model, films)[:, items]
+        kind, strengths = EMBEDDINGS, cosines(model, liked)[:, items]
     else:
-        kind, strengths = METADATA, _overlaps(item_frame, films, items)
+        kind, strengths = METADATA, _overlaps(item_frame, liked, items)
     reasons: list[Reason | None] = []
     for column, best in enumerate(strengths.argmax(axis=0)):
-        strength, film = float(strengths[best, column]), int(films[best])
-        shared = _in_common(item_frame, film, items[column]) if kind == METADATA else ()
-        reasons.append(Reason(kind, film, strength, shared) if strength > 0 else None)
+        strength, item = float(strengths[best, column]), int(liked[best])
+        shared = _in_common(item_frame, item, items[column]) if kind == METADATA else ()
+        reasons.append(Reason(kind, item, strength, shared) if strength > 0 else None)
     return reasons
 
 
-def most_liked(history: History, row: int = 0, k: int = MOST_LIKED, at_least: float = 0.0) -> np.ndarray:
-    """Positions in a history, int64 (at most k,), of what one row's user liked.
+def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: float = 0.0) -> np.ndarray:
+    """Return the positions in a history of the films that one user liked, int64 (at most k,).
 
-    Films rated no lower than that user rates on average, nor lower than `at_least`; highest ratings first, the latest
-    first among equals.
+    Liked films are rated at least as high as the user's mean and at least `min_rating`. They are ordered by rating,
+    highest first, and then by time, latest first.
     """
     positions = np.arange(history.indptr[row], history.indptr[row + 1])[::-1]
     ratings = history.ratings[positions]
     best_first = np.argsort(-ratings, kind="stable")
-    n_liked = int((ratings >= max(at_least, ratings.mean())).sum()) if len(ratings) else 0
+    n_liked = int((ratings >= max(min_rating, ratings.mean())).sum()) if len(ratings) else 0
     return positions[best_first][: min(k, n_liked)]
 
 
 def contributions(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
-    """What every film's score loses when one film leaves the history: all in one batch, or as the model has it.
+    """Compute the loss of every film's score when one film is removed from the history.
+
+    Item-to-item models have these as weights; other models score the histories without each film in one batch.
 
     Args:
-        model: one that uses histories.
-        user: code; -1 is somebody unknown.
-        history: one row.
-        positions: int64 (m,) which films of the history leave it, each in its turn.
+        model: fitted model that uses histories.
+        user: code of the user; -1 for an unknown user.
+        history: history of one row.
+        positions: int64 (m,) positions in the history of the films to remove, one at a time.
 
     Returns:
         float32 (m, n_items).
     """
     if isinstance(model, ItemToItem):
         return model.weights_of(history.items[positions])
-    kept = np.ones((1 + len(positions), len(history.items)), bool)
-    kept[1 + np.arange(len(positions)), positions] = False
-    scores = model.score(np.full(len(kept), user), _kept(history, kept))
+    mask = np.ones((1 + len(positions), len(history.items)), bool)
+    mask[1 + np.arange(len(positions)), positions] = False
+    scores = model.score(np.full(len(mask), user), _masked(history, mask))
     return scores[0] - scores[1:]
 
 
-def _kept(history: History, kept: np.ndarray) -> History:
-    """A row of what is kept of a history of one row, for each row of a mask (B, n)."""
-    indptr = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))
-    positions = np.nonzero(kept)[1]
+def _masked(history: History, mask: np.ndarray) -> History:
+    """Return a history with a row for each row of a mask (B, n), which selects ratings of a history of one row."""
+    indptr = np.concatenate(([0], np.cumsum(mask.sum(axis=1))))
+    positions = np.nonzero(mask)[1]
     times = None if history.times is None else history.times[positions]
     return History(indptr, history.items[positions], history.ratings[positions], times)
 
 
-def _overlaps(item_frame: pd.DataFrame, films: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Genres and people of both films as a share of those of either, float64 (len(films), len(items))."""
-    own, others = ([set(_told(item_frame, item)) for item in part] for part in (films, items))
-    return np.array([[len(one & other) / max(1, len(one | other)) for other in others] for one in own])
+def _overlaps(item_frame: pd.DataFrame, liked: np.ndarray, items: np.ndarray) -> np.ndarray:
+    """Return the Jaccard index of genres and people of each pair of films, float64 (len(liked), len(items))."""
+    rows, columns = ([set(_metadata(item_frame, item)) for item in codes] for codes in (liked, items))
+    return np.array([[len(row & column) / max(1, len(row | column)) for column in columns] for row in rows])
 
 
-def _in_common(item_frame: pd.DataFrame, film: int, other: int) -> tuple[str, ...]:
-    """Genres and people of both films, in the first one's order."""
-    others = _told(item_frame, other)
-    return tuple(element for element in _told(item_frame, film) if element in others)
+def _in_common(item_frame: pd.DataFrame, item: int, other: int) -> tuple[str, ...]:
+    """Return the genres and people of both films, in the order of the first."""
+    others = _metadata(item_frame, other)
+    return tuple(value for value in _metadata(item_frame, item) if value in others)
 
 
-def _told(item_frame: pd.DataFrame, item: int) -> list[str]:
-    """Genres and people of a film."""
-    told = [item_frame[column].iloc[item] for column in SHARED if column in item_frame]
-    return list(dict.fromkeys(element for elements in told for element in elements))
+def _metadata(item_frame: pd.DataFrame, item: int) -> list[str]:
+    """Return the genres and people of a film."""
+    lists = [item_frame[column].iloc[item] for column in METADATA_COLUMNS if column in item_frame]
+    return list(dict.fromkeys(value for values in lists for value in values))

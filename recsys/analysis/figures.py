@@ -1,6 +1,6 @@
-"""One look for all figures: a column's width, quiet axes, colours that colour-blind people tell apart.
+"""The common style of all figures: one column wide, plain axes, and colours that are safe for colour-blind readers.
 
-Okabe and Ito, "Color Universal Design", 2008, for the colours. Figures are made and saved within `style()`.
+The colours follow Okabe and Ito, "Color Universal Design", 2008. Create and save figures within `style()`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from matplotlib.transforms import Bbox
 
 from recsys.files import write_whole
 
-WIDTH = 5.0  # inches: text keeps a readable size on a telephone
-TITLE = 0.3  # inches above a figure that a title takes
-DPI = 160  # of PNG files
-UNDATED = {"Date": None}  # the same figure is the same file
+WIDTH = 5.0  # inches; text stays readable on a phone
+TITLE = 0.3  # inches, height of the title above a figure
+DPI = 160  # resolution of PNG files
+UNDATED = {"Date": None}  # without a date, equal figures give equal files
 
 INK, MUTED, FAINT, RULE, PAPER = "#1d2733", "#667085", "#c3c9d3", "#e4e7ec", "#ffffff"
 MAIN, OTHER = "#0072b2", "#d55e00"
@@ -33,10 +33,10 @@ BELOW_ABOVE = LinearSegmentedColormap.from_list(
 ).with_extremes(bad=PAPER)
 
 _STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so figures are the same everywhere
+    "font.family": "DejaVu Sans",  # ships with matplotlib, so figures look the same on every machine
     "font.size": 10,
     "text.color": INK,
-    "text.parse_math": False,  # titles have dollars
+    "text.parse_math": False,  # titles may contain dollar signs
     "axes.labelcolor": MUTED,
     "axes.labelsize": 9.5,
     "axes.edgecolor": RULE,
@@ -50,61 +50,61 @@ _STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "lines.linewidth": 2,
     "savefig.facecolor": PAPER,
-    "svg.hashsalt": "recsys",  # so that ids in files are the same, too
+    "svg.hashsalt": "recsys",  # makes the ids in SVG files reproducible
 }
 
 
 def style() -> AbstractContextManager[None]:
-    """The look, for as long as figures are made and saved."""
+    """Return a context in which matplotlib uses the common style."""
     return mpl.rc_context(_STYLE)
 
 
-def axes(height: float, grid: str = "") -> tuple[Figure, Axes]:
-    """A new figure of a column's width, and its axes.
+def subplots(height: float, grid: str = "") -> tuple[Figure, Axes]:
+    """Create a figure that is one column wide, with a single pair of axes.
 
     Args:
-        height: in inches.
-        grid: which axis has lines behind the data: `x`, `y`, or none.
+        height: height of the figure in inches.
+        grid: axis with grid lines behind the data: `x`, `y`, `both`, or empty for none.
     """
-    figure, [drawn] = panels(height, grid=grid)
-    return figure, drawn
+    fig, [ax] = panels(height, grid=grid)
+    return fig, ax
 
 
 def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **layout: Any) -> tuple[Figure, list[Axes]]:
-    """A new figure of a column's width, and its several axes, row by row.
+    """Create a figure that is one column wide, with several axes in row-major order.
 
     Args:
-        height: in inches.
-        rows: of axes.
-        columns: of axes.
-        grid: as of `axes`.
-        layout: what else `matplotlib.figure.Figure.subplots` takes.
+        height: height of the figure in inches.
+        rows: number of rows of axes.
+        columns: number of columns of axes.
+        grid: axis with grid lines, as in `subplots`.
+        layout: further arguments of `matplotlib.figure.Figure.subplots`.
     """
-    figure = Figure((WIDTH, height), layout="constrained")
-    drawn = list(figure.subplots(rows, columns, squeeze=False, **layout).ravel())
-    for each in drawn if grid else ():
-        each.grid(axis=grid)
-    return figure, drawn
+    fig = Figure((WIDTH, height), layout="constrained")
+    axes = list(fig.subplots(rows, columns, squeeze=False, **layout).ravel())
+    for ax in axes if grid else ():
+        ax.grid(axis=grid)
+    return fig, axes
 
 
-def settle(figure: Figure) -> None:
-    """Lay a finished figure out once; otherwise every file of it takes that time again."""
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
+def freeze_layout(fig: Figure) -> None:
+    """Compute the layout of a finished figure once, so that saving it to several files does not repeat the work."""
+    fig.draw_without_rendering()
+    fig.set_layout_engine("none")
 
 
-def data_uri(figure: Figure) -> str:
-    """A figure as SVG within an address, for the `src` of a page's image."""
+def data_uri(fig: Figure) -> str:
+    """Return a figure as an SVG data URI, for the `src` attribute of an image."""
     file = BytesIO()
-    figure.savefig(file, format="svg", metadata=UNDATED)
+    fig.savefig(file, format="svg", metadata=UNDATED)
     return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def save(figure: Figure, directory: Path, name: str, title: str) -> None:
-    """Write a figure with a title above it to `<name>.png` and `<name>.svg`, whole."""
-    width, height = figure.get_size_inches()
-    figure.text(0.01, 1.01, title, fontsize=11, fontweight="bold", va="bottom")
+def save(fig: Figure, directory: Path, name: str, title: str) -> None:
+    """Write a figure with a title above it to `<name>.png` and `<name>.svg`, each file atomically."""
+    width, height = fig.get_size_inches()
+    fig.text(0.01, 1.01, title, fontsize=11, fontweight="bold", va="bottom")
     frame = Bbox.from_extents(0, 0, width, height + TITLE)
     svg, png = (directory / f"{name}.{kind}" for kind in ("svg", "png"))
-    write_whole(svg, lambda file: figure.savefig(file, format="svg", bbox_inches=frame, metadata=UNDATED))
-    write_whole(png, lambda file: figure.savefig(file, format="png", bbox_inches=frame, dpi=DPI))
+    write_whole(svg, lambda file: fig.savefig(file, format="svg", bbox_inches=frame, metadata=UNDATED))
+    write_whole(png, lambda file: fig.savefig(file, format="png", bbox_inches=frame, dpi=DPI))

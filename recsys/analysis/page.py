@@ -1,4 +1,4 @@
-"""HTML reports: one file each, which loads nothing from anywhere."""
+"""HTML reports: each is one self-contained file that loads no other resource."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from recsys.files import write_whole
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:
-    """Fill a template of `templates/` and write the page, whole.
+    """Render a template from `templates/` and write the page atomically.
 
     Args:
-        path: of the page.
-        template: name of a file that extends `base.html.j2`.
-        values: what the template shows; text is escaped.
+        path: path of the HTML file.
+        template: file name of a template that extends `base.html.j2`.
+        values: variables of the template; text is escaped.
     """
     environment = Environment(
         loader=PackageLoader("recsys.analysis"),

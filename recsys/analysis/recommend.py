@@ -1,4 +1,4 @@
-"""Recommendations for one person, each with its reason, and the neighbours of one film."""
+"""Recommendations for one user with reasons, recommendations for all users, and the neighbours of a film."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A film for somebody.
+    """A recommended film.
 
     Attributes:
-        item: its code.
-        score: the model's.
-        reason: why, or None where nothing that the person liked speaks for it.
+        item: code of the film.
+        score: score of the model.
+        reason: the strongest reason, or None where no liked film supports the recommendation.
     """
 
     item: int
@@ -38,15 +38,15 @@ class Recommendation:
 def recommend(
     model: Recommender, dataset: Dataset, user: int, history: History, candidates: np.ndarray, k: int
 ) -> list[Recommendation]:
-    """The best films for one person that are not in that person's history.
+    """Recommend the best films that are not in a user's history, best first.
 
     Args:
-        model: trained on this data set.
-        dataset: whose films they are.
-        user: code, or `UNKNOWN`.
-        history: one row.
-        candidates: int64 (m,) films to choose from.
-        k: how many at most.
+        model: model fitted on this data set.
+        dataset: data set of the films.
+        user: code of the user, or `UNKNOWN`.
+        history: history of one row.
+        candidates: int64 (m,) films that may be recommended.
+        k: largest number of films.
     """
     users = np.array([user])
     scores = model.score(users, history)
@@ -57,20 +57,20 @@ def recommend(
 
 
 def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: int = 1024) -> pd.DataFrame:
-    """The best films for each user that the user has not rated, without reasons.
+    """Recommend to every user the best films that the user has not rated, without reasons.
 
     Args:
-        model: trained on this data set.
-        dataset: whose users and films they are.
-        k: how many at most.
-        batch_size: users at a time.
+        model: model fitted on this data set.
+        dataset: data set of the users and films.
+        k: largest number of films per user.
+        batch_size: number of users that are scored at a time.
 
     Returns:
         A row for each film of each user: `user_id`, `place` from 1, `movie_id`, `score`.
     """
     console = Console(stderr=True)
     starts = range(0, dataset.n_users, batch_size)
-    lists = []
+    batches = []
     for start in track(starts, "Recommending", console=console, transient=True, disable=not console.is_terminal):
         users = np.arange(start, min(start + batch_size, dataset.n_users))
         history = dataset.history(users)
@@ -78,59 +78,62 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
         items = top_k(mask_seen(scores, history), users, k)  # (B, k)
         rows, places = np.nonzero(items >= 0)
         listed = items[rows, places]
-        lists.append(
+        batches.append(
             pd.DataFrame({"user": users[rows], "place": places + 1, "item": listed, "score": scores[rows, listed]})
         )
-    found = pd.concat(lists)
+    lists = pd.concat(batches)
     return pd.DataFrame(
         {
-            "user_id": dataset.user_frame["user_id"].to_numpy()[found["user"]],
-            "place": found["place"].to_numpy(),
-            "movie_id": dataset.item_frame["movie_id"].to_numpy()[found["item"]],
-            "score": found["score"].to_numpy(),
+            "user_id": dataset.user_frame["user_id"].to_numpy()[lists["user"]],
+            "place": lists["place"].to_numpy(),
+            "movie_id": dataset.item_frame["movie_id"].to_numpy()[lists["item"]],
+            "score": lists["score"].to_numpy(),
         }
     )
 
 
 def user_code(dataset: Dataset, user_id: str) -> int:
-    """The code of a raw user id as one types it.
+    """Return the code of a user by its raw id as text.
 
     Raises:
         UserError: there is no such user.
     """
     ids = dataset.user_frame["user_id"].astype(str)
-    found = np.flatnonzero(ids == user_id)
-    if not len(found):
+    codes = np.flatnonzero(ids == user_id)
+    if not len(codes):
         raise UserError(f"There is no user {user_id} in {dataset.name}: ids are like {', '.join(ids[:3])}.")
-    return int(found[0])
+    return int(codes[0])
 
 
-def liked_by_somebody_new(model: Recommender, dataset: Dataset, items: Sequence[int]) -> History:
-    """A history of films that all get the highest rating.
+def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int]) -> History:
+    """Create the history of a new user who gave the highest rating to some films.
 
     Raises:
-        UserError: the model scores only users whom it was trained on.
+        UserError: the model scores only the users of its training data.
     """
     if not model.uses_history:
         raise UserError(
-            f"{type(model).__name__} ignores what somebody new likes: choose one of its users with --user, or a run of "
-            "a model that scores by histories, such as ease."
+            f"{type(model).__name__} ignores the history of a new user: choose one of its users with --user, or take a "
+            "run of a model that scores by histories, such as ease."
         )
     return History.of_items([list(dict.fromkeys(items))], rating=dataset.scale[1])
 
 
 def neighbours(model: Recommender, item: int, candidates: np.ndarray, k: int) -> tuple[str, list[tuple[int, float]]]:
-    """The films nearest to one: what is measured, in words, and at most k codes with their similarity.
+    """Find the films that are most similar to a film.
 
     Args:
-        model: trained.
-        item: code of the one film.
-        candidates: int64 (m,) films to choose from.
-        k: how many at most.
+        model: fitted model.
+        item: code of the film.
+        candidates: int64 (m,) films that may be neighbours.
+        k: largest number of neighbours.
+
+    Returns:
+        The measure of similarity in words, and at most k codes with their similarity, the most similar first.
 
     Raises:
-        UserError: the model knows no similar films.
+        UserError: the model has no similar films.
     """
-    measure, near = similarities(model, np.array([item]))
-    items = top_k(mask_seen(near, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
-    return measure, [(int(i), float(near[0, i])) for i in items[items >= 0]]
+    measure, values = similarities(model, np.array([item]))
+    items = top_k(mask_seen(values, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
+    return measure, [(int(i), float(values[0, i])) for i in items[items >= 0]]

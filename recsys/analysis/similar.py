@@ -1,4 +1,4 @@
-"""Neighbours of films, as a trained model sees them."""
+"""Similar films according to a fitted model."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ LIFTS = "what liking the one film alone adds to the score of the other"
 
 
 def similarities(model: Recommender, items: np.ndarray) -> tuple[str, np.ndarray]:
-    """How near all films are to some, int64 (B,): what is measured, in words, and float32 (B, n_items).
+    """Compute the similarity of some films, int64 (B,), to all films.
+
+    Returns:
+        The measure of similarity in words, and its values, float32 (B, n_items).
 
     Raises:
-        UserError: the model has no embeddings, and what people like changes its scores of all films alike.
+        UserError: the model has no embeddings, and liked films do not affect its ranking.
     """
     if isinstance(model, HasEmbeddings):
         return EMBEDDINGS, cosines(model, items)
-    lifted = lifts(model, items)
-    if np.allclose(lifted, lifted[:, :1]):
+    values = lifts(model, items)
+    if np.allclose(values, values[:, :1]):
         raise UserError(
-            f"{type(model).__name__} has no embeddings and scores films the same whatever people like, so that it "
-            "knows no similar ones: take a run of another model."
+            f"{type(model).__name__} has no similar films, since it has no embeddings and ranks films the same for all "
+            "users: take a run of another model."
         )
-    return LIFTS, lifted
+    return LIFTS, values
 
 
 def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
-    """Cosines of the embeddings of some films, int64 (B,), and of all; 0 for a film placed at the origin."""
+    """Compute the cosines of the embeddings of some films, int64 (B,), and all films; 0 for an embedding of 0."""
     embeddings = model.item_embeddings()  # (n_items, d)
     norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
     directions = embeddings / np.where(norms > 0, norms, 1)
@@ -38,10 +41,10 @@ def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
 
 
 def lifts(model: Recommender, items: np.ndarray) -> np.ndarray:
-    """Scores for somebody unknown who liked one of some films, less those for somebody of whom nothing is known.
+    """Compute the scores for an unknown user who liked one of some films, less those for an empty history.
 
-    EASE's are its item-item weights, those of item neighbours their similarities.
+    For EASE these are the item-item weights, for item neighbours their similarities.
     """
-    liked = History.of_items([[], *([item] for item in items)])
-    nothing, *one = model.score(np.full(len(liked), -1), liked)
-    return np.stack(one) - nothing
+    histories = History.of_items([[], *([item] for item in items)])
+    empty, *liked = model.score(np.full(len(histories), -1), histories)
+    return np.stack(liked) - empty

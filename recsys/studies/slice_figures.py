@@ -77,7 +77,7 @@ def _read_slices(directory: Path) -> pd.DataFrame:
 
 def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:
     """Draws values (rows, slices) as cells, with the size of each slice in its label."""
-    fig, ax = figures.axes(charts.height_of(len(values)) + 0.8)
+    fig, ax = figures.subplots(charts.height_of(len(values)) + 0.8)
     relative = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
     limit = max(0.01, float(np.quantile(relative.abs(), 0.9)))
     is_dense = len(slices) > MAX_LONG_LABELS
@@ -86,7 +86,7 @@ def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str
         ["" if np.isnan(value) else f"{value:.{digits}f}".lstrip("0") for value in row] for row in values.to_numpy()
     ]
     labels = [f"{value}{separator}({n:,.0f})" for value, n in zip(slices["value"], slices["n"], strict=True)]
-    charts.cells(ax, relative.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
+    charts.heatmap(ax, relative.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
     if is_dense:
         ax.set_xticks(ax.get_xticks(), labels, rotation=40, ha="left", rotation_mode="anchor")
     unit = "ratings" if kind in OF_ITEMS else "users"

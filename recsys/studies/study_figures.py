@@ -71,10 +71,10 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
             suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.setting)
             data = _setting_data(table, outcomes_by_row(study.settings[table.setting], own))
             for name, title, fig in _figures(data):
-                figures.settle(fig)
+                figures.freeze_layout(fig)
                 figures.save(fig, directory, name + suffix, title)
         if (ranks := _ranks_by_protocol(tables)) is not None:
-            figures.settle(ranks)
+            figures.freeze_layout(ranks)
             figures.save(ranks, directory, "orders", "Does the protocol change the order?")
 
 
@@ -243,7 +243,7 @@ def calibration_gaps(bins: pd.DataFrame) -> pd.Series:
 
 
 def _axes(n_labels: int) -> tuple[Figure, Axes]:
-    return figures.axes(max(3.4, 1.3 + LINE_HEIGHT * n_labels), grid="y")
+    return figures.subplots(max(3.4, 1.3 + LINE_HEIGHT * n_labels), grid="y")
 
 
 def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str], marker: str = "o") -> None:

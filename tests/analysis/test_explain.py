@@ -1,4 +1,4 @@
-"""Reasons: the film that is named is the one that the score rests on."""
+"""Tests of reasons: the named film is the one that contributes most to the score."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ N_USERS, N_ITEMS = 80, 30
 
 @pytest.fixture(scope="module")
 def ratings() -> Dataset:
-    """Users with tastes for some of six groups of films, all rated 4."""
+    """Users who each like some of six groups of films, with all ratings equal to 4."""
     rng = np.random.default_rng(0)
     tastes = rng.random((N_USERS, 6)) < 0.4
     rated = rng.random((N_USERS, N_ITEMS)) < np.where(tastes[:, np.arange(N_ITEMS) % 6], 0.7, 0.1)
@@ -41,53 +41,53 @@ def models() -> list[Recommender]:
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda model: type(model).__name__)
-def test_without_its_main_reason_a_score_falls_more_than_without_a_random_film(model, ratings):
+def test_removing_the_reason_lowers_a_score_more_than_removing_a_random_film(model, ratings):
     model.fit(ratings)
     rng = np.random.default_rng(1)
     candidates = np.arange(N_ITEMS)
-    falls = []
+    drops = []
     for user in np.flatnonzero(ratings.user_counts > 4)[:20]:
         history = ratings.history(np.array([user]))
         for film in recommend(model, ratings, user, history, candidates, k=3):
             assert film.reason is not None
             assert film.reason.kind == HISTORY
 
-            def fall(item: int, film=film, user=user, history=history) -> float:
+            def drop(item: int, film=film, user=user, history=history) -> float:
                 return film.score - model.score(np.array([user]), without(history, item))[0, film.item]
 
-            assert fall(film.reason.item) == pytest.approx(film.reason.strength, rel=1e-3, abs=1e-5)
-            falls.append((fall(film.reason.item), fall(rng.choice(history.items))))
-    named, random = np.array(falls).T
+            assert drop(film.reason.item) == pytest.approx(film.reason.strength, rel=1e-3, abs=1e-5)
+            drops.append((drop(film.reason.item), drop(rng.choice(history.items))))
+    named, random = np.array(drops).T
     assert (named >= random - 1e-5).all()
     assert named.mean() > 1.5 * random.mean()
 
 
-def test_contributions_to_a_linear_model_are_its_weights(ratings):
+def test_contributions_in_a_linear_model_are_its_weights(ratings):
     model = EASE(l2=5.0).fit(ratings)
     history = ratings.history(np.array([7]))
     positions = np.array([2, 0])
-    found = contributions(model, 7, history, positions)
-    np.testing.assert_allclose(found, model.item_weights[history.items[positions]], atol=1e-5)
+    result = contributions(model, 7, history, positions)
+    np.testing.assert_allclose(result, model.item_weights[history.items[positions]], atol=1e-5)
 
 
-def test_a_reason_is_never_a_film_rated_below_the_users_mean():
+def test_films_rated_below_the_users_mean_are_no_reasons():
     history = History(np.array([0, 4]), np.array([5, 6, 7, 8]), np.array([5, 1, 4, 4], np.float32))
     assert list(history.items[most_liked(history)]) == [5, 8, 7]
     assert list(history.items[most_liked(history, k=2)]) == [5, 8]
 
 
-def test_somebody_who_rated_nothing_gets_no_reasons(ratings):
+def test_an_empty_history_gives_no_reasons(ratings):
     model = EASE().fit(ratings)
     assert explain(model, -1, History.of_items([[]]), np.array([1, 2]), ratings.item_frame) == [None, None]
 
 
-def test_a_film_that_nothing_liked_speaks_for_has_no_reason(ratings):
+def test_a_film_without_a_supporting_film_has_no_reason(ratings):
     model = EASE().fit(ratings)
     model.item_weights = -np.ones((N_ITEMS, N_ITEMS), np.float32)
     assert explain(model, -1, History.of_items([[0, 1]]), np.array([2]), ratings.item_frame) == [None]
 
 
-def test_a_model_without_histories_gives_the_nearest_embedding(ratings):
+def test_a_model_that_ignores_histories_gives_the_most_similar_embedding(ratings):
     model = MF(embedding_dim=2, max_epochs=1).fit(ratings)
     model.item_embeddings = lambda: np.array([[1, 0], [0, 2], [3, 1], [0, 0]], np.float32)
     first, second, third = explain(model, 0, History.of_items([[0, 1]]), np.array([2, 1, 3]), ratings.item_frame)
@@ -109,24 +109,24 @@ def test_a_model_without_embeddings_gives_shared_genres_and_people(ratings):
     assert western is None
 
 
-def test_reasons_say_what_they_are():
+def test_sentences_depend_on_the_kind_of_reason():
     names = np.array(["Heat (1995)"])
     assert Reason("history", 0, 1.0).sentence(names) == "because you liked Heat (1995)"
     assert Reason("embeddings", 0, 1.0).sentence(names) == "near to Heat (1995), which you liked"
     assert Reason("metadata", 0, 1.0, ("Crime", "C")).sentence(names) == "Crime, C, like Heat (1995), which you liked"
 
 
-def test_similarity_is_in_embedding_space_or_else_what_a_film_lifts(ratings):
-    measure, found = similarities(MF(embedding_dim=4, max_epochs=1).fit(ratings), np.array([3, 5]))
+def test_similarity_is_a_cosine_of_embeddings_or_else_a_lift_of_scores(ratings):
+    measure, values = similarities(MF(embedding_dim=4, max_epochs=1).fit(ratings), np.array([3, 5]))
     assert measure == EMBEDDINGS
-    np.testing.assert_allclose(found[[0, 1], [3, 5]], 1, rtol=1e-5)
+    np.testing.assert_allclose(values[[0, 1], [3, 5]], 1, rtol=1e-5)
     ease = EASE(l2=5.0).fit(ratings)
-    measure, found = similarities(ease, np.array([3, 5]))
+    measure, values = similarities(ease, np.array([3, 5]))
     assert measure == LIFTS
-    np.testing.assert_allclose(found, ease.item_weights[[3, 5]], atol=1e-6)
+    np.testing.assert_allclose(values, ease.item_weights[[3, 5]], atol=1e-6)
 
 
 @pytest.mark.parametrize("model", [Popularity(), Bias()], ids=["popularity", "bias"])
-def test_a_model_that_is_the_same_for_everybody_knows_no_similar_films(model, ratings):
+def test_a_model_that_ranks_the_same_for_all_users_has_no_similar_films(model, ratings):
     with pytest.raises(UserError, match="no similar"):
         similarities(model.fit(ratings), np.array([0]))

@@ -1,4 +1,4 @@
-"""What is measured of trees that were made to go by a known column."""
+"""Tests of importance, dependence and accuracy, with trees that depend on a known column."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -7,17 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.analysis.importance import (
-    Intervals,
-    Sample,
-    calibration,
-    can_be_followed,
-    coverage,
-    dependence,
-    draw,
-    errors,
-    importances,
-)
+from recsys.analysis.importance.accuracy import calibration, coverage, errors
+from recsys.analysis.importance.dependence import dependence, has_dependence
+from recsys.analysis.importance.permutation import importances
+from recsys.analysis.importance.sample import Intervals, Sample, draw_sample
 from recsys.data.dataset import Dataset, Holdout
 from recsys.evaluation.slices import quantile_bands
 from recsys.models.trees import RandomForest
@@ -27,7 +20,7 @@ TEN_PAST = 10 * 3600
 
 @pytest.fixture(scope="module")
 def holdout() -> Holdout:
-    """People give four or five stars in the morning and one or two later, whoever they are and whatever the film."""
+    """Users give four or five stars in the morning and one or two later, independently of user and film."""
     rng = np.random.default_rng(0)
     users, items = (rng.random((60, 40)) < 0.6).nonzero()
     times = rng.integers(0, 30 * 86_400, len(users))
@@ -41,41 +34,41 @@ def holdout() -> Holdout:
 @pytest.fixture(scope="module")
 def model(holdout) -> RandomForest:
     light = {"n_trees": 20, "n_folds": 2, "n_segments": 2, "interval": 0.8}
-    beneath = {"bias": {"_target_": "recsys.models.bias.Bias"}}
-    return RandomForest(models=beneath, max_features=1.0, **light).fit(holdout.known)
+    base_models = {"bias": {"_target_": "recsys.models.bias.Bias"}}
+    return RandomForest(models=base_models, max_features=1.0, **light).fit(holdout.known)
 
 
 @pytest.fixture(scope="module")
 def sample(model, holdout) -> Sample:
-    return draw(model, holdout, seed=0)
+    return draw_sample(model, holdout, seed=0)
 
 
-def test_a_sample_has_what_the_model_says_of_ratings_and_what_is_known(sample, model, holdout):
-    known, found = holdout.known, holdout.ratings
+def test_a_sample_has_the_predictions_and_features_of_its_ratings(sample, model, holdout):
+    known, held_out = holdout.known, holdout.ratings
     users = np.arange(known.n_users)
-    asked = (users, known.history(users), found.users, found.items, found.times)
-    np.testing.assert_array_equal(sample.predicted, model.predict(*asked))
-    np.testing.assert_array_equal(sample.intervals.low, model.intervals(*asked)[0])
-    assert sample.frame["user ratings"].tolist() == known.user_counts[found.users].tolist()
-    columns = [column for of_group in sample.groups.values() for column in of_group]
+    arguments = (users, known.history(users), held_out.users, held_out.items, held_out.times)
+    np.testing.assert_array_equal(sample.predicted, model.predict(*arguments))
+    np.testing.assert_array_equal(sample.intervals.low, model.intervals(*arguments)[0])
+    assert sample.frame["user ratings"].tolist() == known.user_counts[held_out.users].tolist()
+    columns = [column for group in sample.groups.values() for column in group]
     assert sorted(columns) == sorted(sample.frame)
     assert "hour" in sample.groups["time"]
     assert sample.groups["predictions"] == ["by bias"]
     assert "demographics" not in sample.groups
 
 
-def test_a_planted_column_and_its_group_are_found_most_important(sample, model):
+def test_the_column_that_ratings_depend_on_and_its_group_are_most_important(sample, model):
     singles = {column: [column] for column in sample.frame}
-    of_columns = importances(model.trees, sample, singles, 2, seed=0, doing="")
-    of_groups = importances(model.trees, sample, sample.groups, 2, seed=0, doing="")
-    assert of_columns.index[0] == "hour"
-    assert of_groups.index[0] == "time"
-    assert of_columns["increase"].iloc[0] > 10 * of_columns["increase"].drop("hour").abs().max()
-    assert of_columns["spread"].gt(0).any()
-    pd.testing.assert_frame_equal(of_groups, importances(model.trees, sample, sample.groups, 2, seed=0, doing=""))
+    by_column = importances(model.trees, sample, singles, 2, seed=0, description="")
+    by_group = importances(model.trees, sample, sample.groups, 2, seed=0, description="")
+    assert by_column.index[0] == "hour"
+    assert by_group.index[0] == "time"
+    assert by_column["increase"].iloc[0] > 10 * by_column["increase"].drop("hour").abs().max()
+    assert by_column["spread"].gt(0).any()
+    pd.testing.assert_frame_equal(by_group, importances(model.trees, sample, sample.groups, 2, seed=0, description=""))
 
 
-def test_columns_of_a_block_are_dealt_out_together():
+def test_columns_of_a_block_are_permuted_together():
     class Agreeing:
         """Predicts 1 where two columns agree."""
 
@@ -87,15 +80,15 @@ def test_columns_of_a_block_are_dealt_out_together():
 
     same = np.arange(200) % 2
     frame = pd.DataFrame({"one": same, "other": same})
-    agreed = SimpleNamespace(frame=frame, ratings=np.ones(200), scale=(0, 1))
+    sample = SimpleNamespace(frame=frame, ratings=np.ones(200), scale=(0, 1))
     blocks = {"both": ["one", "other"], "one": ["one"]}
-    found = importances(Agreeing(), agreed, blocks, 3, seed=0, doing="")
-    assert found.loc["both", "increase"] == 0
-    assert found.loc["one", "increase"] > 0.5
+    result = importances(Agreeing(), sample, blocks, 3, seed=0, description="")
+    assert result.loc["both", "increase"] == 0
+    assert result.loc["one", "increase"] > 0.5
     assert frame["one"].tolist() == same.tolist()
 
 
-def test_dependence_follows_the_planted_column(sample, model):
+def test_dependence_recovers_the_effect_of_the_hour(sample, model):
     hours, stars = dependence(model.trees, sample.frame, "hour", seed=0)
     mean = stars.mean(axis=0)
     assert (mean[hours < 8] > 4).all()
@@ -106,11 +99,11 @@ def test_dependence_follows_the_planted_column(sample, model):
     ("values", "expected"),
     [([1.0, 2.0, np.nan], True), ([1.0, 1.0], False), ([np.nan, np.nan], False), (["a", "b"], False)],
 )
-def test_only_numbers_that_differ_can_be_followed(values, expected):
-    assert can_be_followed(pd.Series(values)) == expected
+def test_only_numeric_columns_that_vary_have_a_dependence(values, expected):
+    assert has_dependence(pd.Series(values)) == expected
 
 
-def test_tenths_errors_and_coverage_are_those_worked_by_hand(sample):
+def test_calibration_errors_and_coverage_equal_those_computed_by_hand(sample):
     n = 40
     by_hand = replace(
         sample,
@@ -121,11 +114,11 @@ def test_tenths_errors_and_coverage_are_those_worked_by_hand(sample):
     tenths = calibration(by_hand)
     assert tenths["predicted"].tolist() == [2.0] * 5 + [3.0] * 5
     assert tenths["actual"].tolist() == [2.0] * 10
-    of_users = errors(by_hand)
-    np.testing.assert_allclose(of_users["rmse"], [1, np.sqrt(2)])
-    assert of_users["band"].tolist() == ["5-5", "90-90"]
+    by_user = errors(by_hand)
+    np.testing.assert_allclose(by_user["rmse"], [1, np.sqrt(2)])
+    assert by_user["band"].tolist() == ["5-5", "90-90"]
     low, high = np.full(n, 1.0), np.repeat([2.0, 3.0], n // 2)
-    held = coverage(by_hand, Intervals(0.8, low, high)).set_index("band")
-    assert held.loc["all ratings", "mean"] == 0.75
-    assert held.loc[["5-5", "90-90"], "mean"].tolist() == [0.5, 1.0]
-    assert held.loc[["narrowest quarter", "widest quarter"], "width"].tolist() == [1.0, 2.0]
+    shares = coverage(by_hand, Intervals(0.8, low, high)).set_index("band")
+    assert shares.loc["all ratings", "mean"] == 0.75
+    assert shares.loc[["5-5", "90-90"], "mean"].tolist() == [0.5, 1.0]
+    assert shares.loc[["narrowest quarter", "widest quarter"], "width"].tolist() == [1.0, 2.0]

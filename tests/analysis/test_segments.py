@@ -1,4 +1,4 @@
-"""What is found, measured and said of planted segments and of noise."""
+"""Tests of finding, measuring, describing and storing segments, with planted segments and with noise."""
 
 import json
 import re
@@ -8,19 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.analysis.segment_profiles import Trait, segment_names, trait_effects
-from recsys.analysis.segments import (
-    RATINGS,
-    Segments,
-    SegmentStudy,
-    favourites,
-    points_of,
-    rating_points,
-    read_segments,
-    stability,
-    verdict,
-    with_segments,
-)
+from recsys.analysis.segments.measures import stability
+from recsys.analysis.segments.spaces import RATINGS, points_of, rating_points
+from recsys.analysis.segments.stored import StoredSegments, read_segments, with_segments
+from recsys.analysis.segments.study import SegmentStudy
+from recsys.analysis.segments.traits import Trait, segment_names, trait_effects
+from recsys.analysis.segments.verdict import favourites, verdict
 from recsys.data.dataset import Dataset, History
 from recsys.data.split import TEST, Split
 from recsys.data.splitters import LeaveOneOut
@@ -33,7 +26,7 @@ GENRES = ("War", "Comedy", "Horror")
 
 @pytest.fixture
 def planted() -> Dataset:
-    """Ninety users of three tastes, a genre each; those who like comedies are women and give a star more."""
+    """Ninety users who prefer one of three genres; those who prefer comedies are women and give one star more."""
     rng = np.random.default_rng(0)
     tastes, genres = np.arange(90) % 3, np.arange(45) % 3
     users, items = (rng.random((90, 45)) < np.where(tastes[:, None] == genres, 0.6, 0.05)).nonzero()
@@ -46,7 +39,7 @@ def planted() -> Dataset:
 
 @pytest.fixture
 def per_user() -> pd.DataFrame:
-    """A model hits for everybody but those who like war films."""
+    """Metrics of a model that hits for all users but those who prefer war films."""
     return pd.DataFrame({"user_id": np.arange(90), "hr@10": (np.arange(90) % 3 > 0).astype(float), "auc": 0.5})
 
 
@@ -69,7 +62,7 @@ def blobs(spread: float) -> np.ndarray:
     return np.eye(8)[np.arange(120) % 3] + spread * np.random.default_rng(0).normal(size=(120, 8))
 
 
-def test_separate_groups_are_found_again_and_noise_is_not():
+def test_separate_groups_are_stable_and_noise_is_not():
     for spread, low, high in ((0.05, 0.99, 1.0), (50, -0.1, 0.6)):
         points = blobs(spread)
         segmentation = Segmentation(3)
@@ -77,93 +70,96 @@ def test_separate_groups_are_found_again_and_noise_is_not():
         assert low <= stability(segmentation, points, labels, 5).mean <= high
 
 
-def test_every_measure_favours_the_number_that_was_planted(found):
-    assert favourites(found.measured) == dict.fromkeys(
+def test_every_measure_favours_the_planted_number(found):
+    assert favourites(found.measures) == dict.fromkeys(
         ("silhouette", "davies_bouldin", "calinski_harabasz", "stability"), 3
     )
-    assert found.measured["k"].tolist() == [2, 3, 4, 5]
+    assert found.measures["k"].tolist() == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(
     ("measures", "words"),
     [
-        ((0.41, 0.36, 0.46, 0.4), r"0.41 \(± 0.05 .*\), the silhouette 0.40: recovery is poor, .* a convenient cut"),
+        (
+            (0.41, 0.36, 0.46, 0.4),
+            r"0.41 \(± 0.05 .*\).* is 0.40: recovery is poor, .* a convenient cut",
+        ),
         ((0.95, 0.94, 0.96, 0.1), "recovery is good, and .* a convenient cut of a continuum, not natural groups"),
         ((0.7, 0.69, 0.71, 0.3), "some structure, with blurred borders"),
-        ((0.9, 0.89, 0.91, 0.6), "as natural groups do"),
+        ((0.9, 0.89, 0.91, 0.6), "as natural groups are"),
     ],
 )
-def test_the_words_follow_the_measures(measures, words):
+def test_the_verdict_follows_from_the_measures(measures, words):
     with_k = dict(zip(("stability", "low", "high", "silhouette"), measures, strict=True)) | {"k": 7}
     assert re.search(words, verdict(with_k))
 
 
-def test_planted_segments_are_named_after_what_was_planted(found):
-    named = {profile.name.split(",")[0]: profile for profile in found.profiles}
-    assert set(named) == set(GENRES)
-    assert "more women" in named["Comedy"].name or "generous raters" in named["Comedy"].name
-    assert named["Comedy"].distinctions[0].effect > 1
+def test_planted_segments_are_named_by_their_tastes(found):
+    by_genre = {profile.name.split(",")[0]: profile for profile in found.profiles}
+    assert set(by_genre) == set(GENRES)
+    assert "more women" in by_genre["Comedy"].name or "generous raters" in by_genre["Comedy"].name
+    assert by_genre["Comedy"].distinctions[0].effect > 1
     assert {profile.n_users for profile in found.profiles} == {30}
 
 
-def test_typical_films_are_of_the_segments_taste(found, planted):
+def test_typical_films_belong_to_the_segments_genre(found, planted):
     genre_of = dict(zip(planted.item_frame["title"], planted.item_frame["genres"].str[0], strict=True))
     for profile in found.profiles:
         assert {genre_of[film.name] for film in profile.films} == {profile.name.split(",")[0]}
         assert profile.films[0].lift > 1.3
 
 
-def test_a_models_metrics_are_told_by_segment_with_their_number(found):
+def test_profiles_have_the_models_metrics_and_the_number_of_tested_users(found):
     for profile in found.profiles:
         assert profile.metrics.keys() == {"hr@10"}
         assert profile.metrics["hr@10"].mean == float(not profile.name.startswith("War"))
         assert profile.n_tested == 30
 
 
-def test_names_are_distinct_where_segments_are_alike():
+def test_similar_segments_have_distinct_names():
     traits = [Trait(label, label, "", True, str) for label in ("War", "Comedy", "Horror")]
     names = segment_names(traits, np.array([[2, 1, 0.5], [2, 1, 0.1], [0.1, 0.1, 0.1], [0.0, 0.1, 0.1]]))
     assert names == ["War and Comedy and Horror", "War and Comedy", "Near the average (1)", "Near the average (2)"]
 
 
-def test_effects_are_in_standard_deviations_of_all():
+def test_effects_are_in_standard_deviations_over_all_users():
     effects = trait_effects(np.array([[0.0, 7], [0, 7], [2, 7], [2, 7]]), np.array([0, 0, 1, 1]))
     np.testing.assert_allclose(effects, [[-1, 0], [1, 0]])
 
 
-def test_no_test_rating_enters_profiles(planted):
+def test_test_ratings_never_enter_profiles(planted):
     split = LeaveOneOut()(planted)
     test = split.labels == TEST
     other = replace(planted, ratings=np.where(test, 1.0, planted.ratings).astype(np.float32))
-    everybody = np.arange(90)
+    users = np.arange(90)
     for part in ("train", "refit_train"):
-        known, again = getattr(split, part), getattr(replace(split, dataset=other), part)
+        known, altered = getattr(split, part), getattr(replace(split, dataset=other), part)
         np.testing.assert_array_equal(
-            rating_points(known, known.history(everybody)), rating_points(again, again.history(everybody))
+            rating_points(known, known.history(users)), rating_points(altered, altered.history(users))
         )
 
 
-def kept(study, split: Split, found, directory) -> None:
+def store(study, split: Split, found, directory) -> None:
     (directory / "segments").mkdir()
     names = [profile.name for profile in found.profiles]
-    segments = Segments(study.segments, names, study.space, split.refit_train.fingerprint)
+    segments = StoredSegments(study.segments, names, study.space, split.refit_train.fingerprint)
     segments.write(directory / "segments", split.dataset.user_frame["user_id"], found)
 
 
-def test_kept_segments_assign_as_the_fit_did_and_nothing_is_pickled(study, planted, points, found, tmp_path):
-    kept(study, LeaveOneOut()(planted), found, tmp_path)
-    again = read_segments(tmp_path)
-    np.testing.assert_array_equal(again.segmentation.assign(points), found.labels)
+def test_stored_segments_assign_users_as_the_fitted_ones_did(study, planted, points, found, tmp_path):
+    store(study, LeaveOneOut()(planted), found, tmp_path)
+    stored = read_segments(tmp_path)
+    np.testing.assert_array_equal(stored.segmentation.assign(points), found.labels)
     one = points_of(RATINGS, MF(), planted, planted.history(np.array([4])))
-    assert again.segmentation.assign(one) == found.labels[4]
+    assert stored.segmentation.assign(one) == found.labels[4]
     written = json.loads((tmp_path / "segments" / "segments.json").read_text())
     assert written["names"] == [profile.name for profile in found.profiles]
     assert written["ratings"].endswith("/train+valid")
 
 
-def test_a_split_is_joined_with_the_names_of_its_users_segments(study, planted, found, tmp_path):
+def test_the_names_of_segments_are_joined_to_the_users_of_a_split(study, planted, found, tmp_path):
     split = LeaveOneOut()(planted)
-    kept(study, split, found, tmp_path)
+    store(study, split, found, tmp_path)
     joined = with_segments(split, tmp_path)
     names = [found.profiles[label].name for label in found.labels]
     assert joined.test.known.user_frame["segment"].tolist() == names
@@ -171,18 +167,18 @@ def test_a_split_is_joined_with_the_names_of_its_users_segments(study, planted, 
 
 
 def test_segments_of_another_split_are_refused(study, planted, found, tmp_path):
-    kept(study, LeaveOneOut()(planted), found, tmp_path)
+    store(study, LeaveOneOut()(planted), found, tmp_path)
     with pytest.raises(UserError, match="of another split"):
         with_segments(LeaveOneOut(seed=1)(planted), tmp_path)
 
 
-def test_a_run_without_segments_says_how_to_make_them(planted, tmp_path):
+def test_the_error_for_a_run_without_segments_says_how_to_find_them(planted, tmp_path):
     with pytest.raises(UserError, match=r"python -m recsys segments"):
         with_segments(LeaveOneOut()(planted), tmp_path)
 
 
-def test_somebody_new_has_no_place_among_embeddings_that_follow_no_history(planted):
-    with pytest.raises(UserError, match=r"MF places nobody new.*space=ratings"):
+def test_a_model_that_does_not_embed_histories_cannot_place_new_users(planted):
+    with pytest.raises(UserError, match=r"MF cannot embed new users.*space=ratings"):
         points_of("embeddings", MF(), planted, History.of_items([[0]]))
 
 
@@ -191,7 +187,7 @@ def test_users_without_ratings_are_in_no_segment(study, planted, points, per_use
     assert study.find(points, some, per_user).users.tolist() == list(range(6, 90))
 
 
-def test_a_clusterer_that_finds_nothing_is_told(planted, per_user):
+def test_a_method_that_finds_no_segments_is_an_error(planted, per_user):
     noise = np.random.default_rng(0).normal(size=(90, 8))
     with pytest.raises(UserError, match="hdbscan finds no segments among 90 users"):
         SegmentStudy(Segmentation(2, "hdbscan")).find(noise, planted, per_user)
@@ -199,8 +195,8 @@ def test_a_clusterer_that_finds_nothing_is_told(planted, per_user):
 
 @pytest.mark.parametrize(
     ("setting", "words"),
-    [({"space": "films"}, "space=films"), ({"map": "umap"}, "map=umap"), ({"max_k": 1}, "max_k=1")],
+    [({"space": "films"}, "space.*films"), ({"map": "umap"}, "map.*umap"), ({"max_k": 1}, "max_k must be at least 2")],
 )
-def test_settings_that_are_not_there_are_refused(setting, words):
+def test_unknown_settings_are_refused(setting, words):
     with pytest.raises(UserError, match=words):
         SegmentStudy(Segmentation(), **setting)

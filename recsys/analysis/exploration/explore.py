@@ -1,0 +1,96 @@
+"""Exploration of a data set: answers questions about its clean tables, each with a figure and a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import track
+
+from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS, Question
+from recsys.analysis.figures import freeze_layout
+from recsys.data.dataset import Dataset
+from recsys.data.prepare import Prepared
+
+SQL = Path(__file__).parent / "sql"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question with its figure, whose layout is frozen, and its finding."""
+
+    question: Question
+    fig: Figure
+    finding: str
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """The answers that a data set allows.
+
+    Attributes:
+        answers: answers in the order of `QUESTIONS`.
+        omissions: a sentence for each reason why questions have no answer.
+    """
+
+    answers: list[Answer]
+    omissions: list[str]
+
+
+def explore(prepared: Prepared) -> Exploration:
+    """Answer all questions for which the data suffice; call this within `figures.style()`."""
+    available = _available(prepared.dataset)
+    possible = [question for question in QUESTIONS if available.issuperset(question.requires)]
+    results = list(query(prepared, possible))
+    answers = [Answer(q, q.draw(rows), q.summarize(rows)) for q, rows in results if len(rows) >= q.min_rows]
+    for answer in answers:
+        freeze_layout(answer.fig)
+    unanswered = [q for q, rows in results if len(rows) < q.min_rows]
+    return Exploration(answers, _omissions(prepared.dataset.name, available, unanswered))
+
+
+def query(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Question, pd.DataFrame]]:
+    """Run the SELECT statement of each question and yield the question with its rows."""
+    console = Console(stderr=True)
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        for name, file in prepared.tables.items():
+            connection.read_parquet(str(file)).create_view(name)
+        connection.execute((SQL / "views.sql").read_text(encoding="utf-8"))
+        for question in track(questions, "Exploring", console=console, transient=True, disable=not console.is_terminal):
+            sql = (SQL / f"{question.query or question.name}.sql").read_text(encoding="utf-8")
+            [statement] = connection.extract_statements(sql)
+            parameters = {**PARAMETERS, **question.parameters}
+            used = {name: parameters[name] for name in statement.named_parameters}
+            yield question, connection.execute(statement, used).df()
+
+
+def _available(dataset: Dataset) -> set[str]:
+    """Return the keys of `REQUIREMENTS` that a data set meets."""
+    users, films = dataset.user_frame, dataset.item_frame
+    is_met = {name: name in users for name in ("gender", "age", "occupation")}
+    is_met |= {
+        "ratings": dataset.scale[0] < dataset.scale[1],
+        "times": dataset.times is not None,
+        "genres": bool(films["genres"].map(len).any()),
+        "years": bool(films["year"].notna().any()),
+        "people": any(is_met.values()),
+    }
+    return {name for name, met in is_met.items() if met}
+
+
+def _omissions(name: str, available: set[str], unanswered: Sequence[Question]) -> list[str]:
+    """Return a sentence for each missing property that questions require, and one for questions with too few rows."""
+    texts: dict[str, list[str]] = {}
+    for question in QUESTIONS:
+        missing = [requirement for requirement in question.requires if requirement not in available]
+        if missing:
+            texts.setdefault(REQUIREMENTS[missing[0]], []).append(question.text)
+        elif question in unanswered:
+            texts.setdefault("the groups are too small", []).append(question.text)
+    return [f"{name} cannot answer this, since {reason}: {' '.join(omitted)}" for reason, omitted in texts.items()]

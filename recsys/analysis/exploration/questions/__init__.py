@@ -1,0 +1,16 @@
+"""The questions of the exploratory report, a module for each section, and the registry of all of them."""
+
+from recsys.analysis.exploration.questions import amounts, films, genres, preferences, times, users, years
+from recsys.analysis.exploration.questions.question import PARAMETERS, REQUIREMENTS, Question
+
+__all__ = ["PARAMETERS", "QUESTIONS", "REQUIREMENTS", "Question"]
+
+QUESTIONS: tuple[Question, ...] = (
+    *amounts.QUESTIONS,
+    *films.QUESTIONS,
+    *genres.QUESTIONS,
+    *years.QUESTIONS,
+    *users.QUESTIONS,
+    *preferences.QUESTIONS,
+    *times.QUESTIONS,
+)

@@ -1,0 +1,162 @@
+"""Questions about the amount of data: ratings per film and user, their distribution and density."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from recsys.analysis import charts, figures
+from recsys.analysis.charts import DASHED, PERCENT, SMALL, percent
+from recsys.analysis.exploration.questions.question import MIN_SIZE, Question
+from recsys.analysis.exploration.questions.statistics import row_of_largest
+from recsys.analysis.figures import MAIN, MUTED, OTHER, PAPER
+
+SECTION = "Amount of data"
+
+
+def draw_stars(rows: pd.DataFrame) -> Figure:
+    """Draw a column for each number of stars."""
+    fig, ax = figures.subplots(2.9)
+    charts.columns(ax, [f"{rating:g}" for rating in rows["rating"]], rows["share"].to_numpy())
+    ax.set_xlabel("stars")
+    return fig
+
+
+def summarize_stars(rows: pd.DataFrame) -> str:
+    """State the mean, the most frequent rating, and the share in the upper half of the scale."""
+    mean, mode = (rows["rating"] * rows["share"]).sum(), row_of_largest(rows, rows["share"])
+    midpoint = (rows["rating"].min() + rows["rating"].max()) / 2
+    above = rows.loc[rows["rating"] > midpoint, "share"].sum()
+    return (
+        f"The mean rating is {mean:.2f} stars and the most frequent rating is {mode['rating']:g} "
+        f"({percent(mode['share'])}); {percent(above)} of the ratings are above {midpoint:g}, the midpoint between the "
+        "lowest and the highest."
+    )
+
+
+def draw_filling(rows: pd.DataFrame) -> Figure:
+    """Draw the density by tenths of the users and tenths of the films."""
+    grid = rows.pivot_table(index="user_tenth", columns="film_tenth", values="share")
+    fig, ax = figures.subplots(4.4)
+    users, films = ([str(tenth) for tenth in tenths] for tenths in (grid.index, grid.columns))
+    charts.heatmap(ax, grid.to_numpy(), users, films, charts.cell_texts(grid.to_numpy(), percent))
+    ax.set_xlabel("tenths of the films, the most rated first")
+    ax.set_ylabel("tenths of the users, the most active first")
+    ax.xaxis.set_label_position("top")
+    return fig
+
+
+def summarize_filling(rows: pd.DataFrame) -> str:
+    """State the density overall and in the densest corner."""
+    overall = rows["n"].sum() / rows["n_pairs"].sum()
+    return (
+        f"{percent(overall)} of all pairs of a user and a film are rated; for the most active tenth of the users and "
+        f"the most rated tenth of the films, it is {percent(rows['share'].iloc[0])}."
+    )
+
+
+def draw_concentration(rows: pd.DataFrame) -> Figure:
+    """Draw the share of ratings over the share of films, the most rated first (a Lorenz curve)."""
+    fig, ax = figures.subplots(3.6, grid="both")
+    films, ratings = _lorenz_curve(rows)
+    ax.plot((0, 1), (0, 1), color=MUTED, linewidth=1, linestyle=DASHED)
+    ax.annotate(
+        "equal numbers of ratings", (0.62, 0.62), (6, -12), textcoords="offset points", color=MUTED, fontsize=SMALL
+    )
+    ax.plot(films, ratings, color=MAIN)
+    tenth = np.interp(0.1, films, ratings)
+    ax.plot(0.1, tenth, "o", color=OTHER, markersize=7)
+    ax.annotate(
+        f"10% of films: {percent(tenth)}", (0.1, tenth), (8, -4), textcoords="offset points", backgroundcolor=PAPER
+    )
+    ax.set(xlabel="share of films, the most rated first", ylabel="share of ratings", xlim=(0, 1), ylim=(0, 1.02))
+    ax.xaxis.set_major_formatter(PERCENT)
+    ax.yaxis.set_major_formatter(PERCENT)
+    return fig
+
+
+def summarize_concentration(rows: pd.DataFrame) -> str:
+    """State the share of the most rated tenth of films, and the share of films that have half of the ratings."""
+    tenth = np.interp(0.1, *_lorenz_curve(rows))
+    half = rows.loc[rows["ratings"] >= 0.5, "films"].min()
+    return (
+        f"The most rated 10% of films receive {percent(tenth)} of the ratings; half of the ratings go to "
+        f"{percent(half)} of the films."
+    )
+
+
+def draw_tail(rows: pd.DataFrame) -> Figure:
+    """Draw the share of films with at least a given number of ratings."""
+    fig, ax = figures.subplots(3.4, grid="both")
+    charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
+    ax.set(xlabel="ratings", ylabel="share of films with at least this number")
+    return fig
+
+
+def summarize_tail(rows: pd.DataFrame) -> str:
+    """State the median number of ratings per film, the share of films with few, and the maximum."""
+    few = 1 - rows.loc[rows["n"] >= MIN_SIZE, "share"].max() if rows["n"].max() >= MIN_SIZE else 1.0
+    n_films, most = rows["films"].sum(), rows["n"].max()
+    return (
+        f"Half of the {n_films:,} films have at least {_median(rows):,} ratings; {percent(few)} have fewer than "
+        f"{MIN_SIZE}, too few for a reliable mean, and the most rated film has {most:,}."
+    )
+
+
+def draw_activity(rows: pd.DataFrame) -> Figure:
+    """Draw the share of users who rated at least a given number of films."""
+    fig, ax = figures.subplots(3.4, grid="both")
+    charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
+    ax.set(xlabel="films rated", ylabel="share of users with at least this number")
+    return fig
+
+
+def summarize_activity(rows: pd.DataFrame) -> str:
+    """State the median number of ratings per user, the minimum, and the share of the most active tenth."""
+    users, ratings = rows["users"].to_numpy()[::-1], (rows["users"] * rows["n"]).to_numpy()[::-1]
+    share_of_users, share_of_ratings = (np.concatenate(([0], np.cumsum(n) / n.sum())) for n in (users, ratings))
+    tenth = float(np.interp(0.1, share_of_users, share_of_ratings))
+    return (
+        f"Half of the {users.sum():,} users rated at least {_median(rows):,} films, and every user at least "
+        f"{rows['n'].min():,}; the most active 10% gave {percent(tenth)} of the ratings."
+    )
+
+
+def _lorenz_curve(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return cumulative shares of films and of ratings, both from 0."""
+    return np.concatenate(([0.0], rows["films"])), np.concatenate(([0.0], rows["ratings"]))
+
+
+def _median(rows: pd.DataFrame) -> int:
+    """Return the largest count that at least half of the films or users reach."""
+    return int(rows.loc[rows["share"] >= 0.5, "n"].max())
+
+
+QUESTIONS = (
+    Question(
+        "stars", SECTION, "How many stars do users give?",
+        "Columns: the share of the ratings with each number of stars.",
+        draw_stars, summarize_stars, requires=("ratings",),
+    ),
+    Question(
+        "filling", SECTION, "How dense is the table of users and films?",
+        "A heatmap: the share of rated pairs, by tenths of the users and tenths of the films.",
+        draw_filling, summarize_filling,
+    ),
+    Question(
+        "concentration", SECTION, "Do a few films receive most of the ratings?",
+        "A curve: the share of the ratings over the share of the films, the most rated first.",
+        draw_concentration, summarize_concentration,
+    ),
+    Question(
+        "tail", SECTION, "How many ratings does a film have?",
+        "A falling curve on logarithmic axes: the share of the films with at least a given number of ratings.",
+        draw_tail, summarize_tail,
+    ),
+    Question(
+        "activity", SECTION, "How many films does a user rate?",
+        "A falling curve on logarithmic axes: the share of the users who rated at least a given number of films.",
+        draw_activity, summarize_activity,
+    ),
+)  # fmt: skip

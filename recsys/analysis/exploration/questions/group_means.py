@@ -1,0 +1,52 @@
+"""Mean ratings of groups of films or users, compared with the mean of all ratings."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from recsys.analysis import charts, figures
+from recsys.analysis.exploration.questions.statistics import joint_margins
+
+N_NAMED = 3  # groups named in a sentence
+
+
+def draw_group_means(rows: pd.DataFrame) -> Figure:
+    """Draw the mean rating of each group with its interval."""
+    fig, ax = figures.subplots(charts.height_of(len(rows)), grid="x")
+    draw_dots(ax, rows, joint_margins(rows["error"]))
+    ax.set_xlabel("mean rating, stars")
+    return fig
+
+
+def draw_dots(ax: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
+    """Draw the mean of each `group` with a margin, against the `overall` mean."""
+    labels, overall = rows["group"].tolist(), rows["overall"].iloc[0]
+    charts.dots(ax, labels, rows["mean"].to_numpy(), margins.to_numpy(), overall, f"all {overall:.2f}")
+
+
+def summarize_group_means(rows: pd.DataFrame) -> str:
+    """Name the groups whose means differ from the overall mean by more than chance explains."""
+    overall, margins = rows["overall"].iloc[0], joint_margins(rows["error"])
+    above, below = rows["mean"] - margins > overall, rows["mean"] + margins < overall
+    sentences = [
+        f"{direction} the overall mean ({overall:.2f}): {_named(rows[is_different], margins, ascending)}."
+        for direction, is_different, ascending in (("Above", above, False), ("Below", below, True))
+        if is_different.any()
+    ]
+    if not sentences:
+        return f"All differences from the overall mean ({overall:.2f}) may be due to chance."
+    if not (above | below).all():
+        sentences.append("The other differences may be due to chance.")
+    return " ".join(sentences)
+
+
+def _named(rows: pd.DataFrame, margins: pd.Series, ascending: bool) -> str:
+    """Return the first few groups with their means, and the number of further groups."""
+    ordered = rows.sort_values("mean", ascending=ascending)
+    named = [
+        f"{group} ({mean:.2f} ± {margin:.2f})"
+        for group, mean, margin in zip(ordered["group"], ordered["mean"], margins[ordered.index], strict=True)
+    ][:N_NAMED]
+    return ", ".join(named) + (f" and {len(rows) - N_NAMED} more" if len(rows) > N_NAMED else "")

@@ -1,0 +1,60 @@
+"""A question of the exploratory report: the data that it requires, its figure, and its finding as text.
+
+The numbers come from the SELECT statement of the question's name in `sql/`. Findings hold for any data set: they report
+a difference only where it exceeds chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+MIN_SIZE = 20  # users or films in a group; the mean of a smaller group is unreliable
+DAMPING = 25  # average ratings that are added to every film
+N_LISTED = 10  # films in a list
+PARAMETERS = {"min_size": MIN_SIZE, "damping": DAMPING, "n_listed": N_LISTED}  # of all SELECT statements
+
+# The properties of a data set that a question may require, each with the reason to give where the data lack it.
+REQUIREMENTS = {
+    "ratings": "the interactions have no stars",
+    "times": "the ratings have no times",
+    "genres": "the films have no genres",
+    "years": "the films have no years",
+    "people": "the data do not describe the users",
+    "gender": "the users' gender is unknown",
+    "age": "the users' age is unknown",
+    "occupation": "the users' occupation is unknown",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a data set, with functions that turn its rows into a figure and a finding.
+
+    Attributes:
+        name: file name of the figure, and of the SELECT statement unless `query` names another.
+        section: section of the report.
+        text: the question itself.
+        alt_text: description of the figure for readers who cannot see it.
+        draw: draws the figure from the rows of the SELECT statement.
+        summarize: states the finding of these rows in one or more sentences.
+        requires: properties that the data must have, keys of `REQUIREMENTS`.
+        query: name of a SELECT statement that several questions share.
+        parameters: parameters of the SELECT statement, in addition to `PARAMETERS`.
+        min_rows: smallest number of rows that gives an answer.
+    """
+
+    name: str
+    section: str
+    text: str
+    alt_text: str
+    draw: Callable[[pd.DataFrame], Figure]
+    summarize: Callable[[pd.DataFrame], str]
+    requires: tuple[str, ...] = ()
+    query: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    min_rows: int = 1

@@ -1,0 +1,47 @@
+"""Partial dependence: how predictions change with the value of a single feature.
+
+The partial dependence (Friedman, "Greedy Function Approximation", Annals of Statistics 2001) is the mean of individual
+curves, one for each rating (Goldstein et al., "Peeking Inside the Black Box", JCGS 2015).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats.mstats import mquantiles
+from sklearn.inspection import partial_dependence
+
+N_CURVES = 300  # ratings whose individual curves are computed
+N_STEPS = 20  # values of the feature
+QUANTILES = (0.05, 0.95)  # of the feature, between which curves are computed
+
+
+def has_dependence(values: pd.Series) -> bool:
+    """Return whether a column is numeric and varies between the `QUANTILES`."""
+    if not pd.api.types.is_numeric_dtype(values):
+        return False
+    low, high = mquantiles(values.dropna(), QUANTILES) if values.notna().any() else (0, 0)
+    return bool(low < high)
+
+
+def dependence(trees: Any, frame: pd.DataFrame, column: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Predict ratings with the values of one column replaced and all other features unchanged.
+
+    Args:
+        trees: fitted regressor.
+        frame: features of ratings.
+        column: a column for which `has_dependence` holds.
+        seed: seed of the draw of ratings.
+
+    Returns:
+        The column's values (g,), and the predicted stars (r, g) of up to `N_CURVES` ratings.
+    """
+    known = frame[frame[column].notna()]
+    sample = known.sample(min(N_CURVES, len(known)), random_state=seed)
+    sample = sample.astype({column: np.float64})  # the grid's values need more precision than float32
+    result = partial_dependence(
+        trees, sample, [column], kind="individual", percentiles=QUANTILES, grid_resolution=N_STEPS
+    )
+    return result["grid_values"][0], result["individual"][0]

@@ -1,0 +1,56 @@
+"""Permutation importance: how much the error grows when columns of features are permuted among the ratings.
+
+Breiman, "Random Forests", Machine Learning 2001. A column is underrated where correlated columns carry the same
+information, so groups of columns are permuted together as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.inspection import permutation_importance
+from sklearn.metrics import root_mean_squared_error
+from tqdm import tqdm
+
+from recsys.analysis.importance.sample import Sample
+
+
+def importances(
+    trees: Any, sample: Sample, blocks: Mapping[str, Sequence[str]], n_repeats: int, seed: int, description: str
+) -> pd.DataFrame:
+    """Compute the permutation importance of blocks of columns; the columns of a block are permuted together.
+
+    Args:
+        trees: fitted regressor of the sample's features.
+        sample: ratings on which the error is measured.
+        blocks: columns of each block, by its name.
+        n_repeats: number of permutations of each block.
+        seed: seed of the permutations.
+        description: label of the progress bar.
+
+    Returns:
+        A row for each block, the most important first: `increase`, the mean growth of the root mean squared error over
+        the repeats in stars, and `spread`, its standard deviation.
+    """
+    identity = np.arange(len(sample.frame))
+    sources = np.tile(identity[:, None], len(blocks))  # (m, n_blocks): the row that each block's values come from
+
+    with tqdm(total=1 + n_repeats * len(blocks), desc=description, disable=None) as bar:
+
+        def negative_error(trees: Any, sources: np.ndarray, ratings: np.ndarray) -> float:
+            frame = sample.frame.copy()
+            for columns, source in zip(blocks.values(), sources.T, strict=True):
+                if not np.array_equal(source, identity):
+                    frame[columns] = frame[columns].take(source).set_axis(frame.index)
+            bar.update()
+            return -root_mean_squared_error(ratings, np.clip(trees.predict(frame), *sample.scale))
+
+        # scikit-learn permutes single columns, so each block is represented by one column of row numbers
+        result = permutation_importance(
+            trees, sources, sample.ratings, scoring=negative_error, n_repeats=n_repeats, random_state=seed
+        )
+    columns = {"increase": result.importances_mean, "spread": result.importances_std}
+    return pd.DataFrame(columns, index=list(blocks)).sort_values("increase", ascending=False)

@@ -1,0 +1,71 @@
+"""Measures of a segmentation, which inform the choice of the number of segments.
+
+The measures are the silhouette (Rousseeuw, "Silhouettes", JCAM 1987), Davies-Bouldin (IEEE TPAMI 1979),
+Calinski-Harabasz (Communications in Statistics 1974), and stability: the adjusted Rand index (Hubert and Arabie,
+"Comparing Partitions", 1985) between the segments of all users and those found in bootstrap samples of the users
+(Hennig, "Cluster-wise Assessment of Cluster Stability", CSDA 2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.progress import track
+from sklearn import metrics
+
+from recsys.evaluation.intervals import Interval, mean_interval
+from recsys.models.segmentation import Segmentation
+
+SAMPLE_SIZE = 5000  # users of whom the silhouette is computed, since it needs the distances of all pairs
+
+
+def measure(segmentation: Segmentation, points: np.ndarray, numbers: Sequence[int], n_bootstraps: int) -> pd.DataFrame:
+    """Measure the segmentation of points, (n, d), for several numbers of segments.
+
+    Args:
+        segmentation: settings other than the number of segments.
+        points: (n, d) points of the users.
+        numbers: numbers of segments.
+        n_bootstraps: number of bootstrap samples for the stability.
+
+    Returns:
+        A row for each number: the number `k` of segments found, `silhouette`, `davies_bouldin`, `calinski_harabasz`,
+        `stability`, and `low` and `high`, the ends of the interval of the mean stability.
+    """
+    console = Console(stderr=True)
+    tracked = track(numbers, "Measuring", console=console, transient=True, disable=not console.is_terminal)
+    return pd.DataFrame([_measure_one(segmentation.with_number(k), points, n_bootstraps) for k in tracked])
+
+
+def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray, n_bootstraps: int) -> Interval:
+    """Compute the mean adjusted Rand index between segments and those of bootstrap samples, with its interval.
+
+    Args:
+        segmentation: settings; it is not refitted itself.
+        points: (n, d) points of all users, to which the segments of each sample are assigned.
+        labels: int64 (n,) segments of all users.
+        n_bootstraps: number of samples of n points, drawn with replacement.
+    """
+    rng = np.random.default_rng(segmentation.seed)
+    samples = (points[rng.integers(len(points), size=len(points))] for _ in range(n_bootstraps))
+    refits = (segmentation.with_number(segmentation.n_segments).fit(sample).assign(points) for sample in samples)
+    return mean_interval([metrics.adjusted_rand_score(labels, refit) for refit in refits])
+
+
+def _measure_one(segmentation: Segmentation, points: np.ndarray, n_bootstraps: int) -> dict[str, float]:
+    labels = segmentation.fit(points).assign(points)
+    reduced = segmentation.reduced(points)
+    seed, size = segmentation.seed, min(SAMPLE_SIZE, len(points))
+    agreement = stability(segmentation, points, labels, n_bootstraps)
+    return {
+        "k": len(segmentation.centres),
+        "silhouette": metrics.silhouette_score(reduced, labels, sample_size=size, random_state=seed),
+        "davies_bouldin": metrics.davies_bouldin_score(reduced, labels),
+        "calinski_harabasz": metrics.calinski_harabasz_score(reduced, labels),
+        "stability": agreement.mean,
+        "low": agreement.low,
+        "high": agreement.high,
+    }

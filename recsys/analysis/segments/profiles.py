@@ -1,0 +1,146 @@
+"""Profiles of segments: size, habits, distinctive traits, typical films, a name, and a model's metrics.
+
+Films are typical of a segment by their lift, the ratio of observed to expected numbers of ratings. The lift is damped,
+so that a handful of ratings makes no film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency Tables",
+The American Statistician 1999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recsys.analysis.segments.traits import (
+    MIN_EFFECT,
+    Trait,
+    segment_names,
+    trait_effects,
+    user_sums,
+    user_traits,
+)
+from recsys.data.dataset import Dataset
+from recsys.data.titles import film_names
+from recsys.evaluation.intervals import Interval, mean_interval
+from recsys.models.segmentation import film_means
+
+FILM_DAMPING = 10.0  # ratings that are added to the observed and the expected number of each film in each segment
+N_TYPICAL = 6  # films in a profile
+N_DISTINCTIONS = 8  # traits in a profile
+SHOWN_METRICS = r"^((hr|ndcg)@10\b|rmse$)"
+
+
+@dataclass(frozen=True)
+class Distinction:
+    """A trait by which a segment differs: its mean in the segment and over all users, as text, and the effect."""
+
+    label: str
+    here: str
+    overall: str
+    effect: float
+
+
+@dataclass(frozen=True)
+class TypicalFilm:
+    """A film that is typical of a segment, with its damped lift against all users."""
+
+    name: str
+    lift: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The description of a segment.
+
+    Attributes:
+        name: name composed of the segment's strongest traits.
+        n_users: number of users in the segment.
+        share: share of all users.
+        median_ratings: median number of ratings per user.
+        mean_stars: mean of the segment's ratings.
+        above_means: mean difference between a rating and the film's mean, in stars.
+        distinctions: traits with the largest effects, strongest first.
+        films: most typical films, highest lift first.
+        n_tested: number of users on whom the model was tested.
+        metrics: mean and interval over the tested users by name of the metric; empty below two users.
+    """
+
+    name: str
+    n_users: int
+    share: float
+    median_ratings: float
+    mean_stars: float
+    above_means: float
+    distinctions: list[Distinction]
+    films: list[TypicalFilm]
+    n_tested: int
+    metrics: dict[str, Interval]
+
+
+def describe(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: pd.DataFrame) -> list[Profile]:
+    """Describe segments, in the order of their labels.
+
+    Args:
+        ratings: ratings known before the test.
+        users: int64 (n,) codes of the users in segments, all with ratings.
+        labels: int64 (n,) segments of the users, from 0, none of them empty.
+        per_user: test metrics with a column `user_id`.
+    """
+    traits, values = user_traits(ratings, users)
+    effects = trait_effects(values, labels)
+    films = typical_films(ratings, users, labels)
+    tested = per_user.set_index("user_id").filter(regex=SHOWN_METRICS)
+    tested = tested.reindex(ratings.user_frame["user_id"].iloc[users])
+    counts, stars = ratings.user_counts[users], user_sums(ratings, ratings.ratings)[users]
+    above = user_sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users]
+    profiles = []
+    for segment, name in enumerate(segment_names(traits, effects)):
+        inside = labels == segment
+        metrics = tested[inside].dropna()
+        profiles.append(
+            Profile(
+                name=name,
+                n_users=int(inside.sum()),
+                share=float(inside.mean()),
+                median_ratings=float(np.median(counts[inside])),
+                mean_stars=float(stars[inside].sum() / counts[inside].sum()),
+                above_means=float(above[inside].sum() / counts[inside].sum()),
+                distinctions=_distinctions(traits, values, inside, effects[segment]),
+                films=films[segment],
+                n_tested=len(metrics),
+                metrics={str(column): mean_interval(metrics[column]) for column in metrics if len(metrics) > 1},
+            )
+        )
+    return profiles
+
+
+def typical_films(ratings: Dataset, users: np.ndarray, labels: np.ndarray) -> list[list[TypicalFilm]]:
+    """Return the `N_TYPICAL` films of each segment with the highest damped lift, highest first.
+
+    Args:
+        ratings: ratings known before the test.
+        users: int64 (n,) codes of the users in segments.
+        labels: int64 (n,) segments of the users, from 0.
+    """
+    ones = np.ones(len(users), np.float32)
+    members = sparse.csr_matrix((ones, (labels, users)), shape=(labels.max() + 1, ratings.n_users))
+    counts = (members @ ratings.matrix()).toarray()  # (k, n_items)
+    expected = np.outer(np.bincount(labels), counts.sum(axis=0) / len(users))
+    lifts = (counts + FILM_DAMPING) / (expected + FILM_DAMPING)
+    names = film_names(ratings.item_frame)
+    best = np.argsort(-lifts, axis=1, kind="stable")[:, :N_TYPICAL]
+    return [[TypicalFilm(str(names[i]), float(row[i])) for i in items] for row, items in zip(lifts, best, strict=True)]
+
+
+def _distinctions(
+    traits: Sequence[Trait], values: np.ndarray, inside: np.ndarray, effects: np.ndarray
+) -> list[Distinction]:
+    here, overall = values[inside].mean(axis=0), values.mean(axis=0)
+    return [
+        Distinction(traits[t].label, traits[t].format(here[t]), traits[t].format(overall[t]), float(effects[t]))
+        for t in np.argsort(-np.abs(effects), kind="stable")[:N_DISTINCTIONS]
+        if abs(effects[t]) >= MIN_EFFECT
+    ]

@@ -1,0 +1,50 @@
+"""The spaces in which segments are found: directions of a model's user embeddings, and profiles of ratings."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.preprocessing import normalize
+
+from recsys.data.dataset import Dataset, History
+from recsys.errors import UserError
+from recsys.models.base import EmbedsHistories, Recommender
+from recsys.models.segmentation import RatingProfiles
+
+EMBEDDINGS, RATINGS = "embeddings", "ratings"
+
+
+def embedding_points(vectors: np.ndarray) -> np.ndarray:
+    """Normalize user vectors (n, d), since their length reflects the number of ratings and not the taste."""
+    return normalize(vectors)
+
+
+def rating_points(ratings: Dataset, history: History) -> np.ndarray:
+    """Compute the rating profiles of users with given histories (B rows), float32 (B, d).
+
+    Args:
+        ratings: ratings that define the average profile.
+        history: B rows, the ratings of the users to profile.
+    """
+    return RatingProfiles().fit(ratings).of(history)
+
+
+def points_of(space: str, model: Recommender, ratings: Dataset, history: History) -> np.ndarray:
+    """Compute the points of users with given histories in a space, (B, d).
+
+    Args:
+        space: `embeddings` or `ratings`.
+        model: the run's model, used in the space `embeddings`.
+        ratings: ratings that define the average profile, used in the space `ratings`.
+        history: B rows, the ratings of the users.
+
+    Raises:
+        UserError: the space is `embeddings` and the model embeds only the users of its training data.
+    """
+    if space == RATINGS:
+        return rating_points(ratings, history)
+    if not isinstance(model, EmbedsHistories):
+        raise UserError(
+            f"{type(model).__name__} cannot embed new users: find segments with space=ratings, or take a run of a "
+            "model that embeds histories, such as ials."
+        )
+    return embedding_points(model.embed(history))

@@ -1,0 +1,124 @@
+"""Segments as files in a run's directory, and their join to the users of a split."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from recsys.analysis.segments.verdict import verdict
+from recsys.data.segments import join_segments
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.files import write_whole
+
+if TYPE_CHECKING:
+    from recsys.analysis.segments.profiles import Profile
+    from recsys.analysis.segments.study import FoundSegments
+    from recsys.models.segmentation import Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSegments:
+    """The segments that a run's directory holds.
+
+    Attributes:
+        segmentation: fitted segmentation, which assigns users to segments.
+        names: names of the segments.
+        space: space in which the segments were found, `embeddings` or `ratings`.
+        ratings: fingerprint of the ratings that they were found in, `<split>/train+valid`.
+    """
+
+    segmentation: Segmentation
+    names: list[str]
+    space: str
+    ratings: str
+
+    def write(self, directory: Path, user_ids: pd.Series, found: FoundSegments) -> None:
+        """Write the segmentation, the description of the segments, and their members.
+
+        Args:
+            directory: directory of the segments.
+            user_ids: raw ids of the users in `found`.
+            found: the segments found.
+        """
+        names = np.array(self.names, object)[found.labels]
+        members = pd.DataFrame({"user_id": user_ids, "segment": found.labels + 1, "name": names})
+        description = {
+            "ratings": self.ratings,
+            "space": self.space,
+            "segmentation": self.segmentation.hyperparameters(),
+            "verdict": verdict(found.measures_at(found.k)),
+            "noise": found.noise,
+            "names": self.names,
+            "profiles": [_as_json(profile) for profile in found.profiles],
+            "measured": found.measures.to_dict("records"),
+        }
+        text = json.dumps(description, indent=2, ensure_ascii=False) + "\n"
+        arrays = self.segmentation.arrays()
+        write_whole(directory / "segmentation.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
+        write_whole(directory / "segments.csv", lambda file: members.to_csv(file, index=False))
+        write_whole(directory / "segments.json", lambda file: file.write(text.encode()))
+
+    def check(self, split: Split) -> None:
+        """Check that the segments were found in a split: those of another may depend on its test ratings.
+
+        Raises:
+            UserError: the segments were found in another split.
+        """
+        if self.ratings.partition("/")[0] != split.fingerprint:
+            raise UserError(
+                "These segments are of another split: use the data, cleaning and split of the run in which they were "
+                "found, or find new ones with `python -m recsys segments RUN`."
+            )
+
+
+def segments_directory(run: Path) -> Path:
+    """Return the directory of a run's segments."""
+    return run / "segments"
+
+
+def read_segments(run: Path) -> StoredSegments:
+    """Read the segments of a run.
+
+    Raises:
+        UserError: the run has no segments.
+    """
+    from recsys.models.segmentation import Segmentation  # imports scikit-learn, which most trainings do not need
+
+    directory = segments_directory(run)
+    if not (directory / "segments.json").is_file():
+        raise UserError(f"{run} holds no segments: find them with `python -m recsys segments {run}`.")
+    description = json.loads((directory / "segments.json").read_text(encoding="utf-8"))
+    with np.load(directory / "segmentation.npz", allow_pickle=False) as arrays:
+        segmentation = Segmentation(**description["segmentation"]).restore(arrays)
+    return StoredSegments(segmentation, description["names"], description["space"], description["ratings"])
+
+
+def with_segments(split: Split, run: Path) -> Split:
+    """Add a column `segment` to the users of a split: the names of the segments that a run's users belong to.
+
+    If the run was refitted to training and validation ratings, its segments depend on validation ratings. They are
+    harmless as slices, and test metrics stay valid. A model that reads the column, however, has optimistic validation
+    metrics, unless the run was trained with refit=false.
+
+    Raises:
+        UserError: the run has no segments, or they are of another split.
+    """
+    segments = read_segments(run)
+    segments.check(split)
+    members = pd.read_csv(segments_directory(run) / "segments.csv", dtype=str, keep_default_na=False)
+    names = pd.Categorical(members["name"], categories=segments.names)
+    return join_segments(split, members.assign(segment=names))
+
+
+def _as_json(profile: Profile) -> dict[str, Any]:
+    """Return a profile with the keys of segments.json, where the mean of all users is called `everybody`."""
+    described = asdict(profile)
+    for distinction in described["distinctions"]:
+        distinction["everybody"] = distinction.pop("overall")
+    return described

@@ -1,0 +1,108 @@
+"""The search for segments: settings, and the segments found with their measures and profiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys.analysis.segments.measures import measure
+from recsys.analysis.segments.profiles import Profile, describe
+from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.neural import one_of
+from recsys.models.segmentation import Segmentation
+
+
+@dataclass(frozen=True, eq=False)
+class FoundSegments:
+    """Segments of users, with their measures and profiles.
+
+    Attributes:
+        users: int64 (n,) codes of the users with ratings.
+        points: (n, d) points of these users.
+        labels: int64 (n,) their segments, from 0, by decreasing size.
+        measures: a row for each candidate number `k` of segments, see `measures.measure`; a single row where the method
+            determines the number itself.
+        profiles: descriptions of the segments.
+        noise: share of users that the method treats as noise; they are assigned to the nearest segment.
+    """
+
+    users: np.ndarray
+    points: np.ndarray
+    labels: np.ndarray
+    measures: pd.DataFrame
+    profiles: list[Profile]
+    noise: float
+
+    @property
+    def k(self) -> int:
+        """Number of segments."""
+        return len(self.profiles)
+
+    def measures_at(self, k: int) -> dict[str, float]:
+        """Return the measures of one number of segments, by name."""
+        row = self.measures[self.measures["k"] == k].iloc[0]
+        return {str(name): float(value) for name, value in row.items()}
+
+
+@dataclass(frozen=True)
+class SegmentStudy:
+    """Settings for finding segments of users.
+
+    Attributes:
+        segments: the clustering method and its settings.
+        space: space of the users' points: `embeddings`, the directions of the model's user embeddings, or `ratings`,
+            profiles of their ratings.
+        map: projection of the map: `pca`, or `tsne` (van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR
+            2008).
+        max_k: largest number of segments that is measured, from 2 on, and at most half the number of users.
+        n_bootstraps: number of bootstrap samples for the stability.
+
+    Raises:
+        UserError: a setting is out of range.
+    """
+
+    segments: Segmentation
+    space: str = EMBEDDINGS
+    map: str = "pca"
+    max_k: int = 20
+    n_bootstraps: int = 20
+
+    def __post_init__(self) -> None:
+        one_of("space", self.space, (EMBEDDINGS, RATINGS))
+        one_of("map", self.map, ("pca", "tsne"))
+        for name in ("max_k", "n_bootstraps"):
+            if getattr(self, name) < 2:
+                raise UserError(f"{name} must be at least 2 (got {getattr(self, name)}).")
+
+    def find(self, points: np.ndarray, ratings: Dataset, per_user: pd.DataFrame) -> FoundSegments:
+        """Fit `segments` to the users with ratings, then measure and describe the segments.
+
+        Args:
+            points: (n_users, d) points of all users.
+            ratings: ratings known before the test.
+            per_user: test metrics with a column `user_id`.
+
+        Raises:
+            UserError: there are too few users, or the method finds no segments.
+        """
+        users = np.flatnonzero(ratings.user_counts)
+        points = points[users]
+        labels = self.segments.fit(points).assign(points)
+        if len(self.segments.centres) < 2:
+            raise UserError(
+                f"{self.segments.method} finds no segments among {len(points)} users: increase segments.n_segments, "
+                "which allows smaller segments, or choose segments=kmeans."
+            )
+        measures = measure(self.segments, points, self._numbers(len(points)), self.n_bootstraps)
+        profiles = describe(ratings, users, labels, per_user)
+        return FoundSegments(users, points, labels, measures, profiles, float(self.segments.noise))
+
+    def _numbers(self, n_users: int) -> list[int]:
+        """Return the numbers of segments to measure."""
+        if not self.segments.takes_number:
+            return [self.segments.n_segments]
+        return sorted({*range(2, min(self.max_k, n_users // 2) + 1), self.segments.n_segments})

@@ -1,0 +1,111 @@
+"""Traits of users, such as tastes, habits and demographics, and the names of segments that follow from them.
+
+The effect of a trait in a segment is the difference between the segment's mean and the mean of all users, in standard
+deviations over users; Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, calls an effect of 0.2
+small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import Dataset
+from recsys.data.features import MISSING
+from recsys.models.segmentation import film_facts, film_means
+
+MIN_EFFECT = 0.2  # smaller effects are not reported
+# For each column of the users' table: the label of a value's trait, and the words for a segment that has more of it.
+DEMOGRAPHICS = {
+    "gender": ("{}", "more {}"),
+    "age_group": ("aged {}", "more aged {}"),
+    "occupation": ("occupation {}", ""),
+}
+GENDERS = {"F": "women", "M": "men"}
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A numeric property of users by which segments are compared.
+
+    Attributes:
+        label: label in tables.
+        more: words in the name of a segment with a positive effect; empty if names do not mention it.
+        less: words in the name of a segment with a negative effect; empty if names do not mention it.
+        is_taste: whether the trait is a genre or a decade; these come first in names.
+        format: formats a mean of the trait as text.
+    """
+
+    label: str
+    more: str
+    less: str
+    is_taste: bool
+    format: Callable[[float], str]
+
+
+def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.ndarray]:
+    """Compute the traits of users, int64 (n,) codes: the traits and their values, float64 (n, n_traits)."""
+    names, facts = film_facts(ratings.item_frame)
+    is_known = np.array([not name.endswith(f"={MISSING}") for name in names], bool)
+    counts = ratings.user_counts[users][:, None]
+    labels = [name.partition("=")[2] for name in names[is_known]]
+    traits = [Trait(label, label, "", True, "{:.0%}".format) for label in labels]
+    columns = [(ratings.matrix()[users] @ facts[:, is_known]) / counts]
+
+    above_means = user_sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users][:, None]
+    traits.append(Trait("stars above films' means", "generous raters", "strict raters", False, "{:+.2f}".format))
+    traits.append(Trait("films rated", "frequent raters", "occasional raters", False, lambda v: f"{np.exp(v):.0f}"))
+    columns += [above_means / counts, np.log(counts)]
+
+    for column, (label, more) in DEMOGRAPHICS.items():
+        if column in ratings.user_frame:
+            values = ratings.user_frame[column].iloc[users].astype(str).replace(GENDERS)
+            indicators = pd.get_dummies(values).drop(columns=["nan", "<NA>"], errors="ignore")
+            columns.append(indicators.to_numpy(np.float64))
+            for value in indicators:
+                traits.append(Trait(label.format(value), more.format(value), "", False, "{:.0%}".format))
+    return traits, np.concatenate(columns, axis=1)
+
+
+def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Compute the effects (k, n_traits) of traits (n, n_traits) in segments; 0 for traits that do not vary.
+
+    Args:
+        values: float64 (n, n_traits) traits of users.
+        labels: int64 (n,) segments of the users, from 0 to k - 1.
+    """
+    frame = pd.DataFrame(values)
+    deviations = (frame - frame.mean()) / frame.std(ddof=0).replace(0, np.inf)
+    return deviations.groupby(labels).mean().to_numpy()
+
+
+def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
+    """Name segments by their strongest traits: two tastes and one other, and more where that is needed to differ."""
+    names = [_name(traits, row, 1) for row in effects]
+    for n_others in range(2, len(traits)):
+        names = [
+            name if names.count(name) == 1 else _name(traits, row, n_others)
+            for name, row in zip(names, effects, strict=True)
+        ]
+    return [
+        name if names.count(name) == 1 else f"{name} ({1 + names[:segment].count(name)})"
+        for segment, name in enumerate(names)
+    ]
+
+
+def user_sums(ratings: Dataset, values: np.ndarray) -> np.ndarray:
+    """Sum a value of each rating (n,) over the ratings of each user, float64 (n_users,)."""
+    return np.bincount(ratings.users, values, minlength=ratings.n_users)
+
+
+def _name(traits: Sequence[Trait], effects: np.ndarray, n_others: int) -> str:
+    """Return a name of at most `n_others` + 1 tastes and `n_others` other traits."""
+    strongest = [t for t in np.argsort(-np.abs(effects), kind="stable") if abs(effects[t]) >= MIN_EFFECT]
+    words = [(traits[t].is_taste, traits[t].more if effects[t] > 0 else traits[t].less) for t in strongest]
+    tastes = [word for is_taste, word in words if is_taste and word][: n_others + 1]
+    others = [word for is_taste, word in words if not is_taste and word][:n_others]
+    name = ", ".join(filter(None, [" and ".join(tastes), *others])) or "near the average"
+    return name[0].upper() + name[1:]

@@ -1,0 +1,45 @@
+"""The interpretation of a segmentation's measures: the numbers of segments that they favour, and a verdict in words.
+
+Thresholds are from the literature. An adjusted Rand index below 0.65 means poor recovery and one of at least 0.8 good
+recovery (Steinley, "Properties of the Hubert-Arabie Adjusted Rand Index", Psychological Methods 2004). A silhouette of
+up to 0.25 means no substantial structure and one above 0.5 a reasonable structure (Kaufman and Rousseeuw, "Finding
+Groups in Data", 1990).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+BEST = {  # which value of a measure is best
+    "silhouette": "max",
+    "davies_bouldin": "min",
+    "calinski_harabasz": "max",
+    "stability": "max",
+}
+POOR_RECOVERY, GOOD_RECOVERY = 0.65, 0.8
+NO_STRUCTURE, REASONABLE_STRUCTURE = 0.25, 0.5
+
+
+def favourites(measures: pd.DataFrame) -> dict[str, int]:
+    """Return the number of segments that each measure favours, by name of the measure."""
+    return {name: int(measures["k"][getattr(measures[name], f"idx{best}")()]) for name, best in BEST.items()}
+
+
+def verdict(measures: Mapping[str, float]) -> str:
+    """State in words what the measures of one number of segments imply."""
+    stability, silhouette = measures["stability"], measures["silhouette"]
+    margin = (measures["high"] - measures["low"]) / 2
+    values = (
+        f"Stability at k={measures['k']:.0f} is {stability:.2f} (± {margin:.2f} over bootstrap samples) and the "
+        f"silhouette is {silhouette:.2f}"
+    )
+    if stability < POOR_RECOVERY or silhouette <= NO_STRUCTURE:
+        recovery = "poor" if stability < POOR_RECOVERY else "moderate" if stability < GOOD_RECOVERY else "good"
+        meaning = f"recovery is {recovery}, and the segments are a convenient cut of a continuum, not natural groups"
+    elif stability >= GOOD_RECOVERY and silhouette > REASONABLE_STRUCTURE:
+        meaning = "the segments are stable and well separated, as natural groups are"
+    else:
+        meaning = "there is some structure, with blurred borders between the segments"
+    return f"{values}: {meaning}."

@@ -1,2 +1,0 @@
--- Ratings by their number of stars.
-SELECT rating, count(*) AS n, count(*) / sum(count(*)) OVER () AS share FROM ratings GROUP BY rating ORDER BY rating
