@@ -7,8 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from hydra_plugins.recsys_optuna import search as plugin
-from hydra_plugins.recsys_optuna.search import Search
+from recsys.config import search as plugin
+from recsys.config.search import Search
 from recsys.errors import UserError
 
 
@@ -110,7 +110,7 @@ def test_another_space_or_other_fixed_settings_in_the_directory_are_refused(tmp_
 @pytest.mark.parametrize("setting", ["n_trials", "n_parallel"])
 @pytest.mark.parametrize("value", [0, "many"])
 def test_no_number_of_trials_is_refused(tmp_path, setting, value):
-    with pytest.raises(UserError, match=f"{setting}={value} is no number of trials"):
+    with pytest.raises(UserError, match=rf"{setting} must be a whole number above zero \(got {value}\)"):
         searching(tmp_path, **{setting: value})
 
 
@@ -129,5 +129,5 @@ def test_sweep_syntax_becomes_distributions():
     assert of("interval(0, 1)") == FloatDistribution(0.0, 1.0)
     assert of("int(interval(1, 8))") == IntDistribution(1, 8)
     assert of("tag(log, interval(0.1, 1))") == FloatDistribution(0.1, 1.0, log=True)
-    with pytest.raises(UserError, match="x=3 is no choice"):
+    with pytest.raises(UserError, match=r"must be a choice, .*\(got x=3\)"):
         of("3")

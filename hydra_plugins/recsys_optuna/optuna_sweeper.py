@@ -1,8 +1,8 @@
-"""A Hydra sweeper that searches hyperparameters; `search` says how, and how a search space is written.
+"""A Hydra sweeper that searches hyperparameters; `recsys.config.search` describes how, and the syntax of spaces.
 
 The published hydra-optuna-sweeper needs an Optuna before 3. The space is in `hydra.sweeper.params` or on the command
-line. Everything lies in `hydra.sweep.dir`, with a directory for each trial; the same command again goes on until
-`n_trials` are done.
+line. `hydra.sweep.dir` holds all files, with a directory for each trial; the same command again continues until
+`n_trials` are done. Hydra imports every plugin whenever it starts, so this one imports its work only when it is used.
 """
 
 from __future__ import annotations
@@ -18,17 +18,15 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.recsys_optuna.search import Search
-
 log = logging.getLogger(__name__)
 
 
 class OptunaSweeper(Sweeper):
-    """Maximises what the task returns.
+    """Maximises the value that the task returns.
 
     Args:
         params: the search space, key -> sweep.
-        **search: what else a `Search` takes: `n_trials`, `seed`, `n_parallel`, `prune_after`.
+        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`.
     """
 
     def __init__(self, params: Mapping[str, str], **search: Any) -> None:
@@ -46,6 +44,8 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[str]:
         """See `Search.run`."""
+        from recsys.config.search import Search
+
         assert self.launcher is not None  # noqa: S101  Hydra calls setup first
         parser = OverridesParser.create(config_loader=self.config_loader)
         given = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + list(arguments))

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from recsys.errors import UserError
-from recsys.studies.runs import MANIFEST, Run, code_digest, identity, read_failure, read_run
+from recsys.studies.identity import code_digest, identity
+from recsys.studies.runs import MANIFEST, Run, read_failure, read_run
 from recsys.studies.study import REFERENCE, Outcome, Setting, Study, listed, needs
 
 LATER = "9999"  # than any time

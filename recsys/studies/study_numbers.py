@@ -148,5 +148,5 @@ def _users_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict
     """Metrics of each user, a column each, the mean over seeds, by the fingerprint of the split."""
     frames: dict[str, list[pd.DataFrame]] = {}
     for _, run in counting(outcomes):
-        frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.of_users(metrics))
+        frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.per_user_metrics(metrics))
     return {split: pd.concat(own).groupby(level=0).mean() for split, own in frames.items()}

@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.evaluation.significance import holm, mean_interval, paired
-from recsys.studies.runs import Run, flat
+from recsys.studies.runs import Run
 
 SMALLEST_P = 1e-10  # that a table tells apart
 KEYS = ["data", "split", "model", "settings"]
@@ -41,7 +42,7 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    model = flat(config["model"])  # seeds of models beneath are the run's
+    model = flatten(config["model"])  # seeds of models beneath are the run's
     own = {name: value for name, value in model.items() if name != "_target_" and name.rpartition(".")[2] != "seed"}
     metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
     return {**own, "metadata": metadata, "refit": config.get("refit")}

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import UserError
+from recsys.studies.identity import identity
 from recsys.studies.plan import arguments, levels, to_search, with_searches
 from recsys.studies.progress import Progress
-from recsys.studies.runs import identity, write_failure
+from recsys.studies.run_writer import write_failure
 from recsys.studies.study import Study
 
 ROWS = {

@@ -155,7 +155,9 @@ def test_of_errors_the_least_is_best(make):
 def test_users_are_averaged_over_seeds_and_all_rows_are_corrected_for(outcomes):
     table = only(study(*LEVELS), outcomes)
     of_users = {
-        row: pd.concat([each.run.of_users(["ndcg@10"]) for each in outcomes if each.row == row]).groupby(level=0).mean()
+        row: pd.concat([each.run.per_user_metrics(["ndcg@10"]) for each in outcomes if each.row == row])
+        .groupby(level=0)
+        .mean()
         for row in LEVELS
     }
     differences = {row: (of_users[row] - of_users["item_knn"])["ndcg@10"].to_numpy() for row in ("popularity", "ease")}

@@ -1,4 +1,4 @@
-"""Search hyperparameters with Optuna's TPE, going on where a search was stopped.
+"""Searches of hyperparameters with Optuna's TPE, which continue where they were interrupted.
 
 Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. The search space is
 written in Hydra's sweep syntax:
@@ -37,7 +37,7 @@ try:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import FrozenTrial, TrialState
-except ImportError:  # it is an extra, and Hydra imports this file at every start
+except ImportError:  # an extra; a search says so
     optuna = None  # type: ignore[assignment]
 
 JOURNAL = "study.journal"  # a log that several processes and machines may write to, by a shared disk, too
@@ -50,23 +50,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Search:
-    """Looks for the settings that maximise what a job returns; no settings are tried twice.
+    """Searches for the settings that maximise the value of a job; no settings are tried twice.
 
-    Everything lies in the directory: `study.journal`, which Optuna reads, `trials.csv` with a row a trial, `best.yaml`
-    and, at the end, `history.png` and `.svg`. A trial is complete, pruned (see `Pruning`), failed (some settings
-    diverge) or stopped with the search. Only the stopped do not count.
+    The directory holds `study.journal`, which Optuna reads, `trials.csv` with a row for each trial, `best.yaml` and, at
+    the end, `history.png` and `.svg`. A trial is complete, pruned (see `Pruning`), failed (some settings diverge) or
+    stopped with the search. All but the stopped ones count.
 
     Args:
-        directory: made if need be.
+        directory: created where it does not exist.
         space: setting -> sweep.
         fixed: overrides of every trial.
-        n_trials: to reach, those of earlier runs counted; fewer where the space has no more settings.
+        n_trials: to reach, those of earlier commands included; fewer where the space has no more settings.
         seed: of the sampler.
         n_parallel: trials that are launched at a time; the next ones wait for the last of them.
         prune_after: epochs after which a trial may be pruned; None prunes nothing. Models without epochs never are.
 
     Raises:
-        UserError: a number that is none, or a space that is not one.
+        UserError: a number is not above zero, or Optuna is missing.
     """
 
     directory: Path
@@ -81,9 +81,9 @@ class Search:
         for name in ("n_trials", "n_parallel"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value > 0):
-                raise UserError(f"{name}={value} is no number of trials: give a whole number above zero.")
+                raise UserError(f"{name} must be a whole number above zero (got {value}).")
         if not (self.prune_after is None or (isinstance(self.prune_after, int) and self.prune_after > 0)):
-            raise UserError(f"prune_after={self.prune_after} is no number of epochs: give one above zero, or null.")
+            raise UserError(f"prune_after must be a number of epochs above zero, or null (got {self.prune_after}).")
         if optuna is None:
             raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
 
@@ -113,12 +113,12 @@ class Search:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What to draw each setting from."""
+        """The distribution of each setting."""
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
     def _study(self) -> optuna.Study:
-        """The search in the directory, new or stopped earlier."""
+        """Open the search in the directory, new or interrupted earlier."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(self.directory / JOURNAL)))
@@ -135,10 +135,10 @@ class Search:
         return study
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
-        """The next trials, of settings that none had yet: the same ones again would give the same figures.
+        """Begin trials of settings that no trial had yet, since the same ones again would give the same figures.
 
-        They are drawn in a copy, which may be told of what is not to be kept. The seed follows the trials so far, for a
-        search that goes on to draw on, instead of repeating its first draws.
+        They are drawn in a copy of the study, so that repeated draws leave no trace. The seed depends on the number of
+        trials so far, so that a continued search does not repeat its first draws.
         """
         seed = int(np.random.SeedSequence([self.seed, len(study.trials)]).generate_state(1)[0])
         any_setting = RandomSampler(seed=seed)
@@ -158,7 +158,7 @@ class Search:
         return begun
 
     def _job(self, trial: optuna.Trial) -> list[str]:
-        """The overrides of a trial."""
+        """Return the overrides of a trial."""
         settings = [*self.fixed, *overrides(trial.params)]
         if self.prune_after is None:
             return settings
@@ -167,7 +167,7 @@ class Search:
             f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
             f"metric:${{optimized_metric}},after:{self.prune_after}"
         )
-        return [*settings, f"++trainer.callbacks=[{{{pruning}}}]"]
+        return [*settings, f"++pruning={{{pruning}}}"]
 
     def _tell(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
         outcomes = [_outcome(job) for job in jobs]
@@ -183,8 +183,8 @@ class Search:
             else:
                 study.tell(trial, outcome)
         for trial in trials:
-            told = _told(study.trials[trial.number])
-            log.info("trial %d, for %d in all: %s; best %.5f", trial.number, self.n_trials, told, study.best_value)
+            result = _result(study.trials[trial.number])
+            log.info("trial %d, for %d in all: %s; best %.5f", trial.number, self.n_trials, result, study.best_value)
 
     def _write_results(self, study: optuna.Study) -> None:
         trials = _frame(study)
@@ -194,7 +194,7 @@ class Search:
         write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
 
     def _plot(self, study: optuna.Study) -> None:
-        from recsys.analysis.search_history import write_history  # matplotlib: Hydra imports this file at every start
+        from recsys.analysis.search_history import write_history  # imports matplotlib
 
         trials = _frame(study)
         for key, drawn in self.distributions.items():
@@ -205,15 +205,15 @@ class Search:
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:
-    """Of settings by force, since some are known to constructors alone; of groups, which have no dots, plainly."""
+    """Return Optuna's parameters as overrides; settings get `++`, since only constructors know some of them."""
     return [f"{'++' if '.' in key else ''}{key}={value}" for key, value in params.items()]
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """What Optuna draws from for a sweep in Hydra's syntax.
+    """Return the distribution of a sweep in Hydra's syntax.
 
     Raises:
-        UserError: the sweep is none of those above.
+        UserError: it is no sweep that Optuna can draw from.
     """
     sweep: Any = override.value()
     if override.is_sweep_override():
@@ -226,16 +226,16 @@ def distribution(override: Override) -> BaseDistribution:
             return IntDistribution(sweep.start, int(sweep.end or 0), log=on_log_scale)
         if isinstance(sweep, IntervalSweep):
             return FloatDistribution(float(sweep.start or 0), float(sweep.end or 0), log=on_log_scale)
-    raise UserError(f"{override.input_line} is no choice, interval or range of whole numbers.")
+    raise UserError(f"A search space must be a choice, interval or range of whole numbers (got {override.input_line}).")
 
 
-def _n_values(of: BaseDistribution) -> float:
-    """How many different values can be drawn."""
-    if isinstance(of, CategoricalDistribution):
-        return len(set(of.choices))
-    if isinstance(of, IntDistribution):
-        return (of.high - of.low) // of.step + 1
-    return 1 if of.single() else math.inf
+def _n_values(distribution: BaseDistribution) -> float:
+    """Return how many different values can be drawn."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(set(distribution.choices))
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    return 1 if distribution.single() else math.inf
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
@@ -243,13 +243,13 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _outcome(job: JobReturn) -> float | UserError:
-    """What a job gave, or why it failed."""
+    """Return the value of a job, or why it failed."""
     try:
         value = job.return_value
     except UserError as error:
         return error
     if value is None:
-        return UserError("The runs do not give the metric that is to be optimised: choose another optimized_metric.")
+        return UserError("The runs do not measure the metric to optimise: choose another optimized_metric.")
     return float(value)
 
 
@@ -259,7 +259,7 @@ def _state(trial: FrozenTrial) -> str:
     return "stopped" if trial.state is TrialState.FAIL else trial.state.name.lower()
 
 
-def _told(trial: FrozenTrial) -> str:
+def _result(trial: FrozenTrial) -> str:
     state = _state(trial)
     if state == "failed":
         return state
@@ -267,12 +267,12 @@ def _told(trial: FrozenTrial) -> str:
 
 
 def _epochs(trial: FrozenTrial) -> int | None:
-    """How many a trial had; None without any."""
+    """Return the number of epochs of a trial; None for a model without epochs."""
     return None if trial.last_step is None else trial.last_step + 1
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
-    """A row for each trial: what became of it, epochs and seconds, its settings, and why it failed."""
+    """Return a row for each trial: its state, epochs and seconds, its settings, and why it failed."""
     rows = [
         {
             "trial": trial.number,
