@@ -1,6 +1,6 @@
-"""Train, choose on validation, test once: `python train.py model=ncf data=ml-100k`.
+"""Train a model, choose on validation, test once: `python train.py model=ncf data=ml-100k`.
 
-configs/train.yaml lists what can be set; README.md tells of sweeps, searches and interrupted runs.
+configs/train.yaml lists the settings; README.md describes sweeps, searches and interrupted runs.
 """
 
 from __future__ import annotations
@@ -10,153 +10,75 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities import rank_zero_only
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-from recsys.analysis.segments.stored import with_segments
-from recsys.config import Splits, compose, instantiate, main
-from recsys.data.dataset import Holdout
-from recsys.data.prepare import prepare
+from recsys.config import compose, instantiate, main
+from recsys.config.splits import Splits, read_split
+from recsys.config.trainer import check_trainer, lightning
 from recsys.data.split import Split
-from recsys.errors import UserError
-from recsys.evaluation.evaluate import Evaluation, check, evaluate
-from recsys.models.base import FitContext, Recommender
-from recsys.models.bias import Bias
-from recsys.models.popularity import Popularity
-from recsys.studies import report, tensorboard
-from recsys.studies.examples import examples, spread
-from recsys.studies.runs import Run, RunWriter, read_run
-from recsys.studies.segmenting import find_segments
-
-N_EXAMPLES = 5  # users whose recommendations are logged; the first one's are printed
+from recsys.models.base import FitContext
+from recsys.studies import process
+from recsys.studies.run_writer import RunWriter
+from recsys.studies.runs import Run, read_run
+from recsys.studies.testing import Measurement, conclude, named
+from recsys.studies.warm_start import continue_from
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Run one config and keep the run in `cfg.run_dir`.
+    """Train, measure and store one run, in `cfg.run_dir`.
 
     Returns:
-        `valid/...` metrics of the model that validation chose, and `test/...` ones of the final model; `peeked/...`
-        instead where test ratings chose it.
+        `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
-    source, metadata, splitter, protocol, reranker, model = (
-        instantiate(cfg.get(name)) for name in ("data", "metadata", "split", "protocol", "reranker", "model")
+    model = instantiate(cfg.model)
+    measurement = Measurement(instantiate(cfg.protocol), list(cfg.ks), instantiate(cfg.reranker))
+    check_trainer(cfg.trainer)
+    trainer, logger = lightning(cfg) if model.uses_lightning else (None, None)
+    run = RunWriter(
+        Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True), OmegaConf.to_yaml(cfg), resumed=cfg.resume is not None
     )
-    trainer, logger = instantiate(cfg.trainer), instantiate(cfg.get("logger"))
-    _check(trainer)
-    run = RunWriter(Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True), resumed=cfg.resume is not None)
-    torch.set_num_threads(cfg.threads)
-    pl.seed_everything(cfg.seed, verbose=False)
+    process.limit_threads(cfg.threads)
+    process.fix_randomness(cfg.seed)
 
     with run.stage("data"):
-        prepared = prepare(source, Path(cfg.cache_dir), metadata)
-        split = splitter(prepared.dataset)
-        if cfg.segments_from is not None:
-            split = with_segments(split, Path(cfg.segments_from))
+        split, origin = read_split(cfg)
         if cfg.warm_from is not None:
-            split = _continued(read_run(Path(cfg.warm_from)), run, model, split)
-        for holdout in (split.valid, split.test):
-            check(model, cfg.ks, holdout, protocol, reranker)
+            earlier = read_run(Path(cfg.warm_from))
+            split = continue_from(earlier, Splits().of(earlier.config), run, model, split)
+        measurement.check(model, split)
 
-    context = FitContext(
-        run.checkpoints / "selection", trainer, logger, resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir)
-    )
-    measure = partial(evaluate, protocol=protocol, ks=cfg.ks, reranker=reranker)
-    model, metrics, speed = _learned(cfg, run, model, split, measure, context)
-    if rank_zero_only.rank:  # type: ignore[attr-defined]  # one process of a distributed run tests, writes and prints
-        return metrics
-
-    holdout = split.valid
-    if cfg.test:
-        holdout = split.test
-        with run.stage("test"):
-            tested = measure(model, split.test)
-        metrics |= _named("peeked" if cfg.peek else "test", tested.summary)
-        run.write_test(tested)
-    shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
-    if isinstance(logger, TensorBoardLogger):
-        tensorboard.log_run(logger, run.config, model, split.dataset, metrics, shown)
-    also = [partial(find_segments, split=split, study=instantiate(compose("segments")))] if cfg.find_segments else []
-    run.finish(model, split, prepared.report.origin, metrics, speed, also)
-
-    if cfg.test:
-        baseline = (Bias() if protocol is None else Popularity()).fit(split.refit_train if cfg.refit else split.train)
-        expected = evaluate(baseline, split.test, protocol, cfg.ks).summary
-        title = f"Test metrics on {split.dataset.name}, {split.name}"
-        columns = {type(model).__name__: tested.summary}
-        columns.setdefault(type(baseline).__name__, expected)
-        report.print_metrics(title, columns)
-        report.print_example(shown[0])
-    report.print_location(run.directory)
-    return metrics
-
-
-def _continued(earlier: Run, run: RunWriter, model: Recommender, split: Split) -> Split:
-    """Let a model start from the weights of an earlier run; the split without what these have learned from."""
-    before = Splits().of(earlier.config)
-    earlier.check_split(before)
-    model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
-    learned = earlier.has_learned(before, split.dataset)
-    run.write_learned_before(split.dataset.select(learned))
-    measured = split.for_warm_start(learned)
-    for holdout, purpose in ((measured.valid, "validate on"), (measured.test, "test on")):
-        if not len(holdout.ratings):
-            raise UserError(
-                f"{split.dataset.name} has no rating to {purpose} that the earlier run did not learn from: "
-                "wait for further ratings, or leave out --warm (of train.py, warm_from)."
-            )
-    return measured
-
-
-def _learned(
-    cfg: DictConfig,
-    run: RunWriter,
-    model: Recommender,
-    split: Split,
-    measure: Callable[[Recommender, Holdout], Evaluation],
-    context: FitContext,
-) -> tuple[Recommender, dict[str, float], dict[str, float]]:
-    """The final model, its metrics on validation, and how fast it was trained."""
-    if cfg.trained is not None:
-        trained = read_run(Path(cfg.trained))
-        trained.check_split(split)
-        return trained.model(), {}, {}
-    train, valid = (split.refit_train, split.test) if cfg.peek else (split.train, split.valid)
+    context = FitContext(run.checkpoints / "selection", resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir))
+    if trainer is not None:
+        context = replace(context, trainer=trainer, logger=logger)
     with run.stage("fit"):
-        model.fit(train, valid, context)
-    speed = getattr(model, "speed", {"train/interactions_per_second": len(train) / run.seconds["fit"]})
-    if cfg.peek:
-        return model, {}, speed
+        model.fit(split.train, split.valid, context)
+    speed = getattr(model, "speed", {"train/interactions_per_second": len(split.train) / run.seconds["fit"]})
     with run.stage("validation"):
-        metrics = _named("valid", measure(model, valid).summary)
+        metrics = named("valid", measurement(model, split.valid))
     if cfg.refit:
-        with run.stage("refit"):  # no logger: its curves would lie over those that validation watched
+        with run.stage("refit"):  # without the logger: curves would be drawn over those of the first fit
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
-    return model, metrics, speed
+    if not process.reports():
+        return metrics
+    return conclude(run, model, split, measurement, origin, metrics, speed, _further_work(cfg, split))
 
 
 def objective(cfg: DictConfig) -> float | None:
-    """Run one config; what a search maximises is its `cfg.optimized_metric` on validation, errors below zero.
+    """Train one run, and return what a search maximises: `cfg.optimized_metric` on validation, errors negated.
 
-    None where there is no such metric.
+    None where validation does not measure that metric.
     """
     value = train(cfg).get(f"valid/{cfg.optimized_metric}")
     return -value if value is not None and cfg.optimized_metric in ("rmse", "mae") else value
 
 
-def _check(trainer: Callable[..., pl.Trainer]) -> None:
-    """Find out before any work whether Lightning can train so: on a device that is not there, say."""
-    try:
-        trainer(logger=False, callbacks=[])  # it would add its own to the list in the config
-    except (MisconfigurationException, TypeError, ValueError) as error:
-        raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
+def _further_work(cfg: DictConfig, split: Split) -> list[Callable[[Run], object]]:
+    """Return what else the config wants to be done with the run: finding segments of its users."""
+    if not cfg.find_segments:
+        return []
+    from recsys.studies.segmenting import find_segments  # imports scikit-learn, which takes seconds
 
-
-def _named(stage: str, summary: dict[str, float]) -> dict[str, float]:
-    return {f"{stage}/{name}": float(value) for name, value in summary.items()}
+    return [partial(find_segments, split=split, study=instantiate(compose("segments")))]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and sparse matrices as the plain arrays that files hold."""
+"""Files that are written whole, paths as a user would type them, and sparse matrices as plain arrays."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from secrets import token_hex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from scipy import sparse
+if TYPE_CHECKING:
+    import numpy as np
+    from scipy import sparse
 
 CSR_PARTS = ("data", "indices", "indptr", "shape")
 
@@ -25,20 +26,35 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 text file whole."""
+    write_whole(path, lambda file: file.write(text.encode()))
+
+
 def digest_of(files: Iterable[Path]) -> str:
-    """SHA-256 of the contents of files, one after another."""
+    """Return the SHA-256 of the concatenated contents of files."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
+def short(path: Path) -> Path:
+    """Return a path relative to the working directory where it is below it."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.ndarray]:
-    """An array by its name; a CSR matrix as four arrays, `name.data` and so on."""
+    """Return an array under its name, or a CSR matrix as four arrays, `name.data` and so on."""
+    import numpy as np
+    from scipy import sparse
+
     if sparse.issparse(value):
         return {f"{name}.{part}": np.asarray(getattr(value, part)) for part in CSR_PARTS}
     return {name: value}
 
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | sparse.csr_matrix:
-    """What `as_arrays` made arrays of."""
+    """Invert `as_arrays`."""
+    from scipy import sparse
+
     if name in arrays:
         return arrays[name]
     data, indices, indptr, shape = (arrays[f"{name}.{part}"] for part in CSR_PARTS)

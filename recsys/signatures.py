@@ -1,17 +1,18 @@
-"""What a constructor takes: the names and types of its settings, read off its signature."""
+"""The settings of a constructor: their names and types, read off its signature, and checks of values against them."""
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def settings(called: Callable[..., Any]) -> dict[str, Any]:
-    """The type of each keyword that a class or function takes, by name.
+    """Return the type of each keyword that a class or function takes, by name.
 
-    Parents' keywords count too, where a constructor hands what it does not name on as **keywords.
+    The keywords of parent classes count too where a constructor passes unnamed **keywords on.
     """
     types: dict[str, Any] = {}
     for function in _constructors(called) if isinstance(called, type) else [called]:
@@ -26,28 +27,37 @@ def settings(called: Callable[..., Any]) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a plain value (as in JSON) is of a type; True for types that plain values cannot be told of."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin in (Union, UnionType):
-        return any(fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (bool, str, NoneType):
-        return isinstance(value, hint)
-    if isinstance(origin, type) and issubclass(origin, Mapping):
-        return isinstance(value, Mapping)
-    if isinstance(origin, type) and issubclass(origin, Sequence):
-        return isinstance(value, list | tuple) and all(fits(element, arguments[0]) for element in value)
+    """Return whether a JSON-able value is of a type.
+
+    The check is strict: a bool is no int, an int is a float, and text is not converted. A list is any sequence. True
+    for types that JSON cannot express, such as classes of objects.
+    """
+    from pydantic import TypeAdapter, ValidationError  # a quarter of a second, only needed where values are checked
+
+    try:
+        TypeAdapter(_expressible(hint)).validate_json(json.dumps(value), strict=True)
+    except ValidationError:
+        return False
     return True
 
 
 def described(hint: Any) -> str:
-    """A type in words: `float`, `int | None`."""
+    """Return a type in words: `float`, `int | None`."""
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+
+
+def _expressible(hint: Any) -> Any:
+    """Replace those parts of a type by Any that JSON cannot express."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal or hint in (int, float, bool, str, NoneType):
+        return hint
+    if origin in (Union, UnionType):
+        return Union[tuple(map(_expressible, arguments))]  # noqa: UP007 - of a computed tuple
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return dict[str, Any]
+    if isinstance(origin, type) and issubclass(origin, Sequence):
+        return list[_expressible(arguments[0])]  # type: ignore[misc]
+    return Any
 
 
 def _constructors(cls: type) -> list[Callable[..., Any]]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys.config import CONFIGS, compose, instantiate
+from recsys.config import compose, instantiate
+from recsys.config.loader import CONFIGS
 from recsys.data.dataset import Dataset, History
 from recsys.data.split import Split
 from recsys.data.splitters import LeaveOneOut

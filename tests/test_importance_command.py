@@ -114,7 +114,7 @@ def test_other_models_untested_runs_and_other_splits_are_refused(trained, booste
     manifest["split"]["fingerprint"] = "another"
     (other / "manifest.json").write_text(json.dumps(manifest))
     for run, words in (
-        (trained("bias", "model=bias", "protocol=ratings"), "holds a Bias, which is no trees"),
+        (trained("bias", "model=bias", "protocol=ratings"), "must hold a model of trees (got Bias)"),
         (untested, "was not tested"),
         (other, "The split is no longer the one"),
         (tmp_path, "holds no finished run"),
@@ -129,4 +129,4 @@ def test_other_models_untested_runs_and_other_splits_are_refused(trained, booste
 def test_an_invalid_seed_is_refused(command, tmp_path, seed):
     status, _, err = command("importance", tmp_path, f"--seed={seed}")
     assert status == 2
-    assert f"'{seed}' is no seed" in err
+    assert f"must be a seed, a whole number from 0 to 2147483647 (got '{seed}')" in err

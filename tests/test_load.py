@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import train
-from recsys.__main__ import main as command_line
 from recsys.config import main
+from recsys.config.entry import main as command_line
 from recsys.data.address import Address
 from recsys.data.attach import attached
 from tests.servers import PASSWORD
@@ -79,7 +79,7 @@ def test_a_password_in_the_command_is_refused_before_anything_is_kept(override, 
     monkeypatch.chdir(tmp_path)
     assert run("train", "data=sql", override) == 2
     told = capfd.readouterr()
-    assert told.err.startswith("error: A password stands in the command or a config, which runs keep")
+    assert told.err.startswith("error: The command or a config contains a password, which a run would store")
     assert "pa55" not in told.out + told.err
     assert not list(tmp_path.iterdir())
 

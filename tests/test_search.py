@@ -7,8 +7,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from hydra_plugins.recsys_optuna import search as plugin
-from hydra_plugins.recsys_optuna.search import Search
+from recsys.config import search as plugin
+from recsys.config.search import Search
 from recsys.errors import UserError
 
 

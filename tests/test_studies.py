@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-import recsys.config
 import train
-from recsys.config import main
+from recsys.config import loader, main
 from recsys.models.ease import EASE
 from recsys.models.ncf import GMF
 from recsys.studies.runs import find_runs, is_finished
@@ -53,13 +52,13 @@ N_RUNS = 1 + 1 + 3 * 2
 def study(monkeypatch, tmp_path, data):
     """Runs `python train.py experiment=tiny ARGUMENTS` in this process, below `tmp_path`; returns the status."""
     configs = tmp_path / "configs"
-    shutil.copytree(recsys.config.CONFIGS, configs)
+    shutil.copytree(loader.CONFIGS, configs)
     base = "# @package _global_\ndefaults:\n  - study\n"
     (configs / "experiment" / "tiny.yaml").write_text(base + yaml.safe_dump({"study": STUDY}, sort_keys=False))
-    script = "import pathlib, runpy, recsys.config\nrecsys.config.CONFIGS = pathlib.Path(__file__).parent / 'configs'\n"
+    imports = "import pathlib, runpy\nfrom recsys.config import loader\n"
+    script = imports + "loader.CONFIGS = pathlib.Path(__file__).parent / 'configs'\n"
     (tmp_path / "train.py").write_text(script + f"runpy.run_path({train.__file__!r}, run_name='__main__')\n")
-    monkeypatch.setattr(recsys.config, "CONFIGS", configs)
-    monkeypatch.setattr("recsys.__main__.CONFIGS", configs)
+    monkeypatch.setattr(loader, "CONFIGS", configs)
     monkeypatch.chdir(tmp_path)
     on_interrupt = signal.getsignal(signal.SIGINT)
 

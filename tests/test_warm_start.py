@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 import train
-from recsys.config import Splits, compose
+from recsys.config import compose
+from recsys.config.splits import Splits
 from recsys.errors import UserError
 from recsys.studies.runs import Run, read_run
 

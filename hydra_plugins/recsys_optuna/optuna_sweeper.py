@@ -1,8 +1,8 @@
-"""A Hydra sweeper that searches hyperparameters; `search` describes the algorithm and the syntax of search spaces.
+"""A Hydra sweeper that searches hyperparameters; `recsys.config.search` describes how, and the syntax of spaces.
 
-The published hydra-optuna-sweeper needs an Optuna before version 3. The search space is in `hydra.sweeper.params` or on
-the command line. All files are written to `hydra.sweep.dir`, with a directory for each trial; the same command
-continues an interrupted search until `n_trials` are finished.
+The published hydra-optuna-sweeper needs an Optuna before 3. The space is in `hydra.sweeper.params` or on the command
+line. `hydra.sweep.dir` holds all files, with a directory for each trial; the same command again continues until
+`n_trials` are done. Hydra imports every plugin whenever it starts, so this one imports its work only when it is used.
 """
 
 from __future__ import annotations
@@ -18,16 +18,14 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.recsys_optuna.search import Search
-
 log = logging.getLogger(__name__)
 
 
 class OptunaSweeper(Sweeper):
-    """Maximises the return value of the task.
+    """Maximises the value that the task returns.
 
     Args:
-        params: search space: sweeps by key.
+        params: the search space, key -> sweep.
         **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`.
     """
 
@@ -46,10 +44,12 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[str]:
         """See `Search.run`."""
+        from recsys.config.search import Search
+
         assert self.launcher is not None  # noqa: S101  Hydra calls setup first
         parser = OverridesParser.create(config_loader=self.config_loader)
         given = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + list(arguments))
-        lines = {override.key_or_group: override for override in given}  # the command line is last: it wins
+        lines = {override.key_or_group: override for override in given}  # the command line comes last and wins
         swept = {key: override for key, override in lines.items() if override.is_sweep_override()}
         space = {key: str(override.input_line).partition("=")[2] for key, override in swept.items()}
         fixed = [str(override.input_line) for key, override in lines.items() if key not in swept]

@@ -54,6 +54,7 @@ class Recommender(ABC):
     predicts_ratings = False  # True: scores are in rating units (stars)
     uses_history = False  # True: scores follow the history handed to `score`, also for users never trained on
     pickled = False  # True: what is saved is unpickled to load it, which runs code
+    uses_lightning = False  # True: `fit` needs the trainer of its context
     learned: tuple[str, ...] = ()
     scale: np.ndarray  # float (2,) lowest and highest stars, learned by models that predict ratings
 

@@ -277,6 +277,7 @@ class NeuralRecommender(Recommender):
         UserError: a value that is none of the above.
     """
 
+    uses_lightning = True
     module: NeuralModule
     pairs_per_pass = PAIRS_PER_PASS
 

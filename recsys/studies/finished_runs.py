@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from recsys.studies.identity import code_digest, identity
 from recsys.studies.plan import Job
-from recsys.studies.runs import MANIFEST, Run, code_digest, identity, read_run
+from recsys.studies.runs import MANIFEST, Run, read_run
 
 
 class FinishedRuns:

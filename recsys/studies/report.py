@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from recsys.files import short
 from recsys.studies.examples import Example
-from recsys.studies.runs import short
 
 
 def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -128,5 +128,5 @@ def _user_metrics_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) 
     """Returns the metrics of each user, a column each, averaged over seeds, by fingerprint of the split."""
     frames: dict[str, list[pd.DataFrame]] = {}
     for _, run in complete_runs(outcomes):
-        frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.of_users(metrics))
+        frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.per_user_metrics(metrics))
     return {split: pd.concat(own).groupby(level=0).mean() for split, own in frames.items()}

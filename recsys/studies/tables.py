@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.evaluation.intervals import bootstrap_interval, mean_interval
 from recsys.evaluation.significance import holm, randomisation_test, user_differences
-from recsys.studies.runs import Run, flat
+from recsys.studies.runs import Run
 
 KEYS = ["data", "split", "model", "settings"]
 
@@ -41,7 +42,7 @@ def results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    model = flat(config["model"])  # base models have the seed of the run
+    model = flatten(config["model"])  # base models have the seed of the run
     own = {name: value for name, value in model.items() if name != "_target_" and name.rpartition(".")[2] != "seed"}
     metadata = (config.get("metadata") or {}).get("_target_", "release").rpartition(".")[2]
     return {**own, "metadata": metadata, "refit": config.get("refit")}

@@ -19,6 +19,7 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -31,8 +32,8 @@ import pandas as pd
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import write_whole
-from recsys.studies.runs import Run, read_run, short
+from recsys.files import short, write_whole
+from recsys.studies.runs import Run, read_run
 from recsys.web import serving
 from recsys.web.promotion import Promotion, Recoded, Trial
 from recsys.web.serving import REFITS
@@ -211,8 +212,7 @@ def with_feedback(served: Run, dataset: Dataset, directory: Path, warm: bool) ->
         directory: of the refit, where the viewers' ratings lie.
         warm: whether to continue from the run's weights.
     """
-    own_place, written = json.dumps(served.config["run_dir"]), json.dumps(served.config)
-    config = json.loads(written.replace(own_place, '"${run_dir}"'))  # as before configs were resolved
+    config = deepcopy(served.portable_config())
     lowest, highest = dataset.scale
     source = {
         "_target_": "recsys.data.sources.Files",
@@ -241,9 +241,7 @@ def with_feedback(served: Run, dataset: Dataset, directory: Path, warm: bool) ->
     own = {
         "run_dir": str(directory),
         "warm_from": str(served.directory) if warm else None,
-        "trained": None,
         "resume": None,
-        "peek": False,
     }
     return config | {"data": data, **own}
 

@@ -11,7 +11,8 @@ from threading import Lock
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
-from recsys.studies.runs import Run, find_runs, is_finished, read_run, short
+from recsys.files import short
+from recsys.studies.runs import Run, find_runs, is_finished, read_run
 from recsys.web import serving
 from recsys.web.catalogue import Catalogue, NotFoundError, user_codes
 from recsys.web.events import Event, Kind, ShownList

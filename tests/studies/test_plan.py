@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from recsys.errors import UserError
+from recsys.studies.identity import identity
 from recsys.studies.plan import dependency_levels, override_arguments
 from recsys.studies.progress import Progress
-from recsys.studies.runs import identity, write_failure
+from recsys.studies.run_writer import write_failure
 from recsys.studies.searches import rows_to_search, with_search_results
 from recsys.studies.study import Study
 

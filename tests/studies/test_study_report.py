@@ -112,7 +112,9 @@ def test_smaller_errors_are_better(make):
 def test_users_are_averaged_over_seeds_and_p_values_are_adjusted_for_all_rows(outcomes):
     table = only(study(*LEVELS), outcomes)
     users = {
-        row: pd.concat([each.run.of_users(["ndcg@10"]) for each in outcomes if each.row == row]).groupby(level=0).mean()
+        row: pd.concat([each.run.per_user_metrics(["ndcg@10"]) for each in outcomes if each.row == row])
+        .groupby(level=0)
+        .mean()
         for row in LEVELS
     }
     differences = {row: (users[row] - users["item_knn"])["ndcg@10"].to_numpy() for row in ("popularity", "ease")}

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from pytorch_lightning.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -48,9 +47,8 @@ def logged(dataset, tmp_path):
     """Log a run of a model, and read its events."""
 
     def log(model: Recommender) -> EventAccumulator:
-        logger = TensorBoardLogger(tmp_path, name="", version="log", default_hp_metric=False)
         examples = [Example(5, ["M*A*S*H (1970)", "Face|Off"], ["<b>[REC]</b> & _more_"])]
-        log_run(logger, CONFIG, model, dataset, METRICS, examples)
+        log_run(tmp_path / "log", CONFIG, model, dataset, METRICS, examples)
         return EventAccumulator(str(tmp_path / "log")).Reload()
 
     return log

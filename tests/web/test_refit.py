@@ -15,7 +15,8 @@ import pytest
 from omegaconf import OmegaConf
 
 import train
-from recsys.config import Splits, compose
+from recsys.config import compose
+from recsys.config.splits import Splits
 from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.studies.runs import Run, read_run
@@ -354,7 +355,7 @@ def test_the_command_trains_in_a_process_of_its_own_and_tells_the_verdict(ease, 
         (["RUN", "--store", "nowhere.sqlite"], "nowhere.sqlite does not exist"),
         (["RUN", "--store", "postgresql://localhost:9/nowhere"], "nowhere"),
         (["RUN", "--every", "soon"], "write 30s, 10m, 1h or 1d"),
-        (["RUN", "--margin", "2"], "is no share"),
+        (["RUN", "--margin", "2"], "must be a share"),
     ],
 )
 def test_bad_input_is_told_before_anything_is_trained(ease, command, arguments, told):

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import train
-from recsys.__main__ import _data
+from recsys.commands.run_data import data_of
 from recsys.config import compose
 from recsys.data.address import Address
 from recsys.errors import UserError
@@ -67,7 +67,7 @@ def store(tmp_path) -> Iterator[Store]:
 
 @pytest.fixture
 def service(runs, store, clock) -> Service:
-    return Service(runs, _data, store, Exploration(places=0))
+    return Service(runs, data_of, store, Exploration(places=0))
 
 
 def say(store: Store, clock: Iterator[int], user_id: str, kind: Kind, movie_id: str | None = None, **further) -> str:
@@ -118,7 +118,7 @@ def test_chance_in_lists_tells_of_films_that_the_run_itself_would_not_list(runs,
     seeds = count()
     seeded = np.random.default_rng
     monkeypatch.setattr(np.random, "default_rng", lambda *given: seeded(*(given or (next(seeds),))))
-    service = Service(runs, _data, store, Exploration(places=4, pool=40))
+    service = Service(runs, data_of, store, Exploration(places=4, pool=40))
     ease = service.served("ease")
     liked = {
         user: {one.film.movie_id for one in ease.recommend(user, store.opinions(user), Wish(5)).films} for user in USERS
@@ -149,7 +149,7 @@ def test_lists_that_a_refit_may_have_learned_from_are_left_out(service, store, r
     for _ in range(3):
         service.show("u1", Wish(5), "ease")
     run = read_run(runs["ease"])
-    dataset = _data(run)
+    dataset = data_of(run)
     manifest = run.manifest | {"finished": "2033-05-18T03:33:21+00:00"}  # 2_000_000_001
     refit = with_other(run, directory=run.directory / "refits" / "now", manifest=manifest)
     replayed = replay(Served("refit", refit, run.model(), Catalogue(dataset), user_codes(dataset)), store)

@@ -52,7 +52,7 @@ def test_a_port_in_use_is_told_before_a_run_is_loaded(command, runs, tmp_path):
         (["nowhere"], "nowhere holds no finished run"),
         (["{ease}", "prot=1"], "Settings takes no 'prot': did you mean port"),
         (["{ease}", "explore.places=-1"], "explore.places=-1"),
-        (["{ease}", "port=http"], "Settings takes int as its 'port', not 'http'"),
+        (["{ease}", "port=http"], "'port' of Settings must be int (got 'http')"),
         (["{ease}", "port=99999"], "ports are from 0 to 65535"),
         (["{ease}", "--store", "mysql://ann@127.0.0.1:9/films"], "the store mysql://127.0.0.1:9/films fails: (2003"),
         (["{ease}", "--store", "f.duckdb"], "f.duckdb takes one writer at a time"),

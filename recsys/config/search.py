@@ -37,7 +37,7 @@ try:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import FrozenTrial, TrialState
-except ImportError:  # it is an extra, and Hydra imports this file at every start
+except ImportError:  # an extra; a search says so
     optuna = None  # type: ignore[assignment]
 
 JOURNAL = "study.journal"  # a log that several processes can write to, also from other machines by a shared disk
@@ -168,7 +168,7 @@ class Search:
             f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
             f"metric:${{optimized_metric}},after:{self.prune_after}"
         )
-        return [*settings, f"++trainer.callbacks=[{{{pruning}}}]"]
+        return [*settings, f"++pruning={{{pruning}}}"]
 
     def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
         values = [_value(job) for job in jobs]
@@ -195,7 +195,7 @@ class Search:
         write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
 
     def _plot(self, study: optuna.Study) -> None:
-        from recsys.analysis.search_history import write_history  # matplotlib: Hydra imports this file at every start
+        from recsys.analysis.search_history import write_history  # imports matplotlib
 
         trials = _frame(study)
         for key, drawn in self.distributions.items():

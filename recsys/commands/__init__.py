@@ -1,0 +1,19 @@
+"""The commands beside train.py: a module for each, with `add_arguments` and `run`, imported when it is called."""
+
+COMMANDS = {
+    "prepare": "Download, clean and cache a data set; print what cleaning dropped and what metadata describes.",
+    "explore": "Answer questions about a data set with figures and findings: an HTML report, PNG, SVG, TensorBoard.",
+    "test": "Test a trained model again, with another protocol, reranker or other list lengths.",
+    "table": "Print the metrics of runs, mean and deviation over seeds and splits; of a study, rewrite its folder.",
+    "compare": "Compare models with one of them, on the splits that both were tested on.",
+    "verify": "Repeat one run of a study, and say whether its figures are those that the study published.",
+    "select": "Say which model of a study to use by a metric, and how sure that is.",
+    "recommend": "Recommend films to a user of the data or to somebody new, with a reason for each.",
+    "similar": "List the films that are most similar to one, according to a model.",
+    "load": "Write clean ratings, users and films into a database; of a run also its recommendations for every user.",
+    "serve": "Open a web page and an API on trained runs, and store the feedback of viewers.",
+    "refit": "Train a run again with the feedback of viewers, and serve it in the run's place if it is not worse.",
+    "replay": "Estimate from feedback what a run's lists would have been worth to viewers who saw other lists.",
+    "segments": "Find segments of a run's users and report on them, or say which one somebody new is in.",
+    "importance": "Report on the features that the trees of a run go by, and how sure they are, by its test ratings.",
+}

@@ -1,0 +1,94 @@
+"""Arguments that several commands have, and the types of their values."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+from pathlib import Path
+
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Add the overrides that choose data."""
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of train.py: data=ml-1m data.path=DIR")
+
+
+def add_trusted(parser: argparse.ArgumentParser) -> None:
+    """Add the permission to load models by running code."""
+    parser.add_argument(
+        "--trusted", action="store_true", help="load a model that is unpickled, which runs code: one that you made"
+    )
+
+
+def add_run(parser: argparse.ArgumentParser, description: str = "the directory of a finished run") -> None:
+    """Add the directory of a run."""
+    parser.add_argument("directory", type=Path, metavar="RUN", help=description)
+
+
+def add_tables(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and metrics of a table."""
+    parser.add_argument(
+        "directories",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="runs, sweeps, or outputs; of `table` also a study, and overrides that choose a part of it",
+    )
+    parser.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
+    parser.add_argument("--csv", action="store_true", help="print CSV where Markdown is the default")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of JSON."""
+    parser.add_argument("--json", action="store_true", help="print JSON where a table is the default")
+
+
+def add_list_length(parser: argparse.ArgumentParser, description: str) -> None:
+    """Add the length of lists."""
+    parser.add_argument("-k", type=at_least_one, default=10, help=f"{description} (default: %(default)s)")
+
+
+def add_films(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of films that a list is drawn from."""
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="genre=Comedy, 'year>=1990', any column of the films; several all hold",
+    )
+    parser.add_argument(
+        "--films", metavar="FILE", help="films that came later: CSV or Parquet with title, year, genres, plot, ..."
+    )
+
+
+def at_least_one(text: str) -> int:
+    """Read a number of films."""
+    if not (text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"must be a number of films above zero (got '{text}')")
+    return int(text)
+
+
+def period(text: str) -> float:
+    """Read a period of time, in seconds."""
+    match = re.fullmatch(rf"(\d+)([{''.join(SECONDS)}])", text)
+    if match is None or not int(match[1]):
+        raise argparse.ArgumentTypeError(f"must be a period of time such as 30s, 10m, 1h or 1d (got '{text}')")
+    return int(match[1]) * SECONDS[match[2]]
+
+
+def share(text: str) -> float:
+    """Read a share, from 0 and below 1."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) < 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"must be a share, from 0 and below 1 (got '{text}')")
+
+
+def seed(text: str) -> int:
+    """Read a seed."""
+    if not (text.isdecimal() and int(text) < 2**31):
+        raise argparse.ArgumentTypeError(f"must be a seed, a whole number from 0 to {2**31 - 1} (got '{text}')")
+    return int(text)

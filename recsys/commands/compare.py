@@ -1,0 +1,22 @@
+"""`python -m recsys compare`."""
+
+from __future__ import annotations
+
+import argparse
+
+from recsys.commands.arguments import add_tables
+from recsys.studies.runs import find_runs
+from recsys.studies.tables import comparison, markdown
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs, the metrics and the baseline."""
+    add_tables(parser)
+    parser.add_argument("--baseline", required=True, metavar="MODEL", help="as `table` names it: TfidfProfile")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the differences from the baseline."""
+    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    frame = comparison(runs, arguments.baseline, arguments.metrics)
+    print(frame.to_csv(index=False) if arguments.csv else markdown(frame))

@@ -1,0 +1,25 @@
+"""`python -m recsys explore`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from recsys.analysis.exploration.report import PAGE, print_findings, write_report
+from recsys.commands.arguments import add_overrides
+from recsys.config import compose
+from recsys.config.splits import prepared_data
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of data and the directory of the report."""
+    add_overrides(parser)
+    parser.add_argument("--out", type=Path, metavar="DIR", help="of the report (default: outputs/explore/NAME)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the report, and print its findings."""
+    prepared = prepared_data(compose("train", arguments.overrides))
+    directory = arguments.out or Path("outputs", "explore", prepared.report.name)
+    print_findings(write_report(directory, prepared), prepared.report)
+    print(f"report: {directory / PAGE}")

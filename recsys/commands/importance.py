@@ -1,0 +1,40 @@
+"""`python -m recsys importance`."""
+
+from __future__ import annotations
+
+import argparse
+
+from recsys.analysis.importance import report
+from recsys.commands.arguments import add_run, add_trusted, seed
+from recsys.commands.run_data import split_of
+from recsys.errors import UserError
+from recsys.files import short
+from recsys.models.trees import RatingTrees
+from recsys.studies.runs import read_run
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run and the seed."""
+    add_run(parser, "a finished run of random_forest, ...")
+    parser.add_argument(
+        "--seed", type=seed, default=0, metavar="N", help="of ratings drawn and of permutations (default: %(default)s)"
+    )
+    add_trusted(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the report, and print its findings."""
+    run = read_run(arguments.directory)
+    run.check_tested()
+    model = run.model(arguments.trusted)
+    if not isinstance(model, RatingTrees):
+        raise UserError(
+            f"{run.directory} must hold a model of trees (got {type(model).__name__}): take a run of random_forest or "
+            "gradient_boosting."
+        )
+    split = split_of(run)
+    run.check_split(split)
+    directory = run.directory / "trees"
+    for answer in report.write_report(directory, model, split, arguments.seed):
+        print(f"{answer.question}\n  {answer.finding}")
+    print(f"The report is {short(directory / report.PAGE)}.")

@@ -1,0 +1,44 @@
+"""`python -m recsys load`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from recsys.analysis.recommend import recommend_to_all
+from recsys.commands.arguments import add_list_length, add_trusted
+from recsys.commands.run_data import model_and_data
+from recsys.config import compose
+from recsys.config.splits import prepared_data
+from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address
+from recsys.data.tables import check_no_tables, clean_tables, write_tables
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run or data, and the database."""
+    parser.add_argument("what", nargs="*", metavar="RUN|KEY=VALUE", help="a run, or overrides as of train.py")
+    parser.add_argument(
+        "--to",
+        metavar="ADDRESS",
+        help="postgresql://USER:PASSWORD@HOST/DATABASE, mysql://..., a .duckdb or .sqlite file (default: the value of "
+        f"the environment variable {DEFAULT_VARIABLE}, which leaves no password in the shell's history)",
+    )
+    parser.add_argument("--replace", action="store_true", help="replace tables of the same names")
+    add_list_length(parser, "films to recommend to each user")
+    add_trusted(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write the tables, and print how many rows each has."""
+    address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
+    is_run = len(arguments.what) == 1 and "=" not in arguments.what[0]
+    cfg = None if is_run else compose("train", arguments.what)
+    if not arguments.replace:
+        check_no_tables(address, (*TABLES, "recommendations") if is_run else TABLES)
+    if cfg is not None:
+        tables = clean_tables(prepared_data(cfg).dataset)
+    else:
+        model, dataset = model_and_data(Path(arguments.what[0]), arguments.trusted)
+        tables = clean_tables(dataset) | {"recommendations": recommend_to_all(model, dataset, arguments.k)}
+    write_tables(address, tables, replace=arguments.replace)
+    print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")

@@ -1,0 +1,45 @@
+"""`python -m recsys recommend`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+import numpy as np
+
+from recsys.analysis import report
+from recsys.analysis.recommend import UNKNOWN, history_of_liked, recommend, user_code
+from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
+from recsys.commands.run_data import model_and_data
+from recsys.data.filters import items_meeting
+from recsys.data.titles import find_film
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run, the user and the choice of films."""
+    add_run(parser)
+    add_list_length(parser, "films to list at most")
+    add_films(parser)
+    add_json(parser)
+    add_trusted(parser)
+    user = parser.add_mutually_exclusive_group(required=True)
+    user.add_argument("--user", metavar="ID", help="as the data's source has it")
+    user.add_argument("--liked", action="append", metavar="TITLE", help="somebody new: 'Heat (1995)'; more than once")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the recommendations."""
+    model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
+    candidates = items_meeting(dataset, arguments.filter)
+    if arguments.user is None:
+        user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
+        history = history_of_liked(model, dataset, liked)
+    else:
+        user = user_code(dataset, arguments.user)
+        history = dataset.history(np.array([user]))
+    recommended = recommend(model, dataset, user, history, candidates, arguments.k)
+    if arguments.json:
+        answer = report.recommendations_as_json(dataset, user, history, recommended)
+        print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
+    else:
+        report.print_recommendations(model, dataset, user, history, recommended)

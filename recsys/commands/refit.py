@@ -1,0 +1,95 @@
+"""`python -m recsys refit`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from recsys.commands.arguments import add_run, add_trusted, period, share
+from recsys.commands.feedback import add_store, open_store
+from recsys.commands.run_data import split_of_config
+from recsys.commands.training import run_train
+from recsys.config import INTERRUPTED
+from recsys.files import short
+from recsys.studies.runs import read_run
+from recsys.web import serving
+from recsys.web.promotion import ERROR_MARGIN, RANKING_MARGIN
+from recsys.web.refit import CONFIG, Refits, alone
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run, how to train and compare it, and when."""
+    add_run(parser, "a finished run, as it is named to `serve`")
+    parser.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
+    parser.add_argument(
+        "--margin",
+        type=share,
+        metavar="SHARE",
+        help="of what earlier runs reach that a refit must be shown not to lose "
+        f"(default: {RANKING_MARGIN}, of errors {ERROR_MARGIN})",
+    )
+    when = parser.add_mutually_exclusive_group()
+    when.add_argument("--every", type=period, metavar="PERIOD", help="repeat it: 30s, 10m, 1h, 1d")
+    when.add_argument("--roll-back", action="store_true", help="serve again what was served before the last promotion")
+    add_trusted(parser)
+    add_store(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Refit once or repeatedly, or take the last refit back."""
+    directory = arguments.directory
+    read_run(directory)
+    if arguments.roll_back:
+        with alone(directory):
+            print(f"{short(serving.roll_back(directory))} is served again.")
+        return
+    refits = Refits(
+        directory,
+        open_store(arguments.store, directory),
+        split_of_config,
+        _train,
+        warm=arguments.warm,
+        margin=arguments.margin,
+        trusted=arguments.trusted,
+        unattended=arguments.every is not None,
+    )
+    if arguments.every is None:
+        _refit(refits)
+    else:
+        _repeat(refits, arguments.every)
+
+
+def _repeat(refits: Refits, seconds: float) -> None:
+    """Refit at intervals, until interrupted."""
+    try:
+        while True:
+            started = time.monotonic()
+            try:
+                _refit(refits)
+            except Exception as error:  # the next one may succeed
+                print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+            time.sleep(max(0, started + seconds - time.monotonic()))
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _refit(refits: Refits) -> None:
+    promotion = refits.refit()
+    if promotion is None:
+        print("There is no new rating since the last refit or roll-back, so nothing was trained.")
+    else:
+        print("\n".join(promotion.sentences()))
+
+
+def _train(config: Mapping[str, Any], directory: Path) -> None:
+    """Train a config in a directory, which gets the config too."""
+    logging = {"job_logging": {"loggers": {"pytorch_lightning": {"level": "WARNING"}}}}  # as in configs/train.yaml
+    place = {"run": {"dir": str(directory)}, "job": {"name": "train"}}
+    OmegaConf.save({**config, "hydra": logging | place}, directory / CONFIG)
+    run_train(["--config-path", str(directory.resolve()), "--config-name", Path(CONFIG).stem], directory, "refit")

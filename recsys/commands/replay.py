@@ -1,0 +1,40 @@
+"""`python -m recsys replay`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from recsys.commands.arguments import add_json, add_run, add_trusted
+from recsys.commands.feedback import add_store, open_store
+from recsys.commands.run_data import data_of
+from recsys.files import short
+from recsys.studies.runs import read_run
+from recsys.web import serving
+from recsys.web.catalogue import Catalogue
+from recsys.web.replay import REWARDS, print_replay, replay
+from recsys.web.service import load_served
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run, the reward and the store of feedback."""
+    add_run(parser)
+    parser.add_argument(
+        "--reward", choices=[*REWARDS], default="click", help=f"what is counted: {', '.join(REWARDS.values())}"
+    )
+    add_json(parser)
+    add_trusted(parser)
+    add_store(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the estimates."""
+    run = read_run(arguments.directory)
+    store = open_store(arguments.store, run.directory)
+    catalogue = Catalogue(data_of(read_run(serving.refitted(run.directory))))
+    served = load_served(str(short(run.directory)), run, catalogue, data_of, trusted=arguments.trusted)
+    replayed = replay(served, store, arguments.reward)
+    if arguments.json:
+        print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))
+    else:
+        print_replay(replayed)

@@ -1,0 +1,59 @@
+"""The data and the model of a run, as commands read them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from recsys.config import instantiate
+from recsys.config.splits import Splits, prepared_data
+from recsys.data.dataset import Dataset
+from recsys.data.new_items import with_new_items
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.models.base import HasOpenCatalogue, Recommender
+from recsys.studies.runs import Run, read_run
+
+
+def model_and_data(directory: Path, trusted: bool, new_films: str | None = None) -> tuple[Recommender, Dataset]:
+    """Read the model of a run and the data that its config names, both extended by new films.
+
+    Raises:
+        UserError: there is no such run, its data changed, or its model cannot score new films.
+    """
+    run = read_run(directory)
+    model, dataset = run.model(trusted), data_of(run)
+    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+
+
+def data_of(run: Run) -> Dataset:
+    """Read the data of a run, from the cache or prepared again."""
+    with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
+        dataset = prepared_data(OmegaConf.create(run.config)).dataset
+    run.check_data(dataset)
+    return dataset
+
+
+def split_of(run: Run) -> Split:
+    """Split the data of a run again."""
+    return instantiate(OmegaConf.create(run.config).split)(data_of(run))
+
+
+def split_of_config(config: Mapping[str, Any]) -> Split:
+    """Split the data of a resolved config."""
+    with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
+        return Splits().of(config)
+
+
+def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
+    """Extend data by films from a file, which the model learns about too."""
+    if not isinstance(model, HasOpenCatalogue):
+        raise UserError(f"{type(model).__name__} scores only the films it was trained on: take a run of two_tower.")
+    extended = with_new_items(dataset, new_films)
+    model.add_items(extended.item_frame.iloc[dataset.n_items :])
+    return extended

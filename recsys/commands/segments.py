@@ -1,0 +1,61 @@
+"""`python -m recsys segments`."""
+
+from __future__ import annotations
+
+import argparse
+
+from recsys.analysis.segments import report
+from recsys.analysis.segments.spaces import points_of
+from recsys.analysis.segments.stored import read_segments, segments_directory
+from recsys.analysis.segments.study import SegmentStudy
+from recsys.commands.arguments import add_run, add_trusted
+from recsys.commands.run_data import split_of
+from recsys.config import compose, instantiate
+from recsys.data.dataset import History
+from recsys.data.titles import find_film
+from recsys.errors import UserError
+from recsys.files import short
+from recsys.studies.runs import Run, read_run
+from recsys.studies.segmenting import find_segments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run, the settings, and films that somebody new likes."""
+    add_run(parser)
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="segments=hdbscan space=ratings segments.n_segments=5 map=tsne",
+    )
+    parser.add_argument("--liked", action="append", metavar="TITLE", help="somebody new: 'Heat (1995)'; more than once")
+    add_trusted(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Find segments, or name the segment of somebody new."""
+    run = read_run(arguments.directory)
+    if arguments.liked:
+        _print_segment(run, arguments.liked, arguments.overrides, arguments.trusted)
+    else:
+        _find_segments(run, arguments.overrides)
+
+
+def _find_segments(run: Run, overrides: list[str]) -> None:
+    study: SegmentStudy = instantiate(compose("segments", overrides))
+    found = find_segments(run, split_of(run), study)
+    report.print_segments(found)
+    print(f"The report is {short(segments_directory(run.directory) / 'report.html')}.")
+
+
+def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: bool) -> None:
+    if overrides:
+        raise UserError(f"--liked reads segments that were found already: leave out {' '.join(overrides)}.")
+    segments = read_segments(run.directory)
+    split = split_of(run)
+    segments.check(split)
+    liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
+    history = History.of_items([liked], rating=split.dataset.scale[1])
+    points = points_of(segments.space, run.model(trusted), run.learned_from(split), history)
+    segment = segments.segmentation.assign(points)[0]
+    print(f"Segment {segment + 1}: {segments.names[segment]}")

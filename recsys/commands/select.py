@@ -1,0 +1,23 @@
+"""`python -m recsys select`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from recsys.studies.runs import find_runs
+from recsys.studies.selection import select
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and the metric."""
+    parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs or sweeps of one study")
+    parser.add_argument(
+        "--metric", default="ndcg@10", metavar="NAME", help="ndcg@10, f1@10, rmse (default: %(default)s)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the choice and its reasons."""
+    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    print("\n".join(select(runs, arguments.metric).sentences()))

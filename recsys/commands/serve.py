@@ -1,0 +1,34 @@
+"""`python -m recsys serve`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from recsys.commands.arguments import add_trusted
+from recsys.commands.feedback import add_store, open_store
+from recsys.commands.run_data import data_of
+from recsys.config import compose, instantiate
+from recsys.web.app import Settings, serve
+from recsys.web.service import Service, named_runs
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and settings, and the store of feedback."""
+    parser.add_argument(
+        "what",
+        nargs="+",
+        metavar="RUN|KEY=VALUE",
+        help="finished runs on the same data, the default first, or a directory of some; settings: port=8000",
+    )
+    add_trusted(parser)
+    add_store(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve until interrupted."""
+    overrides = [word for word in arguments.what if "=" in word]
+    settings: Settings = instantiate(compose("serve", overrides))
+    runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
+    store = open_store(arguments.store, next(iter(runs.values())), create=True)
+    serve(Service(runs, data_of, store, settings.explore, settings.index, arguments.trusted), settings)

@@ -1,0 +1,48 @@
+"""`python -m recsys table`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from recsys.commands.arguments import add_tables as add_arguments
+from recsys.config import resolve
+from recsys.config.studies import read_study, study_names
+from recsys.errors import UserError
+from recsys.studies.finished_runs import FinishedRuns
+from recsys.studies.plan import dependency_levels
+from recsys.studies.runs import find_runs
+from recsys.studies.searches import with_search_results
+from recsys.studies.study_report import print_tables, publish, write_report
+from recsys.studies.tables import markdown, table
+
+__all__ = ["add_arguments", "run"]
+
+STUDIES = Path("outputs", "experiments")  # the runs of studies, unless a command names another place
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print the table of runs, or rewrite the folder of a study."""
+    if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
+        _write_study(*map(str, arguments.directories))
+        return
+    runs = [run for directory in arguments.directories for run in find_runs(directory)]
+    frame = table(runs, arguments.metrics)
+    print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
+
+
+def _write_study(name: str, *overrides: str) -> None:
+    """Write experiments/<name>/ from the finished runs of a study, without training."""
+    study, given = read_study([f"experiment={name}", *overrides])
+    directory = STUDIES / study.name
+    study = with_search_results(study, directory)
+    finished = FinishedRuns(STUDIES, lambda job: resolve((*given, *job.arguments())))
+    outcomes = [
+        job.outcome(run) for level in dependency_levels(study, directory, finished.latest_run) for job, run in level
+    ]
+    if not any(outcome.run for outcome in outcomes):
+        raise UserError(f"No run of {name} is finished: make them with python train.py experiment={name}.")
+    folder = Path("experiments", study.name)
+    print_tables(write_report(folder, study, outcomes))
+    publish(directory, folder)
+    print(f"Tables and figures are in {folder}.")

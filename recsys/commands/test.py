@@ -1,0 +1,77 @@
+"""`python -m recsys test`."""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from recsys.commands.arguments import add_run, add_trusted
+from recsys.config import compose, instantiate
+from recsys.config.splits import read_split
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.studies import process
+from recsys.studies.run_writer import RunWriter
+from recsys.studies.runs import Run, read_run
+from recsys.studies.testing import Measurement, conclude
+
+CHANGED = ("protocol", "reranker", "ks")  # settings that a test may change
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the run, the settings that change, and the directory of results."""
+    add_run(parser)
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="protocol=full_and_sampled99 reranker=mmr reranker.trade_off=0.5 'ks=[5,10]'",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="of the results (default: outputs/DATE/TIME_test_RUN)")
+    add_trusted(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Test the model, and store the results as a run of their own, which `table` and `compare` read."""
+    now, trained = datetime.now(UTC), read_run(arguments.directory)
+    name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
+    directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
+    cfg = _config(trained, arguments.overrides, directory)
+    measurement = Measurement(instantiate(cfg.protocol), list(cfg.ks), instantiate(cfg.reranker))
+    model = trained.model(arguments.trusted)
+    tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))
+    process.limit_threads(cfg.threads)
+    process.fix_randomness(cfg.seed)
+    with tested.stage("data"):
+        split, origin = read_split(cfg)
+        trained.check_split(split)
+        split = _unlearned(trained, split)
+        measurement.check(model, split)
+    conclude(tested, model, split, measurement, origin, metrics={}, speed={})
+
+
+def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
+    """Return the config of a run with the settings that a test changes."""
+    changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
+    if unknown := changed - {*CHANGED}:
+        raise UserError(
+            f"A test changes {', '.join(CHANGED)} alone (got {', '.join(sorted(unknown))}): train anew for the rest."
+        )
+    composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
+    own = {"run_dir": str(directory), "trained": str(trained.directory)}
+    config: dict[str, Any] = trained.config | own | {"test": True, "find_segments": False, "resume": None}
+    for name in changed:
+        node = composed[name]
+        config[name] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    if config.get("logger"):
+        config["logger"] = trained.portable_config()["logger"]  # in the directory of the test
+    return OmegaConf.create(config)
+
+
+def _unlearned(trained: Run, split: Split) -> Split:
+    """Leave out test ratings that the weights of a warm start have learned from."""
+    return split.unlearned(trained.has_learned(split, split.dataset)) if trained.is_warm else split

@@ -1,0 +1,15 @@
+"""The one door to Hydra: composes configs, checks overrides, and instantiates the objects that configs name.
+
+Configs hold chosen values only; defaults live in constructors. So `model.weight_decay=0.1` is a valid override where
+the model's constructor takes a `weight_decay`, whether its config lists one or not, and a name that neither knows is an
+error that suggests the nearest ones, before anything runs.
+
+`config.splits` and `config.studies` need more of the package, and are imported by name.
+"""
+
+from recsys.config.composition import compose, resolve
+from recsys.config.entry import INTERRUPTED, main, one_sentence
+from recsys.config.nodes import instantiate
+from recsys.config.overrides import complete
+
+__all__ = ["INTERRUPTED", "complete", "compose", "instantiate", "main", "one_sentence", "resolve"]

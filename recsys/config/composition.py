@@ -1,0 +1,38 @@
+"""Configs composed from files and overrides, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from recsys.config.loader import config_loader
+from recsys.config.overrides import complete
+
+
+def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | None = None) -> DictConfig:
+    """Compose a file in configs/ with checked overrides.
+
+    Args:
+        config_name: of the file.
+        overrides: see `overrides.complete`.
+        directory: of the file; None for the project's configs.
+
+    Raises:
+        UserError: an override names what does not exist.
+    """
+    completed = complete(config_name, overrides, directory)
+    with config_loader(directory):
+        return hydra.compose(config_name, completed)
+
+
+@cache
+def resolve(overrides: tuple[str, ...]) -> Mapping[str, Any]:
+    """Compose and resolve the settings of a run of train.py, without checks and without a run directory."""
+    with config_loader():
+        cfg = hydra.compose("train", [*overrides, "run_dir=null"])
+    return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))

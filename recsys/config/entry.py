@@ -1,0 +1,115 @@
+"""The entry to Hydra commands: checks before, one sentence for errors, and how to continue after an interruption."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from recsys.config import loader
+from recsys.config.overrides import SEARCH_PATH, complete
+from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
+from recsys.config.resuming import resumed
+from recsys.errors import UserError
+from recsys.files import short
+
+INTERRUPTED = 130  # the exit status after Ctrl-C
+UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
+
+log = logging.getLogger(__name__)
+
+
+def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
+    """Run a task as a Hydra command, with sweeps by -m and `resume=DIR` to continue an interrupted run.
+
+    The process exits with status 2 and one sentence where the user can correct the error, with 130 after Ctrl-C.
+    """
+    with one_sentence():
+        sys.argv[1:] = _checked(sys.argv[1:], config_name)
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes errors on instead of printing them
+        hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn errors that the user can correct into one sentence on stderr and exit status 2."""
+    try:
+        yield
+    except (UserError, HydraException, OmegaConfBaseException) as error:
+        message = " ".join(str(error).split())
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        place = error.filename or "A file"
+        message = f"{place} cannot be used ({error.strerror}): hydra.run.dir=DIR chooses another place for outputs."
+    else:
+        return
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _checked(arguments: list[str], config_name: str) -> list[str]:
+    """Return the command's arguments with checked overrides; see `overrides.complete`."""
+    refuse_passwords(arguments)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-path", "-cp", type=Path)
+    parser.add_argument("--config-name", "-cn", default=config_name)
+    parser.add_argument("--config-dir", "-cd", type=Path)
+    given, _ = parser.parse_known_args(arguments)
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    others = [argument for argument in arguments if argument not in overrides]
+    searched = [] if given.config_dir is None else [f"{SEARCH_PATH}=['file://{given.config_dir.resolve()}']"]
+    if given.config_path is None:
+        overrides = resumed(given.config_name, overrides, searched)
+    return others + complete(given.config_name, [*searched, *overrides], given.config_path)[len(searched) :]
+
+
+def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
+    @wraps(task)
+    def job(cfg: DictConfig) -> Any:
+        swept = HydraConfig.get().mode is RunMode.MULTIRUN
+        with _explained_interruption(), _logged_failure() if swept else one_sentence():
+            refuse_passwords_of_job(cfg)
+            return task(cfg)
+
+    return job
+
+
+@contextmanager
+def _logged_failure() -> Iterator[None]:
+    """Log which job of a sweep failed and store why; the others go on, and the sweep ends with the first error."""
+    try:
+        yield
+    except Exception as error:
+        from recsys.studies.run_writer import write_failure  # the layout of runs, and what writes them
+
+        log.error("job %s failed: %s", HydraConfig.get().job.num, error)
+        write_failure(Path(HydraConfig.get().runtime.output_dir), error)
+        raise
+
+
+@contextmanager
+def _explained_interruption() -> Iterator[None]:
+    """After Ctrl-C, say how to continue; Lightning shuts down in good order and then exits."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        directory = short(Path(HydraConfig.get().runtime.output_dir))
+        print(f"\nInterrupted; to go on: python {sys.argv[0]} resume={directory}", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None

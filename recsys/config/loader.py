@@ -1,0 +1,23 @@
+"""Access to the config files through Hydra's loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import hydra
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+@contextmanager
+def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
+    """Give access to the configs in a directory, by default the project's, or to those of a running Hydra job."""
+    if GlobalHydra.instance().is_initialized():  # a sweep or a job is running
+        yield GlobalHydra.instance().config_loader()
+        return
+    with hydra.initialize_config_dir(str(directory or CONFIGS), version_base="1.3"):
+        yield GlobalHydra.instance().config_loader()

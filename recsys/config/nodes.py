@@ -1,0 +1,77 @@
+"""Config nodes that name a class in `_target_`: checked against its constructor, and instantiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import hydra
+from hydra.errors import InstantiationException
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
+
+from recsys.config.names import class_name, suggestion
+from recsys.errors import UserError
+from recsys.signatures import described, fits, settings
+
+HYDRAS_OWN = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
+EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # classes whose packages are an extra of this one
+
+
+def instantiate(node: DictConfig | None) -> Any:
+    """Instantiate the class that a config node names in `_target_`; None for no node or an empty one.
+
+    Raises:
+        UserError: the constructor does not take the node's keys or values.
+    """
+    if not node:
+        return None
+    check_node(node)
+    try:
+        return hydra.utils.instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        name = class_name(node._target_)
+        if isinstance(cause, ModuleNotFoundError) and name in EXTRAS:
+            raise UserError(
+                f"{name} needs a package that is not installed: pip install 'recsys[{EXTRAS[name]}]' installs it."
+            ) from error
+        raise UserError(f"{name} cannot be built: {cause or error}") from error
+
+
+def check_node(node: DictConfig) -> None:
+    """Check a node, and the nodes inside it, against the constructors that they name.
+
+    Raises:
+        UserError: a constructor does not take a key, or a value is of another type.
+    """
+    _check(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
+
+
+def constructor(target: str) -> Callable[..., Any]:
+    """Import what a `_target_` names.
+
+    Raises:
+        UserError: it cannot be imported.
+    """
+    try:
+        return get_object(target)
+    except (ImportError, ValueError) as error:
+        message = " ".join(str(error.__cause__ or error).split())
+        raise UserError(f"_target_ must name a class that can be imported (got {target}): {message}.") from error
+
+
+def _check(node: Any) -> None:
+    target = node["_target_"]
+    known = settings(constructor(target))
+    for name, value in node.items():
+        if name in HYDRAS_OWN:
+            continue
+        if name not in known:
+            raise UserError(f"{class_name(target)} takes no '{name}'{suggestion(name, known)}")
+        if isinstance(value, dict) and "_target_" in value:
+            _check(value)
+        elif not fits(value, known[name]):
+            raise UserError(f"'{name}' of {class_name(target)} must be {described(known[name])} (got {value!r}).")

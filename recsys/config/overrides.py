@@ -1,0 +1,129 @@
+"""Overrides of a command, checked against configs and constructors before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from omegaconf import OmegaConf
+
+from recsys.config.loader import config_loader
+from recsys.config.names import class_name, suggestion
+from recsys.config.nodes import constructor
+from recsys.config.passwords import refuse_passwords, refuse_passwords_in
+from recsys.errors import UserError
+from recsys.signatures import settings
+
+SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
+
+# What commands of other tools, or of earlier versions, call a setting.
+SYNONYMS = {
+    "epochs": "model.max_epochs",
+    "n_epochs": "model.max_epochs",
+    "learning_rate": "model.lr",
+    "callbacks": "trainer.callbacks",
+    "devices": "trainer.devices",
+    "accelerator": "trainer.accelerator",
+    "ckpt_path": "resume=DIR, which continues an interrupted run,",
+    "checkpoint": "resume=DIR, which continues an interrupted run,",
+}
+REMOVED = {
+    "trained": "trained= is now a command: python -m recsys test RUN protocol=... reranker=...",
+    "peek": "peek= is now a script: python experiments/ncf_revisited/peek.py",
+}
+
+
+def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
+    """Check overrides, and mark those with Hydra's `++` that only a constructor knows.
+
+    Prefixed overrides (`+`, `++`, `~`) and Hydra's own are left alone. A sweep over several models takes only settings
+    that all of them have.
+
+    Args:
+        config_name: of the primary config.
+        overrides: of the command line. `hydra.searchpath` counts, so that configs of a user's own are checked too.
+        directory: of the primary config; None for the project's configs.
+
+    Raises:
+        UserError: a choice, key or setting does not exist, or a password is given, which a run would store.
+    """
+    refuse_passwords(overrides)
+    with config_loader(directory) as loader:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+        searched = [str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH]
+        parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
+        options = {
+            o.key_or_group: loader.get_group_options(o.key_or_group, config_name=config_name, overrides=searched)
+            for o in parsed
+        }
+        dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options[o.key_or_group]]
+        others = [_alternatives(o, options[o.key_or_group]) for o in parsed if o not in dotted]
+        configs = [
+            cast(dict, OmegaConf.to_container(hydra.compose(config_name, [*searched, *chosen])))
+            for chosen in product(*others)
+        ]
+        for config in configs:
+            refuse_passwords_in(config)
+        groups = loader.list_groups("")
+        unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, groups)}
+    return [f"++{override}" if override in unlisted else override for override in overrides]
+
+
+def values_of(override: Override) -> list[str]:
+    """Return the value of an override, or each value that it sweeps over or lists."""
+    value = override.value()
+    if override.is_sweep_override():
+        return list(override.sweep_string_iterator())
+    return [str(each) for each in (value if isinstance(value, list) else [value])]
+
+
+def _alternatives(override: Override, options: Collection[str]) -> list[str]:
+    """Return an override as each job of a sweep has it: itself, or each choice that it sweeps over."""
+    choices = values_of(override)
+    if override.type is OverrideType.CHANGE:
+        for choice in choices:
+            if choice not in options:
+                raise UserError(f"There is no {override.key_or_group} '{choice}'{suggestion(choice, options)}")
+    swept = override.is_sweep_override()
+    return [f"{override.get_key_element()}={choice}" for choice in choices] if swept else [str(override.input_line)]
+
+
+def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool:
+    """Return whether a config lists a dotted key; False where only the constructor of its node knows it."""
+    node: Any = config
+    owner = None
+    for name in key.split("."):
+        if isinstance(node, dict) and name in node:
+            owner = node.get("_target_", owner)
+            node = node[name]
+        elif isinstance(node, dict) and "_target_" in node:
+            known = settings(constructor(node["_target_"]))
+            if name not in known:
+                raise UserError(f"{class_name(node['_target_'])} takes no '{name}'{suggestion(name, known)}")
+            return False
+        elif owner is not None:  # inside a setting that is itself a mapping
+            return isinstance(node, list)
+        elif node is config:
+            raise UserError(_unknown(key, config, groups))
+        else:
+            names = {*node} if isinstance(node, dict) else set()
+            raise UserError(f"There is no setting '{key}'{suggestion(name, names)}")
+    return True
+
+
+def _unknown(key: str, config: Mapping[str, Any], groups: Collection[str]) -> str:
+    """Return a sentence about a key whose first part is no setting of the config."""
+    name = key.partition(".")[0]
+    if name in REMOVED:
+        return f"{REMOVED[name]}."
+    target = (config.get("model") or {}).get("_target_")
+    if target is not None and key in settings(constructor(target)):
+        return f"There is no setting '{key}': did you mean model.{key}?"
+    if name in SYNONYMS:
+        return f"There is no setting '{key}': did you mean {SYNONYMS[name]}?".replace(",?", "?")
+    return f"There is no setting '{key}'{suggestion(name, {*config, *groups})}"

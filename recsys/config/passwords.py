@@ -1,0 +1,48 @@
+"""Passwords are refused in commands and configs, since runs store both."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from recsys.dotted import flatten
+from recsys.errors import UserError
+
+PASSWORD = re.compile(r"://[^/\s]*:\S*@|(^|[?&='\"\s])\w*pass\w*=", re.IGNORECASE)  # in an address
+
+
+def refuse_passwords(texts: Iterable[str]) -> None:
+    """Check texts before Hydra writes them into a run directory.
+
+    Raises:
+        UserError: a text contains a password.
+    """
+    if any(PASSWORD.search(text) for text in texts):
+        raise UserError(
+            "The command or a config contains a password, which a run would store: put the address into an environment "
+            "variable and give its name, with data.address_env=NAME (or '${oc.env:NAME}' where no data are read)."
+        )
+
+
+def refuse_passwords_in(config: Mapping[str, Any]) -> None:
+    """Check the values of a nested config; see `refuse_passwords`."""
+    refuse_passwords(str(value) for value in flatten(config).values())
+
+
+def refuse_passwords_of_job(cfg: DictConfig) -> None:
+    """Check the config of a running Hydra job, and remove what Hydra has written already if it has a password.
+
+    Raises:
+        UserError: it has one.
+    """
+    try:
+        refuse_passwords_in(cast(dict, OmegaConf.to_container(cfg)))
+    except UserError:
+        shutil.rmtree(Path(HydraConfig.get().runtime.output_dir) / ".hydra", ignore_errors=True)
+        raise

@@ -1,0 +1,58 @@
+"""`resume=DIR`: the command that continues an interrupted run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from recsys.config.composition import compose
+from recsys.config.overrides import REMOVED
+from recsys.dotted import flatten
+from recsys.errors import UserError
+
+
+def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] = ()) -> list[str]:
+    """Return overrides with those that the run began with where `resume=DIR` names one.
+
+    Args:
+        config_name: of the primary config.
+        overrides: of the command.
+        searched: overrides that add directories of configs.
+
+    Raises:
+        UserError: the directory holds no interrupted run, or one of another config.
+    """
+    named = [override for override in overrides if override.startswith("resume=")]
+    further = [override for override in overrides if override not in named]
+    if not named:
+        return list(overrides)
+    directory = Path(str(OverridesParser.create().parse_override(named[-1]).value()))
+    begun = directory / ".hydra"
+    _check_interrupted(directory)
+    first = [o for o in yaml.safe_load((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
+    then = flatten(yaml.safe_load((begun / "config.yaml").read_text()))
+    now = flatten(cast(dict[str, Any], OmegaConf.to_container(compose(config_name, [*searched, *first, *further]))))
+    ignored = {"resume", *REMOVED}
+    changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
+    if changed:
+        raise UserError(
+            f"{directory} was begun with another config ({', '.join(changed)}): leave out what differs, or start anew."
+        )
+    quoted = "'" + str(directory).replace("'", r"\'") + "'"
+    return [*first, *further, f"resume={quoted}", f"hydra.run.dir={quoted}"]
+
+
+def _check_interrupted(directory: Path) -> None:
+    from recsys.studies.runs import is_finished  # the layout of runs, and what reads them
+
+    if not (directory / ".hydra" / "config.yaml").is_file():
+        raise UserError(
+            f"resume= must name a run directory, one under outputs/ (got {directory}, without .hydra/config.yaml)."
+        )
+    if is_finished(directory):
+        raise UserError(f"{directory} holds a finished run: there is nothing to resume.")

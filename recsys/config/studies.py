@@ -1,0 +1,46 @@
+"""Studies that configs describe."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import cast
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from recsys.config import loader
+from recsys.config.composition import compose
+from recsys.config.overrides import complete, values_of
+from recsys.errors import UserError
+from recsys.studies.study import Study
+
+STUDY = re.compile(r"experiment$|study\.")  # keys that choose the study, or change it
+
+
+def study_names() -> list[str]:
+    """Return the names of the experiments in configs/."""
+    return sorted(file.stem for file in (loader.CONFIGS / "experiment").glob("*.yaml"))
+
+
+def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
+    """Read the study that a command names with `experiment=`, and the overrides that go for all its runs.
+
+    An override of something that the study varies, such as a seed or a model, chooses among the runs.
+
+    Raises:
+        UserError: an override names what does not exist, the experiment is no study, or no run of it is left.
+    """
+    overrides = complete("train", overrides)
+    with loader.config_loader() as config_loader:
+        parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(list(overrides))
+    node = compose("train", [str(o.input_line) for o in parsed if STUDY.match(o.key_or_group)]).study
+    if node is None:
+        raise UserError("This experiment is a plain sweep, and no study: its config has no node named study.")
+    study = Study.from_config(cast(dict, OmegaConf.to_container(node, resolve=True)))
+    varied = {"seed", "model", *(key for setting in study.settings.values() for key in setting.overrides)}
+    command = {o.key_or_group: values_of(o) for o in parsed if o.key_or_group in varied}
+    common = [
+        str(o.input_line) for o in parsed if o.key_or_group not in varied and not o.key_or_group.startswith("study.")
+    ]
+    return study.restricted_to(command), [*common, "study=null"]

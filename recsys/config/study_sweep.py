@@ -1,0 +1,159 @@
+"""The runs of a study: `python train.py experiment=<study>`.
+
+It searches the settings of rows that need it, runs what is missing, and writes the report. The same command continues
+an interrupted study. Arguments for keys that the study varies (`data=`, `model=`, `seed=`, `split.fold=`) select among
+its runs; all other arguments (`trainer=gpu`, `data.path=DIR`) apply to every run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from omegaconf import OmegaConf
+
+from recsys.config.composition import resolve
+from recsys.config.nodes import instantiate
+from recsys.config.overrides import complete
+from recsys.config.search import Search
+from recsys.config.splits import Splits
+from recsys.config.studies import read_study
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.files import short
+from recsys.studies.finished_runs import FinishedRuns
+from recsys.studies.outcome import Outcome
+from recsys.studies.plan import Job, dependency_levels, override_arguments, row_directory, variant_overrides
+from recsys.studies.progress import Progress
+from recsys.studies.run_writer import clear_marks
+from recsys.studies.runs import Run, is_finished, is_interrupted, read_run
+from recsys.studies.searches import SEARCH, rows_to_search, with_search_results
+from recsys.studies.study import Study
+from recsys.studies.study_report import REPORT, print_tables, write_leakage, write_report
+
+# Trials are evaluated on validation only, and their models have a seed that no final run has.
+SEARCHING = {"seed": 1000, "test": False, "refit": False}
+
+log = logging.getLogger(__name__)
+
+
+class StudySweep:
+    """Runs a study.
+
+    Args:
+        directory: directory of the runs.
+        launcher: runs jobs.
+    """
+
+    def __init__(self, directory: Path, launcher: Launcher) -> None:
+        self.directory = directory
+        self.launcher = launcher
+        self.splits = Splits()
+
+    def run(self, overrides: Sequence[str]) -> None:
+        """Runs what is missing and writes the report.
+
+        Args:
+            overrides: config overrides of the command.
+
+        Raises:
+            UserError: before any run, if the study, the command or its data are invalid; at the end, if runs failed.
+        """
+        study, self.given = read_study(overrides)
+        report = self.directory / REPORT
+        write_leakage(report, self._checked(study))
+        study = self._searched(study)
+        outcomes = self._run(study)
+        print_tables(write_report(report, study, outcomes))
+        print(f"Tables and figures are in {short(report)}. To publish them: python -m recsys table {study.name}")
+        if failed := [outcome for outcome in outcomes if outcome.failure]:
+            raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, {failed[0].row} first: {failed[0].failure}")
+
+    def _checked(self, study: Study) -> dict[str, Split]:
+        """Returns the splits of a study by setting and variant.
+
+        It constructs the data, split and model of each row, so that invalid ones are found before any training.
+        """
+        checked, splits = set(), {}
+        for level in dependency_levels(study, self.directory, find_run=lambda job: None):
+            for job, _ in level:
+                if (job.setting, job.variant, job.row) in checked:
+                    continue
+                complete("train", self._arguments(job))
+                config = self._config(job)
+                instantiate(OmegaConf.create(config["model"]))
+                splits[f"{job.setting} {job.variant}".strip()] = self.splits.of(config)
+                checked.add((job.setting, job.variant, job.row))
+        return splits
+
+    def _searched(self, study: Study) -> Study:
+        """Searches on validation, with the first variant of each setting; returns the study with the best settings."""
+        for name, row in rows_to_search(study):
+            setting, own = study.settings[name], study.settings[name].rows[row]
+            fixed = {key: value for key, value in own.overrides.items() if key not in own.search}
+            overrides = {**variant_overrides(setting)[0], **fixed, **SEARCHING, "optimized_metric": setting.metrics[0]}
+            directory = row_directory(self.directory, name, row) / SEARCH
+            log.info("Search: %s on %s, %d trials in %s", row, name, study.n_trials, short(directory))
+            arguments = [*self.given, *override_arguments(overrides)]
+            search = Search(directory, own.search, arguments, study.n_trials, seed=0)
+            search.run(partial(self._launch_trials, directory))
+        return with_search_results(study, self.directory)
+
+    def _run(self, study: Study) -> list[Outcome]:
+        """Runs the jobs without a reusable run, dependencies first."""
+        finished = FinishedRuns(self.directory.parent, self._config)
+
+        def reusable_run(job: Job) -> Run | None:
+            return finished.reusable_run(job, self.splits.of(self._config(job)).fingerprint)
+
+        levels = dependency_levels(study, self.directory, reusable_run)
+        jobs = [pair for level in levels for pair in level]
+        missing = {job.directory for job, run in jobs if run is None}
+        progress = Progress(study.name, len(jobs) - len(missing), missing)
+        for level in levels:
+            launched = [(job.directory, self._resuming_arguments(job)) for job, run in level if run is None]
+            if launched:
+                with progress.polling([directory for directory, _ in launched]):
+                    self._launch(launched)
+        return [job.outcome(run or _run_in(job.directory)) for job, run in jobs]
+
+    def _launch_trials(self, directory: Path, jobs: Sequence[Sequence[str]], first: int) -> Sequence[JobReturn]:
+        return self._launch([(directory / f"trial_{first + i}", list(job)) for i, job in enumerate(jobs)], first)
+
+    def _launch(self, jobs: Sequence[tuple[Path, Sequence[str]]], first: int = 0) -> Sequence[JobReturn]:
+        """Runs jobs, given as directory and arguments; a job that fails stores its reason there and stops no other.
+
+        Args:
+            jobs: directory and arguments of each job.
+            first: number of the first job.
+        """
+        arguments = []
+        for directory, own in jobs:
+            output = {"hydra.sweep.dir": str(directory.parent), "hydra.sweep.subdir": directory.name}
+            arguments.append([*own, *override_arguments(output)])
+        return self.launcher.launch(arguments, initial_job_idx=first)
+
+    def _resuming_arguments(self, job: Job) -> list[str]:
+        """Returns a job's arguments, which resume a run of the job that was interrupted.
+
+        The marks of any other run in the directory are removed.
+        """
+        if is_interrupted(job.directory, self._config(job)):
+            return [*self._arguments(job), *override_arguments({"resume": str(job.directory)})]
+        clear_marks(job.directory)
+        return self._arguments(job)
+
+    def _arguments(self, job: Job) -> list[str]:
+        return [*self.given, *job.arguments()]
+
+    def _config(self, job: Job) -> Mapping[str, Any]:
+        return resolve(tuple(self._arguments(job)))
+
+
+def _run_in(directory: Path) -> Run | None:
+    return read_run(directory) if is_finished(directory) else None

@@ -1,0 +1,81 @@
+"""Settings of Lightning's Trainer and of the logger: honoured, or refused with what to set instead.
+
+Lightning takes seconds to import, so settings that it does not have to check are taken as they are.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from recsys.config.nodes import HYDRAS_OWN, check_node, instantiate
+from recsys.errors import UserError
+
+if TYPE_CHECKING:
+    from functools import partial
+
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.loggers import Logger
+
+# Settings that a fit chooses itself, with what to set instead.
+REFUSED = {
+    "max_epochs": "set model.max_epochs, which counts for schedules and refits too",
+    "logger": "choose one with logger=tensorboard, csv, wandb, mlflow or none",
+    "fast_dev_run": "debug=default runs a few batches of everything",
+    "default_root_dir": "hydra.run.dir=DIR chooses the directory of a run",
+    "log_every_n_steps": "curves have a point every 50 steps and at the end of each epoch",
+    "num_sanity_val_steps": "validation runs after each epoch, and debug=default shows soon whether it works",
+    "reload_dataloaders_every_n_epochs": "every epoch is drawn anew",
+    "use_distributed_sampler": "epochs are shared among processes already",
+    "enable_checkpointing": "the weights of the best epoch are restored from a checkpoint",
+    "enable_model_summary": "TensorBoard shows the model's settings",
+    "barebones": "early stopping and curves need callbacks and a logger; logger=none leaves curves out",
+}
+ALWAYS_WORKS = {"accelerator": "cpu", "devices": 1}  # so Lightning need not be imported to check it
+
+# Lightning warns about its own code under recent versions of torch, about each resumed run, and about metrics that are
+# the same in every process.
+warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
+warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
+
+
+def check_trainer(node: DictConfig) -> None:
+    """Check settings of the trainer before any work, such as a device that this machine lacks.
+
+    Raises:
+        UserError: a setting is unknown, is one that fits choose themselves, or is refused by Lightning.
+    """
+    settings = _settings(node)
+    for name in settings.keys() & REFUSED.keys():
+        raise UserError(f"trainer.{name} has no effect on a fit: {REFUSED[name]}.")
+    if settings == ALWAYS_WORKS:
+        return
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+    check_node(node)
+    try:
+        instantiate(node)(logger=False, callbacks=[])  # a Trainer would add its own to the list of the config
+    except (MisconfigurationException, TypeError, ValueError) as error:
+        raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
+
+
+def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
+    """Instantiate the trainer, without what fits add to it, and the logger of a config.
+
+    Raises:
+        UserError: see `check_trainer`; or the logger's package is missing.
+    """
+    check_trainer(cfg.trainer)
+    trainer = cfg.trainer
+    if cfg.get("pruning"):  # of a search, beside the user's own callbacks
+        trainer = OmegaConf.merge(trainer, {"callbacks": [*trainer.get("callbacks", []), cfg.pruning]})
+    return instantiate(trainer), instantiate(cfg.get("logger"))
+
+
+def _settings(node: DictConfig) -> Mapping[str, Any]:
+    settings = cast(dict[str, Any], OmegaConf.to_container(node, resolve=True))
+    return {name: value for name, value in settings.items() if name not in HYDRAS_OWN}

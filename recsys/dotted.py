@@ -1,0 +1,17 @@
+"""Nested settings under dotted names: `model.lr`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Map dotted names to the values of a nested mapping; lists and empty mappings are values."""
+    settings: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            settings |= flatten(value, f"{prefix}{name}.")
+        else:
+            settings[prefix + name] = value
+    return settings

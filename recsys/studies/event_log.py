@@ -1,0 +1,107 @@
+"""Event files for TensorBoard, written by its own library: no torch and no Lightning needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from google.protobuf import text_format
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams import metadata as hparams
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
+from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME
+from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
+from tensorboard.plugins.text.metadata import PLUGIN_NAME as TEXT
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from recsys.files import write_text
+
+STEP = "00000"  # the folder of points that belong to no step, as torch names it
+
+
+class EventLog:
+    """Writes one event file, and the files of the embedding projector, into a directory.
+
+    Args:
+        directory: of the log; it may hold the event files of other writers.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.writer = EventFileWriter(str(directory))
+        self.projector = ProjectorConfig()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.writer.close()
+
+    def add_scalar(self, tag: str, value: float) -> None:
+        """Add a number at step 0."""
+        self._add(Summary.Value(tag=tag, simple_value=value))
+
+    def add_text(self, tag: str, markdown: str) -> None:
+        """Add a Markdown text."""
+        shape = TensorShapeProto(dim=[TensorShapeProto.Dim(size=1)])
+        tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()], tensor_shape=shape)
+        metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=TEXT))
+        self._add(Summary.Value(tag=f"{tag}/text_summary", metadata=metadata, tensor=tensor))
+
+    def add_settings(self, settings: Mapping[str, float | str]) -> None:
+        """Add a run's row of the hyperparameter tab.
+
+        The summary that lists a tab's columns is left out: TensorBoard takes the one of any run for all of them, so
+        that settings of other models would not be shown. Without it, TensorBoard shows the settings of all runs, those
+        that differ first.
+        """
+        started = SessionStartInfo()
+        for name, value in settings.items():
+            if isinstance(value, str):
+                started.hparams[name].string_value = value
+            else:
+                started.hparams[name].number_value = value
+        ended = SessionEndInfo(status=api_pb2.Status.Value("STATUS_SUCCESS"))
+        for tag, content in (
+            (hparams.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=started)),
+            (hparams.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=ended)),
+        ):
+            plugin = SummaryMetadata.PluginData(plugin_name=hparams.PLUGIN_NAME, content=content.SerializeToString())
+            self._add(Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin)))
+
+    def add_points(
+        self, name: str, points: np.ndarray, columns: Sequence[str], labels: Sequence[Sequence[str]]
+    ) -> None:
+        """Show points in the embedding projector.
+
+        Args:
+            name: of the set of points, a word.
+            points: (n, d).
+            columns: names of what is known about points.
+            labels: n rows of a text for each column.
+        """
+        place = f"{STEP}/{name}"
+        (self.directory / place).mkdir(parents=True, exist_ok=True)
+        write_text(self.directory / place / "tensors.tsv", _lines(points.tolist()))
+        write_text(self.directory / place / "metadata.tsv", _lines([columns, *labels]))
+        self.projector.embeddings.add(
+            tensor_name=f"{name}:{STEP}", tensor_path=f"{place}/tensors.tsv", metadata_path=f"{place}/metadata.tsv"
+        )
+        write_text(self.directory / PROJECTOR_FILENAME, text_format.MessageToString(self.projector))
+
+    def _add(self, value: Summary.Value) -> None:
+        self.writer.add_event(Event(wall_time=time.time(), summary=Summary(value=[value])))
+
+
+def _lines(rows: Sequence[Sequence[Any]]) -> str:
+    return "".join("\t".join(map(str, row)) + "\n" for row in rows)

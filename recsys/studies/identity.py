@@ -1,0 +1,62 @@
+"""The identity of a run: digests of the settings and of the code that decide its figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from recsys.dotted import flatten
+from recsys.files import digest_of
+
+ROOMS = ("data", "metrics", "models", "evaluation")  # whose code decides figures, with train.py
+
+# Modules that a training imports, and that decide none of its figures.
+NOT_DECISIVE_CODE = {
+    "recsys": "is empty",
+    "recsys.analysis": "describes models that are trained already",
+    "recsys.config": "passes settings on, which are part of a run's identity",
+    "recsys.dotted": "names settings",
+    "recsys.errors": "is an exception",
+    "recsys.files": "writes files whole",
+    "recsys.signatures": "checks settings",
+    "recsys.studies": "stores and shows figures",
+}
+
+NOT_DECISIVE = (
+    "run_dir",
+    "cache_dir",
+    "resume",
+    "logger",
+    "study",
+    "optimized_metric",
+    "pruning",
+    "data.path",
+    "metadata.path",
+)
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """Return a digest of the settings that decide the results of a run.
+
+    The places of files do not count, since the manifest has fingerprints of their contents. A top-level switch that is
+    off counts as missing, so that a new switch leaves the identity of earlier runs as it is.
+    """
+    decisive = {
+        name: value
+        for name, value in flatten(config).items()
+        if not (value in (None, False) and "." not in name)
+        and not any(name == other or name.startswith(f"{other}.") for other in NOT_DECISIVE)
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@cache
+def code_digest() -> str:
+    """Return a digest of the code that decides the figures of a run: the rooms in `ROOMS`, and train.py."""
+    package = Path(__file__).parents[1]
+    files = [file for room in ROOMS for file in (package / room).rglob("*") if file.suffix in (".py", ".sql")]
+    return digest_of(sorted(files) + sorted(package.parent.glob("train.py")))[:16]

@@ -1,0 +1,39 @@
+"""The state of a process that decides results: seeds and threads; and which of several processes reports."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+
+import numpy as np
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of a process among several, as torchrun and Slurm set them
+
+
+def fix_randomness(seed: int) -> None:
+    """Seed the generators of Python, NumPy and, where it is imported, torch with Lightning's worker processes."""
+    if "pytorch_lightning" in sys.modules:
+        import pytorch_lightning as pl
+
+        pl.seed_everything(seed, verbose=False)
+        return
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - of libraries that draw from the global generator
+    if "torch" in sys.modules:
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def limit_threads(n: int) -> None:
+    """Limit the threads of torch, where it is imported."""
+    if "torch" in sys.modules:
+        import torch
+
+        torch.set_num_threads(n)
+
+
+def reports() -> bool:
+    """Return whether this process of a distributed run tests, writes and prints."""
+    return not any(int(os.environ.get(name, 0)) for name in RANKS)

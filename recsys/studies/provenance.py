@@ -1,0 +1,63 @@
+"""The circumstances of a run: commit, command, versions, hardware, threads and peak memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # tables that studies write do not count
+PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
+
+
+def commit() -> dict[str, Any]:
+    """Return the commit of the running code, and whether code or configs differ from it; empty outside a checkout."""
+    if shutil.which("git") is None:
+        return {}
+    git = ["git", "-C", str(Path(__file__).parent)]
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
+    if head.returncode:
+        return {}
+    query = [*git, "status", "--porcelain", "--", *CODE]
+    status = subprocess.run(query, capture_output=True, text=True, check=False)  # noqa: S603
+    return {"commit": head.stdout.strip(), "dirty": bool(status.stdout.strip())}
+
+
+def circumstances(threads: int) -> dict[str, Any]:
+    """Return command, versions, hardware, threads and peak memory of this process.
+
+    Args:
+        threads: that the run was allowed, where torch has not been used.
+    """
+    torch = sys.modules.get("torch")  # a run without torch uses no GPU
+    return {
+        "command": sys.argv,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "hardware": {
+            "machine": platform.machine(),
+            "processor": _processor(),
+            "cores": os.cpu_count(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else [],
+        },
+        "threads": torch.get_num_threads() if torch else threads,
+        "peak_memory_bytes": _peak_memory(),
+    }
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+def _processor() -> str:
+    if Path("/proc/cpuinfo").is_file():
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()

@@ -1,0 +1,175 @@
+"""Writing a run directory; `runs` describes its layout and reads it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import yaml
+
+from recsys.data.dataset import Dataset
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.evaluation.evaluate import Evaluation
+from recsys.files import write_text, write_whole
+from recsys.models.base import HasEmbeddings, Recommender
+from recsys.studies import provenance
+from recsys.studies.identity import code_digest
+from recsys.studies.runs import BEGUN, EMBEDDINGS, FAILURE, LEARNED_BEFORE, MANIFEST, PER_USER, UNRESOLVED, Run
+from recsys.web.pages.compare import METRICS
+from recsys.web.refit import CONFIG
+
+EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # of a run in the same directory
+SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
+
+log = logging.getLogger(__name__)
+
+
+class RunWriter:
+    """Fills a run directory, and times the stages of the run.
+
+    Args:
+        directory: created where it does not exist.
+        config: every setting, resolved, as YAML.
+        unresolved: the same before interpolations were resolved; None where there were none.
+        resumed: whether to continue what an interrupted run left there; otherwise it is removed.
+
+    Raises:
+        UserError: the disk has too little space.
+        OSError: the directory cannot be written to.
+    """
+
+    def __init__(self, directory: Path, config: str, unresolved: str | None = None, resumed: bool = False) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(directory).free
+        if free < SPACE_NEEDED:
+            raise UserError(
+                f"Only {free / 2**20:.0f} MB are free for {directory}, and a run needs up to "
+                f"{SPACE_NEEDED / 2**20:.0f}: make room, or choose another place with hydra.run.dir=DIR."
+            )
+        clear_marks(directory)
+        if not resumed:
+            (directory / LEARNED_BEFORE).unlink(missing_ok=True)
+            for folder in EARLIER:
+                shutil.rmtree(directory / folder, ignore_errors=True)
+        write_text(directory / CONFIG, config)
+        write_text(directory / UNRESOLVED, config if unresolved is None else unresolved)
+        _write_json(directory / BEGUN, {"code": code_digest()})
+        self.git = provenance.commit()  # as the run begins, since files may change while it works
+        self.directory = directory
+        self.config: dict[str, Any] = yaml.safe_load(config)
+        self.seconds: dict[str, float] = {}
+
+    @property
+    def checkpoints(self) -> Path:
+        """The directory that has one for each fit."""
+        return self.directory / "checkpoints"
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage of the run."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started
+        log.info("%s: %.1f s", name, self.seconds[name])
+
+    def write_learned_before(self, ratings: Dataset) -> None:
+        """Store the ratings that the weights of a warm start have learned from, as `Dataset.pairs`.
+
+        A split drawn anew puts such ratings into the test of a later run, when the runs between may be gone.
+        """
+        write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
+
+    def write_test(self, tested: Evaluation) -> None:
+        """Store the test metrics of each user and slice, and predicted beside actual ratings."""
+        partial = self.directory / f"{PER_USER}.partial"
+        duckdb.from_df(tested.per_user).write_parquet(str(partial))
+        partial.replace(self.directory / PER_USER)
+        write_text(self.directory / "slices.csv", tested.slices.to_csv(index=False))
+        if len(tested.calibration):
+            write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
+
+    def finish(
+        self,
+        model: Recommender,
+        split: Split,
+        origin: str,
+        metrics: dict[str, float],
+        speed: Mapping[str, float],
+        also: Sequence[Callable[[Run], object]] = (),
+    ) -> None:
+        """Store the model, its embeddings, the metrics and, last, the manifest.
+
+        Args:
+            model: the final one.
+            split: that it was trained and measured on.
+            origin: where the data came from.
+            metrics: `valid/...` and `test/...`.
+            speed: of training, `train/interactions_per_second` among it.
+            also: further work on the run, done before it counts as finished.
+        """
+        model.save(self.directory / "model")
+        if isinstance(model, HasEmbeddings):
+            _write_embeddings(self.directory / EMBEDDINGS, model, split)
+        _write_json(self.directory / METRICS, metrics)
+        dataset = split.dataset
+        manifest = {
+            "status": "complete",
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "data": {
+                "name": dataset.name,
+                "origin": origin,
+                "fingerprint": dataset.fingerprint,
+                "ratings": len(dataset),
+                "users": dataset.n_users,
+                "films": dataset.n_items,
+            },
+            "split": {"name": split.name, "fingerprint": split.fingerprint},
+            "seed": self.config["seed"],
+            "code": code_digest(),
+            "seconds": self.seconds,
+            "speed": speed,
+            "git": self.git,
+            **provenance.circumstances(self.config["threads"]),
+        }
+        for work in also:
+            work(Run(self.directory, self.config, metrics, manifest))
+        _write_json(self.directory / MANIFEST, manifest)
+
+
+def clear_marks(directory: Path) -> None:
+    """Remove the marks of a finished or failed run from a directory that another run will use."""
+    for mark in (MANIFEST, FAILURE):
+        (directory / mark).unlink(missing_ok=True)
+
+
+def write_failure(directory: Path, error: Exception) -> None:
+    """Store in one line why a run failed."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_json(directory / FAILURE, {"failure": kind + " ".join(str(error).split())})
+
+
+def _write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def _write_embeddings(path: Path, model: HasEmbeddings, split: Split) -> None:
+    """Write `users` (n_users, d) and `items` (n_items, d) with `user_ids`, `movie_ids` and the split's fingerprint."""
+    arrays = {
+        "users": model.user_embeddings(),
+        "items": model.item_embeddings(),
+        "user_ids": np.array(split.dataset.user_frame["user_id"].tolist()),  # numbers or text, never objects
+        "movie_ids": np.array(split.dataset.item_frame["movie_id"].tolist()),
+        "split": np.array(split.fingerprint),
+    }
+    write_whole(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]

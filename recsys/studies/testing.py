@@ -1,0 +1,105 @@
+"""The last stage of a run: measured on test ratings, logged, stored and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from recsys.data.dataset import Holdout
+from recsys.data.split import Split
+from recsys.evaluation.evaluate import AnyProtocol, Evaluation, check, evaluate
+from recsys.evaluation.reranking import Reranker
+from recsys.models.base import Recommender
+from recsys.models.bias import Bias
+from recsys.models.popularity import Popularity
+from recsys.studies import report, tensorboard
+from recsys.studies.examples import examples, spread
+from recsys.studies.run_writer import RunWriter
+from recsys.studies.runs import Run
+
+N_EXAMPLES = 5  # users whose recommendations are logged; those of the first are printed
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The way in which a run measures its models.
+
+    Attributes:
+        protocol: which items are ranked; None measures predicted ratings alone.
+        ks: list lengths.
+        reranker: reorders lists before they are measured, or None.
+    """
+
+    protocol: AnyProtocol
+    ks: Sequence[int]
+    reranker: Reranker | None
+
+    def __call__(self, model: Recommender, holdout: Holdout) -> Evaluation:
+        """Measure a fitted model."""
+        return evaluate(model, holdout, self.protocol, self.ks, reranker=self.reranker)
+
+    def check(self, model: Recommender, split: Split) -> None:
+        """Check before a training that its model can be measured; see `recsys.evaluation.evaluate.check`.
+
+        Raises:
+            UserError: it cannot.
+        """
+        for holdout in (split.valid, split.test):
+            check(model, self.ks, holdout, self.protocol, self.reranker)
+
+    def baseline(self, split: Split, refit: bool) -> tuple[str, Evaluation]:
+        """Measure the model that any other should surpass, by name, without a reranker."""
+        model = (Bias() if self.protocol is None else Popularity()).fit(split.refit_train if refit else split.train)
+        return type(model).__name__, evaluate(model, split.test, self.protocol, self.ks)
+
+
+def named(stage: str, measured: Evaluation) -> dict[str, float]:
+    """Return the metrics of an evaluation under names such as `test/ndcg@10`."""
+    return {f"{stage}/{name}": float(value) for name, value in measured.summary.items()}
+
+
+def conclude(
+    run: RunWriter,
+    model: Recommender,
+    split: Split,
+    measurement: Measurement,
+    origin: str,
+    metrics: Mapping[str, float],
+    speed: Mapping[str, float],
+    also: Sequence[Callable[[Run], object]] = (),
+) -> dict[str, float]:
+    """Test the final model of a run, unless its config leaves that out; log, store and print the results.
+
+    Args:
+        run: to store the results in.
+        model: the final one.
+        split: it was trained on.
+        measurement: to test with.
+        origin: where the data came from.
+        metrics: on validation.
+        speed: of training.
+        also: further work on the run, done before it counts as finished.
+
+    Returns:
+        The metrics, with those of the test.
+    """
+    is_tested = run.config["test"]
+    metrics = dict(metrics)
+    if is_tested:
+        with run.stage("test"):
+            tested = measurement(model, split.test)
+        metrics |= named("test", tested)
+        run.write_test(tested)
+    holdout = split.test if is_tested else split.valid
+    shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
+    if (log_directory := tensorboard.log_directory(run.config)) is not None:
+        tensorboard.log_run(log_directory, run.config, model, split.dataset, metrics, shown)
+    run.finish(model, split, origin, metrics, speed, also)
+    if is_tested:
+        baseline, expected = measurement.baseline(split, run.config["refit"])
+        columns = {type(model).__name__: tested.summary}
+        columns.setdefault(baseline, expected.summary)
+        report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
+        report.print_example(shown[0])
+    report.print_whereabouts(run.directory)
+    return metrics

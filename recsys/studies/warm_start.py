@@ -1,0 +1,39 @@
+"""Warm starts: a training that continues from the weights of an earlier run, and is measured on nothing they know."""
+
+from __future__ import annotations
+
+from recsys.data.split import Split
+from recsys.errors import UserError
+from recsys.models.base import Recommender
+from recsys.studies.run_writer import RunWriter
+from recsys.studies.runs import Run
+
+
+def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommender, split: Split) -> Split:
+    """Let a model start from the weights of an earlier run.
+
+    Args:
+        earlier: the run.
+        before: its split.
+        run: the one that trains now; it stores which ratings the weights have learned from.
+        model: untrained, of the same hyperparameters.
+        split: to train on.
+
+    Returns:
+        The split without the validation and test ratings that the weights have learned from.
+
+    Raises:
+        UserError: the model cannot continue, the earlier run's split changed, or no rating is left to measure.
+    """
+    earlier.check_split(before)
+    model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
+    learned = earlier.has_learned(before, split.dataset)
+    run.write_learned_before(split.dataset.select(learned))
+    measured = split.unlearned(learned)
+    for holdout, purpose in ((measured.valid, "validate on"), (measured.test, "test on")):
+        if not len(holdout.ratings):
+            raise UserError(
+                f"{split.dataset.name} has no rating to {purpose} that the earlier run did not learn from: "
+                "wait for further ratings, or leave out --warm (of train.py, warm_from)."
+            )
+    return measured
