@@ -299,7 +299,7 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
     segments.check(split)
     liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])
-    segment = segments.segmentation.assign(
+    segment = segments.segmentation.predict(
         points_of(segments.space, run.model(trusted), run.learned_from(split), history)
     )[0]
     print(f"Segment {segment + 1}: {segments.names[segment]}")

@@ -22,9 +22,9 @@ from sklearn.metrics import root_mean_squared_error
 from tqdm import tqdm
 
 from recsys.data.dataset import Holdout
+from recsys.data.query import Pairs
 from recsys.evaluation.evaluate import bands
 from recsys.evaluation.significance import LEVEL
-from recsys.models.features import Pairs
 from recsys.models.trees import RatingTrees
 
 N_RATINGS = 5000  # drawn from those of the test
@@ -83,14 +83,13 @@ def draw(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
     chosen = np.random.default_rng(seed).permutation(len(holdout.ratings))[:N_RATINGS]
     asked, known = holdout.ratings.select(np.sort(chosen)), holdout.known
     users, rows = np.unique(asked.users, return_inverse=True)
-    told = (users, known.history(users), rows, asked.items, asked.times)
-    pairs = Pairs(*told)
+    pairs = Pairs(known.query(users), rows, asked.items, asked.times)
     return Sample(
-        frame=model.described(pairs),
-        groups={name: columns for name, columns in model.columns(pairs).items() if columns},
+        frame=model.feature_frame(pairs),
+        groups={name: columns for name, columns in model.feature_names(pairs).items() if columns},
         ratings=asked.ratings,
-        predicted=model.predict(*told),
-        intervals=None if model.interval is None else Intervals(model.interval, *model.intervals(*told)),
+        predicted=model.predict(pairs),
+        intervals=None if model.interval is None else Intervals(model.interval, *model.predict_intervals(pairs)),
         bands={"user": bands(known.user_counts[asked.users]), "film": bands(known.item_counts[asked.items])},
         scale=known.scale,
     )

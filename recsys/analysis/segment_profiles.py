@@ -19,7 +19,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.features import MISSING
 from recsys.data.titles import film_names
 from recsys.evaluation.significance import Interval, mean_interval
-from recsys.models.segmentation import film_facts, film_means
+from recsys.models.rating_profiles import damped_item_means, genres_and_decades
 
 SMALL = 0.2  # effects from here on are worth a word
 FILM_DAMPING = 10.0  # viewers as by all users, that each film is given in each segment
@@ -111,7 +111,7 @@ def profiles(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
     tested = per_user.set_index("user_id").filter(regex=SHOWN_METRICS)
     tested = tested.reindex(ratings.user_frame["user_id"].iloc[users])
     counts, stars = ratings.user_counts[users], _sums(ratings, ratings.ratings)[users]
-    above = _sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users]
+    above = _sums(ratings, ratings.ratings - damped_item_means(ratings)[ratings.items])[users]
     described = []
     for segment, name in enumerate(segment_names(traits, effects)):
         inside = labels == segment
@@ -135,14 +135,14 @@ def profiles(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
 
 def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.ndarray]:
     """Traits, and how much of each some users (int64 (n,) codes) have: float64 (n, t)."""
-    names, facts = film_facts(ratings.item_frame)
+    names, facts = genres_and_decades(ratings.item_frame)
     told = np.array([not name.endswith(f"={MISSING}") for name in names], bool)
     counts = ratings.user_counts[users][:, None]
     labels = [name.partition("=")[2] for name in names[told]]
     traits = [Trait(label, label, "", True, "{:.0%}".format) for label in labels]
     columns = [(ratings.matrix()[users] @ facts[:, told]) / counts]
 
-    above = _sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users][:, None]
+    above = _sums(ratings, ratings.ratings - damped_item_means(ratings)[ratings.items])[users][:, None]
     traits.append(Trait("stars above films' means", "generous raters", "strict raters", False, "{:+.2f}".format))
     traits.append(Trait("films rated", "frequent raters", "occasional raters", False, lambda v: f"{np.exp(v):.0f}"))
     columns += [above / counts, np.log(counts)]

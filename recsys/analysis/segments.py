@@ -34,7 +34,8 @@ from recsys.evaluation.significance import Interval, mean_interval
 from recsys.files import write_whole
 from recsys.models.base import EmbedsHistories, Recommender
 from recsys.models.neural import one_of
-from recsys.models.segmentation import RatingProfiles, Segmentation
+from recsys.models.rating_profiles import RatingProfiles
+from recsys.models.segmentation import Segmentation
 
 EMBEDDINGS, RATINGS = "embeddings", "ratings"
 SAMPLED = 5000  # users that a silhouette is computed of, as it needs all their pairs
@@ -94,7 +95,7 @@ class SegmentStudy:
         """
         users = np.flatnonzero(ratings.user_counts)
         points = points[users]
-        labels = self.segments.fit(points).assign(points)
+        labels = self.segments.fit(points).predict(points)
         if len(self.segments.centres) < 2:
             raise UserError(
                 f"{self.segments.method} finds no segments among {len(points)} users: raise segments.n_segments, which "
@@ -113,8 +114,8 @@ class SegmentStudy:
         return pd.DataFrame([self._measured(points, chosen.with_number(k)) for k in tracked])
 
     def _measured(self, points: np.ndarray, segmentation: Segmentation) -> dict[str, float]:
-        labels = segmentation.fit(points).assign(points)
-        reduced = segmentation.reduced(points)
+        labels = segmentation.fit(points).predict(points)
+        reduced = segmentation.reduce(points)
         seed, size = segmentation.seed, min(SAMPLED, len(points))
         again = stability(segmentation, points, labels, self.n_bootstraps)
         return {
@@ -171,7 +172,7 @@ def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray
     """
     rng = np.random.default_rng(segmentation.seed)
     samples = (points[rng.integers(len(points), size=len(points))] for _ in range(n_bootstraps))
-    again = (segmentation.with_number(segmentation.n_segments).fit(sample).assign(points) for sample in samples)
+    again = (segmentation.with_number(segmentation.n_segments).fit(sample).predict(points) for sample in samples)
     return mean_interval([metrics.adjusted_rand_score(labels, found) for found in again])
 
 
@@ -202,7 +203,7 @@ def embedding_points(vectors: np.ndarray) -> np.ndarray:
 
 def rating_points(ratings: Dataset, history: History) -> np.ndarray:
     """Where people with some history (B rows) are by their ratings, float32 (B, d); others' say what is average."""
-    return RatingProfiles().fit(ratings).of(history)
+    return RatingProfiles().fit(ratings).transform(history)
 
 
 def points_of(space: str, model: Recommender, ratings: Dataset, history: History) -> np.ndarray:

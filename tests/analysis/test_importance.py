@@ -19,6 +19,7 @@ from recsys.analysis.importance import (
     importances,
 )
 from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Pairs
 from recsys.evaluation.evaluate import bands
 from recsys.models.trees import RandomForest
 
@@ -41,8 +42,8 @@ def holdout() -> Holdout:
 @pytest.fixture(scope="module")
 def model(holdout) -> RandomForest:
     light = {"n_trees": 20, "n_folds": 2, "n_segments": 2, "interval": 0.8}
-    beneath = {"bias": {"_target_": "recsys.models.bias.Bias"}}
-    return RandomForest(models=beneath, max_features=1.0, **light).fit(holdout.known)
+    base_models = {"bias": {"_target_": "recsys.models.bias.Bias"}}
+    return RandomForest(models=base_models, max_features=1.0, **light).fit(holdout.known)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,9 @@ def sample(model, holdout) -> Sample:
 def test_a_sample_has_what_the_model_says_of_ratings_and_what_is_known(sample, model, holdout):
     known, found = holdout.known, holdout.ratings
     users = np.arange(known.n_users)
-    asked = (users, known.history(users), found.users, found.items, found.times)
-    np.testing.assert_array_equal(sample.predicted, model.predict(*asked))
-    np.testing.assert_array_equal(sample.intervals.low, model.intervals(*asked)[0])
+    pairs = Pairs(known.query(users), found.users, found.items, found.times)
+    np.testing.assert_array_equal(sample.predicted, model.predict(pairs))
+    np.testing.assert_array_equal(sample.intervals.low, model.predict_intervals(pairs)[0])
     assert sample.frame["user ratings"].tolist() == known.user_counts[found.users].tolist()
     columns = [column for of_group in sample.groups.values() for column in of_group]
     assert sorted(columns) == sorted(sample.frame)

@@ -72,7 +72,7 @@ def test_separate_groups_are_found_again_and_noise_is_not():
     for spread, low, high in ((0.05, 0.99, 1.0), (50, -0.1, 0.6)):
         points = blobs(spread)
         segmentation = Segmentation(3)
-        labels = segmentation.fit(points).assign(points)
+        labels = segmentation.fit(points).predict(points)
         assert low <= stability(segmentation, points, labels, 5).mean <= high
 
 
@@ -152,9 +152,9 @@ def kept(study, split: Split, found, directory) -> None:
 def test_kept_segments_assign_as_the_fit_did_and_nothing_is_pickled(study, planted, points, found, tmp_path):
     kept(study, LeaveOneOut()(planted), found, tmp_path)
     again = read_segments(tmp_path)
-    np.testing.assert_array_equal(again.segmentation.assign(points), found.labels)
+    np.testing.assert_array_equal(again.segmentation.predict(points), found.labels)
     one = points_of(RATINGS, MF(), planted, planted.history(np.array([4])))
-    assert again.segmentation.assign(one) == found.labels[4]
+    assert again.segmentation.predict(one) == found.labels[4]
     written = json.loads((tmp_path / "segments" / "segments.json").read_text())
     assert written["names"] == [profile.name for profile in found.profiles]
     assert written["ratings"].endswith("/train+valid")
