@@ -52,7 +52,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         context = replace(context, trainer=trainer, logger=logger)
     with run.stage("fit"):
         model.fit(split.train, split.valid, context)
-    speed = getattr(model, "speed", {"train/interactions_per_second": len(split.train) / run.seconds["fit"]})
+    speed = model.fit_report.metrics()
     with run.stage("validation"):
         metrics = named("valid", measurement(model, split.valid))
     if cfg.refit:

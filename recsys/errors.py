@@ -1,5 +1,42 @@
-"""The exception whose message is written for the user."""
+"""The one exception that a user is meant to read, and checks that raise it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class UserError(Exception):
     """Bad input. The message is one clear sentence that says what to do; commands print it and exit with status 2."""
+
+
+def one_of(name: str, value: str, choices: Iterable[str]) -> str:
+    """Return a setting's value after checking that it is one of several words.
+
+    Raises:
+        UserError: it is not.
+    """
+    if value not in choices:
+        raise UserError(f"{name} must be one of {', '.join(choices)} (got {value!r}).")
+    return value
+
+
+def check_positive(**settings: float) -> None:
+    """Check that settings, given by name, are above zero.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name, value in settings.items():
+        if not value > 0:
+            raise UserError(f"{name} must be above zero (got {value}).")
+
+
+def check_shares(**settings: float) -> None:
+    """Check that settings, given by name, lie between 0 and 1.
+
+    Raises:
+        UserError: one does not.
+    """
+    for name, value in settings.items():
+        if not 0 <= value <= 1:
+            raise UserError(f"{name} must be between 0 and 1 (got {value}).")

@@ -1,12 +1,11 @@
-"""Former names of classes that configs name in `_target_`.
-
-Saved runs and users' own configs may still have a former name; it works for one version after a class is renamed.
-"""
+"""Former names in saved runs and configs, and what they are called now; each works for one version."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 _SPLITTERS = (
     "LeaveLastOut",
@@ -20,16 +19,46 @@ _SPLITTERS = (
     "Given",
 )
 
-# former `_target_` -> current `_target_`
+# Former `_target_` -> current `_target_`.
 TARGETS: dict[str, str] = {
     **{f"recsys.data.split.{name}": f"recsys.data.splitters.{name}" for name in _SPLITTERS},
     "recsys.data.text.WordVectorEncoder": "recsys.data.text.PPMIEncoder",
+    "recsys.models.callbacks.Pruning": "recsys.models.neural.callbacks.Pruning",
 }
+
+# Arrays of saved models, by class: former name -> current name.
+ARRAYS: dict[str, dict[str, str]] = {
+    "recsys.models.content.Content": {"user_vectors": "user_profiles"},
+    "recsys.models.popularity.Popularity": {"item_counts": "popularity"},
+    "recsys.models.dae.DAE": {
+        "module.films_in.weight": "module.encoder.weight",
+        "module.films_out.weight": "module.decoder.weight",
+        "module.films_out.bias": "module.decoder.bias",
+    },
+}
+# Of any deep model.
+MODULE_ARRAYS = {"module.codes": "user_codes"}
+
+# Tables of users whose rows of unknown and untrained users are equal; earlier versions left the latter random.
+USER_TABLES = ("users.weight", "user_bias.weight")
 
 
 def current(target: str) -> str:
     """Return the current name of a class, given that or a former name."""
     return TARGETS.get(target, target)
+
+
+def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of a saved model as the current version of its class stores them."""
+    names = MODULE_ARRAYS | ARRAYS.get(target, {})
+    renamed = {names.get(name, name): array for name, array in arrays.items()}
+    trained = renamed.pop("trained_users", None)
+    if trained is not None:
+        renamed["n_users"] = np.array(len(trained))
+        for name, table in renamed.items():
+            if name.startswith("module.") and name.endswith(USER_TABLES):
+                renamed[name] = np.vstack([np.where(trained[:, None], table[:-1], table[-1]), table[-1:]])
+    return renamed
 
 
 def with_current_targets(config: Any) -> Any:

@@ -5,7 +5,8 @@ import importlib
 import pytest
 
 from recsys.config import compose
-from recsys.renamed import TARGETS, current, with_current_targets
+from recsys.renamed import TARGETS, with_current_targets
+from recsys.web.serving import current
 
 
 @pytest.mark.parametrize("target", TARGETS.values())

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from recsys.models.watched import WatchedRanks
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
@@ -17,10 +18,9 @@ from recsys.config.entry import main as command_line
 from recsys.data.prepare import prepare
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
-from recsys.models.callbacks import Pruning
 from recsys.models.ease import EASE
 from recsys.models.neural import NeuralModule
-from recsys.models.watched import WatchedRanks
+from recsys.models.neural.callbacks import Pruning
 from recsys.studies.runs import find_runs, is_finished, read_run
 from tests.training import interrupt_once
 

@@ -179,7 +179,7 @@ def measured(model: Recommender, holdout: Holdout, histories: Dataset) -> Iterat
     values: dict[int, dict[str, Any]] = {}
     for found, ending in ((holdout, ""), (liked, ", liked")):
         users = found.users
-        scores = model.score(users, histories.history(users))
+        scores = model.score(histories.query(users))
         for metric, of_users in ranking_metrics(scores, users, found, ks=(K,)).items():
             if metric in (f"ndcg@{K}", f"hr@{K}"):
                 for user, value in zip(users.tolist(), of_users.tolist(), strict=True):

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.dataset import Dataset
-from recsys.models.sampling import Positives, UserEpoch, shared_candidates
+from recsys.models.neural.sampling import Draw, Interactions, shared_candidates
 from recsys.models.two_tower import TwoTower
 
 N_USERS, FILMS_PER_USER = 4_000, 100
@@ -63,15 +63,18 @@ def measure(n_films: int, n_negatives: int) -> dict[str, float]:
     model = TwoTower(ENCODER, batch_size=BATCH_SIZE, max_epochs=2, **loss).fit(dataset)
     return {
         "films": films_per_step(dataset, model, n_negatives) if n_negatives else n_films,
-        "seconds": model.speed["train/epoch_seconds"],
+        "seconds": model.fit_report.epoch_seconds,
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
 
 
 def films_per_step(dataset: Dataset, model: TwoTower, n_negatives: int) -> float:
     """Returns the mean number of films that a sampled step embeds and scores."""
-    counts, draw = model.module.item_counts, model.module.draw
-    batches = UserEpoch(Positives(dataset, torch.device("cpu")), BATCH_SIZE, seed=0)
+    interactions = Interactions(dataset, torch.device("cpu"))
+    objective = model.objective()
+    objective.bind(interactions)
+    counts, draw = interactions.item_counts, objective.draw
+    batches = objective.epoch(interactions, Draw(BATCH_SIZE, seed=0))
     return float(np.mean([len(shared_candidates(b, counts, draw, N_USERS, n_negatives)[0]) for b in batches]))
 
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Self
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
 from recsys.data.splitters import LeaveOneOut
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.protocols import SampledNegatives
@@ -35,13 +35,12 @@ class GivenScores(Recommender):
     def __init__(self, scores: np.ndarray) -> None:
         self.scores = scores  # (n_users, n_items)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Does nothing."""
-        return self
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
+    def _score(self, query: Query) -> np.ndarray:
         """Returns a view, since the evaluation requests users in order."""
-        return self.scores[users[0] : users[-1] + 1]
+        return self.scores[query.users[0] : query.users[-1] + 1]
 
 
 def random_data(rng: np.random.Generator) -> Dataset:

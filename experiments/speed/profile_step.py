@@ -37,7 +37,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.models.base import make
 from recsys.models.neural import NeuralModule, NeuralRecommender
-from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch, UserEpoch
+from recsys.models.neural.sampling import Draw, Interactions
 
 PAPER = {"embedding_dim": 8, "hidden_dims": [64, 32, 16, 8], "n_negatives": 4}
 MODELS = {
@@ -86,15 +86,10 @@ def _best(run: Callable[[], object]) -> float:
 def training(setting: dict[str, object], train: Dataset, n: int) -> tuple[NeuralModule, Callable[[], None]]:
     """Returns an untrained module, and a function that runs its next step, on one of n batches."""
     model = cast(NeuralRecommender, make(setting))
-    module = model.build(train.n_users, train.n_items)
-    module.settings = model
-    positives = Positives(train, torch.device("cpu"))
-    epoch = (
-        UserEpoch(positives, model.batch_size, model.seed)
-        if model.by_user
-        else SampledEpoch(positives, NegativeSampler(positives), model.n_negatives, model.batch_size, model.seed)
-    )
-    batches = cycle(list(islice(epoch, n)))
+    objective, interactions = model.objective(), Interactions(train, torch.device("cpu"))
+    objective.bind(interactions)
+    module = model.build(train.n_users, train.n_items, objective=objective)
+    batches = cycle(list(islice(objective.epoch(interactions, Draw(model.batch_size, model.seed)), n)))
     optimizer = torch.optim.AdamW(module.parameters(), model.lr, weight_decay=0.0, fused=True)
 
     def step() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.analysis.similar import cosines
-from recsys.data.dataset import History
+from recsys.data.query import History, Query
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.item_to_item import ItemToItem
 
@@ -127,7 +127,7 @@ def contributions(model: Recommender, user: int, history: History, positions: np
         return model.weights_of(history.items[positions])
     mask = np.ones((1 + len(positions), len(history.items)), bool)
     mask[1 + np.arange(len(positions)), positions] = False
-    scores = model.score(np.full(len(mask), user), _masked(history, mask))
+    scores = model.score_without_fallback(Query(np.full(len(mask), user), _masked(history, mask)))
     return scores[0] - scores[1:]
 
 

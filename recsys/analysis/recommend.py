@@ -12,7 +12,8 @@ from rich.progress import track
 
 from recsys.analysis.explain import Reason, explain
 from recsys.analysis.similar import similarities
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
@@ -49,7 +50,7 @@ def recommend(
         k: largest number of films.
     """
     users = np.array([user])
-    scores = model.score(users, history)
+    scores = model.score(Query(users, history))
     items = top_k(mask_seen(scores, history, candidates), users, k)[0]
     items = items[items >= 0]
     reasons = explain(model, user, history, items, dataset.item_frame)
@@ -73,9 +74,9 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
     batches = []
     for start in track(starts, "Recommending", console=console, transient=True, disable=not console.is_terminal):
         users = np.arange(start, min(start + batch_size, dataset.n_users))
-        history = dataset.history(users)
-        scores = model.score(users, history)
-        items = top_k(mask_seen(scores, history), users, k)  # (B, k)
+        query = dataset.query(users)
+        scores = model.score(query)
+        items = top_k(mask_seen(scores, query.history), users, k)  # (B, k)
         rows, places = np.nonzero(items >= 0)
         listed = items[rows, places]
         batches.append(

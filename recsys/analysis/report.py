@@ -11,7 +11,8 @@ from rich.table import Table
 
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, most_liked
 from recsys.analysis.recommend import UNKNOWN, Recommendation
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.data.titles import film_names
 from recsys.models.base import Recommender
 

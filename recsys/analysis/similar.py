@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys.data.dataset import History
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.base import HasEmbeddings, Recommender
 
@@ -46,5 +46,5 @@ def lifts(model: Recommender, items: np.ndarray) -> np.ndarray:
     For EASE these are the item-item weights, for item neighbours their similarities.
     """
     histories = History.of_items([[], *([item] for item in items)])
-    empty, *liked = model.score(np.full(len(histories), -1), histories)
+    empty, *liked = model.score_without_fallback(Query.of_histories(histories))
     return np.stack(liked) - empty

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from recsys.data.databases import Address
+from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.studies.runs import read_run

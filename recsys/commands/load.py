@@ -10,8 +10,8 @@ from recsys.commands.arguments import add_list_length, add_trusted
 from recsys.commands.run_data import model_and_data
 from recsys.config import compose
 from recsys.config.splits import prepared_data
-from recsys.data.databases import DEFAULT_VARIABLE, TABLES, Address
-from recsys.data.tables import check_no_tables, clean_tables, write_tables
+from recsys.data.address import DEFAULT_VARIABLE, Address
+from recsys.data.tables import TABLES, check_no_tables, clean_tables, write_tables
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from recsys.analysis.segments.study import SegmentStudy
 from recsys.commands.arguments import add_run, add_trusted
 from recsys.commands.run_data import split_of
 from recsys.config import compose, instantiate
-from recsys.data.dataset import History
+from recsys.data.query import History
 from recsys.data.titles import find_film
 from recsys.errors import UserError
 from recsys.files import short
@@ -57,5 +57,5 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
     liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])
     points = points_of(segments.space, run.model(trusted), run.learned_from(split), history)
-    segment = segments.segmentation.assign(points)[0]
+    segment = segments.segmentation.predict(points)[0]
     print(f"Segment {segment + 1}: {segments.names[segment]}")

@@ -28,7 +28,7 @@ from hydra.core.utils import JobReturn
 
 from recsys.errors import UserError
 from recsys.files import write_whole
-from recsys.models.callbacks import Pruning
+from recsys.models.neural.callbacks import Pruning
 
 try:
     import optuna

@@ -9,7 +9,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.nodes import instantiate
-from recsys.data.prepare import Prepared, prepare
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
 from recsys.data.split import Split
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Holdout
+from recsys.data.query import Pairs
 from recsys.errors import UserError
 from recsys.evaluation.protocols import FULL_RANKING, AnyProtocol, single_protocols
 from recsys.evaluation.ranking_task import RankingTask
@@ -106,10 +107,10 @@ def evaluate(
     tasks = [RankingTask(model, holdout, each, ks, reranker) for each in single_protocols(protocol)]
     if tasks:
         for users in _batches(holdout.users, batch_size, "ranking"):
-            history = holdout.known.history(users)
-            scores = _finite(model, model.score(users, history))
+            query = holdout.known.query(users)
+            scores = _finite(model, model.score(query))
             for task in tasks:
-                task.measure(users, history, scores)
+                task.measure(users, query.history, scores)
     measured = [task.measurements() for task in tasks]
     bins = calibration(np.empty(0), np.empty(0))
     if model.predicts_ratings:
@@ -128,8 +129,8 @@ def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarra
     known, held_out = holdout.known, holdout.ratings
 
     def predict(users: np.ndarray) -> np.ndarray:
-        pairs = held_out.history(users)
-        return _finite(model, model.predict(users, known.history(users), pairs.rows, pairs.items, pairs.times))
+        pairs = Pairs.of_history(known.query(users), held_out.history(users))
+        return _finite(model, model.predict(pairs))
 
     return np.concatenate([predict(users) for users in _batches(holdout.users, batch_size, "predicting")])
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys.data.dataset import History, Holdout
+from recsys.data.dataset import Holdout
+from recsys.data.query import History
 
 
 def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:

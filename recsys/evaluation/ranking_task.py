@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History
 from recsys.evaluation.measurements import Measurements
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.reranking import Reranker, rank_by_score

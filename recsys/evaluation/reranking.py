@@ -18,7 +18,8 @@ from typing import Literal
 
 import numpy as np
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.metrics.beyond_accuracy import divergence
 from recsys.metrics.genres import distributions, genre_indicators, history_distributions

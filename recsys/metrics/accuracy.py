@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from recsys.data.dataset import History, Holdout
+from recsys.data.dataset import Holdout
+from recsys.data.query import History
 from recsys.metrics.ranking import mask_seen, top_k
 
 KS = (1, 5, 10, 20, 50)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recsys.data.dataset import History
+from recsys.data.query import History
 
 
 def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:

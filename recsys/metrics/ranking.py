@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsys.data.dataset import History
+from recsys.data.query import History
 
 _BLOCK_SIZE = 2**20  # scores that are ranked at once; they and what is computed from them fit in the cache
 _LOWEST = np.finfo(np.float32).min

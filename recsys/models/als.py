@@ -1,4 +1,4 @@
-"""ALS: matrix factorisation of implicit feedback by alternating least squares, as the `implicit` library has it.
+"""ALS: matrix factorisation of implicit feedback by alternating least squares, as the `implicit` library computes it.
 
 Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008; solved by conjugate
 gradients as in Takacs, Pilaszy and Tikk, "Applications of the Conjugate Gradient Method for Implicit Feedback
@@ -7,28 +7,27 @@ Collaborative Filtering", RecSys 2011.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from implicit.cpu.als import AlternatingLeastSquares
 from threadpoolctl import threadpool_limits
 
-from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.models.factors import Factorisation
+
+if TYPE_CHECKING:
+    from implicit.cpu.als import AlternatingLeastSquares
 
 
 class ALS(Factorisation):
-    """Score a film by the dot product of its vector with the one that fits the history at hand best.
-
-    Rated pairs are fitted to 1, all others to 0; see `IALS` for a regularisation that knows who rated how much.
+    """Fits rated pairs to 1 and all others to 0; `IALS` has a regularisation that depends on the number of ratings.
 
     Args:
         embedding_dim: length of the vectors.
-        l2: weight of the squared vectors, the paper's lambda, the same for all users and films.
-        confidence: weight of a rated pair; one that is not rated has 1.
-        n_sweeps: times that all users and then all films are solved for.
+        l2: penalty on the squared vectors, the paper's lambda, the same for all users and items.
+        confidence: weight of a rated pair; that of an unrated pair is 1.
+        n_sweeps: times that the vectors of all users and then of all items are solved for.
         seed: of the initial vectors.
     """
 
@@ -46,27 +45,24 @@ class ALS(Factorisation):
         self.n_sweeps = n_sweeps
         self.seed = seed
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Alternate on as many threads as torch has.
-
-        Raises:
-            UserError: the vectors do not fit in memory.
-        """
-        self.check_memory(train)
-        with threadpool_limits(1, "blas"):  # the library's threads would each start as many again
-            model = self._library()
+    def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """See `Factorisation.factorise`; runs on as many threads as torch does."""
+        with threadpool_limits(1, "blas"):  # each of the library's threads would start as many again
+            model = self._library_model()
             model.fit(train.matrix(), show_progress=False)
-        self.user_factors, self.item_factors = model.user_factors, model.item_factors  # (n_users, d), (n_items, d)
-        return self
+        return model.user_factors, model.item_factors
 
     def embed(self, history: History) -> np.ndarray:
-        """See `Factorisation.embed`."""
+        """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
         with threadpool_limits(1, "blas"):
-            model = self._library()
+            model = self._library_model()
             model.item_factors = self.item_factors
             return model.recalculate_user(np.arange(len(history)), history.matrix(len(self.item_factors)))
 
-    def _library(self) -> AlternatingLeastSquares:
+    def _library_model(self) -> AlternatingLeastSquares:
+        import torch  # takes seconds, and only its number of threads is needed
+        from implicit.cpu.als import AlternatingLeastSquares
+
         return AlternatingLeastSquares(
             factors=self.embedding_dim,
             regularization=self.l2,

@@ -1,232 +1,346 @@
-"""The one interface: every model, classic or deep, is a `Recommender` to everybody else."""
+"""The interface of every model, closed-form or deep: a `Recommender` fits, scores, predicts, saves and loads."""
 
 from __future__ import annotations
 
 import importlib
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
-import pytorch_lightning as pl
-from pytorch_lightning.loggers import Logger
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys import renamed
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
 from recsys.files import as_arrays, from_arrays, write_whole
 from recsys.signatures import settings
 
-MODELS = "recsys.models."  # classes from here are imported without a question
-QUIET_CPU = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False)
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODELS = "recsys.models."  # classes of this package are imported without being trusted
+
+
+def lightning_trainer(**options: Any) -> Any:
+    """Build a Lightning Trainer, which is imported only now: closed-form models never need it."""
+    import pytorch_lightning as pl
+
+    return pl.Trainer(**options)
+
+
+QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=False)
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """Where a fit runs, as against what is fitted: nothing in it changes what a model is.
+    """Where and how a fit runs. Nothing in it changes what is learned, but for rounding.
 
     Attributes:
-        directory: for checkpoints, or None to keep none.
-        trainer: a Lightning Trainer but for what models add: accelerator, devices, precision, profiler, callbacks.
-        logger: for curves, or None.
+        directory: for checkpoints, or None to store none.
+        trainer: builds Lightning's Trainer from the arguments that a model adds to its keywords (accelerator, devices,
+            precision, callbacks, ...); used by deep models alone.
+        logger: a Lightning logger for curves, or None.
         resume: continue from the last checkpoint in `directory` where there is one.
-        cache_dir: for what other fits can use again, such as embeddings of texts; None keeps nothing.
+        cache_dir: for results that other fits can use again, such as text embeddings; None caches nothing.
     """
 
     directory: Path | None = None
-    trainer: partial[pl.Trainer] = QUIET_CPU
-    logger: Logger | None = None
+    trainer: partial[Any] = QUIET_CPU
+    logger: Any = None
     resume: bool = False
     cache_dir: Path | None = None
 
 
-class Recommender(ABC):
-    """Learns from ratings, then scores all films for some users.
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit cost.
 
-    Constructors take plain JSON-able hyperparameters and keep each as an attribute of the same name. What `fit` learns
-    is numpy arrays or CSR matrices under the attribute names in `learned`; both together are the saved model.
+    Attributes:
+        seconds: of wall-clock time.
+        interactions_per_second: training interactions in a second; of a deep model, in its last epoch.
+        epochs: that were trained, or None for a model without epochs.
+        epoch_seconds: of the last epoch, validation apart, or None.
+        samples_per_second: of the last epoch, a sampled negative counting as a sample, or None.
     """
 
-    predicts_ratings = False  # True: scores are in rating units (stars)
-    uses_history = False  # True: scores follow the history handed to `score`, also for users never trained on
-    pickled = False  # True: what is saved is unpickled to load it, which runs code
-    uses_lightning = False  # True: `fit` needs the trainer of its context
+    seconds: float
+    interactions_per_second: float
+    epochs: int | None = None
+    epoch_seconds: float | None = None
+    samples_per_second: float | None = None
+
+    def metrics(self) -> dict[str, float]:
+        """Return the values that there are, under `train/...` names."""
+        return {f"train/{name}": float(value) for name, value in asdict(self).items() if value is not None}
+
+
+class Recommender(ABC):
+    """Learns from interactions, then scores all items for some users.
+
+    A subclass implements `_fit` and `_score`, and perhaps `_predict`. Its constructor takes plain JSON-able
+    hyperparameters and stores each as an attribute of the same name. What `_fit` learns is stored as NumPy arrays or
+    CSR matrices under the attribute names in `learned`. Hyperparameters and arrays together are the saved model.
+
+    Attributes:
+        popularity: float32 (n_items,) training interactions of each item: the scores of a user without a history.
+        scale: float32 (2,) lowest and highest rating, of models that predict ratings.
+        fit_report: what the last fit cost.
+    """
+
+    predicts_ratings = False  # True: scores are in rating units
+    uses_history = False  # True: scores follow the history in the query, also for users who were not trained on
+    pickled = False  # True: the saved model is unpickled when it is loaded, which runs code
+    uses_lightning = False  # True: `_fit` needs the trainer of its context
     learned: tuple[str, ...] = ()
-    scale: np.ndarray  # float (2,) lowest and highest stars, learned by models that predict ratings
+    popularity: np.ndarray | None = None
+    scale: np.ndarray
+    fit_report: FitReport
 
-    @abstractmethod
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Learn from `train`; models that stop early watch `valid`. Returns self."""
+        """Learn from training interactions.
+
+        Args:
+            train: the interactions to learn from.
+            valid: held-out ratings that models with early stopping monitor.
+            context: where and how the fit runs.
+
+        Raises:
+            UserError: the constructor does not take back the model's own hyperparameters, or the model cannot be
+                trained on these data.
+        """
+        self._check_hyperparameters()
+        self.popularity = train.item_counts.astype(np.float32)
+        if self.predicts_ratings:
+            self.scale = np.array(train.scale, np.float32)
+        started = time.perf_counter()
+        report = self._fit(train, valid, context or FitContext())
+        seconds = time.perf_counter() - started
+        self.fit_report = report or FitReport(seconds, len(train) / seconds)
+        return self
+
+    def score(self, query: Query) -> np.ndarray:
+        """Score all items for some users.
+
+        Models that rank by histories rank the items for a user without a history by popularity; those that predict
+        ratings stay in rating units and use what they know of items and users.
+
+        Returns:
+            float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
+        """
+        if not self.uses_history or self.predicts_ratings or self.popularity is None:
+            return self._score(query)
+        known = query.history.lengths > 0
+        if known.all():
+            return self._score(query)
+        scores = np.tile(self.popularity, (len(query), 1))
+        if known.any():
+            scores[known] = self._score(query.select(known))
+        return scores
+
+    def score_without_fallback(self, query: Query) -> np.ndarray:
+        """Score by what the model itself computes, also from empty histories: to see what an item in a history adds.
+
+        Returns:
+            float32 (B, n_items), finite.
+        """
+        return self._score(query)
+
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        """Score pairs of user and item.
+
+        Returns:
+            float32 (P,); of a model that predicts ratings, clipped to the scale.
+        """
+        predicted = self._predict(pairs)
+        return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
 
     @abstractmethod
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Score every film for some users.
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport | None:
+        """Learn from training interactions; see `fit`. A model without epochs need not report its cost."""
 
-        Args:
-            users: int64 (B,) user codes; -1 is somebody unknown.
-            history: B rows, what each user rated so far.
+    @abstractmethod
+    def _score(self, query: Query) -> np.ndarray:
+        """Return the scores of all items, float32 (B, n_items); a query of a ranking model has no empty history."""
 
-        Returns:
-            float32 (B, n_items), finite, higher is better; films already seen are scored like any other.
-        """
-
-    def predict(
-        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Score pairs of user and film, by what `score` says unless a model does better.
-
-        Args:
-            users: int64 (B,) user codes; -1 is somebody unknown.
-            history: B rows, what each user rated so far.
-            rows: int64 (P,) which of the users, from 0.
-            items: int (P,) film codes.
-            times: int64 (P,) seconds UTC at which the films are rated, or None; few models go by them.
-
-        Returns:
-            float32 (P,); of a model that predicts ratings, stars within the scale.
-        """
-        scores = self.score(users, history)[rows, items]
-        return np.clip(scores, *self.scale) if self.predicts_ratings else scores
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """Return the scores of pairs, float32 (P,), not clipped; those of `score` unless a model has a faster way."""
+        return self.score(pairs.query)[pairs.rows, pairs.items]
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """A new model of the same hyperparameters on more ratings, trained for as long as validation chose here."""
+        """Fit a new model of the same hyperparameters to more ratings, for as many epochs as validation chose here."""
         return type(self)(**self.hyperparameters()).fit(train, context=context)
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
-        """Let `fit` and `refit` start from what an earlier model of the same films has learned.
+        """Let `fit` and `refit` start from the weights of an earlier model of the same items (a warm start).
 
         Args:
-            earlier: a fitted model of the same kind.
-            users: int64 (n_users,) the earlier model's code of each user whom `fit` will learn from, -1 of new ones.
+            earlier: a fitted model of the same class.
+            users: int64 (n_users,) the earlier model's code of each user in the training data, -1 for a new user.
 
         Raises:
-            UserError: there is nothing to start from, or the earlier model is of another kind.
+            UserError: the class has no weights to start from, or the earlier model is of another class.
         """
         raise UserError(
-            f"{type(self).__name__} is made anew from its ratings and cannot continue from an earlier run: "
+            f"{type(self).__name__} is fitted in one step and cannot continue from an earlier run: "
             "leave out --warm (of train.py, warm_from)."
         )
 
     def hyperparameters(self) -> dict[str, Any]:
-        """The constructor's arguments, by name."""
+        """Return the constructor's arguments by name."""
         return {name: getattr(self, name) for name in settings(type(self))}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """What was learned, by name; a CSR matrix is four arrays, `name.data` and so on."""
+        """Return the learned arrays by name; a CSR matrix is four arrays, `name.data` and so on."""
         arrays: dict[str, np.ndarray] = {}
-        for name in self.learned:
+        for name in self._stored():
             arrays |= as_arrays(name, getattr(self, name))
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
-        for name in self.learned:
-            setattr(self, name, from_arrays(name, arrays))
+        """Take back the arrays that `arrays` returned."""
+        for name in self._stored():
+            if name != "popularity" or name in arrays:  # earlier versions stored none
+                setattr(self, name, from_arrays(name, arrays))
 
     def save(self, directory: Path) -> None:
-        """Write `arrays.npz` and `model.json`; nothing is pickled but by models that say so."""
+        """Write `arrays.npz` and `model.json`; nothing is pickled except by models that declare it."""
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
         described = {"class": class_name(self), "hyperparameters": self.hyperparameters()}
         text = json.dumps(described, indent=2) + "\n"
         write_whole(directory / "model.json", lambda file: file.write(text.encode()))
 
+    def _stored(self) -> list[str]:
+        common = ["popularity", "scale"] if self.predicts_ratings else ["popularity"]
+        return [*common, *(name for name in self.learned if name not in common)]
 
-@runtime_checkable
-class HasEmbeddings(Protocol):
-    """A model that places users and films in one space."""
+    def _check_hyperparameters(self) -> None:
+        """Check that a copy can be constructed, as a refit and loading will do."""
+        name = type(self).__name__
+        try:
+            own = self.hyperparameters()
+            copied = type(self)(**own).hyperparameters()
+        except (AttributeError, TypeError) as error:
+            raise UserError(
+                f"The constructor of {name} must store each of its arguments as an attribute of the same name, and "
+                f"take them back (got {error})."
+            ) from error
+        if json.dumps(own, sort_keys=True) != json.dumps(copied, sort_keys=True):
+            raise UserError(
+                f"The hyperparameters of {name} must be the same after construction (got {copied} of {own})."
+            )
 
+
+class HasEmbeddings(ABC):
+    """A model that embeds users and items in one space."""
+
+    @abstractmethod
     def user_embeddings(self) -> np.ndarray:
-        """Float32 (n_users, d)."""
+        """Return the embeddings of users, float32 (n_users, d)."""
 
+    @abstractmethod
     def item_embeddings(self) -> np.ndarray:
-        """Float32 (n_items, d)."""
+        """Return the embeddings of items, float32 (n_items, d)."""
 
 
-@runtime_checkable
-class EmbedsHistories(HasEmbeddings, Protocol):
-    """A model that places anybody in that space, by the history at hand."""
+class EmbedsHistories(HasEmbeddings):
+    """A model that embeds any user in that space, given a history."""
 
+    @abstractmethod
     def embed(self, history: History) -> np.ndarray:
-        """History of B rows -> float32 (B, d)."""
+        """Return the embeddings of the users with these histories (B rows), float32 (B, d)."""
 
 
-@runtime_checkable
-class ScoresByProducts(Protocol):
-    """A model whose scores are inner products, so that the films of the best ones can be looked up in an index."""
+class ScoresByProducts(ABC):
+    """A model whose scores are inner products, so that the best items can be looked up in an index."""
 
-    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Float32 (B, d), of what `score` takes."""
+    @abstractmethod
+    def user_vectors(self, query: Query) -> np.ndarray:
+        """Return a vector for each user of a query, float32 (B, d)."""
 
+    @abstractmethod
     def item_vectors(self) -> np.ndarray:
-        """Float32 (n_items, d); `score` is `user_vectors` times these."""
+        """Return a vector for each item, float32 (n_items, d); scores are `user_vectors` times these."""
 
 
-@runtime_checkable
-class HasOpenCatalogue(Protocol):
-    """A model that scores films which nobody has rated, also those that come after training."""
+class HasOpenCatalogue(ABC):
+    """A model that scores items without ratings, including items that are added after training."""
 
-    def add_items(self, films: pd.DataFrame) -> None:
-        """Extend the catalogue; nothing is trained anew.
+    @abstractmethod
+    def add_items(self, items: pd.DataFrame) -> None:
+        """Extend the catalogue without training.
 
         Args:
-            films: a row a film, with the columns of the `Dataset.item_frame` that was trained on, or some of them.
-                The first gets the code `n_items`.
+            items: one row per item, with the columns of the `Dataset.item_frame` that was trained on, or some of them.
+                The first row gets the code `n_items`.
         """
 
 
 def load(directory: Path, trusted: bool = False) -> Recommender:
-    """Read a saved model.
+    """Load a saved model.
 
     Args:
-        directory: what `save` wrote.
-        trusted: also import classes from outside `recsys.models`, and unpickle. Both run code: for models you made.
+        directory: that `save` wrote.
+        trusted: also import classes from outside `recsys.models`, and unpickle. Both run code: use it for models of
+            your own.
 
     Raises:
-        UserError: there is no model, or it is not to be trusted.
+        UserError: there is no model, or it must be trusted.
     """
     if not (directory / "model.json").is_file():
-        raise UserError(f"{directory} holds no saved model (model.json is missing): name a run's model/ directory.")
+        raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
     described = json.loads((directory / "model.json").read_text())
-    if not (described["class"].startswith(MODELS) or trusted):
-        raise UserError(f"{directory} holds a {described['class']}, from outside recsys: load it with trusted=True.")
-    cls = _imported(described["class"])
+    name = renamed.current(described["class"])
+    if not (name.startswith(MODELS) or trusted):
+        raise UserError(f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True.")
+    cls = _imported(name)
     if cls.pickled and not trusted:
         raise UserError(
-            f"{directory} holds a {cls.__name__}, which is unpickled to load it, and that runs code: "
-            "if you made it, load it with trusted=True (on the command line --trusted)."
+            f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if the model is yours, "
+            "load it with trusted=True (on the command line --trusted)."
         )
     model = cls(**described["hyperparameters"])
-    with np.load(directory / "arrays.npz", allow_pickle=False) as arrays:
-        model.restore(dict(arrays))
+    with np.load(directory / "arrays.npz", allow_pickle=False) as stored:
+        arrays = renamed.current_arrays(name, dict(stored))
+    try:
+        model.restore(arrays)
+    except (KeyError, AttributeError, ImportError) as error:
+        raise UserError(
+            f"{directory} was saved by another version and cannot be read by this one ({error}): train the model again."
+        ) from error
     return model
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
-    """The untrained model that a plain setting names in `_target_`, with its hyperparameters beside.
+    """Build the untrained model that a plain setting names in `_target_`, from the hyperparameters beside it.
 
     Raises:
-        UserError: it names no model of `recsys.models`.
+        UserError: it names no class of `recsys.models`.
     """
     settings = dict(setting)
-    name = str(settings.pop("_target_", ""))
+    name = renamed.current(str(settings.pop("_target_", "")))
     if not name.startswith(MODELS):
-        raise UserError(f"there is no model {name!r}: the setting's _target_ is a class of recsys.models.")
+        raise UserError(f"_target_ must name a class of recsys.models (got {name!r}).")
     return _imported(name)(**settings)
 
 
 def class_name(model: Recommender) -> str:
-    """Where its class is imported from, `recsys.models.ease.EASE`."""
+    """Return the name that the model's class is imported by, such as `recsys.models.ease.EASE`."""
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
 def _imported(name: str) -> type[Recommender]:
     module, _, attribute = name.rpartition(".")
-    cls = getattr(importlib.import_module(module), attribute)
+    try:
+        cls = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{name} cannot be imported ({error}): install the package that has it.") from error
     if not (isinstance(cls, type) and issubclass(cls, Recommender)):
-        raise UserError(f"{name} is not a Recommender.")
+        raise UserError(f"{name} must be a Recommender (got {cls!r}).")
     return cls

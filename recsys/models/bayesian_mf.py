@@ -1,10 +1,10 @@
-"""Bayesian matrix factorisation: not one set of vectors but many, drawn from their posterior and averaged.
+"""Bayesian matrix factorisation: ratings averaged over many factorisations, drawn from their posterior.
 
 Salakhutdinov and Mnih, "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo", ICML 2008, whose
-symbols are used. What is known of users and films moves the means of their priors, as in Porteous, Asuncion and
+symbols are used. Side information about users and items moves the means of their priors, as in Porteous, Asuncion and
 Welling, "Bayesian Matrix Factorization with Side Information and Dirichlet Process Mixtures", AAAI 2010, and Simm et
 al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information Using MCMC", MLSP 2017. One kind of
-side information are the films that a user rated, whatever the stars, and the users who rated a film: Rendle, Zhang and
+side information is which items a user rated, whatever the rating, and which users rated an item: Rendle, Zhang and
 Koren, "On the Difficulty of Evaluating Baselines: A Study on Recommender Systems", 2019, section 3.1.
 """
 
@@ -20,49 +20,50 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 from tqdm import trange
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
 from recsys.data.features import features, vocabulary
-from recsys.errors import UserError
-from recsys.models.base import FitContext, Recommender
+from recsys.data.query import Query, row_pointers
+from recsys.errors import UserError, one_of
+from recsys.models.base import FitContext, HasEmbeddings, Recommender
 from recsys.models.memory import check_memory
 
-USER_FACTS = ("age_group", "gender", "occupation")
-FILM_FACTS = ("genres", "year", "directors", "actors")
+USER_FIELDS = ("age_group", "gender", "occupation")
+ITEM_FIELDS = ("genres", "year", "directors", "actors")
 SIDE = ("rated", "facts")
 
 
-class Side(NamedTuple):
-    """Ratings from one side: those of users, say, whose columns are films."""
+class RatingRows(NamedTuple):
+    """Ratings sorted by user, with items as columns, or by item, with users as columns."""
 
     indptr: np.ndarray  # int64 (n + 1,)
     columns: np.ndarray  # int32 (n_ratings,)
-    order: np.ndarray  # int64 (n_ratings,) which rating each is
+    order: np.ndarray  # int64 (n_ratings,) position of each rating before sorting
 
     @classmethod
-    def of(cls, rows: np.ndarray, columns: np.ndarray, n: int) -> Side:
-        """Sort ratings by row."""
+    def from_pairs(cls, rows: np.ndarray, columns: np.ndarray, n_rows: int) -> Self:
+        """Sort ratings, given by their rows and columns (n_ratings,), by row."""
         order = np.argsort(rows, kind="stable")
-        return cls(np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]), columns[order], order)
+        return cls(row_pointers(np.bincount(rows, minlength=n_rows)), columns[order], order)
 
 
 class Prior:
-    """A normal prior of vectors, with mean mu + beta' f where something (f) is known of them; drawn by Gibbs steps.
+    """A normal prior of vectors, with means mu + beta' f given side information f, drawn by Gibbs steps.
 
-    What is known is turned to orthogonal columns first, without those that are always zero: the prior of beta is the
-    same in all directions, so this changes no vector, and no more than n columns are left.
+    Side information is rotated to orthogonal columns first, without those that are zero. The prior of beta is the same
+    in all directions, so this changes no vector, and at most n columns are left.
 
     Args:
-        known: float64 (n, f) what is known, or no columns.
+        side_information: float64 (n, f); f may be 0.
         d: length of the vectors.
-        rng: draws.
+        rng: generator of all draws.
     """
 
-    def __init__(self, known: sparse.csr_matrix, d: int, rng: np.random.Generator) -> None:
+    def __init__(self, side_information: sparse.csr_matrix, d: int, rng: np.random.Generator) -> None:
         self.rng = rng
-        self.columns, self.squares = _orthogonal(known)  # (n, r) and their squared lengths (r,)
+        self.columns, self.squares = orthogonal_columns(side_information)  # (n, r) and their squared lengths (r,)
         self.beta = np.zeros((len(self.squares), d))
         self.link_precision = 1.0  # lambda of beta
-        self.shift = np.zeros((known.shape[0], d))  # of the means
+        self.shift = np.zeros((side_information.shape[0], d))  # of the means
 
     def draw(self, vectors: np.ndarray) -> None:
         """Draw mu and Lambda, then beta, then its precision, given vectors (n, d)."""
@@ -72,25 +73,25 @@ class Prior:
 
     @property
     def means(self) -> np.ndarray:
-        """Of each vector, (n, d)."""
+        """Return the prior mean of each vector, (n, d)."""
         return self.mean + self.shift
 
     def _draw_normal_wishart(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean (d,) and precision (d, d) of what is left of the vectors, (n, d): Salakhutdinov and Mnih's equation 14.
+        """Draw mean (d,) and precision (d, d) given vectors less their shifts (n, d): equation 14.
 
-        Their prior has mu_0 = 0, beta_0 = 2, W_0 = I. The rows of beta, normal with precision lambda Lambda, tell of
-        Lambda too: Simm et al., equation 6.
+        The paper's prior has mu_0 = 0, beta_0 = 2, W_0 = I. The rows of beta, normal with precision lambda Lambda,
+        enter the posterior of Lambda too: Simm et al., equation 6.
         """
         n, d = x.shape
         average, weight = x.mean(axis=0), 2 + n
         scatter = (x - average).T @ (x - average) + 2 * n / weight * np.outer(average, average)
         scatter += self.link_precision * self.beta.T @ self.beta
-        precision = _draw_wishart(np.linalg.inv(np.eye(d) + scatter), d + n + len(self.beta), self.rng)
+        precision = draw_wishart(np.linalg.inv(np.eye(d) + scatter), d + n + len(self.beta), self.rng)
         noise = np.linalg.solve(np.linalg.cholesky(weight * precision).T, self.rng.standard_normal(d))
         return n / weight * average + noise, precision
 
     def _draw_link(self, deviations: np.ndarray) -> None:
-        """Beta is matrix normal, with covariance (F'F + lambda I)^-1 of rows and Lambda^-1 of columns."""
+        """Draw beta, matrix normal with covariance (F'F + lambda I)^-1 of rows and Lambda^-1 of columns."""
         variance = 1 / (self.squares + self.link_precision)  # (r,)
         noise = np.linalg.solve(np.linalg.cholesky(self.precision).T, self.rng.standard_normal(self.beta.T.shape)).T
         self.beta = variance[:, None] * (self.columns.T @ deviations) + np.sqrt(variance)[:, None] * noise
@@ -99,27 +100,28 @@ class Prior:
         self.shift = self.columns @ self.beta
 
 
-class BayesianMF(Recommender):
-    """Average mean + b_u + b_i + U_u . V_i over draws of all of them.
+class BayesianMF(Recommender, HasEmbeddings):
+    """Predicts a rating as the average of mean + b_u + b_i + U_u . V_i over posterior samples.
 
-    A bias is one more element of a vector, whose partner on the other side is 1. Somebody unknown has the mean of the
-    users' prior.
+    A bias is one more element of a vector, whose counterpart on the other side is 1. An unknown user has the mean of
+    the users' prior.
 
     Args:
         embedding_dim: length of the vectors, the paper's D.
-        side: what moves the means of priors: `rated`, who rated what, and `facts` about users and films.
-        min_count: users or films that a fact must be true of.
-        n_sweeps: draws of everything.
-        burn_in: first draws, which are left out while the chain finds its place.
-        n_samples: draws that are kept, evenly spaced among the others.
+        side: side information that moves the means of the priors: `rated`, which items were rated by whom, and `facts`,
+            the metadata of users and items.
+        min_count: the fewest users or items that must have a value of the metadata.
+        n_sweeps: draws of all variables.
+        burn_in: first draws, which are discarded, since the chain has not converged yet.
+        n_samples: draws that are stored, evenly spaced among the others.
         seed: of the draws.
 
     Raises:
-        UserError: another kind of side information, or fewer draws than are to be kept.
+        UserError: there is no such side information, or there are fewer draws than samples.
     """
 
     predicts_ratings = True
-    learned = ("mean", "scale", "user_samples", "item_samples", "user_bias", "item_bias")
+    learned = ("mean", "user_samples", "item_samples", "user_bias", "item_bias")
 
     def __init__(
         self,
@@ -131,136 +133,157 @@ class BayesianMF(Recommender):
         n_samples: int = 120,
         seed: int = 0,
     ) -> None:
-        if unknown := set(side) - set(SIDE):
-            raise UserError(f"side={', '.join(sorted(unknown))} is not known: choose among {', '.join(SIDE)}.")
         if not 0 < n_samples <= n_sweeps - burn_in:
             raise UserError(
-                f"{n_sweeps} sweeps after {burn_in} of burn-in hold no {n_samples} samples: raise model.n_sweeps."
+                f"n_samples must be between 1 and n_sweeps - burn_in, {n_sweeps - burn_in} (got {n_samples}): raise "
+                "model.n_sweeps."
             )
         self.embedding_dim = embedding_dim
-        self.side = list(side)
+        self.side = [one_of("side", name, SIDE) for name in side]
         self.min_count = min_count
         self.n_sweeps = n_sweeps
         self.burn_in = burn_in
         self.n_samples = n_samples
         self.seed = seed
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Run the chain.
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Run the Markov chain.
 
         Raises:
-            UserError: the samples do not fit in memory.
+            UserError: the samples or the side information do not fit in memory.
         """
         n_users, n_items, d = train.n_users, train.n_items, self.embedding_dim
-        check_memory(
-            8 * (n_users + n_items) * d * (self.n_samples + 2 * d),
-            f"{self.n_samples} samples of {d} numbers for each of {n_users:,} users and {n_items:,} films",
-            "lower model.n_samples or model.embedding_dim",
-        )
-        self.mean, self.scale = train.ratings.mean(dtype=np.float64), np.array(train.scale, np.float32)
-        stars = train.ratings - self.mean
+        self._check_samples(n_users, n_items)
+        self.mean = train.ratings.mean(dtype=np.float64)
+        ratings = train.ratings - self.mean
         rng = np.random.default_rng(self.seed)
-        of_users, of_items = self._known(train)
-        widest = max(min(known.shape) for known in (of_users, of_items))
-        check_memory(
-            8 * widest * (3 * widest + n_users + n_items),  # products, their eigenvectors, room to find them; columns
-            f"Side information in {widest:,} columns",
-            "leave out who rated what, model.side=[facts]",
-        )
+        of_users, of_items = self._side_information(train)
+        _check_side_information(of_users, of_items)
         user_prior, item_prior = Prior(of_users, d + 1, rng), Prior(of_items, d + 1, rng)
-        by_user = Side.of(train.users, train.items, n_users)
-        by_item = Side.of(train.items, train.users, n_items)
+        by_user = RatingRows.from_pairs(train.users, train.items, n_users)
+        by_item = RatingRows.from_pairs(train.items, train.users, n_items)
         U, V = (0.1 * rng.standard_normal((n, d + 1)) for n in (n_users, n_items))  # noqa: N806  the last is the bias
         alpha = 1.0  # precision of a rating
-        kept = set(np.linspace(self.burn_in, self.n_sweeps - 1, self.n_samples).astype(int).tolist())
+        sampled = set(np.linspace(self.burn_in, self.n_sweeps - 1, self.n_samples).astype(int).tolist())
         samples = []
         for sweep in trange(self.n_sweeps, desc="sampling", unit=" sweeps", disable=None):
             user_prior.draw(U)
-            U = _draw_vectors(by_user, stars - V[train.items, d], V, alpha, user_prior)  # noqa: N806
+            U = draw_vectors(by_user, ratings - V[train.items, d], V, alpha, user_prior)  # noqa: N806
             item_prior.draw(V)
-            V = _draw_vectors(by_item, stars - U[train.users, d], U, alpha, item_prior)  # noqa: N806
-            error = stars - _products(U, V, train.users, train.items)
+            V = draw_vectors(by_item, ratings - U[train.users, d], U, alpha, item_prior)  # noqa: N806
+            error = ratings - _products(U, V, train.users, train.items)
             alpha = rng.gamma((1 + len(error)) / 2, 2 / (1 + error @ error))
-            if sweep in kept:
+            if sweep in sampled:
                 samples.append((np.vstack([U, user_prior.mean]), V))
         users, items = (np.stack(side, axis=1) for side in zip(*samples, strict=True))  # (n, n_samples, d + 1)
         self.user_bias, self.item_bias = users[:, :, d].mean(axis=1), items[:, :, d].mean(axis=1)
-        self.user_samples = users[:, :, :d].astype(np.float32)  # (n_users + 1, n_samples, d), the last for anybody
+        self.user_samples = users[:, :, :d].astype(np.float32)  # (n_users + 1, n_samples, d), the last: unknown users
         self.item_samples = items[:, :, :d].astype(np.float32)  # (n_items, n_samples, d)
-        return self
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Predicted stars, not clipped; see `Recommender.score`."""
+    def _score(self, query: Query) -> np.ndarray:
+        users = query.users
         products = self._flat(self.user_samples[users]) @ self._flat(self.item_samples).T / self.n_samples
         return (products + self.mean + self.user_bias[users, None] + self.item_bias).astype(np.float32)
 
     def user_embeddings(self) -> np.ndarray:
-        """The last sample, float32 (n_users, d)."""
+        """Return the users' vectors in the last sample, float32 (n_users, d)."""
         return self.user_samples[:-1, -1]
 
     def item_embeddings(self) -> np.ndarray:
-        """The last sample, float32 (n_items, d)."""
+        """Return the items' vectors in the last sample, float32 (n_items, d)."""
         return self.item_samples[:, -1]
 
-    def _known(self, train: Dataset) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """What is known of users (n_users, f) and of films (n_items, g)."""
-        users, films = [sparse.csr_matrix((train.n_users, 0))], [sparse.csr_matrix((train.n_items, 0))]
+    def _check_samples(self, n_users: int, n_items: int) -> None:
+        d = self.embedding_dim
+        check_memory(
+            8 * (n_users + n_items) * d * (self.n_samples + 2 * d),
+            f"{self.n_samples} samples of {d} numbers for each of {n_users:,} users and {n_items:,} items",
+            "lower model.n_samples or model.embedding_dim",
+        )
+
+    def _side_information(self, train: Dataset) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """Return the side information of users (n_users, f) and of items (n_items, g)."""
+        users, items = [sparse.csr_matrix((train.n_users, 0))], [sparse.csr_matrix((train.n_items, 0))]
         if "rated" in self.side:
             rated = train.matrix().astype(np.float64)
             users.append(normalize(rated))  # an element is |N(u)|^-1/2, as in SVD++
-            films.append(normalize(rated.T.tocsr()))
+            items.append(normalize(rated.T.tocsr()))
         if "facts" in self.side:
-            users.append(self._facts(train.user_frame, USER_FACTS))
-            films.append(self._facts(train.item_frame, FILM_FACTS))
-        return sparse.hstack(users, format="csr"), sparse.hstack(films, format="csr")
+            users.append(self._metadata(train.user_frame, USER_FIELDS))
+            items.append(self._metadata(train.item_frame, ITEM_FIELDS))
+        return sparse.hstack(users, format="csr"), sparse.hstack(items, format="csr")
 
-    def _facts(self, frame: pd.DataFrame, facts: Sequence[str]) -> sparse.csr_matrix:
-        return features(frame, vocabulary(frame, facts, self.min_count)).astype(np.float64)
+    def _metadata(self, frame: pd.DataFrame, fields: Sequence[str]) -> sparse.csr_matrix:
+        return features(frame, vocabulary(frame, fields, self.min_count)).astype(np.float64)
 
     @staticmethod
     def _flat(samples: np.ndarray) -> np.ndarray:
         return samples.reshape(len(samples), -1)
 
 
-def _products(U: np.ndarray, V: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:  # noqa: N803
-    """b_u + b_i + U_u . V_i of pairs, the biases being last in the vectors."""
-    rows, columns = U[users], V[items]
-    return np.einsum("nd,nd->n", rows[:, :-1], columns[:, :-1]) + rows[:, -1] + columns[:, -1]
-
-
-def _draw_vectors(side: Side, stars: np.ndarray, others: np.ndarray, alpha: float, prior: Prior) -> np.ndarray:
-    """Draw the vectors of one side given the other's (m, d + 1), whose biases are taken off the stars already.
+def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alpha: float, prior: Prior) -> np.ndarray:
+    """Draw the vectors of one side given those of the other.
 
     Row u is normal with precision Lambda + alpha X'X and mean (that)^-1 (Lambda mu_u + alpha X' r), X being the other
     side's vectors of its ratings with a 1 for its own bias (equations 11 to 13).
+
+    Args:
+        rows: the ratings of the side that is drawn.
+        ratings: float64 (n_ratings,) less the mean and the other side's biases, in the order before sorting.
+        others: float64 (m, d + 1) vectors of the other side, whose last elements are biases.
+        alpha: precision of a rating.
+        prior: of the vectors that are drawn.
+
+    Returns:
+        float64 (n, d + 1).
     """
     partners = np.concatenate([others[:, :-1], np.ones((len(others), 1))], axis=1)
-    stars = stars[side.order]
+    ratings = ratings[rows.order]
     weighted = prior.means @ prior.precision  # (n, d + 1)
     precisions = np.repeat(prior.precision[None], len(weighted), axis=0)
-    for row in np.flatnonzero(np.diff(side.indptr)):
-        own = slice(side.indptr[row], side.indptr[row + 1])
-        X = partners[side.columns[own]]  # noqa: N806
+    for row in np.flatnonzero(np.diff(rows.indptr)):
+        own = slice(rows.indptr[row], rows.indptr[row + 1])
+        X = partners[rows.columns[own]]  # noqa: N806
         precisions[row] += alpha * (X.T @ X)
-        weighted[row] += alpha * (stars[own] @ X)
+        weighted[row] += alpha * (ratings[own] @ X)
     cholesky = torch.linalg.cholesky(torch.from_numpy(precisions))
     means = torch.cholesky_solve(torch.from_numpy(weighted)[:, :, None], cholesky)
     noise = torch.from_numpy(prior.rng.standard_normal((*weighted.shape, 1)))
     return (means + torch.linalg.solve_triangular(cholesky.mT, noise, upper=True)).squeeze(2).numpy()
 
 
-def _orthogonal(known: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Columns (n, f) turned to orthogonal ones (n, r), none of them zero, and their squared lengths (r,)."""
-    wide = known.shape[1] > known.shape[0]
-    squares, turn = np.linalg.eigh((known @ known.T if wide else known.T @ known).toarray())
-    kept = squares > 1e-9 * squares.max(initial=0)
-    columns = turn[:, kept] * np.sqrt(squares[kept]) if wide else known @ turn[:, kept]
-    return columns, squares[kept]
-
-
-def _draw_wishart(scale: np.ndarray, degrees: int, rng: np.random.Generator) -> np.ndarray:
-    """By Bartlett's decomposition."""
+def draw_wishart(scale: np.ndarray, degrees: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw a Wishart matrix (d, d), given its scale (d, d) and degrees of freedom, by Bartlett's decomposition."""
     d = len(scale)
     root = np.tril(rng.standard_normal((d, d)), -1) + np.diag(np.sqrt(rng.chisquare(degrees - np.arange(d))))
     root = np.linalg.cholesky(scale) @ root
     return root @ root.T
+
+
+def orthogonal_columns(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Rotate the columns of a matrix (n, f) to orthogonal ones, and leave out those that become zero.
+
+    Returns:
+        The columns, float64 (n, r), and their squared lengths, float64 (r,).
+    """
+    wide = matrix.shape[1] > matrix.shape[0]
+    squares, rotation = np.linalg.eigh((matrix @ matrix.T if wide else matrix.T @ matrix).toarray())
+    nonzero = squares > 1e-9 * squares.max(initial=0)
+    columns = rotation[:, nonzero] * np.sqrt(squares[nonzero]) if wide else matrix @ rotation[:, nonzero]
+    return columns, squares[nonzero]
+
+
+def _check_side_information(of_users: sparse.csr_matrix, of_items: sparse.csr_matrix) -> None:
+    widest = max(min(matrix.shape) for matrix in (of_users, of_items))
+    n_rows = of_users.shape[0] + of_items.shape[0]
+    check_memory(
+        8 * widest * (3 * widest + n_rows),  # products, their eigenvectors and workspace; columns
+        f"Side information in {widest:,} columns",
+        "leave out who rated which item, model.side=[facts]",
+    )
+
+
+def _products(U: np.ndarray, V: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:  # noqa: N803
+    """Return b_u + b_i + U_u . V_i of pairs (P,); biases are the last elements of the vectors."""
+    rows, columns = U[users], V[items]
+    return np.einsum("nd,nd->n", rows[:, :-1], columns[:, :-1]) + rows[:, -1] + columns[:, -1]

@@ -1,7 +1,7 @@
-"""Biased matrix factorisation for stars: `mf` with the penalties of its paper, a share of each with every rating.
+"""Biased matrix factorisation of ratings: `mf` with the penalties of its paper, a part of them with every rating.
 
 Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5. A
-vector that many ratings look up is so held back as often as it is pulled.
+vector is penalised as often as a rating looks it up.
 """
 
 from __future__ import annotations
@@ -11,35 +11,43 @@ from typing import Any
 from torch import Tensor
 
 from recsys.models.mf import MF, MFModule
-from recsys.models.sampling import RatedBatch
+from recsys.models.neural import RatingBatch, SquaredError
 
 
-class BiasedMFModule(MFModule):
-    """Stars = mean + b_u + b_i + p_u . q_i."""
+class PenalisedSquaredError(SquaredError):
+    """Squared errors and lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2).
 
-    settings: BiasedMF
+    Args:
+        l2: lambda.
+        bias_l2: lambda_b.
+    """
 
-    def training_step(self, batch: RatedBatch, batch_index: int) -> Tensor:  # type: ignore[override]
-        """The loss of one batch: squared errors and lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2)."""
-        users, items = batch.users, batch.items[:, 0]
-        vectors = self.users(users).square().sum(1) + self.items(items).square().sum(1)  # (B,)
-        biases = (self.user_bias(users).square() + self.item_bias(items).square()).squeeze(1)
-        penalty = self.settings.l2 * vectors + self.settings.bias_l2 * biases
-        return super().training_step(batch, batch_index) + penalty.mean()
+    def __init__(self, l2: float, bias_l2: float) -> None:
+        self.l2 = l2
+        self.bias_l2 = bias_l2
+
+    def loss(self, module: MFModule, batch: RatingBatch) -> Tensor:
+        """See `Objective.loss`."""
+        users, items = batch.queries.users, batch.items[:, 0]
+        vectors = module.users(users).square().sum(1) + module.items(items).square().sum(1)  # (B,)
+        biases = (module.user_bias(users).square() + module.item_bias(items).square()).squeeze(1)
+        return super().loss(module, batch) + (self.l2 * vectors + self.bias_l2 * biases).mean()
 
 
 class BiasedMF(MF):
-    """Predict mean + user's bias + film's bias + the product of their vectors; see `BiasedMFModule`.
+    """Rating = mean + b_u + b_i + p_u . q_i; see `MFModule` and `PenalisedSquaredError`.
 
     Args:
         embedding_dim: length of the vectors.
-        init_std: of their first values.
-        dropout: of a user's vector while training.
-        l2: penalty of a rating on the squares of its vectors, the paper's lambda.
+        init_std: standard deviation of their initial values.
+        dropout: of the users' vectors during training.
+        l2: penalty per rating on the squares of its vectors, the paper's lambda.
         bias_l2: likewise on its biases.
-        loss: `squared` for stars; the others as of `MF`.
+        loss: `squared`; `MF` has the objectives that rank.
         **training: see `NeuralRecommender`.
     """
+
+    objectives = {"squared": PenalisedSquaredError}
 
     def __init__(
         self,
@@ -54,7 +62,3 @@ class BiasedMF(MF):
         super().__init__(embedding_dim, init_std, dropout, loss=loss, **training)
         self.l2 = l2
         self.bias_l2 = bias_l2
-
-    def build(self, n_users: int, n_items: int) -> BiasedMFModule:
-        """See `NeuralRecommender.build`."""
-        return BiasedMFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout, self.rowwise)

@@ -1,10 +1,10 @@
-"""Conformal intervals: how far a rating may lie from its prediction, by how far training ratings did.
+"""Conformal prediction intervals: how far a rating can be from its prediction, learned from out-of-fold errors.
 
 Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for Regression", JASA 2018, for
 intervals that are wider where errors are larger; Vovk, "Cross-conformal predictors", Annals of Mathematics and
-Artificial Intelligence 2015, for errors that folds make in turn, so that all ratings train the model and all tell how
-sure it is. Coverage is to be expected of ratings that are drawn like those of training. Later ones may be different,
-and so are their features from those of few folds.
+Artificial Intelligence 2015, for out-of-fold errors, with which all ratings train the model and all calibrate the
+intervals. The coverage holds for ratings with the distribution of the training ratings; later ratings can differ, and
+so do features computed from few folds.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import pandas as pd
 from sklearn.base import RegressorMixin, clone
 from tqdm import tqdm
 
-LEAST_SPREAD = 0.05  # stars: nobody rates so steadily that less error is to be expected
+MIN_SPREAD = 0.05  # in rating units; no user rates so consistently that a smaller error can be expected
 
 
 class Margins:
-    """Half the widths of intervals that hold a given share of ratings.
+    """Learns half the widths of intervals around predictions that contain a given share of ratings.
 
     Args:
         share: of ratings, within (0, 1).
@@ -29,33 +29,33 @@ class Margins:
     def __init__(self, share: float) -> None:
         self.share = share
 
-    def fit(self, learner: Any, frame: pd.DataFrame, ratings: np.ndarray, fold_of: np.ndarray) -> Self:
-        """Learn how large errors are, and how much larger they turn out than expected.
+    def fit(self, estimator: Any, frame: pd.DataFrame, ratings: np.ndarray, fold_of: np.ndarray) -> Self:
+        """Learn the size of errors from features, and the factor by which it must grow to reach the share.
 
         Args:
-            learner: a regressor; untrained copies of it learn the ratings and then the size of errors.
+            estimator: a regressor, whose clones are fitted to the ratings and to the size of errors.
             frame: features, n rows.
-            ratings: float (n,) stars.
+            ratings: float (n,).
             fold_of: int (n,) from 0.
         """
-        errors = np.abs(ratings - _by_other_folds(learner, frame, ratings, fold_of, "errors"))
-        expected = np.maximum(_by_other_folds(learner, frame, errors, fold_of, "their spread"), LEAST_SPREAD)
-        self.spread: RegressorMixin = clone(learner).fit(frame, errors)
-        scores = np.sort(np.append(errors / expected, np.inf))  # a new rating has a score too, and it may be any
+        errors = np.abs(ratings - _out_of_fold(estimator, frame, ratings, fold_of, "errors"))
+        expected = np.maximum(_out_of_fold(estimator, frame, errors, fold_of, "spread of errors"), MIN_SPREAD)
+        self.spread: RegressorMixin = clone(estimator).fit(frame, errors)
+        scores = np.sort(np.append(errors / expected, np.inf))  # a new rating adds one score, which can be any
         self.factor = scores[int(np.ceil(self.share * len(scores))) - 1]
         return self
 
-    def of(self, frame: pd.DataFrame) -> np.ndarray:
-        """float64 (m,): of m rows of features; infinite where too few ratings were trained on."""
-        return self.factor * np.maximum(self.spread.predict(frame), LEAST_SPREAD)
+    def predict(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return the margins of m rows of features, float64 (m,); infinite if there were too few training ratings."""
+        return self.factor * np.maximum(self.spread.predict(frame), MIN_SPREAD)
 
 
-def _by_other_folds(
-    learner: Any, frame: pd.DataFrame, targets: np.ndarray, fold_of: np.ndarray, doing: str
+def _out_of_fold(
+    estimator: Any, frame: pd.DataFrame, targets: np.ndarray, fold_of: np.ndarray, description: str
 ) -> np.ndarray:
-    """float64 (n,): each target as predicted by a learner that was fitted to the other folds."""
+    """Return the prediction of each target by a clone that was fitted to the other folds, float64 (n,)."""
     predicted = np.empty(len(targets))
-    for fold in tqdm(np.unique(fold_of), desc=doing, disable=None):
+    for fold in tqdm(np.unique(fold_of), desc=description, disable=None):
         held_out = fold_of == fold
-        predicted[held_out] = clone(learner).fit(frame[~held_out], targets[~held_out]).predict(frame[held_out])
+        predicted[held_out] = clone(estimator).fit(frame[~held_out], targets[~held_out]).predict(frame[held_out])
     return predicted

@@ -1,38 +1,46 @@
-"""Content: films by what is told of them, users by the films that they rated; nobody else's ratings count.
+"""Content-based models: items as vectors of their metadata, users as the items that they rated.
 
-A film is the vector of its document (`recsys.data.text`). A user is the mean of the films rated, weighted by stars, and
-likes a film by the cosine of the two (Lops, de Gemmis and Semeraro, "Content-based Recommender Systems: State of the
-Art and Trends", Recommender Systems Handbook, 2011); or only by those of the films rated that are most like it.
+An item's vector is that of its document (`recsys.data.text`). Ratings of other users play no part, so items without
+ratings are scored like any other. A user is either the mean of the rated items, weighted by ratings, and items are
+ranked by their cosine with it (Lops, de Gemmis and Semeraro, "Content-based Recommender Systems: State of the Art and
+Trends", Recommender Systems Handbook, 2011), or only the most similar of the rated items count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import row_norms
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Query
 from recsys.data.text import FIELDS, Encoder, Vectors, documents, encoded, make_encoder
 from recsys.errors import UserError
-from recsys.models.base import FitContext, Recommender
+from recsys.models.base import EmbedsHistories, FitContext, Recommender
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.knn import nearest
 
-ROUNDING = 1e-6  # a film nearer to the average, by the square, is the average
+ROUNDING = 1e-6  # an item whose squared distance from the average is smaller counts as the average
 
 
-class Profile(Recommender):
-    """Score a film by the cosine of its vector and the user's, both seen from the average film.
+class ContentProfile(Recommender):
+    """Scores an item by the cosine of its vector and the user's, both centred on the average item.
 
-    What all films share tells nothing of a taste, and takes most of the length of their vectors.
+    Without centring, what all items have in common would dominate the vectors, although it says nothing about tastes.
 
     Args:
-        encoder: of documents: the class in `_target_`, its settings beside.
-        fields: what a document tells, in this order.
+        encoder: of documents: the class in `_target_`, and its settings.
+        fields: of the metadata, in the order of the document.
+
+    Attributes:
+        vectors: float32 (n_items, d), dense or CSR, of length 1, or 0 for an item without metadata.
+        average: float (d,) the average item.
+        lengths: float32 (n_items,) of the centred vectors; infinite where they are zero, so that they do not count.
     """
 
     uses_history = True
@@ -42,53 +50,49 @@ class Profile(Recommender):
         self.encoder = dict(encoder)
         self.fields = list(fields)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Encode the films."""
-        self.vectors = film_vectors(
-            train, make_encoder(self.encoder), self.fields, context
-        )  # (n_items, d), of length 1 or 0
-        self.average = np.asarray(self.vectors.mean(axis=0)).ravel()  # (d,)
-        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2 keeps sparse vectors sparse
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        self.vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)
+        self.average = np.asarray(self.vectors.mean(axis=0)).ravel()
+        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2 leaves sparse vectors sparse
         own = row_norms(self.vectors, squared=True)
         squares = np.where(own > 0, own - 2 * (self.vectors @ self.average) + self.average @ self.average, 0)
-        lengths = np.sqrt(np.where(squares > ROUNDING, squares, np.inf))  # infinitely far counts for nothing
-        self.lengths = lengths.astype(np.float32)  # (n_items,)
-        return self
+        self.lengths = np.sqrt(np.where(squares > ROUNDING, squares, np.inf)).astype(np.float32)
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Cosine of user and film, 0 where nothing is known of one; see `Recommender.score`."""
-        profiles = self.profiles(history)
+    def _score(self, query: Query) -> np.ndarray:
+        profiles = self.profiles(query.history)
         cosines = (self.vectors @ profiles.T).T - (profiles @ self.average)[:, None]
         return np.ascontiguousarray(cosines / self.lengths)
 
     def profiles(self, history: History) -> np.ndarray:
-        """Users as vectors of length 1, or 0 without a history: float32 (B, d)."""
+        """Return users as vectors of length 1, or 0 where a history is empty: float32 (B, d)."""
         weights = history.rating_matrix(len(self.lengths)) @ sparse.diags_array(1 / self.lengths)  # (B, n_items)
         sums = weights @ self.vectors
         centred = (sums.toarray() if sparse.issparse(sums) else sums) - np.outer(weights.sum(axis=1), self.average)
         return normalize(centred)
 
 
-class Content(Profile):
-    """Profiles of embeddings, which are users and films in one space.
+class Content(ContentProfile, EmbedsHistories):
+    """Content profiles with dense vectors, which embed users and items in one space.
 
     Args:
-        encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
-        fields: what a document tells, in this order.
+        encoder: of documents, to dense vectors: the class in `_target_`, and its settings.
+        fields: of the metadata, in the order of the document.
+
+    Attributes:
+        user_profiles: float32 (n_users, d) the profiles of the training users.
     """
 
-    learned = (*Profile.learned, "user_vectors")
+    learned = (*ContentProfile.learned, "user_profiles")
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Encode the films, and place the users of the training ratings.
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Encode the items, and embed the training users.
 
         Raises:
             UserError: the encoder's vectors are sparse.
         """
-        super().fit(train, valid, context)
-        dense(self.vectors)
-        self.user_vectors = self.embed(train.history(np.arange(train.n_users)))  # (n_users, d)
-        return self
+        super()._fit(train, valid, context)
+        check_dense(self.vectors)
+        self.user_profiles = self.embed(train.histories())
 
     def embed(self, history: History) -> np.ndarray:
         """See `EmbedsHistories`."""
@@ -96,7 +100,7 @@ class Content(Profile):
 
     def user_embeddings(self) -> np.ndarray:
         """See `HasEmbeddings`."""
-        return self.user_vectors
+        return self.user_profiles
 
     def item_embeddings(self) -> np.ndarray:
         """See `HasEmbeddings`."""
@@ -104,14 +108,14 @@ class Content(Profile):
 
 
 class ContentKNN(ItemToItem):
-    """Score a film by the sum of its cosines to the films in the history that are among its neighbours.
+    """Scores an item by the sum of its cosines to the items in the history that are among its neighbours.
 
-    Neighbours are films with ratings, so that those of a film without any are films that somebody may have rated.
+    Neighbours are items with training ratings, so that those of an item without ratings can occur in a history.
 
     Args:
-        encoder: of documents: the class in `_target_`, its settings beside.
-        k: neighbours of a film.
-        fields: what a document tells, in this order.
+        encoder: of documents: the class in `_target_`, and its settings.
+        k: neighbours of an item.
+        fields: of the metadata, in the order of the document.
     """
 
     def __init__(self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS) -> None:
@@ -119,30 +123,41 @@ class ContentKNN(ItemToItem):
         self.k = k
         self.fields = list(fields)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Encode the films and find every film's neighbours."""
-        vectors = sparse.csr_matrix(film_vectors(train, make_encoder(self.encoder), self.fields, context))
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)
+        vectors = sparse.csr_matrix(vectors)
         rated = np.flatnonzero(train.item_counts)
-        place = np.full(train.n_items, -1)  # of a film among those rated
-        place[rated] = np.arange(len(rated))
-        neighbours = nearest(vectors, vectors[rated], self.k, shrinkage=0.0, alpha=0.5, same=place).tocoo()
-        weights = (neighbours.data, (rated[neighbours.col], neighbours.row))
-        self.item_weights = sparse.csr_matrix(weights, shape=(train.n_items, train.n_items))  # a column a film scored
-        return self
+        position = np.full(train.n_items, -1)  # of an item among those with ratings
+        position[rated] = np.arange(len(rated))
+        neighbours = nearest(vectors, vectors[rated], self.k, shrinkage=0.0, alpha=0.5, same=position).tocoo()
+        weights = (neighbours.data, (rated[neighbours.col], neighbours.row))  # a column for each item that is scored
+        self.item_weights = sparse.csr_matrix(weights, shape=(train.n_items, train.n_items))
 
 
-def film_vectors(train: Dataset, encoder: Encoder, fields: Sequence[str], context: FitContext | None) -> Vectors:
-    """The vectors (n_items, d) of a data set's films, from the cache where a context names one; fits the encoder."""
-    cache_dir = context.cache_dir if context else None
+def encode_items(train: Dataset, encoder: Encoder, fields: Sequence[str], cache_dir: Path | None) -> Vectors:
+    """Encode the metadata of a data set's items, after fitting the encoder to it.
+
+    Args:
+        train: the data set.
+        encoder: fitted in place.
+        fields: of the metadata, in the order of the document.
+        cache_dir: where vectors are cached, or None.
+
+    Returns:
+        float32 (n_items, d), dense or CSR.
+    """
     return encoded(encoder, documents(train.item_frame, fields), cache_dir)
 
 
-def dense(vectors: Vectors) -> np.ndarray:
-    """Vectors that are embeddings.
+def check_dense(vectors: Vectors) -> np.ndarray:
+    """Return an encoder's vectors after checking that they are dense.
 
     Raises:
         UserError: they are sparse.
     """
     if sparse.issparse(vectors):
-        raise UserError("embeddings are dense vectors: give encoder.n_components=256, or model=tfidf.")
+        raise UserError(
+            "The encoder's vectors must be dense to be embeddings (got sparse ones): give encoder.n_components=256, or "
+            "model=tfidf."
+        )
     return vectors

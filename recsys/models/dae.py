@@ -1,4 +1,4 @@
-"""Denoising autoencoder: half of what a user watched is hidden, and all of it is to be told from the rest.
+"""Denoising autoencoder: reconstructs a user's items from a randomly masked half of them.
 
 Wu, DuBois, Zheng and Ester, "Collaborative Denoising Auto-Encoders for Top-N Recommender Systems", WSDM 2016, without
 its node for each user; the multinomial likelihood is that of Mult-DAE: Liang, Krishnan, Hoffman and Jebara,
@@ -7,91 +7,77 @@ its node for each user; the multinomial likelihood is that of Mult-DAE: Liang, K
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.errors import UserError
-from recsys.models.base import FitContext
-from recsys.models.history import HistoryModule, HistoryRecommender, pooled
-from recsys.models.losses import softmax_loss
+from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
-from recsys.models.neural import item_embedding
-from recsys.models.sampling import UserBatch
+from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch, Softmax
+from recsys.models.neural.embeddings import item_embedding, pooled
 
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 class DAEModule(HistoryModule):
-    """Logits = W' tanh(V x + b) + c, with x the films watched, scaled to length one."""
+    """Logits = W' tanh(V x + b) + c, with x the items of the history, scaled to length one."""
 
-    def __init__(self, n_users: int, n_items: int, hidden_dim: int, dropout: float) -> None:
-        super().__init__(n_users, hidden_dim)
-        self.films_in = item_embedding(n_items, hidden_dim)
-        nn.init.xavier_normal_(self.films_in.weight)
+    def __init__(self, n_users: int, n_items: int, hidden_dim: int, dropout: float = 0.5, **training: Any) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.encoder = item_embedding(n_items, hidden_dim)
+        nn.init.xavier_normal_(self.encoder.weight)
         self.bias = nn.Parameter(torch.zeros(hidden_dim))
         self.dropout = nn.Dropout(dropout)
-        self.films_out = nn.Linear(hidden_dim, n_items)
-        nn.init.xavier_normal_(self.films_out.weight)
-        nn.init.zeros_(self.films_out.bias)
+        self.decoder = nn.Linear(hidden_dim, n_items)
+        nn.init.xavier_normal_(self.decoder.weight)
+        nn.init.zeros_(self.decoder.bias)
 
-    def forward(self, batch: UserBatch) -> Tensor:
-        """Logits of all films, (B, n_items), from what the users of a batch watched."""
-        return self.films_out(self.encode(batch))
+    def encode(self, queries: QueryBatch) -> Tensor:
+        """Return the hidden layer, (B, h)."""
+        history = queries.history
+        x = self.dropout(history.lengths.rsqrt()[history.rows])  # (P,) the nonzero elements of x
+        return torch.tanh(pooled(self.encoder.weight, history.items, history.lengths, x) + self.bias)
 
-    def encode(self, batch: UserBatch) -> Tensor:
-        """The hidden layer, (B, h)."""
-        kept = self.dropout(batch.lengths.rsqrt()[batch.rows])  # (P,) an element of x for each film watched
-        return torch.tanh(pooled(self.films_in.weight, batch.items, batch.lengths, kept) + self.bias)
-
-    def training_step(self, batch: UserBatch, batch_index: int) -> Tensor:  # type: ignore[override]
-        """The loss of one batch: what was watched is both read and to be told."""
-        return softmax_loss(self(batch), batch)
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return logits of all items, (B, n_items)."""
+        return self.decoder(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:
-        """W, (n_items, h)."""
-        return self.films_out.weight
+        """Return W, (n_items, h)."""
+        return self.decoder.weight
 
 
 class DAE(HistoryRecommender):
-    """Denoising autoencoder on the history at hand; see `DAEModule`.
+    """Denoising autoencoder of histories; see `DAEModule`.
 
     Args:
         hidden_dim: width of the hidden layer.
-        dropout: share of the films watched that is hidden while training.
-        loss: `softmax` is the only one; `batch_size` counts users.
+        dropout: share of the items of a history that is masked during training.
+        loss: `softmax`; `batch_size` counts users.
         **training: see `NeuralRecommender`.
-
-    Raises:
-        UserError: another loss.
     """
 
+    objectives = {"softmax": Softmax}
     module: DAEModule
 
     def __init__(self, hidden_dim: int = 256, dropout: float = 0.5, loss: str = "softmax", **training: Any) -> None:
-        super().__init__(loss=loss, **training)
-        if loss != "softmax":
-            raise UserError(f"DAE reads whole histories, which loss={loss} has none of: leave model.loss at softmax.")
+        super().__init__(loss, **training)
         self.hidden_dim = hidden_dim
         self.dropout = dropout
 
-    def build(self, n_users: int, n_items: int) -> DAEModule:
+    def build(self, n_users: int, n_items: int, **training: Any) -> DAEModule:
         """See `NeuralRecommender.build`."""
-        return DAEModule(n_users, n_items, self.hidden_dim, self.dropout)
+        return DAEModule(n_users, n_items, self.hidden_dim, self.dropout, **training)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """See `NeuralRecommender.fit`.
-
-        Raises:
-            UserError: the weights or a batch's logits do not fit in memory.
-        """
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and logits fit in memory, and train."""
         numbers = COPIES_OF_WEIGHTS * 2 * self.hidden_dim + COPIES_OF_LOGITS * self.batch_size
         check_memory(
             4 * train.n_items * numbers,
-            f"A layer of {self.hidden_dim} to and from {train.n_items:,} films",
+            f"A layer of {self.hidden_dim} to and from {train.n_items:,} items",
             "lower model.hidden_dim or model.batch_size",
         )
-        return super().fit(train, valid, context)
+        return super()._fit(train, valid, context)

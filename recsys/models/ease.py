@@ -1,11 +1,9 @@
-"""EASE: item-item linear regression with a zero diagonal, in closed form.
+"""EASE: item-to-item linear regression with a zero diagonal, in closed form.
 
 Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 
 from __future__ import annotations
-
-from typing import Self
 
 import numpy as np
 from scipy import linalg
@@ -15,20 +13,20 @@ from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 
-BYTES_PER_PAIR = 24  # of films at the peak: the sparse Gram matrix while it is made dense, or three dense doubles
+BYTES_PER_PAIR = 24  # peak for each pair of items: the sparse Gram matrix and its dense copy, or three dense doubles
 
 
 class EASE(ItemToItem):
-    """Score items by a learned item-item matrix.
+    """Scores items by a learned item-to-item weight matrix.
 
     Args:
-        l2: weight penalty, the paper's lambda. Larger favours popular items.
+        l2: weight penalty, the paper's lambda. Larger values favour popular items.
     """
 
     def __init__(self, l2: float = 500.0) -> None:
         self.l2 = l2
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Invert the regularised Gram matrix (the paper's equation 8).
 
         Raises:
@@ -42,4 +40,3 @@ class EASE(ItemToItem):
         weights = -precision / np.diag(precision)
         np.fill_diagonal(weights, 0.0)
         self.item_weights = weights.astype(np.float32, order="C")  # (n_items, n_items)
-        return self

@@ -1,4 +1,4 @@
-"""What factorisations solved by alternating least squares share: a vector for each user and each film."""
+"""The base class of matrix factorisations by alternating least squares: a vector for each user and each item."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from abc import abstractmethod
 
 import numpy as np
 
-from recsys.data.dataset import Dataset, History
-from recsys.models.base import Recommender
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
+from recsys.models.base import EmbedsHistories, FitContext, Recommender, ScoresByProducts
 from recsys.models.memory import check_memory
 
 
-class Factorisation(Recommender):
-    """Learns `user_factors` (n_users, d) and `item_factors` (n_items, d); a history at hand is folded in."""
+class Factorisation(Recommender, EmbedsHistories, ScoresByProducts):
+    """Scores an item by the product of its vector with the one that fits the history in the query best (fold-in).
+
+    Attributes:
+        user_factors: float32 (n_users, d).
+        item_factors: float32 (n_items, d).
+    """
 
     uses_history = True
     learned = ("user_factors", "item_factors")
@@ -21,38 +27,38 @@ class Factorisation(Recommender):
     item_factors: np.ndarray
 
     @abstractmethod
-    def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`: solve for the users' vectors, with the films' as they are."""
+    def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Return `user_factors` and `item_factors` of the training interactions."""
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Dot products of the films' vectors and those of the histories; see `Recommender.score`."""
-        return self.embed(history) @ self.item_factors.T
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Factorise the interactions.
 
-    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
+        Raises:
+            UserError: the vectors do not fit in memory.
+        """
+        n_users, n_items, d = train.n_users, train.n_items, self.embedding_dim
+        check_memory(
+            4 * d * (n_users + 2 * n_items),  # two copies of the items' vectors while they are solved for
+            f"{d} numbers for each of {n_users:,} users and {n_items:,} items",
+            "lower model.embedding_dim",
+        )
+        self.user_factors, self.item_factors = self.factorise(train)
+
+    def _score(self, query: Query) -> np.ndarray:
+        return self.embed(query.history) @ self.item_factors.T
+
+    def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`."""
-        return self.embed(history)
+        return self.embed(query.history)
 
     def item_vectors(self) -> np.ndarray:
         """See `ScoresByProducts`."""
         return self.item_factors
 
     def user_embeddings(self) -> np.ndarray:
-        """Float32 (n_users, d)."""
+        """See `HasEmbeddings`."""
         return self.user_factors
 
     def item_embeddings(self) -> np.ndarray:
-        """Float32 (n_items, d)."""
+        """See `HasEmbeddings`."""
         return self.item_factors
-
-    def check_memory(self, train: Dataset) -> None:
-        """Refuse vectors that cannot be held.
-
-        Raises:
-            UserError: they do not fit in memory.
-        """
-        n_users, n_items, d = train.n_users, train.n_items, self.embedding_dim
-        check_memory(
-            4 * d * (n_users + 2 * n_items),  # the films' twice while they are solved for
-            f"{d} numbers for each of {n_users:,} users and {n_items:,} films",
-            "lower model.embedding_dim",
-        )

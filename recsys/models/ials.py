@@ -1,40 +1,38 @@
-"""iALS: alternating least squares for implicit feedback, regularised by how often a user or film occurs.
+"""iALS: alternating least squares for implicit feedback, with a regularisation that grows with the number of ratings.
 
 Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS on Item Recommendation Benchmarks", RecSys 2022,
-after Hu, Koren and Volinsky, ICDM 2008. Symbols are the former's.
+after Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008. Symbols are those of
+the former.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 import torch
 from scipy import sparse
 from torch import Tensor
 
-from recsys.data.dataset import Dataset, History, Holdout
-from recsys.models.base import FitContext
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.models.factors import Factorisation
 
 NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
 
 
 class IALS(Factorisation):
-    """Score a film by the dot product of its vector h with the w that fits the history at hand best.
-
-    Rated pairs are fitted to 1, and all pairs, the rated included, to 0 with the smaller weight alpha_0.
+    """Fits rated pairs to 1, and all pairs, the rated included, to 0 with the smaller weight alpha_0.
 
     Args:
         embedding_dim: length of the vectors, the paper's d.
-        unobserved_weight: of all pairs, the paper's alpha_0.
-        l2: weight of the squared vectors, the paper's lambda.
-        frequency_power: of (ratings + alpha_0 * all there could be), which scales l2, the paper's nu; 0 is plain
-            regularisation.
-        init_std: of the length of an initial vector, the paper's sigma*.
-        n_sweeps: times that all users and then all films are solved for.
+        unobserved_weight: weight of all pairs, the paper's alpha_0.
+        l2: penalty on the squared vectors, the paper's lambda.
+        frequency_power: power of (ratings + alpha_0 * possible ratings) by which l2 is scaled, the paper's nu; 0 is
+            plain regularisation.
+        init_std: standard deviation of the length of an initial vector, the paper's sigma*.
+        n_sweeps: times that the vectors of all users and then of all items are solved for.
         seed: of the initial vectors.
     """
 
@@ -56,13 +54,9 @@ class IALS(Factorisation):
         self.n_sweeps = n_sweeps
         self.seed = seed
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Alternate between users and films, and end on the users, as `score` does.
-
-        Raises:
-            UserError: the vectors do not fit in memory.
-        """
-        self.check_memory(train)
+    def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""
+        vars(self).pop("_item_columns", None)  # of an earlier fit
         d = self.embedding_dim
         rated = train.matrix()  # (n_users, n_items)
         raters = rated.T.tocsr()
@@ -71,27 +65,25 @@ class IALS(Factorisation):
         for _ in range(self.n_sweeps):
             users = self._solve(rated, *self._columns(items))
             items = self._solve(raters, *self._columns(users))
-        self.user_factors = self._solve(rated, *self._columns(items)).numpy()  # (n_users, d)
-        self.item_factors = items.numpy()  # (n_items, d)
-        self.__dict__.pop("_films", None)  # of an earlier fit
-        return self
+        users = self._solve(rated, *self._columns(items))
+        return users.numpy(), items.numpy()
 
     def embed(self, history: History) -> np.ndarray:
-        """See `Factorisation.embed`."""
-        return self._solve(history.matrix(len(self.item_factors)), *self._films).numpy()
+        """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
+        return self._solve(history.matrix(len(self.item_factors)), *self._item_columns).numpy()
 
     @cached_property
-    def _films(self) -> tuple[Tensor, Tensor]:
-        """See `_columns`: of all films, which takes longer than the rest of one person's vector."""
+    def _item_columns(self) -> tuple[Tensor, Tensor]:
+        """See `_columns`: of all items, which takes longer than the rest of one user's vector."""
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Vectors of columns (m, d) with one of zeros behind them, and alpha_0 H' H (d, d)."""
+        """Return the vectors of columns with a zero vector behind them (m + 1, d), and alpha_0 H' H (d, d)."""
         common = self.unobserved_weight * factors.T @ factors
         return torch.cat([factors, torch.zeros(1, factors.shape[1])]), common
 
     def _solve(self, rated: sparse.csr_matrix, padded: Tensor, common: Tensor) -> Tensor:
-        """The vectors of rows that rated some columns (B, m), given what `_columns` makes of the columns' -> (B, d).
+        """Solve for the vectors of rows, float32 (B, d), given their rated columns (B, m) and the result of `_columns`.
 
         Row u solves (H_u' H_u + alpha_0 H' H + lambda_u I) w = H_u' 1 with H_u the vectors of its columns (equation 8).
         """
@@ -109,7 +101,7 @@ class IALS(Factorisation):
 
 
 def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Rows of like length (b,) with their columns (b, L), filled up with column m; as many as a batch may hold."""
+    """Yield rows of similar length (b,) with their columns (b, L), padded with column m, within the batch's memory."""
     indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
     order = counts.argsort(descending=True, stable=True)
     start = 0

@@ -1,7 +1,7 @@
-"""Neighbours: films that the same users rated, users who rated the same films.
+"""Neighbourhood models: items that the same users rated, and users who rated the same items.
 
-Similarity is cosine, damped for pairs that little is known of (shrinkage) and optionally asymmetric; rows may be
-weighted by TF-IDF or BM25 first, so that agreeing on a rare film says more than agreeing on a hit.
+Similarity is the cosine, shrunk for pairs with little in common and optionally asymmetric. Rows can be weighted by
+TF-IDF or BM25 first, so that a rare item in common counts for more than a popular one.
 
 Sarwar, Karypis, Konstan and Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001;
 Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets", RecSys 2013 (asymmetric cosine).
@@ -10,13 +10,13 @@ Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datase
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 import numpy as np
 from scipy import sparse
 
-from recsys.data.dataset import Dataset, History, Holdout
-from recsys.errors import UserError
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
+from recsys.errors import check_positive, one_of
 from recsys.models.base import FitContext, Recommender
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_memory
@@ -25,26 +25,26 @@ SIMILARITIES_PER_BLOCK = 1 << 24  # computed at a time, whatever the size of the
 BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of each, twice
 BM25_K1, BM25_B = 1.2, 0.75  # Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3.4
 
-# (binary rows (B, m), training rows that hold each column (m,), training rows) -> weighted rows (B, m)
+# (binary rows (B, m), training rows that hold each column (m,), number of training rows) -> weighted rows (B, m)
 Weighting = Callable[[sparse.csr_matrix, np.ndarray, int], sparse.csr_matrix]
 
 
 def unweighted(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """The rows as they are."""
+    """Return the rows unchanged."""
     return rows
 
 
 def tfidf(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Columns by the logarithm of how rare they are."""
-    return _columns_scaled(rows, np.log((1 + n_rows) / (1 + column_counts)))
+    """Weight columns by their inverse document frequency: the logarithm of how rare they are."""
+    return _scale_columns(rows, np.log((1 + n_rows) / (1 + column_counts)))
 
 
 def bm25(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Columns by their odds of being absent, rows the less the longer they are."""
+    """Weight columns by their odds of being absent, and rows by less the longer they are."""
     rarity = np.log1p((n_rows - column_counts + 0.5) / (column_counts + 0.5))
     relative_lengths = np.diff(rows.indptr) * n_rows / column_counts.sum()
     saturation = (1 + BM25_K1) / (1 + BM25_K1 * (1 - BM25_B + BM25_B * relative_lengths))
-    weighted = _columns_scaled(rows, rarity)
+    weighted = _scale_columns(rows, rarity)
     weighted.data *= np.repeat(saturation, np.diff(rows.indptr)).astype(np.float32)
     return weighted
 
@@ -60,20 +60,20 @@ def nearest(
     alpha: float,
     same: np.ndarray,
 ) -> sparse.csr_matrix:
-    """The k most similar of the others to each row, block by block.
+    """Find the k rows of a second matrix that are most similar to each row, block by block.
 
     Similarity is x . y / (|x|^(2 alpha) |y|^(2 - 2 alpha) + shrinkage), with x a row and y one of the others.
 
     Args:
         rows: float32 (B, m).
         others: float32 (n, m).
-        k: neighbours to keep; fewer where fewer have anything in common.
+        k: neighbours of each row; fewer where fewer have a column in common with it.
         shrinkage: see above.
-        alpha: see above; 0.5 is cosine.
-        same: int64 (B,) which of the others a row itself is, never its own neighbour; -1 for none.
+        alpha: see above; 0.5 is the cosine.
+        same: int64 (B,) which of the others each row is itself, since it is not its own neighbour; -1 for none.
 
     Returns:
-        float32 (B, n), at most k values above zero in each row.
+        float32 (B, n) similarities, at most k of each row above zero.
     """
     norms, other_norms = (np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in (rows, others))
     left, right = norms**alpha, other_norms ** (1 - alpha)
@@ -91,99 +91,98 @@ def nearest(
     return sparse.vstack(blocks, format="csr")
 
 
-class _KNN(Recommender):
+class _NearestNeighbours(Recommender):
     uses_history = True
 
     def __init__(self, k: int = 100, shrinkage: float = 0.0, weighting: str = "none", alpha: float = 0.5) -> None:
-        if k < 1:
-            raise UserError(f"k={k} finds no neighbours: give one or more.")
-        if weighting not in WEIGHTINGS:
-            raise UserError(f"weighting={weighting} is not known: choose one of {', '.join(WEIGHTINGS)}.")
+        check_positive(k=k)
         self.k = k
         self.shrinkage = shrinkage
-        self.weighting = weighting
+        self.weighting = one_of("weighting", weighting, WEIGHTINGS)
         self.alpha = alpha
 
 
-class ItemKNN(_KNN, ItemToItem):
-    """Score a film by the sum of its similarities to the films in the history that are among its neighbours.
+class ItemKNN(_NearestNeighbours, ItemToItem):
+    """Scores an item by the sum of its similarities to the items in the history that are among its neighbours.
 
     Args:
-        k: neighbours of a film.
-        shrinkage: added to the denominator of similarities: the larger, the more raters two films must share.
-        weighting: of a film's raters, `none`, `tfidf` or `bm25`: users who rate everything count for less.
-        alpha: power of the scored film's squared norm in the denominator; 0.5 is cosine, less favours popular films.
+        k: neighbours of an item.
+        shrinkage: added to the denominator of similarities: the larger, the more users must have rated both items.
+        weighting: of the users who rated an item, `none`, `tfidf` or `bm25`; the latter two reduce the weight of users
+            with many ratings.
+        alpha: power of the scored item's squared norm in the denominator. 0.5 is the cosine, smaller values favour
+            popular items.
 
     Raises:
-        UserError: no neighbours, or an unknown weighting.
+        UserError: `k` is not positive, or the weighting is unknown.
     """
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Find every film's neighbours.
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Find the neighbours of all items.
 
         Raises:
             UserError: they do not fit in memory.
         """
         n_items = train.n_items
-        _check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} films")
+        _check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} items")
         raters = train.matrix().T.tocsr()  # (n_items, n_users)
         raters = WEIGHTINGS[self.weighting](raters, train.user_counts, n_items)
         neighbours = nearest(raters, raters, self.k, self.shrinkage, self.alpha, np.arange(n_items))
-        self.item_weights = neighbours.T.tocsr()  # (n_items, n_items), a column for each film scored
-        return self
+        self.item_weights = neighbours.T.tocsr()  # (n_items, n_items), a column for each item that is scored
 
 
-class UserKNN(_KNN):
-    """Score a film by the similarities of the neighbours who rated it, found afresh for the history at hand.
+class UserKNN(_NearestNeighbours):
+    """Scores an item by the similarities of the user's neighbours who rated it.
+
+    Neighbours are searched when a query is scored, among the training users and by the history in the query.
 
     Args:
         k: neighbours of a user.
-        shrinkage: added to the denominator of similarities: the larger, the more films two users must share.
-        weighting: of a user's films, `none`, `tfidf` or `bm25`: agreeing on what everybody watched counts for less.
-        alpha: power of the user's own squared norm in the denominator, which scales all of that user's scores; the
-            neighbour's has 1 - alpha. 0.5 is cosine, more favours neighbours who rated much.
+        shrinkage: added to the denominator of similarities: the larger, the more items two users must have in common.
+        weighting: of the items that a user rated, `none`, `tfidf` or `bm25`; the latter two reduce the weight of
+            popular items.
+        alpha: power of the user's own squared norm in the denominator, which scales all scores of that user; the
+            neighbour's power is 1 - alpha. 0.5 is the cosine, larger values favour neighbours with many ratings.
 
     Raises:
-        UserError: no neighbours, or an unknown weighting.
+        UserError: `k` is not positive, or the weighting is unknown.
     """
 
     learned = ("interactions",)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Keep everybody's films; the work is in `score`.
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Store the interactions.
 
         Raises:
-            UserError: users are too many for one user's similarities to fit in memory.
+            UserError: there are so many users that their similarities do not fit in memory.
         """
         _check_neighbours(train.n_users, self.k, f"{self.k} neighbours of each of {train.n_users:,} users")
         self.interactions = train.matrix()  # (n_users, n_items)
-        return self
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Votes of the users most like each; see `Recommender.score`."""
+    def _score(self, query: Query) -> np.ndarray:
         n_users, n_items = self.interactions.shape
         item_counts = np.bincount(self.interactions.indices, minlength=n_items)
         weigh = WEIGHTINGS[self.weighting]
-        rows, others = (weigh(m, item_counts, n_users) for m in (history.matrix(n_items), self.interactions))
-        neighbours = nearest(rows, others, self.k, self.shrinkage, self.alpha, users)
+        rows, others = (weigh(m, item_counts, n_users) for m in (query.history.matrix(n_items), self.interactions))
+        neighbours = nearest(rows, others, self.k, self.shrinkage, self.alpha, query.users)
         return (neighbours @ self.interactions).toarray()
 
 
-def _columns_scaled(rows: sparse.csr_matrix, factors: np.ndarray) -> sparse.csr_matrix:
+def _scale_columns(rows: sparse.csr_matrix, factors: np.ndarray) -> sparse.csr_matrix:
     values = rows.data * factors.astype(np.float32)[rows.indices]
     return sparse.csr_matrix((values, rows.indices, rows.indptr), rows.shape)
 
 
 def _largest(similarities: np.ndarray, k: int) -> sparse.csr_matrix:
-    """The k largest values above zero of each row (B, n)."""
+    """Return the k largest values above zero in each row, (B, n)."""
     n_rows, n = similarities.shape
     k = min(k, n)
     columns = np.argpartition(similarities, n - k, axis=1)[:, n - k :]  # (B, k)
     values = np.take_along_axis(similarities, columns, axis=1)
-    kept = sparse.csr_matrix((values.ravel(), columns.ravel(), np.arange(n_rows + 1) * k), shape=(n_rows, n))
-    kept.eliminate_zeros()
-    return kept
+    largest = sparse.csr_matrix((values.ravel(), columns.ravel(), np.arange(n_rows + 1) * k), shape=(n_rows, n))
+    largest.eliminate_zeros()
+    return largest
 
 
-def _check_neighbours(n: int, k: int, what: str) -> None:
-    check_memory(BYTES_PER_NEIGHBOUR * n * min(k, n), what, "lower model.k")
+def _check_neighbours(n: int, k: int, subject: str) -> None:
+    check_memory(BYTES_PER_NEIGHBOUR * n * min(k, n), subject, "lower model.k")

@@ -1,4 +1,4 @@
-"""Matrix factorisation with biases: a user's vector times a film's, plus what everybody thinks of the film.
+"""Matrix factorisation with biases: the product of a user's and an item's vector, plus a bias of each.
 
 Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 4,
 trained for ranking; Rendle, Krichene, Zhang and Anderson, "Neural Collaborative Filtering vs. Matrix Factorization
@@ -7,65 +7,71 @@ Revisited", RecSys 2020, showed how strong it is.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.query import Query
 from recsys.errors import UserError
-from recsys.models.base import FitContext
-from recsys.models.neural import NeuralModule, NeuralRecommender, UserEmbedding, dot, item_embedding, rows_of
-from recsys.models.optimizers import refuse_clipping
+from recsys.models.base import ScoresByProducts
+from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, QueryBatch
+from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
 
 
-class MFModule(NeuralModule):
+class MFModule(EmbeddingModule):
     """Logit = b_u + b_i + p_u . q_i."""
 
-    def __init__(
-        self, n_users: int, n_items: int, embedding_dim: int, init_std: float, dropout: float, rowwise: bool
-    ) -> None:
-        super().__init__()
-        self.users = UserEmbedding(n_users, embedding_dim, init_std)
-        self.items = item_embedding(n_items, embedding_dim, init_std)
-        self.user_bias = UserEmbedding(n_users, 1, std=0.0)
-        self.item_bias = item_embedding(n_items, 1, std=0.0)
-        self.dropout = nn.Dropout(dropout)
-        for table in (self.users, self.items, self.user_bias, self.item_bias):
-            table.sparse = rowwise  # of the gradients
+    scores_per_pass = 1 << 22  # without hidden layers, a product for many users reads the items once
 
-    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+    def __init__(
+        self,
+        n_users: int,
+        n_items: int,
+        embedding_dim: int,
+        init_std: float = 0.01,
+        dropout: float = 0.0,
+        rowwise: bool = False,
+        **training: Any,
+    ) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.users = UserEmbedding(n_users, embedding_dim, init_std, sparse=rowwise)
+        self.items = item_embedding(n_items, embedding_dim, init_std, sparse=rowwise)
+        self.user_bias = UserEmbedding(n_users, 1, std=0.0, sparse=rowwise)
+        self.item_bias = item_embedding(n_items, 1, std=0.0, sparse=rowwise)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`."""
-        biases = self.user_bias(users) + rows_of(self.item_bias, items).squeeze(-1)  # (B, C) or (B, n_items)
-        return dot(self.dropout(self.users(users)), rows_of(self.items, items)) + biases
+        biases = self.user_bias(queries.users) + rows_of(self.item_bias, items).squeeze(-1)  # (B, C) or (B, n_items)
+        return dot(self.dropout(self.users(queries.users)), rows_of(self.items, items)) + biases
 
     def user_embeddings(self) -> Tensor:
-        """p_u, (n_users, d)."""
+        """Return p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """q_i, (n_items, d)."""
+        """Return q_i, (n_items, d)."""
         return self.items.weight
 
 
-class MF(NeuralRecommender):
+class MF(EmbeddingRecommender, ScoresByProducts):
     """Matrix factorisation with biases; see `MFModule`.
 
     Args:
         embedding_dim: length of the vectors.
-        init_std: of their first values.
-        dropout: of a user's vector while training.
-        rowwise: update in a step only the rows of the users and films in its batch (`RowwiseAdamW`), so that a step
-            costs the same however many users there are; for every loss but `softmax`.
+        init_std: standard deviation of their initial values.
+        dropout: of the users' vectors during training.
+        rowwise: update in a step only the rows of the users and items in its batch (`RowwiseAdamW`), so that a step
+            costs the same however many users there are; for objectives that do not score the whole catalogue.
         **training: see `NeuralRecommender`.
 
     Raises:
-        UserError: steps of that loss or optimiser have no rows.
+        UserError: `rowwise` does not fit the loss or the optimiser.
     """
 
     module: MFModule
-    pairs_per_pass = 1 << 22  # no layer is hidden, and a product for many users reads the films once
 
     def __init__(
         self,
@@ -80,31 +86,25 @@ class MF(NeuralRecommender):
         self.init_std = init_std
         self.dropout = dropout
         self.rowwise = rowwise
-        if rowwise and (self.by_user or self.optimizer != "adam"):
+        if rowwise and (self.objectives[self.loss].scores_catalogue or self.optimizer != "adam"):
             raise UserError(
-                f"rowwise=true updates rows by Adam, and not with loss={self.loss} and optimizer={self.optimizer}: "
-                "take loss=log, bpr or sampled_softmax and optimizer=adam, or rowwise=false."
+                "rowwise must be false where a step scores the whole catalogue, or with another optimizer than adam "
+                f"(got loss={self.loss} and optimizer={self.optimizer})."
             )
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """See `NeuralRecommender.fit`."""
-        if self.rowwise:
-            refuse_clipping(context, "model.rowwise")
-        return super().fit(train, valid, context)
+    def build(self, n_users: int, n_items: int, **training: Any) -> MFModule:
+        """See `NeuralRecommender.build`."""
+        return MFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout, self.rowwise, **training)
 
     @torch.inference_mode()
-    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
-        """See `ScoresByProducts`: p_u, 1 and b_u with the mean of stars."""
-        codes = self._codes(users)
-        biases = self.module.user_bias(codes) + self.rating_mean
-        return torch.cat([self.module.users(codes), torch.ones_like(biases), biases], dim=1).cpu().numpy()
+    def user_vectors(self, query: Query) -> np.ndarray:
+        """See `ScoresByProducts`: p_u, 1, and b_u with the mean rating."""
+        users = self.module.batch(query).users
+        biases = self.module.user_bias(users) + self.rating_mean
+        return torch.cat([self.module.users(users), torch.ones_like(biases), biases], dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def item_vectors(self) -> np.ndarray:
         """See `ScoresByProducts`: q_i, b_i and 1."""
         biases = self.module.item_bias.weight
         return torch.cat([self.module.items.weight, biases, torch.ones_like(biases)], dim=1).cpu().numpy()
-
-    def build(self, n_users: int, n_items: int) -> MFModule:
-        """See `NeuralRecommender.build`."""
-        return MFModule(n_users, n_items, self.embedding_dim, self.init_std, self.dropout, self.rowwise)

@@ -1,7 +1,7 @@
 """Neural collaborative filtering: GMF, MLP and their fusion, NeuMF.
 
 He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017. Equations are numbered as there. The
-paper's sigmoid belongs to its log loss, so modules give logits: the order of films is the same.
+paper's sigmoid belongs to its log loss, so modules return logits: the order of items is the same.
 """
 
 from __future__ import annotations
@@ -16,41 +16,45 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from recsys.data.dataset import Dataset
+from recsys.data.prepared import load
 from recsys.errors import UserError
-from recsys.models.base import load
-from recsys.models.neural import NeuralModule, NeuralRecommender, UserEmbedding, dot, item_embedding, rows_of
+from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, NeuralModule, NeuralRecommender, QueryBatch
+from recsys.models.neural.callbacks import TrainingFingerprint
+from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
 
 
-class GMFModule(NeuralModule):
+class GMFModule(EmbeddingModule):
     """Generalised matrix factorisation: phi = p_u * q_i, logit = h . phi (equations 8 and 9)."""
 
-    def __init__(self, n_users: int, n_items: int, embedding_dim: int, dropout: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, n_users: int, n_items: int, embedding_dim: int, dropout: float = 0.0, **training: Any) -> None:
+        super().__init__(n_users, n_items, **training)
         self.users = UserEmbedding(n_users, embedding_dim)
         self.items = item_embedding(n_items, embedding_dim)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(embedding_dim, 1)
         _init_output(self.output, fan_in=embedding_dim)
 
-    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`."""
-        weighted = self.dropout(self.users(users)) * self.output.weight  # h * p_u, (B, d)
+        weighted = self.dropout(self.users(queries.users)) * self.output.weight  # h * p_u, (B, d)
         return dot(weighted, rows_of(self.items, items)) + self.output.bias
 
     def user_embeddings(self) -> Tensor:
-        """p_u, (n_users, d)."""
+        """Return p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """H * q_i, (n_items, d): its dot product with p_u is the logit."""
+        """Return h * q_i, (n_items, d): its dot product with p_u is the logit."""
         return self.items.weight * self.output.weight
 
 
-class MLPModule(NeuralModule):
+class MLPModule(EmbeddingModule):
     """A multi-layer perceptron on the concatenated embeddings (equation 10)."""
 
-    def __init__(self, n_users: int, n_items: int, hidden_dims: Sequence[int], dropout: float) -> None:
-        super().__init__()
+    def __init__(
+        self, n_users: int, n_items: int, hidden_dims: Sequence[int], dropout: float = 0.0, **training: Any
+    ) -> None:
+        super().__init__(n_users, n_items, **training)
         self.users = UserEmbedding(n_users, hidden_dims[0] // 2)
         self.items = item_embedding(n_items, hidden_dims[0] // 2)
         self.first = _hidden_layer(hidden_dims[0], hidden_dims[1])
@@ -59,13 +63,13 @@ class MLPModule(NeuralModule):
         self.output = nn.Linear(hidden_dims[-1], 1)
         _init_output(self.output, fan_in=hidden_dims[-1])
 
-    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`.
 
-        The first layer is linear in [p_u; q_i], so its user half is computed once a row and shared by all films.
+        The first layer is linear in [p_u; q_i], so its user half is computed once per user and shared by all items.
         """
         user_weight, item_weight = self.first.weight.chunk(2, dim=1)
-        user_half = F.linear(self.users(users), user_weight, self.first.bias)  # (B, h)
+        user_half = F.linear(self.users(queries.users), user_weight, self.first.bias)  # (B, h)
         item_half = F.linear(rows_of(self.items, items), item_weight)  # (B, C, h) or (n_items, h)
         z = F.relu(user_half.unsqueeze(1) + item_half)  # (B, C, h)
         for layer in self.others:
@@ -73,15 +77,15 @@ class MLPModule(NeuralModule):
         return self.output(self.dropout(z)).squeeze(-1)
 
     def user_embeddings(self) -> Tensor:
-        """p_u, (n_users, d)."""
+        """Return p_u, (n_users, d)."""
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """q_i, (n_items, d)."""
+        """Return q_i, (n_items, d)."""
         return self.items.weight
 
 
-class NeuMFModule(NeuralModule):
+class NeuMFModule(EmbeddingModule):
     """GMF and MLP, with embeddings of their own, joined in the output layer (equation 12).
 
     That layer is linear in [phi_GMF; phi_MLP], so its logit is the sum of the two parts' logits.
@@ -95,40 +99,41 @@ class NeuMFModule(NeuralModule):
         hidden_dims: Sequence[int],
         embedding_dropout: float = 0.0,
         dropout: float = 0.0,
+        **training: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(n_users, n_items, **training)
         self.gmf = GMFModule(n_users, n_items, embedding_dim, embedding_dropout)
         self.mlp = MLPModule(n_users, n_items, hidden_dims, dropout)
         for part in (self.gmf, self.mlp):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
 
-    def forward(self, users: Tensor, items: Tensor | None = None) -> Tensor:
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`."""
-        return self.gmf(users, items) + self.mlp(users, items)
+        return self.gmf(queries, items) + self.mlp(queries, items)
 
     def user_embeddings(self) -> Tensor:
-        """Both parts' embeddings side by side, (n_users, d)."""
+        """Return the embeddings of both parts side by side, (n_users, d)."""
         return torch.cat([self.gmf.user_embeddings(), self.mlp.user_embeddings()], dim=1)
 
     def item_embeddings(self) -> Tensor:
-        """Both parts' embeddings side by side, (n_items, d)."""
+        """Return the embeddings of both parts side by side, (n_items, d)."""
         return torch.cat([self.gmf.item_embeddings(), self.mlp.item_embeddings()], dim=1)
 
     @torch.no_grad()
     def start_from(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float) -> None:
-        """Take over trained parts; their output weights become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13)."""
+        """Copy trained parts; their output weights become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13)."""
         for part, trained, weight in ((self.gmf, gmf, alpha), (self.mlp, mlp, 1 - alpha)):
             part.load_state_dict(trained.state_dict())
             part.output.weight.mul_(weight)
             part.output.bias.mul_(weight)
 
 
-class GMF(NeuralRecommender):
+class GMF(EmbeddingRecommender):
     """Generalised matrix factorisation; see `GMFModule`.
 
     Args:
         embedding_dim: the paper's predictive factors.
-        dropout: of a user's vector while training; the paper has none.
+        dropout: of the users' vectors during training; the paper has none.
         **training: see `NeuralRecommender`.
     """
 
@@ -137,17 +142,17 @@ class GMF(NeuralRecommender):
         self.embedding_dim = embedding_dim
         self.dropout = dropout
 
-    def build(self, n_users: int, n_items: int) -> GMFModule:
+    def build(self, n_users: int, n_items: int, **training: Any) -> GMFModule:
         """See `NeuralRecommender.build`."""
-        return GMFModule(n_users, n_items, self.embedding_dim, self.dropout)
+        return GMFModule(n_users, n_items, self.embedding_dim, self.dropout, **training)
 
 
-class MLP(NeuralRecommender):
+class MLP(EmbeddingRecommender):
     """Multi-layer perceptron; see `MLPModule`.
 
     Args:
         hidden_dims: widths from the concatenated embeddings to the predictive factors, the paper's tower.
-        dropout: of the hidden layers while training; the paper has none.
+        dropout: of the hidden layers during training; the paper has none.
         **training: see `NeuralRecommender`.
     """
 
@@ -157,18 +162,18 @@ class MLP(NeuralRecommender):
         self.dropout = dropout
         _check_tower(self.hidden_dims)
 
-    def build(self, n_users: int, n_items: int) -> MLPModule:
+    def build(self, n_users: int, n_items: int, **training: Any) -> MLPModule:
         """See `NeuralRecommender.build`."""
-        return MLPModule(n_users, n_items, self.hidden_dims, self.dropout)
+        return MLPModule(n_users, n_items, self.hidden_dims, self.dropout, **training)
 
 
-class NeuMF(NeuralRecommender):
-    """Neural matrix factorisation, which this project's `model=ncf` is; see `NeuMFModule`.
+class NeuMF(EmbeddingRecommender):
+    """Neural matrix factorisation, the model of `model=ncf`; see `NeuMFModule`.
 
     Args:
         embedding_dim: predictive factors of the GMF part.
         hidden_dims: widths of the MLP part, see `MLP`.
-        embedding_dropout: of a user's vector in the GMF part, see `GMF`.
+        embedding_dropout: of the users' vectors in the GMF part, see `GMF`.
         dropout: of the MLP part's hidden layers.
         pretrained_gmf: run directory of a `GMF` on the same split, to start from; with `pretrained_mlp`.
         pretrained_mlp: run directory of an `MLP` on the same split.
@@ -176,7 +181,7 @@ class NeuMF(NeuralRecommender):
         **training: see `NeuralRecommender`.
 
     Raises:
-        UserError: only one part is given, or a tower is not one.
+        UserError: only one part is given, or the widths do not make a tower.
     """
 
     module: NeuMFModule
@@ -203,15 +208,18 @@ class NeuMF(NeuralRecommender):
         _check_tower(self.hidden_dims)
         if (pretrained_gmf is None) != (pretrained_mlp is None):
             raise UserError(
-                "NeuMF starts from two trained parts: give both model.pretrained_gmf and model.pretrained_mlp."
+                "NeuMF must start from both trained parts or from neither: give model.pretrained_gmf and "
+                "model.pretrained_mlp."
             )
 
-    def build(self, n_users: int, n_items: int) -> NeuMFModule:
+    def build(self, n_users: int, n_items: int, **training: Any) -> NeuMFModule:
         """See `NeuralRecommender.build`."""
-        return NeuMFModule(n_users, n_items, self.embedding_dim, self.hidden_dims, self.embedding_dropout, self.dropout)
+        return NeuMFModule(
+            n_users, n_items, self.embedding_dim, self.hidden_dims, self.embedding_dropout, self.dropout, **training
+        )
 
     def initialise(self, train: Dataset) -> None:
-        """Start from trained parts where they are given, and no earlier fusion of them is."""
+        """Start from trained parts if they are given, unless training continues from an earlier NeuMF."""
         if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
         gmf, mlp = (_pretrained(run, train) for run in (self.pretrained_gmf, self.pretrained_mlp))
@@ -219,7 +227,7 @@ class NeuMF(NeuralRecommender):
             self.module.start_from(gmf, mlp, self.alpha)
         except RuntimeError as error:
             raise UserError(
-                "The pretrained parts have other sizes: give NeuMF the embedding_dim and hidden_dims of their runs."
+                "embedding_dim and hidden_dims of NeuMF must be those of the pretrained runs, which have other sizes."
             ) from error
 
 
@@ -231,7 +239,7 @@ def _hidden_layer(width_in: int, width_out: int) -> nn.Linear:
 
 
 def _init_output(output: nn.Linear, fan_in: int) -> None:
-    """The release's lecun_uniform: a variance of 1 / fan_in."""
+    """Draw weights as the release does (lecun_uniform), with a variance of 1 / fan_in."""
     limit = (3 / fan_in) ** 0.5
     nn.init.uniform_(output.weight, -limit, limit)
     nn.init.zeros_(output.bias)
@@ -240,23 +248,24 @@ def _init_output(output: nn.Linear, fan_in: int) -> None:
 def _check_tower(hidden_dims: list[int]) -> None:
     if len(hidden_dims) < 2 or hidden_dims[0] % 2:
         raise UserError(
-            f"hidden_dims={hidden_dims} is no tower: give two widths or more, the first even (half user, half film)."
+            f"hidden_dims must have at least two widths, the first even, half user and half item (got {hidden_dims})."
         )
 
 
 def _pretrained(run: str, train: Dataset) -> NeuralModule:
-    """The module of a run, with the weights that were trained on just these ratings: the selection's or the refit's.
+    """Return the module of a run with the weights that were trained on exactly these interactions.
 
-    Were the refit's to start a selection, the validation ratings in it would flatter what they are to measure.
+    A run holds two sets of weights: those that validation selected and those of the refit. If a selection started from
+    the refit's, the validation ratings that these have seen would make its validation metrics too good.
     """
     model = load(Path(run) / "model")
     if not isinstance(model, NeuralRecommender):
-        raise UserError(f"{run} is a run of {type(model).__name__}: NeuMF starts from a GMF and an MLP.")
+        raise UserError(f"NeuMF must start from runs of GMF and MLP (got a run of {type(model).__name__}, {run}).")
     selected = Path(run) / "checkpoints" / "selection" / "best.ckpt"
     if model.trained_on != train.fingerprint and selected.is_file():
         checkpoint = torch.load(selected, weights_only=True)
-        model.trained_on = checkpoint["trained_on"]
+        model.trained_on = checkpoint[TrainingFingerprint.KEY]
         model.module.load_state_dict(checkpoint["state_dict"])
     if model.trained_on != train.fingerprint:
-        raise UserError(f"{run} holds no model of the ratings trained on here: train it with the same data and split.")
+        raise UserError(f"{run} must be trained on the same data and split as the NeuMF that starts from it.")
     return model.module

@@ -1,25 +1,21 @@
-"""Popularity: every user is shown the films that most users rated. The baseline that personalisation must beat."""
+"""Popularity: ranks items by their number of ratings, the same for all users. The baseline of personalisation."""
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
 from recsys.models.base import FitContext, Recommender
 
 
 class Popularity(Recommender):
-    """Score a film by its number of ratings."""
+    """Scores an item by its number of training ratings, which every model counts in `fit`."""
 
-    learned = ("item_counts",)
+    popularity: np.ndarray  # float32 (n_items,)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Count the ratings of each film."""
-        self.item_counts = train.item_counts.astype(np.float32)  # (n_items,)
-        return self
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        pass
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """The same counts for everybody; see `Recommender.score`."""
-        return np.tile(self.item_counts, (len(users), 1))
+    def _score(self, query: Query) -> np.ndarray:
+        return np.tile(self.popularity, (len(query), 1))

@@ -1,37 +1,44 @@
-"""Popularity among users of one segment: how far a handful of tastes goes, between one for all and one for each."""
+"""Popularity within the user's segment: a middle way between one ranking for all users and one for each."""
 
 from __future__ import annotations
-
-from typing import Self
 
 import numpy as np
 from scipy import sparse
 
-from recsys.data.dataset import Dataset, History, Holdout
-from recsys.errors import UserError
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Query
+from recsys.errors import check_positive
 from recsys.models.base import FitContext, Recommender
-from recsys.models.segmentation import RatingProfiles, Segmentation
+from recsys.models.rating_profiles import RatingProfiles
+from recsys.models.segmentation import Segmentation
 
 
 class SegmentPopularity(Recommender):
-    """Score a film by the share of the user's segment that rated it, damped towards the share of all users.
+    """Scores an item by the share of the user's segment that rated it, damped towards the share of all users.
 
-    Where the data set's users have a column `segment`, these are the segments; somebody without one gets the shares of
-    all users. Elsewhere the model finds its own, by profiles of the training ratings, and goes by the history at hand.
+    If the data set's users have a column `segment`, these are the segments, and a user without one gets the shares of
+    all users. Otherwise the model finds segments by rating profiles of the training ratings, and assigns users by the
+    history in the query.
 
     Args:
-        n_segments: how many it finds.
-        method: of finding them, see `Segmentation`.
-        damping: average users whom each segment is given beforehand.
+        n_segments: number of segments that the model finds.
+        method: see `Segmentation`.
+        damping: average users that are added to each segment.
         seed: of the segmentation.
 
     Raises:
-        UserError: the damping is not above zero, or there is no such method.
+        UserError: the damping is not positive, or there is no such method.
+
+    Attributes:
+        shares: float32 (n_segments + 1, n_items); the last row is that of all users.
+        given: int64 (n_users + 1,) given segments, -1 for a user without one and, last, for unknown users; empty if the
+            model finds its own.
     """
 
+    learned = ("shares", "given")
+
     def __init__(self, n_segments: int = 7, method: str = "kmeans", damping: float = 10.0, seed: int = 0) -> None:
-        if not damping > 0:
-            raise UserError(f"damping={damping} leaves small segments to chance: give a number above zero.")
+        check_positive(damping=damping)
         self.n_segments = n_segments
         self.method = method
         self.damping = damping
@@ -39,58 +46,52 @@ class SegmentPopularity(Recommender):
         self.profiles = RatingProfiles()
         self.segmentation = Segmentation(n_segments, method, seed=seed)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Count the ratings of each segment.
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Find segments where none are given, and count the ratings of each.
 
         Raises:
-            UserError: segments are to be found, and there are fewer users than those, or no film has a genre or a year.
+            UserError: segments must be found, and there are not more users than segments, or no item has a genre or a
+                year.
         """
         if "segment" in train.user_frame:
             segments = train.user_frame["segment"].astype("category").cat.codes.to_numpy(np.int64)
-            self._take(np.append(segments, -1))  # (n_users + 1,), the last one is of anybody unknown
+            self.given = np.append(segments, -1)
         else:
-            self._take(np.empty(0, np.int64))
+            self.given = np.empty(0, np.int64)
             self.profiles.fit(train)
-            self.segmentation.fit(self.profiles.of(train.history(np.flatnonzero(train.user_counts))))
-        users = np.arange(train.n_users)
-        self.shares = self._shares(train, self._segments(users, train.history(users)))
-        return self
+            self.segmentation.fit(self.profiles.transform(train.history(np.flatnonzero(train.user_counts))))
+        self.uses_history = not len(self.given)
+        self.shares = self._shares(train, self._segments(np.arange(train.n_users), train.histories()))
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Shares in the users' segments; see `Recommender.score`."""
-        return self.shares[self._segments(users, history)]
+    def _score(self, query: Query) -> np.ndarray:
+        return self.shares[self._segments(query.users, query.history)]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`."""
-        own = {"shares": self.shares, "given": self.given}
+        arrays = super().arrays()
         for name in self._parts():
-            own |= {f"{name}.{key}": array for key, array in getattr(self, name).arrays().items()}
-        return own
+            arrays |= {f"{name}.{key}": array for key, array in getattr(self, name).arrays().items()}
+        return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
-        self.shares = arrays["shares"]
-        self._take(arrays["given"])
+        super().restore(arrays)
+        self.uses_history = not len(self.given)
         for name in self._parts():
-            own = {key.removeprefix(f"{name}."): array for key, array in arrays.items()}
-            getattr(self, name).restore(own)
-
-    def _take(self, given: np.ndarray) -> None:
-        self.given = given
-        self.uses_history = not len(given)
+            getattr(self, name).restore({key.removeprefix(f"{name}."): array for key, array in arrays.items()})
 
     def _parts(self) -> tuple[str, ...]:
-        """What finds segments, where none are given."""
+        """Return the attributes that find segments and have arrays of their own."""
         return ("profiles", "segmentation") if self.uses_history else ()
 
     def _segments(self, users: np.ndarray, history: History) -> np.ndarray:
-        """int64 (B,): the users' segments, -1 where nothing tells."""
+        """Return the segments of users, int64 (B,), -1 where unknown."""
         if not self.uses_history:
             return self.given[users]
-        return np.where(np.diff(history.indptr) > 0, self.segmentation.assign(self.profiles.of(history)), -1)
+        return np.where(history.lengths > 0, self.segmentation.predict(self.profiles.transform(history)), -1)
 
     def _shares(self, train: Dataset, segments: np.ndarray) -> np.ndarray:
-        """float32 (k + 1, n_items): each segment's, damped, and all users' in the last row, which -1 chooses."""
+        """Return the damped shares of each segment, and those of all users last, float32 (k + 1, n_items)."""
         users = np.flatnonzero((segments >= 0) & (train.user_counts > 0))
         shape = (segments.max() + 1, train.n_users)
         members = sparse.csr_matrix((np.ones(len(users)), (segments[users], users)), shape)

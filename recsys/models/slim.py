@@ -1,11 +1,9 @@
-"""SLIM: each film as a sparse, non-negative combination of the others.
+"""SLIM: each item as a sparse, non-negative combination of the others.
 
 Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011.
 """
 
 from __future__ import annotations
-
-from typing import Self
 
 import numpy as np
 from scipy import sparse
@@ -15,18 +13,18 @@ from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 
-BYTES_PER_PAIR = 16  # of films at the peak: the sparse Gram matrix while it is made dense
+BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix and its dense copy
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
 
 
 class SLIM(ItemToItem):
-    """Score items by a learned sparse item-item matrix.
+    """Scores items by a learned sparse item-to-item weight matrix.
 
     Args:
-        l1: weight of the sum of weights, the paper's lambda: the larger, the sparser.
-        l2: weight of half the sum of squared weights, the paper's beta.
-        tolerance: stop when a sweep changes no weight by more.
-        max_sweeps: stop after so many anyway.
+        l1: penalty on the sum of weights, the paper's lambda. Larger values make the matrix sparser.
+        l2: penalty on half the sum of squared weights, the paper's beta.
+        tolerance: optimisation stops after a sweep that changes no weight by more.
+        max_sweeps: the most sweeps over all weights.
     """
 
     def __init__(self, l1: float = 1.0, l2: float = 100.0, tolerance: float = 0.01, max_sweeps: int = 50) -> None:
@@ -35,7 +33,7 @@ class SLIM(ItemToItem):
         self.tolerance = tolerance
         self.max_sweeps = max_sweeps
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Minimise |A - A W|^2 / 2 + l2 |W|^2 / 2 + l1 |W|_1 for W >= 0 with a zero diagonal (equation 4).
 
         Raises:
@@ -48,14 +46,13 @@ class SLIM(ItemToItem):
         for _ in range(self.max_sweeps):
             if self._sweep(gram, weights) <= self.tolerance:
                 break
-        self.item_weights = sparse.csr_matrix(weights)  # (n_items, n_items), a column for each film scored
-        return self
+        self.item_weights = sparse.csr_matrix(weights)  # (n_items, n_items), a column for each item that is scored
 
     def _sweep(self, gram: np.ndarray, weights: np.ndarray) -> float:
-        """Update every weight once, in place; returns the largest change.
+        """Update every weight once, in place, and return the largest change.
 
-        Coordinate descent goes through the rows of W. The films' problems are apart from each other, so a row is one
-        coordinate of all of them, and is updated at once.
+        Coordinate descent goes through the rows of W. The regressions of the items are independent of each other, so a
+        row holds the same coordinate of all of them and is updated at once.
         """
         largest = 0.0
         for start in range(0, len(gram), BLOCK):

@@ -1,7 +1,7 @@
-"""SVD++: matrix factorisation in which a user is also the films rated, whatever their stars.
+"""SVD++: matrix factorisation in which a user is also the sum of the items rated, whatever the ratings.
 
 Koren, "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model", KDD 2008, equation 15. A
-step takes users with all their ratings, so that a user's films are summed once.
+step takes users with all their ratings, so that a user's items are summed once.
 """
 
 from __future__ import annotations
@@ -12,72 +12,104 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.models.history import HistoryModule, HistoryRecommender, pooled
-from recsys.models.neural import UserEmbedding, item_embedding, one_of
-from recsys.models.sampling import UserBatch
+from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch
+from recsys.models.neural.embeddings import UserEmbedding, item_embedding, pooled
+from recsys.models.neural.monitors import RatingMonitor
+from recsys.models.neural.objectives import ByUser
+from recsys.models.neural.sampling import Interactions
+
+
+class PenalisedSquaredErrorByUser(ByUser):
+    """Squared errors and lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), of users with all their ratings.
+
+    The vectors y are penalised by weight decay.
+
+    Args:
+        l2: lambda.
+        bias_l2: lambda_b.
+    """
+
+    monitor = RatingMonitor()
+    predicts_ratings = True
+
+    def __init__(self, l2: float, bias_l2: float) -> None:
+        self.l2 = l2
+        self.bias_l2 = bias_l2
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.mean_rating = train.mean_rating
+
+    def loss(self, module: SVDPPModule, batch: QueryBatch) -> Tensor:
+        """See `Objective.loss`."""
+        history = batch.history
+        rows, users, items = history.rows, batch.users[history.rows], module.items(history.items)
+        biases = torch.cat([module.user_bias(users), module.item_bias(history.items)], dim=1)  # (P, 2)
+        encoded = F.embedding(rows, module.dropout(module.encode(batch)))  # unlike [rows], the same on all threads
+        error = (encoded * items).sum(1) + biases.sum(1) - (history.ratings - self.mean_rating)
+        vectors = module.users(users).square().sum(1) + items.square().sum(1)
+        penalty = self.l2 * vectors + self.bias_l2 * biases.square().sum(1)
+        return (error.square() + penalty).mean()
 
 
 class SVDPPModule(HistoryModule):
-    """Stars = mean + b_u + b_i + q_i . (p_u + |N(u)|^-1/2 sum of y_j over N(u)), N(u) the films that u rated."""
+    """Rating = mean + b_u + b_i + q_i . (p_u + |N(u)|^-1/2 sum of y_j over N(u)), with N(u) the items that u rated."""
 
-    settings: SVDPP
-
-    def __init__(self, n_users: int, n_items: int, settings: SVDPP) -> None:
-        super().__init__(n_users, settings.embedding_dim)
-        self.users = UserEmbedding(n_users, settings.embedding_dim, settings.init_std)
-        self.items = item_embedding(n_items, settings.embedding_dim, settings.init_std)
-        self.rated = item_embedding(n_items, settings.embedding_dim, settings.init_std)  # y
+    def __init__(
+        self,
+        n_users: int,
+        n_items: int,
+        embedding_dim: int,
+        init_std: float = 0.05,
+        dropout: float = 0.0,
+        history_dropout: float = 0.0,
+        **training: Any,
+    ) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.users = UserEmbedding(n_users, embedding_dim, init_std)
+        self.items = item_embedding(n_items, embedding_dim, init_std)
+        self.rated = item_embedding(n_items, embedding_dim, init_std)  # y
         self.user_bias = UserEmbedding(n_users, 1, std=0.0)
         self.item_bias = item_embedding(n_items, 1, std=0.0)
-        self.dropout = nn.Dropout(settings.dropout)
-        self.history_dropout = nn.Dropout(settings.history_dropout)
+        self.dropout = nn.Dropout(dropout)
+        self.history_dropout = nn.Dropout(history_dropout)
 
-    def encode(self, batch: UserBatch) -> Tensor:
+    def encode(self, queries: QueryBatch) -> Tensor:
         """See `HistoryModule.encode`."""
-        weights = self.history_dropout(batch.lengths.rsqrt()[batch.rows])  # (P,)
-        return self.users(batch.users) + pooled(self.rated.weight, batch.items, batch.lengths, weights)
+        history = queries.history
+        weights = self.history_dropout(history.lengths.rsqrt()[history.rows])  # (P,)
+        return self.users(queries.users) + pooled(self.rated.weight, history.items, history.lengths, weights)
 
-    def forward(self, batch: UserBatch) -> Tensor:
-        """Stars above the mean for all films, (B, n_items)."""
-        return self.encode(batch) @ self.items.weight.T + self.user_bias(batch.users) + self.item_bias.weight.T
-
-    def training_step(self, batch: UserBatch, batch_index: int) -> Tensor:  # type: ignore[override]
-        """The loss of one batch: squared errors and the penalties of `BiasedMF`; y is held back by weight decay."""
-        rows, users, items = batch.rows, batch.users[batch.rows], self.items(batch.items)
-        biases = torch.cat([self.user_bias(users), self.item_bias(batch.items)], dim=1)  # (P, 2)
-        taste = F.embedding(rows, self.dropout(self.encode(batch)))  # unlike [rows], the same on any number of threads
-        error = (taste * items).sum(1) + biases.sum(1) - batch.ratings
-        vectors = self.users(users).square().sum(1) + items.square().sum(1)
-        penalty = self.settings.l2 * vectors + self.settings.bias_l2 * biases.square().sum(1)
-        return (error.square() + penalty).mean()
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return ratings above the mean of all items, (B, n_items)."""
+        encoded = self.encode(queries)
+        return encoded @ self.items.weight.T + self.user_bias(queries.users) + self.item_bias.weight.T
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Weight decay acts on y alone."""
+        """Apply weight decay to y alone."""
         others = [weights for name, weights in self.named_parameters() if name != "rated.weight"]
         return [{"params": [self.rated.weight]}, {"params": others, "weight_decay": 0.0}]
 
     def item_embeddings(self) -> Tensor:
-        """q_i, (n_items, d)."""
+        """Return q_i, (n_items, d)."""
         return self.items.weight
 
 
 class SVDPP(HistoryRecommender):
-    """Predict stars from a user's vector, the films rated and biases; see `SVDPPModule`.
+    """Predict ratings from a user's vector, the items rated and biases; see `SVDPPModule`.
 
     Args:
         embedding_dim: length of the vectors.
-        init_std: of their first values.
-        dropout: of a user's vector while training.
-        history_dropout: share of the films rated that is hidden while training.
-        l2: penalty of a rating on the squares of p_u and q_i.
+        init_std: standard deviation of their initial values.
+        dropout: of the users' vectors during training.
+        history_dropout: share of the rated items that is left out during training.
+        l2: penalty per rating on the squares of p_u and q_i.
         bias_l2: likewise on its biases.
-        loss: `squared` is the only one; `batch_size` counts users, and `weight_decay` acts on y.
+        loss: `squared`; `batch_size` counts users, and `weight_decay` acts on y.
         **training: see `NeuralRecommender`.
-
-    Raises:
-        UserError: another loss.
     """
 
+    objectives = {"squared": PenalisedSquaredErrorByUser}
     module: SVDPPModule
 
     def __init__(
@@ -91,7 +123,7 @@ class SVDPP(HistoryRecommender):
         loss: str = "squared",
         **training: Any,
     ) -> None:
-        super().__init__(one_of("loss", loss, ("squared",)), **training)
+        super().__init__(loss, **training)
         self.embedding_dim = embedding_dim
         self.init_std = init_std
         self.dropout = dropout
@@ -99,6 +131,7 @@ class SVDPP(HistoryRecommender):
         self.l2 = l2
         self.bias_l2 = bias_l2
 
-    def build(self, n_users: int, n_items: int) -> SVDPPModule:
+    def build(self, n_users: int, n_items: int, **training: Any) -> SVDPPModule:
         """See `NeuralRecommender.build`."""
-        return SVDPPModule(n_users, n_items, self)
+        sizes = (self.embedding_dim, self.init_std, self.dropout, self.history_dropout)
+        return SVDPPModule(n_users, n_items, *sizes, **training)

@@ -1,19 +1,19 @@
-"""TF-IDF profiles: films by the words that are told of them, users by the words of the films that they rated."""
+"""TF-IDF profiles: items as the words of their metadata, users as the words of the items that they rated."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from recsys.data.text import FIELDS
-from recsys.models.content import Profile
+from recsys.models.content import ContentProfile
 
 
-class TfidfProfile(Profile):
-    """Score a film by the cosine of its words and the user's, each word weighted by how few films have it.
+class TfidfProfile(ContentProfile):
+    """Scores an item by the cosine of its words and the user's, each word weighted by its inverse document frequency.
 
     Args:
-        min_count: films that a word must be told of.
-        fields: what is told of a film.
+        min_count: the fewest items whose metadata must contain a word.
+        fields: of the metadata, in the order of the document.
     """
 
     def __init__(self, min_count: int = 2, fields: Sequence[str] = FIELDS) -> None:

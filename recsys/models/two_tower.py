@@ -1,15 +1,15 @@
-"""Two towers: a film is placed by what is told of it and by its id, a user by the films watched, in one space.
+"""Two towers: an item is embedded by its metadata and its id, a user by the items rated, in one space.
 
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019. The user tower
-averages films, as in Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016. Ids
-are hidden at random while training, so that a film without ratings is placed well by the rest: Volkovs, Yu and
+averages items, as in Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016. Ids
+are masked at random during training, so that an item without ratings is embedded well by its metadata: Volkovs, Yu and
 Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 2017.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,203 +19,244 @@ from scipy import sparse
 from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
 from recsys.data.features import features, vocabulary
+from recsys.data.query import Query
 from recsys.data.text import FIELDS, documents, make_encoder
-from recsys.errors import UserError
+from recsys.errors import check_positive, check_shares, one_of
 from recsys.files import as_arrays, from_arrays
-from recsys.models.base import FitContext
-from recsys.models.content import dense, film_vectors
-from recsys.models.history import HistoryModule, HistoryRecommender, pooled
-from recsys.models.losses import shared_softmax_loss, softmax_loss
+from recsys.models.base import FitContext, FitReport, HasOpenCatalogue, ScoresByProducts
+from recsys.models.content import check_dense, encode_items
 from recsys.models.memory import check_memory
-from recsys.models.neural import one_of
-from recsys.models.optimizers import refuse_clipping
-from recsys.models.sampling import UserBatch, entries, shared_candidates
+from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender, QueryBatch
+from recsys.models.neural.embeddings import pooled
+from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
+from recsys.models.neural.sampling import Interactions, entries, shared_candidates
 
-USER_FACTS = ("age_group", "gender", "occupation")
+USER_FEATURES = ("age_group", "gender", "occupation")
 INPUTS = ("text", "facts", "user_facts")
-FACTS_WEIGHT = 0.3  # beside the sentence embedding
+FEATURES_WEIGHT = 0.3  # beside the sentence embedding
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
-COPIES_OF_FILMS = 7  # placed, with their texts and gradients
+COPIES_OF_ITEMS = 7  # embedded, with their texts and gradients
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
-class Films(NamedTuple):
-    """Some films, as the film tower places them."""
+class ItemTower(NamedTuple):
+    """What the item tower returns for C items.
 
-    vectors: Tensor  # float32 (C, d) what users are compared with
-    watched: Tensor  # float32 (C, d) what a film says of somebody who watched it
-    popularity: Tensor  # float32 (C,) what everybody thinks of it
+    Attributes:
+        vectors: float32 (C, d), compared with users.
+        history: float32 (C, d), an item as a part of histories.
+        popularity: float32 (C,), the bias of each item.
+    """
+
+    vectors: Tensor
+    history: Tensor
+    popularity: Tensor
 
 
-class FactEmbedding(nn.Module):
-    """The sum of the vectors of a row's facts, over the root of how many they are.
+class FeatureEmbedding(nn.Module):
+    """Sums the vectors of a row's binary features, divided by the root of their number.
 
     Args:
-        facts: (n, f), not zero where a fact is true of a row.
-        table: (f, d), a vector a fact.
+        features: (n, f), not zero where a row has a feature.
+        table: (f, d), a vector for each feature.
     """
 
     indptr: Tensor
     indices: Tensor
 
-    def __init__(self, facts: sparse.csr_matrix, table: Tensor) -> None:
+    def __init__(self, features: sparse.csr_matrix, table: Tensor) -> None:
         super().__init__()
-        self.register_buffer("indptr", torch.from_numpy(facts.indptr).long(), persistent=False)
-        self.register_buffer("indices", torch.from_numpy(facts.indices).long(), persistent=False)
+        self.register_buffer("indptr", torch.from_numpy(features.indptr).long(), persistent=False)
+        self.register_buffer("indices", torch.from_numpy(features.indices).long(), persistent=False)
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Some rows, int64 (B,) -> (B, d)."""
+        """Embed some rows, int64 (B,) -> (B, d)."""
         rows, positions = entries(self.indptr, chosen)
         lengths = self.indptr[chosen + 1] - self.indptr[chosen]
         return pooled(self.table, self.indices[positions], lengths, lengths.rsqrt()[rows])
 
 
+class CatalogueSoftmax(ByUser):
+    """Cross-entropy of a user's items over all items with ratings.
+
+    Items without ratings are left out: they would be learned to be unpopular.
+    """
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.candidates = train.item_counts.nonzero().squeeze(1)
+
+    def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
+        """See `Objective.loss`."""
+        return softmax_loss(*module.logits_among(batch, self.candidates))
+
+
+class SharedSampledSoftmax(ByUser):
+    """Cross-entropy over the items of a batch and some drawn negatives, which all of its users share.
+
+    Args:
+        n_negatives: items drawn for a batch.
+        negative_power: they are drawn in proportion to popularity to this power; items without ratings never are.
+    """
+
+    scores_catalogue = False
+
+    def __init__(self, n_negatives: int = 1000, negative_power: float = 0.0) -> None:
+        self.n_negatives = n_negatives
+        self.negative_power = negative_power
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.item_counts = train.item_counts
+        weights = torch.where(self.item_counts > 0, self.item_counts.double() ** self.negative_power, 0.0)
+        self.draw = (weights / weights.sum()).float()
+        self.n_users = int((train.indptr.diff() > 0).sum())
+
+    def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
+        """See `Objective.loss`."""
+        items, log_included = shared_candidates(batch, self.item_counts, self.draw, self.n_users, self.n_negatives)
+        return shared_softmax_loss(*module.logits_among(batch, items), log_included)
+
+
 class TwoTowerModule(HistoryModule):
     """Logit = u . v_i / T + b_i.
 
-    Film tower: v_i, b_i and h_i, the film as a part of histories, are one linear map of the film's sentence embedding
-    and facts, plus numbers of the film's own. User tower: u is the mean h of the films watched plus the user's facts,
-    scaled to length one, plus numbers of the user's own.
+    Item tower: v_i, b_i and h_i, the item as a part of histories, are one linear map of the item's sentence embedding
+    and features, plus parameters of the item's own. User tower: u is the mean h of the items rated plus the user's
+    features, scaled to length one, plus parameters of the user's own.
 
     Args:
         text: float32 (n_items, d_text) embeddings, frozen.
-        facts: (n_items, f) of films.
-        user_facts: (n_users + 1, g); somebody unknown has the last row.
+        features: (n_items, f) binary.
+        user_features: (n_users + 1, g) binary; the last row is the unknown user's.
         settings: the hyperparameters.
+        sparse_gradients: of ids, for steps that look up few of them.
+        **training: see `NeuralModule`.
     """
 
     text: Tensor
-    item_counts: Tensor
-    draw: Tensor
 
     def __init__(
-        self, text: np.ndarray, facts: sparse.csr_matrix, user_facts: sparse.csr_matrix, settings: TwoTower
+        self,
+        text: np.ndarray,
+        features: sparse.csr_matrix,
+        user_features: sparse.csr_matrix,
+        settings: TwoTower,
+        sparse_gradients: bool = False,
+        **training: Any,
     ) -> None:
         n_items, d = len(text), settings.embedding_dim
-        super().__init__(user_facts.shape[0] - 1, d)
-        self.settings: TwoTower = settings
+        super().__init__(user_features.shape[0] - 1, n_items, **training)
+        self.normalized = settings.normalized
+        self.text_dropout = settings.text_dropout
+        self.history_dropout = settings.history_dropout
+        self.dropout = settings.dropout
+        self.id_dropout = settings.id_dropout
+        self.user_id_dropout = settings.user_id_dropout
         self.register_buffer("text", torch.from_numpy(text), persistent=False)
-        self.register_buffer("item_counts", torch.zeros(n_items, dtype=torch.long), persistent=False)
-        self.register_buffer("draw", torch.zeros(n_items), persistent=False)
         self.text_map = nn.Parameter(_random_map(text.shape[1], d))
-        self.facts = FactEmbedding(facts, _random_map(facts.shape[1], d))
-        self.user_facts = FactEmbedding(user_facts, torch.zeros(user_facts.shape[1], d))
-        sparse_gradients = settings.loss == "sampled_softmax" and settings.optimizer == "adam"  # a step needs few rows
+        self.facts = FeatureEmbedding(features, _random_map(features.shape[1], d))
+        self.user_facts = FeatureEmbedding(user_features, torch.zeros(user_features.shape[1], d))
         self.ids = nn.Embedding(n_items, 2 * d + 1, sparse=sparse_gradients)
-        self.user_ids = nn.Embedding(user_facts.shape[0], d, sparse=sparse_gradients)
+        self.user_ids = nn.Embedding(user_features.shape[0], d, sparse=sparse_gradients)
         for own in (self.ids, self.user_ids):
             nn.init.zeros_(own.weight)
         self.log_scale = nn.Parameter(-torch.tensor(settings.temperature).log(), settings.learn_temperature)
-        self._placed: Films | None = None
 
-    def train(self, mode: bool = True) -> Self:
-        """Switch between training and use; films are placed anew, since weights may have changed."""
-        self._placed = None
-        return super().train(mode)
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """See `NeuralModule.refresh`: also embed all items, without dropout."""
+        super().refresh()
+        training = self.training
+        self.eval()
+        self.catalogue = self.items(torch.arange(self.n_items, device=self.device))
+        self.train(training)
 
-    def learn_from(self, train: Dataset, negative_power: float) -> None:
-        """Only films with ratings are told apart in training: others would be learned to be unpopular."""
-        self.item_counts.copy_(torch.from_numpy(train.item_counts))
-        weights = torch.where(self.item_counts > 0, self.item_counts.double() ** negative_power, 0.0)
-        self.draw.copy_(weights / weights.sum())
-        self.n_training_users = int((train.user_counts > 0).sum())
-
-    def films(self, items: Tensor) -> Films:
-        """The film tower, for some films (C,)."""
-        text = F.dropout(self.text[items], self.settings.text_dropout, self.training)
-        ids = self._hidden(self.ids(items), self.settings.id_dropout)
-        placed = text @ self.text_map + FACTS_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
-        d = self.settings.embedding_dim
-        vectors, watched, popularity = placed.split([d, d, 1], dim=1)
-        if self.settings.normalized == "both":
+    def items(self, items: Tensor) -> ItemTower:
+        """Apply the item tower to some items (C,)."""
+        text = F.dropout(self.text[items], self.text_dropout, self.training)
+        ids = self._masked(self.ids(items), self.id_dropout)
+        embedded = text @ self.text_map + FEATURES_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
+        d = self.user_ids.embedding_dim
+        vectors, history, popularity = embedded.split([d, d, 1], dim=1)
+        if self.normalized == "both":
             vectors = F.normalize(vectors)
-        return Films(vectors, watched, popularity.squeeze(1))
+        return ItemTower(vectors, history, popularity.squeeze(1))
 
-    def catalogue(self) -> Films:
-        """All films; placed once while weights stay."""
-        if self.training or self._placed is None:
-            with torch.set_grad_enabled(self.training):
-                self._placed = self.films(torch.arange(len(self.text), device=self.device))
-        return self._placed
-
-    def users(self, batch: UserBatch, watched: Tensor) -> Tensor:
-        """The user tower, (B, d): the batch's items are rows of watched (C, d)."""
-        settings = self.settings
-        weights = F.dropout(1 / batch.lengths[batch.rows], settings.history_dropout, self.training)  # (P,)
-        own = self._hidden(self.user_ids(batch.users), settings.user_id_dropout)
-        users = pooled(watched, batch.items, batch.lengths, weights) + self.user_facts(batch.users)
-        if settings.normalized != "neither":
+    def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
+        """Apply the user tower, (B, d): the items of the queries are rows of history (C, d)."""
+        rated = queries.history
+        weights = F.dropout(1 / rated.lengths[rated.rows], self.history_dropout, self.training)  # (P,)
+        own = self._masked(self.user_ids(queries.users), self.user_id_dropout)
+        users = pooled(history, rated.items, rated.lengths, weights) + self.user_facts(queries.users)
+        if self.normalized != "neither":
             users = F.normalize(users)
-        return F.dropout(users, settings.dropout, self.training) + own
+        return F.dropout(users, self.dropout, self.training) + own
 
-    def logits(self, users: Tensor, films: Films) -> Tensor:
-        """(B, C) of users (B, d)."""
-        return self.log_scale.exp() * users @ films.vectors.T + films.popularity
+    def logits(self, users: Tensor, items: ItemTower) -> Tensor:
+        """Return (B, C) logits of users (B, d)."""
+        return self.log_scale.exp() * users @ items.vectors.T + items.popularity
 
-    def encode(self, batch: UserBatch) -> Tensor:
+    def logits_among(self, queries: QueryBatch, items: Tensor) -> tuple[Tensor, HistoryBatch]:
+        """Score some items (C,), ascending, that include those of the histories; the towers share one pass over them.
+
+        Returns:
+            (B, C) logits, and the histories with their items as columns of the logits.
+        """
+        tower = self.items(items)
+        history = queries.history._replace(items=torch.searchsorted(items, queries.history.items))
+        return self.logits(self.users(queries._replace(history=history), tower.history), tower), history
+
+    def encode(self, queries: QueryBatch) -> Tensor:
         """See `HistoryModule.encode`."""
-        return self.users(batch, self.catalogue().watched)
+        return self.users(queries, self.catalogue.history)
 
-    def forward(self, batch: UserBatch) -> Tensor:
-        """Logits of all films, (B, n_items), for what the users of a batch watched."""
-        return self.logits(self.encode(batch), self.catalogue())
-
-    def training_step(self, batch: UserBatch, batch_index: int) -> Tensor:  # type: ignore[override]
-        """The loss of one batch: what was watched is both read and to be told."""
-        if self.settings.loss == "softmax":
-            items = self.item_counts.nonzero().squeeze(1)
-            return softmax_loss(*self._among(batch, items))
-        n_users, n_negatives = self.n_training_users, self.settings.n_negatives
-        items, log_included = shared_candidates(batch, self.item_counts, self.draw, n_users, n_negatives)
-        return shared_softmax_loss(*self._among(batch, items), log_included)
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return logits of all items, (B, n_items), as they were embedded by `refresh`."""
+        return self.logits(self.encode(queries), self.catalogue)
 
     def user_tables(self) -> set[str]:
         """See `NeuralModule.user_tables`."""
         return super().user_tables() | {"user_ids.weight"}
 
     def item_embeddings(self) -> Tensor:
-        """v, (n_items, d)."""
-        return self.catalogue().vectors
+        """Return v, (n_items, d)."""
+        return self.catalogue.vectors
 
-    def _among(self, batch: UserBatch, items: Tensor) -> tuple[Tensor, UserBatch]:
-        """Logits (B, C) for some films (C,), ascending, and the batch with its items as columns of them."""
-        films = self.films(items)
-        columns = batch._replace(items=torch.searchsorted(items, batch.items))
-        return self.logits(self.users(columns, films.watched), films), columns
-
-    def _hidden(self, own: Tensor, share: float) -> Tensor:
-        """Rows (B, d) of ids, some of them zero in training as they are where nothing was learned."""
+    def _masked(self, own: Tensor, share: float) -> Tensor:
+        """Set some rows (B, d) of ids to zero in training, as they are where nothing was learned."""
         return own * (torch.rand(len(own), 1, device=own.device) >= share) if self.training else own
 
 
-class TwoTower(HistoryRecommender):
-    """Two towers on sentence embeddings, facts, histories and ids; see `TwoTowerModule`.
+class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
+    """Two towers on sentence embeddings, features, histories and ids; see `TwoTowerModule`.
 
     Args:
         encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
-        fields: what a document tells, in this order.
-        min_count: films with ratings that a fact must be true of.
+        fields: of the metadata, that a document consists of, in this order.
+        min_count: rated items that must have a feature for it to be used.
         embedding_dim: length of the vectors d.
-        normalized: to length one: the vectors of `users` before ids, of `both` users and films, or of `neither`.
+        normalized: vectors of length one: of `users` before ids, of `both` users and items, or of `neither`.
         temperature: T, at first.
         learn_temperature: whether training changes it; weight decay draws it to one.
-        text_dropout: share of a sentence embedding's elements that is hidden while training.
-        history_dropout: of the films watched.
-        dropout: of the elements of u.
-        id_dropout: of the films' ids; 1 learns none.
-        user_id_dropout: of the users' ids; 1 learns none.
-        loss: `softmax` over all films with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
+        text_dropout: share of a sentence embedding's elements that is masked during training.
+        history_dropout: share of the items of a history.
+        dropout: share of the elements of u.
+        id_dropout: share of the items' ids; 1 learns none.
+        user_id_dropout: share of the users' ids; 1 learns none.
+        loss: `softmax` over all items with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
             `batch_size` counts users.
-        n_negatives: films drawn for all users of a batch.
+        n_negatives: items drawn for all users of a batch.
         **training: see `NeuralRecommender`.
 
     Raises:
-        UserError: another loss or normalisation, a temperature or a share that is none.
+        UserError: a value is not allowed.
     """
 
+    objectives = {"softmax": CatalogueSoftmax, "sampled_softmax": SharedSampledSoftmax}
     module: TwoTowerModule
 
     def __init__(
@@ -236,7 +277,7 @@ class TwoTower(HistoryRecommender):
         n_negatives: int = 1000,
         **training: Any,
     ) -> None:
-        super().__init__(one_of("loss", loss, ("softmax", "sampled_softmax")), n_negatives, **training)
+        super().__init__(loss, n_negatives, **training)
         self.encoder = dict(encoder)
         self.fields = list(fields)
         self.min_count = min_count
@@ -249,78 +290,40 @@ class TwoTower(HistoryRecommender):
         self.dropout = dropout
         self.id_dropout = id_dropout
         self.user_id_dropout = user_id_dropout
-        if not temperature > 0:
-            raise UserError(f"temperature={temperature} divides nothing: give a number above zero.")
-        for name in ("text_dropout", "history_dropout", "dropout", "id_dropout", "user_id_dropout"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name}={getattr(self, name)} is no share: give a number from 0 to 1.")
+        check_positive(temperature=temperature)
+        check_shares(text_dropout=text_dropout, history_dropout=history_dropout, dropout=dropout)
+        check_shares(id_dropout=id_dropout, user_id_dropout=user_id_dropout)
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Encode the films, then see `NeuralRecommender.fit`.
+    def build(self, n_users: int, n_items: int, **training: Any) -> TwoTowerModule:
+        """See `NeuralRecommender.build`."""
+        sparse_gradients = self.loss == "sampled_softmax" and self.optimizer == "adam"  # a step needs few rows
+        return TwoTowerModule(self.text, self.facts, self.user_facts, self, sparse_gradients, **training)
 
-        Raises:
-            UserError: the encoder's vectors are sparse, weights or a batch's logits do not fit in memory, or gradients
-                are to be clipped that are sparse.
-        """
-        if self.loss == "sampled_softmax":
-            refuse_clipping(context, "model.loss")
-        of_film, of_user = 2 * self.embedding_dim + 1, self.embedding_dim
-        numbers = COPIES_OF_WEIGHTS * (of_film * train.n_items + of_user * train.n_users)
-        if self.loss == "softmax":  # then every step places all films and scores them
-            numbers += train.n_items * (COPIES_OF_FILMS * of_film + COPIES_OF_LOGITS * self.batch_size)
-        check_memory(
-            4 * numbers,
-            f"Training {of_film} numbers for each of {train.n_items:,} films, {of_user} for each of {train.n_users:,} "
-            "users",
-            "lower model.embedding_dim, or take model.loss=sampled_softmax",
-        )
-        rated = train.item_counts > 0
-        self.text_encoder = make_encoder(self.encoder)
-        vectors = dense(film_vectors(train, self.text_encoder, self.fields, context))
-        if self.earlier is None:
-            self.average = vectors[rated].mean(axis=0)
-            self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
-        else:  # weights go on to mean what they meant
-            self.average, self.fact_names = self.earlier[0].average, self.earlier[0].fact_names
-        self.text = self._seen_from_average(vectors)
-        self.facts = features(train.item_frame, self.fact_names)
-        told = features(train.user_frame, vocabulary(train.user_frame, USER_FACTS, min_count=1))
-        self.user_facts = sparse.vstack([told, sparse.csr_matrix((1, told.shape[1]))], format="csr")
-        return super().fit(train, valid, context)
-
-    def user_vectors(self, users: np.ndarray, history: History) -> np.ndarray:
+    def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`: u / T and 1."""
-        with torch.inference_mode():
-            vectors = self.module.log_scale.exp() * self.module.encode(self._batch(users, history))
-        return np.pad(vectors.cpu().numpy(), ((0, 0), (0, 1)), constant_values=1)
+        vectors = self.module.log_scale.exp().item() * self._encode(query)
+        return np.pad(vectors, ((0, 0), (0, 1)), constant_values=1)
 
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`: v and the film's popularity."""
-        with torch.inference_mode():
-            films = self.module.catalogue()
-        return np.column_stack([films.vectors.cpu().numpy(), films.popularity.cpu().numpy()])
+        """See `ScoresByProducts`: v and the item's bias."""
+        items = self.module.catalogue
+        return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
-    def build(self, n_users: int, n_items: int) -> TwoTowerModule:
-        """See `NeuralRecommender.build`."""
-        return TwoTowerModule(self.text, self.facts, self.user_facts, self)
-
-    def initialise(self, train: Dataset) -> None:
-        """See `NeuralRecommender.initialise`."""
-        self.module.learn_from(train, self.negative_power)
-
-    def add_items(self, films: pd.DataFrame) -> None:
-        """See `HasOpenCatalogue`: new films are placed by their text and facts."""
-        vectors = dense(self.text_encoder.encode(documents(films, self.fields)))
+    def add_items(self, items: pd.DataFrame) -> None:
+        """See `HasOpenCatalogue`: new items are embedded by their text and features."""
+        vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         weights = self.module.state_dict()
-        self.text = np.concatenate([self.text, self._seen_from_average(vectors)])
-        self.facts = sparse.vstack([self.facts, features(films, self.fact_names)], format="csr")
-        weights["ids.weight"] = F.pad(weights["ids.weight"], (0, 0, 0, len(films)))
-        self._prepare(self.n_items + len(films), self.trained_users, self.trained_on)
+        self.text = np.concatenate([self.text, self._centred(vectors)])
+        self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")
+        weights["ids.weight"] = F.pad(weights["ids.weight"], (0, 0, 0, len(items)))
+        if self.popularity is not None:
+            self.popularity = np.pad(self.popularity, (0, len(items)))
+        self._build(self.n_users, self.n_items + len(items))
         self.module.load_state_dict(weights)
-        self.module.eval()
+        self._use()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `NeuralRecommender.arrays`; also what new films are read with."""
+        """See `Recommender.arrays`: also what new items are encoded with."""
         own = {"average": self.average, "fact_names": self.fact_names}
         for name in INPUTS:
             own |= as_arrays(name, getattr(self, name))
@@ -338,12 +341,45 @@ class TwoTower(HistoryRecommender):
         self.text_encoder = make_encoder(self.encoder).restore(learned)
         super().restore(arrays)
 
-    def _seen_from_average(self, vectors: np.ndarray) -> np.ndarray:
-        """Directions from the average film, float32 (n, d_text): what all films share tells nothing of a taste."""
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Encode the items' metadata and train.
+
+        Raises:
+            UserError: the encoder's vectors are sparse, or weights and logits do not fit in memory.
+        """
+        self._check_memory(train)
+        rated = train.item_counts > 0
+        self.text_encoder = make_encoder(self.encoder)
+        vectors = check_dense(encode_items(train, self.text_encoder, self.fields, context.cache_dir))
+        if self.earlier is None:
+            self.average = vectors[rated].mean(axis=0)
+            self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
+        else:  # the earlier weights are of these inputs
+            self.average, self.fact_names = self.earlier[0].average, self.earlier[0].fact_names
+        self.text = self._centred(vectors)
+        self.facts = features(train.item_frame, self.fact_names)
+        users = features(train.user_frame, vocabulary(train.user_frame, USER_FEATURES, min_count=1))
+        self.user_facts = sparse.vstack([users, sparse.csr_matrix((1, users.shape[1]))], format="csr")
+        return super()._fit(train, valid, context)
+
+    def _check_memory(self, train: Dataset) -> None:
+        per_item, per_user = 2 * self.embedding_dim + 1, self.embedding_dim
+        numbers = COPIES_OF_WEIGHTS * (per_item * train.n_items + per_user * train.n_users)
+        if self.loss == "softmax":  # every step embeds all items and scores them
+            numbers += train.n_items * (COPIES_OF_ITEMS * per_item + COPIES_OF_LOGITS * self.batch_size)
+        check_memory(
+            4 * numbers,
+            f"Training {per_item} numbers for each of {train.n_items:,} items, {per_user} for each of "
+            f"{train.n_users:,} users",
+            "lower model.embedding_dim, or take model.loss=sampled_softmax",
+        )
+
+    def _centred(self, vectors: np.ndarray) -> np.ndarray:
+        """Return directions from the average item, float32 (n, d_text): what all items share tells no taste."""
         return normalize(np.where(vectors.any(axis=1, keepdims=True), vectors - self.average, 0.0)).astype(np.float32)
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:
-    """(n_inputs, 2 d + 1): keeps cosines, in expectation, and places films alike in both roles; none is popular yet."""
+    """Draw a map (n_inputs, 2 d + 1) that preserves cosines in expectation, with the same v and h, and no bias."""
     vectors = torch.randn(n_inputs, d) / d**0.5
     return torch.cat([vectors, vectors, torch.zeros(n_inputs, 1)], dim=1)

@@ -44,8 +44,9 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
         users: int64 (B,) user codes.
         k: maximum length of both lists.
     """
-    history = known.history(users)
-    top = top_k(mask_seen(model.score(users, history), history), users, k)  # (B, k), -1 where fewer items are left
+    query = known.query(users)
+    history = query.history
+    top = top_k(mask_seen(model.score(query), history), users, k)  # (B, k), -1 where fewer items are left
     titles = film_names(known.item_frame)
     found = []
     for row, user in enumerate(users):

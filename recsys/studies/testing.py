@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from recsys.data.dataset import Holdout
 from recsys.data.split import Split
-from recsys.evaluation.evaluate import AnyProtocol, Evaluation, check, evaluate
+from recsys.evaluation.evaluate import Evaluation, check, evaluate
+from recsys.evaluation.protocols import AnyProtocol
 from recsys.evaluation.reranking import Reranker
 from recsys.models.base import Recommender
 from recsys.models.bias import Bias
@@ -101,5 +102,5 @@ def conclude(
         columns.setdefault(baseline, expected.summary)
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
         report.print_example(shown[0])
-    report.print_whereabouts(run.directory)
+    report.print_location(run.directory)
     return metrics

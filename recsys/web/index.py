@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from usearch.index import Index
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.metrics.ranking import top_k
 from recsys.models.base import Recommender, ScoresByProducts

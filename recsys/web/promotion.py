@@ -18,7 +18,8 @@ from typing import Self
 
 import numpy as np
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.intervals import bootstrap_interval

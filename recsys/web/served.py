@@ -13,7 +13,8 @@ import pandas as pd
 from recsys.analysis.explain import Reason, explain
 from recsys.analysis.recommend import UNKNOWN, neighbours
 from recsys.analysis.segments.stored import segments_directory
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Surprising
 from recsys.metrics.ranking import mask_seen

@@ -7,7 +7,8 @@ import pytest
 from recsys.analysis.explain import HISTORY, Reason, contributions, explain, most_liked
 from recsys.analysis.recommend import recommend
 from recsys.analysis.similar import EMBEDDINGS, LIFTS, similarities
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.models.base import Recommender
 from recsys.models.bias import Bias

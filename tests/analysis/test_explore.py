@@ -14,7 +14,8 @@ from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIRE
 from recsys.analysis.exploration.questions.preferences import summarize_tastes
 from recsys.analysis.exploration.questions.times import summarize_drift
 from recsys.analysis.exploration.report import EVENTS, PAGE, cleaning_finding, write_report
-from recsys.data.prepare import Prepared, prepare
+from recsys.data.prepare import prepare
+from recsys.data.prepared import Prepared
 from recsys.data.sources import Files
 from recsys.errors import UserError
 

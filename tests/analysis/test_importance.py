@@ -12,6 +12,7 @@ from recsys.analysis.importance.dependence import dependence, has_dependence
 from recsys.analysis.importance.permutation import importances
 from recsys.analysis.importance.sample import Intervals, Sample, draw_sample
 from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Pairs
 from recsys.evaluation.slices import quantile_bands
 from recsys.models.trees import RandomForest
 
@@ -46,9 +47,9 @@ def sample(model, holdout) -> Sample:
 def test_a_sample_has_the_predictions_and_features_of_its_ratings(sample, model, holdout):
     known, held_out = holdout.known, holdout.ratings
     users = np.arange(known.n_users)
-    arguments = (users, known.history(users), held_out.users, held_out.items, held_out.times)
-    np.testing.assert_array_equal(sample.predicted, model.predict(*arguments))
-    np.testing.assert_array_equal(sample.intervals.low, model.intervals(*arguments)[0])
+    pairs = Pairs(known.query(users), held_out.users, held_out.items, held_out.times)
+    np.testing.assert_array_equal(sample.predicted, model.predict(pairs))
+    np.testing.assert_array_equal(sample.intervals.low, model.predict_intervals(pairs)[0])
     assert sample.frame["user ratings"].tolist() == known.user_counts[held_out.users].tolist()
     columns = [column for group in sample.groups.values() for column in group]
     assert sorted(columns) == sorted(sample.frame)

@@ -14,7 +14,8 @@ from recsys.analysis.segments.stored import StoredSegments, read_segments, with_
 from recsys.analysis.segments.study import SegmentStudy
 from recsys.analysis.segments.traits import Trait, segment_names, trait_effects
 from recsys.analysis.segments.verdict import favourites, verdict
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.data.split import TEST, Split
 from recsys.data.splitters import LeaveOneOut
 from recsys.errors import UserError
@@ -66,7 +67,7 @@ def test_separate_groups_are_stable_and_noise_is_not():
     for spread, low, high in ((0.05, 0.99, 1.0), (50, -0.1, 0.6)):
         points = blobs(spread)
         segmentation = Segmentation(3)
-        labels = segmentation.fit(points).assign(points)
+        labels = segmentation.fit(points).predict(points)
         assert low <= stability(segmentation, points, labels, 5).mean <= high
 
 
@@ -149,9 +150,9 @@ def store(study, split: Split, found, directory) -> None:
 def test_stored_segments_assign_users_as_the_fitted_ones_did(study, planted, points, found, tmp_path):
     store(study, LeaveOneOut()(planted), found, tmp_path)
     stored = read_segments(tmp_path)
-    np.testing.assert_array_equal(stored.segmentation.assign(points), found.labels)
+    np.testing.assert_array_equal(stored.segmentation.predict(points), found.labels)
     one = points_of(RATINGS, MF(), planted, planted.history(np.array([4])))
-    assert stored.segmentation.assign(one) == found.labels[4]
+    assert stored.segmentation.predict(one) == found.labels[4]
     written = json.loads((tmp_path / "segments" / "segments.json").read_text())
     assert written["names"] == [profile.name for profile in found.profiles]
     assert written["ratings"].endswith("/train+valid")

@@ -1,10 +1,8 @@
 """Models with random scores, which tests of evaluation share."""
 
-from typing import Self
-
 import numpy as np
 
-from recsys.models.base import Recommender
+from recsys.models.base import HasEmbeddings, Recommender
 
 
 class RandomScores(Recommender):
@@ -13,22 +11,25 @@ class RandomScores(Recommender):
     def __init__(self, n_users: int = 60, n_items: int = 40) -> None:
         self.scores = np.random.default_rng(3).standard_normal((n_users, n_items), dtype=np.float32)
 
-    def fit(self, train, valid=None, context=None) -> Self:
-        return self
+    def _fit(self, train, valid, context):
+        """Learn nothing."""
 
-    def score(self, users, history):
-        return self.scores[users]
+    def _score(self, query):
+        return self.scores[query.users]
 
 
 class RandomRatings(RandomScores):
     predicts_ratings = True
     scale = np.array([1, 5], np.float32)
 
-    def score(self, users, history):
+    def scores_of(self, users):
         return np.clip(3.5 + self.scores[users], 1, 5)
 
+    def _score(self, query):
+        return self.scores_of(query.users)
 
-class RandomEmbeddings(RandomScores):
+
+class RandomEmbeddings(RandomScores, HasEmbeddings):
     def user_embeddings(self):
         return np.ones((60, 4), np.float32)
 
@@ -39,5 +40,5 @@ class RandomEmbeddings(RandomScores):
 class UnscorableModel(RandomScores):
     """Fails when it is scored."""
 
-    def score(self, users, history):
+    def _score(self, query):
         raise AssertionError

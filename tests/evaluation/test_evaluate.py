@@ -114,7 +114,7 @@ def test_diversity_is_that_of_the_items_genres(holdout):
 def test_errors_of_ratings_are_pooled_over_ratings_in_the_summary(holdout):
     evaluation = evaluate(RandomRatings(), holdout, ks=KS)
     users, items, ratings = holdout.ratings.users, holdout.ratings.items, holdout.ratings.ratings
-    error = RandomRatings().score(users, None)[np.arange(len(users)), items] - ratings
+    error = RandomRatings().scores_of(users)[np.arange(len(users)), items] - ratings
     assert evaluation.summary["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
     own = error[users == holdout.users[3]]
     assert evaluation.per_user["rmse"][3] == pytest.approx(np.sqrt((own**2).mean()), rel=1e-5)
@@ -124,7 +124,7 @@ def test_errors_of_ratings_are_pooled_over_ratings_in_the_summary(holdout):
 def test_calibration_bins_predictions_by_the_nearest_quarter(holdout):
     calibration = evaluate(RandomRatings(), holdout, ks=KS).calibration
     held_out = holdout.ratings
-    predicted = RandomRatings().score(held_out.users, None)[np.arange(len(held_out)), held_out.items]
+    predicted = RandomRatings().scores_of(held_out.users)[np.arange(len(held_out)), held_out.items]
     near = abs(predicted - 3.25) < 0.125
     assert calibration["n"].sum() == len(held_out)
     assert calibration["stars"].is_monotonic_increasing
@@ -153,7 +153,7 @@ class TestRatingPrediction:
     def test_slices_of_items_average_the_errors_of_their_ratings(self, holdout: Holdout):
         slices = evaluate(RandomRatings(), holdout, protocol=None).slices
         of_items = slices[slices["slice"] == "popularity"]
-        predicted = np.clip(RandomRatings().score(holdout.ratings.users, None), 1, 5)
+        predicted = np.clip(RandomRatings().scores_of(holdout.ratings.users), 1, 5)
         errors = predicted[np.arange(len(holdout.ratings)), holdout.ratings.items] - holdout.ratings.ratings
         assert (of_items["mse"] * of_items["n"]).sum() == pytest.approx((errors**2).sum())
 

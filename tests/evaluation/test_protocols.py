@@ -53,9 +53,9 @@ def test_a_k_larger_than_the_sample_is_refused(holdout):
 class CountedScores(RandomScores):
     n_scored = 0
 
-    def score(self, users, history):
-        self.n_scored += len(users)
-        return super().score(users, history)
+    def _score(self, query):
+        self.n_scored += len(query)
+        return super()._score(query)
 
 
 def test_each_measures_what_it_does_alone(holdout):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from recsys.config import compose, instantiate
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Query
 from recsys.data.splitters import Ratio
 from recsys.errors import UserError
 from recsys.evaluation import reranking
@@ -62,7 +63,7 @@ def test_lists_are_those_of_a_plain_greedy_loop(kind, trade_off, holdout):
     of_items, counts = distributions(genre_indicators(holdout.known.item_frame)), holdout.known.item_counts
     for row, user in enumerate(holdout.users):
         history = holdout.known.history(np.array([user]))
-        ranked = mask_seen(model.score(np.array([user]), history), history)
+        ranked = mask_seen(model.score(Query(np.array([user]), history)), history)
         candidates = top_k(ranked, np.array([user]), n)[0].tolist()
         target = distributions(of_items[history.items].sum(axis=0, keepdims=True))[0]
         costs = {

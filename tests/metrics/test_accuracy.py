@@ -4,7 +4,8 @@ import torch
 from sklearn.metrics import ndcg_score, roc_auc_score
 from torchmetrics.functional import retrieval
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History
 from recsys.metrics.accuracy import ACCURACY, accuracy_metrics, auc, ranking_metrics, ranks_in_lists
 from recsys.metrics.ranking import mask_seen
 

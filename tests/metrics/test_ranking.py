@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.data.dataset import History
+from recsys.data.query import History
 from recsys.metrics.ranking import mask_seen, top_k
 
 USERS = np.arange(1000)

@@ -2,16 +2,17 @@ import numpy as np
 import pytest
 import torch
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models import ials
 from recsys.models.als import ALS
-from recsys.models.base import HasEmbeddings
+from recsys.models.base import EmbedsHistories, ScoresByProducts
 from recsys.models.ials import IALS
 
 
 def slow_solve(interactions: np.ndarray, factors: np.ndarray, alpha: float, l2: float, power: float) -> np.ndarray:
-    """One ridge regression a row, over all columns, with its weights and targets written out."""
+    """Solve one ridge regression per row, over all columns, with weights and targets written out."""
     solved = []
     for row in interactions:
         weights = row + alpha
@@ -38,46 +39,46 @@ def test_ials_is_alternating_ridge_regression(timed: Dataset, power, numbers, mo
     np.testing.assert_allclose(model.user_factors, users, atol=1e-4)
 
 
-def test_als_folds_a_history_in_as_the_normal_equations_of_its_paper(timed: Dataset):
+def test_als_folds_in_a_history_by_the_normal_equations_of_its_paper(timed: Dataset):
     model = ALS(4, l2=0.5, confidence=3.0).fit(timed)
     y = model.item_factors.astype(np.float64)
     rated = np.zeros(40)
     rated[[3, 8, 21]] = 1.0
     confidence = 1 + 2 * rated  # 3 where rated
     vector = np.linalg.solve(y.T @ (confidence[:, None] * y) + 0.5 * np.eye(4), y.T @ (confidence * rated))
-    scores = model.score(np.array([-1]), History.of_items([[3, 8, 21]]))
+    scores = model.score(Query.of_histories(History.of_items([[3, 8, 21]])))
     np.testing.assert_allclose(scores[0], y @ vector, rtol=1e-4, atol=1e-6)
 
 
 def test_als_ends_near_a_fixed_point_of_its_normal_equations(timed: Dataset):
     model = ALS(3, l2=1.0, n_sweeps=100).fit(timed)
-    users = np.arange(60)
     expected = model.user_embeddings() @ model.item_embeddings().T
-    np.testing.assert_allclose(model.score(users, timed.history(users)), expected, atol=0.01)
+    np.testing.assert_allclose(model.score(timed.query(np.arange(60))), expected, atol=0.01)
 
 
 @pytest.mark.parametrize("model", [ALS(8), IALS(8)], ids=lambda m: type(m).__name__)
 def test_embeddings_give_the_scores(model, timed: Dataset):
     model.fit(timed)
-    assert isinstance(model, HasEmbeddings)
+    assert isinstance(model, EmbedsHistories)
+    assert isinstance(model, ScoresByProducts)
     users = np.array([3, 9, 50])
-    scores = model.score(users, timed.history(users))
+    scores = model.score(timed.query(users))
     assert np.abs(scores - model.user_embeddings()[users] @ model.item_embeddings().T).max() < 0.05
 
 
 @pytest.mark.parametrize("model", [ALS(2), IALS(2)], ids=lambda m: type(m).__name__)
-def test_a_new_rating_moves_the_scores_of_films_rated_by_the_same_users(model):
-    """Two circles of users and films; somebody new enters one of them."""
-    circles = np.arange(20)[:, None] % 2 == np.arange(10) % 2
-    users, items = (circles & (np.random.default_rng(0).random((20, 10)) < 0.8)).nonzero()
+def test_a_new_rating_moves_the_scores_of_items_rated_by_the_same_users(model):
+    """There are two groups of users and items; a new user rates items of one group."""
+    groups = np.arange(20)[:, None] % 2 == np.arange(10) % 2
+    users, items = (groups & (np.random.default_rng(0).random((20, 10)) < 0.8)).nonzero()
     model.fit(Dataset.from_arrays(users, items))
-    nothing, something = model.score(np.array([-1, -1]), History.of_items([[], [0, 4]]))
-    np.testing.assert_allclose(nothing, 0, atol=1e-6)
-    assert something[[2, 6, 8]].min() > something[1::2].max() + 0.3
+    scores = model.score(Query.of_histories(History.of_items([[0, 4]])))[0]
+    assert scores[[2, 6, 8]].min() > scores[1::2].max() + 0.3
+    np.testing.assert_allclose(model.embed(History.of_items([[]])), 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("model", [ALS(8), IALS(8)], ids=lambda m: type(m).__name__)
-def test_vectors_that_do_not_fit_in_memory_are_refused(model, timed: Dataset, monkeypatch):
+def test_vectors_that_do_not_fit_in_memory_are_an_error(model, timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="8 numbers for each of 60 users and 40 films takes"):
+    with pytest.raises(UserError, match="8 numbers for each of 60 users and 40 items takes"):
         model.fit(timed)

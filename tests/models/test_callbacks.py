@@ -10,8 +10,8 @@ from optuna.trial import create_trial
 
 from recsys.data.splitters import LeaveLastOut
 from recsys.models.base import QUIET_CPU, FitContext
-from recsys.models.callbacks import Pruning
 from recsys.models.mf import MF
+from recsys.models.neural.callbacks import Pruning
 
 
 @pytest.fixture

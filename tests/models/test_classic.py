@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
 from recsys.models.bias import Bias
 from recsys.models.ease import EASE
@@ -10,12 +11,12 @@ from recsys.models.popularity import Popularity
 
 def test_popularity_scores_are_rating_counts():
     train = Dataset.from_arrays([0, 0, 1, 2], [1, 2, 1, 1], n_items=4)
-    scores = Popularity().fit(train).score(np.array([0, -1]), History.of_items([[], []]))
+    scores = Popularity().fit(train).score(Query(np.array([0, -1]), History.of_items([[], []])))
     np.testing.assert_array_equal(scores, [[0, 3, 1, 0]] * 2)
 
 
 def test_ease_solves_the_constrained_regression(timed: Dataset):
-    """Each column is the ridge regression of a film on all others."""
+    """Each column is the ridge regression of an item on all others."""
     l2 = 3.0
     weights = EASE(l2).fit(timed).item_weights
     interactions = timed.matrix().toarray().astype(float)
@@ -26,9 +27,9 @@ def test_ease_solves_the_constrained_regression(timed: Dataset):
     assert (np.diag(weights) == 0).all()
 
 
-def test_ease_scores_follow_the_history_at_hand(timed: Dataset):
+def test_ease_scores_follow_the_history_in_the_query(timed: Dataset):
     model = EASE(3.0).fit(timed)
-    scores = model.score(np.array([-1]), History.of_items([[2, 5]]))
+    scores = model.score(Query.of_histories(History.of_items([[2, 5]])))
     np.testing.assert_allclose(scores[0], model.item_weights[2] + model.item_weights[5], rtol=1e-5)
 
 
@@ -37,45 +38,45 @@ def test_bias_is_the_damped_deviation_worked_by_hand():
     model = Bias(item_damping=2.0, user_damping=1.0).fit(train)
     np.testing.assert_allclose(model.item_bias, [(2 - 1) / (2 + 2), -1 / (2 + 1)])
     user_bias = ((5 - 3.25) + (2 - 3 + 1 / 3)) / (1 + 2)
-    scores = model.score(np.array([0]), train.history(np.array([0])))
+    scores = model.score(train.query(np.array([0])))
     np.testing.assert_allclose(scores, [[3.25 + user_bias, 3 - 1 / 3 + user_bias]], rtol=1e-6)
 
 
 def test_bias_predictions_stay_on_the_scale():
     train = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 2], [5.0, 5.0, 1.0, 1.0])
     model = Bias(item_damping=0.01, user_damping=0.01).fit(train)
-    users, items = np.array([0, 1]), np.array([1, 2])
-    predicted = model.predict(users, train.history(users), np.arange(2), items)
+    query = train.query(np.array([0, 1]))
+    predicted = model.predict(Pairs(query, np.arange(2), np.array([1, 2])))
     assert predicted.max() <= 5
     assert predicted.min() >= 1
-    assert model.score(users, train.history(users)).max() > 5
+    assert model.score(query).max() > 5
 
 
 def test_bias_predicts_better_than_the_mean(timed: Dataset):
     rng = np.random.default_rng(0)
     item_quality, strictness = rng.normal(0, 0.5, timed.n_items), rng.normal(0, 0.5, timed.n_users)
-    stars = np.clip(3 + item_quality[timed.items] + strictness[timed.users], 1, 5)
-    data = Dataset.from_arrays(timed.users, timed.items, stars, n_users=timed.n_users, n_items=timed.n_items)
-    held = rng.random(len(data)) < 0.2
-    train, test = data.select(~held), data.select(held)
-    users = np.arange(timed.n_users)
-    predicted = Bias(1.0, 1.0).fit(train).predict(users, train.history(users), test.users, test.items)
+    ratings = np.clip(3 + item_quality[timed.items] + strictness[timed.users], 1, 5)
+    data = Dataset.from_arrays(timed.users, timed.items, ratings, n_users=timed.n_users, n_items=timed.n_items)
+    is_test = rng.random(len(data)) < 0.2
+    train, test = data.select(~is_test), data.select(is_test)
+    pairs = Pairs(train.query(np.arange(timed.n_users)), test.users, test.items)
+    predicted = Bias(1.0, 1.0).fit(train).predict(pairs)
     assert np.mean((predicted - test.ratings) ** 2) < 0.5 * np.var(test.ratings)
 
 
 @pytest.mark.parametrize("model", [Popularity(), EASE(), Bias()], ids=lambda m: type(m).__name__)
-def test_refit_makes_a_new_model_and_leaves_the_old(model, timed: Dataset):
+def test_refit_returns_a_new_model_and_leaves_the_old_one_unchanged(model, timed: Dataset):
     half = timed.select(np.arange(len(timed)) % 2 == 0)
-    users = np.array([3, 9])
-    before = model.fit(half).score(users, half.history(users))
+    query = half.query(np.array([3, 9]))
+    before = model.fit(half).score(query)
     refit = model.refit(timed)
     assert refit is not model
-    np.testing.assert_array_equal(model.score(users, half.history(users)), before)
-    assert not np.array_equal(refit.score(users, half.history(users)), before)
+    np.testing.assert_array_equal(model.score(query), before)
+    assert not np.array_equal(refit.score(query), before)
 
 
-def test_ease_refuses_a_catalogue_that_it_cannot_hold(monkeypatch):
+def test_a_catalogue_too_large_for_ease_is_an_error(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
-    with pytest.raises(UserError, match=r"84,000 films takes 169\.3 GB of memory, 32\.0 GB are free: .*model=item_knn"):
+    with pytest.raises(UserError, match=r"84,000 items takes 169\.3 GB of memory, 32\.0 GB are free: .*model=item_knn"):
         EASE().fit(train)

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.prepared import load
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models import knn
-from recsys.models.base import load
 from recsys.models.knn import ItemKNN, UserKNN, bm25, nearest, tfidf
 
 
@@ -14,11 +15,11 @@ def slow_similarity(x: np.ndarray, y: np.ndarray, shrinkage: float, alpha: float
 
 
 def slow_neighbours(similarities: np.ndarray, k: int) -> np.ndarray:
-    kept = np.zeros_like(similarities)
+    largest = np.zeros_like(similarities)
     for row, values in enumerate(similarities):
         best = sorted(range(len(values)), key=lambda other: -values[other])[:k]
-        kept[row, best] = values[best]
-    return kept
+        largest[row, best] = values[best]
+    return largest
 
 
 @pytest.fixture
@@ -44,33 +45,32 @@ def test_without_limits_item_knn_sums_cosines(timed: Dataset):
 
     cosine = cosine_similarity(timed.matrix().T.toarray())
     np.fill_diagonal(cosine, 0.0)
-    users = np.array([4, -1, 7])
-    history = timed.history(users)
-    scores = ItemKNN(k=40).fit(timed).score(users, history)
-    np.testing.assert_allclose(scores, history.matrix(40) @ cosine, rtol=1e-5)
+    query = timed.query(np.array([4, 7]))
+    scores = ItemKNN(k=40).fit(timed).score(query)
+    np.testing.assert_allclose(scores, query.history.matrix(40) @ cosine, rtol=1e-5)
 
 
-def test_item_knn_takes_the_neighbours_of_the_film_scored():
-    """Film 0 is alone with film 1, which has closer friends: 1 is a neighbour of 0, and 0 is none of 1."""
+def test_item_knn_takes_the_neighbours_of_the_scored_item():
+    """Item 0 was rated with item 1 only, which is closer to item 2: 1 is a neighbour of 0, but not vice versa."""
     train = Dataset.from_arrays([0, 0, 1, 1, 2, 2, 3, 3], [0, 1, 1, 2, 1, 2, 1, 2])
     model = ItemKNN(k=1).fit(train)
-    scores = model.score(np.array([-1, -1]), History.of_items([[0], [1]]))
+    scores = model.score(Query.of_histories(History.of_items([[0], [1]])))
     assert scores[0, 1] == 0
     assert scores[1, 0] == pytest.approx(0.5)  # 1 / sqrt(1 * 4)
 
 
-def test_without_limits_user_knn_adds_up_everybodys_films(timed: Dataset):
+def test_without_limits_user_knn_sums_the_items_of_all_users(timed: Dataset):
     interactions = timed.matrix().toarray()
     given = interactions[7] * (np.arange(40) % 3 > 0)
     similarities = [slow_similarity(given, other, 3.0, 0.3) for other in interactions]
     history = History.of_items([np.flatnonzero(given)])
-    scores = UserKNN(k=60, shrinkage=3.0, alpha=0.3).fit(timed).score(np.array([-1]), history)
+    scores = UserKNN(k=60, shrinkage=3.0, alpha=0.3).fit(timed).score(Query.of_histories(history))
     np.testing.assert_allclose(scores, [similarities @ interactions], rtol=1e-5)
 
 
-def test_users_are_no_neighbours_of_themselves(timed: Dataset):
+def test_users_are_not_neighbours_of_themselves(timed: Dataset):
     history = timed.history(np.array([7, 7]))
-    known, unknown = UserKNN(k=60).fit(timed).score(np.array([7, -1]), history)
+    known, unknown = UserKNN(k=60).fit(timed).score(Query(np.array([7, -1]), history))
     np.testing.assert_allclose(unknown - known, timed.matrix().toarray()[7], rtol=1e-5, atol=1e-5)
 
 
@@ -95,27 +95,27 @@ def test_bm25_is_the_formula_of_its_paper():
 @pytest.mark.parametrize("model", [ItemKNN, UserKNN])
 @pytest.mark.parametrize("weighting", ["tfidf", "bm25"])
 def test_weighting_changes_the_order_and_is_saved(model, weighting, timed: Dataset, tmp_path):
-    users = np.arange(60)
+    query = timed.query(np.arange(60))
     weighted = model(k=10, weighting=weighting).fit(timed)
-    scores = weighted.score(users, timed.history(users))
-    plain = model(k=10).fit(timed).score(users, timed.history(users))
+    scores = weighted.score(query)
+    plain = model(k=10).fit(timed).score(query)
     assert not np.array_equal(scores.argsort(), plain.argsort())
     weighted.save(tmp_path)
-    np.testing.assert_array_equal(load(tmp_path).score(users, timed.history(users)), scores)
+    np.testing.assert_array_equal(load(tmp_path).score(query), scores)
 
 
-def test_neighbours_stay_sparse(timed: Dataset):
+def test_neighbours_are_stored_sparsely(timed: Dataset):
     model = ItemKNN(k=3).fit(timed)
     assert sparse.issparse(model.item_weights)
     assert (np.diff(model.item_weights.tocsc().indptr) <= 3).all()
 
 
-def test_a_weighting_that_is_none_names_those_there_are():
-    with pytest.raises(UserError, match="none, tfidf, bm25"):
+def test_an_unknown_weighting_names_the_known_ones():
+    with pytest.raises(UserError, match="must be one of none, tfidf, bm25"):
         ItemKNN(weighting="idf")
 
 
-def test_neighbours_that_do_not_fit_in_memory_are_refused(timed: Dataset, monkeypatch):
+def test_neighbours_that_do_not_fit_in_memory_are_an_error(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="10 neighbours of each of 40 films takes"):
+    with pytest.raises(UserError, match="10 neighbours of each of 40 items takes"):
         ItemKNN(k=10).fit(timed)

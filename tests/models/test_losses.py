@@ -3,9 +3,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss
+from recsys.models.sampling import UserBatch
 
-from recsys.models.losses import bpr_loss, log_loss, sampled_softmax_loss, shared_softmax_loss, softmax_loss
-from recsys.models.sampling import SampledBatch, UserBatch
+from recsys.models.neural.batches import SampledBatch
+from recsys.models.neural.objectives import shared_softmax_loss, softmax_loss
 
 UNIFORM = torch.full((4,), math.log(0.25))
 

@@ -8,18 +8,20 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
+from recsys.models.losses import log_loss
+from recsys.models.sampling import Positives
 
 from recsys.data.dataset import Dataset, Holdout
+from recsys.data.prepared import load
 from recsys.data.split import Split
 from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
 from recsys.metrics.accuracy import ranking_metrics
-from recsys.models.base import FitContext, load
-from recsys.models.losses import log_loss
+from recsys.models.base import FitContext
 from recsys.models.mf import MF
 from recsys.models.ncf import NeuMF
 from recsys.models.neural import NeuralRecommender, _epoch_seed
-from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch
+from recsys.models.neural.sampling import NegativeSampler, SampledEpoch
 from recsys.models.two_tower import TwoTower
 
 TITLES = {"_target_": "recsys.data.text.PPMIEncoder", "dim": 4, "min_count": 1}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from recsys.models.optimizers import RowwiseAdamW
+from recsys.models.neural.optimization import RowwiseAdamW
 
 SETTINGS = {"lr": 0.1, "weight_decay": 0.5}
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from recsys.models.sampling import Positives
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
-from recsys.models.sampling import NegativeSampler, Positives, SampledEpoch, Share, UserEpoch, shared_candidates
+from recsys.models.neural.sampling import NegativeSampler, SampledEpoch, Share, UserEpoch, shared_candidates
 
 CPU = torch.device("cpu")
 

@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 from sklearn.linear_model import ElasticNet
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models import slim
 from recsys.models.slim import SLIM
 
 
 @pytest.mark.parametrize("block", [1, 7, 64])
-def test_weights_are_those_of_an_elastic_net_a_film(timed: Dataset, block, monkeypatch):
+def test_weights_are_those_of_an_elastic_net_per_item(timed: Dataset, block, monkeypatch):
     monkeypatch.setattr(slim, "BLOCK", block)
     l1, l2 = 0.5, 3.0
     weights = SLIM(l1, l2, tolerance=1e-7, max_sweeps=1000).fit(timed).item_weights.toarray()
@@ -30,22 +31,22 @@ def test_weights_are_those_of_an_elastic_net_a_film(timed: Dataset, block, monke
         np.testing.assert_allclose(weights[:, item], expected, atol=1e-5)
 
 
-def test_without_l1_and_with_it_weights_are_dense_and_sparse(timed: Dataset):
+def test_l1_makes_weights_sparse(timed: Dataset):
     dense, sparser = (SLIM(l1, 1.0).fit(timed).item_weights for l1 in (0.0, 8.0))
     assert sparser.nnz < 0.5 * dense.nnz
     assert sparser.nnz > 0
     assert sparser.data.min() > 0
 
 
-def test_scores_follow_the_history_at_hand(timed: Dataset):
+def test_scores_follow_the_history_in_the_query(timed: Dataset):
     model = SLIM(0.1, 1.0).fit(timed)
     weights = model.item_weights.toarray()
-    scores = model.score(np.array([-1]), History.of_items([[2, 5]]))
+    scores = model.score(Query.of_histories(History.of_items([[2, 5]])))
     np.testing.assert_allclose(scores[0], weights[2] + weights[5], rtol=1e-6)
 
 
-def test_a_catalogue_that_does_not_fit_in_memory_is_refused(monkeypatch):
+def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
-    with pytest.raises(UserError, match=r"84,000 films takes 112\.9 GB of memory"):
+    with pytest.raises(UserError, match=r"84,000 items takes 112\.9 GB of memory"):
         SLIM().fit(train)

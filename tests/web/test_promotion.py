@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 import pytest
 
-from recsys.data.dataset import Dataset, History, Holdout
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
 from recsys.web.promotion import USERS, VIEWERS, Comparison, Promotion, Trial

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from recsys.analysis.explain import contributions
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.models.ials import IALS
 from recsys.models.mf import MF

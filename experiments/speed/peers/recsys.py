@@ -14,6 +14,7 @@ from exchange import Job, run
 from pytorch_lightning.callbacks import Callback
 
 from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Pairs
 from recsys.evaluation.evaluate import evaluate as measure
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender, make
@@ -41,8 +42,7 @@ def part(job: Job, *names: str) -> Dataset:
 
 def scores(model: Recommender, train: Dataset) -> np.ndarray:
     """Returns the scores of all users and items, (n_users, n_items)."""
-    users = np.arange(train.n_users)
-    return model.score(users, train.history(users))
+    return model.score(train.query(np.arange(train.n_users)))
 
 
 def rank(job: Job) -> None:
@@ -64,7 +64,7 @@ def predict(job: Job) -> None:
     all_users = np.arange(job.n_users)
     with job.timed():
         model.fit(train)
-        predictions = model.predict(all_users, train.history(all_users), users, items)
+        predictions = model.predict(Pairs(train.query(all_users), users, items))
         job.record_scores(lambda: predictions)
 
 

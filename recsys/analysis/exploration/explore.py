@@ -15,7 +15,7 @@ from rich.progress import track
 from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS, Question
 from recsys.analysis.figures import freeze_layout
 from recsys.data.dataset import Dataset
-from recsys.data.prepare import Prepared
+from recsys.data.prepared import Prepared
 
 SQL = Path(__file__).parent / "sql"
 

@@ -18,7 +18,7 @@ from recsys.analysis import figures
 from recsys.analysis.charts import percent
 from recsys.analysis.exploration.explore import Answer, Exploration, explore
 from recsys.analysis.page import write_page
-from recsys.data.prepare import Prepared, Report
+from recsys.data.prepared import Prepared, Report
 from recsys.errors import UserError
 
 PAGE = "report.html"

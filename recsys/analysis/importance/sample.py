@@ -9,8 +9,8 @@ import pandas as pd
 from sklearn.metrics import root_mean_squared_error
 
 from recsys.data.dataset import Holdout
+from recsys.data.query import Pairs
 from recsys.evaluation.slices import quantile_bands
-from recsys.models.features import Pairs
 from recsys.models.trees import RatingTrees
 
 MAX_RATINGS = 5000  # a random sample where the test has more
@@ -70,14 +70,13 @@ def draw_sample(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
     drawn = np.random.default_rng(seed).permutation(len(holdout.ratings))[:MAX_RATINGS]
     held_out, known = holdout.ratings.select(np.sort(drawn)), holdout.known
     users, rows = np.unique(held_out.users, return_inverse=True)
-    arguments = (users, known.history(users), rows, held_out.items, held_out.times)
-    pairs = Pairs(*arguments)
+    pairs = Pairs(known.query(users), rows, held_out.items, held_out.times)
     return Sample(
-        frame=model.described(pairs),
-        groups={name: columns for name, columns in model.columns(pairs).items() if columns},
+        frame=model.feature_frame(pairs),
+        groups={name: columns for name, columns in model.feature_names(pairs).items() if columns},
         ratings=held_out.ratings,
-        predicted=model.predict(*arguments),
-        intervals=None if model.interval is None else Intervals(model.interval, *model.intervals(*arguments)),
+        predicted=model.predict(pairs),
+        intervals=None if model.interval is None else Intervals(model.interval, *model.predict_intervals(pairs)),
         bands={
             "user": quantile_bands(known.user_counts[held_out.users]),
             "film": quantile_bands(known.item_counts[held_out.items]),

@@ -51,13 +51,13 @@ def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray
     """
     rng = np.random.default_rng(segmentation.seed)
     samples = (points[rng.integers(len(points), size=len(points))] for _ in range(n_bootstraps))
-    refits = (segmentation.with_number(segmentation.n_segments).fit(sample).assign(points) for sample in samples)
+    refits = (segmentation.with_number(segmentation.n_segments).fit(sample).predict(points) for sample in samples)
     return mean_interval([metrics.adjusted_rand_score(labels, refit) for refit in refits])
 
 
 def _measure_one(segmentation: Segmentation, points: np.ndarray, n_bootstraps: int) -> dict[str, float]:
-    labels = segmentation.fit(points).assign(points)
-    reduced = segmentation.reduced(points)
+    labels = segmentation.fit(points).predict(points)
+    reduced = segmentation.reduce(points)
     seed, size = segmentation.seed, min(SAMPLE_SIZE, len(points))
     agreement = stability(segmentation, points, labels, n_bootstraps)
     return {

@@ -25,7 +25,7 @@ from recsys.analysis.segments.traits import (
 from recsys.data.dataset import Dataset
 from recsys.data.titles import film_names
 from recsys.evaluation.intervals import Interval, mean_interval
-from recsys.models.segmentation import film_means
+from recsys.models.rating_profiles import damped_item_means
 
 FILM_DAMPING = 10.0  # ratings that are added to the observed and the expected number of each film in each segment
 N_TYPICAL = 6  # films in a profile
@@ -95,7 +95,7 @@ def describe(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
     tested = per_user.set_index("user_id").filter(regex=SHOWN_METRICS)
     tested = tested.reindex(ratings.user_frame["user_id"].iloc[users])
     counts, stars = ratings.user_counts[users], user_sums(ratings, ratings.ratings)[users]
-    above = user_sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users]
+    above = user_sums(ratings, ratings.ratings - damped_item_means(ratings)[ratings.items])[users]
     profiles = []
     for segment, name in enumerate(segment_names(traits, effects)):
         inside = labels == segment

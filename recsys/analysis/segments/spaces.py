@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from sklearn.preprocessing import normalize
 
-from recsys.data.dataset import Dataset, History
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
 from recsys.errors import UserError
 from recsys.models.base import EmbedsHistories, Recommender
-from recsys.models.segmentation import RatingProfiles
+from recsys.models.rating_profiles import RatingProfiles
 
 EMBEDDINGS, RATINGS = "embeddings", "ratings"
 
@@ -25,7 +26,7 @@ def rating_points(ratings: Dataset, history: History) -> np.ndarray:
         ratings: ratings that define the average profile.
         history: B rows, the ratings of the users to profile.
     """
-    return RatingProfiles().fit(ratings).of(history)
+    return RatingProfiles().fit(ratings).transform(history)
 
 
 def points_of(space: str, model: Recommender, ratings: Dataset, history: History) -> np.ndarray:

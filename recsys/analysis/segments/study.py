@@ -11,8 +11,7 @@ from recsys.analysis.segments.measures import measure
 from recsys.analysis.segments.profiles import Profile, describe
 from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 from recsys.data.dataset import Dataset
-from recsys.errors import UserError
-from recsys.models.neural import one_of
+from recsys.errors import UserError, one_of
 from recsys.models.segmentation import Segmentation
 
 
@@ -91,7 +90,7 @@ class SegmentStudy:
         """
         users = np.flatnonzero(ratings.user_counts)
         points = points[users]
-        labels = self.segments.fit(points).assign(points)
+        labels = self.segments.fit(points).predict(points)
         if len(self.segments.centres) < 2:
             raise UserError(
                 f"{self.segments.method} finds no segments among {len(points)} users: increase segments.n_segments, "

@@ -15,7 +15,7 @@ import pandas as pd
 
 from recsys.data.dataset import Dataset
 from recsys.data.features import MISSING
-from recsys.models.segmentation import film_facts, film_means
+from recsys.models.rating_profiles import damped_item_means, genres_and_decades
 
 MIN_EFFECT = 0.2  # smaller effects are not reported
 # For each column of the users' table: the label of a value's trait, and the words for a segment that has more of it.
@@ -48,14 +48,14 @@ class Trait:
 
 def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.ndarray]:
     """Compute the traits of users, int64 (n,) codes: the traits and their values, float64 (n, n_traits)."""
-    names, facts = film_facts(ratings.item_frame)
+    names, facts = genres_and_decades(ratings.item_frame)
     is_known = np.array([not name.endswith(f"={MISSING}") for name in names], bool)
     counts = ratings.user_counts[users][:, None]
     labels = [name.partition("=")[2] for name in names[is_known]]
     traits = [Trait(label, label, "", True, "{:.0%}".format) for label in labels]
     columns = [(ratings.matrix()[users] @ facts[:, is_known]) / counts]
 
-    above_means = user_sums(ratings, ratings.ratings - film_means(ratings)[ratings.items])[users][:, None]
+    above_means = user_sums(ratings, ratings.ratings - damped_item_means(ratings)[ratings.items])[users][:, None]
     traits.append(Trait("stars above films' means", "generous raters", "strict raters", False, "{:+.2f}".format))
     traits.append(Trait("films rated", "frequent raters", "occasional raters", False, lambda v: f"{np.exp(v):.0f}"))
     columns += [above_means / counts, np.log(counts)]

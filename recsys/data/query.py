@@ -1,0 +1,153 @@
+"""Queries: the users that a model scores, with the history of each.
+
+Times are seconds UTC, ratings are in the units of their data set (0.5 to 5 for most sources).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Interactions of several users in CSR layout: one row per user, each row in time order, oldest first.
+
+    Attributes:
+        indptr: int64 (n_rows + 1,); row r is the slice `indptr[r]:indptr[r + 1]`.
+        items: int32 (n,) item codes.
+        ratings: float32 (n,) ratings.
+        times: int64 (n,) seconds UTC, or None where the source has none.
+    """
+
+    indptr: np.ndarray
+    items: np.ndarray
+    ratings: np.ndarray
+    times: np.ndarray | None = None
+
+    @classmethod
+    def of_items(cls, rows: Sequence[Sequence[int]], rating: float = 5.0) -> History:
+        """Build a history from lists of item codes, one list per user, every item with the same rating."""
+        items = np.array([item for row in rows for item in row], dtype=np.int32)
+        return cls(row_pointers([len(row) for row in rows]), items, np.full(len(items), rating, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Return the number of interactions in each row, int64 (n_rows,)."""
+        return np.diff(self.indptr)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Return the row of each interaction, int64 (n,)."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def between(self, start: int, stop: int) -> History:
+        """Return the rows from `start` up to, but not including, `stop`."""
+        indptr = self.indptr[start : stop + 1]
+        return self._slice(indptr - indptr[0], slice(indptr[0], indptr[-1]))
+
+    def select(self, rows: np.ndarray) -> History:
+        """Return some rows, given as a boolean mask (n_rows,) or as positions in any order."""
+        positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return select_rows(self.indptr[positions], self.lengths[positions], self)
+
+    def matrix(self, n_items: int) -> sparse.csr_matrix:
+        """Return the interactions as float32 (n_rows, n_items): 1 where a user has rated an item."""
+        return self._matrix(np.ones(len(self.items), np.float32), n_items)
+
+    def rating_matrix(self, n_items: int) -> sparse.csr_matrix:
+        """Return the ratings as float32 (n_rows, n_items)."""
+        return self._matrix(self.ratings, n_items)
+
+    def _matrix(self, values: np.ndarray, n_items: int) -> sparse.csr_matrix:
+        from scipy import sparse  # not every command needs it
+
+        return sparse.csr_matrix((values, self.items, self.indptr), shape=(len(self), n_items))
+
+    def _slice(self, indptr: np.ndarray, chosen: slice | np.ndarray) -> History:
+        times = None if self.times is None else self.times[chosen]
+        return History(indptr, self.items[chosen], self.ratings[chosen], times)
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """Users to score, and the history that is known of each.
+
+    Models that score by histories serve users whom they were never trained on, and react to a new rating without being
+    trained again.
+
+    Attributes:
+        users: int64 (B,) user codes; -1 is an unknown user.
+        history: B rows.
+    """
+
+    users: np.ndarray
+    history: History
+
+    @classmethod
+    def of_histories(cls, history: History) -> Query:
+        """Build a query for unknown users, of whom nothing but a history is known."""
+        return cls(np.full(len(history), -1), history)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def between(self, start: int, stop: int) -> Query:
+        """Return the rows from `start` up to, but not including, `stop`."""
+        return Query(self.users[start:stop], self.history.between(start, stop))
+
+    def select(self, rows: np.ndarray) -> Query:
+        """Return some rows, given as a boolean mask (B,) or as positions in any order."""
+        return Query(self.users[rows], self.history.select(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Pairs of a query's users with items, whose scores or ratings are to be predicted.
+
+    Attributes:
+        query: B users.
+        rows: int64 (P,) the row of the query that each pair belongs to.
+        items: int (P,) item codes.
+        times: int64 (P,) seconds UTC at which the items are rated, or None. Few models use them.
+    """
+
+    query: Query
+    rows: np.ndarray
+    items: np.ndarray
+    times: np.ndarray | None = None
+
+    @classmethod
+    def of_history(cls, query: Query, history: History) -> Pairs:
+        """Build the pairs of a query's users with the items of another history, row by row."""
+        return cls(query, history.rows, history.items, history.times)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def between(self, start: int, stop: int) -> Pairs:
+        """Return the pairs from `start` up to, but not including, `stop`, of the same query."""
+        times = None if self.times is None else self.times[start:stop]
+        return replace(self, rows=self.rows[start:stop], items=self.items[start:stop], times=times)
+
+
+def row_pointers(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Return the CSR pointers of rows with the given lengths, int64 (n_rows + 1,)."""
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+
+
+def select_rows(starts: np.ndarray, lengths: np.ndarray, interactions: History) -> History:
+    """Gather rows, given by their starts and lengths (B,), from interactions that are stored one after another."""
+    indptr = row_pointers(lengths)
+    positions = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
+    return interactions._slice(indptr, positions)

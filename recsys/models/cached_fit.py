@@ -1,0 +1,71 @@
+"""A cache of fitted base models, so that an ensemble with other features need not fit them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+
+from recsys.config.names import class_name
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.prepared import load
+from recsys.files import digest_of
+from recsys.models.base import FitContext, Recommender
+
+
+def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext) -> Recommender:
+    """Fit a base model, or load it from the cache.
+
+    Args:
+        model: unfitted.
+        train: what it is fitted to.
+        valid: held-out ratings for early stopping, or None. They must follow from the fingerprint of `train`.
+        context: of the ensemble; base models get its trainer without callbacks, and neither checkpoints nor curves.
+
+    Returns:
+        The fitted model.
+    """
+    fit = partial(model.fit, train, valid, _base_context(context))
+    return _cached(model, train, context, fit, "by validation" if valid is not None else None)
+
+
+def cached_refit(model: Recommender, train: Dataset, context: FitContext) -> Recommender:
+    """Fit a copy of a fitted base model to other ratings, or load it from the cache; see `cached_fit`."""
+    fit = partial(model.refit, train, _base_context(context))
+    return _cached(model, train, context, fit, getattr(model, "n_best_epochs", None))
+
+
+def _base_context(context: FitContext) -> FitContext:
+    """Return a context without checkpoints, curves and callbacks, which concern the ensemble alone."""
+    return FitContext(trainer=partial(context.trainer, callbacks=[]), cache_dir=context.cache_dir)
+
+
+def _cached(
+    model: Recommender,
+    train: Dataset,
+    context: FitContext,
+    fit: Callable[[], Recommender],
+    stopping: str | int | None,
+) -> Recommender:
+    """Return a cached fit of the same class, settings, ratings, metadata and code, or else fit and cache the model."""
+    if context.cache_dir is None or not train.fingerprint:
+        return fit()
+    decisive = [class_name(model), model.hyperparameters(), stopping, train.fingerprint, _code_digest()]
+    digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
+    for frame in (train.user_frame, train.item_frame):
+        digest.update(frame.to_json(date_format="iso").encode())
+    directory = context.cache_dir / "fitted" / digest.hexdigest()[:16]
+    if (directory / "model.json").is_file():
+        return load(directory)
+    fitted = fit()
+    fitted.save(directory)
+    return fitted
+
+
+@cache
+def _code_digest() -> str:
+    """Return a digest of the source of the models and of the data package, which they read."""
+    packages = Path(__file__).parent, Path(__file__).parents[1] / "data"
+    return digest_of(sorted(file for package in packages for file in package.rglob("*.py")))

@@ -1,0 +1,102 @@
+"""Queries and training samples as tensors, as a module sees them.
+
+A `QueryBatch` is a `recsys.data.query.Query` on the device of the module. Training and scoring hand modules the same
+thing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys.data.query import History
+
+
+class HistoryBatch(NamedTuple):
+    """Interactions of B users, those of a user one after another in time order, oldest first.
+
+    Attributes:
+        lengths: int64 (B,) interactions of each user.
+        rows: int64 (P,) the user, from 0 to B - 1, of each interaction.
+        items: int64 (P,) item codes.
+        ratings: float32 (P,) ratings.
+        times: int64 (P,) seconds UTC, or None where the source has none.
+    """
+
+    lengths: Tensor
+    rows: Tensor
+    items: Tensor
+    ratings: Tensor
+    times: Tensor | None = None
+
+    @classmethod
+    def from_history(cls, history: History, device: torch.device) -> HistoryBatch:
+        """Copy histories to a device."""
+        arrays = [history.lengths, history.rows, history.items.astype(np.int64), history.ratings]
+        if history.times is not None:
+            arrays.append(history.times)
+        return cls(*(to_device(array, device) for array in arrays))
+
+    def padded(self, values: Tensor, length: int, padding: float) -> Tensor:
+        """Lay values of the interactions (P,) out as (B, length), the latest in the last column.
+
+        Args:
+            values: one for each interaction, such as `items`.
+            length: columns; of a longer history the latest values are used.
+            padding: fills a shorter row from the left.
+        """
+        ends = self.lengths.cumsum(0)[:, None]
+        positions = ends - torch.arange(length, 0, -1, device=values.device)  # (B, length)
+        missing = positions < ends - self.lengths[:, None]
+        return torch.cat([values, values.new_full((1,), padding)])[positions.masked_fill(missing, len(values))]
+
+
+NO_INTERACTIONS = HistoryBatch(*(torch.empty(0, dtype=torch.long) for _ in range(3)), torch.empty(0))
+
+
+class QueryBatch(NamedTuple):
+    """Users with their histories.
+
+    Attributes:
+        users: int64 (B,) user codes; an unknown user has the code after the last.
+        history: of the users. Objectives that draw single interactions leave it out, as `NO_INTERACTIONS`.
+    """
+
+    users: Tensor
+    history: HistoryBatch = NO_INTERACTIONS
+
+
+class SampledBatch(NamedTuple):
+    """Positives with sampled negatives.
+
+    Attributes:
+        queries: the users of the positives, B of them.
+        items: int64 (B, 1 + n_negatives), the positive first.
+        log_q: float32 (n_items,) log probability that an item is drawn as a negative.
+    """
+
+    queries: QueryBatch
+    items: Tensor
+    log_q: Tensor
+
+
+class RatingBatch(NamedTuple):
+    """Single ratings.
+
+    Attributes:
+        queries: the users of the ratings, B of them.
+        items: int64 (B, 1).
+        ratings: float32 (B,).
+    """
+
+    queries: QueryBatch
+    items: Tensor
+    ratings: Tensor
+
+
+def to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Copy an array to a device."""
+    return torch.from_numpy(np.ascontiguousarray(array)).to(device)

@@ -1,0 +1,186 @@
+"""Callbacks of a training: reproducible epochs, progress, curves, and pruning of a search's trials."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from tqdm import tqdm
+
+from recsys.models.neural.data import epoch_seed
+
+LOG_EVERY_N_STEPS = 50
+
+
+class EpochSeeds(Callback):
+    """Seeds dropout by epoch, so that a resumed run continues exactly as an uninterrupted one.
+
+    Args:
+        seed: of the run.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Seed the epoch, differently in each process."""
+        torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))
+
+
+class TrainingFingerprint(Callback):
+    """Writes the fingerprint of the training interactions into every checkpoint.
+
+    Args:
+        fingerprint: see `Dataset.fingerprint`.
+    """
+
+    KEY = "trained_on"
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Write it."""
+        checkpoint[self.KEY] = self.fingerprint
+
+
+class TrainingBar(Callback):
+    """Shows one progress bar for the whole training, with the epoch and the monitored metric.
+
+    Args:
+        monitor: name of that metric.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start at the epochs that a resumed run has behind it."""
+        self.bar = tqdm(
+            total=cast(int, trainer.max_epochs) * int(trainer.num_training_batches),
+            initial=trainer.current_epoch * int(trainer.num_training_batches),
+            unit=" steps",
+            dynamic_ncols=True,
+            disable=None if trainer.is_global_zero else True,  # None: only where there is a terminal
+        )
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the number of the epoch."""
+        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", refresh=False)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the step."""
+        self.bar.update()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the monitored metric."""
+        value = trainer.callback_metrics.get(self.monitor)
+        if value is not None:
+            self.bar.set_postfix({self.monitor: f"{value:.4f}"}, refresh=False)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the bar on the screen."""
+        self.bar.close()
+
+
+class TrainingCurves(Callback):
+    """Logs loss and learning rate by step, and the speed of each epoch, validation apart.
+
+    Straight to the logger: `self.log` costs as much as a small step.
+
+    Args:
+        n_interactions: in the training data.
+        samples_per_interaction: see `Objective.samples_per_interaction`.
+    """
+
+    def __init__(self, n_interactions: int, samples_per_interaction: int) -> None:
+        self.n_interactions = n_interactions
+        self.samples_per_interaction = samples_per_interaction
+        self.last_step = 0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock before the epoch is drawn, which is part of its cost."""
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log every so many steps, and at the end of an epoch."""
+        ends_epoch = batch_idx + 1 == trainer.num_training_batches
+        if not ends_epoch and trainer.global_step // LOG_EVERY_N_STEPS == self.last_step // LOG_EVERY_N_STEPS:
+            return
+        self.last_step = trainer.global_step
+        loss = outputs["loss"].item()  # waits for the device
+        values = {"train/loss": loss, "train/lr": trainer.optimizers[0].param_groups[0]["lr"]}
+        if ends_epoch:
+            seconds = time.perf_counter() - self.started
+            speed = {
+                "train/epoch_seconds": seconds,
+                "train/interactions_per_second": self.n_interactions / seconds,
+                "train/samples_per_second": self.n_interactions * self.samples_per_interaction / seconds,
+            }
+            pl_module.log_dict(speed, logger=False)
+            values |= {"train/epoch": trainer.current_epoch, **speed}
+        if trainer.logger:
+            trainer.logger.log_metrics(values, trainer.global_step)
+
+
+class Pruning(Callback):
+    """Ends the training of a trial that is behind half of the search's complete trials after as many epochs.
+
+    Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: the median stopping
+    rule. Trials are compared by their best epoch so far, since the weights of the best epoch are what a training
+    returns. The trial is reached through Optuna's journal, so it may run in any process that sees the file. A pruned
+    run is complete otherwise; its trial is marked with `PRUNED`.
+
+    Args:
+        journal: the file that Optuna stores the search in.
+        trial: number of the trial.
+        metric: that the search optimises; nothing is pruned where validation does not measure it at every epoch.
+        after: epochs that every trial is trained for.
+    """
+
+    PRUNED = "pruned"
+    N_UNPRUNED = 5  # complete trials before any is pruned: a median of fewer says little
+    ERRORS = ("rmse", "mae")  # metrics that should fall
+
+    def __init__(self, journal: str, trial: int, metric: str, after: int) -> None:
+        self.journal = journal
+        self.number = trial
+        self.metric = metric
+        self.after = after
+        self.best = -math.inf
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Report the epoch, and stop all processes of the training where the trial is behind."""
+        measured = trainer.callback_metrics.get(f"valid/{self.metric}")
+        if measured is None:
+            return
+        sign = -1 if self.metric in self.ERRORS else 1
+        self.best = max(self.best, sign * measured.item())
+        is_behind = trainer.is_global_zero and self._is_behind(trainer.current_epoch)
+        trainer.should_stop |= trainer.strategy.broadcast(is_behind)
+
+    def _is_behind(self, epoch: int) -> bool:
+        import optuna  # an extra, which only searches need
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        storage = JournalStorage(JournalFileBackend(self.journal))
+        pruner = optuna.pruners.MedianPruner(self.N_UNPRUNED, n_warmup_steps=self.after - 1)
+        [search] = storage.get_all_studies()
+        study = optuna.load_study(study_name=search.study_name, storage=storage, pruner=pruner)
+        trial = optuna.Trial(study, storage.get_trial_id_from_study_id_trial_number(search._study_id, self.number))
+        trial.report(self.best, epoch)
+        if not trial.should_prune():
+            return False
+        trial.set_user_attr(self.PRUNED, True)
+        return True

@@ -1,0 +1,204 @@
+"""The base of every deep model: weights and a forward pass, trained by Lightning on an objective."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler
+
+from recsys.data.dataset import Dataset
+from recsys.data.query import Pairs, Query
+from recsys.errors import UserError
+from recsys.models.neural.batches import HistoryBatch, QueryBatch, to_device
+from recsys.models.neural.embeddings import UserEmbedding
+from recsys.models.neural.objectives import Objective
+from recsys.models.neural.optimization import Optimization
+
+
+class NeuralModule(pl.LightningModule):
+    """Weights and `forward`; a subclass is the model of a paper.
+
+    A module knows no recommender, split or data module. Any `pl.Trainer` can train it on a
+    `recsys.models.neural.data.TrainingData`.
+
+    Args:
+        n_users: user codes.
+        n_items: item codes.
+        objective: what is optimised; a module that is a part of another one, or is never trained, needs none.
+        optimization: how.
+    """
+
+    reads_history: ClassVar[bool] = False  # True: `forward` uses the histories of queries
+    scores_per_pass: ClassVar[int] = 1 << 18  # of scoring: hidden layers of that many rows stay in the cache
+
+    def __init__(
+        self,
+        n_users: int,
+        n_items: int,
+        objective: Objective | None = None,
+        optimization: Optimization | None = None,
+    ) -> None:
+        super().__init__()
+        self.n_users = n_users
+        self.n_items = n_items
+        self.objective = objective
+        self.optimization = optimization or Optimization()
+
+    @abstractmethod
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return logits, or ratings above the mean, of B queries.
+
+        Args:
+            queries: users with their histories.
+            items: int64 (B, C) items of each query, or None for the whole catalogue. Modules that score the catalogue
+                from a history need not take any.
+
+        Returns:
+            (B, C), or (B, n_items).
+        """
+
+    def bind(self, train: Dataset) -> None:
+        """Take what the module needs of the training data, such as a graph, as non-persistent buffers.
+
+        Called before training, not after loading: what scoring needs then is a weight, a persistent buffer or an
+        argument of the constructor.
+        """
+        trained = torch.from_numpy(train.user_counts > 0).to(self.device)
+        for part in self.modules():
+            if isinstance(part, UserEmbedding):
+                part.bind(trained)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Compute what follows from the weights, such as the unknown user's row or the vectors of all items.
+
+        Called before validation, after the best weights are restored, and after loading.
+        """
+        for part in self.modules():
+            if isinstance(part, UserEmbedding):
+                part.refresh()
+
+    def user_tables(self) -> set[str]:
+        """Return the names in `state_dict` of tables with a row per user, and perhaps a last one for unknown users."""
+        return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserEmbedding)}
+
+    def parameter_groups(self) -> Iterable[Any]:
+        """Return what the optimiser is given: all weights alike, unless a model has reasons."""
+        return self.parameters()
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:
+        """Return the loss of a batch; of a group of batches, take a step on each, see `TrainingData.steps_per_call`."""
+        if self.automatic_optimization:
+            return self._loss(batch)
+        return self._several_steps(batch)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser, and the schedule of its learning rate by step."""
+        optimizer = self.optimization.build(self, self.parameter_groups())
+        if self.optimization.lr_schedule == "constant":
+            return optimizer
+        n_steps = self._n_steps()
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.optimization.schedule(optimizer, n_steps), "interval": "step"},
+        }
+
+    def on_train_epoch_end(self) -> None:
+        """Let the objective end the epoch."""
+        if self.objective is not None:
+            self.objective.after_epoch(self)
+
+    def batch(self, query: Query) -> QueryBatch:
+        """Copy a query to the device, with the histories if the module reads them."""
+        users = to_device(np.where(query.users >= 0, query.users, self.n_users), self.device)
+        if not self.reads_history:
+            return QueryBatch(users)
+        return QueryBatch(users, HistoryBatch.from_history(query.history, self.device))
+
+    @torch.inference_mode()
+    def score(self, query: Query) -> np.ndarray:
+        """Score all items, several users at a time.
+
+        Returns:
+            float32 (B, n_items).
+        """
+        size = max(1, self.scores_per_pass // self.n_items)
+        passes = [query.between(start, start + size) for start in range(0, len(query), size)]
+        scores = [self(self.batch(part)).float().cpu() for part in passes]
+        return torch.cat(scores).numpy() if scores else np.empty((0, self.n_items), np.float32)
+
+    @torch.inference_mode()
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        """Score pairs of user and item by user code, several at a time; histories are not read.
+
+        Returns:
+            float32 (P,).
+        """
+        users = self.batch(pairs.query).users[to_device(pairs.rows, self.device)]
+        items = to_device(pairs.items.astype(np.int64), self.device).unsqueeze(1)  # (P, 1)
+        passes = zip(users.split(self.scores_per_pass), items.split(self.scores_per_pass), strict=True)
+        scores = [self(QueryBatch(own), candidates).float() for own, candidates in passes]
+        return torch.cat(scores).squeeze(1).cpu().numpy() if scores else np.empty(0, np.float32)
+
+    def _loss(self, batch: Any) -> Tensor:
+        if self.objective is None:
+            raise UserError(f"{type(self).__name__} must be given an objective to be trained: pass objective=...")
+        return self.objective.loss(self, batch)
+
+    def _several_steps(self, batches: Sequence[Any]) -> Tensor:
+        """Take an optimisation step on each batch, and return the last loss.
+
+        One call of Lightning's loop costs as much as a small step, and this shares it among several.
+        """
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        schedule = cast("LRScheduler | None", self.lr_schedulers())
+        for batch in batches:
+            loss = self._loss(batch)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+            if schedule is not None:
+                schedule.step()
+        return loss.detach()
+
+    def _n_steps(self) -> float:
+        """Return the optimisation steps that the schedule spans."""
+        n_steps = self.trainer.estimated_stepping_batches
+        if not self.automatic_optimization:
+            n_steps = self.trainer.train_dataloader.n_steps * cast(int, self.trainer.max_epochs)
+        epochs = self.optimization.epochs or self.trainer.max_epochs
+        return n_steps * cast(int, epochs) / cast(int, self.trainer.max_epochs)
+
+
+class EmbeddingModule(NeuralModule):
+    """A module with one embedding per user and item."""
+
+    @abstractmethod
+    def user_embeddings(self) -> Tensor:
+        """Return the embeddings of users, (n_users, d)."""
+
+    @abstractmethod
+    def item_embeddings(self) -> Tensor:
+        """Return the embeddings of items, (n_items, d)."""
+
+
+class HistoryModule(NeuralModule):
+    """A module that encodes a user from the history in the query."""
+
+    reads_history = True
+    scores_per_pass = 1 << 24
+
+    @abstractmethod
+    def encode(self, queries: QueryBatch) -> Tensor:
+        """Return the vectors of users, (B, h)."""
+
+    @abstractmethod
+    def item_embeddings(self) -> Tensor:
+        """Return the vectors of items in the space of `encode`, (n_items, h)."""

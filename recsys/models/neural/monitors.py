@@ -1,0 +1,86 @@
+"""Monitors: the validation metrics that early stopping and the choice of weights depend on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol
+
+import numpy as np
+
+from recsys.data.dataset import Holdout
+from recsys.data.query import Pairs, Query
+from recsys.metrics.accuracy import ranking_metrics
+
+
+class Scorer(Protocol):
+    """A recommender, or a module by itself."""
+
+    def score(self, query: Query) -> np.ndarray:
+        """Return the scores of all items, float32 (B, n_items)."""
+
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        """Return the scores of pairs, float32 (P,)."""
+
+
+class Monitor(ABC):
+    """Metrics that are means, over users or over ratings.
+
+    Attributes:
+        names: of all metrics.
+        metric: the one that early stopping goes by.
+        mode: whether that should grow (`max`) or fall (`min`).
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    metric: ClassVar[str]
+    mode: ClassVar[str]
+
+    @abstractmethod
+    def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
+        """Measure some users (int64 (B,)).
+
+        Returns:
+            int64 (n,) distinct keys that values are sorted by before they are averaged, so that the mean does not
+            depend on the batches; and the values, float64 (len(names), n).
+        """
+
+    @abstractmethod
+    def summary(self, means: np.ndarray) -> np.ndarray:
+        """Return the metrics, given the means of the values (len(names),)."""
+
+
+class RankingMonitor(Monitor):
+    """Ranking metrics of the catalogue at 10, by the code that evaluates every model."""
+
+    names = ("hr@10", "mrr@10", "ndcg@10", "recall@10")
+    metric = "ndcg@10"
+    mode = "max"
+
+    def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
+        """See `Monitor.measure`."""
+        measured = ranking_metrics(scorer.score(holdout.known.query(users)), users, holdout, ks=(10,))
+        return users, np.stack([measured[name] for name in self.names])
+
+    def summary(self, means: np.ndarray) -> np.ndarray:
+        """See `Monitor.summary`."""
+        return means
+
+
+class RatingMonitor(Monitor):
+    """Errors of predicted ratings, pooled over ratings."""
+
+    names = ("rmse", "mae")
+    metric = "rmse"
+    mode = "min"
+
+    def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
+        """See `Monitor.measure`."""
+        held_out = holdout.ratings.history(users)
+        predicted = scorer.predict(Pairs(holdout.known.query(users), held_out.rows, held_out.items))
+        error = np.abs(predicted - held_out.ratings, dtype=np.float64)
+        return users[held_out.rows] * holdout.ratings.n_items + held_out.items, np.stack([error**2, error])
+
+    def summary(self, means: np.ndarray) -> np.ndarray:
+        """See `Monitor.summary`."""
+        mean_square, mean = means
+        return np.array([np.sqrt(mean_square), mean])

@@ -1,0 +1,198 @@
+"""Objectives: what a training sample is, how an epoch is drawn, what it costs, and what validation monitors.
+
+A new loss is a new `Objective`, in any file and any package; a model lists the objectives that it accepts in
+`NeuralRecommender.objectives`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor
+
+from recsys.errors import check_positive
+from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch
+from recsys.models.neural.monitors import Monitor, RankingMonitor, RatingMonitor
+from recsys.models.neural.sampling import Draw, Interactions, NegativeSampler, RatingEpoch, SampledEpoch, UserEpoch
+
+
+class Epoch(Protocol):
+    """The batches of one epoch."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Objective(ABC):
+    """A training objective; `NeuralModule.training_step` asks it for the loss.
+
+    Its constructor takes hyperparameters of the recommender, by the same names. Losses are computed on the device,
+    without waiting for it: no `.item()`, no NumPy.
+
+    A model that trains its parts in turn (as RecVAE: Shenbin et al., WSDM 2020) has an objective whose epoch yields a
+    batch for each part and whose loss lets only that part have gradients; weights without a gradient stay as they are.
+    """
+
+    monitor: ClassVar[Monitor] = RankingMonitor()
+    predicts_ratings: ClassVar[bool] = False  # True: the module's output is in rating units, above the mean rating
+    scores_catalogue: ClassVar[bool] = False  # True: a step scores all items, not only some for each user
+
+    @property
+    def samples_per_interaction(self) -> int:
+        """Return the scores that a training interaction costs in a step, for reports of speed."""
+        return 1
+
+    def bind(self, train: Interactions) -> None:  # noqa: B027  not every objective needs it
+        """Prepare drawing from training interactions, which lie on the device of the training."""
+
+    @abstractmethod
+    def epoch(self, train: Interactions, draw: Draw) -> Epoch:
+        """Return the batches of an epoch: the same for the same draw, and this process's share of them."""
+
+    @abstractmethod
+    def loss(self, module: Any, batch: Any) -> Tensor:
+        """Return the loss of a module on a batch that `epoch` yielded, a scalar."""
+
+    def after_epoch(self, module: Any) -> None:  # noqa: B027
+        """Change a module at the end of an epoch, after its validation."""
+
+
+class Sampled(Objective):
+    """Positives against sampled negatives; see `NegativeSampler`.
+
+    Args:
+        n_negatives: negatives drawn afresh each epoch for a positive.
+        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
+    """
+
+    def __init__(self, n_negatives: int = 4, negative_power: float = 0.0) -> None:
+        check_positive(n_negatives=n_negatives)
+        self.n_negatives = n_negatives
+        self.negative_power = negative_power
+
+    @property
+    def samples_per_interaction(self) -> int:
+        """Count a positive and its negatives."""
+        return 1 + self.n_negatives
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.sampler = NegativeSampler(train, self.negative_power)
+
+    def epoch(self, train: Interactions, draw: Draw) -> SampledEpoch:
+        """See `Objective.epoch`."""
+        return SampledEpoch(train, self.sampler, self.n_negatives, draw)
+
+    def loss(self, module: Any, batch: SampledBatch) -> Tensor:
+        """See `Objective.loss`."""
+        return self.cost(module(batch.queries, batch.items), batch)
+
+    @abstractmethod
+    def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
+        """Return the loss of logits (B, 1 + n), the positive's in the first column."""
+
+
+class LogLoss(Sampled):
+    """Binary cross-entropy, positives against sampled negatives: He et al., WWW 2017, equation 7."""
+
+    def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
+        """See `Sampled.cost`."""
+        positive, negatives = logits[:, 0], logits[:, 1:]
+        return (F.softplus(-positive).sum() + F.softplus(negatives).sum()) / logits.numel()
+
+
+class BPR(Sampled):
+    """Bayesian personalised ranking: Rendle et al., UAI 2009."""
+
+    def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
+        """See `Sampled.cost`."""
+        return F.softplus(logits[:, 1:] - logits[:, :1]).mean()
+
+
+class SampledSoftmax(Sampled):
+    """Cross-entropy among a positive and its negatives, corrected for how often an item is drawn (logQ).
+
+    Bengio and Senecal, IEEE TNN 2008; Yi et al., RecSys 2019.
+    """
+
+    def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
+        """See `Sampled.cost`."""
+        corrected = logits - batch.log_q[batch.items]
+        return (torch.logsumexp(corrected, dim=1) - corrected[:, 0]).mean()
+
+
+class ByUser(Objective):
+    """A sample is a user with all interactions."""
+
+    scores_catalogue = True
+
+    def epoch(self, train: Interactions, draw: Draw) -> UserEpoch:
+        """See `Objective.epoch`."""
+        return UserEpoch(train, draw)
+
+
+class Softmax(ByUser):
+    """Cross-entropy of a user's items over the whole catalogue: Liang et al., WWW 2018, equation 2."""
+
+    def loss(self, module: Any, batch: QueryBatch) -> Tensor:
+        """See `Objective.loss`."""
+        return softmax_loss(module(batch), batch.history)
+
+
+class SquaredError(Objective):
+    """Mean squared error of ratings: Koren, Bell and Volinsky, IEEE Computer 2009, equation 5.
+
+    A module predicts how far ratings are above the mean training rating.
+    """
+
+    monitor = RatingMonitor()
+    predicts_ratings = True
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.mean_rating = train.mean_rating
+
+    def epoch(self, train: Interactions, draw: Draw) -> RatingEpoch:
+        """See `Objective.epoch`."""
+        return RatingEpoch(train, draw)
+
+    def loss(self, module: Any, batch: RatingBatch) -> Tensor:
+        """See `Objective.loss`."""
+        predicted = module(batch.queries, batch.items).squeeze(1)
+        return (predicted - (batch.ratings - self.mean_rating)).square().mean()
+
+
+def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
+    """Return the cross-entropy of logits (B, C) at the columns of the positives, the mean over positives."""
+    normalisers = torch.logsumexp(logits, dim=1)  # (B,)
+    return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
+
+
+def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: Tensor) -> Tensor:
+    """Return the cross-entropy over a sample of items that the users of a batch share.
+
+    An item that is in the sample with probability p counts 1 / p times in the normaliser, as the logQ correction of Yi
+    et al., RecSys 2019; a user's own positives are there for certain and count once.
+
+    Args:
+        logits: (B, C).
+        positives: their items are columns.
+        log_included: float32 (C,) log p.
+    """
+    own = (positives.rows, positives.items)
+    return softmax_loss((logits - log_included.to(logits.dtype)).index_put(own, logits[own]), positives)
+
+
+# What a model accepts that scores any items for any user from embeddings.
+RANKING_OBJECTIVES: dict[str, type[Objective]] = {
+    "log": LogLoss,
+    "bpr": BPR,
+    "sampled_softmax": SampledSoftmax,
+    "softmax": Softmax,
+}
+OBJECTIVES: dict[str, type[Objective]] = {**RANKING_OBJECTIVES, "squared": SquaredError}

@@ -1,0 +1,361 @@
+"""Recommenders that train a `NeuralModule`: hyperparameters, fit with early stopping, saving, refit."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.utilities.model_helpers import is_overridden
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Pairs, Query
+from recsys.errors import UserError, check_positive, one_of
+from recsys.files import write_whole
+from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
+from recsys.models.neural import warm_start
+from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
+from recsys.models.neural.data import TrainingData
+from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
+from recsys.models.neural.objectives import OBJECTIVES, Objective
+from recsys.models.neural.optimization import Optimization, has_sparse_gradients
+from recsys.models.neural.validation import Validation
+from recsys.signatures import settings
+
+STEPS_PER_CALL = 32  # of training_step, where the trainer allows several
+REFUSED = {  # settings of the trainer that a fit would not honour, and what to do instead
+    "max_epochs": "the number of epochs is model.max_epochs",
+    "fast_dev_run": "use debug=default, which runs all of the code on a small part of the data",
+    "log_every_n_steps": "curves have a point every 50 steps",
+    "default_root_dir": "use hydra.run.dir",
+    "use_distributed_sampler": "every process takes its share of each batch already",
+    "enable_model_summary": "add a callback, pytorch_lightning.callbacks.ModelSummary, to trainer.callbacks",
+    "enable_checkpointing": "the best weights are read back from a checkpoint",
+    "limit_val_batches": "validation measures every user, once after each epoch",
+    "val_check_interval": "validation measures every user, once after each epoch",
+    "check_val_every_n_epoch": "validation measures every user, once after each epoch",
+    "num_sanity_val_steps": "validation measures every user, once after each epoch",
+    "reload_dataloaders_every_n_epochs": "every epoch is drawn anew",
+}
+BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_after_backward")
+USERS_PER_PASS = 4096  # embedded together after a fit
+
+
+class NeuralRecommender(Recommender):
+    """Trains a module by Lightning, stops early on validation, and uses the weights of the best epoch.
+
+    A subclass names its hyperparameters, lists the objectives that it accepts, and builds its module.
+
+    Args:
+        loss: name of an objective; see the model's `objectives`.
+        n_negatives: sampled negatives per positive, of objectives that draw some.
+        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
+        batch_size: samples in a step: users for objectives by user, ratings for `squared`, else positives and
+            negatives.
+        optimizer: `adam` or `sgd`.
+        lr: learning rate.
+        weight_decay: decoupled for Adam (AdamW).
+        lr_schedule: `constant`, `linear` or `cosine`, to zero at `max_epochs`.
+        max_epochs: passes over the training interactions at most.
+        patience: epochs without a better monitored metric (validation ndcg@10, or rmse) after which training stops.
+        seed: of initialisation, order and negatives.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives: ClassVar[Mapping[str, type[Objective]]] = OBJECTIVES
+    module: NeuralModule
+
+    def __init__(
+        self,
+        loss: str = "log",
+        n_negatives: int = 4,
+        negative_power: float = 0.0,
+        batch_size: int = 256,
+        optimizer: str = "adam",
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        lr_schedule: str = "constant",
+        max_epochs: int = 20,
+        patience: int = 5,
+        seed: int = 0,
+    ) -> None:
+        self.loss = one_of("loss", loss, self.objectives)
+        self.n_negatives = n_negatives
+        self.negative_power = negative_power
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.lr_schedule = lr_schedule
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.seed = seed
+        check_positive(n_negatives=n_negatives, batch_size=batch_size, max_epochs=max_epochs, patience=patience)
+        self.optimization()  # checks its values
+        self.n_epochs = max_epochs  # fewer in a refit, which stops where validation chose to
+        self.predicts_ratings = self.objectives[loss].predicts_ratings
+        self.rating_mean = 0.0  # added to the output of the module
+        self.earlier: tuple[NeuralRecommender, np.ndarray] | None = None  # warm start: from what, and its user codes
+
+    @abstractmethod
+    def build(self, n_users: int, n_items: int, **training: Any) -> NeuralModule:
+        """Return the untrained module of these hyperparameters.
+
+        Args:
+            n_users: user codes.
+            n_items: item codes.
+            **training: `objective` and `optimization`, for the constructor of `NeuralModule`.
+        """
+
+    def initialise(self, train: Dataset) -> None:
+        """Replace the weights that were drawn, in models that start from others."""
+
+    def objective(self) -> Objective:
+        """Return the objective that `loss` names, made from hyperparameters of the same names as its arguments."""
+        cls = self.objectives[self.loss]
+        return cls(**{name: getattr(self, name) for name in settings(cls)})
+
+    def optimization(self) -> Optimization:
+        """Return the optimiser's settings."""
+        return Optimization(self.optimizer, self.lr, self.weight_decay, self.lr_schedule, self.max_epochs)
+
+    def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
+        """See `Recommender.continue_from`: with the same hyperparameters but for `warm_start.MAY_DIFFER`."""
+        if not isinstance(earlier, NeuralRecommender) or type(earlier) is not type(self):
+            raise UserError(
+                f"{type(self).__name__} must continue from a run of the same model (got a {type(earlier).__name__})."
+            )
+        warm_start.check_hyperparameters(self.hyperparameters(), earlier.hyperparameters())
+        self.earlier = (earlier, users)
+
+    def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
+        """See `Recommender.refit`: for the epochs that validation chose, on the schedule of all of them."""
+        model = type(self)(**self.hyperparameters())
+        model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
+        return model.fit(train, context=context)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`: also the weights, by name."""
+        weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
+        if self.predicts_ratings:
+            weights["rating_mean"] = np.array(self.rating_mean)
+        return (
+            super().arrays()
+            | weights
+            | {
+                "n_users": np.array(self.n_users),
+                "n_items": np.array(self.n_items),
+                "n_best_epochs": np.array(self.n_best_epochs),
+                "trained_on": np.array(self.trained_on),
+            }
+        )
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        super().restore(arrays)
+        self._build(int(arrays["n_users"]), int(arrays["n_items"]))
+        self.trained_on = str(arrays["trained_on"])
+        self.n_best_epochs = int(arrays.get("n_best_epochs", self.max_epochs))  # earlier versions stored none
+        if self.predicts_ratings:
+            self.rating_mean = float(arrays["rating_mean"])
+        weights = {name.removeprefix("module."): array for name, array in arrays.items() if name.startswith("module.")}
+        self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        self._use()
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Train the module; without `valid` for all epochs, and with the last weights."""
+        self._build(train.n_users, train.n_items)
+        self.trained_on = train.fingerprint
+        if self.predicts_ratings:
+            self.rating_mean = train.ratings.mean(dtype=np.float64).item()
+        if has_sparse_gradients(self.module) and context.trainer.keywords.get("gradient_clip_val"):
+            raise UserError(
+                "trainer.gradient_clip_val must be left out where steps update rows of tables, as with "
+                "model.rowwise=true or with sampled_softmax of a two-tower model: sparse gradients are not clipped."
+            )
+        self.module.bind(train)
+        self.initialise(train)
+        if self.earlier is not None:
+            earlier, users = self.earlier
+            warm_start.take_over(self.module, earlier.module, users)
+        with _directory(context) as directory:
+            finished = directory / "finished.json"
+            if not context.resume:  # an earlier fit in this directory must not be taken for this one
+                for name in ("finished.json", "last.ckpt", "best.ckpt"):
+                    (directory / name).unlink(missing_ok=True)
+            if not finished.is_file():
+                self._train(train, valid, context, directory)
+            state = torch.load(directory / f"{'last' if valid is None else 'best'}.ckpt", weights_only=True)
+            self.module.load_state_dict(state["state_dict"])
+            self.n_best_epochs = int(state["epoch"]) + 1
+            report = FitReport(**json.loads(finished.read_text()))
+        self._use()
+        return report
+
+    def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
+        """Run Lightning's loop, which leaves `best.ckpt`, `last.ckpt` and `finished.json` in the directory."""
+        trainer = self._trainer(train, valid, context, directory)
+        grouped = _takes_several_steps(trainer, context.trainer.keywords.get("callbacks") or [])
+        self.module.automatic_optimization = not grouped
+        data = TrainingData(train, self.module.objective, self.batch_size, self.seed, STEPS_PER_CALL if grouped else 1)
+        checkpoint = directory / "last.ckpt"
+        resumed = checkpoint if context.resume and checkpoint.is_file() else None
+        if resumed is not None:
+            self._check_checkpoint(resumed)
+        started = time.perf_counter()
+        trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
+        seconds = time.perf_counter() - started
+        report = {"seconds": seconds, "epochs": trainer.current_epoch, "interactions_per_second": len(train) / seconds}
+        for name in ("interactions_per_second", "epoch_seconds", "samples_per_second"):
+            if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
+                report[name] = float(trainer.callback_metrics[f"train/{name}"])
+        write_whole(directory / "finished.json", lambda file: file.write(json.dumps(report, indent=2).encode()))
+
+    def _trainer(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> pl.Trainer:
+        """Build the trainer of a fit."""
+        objective, options = self.module.objective, context.trainer.keywords
+        metric, mode = f"valid/{objective.monitor.metric}", objective.monitor.mode
+        callbacks: list[Callback] = [EpochSeeds(self.seed), TrainingFingerprint(train.fingerprint)]
+        if valid is not None:
+            callbacks.append(Validation(valid, self, objective.monitor))
+        callbacks += options.get("callbacks") or []
+        callbacks.append(TrainingCurves(len(train), objective.samples_per_interaction))
+        if options.get("enable_progress_bar", True):
+            callbacks.append(TrainingBar(metric))
+        if valid is not None:
+            callbacks += [
+                EarlyStopping(metric, patience=self.patience, mode=mode),
+                _checkpoint(directory, "best", monitor=metric, mode=mode),
+            ]
+        for name in options:
+            if name in REFUSED:
+                raise UserError(f"trainer.{name} must be left out: {REFUSED[name]}.")
+        own = {
+            "max_epochs": self.n_epochs,
+            "log_every_n_steps": 0,  # by Lightning: TrainingCurves logs
+            "default_root_dir": directory,
+            "use_distributed_sampler": False,
+            "enable_model_summary": False,
+        }
+        return context.trainer(
+            **own,
+            callbacks=[*callbacks, _checkpoint(directory, "last")],
+            logger=context.logger or False,
+            enable_progress_bar=False,  # Lightning's: TrainingBar shows the progress
+        )
+
+    def _check_checkpoint(self, checkpoint: Path) -> None:
+        """Continue on the same training interactions only."""
+        trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
+        if trained_on != self.trained_on:
+            raise UserError("A run must be resumed on the ratings that it began with, and its data or split changed.")
+
+    def _score(self, query: Query) -> np.ndarray:
+        """See `Recommender._score`."""
+        return self.module.score(query) + np.float32(self.rating_mean)
+
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """See `Recommender._predict`: the pairs alone are scored."""
+        return self.module.predict(pairs) + np.float32(self.rating_mean)
+
+    def _build(self, n_users: int, n_items: int) -> None:
+        """Build the untrained module; drawing its weights leaves the global random state alone."""
+        self.n_users, self.n_items = n_users, n_items
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            self.module = self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
+
+    def _use(self) -> None:
+        """Make the module ready to score."""
+        self.module.refresh()
+        self.module.eval()
+
+
+def _takes_several_steps(trainer: pl.Trainer, callbacks: Sequence[Callback]) -> bool:
+    """Return whether nothing that was asked of the trainer depends on its seeing every optimisation step."""
+    return (
+        trainer.world_size == 1
+        and trainer.accumulate_grad_batches == 1
+        and trainer.gradient_clip_val is None
+        and trainer.max_steps == -1
+        and trainer.limit_train_batches == 1.0
+        and trainer.overfit_batches == 0
+        and not trainer.precision.startswith("16")
+        and not any(is_overridden(hook, callback, Callback) for callback in callbacks for hook in BATCH_HOOKS)
+    )
+
+
+def _checkpoint(directory: Path, name: str, **options: Any) -> ModelCheckpoint:
+    return ModelCheckpoint(directory, name, save_on_train_epoch_end=True, enable_version_counter=False, **options)
+
+
+@contextmanager
+def _directory(context: FitContext) -> Iterator[Path]:
+    """Return where checkpoints go: the context's directory, else one that is removed after the training."""
+    if context.directory is None:
+        with tempfile.TemporaryDirectory() as directory:
+            yield Path(directory)
+    else:
+        context.directory.mkdir(parents=True, exist_ok=True)
+        yield context.directory
+
+
+class EmbeddingRecommender(NeuralRecommender, HasEmbeddings):
+    """A deep model whose module has one embedding per user and item."""
+
+    module: EmbeddingModule
+
+    def user_embeddings(self) -> np.ndarray:
+        """See `HasEmbeddings`."""
+        return self.module.user_embeddings().detach().cpu().numpy()
+
+    def item_embeddings(self) -> np.ndarray:
+        """See `HasEmbeddings`."""
+        return self.module.item_embeddings().detach().cpu().numpy()
+
+
+class HistoryRecommender(NeuralRecommender, EmbedsHistories):
+    """A deep model that encodes histories; the embeddings of users are those of their training histories."""
+
+    module: HistoryModule
+
+    uses_history = True
+    learned = ("user_codes",)  # float32 (n_users, d)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Train, and embed the users' training histories."""
+        report = super()._fit(train, valid, context)
+        users = np.array_split(np.arange(train.n_users), 1 + train.n_users // USERS_PER_PASS)
+        self.user_codes = np.concatenate([self._encode(train.query(part)) for part in users])
+        return report
+
+    def embed(self, history: History) -> np.ndarray:
+        """See `EmbedsHistories`."""
+        return self._encode(Query.of_histories(history))
+
+    def user_embeddings(self) -> np.ndarray:
+        """See `HasEmbeddings`."""
+        return self.user_codes
+
+    def item_embeddings(self) -> np.ndarray:
+        """See `HasEmbeddings`."""
+        return self.module.item_embeddings().detach().cpu().numpy()
+
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """See `Recommender._predict`: histories are encoded once."""
+        return Recommender._predict(self, pairs)
+
+    @torch.inference_mode()
+    def _encode(self, query: Query) -> np.ndarray:
+        return self.module.encode(self.module.batch(query)).float().cpu().numpy()

@@ -1,0 +1,272 @@
+"""Training epochs as slices of tensors on the device: positives with negatives, single ratings, or whole users.
+
+An epoch is a pure function of its seed, so a resumed run sees what an uninterrupted one would have seen. All processes
+of a distributed run draw the same epoch, and each takes its share of every batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, lgamma
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch
+
+# Negatives are drawn for this many positives at a time, which bounds memory whatever the number of interactions.
+POSITIVES_PER_DRAW = 1 << 20
+
+
+class Interactions:
+    """Training interactions as tensors on a device.
+
+    Args:
+        train: the interactions, all of them positives.
+        device: of the training.
+    """
+
+    def __init__(self, train: Dataset, device: torch.device) -> None:
+        self.n_items = train.n_items
+        self.users = torch.from_numpy(train.users).to(device)
+        self.items = torch.from_numpy(train.items).to(device)
+        self.ratings = torch.from_numpy(train.ratings).to(device)
+        self.times = None if train.times is None else torch.from_numpy(train.times).to(device)
+        self.indptr = torch.from_numpy(train.indptr).to(device)
+        self.item_counts = torch.from_numpy(train.item_counts).to(device)
+        self.mean_rating = train.ratings.mean(dtype=np.float64).item()
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def history(self, users: Tensor) -> HistoryBatch:
+        """Return all interactions of some users (B,)."""
+        rows, positions = entries(self.indptr, users)
+        times = None if self.times is None else self.times[positions]
+        lengths = self.indptr[users + 1] - self.indptr[users]
+        return HistoryBatch(lengths, rows, self.items[positions].long(), self.ratings[positions], times)
+
+
+class NegativeSampler:
+    """Draws items that a user has not rated in training, in proportion to popularity ** power.
+
+    Args:
+        positives: never drawn for their users.
+        power: 0 draws uniformly, 1 by number of ratings, 0.75 as word2vec does.
+
+    Raises:
+        UserError: a user has rated every item that can be drawn.
+    """
+
+    def __init__(self, positives: Interactions, power: float = 0.0) -> None:
+        self.n_items = positives.n_items
+        self.keys = (positives.users.long() * self.n_items + positives.items).sort().values
+        self.weights = positives.item_counts.double() ** power
+        drawable = self.weights > 0
+        n_rated = torch.zeros(len(positives.indptr) - 1, dtype=torch.long, device=self.keys.device)
+        n_rated.index_add_(0, positives.users.long(), drawable[positives.items.long()].long())
+        if bool((n_rated >= drawable.sum()).any()):
+            raise UserError(
+                "Every user must have an unrated item to draw negatives from, and one has rated them all: use "
+                "model.loss=softmax, which draws none."
+            )
+        self.uniform = power == 0.0
+        self.log_q = (self.weights / self.weights.sum()).log().float()
+
+    def draw(self, users: Tensor, n_negatives: int, generator: Generator) -> Tensor:
+        """Draw for each of users (B,) -> int64 (B, n_negatives); proposals that are positives are drawn again."""
+        offsets = (users.long() * self.n_items).repeat_interleave(n_negatives)  # (B * n,)
+        negatives = torch.empty_like(offsets)
+        pending = torch.arange(len(offsets), device=offsets.device)
+        while len(pending):
+            negatives[pending] = self._propose(len(pending), generator)
+            pending = pending[self._is_positive(offsets[pending] + negatives[pending])]
+        return negatives.view(-1, n_negatives)
+
+    def _propose(self, n: int, generator: Generator) -> Tensor:
+        if self.uniform:
+            return torch.randint(self.n_items, (n,), generator=generator, device=self.keys.device)
+        return torch.multinomial(self.weights, n, replacement=True, generator=generator)
+
+    def _is_positive(self, keys: Tensor) -> Tensor:
+        ordered, places = keys.sort()  # sorted keys are looked up next to each other in memory
+        found = torch.searchsorted(self.keys, ordered).clamp_(max=len(self.keys) - 1)
+        return torch.empty_like(keys, dtype=torch.bool).scatter_(0, places, self.keys[found] == ordered)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The rows of every batch that belong to this process of a distributed run."""
+
+    rank: int = 0
+    n_processes: int = 1
+
+    def fair(self, n_rows: int) -> int:
+        """Round a number of rows down so that all processes get as many, at least one each."""
+        return max(1, n_rows // self.n_processes) * self.n_processes
+
+    def rows(self, batch: Tensor) -> Tensor:
+        """Return every n-th row."""
+        return batch[self.rank :: self.n_processes]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What decides the samples of an epoch beside the interactions.
+
+    Attributes:
+        batch_size: samples in a step.
+        seed: of this epoch.
+        share: of this process.
+    """
+
+    batch_size: int
+    seed: int
+    share: Share = Share()
+
+    def n_batches(self, n_rows: int, batch_size: int | None = None) -> int:
+        """Return the number of batches that an epoch of so many rows has."""
+        return ceil(self.share.fair(n_rows) / self.share.fair(batch_size or self.batch_size))
+
+    def order(self, rows: Tensor, generator: Generator) -> Tensor:
+        """Return some rows in random order, as many for each process."""
+        shuffled = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
+        return shuffled[: self.share.fair(len(rows))]
+
+    def generator(self, device: torch.device) -> Generator:
+        """Return a generator on the device that starts from the epoch's seed."""
+        return Generator(device).manual_seed(self.seed)
+
+
+@dataclass(frozen=True)
+class SampledEpoch:
+    """One pass over the positives in random order, each with fresh negatives; yields `SampledBatch`.
+
+    Args:
+        positives: the training interactions.
+        sampler: draws the negatives.
+        n_negatives: per positive.
+        draw: a positive and its negatives count 1 + n_negatives samples in `batch_size`.
+    """
+
+    positives: Interactions
+    sampler: NegativeSampler
+    n_negatives: int
+    draw: Draw
+
+    @property
+    def positives_per_batch(self) -> int:
+        """Return the positives in a batch: as many for each process, and at least one."""
+        return self.draw.share.fair(self.draw.batch_size // (1 + self.n_negatives))
+
+    def __len__(self) -> int:
+        return self.draw.n_batches(len(self.positives), self.positives_per_batch)
+
+    def __iter__(self) -> Iterator[SampledBatch]:
+        positives, share = self.positives, self.draw.share
+        generator = self.draw.generator(positives.users.device)
+        order = self.draw.order(torch.arange(len(positives), device=positives.users.device), generator)
+        size = self.positives_per_batch
+        for drawn in order.split(max(1, POSITIVES_PER_DRAW // size) * size):
+            users = positives.users[drawn]
+            negatives = self.sampler.draw(users, self.n_negatives, generator)
+            items = torch.cat([positives.items[drawn].unsqueeze(1), negatives], dim=1)
+            for user_slice, item_slice in zip(users.long().split(size), items.split(size), strict=True):
+                yield SampledBatch(QueryBatch(share.rows(user_slice)), share.rows(item_slice), self.sampler.log_q)
+
+
+@dataclass(frozen=True)
+class RatingEpoch:
+    """One pass over the ratings in random order; yields `RatingBatch`.
+
+    Args:
+        ratings: the training ratings.
+        draw: `batch_size` counts ratings.
+    """
+
+    ratings: Interactions
+    draw: Draw
+
+    def __len__(self) -> int:
+        return self.draw.n_batches(len(self.ratings))
+
+    def __iter__(self) -> Iterator[RatingBatch]:
+        ratings, share = self.ratings, self.draw.share
+        device = ratings.users.device
+        order = self.draw.order(torch.arange(len(ratings), device=device), self.draw.generator(device))
+        for batch in order.split(share.fair(self.draw.batch_size)):
+            own = share.rows(batch)
+            queries = QueryBatch(ratings.users[own].long())
+            yield RatingBatch(queries, ratings.items[own].long().unsqueeze(1), ratings.ratings[own])
+
+
+@dataclass(frozen=True)
+class UserEpoch:
+    """One pass over the users with interactions in random order, each with the whole history; yields `QueryBatch`.
+
+    Args:
+        interactions: of training.
+        draw: `batch_size` counts users.
+    """
+
+    interactions: Interactions
+    draw: Draw
+
+    @property
+    def users(self) -> Tensor:
+        """Return the users with interactions, int64 (n,)."""
+        return (self.interactions.indptr.diff() > 0).nonzero().squeeze(1)
+
+    def __len__(self) -> int:
+        return self.draw.n_batches(len(self.users))
+
+    def __iter__(self) -> Iterator[QueryBatch]:
+        users, share = self.users, self.draw.share
+        for batch in self.draw.order(users, self.draw.generator(users.device)).split(share.fair(self.draw.batch_size)):
+            own = share.rows(batch)
+            yield QueryBatch(own, self.interactions.history(own))
+
+
+def shared_candidates(
+    queries: QueryBatch, item_counts: Tensor, draw: Tensor, n_users: int, n_negatives: int
+) -> tuple[Tensor, Tensor]:
+    """Draw the items that all users of a batch are scored on: their positives, and some negatives.
+
+    Args:
+        queries: users, drawn without replacement, with all their positives.
+        item_counts: int64 (n_items,) users who have an item among their positives.
+        draw: float32 (n_items,) probability of an item in one draw.
+        n_users: users with positives.
+        n_negatives: items drawn, with replacement.
+
+    Returns:
+        int64 (C,) items, ascending, and float32 (C,) log probability that a batch contains an item that is not one of
+        a user's own: as another user's positive, or drawn.
+    """
+    drawn = torch.multinomial(draw, n_negatives, replacement=True)
+    items = torch.cat([queries.history.items, drawn]).unique()
+    n_others, n_chosen = n_users - 1, len(queries.users) - 1
+    n_raters = item_counts[items].clamp(max=n_others).double()
+    log_unrated = _log_choose(n_others - n_raters, n_chosen) - _log_choose(
+        torch.full_like(n_raters, n_others), n_chosen
+    )
+    log_absent = log_unrated + n_negatives * torch.log1p(-draw[items].double())
+    return items, torch.log(-torch.expm1(log_absent)).float()
+
+
+def _log_choose(n: Tensor, k: int) -> Tensor:
+    """Return the logarithm of the number of ways to choose k of n; minus infinity where n is less."""
+    return torch.lgamma(n + 1) - lgamma(k + 1) - torch.lgamma(n - k + 1)
+
+
+def entries(indptr: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the entries of some rows (B,) of a CSR layout: int64 (P,) place in `chosen` of each, and position."""
+    starts = indptr[chosen]
+    lengths = indptr[chosen + 1] - starts
+    rows = torch.arange(len(chosen), device=chosen.device).repeat_interleave(lengths)
+    within = torch.arange(len(rows), device=chosen.device) - (lengths.cumsum(0) - lengths)[rows]
+    return rows, starts[rows] + within

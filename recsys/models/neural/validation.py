@@ -1,0 +1,60 @@
+"""Validation at the end of every epoch, by the metrics that evaluate every model."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from recsys.data.dataset import Holdout
+from recsys.models.neural.module import NeuralModule
+from recsys.models.neural.monitors import Monitor, RankingMonitor, Scorer
+
+SCORES_PER_BATCH = 1 << 24
+
+
+class Validation(Callback):
+    """Measures a module on held-out ratings and logs `valid/...` metrics, which other callbacks can monitor.
+
+    The metrics are the same on any number of processes, each of which measures its share of the users.
+
+    Args:
+        holdout: held-out ratings.
+        scorer: measured in place of the module: the recommender that the module belongs to.
+        monitor: the metrics.
+    """
+
+    def __init__(self, holdout: Holdout, scorer: Scorer | None = None, monitor: Monitor | None = None) -> None:
+        self.holdout = holdout
+        self.scorer = scorer
+        self.monitor = monitor or RankingMonitor()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the weights as they are."""
+        module = cast(NeuralModule, pl_module)
+        module.refresh()
+        module.eval()
+        users = self.holdout.users[trainer.global_rank :: trainer.world_size]
+        n_batches = 1 + len(users) * self.holdout.ratings.n_items // SCORES_PER_BATCH
+        scorer = self.scorer or module
+        batches = np.array_split(users, n_batches)
+        measured = _gathered([self.monitor.measure(scorer, batch, self.holdout) for batch in batches], trainer)
+        module.train()
+        keys, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
+        summary = self.monitor.summary(values[:, np.argsort(keys)].mean(axis=1)).tolist()
+        metrics = {f"valid/{name}": value for name, value in zip(self.monitor.names, summary, strict=True)}
+        module.log_dict(metrics, logger=False)
+        if trainer.logger:
+            trainer.logger.log_metrics(metrics, trainer.global_step)
+
+
+def _gathered(measured: list[Any], trainer: pl.Trainer) -> list[Any]:
+    """Return what all processes have measured."""
+    if trainer.world_size == 1:
+        return measured
+    by_process: list[Any] = [None] * trainer.world_size
+    torch.distributed.all_gather_object(by_process, measured)
+    return [part for process in by_process for part in process]

@@ -1,0 +1,55 @@
+"""Warm starts: a training that continues from the weights of an earlier model of the same items.
+
+Validation chooses the number of epochs as for any other training, and at least one: the earlier weights know nothing of
+users who are new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from recsys.errors import UserError
+from recsys.models.neural.module import NeuralModule
+
+MAY_DIFFER = ("max_epochs", "patience", "seed")  # hyperparameters of a model and the one that it continues from
+
+
+def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
+    """Check that a model may continue from one with other hyperparameters.
+
+    Raises:
+        UserError: one that matters differs.
+    """
+    differing = [name for name in own if own[name] != earlier[name] and name not in MAY_DIFFER]
+    if differing:
+        raise UserError(
+            f"{', '.join(differing)} of the model must be those of the earlier run: continue with the same settings, "
+            f"of which only {', '.join(MAY_DIFFER)} may differ."
+        )
+
+
+@torch.no_grad()
+def take_over(module: NeuralModule, earlier: NeuralModule, users: np.ndarray) -> None:
+    """Copy the weights of an earlier module; new users start from those of the unknown user.
+
+    Args:
+        module: of the same hyperparameters and items.
+        earlier: the trained one.
+        users: int64 (n_users,) the earlier code of each user, -1 for a new one.
+
+    Raises:
+        UserError: weights that are not of users have other shapes.
+    """
+    rows, own = torch.from_numpy(np.append(users, -1)), module.state_dict()  # the last row is the unknown user's
+    for name, weights in earlier.state_dict().items():
+        taken = weights[rows[: len(own[name])]] if name in module.user_tables() else weights
+        if taken.shape != own[name].shape:
+            raise UserError(
+                f"{name} of the earlier run must have the shape {tuple(own[name].shape)} (got {tuple(taken.shape)}), "
+                "which differs where items have other features: leave out --warm."
+            )
+        own[name].copy_(taken)

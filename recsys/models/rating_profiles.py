@@ -1,0 +1,78 @@
+"""Rating profiles: users as vectors of the genres and decades that they rate more often, or higher, than others do."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recsys.data.dataset import Dataset
+from recsys.data.features import MISSING, features, vocabulary
+from recsys.data.query import History
+from recsys.errors import UserError
+from recsys.models.learned_arrays import LearnedArrays
+
+FIELDS = ("genres", "year")
+PROFILE_DAMPING = 10.0  # average ratings that are added to each history, so that two ratings are no extreme taste
+ITEM_DAMPING = 10.0  # ratings at the mean that are added to those of each item
+
+
+class RatingProfiles(LearnedArrays):
+    """Transforms histories to rating profiles.
+
+    Each genre and decade has two columns. One is its share of the user's ratings less its share of all ratings, where
+    the genres and decade of an item share its ratings equally. The other is by how much the user's ratings of its items
+    exceed the items' means, less the same for all of the user's ratings. Both are damped towards 0, the profile of a
+    user without a history.
+
+    Attributes:
+        facts: float32 (n_items, f) share of each item in genres and decades; rows sum to 1.
+        average: float (f,) mean of `facts` over ratings.
+        item_means: float64 (n_items,) see `damped_item_means`.
+    """
+
+    learned = ("facts", "average", "item_means")
+
+    def fit(self, ratings: Dataset) -> Self:
+        """Learn the averages that profiles are compared with.
+
+        Raises:
+            UserError: no item has a genre or a year.
+        """
+        names, indicators = genres_and_decades(ratings.item_frame)
+        if all(name.endswith(f"={MISSING}") for name in names):
+            raise UserError("The items must have genres or years for rating profiles (got none): add metadata=files.")
+        self.facts = indicators / indicators.sum(axis=1, keepdims=True)
+        self.average = ratings.item_counts @ self.facts / max(1, len(ratings))
+        self.item_means = damped_item_means(ratings)
+        return self
+
+    def transform(self, history: History) -> np.ndarray:
+        """Return the profiles of users with these histories (B rows), float32 (B, 2 f)."""
+        counts = history.lengths[:, None]  # (B, 1)
+        frequencies = history.matrix(len(self.facts)) @ self.facts - counts * self.average
+        above = history.ratings - self.item_means[history.items]
+        own_mean = np.bincount(history.rows, above, minlength=len(history)) / np.maximum(counts[:, 0], 1)
+        centred = (above - own_mean[history.rows], history.items, history.indptr)
+        preferences = sparse.csr_matrix(centred, shape=(len(history), len(self.facts))) @ self.facts
+        return (np.concatenate([frequencies, preferences], axis=1) / (counts + PROFILE_DAMPING)).astype(np.float32)
+
+
+def damped_item_means(ratings: Dataset) -> np.ndarray:
+    """Return the mean rating of each item, damped towards the mean of all ratings, float64 (n_items,)."""
+    mean = ratings.ratings.mean(dtype=np.float64)
+    deviations = np.bincount(ratings.items, ratings.ratings - mean, minlength=ratings.n_items)
+    return mean + deviations / (ITEM_DAMPING + ratings.item_counts)
+
+
+def genres_and_decades(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return which genres and decades items have.
+
+    Returns:
+        Names (f,) such as `genres=War` and `year=1990s`, with `genres=?` for items without a known genre, and a float32
+        (n_items, f) matrix that is 1 where an item has the genre or decade, else 0.
+    """
+    names = vocabulary(item_frame, FIELDS, min_count=1)
+    return names, features(item_frame, names).toarray()
