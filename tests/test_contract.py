@@ -10,12 +10,11 @@ import pytest
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History
 from recsys.data.split import Split
 from recsys.data.splitters import LeaveOneOut
 from recsys.errors import UserError
-from recsys.models.base import EmbedsHistories, HasEmbeddings, Recommender
+from recsys.models.base import EmbedsHistories, HasEmbeddings, Recommender, load
 from recsys.models.neural import NeuralRecommender
 from recsys.models.trees import RatingTrees
 

@@ -5,8 +5,7 @@ import importlib
 import pytest
 
 from recsys.config import compose
-from recsys.renamed import TARGETS, with_current_targets
-from recsys.web.serving import current
+from recsys.renamed import TARGETS, current, with_current_targets
 
 
 @pytest.mark.parametrize("target", TARGETS.values())

@@ -13,8 +13,8 @@ import pytest
 import train
 from recsys.config import compose
 from recsys.config.entry import main
-from recsys.data.prepared import load
 from recsys.errors import UserError
+from recsys.models.base import load
 
 FAST = ("max_k=3", "n_bootstraps=2", "segments.n_segments=2")
 

@@ -36,11 +36,11 @@ from synthetic import RATING_COLUMNS, write_films, write_ratings
 
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare
-from recsys.data.prepared import Prepared, load
+from recsys.data.prepared import Prepared
 from recsys.data.sources import Files
 from recsys.data.splitters import LeaveLastOut
 from recsys.evaluation.evaluate import evaluate
-from recsys.models.base import Recommender
+from recsys.models.base import Recommender, load
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
 from recsys.models.two_tower import TwoTower

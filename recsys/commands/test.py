@@ -74,4 +74,4 @@ def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
 
 def _unlearned(trained: Run, split: Split) -> Split:
     """Leave out test ratings that the weights of a warm start have learned from."""
-    return split.unlearned(trained.has_learned(split, split.dataset)) if trained.is_warm else split
+    return split.for_warm_start(trained.has_learned(split, split.dataset)) if trained.is_warm else split

@@ -154,7 +154,7 @@ class Dataset:
         return History(self.indptr, self.items, self.ratings, self.times)
 
     def history(self, users: np.ndarray) -> History:
-        """Return the ratings of some users, int64 (B,) in any order, a row each; an unknown user, -1, has an empty row."""
+        """Return the ratings of some users, int64 (B,), a row each in their order; an unknown user, -1, has none."""
         known = np.where(users >= 0, users, 0)
         starts = self.indptr[known]
         lengths = np.where(users >= 0, self.indptr[known + 1] - starts, 0)

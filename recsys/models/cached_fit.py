@@ -8,11 +8,9 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
-from recsys.config.names import class_name
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.prepared import load
 from recsys.files import digest_of
-from recsys.models.base import FitContext, Recommender
+from recsys.models.base import FitContext, Recommender, class_name, load
 
 
 def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext) -> Recommender:

@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.errors import UserError
-from recsys.models.base import Recommender
+from recsys.models.base import Recommender, load
 
 
 def load_embedding_model(run: Path, train: Dataset) -> Recommender:

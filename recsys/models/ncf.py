@@ -16,8 +16,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.errors import UserError
+from recsys.models.base import load
 from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, NeuralModule, NeuralRecommender, QueryBatch
 from recsys.models.neural.callbacks import TrainingFingerprint
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of

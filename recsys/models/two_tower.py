@@ -9,7 +9,7 @@ Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 20
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -258,6 +258,10 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
 
     objectives = {"softmax": CatalogueSoftmax, "sampled_softmax": SharedSampledSoftmax}
     module: TwoTowerModule
+    average: np.ndarray  # (d_text,)
+    fact_names: np.ndarray  # (f,)
+    text: np.ndarray  # (n_items, d_text)
+    facts: sparse.csr_matrix  # (n_items, f)
 
     def __init__(
         self,
@@ -355,7 +359,8 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
             self.average = vectors[rated].mean(axis=0)
             self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
         else:  # the earlier weights are of these inputs
-            self.average, self.fact_names = self.earlier[0].average, self.earlier[0].fact_names
+            earlier = cast(TwoTower, self.earlier[0])
+            self.average, self.fact_names = earlier.average, earlier.fact_names
         self.text = self._centred(vectors)
         self.facts = features(train.item_frame, self.fact_names)
         users = features(train.user_frame, vocabulary(train.user_frame, USER_FEATURES, min_count=1))

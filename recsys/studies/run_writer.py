@@ -24,9 +24,18 @@ from recsys.files import write_text, write_whole
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.studies import provenance
 from recsys.studies.identity import code_digest
-from recsys.studies.runs import BEGUN, EMBEDDINGS, FAILURE, LEARNED_BEFORE, MANIFEST, PER_USER, UNRESOLVED, Run
-from recsys.web.pages.compare import METRICS
-from recsys.web.refit import CONFIG
+from recsys.studies.runs import (
+    BEGUN,
+    CONFIG,
+    EMBEDDINGS,
+    FAILURE,
+    LEARNED_BEFORE,
+    MANIFEST,
+    METRICS,
+    PER_USER,
+    UNRESOLVED,
+    Run,
+)
 
 EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # of a run in the same directory
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over

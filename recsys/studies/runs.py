@@ -39,10 +39,9 @@ import pandas as pd
 import yaml
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.models.base import Recommender
+from recsys.models.base import Recommender, load
 from recsys.studies.identity import code_digest, identity
 
 MANIFEST = "manifest.json"

@@ -29,7 +29,7 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
     model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
     learned = earlier.has_learned(before, split.dataset)
     run.write_learned_before(split.dataset.select(learned))
-    measured = split.unlearned(learned)
+    measured = split.for_warm_start(learned)
     for holdout, purpose in ((measured.valid, "validate on"), (measured.test, "test on")):
         if not len(holdout.ratings):
             raise UserError(

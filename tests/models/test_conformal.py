@@ -8,9 +8,9 @@ import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
+from recsys.models.base import load
 from recsys.models.conformal import Margins
 from recsys.models.trees import GradientBoosting, RandomForest
 

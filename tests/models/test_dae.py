@@ -4,9 +4,9 @@ import torch
 from recsys.models.sampling import UserBatch
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History
 from recsys.errors import UserError
+from recsys.models.base import load
 from recsys.models.dae import DAE, DAEModule
 
 SMALL = {"hidden_dim": 8, "batch_size": 16, "lr": 0.02, "max_epochs": 2}

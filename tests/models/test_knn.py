@@ -3,10 +3,10 @@ import pytest
 from scipy import sparse
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models import knn
+from recsys.models.base import load
 from recsys.models.knn import ItemKNN, UserKNN, bm25, nearest, tfidf
 
 

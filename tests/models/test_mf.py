@@ -5,9 +5,8 @@ import pytest
 import pytorch_lightning as pl
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.errors import UserError
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, load
 from recsys.models.biased_mf import BiasedMF
 from recsys.models.mf import MF
 

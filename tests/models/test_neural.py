@@ -12,12 +12,11 @@ from recsys.models.losses import log_loss
 from recsys.models.sampling import Positives
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.prepared import load
 from recsys.data.split import Split
 from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
 from recsys.metrics.accuracy import ranking_metrics
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, load
 from recsys.models.mf import MF
 from recsys.models.ncf import NeuMF
 from recsys.models.neural import NeuralRecommender, _epoch_seed

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History, Query
 from recsys.errors import UserError
+from recsys.models.base import load
 from recsys.models.segment_popularity import SegmentPopularity
 
 

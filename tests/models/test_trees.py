@@ -6,12 +6,11 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History, Pairs, Query
 from recsys.data.split import Split
 from recsys.data.splitters import Ratio
 from recsys.errors import UserError
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, load
 from recsys.models.bias import Bias
 from recsys.models.feature_groups import Embeddings, Statistics, Time, feature_frame
 from recsys.models.ials import IALS

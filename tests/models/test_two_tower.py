@@ -8,10 +8,9 @@ import pytorch_lightning as pl
 import torch
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
 from recsys.data.query import History
 from recsys.errors import UserError
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, load
 from recsys.models.two_tower import FACTS_WEIGHT, TwoTower
 
 SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_count": 1}

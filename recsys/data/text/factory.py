@@ -10,7 +10,7 @@ from recsys.data.text.ppmi import PPMIEncoder
 from recsys.data.text.sentence import SentenceEncoder
 from recsys.data.text.tfidf import TfidfEncoder
 from recsys.errors import UserError
-from recsys.web.serving import current
+from recsys.renamed import current
 
 ENCODERS: dict[str, type[Encoder]] = {cls.__name__: cls for cls in (SentenceEncoder, TfidfEncoder, PPMIEncoder)}
 

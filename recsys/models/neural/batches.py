@@ -35,10 +35,13 @@ class HistoryBatch(NamedTuple):
     @classmethod
     def from_history(cls, history: History, device: torch.device) -> HistoryBatch:
         """Copy histories to a device."""
-        arrays = [history.lengths, history.rows, history.items.astype(np.int64), history.ratings]
-        if history.times is not None:
-            arrays.append(history.times)
-        return cls(*(to_device(array, device) for array in arrays))
+        return cls(
+            to_device(history.lengths, device),
+            to_device(history.rows, device),
+            to_device(history.items.astype(np.int64), device),
+            to_device(history.ratings, device),
+            None if history.times is None else to_device(history.times, device),
+        )
 
     def padded(self, values: Tensor, length: int, padding: float) -> Tensor:
         """Lay values of the interactions (P,) out as (B, length), the latest in the last column.
@@ -54,7 +57,8 @@ class HistoryBatch(NamedTuple):
         return torch.cat([values, values.new_full((1,), padding)])[positions.masked_fill(missing, len(values))]
 
 
-NO_INTERACTIONS = HistoryBatch(*(torch.empty(0, dtype=torch.long) for _ in range(3)), torch.empty(0))
+_NONE = torch.empty(0, dtype=torch.long)
+NO_INTERACTIONS = HistoryBatch(_NONE, _NONE, _NONE, torch.empty(0))
 
 
 class QueryBatch(NamedTuple):

@@ -17,6 +17,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import Pairs, Query
 from recsys.errors import UserError
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, to_device
+from recsys.models.neural.data import EpochLoader
 from recsys.models.neural.embeddings import UserEmbedding
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.optimization import Optimization
@@ -172,7 +173,8 @@ class NeuralModule(pl.LightningModule):
         """Return the optimisation steps that the schedule spans."""
         n_steps = self.trainer.estimated_stepping_batches
         if not self.automatic_optimization:
-            n_steps = self.trainer.train_dataloader.n_steps * cast(int, self.trainer.max_epochs)
+            loader = cast(EpochLoader, self.trainer.train_dataloader)
+            n_steps = loader.n_steps * cast(int, self.trainer.max_epochs)
         epochs = self.optimization.epochs or self.trainer.max_epochs
         return n_steps * cast(int, epochs) / cast(int, self.trainer.max_epochs)
 

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import pytorch_lightning as pl
@@ -73,6 +73,7 @@ class NeuralRecommender(Recommender):
         UserError: a value is not allowed.
     """
 
+    uses_lightning = True
     objectives: ClassVar[Mapping[str, type[Objective]]] = OBJECTIVES
     module: NeuralModule
 
@@ -208,7 +209,8 @@ class NeuralRecommender(Recommender):
         trainer = self._trainer(train, valid, context, directory)
         grouped = _takes_several_steps(trainer, context.trainer.keywords.get("callbacks") or [])
         self.module.automatic_optimization = not grouped
-        data = TrainingData(train, self.module.objective, self.batch_size, self.seed, STEPS_PER_CALL if grouped else 1)
+        objective = cast(Objective, self.module.objective)
+        data = TrainingData(train, objective, self.batch_size, self.seed, STEPS_PER_CALL if grouped else 1)
         checkpoint = directory / "last.ckpt"
         resumed = checkpoint if context.resume and checkpoint.is_file() else None
         if resumed is not None:
@@ -224,7 +226,7 @@ class NeuralRecommender(Recommender):
 
     def _trainer(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> pl.Trainer:
         """Build the trainer of a fit."""
-        objective, options = self.module.objective, context.trainer.keywords
+        objective, options = cast(Objective, self.module.objective), context.trainer.keywords
         metric, mode = f"valid/{objective.monitor.metric}", objective.monitor.mode
         callbacks: list[Callback] = [EpochSeeds(self.seed), TrainingFingerprint(train.fingerprint)]
         if valid is not None:
@@ -290,7 +292,7 @@ def _takes_several_steps(trainer: pl.Trainer, callbacks: Sequence[Callback]) -> 
         and trainer.gradient_clip_val is None
         and trainer.max_steps == -1
         and trainer.limit_train_batches == 1.0
-        and trainer.overfit_batches == 0
+        and trainer.overfit_batches == 0  # type: ignore[attr-defined]
         and not trainer.precision.startswith("16")
         and not any(is_overridden(hook, callback, Callback) for callback in callbacks for hook in BATCH_HOOKS)
     )
