@@ -38,7 +38,7 @@ from recsys.data.dataset import Dataset, History
 from recsys.data.filters import films_passing
 from recsys.data.prepare import Prepared, prepare, print_report, with_new_films
 from recsys.data.split import Split
-from recsys.data.titles import find_film
+from recsys.data.titles import find_item
 from recsys.errors import UserError
 from recsys.models.base import HasOpenCatalogue, Recommender
 from recsys.models.trees import RatingTrees
@@ -50,14 +50,15 @@ from recsys.studies.selection import select
 from recsys.studies.study_report import print_tables, publish, write_report
 from recsys.studies.tables import comparison, markdown, table
 from recsys.studies.verification import NAMES, Verification, kept_run
-from recsys.web import serving
-from recsys.web.app import Settings, serve
+from recsys.web import rollout
 from recsys.web.catalogue import Catalogue
+from recsys.web.http_server import ServerSettings, run_server
+from recsys.web.loaded_run import load_run
 from recsys.web.promotion import ERROR_MARGIN, RANKING_MARGIN
-from recsys.web.refit import CONFIG, Refits, alone
+from recsys.web.recommendation_service import RecommendationService, runs_by_name
+from recsys.web.refit import CONFIG, Refitter, refit_lock
 from recsys.web.replay import REWARDS, print_replay, replay
-from recsys.web.service import Service, load_served, named_runs
-from recsys.web.serving import data_name
+from recsys.web.rollout import data_name
 from recsys.web.store import Store
 
 STORE_VARIABLE, STORES = "RECSYS_STORE_URL", Path("outputs", "feedback")  # where each data set has a store of its own
@@ -141,7 +142,7 @@ def recommend_command(arguments: argparse.Namespace) -> None:
     model, dataset = _trained(arguments.directory, arguments.trusted, arguments.films)
     candidates = films_passing(dataset, arguments.filter)
     if arguments.user is None:
-        user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
+        user, liked = UNKNOWN, [find_item(dataset, title) for title in arguments.liked]
         history = liked_by_somebody_new(model, dataset, liked)
     else:
         user = user_code(dataset, arguments.user)
@@ -157,7 +158,7 @@ def recommend_command(arguments: argparse.Namespace) -> None:
 def similar_command(arguments: argparse.Namespace) -> None:
     """List the films that a model places nearest to one."""
     model, dataset = _trained(arguments.directory, arguments.trusted, arguments.films)
-    film = find_film(dataset, arguments.title)
+    film = find_item(dataset, arguments.title)
     measure, near = neighbours(model, film, films_passing(dataset, arguments.filter), arguments.k)
     if arguments.json:
         answer = report.neighbours(dataset, film, measure, near)
@@ -185,18 +186,18 @@ def load_command(arguments: argparse.Namespace) -> None:
 def serve_command(arguments: argparse.Namespace) -> None:
     """Open a web page and an API on trained runs, and keep what viewers say of their films."""
     overrides = [word for word in arguments.what if "=" in word]
-    settings: Settings = instantiate(compose("serve", overrides))
-    runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
+    settings: ServerSettings = instantiate(compose("serve", overrides))
+    runs = runs_by_name([Path(word) for word in arguments.what if word not in overrides])
     store = _store(arguments.store, next(iter(runs.values())), make=True)
-    serve(Service(runs, _data, store, settings.explore, settings.index, arguments.trusted), settings)
+    run_server(RecommendationService(runs, _data, store, settings.explore, settings.index, arguments.trusted), settings)
 
 
 def replay_command(arguments: argparse.Namespace) -> None:
     """Estimate from feedback what a run's lists would have been worth to those who saw the lists of others."""
     run = read_run(arguments.directory)
     store = _store(arguments.store, run.directory)
-    catalogue = Catalogue(_data(read_run(serving.refitted(run.directory))))
-    served = load_served(str(short(run.directory)), run, catalogue, _data, trusted=arguments.trusted)
+    catalogue = Catalogue(_data(read_run(rollout.original(run.directory))))
+    served = load_run(str(short(run.directory)), run, catalogue, _data, trusted=arguments.trusted)
     replayed = replay(served, store, arguments.reward)
     if arguments.json:
         print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))
@@ -218,10 +219,10 @@ def refit_command(arguments: argparse.Namespace) -> None:
     directory = arguments.directory
     read_run(directory)
     if arguments.roll_back:
-        with alone(directory):
-            print(f"{short(serving.roll_back(directory))} is served again.")
+        with refit_lock(directory):
+            print(f"{short(rollout.roll_back(directory))} is served again.")
         return
-    refits = Refits(
+    refits = Refitter(
         directory,
         _store(arguments.store, directory),
         _split_of,
@@ -264,7 +265,7 @@ def importance_command(arguments: argparse.Namespace) -> None:
     print(f"The report is {short(directory / importance_report.PAGE)}.")
 
 
-def _refit(refits: Refits) -> None:
+def _refit(refits: Refitter) -> None:
     promotion = refits.refit()
     if promotion is None:
         print("Nobody has rated anything since the last refit or roll-back: nothing is to be done.")
@@ -297,7 +298,7 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
     segments = read_segments(run.directory)
     split = _split(run)
     segments.check(split)
-    liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
+    liked = list(dict.fromkeys(find_item(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])
     segment = segments.segmentation.assign(
         points_of(segments.space, run.model(trusted), run.learned_from(split), history)

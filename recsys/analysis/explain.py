@@ -45,7 +45,7 @@ class Reason:
         """The reason in words.
 
         Args:
-            names: of all films, as `data.titles.film_names` gives them.
+            names: of all films, as `data.titles.item_names` gives them.
         """
         film = names[self.item]
         if self.kind == HISTORY:

@@ -12,7 +12,7 @@ from rich.table import Table
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, most_liked
 from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset, History
-from recsys.data.titles import film_names
+from recsys.data.titles import item_names
 from recsys.models.base import Recommender
 
 SHOWN = 5  # films that somebody liked
@@ -27,7 +27,7 @@ def print_recommendations(
     model: Recommender, dataset: Dataset, user: int, history: History, recommended: Sequence[Recommendation]
 ) -> None:
     """A row for each film, best first, and what kind of reasons they have."""
-    names = film_names(dataset.item_frame)
+    names = item_names(dataset.item_frame)
     who = "somebody" if user == UNKNOWN else f"user {dataset.user_frame['user_id'].iloc[user]},"
     liked = ", ".join(names[history.items[most_liked(history, k=SHOWN)]])
     kinds = dict.fromkeys(r.reason.kind for r in recommended if r.reason)
@@ -45,7 +45,7 @@ def print_neighbours(
 ) -> None:
     """A row for each film, nearest first, and what nearness is."""
     table = _table("similarity")
-    table.title = f"Near to {film_names(dataset.item_frame)[film]} for {type(model).__name__}"
+    table.title = f"Near to {item_names(dataset.item_frame)[film]} for {type(model).__name__}"
     table.caption = f"Similarity: {measure}."
     for place, (item, similarity) in enumerate(near, start=1):
         table.add_row(str(place), *_cells(dataset, item), f"{similarity:.3f}")
@@ -56,7 +56,7 @@ def recommendations(
     dataset: Dataset, user: int, history: History, recommended: Sequence[Recommendation]
 ) -> dict[str, Any]:
     """For programs: `user_id` (None for somebody new), what that person `liked` most, and `recommendations`."""
-    names = film_names(dataset.item_frame)
+    names = item_names(dataset.item_frame)
     listed = []
     for r in recommended:
         reason = r.reason and {

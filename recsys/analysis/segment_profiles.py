@@ -17,7 +17,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset
 from recsys.data.features import MISSING
-from recsys.data.titles import film_names
+from recsys.data.titles import item_names
 from recsys.evaluation.significance import Interval, mean_interval
 from recsys.models.segmentation import film_facts, film_means
 
@@ -185,7 +185,7 @@ def typical_films(ratings: Dataset, users: np.ndarray, labels: np.ndarray) -> li
     counts = (members @ ratings.matrix()).toarray()  # (k, n_items)
     expected = np.outer(np.bincount(labels), counts.sum(axis=0) / len(users))
     lifts = (counts + FILM_DAMPING) / (expected + FILM_DAMPING)
-    names = film_names(ratings.item_frame)
+    names = item_names(ratings.item_frame)
     best = np.argsort(-lifts, axis=1, kind="stable")[:, :N_TYPICAL]
     return [[Film(str(names[i]), float(own[i])) for i in items] for own, items in zip(lifts, best, strict=True)]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
-from recsys.data.titles import film_names
+from recsys.data.titles import item_names
 from recsys.evaluation.ranking import top_k, unseen
 from recsys.models.base import Recommender
 
@@ -39,7 +39,7 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
     """Recommend to some users, int64 (B,), from what is known of them; at most `k` films each way."""
     history = known.history(users)
     top = top_k(unseen(model.score(users, history), history), users, k)  # (B, k)
-    names = film_names(known.item_frame)
+    names = item_names(known.item_frame)
     made = []
     for row, user in enumerate(users):
         liked = history.items[most_liked(history, row, k)]

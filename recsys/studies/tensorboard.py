@@ -22,7 +22,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from recsys.data.dataset import Dataset
 from recsys.models.base import HasEmbeddings, Recommender
-from recsys.studies.examples import Example, film_names
+from recsys.studies.examples import Example, item_names
 from recsys.studies.runs import flat
 
 PROJECTED = 10_000  # rows that a browser still moves with ease
@@ -139,7 +139,7 @@ def _log_points(
 def _described_films(dataset: Dataset) -> pd.DataFrame:
     """Title with year, and what else is known; the first genre alone too, few enough values for a colour each."""
     films = dataset.item_frame
-    described = pd.DataFrame({"title": film_names(films)}, index=films.index)
+    described = pd.DataFrame({"title": item_names(films)}, index=films.index)
     if "year" in films:
         described["year"] = films["year"]
     if "genres" in films:
