@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +33,9 @@ def postgres() -> Iterator[str]:
         subprocess.run([*as_user, *made, "--no-sync"], check=True, capture_output=True)
         port = _free_port()
         options = ["-D", f"{folder}/data", "-k", str(folder), "-p", str(port), "-h", "127.0.0.1", "-F"]
-        with _running([*as_user, server, *options], port, signal.SIGINT):  # which waits for no client
+        with _running(
+            [*as_user, server, *options], "ready to accept connections", signal.SIGINT
+        ):  # waits for no client
             yield f"postgresql://ann:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/postgres"
 
 
@@ -46,7 +49,7 @@ def mariadb() -> Iterator[str]:
         subprocess.run([*as_user, *made, "--skip-test-db"], check=True, capture_output=True)
         port = _free_port()
         options = ["--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket", f"--port={port}"]
-        with _running([*as_user, server, *options, "--bind-address=127.0.0.1"], port):
+        with _running([*as_user, server, *options, "--bind-address=127.0.0.1"], "ready for connections"):
             password = PASSWORD.replace("'", "''")
             sql = f"CREATE DATABASE films; GRANT ALL ON films.* TO ann@'%' IDENTIFIED BY '{password}'"
             command = [client, "--no-defaults", f"--socket={folder}/socket", "--user=root", f"--execute={sql}"]
@@ -105,16 +108,14 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(command: list[str], port: int, end: int = signal.SIGTERM) -> Iterator[None]:
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _running(command: list[str], ready: str, end: int = signal.SIGTERM) -> Iterator[None]:
+    """Run a server, from the line of its log that says it is ready until a signal ends it."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
+    assert process.stderr is not None
     try:
-        for _ in range(300):
-            assert process.poll() is None, f"{command} ended with {process.returncode}"
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
+        assert any(ready in line for line in process.stderr), f"{command} ended with {process.wait()}"
+        threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()  # or a full pipe would stop it
         yield
     finally:
         process.send_signal(end)
-        process.wait(30)
+        process.wait()

@@ -45,7 +45,7 @@ class Reason:
         """Return the reason in words.
 
         Args:
-            names: names of all films, as `data.titles.film_names` returns them.
+            names: names of all films, as `data.titles.item_names` returns them.
         """
         film = names[self.item]
         if self.kind == HISTORY:

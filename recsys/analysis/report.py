@@ -13,7 +13,7 @@ from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, most_liked
 from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
-from recsys.data.titles import film_names
+from recsys.data.titles import item_names
 from recsys.models.base import Recommender
 
 N_LIKED = 5  # liked films in a title
@@ -28,7 +28,7 @@ def print_recommendations(
     model: Recommender, dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> None:
     """Print a table of the recommended films, best first, with an explanation of the reasons."""
-    names = film_names(dataset.item_frame)
+    names = item_names(dataset.item_frame)
     name = "a new user" if user == UNKNOWN else f"user {dataset.user_frame['user_id'].iloc[user]}"
     liked = ", ".join(names[history.items[most_liked(history, k=N_LIKED)]])
     kinds = dict.fromkeys(r.reason.kind for r in recommendations if r.reason)
@@ -46,7 +46,7 @@ def print_neighbours(
 ) -> None:
     """Print a table of the neighbours of a film, most similar first, with the measure of similarity."""
     table = _table("similarity")
-    table.title = f"Films similar to {film_names(dataset.item_frame)[film]} according to {type(model).__name__}"
+    table.title = f"Films similar to {item_names(dataset.item_frame)[film]} according to {type(model).__name__}"
     table.caption = f"Similarity: {measure}."
     for place, (item, similarity) in enumerate(neighbours, start=1):
         table.add_row(str(place), *_cells(dataset, item), f"{similarity:.3f}")
@@ -57,7 +57,7 @@ def recommendations_as_json(
     dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> dict[str, Any]:
     """Return plain values: `user_id` (None for a new user), the films that the user `liked` most, `recommendations`."""
-    names = film_names(dataset.item_frame)
+    names = item_names(dataset.item_frame)
     listed = []
     for r in recommendations:
         reason = r.reason and {

@@ -10,7 +10,7 @@ from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.studies.runs import read_run
-from recsys.web.serving import data_name
+from recsys.web.rollout import data_name
 from recsys.web.store import Store
 
 VARIABLE = "RECSYS_STORE_URL"

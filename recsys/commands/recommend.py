@@ -12,7 +12,7 @@ from recsys.analysis.recommend import UNKNOWN, history_of_liked, recommend, user
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import model_and_data
 from recsys.data.filters import items_meeting
-from recsys.data.titles import find_film
+from recsys.data.titles import find_item
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
     candidates = items_meeting(dataset, arguments.filter)
     if arguments.user is None:
-        user, liked = UNKNOWN, [find_film(dataset, title) for title in arguments.liked]
+        user, liked = UNKNOWN, [find_item(dataset, title) for title in arguments.liked]
         history = history_of_liked(model, dataset, liked)
     else:
         user = user_code(dataset, arguments.user)

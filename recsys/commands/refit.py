@@ -18,9 +18,9 @@ from recsys.commands.training import run_train
 from recsys.config import INTERRUPTED
 from recsys.files import short
 from recsys.studies.runs import read_run
-from recsys.web import serving
+from recsys.web import rollout
 from recsys.web.promotion import ERROR_MARGIN, RANKING_MARGIN
-from recsys.web.refit import CONFIG, Refits, alone
+from recsys.web.refit import CONFIG, Refitter, refit_lock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> None:
     directory = arguments.directory
     read_run(directory)
     if arguments.roll_back:
-        with alone(directory):
-            print(f"{short(serving.roll_back(directory))} is served again.")
+        with refit_lock(directory):
+            print(f"{short(rollout.roll_back(directory))} is served again.")
         return
-    refits = Refits(
+    refitter = Refitter(
         directory,
         open_store(arguments.store, directory),
         split_of_config,
@@ -60,18 +60,18 @@ def run(arguments: argparse.Namespace) -> None:
         unattended=arguments.every is not None,
     )
     if arguments.every is None:
-        _refit(refits)
+        _refit(refitter)
     else:
-        _repeat(refits, arguments.every)
+        _repeat(refitter, arguments.every)
 
 
-def _repeat(refits: Refits, seconds: float) -> None:
+def _repeat(refitter: Refitter, seconds: float) -> None:
     """Refit at intervals, until interrupted."""
     try:
         while True:
             started = time.monotonic()
             try:
-                _refit(refits)
+                _refit(refitter)
             except Exception as error:  # the next one may succeed
                 print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
             time.sleep(max(0, started + seconds - time.monotonic()))
@@ -79,8 +79,8 @@ def _repeat(refits: Refits, seconds: float) -> None:
         raise SystemExit(INTERRUPTED) from None
 
 
-def _refit(refits: Refits) -> None:
-    promotion = refits.refit()
+def _refit(refitter: Refitter) -> None:
+    promotion = refitter.refit()
     if promotion is None:
         print("There is no new rating since the last refit or roll-back, so nothing was trained.")
     else:

@@ -10,10 +10,10 @@ from recsys.commands.feedback import add_store, open_store
 from recsys.commands.run_data import data_of
 from recsys.files import short
 from recsys.studies.runs import read_run
-from recsys.web import serving
+from recsys.web import rollout
 from recsys.web.catalogue import Catalogue
+from recsys.web.loaded_run import load_run
 from recsys.web.replay import REWARDS, print_replay, replay
-from recsys.web.service import load_served
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +31,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the estimates."""
     run = read_run(arguments.directory)
     store = open_store(arguments.store, run.directory)
-    catalogue = Catalogue(data_of(read_run(serving.refitted(run.directory))))
-    served = load_served(str(short(run.directory)), run, catalogue, data_of, trusted=arguments.trusted)
-    replayed = replay(served, store, arguments.reward)
+    catalogue = Catalogue(data_of(read_run(rollout.original(run.directory))))
+    loaded = load_run(str(short(run.directory)), run, catalogue, data_of, trusted=arguments.trusted)
+    replayed = replay(loaded, store, arguments.reward)
     if arguments.json:
         print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))
     else:

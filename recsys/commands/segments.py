@@ -12,7 +12,7 @@ from recsys.commands.arguments import add_run, add_trusted
 from recsys.commands.run_data import split_of
 from recsys.config import compose, instantiate
 from recsys.data.query import History
-from recsys.data.titles import find_film
+from recsys.data.titles import find_item
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.studies.runs import Run, read_run
@@ -54,7 +54,7 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
     segments = read_segments(run.directory)
     split = split_of(run)
     segments.check(split)
-    liked = list(dict.fromkeys(find_film(split.dataset, title) for title in titles))
+    liked = list(dict.fromkeys(find_item(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])
     points = points_of(segments.space, run.model(trusted), run.learned_from(split), history)
     segment = segments.segmentation.predict(points)[0]

@@ -9,8 +9,8 @@ from recsys.commands.arguments import add_trusted
 from recsys.commands.feedback import add_store, open_store
 from recsys.commands.run_data import data_of
 from recsys.config import compose, instantiate
-from recsys.web.app import Settings, serve
-from recsys.web.service import Service, named_runs
+from recsys.web.http_server import ServerSettings, run_server
+from recsys.web.recommendation_service import RecommendationService, runs_by_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Serve until interrupted."""
     overrides = [word for word in arguments.what if "=" in word]
-    settings: Settings = instantiate(compose("serve", overrides))
-    runs = named_runs([Path(word) for word in arguments.what if word not in overrides])
+    settings: ServerSettings = instantiate(compose("serve", overrides))
+    runs = runs_by_name([Path(word) for word in arguments.what if word not in overrides])
     store = open_store(arguments.store, next(iter(runs.values())), create=True)
-    serve(Service(runs, data_of, store, settings.explore, settings.index, arguments.trusted), settings)
+    service = RecommendationService(runs, data_of, store, settings.explore, settings.index, arguments.trusted)
+    run_server(service, settings)

@@ -10,7 +10,7 @@ from recsys.analysis.recommend import neighbours
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import model_and_data
 from recsys.data.filters import items_meeting
-from recsys.data.titles import find_film
+from recsys.data.titles import find_item
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the similar films."""
     model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
-    film = find_film(dataset, arguments.title)
+    film = find_item(dataset, arguments.title)
     measure, near = neighbours(model, film, items_meeting(dataset, arguments.filter), arguments.k)
     if arguments.json:
         answer = report.neighbours_as_json(dataset, film, measure, near)

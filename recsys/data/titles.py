@@ -1,99 +1,127 @@
-"""Titles: how films are named to people, and which film somebody means who types a name.
+"""Search of items by title, tolerant of case, accents, articles and typing errors.
 
-Titles are compared as metadata is matched (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation, spaces
-and articles do not count, and other titles in brackets do. A title that is the one typed is meant, else one that holds
-it, else the one nearest to it; where there are several, it is for the user to say which. While somebody types, the
-beginning of a title counts as much.
+Titles are normalized like those of metadata (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation,
+spaces and articles are ignored, and alternative titles in brackets count. An equal title is the best match, then a
+title that contains the query, then the title at the smallest edit distance. For suggestions while a title is being
+typed, the query is also compared with the beginnings of titles.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from threading import Lock
 
 import duckdb
 import numpy as np
 import pandas as pd
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import cdist
 
 from recsys.data.clean import SQL
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
 
-MISTYPED = 0.75  # from this similarity on a title may be the one typed, with typing errors
-AS_NEAR = 0.05  # titles this little behind the nearest may be meant as well
-RELATED = 0.6  # from this similarity on a title is worth showing
+MATCH = 0.75  # lowest similarity at which a title can be a misspelling of the query
+TOLERANCE = 0.05  # titles this close to the best match are ambiguous
+RELATED = 0.6  # lowest similarity at which a title is suggested
 SHOWN = 5
-LARGE = 20_000  # titles that can all be compared with what is typed
-
-# Closeness is 3 for the same title, 2 for one that holds what was typed (three letters at least), else 0 to 1: one
-# less the Damerau-Levenshtein distance as a share of the longer title. `begun` is the same for as many letters from the
-# title's beginning as were typed. Among equals, films of more ratings come first. In a large catalogue only titles are
-# looked at that hold three letters in a row as they were typed, or begin like it and are about as long.
-# (Not a file in sql/, whose contents are part of every data set's fingerprint.)
-_CLOSENESS = """
-WITH asked AS (SELECT unnest($typed) AS typed, unnest($parts) AS parts)
-SELECT item,
-    max(CASE
-        WHEN key = typed THEN 3
-        WHEN length(typed) >= 3 AND contains(key, typed) THEN 2
-        ELSE 1 - damerau_levenshtein(key, typed) / greatest(length(key), length(typed)) END) AS closeness,
-    max(1 - damerau_levenshtein(left(key, length(typed)), typed) / length(typed)) AS begun,
-    any_value(n_ratings) AS n_ratings
-FROM keyed, asked {of_some} GROUP BY item ORDER BY closeness DESC, n_ratings DESC, item
-"""
-_SOME = """
-WHERE regexp_matches(key, parts) OR (left(key, 1) = left(typed, 1) AND abs(length(key) - length(typed)) <= 2)
-"""
+EQUAL, CONTAINED = 3.0, 2.0  # similarities of an equal title, and of one that contains the query
+SHORTEST_PART = 3  # characters of a query that is searched for inside titles
 
 
-class Titles:
-    """The titles of a data set's films, ready to be looked up; for many threads.
+@dataclass(frozen=True)
+class TitleMatches:
+    """Items whose titles resemble a query, the best match first and the most rated first among equals.
+
+    Attributes:
+        items: int64 (n,) item codes.
+        similarity: float64 (n,) `EQUAL`, `CONTAINED`, or from 0 to 1: one less the edit distance (optimal string
+            alignment) as a share of the longer text.
+        prefix_similarity: float64 (n,) the same of the query and as many characters from the beginning of the title.
+        same_year: bool (n,) False where the query names a year and the item is of another.
+    """
+
+    items: np.ndarray
+    similarity: np.ndarray
+    prefix_similarity: np.ndarray
+    same_year: np.ndarray
+
+
+class TitleSearch:
+    """The normalized titles of a data set's items; safe to use from many threads.
 
     Args:
-        dataset: whose films they are.
+        dataset: the data set.
     """
 
     def __init__(self, dataset: Dataset) -> None:
         self.item_frame = dataset.item_frame
-        self.connection = duckdb.connect(config={"threads": 1})
-        self.connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
-        films = pd.DataFrame({"item": np.arange(dataset.n_items), "title": dataset.item_frame["title"]})
-        films["n_ratings"] = dataset.item_counts
-        self.connection.register("films", films.dropna())
-        self.connection.execute(
-            "CREATE TABLE keyed AS SELECT item, n_ratings, unnest(title_keys(title)) AS key FROM films"
+        self._connection = duckdb.connect(config={"threads": 1})
+        self._connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
+        self._in_use = Lock()  # a connection serves one thread at a time
+        titles = dataset.item_frame["title"].astype(object)
+        frame = pd.DataFrame({"item": np.arange(dataset.n_items), "title": titles.to_numpy()}).dropna()
+        self._connection.register("titles", frame)
+        sql = "SELECT item, unnest(title_keys(title)) AS key FROM titles ORDER BY item"
+        keyed = self._connection.execute(sql).df()
+        self._connection.unregister("titles")
+        self._keys: list[str] = keyed["key"].tolist()
+        self._key_items = keyed["item"].to_numpy(np.int64)  # in ascending order
+        self._items, self._starts = np.unique(self._key_items, return_index=True)
+        self._n_ratings = np.asarray(dataset.item_counts)[self._items]
+
+    def match(self, query: str) -> TitleMatches:
+        """Compare a title, or a title and a year such as "heat (1995)", with every item that has a title."""
+        title, year = _title_and_year(query)
+        similarity, prefix_similarity = np.zeros(len(self._keys)), np.zeros(len(self._keys))
+        for key in self._normalized(title):
+            similarity = np.maximum(similarity, self._similarities(key))
+            beginnings = [other[: len(key)] for other in self._keys]
+            prefix_similarity = np.maximum(prefix_similarity, _edit_similarities(key, beginnings, len(key)))
+        if not len(self._items):
+            return TitleMatches(self._items, similarity, prefix_similarity, np.ones(0, bool))
+        similarity, prefix_similarity = (
+            np.maximum.reduceat(values, self._starts) for values in (similarity, prefix_similarity)
         )
-        [(self.n_keys,)] = self.connection.execute("SELECT count(*) FROM keyed").fetchall()
-        self.in_use = Lock()  # macros are the connection's own, which serves one thread at a time
-
-    def closeness(self, typed: str) -> pd.DataFrame:
-        """How close each film with a title is to a title typed: `item`, `closeness`, `begun`, `of_year`; closest first.
-
-        `of_year` is False where a year was typed and the film's is another.
-        """
-        title, year = _parted(typed)
-        with self.in_use:
-            [(keys,)] = self.connection.execute("SELECT title_keys($title)", {"title": title}).fetchall()
-            cursor = self.connection.cursor()
-        parts = ["|".join(key[start : start + 3] for start in range(0, len(key), 3)) for key in keys]  # letters, digits
-        sql = _CLOSENESS.format(of_some=_SOME if self.n_keys > LARGE else "")
-        found = cursor.execute(sql, {"typed": keys, "parts": parts}).df()
-        of_year = np.ones(len(found), bool)
+        order = np.lexsort((self._items, -self._n_ratings, -similarity))
+        items = self._items[order]
+        same_year = np.ones(len(items), bool)
         if year is not None and "year" in self.item_frame:
-            of_year = (self.item_frame["year"].iloc[found["item"]] == year).fillna(False).to_numpy(bool)
-        return found[["item", "closeness", "begun"]].assign(of_year=of_year)
+            same_year = (self.item_frame["year"].iloc[items] == year).fillna(False).to_numpy(bool)
+        return TitleMatches(items, similarity[order], prefix_similarity[order], same_year)
 
     def suggest(self, typed: str, k: int) -> np.ndarray:
-        """int64 (at most k,): films that somebody may be about to name, the likeliest first."""
-        found = self.closeness(typed)
-        found = found[found["of_year"]]
-        likely = found[["closeness", "begun"]].max(axis=1)
-        best = likely[likely >= RELATED].sort_values(ascending=False, kind="stable").index[:k]
-        return found["item"].loc[best].to_numpy(np.int64)
+        """Return up to k items whose titles match what was typed so far, int64, the best match first."""
+        matches = self.match(typed)
+        similarity = np.maximum(matches.similarity, matches.prefix_similarity)
+        similarity[~matches.same_year] = 0.0
+        best = np.argsort(-similarity, kind="stable")[:k]
+        return matches.items[best[similarity[best] >= RELATED]]
+
+    def _normalized(self, title: str) -> list[str]:
+        with self._in_use:
+            [(keys,)] = self._connection.execute("SELECT title_keys($title)", {"title": title}).fetchall()
+        return keys
+
+    def _similarities(self, key: str) -> np.ndarray:
+        similarity = _edit_similarities(key, self._keys, None)
+        is_equal = similarity == 1.0
+        if len(key) >= SHORTEST_PART:
+            similarity[[key in other for other in self._keys]] = CONTAINED
+        similarity[is_equal] = EQUAL
+        return similarity
 
 
-def film_names(item_frame: pd.DataFrame) -> np.ndarray:
-    """Title and year of each film as text (n_items,); the raw id where the title is not known."""
+def _edit_similarities(key: str, others: list[str], length: int | None) -> np.ndarray:
+    """Compare a text with others: one less the edit distance as a share of `length`, or else of the longer text."""
+    if length is None:
+        return cdist([key], others, scorer=OSA.normalized_similarity, dtype=np.float64)[0]
+    return 1 - cdist([key], others, scorer=OSA.distance, dtype=np.int32)[0] / length
+
+
+def item_names(item_frame: pd.DataFrame) -> np.ndarray:
+    """Return the title and year of each item as text, object (n_items,); "film ID" where the title is missing."""
     titles = item_frame["title"].astype(object).where(item_frame["title"].notna(), None)
     years = item_frame["year"] if "year" in item_frame else pd.Series(pd.NA, item_frame.index)
     return np.array(
@@ -105,40 +133,39 @@ def film_names(item_frame: pd.DataFrame) -> np.ndarray:
     )
 
 
-def find_film(dataset: Dataset, typed: str) -> int:
-    """The code of the film that somebody means by a title, or by a title and a year: "heat (1995)".
+def find_item(dataset: Dataset, query: str) -> int:
+    """Return the code of the item that a title, or a title and a year such as "heat (1995)", stands for.
 
     Raises:
-        UserError: no film or several may be meant; the sentence names the nearest.
+        UserError: no title matches, or several do; the message names the nearest.
     """
-    found = Titles(dataset).closeness(typed)
-    names = film_names(dataset.item_frame)[found["item"]]
-    closeness, of_year = found["closeness"].to_numpy(), found["of_year"].to_numpy()
-    meant = _meant(np.where(of_year, closeness, 0.0))
-    if len(set(names[meant])) == 1:  # of films of one name, the one that most people rated
-        return int(found["item"].iloc[meant[0]])
-    if len(meant):
-        more = f", and {len(meant) - SHOWN} films more" if len(meant) > SHOWN else ""
-        shown = _either(names[meant[:SHOWN]])
-        raise UserError(f"'{typed}' may be {shown}{more}: type the title of one, with its year in brackets.")
-    of_other_years = _meant(closeness)
-    near = of_other_years if len(of_other_years) else np.flatnonzero(closeness >= RELATED)
-    hint = f"did you mean {_either(names[near[:SHOWN]])}?" if len(near) else "try another part of its title."
-    raise UserError(f"There is no film '{typed}' in {dataset.name}: {hint}")
+    matches = TitleSearch(dataset).match(query)
+    names = item_names(dataset.item_frame)[matches.items]
+    best = _best_matches(np.where(matches.same_year, matches.similarity, 0.0))
+    if len(set(names[best])) == 1:  # of several items with one name, the most rated
+        return int(matches.items[best[0]])
+    if len(best):
+        more = f", and {len(best) - SHOWN} films more" if len(best) > SHOWN else ""
+        shown = _joined(names[best[:SHOWN]])
+        raise UserError(f"'{query}' may be {shown}{more}: give the title of one, with its year in brackets.")
+    of_other_years = _best_matches(matches.similarity)
+    near = of_other_years if len(of_other_years) else np.flatnonzero(matches.similarity >= RELATED)
+    hint = f"did you mean {_joined(names[near[:SHOWN]])}?" if len(near) else "try another part of its title."
+    raise UserError(f"There is no film '{query}' in {dataset.name}: {hint}")
 
 
-def _parted(typed: str) -> tuple[str, int | None]:
-    """A title without its year, its article in front, and the year: "Matrix, The (1999)"."""
-    title, year = re.fullmatch(r"\s*(.*?)\s*(?:\((\d{4})\))?\s*", typed, re.DOTALL).groups()  # type: ignore[union-attr]
+def _title_and_year(query: str) -> tuple[str, int | None]:
+    """Split off the year, and move a trailing article to the front: "Matrix, The (1999)"."""
+    title, year = re.fullmatch(r"\s*(.*?)\s*(?:\((\d{4})\))?\s*", query, re.DOTALL).groups()  # type: ignore[union-attr]
     return re.sub(r"^(.*), (the|an|a)$", r"\2 \1", title, flags=re.IGNORECASE), int(year) if year else None
 
 
-def _meant(closeness: np.ndarray) -> np.ndarray:
-    """Places of the films that may be meant: those that are as close as the closest, where that is close enough."""
-    closest = closeness.max(initial=0.0)
-    return np.flatnonzero(closeness >= max(closest - AS_NEAR, MISTYPED))
+def _best_matches(similarity: np.ndarray) -> np.ndarray:
+    """Return the places of all matches that are as good as the best, if that is good enough."""
+    best = similarity.max(initial=0.0)
+    return np.flatnonzero(similarity >= max(best - TOLERANCE, MATCH))
 
 
-def _either(names: np.ndarray) -> str:
+def _joined(names: np.ndarray) -> str:
     *first, last = dict.fromkeys(names)
     return f"{', '.join(first)} or {last}" if first else str(last)

@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
-from recsys.data.titles import film_names
+from recsys.data.titles import item_names
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
 
@@ -47,7 +47,7 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
     query = known.query(users)
     history = query.history
     top = top_k(mask_seen(model.score(query), history), users, k)  # (B, k), -1 where fewer items are left
-    titles = film_names(known.item_frame)
+    titles = item_names(known.item_frame)
     found = []
     for row, user in enumerate(users):
         liked = history.items[most_liked(history, row, k)]

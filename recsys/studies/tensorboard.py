@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 
 from recsys.data.dataset import Dataset
-from recsys.data.titles import film_names
+from recsys.data.titles import item_names
 from recsys.dotted import flatten
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.studies.event_log import EventLog
@@ -142,7 +142,7 @@ def _add_points(
 def _described_items(dataset: Dataset) -> pd.DataFrame:
     """Return title with year, and other columns; the first genre alone too, few enough values for a colour each."""
     items = dataset.item_frame
-    described = pd.DataFrame({"title": film_names(items)}, index=items.index)
+    described = pd.DataFrame({"title": item_names(items)}, index=items.index)
     if "year" in items:
         described["year"] = items["year"]
     if "genres" in items:

@@ -1,1 +1,1 @@
-"""The platform: a web page and an API over trained runs, a store of feedback, and runs refitted with it."""
+"""The web page and the API: recommendations with reasons, the store of feedback, refits and replay."""

@@ -1,4 +1,4 @@
-"""The films of a data set as people are shown them."""
+"""The films of a data set as they are displayed: search, metadata, rating histograms and filters."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pandas as pd
 from scipy import sparse
 
 from recsys.data.dataset import Dataset
-from recsys.data.titles import Titles, film_names
+from recsys.data.titles import TitleSearch, item_names
 from recsys.errors import UserError
 
-WELL_KNOWN = 100  # films with the most ratings, among which those to start from are
+N_POPULAR = 100  # most rated films, from which `well_known` chooses
 LABELS = {
     "release_date": "Released",
     "runtime": "Minutes",
@@ -27,24 +27,24 @@ LABELS = {
     "keywords": "Keywords",
     "tags": "Tags",
 }
-LISTED = 12  # names or words at most, of a list
+MAX_WORDS = 12  # shown of a list of names or keywords
 
 
 class NotFoundError(UserError):
-    """There is no such film, user or run."""
+    """A film, user or run does not exist."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """What is shown of a film.
+    """A film as it is displayed.
 
     Attributes:
-        movie_id: raw id, as text.
-        title: or, where it is not known, the id in words.
-        year: of release, or None.
-        genres: in the source's order.
-        poster: an http or https address where the metadata has one.
-        details: what else is known, by label: `Directed by`.
+        movie_id: raw id as text.
+        title: the title, or a name made of the id where the title is unknown.
+        year: year of release, or None.
+        genres: genres in the source's order.
+        poster: http or https address of a poster, or None.
+        details: further metadata by label, such as `Directed by`.
     """
 
     movie_id: str
@@ -56,21 +56,22 @@ class Film:
 
     @property
     def name(self) -> str:
-        """Title and year."""
+        """Title and year of release."""
         return self.title if self.year is None else f"{self.title} ({self.year})"
 
 
 class Catalogue:
-    """Films of one data set, to look up, to show and to choose among.
+    """The films of one data set, to look up, search and filter.
 
     Args:
-        dataset: whose films they are.
+        dataset: the data set.
 
     Attributes:
-        genres: of all films, by name.
-        years: the first and the last that a film is of; None where no year is known.
-        stars: what can be given, ascending.
-        users: codes of the data set's users, by their raw ids as text.
+        codes: item codes by raw id as text.
+        genres: all genres in alphabetical order.
+        years: first and last year of release; None if no year is known.
+        stars: values of the rating scale, ascending.
+        user_codes: user codes of the data set by raw id as text.
         names: title and year of each film, (n_items,).
     """
 
@@ -79,37 +80,37 @@ class Catalogue:
         frame = dataset.item_frame
         self.movie_ids = frame["movie_id"].astype(str).tolist()
         self.codes = {movie_id: code for code, movie_id in enumerate(self.movie_ids)}
-        self.names = film_names(frame)
-        self.users = user_codes(dataset)
-        self.stars = _stars(dataset)
+        self.names = item_names(frame)
+        self.user_codes = user_codes(dataset)
+        self.stars = _scale_values(dataset)
         titles = frame["title"].astype(object).where(frame["title"].notna(), None)
         self._film_titles = [title or f"Film {raw}" for title, raw in zip(titles, self.movie_ids, strict=True)]
         self._film_genres = [tuple(genres) for genres in frame["genres"]] if "genres" in frame else [()] * len(frame)
         posters = frame["poster"].tolist() if "poster" in frame else []
         self._posters = [address if _is_address(address) else None for address in posters] or [None] * len(frame)
         self.genres = tuple(sorted({genre for genres in self._film_genres for genre in genres}))
-        self._of_genre = {
+        self._has_genre = {
             genre: np.array([genre in genres for genres in self._film_genres], bool) for genre in self.genres
         }
         years = frame["year"] if "year" in frame else pd.Series(pd.NA, frame.index)
         self._years = years.astype("Float64").to_numpy(float, na_value=np.nan)
         known = self._years[~np.isnan(self._years)]
         self.years = (int(known.min()), int(known.max())) if len(known) else None
-        self._titles = Titles(dataset)
+        self._titles = TitleSearch(dataset)
 
     @cached_property
-    def _by_film(self) -> sparse.csc_matrix:
-        """Stars, (n_users, n_items)."""
+    def _ratings_by_film(self) -> sparse.csc_matrix:
+        """Ratings as float32 (n_users, n_items), by column."""
         pairs = (self.dataset.users, self.dataset.items)
         return sparse.csc_matrix(
             (self.dataset.ratings, pairs), shape=(self.dataset.n_users, self.dataset.n_items), dtype=np.float32
         )
 
     def code(self, movie_id: str) -> int:
-        """The code of a film.
+        """Return the code of a film.
 
         Raises:
-            NotFoundError: there is no such film.
+            NotFoundError: the data set has no such film.
         """
         if movie_id not in self.codes:
             raise NotFoundError(
@@ -118,57 +119,57 @@ class Catalogue:
         return self.codes[movie_id]
 
     def film(self, movie_id: str) -> Film:
-        """All that is known of a film.
+        """Return a film with all its metadata.
 
         Raises:
-            NotFoundError: there is no such film.
+            NotFoundError: the data set has no such film.
         """
         item = self.code(movie_id)
         row = self.dataset.item_frame.iloc[item]
-        details = {label: told for name, label in LABELS.items() if (told := _told(row.get(name)))}
-        return replace(self.of_code(item), details=details)
+        details = {label: text for name, label in LABELS.items() if (text := _as_text(row.get(name)))}
+        return replace(self.film_at(item), details=details)
 
-    def of_code(self, item: int) -> Film:
-        """The film of a code, without details."""
+    def film_at(self, item: int) -> Film:
+        """Return the film with an item code, without details."""
         year = None if np.isnan(self._years[item]) else int(self._years[item])
         return Film(self.movie_ids[item], self._film_titles[item], year, self._film_genres[item], self._posters[item])
 
     def check_stars(self, given: float | None) -> None:
-        """Hold stars to those that can be given.
+        """Check that a rating is a value of the scale.
 
         Raises:
-            UserError: they cannot.
+            UserError: it is not.
         """
         if given not in self.stars:
-            told = "no stars" if given is None else f"{given:g} stars"
-            raise UserError(f"A rating cannot be {told}: it is one of {', '.join(f'{s:g}' for s in self.stars)}.")
+            scale = ", ".join(f"{stars:g}" for stars in self.stars)
+            raise UserError(f"A rating must be one of {scale} stars (got {'none' if given is None else f'{given:g}'}).")
 
     def search(self, typed: str, k: int = 10) -> list[Film]:
-        """Films that somebody may mean who has typed so much of a title, the likeliest first."""
-        return [self.of_code(item) for item in self._titles.suggest(typed, k)]
+        """Return the films whose titles match what was typed so far, the best match first."""
+        return [self.film_at(item) for item in self._titles.suggest(typed, k)]
 
     def histogram(self, movie_id: str) -> dict[float, int]:
-        """How many ratings of the data set gave a film each number of stars.
+        """Count a film's ratings in the data set by stars.
 
         Raises:
-            NotFoundError: there is no such film.
+            NotFoundError: the data set has no such film.
         """
         item = self.code(movie_id)
-        given = self._by_film.data[self._by_film.indptr[item] : self._by_film.indptr[item + 1]]
+        given = self._ratings_by_film.data[self._ratings_by_film.indptr[item] : self._ratings_by_film.indptr[item + 1]]
         nearest = np.abs(given[:, None] - np.array(self.stars)).argmin(axis=1)
         return dict(zip(self.stars, np.bincount(nearest, minlength=len(self.stars)).tolist(), strict=True))
 
     def well_known(self, n: int = 12) -> list[Film]:
-        """Films to start from: known to many, and as far apart in who likes them as can be.
+        """Choose popular films that differ in taste, for a new viewer to rate.
 
-        The first has the most ratings; each further one of the `WELL_KNOWN` most rated is the one whose ratings, less
-        their means, are least like those of any film before it (Gonzalez, "Clustering to Minimize the Maximum
-        Intercluster Distance", 1985).
+        The first film has the most ratings. Each further one is the film among the `N_POPULAR` most rated whose
+        mean-centred ratings are least similar to those of any film chosen before (Gonzalez, "Clustering to Minimize the
+        Maximum Intercluster Distance", 1985).
         """
         counts = np.where(self.dataset.item_frame["title"].notna(), self.dataset.item_counts, 0)
-        known = np.argsort(-counts, kind="stable")[: max(n, WELL_KNOWN)]
+        known = np.argsort(-counts, kind="stable")[: max(n, N_POPULAR)]
         known = known[counts[known] > 0]
-        rated = self._by_film[:, known]
+        rated = self._ratings_by_film[:, known]
         deviations = rated.astype(np.float64)
         if np.ptp(rated.data):
             means = np.asarray(rated.sum(axis=0)).ravel() / np.diff(rated.indptr)
@@ -181,38 +182,45 @@ class Catalogue:
             nearest = cosines[:, chosen].max(axis=1)
             nearest[chosen] = np.inf
             chosen.append(int(nearest.argmin()))
-        return [self.of_code(int(known[place])) for place in chosen]
+        return [self.film_at(int(known[place])) for place in chosen]
 
-    def passing(self, genres: tuple[str, ...], years: tuple[int | None, int | None]) -> np.ndarray | None:
-        """Codes, int64 (m,), of the films of any of some genres and of some years, ends included; None for all films.
+    def codes_matching(self, genres: tuple[str, ...], years: tuple[int | None, int | None]) -> np.ndarray | None:
+        """Return the codes of the films with any of the genres and released in the years, int64 (m,).
+
+        Args:
+            genres: names of genres; empty for all films.
+            years: first and last year, both included; None leaves an end open.
+
+        Returns:
+            The codes, or None where there is no restriction.
 
         Raises:
-            UserError: there is no such genre, or no such film.
+            UserError: a genre does not exist, or no film matches.
         """
         first, last = years
         if not genres and first is None and last is None:
             return None
-        if unknown := [genre for genre in genres if genre not in self._of_genre]:
+        if unknown := [genre for genre in genres if genre not in self._has_genre]:
             raise UserError(f"There is no genre {unknown[0]!r}: there are {', '.join(self.genres) or 'none'}.")
-        passing = np.ones(self.dataset.n_items, bool)
+        matches = np.ones(self.dataset.n_items, bool)
         if genres:
-            passing &= np.any([self._of_genre[genre] for genre in genres], axis=0)
+            matches &= np.any([self._has_genre[genre] for genre in genres], axis=0)
         if first is not None:
-            passing &= self._years >= first
+            matches &= self._years >= first
         if last is not None:
-            passing &= self._years <= last
-        if not passing.any():
-            raise UserError("No film is of such genres and years: ask for less.")
-        return np.flatnonzero(passing)
+            matches &= self._years <= last
+        if not matches.any():
+            raise UserError("No film has these genres and years: choose fewer genres or a longer period.")
+        return np.flatnonzero(matches)
 
 
 def user_codes(dataset: Dataset) -> dict[str, int]:
-    """Codes of a data set's users, by their raw ids as text."""
+    """Return the user codes of a data set by raw id as text."""
     return {str(user_id): code for code, user_id in enumerate(dataset.user_frame["user_id"])}
 
 
-def _stars(dataset: Dataset) -> tuple[float, ...]:
-    """What can be given: whole stars, or half ones where the data have some."""
+def _scale_values(dataset: Dataset) -> tuple[float, ...]:
+    """Return the values of the rating scale, in steps of a half where the data have half stars."""
     low, high = dataset.scale
     step = 1.0 if low % 1 == 0 and not np.any(dataset.ratings % 1) else 0.5
     return tuple(np.arange(low, high + step / 2, step).tolist())
@@ -222,10 +230,10 @@ def _is_address(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("https://", "http://"))
 
 
-def _told(value: Any) -> str:
-    """A cell of the films' frame in words; nothing where nothing is known."""
+def _as_text(value: Any) -> str:
+    """Format a cell of the item frame; empty for a missing value."""
     if isinstance(value, list | tuple | np.ndarray):
-        return ", ".join(map(str, value[:LISTED]))
+        return ", ".join(map(str, value[:MAX_WORDS]))
     if isinstance(value, pd.Timestamp):
         return "" if pd.isna(value) else f"{value.day} {value:%B %Y}"
     return "" if pd.isna(value) else str(value)

@@ -1,4 +1,4 @@
-"""What viewers do, as events that are only ever added, and what can be read off them."""
+"""Feedback as append-only events, and the opinions that follow from them."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """What happened."""
+    """Kinds of feedback events."""
 
     IMPRESSION = "impression"  # a film was shown in a list
-    CLICK = "click"  # its page was opened
-    RATING = "rating"  # it got stars
+    CLICK = "click"  # the film's page was opened from a list
+    RATING = "rating"
     NOT_INTERESTED = "not_interested"
-    SEEN = "seen"  # it was seen, and got no stars
-    UNDO = "undo"  # an earlier event counts no more
+    SEEN = "seen"  # the viewer has seen the film and gave no rating
+    UNDO = "undo"  # an earlier event no longer counts
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that somebody did.
+    """One action of a viewer, or one film shown to them.
 
     Attributes:
-        key: names the event, so that one sent twice is kept once; text of at most 64 characters.
-        user_id: who, as text: of the data set, or somebody new.
+        key: unique name of the event, at most 64 characters: an event that is sent twice is stored once.
+        user_id: raw id as text, of a user of the data set or of a new viewer.
         kind: what happened.
         time: seconds UTC.
-        movie_id: of which film, as text; None of an undo.
-        value: stars of a rating, else None.
-        run: the run whose model made the list that the film stood in, or None.
-        list_id: that list, or None.
-        position: of the film in the list, from 1, or None.
-        propensity: of an impression, the probability with which the film came into such a list; else None.
-        undoes: of an undo, the key of the event that counts no more.
+        movie_id: raw id of the film as text; None for an undo.
+        value: stars of a rating, otherwise None.
+        run: the run that produced the list in which the film was shown, or None.
+        list_id: id of that list, or None.
+        position: rank of the film in that list, starting at 1, or None.
+        propensity: for an impression, the probability that the film was included in the list; otherwise None.
+        undoes: for an undo, the key of the event that no longer counts.
     """
 
     key: str
@@ -51,15 +51,15 @@ class Event:
 
 @dataclass(frozen=True)
 class ShownList:
-    """What a list of films was made for and how, so that another model's list can be made for the same moment.
+    """The request behind a list that a viewer saw, with which another model's list can be computed later.
 
     Attributes:
-        list_id: names it.
-        user_id: who saw it.
+        list_id: id of the list.
+        user_id: the viewer.
         time: seconds UTC.
-        run: whose model made it.
-        k: films asked for.
-        request: what else was asked for, plain values: genres, years, how surprising.
+        run: the run whose model produced the list.
+        k: number of films requested.
+        request: the other options of the request as plain values: genres, years, surprise.
     """
 
     list_id: str
@@ -72,11 +72,11 @@ class ShownList:
 
 @dataclass(frozen=True)
 class Opinions:
-    """What somebody thinks of films, each named once.
+    """A viewer's current opinions of films.
 
     Attributes:
-        ratings: stars by film, the oldest first.
-        hidden: films that are not to be recommended: seen, or of no interest.
+        ratings: stars by film id, the oldest rating first.
+        hidden: ids of films not to recommend, because the viewer has seen them or is not interested.
     """
 
     ratings: Mapping[str, float] = field(default_factory=dict)

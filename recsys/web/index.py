@@ -1,8 +1,8 @@
-"""An approximate index of films, for catalogues in which scoring every film takes too long.
+"""An approximate nearest-neighbour index of films, for catalogues that are too large to score every film.
 
 Malkov and Yashunin, "Efficient and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable Small World
-Graphs", IEEE TPAMI 2020, as usearch has it. It finds the films with the largest inner products; the scores of those are
-the model's own.
+Graphs", IEEE TPAMI 2020, implemented by usearch. The index finds the films with the largest inner products; their
+scores are exact.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from usearch.index import Index
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import History
+from recsys.data.query import Query
 from recsys.errors import UserError
 from recsys.metrics.ranking import top_k
 from recsys.models.base import Recommender, ScoresByProducts
@@ -22,14 +22,15 @@ from recsys.models.base import Recommender, ScoresByProducts
 
 @dataclass(frozen=True)
 class IndexSettings:
-    """When and how films are indexed.
+    """Settings of the index.
 
     Attributes:
-        beyond: films; catalogues of more are indexed.
-        connections: of a film with its neighbours in the graph, M of the paper.
-        expansion: candidates kept while the graph is searched, ef of the paper: more is slower and finds more.
-        n_measured: users on whom recall is measured.
-        k: length of the lists that it is measured on.
+        beyond: largest number of films that are all scored; larger catalogues are indexed.
+        connections: neighbours of a film in the graph, M of the paper.
+        expansion: size of the candidate list during construction and search, ef of the paper. Larger values are slower
+            and find more.
+        n_measured: number of users on whom recall is measured.
+        k: length of the lists on which recall is measured.
     """
 
     beyond: int = 200_000
@@ -40,76 +41,75 @@ class IndexSettings:
 
 
 class FilmIndex:
-    """The films of a model whose scores are inner products.
+    """Index of the films of a model whose scores are inner products.
 
     Args:
-        model: trained.
-        settings: of the graph.
+        model: a trained model.
+        settings: settings of the graph.
 
     Raises:
-        UserError: the model's scores are no inner products.
+        UserError: the model's scores are not inner products.
     """
 
     def __init__(self, model: Recommender, settings: IndexSettings) -> None:
         if not isinstance(model, ScoresByProducts):
             raise UserError(
-                f"{type(model).__name__} scores films by no inner products, which an index needs: serve a run of ials, "
-                "als, mf or two_tower, or raise index.beyond to score every film."
+                f"The scores of {type(model).__name__} are not inner products, which an index needs: serve a run of "
+                "ials, als, mf or two_tower, or raise index.beyond to score every film."
             )
         self.model = model
-        self.films = model.item_vectors()  # (n_items, d)
+        self.item_vectors = model.item_vectors()  # (n_items, d)
         self.settings = settings
-        # Of equally long vectors the nearest has the largest product: a further number makes films equally long
+        # Among vectors of equal length the nearest has the largest product; one more dimension makes all lengths equal
         # (Bachrach et al., "Speeding Up the Xbox Recommender System Using a Euclidean Transformation", RecSys 2014).
-        squares = np.square(self.films, dtype=np.float64).sum(axis=1)
-        rest = np.sqrt(squares.max() - squares)[:, None]
+        squares = np.square(self.item_vectors, dtype=np.float64).sum(axis=1)
+        padding = np.sqrt(squares.max() - squares)[:, None]
         self.graph = Index(
-            ndim=self.films.shape[1] + 1,
+            ndim=self.item_vectors.shape[1] + 1,
             metric="cos",
             dtype="f32",
             connectivity=settings.connections,
             expansion_add=settings.expansion,
             expansion_search=settings.expansion,
         )
-        keys = np.arange(len(self.films))
+        keys = np.arange(len(self.item_vectors))
         self.graph.add(
             keys,
-            np.hstack([self.films, rest]).astype(np.float32),
+            np.hstack([self.item_vectors, padding]).astype(np.float32),
             log="Indexing films" if sys.stderr.isatty() else False,
         )
 
-    def scores(self, users: np.ndarray, history: History, n: int) -> np.ndarray:
-        """Scores of about the n best films of each user, and -inf for all others.
+    def scores(self, query: Query, n: int) -> np.ndarray:
+        """Score about the n best films of each user.
 
         Args:
-            users: int64 (B,) user codes; -1 is somebody unknown.
-            history: B rows.
-            n: films to find.
+            query: B users with their histories.
+            n: number of films to find.
 
         Returns:
-            float32 (B, n_items).
+            float32 (B, n_items), -inf for films that were not found.
         """
-        asked = self.model.user_vectors(users, history)  # (B, d)
-        padded = np.hstack([asked, np.zeros((len(asked), 1), np.float32)])
-        scores = np.full((len(users), len(self.films)), -np.inf, np.float32)
-        for row, query in enumerate(padded):
-            items = self.graph.search(query, min(n, len(self.films))).keys.astype(np.int64)
-            scores[row, items] = self.films[items] @ asked[row]
+        vectors = self.model.user_vectors(query)  # (B, d)
+        padded = np.hstack([vectors, np.zeros((len(vectors), 1), np.float32)])
+        scores = np.full((len(query), len(self.item_vectors)), -np.inf, np.float32)
+        for row, vector in enumerate(padded):
+            items = self.graph.search(vector, min(n, len(self.item_vectors))).keys.astype(np.int64)
+            scores[row, items] = self.item_vectors[items] @ vectors[row]
         return scores
 
     def recall(self, dataset: Dataset, seed: int = 0) -> float:
-        """The share of some users' best films by exact scores that the index finds.
+        """Return the share of the exactly best films that the index finds, a mean over randomly drawn users.
 
         Args:
-            dataset: whose users are drawn.
-            seed: of the draw.
+            dataset: the data set from which users are drawn.
+            seed: seed of the draw.
         """
         k, n = self.settings.k, min(self.settings.n_measured, dataset.n_users)
         users = np.random.default_rng(seed).choice(dataset.n_users, n, replace=False)
         shares = []
         for user in users[:, None]:
-            history = dataset.history(user)
-            exact = top_k(self.model.score(user, history), user, k)
-            found = top_k(self.scores(user, history, k), user, k)
+            query = dataset.query(user)
+            exact = top_k(self.model.score(query), user, k)
+            found = top_k(self.scores(query, k), user, k)
             shares.append(np.isin(exact, found).mean())
         return float(np.mean(shares))

@@ -1,25 +1,24 @@
-"""Whether a refit takes the place of the run that is served: it is compared with earlier runs on what none has learned.
+"""Decides whether a refit replaces the active run, by a test of non-inferiority on ratings that no model has learned.
 
-The users of the data that the first run was trained on and the viewers who are new to these data are compared apart,
-since a refit helps the latter so much, having learned from them at all, that their gain would hide what the others
-lose. And a refit is held to the first run as well as to the one that is served, or small losses would add up.
+Users of the data set and viewers who are new to it are compared separately: a refit is the first model to learn from
+the viewers, so their gain would hide what the users lose. A refit is also compared with the original run, because
+otherwise small losses would add up over refits.
 
-The test ratings decide here, at every refit the same users', which no test corrects for: figures of a promoted run are
-no longer those of one that was tested once.
+The same test ratings decide about every refit, without a correction for multiple tests. The metrics of a promoted run
+are therefore not those of a run that was tested once.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.query import History
+from recsys.data.query import Pairs, Query
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.intervals import bootstrap_interval
@@ -31,29 +30,29 @@ from recsys.studies.direction import ERRORS
 PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"
 RANKING_MARGIN = 0.1  # what the interval of some hundred users can resolve
-ERROR_MARGIN = 0.01  # a tenth of an error is more than what separates plain biases from the best models
+ERROR_MARGIN = 0.01  # a tenth of an error is more than the difference between plain biases and the best models
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """How a refit compares with an earlier run for one group of users.
+class GroupComparison:
+    """Compares a refit with an earlier run on one group of users.
 
-    Users of the data have to be shown not worse off: the interval of the difference, paired over users, lies above a
-    loss of `margin` times what the earlier run reached (a test of non-inferiority). That a test finds no difference
-    would not do, since with few users it finds none between any two models; nor has a refit to be better, since what
-    viewers said of a hundred films cannot show in the mean over everybody. Viewers, who are few at first, could never
-    be shown to lie within a margin, so that of them it is only asked that they are not shown to be worse off.
+    For users of the data set the refit must be shown to be non-inferior: the interval of the difference, paired over
+    users, must lie above a loss of `margin` times the earlier run's metric. The absence of a significant difference
+    would not be enough, since with few users no two models differ significantly. Superiority is not required, since the
+    ratings of a hundred films cannot move the mean over all users. Viewers are too few at first to show
+    non-inferiority, so for them the refit must only not be shown to be worse.
 
     Attributes:
         who: `USERS` or `VIEWERS`.
-        earlier: the earlier run.
-        users: how many of them have a rating to be found.
-        before: what the earlier run reaches, a mean over users.
-        after: what the refit reaches.
-        better: how far the refit is better, of errors how far it is below.
-        low: lower end of the interval of that.
-        high: its upper end.
-        margin: share of `before` that has to be shown not to be lost; None of viewers.
+        earlier: name of the earlier run.
+        users: number of test users in the group.
+        before: metric of the earlier run, a mean over users.
+        after: metric of the refit.
+        better: improvement by the refit; positive is better, also for error metrics.
+        low: lower end of the interval of the improvement.
+        high: upper end of the interval of the improvement.
+        margin: acceptable loss as a share of `before`; None for viewers.
     """
 
     who: str
@@ -67,147 +66,149 @@ class Comparison:
     margin: float | None
 
     @property
-    def holds(self) -> bool:
-        """Whether the group does not stand in the refit's way."""
+    def passed(self) -> bool:
+        """Whether this group's comparison allows the promotion."""
         return self.high >= 0 if self.margin is None else self.low >= -self.margin * self.before
 
     def sentence(self, metric: str) -> str:
-        """The figures, and what they show."""
+        """State the metrics and the conclusion."""
         if self.margin is None:
-            shown = "not shown to be worse" if self.holds else "worse"
+            conclusion = "not shown to be worse" if self.passed else "worse"
         else:
-            shown = f"{'not' if self.holds else 'may be'} worse by more than {100 * self.margin:.3g}%"
+            conclusion = f"{'not' if self.passed else 'may be'} worse by more than {100 * self.margin:.3g}%"
         return (
-            f"{metric} of {self.users:,} {self.who}: {self.after:.4f} of the refit, {self.before:.4f} of "
-            f"{self.earlier}; better by {self.better:+.4f} [{self.low:+.4f}, {self.high:+.4f}]: {shown}."
+            f"{metric} of {self.users:,} {self.who}: refit {self.after:.4f}, {self.earlier} {self.before:.4f}; "
+            f"improvement {self.better:+.4f} [{self.low:+.4f}, {self.high:+.4f}]: {conclusion}."
         )
 
 
 @dataclass(frozen=True)
-class Promotion:
-    """The verdict on a refit.
+class PromotionDecision:
+    """The decision about a refit, with the comparisons behind it.
 
     Attributes:
-        served: the run that was served.
-        refit: the run that may take its place.
-        metric: what runs are compared by, a mean over users.
-        comparisons: with the run that was served and, where that is a refit, with the one that was refitted first.
+        served: name of the active run.
+        refit: name of the refit.
+        metric: the metric compared, a mean over users.
+        comparisons: with the active run and, if that is a refit itself, with the original run.
     """
 
     served: str
     refit: str
     metric: str
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[GroupComparison, ...]
 
     @property
     def promoted(self) -> bool:
-        """Whether the refit takes the place of the served run."""
-        return all(comparison.holds for comparison in self.comparisons)
+        """Whether the refit replaces the active run."""
+        return all(comparison.passed for comparison in self.comparisons)
 
     def sentences(self) -> list[str]:
-        """The figures and the verdict."""
-        told = [comparison.sentence(self.metric) for comparison in self.comparisons]
+        """State the comparisons and the decision."""
+        sentences = [comparison.sentence(self.metric) for comparison in self.comparisons]
         if not any(comparison.who == VIEWERS for comparison in self.comparisons):
-            told.append(f"Of {VIEWERS} fewer than two have a rating to be found: they are not compared.")
-        verdict = "is served from now on" if self.promoted else f"is not served: {self.served} goes on to be"
-        return [*told, f"{self.refit} {verdict}."]
+            sentences.append(f"The {VIEWERS} are not compared: fewer than two have a test rating.")
+        decision = "is now active" if self.promoted else f"is not promoted: {self.served} stays active"
+        return [*sentences, f"{self.refit} {decision}."]
 
     def write(self, directory: Path) -> None:
-        """Keep it, with the verdict."""
+        """Write the decision as JSON."""
         text = json.dumps(asdict(self) | {"promoted": self.promoted}, indent=2) + "\n"
         write_whole(directory / PROMOTION, lambda file: file.write(text.encode()))
 
 
-class Trial:
-    """What earlier runs reach, which a refit is to be compared with.
+class PromotionTest:
+    """Evaluates earlier runs once, and compares a refit with them.
 
     Args:
-        earlier: their models, by name.
-        test: ratings that no model has learned from, the refit's neither.
-        own: bool (n_users,) who is a user of the data, and no viewer new to them.
-        metric: what to compare by.
+        earlier: models of the earlier runs, by name.
+        test: test ratings that no model has learned, the refit included.
+        in_data: bool (n_users,) whether a user belongs to the original data set; the others are viewers.
+        metric: the metric to compare.
         ks: list lengths.
 
     Raises:
-        UserError: fewer than two users of the data can be compared, or single users have no such metric.
+        UserError: fewer than two users of the data have a test rating, or the metric is not defined for single users.
     """
 
     def __init__(
-        self, earlier: Mapping[str, Recommender], test: Holdout, own: np.ndarray, metric: str, ks: Sequence[int]
+        self, earlier: Mapping[str, Recommender], test: Holdout, in_data: np.ndarray, metric: str, ks: Sequence[int]
     ) -> None:
-        is_own = own[test.users]
-        if is_own.sum() < 2:
+        is_user = in_data[test.users]
+        if is_user.sum() < 2:
             raise UserError(
-                f"A refit could not be compared, as fewer than two {USERS} have a test rating that no model has "
-                "learned from: wait for further feedback, or serve and refit a run of a split in time for each user "
+                f"A refit cannot be compared: fewer than two {USERS} have a test rating that no model has learned. "
+                "Wait for more feedback, or serve and refit a run with a split in time for each user "
                 "(split=leave_last_out)."
             )
-        self.groups = {USERS: is_own} | ({VIEWERS: ~is_own} if (~is_own).sum() >= 2 else {})
+        self.groups = {USERS: is_user} | ({VIEWERS: ~is_user} if (~is_user).sum() >= 2 else {})
         self.test, self.metric, self.ks = test, metric, ks
-        self.before = {name: self._measured(model) for name, model in earlier.items()}
+        self.before = {name: self._per_user(model) for name, model in earlier.items()}
 
-    def compare(self, refit: Recommender, margin: float | None) -> tuple[Comparison, ...]:
-        """Compare a refit with each earlier run, group by group; None takes the margin that suits the metric."""
+    def compare(self, refit: Recommender, margin: float | None) -> tuple[GroupComparison, ...]:
+        """Compare a refit with each earlier run on each group; None takes the default margin of the metric."""
         margin = (ERROR_MARGIN if self.metric in ERRORS else RANKING_MARGIN) if margin is None else margin
-        after = self._measured(refit)
+        after = self._per_user(refit)
         return tuple(
-            self._compared(who, name, before[chosen], after[chosen], margin if who == USERS else None)
+            self._compare_group(who, name, before[members], after[members], margin if who == USERS else None)
             for name, before in self.before.items()
-            for who, chosen in self.groups.items()
+            for who, members in self.groups.items()
         )
 
-    def _measured(self, model: Recommender) -> np.ndarray:
-        """The metric of each user who is tested, with the same histories whatever the model."""
-        measured = evaluate(model, self.test, None if model.predicts_ratings else FULL_RANKING, self.ks).per_user
-        if self.metric not in measured:
+    def _per_user(self, model: Recommender) -> np.ndarray:
+        """Return the metric of each test user, float64; the histories are the same for every model."""
+        per_user = evaluate(model, self.test, None if model.predicts_ratings else FULL_RANKING, self.ks).per_user
+        if self.metric not in per_user:
             raise UserError(
-                f"No single user has a {self.metric}, which runs are to be compared by: train with another "
+                f"The metric to compare must be defined for single users (got {self.metric}): train with another "
                 "optimized_metric."
             )
-        return measured[self.metric].to_numpy()
+        return per_user[self.metric].to_numpy()
 
-    def _compared(
+    def _compare_group(
         self, who: str, earlier: str, before: np.ndarray, after: np.ndarray, margin: float | None
-    ) -> Comparison:
+    ) -> GroupComparison:
         better = (after - before) * (-1 if self.metric in ERRORS else 1)
         interval = bootstrap_interval(better)
-        same = np.isnan(interval.low)  # for every user
-        return Comparison(
+        all_equal = np.isnan(interval.low)  # the improvement is the same for every user
+        return GroupComparison(
             who=who,
             earlier=earlier,
             users=len(better),
             before=float(before.mean()),
             after=float(after.mean()),
             better=interval.mean,
-            low=interval.mean if same else interval.low,
-            high=interval.mean if same else interval.high,
+            low=interval.mean if all_equal else interval.low,
+            high=interval.mean if all_equal else interval.high,
             margin=margin,
         )
 
 
-class Recoded(Recommender):
-    """A trained model, asked by the user codes of later data.
+class RecodedModel(Recommender):
+    """A trained model that takes the user codes of a later version of its data.
 
     Args:
-        model: of the same films.
-        users: int64 (n_users,) the code that each user of the later data has in the model's, -1 of new ones.
+        model: a model of the same items.
+        users: int64 (n_users,) the model's code of each user of the later data; -1 for new users.
     """
 
     def __init__(self, model: Recommender, users: np.ndarray) -> None:
         self.model = model
-        self.users = np.append(users, -1)  # the last one is who is unknown, -1, in the later data, too
+        self.users = np.append(users, -1)  # the last entry maps -1, users unknown to the later data too, to itself
         self.predicts_ratings, self.uses_history = model.predicts_ratings, model.uses_history
+        if self.predicts_ratings:
+            self.scale = model.scale
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """Leave the model as it is."""
-        return self
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Leave the model unchanged."""
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        """See `Recommender.score`."""
-        return self.model.score(self.users[users], history)
+    def _score(self, query: Query) -> np.ndarray:
+        """See `Recommender._score`."""
+        return self.model.score(self._recoded(query))
 
-    def predict(
-        self, users: np.ndarray, history: History, rows: np.ndarray, items: np.ndarray, times: np.ndarray | None = None
-    ) -> np.ndarray:
-        """See `Recommender.predict`."""
-        return self.model.predict(self.users[users], history, rows, items, times)
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """See `Recommender._predict`."""
+        return self.model.predict(replace(pairs, query=self._recoded(pairs.query)))
+
+    def _recoded(self, query: Query) -> Query:
+        return Query(self.users[query.users], query.history)

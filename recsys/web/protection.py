@@ -1,4 +1,4 @@
-"""What stands between the network and the platform: hosts, origins, a token, sizes and rates."""
+"""Protection of the server: checks of hosts, origins and a token, and limits on sizes and rates."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recsys.web.api import failed
-from recsys.web.measures import Measures
+from recsys.web.errors import error_response
+from recsys.web.request_metrics import RequestMetrics
 
 COOKIE = "recsys_token"
-DIGITS = 12  # of a length that is worth reading
-OPEN = ("/api/health",)  # what probes ask for needs no token
-HEADERS = {
+MAX_DIGITS = 12  # of a Content-Length; longer ones are refused without being parsed
+OPEN_PATHS = ("/api/health",)  # probes need no token
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    # What the page loads is its own; posters may come from elsewhere, by addresses in the films' metadata. Vue compiles
-    # its templates in the browser, which takes 'unsafe-eval'.
+    # The page loads its own files only, but for posters, whose addresses come from the films' metadata. Vue compiles
+    # its templates in the browser, which requires 'unsafe-eval'.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: https: http:; font-src 'self' data:; frame-ancestors 'none'",
 }
@@ -36,13 +37,15 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Protection:
-    """What requests are held to.
+    """Requirements that every request must meet.
 
     Attributes:
-        token: that requests have to carry, as `Authorization: Bearer` or, in a browser, once as `/?token=`; or None.
-        hosts: names by which the server may be called, without ports; none stand for any.
-        requests_per_minute: from one address.
-        max_bytes: of a request's body.
+        token: the token that requests must carry, as `Authorization: Bearer` or, in a browser, once as `/?token=`; None
+            for no token.
+        hosts: names by which clients may address the server, without ports, `*.example.com` included; empty for any. A
+            site whose name is pointed at this server (DNS rebinding) is refused by them.
+        requests_per_minute: limit for each client address.
+        max_bytes: largest request body.
     """
 
     token: str | None = None
@@ -51,106 +54,127 @@ class Protection:
     max_bytes: int = 256 * 1024
 
 
-class Guard:
-    """Refuses requests before anything reads them, and measures the others; ASGI.
+class RequestGuard:
+    """ASGI middleware that refuses requests before anything reads them, and counts and times all requests.
 
     Args:
-        app: what answers.
-        protection: what requests are held to.
-        measures: where they are counted.
+        app: the application.
+        protection: the requirements.
+        request_metrics: where requests are counted.
     """
 
-    def __init__(self, app: ASGIApp, protection: Protection, measures: Measures) -> None:
+    def __init__(self, app: ASGIApp, protection: Protection, request_metrics: RequestMetrics) -> None:
         self.app = app
         self.protection = protection
-        self.measures = measures
+        self.request_metrics = request_metrics
         self.rate = parse(f"{protection.requests_per_minute}/minute")
         self.limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it; see ASGI."""
+        """Answer or refuse a request; see ASGI."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        refusal = self._refusal(scope, Headers(scope=scope))
+        refusal = await self._refusal(scope, Headers(scope=scope))
         if scope["type"] == "websocket":
             if refusal is None:
                 await self.app(scope, receive, send)
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
-        await self._answer(scope, receive, send, refusal)
+        await self._respond(scope, receive, send, refusal)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        """Why a request is not answered, as a response; None where it is."""
+    async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        """Return the response that refuses a request, or None if the request is accepted."""
         try:
             host, origin = urlsplit(f"//{headers.get('host', '')}"), urlsplit(headers.get("origin", ""))
         except ValueError:
-            return failed(400, "Host or Origin is no address.")
-        if self.protection.hosts and host.hostname not in self.protection.hosts:
-            return failed(403, f"This server is not called {host.hostname!r}: its names are given by hosts=[...].")
+            return error_response(400, "The Host or Origin header is not an address.")
+        if not await _is_trusted_host(scope, self.protection.hosts):
+            return error_response(
+                403, f"This server is not called {host.hostname!r}: its names are set by hosts=[...]."
+            )
         if "origin" in headers and origin.netloc != host.netloc:
-            return failed(403, "Requests that another site sends are not answered.")
+            return error_response(403, "Requests from another site are refused.")
         client = (scope.get("client") or ("unknown",))[0]
-        if not self.limiter.hit(self.rate, client):  # before the token is looked at, which nobody is to guess
-            per_minute = self.protection.requests_per_minute
-            return failed(429, f"More than {per_minute} requests in a minute: wait a little.", {"Retry-After": "1"})
-        if scope["path"] not in OPEN and (refusal := self._without_token(scope, headers)):
+        if not self.limiter.hit(self.rate, client):  # before the token is checked, so that tokens cannot be guessed
+            limit = self.protection.requests_per_minute
+            return error_response(429, f"More than {limit} requests in a minute: wait a little.", {"Retry-After": "1"})
+        if scope["path"] not in OPEN_PATHS and (refusal := self._refusal_without_token(scope, headers)):
             return refusal
-        told = headers.get("content-length", "0")
-        if scope["path"].startswith("/api/") and (len(told) > DIGITS or int(told) > self.protection.max_bytes):
-            return failed(413, self._too_large)
+        length = headers.get("content-length", "0")
+        if scope["path"].startswith("/api/") and (len(length) > MAX_DIGITS or int(length) > self.protection.max_bytes):
+            return error_response(413, self._size_message)
         return None
 
-    def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
-        """What a request without the token is answered; a browser that brings it in the address is given a cookie."""
+    def _refusal_without_token(self, scope: Scope, headers: Headers) -> Response | None:
+        """Refuse a request without the token; a browser that brings it in the address is redirected with a cookie."""
         token = self.protection.token
         if token is None:
             return None
         cookie = cookie_parser(headers.get("cookie", "")).get(COOKIE, "")
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if _same(bearer if scheme.lower() == "bearer" else "", token) or _same(cookie, token):
+        if _equal(bearer if scheme.lower() == "bearer" else "", token) or _equal(cookie, token):
             return None
-        brought = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-        if scope["type"] == "http" and scope["method"] == "GET" and _same(brought, token):
-            home = RedirectResponse("/" + scope["path"].lstrip("/"), 303)  # //elsewhere would lead away
-            home.set_cookie(COOKIE, token, httponly=True, samesite="strict")
-            return home
-        told = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."
-        return failed(401, told, {"WWW-Authenticate": "Bearer"})
+        in_address = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        if scope["type"] == "http" and scope["method"] == "GET" and _equal(in_address, token):
+            redirect = RedirectResponse("/" + scope["path"].lstrip("/"), 303)  # //host would lead to another site
+            redirect.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            return redirect
+        message = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."
+        return error_response(401, message, {"WWW-Authenticate": "Bearer"})
 
     @property
-    def _too_large(self) -> str:
-        return f"A request has {self.protection.max_bytes:,} bytes at most."
+    def _size_message(self) -> str:
+        return f"The body of a request must have at most {self.protection.max_bytes:,} bytes."
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, refusal: Response | None) -> None:
+    async def _respond(self, scope: Scope, receive: Receive, send: Send, refusal: Response | None) -> None:
         started = time.perf_counter()
         status = 500
         n_bytes = 0
 
-        async def counted() -> Message:
+        async def receive_limited() -> Message:
             nonlocal n_bytes
             message = await receive()
             n_bytes += len(message.get("body", b""))
             if n_bytes > self.protection.max_bytes and scope["path"].startswith("/api/"):
-                raise HTTPException(413, self._too_large)  # which whoever reads the body hands on
+                raise HTTPException(413, self._size_message)  # passed on by what reads the body
             return message
 
-        async def answered(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                sent = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    sent.setdefault(name, value)
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         try:
-            await (refusal or self.app)(scope, counted, answered)
+            await (refusal or self.app)(scope, receive_limited, send_with_headers)
         finally:
             route = getattr(scope.get("route"), "path", "page" if not scope["path"].startswith("/api/") else "unknown")
-            self.measures.add(scope["method"], route, status, time.perf_counter() - started)
+            self.request_metrics.add(scope["method"], route, status, time.perf_counter() - started)
 
 
-def _same(given: str, token: str) -> bool:
+async def _is_trusted_host(scope: Scope, hosts: Collection[str]) -> bool:
+    """Return whether Starlette's host check lets a request through; its own refusal, plain text, is discarded."""
+    is_trusted = False
+
+    async def let_through(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal is_trusted
+        is_trusted = True
+
+    async def discard(message: Message) -> None:
+        pass
+
+    async def receive_nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    allowed = [f"[{host}]" if ":" in host else host for host in hosts] or ["*"]
+    await TrustedHostMiddleware(let_through, allowed, www_redirect=False)(scope, receive_nothing, discard)
+    return is_trusted
+
+
+def _equal(given: str, token: str) -> bool:
     return hmac.compare_digest(given.encode(), token.encode())

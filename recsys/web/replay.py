@@ -1,7 +1,8 @@
-"""What a run's lists would have been worth to viewers who were shown those of other runs, told from the log of these.
+"""Off-policy evaluation of a run: what its lists would have been worth to viewers who saw those of other runs.
 
-For every list in the store the run makes its own, for the same viewer, moment and wish, from what was known then; what
-came of the films that both lists have tells how well it would have done (`recsys.evaluation.off_policy`).
+For every logged list the run recommends to the same viewer with the same options, from the feedback known at that
+moment. The outcomes of the films that both lists contain show how well the run would have done
+(`recsys.evaluation.off_policy`).
 """
 
 from __future__ import annotations
@@ -23,24 +24,26 @@ from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.off_policy import OffPolicy, off_policy
 from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.studies.runs import Run
-from recsys.web.served import Served, Wish
-from recsys.web.serving import data_name, refitted
+from recsys.web.lists import ListOptions
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.rollout import data_name, original
 from recsys.web.store import Store
 
 REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_RATING:g} stars and up"}
-SUPPORTED = 0.95  # share of a run's films that could have been shown, below which IPS is told to be too low
+FULL_SUPPORT = 0.95  # below this share of a run's films that could have been shown, IPS is reported to be too low
 
 
 @dataclass(frozen=True)
 class Replay:
-    """A run beside those that made the lists.
+    """Estimated rewards of a run.
 
     Attributes:
-        run: name of the one.
-        reward: what was counted, a key of `REWARDS`.
-        shown_by: lists by the run that made them.
-        left_out: lists that tell nothing about the run: it knows nobody new, or was made of what came of them.
-        found: the estimates, in rewards a list.
+        run: name of the run.
+        reward: kind of reward, a key of `REWARDS`.
+        shown_by: number of lists by the run that produced them.
+        left_out: number of lists that cannot be used: the run cannot serve their viewers, or may have learned from
+            their outcomes.
+        found: the estimates, in rewards per list.
     """
 
     run: str
@@ -50,68 +53,68 @@ class Replay:
     found: OffPolicy
 
     def plain(self) -> dict[str, Any]:
-        """For programs; None stands for what cannot be told."""
+        """Return plain values for JSON, with None for undefined numbers."""
         return _plain(asdict(self))
 
     def sentences(self) -> list[str]:
-        """How far to trust the estimates."""
+        """State how reliable the estimates are."""
         found = self.found
-        told = [
-            f"As much is known as from {found.effective_sample_size:,.0f} films of equal weight; the largest weight is "
+        sentences = [
+            f"The effective sample size is {found.effective_sample_size:,.0f} films; the largest weight is "
             f"{found.largest_weight:.3g}."
         ]
         support = f"About {min(found.support, 1):.0%} of this run's films could have been shown"
-        if found.support < SUPPORTED:
-            told.append(
-                f"{support}: IPS takes the others to be worth nothing, so it is too low, SNIPS to be like these."
+        if found.support < FULL_SUPPORT:
+            sentences.append(
+                f"{support}: IPS counts the others as worth nothing, so it is too low; SNIPS assumes that they "
+                "are worth as much as these."
             )
         else:
-            told.append(f"{support}.")
+            sentences.append(f"{support}.")
         if self.left_out:
-            told.append(
-                f"{self.left_out:,} lists are left out: for viewers whom the run does not know, or older than the run, "
-                "which has learned from what came of them."
+            sentences.append(
+                f"{self.left_out:,} lists are left out: the run does not know their viewers, or they are older than "
+                "the run, which may have learned from their outcomes."
             )
-        return told
+        return sentences
 
 
-def replay(served: Served, store: Store, reward: str = "click") -> Replay:
-    """Estimate what a run's lists would have been worth to the viewers in a store.
+def replay(loaded: LoadedRun, store: Store, reward: str = "click") -> Replay:
+    """Estimate the rewards that a run's lists would have received.
 
-    A refit has learned from what came of earlier lists, so only those that were shown since it was made count.
+    A refit has learned from the outcomes of earlier lists, so only lists shown after its training count.
 
     Args:
-        served: the run.
-        store: of what was shown, and what viewers said.
-        reward: a key of `REWARDS`.
+        loaded: the run.
+        store: impressions and feedback.
+        reward: kind of reward, a key of `REWARDS`.
 
     Raises:
-        UserError: no list tells anything about the run, or they are of films of another data set.
+        UserError: no list can be used, or the lists are of another data set.
     """
-    log = store.impressions()
-    _check_data(log, served, store)
-    usable = log["time"] > _learned_until(served.run)
-    if not served.takes_new_people:
-        usable &= log["user_id"].map(served.is_known)
-    shown = log[usable]
-    n_lists = shown["list_id"].nunique()
+    impressions = store.impressions()
+    _check_data(impressions, loaded, store)
+    is_usable = impressions["time"] > _learned_until(loaded.run)
+    if not loaded.scores_new_users:
+        is_usable &= impressions["user_id"].map(loaded.has_user)
+    usable = impressions[is_usable]
+    n_lists = usable["list_id"].nunique()
     if not n_lists:
         raise UserError(
-            f"No list in {store.address} tells anything about {served.name}: serve a run, and replay when people whom "
-            "this one knows have seen lists that were made after it."
+            f"No list in {store.address} can be used to evaluate {loaded.name}: serve a run, and replay once viewers "
+            "that this run knows have seen lists that are newer than it."
         )
-    listed, n_listed = _listed(shown, served, store)
-    worth = {"click": shown["clicked"], "rating": shown["stars"] >= RELEVANT_RATING}[reward]
-    rows = shown.assign(reward=worth.astype(float), listed=listed)
-    shown_by = shown.drop_duplicates("list_id")["run"].value_counts()
-    left_out = log["list_id"].nunique() - n_lists
-    return Replay(
-        served.name, reward, {str(run): int(n) for run, n in shown_by.items()}, left_out, off_policy(rows, n_listed)
-    )
+    is_listed, mean_length = _replayed_lists(usable, loaded, store)
+    outcomes = {"click": usable["clicked"], "rating": usable["stars"] >= RELEVANT_RATING}[reward]
+    rows = usable.assign(reward=outcomes.astype(float), listed=is_listed)
+    shown_by = usable.drop_duplicates("list_id")["run"].value_counts()
+    left_out = impressions["list_id"].nunique() - n_lists
+    estimates = off_policy(rows, mean_length)
+    return Replay(loaded.name, reward, {str(run): int(n) for run, n in shown_by.items()}, left_out, estimates)
 
 
 def print_replay(replayed: Replay) -> None:
-    """A row for each estimate, and how far to trust them."""
+    """Print a row for each estimate, and how reliable the estimates are."""
     found = replayed.found
     table = Table("", Column("a list", justify="right"), Column(f"{LEVEL:.0%} interval"), title_justify="left")
     table.title = f"{REWARDS[replayed.reward].capitalize()} in {found.n_lists:,} lists of {found.n_users:,} viewers"
@@ -124,43 +127,46 @@ def print_replay(replayed: Replay) -> None:
     print("\n".join(replayed.sentences()))
 
 
-def _check_data(log: pd.DataFrame, served: Served, store: Store) -> None:
-    """Hold a log to a run's data set.
+def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> None:
+    """Check that the lists are of the run's data set.
 
     Raises:
-        UserError: it is of another one.
+        UserError: they are of another one.
     """
-    shown_of, data = {str(request["data"]) for request in log["request"]}, data_name(served.run)
-    if shown_of - {data} or not set(log["movie_id"]) <= served.catalogue.codes.keys():
+    logged, data = {str(request["data"]) for request in impressions["request"]}, data_name(loaded.run)
+    if logged - {data} or not set(impressions["movie_id"]) <= loaded.catalogue.codes.keys():
         raise UserError(
-            f"{store.address} has lists of films of {', '.join(sorted(shown_of))}, and {served.name} was trained on "
+            f"{store.address} has lists of films of {', '.join(sorted(logged))}, and {loaded.name} was trained on "
             f"{data}: replay a run of the same data."
         )
 
 
 def _learned_until(run: Run) -> float:
-    """Seconds UTC until when feedback may have been learned from; of a run that is no refit, none has."""
-    if refitted(run.directory) == run.directory:
+    """Return the time in seconds UTC until which a refit may have learned from feedback; -inf for other runs."""
+    if original(run.directory) == run.directory:
         return -np.inf
     return datetime.fromisoformat(run.manifest["finished"]).timestamp()
 
 
-def _listed(shown: pd.DataFrame, served: Served, store: Store) -> tuple[pd.Series, float]:
-    """Whether the run lists each film that was shown, float64 (n,), and how many films its lists have on average."""
-    listed = pd.Series(0.0, shown.index)
+def _replayed_lists(shown: pd.DataFrame, loaded: LoadedRun, store: Store) -> tuple[pd.Series, float]:
+    """Return whether the run lists each shown film, float64 (n,), and the mean length of the run's lists."""
+    is_listed = pd.Series(0.0, shown.index)
     lengths = []
     for _, films in tqdm(shown.groupby("list_id", sort=False), desc="replaying", disable=None):
-        of = films.iloc[0]
-        own = served.recommend(of["user_id"], store.opinions(of["user_id"], before=of["time"]), _wish(of))
-        listed[films.index] = films["movie_id"].isin([one.film.movie_id for one in own.films]).astype(float)
-        lengths.append(len(own.films))
-    return listed, float(np.mean(lengths))
+        logged = films.iloc[0]
+        opinions = store.opinions(logged["user_id"], before=logged["time"])
+        replayed = loaded.recommend(logged["user_id"], opinions, _options(logged))
+        is_listed[films.index] = films["movie_id"].isin([film.film.movie_id for film in replayed.films]).astype(float)
+        lengths.append(len(replayed.films))
+    return is_listed, float(np.mean(lengths))
 
 
-def _wish(of: pd.Series) -> Wish:
-    asked = vars(Wish()) | of["request"]
-    first, last = asked["years"]
-    return Wish(int(of["k"]), tuple(asked["genres"]), (first, last), asked["surprise"], tuple(asked["without"]))
+def _options(logged: pd.Series) -> ListOptions:
+    request = vars(ListOptions()) | logged["request"]
+    first, last = request["years"]
+    return ListOptions(
+        int(logged["k"]), tuple(request["genres"]), (first, last), request["surprise"], tuple(request["without"])
+    )
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from recsys.analysis.explain import HISTORY, Reason, contributions, explain, mos
 from recsys.analysis.recommend import recommend
 from recsys.analysis.similar import EMBEDDINGS, LIFTS, similarities
 from recsys.data.dataset import Dataset
-from recsys.data.query import History
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.base import Recommender
 from recsys.models.bias import Bias
@@ -54,7 +54,10 @@ def test_removing_the_reason_lowers_a_score_more_than_removing_a_random_film(mod
             assert film.reason.kind == HISTORY
 
             def drop(item: int, film=film, user=user, history=history) -> float:
-                return film.score - model.score(np.array([user]), without(history, item))[0, film.item]
+                return (
+                    film.score
+                    - model.score_without_fallback(Query(np.array([user]), without(history, item)))[0, film.item]
+                )
 
             assert drop(film.reason.item) == pytest.approx(film.reason.strength, rel=1e-3, abs=1e-5)
             drops.append((drop(film.reason.item), drop(rng.choice(history.items))))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.titles import film_names, find_film
+from recsys.data.titles import find_item, item_names
 from recsys.errors import UserError
 
 TITLES = [
@@ -58,7 +58,7 @@ def films() -> Dataset:
     ],
 )
 def test_a_title_is_known_in_another_case_and_without_accents_articles_or_some_letters(films, typed, film):
-    assert find_film(films, typed) == film
+    assert find_item(films, typed) == film
 
 
 @pytest.mark.parametrize(
@@ -70,23 +70,23 @@ def test_a_title_is_known_in_another_case_and_without_accents_articles_or_some_l
 )
 def test_in_doubt_the_candidates_are_shown(films, typed, named):
     with pytest.raises(UserError, match="may be") as error:
-        find_film(films, typed)
+        find_item(films, typed)
     assert all(name in str(error.value) for name in named)
 
 
 def test_a_film_of_another_year_is_suggested_and_not_taken(films):
     with pytest.raises(UserError, match=r"There is no film 'Heat \(1994\)' in arrays: did you mean Heat \(1995\)\?$"):
-        find_film(films, "Heat (1994)")
+        find_item(films, "Heat (1994)")
 
 
 @pytest.mark.parametrize("typed", ["Zabriskie Point", "???", ""])
 def test_a_film_that_is_not_there_is_one_sentence(films, typed):
     with pytest.raises(UserError, match="There is no film"):
-        find_film(films, typed)
+        find_item(films, typed)
 
 
 def test_a_film_is_named_by_title_and_year_as_far_as_they_are_known():
     frame = pd.DataFrame(
         {"movie_id": [7, 8, 9], "title": ["Heat", None, "Kolya"], "year": pd.array([1995, 1996, None], "Int16")}
     )
-    assert list(film_names(frame)) == ["Heat (1995)", "film 8", "Kolya"]
+    assert list(item_names(frame)) == ["Heat (1995)", "film 8", "Kolya"]

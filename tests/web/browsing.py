@@ -1,4 +1,4 @@
-"""The platform in a process of its own, and a browser to look at it with."""
+"""The server in a process of its own, and a browser to visit it."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [  # nothing that the browser asks the network for by itself
+QUIET = [  # no requests of the browser's own
     "--no-sandbox",
     "--disable-background-networking",
     "--disable-component-update",
@@ -24,21 +24,23 @@ QUIET = [  # nothing that the browser asks the network for by itself
 
 
 @contextmanager
-def serving(*runs: Path, store: Path, settings: tuple[str, ...] = ()) -> Iterator[str]:
-    """`python -m recsys serve` at a free port; gives its address."""
+def server(*runs: Path, store: Path, settings: tuple[str, ...] = ()) -> Iterator[str]:
+    """Run `python -m recsys serve` at a free port; gives its address."""
     command = [sys.executable, "-m", "recsys", "serve", *map(str, runs), "port=0", *settings, "--store", str(store)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            lines = iter(server.stdout.readline, "")
-            yield next(found[0] for line in lines if (found := re.search(r"http://\S+", line)))
+            found = (re.search(r"http://\S+", line) for line in iter(process.stdout.readline, ""))
+            address = next((match[0] for match in found if match), None)
+            assert address is not None, f"{' '.join(command)} ended with {process.wait()}"
+            yield address
         finally:
-            server.terminate()
+            process.terminate()
 
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """Chromium, without a window."""
+    """Run Chromium without a window."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield chromium

@@ -1,6 +1,6 @@
-"""Runs on films with two tastes, and a service over them."""
+"""Runs that the tests of the web room share, services over them and stores of feedback."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,67 +11,139 @@ from omegaconf import OmegaConf
 import train
 from recsys.config import compose, instantiate
 from recsys.data.address import Address
+from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.studies.runs import Run
-from recsys.web.service import Service
+from recsys.web.recommendation_service import RecommendationService
 from recsys.web.store import Store
 
 N_USERS, N_FILMS = 60, 60
-TITLES = {0: "The Matrix", 1: "<script>alert(1)</script>", 2: "Amélie", 3: "Heat"}  # the others are made up
+TITLES = {0: "The Matrix", 1: "<script>alert(1)</script>", 2: "Amélie", 3: "Heat"}  # the others are invented
+WORDS = ["Harbour", "Winter", "Lantern", "Orchard", "Signal", "Garden", "Mirror", "Voyage", "Letter", "Summit"]
+EVIL = "<script>alert(1)</script>"  # a title that a page must show as text
+PAGE_TITLES = [EVIL, *(f"The {word} {end}" for end in ("Road", "House", "Night") for word in WORDS)][:30]
 
 
-def write_data(folder: Path) -> list[str]:
-    """Ratings of 60 users, of whom half like comedies (even films) and half dramas; what reads them."""
+def write_data(folder: Path, ratings: list[tuple], films: pd.DataFrame | None, *overrides: str) -> list[str]:
+    """Write ratings (user, film, rating, time) and films as CSV; gives the overrides that read them."""
+    frame = pd.DataFrame(ratings, columns=["user_id", "movie_id", "rating", "time"])
+    frame.to_csv(folder / "ratings.csv", index=False)
+    data = ["data=files", f"data.path={folder}/ratings.csv", "logger=none", f"cache_dir={folder}/cache", *overrides]
+    if films is None:
+        return data
+    films.to_csv(folder / "films.csv", index=False)
+    return [*data, f"data.films_path={folder}/films.csv", *(f"data.films_columns.{name}={name}" for name in films)]
+
+
+def train_run(directory: Path, *overrides: str) -> Path:
+    train.train(compose("train", [*overrides, f"run_dir={directory}"]))
+    return directory
+
+
+def dataset_of(run: Run) -> Dataset:
+    cfg = OmegaConf.create(run.config)
+    return prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> dict[str, Path]:
+    """EASE, iALS and GMF, which cannot serve new users; half of the users like comedies (even films), half dramas."""
+    folder = tmp_path_factory.mktemp("web")
     rng = np.random.default_rng(0)
-    rows = [
+    ratings = [
         (user + 1, film, rng.integers(3, 6) if film % 2 == user % 2 else rng.integers(1, 4), 10**9 + user * 1000 + film)
         for user in range(N_USERS)
         for film in rng.permutation(N_FILMS)
         if rng.random() < (0.5 if film % 2 == user % 2 else 0.1)
     ]
-    frame = pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"])
-    frame.to_csv(folder / "ratings.csv", index=False)
     films = pd.DataFrame({"movie_id": range(N_FILMS)})
     films["title"] = [TITLES.get(i, f"Great {'Hope' if i % 2 else 'Joke'} number {i}") for i in films["movie_id"]]
     films["year"] = 1950 + films["movie_id"]
     films["genres"] = np.where(films["movie_id"] % 2, "Drama", "Comedy")
     films["poster"] = np.where(films["movie_id"] == 5, "http://127.0.0.1:9/poster.jpg", "")
-    films.to_csv(folder / "films.csv", index=False)
-    return [
-        "data=files",
-        f"data.path={folder}/ratings.csv",
-        "data.scale=[1,5]",
-        f"data.films_path={folder}/films.csv",
-        *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "year", "genres", "poster")),
-        "ks=[1,5,10]",
-        "logger=none",
-        f"cache_dir={folder}/cache",
-    ]
-
-
-@pytest.fixture(scope="session")
-def runs(tmp_path_factory) -> dict[str, Path]:
-    """Runs of EASE, iALS and GMF, of which the last takes nobody new."""
-    folder = tmp_path_factory.mktemp("web")
-    data = write_data(folder)
+    data = write_data(folder, ratings, films, "data.scale=[1,5]", "ks=[1,5,10]")
     models = {
         "ease": ["model=ease", "model.l2=5"],
         "ials": ["model=ials", "model.embedding_dim=8"],
         "gmf": ["model=gmf", "model.max_epochs=2"],
     }
-    for name, chosen in models.items():
-        train.train(compose("train", [*data, *chosen, f"run_dir={folder}/{name}"]))
-    return {name: folder / name for name in models}
+    return {name: train_run(folder / name, *data, *overrides) for name, overrides in models.items()}
 
 
-def data_of(run: Run):
-    cfg = OmegaConf.create(run.config)
-    return prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset
+@pytest.fixture(scope="session")
+def page_runs(tmp_path_factory) -> Path:
+    """A folder with EASE and MF on 40 users, of whom half like dramas and half comedies; the scale has half stars."""
+    folder = tmp_path_factory.mktemp("pages")
+    rng = np.random.default_rng(0)
+    ratings = [
+        (f"u{user}", item, rng.integers(6, 11) / 2, 10**9 + rng.integers(10**6))
+        for user in range(40)
+        for item in np.arange(user % 2, 30, 2)
+        if rng.random() < 0.6
+    ]
+    titles = [f"{title} ({1950 + i})" for i, title in enumerate(PAGE_TITLES)]
+    films = pd.DataFrame({"movie_id": range(30), "title": titles})
+    films["genres"] = ["Drama" if i % 2 else "Comedy" for i in films["movie_id"]]
+    films["poster"] = ["https://posters.example/3.jpg" if i == 3 else "" for i in films["movie_id"]]
+    data = write_data(folder, ratings, films, "ks=[1,5,10]")
+    train_run(folder / "ease", *data, "model=ease", "model.l2=5")
+    train_run(folder / "mf", *data, "model=mf", "model.max_epochs=2")
+    (folder / "ease" / "segments").mkdir()
+    (folder / "ease" / "segments" / "segments.csv").write_text("user_id,name\nu3,Late dramas\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def replay_runs(tmp_path_factory) -> dict[str, Path]:
+    """EASE and popularity on 30 users, who like dramas or comedies."""
+    folder = tmp_path_factory.mktemp("replay")
+    rng = np.random.default_rng(0)
+    ratings = [
+        (f"u{user}", item, rng.integers(3, 6), 10**9 + rng.integers(10**6))
+        for user in range(30)
+        for item in np.arange(user % 2, 40, 2)
+        if rng.random() < 0.5
+    ]
+    films = pd.DataFrame({"movie_id": range(40), "title": [f"Film {i} ({1980 + i})" for i in range(40)]})
+    films["genres"] = ["Drama" if i % 2 else "Comedy" for i in films["movie_id"]]
+    data = write_data(folder, ratings, films, "data.name=small", "ks=[5]")
+    return {model: train_run(folder / model, *data, f"model={model}") for model in ("ease", "popularity")}
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Callable[..., Path]:
+    """Train a run on 30 users who rated 6 to 11 of the 24 films that are of their parity or, rarely, not."""
+    folder = tmp_path_factory.mktemp("small")
+    rng = np.random.default_rng(0)
+    ratings = [
+        (user, film, rng.integers(3, 6), 10**9 + rng.integers(10**6))
+        for user in range(30)
+        for film in rng.permutation([*range(user % 2, 24, 2), 5, 6])[: rng.integers(6, 12)]
+    ]
+    once = pd.DataFrame(ratings).drop_duplicates([0, 1]).itertuples(index=False, name=None)
+    data = write_data(folder, [*once], None, "data.scale=[1,5]", "ks=[5,10]")
+
+    def small_run(*overrides: str) -> Path:
+        directory = tmp_path_factory.mktemp("run")
+        return train_run(directory / "run", *data, f"cache_dir={directory}/cache", *overrides)
+
+    return small_run
+
+
+@pytest.fixture(scope="session")
+def small_ease(small_run) -> Path:
+    return small_run("model=ease", "model.l2=5")
 
 
 @pytest.fixture
-def service(runs, tmp_path) -> Iterator[Service]:
-    """All of the runs over an empty store, without chance in lists."""
-    store = Store.open(Address.parse(str(tmp_path / "feedback.sqlite")))
-    yield Service(runs, data_of, store)
+def feedback(tmp_path) -> Iterator[Store]:
+    """An empty store of feedback in SQLite."""
+    store = Store.open(Address.parse(f"{tmp_path}/feedback.sqlite"))
+    yield store
     store.close()
+
+
+@pytest.fixture
+def service(runs, feedback) -> RecommendationService:
+    """A service over all runs and an empty store, without randomized places."""
+    return RecommendationService(runs, dataset_of, feedback)

@@ -1,4 +1,4 @@
-"""Make docs/page.png, which the README shows: `python -m tests.web.picture RUN`, of a run of EASE on MovieLens-100K."""
+"""Create docs/page.png for the README: `python -m tests.web.picture RUN`, for a run of EASE on MovieLens-100K."""
 
 import argparse
 import io
@@ -8,14 +8,14 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.web.browsing import browser, serving
+from tests.web.browsing import browser, server
 
 PICTURE = Path("docs", "page.png")
 RATED = {"Fargo": 5, "The Silence of the Lambs": 5, "Twelve Monkeys": 4}
 
 
-def look(page: Page) -> bytes:
-    """Rate some films as somebody new; gives a picture of the page then."""
+def screenshot(page: Page) -> bytes:
+    """Rate some films as a new viewer, and take a screenshot."""
     search = page.get_by_role("searchbox")
     for title, stars in RATED.items():
         search.fill(title)
@@ -30,15 +30,15 @@ def look(page: Page) -> bytes:
 
 
 def main() -> None:
-    """Read the command line, serve the run and keep the picture in few colours, dithered."""
+    """Serve the run, and save the screenshot in few colours, dithered."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, metavar="RUN")
     run = parser.parse_args().run
     store = Path(tempfile.mkdtemp(), "feedback.sqlite")
-    with serving(run, store=store, settings=("explore.places=0",)) as address, browser() as chromium:
+    with server(run, store=store, settings=("explore.places=0",)) as address, browser() as chromium:
         page = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         page.goto(address)
-        picture = Image.open(io.BytesIO(look(page)))
+        picture = Image.open(io.BytesIO(screenshot(page)))
     PICTURE.parent.mkdir(exist_ok=True)
     picture = picture.convert("RGB")
     picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG).save(PICTURE, optimize=True)

@@ -1,21 +1,20 @@
-"""Refits and earlier runs, compared on users whose test films they find or do not."""
+"""Refits are compared with earlier runs on users whose test film they find or miss."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Self
 
 import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.query import History
+from recsys.data.query import Query
 from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
-from recsys.web.promotion import USERS, VIEWERS, Comparison, Promotion, Trial
+from recsys.web.promotion import USERS, VIEWERS, GroupComparison, PromotionDecision, PromotionTest
 
 N_USERS, N_FILMS = 400, 20
-OWN = np.arange(N_USERS) < 300  # the others are viewers
+IN_DATA = np.arange(N_USERS) < 300  # the others are viewers
 
 
 class Finds(Recommender):
@@ -24,17 +23,17 @@ class Finds(Recommender):
     def __init__(self, found: Iterable[int]) -> None:
         self.found = [*found]
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        return self
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Learn nothing."""
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        scores = np.tile(np.arange(N_FILMS, dtype=np.float32), (len(users), 1))
-        scores[np.isin(users, self.found), 0] = N_FILMS
+    def _score(self, query: Query) -> np.ndarray:
+        scores = np.tile(np.arange(N_FILMS, dtype=np.float32), (len(query), 1))
+        scores[np.isin(query.users, self.found), 0] = N_FILMS
         return scores
 
 
 class Errs(Recommender):
-    """Predicts stars that are off by so much, where all are 3."""
+    """Predicts ratings with a constant error, where all ratings are 3."""
 
     predicts_ratings = True
     scale = (1.0, 5.0)
@@ -42,68 +41,72 @@ class Errs(Recommender):
     def __init__(self, off: float) -> None:
         self.off = off
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        return self
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Learn nothing."""
 
-    def score(self, users: np.ndarray, history: History) -> np.ndarray:
-        return np.full((len(users), N_FILMS), 3 + self.off, np.float32)
+    def _score(self, query: Query) -> np.ndarray:
+        return np.full((len(query), N_FILMS), 3 + self.off, np.float32)
 
 
-def trial(earlier: dict[str, Recommender], own: np.ndarray = OWN, metric: str = "hr@10") -> Trial:
+def promotion_test(
+    earlier: dict[str, Recommender], in_data: np.ndarray = IN_DATA, metric: str = "hr@10"
+) -> PromotionTest:
     known, found = (
         Dataset.from_arrays(np.arange(N_USERS), np.full(N_USERS, film), np.full(N_USERS, 3.0), n_items=N_FILMS)
         for film in (1, 0)
     )
-    return Trial(earlier, Holdout(found, known), own, metric, [10])
+    return PromotionTest(earlier, Holdout(found, known), in_data, metric, [10])
 
 
-def verdict(earlier: dict[str, Recommender], refit: Recommender) -> Promotion:
-    return Promotion("RUN", "refit", "hr@10", trial(earlier).compare(refit, None))
+def decision(earlier: dict[str, Recommender], refit: Recommender) -> PromotionDecision:
+    return PromotionDecision("RUN", "refit", "hr@10", promotion_test(earlier).compare(refit, None))
 
 
-def test_gains_of_viewers_do_not_hide_losses_of_the_users_of_the_data():
-    promotion = verdict({"RUN": Finds(range(300))}, Finds(range(60, 400)))
+def test_gains_of_viewers_do_not_hide_losses_of_users():
+    promotion = decision({"RUN": Finds(range(300))}, Finds(range(60, 400)))
     assert {each.who: round(each.better * each.users) for each in promotion.comparisons} == {USERS: -60, VIEWERS: 100}
     assert not promotion.promoted
 
 
-def test_viewers_may_not_be_shown_to_be_worse_off():
-    everybody = {"RUN": Finds(range(400))}
-    assert verdict(everybody, Finds(range(399))).promoted
-    assert not verdict(everybody, Finds(range(350))).promoted
+def test_a_refit_that_is_significantly_worse_for_viewers_is_not_promoted():
+    earlier = {"RUN": Finds(range(400))}
+    assert decision(earlier, Finds(range(399))).promoted
+    assert not decision(earlier, Finds(range(350))).promoted
 
 
 def test_small_losses_do_not_add_up():
     first, later, last = (Finds(range(lost, 400)) for lost in (0, 15, 30))
-    assert verdict({"RUN": first}, later).promoted
-    assert verdict({"refits/1": later}, last).promoted
-    assert not verdict({"refits/1": later, "RUN": first}, last).promoted
+    assert decision({"RUN": first}, later).promoted
+    assert decision({"refits/1": later}, last).promoted
+    assert not decision({"refits/1": later, "RUN": first}, last).promoted
 
 
-def test_viewers_are_left_out_and_said_to_be_where_there_are_fewer_than_two():
-    comparisons = trial({"RUN": Finds([])}, np.arange(N_USERS) > 0).compare(Finds([]), None)
+def test_fewer_than_two_viewers_are_not_compared_and_the_decision_says_so():
+    comparisons = promotion_test({"RUN": Finds([])}, np.arange(N_USERS) > 0).compare(Finds([]), None)
     assert [comparison.who for comparison in comparisons] == [USERS]
-    assert any("fewer than two" in told for told in Promotion("RUN", "refit", "hr@10", comparisons).sentences())
+    assert any(
+        "fewer than two" in sentence for sentence in PromotionDecision("RUN", "refit", "hr@10", comparisons).sentences()
+    )
 
 
-def test_users_of_the_data_are_never_left_out():
+def test_fewer_than_two_users_of_the_data_are_refused():
     with pytest.raises(UserError, match="fewer than two users of the data"):
-        trial({"RUN": Finds([])}, np.arange(N_USERS) == 0)
+        promotion_test({"RUN": Finds([])}, np.arange(N_USERS) == 0)
 
 
-def test_a_metric_that_no_user_has_is_told():
-    with pytest.raises(UserError, match="No single user has a coverage@10"):
-        trial({"RUN": Finds([])}, metric="coverage@10")
+def test_a_metric_that_single_users_lack_is_refused():
+    with pytest.raises(UserError, match=r"must be defined for single users \(got coverage@10\)"):
+        promotion_test({"RUN": Finds([])}, metric="coverage@10")
 
 
-@pytest.mark.parametrize(("off", "margin", "holds"), [(0.909, None, True), (0.94, None, False), (0.94, 0.1, True)])
-def test_a_hundredth_of_an_error_may_be_lost_or_what_is_asked_for(off, margin, holds):
-    comparisons = trial({"RUN": Errs(0.9)}, metric="rmse").compare(Errs(off), margin)
-    assert [comparison.holds for comparison in comparisons if comparison.who == USERS] == [holds]
+@pytest.mark.parametrize(("off", "margin", "passed"), [(0.909, None, True), (0.94, None, False), (0.94, 0.1, True)])
+def test_the_default_margin_of_errors_is_a_hundredth(off, margin, passed):
+    comparisons = promotion_test({"RUN": Errs(0.9)}, metric="rmse").compare(Errs(off), margin)
+    assert [comparison.passed for comparison in comparisons if comparison.who == USERS] == [passed]
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "margin", "holds"),
+    ("low", "high", "margin", "passed"),
     [
         (-0.01, 1.0, 0.1, True),
         (-0.011, 1.0, 0.1, False),
@@ -112,6 +115,6 @@ def test_a_hundredth_of_an_error_may_be_lost_or_what_is_asked_for(off, margin, h
         (-1.0, -0.001, None, False),
     ],
 )
-def test_users_are_to_be_shown_not_worse_off_and_viewers_not_to_be_shown_worse_off(low, high, margin, holds):
-    comparison = Comparison("", "RUN", 100, before=0.1, after=0.1, better=0.0, low=low, high=high, margin=margin)
-    assert comparison.holds is holds
+def test_users_need_non_inferiority_and_viewers_no_significant_loss(low, high, margin, passed):
+    comparison = GroupComparison("", "RUN", 100, before=0.1, after=0.1, better=0.0, low=low, high=high, margin=margin)
+    assert comparison.passed is passed

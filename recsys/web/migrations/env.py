@@ -1,7 +1,7 @@
-"""What Alembic runs: the versions that a store lacks, in the transaction of the connection that the store has given."""
+"""Environment of Alembic: applies the missing versions in the transaction of the store's connection."""
 
 from alembic import context
 
-given = context.config.attributes
-context.configure(connection=given["connection"], version_table=given["version_table"])
+attributes = context.config.attributes
+context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
 context.run_migrations()

@@ -1,4 +1,4 @@
-"""The page: what viewers and researchers see of the platform, in NiceGUI on the API's FastAPI application."""
+"""The pages for viewers and researchers, in NiceGUI on the API's FastAPI application."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ from fastapi.responses import RedirectResponse
 from nicegui import Client, app, ui
 
 from recsys.errors import UserError
-from recsys.web.pages.compare import compare
-from recsys.web.pages.discover import discover
-from recsys.web.pages.elements import Tag, address, notice
+from recsys.web.pages.compare import compare_page
+from recsys.web.pages.components import Tag, notice
+from recsys.web.pages.discover import discover_page
 from recsys.web.pages.film import film_page
-from recsys.web.pages.frame import frame
-from recsys.web.pages.people import choose_user, user_page
+from recsys.web.pages.layout import page_layout
+from recsys.web.pages.links import address
 from recsys.web.pages.runs import runs_page
-from recsys.web.pages.visit import Site
-from recsys.web.service import Service
+from recsys.web.pages.viewer_session import Site
+from recsys.web.pages.viewers import viewer_page, viewers_page
+from recsys.web.recommendation_service import RecommendationService
 
-PATIENCE = 120  # seconds that a page may take where a run has to be loaded for it
+RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
+RECONNECT_SECONDS = 60  # a page stays usable if its connection is lost for less, on a busy server or a sleeping phone
 STYLE = Path(__file__).with_name("style.css")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="6" fill="#b45309"/>'
@@ -31,54 +33,54 @@ ICON = (
 )
 
 
-def add_pages(api: FastAPI, service: Service, tensorboard: str | None = None) -> None:
-    """Put the pages on an application, at every address that it has not taken itself; once in a process.
+def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | None = None) -> None:
+    """Add the pages to an application, at every address that has no route yet; call it once in a process.
 
     Args:
-        api: the application, with all its routes.
-        service: of the runs, and the store.
-        tensorboard: its address, where there is one.
+        api: the application with all its routes.
+        service: answers the pages' requests.
+        tensorboard: address of a TensorBoard to link to, or None.
     """
-    # As it starts, NiceGUI looks at every object that there is, and this one of torch complains about it.
+    # At its start NiceGUI inspects every object, and torch warns about one of its own.
     warnings.filterwarnings("ignore", "`torch.distributed.reduce_op` is deprecated", FutureWarning)
     site = Site(service, tensorboard)
 
-    @ui.page("/", response_timeout=PATIENCE)
+    @ui.page("/", response_timeout=RESPONSE_SECONDS)
     async def _(run: str | None = None) -> None:
-        with _or_not_found():
-            await discover(site, await to_thread(service.served, run), run)
+        with _not_found_on_error():
+            await discover_page(site, await to_thread(service.loaded_run, run), run)
 
-    @ui.page("/user", response_timeout=PATIENCE)
+    @ui.page("/user", response_timeout=RESPONSE_SECONDS)
     async def _(id: str | None = None, run: str | None = None) -> Response | None:
         if id is not None:
             return RedirectResponse(address("user", id.strip(), run=run))
-        with _or_not_found():
-            await choose_user(await to_thread(service.served, run), run)
+        with _not_found_on_error():
+            await viewers_page(await to_thread(service.loaded_run, run), run)
         return None
 
-    @ui.page("/user/{user_id:path}", response_timeout=PATIENCE)
+    @ui.page("/user/{user_id:path}", response_timeout=RESPONSE_SECONDS)
     async def _(user_id: str, run: str | None = None) -> None:
-        with _or_not_found():
-            await user_page(site, await to_thread(service.served, run), user_id, run)
+        with _not_found_on_error():
+            await viewer_page(site, await to_thread(service.loaded_run, run), user_id, run)
 
-    @ui.page("/film/{movie_id:path}", response_timeout=PATIENCE)
+    @ui.page("/film/{movie_id:path}", response_timeout=RESPONSE_SECONDS)
     async def _(movie_id: str, run: str | None = None, user: str | None = None, shown: str = "", at: str = "") -> None:
         clicked = (shown, int(at)) if shown and at.isdecimal() else None
-        with _or_not_found():
-            await film_page(site, await to_thread(service.served, run), movie_id, run, user, clicked)
+        with _not_found_on_error():
+            await film_page(site, await to_thread(service.loaded_run, run), movie_id, run, user, clicked)
 
-    @ui.page("/compare", response_timeout=PATIENCE)
+    @ui.page("/compare", response_timeout=RESPONSE_SECONDS)
     async def _(a: str | None = None, b: str | None = None, user: str = "") -> None:
-        names = service.names()
-        with _or_not_found():
+        names = service.run_names()
+        with _not_found_on_error():
             runs = (a or names[0], b or names[-1])
             for run in runs:
-                await to_thread(service.served, run)
-            await compare(site, runs, user)
+                await to_thread(service.loaded_run, run)
+            await compare_page(site, runs, user)
 
-    @ui.page("/runs", response_timeout=PATIENCE)
+    @ui.page("/runs", response_timeout=RESPONSE_SECONDS)
     async def _() -> None:
-        with _or_not_found():
+        with _not_found_on_error():
             await runs_page(site)
 
     app.exception_handler(404)(_not_found)
@@ -90,13 +92,14 @@ def add_pages(api: FastAPI, service: Service, tensorboard: str | None = None) ->
         dark=None,
         language="en-US",
         tailwind=False,
+        reconnect_timeout=RECONNECT_SECONDS,
         show_welcome_message=False,
     )
 
 
 @contextmanager
-def _or_not_found() -> Iterator[None]:
-    """Answer what an address names and is not there with a page that says so."""
+def _not_found_on_error() -> Iterator[None]:
+    """Answer with the page "Not found" if the address names what does not exist."""
     try:
         yield
     except UserError as error:
@@ -104,10 +107,10 @@ def _or_not_found() -> Iterator[None]:
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    """A page in place of one that is not there, with ways on."""
+    """Build the page "Not found", which says what is missing and links to other pages."""
     sentence = error.detail if isinstance(error, HTTPException) else "There is no such page here."
     with Client(ui.page(""), request=request) as client:
-        frame("Not found")
+        page_layout("Not found")
         with Tag("div", classes="hero"):
             Tag("h1", "Not found")
             notice(sentence, ("Discover films", "/"), ("Choose a viewer", "/user"))

@@ -1,4 +1,4 @@
-"""Two runs side by side on one history."""
+"""The page that compares the lists of two runs for one viewer."""
 
 from __future__ import annotations
 
@@ -8,72 +8,76 @@ from functools import partial
 from nicegui import ui
 
 from recsys.errors import UserError
-from recsys.web.pages.elements import ON_VALUE, Tag, address, choice, notice, poster, told, value_of
-from recsys.web.pages.frame import Bar, frame
-from recsys.web.pages.visit import Site, visitor
-from recsys.web.served import FilmList, Served, Wish
+from recsys.web.lists import FilmList, ListOptions
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.pages.components import EMIT_VALUE, Tag, choice, notice, poster, value_of, year_and_genres
+from recsys.web.pages.layout import Snackbar, page_layout
+from recsys.web.pages.links import address
+from recsys.web.pages.viewer_session import Site, viewer_id
 
-COMPARED = 10
+LENGTH = 10
 METRICS = ("ndcg@10", "hr@10", "coverage@10", "novelty@10", "rmse")
 
 
-async def compare(site: Site, runs: tuple[str, str], user: str) -> None:
+async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
     """Build the page.
 
     Args:
         site: what all pages share.
-        runs: names of the two.
-        user: of the data set, whose history both get; with none, one's own ratings.
+        runs: names of the two runs.
+        user: a user of the data set whose history both runs get; empty for the viewer's own ratings.
     """
-    bar = frame("Compare models", "/compare")
+    snackbar = page_layout("Compare models", "/compare")
     with Tag("div", classes="hero"):
         Tag("h1", "Two models, one history")
-        Tag("p", "The same ratings go to both. Films that both recommend are marked.")
-    comparison = _Comparison(site, list(runs), user, bar)
+        Tag("p", "Both models get the same ratings. Films that both recommend are marked.")
+    comparison = _Comparison(site, list(runs), user, snackbar)
     await ui.context.client.connected()
     await comparison.refresh()
 
 
 class _Comparison:
-    """What is compared, and the two lists."""
+    """The choice of runs and history, and the two lists."""
 
-    def __init__(self, site: Site, runs: list[str], user: str, bar: Bar) -> None:
+    def __init__(self, site: Site, runs: list[str], user: str, snackbar: Snackbar) -> None:
         self.site = site
         self.runs = runs
         self.user = user
-        self.visitor = visitor()
-        self.bar = bar
-        self._asked = 0
-        names = {name: name for name in site.service.names()}
-        with Tag("div", classes="wishes"):
+        self.viewer = viewer_id()
+        self.snackbar = snackbar
+        self._n_refreshes = 0
+        names = {name: name for name in site.service.run_names()}
+        with Tag("div", classes="controls"):
             for place, label in enumerate(("First model", "Second model")):
                 choice(label, names, runs[place], partial(self._choose, place))
             with Tag("label", classes="field"):
                 Tag("span", "History of viewer", "field-label")
                 field = Tag("input", value=user, placeholder="your own ratings", autocomplete="off", maxlength=255)
-        field.on("change", lambda event: self._choose_user(value_of(event)), js_handler=ON_VALUE)
-        self._status = Tag("p", "", "unseen", role="status")
+        field.on("change", lambda event: self._choose_user(value_of(event)), js_handler=EMIT_VALUE)
+        self._status = Tag("p", "", "visually-hidden", role="status")
         self._sides = Tag("div", classes="sides")
 
     async def refresh(self) -> None:
-        """Ask both runs for their lists and show them, unless others were chosen meanwhile."""
-        self._asked += 1
-        asked = self._asked
+        """Show the lists of both runs, unless another choice was result in the meantime."""
+        self._n_refreshes += 1
+        refresh = self._n_refreshes
         ui.navigate.history.replace(address("compare", a=self.runs[0], b=self.runs[1], user=self.user))
         sides = [await to_thread(self._side, name) for name in self.runs]
-        if asked != self._asked:
+        if refresh != self._n_refreshes:
             return
-        lists = [{listed.film.movie_id for listed in made.films} for _, made in sides if isinstance(made, FilmList)]
+        lists = [
+            {listed.film.movie_id for listed in result.films} for _, result in sides if isinstance(result, FilmList)
+        ]
         both = set.intersection(*lists) if len(lists) == len(sides) else set()
         self._sides.clear()
         with self._sides:
-            for served, made in sides:
-                self._show(served, made, both)
-        self._status.text = f"{len(both)} of {COMPARED} films are in both lists."
+            for loaded, result in sides:
+                self._show(loaded, result, both)
+        self._status.text = f"{len(both)} of {LENGTH} films are in both lists."
 
     async def _choose(self, place: int, name: str) -> None:
-        with self.bar.refusals():
-            await to_thread(self.site.service.served, name)
+        with self.snackbar.show_errors():
+            await to_thread(self.site.service.loaded_run, name)
             self.runs[place] = name
         await self.refresh()
 
@@ -81,40 +85,40 @@ class _Comparison:
         self.user = typed.strip()
         await self.refresh()
 
-    def _side(self, name: str) -> tuple[Served, FilmList | str]:
-        """A run and its list, or the sentence that says why it has none."""
-        served = self.site.service.served(name)
-        opinions = self.site.service.store.opinions(self.user or self.visitor)
-        if self.user and not served.is_known(self.user):
-            return served, f"There is no viewer {self.user} in {served.dataset.name}."
+    def _side(self, name: str) -> tuple[LoadedRun, FilmList | str]:
+        """Return a run and its list, or the reason why it has none."""
+        loaded = self.site.service.loaded_run(name)
+        opinions = self.site.service.store.opinions(self.user or self.viewer)
+        if self.user and not loaded.has_user(self.user):
+            return loaded, f"There is no viewer {self.user} in {loaded.dataset.name}."
         if not (self.user or opinions.ratings):
-            return served, "You have rated nothing yet: rate a film first, or name a viewer."
+            return loaded, "You have rated nothing yet: rate a film first, or name a viewer."
         try:
-            return served, served.recommend(self.user or self.visitor, opinions, Wish(k=COMPARED))
+            return loaded, loaded.recommend(self.user or self.viewer, opinions, ListOptions(k=LENGTH))
         except UserError as error:
-            return served, str(error)
+            return loaded, str(error)
 
-    def _show(self, served: Served, made: FilmList | str, both: set[str]) -> None:
+    def _show(self, loaded: LoadedRun, result: FilmList | str, both: set[str]) -> None:
         with Tag("section", classes="panel") as section:
-            heading = Tag("h2", served.name)
+            heading = Tag("h2", loaded.name)
             section.props["aria-labelledby"] = heading.html_id
             with Tag("dl", classes="metrics"):
                 for name in METRICS:
-                    if (value := served.run.metrics.get(f"test/{name}")) is not None:
+                    if (value := loaded.run.metrics.get(f"test/{name}")) is not None:
                         with Tag("div"):
                             Tag("dt", name)
                             Tag("dd", f"{value:.4f}")
-            if isinstance(made, str):
-                notice(made)
+            if isinstance(result, str):
+                notice(result)
                 return
             with Tag("ol", classes="ranked"):
-                for listed in made.films:
+                for listed in result.films:
                     film = listed.film
                     with Tag("li", classes="shared" if film.movie_id in both else ""):
-                        poster(film, served.catalogue, "small")
+                        poster(film, loaded.catalogue, "small")
                         with Tag("div", classes="row-body"):
                             href = address("film", film.movie_id, user=self.user)
                             Tag("a", film.title, href=href)
-                            Tag("span", told(film), "meta")
+                            Tag("span", year_and_genres(film), "meta")
                         if film.movie_id in both:
                             Tag("span", "in both", "badge")

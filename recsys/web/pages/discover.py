@@ -1,4 +1,4 @@
-"""The start page: somebody rates films that are found or well known, and recommendations follow."""
+"""The start page: viewers rate films, and recommendations follow at once."""
 
 from __future__ import annotations
 
@@ -7,44 +7,50 @@ from asyncio import to_thread
 from nicegui import ui
 
 from recsys.web.catalogue import Film
-from recsys.web.pages.elements import Stars, Tag, let_others_in, poster
-from recsys.web.pages.frame import frame
-from recsys.web.pages.picks import Picks
-from recsys.web.pages.said import Said
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.pages.components import Stars, Tag, poster, yield_to_requests
+from recsys.web.pages.feedback_panel import FeedbackPanel
+from recsys.web.pages.layout import page_layout
+from recsys.web.pages.recommendations import Recommendations
 from recsys.web.pages.search import Search
-from recsys.web.pages.visit import Site, Visit, visitor
-from recsys.web.served import Served
+from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 
 WELL_KNOWN = 9
-ENOUGH = 5  # ratings from which on the films to start from are folded away
+ENOUGH = 5  # ratings at which the well-known films are collapsed
 
 
-async def discover(site: Site, served: Served, run: str | None) -> None:
-    """Build the page for whoever looks at it."""
-    visit = Visit(site, visitor(), served, run, frame("Discover films", "/"))
+async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
+    """Build the page.
+
+    Args:
+        site: what all pages share.
+        loaded: the run that recommends.
+        run: the name by which the address requests the run, or None for the default.
+    """
+    session = ViewerSession(site, viewer_id(), loaded, run, page_layout("Discover films", "/"))
     with Tag("div", classes="hero parted"):
         with Tag("div"):
             Tag("h1", "What would you like to watch?")
             Tag("p", "Rate a few films you know. Recommendations follow each rating, with the reason for every one.")
-        Search(visit)
-    await let_others_in()
-    start = _Start(visit)
-    await let_others_in()
+        Search(session)
+    await yield_to_requests()
+    well_known = _WellKnownFilms(session)
+    await yield_to_requests()
     with Tag("div", classes="columns"):
-        Picks(visit, "For you")
-        await let_others_in()
-        with Tag("aside", classes="side", aria_label="What you said"):
-            Said(visit, "Your films")
+        Recommendations(session, "For you")
+        await yield_to_requests()
+        with Tag("aside", classes="side", aria_label="Your feedback"):
+            FeedbackPanel(session, "Your films")
     await ui.context.client.connected()
-    await visit.changed()
-    await start.fill()
+    await session.changed()
+    await well_known.fill()
 
 
-class _Start:
-    """Well-known films to start from, with stars to give."""
+class _WellKnownFilms:
+    """Well-known films for a new viewer to rate."""
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit = visit
+    def __init__(self, session: ViewerSession) -> None:
+        self.session = session
         self._shown: dict[str, Stars] = {}
         with Tag("details", classes="start", open=True) as self._details:
             with Tag("summary"):
@@ -53,12 +59,12 @@ class _Start:
                 for _ in range(WELL_KNOWN):
                     with Tag("li", classes="skeleton", aria_hidden="true"):
                         Tag("div", classes="poster")
-        visit.follow(self._follow)
+        session.follow(self._follow)
 
     async def fill(self) -> None:
-        """Show the films, folded away where the person needs none of them any more."""
-        films = await to_thread(self.visit.served.catalogue.well_known, WELL_KNOWN)
-        self._details.props["open"] = len(self.visit.opinions.ratings) < ENOUGH
+        """Show the films, collapsed if the viewer has rated enough."""
+        films = await to_thread(self.session.loaded.catalogue.well_known, WELL_KNOWN)
+        self._details.props["open"] = len(self.session.opinions.ratings) < ENOUGH
         self._strip.clear()
         with self._strip:
             for film in films:
@@ -66,13 +72,13 @@ class _Start:
 
     def _tile(self, film: Film) -> None:
         with Tag("li"):
-            poster(film, self.visit.served.catalogue)
-            Tag("a", film.name, href=self.visit.film_address(film))
-            given, label = self.visit.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
+            poster(film, self.session.loaded.catalogue)
+            Tag("a", film.name, href=self.session.film_address(film))
+            given, label = self.session.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
             self._shown[film.movie_id] = Stars(
-                self.visit.served.catalogue.stars, given, label, lambda stars: self.visit.rate(film, stars)
+                self.session.loaded.catalogue.stars, given, label, lambda stars: self.session.rate(film, stars)
             )
 
     async def _follow(self) -> None:
         for movie_id, stars in self._shown.items():
-            stars.show(self.visit.opinions.ratings.get(movie_id))
+            stars.show(self.session.opinions.ratings.get(movie_id))

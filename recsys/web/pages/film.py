@@ -1,4 +1,4 @@
-"""The page of one film: what is known of it, how it was rated, one's own stars, and films like it."""
+"""The page of a film: metadata, rating histogram, the viewer's own rating and similar films."""
 
 from __future__ import annotations
 
@@ -9,82 +9,86 @@ from nicegui import ui
 
 from recsys.errors import UserError
 from recsys.web.catalogue import Film
-from recsys.web.pages.elements import Stars, Tag, button, notice, poster, told
-from recsys.web.pages.frame import frame
-from recsys.web.pages.visit import Site, Visit, visitor
-from recsys.web.served import Served, Wish
+from recsys.web.lists import ListOptions
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.pages.components import Stars, Tag, button, notice, poster, year_and_genres
+from recsys.web.pages.layout import page_layout
+from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 
 SIMILAR = 14
 
 
 async def film_page(
-    site: Site, served: Served, movie_id: str, run: str | None, user: str | None, clicked: tuple[str, int] | None
+    site: Site, loaded: LoadedRun, movie_id: str, run: str | None, user: str | None, clicked: tuple[str, int] | None
 ) -> None:
     """Build the page of a film.
 
     Args:
         site: what all pages share.
-        served: the run that is asked.
-        movie_id: of the film.
-        run: the name that the run was asked for by, or None.
-        user: of the data set, whose page one came from, or None.
-        clicked: the list that one came from and the film's position in it, or None.
+        loaded: the run that finds similar films.
+        movie_id: raw id of the film.
+        run: the name by which the address requests the run, or None for the default.
+        user: the user of the data set from whose page the film was opened, or None.
+        clicked: id of the list from which the film was opened and its position in the list, or None.
 
     Raises:
-        UserError: there is no such film.
+        UserError: the film does not exist.
     """
-    film = served.catalogue.film(movie_id)
-    person = user if user is not None and served.is_known(user) else visitor()
-    visit = Visit(site, person, served, run, frame(film.name))
+    film = loaded.catalogue.film(movie_id)
+    viewer = user if user is not None and loaded.has_user(user) else viewer_id()
+    session = ViewerSession(site, viewer, loaded, run, page_layout(film.name))
     with Tag("article", classes="film"):
-        poster(film, served.catalogue, "large")
+        poster(film, loaded.catalogue, "large")
         with Tag("div", classes="film-body"):
             Tag("h1", film.title)
-            Tag("p", told(film), "meta")
-            _Own(visit, film)
+            Tag("p", year_and_genres(film), "meta")
+            _OwnRating(session, film)
             with Tag("dl", classes="details"):
                 for label, words in film.details.items():
                     Tag("dt", label)
                     Tag("dd", words)
-            _histogram(await to_thread(served.catalogue.histogram, movie_id), served.dataset.name)
+            _histogram(await to_thread(loaded.catalogue.histogram, movie_id), loaded.dataset.name)
     with Tag("section", classes="panel") as section:
-        heading = Tag("h2", "Films like it")
+        heading = Tag("h2", "Similar films")
         section.props["aria-labelledby"] = heading.html_id
-        await _similar(visit, film)
+        await _similar(session, film)
     await ui.context.client.connected()
     if clicked is not None:
-        await visit.opened(film, *clicked)
-    await visit.changed()
+        await session.opened(film, *clicked)
+    await session.changed()
 
 
-class _Own:
-    """One's own stars for a film."""
+class _OwnRating:
+    """The viewer's own rating of a film."""
 
-    def __init__(self, visit: Visit, film: Film) -> None:
-        self.visit = visit
+    def __init__(self, session: ViewerSession, film: Film) -> None:
+        self.session = session
         self.film = film
-        whose = f"Stars of viewer {visit.user_id}" if visit.is_known else "Your stars"
+        whose = f"Stars of viewer {session.user_id}" if session.is_in_data else "Your stars"
         with Tag("div", classes="own"):
             Tag("span", whose, "field-label")
             self._stars = Stars(
-                visit.served.catalogue.stars, None, f"{whose} for {film.title}", lambda stars: visit.rate(film, stars)
+                session.loaded.catalogue.stars,
+                None,
+                f"{whose} for {film.title}",
+                lambda stars: session.rate(film, stars),
             )
-            self._back = button("Take back", lambda: visit.take_back(film.movie_id), "quiet")
-            self._back.visible = False
-        visit.follow(self._follow)
+            self._take_back = button("Take back", lambda: session.take_back(film.movie_id), "quiet")
+            self._take_back.visible = False
+        session.follow(self._follow)
 
     async def _follow(self) -> None:
-        given = self.visit.opinions.ratings.get(self.film.movie_id)
+        given = self.session.opinions.ratings.get(self.film.movie_id)
         self._stars.show(given)
-        self._back.visible = given is not None
+        self._take_back.visible = given is not None
 
 
 def _histogram(counts: Mapping[float, int], name: str) -> None:
-    """How many ratings gave a film each number of stars, as bars and as figures."""
+    """Add a histogram of a film's ratings, as bars and as numbers."""
     n_ratings = sum(counts.values())
     with Tag("figure", classes="histogram"):
         if not n_ratings:
-            Tag("figcaption", f"Nobody has rated it in {name}.")
+            Tag("figcaption", f"It has no ratings in {name}.")
             return
         mean = sum(stars * count for stars, count in counts.items()) / n_ratings
         Tag("figcaption", f"{n_ratings:,} ratings in {name}, {mean:.1f} stars on average")
@@ -97,9 +101,10 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
                     Tag("td", f"{count:,}", "number")
 
 
-async def _similar(visit: Visit, film: Film) -> None:
+async def _similar(session: ViewerSession, film: Film) -> None:
+    """Add the films that the model places nearest."""
     try:
-        measure, near = await to_thread(visit.served.similar, film.movie_id, Wish(k=SIMILAR))
+        measure, near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
     except UserError as error:
         notice(str(error))
         return
@@ -107,5 +112,5 @@ async def _similar(visit: Visit, film: Film) -> None:
     with Tag("ul", classes="strip"):
         for other, _ in near:
             with Tag("li"):
-                poster(other, visit.served.catalogue)
-                Tag("a", other.name, href=visit.film_address(other))
+                poster(other, session.loaded.catalogue)
+                Tag("a", other.name, href=session.film_address(other))

@@ -1,16 +1,16 @@
-"""What viewers do."""
+"""Create the table of feedback events."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from recsys.web.store import Name, Number
+from recsys.web.schema import Name, Number
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "events",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),

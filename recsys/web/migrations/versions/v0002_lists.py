@@ -1,16 +1,16 @@
-"""What films were shown for, where, and how probably: what an off-policy estimate needs."""
+"""Add the lists that viewers saw, and positions and propensities of events, for off-policy estimates."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from recsys.web.store import Name, Number
+from recsys.web.schema import Name, Number
 
 revision = "0002"
 down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table, and let events name a list and a place in it."""
+    """Create the table of lists, and add to events their list, position and propensity."""
     op.create_table(
         "lists",
         sa.Column("list_id", Name(64), primary_key=True),
@@ -22,7 +22,7 @@ def upgrade() -> None:
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",
     )
-    with op.batch_alter_table("events") as events:  # which SQLite can only make anew
+    with op.batch_alter_table("events") as events:  # SQLite can alter a table only by copying it
         events.add_column(sa.Column("list_id", Name(64)))
         events.add_column(sa.Column("position", sa.Integer))
         events.add_column(sa.Column("propensity", Number))

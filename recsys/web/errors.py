@@ -1,0 +1,79 @@
+"""The one form of error responses."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from recsys.errors import UserError
+from recsys.web.catalogue import NotFoundError
+from recsys.web.store import KeyConflictError, StoreError
+
+
+class ErrorDetails(BaseModel):
+    """What went wrong, in one sentence."""
+
+    status: int
+    message: str
+
+
+class ErrorResponse(BaseModel):
+    """Body of every error response."""
+
+    error: ErrorDetails
+
+
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse, "description": meaning}
+    for status, meaning in {
+        400: "the request cannot be read",
+        401: "the token is missing or wrong",
+        403: "the request comes from another site",
+        404: "there is no such user, film or run",
+        405: "the route does not take this method",
+        409: "the key belongs to another event",
+        413: "the request is too large",
+        415: "the body is not JSON",
+        422: "a value is invalid",
+        429: "too many requests",
+        503: "the feedback store cannot be reached",
+    }.items()
+}
+
+
+def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Build an error response."""
+    return JSONResponse({"error": {"status": status, "message": message}}, status, headers)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Give all errors of an application the same form."""
+    app.add_exception_handler(UserError, _user_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def _user_error(request: Request, error: Exception) -> JSONResponse:
+    statuses = ((NotFoundError, 404), (KeyConflictError, 409), (StoreError, 503))
+    status = next((status for kind, status in statuses if isinstance(error, kind)), 422)
+    return error_response(status, str(error))
+
+
+def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    """Report the first invalid value of a request: its place and what is wrong with it."""
+    first = cast(RequestValidationError, error).errors()[0]
+    if first["type"] == "json_invalid":
+        return error_response(400, f"The body is not valid JSON: {first['ctx']['error']}.")
+    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return error_response(422, f"{place}: {message}" if place else message)
+
+
+def _http_error(request: Request, error: Exception) -> JSONResponse:
+    http_error = cast(HTTPException, error)
+    return error_response(http_error.status_code, str(http_error.detail), dict(http_error.headers or {}))

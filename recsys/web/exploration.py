@@ -1,0 +1,61 @@
+"""Randomized exploration in the lists that viewers see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.errors import UserError
+
+MAX_POOL = 100  # deepest rank from which a film can be drawn
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """Replaces some places of a list by random films, so that feedback can be used to evaluate other models as well.
+
+    Of k places, `places` are filled by a uniform draw without replacement from the films that follow the best
+    k - `places` in the model's ranking, down to rank `pool`. Each of these films has a known probability of being
+    shown, `places` / (`pool` - k + `places`). The other films are always shown.
+
+    Attributes:
+        places: number of randomized places in a list; 0 disables exploration.
+        pool: deepest rank from which a film can be drawn; at most 100.
+    """
+
+    places: int = 0
+    pool: int = 50
+
+    def __post_init__(self) -> None:
+        """Check the ranges of the settings.
+
+        Raises:
+            UserError: a setting is out of range.
+        """
+        if self.places < 0:
+            raise UserError(f"explore.places must be at least 0 (got explore.places={self.places}).")
+        if not 1 <= self.pool <= MAX_POOL:
+            raise UserError(f"explore.pool must be from 1 to {MAX_POOL} (got explore.pool={self.pool}).")
+
+    def draw(self, items: np.ndarray, k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw the items to show.
+
+        Args:
+            items: int64 ranking of the model, best first, including the items that can be drawn.
+            k: number of items to show.
+            rng: draws the items and their places.
+
+        Returns:
+            The items, int64 (at most k,), and the probability with which each is shown, float64.
+        """
+        n_fixed = max(0, min(k, len(items)) - self.places)
+        pool = items[n_fixed : max(self.pool, k)]
+        n_drawn = min(k - n_fixed, len(pool))
+        if not self.places or n_drawn == len(pool):
+            return items[:k], np.ones(len(items[:k]))
+        drawn = rng.choice(pool, n_drawn, replace=False)
+        places = np.sort(rng.choice(n_fixed + 1, n_drawn))  # before which fixed item each drawn item is inserted
+        shown = np.insert(items[:n_fixed], places, drawn)
+        propensities = np.insert(np.ones(n_fixed), places, n_drawn / len(pool))
+        return shown, propensities

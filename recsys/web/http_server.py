@@ -1,0 +1,108 @@
+"""The server process: page and API at one address, until interrupted."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import uvicorn
+
+from recsys.errors import UserError
+from recsys.web.app import create_app
+from recsys.web.exploration import Exploration
+from recsys.web.index import IndexSettings
+from recsys.web.pages import add_pages
+from recsys.web.protection import Protection
+from recsys.web.recommendation_service import RecommendationService
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Settings of `python -m recsys serve`.
+
+    Attributes:
+        host: address to listen on.
+        port: port to listen on; 0 for any free port.
+        hosts: names by which clients may address the server, see `Protection`.
+        token_env: environment variable that holds the token which requests must carry, see `Protection`.
+        requests_per_minute: limit for each client address.
+        max_bytes: largest request body.
+        threads: threads of a model's arithmetic in each request.
+        tensorboard: address of a TensorBoard to link to, or None.
+        explore: randomized places in lists that viewers see.
+        index: when films are indexed.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    hosts: Sequence[str] = LOOPBACK
+    token_env: str = "RECSYS_TOKEN"  # noqa: S105 - the name of a variable
+    requests_per_minute: int = 6000
+    max_bytes: int = 262144
+    threads: int = 1
+    tensorboard: str | None = None
+    explore: Exploration = Exploration()
+    index: IndexSettings = IndexSettings()
+
+    @property
+    def protection(self) -> Protection:
+        """The requirements that every request must meet."""
+        token = os.environ.get(self.token_env) or None
+        return Protection(token, tuple(self.hosts), self.requests_per_minute, self.max_bytes)
+
+
+def run_server(service: RecommendationService, settings: ServerSettings) -> None:
+    """Serve page and API until interrupted; call it once in a process.
+
+    Raises:
+        UserError: the port is not available.
+    """
+    import torch  # after the settings are checked: it takes a second to load
+
+    listening = listen(settings.host, settings.port)
+    protection = settings.protection
+    torch.set_num_threads(settings.threads)
+    for name in service.run_names():
+        service.loaded_run(name)
+    if not (protection.token or settings.host in LOOPBACK):
+        log.warning(
+            "Anyone who can reach %s can use this server without a token: set %s.", settings.host, settings.token_env
+        )
+    app = create_app(service, protection)
+    add_pages(app, service, settings.tensorboard)
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,  # a client could claim another address than the one whose rate is limited
+        ws_max_size=settings.max_bytes,
+    )
+    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{shown}:{listening.getsockname()[1]}"
+    print(f"Serving {', '.join(service.run_names())} at {address} (Ctrl-C ends it)", flush=True)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run([listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket; called before any long work.
+
+    Raises:
+        UserError: the port is in use or invalid.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "ports are from 0 to 65535"
+        raise UserError(
+            f"The server cannot listen on {host}:{port} ({reason}): choose another port with port=N, "
+            "or stop what uses it."
+        ) from error

@@ -1,0 +1,254 @@
+"""A trained run with its model and catalogue in memory, which answers requests for one user at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from secrets import token_hex
+
+import numpy as np
+import pandas as pd
+
+from recsys.analysis.explain import Reason, explain
+from recsys.analysis.recommend import UNKNOWN, neighbours
+from recsys.analysis.segments.stored import segments_directory
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Pairs, Query
+from recsys.errors import UserError
+from recsys.evaluation.reranking import Surprising
+from recsys.models.base import Recommender
+from recsys.studies.runs import Run
+from recsys.web import rollout
+from recsys.web.catalogue import Catalogue, Film, NotFoundError, user_codes
+from recsys.web.events import Opinions
+from recsys.web.exploration import Exploration
+from recsys.web.index import FilmIndex, IndexSettings
+from recsys.web.lists import FilmList, ListedFilm, ListOptions
+
+N_REASON_CANDIDATES = 25  # liked films considered for a reason; each costs one row of scores
+N_RERANKED = 100  # best films that `surprise` may reorder
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedRun:
+    """A run that answers requests from many threads at once; it is immutable.
+
+    Viewers' feedback is read from the store alone, even where a refit has trained on it: in the store it can be undone,
+    and it is visible to the same viewer only.
+
+    Attributes:
+        name: the name that requests use.
+        run: directory, settings and metrics.
+        model: the trained model.
+        catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
+        user_codes: the model's codes of users by raw id; for a refit they include viewers.
+        index: approximate index for catalogues that are too large to score every film, or None.
+    """
+
+    name: str
+    run: Run
+    model: Recommender
+    catalogue: Catalogue
+    user_codes: Mapping[str, int]
+    index: FilmIndex | None = None
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set with which users' histories begin, without viewers' feedback."""
+        return self.catalogue.dataset
+
+    @property
+    def liked_threshold(self) -> float:
+        """Lowest number of stars at which a film counts as liked: the middle of the rating scale."""
+        low, high = self.dataset.scale
+        return (low + high) / 2
+
+    @property
+    def scores_new_users(self) -> bool:
+        """Whether the model scores by histories and so can serve users unseen in training."""
+        return self.model.uses_history
+
+    @cached_property
+    def _segments(self) -> Mapping[str, str]:
+        file = segments_directory(self.run.directory) / "segments.csv"
+        if not file.is_file():
+            return {}
+        members = pd.read_csv(file, dtype=str, keep_default_na=False)
+        return dict(zip(members["user_id"], members["name"], strict=True))
+
+    def has_user(self, user_id: str) -> bool:
+        """Return whether the data set has a user with this id."""
+        return user_id in self.catalogue.user_codes
+
+    def example_users(self, n: int) -> list[str]:
+        """Return the ids of up to n users, ordered from few ratings to many."""
+        by_count = np.argsort(self.dataset.user_counts, kind="stable")
+        places = np.linspace(0, len(by_count) - 1, min(n, len(by_count))).astype(int)
+        return [str(self.dataset.user_frame["user_id"].iloc[code]) for code in by_count[places]]
+
+    def segment(self, user_id: str) -> str | None:
+        """Return the name of the user's taste segment, or None where the run has no segments."""
+        return self._segments.get(user_id)
+
+    def ratings_of_user(self, user_id: str) -> list[tuple[Film, float, int | None]]:
+        """Return a user's ratings in the data set, the latest first: film, stars, and seconds UTC or None.
+
+        Raises:
+            NotFoundError: the data set has no such user.
+        """
+        if not self.has_user(user_id):
+            ids = ", ".join(self.example_users(3))
+            raise NotFoundError(f"There is no user {user_id!r} in {self.dataset.name}: ids are like {ids}.")
+        history = self._history_in_data(user_id)
+        times = [None] * len(history.items) if history.times is None else history.times.tolist()
+        rated = zip(history.items.tolist(), history.ratings.tolist(), times, strict=True)
+        return [(self.catalogue.film_at(item), stars, time) for item, stars, time in rated][::-1]
+
+    def recommend(
+        self, user_id: str | None, opinions: Opinions, options: ListOptions, explore: Exploration = Exploration()
+    ) -> FilmList:
+        """Recommend the best films that the user has neither rated nor hidden, each with a reason.
+
+        Args:
+            user_id: raw id. The ratings of a user of the data set count too; any other id, or None, is a new user.
+            opinions: feedback of the user. A rating given here replaces one of the data set.
+            options: number and kind of films.
+            explore: randomized places.
+
+        Raises:
+            UserError: the model cannot serve new users, or an opinion or an option names what does not exist.
+        """
+        user, history = self.user_and_history(user_id, opinions)
+        depth = max(options.k, explore.pool if explore.places else 0)
+        scores, candidates = self._scores(user, history, opinions, options)
+        reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
+        lists = reranker.lists(self.model, self.dataset)
+        ranking = lists(candidates, np.array([user]), history, depth)[0]
+        shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
+        reasons = self._reasons(user, history, shown)
+        rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
+        listed = tuple(
+            self._listed(item, float(scores[item]), position, reason, propensity)
+            for position, (item, propensity, reason) in enumerate(rows, start=1)
+        )
+        return FilmList(token_hex(8), self.name, listed)
+
+    def explain(self, user_id: str | None, opinions: Opinions, movie_id: str) -> ListedFilm:
+        """Return the score of one film for a user and the reason for it, at position 0.
+
+        Raises:
+            UserError: see `recommend`.
+        """
+        item = self.catalogue.code(movie_id)
+        user, history = self.user_and_history(user_id, opinions)
+        score = float(self.model.predict(Pairs(Query(np.array([user]), history), np.array([0]), np.array([item])))[0])
+        [reason] = self._reasons(user, history, np.array([item]))
+        return self._listed(item, score, 0, reason, 1.0)
+
+    def similar(self, movie_id: str, options: ListOptions) -> tuple[str, list[tuple[Film, float]]]:
+        """Return the similarity measure in words, and the most similar films with their similarities.
+
+        Raises:
+            UserError: the model has no item similarity, or the film or an option names what does not exist.
+        """
+        candidates = self.catalogue.codes_matching(options.genres, options.years)
+        if candidates is None:
+            candidates = np.arange(self.dataset.n_items)
+        measure, near = neighbours(self.model, self.catalogue.code(movie_id), candidates, options.k)
+        return measure, [(self.catalogue.film_at(item), similarity) for item, similarity in near]
+
+    def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
+        """Return a user's code and their history with feedback, as one row.
+
+        A model that does not predict ratings learned from positive interactions alone, so it is given only the films
+        that the user liked.
+
+        Raises:
+            UserError: the user is unseen in training and the model does not score by histories.
+        """
+        user = self.user_codes.get(user_id or "", UNKNOWN)
+        if user == UNKNOWN and not self.scores_new_users:
+            raise UserError(
+                f"{type(self.model).__name__} does not score by histories, so it cannot serve new viewers: choose one "
+                "of its users, or a run of a model that does, such as ease."
+            )
+        known = self._history_in_data(user_id)
+        items = np.array([self.catalogue.code(movie_id) for movie_id in opinions.ratings], np.int32)
+        ratings = np.fromiter(opinions.ratings.values(), np.float32)
+        unchanged = ~np.isin(known.items, items)
+        passed_on = ratings >= (0 if self.model.predicts_ratings else self.liked_threshold)
+        items, ratings = items[passed_on], ratings[passed_on]
+        times = None
+        if known.times is not None:  # feedback is later than every rating of the data set
+            latest = known.times.max(initial=self.dataset.times.max())  # type: ignore[union-attr]
+            times = np.concatenate([known.times[unchanged], np.full(len(items), latest)])
+        items = np.concatenate([known.items[unchanged], items])
+        ratings = np.concatenate([known.ratings[unchanged], ratings])
+        return user, History(np.array([0, len(items)]), items, ratings, times)
+
+    def _history_in_data(self, user_id: str | None) -> History:
+        return self.dataset.history(np.array([self.catalogue.user_codes.get(user_id or "", UNKNOWN)]))
+
+    def _reasons(self, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
+        frame = self.dataset.item_frame
+        return explain(self.model, user, history, items, frame, N_REASON_CANDIDATES, self.liked_threshold)
+
+    def _scores(
+        self, user: int, history: History, opinions: Opinions, options: ListOptions
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf at films that are no candidates.
+
+        The index is of no use for a user without a history, whose films are ranked by popularity.
+        """
+        candidates = self.catalogue.codes_matching(options.genres, options.years)
+        excluded = {*opinions.hidden, *opinions.ratings, *options.without}
+        hidden = [self.catalogue.code(movie_id) for movie_id in excluded]
+        query = Query(np.array([user]), history)
+        if self.index is not None and candidates is None and len(history.items):
+            scores = self.index.scores(query, max(options.k, N_RERANKED) + len(history.items) + len(hidden))
+        else:
+            scores = self.model.score(query)
+        masked = mask_seen(scores, history, candidates)
+        masked[0, hidden] = -np.inf
+        return scores[0], masked
+
+    def _listed(self, item: int, score: float, position: int, reason: Reason | None, propensity: float) -> ListedFilm:
+        film = self.catalogue.film_at(item)
+        if reason is None:
+            return ListedFilm(film, score, position, propensity=propensity)
+        sentence, reason_film = reason.sentence(self.catalogue.names), self.catalogue.film_at(reason.item)
+        return ListedFilm(film, score, position, sentence, reason.kind, reason_film, propensity)
+
+
+def load_run(
+    name: str,
+    run: Run,
+    catalogue: Catalogue,
+    dataset_of: Callable[[Run], Dataset],
+    index: IndexSettings = IndexSettings(),
+    trusted: bool = False,
+) -> LoadedRun:
+    """Load the model of a run, and index its films where there are many.
+
+    Args:
+        name: the name that requests use.
+        run: the run, or a refit of it.
+        catalogue: of the run, or of the run that the refit is of.
+        dataset_of: gives the data set on which a run was trained.
+        index: when films are indexed; the recall of an index is printed.
+        trusted: whether the model may be unpickled, which runs code.
+
+    Raises:
+        UserError: the model cannot be loaded.
+    """
+    model = run.model(trusted)
+    is_refit = rollout.original(run.directory) != run.directory
+    dataset = dataset_of(run) if is_refit else catalogue.dataset
+    films = FilmIndex(model, index) if dataset.n_items > index.beyond else None
+    if films is not None:
+        print(
+            f"{name}: indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the exact "
+            f"{index.k} best films of {min(index.n_measured, dataset.n_users)} users."
+        )
+    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films)

@@ -1,0 +1,23 @@
+"""Cookies that the pages read on the server and set in the browser."""
+
+from __future__ import annotations
+
+from nicegui import ui
+
+MAX_AGE = 365 * 24 * 3600  # seconds
+
+
+def cookie(name: str) -> str:
+    """Return the cookie of the current request, or an empty text; the value may come from anyone."""
+    request = ui.context.client.request
+    return "" if request is None else request.cookies.get(name, "")
+
+
+def set_cookie(name: str, value: str) -> None:
+    """Set a cookie of letters and digits in the browser."""
+    ui.run_javascript(cookie_script(name, f"'{value}'"))
+
+
+def cookie_script(name: str, value: str) -> str:
+    """Return JavaScript that sets a cookie to the value of a JavaScript expression."""
+    return f"document.cookie = '{name}=' + {value} + '; path=/; max-age={MAX_AGE}; samesite=lax'"

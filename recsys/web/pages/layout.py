@@ -1,0 +1,75 @@
+"""The layout of every page: heading, navigation, choice of colours, skip link and snackbar."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from nicegui import ui
+
+from recsys.errors import UserError
+from recsys.web.pages.components import Tag, button, value_of
+from recsys.web.pages.cookies import cookie, cookie_script
+
+NAVIGATION = {"/": "Discover", "/user": "Viewers", "/compare": "Compare", "/runs": "Models"}
+COLOURS = {"": "Auto", "light": "Light", "dark": "Dark"}
+_IS_DARK = {"light": False, "dark": True}
+# The browser itself stores the choice, so it holds on the next page even if that is opened at once.
+_STORE_AND_EMIT = f"(event) => {{ {cookie_script('colours', 'event.target.value')}; emit(event.target.value); }}"
+
+
+class Snackbar:
+    """A message at the bottom of a page about the last action, with a button to undo it.
+
+    The style sheet hides a message after some seconds, unless it has the focus or the pointer.
+    """
+
+    def __init__(self) -> None:
+        with ui.context.client.layout, Tag("div", classes="snackbar-place"):
+            self._place = Tag("div", role="status")
+
+    def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Replace the message."""
+        self._place.clear()
+        with self._place, Tag("div", classes="snackbar"):
+            Tag("span", sentence)
+            if undo is not None:
+                button("Undo", undo, "quiet")
+
+    def hide(self) -> None:
+        """Remove the message."""
+        self._place.clear()
+
+    @contextmanager
+    def show_errors(self) -> Iterator[None]:
+        """Show why an action was refused."""
+        try:
+            yield
+        except UserError as error:
+            self.show(str(error))
+
+
+def page_layout(title: str, current: str = "") -> Snackbar:
+    """Lay out the parts around a page, whose own elements follow, and return its snackbar.
+
+    Args:
+        title: title of the page in the browser's tab.
+        current: the key of `NAVIGATION` to which the page belongs.
+    """
+    client = ui.context.client
+    ui.page_title(f"{title} · recsys")
+    chosen = cookie("colours")
+    mode = ui.dark_mode(_IS_DARK.get(chosen))
+    with client.layout, Tag("header", classes="top").move(target_index=0), Tag("div", classes="top-inside"):
+        Tag("a", "recsys", "brand", href="/", aria_label="recsys, start page")
+        with Tag("nav", aria_label="Pages"):
+            for address, name in NAVIGATION.items():
+                Tag("a", name, href=address, aria_current="page" if address == current else None)
+        with Tag("select", classes="colours", aria_label="Colours") as colours:
+            for value, name in COLOURS.items():
+                Tag("option", name, value=value, selected=value == chosen or None)
+    ui.skip_link("Skip to the content", target=client.content)
+    colours.on("change", lambda event: mode.set_value(_IS_DARK.get(value_of(event))), js_handler=_STORE_AND_EMIT)
+    snackbar = Snackbar()
+    ui.on_exception(lambda: snackbar.show("Something went wrong: please try again."))
+    return snackbar

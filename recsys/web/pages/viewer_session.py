@@ -1,0 +1,167 @@
+"""State of one open page: its viewer, their feedback, and the parts of the page that follow it."""
+
+from __future__ import annotations
+
+import re
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from secrets import token_hex
+
+from nicegui import ui
+
+from recsys.errors import UserError
+from recsys.web.catalogue import Film
+from recsys.web.events import Event, Kind, Opinions
+from recsys.web.lists import FilmList, ListedFilm
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.pages.cookies import cookie, set_cookie
+from recsys.web.pages.layout import Snackbar
+from recsys.web.pages.links import address
+from recsys.web.recommendation_service import RecommendationService, now
+
+NEW_VIEWER = re.compile("web-[0-9a-f]{16}")
+HIDDEN_LABELS = {Kind.SEEN: "Seen", Kind.NOT_INTERESTED: "Not interested"}
+MAX_EVENTS = 200  # opinions that a page lists
+
+
+@dataclass(frozen=True)
+class Site:
+    """What all pages share.
+
+    Attributes:
+        service: answers the pages' requests.
+        tensorboard: address of a TensorBoard to link to, or None.
+    """
+
+    service: RecommendationService
+    tensorboard: str | None
+
+
+def viewer_id() -> str:
+    """Return the id of the browser's viewer, which is created at the first visit and stored in a cookie."""
+    stored = cookie("visitor")
+    user_id = stored if NEW_VIEWER.fullmatch(stored) else f"web-{token_hex(8)}"
+    set_cookie("visitor", user_id)
+    return user_id
+
+
+class ViewerSession:
+    """The viewer of an open page, whose feedback is stored and announced to the parts of the page.
+
+    Args:
+        site: what all pages share.
+        user_id: a new viewer or a user of the data set.
+        loaded: the run that recommends.
+        run: the name by which the address requests the run, or None for the default.
+        snackbar: confirms what was stored.
+
+    Attributes:
+        opinions: the viewer's current opinions.
+        events: the latest event about each film that is not undone, the latest first.
+    """
+
+    def __init__(self, site: Site, user_id: str, loaded: LoadedRun, run: str | None, snackbar: Snackbar) -> None:
+        self.site = site
+        self.user_id = user_id
+        self.loaded = loaded
+        self.run = run
+        self.opinions = Opinions()
+        self.events: list[Event] = []
+        self._followers: list[Callable[[], Awaitable[None]]] = []
+        self._n_reads = 0
+        self._client = ui.context.client
+        self._snackbar = snackbar
+
+    @property
+    def is_in_data(self) -> bool:
+        """Whether the viewer is a user of the data set."""
+        return self.loaded.has_user(self.user_id)
+
+    def film_address(self, film: Film, shown: FilmList | None = None, position: int | None = None) -> str:
+        """Return the address of a film's page for this viewer; from a list, it names the list and the position."""
+        user = self.user_id if self.is_in_data else None
+        list_id = None if shown is None else shown.list_id
+        return address("film", film.movie_id, user=user, run=self.run, shown=list_id, at=position)
+
+    def follow(self, follower: Callable[[], Awaitable[None]]) -> None:
+        """Call a part of the page whenever the opinions or the run have changed."""
+        self._followers.append(follower)
+
+    async def choose_run(self, run: str) -> None:
+        """Recommend by another run from now on."""
+        with self._snackbar.show_errors():
+            self.loaded, self.run = await to_thread(self.site.service.loaded_run, run), run
+        await self.changed()
+
+    async def changed(self) -> None:
+        """Read the viewer's feedback again, and call the parts of the page that follow it."""
+        self._n_reads += 1
+        read = self._n_reads
+        store = self.site.service.store
+        opinions = await to_thread(store.opinions, self.user_id)
+        recent = await to_thread(store.recent, self.user_id, MAX_EVENTS)
+        if read != self._n_reads:  # a later call is reading newer feedback
+            return
+        self.opinions = opinions
+        self.events = list({event.movie_id: event for event in reversed(recent)}.values())[::-1]
+        with self._client:  # the element that was pressed may have been removed from the page
+            for follower in self._followers:
+                await follower()
+
+    async def rate(
+        self, film: Film, stars: float, shown: FilmList | None = None, listed: ListedFilm | None = None
+    ) -> None:
+        """Store a rating."""
+        await self._record(f"{film.title}: {stars:g} stars", self._event(Kind.RATING, film, shown, listed, stars))
+
+    async def hide(self, kind: Kind, film: Film, shown: FilmList, listed: ListedFilm) -> None:
+        """Store that the viewer has seen a film, or is not interested in it."""
+        await self._record(f"{film.title}: {HIDDEN_LABELS[kind].lower()}", self._event(kind, film, shown, listed))
+
+    async def opened(self, film: Film, list_id: str, position: int) -> None:
+        """Store that a film's page was opened from a list; once, however often it is reloaded."""
+        click = self._event(Kind.CLICK, film)
+        key = f"{list_id}-{position}-click"
+        try:
+            await to_thread(self.site.service.record, replace(click, key=key, list_id=list_id, position=position))
+        except UserError:  # the address was passed on, and names a list of another viewer
+            return
+
+    async def take_back(self, movie_id: str) -> None:
+        """Undo all feedback on a film."""
+        events = await to_thread(self.site.service.store.recent, self.user_id, MAX_EVENTS)
+        with self._snackbar.show_errors():
+            for event in events:
+                if event.movie_id == movie_id:
+                    await to_thread(self.site.service.record, self._undo_event(event.key))
+            self._snackbar.hide()
+        await self.changed()
+
+    async def _record(self, sentence: str, event: Event) -> None:
+        with self._snackbar.show_errors():
+            await to_thread(self.site.service.record, event)
+            self._snackbar.show(sentence, lambda: self._undo(event))
+        await self.changed()
+
+    async def _undo(self, event: Event) -> None:
+        with self._snackbar.show_errors():
+            await to_thread(self.site.service.record, self._undo_event(event.key))
+            self._snackbar.show("Taken back.")
+        await self.changed()
+
+    def _undo_event(self, key: str) -> Event:
+        return Event(token_hex(16), self.user_id, Kind.UNDO, now(), undoes=key)
+
+    def _event(
+        self,
+        kind: Kind,
+        film: Film,
+        shown: FilmList | None = None,
+        listed: ListedFilm | None = None,
+        stars: float | None = None,
+    ) -> Event:
+        event = Event(token_hex(16), self.user_id, kind, now(), film.movie_id, stars)
+        if shown is None or listed is None:
+            return event
+        return replace(event, run=shown.run, list_id=shown.list_id, position=listed.position)

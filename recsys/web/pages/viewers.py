@@ -1,0 +1,96 @@
+"""Pages about users of the data set: one to choose a user, and one for each user."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from nicegui import ui
+
+from recsys.web.catalogue import Film
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.pages.components import Tag, button, fixed_stars, yield_to_requests
+from recsys.web.pages.feedback_panel import FeedbackPanel
+from recsys.web.pages.layout import page_layout
+from recsys.web.pages.links import address
+from recsys.web.pages.recommendations import Recommendations
+from recsys.web.pages.viewer_session import Site, ViewerSession
+
+N_EXAMPLES = 12
+N_SHOWN = 15  # ratings of a history, before "Show all"
+
+Rated = tuple[Film, float, int | None]
+
+
+async def viewers_page(loaded: LoadedRun, run: str | None) -> None:
+    """Build the page on which a user is chosen."""
+    page_layout("Viewers", "/user")
+    with Tag("div", classes="hero"):
+        Tag("h1", "Look through a viewer's eyes")
+        Tag("p", f"{loaded.dataset.name} has {loaded.dataset.n_users:,} viewers, known only by their ids.")
+        with Tag("form", classes="line", action="/user", method="get"):
+            with Tag("label", classes="field"):
+                Tag("span", "Id of a viewer", "field-label")
+                Tag("input", name="id", required=True, maxlength=255, autocomplete="off")
+            if run is not None:
+                Tag("input", type="hidden", name="run", value=run)
+            Tag("button", "Show", "button strong", type="submit")
+    with Tag("section", classes="panel"):
+        Tag("h2", "Some to try, from few ratings to many")
+        with Tag("ul", classes="chips"):
+            for user_id in loaded.example_users(N_EXAMPLES):
+                with Tag("li"):
+                    Tag("a", user_id, "chip", href=address("user", user_id, run=run))
+
+
+async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | None) -> None:
+    """Build the page of one user.
+
+    Raises:
+        UserError: the user does not exist.
+    """
+    rated: Sequence[Rated] = await to_thread(loaded.ratings_of_user, user_id)
+    segment = await to_thread(loaded.segment, user_id)
+    session = ViewerSession(site, user_id, loaded, run, page_layout(f"Viewer {user_id}", "/user"))
+    with Tag("div", classes="hero"):
+        Tag("h1", f"Viewer {user_id}")
+        Tag("p", f"{len(rated):,} ratings in {loaded.dataset.name}.")
+        if segment is not None:
+            with Tag("p", classes="segment"):
+                Tag("span", "Taste", "meta")
+                Tag("strong", segment)
+    with Tag("div", classes="columns"):
+        Recommendations(session, "Recommended")
+        await yield_to_requests()
+        with Tag("aside", classes="side", aria_label="Feedback and history of this viewer"):
+            FeedbackPanel(session, "Feedback on this page")
+            _history(session, rated)
+    await ui.context.client.connected()
+    await session.changed()
+
+
+def _history(session: ViewerSession, rated: Sequence[Rated]) -> None:
+    """Add the ratings in the data set, the latest first; only the first of them until "Show all" is pressed."""
+    with Tag("section", classes="panel") as section:
+        heading = Tag("h2", "History")
+        section.props["aria-labelledby"] = heading.html_id
+        rows = Tag("ul", classes="rows")
+
+        def show(ratings: Sequence[Rated]) -> None:
+            with rows:
+                for film, stars, time in ratings:
+                    with Tag("li"):
+                        with Tag("div", classes="row-body"):
+                            Tag("a", film.name, href=session.film_address(film))
+                            if time is not None:
+                                Tag("span", f"{datetime.fromtimestamp(time, UTC):%-d %B %Y}", "meta")
+                        fixed_stars(stars)
+
+        def show_rest() -> None:
+            show(rated[N_SHOWN:])
+            rest.delete()
+
+        show(rated[:N_SHOWN])
+        if len(rated) > N_SHOWN:
+            rest = button(f"Show all {len(rated):,}", show_rest, "more")

@@ -1,0 +1,209 @@
+"""The service behind the page and the API: loads runs, logs the lists that viewers see and records their feedback."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.files import short
+from recsys.studies.runs import Run, find_runs, is_finished, read_run
+from recsys.web import rollout
+from recsys.web.catalogue import Catalogue, NotFoundError
+from recsys.web.events import Event, Kind, ShownList
+from recsys.web.exploration import Exploration
+from recsys.web.index import IndexSettings
+from recsys.web.lists import FilmList, ListOptions
+from recsys.web.loaded_run import LoadedRun, load_run
+from recsys.web.store import Store
+
+log = logging.getLogger(__name__)
+
+
+def now() -> float:
+    """Return the current time in seconds UTC."""
+    return datetime.now(UTC).timestamp()
+
+
+def runs_by_name(directories: Sequence[Path]) -> dict[str, Path]:
+    """Find the runs to serve, by the names of their directories, or by whole paths where names are equal.
+
+    Args:
+        directories: runs, or directories that contain runs. Refits are left out: they answer in place of their run.
+
+    Raises:
+        UserError: a directory contains no run.
+    """
+    found: list[Path] = []
+    for directory in directories:
+        runs = [directory] if is_finished(directory) else [run.directory for run in find_runs(directory)]
+        found += [run for run in runs if run.parent.name != rollout.REFITS]
+    names = [run.resolve().name for run in found]
+    return {name if names.count(name) == 1 else str(short(run)): run for name, run in zip(names, found, strict=True)}
+
+
+class RecommendationService:
+    """Answers requests by named runs, each loaded at its first request; the first run is the default.
+
+    Args:
+        runs: directories of finished runs on the same data, by name.
+        dataset_of: gives the data set on which a run was trained.
+        store: feedback of viewers.
+        explore: randomized places in lists that viewers see.
+        index: when films are indexed.
+        trusted: whether models may be unpickled, which runs code.
+
+    Raises:
+        UserError: there is no run, or the runs are of different data.
+    """
+
+    def __init__(
+        self,
+        runs: Mapping[str, Path],
+        dataset_of: Callable[[Run], Dataset],
+        store: Store,
+        explore: Exploration = Exploration(),
+        index: IndexSettings = IndexSettings(),
+        trusted: bool = False,
+    ) -> None:
+        if not runs:
+            raise UserError("There must be at least one run to serve (got none): name one under outputs/.")
+        self.runs = dict(runs)
+        self.dataset_of = dataset_of
+        self.store = store
+        self.explore = explore
+        self.index = index
+        self.trusted = trusted
+        self._loaded: dict[str, LoadedRun] = {}
+        self._loading = {name: Lock() for name in self.runs}
+        self._catalogues: dict[str, Catalogue] = {}
+        self._failed: dict[str, Path] = {}
+        first, *others = (read_run(directory) for directory in self.runs.values())
+        self.data_name = rollout.data_name(first)
+        for other in others:
+            if other.manifest["data"]["fingerprint"] != first.manifest["data"]["fingerprint"]:
+                raise UserError(
+                    f"All runs must be of one data set (got {other.manifest['data']['name']} in {other.directory} and "
+                    f"{first.manifest['data']['name']} in {first.directory})."
+                )
+
+    def run_names(self) -> list[str]:
+        """Return the names of the runs, the default first."""
+        return list(self.runs)
+
+    def loaded_run(self, name: str | None = None) -> LoadedRun:
+        """Return the active version of a run, which the first call loads; None for the default run.
+
+        Raises:
+            UserError: there is no such run, or it cannot be loaded.
+        """
+        name = self.run_names()[0] if name is None else name
+        if name not in self.runs:
+            raise NotFoundError(f"There is no run {name!r} here: there are {', '.join(self.runs)}.")
+        if name not in self._loaded:
+            with self._loading[name]:
+                if name not in self._loaded:
+                    self._loaded[name] = self._load(name, rollout.active(self.runs[name]))
+        return self._loaded[name]
+
+    def refresh(self) -> None:
+        """Switch to the active version of each loaded run, after a promotion or a roll-back.
+
+        The new version is loaded first; until then the old one answers.
+        """
+        for name, old in list(self._loaded.items()):
+            directory = rollout.active(self.runs[name])
+            if directory in (old.run.directory, self._failed.get(name)):
+                continue
+            try:
+                self._loaded[name] = self._load(name, directory)
+                self._failed.pop(name, None)
+                log.info("%s switched to %s", name, directory)
+            except Exception as error:  # whatever fails, the old version goes on answering
+                self._failed[name] = directory
+                log.error("%s stays at %s, because its refit cannot be loaded: %s", name, old.run.directory, error)
+
+    def build_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
+        """Compute a list, with randomized places, for a viewer; pass it to `log_list` once the viewer sees it.
+
+        Args:
+            user_id: the viewer, whose ratings and stored feedback count.
+            options: number and kind of films.
+            name: name of a run, or None for the default.
+
+        Raises:
+            UserError: see `LoadedRun.recommend`.
+        """
+        return self.loaded_run(name).recommend(user_id, self.store.opinions(user_id), options, self.explore)
+
+    def log_list(self, user_id: str, options: ListOptions, shown: FilmList) -> None:
+        """Store the impressions of a list with their probabilities.
+
+        Args:
+            user_id: the viewer to whom the list is shown.
+            options: the options with which the list was built.
+            shown: the list.
+        """
+        time = now()
+        request = {
+            "genres": list(options.genres),
+            "years": list(options.years),
+            "surprise": options.surprise,
+            "without": list(options.without),
+            "data": self.data_name,
+        }
+        impressions = [
+            Event(
+                key=f"{shown.list_id}-{listed.position}",
+                user_id=user_id,
+                kind=Kind.IMPRESSION,
+                time=time,
+                movie_id=listed.film.movie_id,
+                run=shown.run,
+                list_id=shown.list_id,
+                position=listed.position,
+                propensity=listed.propensity,
+            )
+            for listed in shown.films
+        ]
+        self.store.add(impressions, ShownList(shown.list_id, user_id, time, shown.run, options.k, request))
+
+    def show_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
+        """Build and log a list that the viewer is certain to see; see `build_list`."""
+        built = self.build_list(user_id, options, name)
+        self.log_list(user_id, options, built)
+        return built
+
+    def record(self, event: Event) -> bool:
+        """Store an event of a viewer, and return False if it was stored before.
+
+        Raises:
+            UserError: the film does not exist, the stars are off the scale, the key belongs to another event, or there
+                is nothing to undo.
+        """
+        catalogue = self.loaded_run().catalogue
+        if event.kind is not Kind.UNDO:
+            if event.movie_id is None:
+                raise UserError(f"An event of the kind {event.kind.value} must have a movie_id (got none).")
+            catalogue.code(event.movie_id)
+        if event.kind is Kind.RATING:
+            catalogue.check_stars(event.value)
+        return self.store.add([event])[0]
+
+    def _load(self, name: str, directory: Path) -> LoadedRun:
+        relative = directory.relative_to(self.runs[name])
+        version = name if relative == Path() else f"{name}/{relative}"
+        catalogue = self._catalogue(read_run(self.runs[name]))
+        return load_run(version, read_run(directory), catalogue, self.dataset_of, self.index, self.trusted)
+
+    def _catalogue(self, run: Run) -> Catalogue:
+        """Return the catalogue of a run's data, which runs of one source share."""
+        key = json.dumps([run.config.get("data"), run.config.get("metadata")], sort_keys=True)
+        if key not in self._catalogues:
+            self._catalogues[key] = Catalogue(self.dataset_of(run))
+        return self._catalogues[key]

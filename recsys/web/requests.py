@@ -1,0 +1,124 @@
+"""Typed requests of the API. Unknown fields are refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from recsys.web.events import Kind
+from recsys.web.lists import ListOptions
+
+MAX_HISTORY = 2000  # films
+NAME = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # printable ASCII without a space at either end
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
+Id = Annotated[  # raw id of a user or film: text, or an integer that is read as its digits
+    Name,
+    BeforeValidator(lambda given: str(given) if type(given) is int else given),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NAME},
+                {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            ]
+        }
+    ),
+]
+Year = Annotated[int, Field(ge=1850, le=2150)]
+
+
+class StrictRequest(BaseModel):
+    """A request whose fields are checked strictly."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class RatedFilm(StrictRequest):
+    """A film of a history."""
+
+    movie_id: Id
+    stars: float | None = Field(None, description="a value of the data set's scale; the highest by default")
+
+
+class UserRequest(StrictRequest):
+    """A user, by id or by history, and the run that answers."""
+
+    user_id: Id | None = Field(None, description="of the data set or of feedback; the user's known ratings count")
+    history: list[RatedFilm] = Field([], max_length=MAX_HISTORY, description="further rated films, the oldest first")
+    run: Name | None = Field(None, description="a name from /api/runs; the default run if omitted")
+
+    @model_validator(mode="after")
+    def _check_user(self) -> Self:
+        if self.user_id is None and not self.history:
+            raise ValueError("the request must have a user_id or a history (got neither)")
+        counts = Counter(rated.movie_id for rated in self.history)
+        if repeated := [movie_id for movie_id, n_ratings in counts.items() if n_ratings > 1]:
+            raise ValueError(f"the history must hold each film once (got film {repeated[0]} twice)")
+        return self
+
+
+class FilteredRequest(StrictRequest):
+    """Number and kind of the films to return."""
+
+    k: int = Field(10, ge=1, le=100)
+    genres: list[Name] = Field([], max_length=50, description="only films with at least one of these genres")
+    year_from: Year | None = None
+    year_to: Year | None = None
+
+    def options(self, surprise: float = 0.0) -> ListOptions:
+        """Return the options of the list."""
+        return ListOptions(self.k, tuple(self.genres), (self.year_from, self.year_to), surprise)
+
+
+class RecommendRequest(FilteredRequest, UserRequest):
+    """Body of `/api/recommend`."""
+
+    surprise: float = Field(0.0, ge=0, le=1, description="0: the model's own order; 1: the least popular films first")
+    show: bool = Field(False, description="the user will see the list: log impressions and apply exploration")
+
+    @model_validator(mode="after")
+    def _check_shown_list(self) -> Self:
+        if self.show and (self.user_id is None or self.history):
+            raise ValueError("show=true must come with a user_id and without a history: send ratings as feedback first")
+        return self
+
+
+class SimilarRequest(FilteredRequest):
+    """Body of `/api/similar`."""
+
+    movie_id: Id
+    run: Name | None = None
+
+
+class ExplainRequest(UserRequest):
+    """Body of `/api/explain`."""
+
+    movie_id: Id
+
+
+class FeedbackRequest(StrictRequest):
+    """Body of `/api/feedback`."""
+
+    key: Name = Field(description="a unique key chosen by the client, such as a UUID; a repeated event is stored once")
+    user_id: Id
+    kind: Kind = Field(strict=False, description="impressions are logged by /api/recommend with show=true")
+    movie_id: Id | None = Field(None, description="required for every kind but undo")
+    value: float | None = Field(None, description="stars of a rating")
+    list_id: Name | None = Field(None, description="id of the list in which the film was shown")
+    run: Name | None = Field(None, description="the run that produced the list, as given in the response")
+    position: int | None = Field(None, ge=1, le=1000)
+    undoes: Name | None = Field(None, description="for an undo, the key of the event to take back")
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if self.kind is Kind.IMPRESSION:
+            raise ValueError("impressions are logged by /api/recommend with show=true, which knows their probability")
+        if (self.kind is Kind.UNDO) != (self.undoes is not None):
+            raise ValueError("undoes, the key of the event to take back, must be given for an undo and no other kind")
+        if (self.kind is Kind.RATING) != (self.value is not None):
+            raise ValueError("value, the stars of a rating, must be given for a rating and no other kind")
+        if (self.kind is Kind.UNDO) != (self.movie_id is None):
+            raise ValueError("movie_id must be given for every kind but undo")
+        return self

@@ -1,0 +1,116 @@
+"""Typed responses of the API."""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from recsys.web.catalogue import Film
+from recsys.web.lists import ListedFilm
+from recsys.web.loaded_run import LoadedRun
+
+
+class FilmResponse(BaseModel):
+    """A film as it appears in lists."""
+
+    movie_id: str
+    title: str
+    year: int | None
+    genres: list[str]
+    poster: str | None
+
+    @classmethod
+    def from_film(cls, film: Film) -> Self:
+        """Build the response from a film."""
+        return cls(
+            movie_id=film.movie_id, title=film.title, year=film.year, genres=list(film.genres), poster=film.poster
+        )
+
+
+class ReasonResponse(BaseModel):
+    """Why a film is recommended."""
+
+    kind: str = Field(description="history: the film without which the score would fall most; embeddings; metadata")
+    sentence: str
+    film: FilmResponse
+
+
+class ListedFilmResponse(BaseModel):
+    """A film of a list, with its score and reason."""
+
+    film: FilmResponse
+    score: float
+    reason: ReasonResponse | None
+
+    @classmethod
+    def from_listed(cls, listed: ListedFilm) -> Self:
+        """Build the response from a film of a list."""
+        reason = None
+        if listed.reason is not None and listed.reason_kind is not None and listed.reason_film is not None:
+            film = FilmResponse.from_film(listed.reason_film)
+            reason = ReasonResponse(kind=listed.reason_kind, sentence=listed.reason, film=film)
+        return cls(film=FilmResponse.from_film(listed.film), score=listed.score, reason=reason)
+
+
+class RecommendResponse(BaseModel):
+    """A list of recommended films."""
+
+    list_id: str = Field(description="to be named in feedback on the films of the list")
+    run: str
+    films: list[ListedFilmResponse]
+
+
+class SimilarFilm(BaseModel):
+    """A film and its similarity to another."""
+
+    film: FilmResponse
+    similarity: float
+
+
+class SimilarResponse(BaseModel):
+    """The films most similar to one film."""
+
+    film: FilmResponse
+    measure: str = Field(description="the similarity measure in words")
+    films: list[SimilarFilm]
+
+
+class FilmDetailsResponse(FilmResponse):
+    """A film with all its metadata."""
+
+    details: dict[str, str]
+    histogram: dict[str, int] = Field(description="number of ratings in the data set by stars")
+
+
+class FeedbackResponse(BaseModel):
+    """The event is stored durably."""
+
+    kept: bool = Field(description="false if the same event was already stored")
+
+
+class RunResponse(BaseModel):
+    """A run that answers requests."""
+
+    name: str
+    run: str = Field(description="the run itself, or the promoted refit that answers in its place")
+    model: str
+    takes_new_people: bool = Field(description="whether the model can recommend to users unseen in training")
+    metrics: dict[str, float]
+
+    @classmethod
+    def from_run(cls, name: str, loaded: LoadedRun) -> Self:
+        """Build the response from a loaded run."""
+        return cls(
+            name=name,
+            run=loaded.name,
+            model=type(loaded.model).__name__,
+            takes_new_people=loaded.scores_new_users,
+            metrics=loaded.run.metrics,
+        )
+
+
+class HealthResponse(BaseModel):
+    """The server can answer requests."""
+
+    status: str

@@ -1,0 +1,79 @@
+"""Which version of a run is active, that is, answers requests: the run itself or the last promoted refit of it.
+
+`RUN/serving.json` lists the promoted refits, of which the last is active: {"promoted": ["refits/2026-11-22"]}. Without
+the file, or with an empty list, RUN itself is active. After a roll-back the file also holds its time in seconds UTC:
+{"promoted": [], "rolled_back": 1795345200}.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from recsys.errors import UserError
+from recsys.files import write_whole
+from recsys.studies.runs import Run, is_finished
+
+ROLLOUT = "serving.json"
+REFITS = "refits"  # subdirectory of a run that holds its refits
+
+
+def data_name(run: Run) -> str:
+    """Return the name of the data set on which a run was trained; for a refit, without the feedback."""
+    return str(run.manifest["data"]["name"]).partition("+")[0]
+
+
+def original(directory: Path) -> Path:
+    """Return the directory of the run that a refit is of; any other run is its own original."""
+    return directory.parent.parent if directory.parent.name == REFITS else directory
+
+
+def active(run: Path) -> Path:
+    """Return the directory of the active version of a run."""
+    return [run, *promoted(run)][-1]
+
+
+def promote(run: Path, refit: Path) -> None:
+    """Make a refit the active version of a run.
+
+    Raises:
+        UserError: the refit is not a finished run in the run's directory.
+    """
+    if not (refit.is_relative_to(run) and is_finished(refit)):
+        raise UserError(f"{refit} is not a finished refit of {run}: make one with python -m recsys refit {run}.")
+    _write(run, [*promoted(run), refit])
+
+
+def roll_back(run: Path) -> Path:
+    """Make the previous version of a run active again, and return its directory.
+
+    Raises:
+        UserError: no refit is promoted.
+    """
+    refits = promoted(run)
+    if not refits:
+        raise UserError(f"{run} has no promoted refit that could be rolled back.")
+    _write(run, refits[:-1], rolled_back=int(time.time()))
+    return active(run)
+
+
+def promoted(run: Path) -> list[Path]:
+    """Return the directories of the promoted refits that still exist, in order; the last is active."""
+    return [run / name for name in _read(run).get("promoted", []) if is_finished(run / name)]
+
+
+def rolled_back_at(run: Path) -> int:
+    """Return the time of the last roll-back in seconds UTC; 0 if there was none since the last promotion."""
+    return int(_read(run).get("rolled_back", 0))
+
+
+def _read(run: Path) -> dict[str, Any]:
+    file = run / ROLLOUT
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _write(run: Path, refits: list[Path], **further: int) -> None:
+    text = json.dumps({"promoted": [str(refit.relative_to(run)) for refit in refits], **further}, indent=2) + "\n"
+    write_whole(run / ROLLOUT, lambda file: file.write(text.encode()))

@@ -1,0 +1,304 @@
+"""Lists of loaded runs, their films, and randomized places."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from recsys.analysis.explain import contributions
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Query
+from recsys.errors import UserError
+from recsys.models.ials import IALS
+from recsys.models.mf import MF
+from recsys.models.popularity import Popularity
+from recsys.web.catalogue import NotFoundError
+from recsys.web.events import Event, Kind, Opinions
+from recsys.web.exploration import Exploration
+from recsys.web.index import FilmIndex, IndexSettings
+from recsys.web.lists import ListOptions
+from recsys.web.recommendation_service import RecommendationService, runs_by_name
+from tests.web.conftest import N_FILMS, dataset_of
+
+NO_OPINIONS = Opinions()
+COMEDIES = Opinions({"0": 5.0, "2": 5.0, "4": 4.0})
+
+
+def ids(films) -> list[str]:
+    return [listed.film.movie_id for listed in films.films]
+
+
+def test_a_new_user_gets_films_of_the_same_taste_with_reasons(service):
+    listed = service.loaded_run().recommend(None, COMEDIES, ListOptions(k=5)).films
+    assert all(film.film.genres == ("Comedy",) for film in listed)
+    assert not {film.film.movie_id for film in listed} & set(COMEDIES.ratings)
+    assert listed[0].reason_kind == "history"
+    assert listed[0].reason_film.movie_id in COMEDIES.ratings
+    assert [film.position for film in listed] == [1, 2, 3, 4, 5]
+    scores = [film.score for film in listed]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_rating_changes_the_list_at_once(service):
+    loaded = service.loaded_run()
+    assert ids(loaded.recommend(None, COMEDIES, ListOptions())) != ids(
+        loaded.recommend(None, Opinions({"1": 5.0, "3": 5.0}), ListOptions())
+    )
+
+
+def test_hidden_films_and_those_rated_are_not_listed(service):
+    loaded = service.loaded_run()
+    first = ids(loaded.recommend("1", NO_OPINIONS, ListOptions()))
+    again = ids(loaded.recommend("1", Opinions({first[0]: 2.0}, frozenset(first[1:3])), ListOptions()))
+    assert not set(again) & set(first[:3])
+    rated = {film.movie_id for film, _, _ in loaded.ratings_of_user("1")}
+    assert not rated & set(first)
+
+
+def test_a_new_rating_replaces_the_one_of_the_data(service):
+    loaded = service.loaded_run()
+    film, _, _ = loaded.ratings_of_user("1")[-1]
+    code = loaded.catalogue.code(film.movie_id)
+    _, history = loaded.user_and_history("1", Opinions({film.movie_id: 5.0}))
+    assert history.ratings[history.items == code].tolist() == [5.0]
+    assert history.items[-1] == code  # the latest
+    _, history = loaded.user_and_history("1", Opinions({film.movie_id: 1.0}))
+    assert code not in history.items  # disliked films are no positive interactions
+
+
+def test_disliked_films_affect_no_score_and_are_not_listed(service):
+    loaded = service.loaded_run()
+    disliked = Opinions({**COMEDIES.ratings, "1": 1.0, "3": 2.0})
+    listed = loaded.recommend(None, disliked, ListOptions()).films
+    assert [film.score for film in listed] == [
+        film.score for film in loaded.recommend(None, COMEDIES, ListOptions()).films
+    ]
+    assert not {"1", "3"} & {film.film.movie_id for film in listed}
+    assert not {"1", "3"} & {film.reason_film.movie_id for film in listed if film.reason_film}
+
+
+def test_an_empty_history_gives_popular_films_without_reasons(service):
+    loaded = service.loaded_run()
+    listed = loaded.recommend(None, Opinions({"0": 1.0}), ListOptions(k=3)).films
+    counts = loaded.dataset.item_counts.copy()
+    counts[loaded.catalogue.code("0")] = 0
+    assert [film.score for film in listed] == sorted(counts, reverse=True)[:3]
+    assert {film.reason for film in listed} == {None}
+
+
+def test_films_already_shown_are_not_listed_again(service):
+    loaded = service.loaded_run()
+    first = ids(loaded.recommend(None, COMEDIES, ListOptions(k=5)))
+    more = ids(loaded.recommend(None, COMEDIES, ListOptions(k=5, without=tuple(first))))
+    assert first + more == ids(loaded.recommend(None, COMEDIES, ListOptions(k=10)))
+
+
+def test_only_films_that_match_the_filters_are_listed(service):
+    loaded = service.loaded_run()
+    films = loaded.recommend(None, COMEDIES, ListOptions(genres=("Drama",), years=(1960, 1980))).films
+    assert films
+    assert all(film.film.genres == ("Drama",) and 1960 <= film.film.year <= 1980 for film in films)
+    with pytest.raises(UserError, match="No film has these genres and years"):
+        loaded.recommend(None, COMEDIES, ListOptions(genres=("Drama",), years=(2050, None)))
+
+
+def test_more_surprise_lists_less_popular_films(service):
+    loaded = service.loaded_run()
+    counts = loaded.dataset.item_counts
+
+    def popularity(surprise: float) -> float:
+        films = ids(loaded.recommend(None, COMEDIES, ListOptions(k=5, surprise=surprise)))
+        return float(np.mean([counts[loaded.catalogue.code(film)] for film in films]))
+
+    assert popularity(0.0) > popularity(0.5) > popularity(1.0)
+
+
+def test_a_model_without_histories_serves_its_users_and_refuses_new_ones(service):
+    loaded = service.loaded_run("gmf")
+    assert len(loaded.recommend("3", NO_OPINIONS, ListOptions()).films) == 10
+    with pytest.raises(UserError, match="GMF does not score by histories"):
+        loaded.recommend("web-1", COMEDIES, ListOptions())
+
+
+def test_similar_films_share_a_taste(service):
+    measure, near = service.loaded_run("ials").similar("0", ListOptions(k=5))
+    assert "cosine" in measure
+    assert [film.genres for film, _ in near] == [("Comedy",)] * 5
+
+
+def test_a_film_is_explained_by_a_liked_film(service):
+    loaded = service.loaded_run()
+    best = loaded.recommend(None, COMEDIES, ListOptions(k=1)).films[0]
+    explained = loaded.explain(None, COMEDIES, best.film.movie_id)
+    assert (explained.film, explained.reason, explained.reason_film) == (best.film, best.reason, best.reason_film)
+    assert explained.score == pytest.approx(best.score)
+
+
+def test_titles_are_found_while_they_are_typed_with_errors_and_without_articles(service):
+    search = service.loaded_run().catalogue.search
+    for typed in ("mat", "matrx", "the matrix", "MATRIX", "martix"):
+        assert search(typed)[0].title == "The Matrix"
+    assert search("amelie")[0].title == "Amélie"
+    assert len(search("number 1", k=3)) == 3
+    assert search("zzzzzzzzzz") == []
+    assert search("!!!") == []
+
+
+def test_a_histogram_counts_every_rating_of_a_film(service):
+    loaded = service.loaded_run()
+    histogram = loaded.catalogue.histogram("0")
+    given = loaded.dataset.ratings[loaded.dataset.items == loaded.catalogue.code("0")]
+    assert histogram == {stars: int((given == stars).sum()) for stars in (1.0, 2.0, 3.0, 4.0, 5.0)}
+
+
+def test_films_to_start_from_are_much_rated_and_of_both_tastes(service):
+    catalogue = service.loaded_run().catalogue
+    films = catalogue.well_known(6)
+    assert len({film.movie_id for film in films}) == 6
+    assert {film.genres for film in films} == {("Comedy",), ("Drama",)}
+    assert films[0].movie_id == catalogue.movie_ids[catalogue.dataset.item_counts.argmax()]
+
+
+def test_only_web_addresses_are_posters(service):
+    catalogue = service.loaded_run().catalogue
+    assert catalogue.film("5").poster == "http://127.0.0.1:9/poster.jpg"
+    assert catalogue.film("6").poster is None
+
+
+@pytest.mark.parametrize(
+    ("request_of", "message"),
+    [
+        (
+            lambda loaded: loaded.recommend(None, Opinions({"999": 5.0}), ListOptions()),
+            "There is no film '999' in files",
+        ),
+        (lambda loaded: loaded.recommend(None, COMEDIES, ListOptions(genres=("Comdy",))), "There is no genre 'Comdy'"),
+        (lambda loaded: loaded.ratings_of_user("nobody"), "There is no user 'nobody' in files: ids are like"),
+        (lambda loaded: loaded.catalogue.histogram("x"), "There is no film 'x'"),
+    ],
+)
+def test_missing_films_genres_and_users_are_refused(service, request_of, message):
+    with pytest.raises(UserError, match=message):
+        request_of(service.loaded_run())
+
+
+def test_without_exploration_every_film_of_the_list_is_certain():
+    shown, propensities = Exploration(0, 50).draw(np.arange(60), 10, np.random.default_rng(0))
+    assert shown.tolist() == list(range(10))
+    assert propensities.tolist() == [1.0] * 10
+
+
+def test_films_are_drawn_as_often_as_their_propensity_says():
+    rng = np.random.default_rng(0)
+    explore, times = Exploration(places=2, pool=20), np.zeros(60)
+    for _ in range(4000):
+        shown, propensities = explore.draw(np.arange(60), 10, rng)
+        assert len(set(shown)) == 10
+        assert [film for film, p in zip(shown, propensities, strict=True) if p == 1] == list(range(8))
+        assert set(propensities) == {1.0, 2 / 12}
+        times[shown] += 1
+    assert times[:8].tolist() == [4000] * 8
+    assert np.allclose(times[8:20] / 4000, 2 / 12, atol=0.03)
+    assert not times[20:].any()
+
+
+def test_a_list_too_short_to_draw_from_is_left_as_it_is():
+    shown, propensities = Exploration(2, 50).draw(np.arange(7), 10, np.random.default_rng(0))
+    assert shown.tolist() == list(range(7))
+    assert propensities.tolist() == [1.0] * 7
+
+
+def test_shown_lists_are_logged_with_their_propensities(service):
+    service.explore = Exploration(places=2, pool=30)
+    shown = service.show_list("1", ListOptions(k=6, genres=("Comedy",)))
+    logged = service.store.impressions()
+    assert logged["movie_id"].tolist() == ids(shown)
+    assert logged["propensity"].tolist() == [film.propensity for film in shown.films]
+    assert logged["propensity"].min() < 1
+    assert logged["request"].iloc[0]["genres"] == ["Comedy"]
+
+
+def test_feedback_on_missing_films_or_off_the_scale_is_refused(service):
+    def event(**given) -> Event:
+        return Event(**{"key": "a", "user_id": "1", "kind": Kind.RATING, "time": 1.0, "movie_id": "0", **given})
+
+    assert service.record(event(value=4.0))
+    assert not service.record(event(value=4.0))
+    for message, invalid in (
+        (r"A rating must be one of 1, 2, 3, 4, 5 stars \(got 4.5\)", event(key="b", value=4.5)),
+        (r"stars \(got none\)", event(key="b")),
+        ("There is no film '77x'", event(key="b", movie_id="77x", value=3.0)),
+        ("must have a movie_id", event(key="b", movie_id=None, kind=Kind.SEEN)),
+    ):
+        with pytest.raises(UserError, match=message):
+            service.record(invalid)
+    assert service.store.counts()["rating"] == 1
+
+
+def test_an_unknown_run_and_a_run_of_other_data_are_refused(service, runs, tmp_path):
+    with pytest.raises(NotFoundError, match="There is no run 'x' here: there are ease, ials, gmf"):
+        service.loaded_run("x")
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("config.yaml", "metrics.json", "manifest.json"):
+        text = (runs["ease"] / name).read_text()
+        (other / name).write_text(text.replace(service.loaded_run().dataset.fingerprint, "another"))
+    with pytest.raises(UserError, match="All runs must be of one data set"):
+        RecommendationService({"ease": runs["ease"], "other": other}, dataset_of, service.store)
+
+
+def test_a_directory_gives_the_runs_in_it(runs):
+    folder = runs["ease"].parent
+    assert runs_by_name([runs["gmf"], runs["ease"]]) == {"gmf": runs["gmf"], "ease": runs["ease"]}
+    assert set(runs_by_name([folder])) == set(runs)
+    with pytest.raises(UserError, match="holds no finished run"):
+        runs_by_name([folder / "cache"])
+
+
+@pytest.mark.parametrize("model", [IALS(embedding_dim=8), MF(embedding_dim=8, max_epochs=2)])
+def test_scores_are_products_of_vectors(model, timed):
+    model.fit(timed)
+    users = np.array([0, 5, -1])
+    history = timed.history(users)
+    products = model.user_vectors(Query(users, history)) @ model.item_vectors().T
+    assert np.allclose(products, model.score(Query(users, history)), atol=1e-5)
+
+
+def test_an_index_finds_nearly_all_of_the_best_films():
+    rng = np.random.default_rng(0)
+    data = Dataset.from_arrays(rng.integers(0, 300, 20000), rng.integers(0, 5000, 20000))
+    model = IALS(embedding_dim=8, n_sweeps=1)
+    model.user_factors = rng.normal(size=(300, 8)).astype(np.float32)
+    model.item_factors = (rng.normal(size=(5000, 8)) * rng.gamma(1, size=(5000, 1))).astype(np.float32)
+    index = FilmIndex(model, IndexSettings(n_measured=50))
+    assert index.recall(data) > 0.95
+    assert FilmIndex(model, IndexSettings(n_measured=50, expansion=10, connections=4)).recall(data) < 1
+    users = np.array([3])
+    scores = index.scores(data.query(users), 40)
+    found = np.isfinite(scores[0])
+    assert found.sum() == 40
+    assert np.allclose(scores[0, found], model.score(data.query(users))[0, found], atol=1e-4)
+
+
+def test_an_index_needs_scores_that_are_products():
+    with pytest.raises(UserError, match="The scores of Popularity are not inner products"):
+        FilmIndex(Popularity(), IndexSettings())
+
+
+def test_an_index_does_not_change_the_lists(service, runs):
+    exact = service.loaded_run("ials")
+    indexed = replace(exact, index=FilmIndex(exact.model, IndexSettings()))
+    assert ids(indexed.recommend(None, COMEDIES, ListOptions())) == ids(exact.recommend(None, COMEDIES, ListOptions()))
+    assert len(ids(indexed.recommend(None, COMEDIES, ListOptions(genres=("Drama",))))) == 10
+
+
+def test_contributions_of_item_item_models_equal_erased_scores(service):
+    loaded = service.loaded_run()
+    user, history = loaded.user_and_history("1", NO_OPINIONS)
+    everything = loaded.model.score(Query(np.array([user]), history))[0]
+    for place in range(3):
+        n_left = len(history.items) - 1
+        without = History(np.array([0, n_left]), np.delete(history.items, place), np.delete(history.ratings, place))
+        erased = everything - loaded.model.score(Query(np.array([user]), without))[0]
+        assert np.allclose(contributions(loaded.model, user, history, np.array([place]))[0], erased, atol=1e-5)
+    assert len(everything) == N_FILMS
