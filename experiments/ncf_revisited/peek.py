@@ -12,6 +12,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+
 from recsys.config import compose, instantiate
 from recsys.config.splits import read_split
 from recsys.config.trainer import lightning
