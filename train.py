@@ -31,7 +31,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
     model = instantiate(cfg.model)
-    measurement = Measurement(instantiate(cfg.protocol), list(cfg.ks), instantiate(cfg.reranker))
+    measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
     check_trainer(cfg.trainer)
     trainer, logger = lightning(cfg) if model.uses_lightning else (None, None)
     run = RunWriter(

@@ -16,7 +16,6 @@ import train
 from recsys.config import compose, instantiate, main
 from recsys.config.entry import main as command_line
 from recsys.data.prepare import prepare
-from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.ease import EASE
 from recsys.models.neural import NeuralModule
@@ -272,17 +271,41 @@ def test_bad_input_is_one_sentence_and_status_2(command, tmp_path, capsys, argum
     assert words in said
 
 
-def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order(data, tmp_path):
+def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order(data, tmp_path, monkeypatch, capsys):
+    def test(name: str, *arguments: str) -> int | str | None:
+        monkeypatch.setattr(
+            sys, "argv", ["recsys", "test", f"{tmp_path}/first", *arguments, "--out", f"{tmp_path}/{name}"]
+        )
+        try:
+            command_line()
+        except SystemExit as stop:
+            return stop.code
+        return 0
+
     mf = [*data, "model=mf", "model.max_epochs=1"]
     first = train.train(compose("train", [*mf, f"run_dir={tmp_path}/first"]))
     protocol = ["protocol=full_and_sampled99", "protocol.protocols.sampled99.n=9"]
-    again = [*mf, f"trained={tmp_path}/first", *protocol]
-    same = train.train(compose("train", [*again, f"run_dir={tmp_path}/same"]))
-    assert same["test/ndcg@10"] == first["test/ndcg@10"]
-    assert "test/ndcg@10/sampled9" in same
-    assert not [name for name in same if name.startswith("valid/")]
-    varied = ["reranker=mmr", "reranker.trade_off=1.0", "reranker.similarity=embeddings"]
-    reordered = train.train(compose("train", [*again, *varied, f"run_dir={tmp_path}/reordered"]))
+    assert test("same", *protocol) == 0
+    same = read_run(tmp_path / "same")
+    assert same.metrics["test/ndcg@10"] == first["test/ndcg@10"]
+    assert "test/ndcg@10/sampled9" in same.metrics
+    assert not [name for name in same.metrics if name.startswith("valid/")]
+    assert same.config["model"] == read_run(tmp_path / "first").config["model"]
+    assert list((tmp_path / "same" / "tensorboard").glob("events.*"))
+    assert test("reordered", "reranker=mmr", "reranker.trade_off=1.0", "reranker.similarity=embeddings") == 0
+    reordered = read_run(tmp_path / "reordered").metrics
     assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]
-    with pytest.raises(UserError, match="no longer the one"):
-        train.train(compose("train", [*again, "split=leave_one_out", f"run_dir={tmp_path}/other"]))
+    capsys.readouterr()
+    assert test("other", "split=leave_one_out") == 2
+    assert "A test changes protocol, reranker, ks alone (got split)" in capsys.readouterr().err
+
+
+def test_the_config_of_a_run_can_be_used_in_another_directory(data, tmp_path):
+    train.train(compose("train", [*data, "model=popularity", f"run_dir={tmp_path}/run"]))
+    run = read_run(tmp_path / "run")
+    portable = run.portable_config()
+    assert run.config["logger"]["save_dir"] == f"{tmp_path}/run"
+    assert portable["logger"]["save_dir"] == "${run_dir}"
+    assert portable["cache_dir"] == run.config["cache_dir"]
+    (run.directory / "unresolved.yaml").unlink()  # as in runs of earlier versions without Hydra's own folder
+    assert run.portable_config() == run.config

@@ -51,7 +51,7 @@ def main() -> None:
             split, _ = read_split(cfg)
             trainer, _ = lightning(cfg)
             context = FitContext(trainer=trainer, cache_dir=Path(cfg.cache_dir))
-            measurement = Measurement(instantiate(cfg.protocol), list(cfg.ks), instantiate(cfg.reranker))
+            measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
             summary = measurement(fit(instantiate(cfg.model), split, context), split.test).summary
             rows.append([summary[metric] for metric in METRICS])
         means, deviations = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1 if len(rows) > 1 else 0)

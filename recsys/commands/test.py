@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
     cfg = _config(trained, arguments.overrides, directory)
-    measurement = Measurement(instantiate(cfg.protocol), list(cfg.ks), instantiate(cfg.reranker))
+    measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
     model = trained.model(arguments.trusted)
     tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))
     process.limit_threads(cfg.threads)

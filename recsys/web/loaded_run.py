@@ -17,6 +17,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Surprising
+from recsys.metrics.ranking import mask_seen
 from recsys.models.base import Recommender
 from recsys.studies.runs import Run
 from recsys.web import rollout

@@ -1,0 +1,87 @@
+"""The modules that commands import, counted in processes of their own: heavy ones only where they are needed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recsys.studies.identity import NOT_DECISIVE_CODE, ROOMS
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "pytorch_lightning", "sklearn", "matplotlib", "nicegui", "optuna"}
+REPORT = "\nimport json, sys\nprint('\\n' + json.dumps(sorted(sys.modules)))"
+
+
+def modules(code: str) -> set[str]:
+    """Run code in a new process, and return what it has imported."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code + REPORT]
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    return set(json.loads(ended.stdout.splitlines()[-1]))
+
+
+def recsys(*arguments: object) -> str:
+    """Code that runs `python -m recsys ARGUMENTS`."""
+    argv = ["recsys", *map(str, arguments)]
+    call = "from contextlib import suppress\nfrom recsys.__main__ import main\nwith suppress(SystemExit):\n    main()"
+    return f"import sys\nsys.argv = {argv!r}\n{call}"
+
+
+def training(*overrides: str) -> str:
+    """Code that trains in its process."""
+    return f"import train\nfrom recsys.config import compose\ntrain.train(compose('train', {list(overrides)!r}))"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> list[str]:
+    """Overrides for 20 users who rated 8 of 15 items."""
+    folder = tmp_path_factory.mktemp("start")
+    rng = np.random.default_rng(0)
+    rows = [(f"u{u}", item, 4, 10**9 + item) for u in range(20) for item in rng.choice(15, 8, replace=False)]
+    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(folder / "ratings.csv", index=False)
+    return ["data=files", f"data.path={folder}/ratings.csv", "ks=[5]", f"cache_dir={folder}/cache"]
+
+
+def test_help_imports_nothing_but_the_list_of_commands():
+    imported = modules(recsys("--help"))
+    assert not imported & {*HEAVY, "numpy", "pandas", "hydra"}
+    assert {name for name in imported if name.startswith("recsys.")} == {"recsys.__main__", "recsys.commands"}
+
+
+def test_the_door_to_hydra_is_light():
+    imported = modules("import recsys.config")
+    assert not imported & {*HEAVY, "numpy", "pandas", "recsys.studies", "recsys.web", "recsys.models"}
+
+
+def test_hydra_finds_the_sweepers_without_importing_their_work():
+    imported = modules("from recsys.config import compose\ncompose('train', ['model=ease'])")
+    assert "hydra_plugins.recsys_study.study_sweeper" in imported
+    assert not imported & {*HEAVY, "recsys.studies"}
+
+
+def test_every_module_that_decides_figures_is_in_the_digest_of_code(data, tmp_path):
+    imported: set[str] = set()
+    for model in (["model=popularity"], ["model=mf", "model.max_epochs=1"]):
+        imported |= modules(training(*data, *model, f"run_dir={tmp_path}/{model[0]}"))
+    own = {name for name in imported if name.partition(".")[0] == "recsys"}
+    covered = {f"recsys.{room}" for room in ROOMS} | NOT_DECISIVE_CODE.keys()
+    unknown = {name for name in own if name != "recsys" and ".".join(name.split(".")[:2]) not in covered}
+    assert not unknown
+
+
+@pytest.mark.parametrize("module", ["recsys.models.ease", "recsys.models.popularity", "recsys.evaluation.evaluate"])
+def test_closed_form_models_and_evaluation_are_free_of_torch(module):
+    assert not modules(f"import {module}") & {"torch", "pytorch_lightning"}
+
+
+def test_a_closed_form_model_is_trained_logged_and_asked_without_torch(data, tmp_path):
+    run = f"{tmp_path}/run"
+    assert not modules(training(*data, "model=ease", f"run_dir={run}")) & HEAVY
+    assert list(Path(run, "tensorboard").glob("events.*"))
+    assert not modules(recsys("recommend", run, "--user", "u1")) & HEAVY
+    assert not modules(recsys("test", run, "ks=[3]", "--out", f"{tmp_path}/test")) & HEAVY
