@@ -6,7 +6,6 @@ Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.models.base import FitContext
@@ -32,6 +31,8 @@ class EASE(ItemToItem):
         Raises:
             UserError: the catalogue is too large for a dense matrix over it.
         """
+        from scipy import linalg  # half of what this module would take to import, and scoring needs none of it
+
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "EASE")
         interactions = train.matrix()  # (n_users, n_items)
         gram = (interactions.T @ interactions).toarray().astype(np.float64)

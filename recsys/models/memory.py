@@ -1,4 +1,4 @@
-"""Checks that a computation fits in memory, made before hours are spent on it."""
+"""Checks that a computation fits in memory, before hours are spent on it."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def out_of_fold_features(
 
 
 def _folds(train: Dataset, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, Dataset]]:
-    """Yield the positions of each fold's ratings, and the other folds' ratings, under a fingerprint of their own."""
+    """Yield the positions of each fold's ratings, and the other folds as a data set with its own fingerprint."""
     fold_of = assign_folds(len(train), n_folds, seed)
     for fold in range(n_folds):
         others = train.select(fold_of != fold)

@@ -34,7 +34,7 @@ class Segmentation(LearnedArrays):
         n_segments: number of segments. HDBSCAN finds its own number, of clusters with at least a quarter of the users
             that each of `n_segments` equal segments would have; if it finds none, all users are in one segment.
         method: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
-        n_components: principal components that points are reduced to first; None keeps all dimensions.
+        n_components: principal components that points are reduced to first; None uses all dimensions.
         seed: of the random starts.
 
     Raises:

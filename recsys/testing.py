@@ -1,0 +1,389 @@
+"""Checks that any `Recommender` can be held to, as scikit-learn's `check_estimator` holds estimators to theirs.
+
+A model from outside the project is tested in three lines, by any test runner:
+
+    from recsys.testing import check_recommender
+
+    def test_my_model():
+        check_recommender(lambda seed: MyModel(max_epochs=40, seed=seed))
+
+The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items and odd users odd ones, as
+the items' genres say. A model that predicts ratings also sees low ratings of the other items. `CHECKS` has the checks
+one by one, to be run as tests of their own on a model that is trained once: see tests/test_contract.py.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Pairs, Query
+from recsys.errors import UserError
+from recsys.models.base import (
+    MODELS,
+    EmbedsHistories,
+    HasEmbeddings,
+    Recommender,
+    ScoresByProducts,
+    class_name,
+    load,
+)
+
+N_USERS, N_ITEMS = 60, 40
+SEED = 0
+LIKES = np.arange(N_USERS)[:, None] % 2 == np.arange(N_ITEMS) % 2  # (N_USERS, N_ITEMS)
+SOME_USERS = np.array([5, 0, -1, N_USERS - 1, 5])  # an unknown one among them, and one twice
+NONE_FAIL: Mapping[str, str] = MappingProxyType({})
+
+
+def check_recommender(
+    build: Callable[[int], Recommender], expected_failed_checks: Mapping[str, str] = NONE_FAIL
+) -> None:
+    """Train a model on a small data set and run all checks on it.
+
+    Args:
+        build: returns an untrained model, given a seed, with settings that suit a data set of a few hundred ratings.
+        expected_failed_checks: names of checks that the model need not pass, with the reason; these are not run.
+
+    Raises:
+        AssertionError: the model fails a check, and how.
+        ValueError: there is no check of such a name.
+    """
+    names = {check.__name__ for check in CHECKS}
+    if unknown := [name for name in expected_failed_checks if name not in names]:
+        raise ValueError(f"expected_failed_checks must be names of checks in recsys.testing.CHECKS (got {unknown}).")
+    trained = TrainedModel(build)
+    for check in CHECKS:
+        if check.__name__ not in expected_failed_checks:
+            check(trained)
+
+
+class TrainedModel:
+    """A model that is trained on the checkerboard when a check first needs it, and only once.
+
+    Args:
+        build: see `check_recommender`.
+
+    Attributes:
+        train: the training interactions.
+        valid: one held-out rating of each user.
+    """
+
+    def __init__(self, build: Callable[[int], Recommender]) -> None:
+        self.build = build
+        self.train, self.valid = checkerboard(build(SEED).predicts_ratings)
+
+    @cached_property
+    def model(self) -> Recommender:
+        """Return the trained model."""
+        return self.build(SEED).fit(self.train, self.valid)
+
+    @cached_property
+    def given(self) -> tuple[Dataset, Query]:
+        """Return copies of the training data and of a query, which `again` is trained on and has scored."""
+        train = copy.deepcopy(self.train)
+        return train, train.query(SOME_USERS)
+
+    @cached_property
+    def again(self) -> np.ndarray:
+        """Return the scores of a second model of the same seed, trained on `given`."""
+        train, query = self.given
+        return self.build(SEED).fit(train, self.valid).score(query)
+
+    @property
+    def query(self) -> Query:
+        """Return a query for `SOME_USERS`, with their training ratings as histories."""
+        return self.train.query(SOME_USERS)
+
+
+def checkerboard(with_dislikes: bool) -> tuple[Dataset, Holdout]:
+    """Build the data set, with times and genres.
+
+    Args:
+        with_dislikes: users also rate items that they do not like, two points lower.
+    """
+    rng = np.random.default_rng(0)
+    seen = rng.random(LIKES.shape) < 0.6
+    users, items = (seen if with_dislikes else seen & LIKES).nonzero()
+    ratings = rng.choice([3.0, 4.0, 5.0], len(users)) - 2 * ~LIKES[users, items]
+    times = rng.integers(0, 10**9, len(users))
+    dataset = Dataset.from_arrays(
+        users, items, ratings, times, n_users=N_USERS, n_items=N_ITEMS, fingerprint="checkerboard"
+    )
+    dataset.item_frame["genres"] = [["even"], ["odd"]] * (N_ITEMS // 2)
+    held_out = np.zeros(len(dataset), bool)
+    held_out[rng.integers(dataset.indptr[:-1], dataset.indptr[1:])] = True
+    train = dataset.select(~held_out)
+    return train, Holdout(dataset.select(held_out), train)
+
+
+def check_fit_returns_the_model_and_reports_its_cost(trained: TrainedModel) -> None:
+    """`fit` returns the model itself, with a `fit_report`."""
+    _require(isinstance(trained.model, Recommender), f"fit must return the model itself (got {trained.model!r}).")
+    _require(trained.model.fit_report.seconds > 0, "fit_report.seconds must be above zero.")
+
+
+def check_scores_are_finite_float32_rows(trained: TrainedModel) -> None:
+    """Scores have a row per user, known or not, and a column per item."""
+    scores = trained.model.score(trained.query)
+    expected = (len(SOME_USERS), N_ITEMS)
+    _require(scores.shape == expected, f"score must return the shape {expected} (got {scores.shape}).")
+    _require(scores.dtype == np.float32, f"score must return float32 (got {scores.dtype}).")
+    _require(bool(np.isfinite(scores).all()), "score must return finite numbers, also for an unknown user.")
+
+
+def check_scores_do_not_depend_on_other_users_of_the_query(trained: TrainedModel) -> None:
+    """A user has the same scores alone and in a query with others."""
+    together = trained.model.score(trained.query)
+    alone = trained.model.score(trained.train.query(SOME_USERS[1:2]))
+    _require(_close(together[1], alone[0]), "A user's scores must not depend on the other users of the query.")
+    _require(_close(together[0], together[4]), "A user who is twice in a query must have the same scores twice.")
+
+
+def check_pairs_are_predicted_as_rows_are_scored(trained: TrainedModel) -> None:
+    """`predict` returns elements of `score`, clipped to the scale by a model that predicts ratings."""
+    rows, items = np.array([0, 0, 1, 2, 4, 3]), np.array([3, N_ITEMS - 1, 0, 7, 8, 1])
+    predicted = trained.model.predict(Pairs(trained.query, rows, items))
+    expected = trained.model.score(trained.query)[rows, items]
+    if trained.model.predicts_ratings:
+        expected = np.clip(expected, *trained.train.scale)
+    _require(predicted.shape == (6,), f"predict must return a score per pair (got the shape {predicted.shape} for 6).")
+    _require(predicted.dtype == np.float32, f"predict must return float32 (got {predicted.dtype}).")
+    _require(np.allclose(predicted, expected, rtol=1e-5), "predict must return the scores of its pairs.")
+
+
+def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> None:
+    """Two different histories give different scores where `uses_history` is true, and the same otherwise."""
+    even = History.of_items([[0, 2, 4], [6], [0, 2], [4], [0, 2, 4]])
+    odd = History.of_items([[1, 3, 5], [7], [1, 3], [5], [1, 3, 5]])
+    differ = not np.array_equal(*(trained.model.score(Query(SOME_USERS, history)) for history in (even, odd)))
+    _require(
+        differ == trained.model.uses_history,
+        "uses_history must be true if scores depend on the history of the query, and false otherwise "
+        f"(got {trained.model.uses_history}).",
+    )
+
+
+def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
+    """A model that ranks by histories falls back to popularity; one that predicts ratings stays in rating units."""
+    empty = Query(SOME_USERS, History.of_items([[]] * len(SOME_USERS)))
+    if trained.model.predicts_ratings:
+        predicted = trained.model.predict(Pairs(empty, np.arange(len(SOME_USERS)), np.arange(len(SOME_USERS))))
+        lowest, highest = trained.train.scale
+        _require(
+            bool(((predicted >= lowest) & (predicted <= highest)).all()),
+            f"Predictions for users without a history must be ratings from {lowest} to {highest} (got {predicted}).",
+        )
+    elif trained.model.uses_history:
+        scores = trained.model.score(empty)
+        _require(
+            np.array_equal(scores, np.tile(trained.train.item_counts, (len(SOME_USERS), 1))),
+            "The scores of a user without a history must be the number of training interactions of each item.",
+        )
+        one = Query(SOME_USERS, History.of_items([[], [], [1, 3], [], []]))
+        _require(
+            _close(trained.model.score(one)[2], trained.model.score(one.between(2, 3))[0]),
+            "Users without a history in a query must not change the scores of a user with one.",
+        )
+
+
+def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
+    """A saved model has the same hyperparameters and scores after loading; only what runs code must be trusted."""
+    trusted = trained.model.pickled or not class_name(trained.model).startswith(MODELS)
+    with tempfile.TemporaryDirectory() as directory:
+        trained.model.save(Path(directory))
+        loaded = load(Path(directory), trusted)
+    _require(
+        loaded.hyperparameters() == trained.model.hyperparameters(),
+        f"A loaded model must have the hyperparameters that were saved (got {loaded.hyperparameters()}).",
+    )
+    _require(
+        np.array_equal(loaded.score(trained.query), trained.model.score(trained.query)),
+        "A loaded model must score exactly as the saved one: list all that scoring needs in learned, or in arrays and "
+        "restore.",
+    )
+
+
+def check_same_seed_trains_the_same_model(trained: TrainedModel) -> None:
+    """Two models of the same seed, trained on the same data, have equal scores."""
+    _require(
+        np.array_equal(trained.again, trained.model.score(trained.query)),
+        "Models of the same seed must be equal after training: draw random numbers from a generator of that seed.",
+    )
+
+
+def check_inputs_are_left_unchanged(trained: TrainedModel) -> None:
+    """Fitting and scoring change neither the training data nor the query."""
+    _ = trained.again
+    train, query = trained.given
+    for given, original in ((train.histories(), trained.train.histories()), (query.history, trained.query.history)):
+        for name in ("indptr", "items", "ratings", "times"):
+            _require(
+                np.array_equal(getattr(given, name), getattr(original, name)),
+                f"fit and score must leave their inputs unchanged ({name} of a history has changed).",
+            )
+    _require(np.array_equal(query.users, SOME_USERS), "score must leave the users of its query unchanged.")
+    _require(
+        train.item_frame.equals(trained.train.item_frame) and train.user_frame.equals(trained.train.user_frame),
+        "fit must leave the frames of users and items unchanged.",
+    )
+
+
+def check_hyperparameters_build_the_same_model(trained: TrainedModel) -> None:
+    """Hyperparameters can be written as JSON, and a constructor takes them back."""
+    hyperparameters = trained.model.hyperparameters()
+    copied = type(trained.model)(**json.loads(json.dumps(hyperparameters))).hyperparameters()
+    _require(copied == hyperparameters, f"Hyperparameters must be the same after construction (got {copied}).")
+
+
+def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None:
+    """Embeddings of users and items, where a model has some, are float32 and of the same length."""
+    if not isinstance(trained.model, HasEmbeddings):
+        return
+    users, items = trained.model.user_embeddings(), trained.model.item_embeddings()
+    _require(len(users) == N_USERS, f"user_embeddings must have a row per user (got {len(users)} for {N_USERS}).")
+    _require(len(items) == N_ITEMS, f"item_embeddings must have a row per item (got {len(items)} for {N_ITEMS}).")
+    _require(
+        users.shape[1:] == items.shape[1:],
+        f"Embeddings of users and items must be of one space (got {users.shape[1:]} and {items.shape[1:]} numbers).",
+    )
+    _require(
+        users.dtype == items.dtype == np.float32, f"Embeddings must be float32 (got {users.dtype}, {items.dtype})."
+    )
+
+
+def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -> None:
+    """`embed` returns, for a training history, the embedding of its user."""
+    if not isinstance(trained.model, EmbedsHistories):
+        return
+    embedded, users = trained.model.embed(trained.train.histories()), trained.model.user_embeddings()
+    _require(embedded.dtype == np.float32, f"embed must return float32 (got {embedded.dtype}).")
+    _require(embedded.shape == users.shape, f"embed must return the shape {users.shape} (got {embedded.shape}).")
+    _require(
+        np.allclose(embedded, users, atol=1e-3),
+        "embed must return the embeddings of users for their training histories, unless a user has weights of their own.",
+    )
+
+
+def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
+    """Inner products of `user_vectors` and `item_vectors`, where a model has some, are the scores."""
+    if not isinstance(trained.model, ScoresByProducts):
+        return
+    query = trained.train.query(np.arange(N_USERS))
+    products = trained.model.user_vectors(query) @ trained.model.item_vectors().T
+    _require(
+        _close(products, trained.model.score(query)), "Scores must be the products of user_vectors and item_vectors."
+    )
+
+
+def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
+    """A model with weights continues from an earlier one: two users change codes, and one is new.
+
+    Where the model has a learning rate, it is set so low that one more epoch forgets nothing.
+    """
+    model = trained.model
+    earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
+    if type(model).continue_from is Recommender.continue_from:
+        _require_error(lambda: trained.build(SEED).continue_from(model, earlier_codes))
+        return
+    settings = model.hyperparameters()
+    short = {name: value for name, value in {"lr": 1e-9, "max_epochs": 1}.items() if name in settings}
+    earlier = copy.copy(model)
+    for name, value in short.items():
+        setattr(earlier, name, value)
+    warm = type(model)(**{**settings, **short})
+    warm.continue_from(earlier, earlier_codes)
+    later = _with_a_new_user(trained.train, earlier_codes)
+    warm = warm.fit(later).refit(later)
+    scores = warm.score(later.query(np.arange(N_USERS + 1)))
+    _require(bool(np.isfinite(scores).all()), "A user who is new after a warm start must have finite scores.")
+    if "lr" in short:
+        expected = model.score(Query(earlier_codes[:-1], later.history(np.arange(N_USERS))))
+        _require(
+            np.allclose(scores[:-1], expected, rtol=1e-3, atol=0.05),
+            "A warm start must begin with the weights of the earlier model, by the earlier codes of users.",
+        )
+
+
+def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
+    """A model trains on data without times; one that ranks also on data without ratings."""
+    train, predicts_ratings = trained.train, trained.model.predicts_ratings
+    ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
+    scale = train.scale if predicts_ratings else (1.0, 1.0)
+    plain = replace(train, times=None, ratings=ratings, scale=scale, fingerprint="plain")
+    scores = trained.build(SEED).fit(plain).score(plain.query(SOME_USERS))
+    _require(bool(np.isfinite(scores).all()), "A model must be able to learn from data without times.")
+
+
+def check_checkerboard_is_recovered(trained: TrainedModel) -> None:
+    """Unrated items of a user's kind are scored above the others; leave this out for models without a taste."""
+    users = np.arange(N_USERS)
+    scores = trained.model.score(trained.train.query(users))
+    scores[trained.train.matrix().toarray() > 0] = np.nan
+    liked, others = np.where(LIKES, scores, np.nan), np.where(LIKES, np.nan, scores)
+    wins = liked[:, :, None] > others[:, None, :]
+    known = ~np.isnan(liked)[:, :, None] & ~np.isnan(others)[:, None, :]
+    share = wins[known].mean()
+    _require(
+        share > 0.9,
+        f"An item that a user likes must be scored above one that the user dislikes in 90% of pairs (got {share:.0%}, "
+        "and chance gives 50%): train longer, or with larger steps.",
+    )
+
+
+CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
+    check_fit_returns_the_model_and_reports_its_cost,
+    check_scores_are_finite_float32_rows,
+    check_scores_do_not_depend_on_other_users_of_the_query,
+    check_pairs_are_predicted_as_rows_are_scored,
+    check_scores_follow_the_history_only_if_declared,
+    check_users_without_history_are_ranked_by_popularity,
+    check_loaded_model_scores_identically,
+    check_same_seed_trains_the_same_model,
+    check_inputs_are_left_unchanged,
+    check_hyperparameters_build_the_same_model,
+    check_embeddings_have_a_row_per_user_and_item,
+    check_histories_are_embedded_as_users_with_them_are,
+    check_products_of_vectors_are_the_scores,
+    check_warm_start_keeps_what_was_learned,
+    check_data_without_times_can_be_learned,
+    check_checkerboard_is_recovered,
+)
+
+
+def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
+    """Return the ratings under new codes of users, given the earlier code of each, with one rating by a new user."""
+    later = Dataset.from_arrays(
+        np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
+        np.append(train.items, 0),
+        np.append(train.ratings, 5.0),
+        n_items=N_ITEMS,
+    )
+    return replace(later, item_frame=train.item_frame)
+
+
+def _require(condition: bool, sentence: str) -> None:
+    """Fail a check; `assert` would be left out by `python -O`."""
+    if not condition:
+        raise AssertionError(sentence)
+
+
+def _require_error(refused: Callable[[], None]) -> None:
+    try:
+        refused()
+    except UserError:
+        return
+    raise AssertionError("A model that cannot continue from another one must refuse to, by a UserError.")
+
+
+def _close(some: np.ndarray, others: np.ndarray) -> bool:
+    return np.allclose(some, others, rtol=1e-4, atol=1e-5)
