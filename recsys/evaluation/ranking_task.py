@@ -1,4 +1,4 @@
-"""Measure how a model ranks the held-out items, and what its lists contain."""
+"""Measure a model's ranking of the held-out items and its lists."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[st
 
 
 def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
-    """Compute what each held-out rating adds to recall and to the discounted cumulative gain, at each k."""
+    """Compute the contribution of each held-out rating to recall and discounted cumulative gain, at each k."""
     gains = discount(np.maximum(ranks, 1))
     listed = {k: (ranks > 0) & (ranks <= k) for k in ks}
     recall = {f"recall@{k}": listed[k].astype(np.float64) for k in ks}

@@ -80,7 +80,7 @@ class Reranker(ABC):
         """Check that the lists of a model, fitted or not, can be reordered.
 
         Raises:
-            UserError: the model or the items lack what the goal is defined by.
+            UserError: the model or the items lack what the goal needs.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Metrics of what lists contain: novelty, popularity, diversity, calibration, coverage and exposure."""
+"""Metrics of lists beyond accuracy: novelty, popularity, diversity, calibration, coverage and exposure."""
 
 from __future__ import annotations
 

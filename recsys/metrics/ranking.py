@@ -11,7 +11,7 @@ import numpy as np
 
 from recsys.data.query import History
 
-_BLOCK_SIZE = 2**20  # scores that are ranked at once; they and what is computed from them fit in the cache
+_BLOCK_SIZE = 2**20  # scores that are ranked at once, which limits memory for intermediate results
 _LOWEST = np.finfo(np.float32).min
 
 

@@ -85,9 +85,7 @@ def test_seen_items_and_items_that_are_no_candidates_are_masked():
     assert scores.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
-@pytest.mark.parametrize(
-    ("n_items", "k"), [(5000, 10), (5000, 50), (1001, 100), (256, 256), (300, 10)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("n_items", "k"), [(5000, 10), (5000, 50), (1001, 100), (256, 256), (300, 10)], ids=str)
 @pytest.mark.parametrize("n_values", [3, 100, 10**6], ids=["many ties", "ties", "few ties"])
 def test_equals_a_full_sort_with_ties_in_the_order_of_constant_scores(n_items, k, n_values):
     rng = np.random.default_rng(0)
