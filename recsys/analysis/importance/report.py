@@ -207,8 +207,8 @@ def _answer_coverage(table: pd.DataFrame, level: float) -> Answer:
         "Dots: share of ratings within their intervals, for all and by kind of rating",
         f"Intervals at the {level:.1%} level contain {total['mean']:.1%} ± {total['margin']:.1%} of the ratings. They "
         f"are {total['width']:.2f} stars wide on average, {quarters['width'].iloc[0]:.2f} in the narrowest quarter and "
-        f"{quarters['width'].iloc[-1]:.2f} in the widest. The coverage is furthest from nominal for "
-        f"{_label(worst['kind'], worst['band'])}: {worst['mean']:.1%} ± {worst['margin']:.1%}.",
+        f"{quarters['width'].iloc[-1]:.2f} in the widest. The coverage furthest from nominal is that of the "
+        f"{_label(worst['kind'], worst['band'])}, {worst['mean']:.1%} ± {worst['margin']:.1%}.",
         fig,
     )
 
