@@ -124,8 +124,8 @@ class LoadedRun:
         depth = max(options.k, explore.pool if explore.places else 0)
         scores, candidates = self._scores(user, history, opinions, options)
         reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
-        lists = reranker.lists(self.model, self.dataset)
-        ranking = lists(candidates, np.array([user]), history, depth)[0]
+        rank = reranker.ranker(self.model, self.dataset)
+        ranking = rank(candidates, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
         reasons = self._reasons(user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
