@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recsys.config.entry import main
+from recsys.__main__ import main
 from recsys.data.dataset import Dataset
 from tests.servers import fill, mariadb, postgres, server  # noqa: F401 - fixtures
 from tests.training import data  # noqa: F401 - a fixture

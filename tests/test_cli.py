@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from recsys.config.entry import main
+from recsys.__main__ import main
 
 ROOT = Path(__file__).parents[1]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import train
+from recsys.__main__ import main as command_line
 from recsys.config import main
-from recsys.config.entry import main as command_line
 from recsys.data.address import Address
 from recsys.data.attach import attached
 from tests.servers import PASSWORD

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 import train
+from recsys.__main__ import main
 from recsys.config import compose
-from recsys.config.entry import main
 from recsys.errors import UserError
 from recsys.models.base import load
 

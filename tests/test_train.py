@@ -13,8 +13,8 @@ from recsys.models.watched import WatchedRanks
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
+from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate, main
-from recsys.config.entry import main as command_line
 from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.ease import EASE
