@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from recsys.models.watched import WatchedRanks
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
@@ -18,8 +17,8 @@ from recsys.config import compose, instantiate, main
 from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.ease import EASE
-from recsys.models.neural import NeuralModule
-from recsys.models.neural.callbacks import Pruning
+from recsys.models.neural.callbacks import EpochSeeds, Pruning
+from recsys.models.neural.monitors import RankingMonitor
 from recsys.studies.runs import find_runs, is_finished, read_run
 from tests.training import interrupt_once
 
@@ -99,7 +98,7 @@ def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_c
     events = EventAccumulator(str(log)).Reload()
     curves = {name: [point.value for point in events.Scalars(name)] for name in events.Tags()["scalars"]}
     by_epoch = {"epoch", "epoch_seconds", "interactions_per_second", "samples_per_second", "loss", "lr"}
-    for name in (*(f"train/{name}" for name in by_epoch), *(f"valid/{name}" for name in WatchedRanks.names)):
+    for name in (*(f"train/{name}" for name in by_epoch), *(f"valid/{name}" for name in RankingMonitor.names)):
         assert len(curves[name]) == 3, name
     assert curves["train/epoch"] == [0, 1, 2]
     assert max(curves["valid/ndcg@10"]) == pytest.approx(metrics["valid/ndcg@10"])
@@ -160,7 +159,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_ends_with_the_metrics_of_an_un
     settings = ("model=mf", "model.max_epochs=4", "logger=none")
     assert command(*settings, f"hydra.run.dir={tmp_path}/whole") == 0
     with monkeypatch.context() as patch:
-        interrupt_once(patch, NeuralModule, "on_train_epoch_start", at_call=2)
+        interrupt_once(patch, EpochSeeds, "on_train_epoch_start", at_call=2)
         assert command(*settings, f"hydra.run.dir={tmp_path}/broken") == 130
     said = capsys.readouterr().err
     assert "python train.py resume=" in said

@@ -91,6 +91,7 @@ class Recommender(ABC):
         popularity: float32 (n_items,) training interactions of each item: the scores of a user without a history.
         scale: float32 (2,) lowest and highest rating, of models that predict ratings.
         fit_report: what the last fit cost.
+        n_best_epochs: epochs that validation chose, which a refit is trained for; None for a model without epochs.
     """
 
     predicts_ratings = False  # True: scores are in rating units
@@ -101,6 +102,7 @@ class Recommender(ABC):
     popularity: np.ndarray | None = None
     scale: np.ndarray
     fit_report: FitReport
+    n_best_epochs: int | None = None
 
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """Learn from training interactions.

@@ -32,7 +32,7 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
 def cached_refit(model: Recommender, train: Dataset, context: FitContext) -> Recommender:
     """Fit a copy of a fitted base model to other ratings, or load it from the cache; see `cached_fit`."""
     fit = partial(model.refit, train, _base_context(context))
-    return _cached(model, train, context, fit, getattr(model, "n_best_epochs", None))
+    return _cached(model, train, context, fit, model.n_best_epochs)
 
 
 def _base_context(context: FitContext) -> FitContext:
@@ -64,6 +64,6 @@ def _cached(
 
 @cache
 def _code_digest() -> str:
-    """Return a digest of the source of the models and of the data package, which they read."""
-    packages = Path(__file__).parent, Path(__file__).parents[1] / "data"
+    """Return a digest of the source of the models and of the packages that they import."""
+    packages = [Path(__file__).parents[1] / name for name in ("data", "metrics", "models")]
     return digest_of(sorted(file for package in packages for file in package.rglob("*.py")))

@@ -86,6 +86,7 @@ class RatingTrees(Recommender):
     predicts_ratings = True
     uses_history = True
     pickled = True
+    uses_lightning = True  # for base models
     popularity: np.ndarray  # float32 (n_items,)
 
     def __init__(

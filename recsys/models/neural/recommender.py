@@ -76,6 +76,7 @@ class NeuralRecommender(Recommender):
     uses_lightning = True
     objectives: ClassVar[Mapping[str, type[Objective]]] = OBJECTIVES
     module: NeuralModule
+    n_best_epochs: int
 
     def __init__(
         self,
