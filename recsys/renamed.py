@@ -23,6 +23,9 @@ _SPLITTERS = (
 TARGETS: dict[str, str] = {
     **{f"recsys.data.split.{name}": f"recsys.data.splitters.{name}" for name in _SPLITTERS},
     "recsys.data.text.WordVectorEncoder": "recsys.data.text.PPMIEncoder",
+    "recsys.evaluation.evaluate.FullRanking": "recsys.evaluation.protocols.FullRanking",
+    "recsys.evaluation.evaluate.SampledNegatives": "recsys.evaluation.protocols.SampledNegatives",
+    "recsys.evaluation.evaluate.Several": "recsys.evaluation.protocols.SeveralProtocols",
     "recsys.models.callbacks.Pruning": "recsys.models.neural.callbacks.Pruning",
 }
 

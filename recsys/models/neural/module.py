@@ -9,7 +9,6 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -156,15 +155,21 @@ class NeuralModule(pl.LightningModule):
     def _several_steps(self, batches: Sequence[Any]) -> Tensor:
         """Take an optimisation step on each batch, and return the last loss.
 
-        One call of Lightning's loop costs as much as a small step, and this shares it among several.
+        Lightning's own work at a step costs as much as a small step. Here it is done once for several, so this is for
+        trainers that do nothing else at a step: see `recsys.models.neural.recommender`.
         """
-        optimizer = cast(LightningOptimizer, self.optimizers())
+        optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
         schedule = cast("LRScheduler | None", self.lr_schedulers())
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        progress = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress  # trainer.global_step
         for batch in batches:
             loss = self._loss(batch)
-            optimizer.zero_grad()
-            self.manual_backward(loss)
+            for weight in weights:
+                weight.grad = None
+            loss.backward()
+            progress.increment_ready()
             optimizer.step()
+            progress.increment_completed()
             if schedule is not None:
                 schedule.step()
         return loss.detach()
