@@ -27,7 +27,7 @@ def with_new_items(dataset: Dataset, path: str) -> Dataset:
         UserError: the file cannot be read, or an item has no title or an id that is taken.
     """
     if not Path(path).is_file():
-        raise UserError(f"The file of new films must be an existing CSV or Parquet file (got {path}).")
+        raise UserError(f"The file of new items must be an existing CSV or Parquet file (got {path}).")
     with duckdb.connect() as connection:
         read_descriptions(connection, Files(path).locate(Path(path).parent))
         found = connection.sql(

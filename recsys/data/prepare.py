@@ -102,7 +102,7 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
         _describe(folder, metadata.name, raw, described)
     films = described / "films.parquet"
     match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
-    print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the films, from {match.origin}")
+    print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}")
     with duckdb.connect() as connection:
         item_frame = typed_items(connection.read_parquet(str(films)).df())
     dataset = replace(prepared.dataset, item_frame=item_frame)

@@ -23,13 +23,13 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     table.add_row("users", f"{report.users:,}")
     if "users" in report.described_again:
         table.add_row("  described in several sources", f"{report.described_again['users']:,}")
-    table.add_row("films", f"{report.films:,}")
+    table.add_row("items", f"{report.films:,}")
     if "films" in report.described_again:
         table.add_row("  described in several sources", f"{report.described_again['films']:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
     table.add_row("time span", report.span, end_section=True)
     if match is not None:
-        table.add_row(f"films described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
+        table.add_row(f"items described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")
     (console or Console()).print(table)

@@ -1,5 +1,8 @@
 """Fixtures for tests of the data: tiny sources in all layouts, a cache, a web server and a package index."""
 
+import hashlib
+import io
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +12,40 @@ from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 
 Content = Mapping[str, str | bytes]
+
+
+def zipped(files: Content) -> bytes:
+    """A zip archive of files by name."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def digest(content: str | bytes) -> str:
+    """The digest of a file, as sources state it."""
+    return f"sha256:{hashlib.sha256(content if isinstance(content, bytes) else content.encode()).hexdigest()}"
+
+
+@pytest.fixture
+def package_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str, Content], Path]:
+    """Publish a wheel with files in a package index of the test, and return the wheel."""
+
+    def publish(name: str, version: str, files: Content) -> Path:
+        about = f"{name.replace('-', '_')}-{version}"
+        wheel = tmp_path / "index" / f"{about}-py3-none-any.whl"
+        wheel.parent.mkdir()
+        metadata = {
+            f"{about}.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+            f"{about}.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        }
+        wheel.write_bytes(zipped({**files, **metadata}))
+        monkeypatch.setenv("PIP_NO_INDEX", "1")
+        monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+        return wheel
+
+    return publish
 
 
 @pytest.fixture

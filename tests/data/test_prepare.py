@@ -5,7 +5,9 @@ import json
 import os
 import shutil
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from rich.console import Console
 
 from recsys.data import fingerprint as fingerprint_module
 from recsys.data import prepare as prepare_module
-from recsys.data.clean import RULES, Cleaning, clean
+from recsys.data.clean import RULES, SQL, Cleaning, clean
 from recsys.data.prepare import prepare
 from recsys.data.report import print_report
 from recsys.data.sources import Files
@@ -278,6 +280,14 @@ def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared
     assert other.ratings.tolist() == [5]
 
 
+def test_the_sql_is_that_of_published_fingerprints():
+    files = sorted(SQL.rglob("*.sql"))
+    digest = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    assert digest == "990c5942dd8639cd1c339805d77fd715712694851c713ee0858d06d4faa8a802", (
+        "another fingerprint for every data set: saved runs would be refused, studies outdated"
+    )
+
+
 @pytest.mark.parametrize("error", [UserError, KeyboardInterrupt])
 def test_interrupted_preparation_leaves_no_files(error, source, prepared, monkeypatch, tmp_path):
     def stop(*args):
@@ -310,7 +320,7 @@ def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):
     assert printed["rows read"] == "3"
     assert [printed[f"dropped: {rule}"] for rule in RULES] == ["0", "0", "1", "0", "0", "0", "0", "0", "0"]
     assert printed["rows kept"] == printed["users"] == "2"
-    assert printed["films"] == "1"
+    assert printed["items"] == "1"
     assert printed["density"] == "100.000%"
     assert printed["time span"] == "1997-11-20 to 1997-11-21"
 
@@ -319,6 +329,6 @@ def test_caches_that_cannot_be_written_are_refused_at_once(source, tmp_path, mon
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"Cannot prepare data in .*file"):
         prepare(source, tmp_path / "file" / "cache")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(100, 90, 10))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10))
     with pytest.raises(UserError, match="free some space"):
         prepare(source, tmp_path / "cache")

@@ -1,25 +1,20 @@
 """Sources in files: MovieLens releases, files of one's own, RecBole's atomic files, the NCF release."""
 
-import io
-import zipfile
-
 import duckdb
 import numpy as np
 import pytest
 
 from recsys.data.sources import Files, MovieLens, NCFRelease, RecBole
 from recsys.errors import UserError
+from tests.data.conftest import zipped
 
 COLUMNS = {"user_id": "u", "movie_id": "m", "rating": "r", "time": "t"}
 CSV = "u,m,r,t\nbob,7,4.5,880000000\namy,7,3,880000001\namy,8,0.5,880000000\n"
 
 
-def zipped(files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(f"release/{name}", content)
-    return buffer.getvalue()
+def archived(files):
+    """A zip archive of a release, whose files are in a folder."""
+    return zipped({f"release/{name}": content for name, content in files.items()})
 
 
 # MovieLens
@@ -85,7 +80,7 @@ def test_newer_releases_have_links_if_there_is_a_file_of_them(releases, write, p
 
 @pytest.mark.parametrize("release", ["ml-100k", "ml-1m", "ml-10m", "ml-32m"])
 def test_archives_and_folders_give_the_same_data(release, releases, write, prepared):
-    archive = write({"release.zip": zipped(releases[release])}) / "release.zip"
+    archive = write({"release.zip": archived(releases[release])}) / "release.zip"
     packed = prepared(MovieLens(release, str(archive))).dataset
     opened = prepared(MovieLens(release, str(write(releases[release], "opened")))).dataset
     assert packed.ratings.tolist() == opened.ratings.tolist()
@@ -98,7 +93,7 @@ def test_unknown_releases_are_refused():
 
 
 def test_paths_without_a_release_are_refused(releases, write, prepared):
-    folder = write({"text.zip": "not a zip", "half.zip": zipped(releases["ml-1m"])[:200]})
+    folder = write({"text.zip": "not a zip", "half.zip": archived(releases["ml-1m"])[:200]})
     with pytest.raises(UserError, match="nowhere does not exist"):
         prepared(MovieLens("ml-1m", str(folder / "nowhere")))
     for name in ("text.zip", "half.zip"):
@@ -109,7 +104,7 @@ def test_paths_without_a_release_are_refused(releases, write, prepared):
 
 
 def test_damaged_archives_are_refused_and_leave_no_files(releases, write, prepared, tmp_path):
-    content = zipped(releases["ml-10m"]).replace(b"1::9::0.5", b"1::9::5.0")  # the checksum no longer matches
+    content = archived(releases["ml-10m"]).replace(b"1::9::0.5", b"1::9::5.0")  # the checksum no longer matches
     with pytest.raises(UserError, match=r"release.zip is damaged"):
         prepared(MovieLens("ml-10m", str(write({"release.zip": content}) / "release.zip")))
     assert not any((tmp_path / "cache" / "prepared").iterdir())
