@@ -1,7 +1,7 @@
 """Run the tests many times on a busy machine: `python -m tests.stress`. It takes hours, and is not part of CI.
 
-The whole suite runs five times in a row. The tests of pages, servers and threads run 30 times beside four processes that
-use all the time a processor gives them. A test that depends on how busy the machine is fails here sooner or later.
+The whole suite runs five times in a row. The tests of pages, servers and threads run 30 times beside four processes
+that use all the time a processor gives them. A test that depends on how busy the machine is fails here sooner or later.
 """
 
 import argparse

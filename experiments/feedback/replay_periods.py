@@ -2,19 +2,19 @@
 
     python experiments/feedback/replay_periods.py [--seeds 0 1 2]
 
-Models are trained on the earlier half of the ratings. The later half is replayed in ten periods of equally many ratings.
-At the start of each period, every user who rates in it gets a list, which is evaluated on the films that they rate in it.
-Only then are these ratings fed back, in one of these ways:
+Models are trained on the earlier half of the ratings. The later half is replayed in ten periods of equally many
+ratings. At the start of each period, every user who rates in it gets a list, which is evaluated on the films that they
+rate in it. Only then are these ratings fed back, in one of these ways:
 
     never       neither the model nor the histories change
     fold-in     the model stays, histories grow
     warm refit  training continues from the last weights, on all ratings so far
     full refit  the model is trained from scratch on all ratings so far
 
-The numbers of epochs of full and warm refits are chosen once, within the first half, which is all that validation sees: as
-train.py does by default, on each user's second-to-last rating. For warm refits the last tenth of that half, as many
-ratings as a period has, is new to the weights from which training continues; they train 1 to 10 epochs.
-Writes table.csv, table.md, periods.csv and figures/ beside this file.
+The numbers of epochs of full and warm refits are chosen once, within the first half, which is all that validation sees:
+as train.py does by default, on each user's second-to-last rating. For warm refits the last tenth of that half, as many
+ratings as a period has, is new to the weights from which training continues; they train 1 to 10 epochs. Writes
+table.csv, table.md, periods.csv and figures/ beside this file.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Refitter:
         if not isinstance(self.model, NeuralRecommender):
             return
         split = LeaveLastOut(train_only_below=3)(first)
-        most = self.model.max_epochs  # curves of so few users are noisy, so that none is left before its end
+        most = self.model.max_epochs  # curves of so few users are too noisy for early stopping
         self.n_epochs = self._untrained(patience=most).fit(split.train, split.valid).n_best_epochs
         earlier = self.full(split.train.select(split.train.times < cut_at(first.times, 0.9)))
         warm = self._untrained(max_epochs=MOST_WARM_EPOCHS, patience=MOST_WARM_EPOCHS)

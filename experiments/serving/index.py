@@ -1,9 +1,9 @@
 """Cost and recall of the index of a large catalogue: `python experiments/serving/index.py --films 250000`.
 
-Films and ratings are synthetic (`made_up` of experiments/scale/catalogue.py). Their vectors are learned by iALS, or drawn
-at random, which is the worst case for an index because there are no neighbourhoods. Recall is the share of the exact ten
-best films of 200 users that the index finds. Times are those of one user's scores and ten best films on one thread,
-exactly and by the index.
+Films and ratings are synthetic (`made_up` of experiments/scale/catalogue.py). Their vectors are learned by iALS, or
+drawn at random, which is the worst case for an index because there are no neighbourhoods. Recall is the share of the
+exact ten best films of 200 users that the index finds. Times are those of one user's scores and ten best films on one
+thread, exactly and by the index.
 """
 
 from __future__ import annotations

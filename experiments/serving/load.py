@@ -2,8 +2,8 @@
 
 Requests arrive at random times (a Poisson process), whether or not earlier ones have been answered, so that a slow
 response delays others as it would for people. Half of them are for users of the data, half for new users with 1 to 50
-ratings; one in five filters by a genre, one in five sets surprise. Meanwhile the page is opened, a title is searched and
-feedback is sent, once a second each. Latencies are measured by the client, on the same machine.
+ratings; one in five filters by a genre, one in five sets surprise. Meanwhile the page is opened, a title is searched
+and feedback is sent, once a second each. Latencies are measured by the client, on the same machine.
 """
 
 from __future__ import annotations
