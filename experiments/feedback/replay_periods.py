@@ -1,20 +1,20 @@
-"""Does feedback make the next lists better, and what do refits cost? MovieLens-100K, replayed period by period.
+"""Does feedback improve the next recommendations, and what do refits cost? MovieLens-100K, replayed by periods.
 
     python experiments/feedback/replay_periods.py [--seeds 0 1 2]
 
-The earlier half of the ratings trains. The later half is served in ten periods of as many ratings: at the start of
-each, everybody who rates in it is given a list, and what they went on to rate is looked for in it; only then are these
-ratings fed back, in one of these ways:
+Models are trained on the earlier half of the ratings. The later half is replayed in ten periods of equally many
+ratings. At the start of each period, every user who rates in it gets a list, which is evaluated on the films that they
+rate in it. Only then are these ratings fed back, in one of these ways:
 
-    never       neither the model nor the histories that it scores by ever change
+    never       neither the model nor the histories change
     fold-in     the model stays, histories grow
     warm refit  training continues from the last weights, on all ratings so far
-    full refit  the model is trained anew on all ratings so far
+    full refit  the model is trained from scratch on all ratings so far
 
-How many epochs a full and a warm refit train is chosen once, within the first half, which is all that validation ever
-sees: as train.py does by default, on each user's last rating but one. For warm refits the last tenth of that half is
-what is new to the weights that training continues from, as many ratings as a period has; they train 1 to 10 epochs.
-Writes table.csv, table.md, periods.csv and figures/ beside this file.
+The numbers of epochs of full and warm refits are chosen once, within the first half, which is all that validation sees:
+as train.py does by default, on each user's second-to-last rating. For warm refits the last tenth of that half, as many
+ratings as a period has, is new to the weights from which training continues; they train 1 to 10 epochs. Writes
+table.csv, table.md, periods.csv and figures/ beside this file.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ from recsys.models.base import Recommender
 from recsys.models.neural import NeuralRecommender
 
 HERE = Path(__file__).parent
-FIRST = 0.5  # share of the ratings, the earliest, that are there before anything is served
+FIRST = 0.5  # share of the ratings, the earliest, that precede the first period
 N_PERIODS = 10
 K = 10
 MOST_WARM_EPOCHS = 10
-TRIED = 5  # ratings that somebody new gives before the list of `new, 5 rated`
+TRIED = 5  # first ratings of a new user that precede the list of the third group
 NEVER, FOLD_IN, WARM, FULL = STRATEGIES = ("never", "fold-in", "warm refit", "full refit")
-MODELS = {  # configs/model, and the strategies that a model can follow
+MODELS = {  # config in configs/model, and the strategies that the model supports
     "EASE": ("ease_100k", (NEVER, FOLD_IN, FULL)),
     "DAE": ("dae", STRATEGIES),
     "MF, softmax": ("mf", (NEVER, WARM, FULL)),
@@ -65,13 +65,13 @@ COLOURS = dict(zip(STRATEGIES, ("#8a8d91", *figures.COLOURS[:3]), strict=True))
 
 @dataclass(frozen=True)
 class Period:
-    """What is served in one stretch of time.
+    """A period of the replay.
 
     Attributes:
-        number: from 1.
-        known: all ratings before it.
-        ratings: those in it.
-        is_new: bool (n_users,), who has no rating before it.
+        number: number of the period, starting at 1.
+        known: all ratings before the period.
+        ratings: ratings in the period.
+        is_new: bool (n_users,) whether a user has no rating before the period.
     """
 
     number: int
@@ -80,18 +80,18 @@ class Period:
     is_new: np.ndarray
 
     def holdouts(self) -> Iterator[tuple[str, Holdout]]:
-        """What is to be found by whom, and what is known of them when it is looked for."""
+        """Yield each group of users with its held-out ratings and histories."""
         new = self.is_new[self.ratings.users]
         yield KNOWN, Holdout(self.ratings.select(~new), self.known)
         yield NEW, Holdout(self.ratings.select(new), self.known)
-        # Ratings lie in order of time within a user, so that a rating's place in its row says how many came before.
+        # A user's ratings are in time order, so a rating's place in its row is the number of earlier ratings.
         place = np.arange(len(self.ratings)) - self.ratings.indptr[self.ratings.users]
         tried = place < TRIED
         yield TRIED_BY_NEW, Holdout(self.ratings.select(new & ~tried), self.ratings.select(new & tried))
 
 
 def in_time(dataset: Dataset) -> tuple[Dataset, list[Period]]:
-    """The first part, and the periods after it; ratings of equal times are on one side of a cut."""
+    """Return the first part and the periods after it; ratings with equal times are on one side of a cut."""
     times = np.asarray(dataset.times)
     cuts = cut_at(times, np.linspace(FIRST, 1, N_PERIODS + 1)[:-1])
     ends = [*cuts[1:], times.max() + 1]
@@ -103,17 +103,17 @@ def in_time(dataset: Dataset) -> tuple[Dataset, list[Period]]:
 
 
 def cut_at(times: np.ndarray, shares: Sequence[float] | np.ndarray) -> np.ndarray:
-    """The times before which such shares of all lie."""
+    """Return the times before which these shares of all ratings lie."""
     return np.sort(times)[(np.asarray(shares) * len(times)).astype(int)]
 
 
 class Refitter:
-    """Trains one kind of model, for as many epochs as were chosen for it within the first part.
+    """Trains one kind of model for the number of epochs chosen within the first part.
 
     Args:
-        config: the model's, in configs/model.
-        seed: of the model, where it has one.
-        first: the ratings of the first part.
+        config: name of the model's config in configs/model.
+        seed: seed of the model, if it has one.
+        first: ratings of the first part.
     """
 
     def __init__(self, config: str, seed: int, first: Dataset) -> None:
@@ -122,32 +122,32 @@ class Refitter:
         if not isinstance(self.model, NeuralRecommender):
             return
         split = LeaveLastOut(train_only_below=3)(first)
-        most = self.model.max_epochs  # curves of so few users are noisy, so that none is left before its end
-        self.n_epochs = self._fresh(patience=most).fit(split.train, split.valid).n_best_epochs
+        most = self.model.max_epochs  # curves of so few users are too noisy for early stopping
+        self.n_epochs = self._untrained(patience=most).fit(split.train, split.valid).n_best_epochs
         earlier = self.full(split.train.select(split.train.times < cut_at(first.times, 0.9)))
-        warm = self._fresh(max_epochs=MOST_WARM_EPOCHS, patience=MOST_WARM_EPOCHS)
+        warm = self._untrained(max_epochs=MOST_WARM_EPOCHS, patience=MOST_WARM_EPOCHS)
         warm.continue_from(earlier, np.arange(first.n_users))
         self.n_warm_epochs = warm.fit(split.train, split.valid).n_best_epochs
 
     def full(self, train: Dataset) -> Recommender:
-        """A model trained anew."""
-        model = self._fresh()
+        """Train a new model."""
+        model = self._untrained()
         model.n_epochs = self.n_epochs
         return model.fit(train)
 
     def warm(self, model: NeuralRecommender, train: Dataset) -> Recommender:
-        """A model that goes on from the weights of another."""
-        warm = self._fresh()
+        """Train a model from the weights of another."""
+        warm = self._untrained()
         warm.n_epochs = self.n_warm_epochs
         warm.continue_from(model, np.arange(train.n_users))
         return warm.fit(train)
 
-    def _fresh(self, **chosen: int) -> Recommender:
-        return type(self.model)(**self.model.hyperparameters() | chosen)
+    def _untrained(self, **overrides: int) -> Recommender:
+        return type(self.model)(**self.model.hyperparameters() | overrides)
 
 
 def replay(name: str, config: str, strategies: Sequence[str], seed: int, dataset: Dataset) -> Iterator[dict[str, Any]]:
-    """Serve all periods with one kind of model: a row for each strategy, period, group and user."""
+    """Replay all periods with one kind of model, and yield a row for each strategy, period, group and user."""
     first, periods = in_time(dataset)
     refitter = Refitter(config, seed, first)
     initial = refitter.full(first)
@@ -159,7 +159,7 @@ def replay(name: str, config: str, strategies: Sequence[str], seed: int, dataset
                 models[WARM] = refitter.warm(models[WARM], period.known)
             elif period.number > 1 and strategy == FULL:
                 models[FULL] = refitter.full(period.known)
-            told = {
+            settings = {
                 "model": name,
                 "strategy": strategy,
                 "seed": seed,
@@ -169,18 +169,18 @@ def replay(name: str, config: str, strategies: Sequence[str], seed: int, dataset
             }
             for group, holdout in period.holdouts():
                 learned_by = first if strategy == NEVER else holdout.known
-                for row in measured(models[strategy], holdout, learned_by):
-                    yield told | {"group": group} | row
+                for row in metrics_of_users(models[strategy], holdout, learned_by):
+                    yield settings | {"group": group} | row
 
 
-def measured(model: Recommender, holdout: Holdout, histories: Dataset) -> Iterator[dict[str, Any]]:
-    """Hits and gains of each user's list, of all that was rated and of what was liked."""
+def metrics_of_users(model: Recommender, holdout: Holdout, histories: Dataset) -> Iterator[dict[str, Any]]:
+    """Yield the metrics of each user's list, on all rated films and on liked films."""
     liked = Holdout(holdout.ratings.select(holdout.ratings.ratings >= RELEVANT_RATING), holdout.known)
     values: dict[int, dict[str, Any]] = {}
-    for found, ending in ((holdout, ""), (liked, ", liked")):
-        users = found.users
+    for held_out, ending in ((holdout, ""), (liked, ", liked")):
+        users = held_out.users
         scores = model.score(histories.query(users))
-        for metric, of_users in ranking_metrics(scores, users, found, ks=(K,)).items():
+        for metric, of_users in ranking_metrics(scores, users, held_out, ks=(K,)).items():
             if metric in (f"ndcg@{K}", f"hr@{K}"):
                 for user, value in zip(users.tolist(), of_users.tolist(), strict=True):
                     values.setdefault(user, {"user": user})[metric + ending] = value
@@ -188,7 +188,7 @@ def measured(model: Recommender, holdout: Holdout, histories: Dataset) -> Iterat
 
 
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Means over users (of a user, over seeds and periods), with intervals, also of the difference to `never`."""
+    """Average over seeds and periods, then over users; with intervals, also of the difference from `never`."""
     metrics = [f"{name}@{K}{ending}" for ending in ("", ", liked") for name in ("ndcg", "hr")]
     of_users = rows.groupby(["group", "model", "strategy", "user", "period"], sort=False)[metrics].mean()
     of_users = of_users.groupby(["group", "model", "strategy", "user"], sort=False).mean()
@@ -203,19 +203,23 @@ def table_of(rows: pd.DataFrame) -> pd.DataFrame:
             line |= {"mean": interval.mean, "low": interval.low, "high": interval.high}
             if (group, model, NEVER) in of_users.index:
                 never = of_users.loc[(group, model, NEVER), metric].dropna()
-                apart = bootstrap_interval(user_differences([own], [never]))
-                line |= {"above_never": apart.mean, "above_never_low": apart.low, "above_never_high": apart.high}
+                difference = bootstrap_interval(user_differences([own], [never]))
+                line |= {
+                    "above_never": difference.mean,
+                    "above_never_low": difference.low,
+                    "above_never_high": difference.high,
+                }
             lines.append(line | {"refit_seconds": seconds[model, strategy]})
     return pd.DataFrame(lines)
 
 
 def named(model: str, strategy: str) -> str:
-    """A row's name."""
+    """Return the name of a row."""
     return model if model == BASELINE[0] else f"{model}: {strategy}"
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table a group: what lists hold of what was rated next, and by how much the NDCG is above `never`."""
+    """Return a table for each group: the metrics, and the difference of NDCG from `never`."""
     parts = []
     for group, lines in table.groupby("setting", sort=False):
         users = lines.groupby("metric", sort=False)["users"].max()
@@ -237,7 +241,7 @@ def _cells(ndcg: pd.Series, hits: pd.Series) -> list[str]:
 
 
 def draw(rows: pd.DataFrame) -> None:
-    """NDCG by period, a line a strategy: a row of panels a model, known users beside new ones who have begun."""
+    """Plot NDCG by period and strategy: a row of panels for each model, known users beside new ones with ratings."""
     metric, shown = f"ndcg@{K}", (KNOWN, TRIED_BY_NEW)
     means = rows.groupby(["group", "model", "strategy", "period"])[metric].mean()
     with figures.style():
@@ -266,9 +270,11 @@ def draw(rows: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Replay, and write what came of it."""
+    """Replay the periods, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of models in which there is chance")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of models with random initialization"
+    )
     seeds = parser.parse_args().seeds
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -277,13 +283,13 @@ def main() -> None:
     dataset = prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset
     rows = list(replay(*BASELINE, (FULL,), 0, dataset))
     for name, (config, strategies) in MODELS.items():
-        for seed in seeds if WARM in strategies else [0]:  # there is no chance in the others
+        for seed in seeds if WARM in strategies else [0]:  # the others are deterministic
             rows += replay(name, config, strategies, seed, dataset)
     write(pd.DataFrame(rows), dataset)
 
 
 def write(rows: pd.DataFrame, dataset: Dataset) -> None:
-    """The tables and the figure, and on the screen how often users come back."""
+    """Write the tables and the figure, and print how often users return."""
     table = table_of(rows)
     keys = ["group", "model", "strategy", "period"]
     periods = rows.drop(columns=["user", "seed"]).groupby(keys, sort=False).mean().reset_index()

@@ -1,9 +1,9 @@
-"""What an index of a large catalogue costs and finds: `python experiments/serving/index.py --films 250000`.
+"""Cost and recall of the index of a large catalogue: `python experiments/serving/index.py --films 250000`.
 
-Films and ratings are synthetic (experiments/scale/catalogue.py). Their vectors are learned by iALS, or drawn
-at random: without any neighbourhood to go by, these are the hardest that an index can be given. Recall is the share of
-the exact ten best films of 200 users that the index finds; times are of one user's scores and ten best, on one thread,
-exactly and by the index.
+Films and ratings are synthetic (experiments/scale/catalogue.py). Their vectors are learned by iALS, or
+drawn at random, which is the worst case for an index because there are no neighbourhoods. Recall is the share of the
+exact ten best films of 200 users that the index finds. Times are those of one user's scores and ten best films on one
+thread, exactly and by the index.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ EXPANSIONS = (64, 256)
 
 
 def milliseconds(dataset: Dataset, score: Callable[..., np.ndarray], n: int = 100) -> float:
-    """The median of what one user's ten best films take."""
-    taken = []
+    """Return the median time to find one user's ten best films."""
+    times = []
     for user in np.random.default_rng(1).choice(dataset.n_users, (n, 1)):
         history = dataset.history(user)
         started = time.perf_counter()
         top_k(score(user, history), user, 10)
-        taken.append(1000 * (time.perf_counter() - started))
-    return float(np.median(taken))
+        times.append(1000 * (time.perf_counter() - started))
+    return float(np.median(times))
 
 
 def main() -> None:
-    """Fit, index, measure, print."""
+    """Fit the models, build and measure the indexes, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--films", type=int, default=250_000)
     parser.add_argument("--dim", type=int, default=64)

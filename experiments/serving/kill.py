@@ -1,8 +1,7 @@
-"""Whether acknowledged feedback outlives the server: `python experiments/serving/kill.py RUN --posts 1000 --rounds 3`.
+"""Whether acknowledged feedback survives a crash: `python experiments/serving/kill.py RUN --posts 1000 --rounds 3`.
 
-In each round four clients post feedback, each event under a key of its own; in the middle the server is killed
-(SIGKILL) and started anew, and everything is sent again under its key. At the end the store has to hold every event
-once.
+In each round four clients post feedback, each event with a unique key. Halfway the server is killed (SIGKILL) and
+restarted, and every event is sent again with its key. At the end the store must hold every event exactly once.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from threading import Event as Signal
 
 import httpx
 import numpy as np
-from server import served
+from server import serving
 
 from recsys.data.address import Address
 from recsys.web.store import Store
@@ -26,7 +25,7 @@ CLIENTS = 4
 
 
 def post(address: str, keys: Sequence[str], films: Sequence[str], reached: Signal, half: int) -> list[str]:
-    """Post an event for each key until the server is gone; gives the keys that were acknowledged."""
+    """Post an event for each key until the server is gone, and return the acknowledged keys."""
     acknowledged: list[str] = []
     with httpx.Client(base_url=address, timeout=10) as client:
         for place, key in enumerate(keys):
@@ -43,10 +42,10 @@ def post(address: str, keys: Sequence[str], films: Sequence[str], reached: Signa
     return acknowledged
 
 
-def killed(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> list[str]:
-    """Post from all clients and kill the server when one is halfway; gives the keys that were acknowledged."""
+def post_until_killed(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> list[str]:
+    """Post from all clients, kill the server when one is halfway, and return the acknowledged keys."""
     reached = Signal()
-    with served(run, store) as (process, address), ThreadPoolExecutor(CLIENTS) as clients:
+    with serving(run, store) as (process, address), ThreadPoolExecutor(CLIENTS) as clients:
         films = [film["movie_id"] for film in httpx.get(f"{address}/api/films?query=the&k=50", timeout=10).json()]
         sent = [clients.submit(post, address, part, films, reached, len(part) // 2) for part in keys]
         reached.wait(120)
@@ -54,15 +53,15 @@ def killed(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> list[str]:
         return [key for each in sent for key in each.result()]
 
 
-def finished(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> int:
-    """Send everything again to a new server; gives how many events were acknowledged."""
-    with served(run, store) as (_, address):
+def post_again(run: Path, store: Path, keys: Sequence[Sequence[str]]) -> int:
+    """Send every event to a new server, and return the number of acknowledged events."""
+    with serving(run, store) as (_, address):
         films = [film["movie_id"] for film in httpx.get(f"{address}/api/films?query=the&k=50", timeout=10).json()]
         return sum(len(post(address, part, films, Signal(), 0)) for part in keys)
 
 
 def main() -> None:
-    """Kill and count."""
+    """Run the rounds, and print what was lost or stored twice."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--posts", type=int, default=1000)
@@ -73,12 +72,12 @@ def main() -> None:
         parts = [part.tolist() for part in np.array_split(keys, CLIENTS)]
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "feedback.sqlite")
-            acknowledged = killed(arguments.run, file, parts)
+            acknowledged = post_until_killed(arguments.run, file, parts)
             store = Store.open(Address.parse(str(file)))
             lost = sum(store.event(key) is None for key in acknowledged)
             n_before = store.counts()["rating"]
             store.close()
-            again = finished(arguments.run, file, parts)
+            again = post_again(arguments.run, file, parts)
             store = Store.open(Address.parse(str(file)))
             missing = sum(store.event(key) is None for key in keys.tolist())
             n_after = store.counts()["rating"]

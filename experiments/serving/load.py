@@ -1,9 +1,9 @@
-"""How fast the API answers under load: `python experiments/serving/load.py RUN --rate 50 --seconds 60`.
+"""Latency of the API under load: `python experiments/serving/load.py RUN --rate 50 --seconds 60`.
 
-Requests come at random moments (a Poisson process), whether or not earlier ones have been answered, so that a slow
-answer makes others wait as it would for people. Half of them are users of the data, half somebody new with 1 to 50
-ratings; one in five filters by a genre, one in five asks for surprise. Meanwhile the page is opened, a title is typed
-and feedback given, once a second each. Latencies are measured by the client, on the same machine.
+Requests arrive at random times (a Poisson process), whether or not earlier ones have been answered, so that a slow
+response delays others as it would for people. Half of them are for users of the data, half for new users with 1 to 50
+ratings; one in five filters by a genre, one in five sets surprise. Meanwhile the page is opened, a title is searched
+and feedback is sent, once a second each. Latencies are measured by the client, on the same machine.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ import duckdb
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from server import served
+from server import serving
 
 GENRES = ("Comedy", "Drama", "Action", "Thriller")
 WORDS = ("the", "man", "love", "night", "day", "star", "dead", "king", "city", "girl", "black", "story")
 
-Ask = Callable[[], tuple[str, str, dict[str, Any] | None]]  # gives method, path and body of a request
+NextRequest = Callable[[], tuple[str, str, dict[str, Any] | None]]  # gives method, path and body
 
 
-def recommending(users: np.ndarray, films: list[str], rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    """Bodies of /api/recommend, one after another."""
+def recommend_bodies(users: np.ndarray, films: list[str], rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+    """Generate request bodies of /api/recommend."""
     while True:
         body: dict[str, Any] = {"k": 10}
         if rng.random() < 0.5:
@@ -48,18 +48,23 @@ def recommending(users: np.ndarray, films: list[str], rng: np.random.Generator) 
 
 
 async def arrivals(
-    client: aiohttp.ClientSession, ask: Ask, rate: float, until: float, rng: np.random.Generator, taken: list[float]
+    client: aiohttp.ClientSession,
+    next_request: NextRequest,
+    rate: float,
+    until: float,
+    rng: np.random.Generator,
+    latencies: list[float],
 ) -> None:
-    """Send requests at random moments, and note the seconds of each from when it was due; infinity for errors."""
+    """Send requests at random times, and record the seconds of each since it was due; infinity for errors."""
 
     async def send(due: float) -> None:
-        method, path, body = ask()
+        method, path, body = next_request()
         try:
             async with client.request(method, path, json=body) as answer:
                 await answer.read()
-            taken.append(time.perf_counter() - due if answer.status == 200 else np.inf)
+            latencies.append(time.perf_counter() - due if answer.status == 200 else np.inf)
         except aiohttp.ClientError:
-            taken.append(np.inf)
+            latencies.append(np.inf)
 
     due, sent = time.perf_counter(), []
     while (due := due + rng.exponential(1 / rate)) < until:
@@ -69,36 +74,39 @@ async def arrivals(
 
 
 async def measure(address: str, users: np.ndarray, rate: float, seconds: float, seed: int) -> dict[str, list[float]]:
-    """Seconds that requests took, by what they asked for."""
+    """Return the latencies in seconds, by kind of request."""
     rng = np.random.default_rng(seed)
     async with aiohttp.ClientSession(address) as client:
-        asked_for = [client.get("/api/films", params={"query": word, "k": "100"}) for word in WORDS]
-        found = [await (await answer).json() for answer in asked_for]
+        responses = [client.get("/api/films", params={"query": word, "k": "100"}) for word in WORDS]
+        found = [await (await answer).json() for answer in responses]
         films = sorted({film["movie_id"] for answer in found for film in answer})
-        bodies = recommending(users, films, rng)
+        bodies = recommend_bodies(users, films, rng)
 
         def feedback() -> tuple[str, str, dict[str, Any]]:
             body = {"key": uuid.uuid4().hex, "user_id": "web-load", "kind": "rating", "value": 4.0}
             return "POST", "/api/feedback", {**body, "movie_id": str(rng.choice(films))}
 
-        asked: dict[str, tuple[Ask, float]] = {
+        requests: dict[str, tuple[NextRequest, float]] = {
             "POST /api/recommend": (lambda: ("POST", "/api/recommend", next(bodies)), rate),
             "POST /api/feedback": (feedback, 1.0),
             "GET /api/films": (lambda: ("GET", f"/api/films?query={rng.choice(WORDS)}", None), 1.0),
             "GET / (the page)": (lambda: ("GET", "/", None), 1.0),
         }
-        taken: dict[str, list[float]] = defaultdict(list)
+        latencies: dict[str, list[float]] = defaultdict(list)
         for warming in (True, False):
-            taken.clear()
+            latencies.clear()
             until = time.perf_counter() + (3 if warming else seconds)
             await asyncio.gather(
-                *(arrivals(client, ask, each, until, rng, taken[name]) for name, (ask, each) in asked.items())
+                *(
+                    arrivals(client, next_request, each, until, rng, latencies[name])
+                    for name, (next_request, each) in requests.items()
+                )
             )
-    return taken
+    return latencies
 
 
 def main() -> None:
-    """Serve a run, send requests, print percentiles."""
+    """Serve a run, send requests, and print percentiles."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of configs/serve.yaml")
@@ -109,12 +117,12 @@ def main() -> None:
     users = duckdb.read_parquet(str(arguments.run / "per_user.parquet")).df()["user_id"].astype(str).to_numpy()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder, "feedback.sqlite")
-        with served(arguments.run, store, "requests_per_minute=1000000", *arguments.overrides) as (_, address):
-            taken = asyncio.run(measure(address, users, arguments.rate, arguments.seconds, arguments.seed))
+        with serving(arguments.run, store, "requests_per_minute=1000000", *arguments.overrides) as (_, address):
+            latencies = asyncio.run(measure(address, users, arguments.rate, arguments.seconds, arguments.seed))
     table = Table("request", "number", "errors", "p50 ms", "p95 ms", "p99 ms", "slowest ms")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, seconds in taken.items():
+    for name, seconds in latencies.items():
         milliseconds = 1000 * np.array(seconds)
         points = (f"{value:.1f}" for value in np.percentile(milliseconds, [50, 95, 99, 100]))
         table.add_row(name, str(len(seconds)), str(int(np.isinf(milliseconds).sum())), *points)

@@ -1,4 +1,4 @@
-"""A server of its own for a measurement: `python -m recsys serve` in another process."""
+"""A server for measurements: `python -m recsys serve` in another process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 
 @contextmanager
-def served(run: Path, store: Path, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process and its address, once it answers; ended at the end.
+def serving(run: Path, store: Path, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run a server; gives its process and address as soon as it answers.
 
     Args:
-        run: that is served.
-        store: the SQLite file of feedback.
-        *overrides: of configs/serve.yaml.
+        run: the run to serve.
+        store: SQLite file of feedback.
+        *overrides: overrides of configs/serve.yaml.
     """
     command = [sys.executable, "-u", "-m", "recsys", "serve", str(run), "port=0", *overrides, "--store", str(store)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
