@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate, main
 from recsys.config.splits import Splits, read_split
-from recsys.config.trainer import check_trainer, lightning
+from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.models.base import FitContext
 from recsys.studies import process
@@ -33,7 +33,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     model = instantiate(cfg.model)
     measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
     check_trainer(cfg.trainer)
-    trainer, logger = lightning(cfg) if model.uses_lightning else (None, None)
+    trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
     run = RunWriter(
         Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True), OmegaConf.to_yaml(cfg), resumed=cfg.resume is not None
     )
@@ -60,7 +60,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
     if not process.reports():
         return metrics
-    return conclude(run, model, split, measurement, origin, metrics, speed, _further_work(cfg, split))
+    return conclude(run, model, split, measurement, origin, metrics, speed, logger, _further_work(cfg, split))
 
 
 def objective(cfg: DictConfig) -> float | None:

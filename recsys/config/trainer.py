@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from recsys.config.names import class_name
 from recsys.config.nodes import HYDRAS_OWN, check_node, instantiate
 from recsys.errors import UserError
+from recsys.models.base import Recommender
 
 if TYPE_CHECKING:
     from functools import partial
@@ -34,6 +36,7 @@ REFUSED = {
     "enable_model_summary": "TensorBoard shows the model's settings",
     "barebones": "early stopping and curves need callbacks and a logger; logger=none leaves curves out",
 }
+OWN_LOGS = ("TensorBoardLogger", "CSVLogger")
 ALWAYS_WORKS = {"accelerator": "cpu", "devices": 1}  # so Lightning need not be imported to check it
 
 # Lightning warns about its own code under recent versions of torch, about each resumed run, and about metrics that are
@@ -61,6 +64,15 @@ def check_trainer(node: DictConfig) -> None:
         instantiate(node)(logger=False, callbacks=[])  # a Trainer would add its own to the list of the config
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
+
+
+def needs_lightning(cfg: DictConfig, model: Recommender) -> bool:
+    """Return whether a run needs a trainer, to fit its model, or a logger that Lightning writes to for every model.
+
+    TensorBoard's files are written without Lightning, and a CSV file has nothing but the curves of deep models.
+    """
+    logger = cfg.get("logger")
+    return model.uses_lightning or (bool(logger) and class_name(logger._target_) not in OWN_LOGS)
 
 
 def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:

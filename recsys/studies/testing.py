@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from recsys.data.dataset import Holdout
 from recsys.data.split import Split
+from recsys.dotted import flatten
 from recsys.evaluation.evaluate import Evaluation, check, evaluate
 from recsys.evaluation.protocols import AnyProtocol
 from recsys.evaluation.reranking import Reranker
@@ -17,6 +19,9 @@ from recsys.studies import report, tensorboard
 from recsys.studies.examples import examples, spread
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loggers import Logger
 
 N_EXAMPLES = 5  # users whose recommendations are logged; those of the first are printed
 
@@ -67,6 +72,7 @@ def conclude(
     origin: str,
     metrics: Mapping[str, float],
     speed: Mapping[str, float],
+    logger: Logger | None = None,
     also: Sequence[Callable[[Run], object]] = (),
 ) -> dict[str, float]:
     """Test the final model of a run, unless its config leaves that out; log, store and print the results.
@@ -79,6 +85,7 @@ def conclude(
         origin: where the data came from.
         metrics: on validation.
         speed: of training.
+        logger: of curves; loggers other than TensorBoard's get settings and final metrics too.
         also: further work on the run, done before it counts as finished.
 
     Returns:
@@ -95,6 +102,10 @@ def conclude(
     shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
     if (log_directory := tensorboard.log_directory(run.config)) is not None:
         tensorboard.log_run(log_directory, run.config, model, split.dataset, metrics, shown)
+    elif logger is not None:
+        logger.log_hyperparams(flatten(run.config))
+        logger.log_metrics({f"final/{name}": value for name, value in metrics.items()})
+        logger.finalize("success")
     run.finish(model, split, origin, metrics, speed, also)
     if is_tested:
         baseline, expected = measurement.baseline(split, run.config["refit"])
