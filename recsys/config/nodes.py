@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.names import class_name, suggestion
 from recsys.errors import UserError
+from recsys.renamed import with_current_targets
 from recsys.signatures import described, fits, settings
 
 HYDRAS_OWN = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
@@ -26,9 +27,10 @@ def instantiate(node: DictConfig | None) -> Any:
     """
     if not node:
         return None
-    check_node(node)
+    current = with_current_targets(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
+    _check(current)
     try:
-        return hydra.utils.instantiate(node, _convert_="all")
+        return hydra.utils.instantiate(current, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
@@ -47,7 +49,7 @@ def check_node(node: DictConfig) -> None:
     Raises:
         UserError: a constructor does not take a key, or a value is of another type.
     """
-    _check(OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
+    _check(with_current_targets(OmegaConf.to_container(node, resolve=True, throw_on_missing=True)))
 
 
 def constructor(target: str) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from recsys.config.names import class_name
 from recsys.config.nodes import HYDRAS_OWN, check_node, instantiate
 from recsys.errors import UserError
 from recsys.models.base import Recommender
+from recsys.models.trainer_settings import check_trainer_settings
 
 if TYPE_CHECKING:
     from functools import partial
@@ -22,20 +23,6 @@ if TYPE_CHECKING:
     from pytorch_lightning import Trainer
     from pytorch_lightning.loggers import Logger
 
-# Settings that a fit chooses itself, with what to set instead.
-REFUSED = {
-    "max_epochs": "set model.max_epochs, which counts for schedules and refits too",
-    "logger": "choose one with logger=tensorboard, csv, wandb, mlflow or none",
-    "fast_dev_run": "debug=default runs a few batches of everything",
-    "default_root_dir": "hydra.run.dir=DIR chooses the directory of a run",
-    "log_every_n_steps": "curves have a point every 50 steps and at the end of each epoch",
-    "num_sanity_val_steps": "validation runs after each epoch, and debug=default shows soon whether it works",
-    "reload_dataloaders_every_n_epochs": "every epoch is drawn anew",
-    "use_distributed_sampler": "epochs are shared among processes already",
-    "enable_checkpointing": "the weights of the best epoch are restored from a checkpoint",
-    "enable_model_summary": "TensorBoard shows the model's settings",
-    "barebones": "early stopping and curves need callbacks and a logger; logger=none leaves curves out",
-}
 OWN_LOGS = ("TensorBoardLogger", "CSVLogger")
 ALWAYS_WORKS = {"accelerator": "cpu", "devices": 1}  # so Lightning need not be imported to check it
 
@@ -53,8 +40,7 @@ def check_trainer(node: DictConfig) -> None:
         UserError: a setting is unknown, is one that fits choose themselves, or is refused by Lightning.
     """
     settings = _settings(node)
-    for name in settings.keys() & REFUSED.keys():
-        raise UserError(f"trainer.{name} has no effect on a fit: {REFUSED[name]}.")
+    check_trainer_settings(settings)
     if settings == ALWAYS_WORKS:
         return
     from pytorch_lightning.utilities.exceptions import MisconfigurationException

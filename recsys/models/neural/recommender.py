@@ -29,23 +29,10 @@ from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralMo
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.validation import Validation
+from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
 STEPS_PER_CALL = 32  # of training_step, where the trainer allows several
-REFUSED = {  # settings of the trainer that a fit would not honour, and what to do instead
-    "max_epochs": "the number of epochs is model.max_epochs",
-    "fast_dev_run": "use debug=default, which runs all of the code on a small part of the data",
-    "log_every_n_steps": "curves have a point every 50 steps",
-    "default_root_dir": "use hydra.run.dir",
-    "use_distributed_sampler": "every process takes its share of each batch already",
-    "enable_model_summary": "add a callback, pytorch_lightning.callbacks.ModelSummary, to trainer.callbacks",
-    "enable_checkpointing": "the best weights are read back from a checkpoint",
-    "limit_val_batches": "validation measures every user, once after each epoch",
-    "val_check_interval": "validation measures every user, once after each epoch",
-    "check_val_every_n_epoch": "validation measures every user, once after each epoch",
-    "num_sanity_val_steps": "validation measures every user, once after each epoch",
-    "reload_dataloaders_every_n_epochs": "every epoch is drawn anew",
-}
 BATCH_HOOKS = (  # that a callback may define, which then sees every step
     "on_train_batch_start",
     "on_train_batch_end",
@@ -248,9 +235,7 @@ class NeuralRecommender(Recommender):
                 EarlyStopping(metric, patience=self.patience, mode=mode),
                 _checkpoint(directory, "best", monitor=metric, mode=mode),
             ]
-        for name in options:
-            if name in REFUSED:
-                raise UserError(f"trainer.{name} must be left out: {REFUSED[name]}.")
+        check_trainer_settings(options)
         own = {
             "max_epochs": self.n_epochs,
             "log_every_n_steps": 0,  # by Lightning: TrainingCurves logs
