@@ -32,7 +32,7 @@ def check_positive(**settings: float) -> None:
 
 
 def check_shares(**settings: float) -> None:
-    """Check that settings, given by name, lie between 0 and 1.
+    """Check that settings, given by name, are between 0 and 1.
 
     Raises:
         UserError: one does not.

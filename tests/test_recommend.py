@@ -140,7 +140,7 @@ def test_data_that_differ_from_the_training_data_give_a_warning_or_an_error(comm
         ratings.write_text(original + "new,1,5,1000000000\n")
         status, _, err = command("recommend", runs / "ease", "--user", "u3")
         assert status == 2
-        assert "train the model anew" in err
+        assert "train the model again" in err
     finally:
         ratings.write_text(original)
 

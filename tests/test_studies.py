@@ -99,7 +99,7 @@ def test_an_interrupted_study_continues_and_reuses_finished_runs(study, tmp_path
     assert best == [f"++model.l2={ease.config['model']['l2']}"]
     [pretrained] = [run for run in find_runs(directory) if run.directory.match("NeuMF*/seed1")]
     assert pretrained.config["model"]["pretrained_gmf"].endswith("tiny/last/GMF/seed1")
-    assert "Kept: " in (directory / "report" / "leakage" / "last.md").read_text()
+    assert "Holds: " in (directory / "report" / "leakage" / "last.md").read_text()
     assert f"{N_RUNS} of {N_RUNS} runs done, 0 running" in capsys.readouterr().out
     monkeypatch.setattr(train, "train", lambda cfg: pytest.fail("a finished run was repeated"))
     assert study() == 0

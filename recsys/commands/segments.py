@@ -20,7 +20,7 @@ from recsys.studies.segmenting import find_segments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the settings, and films that somebody new likes."""
+    """Add the run, the settings, and films that a new user likes."""
     add_run(parser)
     parser.add_argument(
         "overrides",
@@ -28,12 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="segments=hdbscan space=ratings segments.n_segments=5 map=tsne",
     )
-    parser.add_argument("--liked", action="append", metavar="TITLE", help="somebody new: 'Heat (1995)'; more than once")
+    parser.add_argument("--liked", action="append", metavar="TITLE", help="liked by a new user: 'Heat (1995)'; more than once")
     add_trusted(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Find segments, or name the segment of somebody new."""
+    """Find segments, or name the segment of a new user."""
     run = read_run(arguments.directory)
     if arguments.liked:
         _print_segment(run, arguments.liked, arguments.overrides, arguments.trusted)

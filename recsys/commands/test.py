@@ -59,7 +59,7 @@ def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
     changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
     if unknown := changed - {*CHANGED}:
         raise UserError(
-            f"A test changes {', '.join(CHANGED)} alone (got {', '.join(sorted(unknown))}): train anew for the rest."
+            f"A test changes {', '.join(CHANGED)} alone (got {', '.join(sorted(unknown))}): train a new run for the rest."
         )
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}

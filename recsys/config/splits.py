@@ -15,7 +15,7 @@ from recsys.data.split import Split
 
 
 def prepared_data(cfg: DictConfig) -> Prepared:
-    """Read the data of a config, from the cache or prepared anew."""
+    """Read the data of a config, from the cache or prepared again."""
     return prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata")))
 
 

@@ -43,7 +43,7 @@ def _digest(*decisive: Any) -> str:
 
 
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Compute the SHA-256 of files, or recall it while a file keeps its size and its time of modification.
+    """Compute the SHA-256 of files, or recall it while a file has the same size and time of modification.
 
     Digests of contents identify the same data on every machine; the memo avoids reading gigabytes at every start.
     """

@@ -56,10 +56,10 @@ class Leakage:
         return pd.DataFrame({part: pd.Series(columns[part], dtype=float) for part in reversed(columns)}, index=facts)
 
     def sentences(self) -> list[str]:
-        """State each invariant, marked `Kept` or `Broken`, and summarise the counts."""
+        """State each invariant, marked `Holds` or `Violated`, and summarise the counts."""
         violated, fact = self.violated, self.frame()["test"]
         invariants = (invariant.sentence for invariant in self.split.invariants)
-        sentences = [f"{'Broken' if sentence in violated else 'Kept'}: {sentence}" for sentence in invariants]
+        sentences = [f"{'Violated' if sentence in violated else 'Holds'}: {sentence}" for sentence in invariants]
         sentences.append(
             f"Of the {fact['users']:,.0f} test users {fact['users also in train']:,.0f} are also in training, of the "
             f"{fact['films']:,.0f} test items {fact['films also in train']:,.0f}."

@@ -85,7 +85,7 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
 def divergence(target: np.ndarray, mixed: np.ndarray) -> np.ndarray:
     """Compute the divergence that `miscalibration` defines, (B, n), of n distributions q (B, n, g) from p (B, g)."""
-    tiny = np.finfo(mixed.dtype).tiny  # keeps logarithms finite where p is 0 and the term does not count
+    tiny = np.finfo(mixed.dtype).tiny  # makes logarithms finite where p is 0 and the term does not count
     smoothed = (1 - _SMOOTHING) * mixed + _SMOOTHING * target[:, None]
     cross = np.log(np.maximum(smoothed, tiny)) @ target[:, :, None]
     own = (target * np.log(np.maximum(target, tiny))).sum(axis=1)

@@ -5,7 +5,7 @@ the nearest centre (Lloyd, "Least Squares Quantization in PCM", IEEE Transaction
 Gaussian mixture to the most probable component. Ward's tree (Ward, "Hierarchical Grouping to Optimize an Objective
 Function", JASA 1963) and HDBSCAN (Campello, Moulavi and Sander, "Density-Based Clustering Based on Hierarchical Density
 Estimates", PAKDD 2013) have no rule for new points, so they assign to the nearest centre of the clusters that they
-found. HDBSCAN's noise thus belongs to the nearest segment; `noise` is its share.
+found. HDBSCAN's noise belongs to the nearest segment; `noise` is its share.
 """
 
 from __future__ import annotations

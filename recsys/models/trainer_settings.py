@@ -19,7 +19,7 @@ REFUSED = {
     "val_check_interval": _EVERY_USER,
     "check_val_every_n_epoch": _EVERY_USER,
     "num_sanity_val_steps": _EVERY_USER,
-    "reload_dataloaders_every_n_epochs": "every epoch is drawn anew",
+    "reload_dataloaders_every_n_epochs": "every epoch is drawn again",
     "use_distributed_sampler": "epochs are shared among processes already",
     "enable_checkpointing": "the weights of the best epoch are restored from a checkpoint",
     "enable_model_summary": "TensorBoard shows the model's settings",

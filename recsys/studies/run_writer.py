@@ -94,7 +94,7 @@ class RunWriter:
     def write_learned_before(self, ratings: Dataset) -> None:
         """Store the ratings that the weights of a warm start have learned from, as `Dataset.pairs`.
 
-        A split drawn anew puts such ratings into the test of a later run, when the runs between may be gone.
+        A split that is drawn again puts such ratings into the test of a later run, when the runs between may be gone.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 

@@ -104,7 +104,7 @@ class Run:
             raise UserError(f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none.")
         with np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored:
             if str(stored["split"]) != split.fingerprint:
-                raise UserError(f"The embeddings of {self.directory} were learned on another split: train it anew.")
+                raise UserError(f"The embeddings of {self.directory} were learned on another split: train it again.")
             return stored["users"]
 
     def learned_from(self, split: Split) -> Dataset:
@@ -173,7 +173,7 @@ class Run:
             UserError: they differ.
         """
         if split.fingerprint != self.manifest["split"]["fingerprint"]:
-            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it anew.")
+            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it again.")
 
     def check_data(self, dataset: Dataset) -> None:
         """Check data against those that the run was trained on, and warn where only ratings differ.
@@ -186,7 +186,7 @@ class Run:
             return
         changed = f"{dataset.name} is no longer the data that {self.directory} was trained on"
         if (then["users"], then["films"]) != (dataset.n_users, dataset.n_items):
-            raise UserError(f"{changed}: it has other users or items, so train the model anew.")
+            raise UserError(f"{changed}: it has other users or items, so train the model again.")
         log.warning("%s (its fingerprint differs): users and items are assumed to be the same.", changed)
 
 

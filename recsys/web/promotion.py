@@ -38,7 +38,7 @@ class GroupComparison:
     """Compares a refit with an earlier run on one group of users.
 
     For users of the data set the refit must be shown to be non-inferior: the interval of the difference, paired over
-    users, must lie above a loss of `margin` times the earlier run's metric. The absence of a significant difference
+    users, must be above a loss of `margin` times the earlier run's metric. The absence of a significant difference
     would not be enough, since with few users no two models differ significantly. Superiority is not required, since the
     ratings of a hundred films cannot move the mean over all users. Viewers are too few at first to show
     non-inferiority, so for them the refit must only not be shown to be worse.

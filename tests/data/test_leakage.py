@@ -43,7 +43,7 @@ def test_every_splitter_satisfies_its_invariants(splitter, parted):
     assert leakage.split.invariants
     assert leakage.violated == ()
     sentences = leakage.sentences()
-    assert sum(sentence.startswith("Kept: ") for sentence in sentences) == len(leakage.split.invariants)
+    assert sum(sentence.startswith("Holds: ") for sentence in sentences) == len(leakage.split.invariants)
     assert leakage.frame().loc["pairs of user and film also in train", "test"] == 0
 
 

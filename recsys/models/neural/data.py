@@ -1,4 +1,4 @@
-"""Training data for Lightning: epochs of batches that lie on the device of the run."""
+"""Training data for Lightning: epochs of batches on the device of the run."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TrainingData(pl.LightningDataModule):
         return EpochLoader(self)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Return a batch as it is: it lies on the device already."""
+        """Return a batch as it is: it is on the device already."""
         return batch
 
     def epoch(self) -> Epoch:

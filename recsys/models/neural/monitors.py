@@ -27,7 +27,7 @@ class Monitor(ABC):
 
     Attributes:
         names: of all metrics.
-        metric: the one that early stopping goes by.
+        metric: the one that early stopping monitors.
         mode: whether that should grow (`max`) or fall (`min`).
     """
 

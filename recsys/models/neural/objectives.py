@@ -48,7 +48,7 @@ class Objective(ABC):
         return 1
 
     def bind(self, train: Interactions) -> None:  # noqa: B027  not every objective needs it
-        """Prepare drawing from training interactions, which lie on the device of the training."""
+        """Prepare drawing from training interactions, which are on the device of the training."""
 
     @abstractmethod
     def epoch(self, train: Interactions, draw: Draw) -> Epoch:

@@ -278,7 +278,7 @@ class NeuralRecommender(Recommender):
 
 
 def _takes_several_steps(trainer: pl.Trainer, callbacks: Sequence[Callback]) -> bool:
-    """Return whether nothing that was asked of the trainer depends on its seeing every optimisation step."""
+    """Return whether no setting of the trainer requires it to see every optimisation step."""
     return (
         trainer.world_size == 1
         and trainer.accumulate_grad_batches == 1
