@@ -13,7 +13,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate, main
-from recsys.config.splits import Splits, read_split
+from recsys.config.splits import Splits, split_reader
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.models.base import FitContext
@@ -30,7 +30,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     Returns:
         `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
-    model = instantiate(cfg.model)
+    model, read_split = instantiate(cfg.model), split_reader(cfg)
     measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
     check_trainer(cfg.trainer)
     trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
@@ -41,7 +41,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     process.fix_randomness(cfg.seed)
 
     with run.stage("data"):
-        split, origin = read_split(cfg)
+        split, origin = read_split()
         if cfg.warm_from is not None:
             earlier = read_run(Path(cfg.warm_from))
             split = continue_from(earlier, Splits().of(earlier.config), run, model, split)

@@ -55,7 +55,7 @@ def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings,
     source = ("data=files", f"data.path={ratings}", f"cache_dir={tmp_path}/cache")
     assert command("explore", *source, "--out", str(tmp_path / "report")) == 0
     printed = capsys.readouterr().out
-    assert "Cleaning dropped 1 of 4 ratings (25%), most of them by the rule 'rating outside the scale'." in printed
+    assert "Cleaning removed 1 of 4 ratings (25%), most of them by the rule 'rating outside the scale'." in printed
     assert printed.endswith(f"report: {tmp_path}/report/report.html\n")
     assert command("explore", *source, "--out", str(ratings)) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1

@@ -238,14 +238,14 @@ def test_a_search_prunes_trials_that_are_behind_and_tells_after_how_many_epochs(
 def test_a_full_disk_is_told_before_work(command, tmp_path, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 10**6))
-    monkeypatch.setattr(train, "read_split", lambda *args: pytest.fail("work was begun"))
+    monkeypatch.setattr(train, "split_reader", lambda cfg: lambda: pytest.fail("work was begun"))
     assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 2
     assert "Only 1 MB are free" in capsys.readouterr().err
 
 
 def test_outputs_that_cannot_be_written_are_told_before_work(command, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(train, "read_split", lambda *args: pytest.fail("work was begun"))
+    monkeypatch.setattr(train, "split_reader", lambda cfg: lambda: pytest.fail("work was begun"))
     assert command("model=ease", f"hydra.run.dir={tmp_path}/file/run") == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}/file/run cannot be used (Not a directory)")
 

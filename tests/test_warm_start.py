@@ -84,9 +84,9 @@ def test_what_was_learned_is_known_over_several_runs(run, ratings):
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        (["model=ease"], "EASE is made anew"),
-        (["model=gmf"], "GMF cannot continue from a MF"),
-        ([*SMALL, "model.lr=0.1"], "^lr of the model differ"),
+        (["model=ease"], "EASE is fitted in one step"),
+        (["model=gmf"], "GMF must continue from a run of the same model"),
+        ([*SMALL, "model.lr=0.1"], "^lr of the model must be those of the earlier run"),
         (SMALL, "no rating to validate on"),
     ],
 )
@@ -98,5 +98,5 @@ def test_what_cannot_be_continued_is_one_sentence(run, ratings, model, told):
 
 def test_other_films_are_refused(run, ratings):
     first = run("first", ratings)
-    with pytest.raises(UserError, match="has 24 films"):
+    with pytest.raises(UserError, match="got 24 items, the model has 25"):
         run("second", ratings[ratings["movie_id"] != 3], f"warm_from={first.directory}")

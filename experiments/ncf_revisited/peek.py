@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from recsys.config import compose, instantiate
-from recsys.config.splits import read_split
+from recsys.config.splits import split_reader
 from recsys.config.trainer import lightning
 from recsys.data.split import Split
 from recsys.models.base import FitContext, Recommender
@@ -48,7 +48,7 @@ def main() -> None:
             cfg = compose("train", [*NEUMF, *arguments.overrides, f"seed={seed}"])
             process.limit_threads(cfg.threads)
             process.fix_randomness(seed)
-            split, _ = read_split(cfg)
+            split, _ = split_reader(cfg)()
             trainer, _ = lightning(cfg)
             context = FitContext(trainer=trainer, cache_dir=Path(cfg.cache_dir))
             measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))

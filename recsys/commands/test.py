@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.commands.arguments import add_run, add_trusted
 from recsys.config import compose, instantiate
-from recsys.config.splits import read_split
+from recsys.config.splits import split_reader
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies import process
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
     process.limit_threads(cfg.threads)
     process.fix_randomness(cfg.seed)
     with tested.stage("data"):
-        split, origin = read_split(cfg)
+        split, origin = split_reader(cfg)()
         trained.check_split(split)
         split = _unlearned(trained, split)
         measurement.check(model, split)
@@ -59,7 +59,7 @@ def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
     changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
     if unknown := changed - {*CHANGED}:
         raise UserError(
-            f"A test changes {', '.join(CHANGED)} alone (got {', '.join(sorted(unknown))}): train a new run for the rest."
+            f"A test changes {', '.join(CHANGED)} alone (got {', '.join(sorted(unknown))}): train a run for the rest."
         )
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +38,26 @@ class Splits:
         return self.built[key]
 
 
-def read_split(cfg: DictConfig) -> tuple[Split, str]:
-    """Read the data of a config and split them.
+def split_reader(cfg: DictConfig) -> Callable[[], tuple[Split, str]]:
+    """Instantiate what reads and splits the data of a config, without reading any.
 
     Returns:
-        The split, whose users have segments where `segments_from` names a run, and where the data came from.
+        A function that returns the split, whose users have segments where `segments_from` names a run, and where the
+        data came from. It raises a UserError where the data cannot be reached or cannot be split so, or where the
+        segments are of another split.
 
     Raises:
-        UserError: the data cannot be reached or cannot be split so, or the segments are of another split.
+        UserError: a setting is refused, such as an address with a password.
     """
-    prepared = prepared_data(cfg)
-    split = instantiate(cfg.split)(prepared.dataset)
-    if cfg.get("segments_from") is not None:
-        from recsys.analysis.segments.stored import with_segments
+    source, metadata, splitter = instantiate(cfg.data), instantiate(cfg.get("metadata")), instantiate(cfg.split)
 
-        split = with_segments(split, Path(cfg.segments_from))
-    return split, prepared.report.origin
+    def read() -> tuple[Split, str]:
+        prepared = prepare(source, Path(cfg.cache_dir), metadata)
+        split = splitter(prepared.dataset)
+        if cfg.get("segments_from") is not None:
+            from recsys.analysis.segments.stored import with_segments
+
+            split = with_segments(split, Path(cfg.segments_from))
+        return split, prepared.report.origin
+
+    return read
