@@ -82,7 +82,10 @@ def test_general_rooms_speak_of_items_and_ratings(name: str):
     assert found(python_texts(ROOT / name), ITEMS) == []
 
 
-@pytest.mark.parametrize("name", files("configs/**/*.yaml", "recsys/**/*.sql", "README.md", "experiments/*/README.md"))
+@pytest.mark.parametrize(
+    "name",
+    files("configs/**/*.yaml", "recsys/**/*.sql", "README.md", "experiments/*/README.md", "pyproject.toml", "Makefile"),
+)
 def test_configs_queries_and_readmes_are_in_plain_technical_english(name: str):
     assert found(plain_texts(ROOT / name), NOWHERE) == []
 

@@ -28,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="segments=hdbscan space=ratings segments.n_segments=5 map=tsne",
     )
-    parser.add_argument("--liked", action="append", metavar="TITLE", help="of a new user: 'Heat (1995)'; may be repeated")
+    parser.add_argument(
+        "--liked", action="append", metavar="TITLE", help="of a new user: 'Heat (1995)'; may be repeated"
+    )
     add_trusted(parser)
 
 

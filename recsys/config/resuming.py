@@ -40,9 +40,7 @@ def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] 
     ignored = {"resume", *REMOVED}
     changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
     if changed:
-        raise UserError(
-            f"{directory} was begun with another config ({', '.join(changed)}): leave out what differs."
-        )
+        raise UserError(f"{directory} was begun with another config ({', '.join(changed)}): leave out what differs.")
     quoted = "'" + str(directory).replace("'", r"\'") + "'"
     return [*first, *further, f"resume={quoted}", f"hydra.run.dir={quoted}"]
 
