@@ -37,7 +37,7 @@ lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# The stamp is touched last, so that an interrupted installation starts anew.
+# The stamp is touched last, so that an interrupted installation is repeated.
 $(INSTALLED): requirements.lock pyproject.toml
 	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
 	test -e $@ || $(PYTHON) -m venv --clear .venv
@@ -45,7 +45,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock: ## resolve pyproject.toml anew into requirements.lock (with Python 3.11, the oldest that it serves)
+lock: ## resolve pyproject.toml into requirements.lock (with Python 3.11, the oldest that it serves)
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --editable '.[search,parallel,text,databases,dev]' torch==2.13.0 setuptools
