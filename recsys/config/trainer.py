@@ -70,7 +70,9 @@ def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
     check_trainer(cfg.trainer)
     trainer = cfg.trainer
     if cfg.get("pruning"):  # of a search, beside the user's own callbacks
-        trainer = OmegaConf.merge(trainer, {"callbacks": [*trainer.get("callbacks", []), cfg.pruning]})
+        settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
+        pruning = OmegaConf.to_container(cfg.pruning, resolve=True)
+        trainer = OmegaConf.create({**settings, "callbacks": [*settings.get("callbacks", []), pruning]})
     return instantiate(trainer), instantiate(cfg.get("logger"))
 
 
