@@ -100,15 +100,10 @@ class Sampled(Objective):
 class LogLoss(Sampled):
     """Binary cross-entropy, positives against sampled negatives: He et al., WWW 2017, equation 7."""
 
-    def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
-        super().bind(train)
-        self.signs = torch.ones(1 + self.n_negatives, device=train.users.device)
-        self.signs[0] = -1.0
-
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
-        """See `Sampled.cost`: -log sigmoid(x) of the positive is softplus(-x), -log(1 - sigmoid(x)) softplus(x)."""
-        return F.softplus(logits * self.signs).mean()
+        """See `Sampled.cost`: -log sigmoid(x) of a positive is softplus(-x), -log(1 - sigmoid(x)) softplus(x)."""
+        positive, negatives = logits[:, 0], logits[:, 1:]
+        return (F.softplus(-positive).sum() + F.softplus(negatives).sum()) / logits.numel()
 
 
 class BPR(Sampled):

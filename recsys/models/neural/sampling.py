@@ -111,7 +111,7 @@ class Share:
 
     def rows(self, batch: Tensor) -> Tensor:
         """Return every n-th row."""
-        return batch[self.rank :: self.n_processes]
+        return batch if self.n_processes == 1 else batch[self.rank :: self.n_processes]
 
 
 @dataclass(frozen=True)
