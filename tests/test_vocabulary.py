@@ -67,6 +67,7 @@ def found(texts: Iterator[tuple[int, str]], words: dict[str, str]) -> list[str]:
     return hits
 
 
+# recsys/data/sql is left as it is: its text is part of every data fingerprint, which published runs carry.
 def files(*patterns: str) -> list[str]:
     paths = {path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
     return sorted(str(path.relative_to(ROOT)) for path in paths)
@@ -84,7 +85,14 @@ def test_general_rooms_speak_of_items_and_ratings(name: str):
 
 @pytest.mark.parametrize(
     "name",
-    files("configs/**/*.yaml", "recsys/**/*.sql", "README.md", "experiments/*/README.md", "pyproject.toml", "Makefile"),
+    files(
+        "configs/**/*.yaml",
+        "recsys/analysis/**/*.sql",
+        "README.md",
+        "experiments/*/README.md",
+        "pyproject.toml",
+        "Makefile",
+    ),
 )
 def test_configs_queries_and_readmes_are_in_plain_technical_english(name: str):
     assert found(plain_texts(ROOT / name), NOWHERE) == []

@@ -1,8 +1,8 @@
--- The columns of a metadata catalogue, typed. Its own columns stay text.
+-- What a catalogue of metadata tells of films, typed. Its own columns stay text.
 SELECT rowid AS source_row, movie_id,
     try_cast(tmdb_id AS INTEGER) AS tmdb_id,
     -- "Heat (1995)": a year in brackets leaves the title
-    trim(regexp_replace(given(title), '\s*\(\d{4}\)\s*$', '')) AS title,
+    trim(regexp_replace(told(title), '\s*\(\d{4}\)\s*$', '')) AS title,
     list_concat(title_keys(coalesce(title, '')), title_keys(coalesce(original_title, ''))) AS keys,
     coalesce(
         try_cast(year AS SMALLINT),
@@ -14,8 +14,8 @@ SELECT rowid AS source_row, movie_id,
     people(directors) AS directors,
     people(actors) AS actors,
     people(writers) AS writers,
-    given(certificate) AS certificate,
-    given(plot) AS plot,
+    told(certificate) AS certificate,
+    told(plot) AS plot,
     day(release_date) AS release_date,
     minutes(runtime) AS runtime,
     raw_descriptions.* EXCLUDE (movie_id, tmdb_id, title, original_title, year, genres, tags, keywords, directors, actors,

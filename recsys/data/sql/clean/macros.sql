@@ -10,12 +10,12 @@ CREATE OR REPLACE TEMP MACRO elements(text) AS nullif(
 -- each once, in their order
 CREATE OR REPLACE TEMP MACRO once(list) AS list_filter(list, lambda element, place: list_position(list, element) = place);
 
--- names, without a person's role: "Joss Whedon (screenplay by)"
+-- names, without what somebody did: "Joss Whedon (screenplay by)"
 CREATE OR REPLACE TEMP MACRO people(text) AS
     once(list_transform(elements(text), lambda name: trim(regexp_replace(name, '\s*\([^)]*\)', '', 'g'))));
 
 -- text that says something
-CREATE OR REPLACE TEMP MACRO given(text) AS if(text IN ('', 'N/A'), NULL, text);
+CREATE OR REPLACE TEMP MACRO told(text) AS if(text IN ('', 'N/A'), NULL, text);
 
 -- "1995-11-22" or "22 Nov 1995"
 CREATE OR REPLACE TEMP MACRO day(text) AS

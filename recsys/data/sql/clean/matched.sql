@@ -1,4 +1,4 @@
--- The description of each film: that of its id, else that of its TMDB id; only where one of the two has no such
+-- Which description tells of which film: that of its id, else that of its TMDB id; only where one of the two has no such
 -- ids, that of its title from its year or the one before or after. Nearest years come first, then later rows.
 WITH named AS (
     SELECT item, movie_id, tmdb_id, year, unnest(list_distinct(title_keys(title))) AS key FROM films

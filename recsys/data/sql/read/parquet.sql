@@ -1,2 +1,2 @@
--- Parquet, whose columns have types; they are cast to text, as those of other formats, and parsed while cleaning.
+-- Parquet, whose columns have types; they become text like everybody else's and are read again while cleaning.
 SELECT * FROM read_parquet($file)
