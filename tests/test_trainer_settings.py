@@ -3,8 +3,9 @@
 import pytest
 
 from recsys.config import complete, compose, instantiate
-from recsys.config.trainer import REFUSED, check_trainer, lightning
+from recsys.config.trainer import check_trainer, lightning
 from recsys.errors import UserError
+from recsys.models.trainer_settings import REFUSED
 
 
 def config(*overrides: str):

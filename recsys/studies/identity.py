@@ -22,6 +22,7 @@ NOT_DECISIVE_CODE = {
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
     "recsys.files": "writes files whole",
+    "recsys.renamed": "maps former names",
     "recsys.signatures": "checks settings",
     "recsys.studies": "stores and shows figures",
 }

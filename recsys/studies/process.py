@@ -27,11 +27,13 @@ def fix_randomness(seed: int) -> None:
 
 
 def limit_threads(n: int) -> None:
-    """Limit the threads of torch, where it is imported."""
+    """Limit the threads of torch, now or when it is imported later, as by an encoder of sentences."""
     if "torch" in sys.modules:
         import torch
 
         torch.set_num_threads(n)
+    else:
+        os.environ["OMP_NUM_THREADS"] = str(n)
 
 
 def reports() -> bool:
