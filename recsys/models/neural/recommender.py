@@ -46,7 +46,15 @@ REFUSED = {  # settings of the trainer that a fit would not honour, and what to 
     "num_sanity_val_steps": "validation measures every user, once after each epoch",
     "reload_dataloaders_every_n_epochs": "every epoch is drawn anew",
 }
-BATCH_HOOKS = ("on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_after_backward")
+BATCH_HOOKS = (  # that a callback may define, which then sees every step, or changes how steps are taken
+    "on_train_epoch_start",
+    "on_train_batch_start",
+    "on_train_batch_end",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+)
 USERS_PER_PASS = 4096  # embedded together after a fit
 
 
