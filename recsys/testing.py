@@ -75,29 +75,19 @@ class TrainedModel:
 
     Attributes:
         train: the training interactions.
+        given: the copy of them that the model is trained on.
         valid: one held-out rating of each user.
     """
 
     def __init__(self, build: Callable[[int], Recommender]) -> None:
         self.build = build
         self.train, self.valid = checkerboard(build(SEED).predicts_ratings)
+        self.given = copy.deepcopy(self.train)
 
     @cached_property
     def model(self) -> Recommender:
         """Return the trained model."""
-        return self.build(SEED).fit(self.train, self.valid)
-
-    @cached_property
-    def given(self) -> tuple[Dataset, Query]:
-        """Return copies of the training data and of a query, which `again` is trained on and has scored."""
-        train = copy.deepcopy(self.train)
-        return train, train.query(SOME_USERS)
-
-    @cached_property
-    def again(self) -> np.ndarray:
-        """Return the scores of a second model of the same seed, trained on `given`."""
-        train, query = self.given
-        return self.build(SEED).fit(train, self.valid).score(query)
+        return self.build(SEED).fit(self.given, self.valid)
 
     @property
     def query(self) -> Query:
@@ -215,25 +205,30 @@ def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
 
 def check_same_seed_trains_the_same_model(trained: TrainedModel) -> None:
     """Two models of the same seed, trained on the same data, have equal scores."""
+    again = trained.build(SEED).fit(copy.deepcopy(trained.train), trained.valid)
     _require(
-        np.array_equal(trained.again, trained.model.score(trained.query)),
+        np.array_equal(again.score(trained.query), trained.model.score(trained.query)),
         "Models of the same seed must be equal after training: draw random numbers from a generator of that seed.",
     )
 
 
 def check_inputs_are_left_unchanged(trained: TrainedModel) -> None:
     """Fitting and scoring change neither the training data nor the query."""
-    _ = trained.again
-    train, query = trained.given
-    for given, original in ((train.histories(), trained.train.histories()), (query.history, trained.query.history)):
-        for name in ("indptr", "items", "ratings", "times"):
-            _require(
-                np.array_equal(getattr(given, name), getattr(original, name)),
-                f"fit and score must leave their inputs unchanged ({name} of a history has changed).",
-            )
+    query = trained.query
+    trained.model.score(query)
     _require(np.array_equal(query.users, SOME_USERS), "score must leave the users of its query unchanged.")
+    given, original = trained.given, trained.train
+    for name, history, unchanged in (
+        ("fit", given.histories(), original.histories()),
+        ("score", query.history, trained.query.history),
+    ):
+        for part in ("indptr", "items", "ratings", "times"):
+            _require(
+                np.array_equal(getattr(history, part), getattr(unchanged, part)),
+                f"{name} must leave its inputs unchanged (the {part} of interactions have changed).",
+            )
     _require(
-        train.item_frame.equals(trained.train.item_frame) and train.user_frame.equals(trained.train.user_frame),
+        given.item_frame.equals(original.item_frame) and given.user_frame.equals(original.user_frame),
         "fit must leave the frames of users and items unchanged.",
     )
 

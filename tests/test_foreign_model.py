@@ -1,70 +1,211 @@
-"""A model from outside the project, by a config of one's own: `python train.py --config-dir DIR model=mine`."""
+"""A deep model from outside the project, by a config of one's own: `python train.py --config-dir DIR model=mine`."""
 
+import importlib
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 
+from recsys.commands.run_data import data_of
+from recsys.data.address import Address
+from recsys.errors import UserError
+from recsys.models.base import load
 from recsys.studies.runs import read_run
+from recsys.testing import check_recommender
+from recsys.web.app import create_app
+from recsys.web.protection import Protection
+from recsys.web.recommendation_service import RecommendationService
+from recsys.web.store import Store
 
 ROOT = Path(__file__).parents[1]
 MODEL = '''
-from recsys.models.popularity import Popularity
+from torch.nn import functional as F
+
+from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, Sampled
+from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
 
 
-class Mine(Popularity):
-    """Popularity with a setting."""
+class MarginLoss(Sampled):
+    """Positives are scored above negatives by a margin: Weston, Bengio and Usunier, IJCAI 2011, without ranks."""
 
-    def __init__(self, weight: float = 1.0) -> None:
-        super().__init__()
-        self.weight = weight
+    def __init__(self, n_negatives: int = 4, margin: float = 1.0) -> None:
+        super().__init__(n_negatives)
+        self.margin = margin
+
+    def cost(self, logits, batch):
+        return F.relu(self.margin - logits[:, :1] + logits[:, 1:]).mean()
+
+
+class ProductModule(EmbeddingModule):
+    """Logit = p_u . q_i."""
+
+    def __init__(self, n_users, n_items, embedding_dim, **training):
+        super().__init__(n_users, n_items, **training)
+        self.users = UserEmbedding(n_users, embedding_dim, std=0.1)
+        self.items = item_embedding(n_items, embedding_dim, std=0.1)
+
+    def forward(self, queries, items=None):
+        return dot(self.users(queries.users), rows_of(self.items, items))
+
+    def user_embeddings(self):
+        return self.users.known
+
+    def item_embeddings(self):
+        return self.items.weight
+
+
+class Mine(EmbeddingRecommender):
+    """Products of embeddings, with a margin."""
+
+    objectives = {"margin": MarginLoss}
+
+    def __init__(self, hidden: int = 8, margin: float = 1.0, loss: str = "margin", **training) -> None:
+        super().__init__(loss, **training)
+        self.hidden = hidden
+        self.margin = margin
+
+    def build(self, n_users, n_items, **training):
+        return ProductModule(n_users, n_items, self.hidden, **training)
 '''
+CONFIG = """
+_target_: mypackage.mymodel.Mine
+hidden: 4
+margin: 0.5
+max_epochs: 3
+batch_size: 32
+lr: 0.02
+seed: ${seed}
+"""
+
+
+@dataclass
+class Elsewhere:
+    """A folder with a package, a config and ratings, outside the repository.
+
+    Attributes:
+        folder: of all of it.
+        run: the directory of a run that was trained there.
+    """
+
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "run"
+
+    def python(self, *arguments: object) -> subprocess.CompletedProcess:
+        """Run Python in the repository, with the package on its path."""
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}"}
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    def train(self, *overrides: str, run: str = "run") -> subprocess.CompletedProcess:
+        data = ["data=files", f"data.path={self.folder}/ratings.csv", f"cache_dir={self.folder}/cache"]
+        where = ["logger=none", "ks=[5,10]", f"hydra.run.dir={self.folder}/{run}"]
+        return self.python("train.py", "--config-dir", self.folder / "configs", *data, *where, *overrides)
+
+
+def package(folder: Path) -> Elsewhere:
+    (folder / "mypackage").mkdir()
+    (folder / "mypackage" / "__init__.py").touch()
+    (folder / "mypackage" / "mymodel.py").write_text(MODEL)
+    (folder / "configs" / "model").mkdir(parents=True)
+    (folder / "configs" / "model" / "mine.yaml").write_text(CONFIG)
+    rng = np.random.default_rng(0)
+    rows = [(f"u{u}", item, 4, 10**9 + item) for u in range(20) for item in rng.choice(15, 8, replace=False)]
+    frame = pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"])
+    frame.to_csv(folder / "ratings.csv", index=False)
+    return Elsewhere(folder)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory) -> Elsewhere:
+    """The folder, with a finished run that `model.hidden` was overridden for."""
+    place = package(tmp_path_factory.mktemp("elsewhere"))
+    ended = place.train("model=mine", "model.hidden=6")
+    assert ended.returncode == 0, ended.stderr
+    return place
 
 
 @pytest.fixture
-def train(tmp_path):
-    """`python train.py --config-dir DIR ARGUMENTS` with a package beside; gives the ended process."""
-    (tmp_path / "mypackage").mkdir()
-    (tmp_path / "mypackage" / "__init__.py").touch()
-    (tmp_path / "mypackage" / "mymodel.py").write_text(MODEL)
-    (tmp_path / "configs" / "model").mkdir(parents=True)
-    (tmp_path / "configs" / "model" / "mine.yaml").write_text("_target_: mypackage.mymodel.Mine\nweight: 2.0\n")
-    rng = np.random.default_rng(0)
-    rows = [(f"u{u}", item, 4, 10**9 + item) for u in range(20) for item in rng.choice(15, 8, replace=False)]
-    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(tmp_path / "r.csv", index=False)
-    data = ["data=files", f"data.path={tmp_path}/r.csv", "ks=[5]", f"cache_dir={tmp_path}/cache", "logger=none"]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-
-    def run(*arguments: str):
-        command = [sys.executable, "train.py", "--config-dir", str(tmp_path / "configs"), *data, *arguments]
-        place = f"hydra.run.dir={tmp_path}/run"
-        return subprocess.run([*command, place], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
-    return run
+def importable(elsewhere: Elsewhere, monkeypatch) -> Iterator[Elsewhere]:
+    """The folder, whose package can be imported in this process too."""
+    monkeypatch.syspath_prepend(elsewhere.folder)
+    yield elsewhere
+    for name in ("mypackage.mymodel", "mypackage"):
+        sys.modules.pop(name, None)
 
 
-def test_it_trains_with_its_settings(train, tmp_path):
-    ended = train("model=mine", "model.weight=3")
+def test_it_is_trained_with_its_settings_tested_and_refitted(elsewhere: Elsewhere):
+    run = read_run(elsewhere.run)
+    assert run.config["model"]["_target_"] == "mypackage.mymodel.Mine"
+    assert (run.config["model"]["hidden"], run.config["model"]["margin"]) == (6, 0.5)
+    assert 0 < run.metrics["test/ndcg@10"] <= 1
+    assert (elsewhere.run / "checkpoints" / "refit" / "last.ckpt").is_file()
+
+
+def test_it_is_loaded_only_if_it_is_trusted(importable: Elsewhere):
+    with pytest.raises(UserError, match=r"mypackage\.mymodel\.Mine.*trusted"):
+        load(importable.run / "model")
+    model = load(importable.run / "model", trusted=True)
+    assert type(model).__name__ == "Mine"
+    assert model.item_embeddings().shape == (15, 6)
+    assert model.margin == 0.5
+
+
+def test_it_recommends_on_the_command_line_if_it_is_trusted(elsewhere: Elsewhere):
+    command = ("-m", "recsys", "recommend", elsewhere.run, "--user", "u3", "-k", "3", "--json")
+    refused, answered = elsewhere.python(*command), elsewhere.python(*command, "--trusted")
+    assert refused.returncode == 2
+    assert "trusted" in refused.stderr
+    assert answered.returncode == 0, answered.stderr
+    assert len(json.loads(answered.stdout)["films"]) == 3
+
+
+def test_it_is_served_if_it_is_trusted(importable: Elsewhere, tmp_path: Path):
+    store = Store.open(Address.parse(f"{tmp_path}/feedback.sqlite"))
+    service = RecommendationService({"mine": importable.run}, data_of, store, trusted=True)
+    with TestClient(create_app(service, Protection())) as client:
+        answer = client.post("/api/recommend", json={"user_id": "u3", "k": 3}).json()
+    store.close()
+    assert answer["run"] == "mine"
+    assert len(answer["films"]) == 3
+
+
+def test_it_meets_the_contract(importable: Elsewhere):
+    mine = importlib.import_module("mypackage.mymodel").Mine
+    check_recommender(lambda seed: mine(batch_size=128, lr=0.02, max_epochs=40, seed=seed))
+
+
+def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere):
+    ended = elsewhere.train(
+        "model=mine", "model.hidden=6", "model.max_epochs=1", f"warm_from={elsewhere.run}", run="warm"
+    )
     assert ended.returncode == 0, ended.stderr
-    assert read_run(tmp_path / "run").config["model"] == {"_target_": "mypackage.mymodel.Mine", "weight": 3}
+    assert read_run(elsewhere.folder / "warm").is_warm
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["model=mine", "model.wieght=3"], "Mine takes no 'wieght': did you mean weight"),
-        (["model=mine", "model.weight=much"], "'weight' of Mine must be float (got 'much')"),
+        (["model=mine", "model.hiden=4"], "Mine takes no 'hiden': did you mean hidden"),
+        (["model=mine", "model.margin=much"], "'margin' of Mine must be float (got 'much')"),
+        (["model=mine", "model.lr_shedule=linear"], "did you mean lr_schedule"),
         (["model=mien"], "did you mean mine"),
         (["model=mine", "sede=1"], "did you mean seed"),
         (["model=mine", "++model._target_=mypackage.none.Mine"], "must name a class that can be imported"),
     ],
 )
-def test_typing_errors_are_found(train, arguments, words):
-    ended = train(*arguments)
+def test_typing_errors_are_found(elsewhere: Elsewhere, arguments: list[str], words: str):
+    ended = elsewhere.train(*arguments, run="mistaken")
     assert ended.returncode == 2
     assert words in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

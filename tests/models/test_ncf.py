@@ -11,7 +11,7 @@ from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
 from recsys.models.base import FitContext
 from recsys.models.ncf import GMF, MLP, GMFModule, MLPModule, NeuMF, NeuMFModule
-from recsys.models.neural import NeuralModule
+from recsys.models.neural import NeuralModule, QueryBatch
 
 USERS, ITEMS, DIM, TOWER = 5, 7, 3, [6, 4, 2]
 SMALL = {"batch_size": 64, "max_epochs": 2, "lr": 0.02}
@@ -25,10 +25,10 @@ def module(request: pytest.FixtureRequest) -> NeuralModule:
         "mlp": lambda: MLPModule(USERS, ITEMS, TOWER, dropout=0.0),
         "neumf": lambda: NeuMFModule(USERS, ITEMS, DIM, TOWER, dropout=0.0),
     }
-    made = modules[request.param]()
-    for parameter in made.parameters():
+    module = modules[request.param]()
+    for parameter in module.parameters():
         torch.nn.init.normal_(parameter)
-    return made
+    return module
 
 
 def numpy(tensor: torch.Tensor) -> np.ndarray:
@@ -61,13 +61,13 @@ def logit(module: NeuralModule, user: int, item: int) -> float:
 def test_logits_are_those_of_the_papers_equations(module: NeuralModule):
     users, items = torch.tensor([0, 3, 4]), torch.tensor([[1, 2], [6, 6], [0, 5]])
     expected = [[logit(module, u, i) for i in row] for u, row in zip(users.tolist(), items.tolist(), strict=True)]
-    np.testing.assert_allclose(numpy(module(users, items)), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(numpy(module(QueryBatch(users), items)), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_scores_of_all_films_are_those_of_each(module: NeuralModule):
-    users = torch.tensor([2, 0])
-    each = module(users, torch.arange(ITEMS).repeat(2, 1))
-    torch.testing.assert_close(module(users), each, rtol=1e-4, atol=1e-5)
+def test_scores_of_the_catalogue_are_those_of_each_item(module: NeuralModule):
+    queries = QueryBatch(torch.tensor([2, 0]))
+    each = module(queries, torch.arange(ITEMS).repeat(2, 1))
+    torch.testing.assert_close(module(queries), each, rtol=1e-4, atol=1e-5)
 
 
 def test_initial_embeddings_are_gaussian_with_the_papers_deviation():
@@ -83,8 +83,8 @@ def test_a_pretrained_start_is_the_weighted_sum_of_its_parts():
     gmf, mlp = GMFModule(USERS, ITEMS, DIM), MLPModule(USERS, ITEMS, TOWER, dropout=0.0)
     fused = NeuMFModule(USERS, ITEMS, DIM, TOWER, dropout=0.0)
     fused.start_from(gmf, mlp, alpha=0.3)
-    users = torch.arange(USERS)
-    torch.testing.assert_close(fused(users), 0.3 * gmf(users) + 0.7 * mlp(users))
+    queries = QueryBatch(torch.arange(USERS))
+    torch.testing.assert_close(fused(queries), 0.3 * gmf(queries) + 0.7 * mlp(queries))
 
 
 def test_neumf_starts_from_runs_on_the_same_ratings_and_refuses_others(timed: Dataset, tmp_path: Path):
@@ -94,18 +94,17 @@ def test_neumf_starts_from_runs_on_the_same_ratings_and_refuses_others(timed: Da
     parts = {"pretrained_gmf": str(tmp_path / "gmf"), "pretrained_mlp": str(tmp_path / "mlp")}
     still = {**SMALL, "optimizer": "sgd", "lr": 1e-12}
     fused = NeuMF(DIM, TOWER, **parts, **still).fit(timed)
-    users = np.arange(6)
-    history = timed.history(users)
-    expected = 0.5 * gmf.score(users, history) + 0.5 * mlp.score(users, history)
-    np.testing.assert_allclose(fused.score(users, history), expected, atol=1e-5)
+    query = timed.query(np.arange(6))
+    expected = 0.5 * gmf.score(query) + 0.5 * mlp.score(query)
+    np.testing.assert_allclose(fused.score(query), expected, atol=1e-5)
     with pytest.raises(UserError, match="other sizes"):
         NeuMF(DIM + 1, TOWER, **parts, **SMALL).fit(timed)
     other = Dataset.from_arrays(timed.users, timed.items, fingerprint="other", n_users=60, n_items=40)
-    with pytest.raises(UserError, match="holds no model of the ratings"):
+    with pytest.raises(UserError, match="must be trained on the same data and split"):
         NeuMF(DIM, TOWER, **parts, **SMALL).fit(other)
 
 
-def test_a_selection_starts_from_weights_that_never_saw_validation(timed: Dataset, tmp_path: Path):
+def test_a_selection_starts_from_weights_that_were_not_trained_on_validation(timed: Dataset, tmp_path: Path):
     split = LeaveLastOut()(timed)
     parts = {}
     for name, model in (("gmf", GMF(DIM, **SMALL)), ("mlp", MLP(TOWER, **SMALL))):
@@ -116,17 +115,17 @@ def test_a_selection_starts_from_weights_that_never_saw_validation(timed: Datase
     fused = NeuMF(DIM, TOWER, pretrained_gmf=str(tmp_path / "gmf"), pretrained_mlp=str(tmp_path / "mlp"), **still).fit(
         split.train, split.valid
     )
-    users, history = split.valid.users, split.valid.known.history(split.valid.users)
-    expected = sum(0.5 * part.score(users, history) for part in parts.values())
-    np.testing.assert_allclose(fused.score(users, history), expected, atol=1e-5)
+    query = split.valid.known.query(split.valid.users)
+    expected = sum(0.5 * part.score(query) for part in parts.values())
+    np.testing.assert_allclose(fused.score(query), expected, atol=1e-5)
 
 
-def test_neumf_wants_both_parts_or_none():
-    with pytest.raises(UserError, match="give both"):
+def test_neumf_starts_from_both_parts_or_from_neither():
+    with pytest.raises(UserError, match="both trained parts or from neither"):
         NeuMF(pretrained_gmf="somewhere")
 
 
 @pytest.mark.parametrize("tower", [[64], [7, 4], []])
-def test_a_tower_that_is_none_is_refused(tower: list[int]):
-    with pytest.raises(UserError, match="is no tower"):
+def test_widths_that_make_no_tower_are_refused(tower: list[int]):
+    with pytest.raises(UserError, match="hidden_dims must have at least two widths"):
         MLP(tower)

@@ -1,15 +1,39 @@
-"""The core of deep models: modules, objectives, training and the recommenders around them."""
+"""The core of deep models: modules, objectives, training and the recommenders around them.
+
+A `NeuralModule` is a LightningModule, and any `pl.Trainer` trains it, without a recommender:
+
+    module = NeuMFModule(train.n_users, train.n_items, 8, [64, 32, 16, 8], objective=LogLoss(n_negatives=4))
+    module.bind(train)
+    trainer = pl.Trainer(max_epochs=20, callbacks=[Validation(valid)])
+    trainer.fit(module, TrainingData(train, module.objective, batch_size=256, seed=0))
+    module.eval().refresh()
+    scores = module.score(valid.known.query(valid.users))
+
+`train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`. The weights are those that a
+recommender of the same settings learns if `torch.manual_seed` is called with its seed before the module is built, and if
+there is no dropout.
+"""
 
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch
 from recsys.models.neural.data import TrainingData
 from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
-from recsys.models.neural.objectives import BPR, LogLoss, Objective, SampledSoftmax, Softmax, SquaredError
+from recsys.models.neural.objectives import (
+    BPR,
+    ByUser,
+    LogLoss,
+    Objective,
+    Sampled,
+    SampledSoftmax,
+    Softmax,
+    SquaredError,
+)
 from recsys.models.neural.optimization import Optimization
 from recsys.models.neural.recommender import EmbeddingRecommender, HistoryRecommender, NeuralRecommender
 from recsys.models.neural.validation import Validation
 
 __all__ = [
     "BPR",
+    "ByUser",
     "EmbeddingModule",
     "EmbeddingRecommender",
     "HistoryBatch",
@@ -22,6 +46,7 @@ __all__ = [
     "Optimization",
     "QueryBatch",
     "RatingBatch",
+    "Sampled",
     "SampledBatch",
     "SampledSoftmax",
     "Softmax",

@@ -62,10 +62,12 @@ class TrainingBar(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start at the epochs that a resumed run has behind it."""
+        grouped = not pl_module.automatic_optimization
+        n_batches = trainer.train_dataloader.n_steps if grouped else int(trainer.num_training_batches)
         self.bar = tqdm(
-            total=cast(int, trainer.max_epochs) * int(trainer.num_training_batches),
-            initial=trainer.current_epoch * int(trainer.num_training_batches),
-            unit=" steps",
+            total=cast(int, trainer.max_epochs) * n_batches,
+            initial=trainer.current_epoch * n_batches,
+            unit=" batches",
             dynamic_ncols=True,
             disable=None if trainer.is_global_zero else True,  # None: only where there is a terminal
         )
@@ -77,8 +79,8 @@ class TrainingBar(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the step."""
-        self.bar.update()
+        """Count the batch, or the batches of a group."""
+        self.bar.update(1 if pl_module.automatic_optimization else len(batch))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the monitored metric."""

@@ -110,9 +110,9 @@ class NeuralModule(pl.LightningModule):
             "lr_scheduler": {"scheduler": self.optimization.schedule(optimizer, n_steps), "interval": "step"},
         }
 
-    def on_train_epoch_end(self) -> None:
-        """Let the objective end the epoch."""
-        if self.objective is not None:
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the objective end the epoch, before callbacks measure and store the weights."""
+        if self.objective is not None and self.trainer.is_last_batch:
             self.objective.after_epoch(self)
 
     def batch(self, query: Query) -> QueryBatch:
@@ -209,3 +209,11 @@ class HistoryModule(NeuralModule):
     @abstractmethod
     def item_embeddings(self) -> Tensor:
         """Return the vectors of items in the space of `encode`, (n_items, h)."""
+
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        """Score pairs; histories are encoded once, whatever the number of their pairs.
+
+        Returns:
+            float32 (P,).
+        """
+        return self.score(pairs.query)[pairs.rows, pairs.items]

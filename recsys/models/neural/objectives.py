@@ -59,7 +59,7 @@ class Objective(ABC):
         """Return the loss of a module on a batch that `epoch` yielded, a scalar."""
 
     def after_epoch(self, module: Any) -> None:  # noqa: B027
-        """Change a module at the end of an epoch, after its validation."""
+        """Change a module at the end of an epoch, before its validation."""
 
 
 class Sampled(Objective):

@@ -33,7 +33,8 @@ from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
 STEPS_PER_CALL = 32  # of training_step, where the trainer allows several
-BATCH_HOOKS = (  # that a callback may define, which then sees every step
+BATCH_HOOKS = (  # that a callback may define, which then sees every step, or changes how steps are taken
+    "on_train_epoch_start",
     "on_train_batch_start",
     "on_train_batch_end",
     "on_before_zero_grad",
