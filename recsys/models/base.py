@@ -260,7 +260,10 @@ class EmbedsHistories(HasEmbeddings):
 
 
 class ScoresByProducts(ABC):
-    """A model whose scores are inner products, so that the best items can be looked up in an index."""
+    """A model whose own scores are inner products, so that the best items can be looked up in an index.
+
+    Users without a history get the fallback and not these products, where the model ranks by histories.
+    """
 
     @abstractmethod
     def user_vectors(self, query: Query) -> np.ndarray:

@@ -180,7 +180,7 @@ def test_ratings_of_films_of_other_data_are_counted_and_left_out(ease, refits, r
 
 def test_a_model_that_cannot_continue_is_refused_before_training(ease, refits, rates):
     rates("web-1", 0, 2, 4, 6)
-    with pytest.raises(UserError, match="EASE is made anew"):
+    with pytest.raises(UserError, match="EASE is fitted in one step"):
         refits(ease, warm=True).refit()
     assert not [path for path in (ease / rollout.REFITS).iterdir() if path.is_dir()]
 
@@ -234,7 +234,7 @@ def test_other_options_start_another_refit(ease, refits, rates, monkeypatch):
     assert refits(ease).refit() is not None
     assert refits(ease).refit() is None
     assert refits(ease, margin=0.01).refit() is not None
-    with pytest.raises(UserError, match="EASE is made anew"):
+    with pytest.raises(UserError, match="EASE is fitted in one step"):
         refits(ease, warm=True).refit()
 
 
@@ -312,7 +312,7 @@ def test_the_command_trains_in_another_process_and_prints_the_decision(ease, fee
         (["nowhere"], "holds no finished run"),
         (["RUN", "--store", "nowhere.sqlite"], "nowhere.sqlite does not exist"),
         (["RUN", "--store", "postgresql://localhost:9/nowhere"], "nowhere"),
-        (["RUN", "--every", "soon"], "write 30s, 10m, 1h or 1d"),
+        (["RUN", "--every", "soon"], "such as 30s, 10m, 1h or 1d"),
         (["RUN", "--margin", "2"], "must be a share"),
     ],
 )
