@@ -172,6 +172,7 @@ class NeuralRecommender(Recommender):
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train the module; without `valid` for all epochs, and with the last weights."""
+        check_trainer_settings(context.trainer.keywords)
         self._build(train.n_users, train.n_items)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
@@ -236,7 +237,6 @@ class NeuralRecommender(Recommender):
                 EarlyStopping(metric, patience=self.patience, mode=mode),
                 _checkpoint(directory, "best", monitor=metric, mode=mode),
             ]
-        check_trainer_settings(options)
         own = {
             "max_epochs": self.n_epochs,
             "log_every_n_steps": 0,  # by Lightning: TrainingCurves logs

@@ -158,18 +158,19 @@ def test_several_processes_take_single_steps(timed: Dataset, tmp_path: Path):
 
 
 class InterruptInGroup(Callback):
-    """Interrupts within a group of steps of the third epoch; a module's own hook, so that steps are grouped."""
+    """Interrupts within a group of steps of the third epoch, by the loss, so that no hook sees single steps."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        n_calls = 0
+        objective, n_calls = module.objective, 0
 
-        def interrupt(loss: torch.Tensor) -> None:
+        def loss(module: pl.LightningModule, batch) -> torch.Tensor:
             nonlocal n_calls
             n_calls += trainer.current_epoch == 2
             if n_calls == 5:
                 raise KeyboardInterrupt
+            return type(objective).loss(objective, module, batch)
 
-        module.on_before_backward = interrupt
+        objective.loss = loss
 
 
 @pytest.mark.parametrize("others", [[], [EveryStep()]], ids=["grouped", "single"])
