@@ -7,9 +7,9 @@ A model from outside the project is tested in three lines, by any test runner:
     def test_my_model():
         check_recommender(lambda seed: MyModel(max_epochs=40, seed=seed))
 
-The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items and odd users odd ones, as
-the items' genres say. A model that predicts ratings also sees low ratings of the other items. `CHECKS` has the checks
-one by one, to be run as tests of their own on a model that is trained once: see tests/test_contract.py.
+The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items and odd users odd ones,
+as the items' genres say. A model that predicts ratings also sees low ratings of the other items. `CHECKS` has the
+checks one by one, to be run as tests of their own on a model that is trained once: see tests/test_contract.py.
 """
 
 from __future__ import annotations
@@ -155,7 +155,8 @@ def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> N
     """Two different histories give different scores where `uses_history` is true, and the same otherwise."""
     even = History.of_items([[0, 2, 4], [6], [0, 2], [4], [0, 2, 4]])
     odd = History.of_items([[1, 3, 5], [7], [1, 3], [5], [1, 3, 5]])
-    differ = not np.array_equal(*(trained.model.score(Query(SOME_USERS, history)) for history in (even, odd)))
+    first, second = (trained.model.score(Query(SOME_USERS, history)) for history in (even, odd))
+    differ = not np.array_equal(first, second)
     _require(
         differ == trained.model.uses_history,
         "uses_history must be true if scores depend on the history of the query, and false otherwise "
@@ -265,7 +266,7 @@ def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -
     _require(embedded.shape == users.shape, f"embed must return the shape {users.shape} (got {embedded.shape}).")
     _require(
         np.allclose(embedded, users, atol=1e-3),
-        "embed must return the embeddings of users for their training histories, unless a user has weights of their own.",
+        "embed must return the embeddings of users for their training histories, unless users have own weights.",
     )
 
 

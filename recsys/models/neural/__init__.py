@@ -10,7 +10,7 @@ A `NeuralModule` is a LightningModule, and any `pl.Trainer` trains it, without a
     scores = module.score(valid.known.query(valid.users))
 
 `train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`. The weights are those that a
-recommender of the same settings learns if `torch.manual_seed` is called with its seed before the module is built, and if
+recommender of the same settings learns if `torch.manual_seed` is called with its seed before the module is built, and
 there is no dropout.
 """
 

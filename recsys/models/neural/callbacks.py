@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from recsys.models.neural.data import epoch_seed
+from recsys.models.neural.data import EpochLoader, epoch_seed
 
 LOG_EVERY_N_STEPS = 50
 
@@ -62,8 +62,9 @@ class TrainingBar(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start at the epochs that a resumed run has behind it."""
-        grouped = not pl_module.automatic_optimization
-        n_batches = trainer.train_dataloader.n_steps if grouped else int(trainer.num_training_batches)
+        n_batches = int(trainer.num_training_batches)
+        if not pl_module.automatic_optimization:
+            n_batches = cast(EpochLoader, trainer.train_dataloader).n_steps
         self.bar = tqdm(
             total=cast(int, trainer.max_epochs) * n_batches,
             initial=trainer.current_epoch * n_batches,
