@@ -150,6 +150,7 @@ def test_no_request_fails_while_versions_are_switched(copied, run):
     for thread in threads:
         thread.start()
     try:
+        wait_for("run")
         for _ in range(3):
             rollout.promote(run, run / "refits" / "later")
             copied.refresh()
