@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _SPLITTERS = (
     "LeaveLastOut",
@@ -53,6 +54,8 @@ def current(target: str) -> str:
 
 def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return the arrays of a saved model as the current version of its class stores them."""
+    import numpy as np  # not needed where configs alone are read
+
     names = MODULE_ARRAYS | ARRAYS.get(target, {})
     renamed = {names.get(name, name): array for name, array in arrays.items()}
     trained = renamed.pop("trained_users", None)

@@ -107,8 +107,8 @@ class Elsewhere:
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
-    def train(self, *overrides: str, run: str = "run") -> subprocess.CompletedProcess:
-        data = ["data=files", f"data.path={self.folder}/ratings.csv", f"cache_dir={self.folder}/cache"]
+    def train(self, *overrides: str, run: str = "run", ratings: str = "ratings") -> subprocess.CompletedProcess:
+        data = ["data=files", f"data.path={self.folder}/{ratings}.csv", f"cache_dir={self.folder}/cache"]
         where = ["logger=none", "ks=[5,10]", f"hydra.run.dir={self.folder}/{run}"]
         return self.python("train.py", "--config-dir", self.folder / "configs", *data, *where, *overrides)
 
@@ -167,7 +167,7 @@ def test_it_recommends_on_the_command_line_if_it_is_trusted(elsewhere: Elsewhere
     assert refused.returncode == 2
     assert "trusted" in refused.stderr
     assert answered.returncode == 0, answered.stderr
-    assert len(json.loads(answered.stdout)["films"]) == 3
+    assert len(json.loads(answered.stdout)["recommendations"]) == 3
 
 
 def test_it_is_served_if_it_is_trusted(importable: Elsewhere, tmp_path: Path):
@@ -186,9 +186,12 @@ def test_it_meets_the_contract(importable: Elsewhere):
 
 
 def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere):
-    ended = elsewhere.train(
-        "model=mine", "model.hidden=6", "model.max_epochs=1", f"warm_from={elsewhere.run}", run="warm"
-    )
+    before = pd.read_csv(elsewhere.folder / "ratings.csv")
+    later = [(user, item, 4, 2 * 10**9 + item) for user in ("u0", "u1", "new") for item in range(15)]
+    grown = pd.concat([before, pd.DataFrame(later, columns=before.columns)]).drop_duplicates(["user_id", "movie_id"])
+    grown.to_csv(elsewhere.folder / "grown.csv", index=False)
+    settings = ("model=mine", "model.hidden=6", "model.max_epochs=1", f"warm_from={elsewhere.run}")
+    ended = elsewhere.train(*settings, run="warm", ratings="grown")
     assert ended.returncode == 0, ended.stderr
     assert read_run(elsewhere.folder / "warm").is_warm
 

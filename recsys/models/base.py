@@ -298,9 +298,7 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
     Raises:
         UserError: there is no model, or it must be trusted.
     """
-    if not (directory / "model.json").is_file():
-        raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
-    described = json.loads((directory / "model.json").read_text())
+    described = _description(directory)
     name = renamed.current(described["class"])
     if not (name.startswith(MODELS) or trusted):
         raise UserError(f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True.")
@@ -322,6 +320,15 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
     return model
 
 
+def saved_class(directory: Path) -> str:
+    """Return the name of a saved model's class, without importing it.
+
+    Raises:
+        UserError: there is no model.
+    """
+    return renamed.current(_description(directory)["class"])
+
+
 def make(setting: Mapping[str, Any]) -> Recommender:
     """Build the untrained model that a plain setting names in `_target_`, from the hyperparameters beside it.
 
@@ -338,6 +345,12 @@ def make(setting: Mapping[str, Any]) -> Recommender:
 def class_name(model: Recommender) -> str:
     """Return the name that the model's class is imported by, such as `recsys.models.ease.EASE`."""
     return f"{type(model).__module__}.{type(model).__qualname__}"
+
+
+def _description(directory: Path) -> dict[str, Any]:
+    if not (directory / "model.json").is_file():
+        raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
+    return json.loads((directory / "model.json").read_text())
 
 
 def _imported(name: str) -> type[Recommender]:

@@ -41,7 +41,7 @@ import yaml
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.models.base import Recommender, load
+from recsys.models.base import Recommender, load, saved_class
 from recsys.studies.identity import code_digest, identity
 
 MANIFEST = "manifest.json"
@@ -135,6 +135,11 @@ class Run:
     def is_warm(self) -> bool:
         """Whether training continued from the weights of an earlier run."""
         return (self.directory / LEARNED_BEFORE).is_file()
+
+    @property
+    def model_class(self) -> str:
+        """The name of the trained model's class."""
+        return saved_class(self.directory / "model")
 
     def model(self, trusted: bool = False) -> Recommender:
         """Load the trained model; see `recsys.models.base.load`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.models.base import Recommender
+from recsys.models.base import Recommender, class_name
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run
 
@@ -26,7 +26,9 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
         UserError: the model cannot continue, the earlier run's split changed, or no rating is left to measure.
     """
     earlier.check_split(before)
-    model.continue_from(earlier.model(), split.dataset.users_in(before.dataset))
+    # The config that trains now names the class, so it is imported already; unpickling would run other code.
+    is_trusted = earlier.model_class == class_name(model) and not model.pickled
+    model.continue_from(earlier.model(is_trusted), split.dataset.users_in(before.dataset))
     learned = earlier.has_learned(before, split.dataset)
     run.write_learned_before(split.dataset.select(learned))
     measured = split.for_warm_start(learned)
