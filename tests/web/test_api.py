@@ -143,7 +143,7 @@ def test_health_and_metrics_describe_the_server(client):
         ("similar", {"movie_id": "../../etc/passwd"}, 404, "There is no film"),
         ("similar", {"movie_id": "1' OR '1'='1"}, 404, "There is no film"),
         ("feedback", {"key": "k", "user_id": 1, "kind": "rating", "movie_id": 1, "value": 4.2}, 422, "(got 4.2)"),
-        ("feedback", {"key": "k", "user_id": 1, "kind": "rating", "movie_id": 1}, 422, "value is the stars"),
+        ("feedback", {"key": "k", "user_id": 1, "kind": "rating", "movie_id": 1}, 422, "value, the stars of a rating"),
         ("feedback", {"key": "k", "user_id": 1, "kind": "impression", "movie_id": 1}, 422, "impressions are logged by"),
         ("feedback", {"key": "k", "user_id": 1, "kind": "undo", "undoes": "x"}, 422, "There is no event x to undo"),
         ("feedback", {"key": "k", "user_id": "a\x00b", "kind": "seen", "movie_id": 1}, 422, "user_id"),
