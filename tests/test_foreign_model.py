@@ -187,7 +187,7 @@ def test_it_meets_the_contract(importable: Elsewhere):
 
 def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere):
     before = pd.read_csv(elsewhere.folder / "ratings.csv")
-    later = [(user, item, 4, 2 * 10**9 + item) for user in ("u0", "u1", "new") for item in range(15)]
+    later = [(user, item, 4, 10**9 + 100 + item) for user in ("u0", "u1", "new") for item in range(15)]
     grown = pd.concat([before, pd.DataFrame(later, columns=before.columns)]).drop_duplicates(["user_id", "movie_id"])
     grown.to_csv(elsewhere.folder / "grown.csv", index=False)
     settings = ("model=mine", "model.hidden=6", "model.max_epochs=1", f"warm_from={elsewhere.run}")

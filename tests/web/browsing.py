@@ -24,7 +24,7 @@ QUIET = [  # no requests of the browser's own
 
 
 @contextmanager
-def server(*runs: Path, store: Path, settings: tuple[str, ...] = ()) -> Iterator[str]:
+def running_server(*runs: Path, store: Path, settings: tuple[str, ...] = ()) -> Iterator[str]:
     """Run `python -m recsys serve` at a free port; gives its address."""
     command = [sys.executable, "-m", "recsys", "serve", *map(str, runs), "port=0", *settings, "--store", str(store)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}

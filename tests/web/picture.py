@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.web.browsing import browser, server
+from tests.web.browsing import browser, running_server
 
 PICTURE = Path("docs", "page.png")
 RATED = {"Fargo": 5, "The Silence of the Lambs": 5, "Twelve Monkeys": 4}
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, metavar="RUN")
     run = parser.parse_args().run
     store = Path(tempfile.mkdtemp(), "feedback.sqlite")
-    with server(run, store=store, settings=("explore.places=0",)) as address, browser() as chromium:
+    with running_server(run, store=store, settings=("explore.places=0",)) as address, browser() as chromium:
         page = chromium.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         page.goto(address)
         picture = Image.open(io.BytesIO(screenshot(page)))

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from recsys.data.address import Address
 from recsys.web.store import Store
-from tests.web.browsing import CHROMIUM, browser, server
+from tests.web.browsing import CHROMIUM, browser, running_server
 from tests.web.conftest import EVIL
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -34,7 +34,7 @@ def store_file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def site(page_runs, store_file) -> Iterator[str]:
     settings = ("tensorboard=http://localhost:6006", "explore.places=0")
-    with server(page_runs / "ease", page_runs / "mf", store=store_file, settings=settings) as address:
+    with running_server(page_runs / "ease", page_runs / "mf", store=store_file, settings=settings) as address:
         yield address
 
 

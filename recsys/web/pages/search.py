@@ -9,6 +9,7 @@ from recsys.web.pages.components import EMIT_VALUE, Stars, Tag, poster, value_of
 from recsys.web.pages.viewer_session import ViewerSession
 
 N_RESULTS = 6
+_MISSING = "No film has such a title: try another part of it."
 PAUSE = 0.15  # seconds between two searches while the viewer types
 
 # Up and down move between the results, wherever in a result the focus is; Escape clears the query.
@@ -64,10 +65,9 @@ class Search:
         with self._found:
             for film in films:
                 self._row(film)
-        nothing = bool(typed.strip()) and not films
-        summary = f"{len(films)} films found. Use the arrow keys to move between them." if films else ""
-        self._status.text = "No film has such a title: try another part of it." if nothing else summary
-        self._status.classes(**{"remove" if nothing else "add": "visually-hidden"})
+        is_missing = bool(typed.strip()) and not films
+        self._status.text = _MISSING if is_missing else _summary(len(films))
+        self._status.classes(**{"remove" if is_missing else "add": "visually-hidden"})
 
     def _row(self, film: Film) -> None:
         catalogue = self.session.loaded.catalogue
@@ -85,3 +85,10 @@ class Search:
     async def _follow(self) -> None:
         for movie_id, stars in self._shown.items():
             stars.show(self.session.opinions.ratings.get(movie_id))
+
+
+def _summary(n_films: int) -> str:
+    """Return the announcement of the results for screen readers."""
+    if not n_films:
+        return ""
+    return f"{n_films} {'film' if n_films == 1 else 'films'} found. Use the arrow keys to move between them."
