@@ -18,6 +18,7 @@ from recsys.models.neural.sampling import (
 )
 
 CPU = torch.device("cpu")
+ALONE = Share()
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def train() -> Dataset:
     return Dataset.from_arrays(users, items, rng.integers(1, 6, len(users)), n_users=50, n_items=30)
 
 
-def epoch(train: Dataset, power: float = 0.0, seed: int = 1, share: Share = Share()) -> SampledEpoch:
+def epoch(train: Dataset, power: float = 0.0, seed: int = 1, share: Share = ALONE) -> SampledEpoch:
     positives = Interactions(train, CPU)
     return SampledEpoch(positives, NegativeSampler(positives, power), 4, Draw(64, seed, share))
 
