@@ -28,6 +28,8 @@ TARGETS: dict[str, str] = {
     "recsys.evaluation.evaluate.SampledNegatives": "recsys.evaluation.protocols.SampledNegatives",
     "recsys.evaluation.evaluate.Several": "recsys.evaluation.protocols.SeveralProtocols",
     "recsys.models.callbacks.Pruning": "recsys.models.neural.callbacks.Pruning",
+    "recsys.web.app.Settings": "recsys.web.http_server.ServerSettings",
+    "recsys.web.served.Exploration": "recsys.web.exploration.Exploration",
 }
 
 # Arrays of saved models, by class: former name -> current name.
