@@ -50,7 +50,7 @@ USER_TABLES = ("users.weight", "user_bias.weight")
 
 
 def current(target: str) -> str:
-    """Return the current name of a class, given that or a former name."""
+    """Return the current name of a class, given its current or a former name."""
     return TARGETS.get(target, target)
 
 

@@ -35,7 +35,7 @@ ENCODER = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 64}
 
 
 def synthetic_dataset(n_films: int, seed: int = 0) -> Dataset:
-    """Returns ratings of a catalogue: a few popular films have most of them, and every film has at least one."""
+    """Return ratings of a catalogue: a few popular films have most of them, and every film has at least one."""
     rng = np.random.default_rng(seed)
     users = rng.permutation(np.repeat(np.arange(N_USERS), FILMS_PER_USER))
     items = np.concatenate([np.arange(n_films), power_law(rng, n_films, len(users) - n_films)])
@@ -48,13 +48,13 @@ def synthetic_dataset(n_films: int, seed: int = 0) -> Dataset:
 
 
 def power_law(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """Draws numbers i below n with probabilities proportional to 1 / (i + 10)."""
+    """Draw numbers i below n with probabilities proportional to 1 / (i + 10)."""
     weights = 1 / (np.arange(n) + 10.0)
     return rng.choice(n, size, p=weights / weights.sum())
 
 
 def measure(n_films: int, n_negatives: int) -> dict[str, float]:
-    """Trains two epochs in this process; zero negatives mean the full softmax."""
+    """Train two epochs in this process; zero negatives mean the full softmax."""
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
@@ -69,7 +69,7 @@ def measure(n_films: int, n_negatives: int) -> dict[str, float]:
 
 
 def films_per_step(dataset: Dataset, model: TwoTower, n_negatives: int) -> float:
-    """Returns the mean number of films that a sampled step embeds and scores."""
+    """Return the mean number of films that a sampled step embeds and scores."""
     interactions = Interactions(dataset, torch.device("cpu"))
     objective = model.objective()
     objective.bind(interactions)
@@ -79,7 +79,7 @@ def films_per_step(dataset: Dataset, model: TwoTower, n_negatives: int) -> float
 
 
 def main() -> None:
-    """Measures every cell in a process of its own, and prints the table."""
+    """Measure every cell in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=int, nargs="+", default=[10_000, 30_000, 100_000])
     parser.add_argument("--negatives", type=int, nargs="+", default=[1_000, 4_000])

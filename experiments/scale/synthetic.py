@@ -17,7 +17,7 @@ RATING_COLUMNS = {"user_id": "userId", "movie_id": "movieId", "rating": "rating"
 
 
 def write_ratings(file: Path, n_ratings: int) -> None:
-    """Writes distinct (user, film) pairs, sorted by user and film like the release, to CSV or Parquet.
+    """Write distinct (user, film) pairs, sorted by user and film like the release, to CSV or Parquet.
 
     A smaller table has fewer users with equal numbers of ratings of the same films. The number of ratings follows a
     log-normal law over users and a power law over films, the same in every genre. The genre of a film depends on the
@@ -47,7 +47,7 @@ def write_ratings(file: Path, n_ratings: int) -> None:
 
 
 def write_films(file: Path) -> None:
-    """Writes title, year, genres and plot of each film; half of the words of a plot are typical of its genre."""
+    """Write title, year, genres and plot of each film; half of the words of a plot are typical of its genre."""
     rng = np.random.default_rng(1)
     films = np.arange(N_ITEMS)
     genre, other = films % N_GENRES, rng.integers(N_GENRES, size=N_ITEMS)
@@ -67,7 +67,7 @@ def write_films(file: Path) -> None:
 
 
 def _films(rng: np.random.Generator, favourites: np.ndarray) -> np.ndarray:
-    """Draws a film for each pair of favourite genres (n, 2): int64 (n,); film i has genre i % N_GENRES."""
+    """Draw a film for each pair of favourite genres (n, 2): int64 (n,); film i has genre i % N_GENRES."""
     n = len(favourites)
     favourite = favourites[np.arange(n), rng.integers(2, size=n)]
     genre = np.where(rng.random(n) < TASTE, favourite, rng.integers(N_GENRES, size=n))

@@ -77,7 +77,7 @@ class Costs:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measures the enclosed statements."""
+        """Measure the enclosed statements."""
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the current memory
         started, cpu_started = time.perf_counter(), time.process_time()
         yield
@@ -87,17 +87,17 @@ class Costs:
         print(f"{name}: {self.cell(name)}", flush=True)
 
     def cell(self, name: str) -> str:
-        """Formats the costs of a stage."""
+        """Format the costs of a stage."""
         return f"{self.seconds[name]:.1f} s ({self.cpu_seconds[name]:.1f}), {self.peaks[name]:.2f} GiB"
 
     def update(self, other: Costs) -> None:
-        """Adds the measurements of another process."""
+        """Add the measurements of another process."""
         for name in ("seconds", "cpu_seconds", "peaks", "figures"):
             getattr(self, name).update(getattr(other, name))
 
 
 def write_tables(folder: Path, n_ratings: int, ending: str) -> Costs:
-    """Writes synthetic tables."""
+    """Write synthetic tables."""
     costs = Costs()
     with costs.stage("write the table"):
         write_ratings(folder / f"ratings.{ending}", n_ratings)
@@ -106,7 +106,7 @@ def write_tables(folder: Path, n_ratings: int, ending: str) -> Costs:
 
 
 def prepare_tables(folder: Path, ending: str) -> Costs:
-    """Reads and cleans the tables into the cache."""
+    """Read and clean the tables into the cache."""
     costs = Costs()
     with costs.stage("read, clean, cache, load"):
         dataset = _prepared(folder, ending).dataset
@@ -115,7 +115,7 @@ def prepare_tables(folder: Path, ending: str) -> Costs:
 
 
 def train_and_test(folder: Path, ending: str, name: str, n_tested: int) -> Costs:
-    """Loads the cache and splits the data; then trains, tests, saves and loads one model."""
+    """Load the cache and split the data; then train, test, save and load one model."""
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
@@ -141,19 +141,19 @@ def _prepared(folder: Path, ending: str) -> Prepared:
 
 
 def _sampled(holdout: Holdout, n: int) -> Holdout:
-    """Restricts a holdout to n users drawn at random, or to all if there are fewer."""
+    """Restrict a holdout to n users drawn at random, or to all if there are fewer."""
     chosen = np.random.default_rng(0).permutation(holdout.users)[:n]
     return Holdout(holdout.ratings.select(np.isin(holdout.ratings.users, chosen)), holdout.known)
 
 
 def in_its_own_process(work: Callable[..., Costs], *arguments: Any) -> Costs:
-    """Runs a function in a process of its own, so that its memory does not add to that of later stages."""
+    """Run a function in a process of its own, so that its memory does not add to that of later stages."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work, *arguments).result()
 
 
 def measure(n_ratings: int, arguments: argparse.Namespace) -> Costs:
-    """Measures all stages at one size."""
+    """Measure all stages at one size."""
     costs = Costs()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         folder = Path(name)
@@ -165,7 +165,7 @@ def measure(n_ratings: int, arguments: argparse.Namespace) -> Costs:
 
 
 def table_of(measured: list[Costs]) -> Table:
-    """Builds a table of stages by sizes, with the exponents at which CPU seconds grow between sizes; 1 is linear."""
+    """Build a table of stages by sizes, with the exponents at which CPU seconds grow between sizes; 1 is linear."""
     table = Table(box=box.MARKDOWN)
     sizes = [costs.figures["ratings"] for costs in measured]
     for heading in ("stage", *(f"{size:,.0f} ratings" for size in sizes), "exponents"):
@@ -179,7 +179,7 @@ def table_of(measured: list[Costs]) -> Table:
 
 
 def main() -> None:
-    """Measures every size, and prints the table."""
+    """Measure every size, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ratings", type=int, nargs="+", default=[1_000_000, 4_000_000, 16_000_000, 32_000_204])
     models = ["popularity", "mf", "two_tower"]

@@ -35,7 +35,7 @@ TABLE = "recsys_speed"
 
 
 def random_ratings() -> pd.DataFrame:
-    """Returns distinct pairs of user and film with ratings and times."""
+    """Return distinct pairs of user and film with ratings and times."""
     rng = np.random.default_rng(0)
     pairs = rng.choice(N_USERS * N_FILMS, N_RATINGS, replace=False)
     ratings, times = rng.integers(1, 11, N_RATINGS) / 2, rng.integers(10**9, 16 * 10**8, N_RATINGS)
@@ -44,7 +44,7 @@ def random_ratings() -> pd.DataFrame:
 
 @contextlib.contextmanager
 def seconds(cells: list[str]) -> Iterator[None]:
-    """Appends the seconds and rows per second of the enclosed statements to a row of cells."""
+    """Append the seconds and rows per second of the enclosed statements to a row of cells."""
     started = time.perf_counter()
     yield
     duration = time.perf_counter() - started
@@ -52,7 +52,7 @@ def seconds(cells: list[str]) -> Iterator[None]:
 
 
 def measured(variable: str, ratings: pd.DataFrame) -> list[str]:
-    """Measures one database; returns a row of cells."""
+    """Measure one database; returns a row of cells."""
     address = Address.from_environment(variable)
     source = Database(TABLE, {column: column for column in ratings}, address_env=variable)
     cells = [address.kind]
@@ -71,7 +71,7 @@ def measured(variable: str, ratings: pd.DataFrame) -> list[str]:
 
 
 def main() -> None:
-    """Prints a row for each database."""
+    """Print a row for each database."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variables", nargs="+", metavar="VARIABLE")
     ratings = random_ratings()

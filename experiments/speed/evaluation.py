@@ -36,15 +36,15 @@ class GivenScores(Recommender):
         self.scores = scores  # (n_users, n_items)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Does nothing."""
+        """Do nothing."""
 
     def _score(self, query: Query) -> np.ndarray:
-        """Returns a view, since the evaluation requests users in order."""
+        """Return a view, since the evaluation requests users in order."""
         return self.scores[query.users[0] : query.users[-1] + 1]
 
 
 def random_data(rng: np.random.Generator) -> Dataset:
-    """Returns distinct random ratings, with the attributes that slices and diversity use."""
+    """Return distinct random ratings, with the attributes that slices and diversity use."""
     pairs = rng.choice(N_USERS * N_ITEMS, N_RATINGS, replace=False)
     data = Dataset.from_arrays(pairs // N_ITEMS, pairs % N_ITEMS, n_users=N_USERS, n_items=N_ITEMS)
     ages, genders = rng.integers(10, 70, N_USERS), rng.choice(["F", "M"], N_USERS)
@@ -57,7 +57,7 @@ def random_data(rng: np.random.Generator) -> Dataset:
 
 
 def best_seconds(run: Callable[[], object]) -> float:
-    """Returns the minimum seconds of several runs."""
+    """Return the minimum seconds of several runs."""
     seconds = []
     for _ in range(N_RUNS):
         start = time.perf_counter()
@@ -67,7 +67,7 @@ def best_seconds(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measures all functions and prints the table."""
+    """Measure all functions and print the table."""
     torch.set_num_threads(1)
     rng = np.random.default_rng(0)
     holdout = LeaveOneOut()(random_data(rng)).test

@@ -46,12 +46,12 @@ class Job:
         self.metrics: dict[str, float] = {}
 
     def part(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns users, items and ratings, each (n,), of `train`, `valid` or `test`."""
+        """Return users, items and ratings, each (n,), of `train`, `valid` or `test`."""
         return self.data[f"{name}.users"], self.data[f"{name}.items"], self.data[f"{name}.ratings"]
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Measures CPU seconds; imports, reading and conversion to a library's data structures belong outside."""
+        """Measure CPU seconds; imports, reading and conversion to a library's data structures belong outside."""
         self.mb_before = peak_mb()
         self._started = time.process_time()
         yield
@@ -59,7 +59,7 @@ class Job:
         self.mb = peak_mb()
 
     def record_scores(self, scores: Callable[[], np.ndarray]) -> None:
-        """Stores the model's current scores while the timer is paused; must be called within `timed`.
+        """Store the model's current scores while the timer is paused; must be called within `timed`.
 
         Args:
             scores: returns float32 (n_users, n_items), or the predictions of the test ratings (n,).
@@ -70,14 +70,14 @@ class Job:
         self._started += time.process_time() - stopped
 
     def finish(self) -> None:
-        """Writes the measurements."""
+        """Write the measurements."""
         result = {"seconds": self.seconds, "mb": self.mb, "mb_before": self.mb_before}
         result |= {"recorded_at": self.recorded_at, "metrics": self.metrics}
         (self.folder / "result.json").write_text(json.dumps(result))
 
 
 def peak_mb() -> float:
-    """Returns the peak memory of this process in MiB; on Linux, ru_maxrss would include that of its parent."""
+    """Return the peak memory of this process in MiB; on Linux, ru_maxrss would include that of its parent."""
     if STATUS.is_file():
         fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
         return int(fields["VmHWM"].removesuffix("kB")) / 1024
@@ -85,7 +85,7 @@ def peak_mb() -> float:
 
 
 def run(tasks: dict[str, Callable[[Job], None]]) -> None:
-    """Runs the task whose folder is named on the command line."""
+    """Run the task whose folder is named on the command line."""
     job = Job(Path(sys.argv[1]))
     tasks[job.task](job)
     job.finish()

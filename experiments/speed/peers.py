@@ -167,7 +167,7 @@ PAIRS = (
 
 
 def environment(peer: str, directory: Path) -> Path:
-    """Returns the Python of a peer's environment; creates the environment if it is missing.
+    """Return the Python of a peer's environment; creates the environment if it is missing.
 
     Raises:
         subprocess.CalledProcessError: its packages could not be installed.
@@ -203,7 +203,7 @@ class Data:
             self.arrays["scores"] = scores
 
     def measure(self, scores: np.ndarray) -> dict[str, float]:
-        """Evaluates scores (n_users, n_items) on validation and test, or predicted ratings (n,) on test."""
+        """Evaluate scores (n_users, n_items) on validation and test, or predicted ratings (n,) on test."""
         if scores.ndim == 1:
             errors = scores - self.arrays["test.ratings"]
             return {"rmse": float(np.sqrt(np.mean(errors**2)))}
@@ -215,7 +215,7 @@ class Data:
 
 
 def take_turn(library: str, python: Path, job: Mapping[str, Any], data: Data) -> list[dict[str, float]]:
-    """Runs one script on one job.
+    """Run one script on one job.
 
     Returns:
         A row for each record of scores: `seconds` so far, quality, and the memory of the process.
@@ -274,7 +274,7 @@ class Turns:
         self.measured: dict[str, pd.DataFrame] = {}
 
     def compare(self, pair: Pair, turn: int) -> pd.DataFrame:
-        """Measures both sides in one round; a row for each record of scores."""
+        """Measure both sides in one round; a row for each record of scores."""
         task = pair.task
         sides = ((pair.peer, task.name, pair.theirs), (OURS, task.ours, pair.ours))
         rows = pd.concat([self._measure(library, *side, turn, task.data) for library, *side in sides])
@@ -291,19 +291,19 @@ class Turns:
 
 
 def _times(theirs: pd.Series, ours: pd.Series) -> str:
-    """Formats how many times faster ours is: median (minimum - maximum) over rounds."""
+    """Format how many times faster ours is: median (minimum - maximum) over rounds."""
     ratios = theirs.to_numpy() / ours.to_numpy()
     return f"{np.median(ratios):.2f} ({ratios.min():.2f} - {ratios.max():.2f})"
 
 
 def _pairs(measured: pd.DataFrame) -> list[tuple[list[str], pd.DataFrame, pd.DataFrame]]:
-    """Returns the names of each pair, and the rows of its two sides."""
+    """Return the names of each pair, and the rows of its two sides."""
     grouped = measured.groupby(["task", "peer", "note"], sort=False, dropna=False)
     return [(list(names), rows[rows["library"] != OURS], rows[rows["library"] == OURS]) for names, rows in grouped]
 
 
 def complete_trainings(measured: pd.DataFrame) -> Table:
-    """Builds a table of complete trainings: seconds, quality and memory."""
+    """Build a table of complete trainings: seconds, quality and memory."""
     columns = (
         "task",
         "peer",
@@ -328,7 +328,7 @@ def complete_trainings(measured: pd.DataFrame) -> Table:
 
 
 def equal_quality(measured: pd.DataFrame) -> Table:
-    """Builds a table of the seconds until the peer's best epoch on validation, and until ours is first as good."""
+    """Build a table of the seconds until the peer's best epoch on validation, and until ours is first as good."""
     columns = ("task", "peer", "", "peer's best, valid", "peer s", "ours s", "times faster", "peer's test", "ours")
     table = Table(*columns, title="Trained to equal quality")
     for names, theirs, ours in _pairs(measured):
@@ -347,7 +347,7 @@ def equal_quality(measured: pd.DataFrame) -> Table:
 
 
 def _best(turn: pd.DataFrame) -> pd.Series:
-    """Returns the row that is best on validation, or the only one."""
+    """Return the row that is best on validation, or the only one."""
     return turn.loc[turn["valid/ndcg@10"].idxmax()] if turn["valid/ndcg@10"].notna().any() else turn.iloc[-1]
 
 
@@ -377,7 +377,7 @@ COLUMNS += ["test/ndcg@10", "rmse", "mb", "mb_before"]
 
 
 def main() -> None:
-    """Creates environments, runs turns and prints the tables."""
+    """Create environments, run turns and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="pairs whose names have one of these")

@@ -66,7 +66,7 @@ class Requirement(NamedTuple):
 
 
 def limits() -> tuple[float, float]:
-    """Measures the bytes per second of a triad, and the FLOP per second of a matrix product."""
+    """Measure the bytes per second of a triad, and the FLOP per second of a matrix product."""
     a, b, c = (torch.ones(TRIAD_NUMBERS) for _ in range(3))
     x = torch.randn(MATRIX_WIDTH, MATRIX_WIDTH)
     bandwidth = 3 * a.nbytes / _best(lambda: torch.add(b, c, alpha=3.0, out=a))
@@ -74,7 +74,7 @@ def limits() -> tuple[float, float]:
 
 
 def _best(run: Callable[[], object]) -> float:
-    """Returns the minimum CPU seconds of several runs."""
+    """Return the minimum CPU seconds of several runs."""
     seconds = []
     for _ in range(N_RUNS):
         started = time.process_time()
@@ -84,7 +84,7 @@ def _best(run: Callable[[], object]) -> float:
 
 
 def training(setting: dict[str, object], train: Dataset, n: int) -> tuple[NeuralModule, Callable[[], None]]:
-    """Returns an untrained module, and a function that runs its next step, on one of n batches."""
+    """Return an untrained module, and a function that runs its next step, on one of n batches."""
     model = cast(NeuralRecommender, make(setting))
     objective, interactions = model.objective(), Interactions(train, torch.device("cpu"))
     objective.bind(interactions)
@@ -101,7 +101,7 @@ def training(setting: dict[str, object], train: Dataset, n: int) -> tuple[Neural
 
 
 def requirement(module: NeuralModule, step: Callable[[], None]) -> Requirement:
-    """Counts the minimum that one step requires; see the module docstring."""
+    """Count the minimum that one step requires; see the module docstring."""
     saved: dict[int, int] = {}  # bytes by address, since backward saves some tensors twice
 
     def record(tensor: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ def requirement(module: NeuralModule, step: Callable[[], None]) -> Requirement:
 
 
 def main() -> None:
-    """Measures the limits of the machine, then the step of each model."""
+    """Measure the limits of the machine, then the step of each model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--only", default="", metavar="TEXT", help="only models whose names contain TEXT")
@@ -153,7 +153,7 @@ def main() -> None:
 
 
 def _table(name: str, events: EventList, seconds: float, n_steps: int) -> Table:
-    """Builds a table of the slowest operators."""
+    """Build a table of the slowest operators."""
     calls: dict[str, list[float]] = {}
     for event in events:  # in time order
         calls.setdefault(event.name, []).append(event.self_cpu_time_total / 1e3)  # milliseconds

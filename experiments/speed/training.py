@@ -64,12 +64,12 @@ class EpochSeconds(Callback):
         self.seconds: list[float] = []
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reads the value that the model logged."""
+        """Read the value that the model logged."""
         self.seconds.append(float(trainer.callback_metrics["train/epoch_seconds"]))
 
 
 def measure(overrides: list[str], threads: int) -> dict[str, Any]:
-    """Trains and evaluates one model in this process."""
+    """Train and evaluate one model in this process."""
     torch.set_num_threads(threads)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
@@ -94,7 +94,7 @@ def measure(overrides: list[str], threads: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures every row in a process of its own, and prints the table."""
+    """Measure every row in a process of its own, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--epochs", type=int, default=5)

@@ -1,4 +1,4 @@
-"""`python -m recsys compare`."""
+"""The command `python -m recsys compare`: compares finished runs, with intervals and paired tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m recsys explore`."""
+"""The command `python -m recsys explore`: analyses the ratings of a data set before any model."""
 
 from __future__ import annotations
 

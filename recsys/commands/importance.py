@@ -1,4 +1,4 @@
-"""`python -m recsys importance`."""
+"""The command `python -m recsys importance`: measures which groups of features a tree model uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m recsys load`."""
+"""The command `python -m recsys load`: copies a data set into PostgreSQL, MySQL or MariaDB."""
 
 from __future__ import annotations
 

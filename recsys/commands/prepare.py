@@ -1,4 +1,4 @@
-"""`python -m recsys prepare`."""
+"""The command `python -m recsys prepare`: downloads and cleans a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m recsys recommend`."""
+"""The command `python -m recsys recommend`: recommends items to a user."""
 
 from __future__ import annotations
 

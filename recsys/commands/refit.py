@@ -1,4 +1,4 @@
-"""`python -m recsys refit`."""
+"""The command `python -m recsys refit`: trains a served model again with feedback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m recsys replay`."""
+"""The command `python -m recsys replay`: estimates other policies on the lists that were shown."""
 
 from __future__ import annotations
 

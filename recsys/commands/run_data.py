@@ -1,4 +1,4 @@
-"""The data and the model of a run, as commands read them."""
+"""Reads the data and the model of a run, for commands."""
 
 from __future__ import annotations
 

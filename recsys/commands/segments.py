@@ -1,4 +1,4 @@
-"""`python -m recsys segments`."""
+"""The command `python -m recsys segments`: finds segments of users."""
 
 from __future__ import annotations
 

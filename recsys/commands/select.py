@@ -1,4 +1,4 @@
-"""`python -m recsys select`."""
+"""The command `python -m recsys select`: chooses the best model on validation."""
 
 from __future__ import annotations
 

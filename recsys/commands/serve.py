@@ -1,4 +1,4 @@
-"""`python -m recsys serve`."""
+"""The command `python -m recsys serve`: serves finished runs as a web page and an API."""
 
 from __future__ import annotations
 

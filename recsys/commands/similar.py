@@ -1,4 +1,4 @@
-"""`python -m recsys similar`."""
+"""The command `python -m recsys similar`: lists the items most similar to one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m recsys table`."""
+"""The command `python -m recsys table`: runs a study and writes its tables."""
 
 from __future__ import annotations
 

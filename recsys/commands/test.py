@@ -1,4 +1,4 @@
-"""`python -m recsys test`."""
+"""The command `python -m recsys test`: evaluates a finished run on its test split."""
 
 from __future__ import annotations
 

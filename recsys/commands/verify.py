@@ -1,4 +1,4 @@
-"""`python -m recsys verify`."""
+"""The command `python -m recsys verify`: checks the published results of a study."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The one door to Hydra: composes configs, checks overrides, and instantiates the objects that configs name.
+"""The package's interface to Hydra: composes configs, checks overrides, and instantiates the objects that they name.
 
 Configs hold chosen values only; defaults live in constructors. So `model.weight_decay=0.1` is a valid override where
 the model's constructor takes a `weight_decay`, whether its config lists one or not, and a name that neither knows is an
 error that suggests the nearest ones, before anything runs.
 
-`config.splits` and `config.studies` need more of the package, and are imported by name.
+`config.splits` and `config.studies` depend on other parts of the package: import them as modules.
 """
 
 from recsys.config.composition import compose, resolve

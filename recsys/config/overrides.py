@@ -94,7 +94,7 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
 
 
 def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool:
-    """Return whether a config lists a dotted key; False where only the constructor of its node knows it."""
+    """Return whether a config contains a dotted key; False if it is only an argument of its node's constructor."""
     node: Any = config
     owner = None
     for name in key.split("."):

@@ -89,7 +89,7 @@ class Search:
             raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
 
     def run(self, launch: Launch) -> list[str]:
-        """Runs trials until there are `n_trials`.
+        """Run trials until there are `n_trials`.
 
         Args:
             launch: runs jobs, given the overrides of each job and the number of the first one.
@@ -119,7 +119,7 @@ class Search:
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
     def _study(self) -> optuna.Study:
-        """Opens the search in the directory, or starts a new one."""
+        """Open the search in the directory, or start a new one."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory.mkdir(parents=True, exist_ok=True)
         storage = JournalStorage(JournalFileBackend(str(self.directory / JOURNAL)))
@@ -136,7 +136,7 @@ class Search:
         return study
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
-        """Draws the next trials, with settings that no trial has had: equal settings would give equal results.
+        """Draw the next trials, with settings that no trial has had: equal settings would give equal results.
 
         They are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number of
         trials so far, so that a continued search does not repeat its first draws.
@@ -159,7 +159,7 @@ class Search:
         return begun
 
     def _job(self, trial: optuna.Trial) -> list[str]:
-        """Returns the overrides of a trial."""
+        """Return the overrides of a trial."""
         settings = [*self.fixed, *overrides(trial.params)]
         if self.prune_after is None:
             return settings
@@ -206,7 +206,7 @@ class Search:
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:
-    """Writes settings as overrides; see `recsys.studies.plan.override_arguments`.
+    """Write settings as overrides; see `recsys.studies.plan.override_arguments`.
 
     Values are written unquoted, since they come from Hydra's own sweep syntax.
     """
@@ -214,7 +214,7 @@ def overrides(params: Mapping[str, Any]) -> list[str]:
 
 
 def distribution(override: Override) -> BaseDistribution:
-    """Converts a sweep in Hydra's syntax to a distribution of Optuna.
+    """Convert a sweep in Hydra's syntax to a distribution of Optuna.
 
     Raises:
         UserError: it is none of the sweeps above.
@@ -234,7 +234,7 @@ def distribution(override: Override) -> BaseDistribution:
 
 
 def _n_values(distribution: BaseDistribution) -> float:
-    """Returns the number of different values of a distribution."""
+    """Return the number of different values of a distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return len(set(distribution.choices))
     if isinstance(distribution, IntDistribution):
@@ -247,7 +247,7 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _value(job: JobReturn) -> float | UserError:
-    """Returns the value of a job, or the error that it failed with."""
+    """Return the value of a job, or the error that it failed with."""
     try:
         value = job.return_value
     except UserError as error:
@@ -264,7 +264,7 @@ def _state(trial: FrozenTrial) -> str:
 
 
 def _result(trial: FrozenTrial) -> str:
-    """Describes the value or the end of a trial."""
+    """Describe the value or the end of a trial."""
     state = _state(trial)
     if state == "failed":
         return state
@@ -272,12 +272,12 @@ def _result(trial: FrozenTrial) -> str:
 
 
 def _epochs(trial: FrozenTrial) -> int | None:
-    """Returns the number of epochs of a trial; None for a model without epochs."""
+    """Return the number of epochs of a trial; None for a model without epochs."""
     return None if trial.last_step is None else trial.last_step + 1
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
-    """Returns a row for each trial: state, value, epochs, seconds, settings, and the reason of a failure."""
+    """Return a row for each trial: state, value, epochs, seconds, settings, and the reason of a failure."""
     rows = [
         {
             "trial": trial.number,

@@ -56,7 +56,7 @@ class StudySweep:
         self.splits = Splits()
 
     def run(self, overrides: Sequence[str]) -> None:
-        """Runs what is missing and writes the report.
+        """Run what is missing and write the report.
 
         Args:
             overrides: config overrides of the command.
@@ -75,7 +75,7 @@ class StudySweep:
             raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, {failed[0].row} first: {failed[0].failure}")
 
     def _checked(self, study: Study) -> dict[str, Split]:
-        """Returns the splits of a study by setting and variant.
+        """Return the splits of a study by setting and variant.
 
         It constructs the data, split and model of each row, so that invalid ones are found before any training.
         """
@@ -92,7 +92,7 @@ class StudySweep:
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """Searches on validation, with the first variant of each setting; returns the study with the best settings."""
+        """Search on validation, with the first variant of each setting; returns the study with the best settings."""
         for name, row in rows_to_search(study):
             setting, own = study.settings[name], study.settings[name].rows[row]
             fixed = {key: value for key, value in own.overrides.items() if key not in own.search}
@@ -105,7 +105,7 @@ class StudySweep:
         return with_search_results(study, self.directory)
 
     def _run(self, study: Study) -> list[Outcome]:
-        """Runs the jobs without a reusable run, dependencies first."""
+        """Run the jobs without a reusable run, dependencies first."""
         finished = FinishedRuns(self.directory.parent, self._config)
 
         def reusable_run(job: Job) -> Run | None:
@@ -126,7 +126,7 @@ class StudySweep:
         return self._launch([(directory / f"trial_{first + i}", list(job)) for i, job in enumerate(jobs)], first)
 
     def _launch(self, jobs: Sequence[tuple[Path, Sequence[str]]], first: int = 0) -> Sequence[JobReturn]:
-        """Runs jobs, given as directory and arguments; a job that fails stores its reason there and stops no other.
+        """Run jobs, given as directory and arguments; a job that fails stores its reason there and stops no other.
 
         Args:
             jobs: directory and arguments of each job.
@@ -139,7 +139,7 @@ class StudySweep:
         return self.launcher.launch(arguments, initial_job_idx=first)
 
     def _resuming_arguments(self, job: Job) -> list[str]:
-        """Returns a job's arguments, which resume a run of the job that was interrupted.
+        """Return a job's arguments, which resume a run of the job that was interrupted.
 
         The marks of any other run in the directory are removed.
         """

@@ -35,7 +35,7 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
-    """Return the mean of values (n,) with Student's t interval, which two values or more have."""
+    """Return the mean of values (n,) with Student's t interval; its bounds are NaN for fewer than two values."""
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Interval(mean, np.nan, np.nan)

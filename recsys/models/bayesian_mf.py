@@ -77,10 +77,10 @@ class Prior:
         return self.mean + self.shift
 
     def _draw_normal_wishart(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Draw mean (d,) and precision (d, d) given vectors less their shifts (n, d): equation 14.
+        """Draw the prior's mean mu (d,) and precision Lambda (d, d), given shifted vectors (n, d): equation 14.
 
-        The paper's prior has mu_0 = 0, beta_0 = 2, W_0 = I. The rows of beta, normal with precision lambda Lambda,
-        enter the posterior of Lambda too: Simm et al., equation 6.
+        The paper's prior has mu_0 = 0, beta_0 = 2, W_0 = I. The rows of beta are normal with precision
+        lambda Lambda, so they also enter the posterior of Lambda: Simm et al., equation 6.
         """
         n, d = x.shape
         average, weight = x.mean(axis=0), 2 + n

@@ -330,7 +330,7 @@ class Predictions(Group):
 
 
 def feature_frame(groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
-    """Return the columns of all groups, a row for each pair; numbers as float32."""
+    """Return the columns of all groups, one row per pair; numbers as float32, missing categories as `unknown`."""
     frame = pd.concat([group.transform(pairs) for group in groups], axis=1)
     numbers = frame.select_dtypes(np.number)
     categories = frame.drop(columns=numbers.columns).astype(object)
@@ -360,7 +360,7 @@ def _row_means(history: History, values: np.ndarray) -> np.ndarray:
 
 
 def _baseline() -> Bias:
-    """Return the unfitted model whose residuals are features."""
+    """Return an unfitted bias model, whose residuals will serve as features."""
     return Bias(item_damping=2, user_damping=5, n_sweeps=5)
 
 

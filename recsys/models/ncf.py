@@ -86,7 +86,7 @@ class MLPModule(EmbeddingModule):
 
 
 class NeuMFModule(EmbeddingModule):
-    """GMF and MLP, with embeddings of their own, joined in the output layer (equation 12).
+    """GMF and MLP, each with its own embeddings, joined in the output layer (equation 12).
 
     That layer is linear in [phi_GMF; phi_MLP], so its logit is the sum of the two parts' logits.
     """
@@ -219,7 +219,7 @@ class NeuMF(EmbeddingRecommender):
         )
 
     def initialise(self, train: Dataset) -> None:
-        """Start from trained parts if they are given, unless training continues from an earlier NeuMF."""
+        """Start from the pretrained GMF and MLP if both are given, unless training continues from an earlier NeuMF."""
         if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
         gmf, mlp = (_pretrained(run, train) for run in (self.pretrained_gmf, self.pretrained_mlp))

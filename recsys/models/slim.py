@@ -51,8 +51,8 @@ class SLIM(ItemToItem):
     def _sweep(self, gram: np.ndarray, weights: np.ndarray) -> float:
         """Update every weight once, in place, and return the largest change.
 
-        Coordinate descent goes through the rows of W. The regressions of the items are independent of each other, so a
-        row holds the same coordinate of all of them and is updated at once.
+        Coordinate descent updates W row by row. The regression of an item is an independent column of W, so a row,
+        one coordinate of every regression, is updated at once.
         """
         largest = 0.0
         for start in range(0, len(gram), BLOCK):

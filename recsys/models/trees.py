@@ -185,7 +185,7 @@ class RatingTrees(Recommender):
         return feature_frame(self.groups, pairs)
 
     def feature_names(self, pairs: Pairs) -> dict[str, list[str]]:
-        """Return the names of the features in each group, given some pairs, since names can depend on the data."""
+        """Return the names of the features in each group, found by transforming pairs: names can depend on the data."""
         return {group.name: group.transform(pairs).columns.tolist() for group in self.groups}
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -385,6 +385,6 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:
-    """Draw a map (n_inputs, 2 d + 1) that preserves cosines in expectation, with the same v and h, and no bias."""
+    """Draw a map (n_inputs, 2 d + 1) to [v, h, bias] that preserves cosines in expectation: v = h, no bias."""
     vectors = torch.randn(n_inputs, d) / d**0.5
     return torch.cat([vectors, vectors, torch.zeros(n_inputs, 1)], dim=1)

@@ -15,7 +15,7 @@ logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it logs the end of
 
 
 def learning_curve(run: Run, metric: str) -> pd.Series:
-    """Returns a validation metric by the number of epochs trained, from 1; empty if the run did not log it."""
+    """Return a validation metric by the number of epochs trained, from 1; empty if the run did not log it."""
     scalars, name = logged_scalars(run), f"valid/{metric}"
     if not {EPOCH, name} <= set(scalars):
         return pd.Series(dtype=float)
@@ -24,7 +24,7 @@ def learning_curve(run: Run, metric: str) -> pd.Series:
 
 
 def logged_scalars(run: Run) -> pd.DataFrame:
-    """Reads the log of a run: a row for each step, a column for each scalar; empty without TensorBoard or CSV files."""
+    """Read the log of a run: a row for each step, a column for each scalar; empty without TensorBoard or CSV files."""
     csv = run.directory / "csv" / "metrics.csv"
     if csv.is_file():
         return pd.read_csv(csv).groupby("step").last()

@@ -12,7 +12,7 @@ ORDERED = (
 
 
 def direction(metric: str) -> int:
-    """Returns 1 if larger values of a metric are better, -1 if smaller ones are, and 0 if neither, as for popularity.
+    """Return 1 if larger values of a metric are better, -1 if smaller ones are, and 0 if neither, as for popularity.
 
     Args:
         metric: name with or without list length and protocol: `ndcg@10/sampled99`.

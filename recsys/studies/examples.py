@@ -30,13 +30,13 @@ class Example:
     recommended: list[str]
 
     def rows(self) -> Iterator[tuple[int, str, str]]:
-        """Yields place, liked title and recommended title; "" once the shorter list has ended."""
+        """Yield place, liked title and recommended title; "" once the shorter list has ended."""
         for place, titles in enumerate(zip_longest(self.liked, self.recommended, fillvalue=""), start=1):
             yield place, *titles
 
 
 def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10) -> list[Example]:
-    """Recommends items to some users from their known ratings.
+    """Recommend items to some users from their known ratings.
 
     Args:
         model: fitted model.
@@ -57,5 +57,5 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
 
 
 def spread(users: np.ndarray, n: int) -> np.ndarray:
-    """Picks at most `n` of some users (B,) at equal distances."""
+    """Pick at most `n` of some users (B,) at equal distances."""
     return users[np.linspace(0, len(users) - 1, min(n, len(users))).astype(int)]

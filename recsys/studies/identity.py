@@ -57,7 +57,7 @@ def identity(config: Mapping[str, Any]) -> str:
 
 @cache
 def code_digest() -> str:
-    """Return a digest of the code that decides the figures of a run: the rooms in `ROOMS`, and train.py."""
+    """Return a digest of the code that determines the metrics of a run: the packages in `ROOMS`, and train.py."""
     package = Path(__file__).parents[1]
     files = [file for room in ROOMS for file in (package / room).rglob("*") if file.suffix in (".py", ".sql")]
     return digest_of(sorted(files) + sorted(package.parent.glob("train.py")))[:16]

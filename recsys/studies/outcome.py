@@ -39,7 +39,7 @@ class Outcome:
 
 
 def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    """Groups the outcomes of a setting by row, in the order of its rows."""
+    """Group the outcomes of a setting by row, in the order of its rows."""
     by_row: dict[str, list[Outcome]] = {row: [] for row in setting.rows}
     for outcome in outcomes:
         by_row[outcome.row].append(outcome)
@@ -47,7 +47,7 @@ def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, 
 
 
 def complete_runs(outcomes: Sequence[Outcome]) -> list[tuple[int, Run]]:
-    """Returns seed and run of the outcomes of a row, restricted to seeds whose variants are all finished.
+    """Return seed and run of the outcomes of a row, restricted to seeds whose variants are all finished.
 
     A mean over variants is comparable between seeds only if no variant is missing.
     """

@@ -43,11 +43,11 @@ class Job:
     n_configurations: int | None
 
     def arguments(self) -> list[str]:
-        """Returns the command-line arguments of train.py."""
+        """Return the command-line arguments of train.py."""
         return override_arguments({**self.overrides, "seed": self.seed})
 
     def outcome(self, run: Run | None) -> Outcome:
-        """Returns the outcome of the job, given its finished run or None."""
+        """Return the outcome of the job, given its finished run or None."""
         failure = read_failure(self.directory) if run is None else None
         return Outcome(self.setting, self.variant, self.row, self.seed, self.n_configurations, run, failure)
 
@@ -55,7 +55,7 @@ class Job:
 def dependency_levels(
     study: Study, directory: Path, find_run: Callable[[Job], Run | None]
 ) -> list[list[tuple[Job, Run | None]]]:
-    """Orders the jobs of a study in levels; a job depends on jobs of earlier levels only.
+    """Order the jobs of a study in levels; a job depends on jobs of earlier levels only.
 
     Args:
         study: the study, with all settings chosen.
@@ -90,13 +90,13 @@ def dependency_levels(
 
 
 def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
-    """Returns the overrides of each combination of the values that a setting lists."""
+    """Return the overrides of each combination of the values that a setting lists."""
     keys = list(setting.overrides)
     return [dict(zip(keys, values, strict=True)) for values in product(*map(as_list, setting.overrides.values()))]
 
 
 def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
-    """Writes config overrides as command-line arguments.
+    """Write config overrides as command-line arguments.
 
     Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor.
     """
@@ -104,17 +104,17 @@ def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
 
 
 def row_directory(directory: Path, setting: str, row: str) -> Path:
-    """Returns the directory of a row's runs, below that of its study."""
+    """Return the directory of a row's runs, below that of its study."""
     return directory / slug(setting) / slug(row)
 
 
 def slug(name: str) -> str:
-    """Converts a name to one of a file or directory."""
+    """Convert a name to one that is safe for a file or directory."""
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 
 def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
-    """Returns names of setting and row by level; a row depends on rows of earlier levels only."""
+    """Return names of setting and row by level; a row depends on rows of earlier levels only."""
     left = {
         (name, row): row_dependencies(setting.rows, row)
         for name, setting in study.settings.items()
@@ -136,7 +136,7 @@ def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
 def _jobs(
     study: Study, name: str, row: str, directory: Path, directories: Mapping[tuple[str, str, str, int], Path]
 ) -> Iterator[Job]:
-    """Yields the jobs of a row on a setting, given the directories of the runs of earlier levels."""
+    """Yield the jobs of a row on a setting, given the directories of the runs of earlier levels."""
     setting = study.settings[name]
     own = setting.rows[row]
     for overrides in variant_overrides(setting):
@@ -153,14 +153,14 @@ def _jobs(
 
 
 def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:
-    """Replaces references to rows in a value by the directories of their runs."""
+    """Replace references to rows in a value by the directories of their runs."""
     if not isinstance(value, str):
         return value
     return REFERENCE.sub(lambda reference: str(directories[reference[1]]), value)
 
 
 def _hydra_value(value: Any) -> str:
-    """Writes a value in Hydra's grammar of overrides."""
+    """Write a value in Hydra's grammar of overrides."""
     if isinstance(value, str):
         return value if re.fullmatch(r"[\w./:-]+", value) else "'" + value.replace("'", r"\'") + "'"
     return json.dumps(value)

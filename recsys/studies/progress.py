@@ -40,7 +40,7 @@ class Progress:
 
     @contextmanager
     def polling(self, directories: Collection[Path]) -> Iterator[None]:
-        """Polls some directories while the body of the `with` statement runs them."""
+        """Poll some directories while the body of the `with` statement runs them."""
         stop = threading.Event()
 
         def poll() -> None:
@@ -57,7 +57,7 @@ class Progress:
             self.update(directories)
 
     def update(self, directories: Collection[Path]) -> None:
-        """Logs a line if runs in some directories have ended since the last update."""
+        """Log a line if runs in some directories have ended since the last update."""
         ended = {directory for directory in directories if directory in self.missing and _has_ended(directory)}
         if ended:
             self.missing -= ended
@@ -65,7 +65,7 @@ class Progress:
             log.info("%s", self.line(len(running)))
 
     def line(self, n_running: int) -> str:
-        """Returns `ncf_revisited: 12 of 90 runs done, 1 running, 04:10 elapsed, 34:00 remaining`."""
+        """Return `ncf_revisited: 12 of 90 runs done, 1 running, 04:10 elapsed, 34:00 remaining`."""
         return tqdm.format_meter(
             self.n_runs - len(self.missing),
             self.n_runs,

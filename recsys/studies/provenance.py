@@ -33,7 +33,7 @@ def circumstances(threads: int) -> dict[str, Any]:
     """Return command, versions, hardware, threads and peak memory of this process.
 
     Args:
-        threads: that the run was allowed, where torch has not been used.
+        threads: number of threads that the run was allowed; reported if torch is not loaded.
     """
     torch = sys.modules.get("torch")  # a run without torch uses no GPU
     return {

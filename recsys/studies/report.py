@@ -16,12 +16,12 @@ from recsys.studies.examples import Example
 
 
 def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Selects the most important metrics: those at list length 10, and those without a list length."""
+    """Select the most important metrics: those at list length 10, and those without a list length."""
     return {name: value for name, value in metrics.items() if not re.search(r"@(?!10\b)", name)}
 
 
 def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
-    """Prints a table with a row for each headline metric of the first model, and a column for each model."""
+    """Print a table with a row for each headline metric of the first model, and a column for each model."""
     table = Table("metric", *metrics, title=title)
     for column in table.columns[1:]:
         column.justify = "right"
@@ -31,7 +31,7 @@ def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> Non
 
 
 def print_example(example: Example) -> None:
-    """Prints what a user liked beside what the model recommends."""
+    """Print what a user liked beside what the model recommends."""
     table = Table("", "liked", "recommended", title=f"User {example.user_id}")
     for place, liked, recommended in example.rows():
         table.add_row(str(place), liked, recommended)
@@ -39,6 +39,6 @@ def print_example(example: Example) -> None:
 
 
 def print_location(directory: Path) -> None:
-    """Prints the directory of a run, and the command that shows its curves."""
+    """Print the directory of a run, and the command that shows its curves."""
     tensorboard = "tensorboard" if shutil.which("tensorboard") else short(Path(sys.executable).parent / "tensorboard")
     print(f"The run is in {short(directory)}; to look at it: {tensorboard} --logdir {short(directory)}")

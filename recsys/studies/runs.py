@@ -172,7 +172,7 @@ class Run:
             raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
 
     def check_split(self, split: Split) -> None:
-        """Check that a split is the one of the run; test ratings of another one may have been trained on.
+        """Check that a split is the run's: the model may have been trained on the test ratings of another.
 
         Raises:
             UserError: they differ.
@@ -244,7 +244,7 @@ def find_runs(directory: Path) -> list[Run]:
 
 
 def _portable(resolved: Any, unresolved: Any, run_dir: str) -> Any:
-    """Take a value as it was before it was resolved where it refers to the run's directory."""
+    """Return a config in which values that refer to the directory of the run are unresolved: `${...}`."""
     if isinstance(resolved, dict):
         written = unresolved if isinstance(unresolved, dict) else {}
         return {name: _portable(value, written.get(name, value), run_dir) for name, value in resolved.items()}

@@ -13,7 +13,7 @@ SEARCH = "search"  # directory of a row's search, below that of its runs
 
 
 def rows_to_search(study: Study) -> list[tuple[str, str]]:
-    """Returns names of setting and row of all rows whose settings have to be searched."""
+    """Return names of setting and row of all rows whose settings have to be searched."""
     return [
         (name, row)
         for name, setting in study.settings.items()
@@ -23,7 +23,7 @@ def rows_to_search(study: Study) -> list[tuple[str, str]]:
 
 
 def with_search_results(study: Study, directory: Path) -> Study:
-    """Returns the study with the best settings that the searches in a directory have found so far."""
+    """Return the study with the best settings that the searches in a directory have found so far."""
     chosen = {}
     for name, row in rows_to_search(study):
         best = row_directory(directory, name, row) / SEARCH / "best.yaml"

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
-    """Finds segments of users and writes their files; see `recsys.analysis.segments`.
+    """Find segments of users and write their files; see `recsys.analysis.segments`.
 
     Args:
         run: run whose users are segmented.
         split: split of the run.
-        study: space, method and number of the segments.
+        study: the space and method to segment with, and the number of segments.
 
     Raises:
         UserError: the segments are to be found in the embeddings, but the model has none or was trained on another

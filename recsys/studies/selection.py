@@ -50,7 +50,7 @@ class Selection:
     p_value: float
 
     def sentences(self) -> list[str]:
-        """Reports the ranking, the test and the advice."""
+        """Report the ranking, the test and the advice."""
         best, second = self.ranking.index[:2]
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
         sentences = [f"By {self.metric} on validation, mean over {_counted(self.n_splits, 'split')}: {order}."]
@@ -77,7 +77,7 @@ class Selection:
 
 
 def select(runs: Sequence[Run], metric: str) -> Selection:
-    """Ranks models on validation and compares the two best on test.
+    """Rank models on validation and compare the two best on test.
 
     Args:
         runs: tested runs on one data set and kind of split.

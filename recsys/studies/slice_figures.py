@@ -27,7 +27,7 @@ ITEM_METRICS = {"ndcg": "dcg", "hr": "recall", "rmse": "mse"}  # the counterpart
 
 
 def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Iterator[tuple[str, str, Figure]]:
-    """Draws a heat map of rows by slices for each kind of slice, shaded relative to the mean of a column.
+    """Draw a heat map of rows by slices for each kind of slice, shaded relative to the mean of a column.
 
     Args:
         metric: the main metric.
@@ -51,7 +51,7 @@ def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Itera
 
 
 def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.DataFrame:
-    """Averages a metric over runs in each slice of a kind.
+    """Average a metric over runs in each slice of a kind.
 
     Args:
         frames: `slices.csv` of each run, with the position of a slice within its kind as `place`.
@@ -76,7 +76,7 @@ def _read_slices(directory: Path) -> pd.DataFrame:
 
 
 def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:
-    """Draws values (rows, slices) as cells, with the size of each slice in its label."""
+    """Draw values (rows, slices) as cells, with the size of each slice in its label."""
     fig, ax = figures.subplots(charts.height_of(len(values)) + 0.8)
     relative = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
     limit = max(0.01, float(np.quantile(relative.abs(), 0.9)))

@@ -45,9 +45,9 @@ class Setting:
         overrides: config overrides: `{data: ml-100k, split: folds, split.fold: [1, 2, 3, 4, 5]}`. Every combination of
             the listed values is run, and the table shows the mean over them.
         rows: rows of the table by name.
-        metrics: columns of the table without their stage, the main metric first: `ndcg@10`.
+        metrics: columns of the table without `valid/` or `test/`, the main metric first: `ndcg@10`.
         varied: keys of `overrides` that list several values, even if a command has restricted them to one.
-        on_demand: run the setting only if the command names it or excludes all others, for example because its files
+        on_demand: run the setting only if the command names it or selects no other, for example because its files
             cannot be downloaded.
     """
 
@@ -88,7 +88,7 @@ class Study:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Study:
-        """Builds a study from its description in a config.
+        """Build a study from its description in a config.
 
         `seeds` and `rows` of the study are the defaults of its settings, and `seeds` of a setting that of its rows.
 
@@ -108,7 +108,7 @@ class Study:
         return study
 
     def restricted_to(self, command: Mapping[str, Sequence[str]]) -> Study:
-        """Returns the part of the study that a command and the keys `settings_run` and `rows_run` select.
+        """Return the part of the study that a command and the keys `settings_run` and `rows_run` select.
 
         Args:
             command: selected values by key: of `seed`, of `model`, or of any override of the settings.
@@ -140,7 +140,7 @@ class Study:
         )
 
     def _selected_rows(self, rows: Mapping[str, Row], command: Mapping[str, Sequence[str]]) -> dict[str, Row]:
-        """Returns the rows whose model and seeds a command selects, and the rows that they depend on."""
+        """Return the rows whose model and seeds a command selects, and the rows that they depend on."""
         models, seeds = command.get("model"), command.get("seed", ())
         selected = {
             name
@@ -156,7 +156,7 @@ class Study:
         }
 
     def with_chosen_overrides(self, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
-        """Returns the study with the overrides that searches chose, by names of setting and row."""
+        """Return the study with the overrides that searches chose, by the names of their setting and row."""
         settings = {
             name: replace(
                 setting,
@@ -173,7 +173,7 @@ class Study:
 
 
 def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
-    """Returns the names of the rows that a row refers to.
+    """Return the names of the rows that a row refers to.
 
     Raises:
         UserError: it refers to an unknown row.
@@ -189,7 +189,7 @@ def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Returns the values that a setting lists for a key; a single value is a list of one."""
+    """Return the values that a setting lists for a key; a single value is a list of one."""
     return value if isinstance(value, list) else [value]
 
 
@@ -208,7 +208,7 @@ def _row(name: str, config: Mapping[str, Any]) -> Row:
 
 
 def _construct(kind: type, owner: str, values: Mapping[str, Any]) -> Any:
-    """Constructs a dataclass from a config, whose lists become tuples."""
+    """Construct a dataclass from a config, whose lists become tuples."""
     known = {each.name for each in fields(kind)}
     if unknown := values.keys() - known:
         raise UserError(f"Keys of {owner} must be among {', '.join(sorted(known))} (got {', '.join(sorted(unknown))}).")
@@ -219,7 +219,7 @@ def _construct(kind: type, owner: str, values: Mapping[str, Any]) -> Any:
 
 
 def _restricted(overrides: Mapping[str, Any], command: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Returns the overrides of a setting with the values that a command selects; empty if it selects others."""
+    """Return the overrides of a setting with the values that a command selects; empty if it selects others."""
     restricted = dict(overrides)
     for key in overrides.keys() & command.keys():
         values = [value for value in as_list(overrides[key]) if str(value) in command[key]]

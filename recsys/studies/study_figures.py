@@ -50,12 +50,12 @@ class _SettingData:
     colours: dict[str, str]
 
     def test_means(self, metric: str) -> pd.Series:
-        """Returns the mean of a test metric over seeds, for each row that has the metric."""
+        """Return the mean of a test metric over seeds, for each row that has the metric."""
         return pd.Series({row: seed_means(own, f"test/{metric}").mean() for row, own in self.by_row.items()}).dropna()
 
 
 def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
-    """Writes each figure as PNG and SVG; names end in the setting if there are several.
+    """Write each figure as PNG and SVG; names end in the setting if there are several.
 
     Args:
         directory: directory of the figures; created if missing.
@@ -86,12 +86,12 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
 
 
 def _colours(rows: pd.Index) -> dict[str, str]:
-    """Assigns colours to rows, the best row first."""
+    """Assign colours to rows, the best row first."""
     return dict.fromkeys(rows, figures.FAINT) | dict(zip(rows[:N_COLOURED], figures.COLOURS, strict=False))
 
 
 def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
-    """Yields name, title and figure, for all figures that the setting has data for."""
+    """Yield name, title and figure, for all figures that the setting has data for."""
     drawings: dict[str, tuple[str, Callable[[_SettingData], Figure | None]]] = {
         "list_length": (f"{data.metric.partition('@')[0]} by length of the list", _by_list_length),
         "learning_curves": (f"{data.metric} on validation by epoch", _learning_curves),
@@ -110,7 +110,7 @@ def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
 
 
 def _against_list_metric(data: _SettingData, metric: str) -> Figure:
-    """Draws the main metric against a metric beyond accuracy, such as diversity."""
+    """Draw the main metric against a metric beyond accuracy, such as diversity."""
     means = data.test_means(data.metric)
     fig, ax = _axes(len(means))
     _points(ax, data.test_means(metric), means, data.colours)
@@ -119,7 +119,7 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draws the ranks of the rows by one metric under each setting and protocol; None unless all have the same rows."""
+    """Draw the ranks of the rows by one metric under each setting and protocol; None unless all have the same rows."""
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
     for table in tables:
@@ -201,7 +201,7 @@ def _training_time(data: _SettingData) -> Figure | None:
 
 
 def pareto_front(seconds: pd.Series, values: pd.Series, direction: int) -> list[str]:
-    """Returns the rows that no other row beats in both time and metric, the fastest first.
+    """Return the rows that no other row beats in both time and metric, the fastest first.
 
     Args:
         seconds: training time by row.
@@ -230,7 +230,7 @@ def _calibration(data: _SettingData) -> Figure | None:
 
 
 def calibration_gaps(bins: pd.DataFrame) -> pd.Series:
-    """Returns mean actual less mean predicted rating, by mean predicted rating; bins of several runs are pooled.
+    """Return mean actual less mean predicted rating, by mean predicted rating; bins of several runs are pooled.
 
     Args:
         bins: `n` ratings of each bin with their means `predicted` and `actual`.
@@ -247,14 +247,14 @@ def _axes(n_labels: int) -> tuple[Figure, Axes]:
 
 
 def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str], marker: str = "o") -> None:
-    """Draws a line for each row with its name at the right; the best row is on top."""
+    """Draw a line for each row with its name at the right; the best row is on top."""
     for row, curve in reversed(list(curves.items())):
         ax.plot(curve.index, curve, color=colours[row], marker=marker, markersize=3.5, linewidth=1.6)
     _names(ax, {row: (float(curve.index[-1]), float(curve.iloc[-1])) for row, curve in curves.items()}, colours)
 
 
 def _points(ax: Axes, x: pd.Series, y: pd.Series, colours: Mapping[str, str]) -> None:
-    """Draws a dot for each row with its name at the right."""
+    """Draw a dot for each row with its name at the right."""
     rows = list(x.index.intersection(y.index))
     ax.scatter(x[rows], y[rows], c=[colours[row] for row in rows], s=34, zorder=2)
     ax.margins(0.06)
@@ -262,14 +262,14 @@ def _points(ax: Axes, x: pd.Series, y: pd.Series, colours: Mapping[str, str]) ->
 
 
 def _plain_logarithms(ax: Axes, subs: Sequence[int]) -> None:
-    """Labels a logarithmic x axis with plain numbers, at these multiples of powers of ten."""
+    """Label a logarithmic x axis with plain numbers, at these multiples of powers of ten."""
     ax.xaxis.set_major_locator(LogLocator(subs=subs))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,g}"))
     ax.minorticks_off()
 
 
 def _names(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]) -> None:
-    """Writes names in a column right of the axes, without overlap, each joined to its end by a thin line."""
+    """Write names in a column right of the axes, without overlap, each joined to its end by a thin line."""
     rows = sorted(ends, key=lambda row: ends[row][1])
     low, high = ax.get_ylim()
     ax.set_ylim(low, high)

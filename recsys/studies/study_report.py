@@ -40,7 +40,7 @@ LEAKAGE = "leakage"
 
 
 def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
-    """Writes tables, figures and `runs.csv`.
+    """Write tables, figures and `runs.csv`.
 
     Args:
         directory: directory of the report; created if missing.
@@ -68,7 +68,7 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
 
 
 def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
-    """Writes a file for each split with the overlap of its parts and its invariants.
+    """Write a file for each split with the overlap of its parts and its invariants.
 
     Args:
         directory: directory of the report; created if missing.
@@ -91,7 +91,7 @@ def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
 
 
 def publish(runs: Path, directory: Path) -> None:
-    """Copies the leakage reports and the finished searches from the runs of a study into its published folder."""
+    """Copie the leakage reports and the finished searches from the runs of a study into its published folder."""
     for report in (runs / REPORT / LEAKAGE).glob("*.md"):
         (directory / LEAKAGE).mkdir(exist_ok=True)
         shutil.copy(report, directory / LEAKAGE)
@@ -103,14 +103,14 @@ def publish(runs: Path, directory: Path) -> None:
 
 
 def print_tables(tables: Sequence[StudyTable]) -> None:
-    """Prints tables and their notes in the terminal."""
+    """Print tables and their notes in the terminal."""
     for table in tables:
         Console().print(table.rich())
         print("\n".join(table.notes))
 
 
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Returns the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
+    """Return the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
 
     `commit` ends in + if files differed from it. `seconds_*` are times of stages; `peak_memory_mib` is of the process.
     """
@@ -133,7 +133,7 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """Returns cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
+    """Return cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
     manifest, seconds = run.manifest, run.manifest["seconds"]
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]
     return {

@@ -25,7 +25,7 @@ COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "
 
 
 def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """Computes the statistics behind a table.
+    """Compute the statistics behind a table.
 
     Args:
         setting: setting of the table.
@@ -49,14 +49,14 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Returns a metric, `test/ndcg@10`, of each complete seed: the mean over variants, NaN if one lacks the metric."""
+    """Return a metric, `test/ndcg@10`, of each complete seed: the mean over variants, NaN if one lacks the metric."""
     runs = complete_runs(outcomes)
     values = pd.Series([run.metrics.get(metric, np.nan) for _, run in runs], [seed for seed, _ in runs], float)
     return values.groupby(level=0).agg(lambda own: own.mean(skipna=False))
 
 
 def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> str | None:
-    """Returns the baseline with complete seeds that is best on validation by the setting's main metric."""
+    """Return the baseline with complete seeds that is best on validation by the setting's main metric."""
     main = setting.metrics[0]
     means = pd.Series({row: seed_means(by_row[row], f"valid/{main}").mean() for row in baselines if row in by_row})
     means = means.astype(float).dropna() * (direction(main) or 1)
@@ -64,14 +64,14 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 
 
 def training_seconds(outcomes: Sequence[Outcome]) -> float:
-    """Returns the mean seconds of training, refit included, over the complete runs; NaN if none was trained."""
+    """Return the mean seconds of training, refit included, over the complete runs; NaN if none was trained."""
     seconds = [run.manifest["seconds"] for _, run in complete_runs(outcomes)]
     trained = [each["fit"] + each.get("refit", 0.0) for each in seconds if "fit" in each]
     return float(np.mean(trained)) if trained else np.nan
 
 
 def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """Returns the columns of `row_statistics` that do not involve the baseline."""
+    """Return the columns of `row_statistics` that do not involve the baseline."""
     records = []
     for metric in setting.metrics:
         for name, row in setting.rows.items():
@@ -105,7 +105,7 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
-    """Compares rows with the baseline on metrics that exist for single users; columns as in `COMPARED`."""
+    """Compare rows with the baseline on metrics that exist for single users; columns as in `COMPARED`."""
     user_metrics = {row: _user_metrics_by_split(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:
@@ -125,7 +125,7 @@ def _comparisons(
 
 
 def _user_metrics_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Returns the metrics of each user, a column each, averaged over seeds, by fingerprint of the split."""
+    """Return the metrics of each user, a column each, averaged over seeds, by fingerprint of the split."""
     frames: dict[str, list[pd.DataFrame]] = {}
     for _, run in complete_runs(outcomes):
         frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.per_user_metrics(metrics))

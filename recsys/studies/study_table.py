@@ -38,11 +38,11 @@ class StudyTable:
     notes: list[str]
 
     def markdown(self) -> str:
-        """Writes the table and its notes in Markdown."""
+        """Write the table and its notes in Markdown."""
         return "\n\n".join([markdown(self._cells(_MARKDOWN)), *map(_markdown_text, self.notes)])
 
     def latex(self) -> str:
-        """Writes a `table` environment, with the notes in its caption; the document needs the package booktabs."""
+        """Write a `table` environment, with the notes in its caption; the document needs the package booktabs."""
         cells = self._cells(_LATEX)
         columns = [_latex_text(str(name)) for name in cells.columns]
         return cells.set_axis(columns, axis=1).to_latex(
@@ -53,7 +53,7 @@ class StudyTable:
         )
 
     def rich(self) -> Table:
-        """Builds the table for the terminal, without its notes."""
+        """Build the table for the terminal, without its notes."""
         cells = self._cells(_TERMINAL)
         table = Table(title=escape(self.setting), title_justify="left")
         for position, name in enumerate(cells.columns):
@@ -68,7 +68,7 @@ class StudyTable:
         return next(iter(self.statistics["baseline"].dropna()), None)
 
     def _cells(self, markup: _Markup) -> pd.DataFrame:
-        """Formats the rows of the study, with columns for metrics, published values and cost."""
+        """Format the rows of the study, with columns for metrics, published values and cost."""
         columns: dict[str, pd.Series] = {}
         for metric in self.metrics:
             own = self.statistics[self.statistics["metric"] == metric].set_index("row")
@@ -98,7 +98,7 @@ class _Markup:
     escape: Callable[[str], str]
 
     def cell(self, statistics: pd.Series) -> str:
-        """Writes mean, standard deviation and mark of significance; the status of the row if it has no mean."""
+        """Write mean, standard deviation and mark of significance; the status of the row if it has no mean."""
         mean, std = statistics["mean"], statistics["std"]
         if pd.isna(mean):
             return "" if statistics["status"] == COMPLETE else str(statistics["status"])
@@ -119,12 +119,12 @@ _LATEX_SIGNS = str.maketrans(
 
 
 def _latex_text(text: str) -> str:
-    """Escapes plain text for LaTeX."""
+    """Escape plain text for LaTeX."""
     return text.translate(_LATEX_SIGNS)
 
 
 def _markdown_text(text: str) -> str:
-    """Escapes plain text for Markdown."""
+    """Escape plain text for Markdown."""
     return re.sub(r"([\\`*_\[\]|<])", r"\\\1", text)
 
 
@@ -134,7 +134,7 @@ _TERMINAL = _Markup("[bold]{}[/bold]", "[underline]{}[/underline]", escape)
 
 
 def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
-    """Builds the table of each setting.
+    """Build the table of each setting.
 
     Args:
         study: the study; its settings, rows and metrics determine the order.
@@ -155,7 +155,7 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
 
 
 def _number(value: float) -> str:
-    """Formats a metric."""
+    """Format a metric."""
     return f"{value:.{_decimals(value)}f}"
 
 
@@ -164,7 +164,7 @@ def _decimals(value: float) -> int:
 
 
 def _formatted(values: pd.Series, format_: Callable[[float], str]) -> pd.Series:
-    """Formats numbers; NaN becomes an empty text."""
+    """Format numbers; NaN becomes an empty text."""
     return pd.Series(["" if np.isnan(value) else format_(value) for value in values], values.index)
 
 
@@ -173,6 +173,6 @@ def _seconds(value: float) -> str:
 
 
 def _ranks(metric: str, means: pd.Series) -> pd.Series:
-    """Ranks means after rounding, 1 for the best; all are 0 if the metric has no better direction."""
+    """Rank means after rounding, 1 for the best; all are 0 if the metric has no better direction."""
     rounded = means.map(_number, na_action="ignore").astype(float)
     return (rounded * -direction(metric)).rank(method="dense") if direction(metric) else 0 * rounded

@@ -21,7 +21,7 @@ ABOVE, BELOW = "↑", "↓"
 def table_notes(
     setting: Setting, study: Study, statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[str]:
-    """Writes the notes of a table, in sentences.
+    """Write the notes of a table, in sentences.
 
     Args:
         setting: setting of the table.
@@ -48,18 +48,18 @@ def table_notes(
 
 
 def machine(run: Run) -> str:
-    """Describes the processor, cores and GPUs that a run used."""
+    """Describe the processor, cores and GPUs that a run used."""
     hardware = run.manifest["hardware"]
     return ", ".join([f"{hardware['processor']}, {hardware['cores']} cores", *hardware["gpus"]])
 
 
 def code_version(run: Run) -> str | None:
-    """Returns the digest of a run's code, or else its commit; None if neither is known."""
+    """Return the digest of a run's code, or else its commit; None if neither is known."""
     return run.manifest.get("code") or run.manifest["git"].get("commit")
 
 
 def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
-    """Reports which runs of a row failed or have not been run."""
+    """Report which runs of a row failed or have not been run."""
     failures = Counter(each.failure_reason.rstrip(".") for each in outcomes if each.failure)
     n_left = sum(each.run is None and not each.failure for each in outcomes)
     missing = [f"{n} of {len(outcomes)} runs failed ({reason})" for reason, n in failures.items()]
@@ -70,7 +70,7 @@ def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
 
 
 def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame) -> str:
-    """Explains the marks, and names the metrics and rows that were not tested."""
+    """Explain the marks, and name the metrics and rows that were not tested."""
     tested = statistics.dropna(subset=["p_holm"])
     if tested.empty:
         return f"No test: no baseline ({', '.join(study.baselines)}) shares a split with another row, both complete."
@@ -109,7 +109,7 @@ def _machines(runs: Sequence[Run]) -> str:
 
 
 def _code_versions(runs: Sequence[Run]) -> list[str]:
-    """Warns if the runs of a table come from several versions of the code, or from uncommitted code."""
+    """Warn if the runs of a table come from several versions of the code, or from uncommitted code."""
     notes = []
     n_versions = len({code_version(run) for run in runs})
     n_dirty = sum(run.manifest["git"].get("dirty", False) for run in runs)
@@ -121,7 +121,7 @@ def _code_versions(runs: Sequence[Run]) -> list[str]:
 
 
 def _averages(statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]) -> str:
-    """Names the seeds and variants that values are means over."""
+    """Name the seeds and variants that values are means over."""
     variants = list(dict.fromkeys(each.variant for outcomes in by_row.values() for each in outcomes))
     over = f"the mean over {', '.join(variants)}" if len(variants) > 1 else ""
     if statistics["std"].isna().all():
@@ -132,7 +132,7 @@ def _averages(statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]])
 
 
 def _range(numbers: Iterable[float], unit: str) -> str:
-    """Writes `5 seeds`, or `1 to 5 seeds`; zeros are ignored."""
+    """Format a range of numbers with its unit: `5 seeds`, or `1 to 5 seeds`; zeros are ignored."""
     found = [int(number) for number in numbers if number > 0]
     return _number(max(found), unit) if min(found) == max(found) else f"{min(found):,} to {_number(max(found), unit)}"
 

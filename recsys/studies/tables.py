@@ -17,7 +17,7 @@ KEYS = ["data", "split", "model", "settings"]
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
-    """Returns a frame of runs: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then metrics.
+    """Return a frame of runs: `data`, `split`, `model`, `settings`, `seed`, the split's `fingerprint`, then metrics.
 
     `settings` lists the model's hyperparameters, metadata and refit that differ between runs of the model.
     """
@@ -49,7 +49,7 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
-    """Formats the mean and standard deviation of each metric over the runs of a row: `0.1452 ± 0.0012`.
+    """Format the mean and standard deviation of each metric over the runs of a row: `0.1452 ± 0.0012`.
 
     Raises:
         UserError: no run has one of the metrics.
@@ -68,7 +68,7 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """Compares models with a baseline, in text; a row for each metric and model.
+    """Compare models with a baseline, in text; a row for each metric and model.
 
     A comparison covers the splits that both were tested on, and a user's value there is the mean over seeds. `mean` and
     `baseline` are averages over splits, with 95% intervals where there are several; `difference` is the average over
@@ -106,7 +106,7 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
 
 
 def named_results(runs: Sequence[Run]) -> pd.DataFrame:
-    """Returns `results` with the `run` of each row and a `name`, its model with the settings that differ.
+    """Return `results` with the `run` of each row and a `name`, its model with the settings that differ.
 
     Raises:
         UserError: the runs are on several data sets or kinds of split.
@@ -120,7 +120,7 @@ def named_results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def user_values(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
-    """Returns a test metric of each user, averaged over seeds, by model and fingerprint of the split.
+    """Return a test metric of each user, averaged over seeds, by model and fingerprint of the split.
 
     Args:
         frame: result of `named_results`.
@@ -147,13 +147,13 @@ def user_values(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Seri
 def on_shared_splits(
     model: dict[str, pd.Series], baseline: dict[str, pd.Series]
 ) -> tuple[list[pd.Series], list[pd.Series]]:
-    """Restricts the values of two models, by split, to the splits that both were tested on."""
+    """Restrict the values of two models, by split, to the splits that both were tested on."""
     splits = [split for split in model if split in baseline]
     return [model[split] for split in splits], [baseline[split] for split in splits]
 
 
 def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
-    """Checks that each metric exists in some run.
+    """Check that each metric exists in some run.
 
     Raises:
         UserError: no run has one of the metrics.
@@ -165,6 +165,6 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Writes a frame of text as a Markdown table."""
+    """Write a frame of text as a Markdown table."""
     rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

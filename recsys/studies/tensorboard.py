@@ -1,7 +1,7 @@
-"""The part of a finished run that TensorBoard shows beside its curves.
+"""What TensorBoard shows of a finished run beside its curves.
 
-Hyperparameters with the final metrics that runs are compared by; the embedding projector with titles, genres and years;
-and as text all metrics, recommendations for sample users, and the config.
+These are the hyperparameters with the final metrics that runs are compared by; the embedding projector with titles,
+genres and years; and as text all metrics, recommendations for sample users, and the config.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def log_run(
     """Add a finished run to its log.
 
     Args:
-        directory: of the log.
+        directory: directory of the log.
         config: every setting, nested.
         model: the final one.
         dataset: of the users and items that the model embeds.
@@ -129,9 +129,9 @@ def _indented(text: str) -> str:
 def _add_points(
     events: EventLog, name: str, points: np.ndarray, n_ratings: np.ndarray, described: pd.DataFrame
 ) -> None:
-    """Show the embeddings (n, d) with most ratings, labelled and coloured by a table of n rows.
+    """Show the embeddings (n, d) with the most ratings; a table of n rows gives their labels and colours.
 
-    An empty cell is a missing value to the projector, so a column of numbers stays one.
+    The projector treats an empty cell as missing, so a numeric column with gaps still counts as numeric.
     """
     shown = np.sort(np.argsort(-n_ratings, kind="stable")[:PROJECTED])
     labels = described.assign(ratings=n_ratings).iloc[shown].astype(object).fillna("").astype(str)

@@ -17,7 +17,7 @@ SOURCE = ["data", "split"]  # fingerprints
 
 
 def published_run(file: Path, **criteria: Any) -> pd.Series:
-    """Reads a finished run from the published runs of a study; of several matching ones, the fastest to train.
+    """Read a finished run from the published runs of a study; of several matching ones, the fastest to train.
 
     Args:
         file: `runs.csv` of the study.
@@ -56,7 +56,7 @@ class Verification:
     tolerance: float
 
     def differing(self, columns: Sequence[str]) -> list[str]:
-        """Returns those of some columns in which the two runs differ."""
+        """Return those of some columns in which the two runs differ."""
         return [name for name in columns if str(self.published.get(name)) != str(self.repeated.get(name))]
 
     @property
@@ -65,7 +65,7 @@ class Verification:
         return not self.differing(SOURCE) and bool(self.frame()["agree"].all())
 
     def frame(self) -> pd.DataFrame:
-        """Returns the columns `published`, `repeated` and `agree`, a row for each metric."""
+        """Return the columns `published`, `repeated` and `agree`, a row for each metric."""
         metrics = [name for name in self.published.index if "/" in name and self.published[name] != ""]
         frame = pd.DataFrame({"published": self.published[metrics], "repeated": self.repeated.reindex(metrics)}).astype(
             float
@@ -74,7 +74,7 @@ class Verification:
         return frame.assign(agree=(frame["published"] - frame["repeated"]).abs() <= allowed)
 
     def sentences(self) -> list[str]:
-        """Reports the verdict and its criterion."""
+        """Report the verdict and its criterion."""
         if differing := self.differing(SOURCE):
             return [f"The results are not comparable: {' and '.join(differing)} differ from the published run."]
         frame, platform = self.frame(), self.differing(PLATFORM)

@@ -52,6 +52,9 @@ class ServerSettings:
     explore: Exploration = Exploration()
     index: IndexSettings = IndexSettings()
 
+    def __post_init__(self) -> None:
+        Protection(hosts=tuple(self.hosts))  # checks the names
+
     @property
     def protection(self) -> Protection:
         """The requirements that every request must meet."""

@@ -18,6 +18,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recsys.errors import UserError
 from recsys.web.errors import error_response
 from recsys.web.request_metrics import RequestMetrics
 
@@ -52,6 +53,11 @@ class Protection:
     hosts: Collection[str] = ()
     requests_per_minute: int = 6000
     max_bytes: int = 256 * 1024
+
+    def __post_init__(self) -> None:
+        for host in self.hosts:
+            if "*" in host.removeprefix("*.") and host != "*":
+                raise UserError(f"hosts={list(self.hosts)}: write names, `*.example.com`, or [] for any name.")
 
 
 class RequestGuard:

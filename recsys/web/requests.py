@@ -36,7 +36,7 @@ class StrictRequest(BaseModel):
 
 
 class RatedFilm(StrictRequest):
-    """A film of a history."""
+    """A film of a user's history, with its rating."""
 
     movie_id: Id
     stars: float | None = Field(None, description="a value of the data set's scale; the highest by default")

@@ -66,7 +66,7 @@ def test_every_splitter_satisfies_its_invariants(splitter, parted):
 def test_violated_invariants_are_reported(splitter: Splitter, old, new, violated, parted):
     leakage = Leakage(relabelled(splitter(parted), old, new))
     assert any(violated in sentence for sentence in leakage.violated)
-    assert any(sentence.startswith("Broken: ") and violated in sentence for sentence in leakage.sentences())
+    assert any(sentence.startswith("Violated: ") and violated in sentence for sentence in leakage.sentences())
 
 
 def test_test_users_without_training_ratings_are_reported(untimed):

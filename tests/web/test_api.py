@@ -1,5 +1,6 @@
 """The API: responses, errors of one form, and protection."""
 
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -18,7 +19,9 @@ from schemathesis.specs.openapi.checks import (
 )
 from starlette.websockets import WebSocketDisconnect
 
+from recsys.errors import UserError
 from recsys.web.app import create_app
+from recsys.web.http_server import ServerSettings
 from recsys.web.protection import Protection
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -208,6 +211,12 @@ def test_hosts_are_compared_by_name_without_the_port(service, host, status):
     answer = client.get("/api/health", headers={"host": host})
     assert answer.status_code == status
     assert "x-frame-options" in answer.headers
+
+
+@pytest.mark.parametrize("host", ["*foo", "a.*.example.com", "*.*"])
+def test_a_name_with_a_wildcard_in_the_wrong_place_is_refused_at_the_start(host):
+    with pytest.raises(UserError, match=re.escape("`*.example.com`, or []")):
+        ServerSettings(hosts=[host])
 
 
 def test_every_route_but_health_needs_the_token(service):

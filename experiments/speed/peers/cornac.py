@@ -13,14 +13,14 @@ from exchange import Job, run
 
 
 def dataset(job: Job, part: str) -> Dataset:
-    """Converts one part, with unchanged codes."""
+    """Convert one part, with unchanged codes."""
     users, items, ratings = job.part(part)
     known = [OrderedDict((code, code) for code in range(n)) for n in (job.n_users, job.n_items)]
     return Dataset.build(list(zip(users, items, ratings * 0 + 1, strict=True)), "UIR", *known, seed=job.seed)
 
 
 def train(job: Job, model: Recommender) -> None:
-    """Trains a model and records the scores of all users."""
+    """Train a model and record the scores of all users."""
     data = dataset(job, "train")
     with job.timed():
         model.fit(data)
@@ -50,12 +50,12 @@ class GivenScores(Recommender):
         self.scores = scores
 
     def score(self, user_idx: int, item_idx: int | None = None) -> np.ndarray:
-        """Returns a row of the scores."""
+        """Return a row of the scores."""
         return self.scores[user_idx]
 
 
 def evaluate(job: Job) -> None:
-    """Evaluates given scores among all items."""
+    """Evaluate given scores among all items."""
     parts = [dataset(job, part) for part in ("train", "test", "valid")]
     model = GivenScores(job.data["scores"]).fit(parts[0])
     metrics = [NDCG(10), HitRatio(10), Precision(10), Recall(10), MRR()]

@@ -10,7 +10,7 @@ from scipy import sparse
 
 
 def interactions(job: Job) -> sparse.csr_matrix:
-    """Returns float32 (n_users, n_items), 1 for each training rating."""
+    """Return float32 (n_users, n_items), 1 for each training rating."""
     users, items, ratings = job.part("train")
     return sparse.csr_matrix((ratings * 0 + 1, (users, items)), (job.n_users, job.n_items))
 

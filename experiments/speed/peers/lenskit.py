@@ -18,13 +18,13 @@ from lenskit.training import TrainingOptions
 
 
 def dataset(job: Job) -> Dataset:
-    """Returns the training interactions without rating values."""
+    """Return the training interactions without rating values."""
     users, items, _ = job.part("train")
     return from_interactions_df(pd.DataFrame({"user_id": users, "item_id": items}))
 
 
 def train(job: Job, model: Component) -> None:
-    """Trains a model and records the scores of all users."""
+    """Train a model and record the scores of all users."""
     data = dataset(job)
     with job.timed():
         model.train(data, TrainingOptions(rng=job.seed))
@@ -58,7 +58,7 @@ def item_knn(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """Ranks given scores to lists of ten and computes their metrics."""
+    """Rank given scores to lists of ten and compute their metrics."""
     scores = job.data["scores"].copy()
     for part in ("train", "valid"):
         users, items, _ = job.part(part)

@@ -9,7 +9,7 @@ from scipy import sparse
 
 
 def design(job: Job, part: str) -> sparse.csr_matrix:
-    """Returns one-hot encoded users and items, a row for each rating."""
+    """Return one-hot encoded users and items, a row for each rating."""
     users, items, _ = job.part(part)
     columns = np.stack([users, job.n_users + items], axis=1).ravel()
     indptr = np.arange(0, len(columns) + 1, 2)

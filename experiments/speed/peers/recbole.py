@@ -58,7 +58,7 @@ class Prepared:
 
     @torch.inference_mode()
     def scores(self, model: GeneralRecommender) -> np.ndarray:
-        """Returns the scores of all pairs, (n_users, n_items), in the codes of the job."""
+        """Return the scores of all pairs, (n_users, n_items), in the codes of the job."""
         model.eval()
         batches = torch.from_numpy(self.users).split(USERS_PER_BATCH)
         scores = np.concatenate([self._scores(model, users) for users in batches])
@@ -83,12 +83,12 @@ class GivenScores(GeneralRecommender):
         self.scores = scores
 
     def full_sort_predict(self, interaction: Interaction) -> torch.Tensor:
-        """Returns rows of the scores."""
+        """Return rows of the scores."""
         return self.scores[interaction["user_id"]]
 
 
 def train(job: Job) -> None:
-    """Trains a model and records its scores after each epoch."""
+    """Train a model and record its scores after each epoch."""
     settings = dict(job.settings)
     name = settings.pop("model")
     peer = Prepared(job, name, settings | {"eval_step": 0})
@@ -105,7 +105,7 @@ def train(job: Job) -> None:
 
 
 def solve(job: Job) -> None:
-    """Fits a closed-form model, which RecBole does in its constructor."""
+    """Fit a closed-form model, which RecBole does in its constructor."""
     settings = dict(job.settings)
     name = settings.pop("model")
     peer = Prepared(job, name, settings)
@@ -115,7 +115,7 @@ def solve(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """Evaluates given scores among all items."""
+    """Evaluate given scores among all items."""
     peer = Prepared(job, "BPR", {"eval_batch_size": job.settings["batch_size"]})
     scores = torch.full((job.n_users + 1, job.n_items + 1), -torch.inf)
     scores[torch.from_numpy(peer.users)[:, None], torch.from_numpy(peer.items)] = torch.from_numpy(job.data["scores"])

@@ -35,18 +35,18 @@ class ScoreRecorder(Callback):
 
 
 def part(job: Job, *names: str) -> Dataset:
-    """Returns the ratings of some parts."""
+    """Return the ratings of some parts."""
     users, items, ratings = (np.concatenate(arrays) for arrays in zip(*map(job.part, names), strict=True))
     return Dataset.from_arrays(users, items, ratings, n_users=job.n_users, n_items=job.n_items)
 
 
 def scores(model: Recommender, train: Dataset) -> np.ndarray:
-    """Returns the scores of all users and items, (n_users, n_items)."""
+    """Return the scores of all users and items, (n_users, n_items)."""
     return model.score(train.query(np.arange(train.n_users)))
 
 
 def rank(job: Job) -> None:
-    """Trains a model and records its scores: after each epoch if it has epochs, else at the end."""
+    """Train a model and record its scores: after each epoch if it has epochs, else at the end."""
     train, model, callbacks = part(job, "train"), build(job), []
     if isinstance(model, NeuralRecommender):
         callbacks.append(ScoreRecorder(job, model, train))
@@ -58,7 +58,7 @@ def rank(job: Job) -> None:
 
 
 def predict(job: Job) -> None:
-    """Trains a model and records its predictions of the test ratings."""
+    """Train a model and record its predictions of the test ratings."""
     train, model = part(job, "train"), build(job)
     users, items, _ = job.part("test")
     all_users = np.arange(job.n_users)
@@ -69,7 +69,7 @@ def predict(job: Job) -> None:
 
 
 def metrics(job: Job) -> None:
-    """Computes the ranking metrics of lists of ten from given scores."""
+    """Compute the ranking metrics of lists of ten from given scores."""
     holdout = _holdout(job)
     with job.timed():
         values = ranking_metrics(job.data["scores"], holdout.users, holdout, ks=(10,))
@@ -78,7 +78,7 @@ def metrics(job: Job) -> None:
 
 
 def evaluate(job: Job) -> None:
-    """Evaluates as a run does, with AUC, novelty, coverage and slices."""
+    """Evaluate as a run does, with AUC, novelty, coverage and slices."""
     holdout, model = _holdout(job), GivenScores(job.data["scores"])
     with job.timed():
         measured = measure(model, holdout, ks=(10,)).summary
@@ -90,7 +90,7 @@ def _holdout(job: Job) -> Holdout:
 
 
 def build(job: Job) -> Recommender:
-    """Constructs the model of the settings, with the seed of the job if it takes one."""
+    """Construct the model of the settings, with the seed of the job if it takes one."""
     model = make(job.settings)
     if hasattr(model, "seed"):
         model.seed = job.seed

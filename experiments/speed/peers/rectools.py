@@ -12,7 +12,7 @@ from rectools.models import EASEModel
 
 
 def frame(job: Job, *parts: str) -> pd.DataFrame:
-    """Returns the interactions of some parts as RecTools expects them."""
+    """Return the interactions of some parts as RecTools expects them."""
     users, items, ratings = (np.concatenate(arrays) for arrays in zip(*map(job.part, parts), strict=True))
     columns = {Columns.User: users, Columns.Item: items, Columns.Weight: ratings * 0 + 1}
     return pd.DataFrame(columns | {Columns.Datetime: pd.Timestamp(0)})
@@ -28,7 +28,7 @@ def ease(job: Job) -> None:
 
 
 def _scores(job: Job, data: Dataset, model: EASEModel) -> np.ndarray:
-    """Returns scores in the codes of the job; items without training ratings, which RecTools omits, have 0."""
+    """Return scores in the codes of the job; items without training ratings, which RecTools omits, have 0."""
     users, items = data.user_id_map.external_ids, data.item_id_map.external_ids
     scores = np.zeros((job.n_users, job.n_items), np.float32)
     scores[np.ix_(users, items)] = data.get_user_item_matrix() @ model.weight
@@ -36,7 +36,7 @@ def _scores(job: Job, data: Dataset, model: EASEModel) -> np.ndarray:
 
 
 def evaluate(job: Job) -> None:
-    """Computes metrics of given lists; RecTools does not rank scores, so ranking is not timed."""
+    """Compute metrics of given lists; RecTools does not rank scores, so ranking is not timed."""
     scores = job.data["scores"].copy()
     for part in ("train", "valid"):
         users, items, _ = job.part(part)

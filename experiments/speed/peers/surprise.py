@@ -8,13 +8,13 @@ from surprise import AlgoBase, Dataset, KNNBaseline, Reader, SVDpp, Trainset
 
 
 def trainset(job: Job) -> Trainset:
-    """Returns the training ratings, to which Surprise assigns codes of its own."""
+    """Return the training ratings, to which Surprise assigns codes of its own."""
     rows = [(user, item, float(rating), None) for user, item, rating in zip(*job.part("train"), strict=True)]
     return Dataset(Reader(rating_scale=(1, 5))).construct_trainset(rows)
 
 
 def predict(job: Job, model: AlgoBase) -> None:
-    """Trains a model and records its predictions of the test ratings."""
+    """Train a model and record its predictions of the test ratings."""
     train, (users, items, _) = trainset(job), job.part("test")
     with job.timed():
         model.fit(train)

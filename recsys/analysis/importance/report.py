@@ -214,7 +214,7 @@ def _answer_coverage(table: pd.DataFrame, level: float) -> Answer:
 
 
 def _draw_growth(table: pd.DataFrame, labels: Sequence[str]) -> Figure:
-    """Draw the growth of the error as bars with its spread as text; there is no bar where the error shrinks."""
+    """Draw how much the error grows when a block is permuted, with mean and deviation as text; no bar if it shrinks."""
     fig, ax = figures.subplots(height_of(len(table)) + AXIS_LABEL)
     texts = [f"{mean:.1f} ± {spread:.1f}" for mean, spread in 1000 * table[["increase", "spread"]].to_numpy()]
     charts.bars(ax, labels, table["increase"].clip(lower=0).to_numpy(), texts)

@@ -101,7 +101,7 @@ class SegmentStudy:
         return FoundSegments(users, points, labels, measures, profiles, float(self.segments.noise))
 
     def _numbers(self, n_users: int) -> list[int]:
-        """Return the numbers of segments to measure."""
+        """Return the numbers of segments to try, in ascending order."""
         if not self.segments.takes_number:
             return [self.segments.n_segments]
         return sorted({*range(2, min(self.max_k, n_users // 2) + 1), self.segments.n_segments})

@@ -102,7 +102,7 @@ def user_sums(ratings: Dataset, values: np.ndarray) -> np.ndarray:
 
 
 def _name(traits: Sequence[Trait], effects: np.ndarray, n_others: int) -> str:
-    """Return a name of at most `n_others` + 1 tastes and `n_others` other traits."""
+    """Return a segment's name: its strongest traits, at most `n_others` + 1 tastes and `n_others` others."""
     strongest = [t for t in np.argsort(-np.abs(effects), kind="stable") if abs(effects[t]) >= MIN_EFFECT]
     words = [(traits[t].is_taste, traits[t].more if effects[t] > 0 else traits[t].less) for t in strongest]
     tastes = [word for is_taste, word in words if is_taste and word][: n_others + 1]

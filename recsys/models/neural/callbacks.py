@@ -116,7 +116,7 @@ class TrainingCurves(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log every so many steps, and at the end of an epoch."""
+        """Log every `LOG_EVERY_N_STEPS` steps, and at the end of an epoch."""
         ends_epoch = batch_idx + 1 == trainer.num_training_batches
         if not ends_epoch and trainer.global_step // LOG_EVERY_N_STEPS == self.last_step // LOG_EVERY_N_STEPS:
             return

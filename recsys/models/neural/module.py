@@ -185,7 +185,7 @@ class NeuralModule(pl.LightningModule):
 
 
 class EmbeddingModule(NeuralModule):
-    """A module with one embedding per user and item."""
+    """A module with an embedding for each user and each item."""
 
     @abstractmethod
     def user_embeddings(self) -> Tensor:

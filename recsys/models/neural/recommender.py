@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, StochasticWeightAveraging
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from recsys.data.dataset import Dataset, Holdout
@@ -46,23 +46,23 @@ USERS_PER_PASS = 4096  # embedded together after a fit
 
 
 class NeuralRecommender(Recommender):
-    """Trains a module by Lightning, stops early on validation, and uses the weights of the best epoch.
+    """Trains a module with Lightning, stops early on validation, and uses the weights of the best epoch.
 
     A subclass names its hyperparameters, lists the objectives that it accepts, and builds its module.
 
     Args:
         loss: name of an objective; see the model's `objectives`.
-        n_negatives: sampled negatives per positive, of objectives that draw some.
+        n_negatives: negatives per positive, for objectives that sample negatives.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
-        batch_size: samples in a step: users for objectives by user, ratings for `squared`, else positives and
-            negatives.
+        batch_size: samples in a step: users for objectives whose sample is a user, ratings for `squared`, else
+            positives and negatives.
         optimizer: `adam` or `sgd`.
         lr: learning rate.
         weight_decay: decoupled for Adam (AdamW).
-        lr_schedule: `constant`, `linear` or `cosine`, to zero at `max_epochs`.
-        max_epochs: passes over the training interactions at most.
+        lr_schedule: `constant`, or `linear` or `cosine` decay to zero at `max_epochs`.
+        max_epochs: maximum number of passes over the training interactions.
         patience: epochs without a better monitored metric (validation ndcg@10, or rmse) after which training stops.
-        seed: of initialisation, order and negatives.
+        seed: seed of the initialisation, the order of samples, and the negatives.
 
     Raises:
         UserError: a value is not allowed.
@@ -214,6 +214,10 @@ class NeuralRecommender(Recommender):
             self._check_checkpoint(resumed)
         started = time.perf_counter()
         trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
+        if not checkpoint.is_file():
+            raise UserError(
+                "Training ended before the first step: trainer.limit_train_batches, max_steps or max_time leave none."
+            )
         seconds = time.perf_counter() - started
         report = {"seconds": seconds, "epochs": trainer.current_epoch, "interactions_per_second": len(train) / seconds}
         for name in ("interactions_per_second", "epoch_seconds", "samples_per_second"):
@@ -228,7 +232,12 @@ class NeuralRecommender(Recommender):
         callbacks: list[Callback] = [EpochSeeds(self.seed), TrainingFingerprint(train.fingerprint)]
         if valid is not None:
             callbacks.append(Validation(valid, self, objective.monitor))
-        callbacks += options.get("callbacks") or []
+        for callback in options.get("callbacks") or []:
+            if isinstance(callback, StochasticWeightAveraging):
+                raise UserError(
+                    "StochasticWeightAveraging has no effect, since the best epoch is kept: leave it out."
+                )
+            callbacks.append(callback)
         callbacks.append(TrainingCurves(len(train), objective.samples_per_interaction))
         if options.get("enable_progress_bar", True):
             callbacks.append(TrainingBar(metric))

@@ -19,10 +19,10 @@ MAY_DIFFER = ("max_epochs", "patience", "seed")  # hyperparameters of a model an
 
 
 def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
-    """Check that a model may continue from one with other hyperparameters.
+    """Check that a model's hyperparameters allow it to continue from an earlier model.
 
     Raises:
-        UserError: one that matters differs.
+        UserError: a hyperparameter outside `MAY_DIFFER` differs.
     """
     differing = [name for name in own if own[name] != earlier[name] and name not in MAY_DIFFER]
     if differing:

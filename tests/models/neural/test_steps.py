@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, GradientAccumulationScheduler
+from pytorch_lightning.callbacks import Callback, GradientAccumulationScheduler, StochasticWeightAveraging
 
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
@@ -126,6 +126,17 @@ def test_a_training_ends_after_max_steps(timed: Dataset):
 def test_epochs_can_be_limited(timed: Dataset, limit: float, expected: int | None):
     watch = fit(MF(embedding_dim=4, **SMALL), timed, limit_train_batches=limit)
     assert watch.n_steps == 3 * (expected or n_batches(timed) // 2)
+
+
+@pytest.mark.parametrize("limits", [{"limit_train_batches": 0}, {"max_steps": 0}])
+def test_a_training_without_steps_is_refused(timed: Dataset, limits: dict[str, int]):
+    with pytest.raises(UserError, match="before the first step"):
+        fit(MF(embedding_dim=4, **SMALL), timed, **limits)
+
+
+def test_weight_averaging_is_refused_since_the_best_epoch_is_kept(timed: Dataset):
+    with pytest.raises(UserError, match="leave it out"):
+        fit(MF(embedding_dim=4, **SMALL), timed, StochasticWeightAveraging(0.01))
 
 
 def test_overfitted_batches_are_the_same_in_every_epoch(timed: Dataset):
