@@ -1,4 +1,4 @@
-"""Figures in README files are those of studies: a table says of which, in a comment above it."""
+"""README files: links lead to files, and figures are those of the study that a comment above their table names."""
 
 import re
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"<!-- (?P<file>\S+/table\.csv), (?P<setting>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
+LINK = re.compile(r"\]\(([^)#\s]+)")
 FILES = [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md"))]
 TABLES = [marked for file in FILES for marked in MARKED.finditer(file.read_text())]
 
@@ -26,3 +27,9 @@ def test_a_table_has_the_figures_of_its_study(marked):
 
 def test_there_are_such_tables():
     assert len(TABLES) >= 3
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_links_lead_to_files(file):
+    links = {link for link in LINK.findall(file.read_text()) if "://" not in link}
+    assert {link for link in links if not (file.parent / link).exists()} == set()
