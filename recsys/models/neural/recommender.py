@@ -234,7 +234,7 @@ class NeuralRecommender(Recommender):
             callbacks.append(Validation(valid, self, objective.monitor))
         for callback in options.get("callbacks") or []:
             if isinstance(callback, StochasticWeightAveraging):
-                raise UserError("StochasticWeightAveraging has no effect, since the best epoch is kept: leave it out.")
+                raise UserError("StochasticWeightAveraging has no effect, as the best epoch is restored: leave it out.")
             callbacks.append(callback)
         callbacks.append(TrainingCurves(len(train), objective.samples_per_interaction))
         if options.get("enable_progress_bar", True):
