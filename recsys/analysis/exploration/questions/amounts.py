@@ -88,10 +88,7 @@ def summarize_concentration(rows: pd.DataFrame) -> str:
 
 def draw_tail(rows: pd.DataFrame) -> Figure:
     """Draw the share of films with at least a given number of ratings."""
-    fig, ax = figures.subplots(3.4, grid="both")
-    charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
-    ax.set(xlabel="ratings", ylabel="share of films with at least this number")
-    return fig
+    return _draw_shares(rows, "ratings", "share of films with at least this number")
 
 
 def summarize_tail(rows: pd.DataFrame) -> str:
@@ -106,10 +103,7 @@ def summarize_tail(rows: pd.DataFrame) -> str:
 
 def draw_activity(rows: pd.DataFrame) -> Figure:
     """Draw the share of users who rated at least a given number of films."""
-    fig, ax = figures.subplots(3.4, grid="both")
-    charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
-    ax.set(xlabel="films rated", ylabel="share of users with at least this number")
-    return fig
+    return _draw_shares(rows, "films rated", "share of users with at least this number")
 
 
 def summarize_activity(rows: pd.DataFrame) -> str:
@@ -160,3 +154,11 @@ QUESTIONS = (
         draw_activity, summarize_activity,
     ),
 )  # fmt: skip
+
+
+def _draw_shares(rows: pd.DataFrame, xlabel: str, ylabel: str) -> Figure:
+    """Draw the share with at least n, for each n."""
+    fig, ax = figures.subplots(3.4, grid="both")
+    charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return fig
