@@ -9,7 +9,7 @@ import pytest
 from recsys.__main__ import main
 from recsys.data.dataset import Dataset
 from tests.servers import fill, mariadb, postgres, server  # noqa: F401 - fixtures
-from tests.training import data  # noqa: F401 - a fixture
+from tests.training import data, train_command  # noqa: F401 - fixtures
 
 
 @pytest.fixture

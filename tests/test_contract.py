@@ -32,7 +32,7 @@ def untrained(name: str, seed: int) -> Recommender:
     small = {}
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.loss == "softmax" else 128
-        small = {"batch_size": batch_size, "lr": 0.02, "max_epochs": 40, "weight_decay": 0.0}
+        small = {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}
     if isinstance(model, RatingTrees):
         base_models = {name: model.models[name] for name in ("bias", "item_knn")}
         small = {"models": base_models, "n_trees": 20, "min_samples_leaf": 5, "n_folds": 2, "n_segments": 2}

@@ -1,15 +1,14 @@
 """Whole studies on a small file: runs, reports and verification."""
 
 import shutil
-import signal
-import sys
+from functools import partial
 
 import pandas as pd
 import pytest
 import yaml
 
 import train
-from recsys.config import loader, main
+from recsys.config import loader
 from recsys.models.ease import EASE
 from recsys.models.ncf import GMF
 from recsys.studies.runs import find_runs, is_finished
@@ -49,7 +48,7 @@ N_RUNS = 1 + 1 + 3 * 2
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path, data):
+def study(monkeypatch, tmp_path, data, train_command):
     """Runs `python train.py experiment=tiny ARGUMENTS` in this process, below `tmp_path`; returns the status."""
     configs = tmp_path / "configs"
     shutil.copytree(loader.CONFIGS, configs)
@@ -60,19 +59,7 @@ def study(monkeypatch, tmp_path, data):
     (tmp_path / "train.py").write_text(script + f"runpy.run_path({train.__file__!r}, run_name='__main__')\n")
     monkeypatch.setattr(loader, "CONFIGS", configs)
     monkeypatch.chdir(tmp_path)
-    on_interrupt = signal.getsignal(signal.SIGINT)
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["train.py", "experiment=tiny", "logger=none", *data, *arguments])
-        try:
-            main(train.objective)
-        except SystemExit as stop:
-            return stop.code
-        finally:
-            signal.signal(signal.SIGINT, on_interrupt)
-        return 0
-
-    return run
+    return partial(train_command, "experiment=tiny", "logger=none", *data)
 
 
 def report_rows(tmp_path) -> pd.DataFrame:

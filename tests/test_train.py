@@ -1,8 +1,8 @@
 """Whole runs on a small file: what they write, how they resume, sweep and search, and how they fail."""
 
-import signal
 import sys
 from collections import namedtuple
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import train
 from recsys.__main__ import main as command_line
-from recsys.config import compose, instantiate, main
+from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.ease import EASE
@@ -24,22 +24,9 @@ from tests.training import interrupt_once
 
 
 @pytest.fixture
-def command(monkeypatch, data):
-    """`python train.py ARGUMENTS` in this process, on the small file; gives the exit status."""
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
-    on_interrupt = signal.getsignal(signal.SIGINT)
-
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["train.py", *data, *arguments])
-        try:
-            main(train.objective)
-        except SystemExit as stop:
-            return stop.code
-        finally:
-            signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves it ignored
-        return 0
-
-    return run
+def command(train_command, data):
+    """`python train.py ARGUMENTS` on the small file; gives the exit status."""
+    return partial(train_command, *data)
 
 
 def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):

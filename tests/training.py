@@ -1,8 +1,15 @@
-"""A small file of ratings to train on, and an interruption in the middle of a run."""
+"""A small file of ratings to train on, `train.py` in this process, and an interruption in the middle of a run."""
+
+import signal
+import sys
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 import pytest
+
+import train
+from recsys.config import main
 
 
 @pytest.fixture
@@ -27,6 +34,25 @@ def data(tmp_path) -> list[str]:
         "ks=[1,5,10]",
         f"cache_dir={tmp_path}/cache",
     ]
+
+
+@pytest.fixture
+def train_command(monkeypatch) -> Callable[..., int]:
+    """`python train.py ARGUMENTS` in this process; gives the exit status."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    on_interrupt = signal.getsignal(signal.SIGINT)
+
+    def run(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+        try:
+            main(train.objective)
+        except SystemExit as stop:
+            return stop.code
+        finally:
+            signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves it ignored
+        return 0
+
+    return run
 
 
 def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:

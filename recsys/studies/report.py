@@ -39,6 +39,9 @@ def print_example(example: Example) -> None:
 
 
 def print_location(directory: Path) -> None:
-    """Print the directory of a run, and the command that shows its curves."""
-    tensorboard = "tensorboard" if shutil.which("tensorboard") else short(Path(sys.executable).parent / "tensorboard")
-    print(f"The run is in {short(directory)}; to look at it: {tensorboard} --logdir {short(directory)}")
+    """Print the directory of a run, and the command that shows its curves if TensorBoard can."""
+    shown = ""
+    if (directory / "tensorboard").is_dir():
+        command = "tensorboard" if shutil.which("tensorboard") else short(Path(sys.executable).parent / "tensorboard")
+        shown = f"; to look at it: {command} --logdir {short(directory)}"
+    print(f"The run is in {short(directory)}{shown}")

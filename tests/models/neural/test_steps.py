@@ -155,14 +155,6 @@ def test_half_precision_trains_alike_in_groups_and_one_by_one(timed: Dataset):
     torch.testing.assert_close(grouped.after, single.after, rtol=0, atol=0)
 
 
-def test_several_processes_take_single_steps(timed: Dataset, tmp_path: Path):
-    """Gradients of all processes are averaged after each batch; see also test_training.py."""
-    context = FitContext(tmp_path, trainer(devices=2, strategy="ddp_spawn"))
-    MF(embedding_dim=4, **{**SMALL, "max_epochs": 1}).fit(timed, context=context)
-    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
-    assert checkpoint["global_step"] == len(timed) // 2 * 2 // (SMALL["batch_size"] // 5 // 2 * 2) + 1
-
-
 class InterruptInGroup(Callback):
     """Interrupts within a group of steps of the third epoch, by the loss, so that no hook sees single steps."""
 
