@@ -60,9 +60,10 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         options = {
             o.key_or_group: loader.get_group_options(o.key_or_group, config_name=config_name, overrides=searched)
             for o in parsed
+            if "." not in o.key_or_group  # of a setting; looking for its options takes as long as composing a config
         }
-        dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options[o.key_or_group]]
-        others = [_alternatives(o, options[o.key_or_group]) for o in parsed if o not in dotted]
+        dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options.get(o.key_or_group)]
+        others = [_alternatives(o, options.get(o.key_or_group, [])) for o in parsed if o not in dotted]
         configs = [
             cast(dict, OmegaConf.to_container(hydra.compose(config_name, [*searched, *chosen])))
             for chosen in product(*others)
