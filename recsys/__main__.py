@@ -1,4 +1,4 @@
-"""The commands beside train.py, from `prepare` to `serve`: `python -m recsys --help` lists them."""
+"""The commands other than train.py, from `prepare` to `serve`: `python -m recsys --help` lists them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recsys.commands import COMMANDS
 
 
 def main() -> None:
-    """Read the command line, and run one command; only its own module is imported."""
+    """Parse the command line and run one command, importing only its own module."""
     parser = argparse.ArgumentParser(prog="python -m recsys", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, sentence in COMMANDS.items():

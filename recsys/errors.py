@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read, and checks that raise it."""
+"""The exception whose message is meant for users, and checks that raise it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input. The message is one clear sentence that says what to do; commands print it and exit with status 2."""
+    """Invalid input. The message is one sentence that says what to do; commands print it and exit with status 2."""
 
 
 def one_of(name: str, value: str, choices: Iterable[str]) -> str:
-    """Return a setting's value after checking that it is one of several words.
+    """Return a setting's value after checking that it is one of the choices.
 
     Raises:
-        UserError: it is not.
+        UserError: the value is not among `choices`.
     """
     if value not in choices:
         raise UserError(f"{name} must be one of {', '.join(choices)} (got {value!r}).")
@@ -24,7 +24,7 @@ def check_positive(**settings: float) -> None:
     """Check that settings, given by name, are above zero.
 
     Raises:
-        UserError: one is not.
+        UserError: a setting is not above zero.
     """
     for name, value in settings.items():
         if not value > 0:
@@ -35,7 +35,7 @@ def check_shares(**settings: float) -> None:
     """Check that settings, given by name, are between 0 and 1.
 
     Raises:
-        UserError: one does not.
+        UserError: a setting is below 0 or above 1.
     """
     for name, value in settings.items():
         if not 0 <= value <= 1:

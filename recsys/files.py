@@ -1,4 +1,4 @@
-"""Files that are written whole, paths as a user would type them, and sparse matrices as plain arrays."""
+"""Atomic writing of files, short forms of paths, and sparse matrices as plain arrays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CSR_PARTS = ("data", "indices", "indptr", "shape")
 
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Let `write` fill a binary file under a temporary name, then move it into place."""
+    """Write a file atomically: `write` fills a binary file under a temporary name, which is then moved into place."""
     temporary = path.with_name(f"{path.name}.{token_hex(4)}.partial")  # processes of one run may write the same file
     try:
         with temporary.open("wb") as file:
@@ -27,7 +27,7 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file whole."""
+    """Write a UTF-8 text file atomically."""
     write_whole(path, lambda file: file.write(text.encode()))
 
 
@@ -37,7 +37,7 @@ def digest_of(files: Iterable[Path]) -> str:
 
 
 def short(path: Path) -> Path:
-    """Return a path relative to the working directory where it is below it."""
+    """Return a path relative to the working directory if it is below it, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
@@ -52,7 +52,7 @@ def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.
 
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | sparse.csr_matrix:
-    """Invert `as_arrays`."""
+    """Return the array or CSR matrix that `as_arrays` stored under a name."""
     from scipy import sparse
 
     if name in arrays:

@@ -1,4 +1,4 @@
-"""Former names in saved runs and configs, and what they are called now; each works for one version."""
+"""Former names in saved runs and configs, mapped to the current ones; each is supported for one version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a constructor: their names and types, read off its signature, and checks of values against them."""
+"""The settings of a constructor: their names and types from its signature, and checks of values against them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def settings(called: Callable[..., Any]) -> dict[str, Any]:
-    """Return the type of each keyword that a class or function takes, by name.
+    """Return the type of each keyword argument that a class or function takes, by name.
 
     The keywords of parent classes count too where a constructor passes unnamed **keywords on.
     """
@@ -29,8 +29,8 @@ def settings(called: Callable[..., Any]) -> dict[str, Any]:
 def fits(value: Any, hint: Any) -> bool:
     """Return whether a JSON-able value is of a type.
 
-    The check is strict: a bool is no int, an int is a float, and text is not converted. A list is any sequence. True
-    for types that JSON cannot express, such as classes of objects.
+    The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
+    type. The result is True for types that JSON cannot express, such as classes of objects.
     """
     from pydantic import TypeAdapter, ValidationError  # a quarter of a second, only needed where values are checked
 
@@ -42,7 +42,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def described(hint: Any) -> str:
-    """Return a type in words: `float`, `int | None`."""
+    """Return a type as text, such as `float` or `int | None`."""
     return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
 
 

@@ -1,4 +1,4 @@
-"""Checks that any `Recommender` can be held to, as scikit-learn's `check_estimator` holds estimators to theirs.
+"""Checks that every `Recommender` must pass, like scikit-learn's `check_estimator` for estimators.
 
 A model from outside the project is tested in three lines, by any test runner:
 
@@ -7,9 +7,9 @@ A model from outside the project is tested in three lines, by any test runner:
     def test_my_model():
         check_recommender(lambda seed: MyModel(max_epochs=40, seed=seed))
 
-The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items and odd users odd ones,
-as the items' genres say. A model that predicts ratings also sees low ratings of the other items. `CHECKS` has the
-checks one by one, to be run as tests of their own on a model that is trained once: see tests/test_contract.py.
+The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items and odd users odd ones.
+The items' genres are `even` and `odd`. A model that predicts ratings also sees low ratings of the other items. `CHECKS`
+has the checks one by one, to be run as separate tests on a model that is trained once: see tests/test_contract.py.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def check_recommender(
         expected_failed_checks: names of checks that the model need not pass, with the reason; these are not run.
 
     Raises:
-        AssertionError: the model fails a check, and how.
-        ValueError: there is no check of such a name.
+        AssertionError: the model fails a check; the message says how.
+        ValueError: there is no check of that name.
     """
     names = {check.__name__ for check in CHECKS}
     if unknown := [name for name in expected_failed_checks if name not in names]:
@@ -75,7 +75,7 @@ class TrainedModel:
 
     Attributes:
         train: the training interactions.
-        given: the copy of them that the model is trained on.
+        given: copy of the training interactions on which the model is trained.
         valid: one held-out rating of each user.
     """
 
@@ -99,7 +99,7 @@ def checkerboard(with_dislikes: bool) -> tuple[Dataset, Holdout]:
     """Build the data set, with times and genres.
 
     Args:
-        with_dislikes: users also rate items that they do not like, two points lower.
+        with_dislikes: whether users also rate items that they do not like, two points lower.
     """
     rng = np.random.default_rng(0)
     seen = rng.random(LIKES.shape) < 0.6
@@ -188,7 +188,7 @@ def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) 
 
 
 def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
-    """A saved model has the same hyperparameters and scores after loading; only what runs code must be trusted."""
+    """A model has the same hyperparameters and scores after loading, which needs trust only if it runs code."""
     trusted = trained.model.pickled or not class_name(trained.model).startswith(MODELS)
     with tempfile.TemporaryDirectory() as directory:
         trained.model.save(Path(directory))
@@ -205,7 +205,7 @@ def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
 
 
 def check_same_seed_trains_the_same_model(trained: TrainedModel) -> None:
-    """Two models of the same seed, trained on the same data, have equal scores."""
+    """Two models with the same seed, trained on the same data, have equal scores."""
     again = trained.build(SEED).fit(copy.deepcopy(trained.train), trained.valid)
     _require(
         np.array_equal(again.score(trained.query), trained.model.score(trained.query)),
@@ -258,7 +258,7 @@ def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None
 
 
 def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -> None:
-    """`embed` returns, for a training history, the embedding of its user."""
+    """For a user's training history, `embed` returns the user's embedding."""
     if not isinstance(trained.model, EmbedsHistories):
         return
     embedded, users = trained.model.embed(trained.train.histories()), trained.model.user_embeddings()
@@ -282,9 +282,9 @@ def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
 
 
 def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
-    """A model with weights continues from an earlier one: two users change codes, and one is new.
+    """A model that supports warm starts keeps the earlier scores, also where user codes change and a user is new.
 
-    Where the model has a learning rate, it is set so low that one more epoch forgets nothing.
+    If the model has a learning rate, it is set so low that one more epoch forgets nothing.
     """
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
@@ -311,7 +311,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model trains on data without times; one that ranks also on data without ratings."""
+    """A model trains on data without times; a model that does not predict ratings also on data without ratings."""
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
     scale = train.scale if predicts_ratings else (1.0, 1.0)
@@ -321,7 +321,7 @@ def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
 
 
 def check_checkerboard_is_recovered(trained: TrainedModel) -> None:
-    """Unrated items of a user's kind are scored above the others; leave this out for models without a taste."""
+    """Unrated items of a user's genre score above the others; non-personalised models cannot pass this check."""
     users = np.arange(N_USERS)
     scores = trained.model.score(trained.train.query(users))
     scores[trained.train.matrix().toarray() > 0] = np.nan

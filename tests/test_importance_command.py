@@ -114,7 +114,7 @@ def test_other_models_untested_runs_and_other_splits_are_refused(trained, booste
     manifest["split"]["fingerprint"] = "another"
     (other / "manifest.json").write_text(json.dumps(manifest))
     for run, words in (
-        (trained("bias", "model=bias", "protocol=ratings"), "must hold a model of trees (got Bias)"),
+        (trained("bias", "model=bias", "protocol=ratings"), "must hold a tree ensemble (got Bias)"),
         (untested, "was not tested"),
         (other, "The split is no longer the one"),
         (tmp_path, "holds no finished run"),

@@ -107,7 +107,7 @@ def test_a_run_s_recommendations_are_loaded(run, ratings, tmp_path, server, monk
     falling = "SELECT bool_and(a.score >= b.score) FROM recommendations a JOIN recommendations b USING (user_id)"
     assert rows(server, f"{falling} WHERE a.place < b.place") == [(True,)]
     assert run("load", f"{tmp_path}/run") == 2
-    assert "has films, ratings, recommendations, users already: give --replace" in capfd.readouterr().err
+    assert "already has films, ratings, recommendations, users: give --replace" in capfd.readouterr().err
 
 
 def test_loading_to_nowhere_is_one_sentence(run, ratings, monkeypatch, tmp_path, capsys):
@@ -115,7 +115,7 @@ def test_loading_to_nowhere_is_one_sentence(run, ratings, monkeypatch, tmp_path,
     assert run("load", *ratings) == 2
     assert "the environment variable RECSYS_DATABASE_URL is not set" in capsys.readouterr().err
     assert run("load", *ratings, "--to", f"{tmp_path}/no/such/folder/films.duckdb") == 2
-    assert capsys.readouterr().err.startswith(f"error: cannot reach {tmp_path}/no/such/folder/films.duckdb: ")
+    assert capsys.readouterr().err.startswith(f"error: Cannot reach {tmp_path}/no/such/folder/films.duckdb: ")
 
 
 def test_sources_are_gathered_by_name(run, ratings, tmp_path, capsys):

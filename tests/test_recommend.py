@@ -176,13 +176,13 @@ def test_a_new_film_can_be_liked_and_has_neighbours(command, runs, new_films):
 
 def test_new_films_require_titles_and_a_model_with_an_open_catalogue(command, runs, new_films, tmp_path):
     status, _, err = command("recommend", runs / "ease", "--user", "u3", "--films", new_films)
-    assert (status, "take a run of two_tower" in err) == (2, True)
+    assert (status, "choose a run of two_tower" in err) == (2, True)
     pd.DataFrame({"title": ["Known", None], "year": [1999, 2001]}).to_csv(tmp_path / "untitled.csv", index=False)
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "untitled.csv")
     assert (status, "row 2 has none" in err) == (2, True)
     pd.DataFrame({"movie_id": [3], "title": ["Known"]}).to_csv(tmp_path / "known.csv", index=False)
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "known.csv")
-    assert (status, "must be new, or left out: 3 is taken" in err) == (2, True)
+    assert (status, "must be new, or left out: 3 already exists" in err) == (2, True)
     (tmp_path / "empty.csv").write_text("title,year\n")
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "empty.csv")
     assert (status, "row 1 has none" in err) == (2, True)

@@ -227,7 +227,7 @@ def test_a_full_disk_is_told_before_work(command, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 10**6))
     monkeypatch.setattr(train, "split_reader", lambda cfg: lambda: pytest.fail("work was begun"))
     assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 2
-    assert "Only 1 MB are free" in capsys.readouterr().err
+    assert "only 1 MB are free" in capsys.readouterr().err
 
 
 def test_outputs_that_cannot_be_written_are_told_before_work(command, tmp_path, monkeypatch, capsys):
@@ -286,7 +286,7 @@ def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order
     assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]
     capsys.readouterr()
     assert test("other", "split=leave_one_out") == 2
-    assert "A test changes protocol, reranker, ks alone (got split)" in capsys.readouterr().err
+    assert "A test can change protocol, reranker, ks only (got split)" in capsys.readouterr().err
 
 
 def test_the_config_of_a_run_can_be_used_in_another_directory(data, tmp_path):

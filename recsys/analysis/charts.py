@@ -29,7 +29,7 @@ def percent(share: float) -> str:
 
 
 def height_of(n_rows: int) -> float:
-    """Return the height in inches of a figure that lists `n_rows` rows."""
+    """Return the height, in inches, of a figure with `n_rows` rows."""
     return MARGIN + ROW * n_rows
 
 
@@ -53,7 +53,7 @@ def dots(
 
 
 def dumbbells(ax: Axes, labels: Sequence[str], first: np.ndarray, second: np.ndarray, names: tuple[str, str]) -> None:
-    """Draw a row for each label, from the top: two shares as dots joined by a line; `names` are those of the shares."""
+    """Draw a row for each label, from the top: two shares as dots joined by a line; `names` label the two shares."""
     positions = np.arange(len(labels))
     ax.hlines(positions, first, second, color=MUTED, linewidth=1)
     for shares, name, colour in ((first, names[0], OTHER), (second, names[1], MAIN)):
@@ -143,7 +143,7 @@ def rating_bars(
     Args:
         ax: axes to draw into.
         films: titles of the films.
-        counts: for each film, the number of ratings with each number of stars.
+        counts: number of ratings by number of stars, for each film.
         scale: all possible numbers of stars, ascending.
         texts: text at the end of each row.
     """

@@ -94,7 +94,7 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
 
 
 def user_code(dataset: Dataset, user_id: str) -> int:
-    """Return the code of a user by its raw id as text.
+    """Return the code of the user with a raw id, given as text.
 
     Raises:
         UserError: there is no such user.
@@ -114,8 +114,8 @@ def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int])
     """
     if not model.uses_history:
         raise UserError(
-            f"{type(model).__name__} ignores the history of a new user: choose one of its users with --user, or take a "
-            "run of a model that scores by histories, such as ease."
+            f"{type(model).__name__} ignores the history of a new user: choose one of its users with --user, or a run "
+            "of a model that scores by histories, such as ease."
         )
     return History.of_items([list(dict.fromkeys(items))], rating=dataset.scale[1])
 

@@ -27,13 +27,17 @@ def similarities(model: Recommender, items: np.ndarray) -> tuple[str, np.ndarray
     if np.allclose(values, values[:, :1]):
         raise UserError(
             f"{type(model).__name__} has no similar films, since it has no embeddings and ranks films the same for all "
-            "users: take a run of another model."
+            "users: choose a run of another model."
         )
     return LIFTS, values
 
 
 def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
-    """Compute the cosines of the embeddings of some films, int64 (B,), and all films; 0 for an embedding of 0."""
+    """Compute the cosines between the embeddings of some films, int64 (B,), and of all films.
+
+    Returns:
+        float (B, n_items), 0 where an embedding is zero.
+    """
     embeddings = model.item_embeddings()  # (n_items, d)
     norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
     directions = embeddings / np.where(norms > 0, norms, 1)
@@ -41,9 +45,12 @@ def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
 
 
 def lifts(model: Recommender, items: np.ndarray) -> np.ndarray:
-    """Compute the scores for an unknown user who liked one of some films, less those for an empty history.
+    """Compute how much liking each of some films, int64 (B,), adds to an unknown user's scores of all films.
 
-    For EASE these are the item-item weights, for item neighbours their similarities.
+    For EASE these are the item-to-item weights, for item neighbours their similarities.
+
+    Returns:
+        float32 (B, n_items) scores, minus those for an empty history.
     """
     histories = History.of_items([[], *([item] for item in items)])
     empty, *liked = model.score_without_fallback(Query.of_histories(histories))

@@ -1,4 +1,4 @@
-"""The commands beside train.py: a module for each, with `add_arguments` and `run`, imported when it is called."""
+"""The commands other than train.py: a module for each, with `add_arguments` and `run`, imported when called."""
 
 COMMANDS = {
     "prepare": "Download, clean and cache a data set; print what cleaning dropped and what metadata describes.",

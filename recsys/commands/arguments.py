@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and the types of their values."""
+"""Arguments that several commands share, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add the overrides that choose data."""
+    """Add config overrides that choose the data."""
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of train.py: data=ml-1m data.path=DIR")
 
 
 def add_trusted(parser: argparse.ArgumentParser) -> None:
-    """Add the permission to load models by running code."""
+    """Add `--trusted`, which allows loading a model to run code."""
     parser.add_argument(
         "--trusted", action="store_true", help="load a model that is unpickled, which runs code: one that you made"
     )
 
 
 def add_run(parser: argparse.ArgumentParser, description: str = "the directory of a finished run") -> None:
-    """Add the directory of a run."""
+    """Add the argument with the directory of a run."""
     parser.add_argument("directory", type=Path, metavar="RUN", help=description)
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and metrics of a table."""
+    """Add the arguments with the runs and the metrics of a table."""
     parser.add_argument(
         "directories",
         nargs="+",
@@ -41,17 +41,17 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of JSON."""
+    """Add `--json`, which prints JSON instead of text."""
     parser.add_argument("--json", action="store_true", help="print JSON where a table is the default")
 
 
 def add_list_length(parser: argparse.ArgumentParser, description: str) -> None:
-    """Add the length of lists."""
+    """Add the option with the length of lists."""
     parser.add_argument("-k", type=at_least_one, default=10, help=f"{description} (default: %(default)s)")
 
 
 def add_films(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of films that a list is drawn from."""
+    """Add the options that determine which films can be listed."""
     parser.add_argument(
         "--filter",
         action="append",
@@ -65,14 +65,14 @@ def add_films(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """Read a number of films."""
+    """Parse a number of films, at least 1."""
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"must be a number of films above zero (got '{text}')")
     return int(text)
 
 
 def period(text: str) -> float:
-    """Read a period of time, in seconds."""
+    """Parse a period of time, such as `10m`, and return it in seconds."""
     match = re.fullmatch(rf"(\d+)([{''.join(SECONDS)}])", text)
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"must be a period of time such as 30s, 10m, 1h or 1d (got '{text}')")
@@ -80,15 +80,15 @@ def period(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """Read a share, from 0 and below 1."""
+    """Parse a share, at least 0 and below 1."""
     with contextlib.suppress(ValueError):
         if 0 <= float(text) < 1:
             return float(text)
-    raise argparse.ArgumentTypeError(f"must be a share, from 0 and below 1 (got '{text}')")
+    raise argparse.ArgumentTypeError(f"must be a share, at least 0 and below 1 (got '{text}')")
 
 
 def seed(text: str) -> int:
-    """Read a seed."""
+    """Parse a random seed, an integer from 0 to 2**31 - 1."""
     if not (text.isdecimal() and int(text) < 2**31):
         raise argparse.ArgumentTypeError(f"must be a seed, a whole number from 0 to {2**31 - 1} (got '{text}')")
     return int(text)

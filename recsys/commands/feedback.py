@@ -1,4 +1,4 @@
-"""The store of feedback that a command names."""
+"""The feedback store that a command names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORES = Path("outputs", "feedback")  # has a store for each data set
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Add the address of the store."""
+    """Add the option with the address of the feedback store."""
     parser.add_argument(
         "--store",
         metavar="ADDRESS",
@@ -28,10 +28,10 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def open_store(address: str | None, run: Path, *, create: bool = False) -> Store:
-    """Open the store at an address, of the environment variable, or of the data set of a run.
+    """Open the store at an address, by default that in the environment variable or else the one of a run's data set.
 
     Raises:
-        UserError: there is none, or it has feedback on other data.
+        UserError: there is no such store, or it has feedback on other data.
     """
     data = data_name(read_run(run))
     text = address or os.environ.get(VARIABLE)

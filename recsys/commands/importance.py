@@ -29,7 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = run.model(arguments.trusted)
     if not isinstance(model, RatingTrees):
         raise UserError(
-            f"{run.directory} must hold a model of trees (got {type(model).__name__}): take a run of random_forest or "
+            f"{run.directory} must hold a tree ensemble (got {type(model).__name__}): choose a run of random_forest or "
             "gradient_boosting."
         )
     split = split_of(run)

@@ -1,4 +1,4 @@
-"""The command `python -m recsys load`: copies a data set into PostgreSQL, MySQL or MariaDB."""
+"""The command `python -m recsys load`: writes a data set, or a run's recommendations too, to tables of a database."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from recsys.data.titles import find_item
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the user and the choice of films."""
+    """Add the run, the user, and the options that determine which films can be listed."""
     add_run(parser)
     add_list_length(parser, "films to list at most")
     add_films(parser)

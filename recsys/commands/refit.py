@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Refit once or repeatedly, or take the last refit back."""
+    """Refit once or repeatedly, or roll back the last refit."""
     directory = arguments.directory
     read_run(directory)
     if arguments.roll_back:

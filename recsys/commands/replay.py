@@ -1,4 +1,4 @@
-"""The command `python -m recsys replay`: estimates other policies on the lists that were shown."""
+"""The command `python -m recsys replay`: evaluates a run off-policy, on lists of other runs that viewers have seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads the data and the model of a run, for commands."""
+"""The data and the model of a run, read for commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def model_and_data(directory: Path, trusted: bool, new_films: str | None = None)
     """Read the model of a run and the data that its config names, both extended by new films.
 
     Raises:
-        UserError: there is no such run, its data changed, or its model cannot score new films.
+        UserError: there is no such run, its data have changed, or its model cannot score new films.
     """
     run = read_run(directory)
     model, dataset = run.model(trusted), data_of(run)
@@ -32,7 +32,7 @@ def model_and_data(directory: Path, trusted: bool, new_films: str | None = None)
 
 
 def data_of(run: Run) -> Dataset:
-    """Read the data of a run, from the cache or prepared again."""
+    """Load the data of a run from the cache, or prepare it again."""
     with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
         dataset = prepared_data(OmegaConf.create(run.config)).dataset
     run.check_data(dataset)
@@ -40,12 +40,12 @@ def data_of(run: Run) -> Dataset:
 
 
 def split_of(run: Run) -> Split:
-    """Split the data of a run again."""
+    """Compute the split of a run again."""
     return instantiate(OmegaConf.create(run.config).split)(data_of(run))
 
 
 def split_of_config(config: Mapping[str, Any]) -> Split:
-    """Split the data of a resolved config."""
+    """Compute the split that a resolved config describes."""
     with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
         return Splits().of(config)
 
@@ -53,7 +53,7 @@ def split_of_config(config: Mapping[str, Any]) -> Split:
 def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
     """Extend data by films from a file, which the model learns about too."""
     if not isinstance(model, HasOpenCatalogue):
-        raise UserError(f"{type(model).__name__} scores only the films it was trained on: take a run of two_tower.")
+        raise UserError(f"{type(model).__name__} scores only the films it was trained on: choose a run of two_tower.")
     extended = with_new_items(dataset, new_films)
     model.add_items(extended.item_frame.iloc[dataset.n_items :])
     return extended

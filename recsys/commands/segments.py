@@ -52,7 +52,7 @@ def _find_segments(run: Run, overrides: list[str]) -> None:
 
 def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: bool) -> None:
     if overrides:
-        raise UserError(f"--liked reads segments that were found already: leave out {' '.join(overrides)}.")
+        raise UserError(f"--liked uses the segments that were found before: leave out {' '.join(overrides)}.")
     segments = read_segments(run.directory)
     split = split_of(run)
     segments.check(split)

@@ -14,7 +14,7 @@ from recsys.data.titles import find_item
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the film and the choice of others."""
+    """Add the run, the film, and the options that determine which films can be listed."""
     add_run(parser)
     parser.add_argument("title", metavar="TITLE", help="with its year in brackets if need be")
     add_list_length(parser, "films to list at most")

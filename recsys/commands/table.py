@@ -1,4 +1,4 @@
-"""The command `python -m recsys table`: runs a study and writes its tables."""
+"""The command `python -m recsys table`: prints a table of finished runs, or writes the report of a study."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STUDIES = Path("outputs", "experiments")  # the runs of studies, unless a comman
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the table of runs, or rewrite the folder of a study."""
+    """Print a table of runs, or write the folder of a study again."""
     if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
         _write_study(*map(str, arguments.directories))
         return
@@ -41,7 +41,7 @@ def _write_study(name: str, *overrides: str) -> None:
         job.outcome(run) for level in dependency_levels(study, directory, finished.latest_run) for job, run in level
     ]
     if not any(outcome.run for outcome in outcomes):
-        raise UserError(f"No run of {name} is finished: make them with python train.py experiment={name}.")
+        raise UserError(f"No run of {name} is finished: start them with python train.py experiment={name}.")
     folder = Path("experiments", study.name)
     print_tables(write_report(folder, study, outcomes))
     publish(directory, folder)

@@ -1,4 +1,4 @@
-"""The command `python -m recsys test`: evaluates a finished run on its test split."""
+"""The command `python -m recsys test`: evaluates the model of a finished run on its test ratings again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANGED = ("protocol", "reranker", "ks")  # settings that a test may change
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the settings that change, and the directory of results."""
+    """Add the run, the settings to change, and the directory of the results."""
     add_run(parser)
     parser.add_argument(
         "overrides",
@@ -59,7 +59,7 @@ def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
     changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
     if unknown := changed - {*CHANGED}:
         raise UserError(
-            f"A test changes {', '.join(CHANGED)} alone (got {', '.join(sorted(unknown))}): train a run for the rest."
+            f"A test can change {', '.join(CHANGED)} only (got {', '.join(sorted(unknown))}): train a run for the rest."
         )
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}

@@ -1,4 +1,4 @@
-"""train.py as a process of its own, for commands that train."""
+"""Running train.py in a process of its own, for commands that train."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
     """Run train.py, with its output on stderr.
 
     Args:
-        arguments: of train.py.
-        directory: that it writes to.
-        purpose: of the training, for the message when it fails: `run`, `refit`.
+        arguments: command-line arguments of train.py.
+        directory: directory that it writes to, for the error message.
+        purpose: what is trained, for the error message: `run` or `refit`.
 
     Raises:
         UserError: the training failed.
     """
     train = [sys.executable, str(loader.CONFIGS.parent / "train.py"), *arguments]
     if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
-        raise UserError(f"The {purpose} failed, and says above why; its files so far are in {short(directory)}.")
+        raise UserError(f"The {purpose} failed; the reason is above, and its files so far are in {short(directory)}.")

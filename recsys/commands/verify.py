@@ -13,7 +13,7 @@ from recsys.studies.verification import RUN_KEY, Verification, published_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study and the names of its run."""
+    """Add the study, and the options that select one of its runs."""
     parser.add_argument("study", metavar="STUDY", help="as in experiments/ and configs/experiment/")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of all its runs: data.path=DIR")
     for name in RUN_KEY:
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Repeat the run and compare its figures; the exit status is 1 where they differ."""
+    """Repeat the run and compare its metrics; the exit status is 1 if they differ."""
     published = published_run(
         Path("experiments", arguments.study, "runs.csv"), **{name: getattr(arguments, name) for name in RUN_KEY}
     )

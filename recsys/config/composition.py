@@ -18,9 +18,9 @@ def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | N
     """Compose a file in configs/ with checked overrides.
 
     Args:
-        config_name: of the file.
-        overrides: see `overrides.complete`.
-        directory: of the file; None for the project's configs.
+        config_name: name of the file, without its ending.
+        overrides: overrides of the command line, see `overrides.complete`.
+        directory: directory of the file; None for the project's configs.
 
     Raises:
         UserError: an override names what does not exist.

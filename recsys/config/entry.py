@@ -1,4 +1,4 @@
-"""The entry to Hydra commands: checks before, one sentence for errors, and how to continue after an interruption."""
+"""The entry point of Hydra commands: early checks, errors in one sentence, and advice after an interruption."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     """Run a task as a Hydra command, with sweeps by -m and `resume=DIR` to continue an interrupted run.
 
-    The process exits with status 2 and one sentence where the user can correct the error, with 130 after Ctrl-C.
+    The process exits with status 2 and one sentence after an error that the user can correct, with 130 after Ctrl-C.
     """
     with one_sentence():
         sys.argv[1:] = _checked(sys.argv[1:], config_name)

@@ -15,7 +15,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 @contextmanager
 def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
-    """Give access to the configs in a directory, by default the project's, or to those of a running Hydra job."""
+    """Yield a loader of the configs in a directory, by default the project's, or of those of a running Hydra job."""
     if GlobalHydra.instance().is_initialized():  # a sweep or a job is running
         yield GlobalHydra.instance().config_loader()
         return

@@ -9,7 +9,7 @@ LISTED = 40  # longer lists of names are left out where there are near ones
 
 
 def suggestion(name: str, options: Collection[str]) -> str:
-    """Return the end of a sentence about a name that is not among the options: the nearest ones, and all of them."""
+    """Return the end of a sentence about a name that is not among the options: the most similar ones, and all."""
     near = difflib.get_close_matches(name, options, cutoff=0.5)
     question = f": did you mean {' or '.join(near)}?" if near else "."
     all_names = f" There are {', '.join(sorted(options))}." if options and not (near and len(options) > LISTED) else ""
@@ -17,5 +17,5 @@ def suggestion(name: str, options: Collection[str]) -> str:
 
 
 def class_name(target: str) -> str:
-    """Return the class of a `_target_`, without its module."""
+    """Return the class name in a `_target_`, without its module."""
     return target.rpartition(".")[2]

@@ -20,10 +20,10 @@ EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # classes whose pac
 
 
 def instantiate(node: DictConfig | None) -> Any:
-    """Instantiate the class that a config node names in `_target_`; None for no node or an empty one.
+    """Instantiate the class that a config node names in `_target_`; return None for no node or an empty one.
 
     Raises:
-        UserError: the constructor does not take the node's keys or values.
+        UserError: the constructor does not accept the node's keys or values.
     """
     if not node:
         return None
@@ -53,10 +53,10 @@ def check_node(node: DictConfig) -> None:
 
 
 def constructor(target: str) -> Callable[..., Any]:
-    """Import what a `_target_` names.
+    """Import the class or function that a `_target_` names.
 
     Raises:
-        UserError: it cannot be imported.
+        UserError: the class or function cannot be imported.
     """
     try:
         return get_object(target)

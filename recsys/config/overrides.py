@@ -1,4 +1,4 @@
-"""Overrides of a command, checked against configs and constructors before anything runs."""
+"""Checks of a command's overrides against configs and constructors, before anything runs."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ REMOVED = {
 
 
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
-    """Check overrides, and mark those with Hydra's `++` that only a constructor knows.
+    """Check overrides, and add Hydra's prefix `++` to those that only a constructor knows.
 
-    Prefixed overrides (`+`, `++`, `~`) and Hydra's own are left alone. A sweep over several models takes only settings
-    that all of them have.
+    Prefixed overrides (`+`, `++`, `~`) and Hydra's own are not changed. A sweep over several models accepts only
+    settings that all of them have.
 
     Args:
-        config_name: of the primary config.
-        overrides: of the command line. `hydra.searchpath` counts, so that configs of a user's own are checked too.
-        directory: of the primary config; None for the project's configs.
+        config_name: name of the primary config.
+        overrides: overrides of the command line. `hydra.searchpath` is honoured, so that a user's own configs are
+            checked too.
+        directory: directory of the primary config; None for the project's configs.
 
     Raises:
         UserError: a choice, key or setting does not exist, or a password is given, which a run would store.

@@ -1,4 +1,4 @@
-"""Passwords are refused in commands and configs, since runs store both."""
+"""Checks that refuse passwords in commands and configs, since runs store both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PASSWORD = re.compile(r"://[^/\s]*:\S*@|(^|[?&='\"\s])\w*pass\w*=", re.IGNORECAS
 
 
 def refuse_passwords(texts: Iterable[str]) -> None:
-    """Check texts before Hydra writes them into a run directory.
+    """Check that texts contain no password, before Hydra writes them into a run directory.
 
     Raises:
         UserError: a text contains a password.
@@ -36,10 +36,10 @@ def refuse_passwords_in(config: Mapping[str, Any]) -> None:
 
 
 def refuse_passwords_of_job(cfg: DictConfig) -> None:
-    """Check the config of a running Hydra job, and remove what Hydra has written already if it has a password.
+    """Check the config of a running Hydra job; if it contains a password, remove what Hydra has written already.
 
     Raises:
-        UserError: it has one.
+        UserError: the config contains a password.
     """
     try:
         refuse_passwords_in(cast(dict, OmegaConf.to_container(cfg)))

@@ -17,15 +17,15 @@ from recsys.errors import UserError
 
 
 def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] = ()) -> list[str]:
-    """Return overrides with those that the run began with where `resume=DIR` names one.
+    """Return the overrides of a command; with `resume=DIR`, preceded by those that the run in DIR started with.
 
     Args:
-        config_name: of the primary config.
-        overrides: of the command.
+        config_name: name of the primary config.
+        overrides: overrides of the command.
         searched: overrides that add directories of configs.
 
     Raises:
-        UserError: the directory holds no interrupted run, or one of another config.
+        UserError: the directory holds no interrupted run, or one with another config.
     """
     named = [override for override in overrides if override.startswith("resume=")]
     further = [override for override in overrides if override not in named]
@@ -40,7 +40,7 @@ def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] 
     ignored = {"resume", *REMOVED}
     changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
     if changed:
-        raise UserError(f"{directory} was begun with another config ({', '.join(changed)}): leave out what differs.")
+        raise UserError(f"{directory} was started with another config ({', '.join(changed)}): leave out what differs.")
     quoted = "'" + str(directory).replace("'", r"\'") + "'"
     return [*first, *further, f"resume={quoted}", f"hydra.run.dir={quoted}"]
 
@@ -50,7 +50,8 @@ def _check_interrupted(directory: Path) -> None:
 
     if not (directory / ".hydra" / "config.yaml").is_file():
         raise UserError(
-            f"resume= must name a run directory, one under outputs/ (got {directory}, without .hydra/config.yaml)."
+            f"resume= must name a run directory, such as one under outputs/ (got {directory}, which has no "
+            ".hydra/config.yaml)."
         )
     if is_finished(directory):
         raise UserError(f"{directory} holds a finished run: there is nothing to resume.")

@@ -114,7 +114,7 @@ class Search:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The distribution of each setting."""
+        """The distribution of each setting of the space, by name."""
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
@@ -206,7 +206,7 @@ class Search:
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:
-    """Write settings as overrides; see `recsys.studies.plan.override_arguments`.
+    """Format settings as overrides; see `recsys.studies.plan.override_arguments`.
 
     Values are written unquoted, since they come from Hydra's own sweep syntax.
     """
@@ -217,7 +217,7 @@ def distribution(override: Override) -> BaseDistribution:
     """Convert a sweep in Hydra's syntax to a distribution of Optuna.
 
     Raises:
-        UserError: it is none of the sweeps above.
+        UserError: the override is none of the sweeps that the module describes.
     """
     sweep: Any = override.value()
     if override.is_sweep_override():

@@ -15,7 +15,7 @@ from recsys.data.split import Split
 
 
 def prepared_data(cfg: DictConfig) -> Prepared:
-    """Read the data of a config, from the cache or prepared again."""
+    """Load the data of a config from the cache, or prepare it again."""
     return prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata")))
 
 
@@ -29,7 +29,7 @@ class Splits:
         """Return the split of a resolved config.
 
         Raises:
-            UserError: the data cannot be reached or cannot be split so.
+            UserError: the data cannot be reached or cannot be split in this way.
         """
         cfg = OmegaConf.create({name: config.get(name) for name in ("data", "metadata", "split", "cache_dir")})
         key = OmegaConf.to_yaml(cfg)
@@ -39,11 +39,11 @@ class Splits:
 
 
 def split_reader(cfg: DictConfig) -> Callable[[], tuple[Split, str]]:
-    """Instantiate what reads and splits the data of a config, without reading any.
+    """Return a function that reads and splits the data of a config; nothing is read before it is called.
 
     Returns:
-        A function that returns the split, whose users have segments where `segments_from` names a run, and where the
-        data came from. It raises a UserError where the data cannot be reached or cannot be split so, or where the
+        A function that returns the split, whose users have segments if `segments_from` names a run, and where the
+        data came from. It raises UserError if the data cannot be reached or cannot be split in this way, or if the
         segments are of another split.
 
     Raises:

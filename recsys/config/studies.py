@@ -24,19 +24,19 @@ def study_names() -> list[str]:
 
 
 def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
-    """Read the study that a command names with `experiment=`, and the overrides that go for all its runs.
+    """Read the study that a command names with `experiment=`, and the overrides that apply to all of its runs.
 
-    An override of something that the study varies, such as a seed or a model, chooses among the runs.
+    An override of a key that the study varies, such as a seed or a model, selects among the runs instead.
 
     Raises:
-        UserError: an override names what does not exist, the experiment is no study, or no run of it is left.
+        UserError: an override names what does not exist, the experiment is not a study, or no run is selected.
     """
     overrides = complete("train", overrides)
     with loader.config_loader() as config_loader:
         parsed = OverridesParser.create(config_loader=config_loader).parse_overrides(list(overrides))
     node = compose("train", [str(o.input_line) for o in parsed if STUDY.match(o.key_or_group)]).study
     if node is None:
-        raise UserError("This experiment is a plain sweep, and no study: its config has no node named study.")
+        raise UserError("This experiment is a plain sweep and not a study: its config has no node named study.")
     study = Study.from_config(cast(dict, OmegaConf.to_container(node, resolve=True)))
     varied = {"seed", "model", *(key for setting in study.settings.values() for key in setting.overrides)}
     command = {o.key_or_group: values_of(o) for o in parsed if o.key_or_group in varied}

@@ -62,7 +62,7 @@ class StudySweep:
             overrides: config overrides of the command.
 
         Raises:
-            UserError: before any run, if the study, the command or its data are invalid; at the end, if runs failed.
+            UserError: before any run, if the study, the command or its data are invalid; at the end, if a run failed.
         """
         study, self.given = read_study(overrides)
         report = self.directory / REPORT
@@ -72,7 +72,7 @@ class StudySweep:
         print_tables(write_report(report, study, outcomes))
         print(f"Tables and figures are in {short(report)}. To publish them: python -m recsys table {study.name}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:
-            raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, {failed[0].row} first: {failed[0].failure}")
+            raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, first {failed[0].row}: {failed[0].failure}")
 
     def _checked(self, study: Study) -> dict[str, Split]:
         """Return the splits of a study by setting and variant.

@@ -1,6 +1,6 @@
-"""Settings of Lightning's Trainer and of the logger: honoured, or refused with what to set instead.
+"""Settings of Lightning's Trainer and of the logger: they are honoured, or refused with what to set instead.
 
-Lightning takes seconds to import, so settings that it does not have to check are taken as they are.
+Lightning takes seconds to import, so settings that it does not have to check are passed on unchecked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def check_trainer(node: DictConfig) -> None:
     """Check settings of the trainer before any work, such as a device that this machine lacks.
 
     Raises:
-        UserError: a setting is unknown, is one that fits choose themselves, or is refused by Lightning.
+        UserError: a setting is unknown, is chosen by a fit itself, or is refused by Lightning.
     """
     settings = _settings(node)
     check_trainer_settings(settings)
@@ -53,23 +53,23 @@ def check_trainer(node: DictConfig) -> None:
 
 
 def needs_lightning(cfg: DictConfig, model: Recommender) -> bool:
-    """Return whether a run needs a trainer, to fit its model, or a logger that Lightning writes to for every model.
+    """Return whether a run needs Lightning: for a trainer to fit its model, or for a logger that every model uses.
 
-    TensorBoard's files are written without Lightning, and a CSV file has nothing but the curves of deep models.
+    TensorBoard's files are written without Lightning, and the CSV logger only stores the curves of deep models.
     """
     logger = cfg.get("logger")
     return model.uses_lightning or (bool(logger) and class_name(logger._target_) not in OWN_LOGS)
 
 
 def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
-    """Instantiate the trainer, without what fits add to it, and the logger of a config.
+    """Instantiate the trainer of a config, as a partial to which a fit adds arguments, and its logger.
 
     Raises:
         UserError: see `check_trainer`; or the logger's package is missing.
     """
     check_trainer(cfg.trainer)
     trainer = cfg.trainer
-    if cfg.get("pruning"):  # of a search, beside the user's own callbacks
+    if cfg.get("pruning"):  # of a search, in addition to the user's own callbacks
         settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
         pruning = OmegaConf.to_container(cfg.pruning, resolve=True)
         trainer = OmegaConf.create({**settings, "callbacks": [*settings.get("callbacks", []), pruning]})

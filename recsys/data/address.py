@@ -29,7 +29,7 @@ class Address:
     """The address of a database; its text has neither user nor password.
 
     Attributes:
-        url: what DuckDB attaches; must not be shown.
+        url: address that DuckDB attaches; must not be shown, since it may contain a password.
         kind: DuckDB's type: `postgres`, `mysql`, `duckdb` or `sqlite`.
         place: the part that may be shown.
         password: the password as written in the address, or "".
@@ -45,20 +45,20 @@ class Address:
         """Parse an address.
 
         Raises:
-            UserError: it is of no known kind, or not well formed; the message does not quote it.
+            UserError: the address is of an unknown kind or malformed; the message does not quote it.
         """
         scheme, is_url, _ = text.partition("://")
         if not is_url:
             if (ending := Path(text).suffix) not in _FILES:
-                raise UserError(f"the database's address is of no known kind: it must begin with {_KNOWN}")
+                raise UserError(f"The database's address is of an unknown kind: it must begin with {_KNOWN}.")
             return cls(text, _FILES[ending], text)
         if scheme not in _SERVERS:
-            raise UserError(f"the database's address must begin with {_KNOWN} (got {scheme}://)")
+            raise UserError(f"The database's address must begin with {_KNOWN} (got {scheme}://).")
         if not (found := _URL.fullmatch(text)):
             raise UserError(
-                f"the address of the {_SERVERS[scheme]} database must be of the form "
-                f"{scheme}://USER:PASSWORD@HOST:PORT/DATABASE, in which @ / : ? # and % of a password are written "
-                "%40 %2F %3A %3F %23 and %25"
+                f"The address of the {_SERVERS[scheme]} database must be of the form "
+                f"{scheme}://USER:PASSWORD@HOST:PORT/DATABASE, in which the characters @ / : ? # and % of a password "
+                "are written as %40 %2F %3A %3F %23 and %25."
             )
         return cls(text, _SERVERS[scheme], f"{scheme}://{found['place']}", found["password"] or "")
 
@@ -71,7 +71,7 @@ class Address:
         """
         if not (text := os.environ.get(variable, "")):
             raise UserError(
-                f"the environment variable {variable} is not set; it must be the database's address: "
+                f"The environment variable {variable} is not set: give it the database's address, as in "
                 f"export {variable}=postgresql://USER:PASSWORD@HOST/DATABASE"
             )
         return cls.parse(text)

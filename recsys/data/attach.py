@@ -22,7 +22,7 @@ def attached(address: Address, alias: str, *, read_only: bool) -> Iterator[duckd
         UserError: the database cannot be reached, or a statement inside the context fails.
     """
     if read_only and address.is_file and not Path(address.url).is_file():
-        raise UserError(f"{address} does not exist")
+        raise UserError(f"{address} does not exist.")
     # One thread preserves the order in which the database returns rows, and is as fast. Times are read in UTC.
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET enable_progress_bar = false")
@@ -32,7 +32,7 @@ def attached(address: Address, alias: str, *, read_only: bool) -> Iterator[duckd
         try:
             connection.execute(f"ATTACH {literal(address.url)} AS {alias} ({options})")
         except duckdb.Error as error:
-            raise UserError(f"cannot reach {address}: {address.without_secrets(error)}") from None
+            raise UserError(f"Cannot reach {address}: {address.without_secrets(error)}") from None
         try:
             connection.execute(f"USE {alias}")
             yield connection
@@ -56,6 +56,6 @@ def _load_extension(connection: duckdb.DuckDBPyConnection, kind: str) -> None:
             connection.execute(f"LOAD {name}")
     except duckdb.Error as error:
         raise UserError(
-            f"DuckDB {duckdb.__version__} reaches {kind} by an extension that cannot be downloaded here: "
-            "pip install 'recsys[databases]'"
+            f"DuckDB {duckdb.__version__} needs an extension for {kind} that cannot be downloaded here: "
+            "install it with pip install 'recsys[databases]'."
         ) from error

@@ -58,11 +58,12 @@ class Cleaning:
 
     Attributes:
         min_rating: drop ratings below this threshold; None drops none.
-        user_core: drop users with fewer clean ratings, and
-        item_core: items with fewer clean ratings, repeatedly until none is left (the k-core).
+        user_core: drop users with fewer clean ratings than this. Users and items are dropped in turn until none is left
+            to drop (the k-core).
+        item_core: drop items with fewer clean ratings than this.
         keep_unknown_films: keep ratings of items that the source's metadata lacks.
-        earliest: ratings before this date have an impossible time. For data with order numbers in place of times it
-            must be 1970-01-01.
+        earliest: drop ratings before this date, whose times are considered impossible. For data with order numbers
+            instead of times it must be 1970-01-01.
     """
 
     min_rating: float | None = None

@@ -69,7 +69,9 @@ class Database(Source):
         cleaning: Cleaning = Cleaning(),
     ) -> None:
         if address is not None and Address.parse(address).password:
-            raise UserError(f"data.address holds a password, which runs would store: put it into {address_env} instead")
+            raise UserError(
+                f"data.address contains a password, which runs would store: put the address into {address_env} instead."
+            )
         given = ((ratings, columns), (users, users_columns), (films, films_columns), (links, None))
         self.tables = dict(zip(TABLES, given, strict=True))
         self.address = address
@@ -105,7 +107,7 @@ class Database(Source):
         return Raw(str(address), tuple(tables))
 
     def _read(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str, scratch: Path) -> Path:
-        """Copy the rows of a SELECT into a file beside the scratch folder, named by its content."""
+        """Copy the rows of a SELECT into a file next to the scratch folder, named by its content."""
         found = connection.sql(query)
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
@@ -113,7 +115,7 @@ class Database(Source):
         sql = f"COPY (SELECT {selected} FROM ({query})) TO {literal(str(copied))} (FORMAT csv, HEADER)"  # noqa: S608
         [(n_rows,)] = connection.execute(sql).fetchall()
         if name == "ratings" and not n_rows:
-            raise UserError(f"{label} has no rows")
+            raise UserError(f"{label} has no rows.")
         return copied.replace(scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv")
 
 
@@ -130,5 +132,5 @@ def _select(name: str, table: str) -> str:
     except duckdb.ParserException as error:
         raise UserError(f"data.{name} must be a table or one SELECT: {' '.join(str(error).split())}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise UserError(f"data.{name} must be a table or one SELECT, because a database is only read (got other SQL)")
+        raise UserError(f"data.{name} must be a table or one SELECT, because a database is only read (got other SQL).")
     return statements[0].query.strip().removesuffix(";") + "\n"  # the last line may be a comment

@@ -29,7 +29,7 @@ class Dataset:
     A subset of the ratings (`select`) is a Dataset too, with the same codes and frames.
 
     Attributes:
-        name: of the source, such as `ml-100k`.
+        name: name of the source, such as `ml-100k`.
         users: int32 (n,) user codes, ascending.
         items: int32 (n,) item codes; a pair of user and item occurs once.
         ratings: float32 (n,) ratings; all 1 where the source has only interactions.
@@ -120,7 +120,7 @@ class Dataset:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Return a number for the user and item of each rating, int64 (n,), different for different pairs."""
+        """Return a number for each rating, int64 (n,), which identifies its pair of user and item."""
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
@@ -132,14 +132,14 @@ class Dataset:
         own, others = (frame["movie_id"].astype(str).tolist() for frame in (self.item_frame, earlier.item_frame))
         if own != others:
             raise UserError(
-                f"The items of {self.name} must be those of {earlier.name} that the earlier model was trained on "
-                f"(got {len(own):,} items, the model has {len(others):,}): train a new model, without an earlier run."
+                f"The items of {self.name} must be those of {earlier.name}, on which the earlier model was trained "
+                f"(got {len(own):,} items, the model has {len(others):,}): train a new model without a warm start."
             )
         own_ids, known_ids = (pd.Index(frame["user_id"].astype(str)) for frame in (self.user_frame, earlier.user_frame))
         return known_ids.get_indexer(own_ids).astype(np.int64)
 
     def select(self, chosen: np.ndarray) -> Dataset:
-        """Return the ratings that a boolean mask (n,) or ascending positions select, under the same codes."""
+        """Return the ratings selected by a boolean mask (n,) or by ascending positions, under the same codes."""
         return replace(
             self,
             users=self.users[chosen],
@@ -154,7 +154,7 @@ class Dataset:
         return History(self.indptr, self.items, self.ratings, self.times)
 
     def history(self, users: np.ndarray) -> History:
-        """Return the ratings of some users, int64 (B,), a row each in their order; an unknown user, -1, has none."""
+        """Return the ratings of users, int64 (B,), as a history with a row for each; empty for an unknown user, -1."""
         known = np.where(users >= 0, users, 0)
         starts = self.indptr[known]
         lengths = np.where(users >= 0, self.indptr[known + 1] - starts, 0)
@@ -175,7 +175,7 @@ class Holdout:
 
     Attributes:
         ratings: the held-out ratings.
-        known: the ratings that histories consist of; in time-aware splits all are older than the held-out ones.
+        known: the ratings that users' histories consist of; in time-aware splits these precede the held-out ones.
         candidates: int32 (m,) the items that are ranked, or None for the whole catalogue. Items that a user has in
             `known` are never ranked for that user.
         rated: `known` and the withheld ratings, which are neither known nor held out; None where none are withheld.

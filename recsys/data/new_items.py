@@ -21,10 +21,10 @@ def with_new_items(dataset: Dataset, path: str) -> Dataset:
 
     Args:
         dataset: the data set; its items keep their codes.
-        path: CSV or Parquet file of the new items, with columns as in `metadata=files`, a title at least.
+        path: CSV or Parquet file of the new items, with at least a title; other columns are those of `metadata=files`.
 
     Raises:
-        UserError: the file cannot be read, or an item has no title or an id that is taken.
+        UserError: the file cannot be read, or an item has no title or an id that the data set already has.
     """
     if not Path(path).is_file():
         raise UserError(f"The file of new items must be an existing CSV or Parquet file (got {path}).")
@@ -40,7 +40,7 @@ def with_new_items(dataset: Dataset, path: str) -> Dataset:
     item_frame = pd.concat([dataset.item_frame, typed_items(found)], ignore_index=True)
     repeated = item_frame["movie_id"][item_frame["movie_id"].astype(str).duplicated()]
     if len(repeated):
-        raise UserError(f"The ids of {path} must be new, or left out: {repeated.iloc[0]} is taken.")
+        raise UserError(f"The ids of {path} must be new, or left out: {repeated.iloc[0]} already exists.")
     for column in item_frame.columns.intersection(list(LIST_COLUMNS)):
         item_frame[column] = [elements if isinstance(elements, list) else [] for elements in item_frame[column]]
     return replace(dataset, item_frame=item_frame)

@@ -1,6 +1,6 @@
 """Preparation: raw tables are read into DuckDB, cleaned, stored as Parquet in the cache, and loaded as a data set.
 
-The cache's keys are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet`,
+The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet`,
 `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items that external metadata describes have a
 folder of their own, with `films.parquet` and `match.json`.
 """
@@ -40,7 +40,7 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, m
         source: where the ratings come from.
         cache_dir: folder of downloads and clean tables.
         metadata: external metadata of the items; ratings and fingerprint stay the same.
-        memory_limit: DuckDB's memory limit; larger tables go through the disk.
+        memory_limit: DuckDB's memory limit, above which it spills to disk.
 
     Raises:
         UserError: files are missing or unreadable, no rating is left, or the cache cannot be written.

@@ -30,12 +30,12 @@ class Report:
         rows_kept: number of clean ratings.
         users: users with a clean rating.
         films: items with a clean rating.
-        films_untitled: items without a title among them.
+        films_untitled: items with a clean rating but without a title.
         first_time: seconds UTC of the earliest clean rating, or None if the source has no times.
         last_time: seconds UTC of the latest clean rating, or None.
         part_names: names of the parts of the source's own partition.
         sources: number of clean ratings by source, if several sources are gathered.
-        described_again: number of users and of items that several sources describe.
+        described_again: numbers of users and of items that more than one source describes.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Prepared:
 
 
 def load(folder: Path) -> Prepared:
-    """Load a prepared folder into arrays of 20 bytes a rating, in chunks, so that hardly more memory is ever used."""
+    """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating."""
     stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     report = Report(**stored | {"scale": tuple(stored["scale"]), "part_names": tuple(stored["part_names"])})
     with duckdb.connect() as connection:

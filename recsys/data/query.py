@@ -1,6 +1,6 @@
 """Queries: the users that a model scores, with the history of each.
 
-Times are seconds UTC, ratings are in the units of their data set (0.5 to 5 for most sources).
+Times are in seconds since 1970 UTC, and ratings in the units of their data set (0.5 to 5 stars in many sources).
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ class History:
         return select_rows(self.indptr[positions], self.lengths[positions], self)
 
     def matrix(self, n_items: int) -> sparse.csr_matrix:
-        """Return the interactions as float32 (n_rows, n_items): 1 where a user has rated an item."""
+        """Return the interactions as a CSR matrix, float32 (n_rows, n_items): 1 where a user has rated an item."""
         return self._matrix(np.ones(len(self.items), np.float32), n_items)
 
     def rating_matrix(self, n_items: int) -> sparse.csr_matrix:
-        """Return the ratings as float32 (n_rows, n_items)."""
+        """Return the ratings as a CSR matrix, float32 (n_rows, n_items)."""
         return self._matrix(self.ratings, n_items)
 
     def _matrix(self, values: np.ndarray, n_items: int) -> sparse.csr_matrix:
@@ -81,10 +81,9 @@ class History:
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """Users to score, and the history that is known of each.
+    """Users to score, each with a history.
 
-    Models that score by histories serve users whom they were never trained on, and react to a new rating without being
-    trained again.
+    Models that score by histories can serve users unseen in training, and react to new ratings without retraining.
 
     Attributes:
         users: int64 (B,) user codes; -1 is an unknown user.
@@ -96,7 +95,7 @@ class Query:
 
     @classmethod
     def of_histories(cls, history: History) -> Query:
-        """Build a query for unknown users, of whom nothing but a history is known."""
+        """Build a query for unknown users, given only their histories."""
         return cls(np.full(len(history), -1), history)
 
     def __len__(self) -> int:
@@ -147,7 +146,7 @@ def row_pointers(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def select_rows(starts: np.ndarray, lengths: np.ndarray, interactions: History) -> History:
-    """Gather rows, given by their starts and lengths (B,), from interactions that are stored one after another."""
+    """Gather B rows, given by their starts and lengths, both (B,), in the arrays of `interactions`."""
     indptr = row_pointers(lengths)
     positions = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
     return interactions._slice(indptr, positions)

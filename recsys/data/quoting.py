@@ -1,4 +1,4 @@
-"""Names and text quoted for SQL, where parameters are not possible."""
+"""Quoting of names and text for SQL, where parameters are not possible."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ def quoted(name: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Quote text as a literal."""
+    """Quote text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -19,15 +19,15 @@ SOURCE = "source"  # column with the name of the gathered source of a row
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
-    """Create a table `raw_NAME` for each name in `COLUMNS` from a source's unpacked files; empty without such a file.
+    """Create a table `raw_NAME` for each name in `COLUMNS` from a source's unpacked files; without a file it is empty.
 
-    Rows are in the order of their files. Rows of gathered sources have the name of their `source`.
+    Rows are in the order of their files. In gathered data, each row has the name of its `source`.
 
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
     """
     if "ratings" not in (table.name for table in raw.tables):
-        raise UserError(f"{raw.origin} has no ratings: gather it with a source that has ratings, by data=gathered")
+        raise UserError(f"{raw.origin} has no ratings: combine it with a source that has ratings, by data=gathered.")
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
@@ -35,7 +35,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         first_row, end = insert(connection, table)
         if table.name == "ratings":
             if first_row == end:
-                raise UserError(f"{table.file} has no rows")
+                raise UserError(f"{table.file} has no rows.")
             _check_numbers(connection, table, first_row, raw.numeric_ids)
 
 
@@ -43,7 +43,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
     """Append the rows of a file to its raw table.
 
     Returns:
-        The first of these rows in the table, and the end of the table.
+        The position of the first of these rows in the table, and the table's new length.
 
     Raises:
         UserError: the file cannot be read or lacks columns.
@@ -68,7 +68,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
         first_row = count(connection, name)
         connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
     except duckdb.Error as error:
-        raise UserError(f"cannot read {table.file}: {' '.join(str(error).split())}") from error
+        raise UserError(f"Cannot read {table.file}: {' '.join(str(error).split())}") from error
     return first_row, count(connection, name)
 
 
@@ -78,7 +78,7 @@ def _check_numbers(connection: duckdb.DuckDBPyConnection, table: RawTable, first
     for row, name, cell in cells:
         column = (table.columns or {}).get(name) or name
         raise UserError(
-            f"{table.file} has text where a number belongs: {cell!r} in column {column}, row {row - first_row + 1}"
+            f"{table.file} has text where a number belongs: {cell!r} in column {column}, row {row - first_row + 1}."
         )
 
 
@@ -101,10 +101,10 @@ def columns_as_text(
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
     present = f"{label} has the columns {', '.join(types)}"
     if missing := [column for column in given.values() if column is not None and column not in types]:
-        raise UserError(f"{present}; it lacks {', '.join(missing)}: give other names, or null for none")
+        raise UserError(f"{present}; it lacks {', '.join(missing)}: give other names, or null for a missing column.")
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
-        raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}")
+        raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")
     if name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
         raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}

@@ -9,7 +9,7 @@ from recsys.data.prepared import Prepared
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
-    """Print the numbers of rows read, dropped by each rule and left, what these cover, and the match of metadata."""
+    """Print the numbers of rows read, dropped by each rule and left, what is covered, and the match with metadata."""
     report, match = prepared.report, prepared.match
     table = Table(title=report.name, show_header=False)
     table.add_column()

@@ -48,7 +48,7 @@ class Splitter(ABC):
 
     @abstractmethod
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """Label the ratings of a data set: uint8 (n,), see `recsys.data.split`."""
+        """Return a label for each rating of a data set, uint8 (n,); `recsys.data.split` defines the labels."""
 
     def _fingerprint(self, dataset: Dataset, labels: np.ndarray) -> str:
         described = json.dumps([dataset.fingerprint, self.name, asdict(self)], sort_keys=True)  # type: ignore[call-overload]
@@ -83,7 +83,7 @@ class LeaveOneOut(Splitter):
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
             at least 3.
-        seed: of the draw.
+        seed: seed of the draw.
     """
 
     train_only_below: int = 0
@@ -137,7 +137,7 @@ class Ratio(Splitter):
     Args:
         valid: share of a user's ratings for validation.
         test: share of a user's ratings for the test.
-        seed: of the draw.
+        seed: seed of the draw.
     """
 
     valid: float = 0.1
@@ -159,13 +159,13 @@ class Ratio(Splitter):
 class Folds(Splitter):
     """Cross-validation: holds out one fold of the ratings for the test and a random share of the others for validation.
 
-    The folds are the source's own where it has folds (u1 to u5 of MovieLens-100K), else random and of equal size.
+    The folds are the source's own if it has folds (u1 to u5 of MovieLens-100K), otherwise random and of equal size.
 
     Args:
         fold: number of the test fold, from 1.
-        n_folds: number of random folds; ignored where the source has folds.
+        n_folds: number of random folds; ignored if the source has folds.
         valid: share of the other folds' ratings for validation.
-        seed: of the draws; the random folds are the same partition for every `fold`.
+        seed: seed of the draws; the random folds are the same partition for every `fold`.
     """
 
     fold: int = 1
@@ -202,7 +202,7 @@ class ColdItems(Splitter):
     Args:
         valid: share of the items for validation.
         test: share of the items for the test.
-        seed: of the draw.
+        seed: seed of the draw.
     """
 
     valid: float = 0.1
@@ -231,14 +231,14 @@ class ColdItems(Splitter):
 class ColdUsers(Splitter):
     """Holds out users without training ratings: their first ratings are their history, the others are held out.
 
-    First in time, or in random order where the source has no times. The users are drawn among those with at least 2
-    ratings.
+    The first ratings are the oldest, or random ones if the source has no times. The users are drawn from those with at
+    least 2 ratings.
 
     Args:
         valid: share of the users for validation.
         test: share of the users for the test.
-        known: share of such a user's ratings in the history, which holds at least one and at most all but one.
-        seed: of the draws.
+        known: share of such a user's ratings in the history, which has at least one rating and leaves at least one.
+        seed: seed of the draws.
     """
 
     valid: float = 0.1
@@ -267,15 +267,16 @@ class NewUsers(Splitter):
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
     ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
-    every `n_known`. The refit trains on the history and the held-out ratings of validation users. First in time, or in
-    random order where the source has no times. The users are drawn among those with more than `found_after` ratings.
+    every `n_known`. The refit trains on the history and the held-out ratings of validation users. The first ratings are
+    the oldest, or random ones if the source has no times. The users are drawn from those with more than `found_after`
+    ratings.
 
     Args:
         valid: share of these users for validation.
         test: share of these users for the test.
         n_known: number of ratings in such a user's history, from 1 to `found_after`.
         found_after: number of such a user's ratings before the held-out ones.
-        seed: of the draws.
+        seed: seed of the draws.
     """
 
     valid: float = 0.1
@@ -307,13 +308,13 @@ class NewUsers(Splitter):
 
 @dataclass(frozen=True)
 class Given(Splitter):
-    """Uses the source's own parts, named `train`, `test` and optionally `valid`.
+    """Uses the source's own partition into `train`, `test` and optionally `valid`.
 
     Without a `valid` part, one training rating of each user with at least 2 becomes the validation rating: the last one
     where the source has times, else a random one.
 
     Args:
-        seed: of that draw.
+        seed: seed of that draw.
     """
 
     seed: int = 0

@@ -60,16 +60,16 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def check_no_tables(address: Address, names: Collection[str]) -> None:
-    """Check before any work that a database can be reached and has none of the tables.
+    """Check, before any work, that a database can be reached and has none of the tables.
 
     Raises:
-        UserError: it cannot be reached, or it has some of the tables.
+        UserError: the database cannot be reached, or it has some of the tables.
     """
     if address.is_file and not Path(address.url).exists():
         return
     with attached(address, "target", read_only=True) as connection:
         if existing := _existing(connection, names):
-            raise UserError(f"{address} has {', '.join(existing)} already: give --replace to replace these tables")
+            raise UserError(f"{address} already has {', '.join(existing)}: give --replace to replace these tables.")
 
 
 def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replace: bool = False) -> None:

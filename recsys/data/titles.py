@@ -1,6 +1,6 @@
 """Search of items by title, tolerant of case, accents, articles and typing errors.
 
-Titles are normalized like those of metadata (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation,
+Titles are normalised like those of metadata (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation,
 spaces and articles are ignored, and alternative titles in brackets count. An equal title is the best match, then a
 title that contains the query, then the title at the smallest edit distance. For suggestions while a title is being
 typed, the query is also compared with the beginnings of titles.
@@ -36,10 +36,10 @@ class TitleMatches:
 
     Attributes:
         items: int64 (n,) item codes.
-        similarity: float64 (n,) `EQUAL`, `CONTAINED`, or from 0 to 1: one less the edit distance (optimal string
-            alignment) as a share of the longer text.
-        prefix_similarity: float64 (n,) the same of the query and as many characters from the beginning of the title.
-        same_year: bool (n,) False where the query names a year and the item is of another.
+        similarity: float64 (n,) `EQUAL`, `CONTAINED`, or from 0 to 1: one minus the edit distance (optimal string
+            alignment) divided by the length of the longer text.
+        prefix_similarity: float64 (n,) the same for the query and a prefix of the title of the same length.
+        same_year: bool (n,) False if the query names a year other than the item's.
     """
 
     items: np.ndarray
@@ -49,7 +49,7 @@ class TitleMatches:
 
 
 class TitleSearch:
-    """The normalized titles of a data set's items; safe to use from many threads.
+    """The normalised titles of a data set's items; safe to use from many threads.
 
     Args:
         dataset: the data set.

@@ -1,4 +1,4 @@
-"""Evaluate a fitted model on a holdout: per user, over all users, and on slices of users and items."""
+"""Evaluation of a fitted model on a holdout: per user, over all users, and on slices of users and items."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Evaluation:
             metrics. Slices of users average users. Slices of items average held-out ratings: `recall@k` is the share of
             them in the top k, `dcg@k` their mean discounted gain, which equals NDCG where a user has one held-out
             rating; `mse` and `mae` are errors of predicted ratings.
-        top: int64 (n_users, k) lists, a row for each row of `per_user`, padded with -1; no columns where nothing is
+        top: int64 (n_users, k) lists, a row for each row of `per_user`, padded with -1; no columns if nothing is
             ranked. With several protocols, the lists of the first.
-        calibration: a row for each quarter of a rating unit that predictions are rounded to: `stars`, the number `n` of
-            predictions, and the means `predicted` and `actual`, which are equal where predictions are calibrated; no
-            rows where no ratings are predicted.
+        calibration: a row for each bin of predictions, a quarter of a rating unit wide: its centre `stars`, the number
+            `n` of predictions, and the means `predicted` and `actual`, which are equal if predictions are calibrated;
+            no rows if no ratings are predicted.
     """
 
     per_user: pd.DataFrame
@@ -58,7 +58,7 @@ def check(
 
     Raises:
         UserError: a k is smaller than 1 or larger than the number of ranked items; nothing is ranked, and the model
-            predicts no ratings; metrics of several protocols have the same name; or `Reranker.check` raises it.
+            predicts no ratings; metrics of several protocols have the same name; or `Reranker.check` fails.
     """
     if reranker is not None:
         if protocol is None:
@@ -148,7 +148,7 @@ def _batches(users: np.ndarray, size: int, description: str) -> Iterable[np.ndar
 def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:
     if not np.isfinite(scores).all():
         raise UserError(
-            f"The scores of {type(model).__name__} must be finite (got NaN or infinity, as after a training that "
+            f"The scores of {type(model).__name__} must be finite (got NaN or infinity, probably because training "
             "diverged): lower its learning rate or raise its regularisation."
         )
     return scores

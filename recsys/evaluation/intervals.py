@@ -44,7 +44,7 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
 
 
 def bootstrap_interval(values: np.ndarray, seed: int = 0) -> Interval:
-    """Return the mean of values (n,) with its bootstrap interval; values that are all equal have none.
+    """Return the mean of values (n,) with its bootstrap interval, whose ends are NaN if all values are equal.
 
     It is the BCa interval (bias-corrected and accelerated): Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
     """
@@ -57,13 +57,13 @@ def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 
     """Return the ratio of two sums over users with its BCa bootstrap interval.
 
     Args:
-        numerators: float (n,) summand of each user.
-        denominators: float (n,) summand of each user.
+        numerators: float (n,) summand of each user in the numerator.
+        denominators: float (n,) summand of each user in the denominator.
         seed: seed of the bootstrap, which resamples users.
 
     Returns:
-        The ratio is NaN where the denominators sum to 0. The ends are NaN where all users have the same ratio, or so
-        few have any summands that the interval is undefined.
+        The ratio, NaN if the denominators sum to 0. The ends are NaN if all users have the same ratio, or if too few
+        users have nonzero summands for the interval to be defined.
     """
     above, below = np.asarray(numerators, float), np.asarray(denominators, float)
     if np.allclose(above * below.sum(), below * above.sum()):

@@ -1,16 +1,16 @@
 """Off-policy estimates: the rewards of one model's lists, estimated from the logged lists of another.
 
 An item that was shown with a known probability, its propensity, represents 1 / propensity opportunities to show it.
-Weighting the rewards of the items that the other model lists too by these numbers estimates the reward of its lists
-(inverse propensity scoring, IPS). The estimates are sums over items, since two models rarely have a whole list in
-common: a click is assumed to depend on user and item, and not on the item's place or on the other items of the list.
+Inverse propensity scoring (IPS) therefore sums, over the logged items that the other model also lists, the rewards
+weighted by 1 / propensity. The estimates are sums over items, since two models rarely have a whole list in common: a
+click is assumed to depend on user and item, and not on the item's position or on the other items of the list.
 This is the document click model of Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen, "Offline Evaluation of
 Ranking Policies with Click Models", KDD 2018. The self-normalised estimate (SNIPS) divides by the observed sum of
 weights where IPS divides by the expected one, which adds a small bias and reduces variance (Swaminathan and Joachims,
-"The Self-Normalized Estimator for Counterfactual Learning", NIPS 2015).
+"The Self-Normalized Estimator for Counterfactual Learning", NeurIPS 2015).
 
-Items that the logging model could not have shown are in neither estimate. IPS assumes that their reward is 0, SNIPS
-that it is the mean of the others; `support` is the share of the other model's items that remain.
+Items that the logging model could not have shown contribute to neither estimate. IPS implicitly assumes that their
+reward is 0, SNIPS that it is the mean of the others; `support` is the share of the other model's items that remain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from recsys.evaluation.intervals import Interval, bootstrap_ratio
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """Off-policy estimates of the mean reward per list, with intervals over users.
+    """Off-policy estimates of the mean reward per list, with bootstrap intervals over users.
 
     Attributes:
         n_lists: number of logged lists.

@@ -26,7 +26,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def suffix(self, holdout: Holdout) -> str:
-        """Return the end of the names of metrics."""
+        """Return the suffix of the names of metrics."""
 
     @abstractmethod
     def n_ranked(self, holdout: Holdout) -> int:
@@ -61,8 +61,8 @@ FULL_RANKING = FullRanking()
 class SampledNegatives(Protocol):
     """Ranks a user's held-out items among a sample of the items that the user has not rated.
 
-    The sample is uniform, without replacement, and the same for every model. Where the source brings negatives of its
-    own (`Dataset.negatives`), they replace the sample, whatever their number.
+    The sample is uniform, without replacement, and the same for every model. If the source has its own negatives
+    (`Dataset.negatives`), they replace the sample, whatever their number.
 
     Args:
         n: number of items to sample for each user.

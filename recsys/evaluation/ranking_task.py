@@ -1,4 +1,4 @@
-"""Measure a model's ranking of the held-out items and its lists."""
+"""Measurement of a model's ranking of the held-out items and of its lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measure predictions of the held-out ratings."""
+"""Measurement of predictions of the held-out ratings."""
 
 from __future__ import annotations
 

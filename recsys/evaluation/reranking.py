@@ -1,6 +1,6 @@
 """Rerankers: reorder the best items of a model's list to serve another goal too (diversity, calibration, novelty).
 
-Every reranker fills a list greedily, place by place, with the candidate of the largest
+Every reranker fills a list greedily, place by place, with the candidate that has the largest
 
     (1 - trade_off) * relevance - trade_off * cost
 
@@ -43,11 +43,11 @@ class ListCosts(ABC):
 
     @abstractmethod
     def next_costs(self) -> np.ndarray:
-        """Return float32 (B, n), the cost of each of n candidates at the next place."""
+        """Return the cost of each of n candidates at the next place, float32 (B, n)."""
 
     @abstractmethod
     def append(self, places: np.ndarray) -> None:
-        """Append one candidate of each user, given by its place among the candidates, int (B,)."""
+        """Append one candidate to each user's list, given by its index among the candidates, int (B,)."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Reranker(ABC):
     """Reorders lists. Subclasses are frozen dataclasses with JSON-able fields.
 
     Args:
-        trade_off: weight of the other goal, from 0 (the model's own list) to 1 (the other goal alone).
+        trade_off: weight of the other goal, from 0 (the model's own list) to 1 (only the other goal).
         n_candidates: number of a user's best items that are reordered; those after them keep their places.
 
     Raises:
@@ -68,10 +68,7 @@ class Reranker(ABC):
     def __post_init__(self) -> None:
         """Check the values."""
         if not 0 <= self.trade_off <= 1:
-            raise UserError(
-                "trade_off must be between 0, the model's own list, and 1, the other goal alone "
-                f"(got {self.trade_off})."
-            )
+            raise UserError(f"trade_off, the weight of the other goal, must be between 0 and 1 (got {self.trade_off}).")
         if self.n_candidates < 1:
             raise UserError(f"n_candidates must be at least 1 (got {self.n_candidates}).")
 
@@ -85,7 +82,7 @@ class Reranker(ABC):
 
     @abstractmethod
     def costs(self, model: Recommender, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
-        """Return the function from candidates, int64 (B, n) padded with -1, and histories, B rows, to their costs."""
+        """Return a function from candidates, int64 (B, n) padded with -1, and histories, B rows, to their costs."""
 
     def ranker(self, model: Recommender, dataset: Dataset) -> Ranker:
         """Return the function that turns the scores of a fitted model into reordered lists.
@@ -117,7 +114,7 @@ class Reranker(ABC):
 
 @dataclass(frozen=True)
 class MaximalMarginalRelevance(Reranker):
-    """Lists items unlike those before them: the cost is the largest similarity to a listed item.
+    """Lists items that are dissimilar to those before them: the cost is the largest similarity to a listed item.
 
     Carbonell and Goldstein, "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing
     Summaries", SIGIR 1998.
@@ -151,7 +148,7 @@ class MaximalMarginalRelevance(Reranker):
 
 @dataclass(frozen=True)
 class Calibrated(Reranker):
-    """Lists genres in the proportions of the user's history: the cost is the divergence of the list from them.
+    """Lists genres in the proportions of the user's history: the cost is the divergence of the list from these.
 
     Steck, "Calibrated Recommendations", RecSys 2018; `recsys.metrics.beyond_accuracy.miscalibration` has the equation.
     All listed items have the same weight.

@@ -20,12 +20,12 @@ def user_differences(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) 
     """Subtract a baseline's metric from a model's, for each user on whom both were tested.
 
     Args:
-        model: for each split, a metric of each user, indexed by user.
+        model: metric of each user, indexed by user; one series per split.
         baseline: the same for the baseline, on the same splits.
 
     Returns:
-        float64 (n_users,). A user's difference is the mean over splits, so that the values are of different users, as
-        tests assume.
+        float64 (n_users,). A user's difference is the mean over splits, so that each user contributes one value and
+        the values are independent, as tests assume.
     """
     differences = pd.concat([own - other for own, other in zip(model, baseline, strict=True)]).dropna()
     return differences.groupby(level=0).mean().to_numpy()
@@ -62,7 +62,7 @@ def effect_size(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Adjust p-values for their number: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979."""
+    """Adjust p-values for multiple tests: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979."""
     given = np.asarray(p_values, float)
     order = np.argsort(given)
     steps = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))

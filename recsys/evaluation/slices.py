@@ -16,7 +16,7 @@ def slice_averages(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.Data
     """Average metrics over slices of users and of items.
 
     Args:
-        holdout: brings the frames of users and items that define the slices.
+        holdout: holdout whose frames of users and items define the slices.
         per_user: a row of metrics for each user of the holdout.
         per_rating: a row of metrics for each held-out rating.
 
@@ -42,7 +42,7 @@ def slice_averages(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.Data
 
 
 def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
-    """Assign counts (n,) to at most `N_BANDS` bands of about equal size, which are named by their ends: `20-35`."""
+    """Assign counts (n,) to at most `N_BANDS` bands of about equal size, named by their ends, such as `20-35`."""
     lowest = np.unique(np.quantile(counts, np.arange(N_BANDS) / N_BANDS, method="inverted_cdf"))
     band = np.searchsorted(lowest, counts, side="right") - 1
     names = [f"{counts[band == i].min()}-{counts[band == i].max()}" for i in range(len(lowest))]

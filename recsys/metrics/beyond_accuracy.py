@@ -40,7 +40,7 @@ def jaccard_diversity(top: np.ndarray, features: np.ndarray) -> np.ndarray:
 
     Args:
         top: int (B, k) lists, padded with -1.
-        features: float32 (n_items, d) of 0 and 1, such as genres.
+        features: float32 (n_items, d) binary features, such as genres.
 
     Returns:
         float64 (B,).
@@ -67,8 +67,8 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
         sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
 
     of q, the mean of p(g|item) over the list, from p, the mean over the history; p(g|item) is 1 / n for each of an
-    item's n genres. Items without genres do not count. A list of such items has the value log(1 / alpha), any list for
-    such a history has 0.
+    item's n genres. Items without genres do not count. A list without genres has the value log(1 / alpha); if the
+    history has no genres, the value is 0.
 
     Args:
         top: int (B, k) lists, padded with -1.

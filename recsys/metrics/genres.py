@@ -21,7 +21,7 @@ def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:
 def distributions(counts: np.ndarray) -> np.ndarray:
     """Divide each row of counts (n, g) by its sum; a row of zeros stays zero.
 
-    Of `genre_indicators` this gives p(genre | item).
+    Applied to `genre_indicators`, this gives p(genre | item).
     """
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
 

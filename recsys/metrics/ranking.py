@@ -1,4 +1,4 @@
-"""Turn scores into ranked lists, with one policy for ties.
+"""Conversion of scores into ranked lists, with one policy for ties.
 
 Items with equal scores are ranked in random order, which a hash of (seed, user, item) decides. A model that gives all
 items the same score therefore ranks at chance, whatever the order of the catalogue, and a user's list does not depend

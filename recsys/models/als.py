@@ -27,8 +27,8 @@ class ALS(Factorisation):
         embedding_dim: length of the vectors.
         l2: penalty on the squared vectors, the paper's lambda, the same for all users and items.
         confidence: weight of a rated pair; that of an unrated pair is 1.
-        n_sweeps: times that the vectors of all users and then of all items are solved for.
-        seed: of the initial vectors.
+        n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
+        seed: seed of the initial vectors.
     """
 
     def __init__(

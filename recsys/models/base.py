@@ -39,15 +39,15 @@ QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=Fa
 
 @dataclass(frozen=True)
 class FitContext:
-    """Where and how a fit runs. Nothing in it changes what is learned, but for rounding.
+    """Where and how a fit runs. Nothing in it changes what is learned, except for rounding.
 
     Attributes:
-        directory: for checkpoints, or None to store none.
+        directory: directory for checkpoints, or None to store none.
         trainer: builds Lightning's Trainer from the arguments that a model adds to its keywords (accelerator, devices,
-            precision, callbacks, ...); used by deep models alone.
+            precision, callbacks, ...); used by deep models only.
         logger: a Lightning logger for curves, or None.
-        resume: continue from the last checkpoint in `directory` where there is one.
-        cache_dir: for results that other fits can use again, such as text embeddings; None caches nothing.
+        resume: whether to continue from the last checkpoint in `directory`, if there is one.
+        cache_dir: directory for results that other fits can reuse, such as text embeddings; None caches nothing.
     """
 
     directory: Path | None = None
@@ -62,11 +62,12 @@ class FitReport:
     """What a fit cost.
 
     Attributes:
-        seconds: of wall-clock time.
-        interactions_per_second: training interactions in a second; of a deep model, in its last epoch.
-        epochs: that were trained, or None for a model without epochs.
-        epoch_seconds: of the last epoch, validation apart, or None.
-        samples_per_second: of the last epoch, a sampled negative counting as a sample, or None.
+        seconds: wall-clock time in seconds.
+        interactions_per_second: training interactions per second; for a deep model, in its last epoch.
+        epochs: number of epochs trained, or None for a model without epochs.
+        epoch_seconds: seconds of the last epoch without its validation, or None for a model without epochs.
+        samples_per_second: samples per second in the last epoch, where each sampled negative counts as a sample; None
+            for a model without epochs.
     """
 
     seconds: float
@@ -76,7 +77,7 @@ class FitReport:
     samples_per_second: float | None = None
 
     def metrics(self) -> dict[str, float]:
-        """Return the values that there are, under `train/...` names."""
+        """Return the values that are not None, under `train/...` names."""
         return {f"train/{name}": float(value) for name, value in asdict(self).items() if value is not None}
 
 
@@ -88,10 +89,12 @@ class Recommender(ABC):
     CSR matrices under the attribute names in `learned`. Hyperparameters and arrays together are the saved model.
 
     Attributes:
-        popularity: float32 (n_items,) training interactions of each item: the scores of a user without a history.
-        scale: float32 (2,) lowest and highest rating, of models that predict ratings.
+        popularity: float32 (n_items,) number of training interactions of each item: the scores of a user without a
+            history.
+        scale: float32 (2,) lowest and highest rating; only in models that predict ratings.
         fit_report: what the last fit cost.
-        n_best_epochs: epochs that validation chose, which a refit is trained for; None for a model without epochs.
+        n_best_epochs: number of epochs that validation chose and a refit is trained for; None for a model without
+            epochs.
     """
 
     predicts_ratings = False  # True: scores are in rating units
@@ -113,8 +116,8 @@ class Recommender(ABC):
             context: where and how the fit runs.
 
         Raises:
-            UserError: the constructor does not take back the model's own hyperparameters, or the model cannot be
-                trained on these data.
+            UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
+                on these data.
         """
         self._check_hyperparameters()
         self.popularity = train.item_counts.astype(np.float32)
@@ -129,8 +132,8 @@ class Recommender(ABC):
     def score(self, query: Query) -> np.ndarray:
         """Score all items for some users.
 
-        Models that rank by histories rank the items for a user without a history by popularity; those that predict
-        ratings stay in rating units and use what they know of items and users.
+        Models that rank by histories score the items by popularity for a user without a history. Models that predict
+        ratings return ratings for such a user too, from what they learned about items and users.
 
         Returns:
             float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
@@ -146,7 +149,7 @@ class Recommender(ABC):
         return scores
 
     def score_without_fallback(self, query: Query) -> np.ndarray:
-        """Score by what the model itself computes, also from empty histories: to see what an item in a history adds.
+        """Score without the popularity fallback for empty histories, for example to see what an item in a history adds.
 
         Returns:
             float32 (B, n_items), finite.
@@ -157,7 +160,7 @@ class Recommender(ABC):
         """Score pairs of user and item.
 
         Returns:
-            float32 (P,); of a model that predicts ratings, clipped to the scale.
+            float32 (P,), clipped to the rating scale if the model predicts ratings.
         """
         predicted = self._predict(pairs)
         return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
@@ -175,7 +178,7 @@ class Recommender(ABC):
         return self.score(pairs.query)[pairs.rows, pairs.items]
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """Fit a new model of the same hyperparameters to more ratings, for as many epochs as validation chose here."""
+        """Fit a new model with the same hyperparameters to more ratings, for `n_best_epochs` if it trains in epochs."""
         return type(self)(**self.hyperparameters()).fit(train, context=context)
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
@@ -205,7 +208,7 @@ class Recommender(ABC):
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Take back the arrays that `arrays` returned."""
+        """Set the learned arrays to those that `arrays` returned."""
         for name in self._stored():
             if name != "popularity" or name in arrays:  # earlier versions stored none
                 setattr(self, name, from_arrays(name, arrays))
@@ -231,7 +234,7 @@ class Recommender(ABC):
         except (AttributeError, TypeError) as error:
             raise UserError(
                 f"The constructor of {name} must store each of its arguments as an attribute of the same name, and "
-                f"take them back (got {error})."
+                f"accept those values (got {error})."
             ) from error
         if json.dumps(own, sort_keys=True) != json.dumps(copied, sort_keys=True):
             raise UserError(
@@ -252,7 +255,7 @@ class HasEmbeddings(ABC):
 
 
 class EmbedsHistories(HasEmbeddings):
-    """A model that embeds any user in that space, given a history."""
+    """A model that also embeds users unseen in training, given their histories."""
 
     @abstractmethod
     def embed(self, history: History) -> np.ndarray:
@@ -260,9 +263,9 @@ class EmbedsHistories(HasEmbeddings):
 
 
 class ScoresByProducts(ABC):
-    """A model whose own scores are inner products, so that the best items can be looked up in an index.
+    """A model whose scores are inner products, so that the best items can be looked up in an index.
 
-    Users without a history get the fallback and not these products, where the model ranks by histories.
+    If the model ranks by histories, users without a history get the popularity fallback instead of these products.
     """
 
     @abstractmethod
@@ -282,8 +285,8 @@ class HasOpenCatalogue(ABC):
         """Extend the catalogue without training.
 
         Args:
-            items: one row per item, with the columns of the `Dataset.item_frame` that was trained on, or some of them.
-                The first row gets the code `n_items`.
+            items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. The
+                first row gets the code `n_items`.
         """
 
 
@@ -291,12 +294,12 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
     """Load a saved model.
 
     Args:
-        directory: that `save` wrote.
-        trusted: also import classes from outside `recsys.models`, and unpickle. Both run code: use it for models of
-            your own.
+        directory: directory that `save` wrote.
+        trusted: whether to import classes from outside `recsys.models` and to unpickle. Both execute code, so set it
+            only for models from a source that you trust.
 
     Raises:
-        UserError: there is no model, or it must be trusted.
+        UserError: the directory has no model, or the model cannot be loaded without `trusted`.
     """
     described = _description(directory)
     name = renamed.current(described["class"])
@@ -305,8 +308,8 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
     cls = _imported(name)
     if cls.pickled and not trusted:
         raise UserError(
-            f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if the model is yours, "
-            "load it with trusted=True (on the command line --trusted)."
+            f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if you trust its "
+            "source, load it with trusted=True (on the command line --trusted)."
         )
     model = cls(**described["hyperparameters"])
     with np.load(directory / "arrays.npz", allow_pickle=False) as stored:
@@ -324,16 +327,16 @@ def saved_class(directory: Path) -> str:
     """Return the name of a saved model's class, without importing it.
 
     Raises:
-        UserError: there is no model.
+        UserError: the directory has no model.
     """
     return renamed.current(_description(directory)["class"])
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
-    """Build the untrained model that a plain setting names in `_target_`, from the hyperparameters beside it.
+    """Build an untrained model from a mapping with its class in `_target_` and its hyperparameters.
 
     Raises:
-        UserError: it names no class of `recsys.models`.
+        UserError: `_target_` names no class of `recsys.models`.
     """
     settings = dict(setting)
     name = renamed.current(str(settings.pop("_target_", "")))
@@ -343,7 +346,7 @@ def make(setting: Mapping[str, Any]) -> Recommender:
 
 
 def class_name(model: Recommender) -> str:
-    """Return the name that the model's class is imported by, such as `recsys.models.ease.EASE`."""
+    """Return the full import path of the model's class, such as `recsys.models.ease.EASE`."""
     return f"{type(model).__module__}.{type(model).__qualname__}"
 
 

@@ -1,4 +1,4 @@
-"""Bayesian matrix factorisation: ratings averaged over many factorisations, drawn from their posterior.
+"""Bayesian matrix factorisation: predictions averaged over factorisations drawn from the posterior.
 
 Salakhutdinov and Mnih, "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo", ICML 2008, whose
 symbols are used. Side information about users and items moves the means of their priors, as in Porteous, Asuncion and
@@ -103,21 +103,21 @@ class Prior:
 class BayesianMF(Recommender, HasEmbeddings):
     """Predicts a rating as the average of mean + b_u + b_i + U_u . V_i over posterior samples.
 
-    A bias is one more element of a vector, whose counterpart on the other side is 1. An unknown user has the mean of
+    A bias is one more element of a vector, whose counterpart on the other side is 1. An unknown user gets the mean of
     the users' prior.
 
     Args:
         embedding_dim: length of the vectors, the paper's D.
         side: side information that moves the means of the priors: `rated`, which items were rated by whom, and `facts`,
             the metadata of users and items.
-        min_count: the fewest users or items that must have a value of the metadata.
-        n_sweeps: draws of all variables.
-        burn_in: first draws, which are discarded, since the chain has not converged yet.
-        n_samples: draws that are stored, evenly spaced among the others.
-        seed: of the draws.
+        min_count: minimum number of users or items that must have a metadata value for it to be used.
+        n_sweeps: number of Gibbs sweeps, each of which draws all variables.
+        burn_in: number of initial sweeps to discard, before the chain has converged.
+        n_samples: number of samples to store, evenly spaced among the remaining sweeps.
+        seed: seed of the draws.
 
     Raises:
-        UserError: there is no such side information, or there are fewer draws than samples.
+        UserError: the side information is unknown, or fewer sweeps remain after the burn-in than samples are stored.
     """
 
     predicts_ratings = True
@@ -232,7 +232,7 @@ def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alph
         ratings: float64 (n_ratings,) less the mean and the other side's biases, in the order before sorting.
         others: float64 (m, d + 1) vectors of the other side, whose last elements are biases.
         alpha: precision of a rating.
-        prior: of the vectors that are drawn.
+        prior: prior of the vectors that are drawn.
 
     Returns:
         float64 (n, d + 1).

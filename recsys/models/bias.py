@@ -1,7 +1,8 @@
 """Bias: the mean rating plus damped deviations of items and users.
 
-Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", ACM TKDD 2010, section 2.1. Items and
-users are averaged in turn, in as many sweeps as wanted. A user's deviation follows from the history in the query.
+Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", ACM TKDD 2010, section 2.1. The
+deviations of items and of users are estimated in turn, for `n_sweeps` sweeps. A user's deviation is computed from the
+history in the query.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ class Bias(Recommender):
     """Predicts a rating as mean + deviation of the item + deviation of the user.
 
     Args:
-        item_damping: ratings at the mean that are added to those of each item, the paper's lambda_2.
-        user_damping: ratings at the mean that are added to those of each user, the paper's lambda_3.
-        n_sweeps: times that the deviations of all items and then of all users are averaged. With the paper's single
-            sweep, deviations of items include those of the users who rated them.
+        item_damping: number of ratings equal to the mean that are added to each item, the paper's lambda_2.
+        user_damping: number of ratings equal to the mean that are added to each user, the paper's lambda_3.
+        n_sweeps: number of sweeps, each of which estimates the deviations of all items, then of all users. With the
+            paper's single sweep, an item's deviation includes those of the users who rated it.
     """
 
     predicts_ratings = True
@@ -50,11 +51,11 @@ class Bias(Recommender):
         return (self.mean + self.item_bias[pairs.items] + user_bias[pairs.rows]).astype(np.float32)
 
     def user_bias(self, history: History) -> np.ndarray:
-        """Return the damped deviation of users from the mean, given the items that they rated, float64 (B,)."""
+        """Return the damped deviations of users with these histories (B rows), in rating units: float64 (B,)."""
         residuals = history.ratings - self.mean - self.item_bias[history.items]
         sums = np.bincount(history.rows, residuals, minlength=len(history))
         return sums / (self.user_damping + history.lengths)
 
     def residuals(self, history: History) -> np.ndarray:
-        """Return by how much the ratings of histories exceed their predictions, float64 (n,)."""
+        """Return the residuals of the ratings in a history, rating minus prediction: float64 (n,)."""
         return history.ratings - self.mean - self.item_bias[history.items] - self.user_bias(history)[history.rows]

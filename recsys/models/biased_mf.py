@@ -1,7 +1,7 @@
-"""Biased matrix factorisation of ratings: `mf` with the penalties of its paper, a part of them with every rating.
+"""Biased matrix factorisation of ratings: `mf` trained on squared errors with an L2 penalty for each rating.
 
-Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5. A
-vector is penalised as often as a rating looks it up.
+Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5. The
+penalty is added for each rating, so vectors of users and items with many ratings are penalised more.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from recsys.models.neural import RatingBatch, SquaredError
 
 
 class PenalisedSquaredError(SquaredError):
-    """Squared errors and lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2).
+    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), a mean over ratings.
 
     Args:
-        l2: lambda.
-        bias_l2: lambda_b.
+        l2: penalty on the vectors, lambda.
+        bias_l2: penalty on the biases, lambda_b.
     """
 
     def __init__(self, l2: float, bias_l2: float) -> None:
@@ -39,11 +39,11 @@ class BiasedMF(MF):
 
     Args:
         embedding_dim: length of the vectors.
-        init_std: standard deviation of their initial values.
-        dropout: of the users' vectors during training.
-        l2: penalty per rating on the squares of its vectors, the paper's lambda.
-        bias_l2: likewise on its biases.
-        loss: `squared`; `MF` has the objectives that rank.
+        init_std: standard deviation of the vectors' initial values.
+        dropout: dropout rate of the users' vectors.
+        l2: penalty on the squared vectors for each rating, the paper's lambda.
+        bias_l2: penalty on the squared biases for each rating.
+        loss: `squared`; see `MF` for ranking losses.
         **training: see `NeuralRecommender`.
     """
 

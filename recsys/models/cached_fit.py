@@ -1,4 +1,4 @@
-"""A cache of fitted base models, so that an ensemble with other features need not fit them again."""
+"""A cache of fitted base models, so that ensembles with different features can share them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
     """Fit a base model, or load it from the cache.
 
     Args:
-        model: unfitted.
-        train: what it is fitted to.
+        model: unfitted model.
+        train: training ratings.
         valid: held-out ratings for early stopping, or None. They must follow from the fingerprint of `train`.
-        context: of the ensemble; base models get its trainer without callbacks, and neither checkpoints nor curves.
+        context: context of the ensemble's fit. Base models get its trainer without callbacks, and store neither
+            checkpoints nor curves.
 
     Returns:
         The fitted model.
@@ -36,7 +37,7 @@ def cached_refit(model: Recommender, train: Dataset, context: FitContext) -> Rec
 
 
 def _base_context(context: FitContext) -> FitContext:
-    """Return a context without checkpoints, curves and callbacks, which concern the ensemble alone."""
+    """Return a context without checkpoints, curves and callbacks, which belong to the ensemble only."""
     return FitContext(trainer=partial(context.trainer, callbacks=[]), cache_dir=context.cache_dir)
 
 

@@ -20,23 +20,23 @@ MIN_SPREAD = 0.05  # in rating units; no user rates so consistently that a small
 
 
 class Margins:
-    """Learns half the widths of intervals around predictions that contain a given share of ratings.
+    """Learns half-widths of prediction intervals that contain a given share of ratings.
 
     Args:
-        share: of ratings, within (0, 1).
+        share: share of ratings that the intervals must contain, within (0, 1).
     """
 
     def __init__(self, share: float) -> None:
         self.share = share
 
     def fit(self, estimator: Any, frame: pd.DataFrame, ratings: np.ndarray, fold_of: np.ndarray) -> Self:
-        """Learn the size of errors from features, and the factor by which it must grow to reach the share.
+        """Learn to predict absolute errors, and the factor by which these must be scaled to reach the share.
 
         Args:
-            estimator: a regressor, whose clones are fitted to the ratings and to the size of errors.
-            frame: features, n rows.
-            ratings: float (n,).
-            fold_of: int (n,) from 0.
+            estimator: a regressor, whose clones are fitted to the ratings and to absolute errors.
+            frame: features, a row for each of n ratings.
+            ratings: float (n,) ratings.
+            fold_of: int (n,) fold of each rating, from 0; errors are out of fold.
         """
         errors = np.abs(ratings - _out_of_fold(estimator, frame, ratings, fold_of, "errors"))
         expected = np.maximum(_out_of_fold(estimator, frame, errors, fold_of, "spread of errors"), MIN_SPREAD)
@@ -46,7 +46,7 @@ class Margins:
         return self
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return the margins of m rows of features, float64 (m,); infinite if there were too few training ratings."""
+        """Return half-widths for m rows of features, float64 (m,); infinite if there were too few training ratings."""
         return self.factor * np.maximum(self.spread.predict(frame), MIN_SPREAD)
 
 

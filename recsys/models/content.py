@@ -1,9 +1,9 @@
 """Content-based models: items as vectors of their metadata, users as the items that they rated.
 
 An item's vector is that of its document (`recsys.data.text`). Ratings of other users play no part, so items without
-ratings are scored like any other. A user is either the mean of the rated items, weighted by ratings, and items are
-ranked by their cosine with it (Lops, de Gemmis and Semeraro, "Content-based Recommender Systems: State of the Art and
-Trends", Recommender Systems Handbook, 2011), or only the most similar of the rated items count.
+ratings are scored like any other. `ContentProfile` represents a user by the mean of the rated items, weighted by
+ratings, and ranks items by their cosine with it (Lops, de Gemmis and Semeraro, "Content-based Recommender Systems:
+State of the Art and Trends", Recommender Systems Handbook, 2011). `ContentKNN` uses only the most similar rated items.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ ROUNDING = 1e-6  # an item whose squared distance from the average is smaller co
 
 
 class ContentProfile(Recommender):
-    """Scores an item by the cosine of its vector and the user's, both centred on the average item.
+    """Scores an item by the cosine between its vector and the user's, both centred on the average item.
 
     Without centring, what all items have in common would dominate the vectors, although it says nothing about tastes.
 
     Args:
-        encoder: of documents: the class in `_target_`, and its settings.
-        fields: of the metadata, in the order of the document.
+        encoder: settings of the text encoder, with its class in `_target_`.
+        fields: metadata fields that make up an item's document, in this order.
 
     Attributes:
-        vectors: float32 (n_items, d), dense or CSR, of length 1, or 0 for an item without metadata.
+        vectors: float32 (n_items, d), dense or CSR, rows of length 1; zero for an item without metadata.
         average: float (d,) the average item.
-        lengths: float32 (n_items,) of the centred vectors; infinite where they are zero, so that they do not count.
+        lengths: float32 (n_items,) norms of the centred vectors; infinite for zero vectors, so that their cosine is 0.
     """
 
     uses_history = True
@@ -64,7 +64,7 @@ class ContentProfile(Recommender):
         return np.ascontiguousarray(cosines / self.lengths)
 
     def profiles(self, history: History) -> np.ndarray:
-        """Return users as vectors of length 1, or 0 where a history is empty: float32 (B, d)."""
+        """Return the users' profiles, float32 (B, d), of length 1; zero for an empty history."""
         weights = history.rating_matrix(len(self.lengths)) @ sparse.diags_array(1 / self.lengths)  # (B, n_items)
         sums = weights @ self.vectors
         centred = (sums.toarray() if sparse.issparse(sums) else sums) - np.outer(weights.sum(axis=1), self.average)
@@ -75,8 +75,8 @@ class Content(ContentProfile, EmbedsHistories):
     """Content profiles with dense vectors, which embed users and items in one space.
 
     Args:
-        encoder: of documents, to dense vectors: the class in `_target_`, and its settings.
-        fields: of the metadata, in the order of the document.
+        encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
+        fields: metadata fields that make up an item's document, in this order.
 
     Attributes:
         user_profiles: float32 (n_users, d) the profiles of the training users.
@@ -110,12 +110,12 @@ class Content(ContentProfile, EmbedsHistories):
 class ContentKNN(ItemToItem):
     """Scores an item by the sum of its cosines to the items in the history that are among its neighbours.
 
-    Neighbours are items with training ratings, so that those of an item without ratings can occur in a history.
+    Only items with training ratings can be neighbours, so that a history can contain the neighbours of any item.
 
     Args:
-        encoder: of documents: the class in `_target_`, and its settings.
-        k: neighbours of an item.
-        fields: of the metadata, in the order of the document.
+        encoder: settings of the text encoder, with its class in `_target_`.
+        k: number of neighbours of an item.
+        fields: metadata fields that make up an item's document, in this order.
     """
 
     def __init__(self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS) -> None:
@@ -139,9 +139,9 @@ def encode_items(train: Dataset, encoder: Encoder, fields: Sequence[str], cache_
 
     Args:
         train: the data set.
-        encoder: fitted in place.
-        fields: of the metadata, in the order of the document.
-        cache_dir: where vectors are cached, or None.
+        encoder: encoder, fitted in place.
+        fields: metadata fields that make up an item's document, in this order.
+        cache_dir: directory in which vectors are cached, or None.
 
     Returns:
         float32 (n_items, d), dense or CSR.

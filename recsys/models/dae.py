@@ -1,7 +1,7 @@
 """Denoising autoencoder: reconstructs a user's items from a randomly masked half of them.
 
 Wu, DuBois, Zheng and Ester, "Collaborative Denoising Auto-Encoders for Top-N Recommender Systems", WSDM 2016, without
-its node for each user; the multinomial likelihood is that of Mult-DAE: Liang, Krishnan, Hoffman and Jebara,
+its user-specific node; the multinomial likelihood is that of Mult-DAE: Liang, Krishnan, Hoffman and Jebara,
 "Variational Autoencoders for Collaborative Filtering", WWW 2018.
 """
 
@@ -23,7 +23,7 @@ COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 class DAEModule(HistoryModule):
-    """Logits = W' tanh(V x + b) + c, with x the items of the history, scaled to length one."""
+    """Logits = W' tanh(V x + b) + c, with x the history as a vector of 0 and 1, scaled to length one."""
 
     def __init__(self, n_users: int, n_items: int, hidden_dim: int, dropout: float = 0.5, **training: Any) -> None:
         super().__init__(n_users, n_items, **training)
@@ -55,7 +55,7 @@ class DAE(HistoryRecommender):
 
     Args:
         hidden_dim: width of the hidden layer.
-        dropout: share of the items of a history that is masked during training.
+        dropout: share of a history's items that is masked during training.
         loss: `softmax`; `batch_size` counts users.
         **training: see `NeuralRecommender`.
     """

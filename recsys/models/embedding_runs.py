@@ -15,8 +15,8 @@ def load_embedding_model(run: Path, train: Dataset) -> Recommender:
     """Load the model of a run with embeddings.
 
     Args:
-        run: directory of a finished run, or of several, one of which is of the same split.
-        train: training ratings, whose fingerprint names their split.
+        run: directory of a finished run, or of several runs, one of which was trained on the same split.
+        train: training ratings, whose fingerprint identifies their split.
 
     Raises:
         UserError: the run has no embeddings, or they are of another split.
@@ -29,8 +29,8 @@ def load_embedding_model(run: Path, train: Dataset) -> Recommender:
         if split == train.fingerprint.partition("/")[0]:
             return load(directory / "model")
     raise UserError(
-        f"The embeddings of {run} must be of the same split (got another one, which may train on the ratings that "
-        "are tested here): train its model with the same data and split settings."
+        f"The embeddings of {run} must be of the same split (got another one, whose training ratings may include test "
+        "ratings of this one): train its model with the same data and split settings."
     )
 
 

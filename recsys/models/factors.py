@@ -13,11 +13,11 @@ from recsys.models.memory import check_memory
 
 
 class Factorisation(Recommender, EmbedsHistories, ScoresByProducts):
-    """Scores an item by the product of its vector with the one that fits the history in the query best (fold-in).
+    """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
 
     Attributes:
-        user_factors: float32 (n_users, d).
-        item_factors: float32 (n_items, d).
+        user_factors: float32 (n_users, d) vectors of the training users.
+        item_factors: float32 (n_items, d) vectors of the items.
     """
 
     uses_history = True

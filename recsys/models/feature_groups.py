@@ -70,7 +70,7 @@ class Group(ABC):
         """Return the columns, a row for each pair."""
 
     def align(self, other: Self, train: Dataset) -> None:  # noqa: B027  most columns mean the same by their names
-        """Give the columns the meaning that they have in a group of the same class, fitted to other ratings."""
+        """Match the meaning of the columns to that in a group of the same class fitted to other ratings."""
 
 
 class Statistics(Group):
@@ -154,7 +154,7 @@ class Genres(_ItemColumns):
 
 
 class People(_ItemColumns):
-    """Directors, actors and writers of several items, reduced by singular value decomposition."""
+    """Directors, actors and writers who occur in several items, reduced by singular value decomposition."""
 
     def fit(self, train: Dataset) -> Self:
         """See `Group.fit`."""
@@ -164,11 +164,11 @@ class People(_ItemColumns):
 
 
 class Texts(_ItemColumns):
-    """The items' encoded metadata, reduced by singular value decomposition.
+    """The items' metadata, encoded as text and reduced by singular value decomposition.
 
     Args:
-        encoders: settings of encoders by name, as those of content models.
-        cache_dir: where vectors are cached, or None.
+        encoders: settings of encoders by name, in the form that content models take.
+        cache_dir: directory in which vectors are cached, or None.
     """
 
     def __init__(self, encoders: Mapping[str, Mapping[str, Any]], cache_dir: Path | None) -> None:
@@ -239,10 +239,10 @@ class Time(Group):
 
 
 class Embeddings(Group):
-    """Embeddings of user and item in a model's space, their product and cosine.
+    """A model's embeddings of user and item, with their dot product and cosine.
 
     Args:
-        model: fitted.
+        model: fitted model.
     """
 
     def __init__(self, model: HasEmbeddings) -> None:
@@ -279,7 +279,7 @@ class Segments(Group):
 
     Args:
         n_segments: number of segments.
-        seed: of the segmentation.
+        seed: seed of the segmentation.
     """
 
     def __init__(self, n_segments: int, seed: int) -> None:
@@ -293,7 +293,7 @@ class Segments(Group):
         return self
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Number the segments like those of another group that share most users with them."""
+        """Number the segments like those of another group, matched by the number of users they share."""
         own, others = (
             group.segmentation.predict(group.profiles.transform(_histories(train))) for group in (self, other)
         )
@@ -314,7 +314,7 @@ class Predictions(Group):
     """Ratings that other models predict.
 
     Args:
-        models: fitted, by name.
+        models: fitted models by name.
     """
 
     def __init__(self, models: Mapping[str, Recommender]) -> None:

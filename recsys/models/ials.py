@@ -23,7 +23,7 @@ NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are sol
 
 
 class IALS(Factorisation):
-    """Fits rated pairs to 1, and all pairs, the rated included, to 0 with the smaller weight alpha_0.
+    """Fits rated pairs to 1, and all pairs, the rated ones included, to 0 with the smaller weight alpha_0.
 
     Args:
         embedding_dim: length of the vectors, the paper's d.
@@ -32,8 +32,8 @@ class IALS(Factorisation):
         frequency_power: power of (ratings + alpha_0 * possible ratings) by which l2 is scaled, the paper's nu; 0 is
             plain regularisation.
         init_std: standard deviation of the length of an initial vector, the paper's sigma*.
-        n_sweeps: times that the vectors of all users and then of all items are solved for.
-        seed: of the initial vectors.
+        n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
+        seed: seed of the initial vectors.
     """
 
     def __init__(

@@ -10,11 +10,11 @@ from recsys.models.base import Recommender
 
 
 class ItemToItem(Recommender):
-    """Scores an item by the sum of its weights with the items of the history, X W.
+    """Scores an item by the sum of its weights from the items in the history, X W.
 
     Attributes:
-        item_weights: float32 (n_items, n_items), dense or CSR: a row for each item of a history, a column for each item
-            that is scored. A dense matrix is C-contiguous, since the product reads rows.
+        item_weights: float32 (n_items, n_items), dense or CSR: a row for each item in a history, a column for each
+            scored item. A dense matrix is C-contiguous, since the product reads rows.
     """
 
     uses_history = True
@@ -26,6 +26,6 @@ class ItemToItem(Recommender):
         return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
     def weights_of(self, items: np.ndarray) -> np.ndarray:
-        """Return what some items, int (m,), of a history add to the score of each item, float32 (m, n_items)."""
+        """Return what items in a history, int (m,), each add to the scores of all items: float32 (m, n_items)."""
         weights = self.item_weights[items]
         return weights if isinstance(weights, np.ndarray) else weights.toarray()

@@ -1,7 +1,7 @@
-"""Neighbourhood models: items that the same users rated, and users who rated the same items.
+"""Neighbourhood models: nearest neighbours among items rated by the same users, or users who rated the same items.
 
 Similarity is the cosine, shrunk for pairs with little in common and optionally asymmetric. Rows can be weighted by
-TF-IDF or BM25 first, so that a rare item in common counts for more than a popular one.
+TF-IDF or BM25 first, so that sharing a rare item counts for more than sharing a popular one.
 
 Sarwar, Karypis, Konstan and Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001;
 Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets", RecSys 2013 (asymmetric cosine).
@@ -35,12 +35,12 @@ def unweighted(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) 
 
 
 def tfidf(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Weight columns by their inverse document frequency: the logarithm of how rare they are."""
+    """Weight columns by their inverse document frequency; see `Weighting`."""
     return _scale_columns(rows, np.log((1 + n_rows) / (1 + column_counts)))
 
 
 def bm25(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Weight columns by their odds of being absent, and rows by less the longer they are."""
+    """Weight entries by BM25: columns by inverse document frequency, and longer rows less; see `Weighting`."""
     rarity = np.log1p((n_rows - column_counts + 0.5) / (column_counts + 0.5))
     relative_lengths = np.diff(rows.indptr) * n_rows / column_counts.sum()
     saturation = (1 + BM25_K1) / (1 + BM25_K1 * (1 - BM25_B + BM25_B * relative_lengths))
@@ -67,10 +67,10 @@ def nearest(
     Args:
         rows: float32 (B, m).
         others: float32 (n, m).
-        k: neighbours of each row; fewer where fewer have a column in common with it.
+        k: number of neighbours of each row; fewer if fewer rows have a column in common with it.
         shrinkage: see above.
         alpha: see above; 0.5 is the cosine.
-        same: int64 (B,) which of the others each row is itself, since it is not its own neighbour; -1 for none.
+        same: int64 (B,) index of each row among the others, since it is not its own neighbour; -1 if it is not there.
 
     Returns:
         float32 (B, n) similarities, at most k of each row above zero.
@@ -106,10 +106,10 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
     """Scores an item by the sum of its similarities to the items in the history that are among its neighbours.
 
     Args:
-        k: neighbours of an item.
-        shrinkage: added to the denominator of similarities: the larger, the more users must have rated both items.
-        weighting: of the users who rated an item, `none`, `tfidf` or `bm25`; the latter two reduce the weight of users
-            with many ratings.
+        k: number of neighbours of an item.
+        shrinkage: added to the denominator of similarities; larger values favour pairs of items that many users rated.
+        weighting: weighting of the users who rated an item: `none`, `tfidf` or `bm25`. The latter two reduce the weight
+            of users with many ratings.
         alpha: power of the scored item's squared norm in the denominator. 0.5 is the cosine, smaller values favour
             popular items.
 
@@ -132,15 +132,16 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
 
 
 class UserKNN(_NearestNeighbours):
-    """Scores an item by the similarities of the user's neighbours who rated it.
+    """Scores an item by the sum of the similarities of the user's neighbours who rated it.
 
-    Neighbours are searched when a query is scored, among the training users and by the history in the query.
+    Neighbours are found among the training users when a query is scored, by the history in the query.
 
     Args:
-        k: neighbours of a user.
-        shrinkage: added to the denominator of similarities: the larger, the more items two users must have in common.
-        weighting: of the items that a user rated, `none`, `tfidf` or `bm25`; the latter two reduce the weight of
-            popular items.
+        k: number of neighbours of a user.
+        shrinkage: added to the denominator of similarities; larger values favour pairs of users with many items in
+            common.
+        weighting: weighting of the items that a user rated: `none`, `tfidf` or `bm25`. The latter two reduce the weight
+            of popular items.
         alpha: power of the user's own squared norm in the denominator, which scales all scores of that user; the
             neighbour's power is 1 - alpha. 0.5 is the cosine, larger values favour neighbours with many ratings.
 

@@ -18,7 +18,7 @@ class LearnedArrays:
         return {name: getattr(self, name) for name in self.learned}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Take back the arrays that `arrays` returned."""
+        """Set the learned arrays to those that `arrays` returned."""
         for name in self.learned:
             setattr(self, name, arrays[name])
         return self

@@ -11,7 +11,7 @@ MEMINFO = Path("/proc/meminfo")
 
 
 def available_bytes() -> int:
-    """Return the memory that can still be allocated: Linux's own estimate, elsewhere all that the machine has."""
+    """Return the bytes that can still be allocated: an estimate by Linux; on other systems, all of the memory."""
     if MEMINFO.is_file():
         fields = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
         return int(fields["MemAvailable"].removesuffix("kB")) * 1024
@@ -22,8 +22,8 @@ def check_memory(n_bytes: int, subject: str, advice: str) -> None:
     """Check that a computation fits in memory.
 
     Args:
-        n_bytes: the peak of its memory.
-        subject: what needs the memory, as the subject of the error's sentence.
+        n_bytes: peak memory of the computation.
+        subject: subject of the error message, which names what needs the memory.
         advice: what to do if it does not fit.
 
     Raises:
@@ -32,7 +32,7 @@ def check_memory(n_bytes: int, subject: str, advice: str) -> None:
     available = available_bytes()
     if n_bytes > available:
         raise UserError(
-            f"{subject} takes {n_bytes / 1e9:.1f} GB of memory, {available / 1e9:.1f} GB are free: {advice}."
+            f"{subject} takes {n_bytes / 1e9:.1f} GB of memory, but only {available / 1e9:.1f} GB are free: {advice}."
         )
 
 
@@ -40,9 +40,9 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
     """Check that a dense matrix over all pairs of items fits in memory.
 
     Args:
-        bytes_per_pair: the peak of memory for each pair.
+        bytes_per_pair: peak memory for each pair of items.
         n_items: size of the catalogue.
-        model: name of the model, for the error.
+        model: name of the model, for the error message.
 
     Raises:
         UserError: it does not fit.

@@ -2,7 +2,7 @@
 
 Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 4,
 trained for ranking; Rendle, Krichene, Zhang and Anderson, "Neural Collaborative Filtering vs. Matrix Factorization
-Revisited", RecSys 2020, showed how strong it is.
+Revisited", RecSys 2020, showed that it is a strong baseline.
 """
 
 from __future__ import annotations
@@ -61,14 +61,14 @@ class MF(EmbeddingRecommender, ScoresByProducts):
 
     Args:
         embedding_dim: length of the vectors.
-        init_std: standard deviation of their initial values.
-        dropout: of the users' vectors during training.
-        rowwise: update in a step only the rows of the users and items in its batch (`RowwiseAdamW`), so that a step
-            costs the same however many users there are; for objectives that do not score the whole catalogue.
+        init_std: standard deviation of the vectors' initial values.
+        dropout: dropout rate of the users' vectors.
+        rowwise: whether a step updates only the rows of the users and items in its batch (`RowwiseAdamW`), so that its
+            cost does not depend on the number of users; for objectives that do not score the whole catalogue.
         **training: see `NeuralRecommender`.
 
     Raises:
-        UserError: `rowwise` does not fit the loss or the optimiser.
+        UserError: `rowwise` is not possible with the loss or the optimiser.
     """
 
     module: MFModule

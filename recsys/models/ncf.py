@@ -121,7 +121,7 @@ class NeuMFModule(EmbeddingModule):
 
     @torch.no_grad()
     def start_from(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float) -> None:
-        """Copy trained parts; their output weights become [alpha h_GMF; (1 - alpha) h_MLP] (equation 13)."""
+        """Copy two trained parts, with the output weights [alpha h_GMF; (1 - alpha) h_MLP] (equation 13)."""
         for part, trained, weight in ((self.gmf, gmf, alpha), (self.mlp, mlp, 1 - alpha)):
             part.load_state_dict(trained.state_dict())
             part.output.weight.mul_(weight)
@@ -132,8 +132,8 @@ class GMF(EmbeddingRecommender):
     """Generalised matrix factorisation; see `GMFModule`.
 
     Args:
-        embedding_dim: the paper's predictive factors.
-        dropout: of the users' vectors during training; the paper has none.
+        embedding_dim: length of the vectors, the paper's number of predictive factors.
+        dropout: dropout rate of the users' vectors; the paper uses no dropout.
         **training: see `NeuralRecommender`.
     """
 
@@ -151,8 +151,8 @@ class MLP(EmbeddingRecommender):
     """Multi-layer perceptron; see `MLPModule`.
 
     Args:
-        hidden_dims: widths from the concatenated embeddings to the predictive factors, the paper's tower.
-        dropout: of the hidden layers during training; the paper has none.
+        hidden_dims: layer widths, from the concatenated embeddings to the predictive factors (the paper's tower).
+        dropout: dropout rate of the hidden layers; the paper uses no dropout.
         **training: see `NeuralRecommender`.
     """
 
@@ -171,17 +171,19 @@ class NeuMF(EmbeddingRecommender):
     """Neural matrix factorisation, the model of `model=ncf`; see `NeuMFModule`.
 
     Args:
-        embedding_dim: predictive factors of the GMF part.
-        hidden_dims: widths of the MLP part, see `MLP`.
-        embedding_dropout: of the users' vectors in the GMF part, see `GMF`.
-        dropout: of the MLP part's hidden layers.
-        pretrained_gmf: run directory of a `GMF` on the same split, to start from; with `pretrained_mlp`.
-        pretrained_mlp: run directory of an `MLP` on the same split.
-        alpha: weight of the GMF part at such a start; the paper takes 0.5.
+        embedding_dim: length of the GMF part's vectors, the paper's number of predictive factors.
+        hidden_dims: layer widths of the MLP part, see `MLP`.
+        embedding_dropout: dropout rate of the users' vectors in the GMF part.
+        dropout: dropout rate of the MLP part's hidden layers.
+        pretrained_gmf: run directory of a `GMF` on the same split whose weights initialise the GMF part; requires
+            `pretrained_mlp`.
+        pretrained_mlp: run directory of an `MLP` on the same split; requires `pretrained_gmf`.
+        alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5.
         **training: see `NeuralRecommender`.
 
     Raises:
-        UserError: only one part is given, or the widths do not make a tower.
+        UserError: only one of the pretrained runs is given, or `hidden_dims` has fewer than two widths or an odd
+            first width.
     """
 
     module: NeuMFModule
@@ -227,7 +229,7 @@ class NeuMF(EmbeddingRecommender):
             self.module.start_from(gmf, mlp, self.alpha)
         except RuntimeError as error:
             raise UserError(
-                "embedding_dim and hidden_dims of NeuMF must be those of the pretrained runs, which have other sizes."
+                "embedding_dim and hidden_dims of NeuMF must be those of the pretrained runs (got other sizes)."
             ) from error
 
 

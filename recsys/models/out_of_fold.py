@@ -30,7 +30,7 @@ def out_of_fold_features(
     Args:
         train: the ratings.
         n_folds: number of folds.
-        seed: of the assignment to folds.
+        seed: seed of the assignment to folds.
         describe: learns from ratings (those of the other folds), then returns features of pairs (those of the fold),
             whose histories are the ratings that it learned from.
 

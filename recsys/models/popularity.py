@@ -1,4 +1,4 @@
-"""Popularity: ranks items by their number of ratings, the same for all users. The baseline of personalisation."""
+"""Popularity: ranks items by their number of ratings, the same for all users. A non-personalised baseline."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Neighbourhood models for ratings: items that the same users rate alike, and users who rate the same items alike.
 
-Similarity is the correlation of residuals, by which ratings differ from `Bias`, shrunk where few ratings are shared
+Similarity is the correlation of residuals (ratings minus predictions of `Bias`), shrunk where few ratings are shared
 (Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", ACM TKDD 2010, section 3.1). Instead
 of the k nearest, all neighbours with a positive correlation count, weighted by a power of it: Breese, Heckerman and
 Kadie, "Empirical Analysis of Predictive Algorithms for Collaborative Filtering", UAI 1998, section 2.1.3.
@@ -50,13 +50,13 @@ class _RatingNeighbours(Bias):
 
 
 class RatingItemKNN(_RatingNeighbours):
-    """Predicts `Bias` plus a mean of the residuals in the history, weighted by how alike two items are rated.
+    """Predicts `Bias` plus a mean of the residuals in the history, weighted by how similarly two items are rated.
 
     Args:
         shrinkage: number of shared ratings at which a correlation is halved.
         amplification: power of the correlation.
-        damping: added to the sum of weights, as if every item had residuals of zero with that weight.
-        **bias: see `Bias`.
+        damping: added to the sum of weights, which shrinks the mean towards zero.
+        **bias: further arguments, see `Bias`.
     """
 
     learned = (*Bias.learned, "item_weights")
@@ -80,13 +80,13 @@ class RatingItemKNN(_RatingNeighbours):
 
 
 class RatingUserKNN(_RatingNeighbours):
-    """Predicts `Bias` plus a mean of the residuals of other users, weighted by how alike two users rate.
+    """Predicts `Bias` plus a mean of the residuals of other users, weighted by how similarly two users rate.
 
     Args:
         shrinkage: number of shared ratings at which a correlation is halved.
         amplification: power of the correlation.
-        damping: added to the sum of weights, as if every item had residuals of zero with that weight.
-        **bias: see `Bias`.
+        damping: added to the sum of weights, which shrinks the mean towards zero.
+        **bias: further arguments, see `Bias`.
     """
 
     learned = (*Bias.learned, "train_residuals")

@@ -1,4 +1,4 @@
-"""Rating profiles: users as vectors of the genres and decades that they rate more often, or higher, than others do."""
+"""Rating profiles: users as vectors of how much more often, and how much higher, they rate each genre and decade."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ ITEM_DAMPING = 10.0  # ratings at the mean that are added to those of each item
 
 
 class RatingProfiles(LearnedArrays):
-    """Transforms histories to rating profiles.
+    """Transforms histories into rating profiles.
 
-    Each genre and decade has two columns. One is its share of the user's ratings less its share of all ratings, where
-    the genres and decade of an item share its ratings equally. The other is by how much the user's ratings of its items
-    exceed the items' means, less the same for all of the user's ratings. Both are damped towards 0, the profile of a
-    user without a history.
+    Each genre and decade has two columns. The first is its share of the user's ratings minus its share of all ratings,
+    where each rating is divided equally among the genres and the decade of its item. The second is how much higher the
+    user rates its items: the mean, weighted by the same shares, of the ratings' deviations from the item means, after
+    the user's mean deviation is subtracted. Both are damped towards 0, the profile of a user without a history.
 
     Attributes:
         facts: float32 (n_items, f) share of each item in genres and decades; rows sum to 1.
         average: float (f,) mean of `facts` over ratings.
-        item_means: float64 (n_items,) see `damped_item_means`.
+        item_means: float64 (n_items,) damped mean rating of each item, see `damped_item_means`.
     """
 
     learned = ("facts", "average", "item_means")
 
     def fit(self, ratings: Dataset) -> Self:
-        """Learn the averages that profiles are compared with.
+        """Learn the averages with which users are compared.
 
         Raises:
             UserError: no item has a genre or a year.

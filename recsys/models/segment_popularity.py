@@ -1,4 +1,4 @@
-"""Popularity within the user's segment: a middle way between one ranking for all users and one for each."""
+"""Popularity within the user's segment: a compromise between one ranking for all users and one for each user."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from recsys.models.segmentation import Segmentation
 class SegmentPopularity(Recommender):
     """Scores an item by the share of the user's segment that rated it, damped towards the share of all users.
 
-    If the data set's users have a column `segment`, these are the segments, and a user without one gets the shares of
-    all users. Otherwise the model finds segments by rating profiles of the training ratings, and assigns users by the
-    history in the query.
+    If the data set's users have a column `segment`, the model uses these segments, and a user without one gets the
+    shares of all users. Otherwise the model clusters the rating profiles of the training users, and assigns users to
+    segments by the history in the query.
 
     Args:
         n_segments: number of segments that the model finds.
         method: see `Segmentation`.
-        damping: average users that are added to each segment.
-        seed: of the segmentation.
+        damping: number of average users added to each segment: larger values pull its shares towards those of all
+            users.
+        seed: seed of the segmentation.
 
     Raises:
-        UserError: the damping is not positive, or there is no such method.
+        UserError: the damping is not positive, or the method is unknown.
 
     Attributes:
         shares: float32 (n_segments + 1, n_items); the last row is that of all users.

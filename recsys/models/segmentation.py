@@ -34,17 +34,17 @@ class Segmentation(LearnedArrays):
         n_segments: number of segments. HDBSCAN finds its own number, of clusters with at least a quarter of the users
             that each of `n_segments` equal segments would have; if it finds none, all users are in one segment.
         method: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
-        n_components: principal components that points are reduced to first; None uses all dimensions.
-        seed: of the random starts.
+        n_components: number of principal components to which points are reduced first; None uses all dimensions.
+        seed: seed of the random initialisation.
 
     Raises:
-        UserError: there is no such method.
+        UserError: the method is unknown.
 
     Attributes:
         average: float64 (d,) mean of the points.
         directions: float64 (c, d) principal components.
-        centres: float64 (k, c).
-        weights: float64 (k,) of a mixture's components, else empty.
+        centres: float64 (k, c) centres of the segments.
+        weights: float64 (k,) weights of a mixture's components, else empty.
         precisions: float64 (k, c) square roots of a mixture's precisions, else empty.
         noise: share of the points that HDBSCAN leaves out, else 0.
     """
@@ -66,7 +66,7 @@ class Segmentation(LearnedArrays):
 
     @property
     def takes_number(self) -> bool:
-        """Return whether the method finds exactly as many segments as `n_segments`."""
+        """Return whether the method finds exactly `n_segments` segments."""
         return self.method != "hdbscan"
 
     def with_number(self, n_segments: int) -> Segmentation:
@@ -81,8 +81,8 @@ class Segmentation(LearnedArrays):
         """Find the segments of points, (n, d).
 
         Raises:
-            UserError: there are not more points than segments, there are fewer segments than two, or the tree of the
-                points does not fit in memory.
+            UserError: there are fewer than two segments or not more points than segments, or the tree of the points
+                does not fit in memory.
         """
         if not 2 <= self.n_segments < len(points):
             raise UserError(

@@ -23,8 +23,8 @@ class SLIM(ItemToItem):
     Args:
         l1: penalty on the sum of weights, the paper's lambda. Larger values make the matrix sparser.
         l2: penalty on half the sum of squared weights, the paper's beta.
-        tolerance: optimisation stops after a sweep that changes no weight by more.
-        max_sweeps: the most sweeps over all weights.
+        tolerance: optimisation stops after a sweep that changes no weight by more than this.
+        max_sweeps: maximum number of sweeps over all weights.
     """
 
     def __init__(self, l1: float = 1.0, l2: float = 100.0, tolerance: float = 0.01, max_sweeps: int = 50) -> None:

@@ -1,4 +1,4 @@
-"""SVD++: matrix factorisation in which a user is also the sum of the items rated, whatever the ratings.
+"""SVD++: matrix factorisation with implicit feedback, which adds a sum over the rated items to the user's vector.
 
 Koren, "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model", KDD 2008, equation 15. A
 step takes users with all their ratings, so that a user's items are summed once.
@@ -20,13 +20,13 @@ from recsys.models.neural.sampling import Interactions
 
 
 class PenalisedSquaredErrorByUser(ByUser):
-    """Squared errors and lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), of users with all their ratings.
+    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2); a batch has all ratings of its users.
 
     The vectors y are penalised by weight decay.
 
     Args:
-        l2: lambda.
-        bias_l2: lambda_b.
+        l2: penalty on the vectors, lambda.
+        bias_l2: penalty on the biases, lambda_b.
     """
 
     monitor = RatingMonitor()
@@ -86,7 +86,7 @@ class SVDPPModule(HistoryModule):
         return encoded @ self.items.weight.T + self.user_bias(queries.users) + self.item_bias.weight.T
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Apply weight decay to y alone."""
+        """Apply weight decay to y only."""
         others = [weights for name, weights in self.named_parameters() if name != "rated.weight"]
         return [{"params": [self.rated.weight]}, {"params": others, "weight_decay": 0.0}]
 
@@ -96,16 +96,16 @@ class SVDPPModule(HistoryModule):
 
 
 class SVDPP(HistoryRecommender):
-    """Predict ratings from a user's vector, the items rated and biases; see `SVDPPModule`.
+    """Predicts ratings from a user's vector, the rated items and biases; see `SVDPPModule`.
 
     Args:
         embedding_dim: length of the vectors.
-        init_std: standard deviation of their initial values.
-        dropout: of the users' vectors during training.
-        history_dropout: share of the rated items that is left out during training.
-        l2: penalty per rating on the squares of p_u and q_i.
-        bias_l2: likewise on its biases.
-        loss: `squared`; `batch_size` counts users, and `weight_decay` acts on y.
+        init_std: standard deviation of the vectors' initial values.
+        dropout: dropout rate of the users' vectors.
+        history_dropout: share of the rated items that is masked during training.
+        l2: penalty on the squares of p_u and q_i for each rating.
+        bias_l2: penalty on the squared biases for each rating.
+        loss: `squared`; `batch_size` counts users, and `weight_decay` applies to y only.
         **training: see `NeuralRecommender`.
     """
 

@@ -9,11 +9,11 @@ from recsys.models.content import ContentProfile
 
 
 class TfidfProfile(ContentProfile):
-    """Scores an item by the cosine of its words and the user's, each word weighted by its inverse document frequency.
+    """Scores an item by the cosine between its TF-IDF vector and the user's profile.
 
     Args:
-        min_count: the fewest items whose metadata must contain a word.
-        fields: of the metadata, in the order of the document.
+        min_count: minimum number of items whose metadata must contain a word for it to be used.
+        fields: metadata fields that make up an item's document, in this order.
     """
 
     def __init__(self, min_count: int = 2, fields: Sequence[str] = FIELDS) -> None:

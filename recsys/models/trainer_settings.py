@@ -28,10 +28,10 @@ REFUSED = {
 
 
 def check_trainer_settings(names: Iterable[str]) -> None:
-    """Check that a fit can honour settings of the trainer, given by name.
+    """Check that none of some trainer settings, given by name, is one that a fit chooses itself.
 
     Raises:
-        UserError: one is chosen by the fit itself.
+        UserError: a setting is chosen by the fit itself.
     """
     for name in names:
         if name in REFUSED:

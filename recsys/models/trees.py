@@ -61,23 +61,23 @@ STATE = ("popularity", "scale", "base_models", "groups", "trees", "margins")
 
 
 class RatingTrees(Recommender):
-    """The base class of both ensembles: computes features, and fits trees to out-of-fold features.
+    """Base class of both tree ensembles: computes features, and fits trees to out-of-fold features.
 
     Args:
-        models: settings of the base models, whose predictions are features, by name: the class in `_target_`, and its
-            hyperparameters.
-        texts: settings of encoders of the items' metadata by name, likewise.
+        models: settings of the base models, whose predictions are features, by name: hyperparameters, with the class in
+            `_target_`.
+        texts: settings of encoders of the items' metadata by name, with the class in `_target_`.
         embeddings: a run on the same split, or a directory of runs that has one; a copy of its model is fitted to the
             training ratings, and its embeddings are features. None uses no embeddings.
-        features: groups of columns to leave out (False) or to use (True), by name; groups that are not named are used.
+        features: whether to use each group of columns, by name; groups that are not named are used.
         n_segments: number of segments by rating profiles.
-        n_folds: of the training ratings; features of each come from the other folds.
+        n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
         interval: share of ratings that `predict_intervals` must contain, such as 0.9; None learns no intervals. They
             take 2 `n_folds` + 1 further fits of the trees.
-        seed: of the folds and the trees.
+        seed: seed of the folds and the trees.
 
     Raises:
-        UserError: there is no such group, there are fewer than two folds, or the interval is no share.
+        UserError: a group does not exist, there are fewer than two folds, or the interval is not a share.
 
     Attributes:
         base_models: fitted base models by name, with the model of `embeddings` among them.
@@ -247,9 +247,9 @@ class RandomForest(RatingTrees):
 
     Args:
         n_trees: number of trees.
-        min_samples_leaf: the fewest ratings in a leaf.
+        min_samples_leaf: minimum number of ratings in a leaf.
         max_features: share of the columns that are considered for a split.
-        **features: see `RatingTrees`.
+        **features: further arguments, see `RatingTrees`.
     """
 
     def __init__(
@@ -277,11 +277,11 @@ class GradientBoosting(RatingTrees):
     Args:
         n_trees: number of trees.
         lr: learning rate, by which each tree's correction is scaled.
-        max_leaf_nodes: the most leaves of a tree.
-        min_samples_leaf: the fewest ratings in a leaf.
+        max_leaf_nodes: maximum number of leaves of a tree.
+        min_samples_leaf: minimum number of ratings in a leaf.
         max_features: share of the columns that are considered for a split.
         l2: penalty on the values of the leaves.
-        **features: see `RatingTrees`.
+        **features: further arguments, see `RatingTrees`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Two towers: an item is embedded by its metadata and its id, a user by the items rated, in one space.
+"""Two towers: items are embedded by their metadata and ids, users by the items that they rated, in one space.
 
 Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys 2019. The user tower
 averages items, as in Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016. Ids
@@ -35,7 +35,7 @@ from recsys.models.neural.sampling import Interactions, entries, shared_candidat
 
 USER_FEATURES = ("age_group", "gender", "occupation")
 INPUTS = ("text", "facts", "user_facts")
-FEATURES_WEIGHT = 0.3  # beside the sentence embedding
+FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_ITEMS = 7  # embedded, with their texts and gradients
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
@@ -45,8 +45,8 @@ class ItemTower(NamedTuple):
     """What the item tower returns for C items.
 
     Attributes:
-        vectors: float32 (C, d), compared with users.
-        history: float32 (C, d), an item as a part of histories.
+        vectors: float32 (C, d) vectors of the items as candidates, v.
+        history: float32 (C, d) vectors of the items as elements of a history, h.
         popularity: float32 (C,), the bias of each item.
     """
 
@@ -56,11 +56,11 @@ class ItemTower(NamedTuple):
 
 
 class FeatureEmbedding(nn.Module):
-    """Sums the vectors of a row's binary features, divided by the root of their number.
+    """Sums the vectors of a row's binary features, divided by the square root of their number.
 
     Args:
-        features: (n, f), not zero where a row has a feature.
-        table: (f, d), a vector for each feature.
+        features: CSR (n, f), nonzero where a row has a feature.
+        table: float32 (f, d), a vector for each feature.
     """
 
     indptr: Tensor
@@ -82,7 +82,7 @@ class FeatureEmbedding(nn.Module):
 class CatalogueSoftmax(ByUser):
     """Cross-entropy of a user's items over all items with ratings.
 
-    Items without ratings are left out: they would be learned to be unpopular.
+    Items without ratings are left out, since training would push their scores down.
     """
 
     def bind(self, train: Interactions) -> None:
@@ -95,11 +95,11 @@ class CatalogueSoftmax(ByUser):
 
 
 class SharedSampledSoftmax(ByUser):
-    """Cross-entropy over the items of a batch and some drawn negatives, which all of its users share.
+    """Cross-entropy over the items of a batch and some sampled negatives, which all of its users share.
 
     Args:
-        n_negatives: items drawn for a batch.
-        negative_power: they are drawn in proportion to popularity to this power; items without ratings never are.
+        n_negatives: number of negatives drawn for a batch.
+        negative_power: negatives are drawn in proportion to popularity to this power; items without ratings never are.
     """
 
     scores_catalogue = False
@@ -124,16 +124,16 @@ class SharedSampledSoftmax(ByUser):
 class TwoTowerModule(HistoryModule):
     """Logit = u . v_i / T + b_i.
 
-    Item tower: v_i, b_i and h_i, the item as a part of histories, are one linear map of the item's sentence embedding
-    and features, plus parameters of the item's own. User tower: u is the mean h of the items rated plus the user's
-    features, scaled to length one, plus parameters of the user's own.
+    Item tower: v_i, b_i and h_i, the item as an element of a history, are a linear map of the item's sentence embedding
+    and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the user's
+    features, scaled to length one, plus an embedding of the user's id.
 
     Args:
         text: float32 (n_items, d_text) embeddings, frozen.
         features: (n_items, f) binary.
         user_features: (n_users + 1, g) binary; the last row is the unknown user's.
-        settings: the hyperparameters.
-        sparse_gradients: of ids, for steps that look up few of them.
+        settings: hyperparameters of the model.
+        sparse_gradients: whether the id embeddings have sparse gradients, for steps that look up few ids.
         **training: see `NeuralModule`.
     """
 
@@ -168,7 +168,7 @@ class TwoTowerModule(HistoryModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`: also embed all items, without dropout."""
+        """See `NeuralModule.refresh`; also embeds all items, without dropout."""
         super().refresh()
         training = self.training
         self.eval()
@@ -187,7 +187,7 @@ class TwoTowerModule(HistoryModule):
         return ItemTower(vectors, history, popularity.squeeze(1))
 
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
-        """Apply the user tower, (B, d): the items of the queries are rows of history (C, d)."""
+        """Apply the user tower: (B, d) vectors of users whose histories index the rows of `history` (C, d)."""
         rated = queries.history
         weights = F.dropout(1 / rated.lengths[rated.rows], self.history_dropout, self.training)  # (P,)
         own = self._masked(self.user_ids(queries.users), self.user_id_dropout)
@@ -232,24 +232,25 @@ class TwoTowerModule(HistoryModule):
 
 
 class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
-    """Two towers on sentence embeddings, features, histories and ids; see `TwoTowerModule`.
+    """Two-tower model on sentence embeddings, features, histories and ids; see `TwoTowerModule`.
 
     Args:
-        encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
-        fields: of the metadata, that a document consists of, in this order.
-        min_count: rated items that must have a feature for it to be used.
-        embedding_dim: length of the vectors d.
-        normalized: vectors of length one: of `users` before ids, of `both` users and items, or of `neither`.
-        temperature: T, at first.
-        learn_temperature: whether training changes it; weight decay draws it to one.
-        text_dropout: share of a sentence embedding's elements that is masked during training.
-        history_dropout: share of the items of a history.
-        dropout: share of the elements of u.
-        id_dropout: share of the items' ids; 1 learns none.
-        user_id_dropout: share of the users' ids; 1 learns none.
+        encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
+        fields: metadata fields that make up an item's document, in this order.
+        min_count: minimum number of rated items that must have a feature for it to be used.
+        embedding_dim: length of the vectors, d.
+        normalized: which vectors are scaled to length one: those of `users` (before the ids are added), of `both` users
+            and items, or of `neither`.
+        temperature: initial value of T.
+        learn_temperature: whether T is trained; weight decay then pulls it towards one.
+        text_dropout: share of the elements of a sentence embedding that is masked during training.
+        history_dropout: share of the items of a history that is masked during training.
+        dropout: share of the elements of u that is masked during training.
+        id_dropout: share of the items whose ids are masked during training; 1 learns no item ids.
+        user_id_dropout: share of the users whose ids are masked during training; 1 learns no user ids.
         loss: `softmax` over all items with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
             `batch_size` counts users.
-        n_negatives: items drawn for all users of a batch.
+        n_negatives: number of negatives drawn for a batch, shared by its users.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -327,7 +328,7 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
         self._use()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`: also what new items are encoded with."""
+        """See `Recommender.arrays`; also returns the vocabularies and encoder that new items are encoded with."""
         own = {"average": self.average, "fact_names": self.fact_names}
         for name in INPUTS:
             own |= as_arrays(name, getattr(self, name))

@@ -1,1 +1,1 @@
-"""Run directories and the tables made of them."""
+"""Run directories, studies, and the tables and figures computed from them."""

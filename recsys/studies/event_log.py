@@ -31,7 +31,7 @@ class EventLog:
     """Writes one event file, and the files of the embedding projector, into a directory.
 
     Args:
-        directory: of the log; it may hold the event files of other writers.
+        directory: directory of the log; it may contain the event files of other writers.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -59,11 +59,11 @@ class EventLog:
         self._add(Summary.Value(tag=f"{tag}/text_summary", metadata=metadata, tensor=tensor))
 
     def add_settings(self, settings: Mapping[str, float | str]) -> None:
-        """Add a run's row of the hyperparameter tab.
+        """Add a run's row to the hyperparameter tab.
 
-        The summary that lists a tab's columns is left out: TensorBoard takes the one of any run for all of them, so
-        that settings of other models would not be shown. Without it, TensorBoard shows the settings of all runs, those
-        that differ first.
+        The summary that lists the tab's columns is left out, since TensorBoard would use that of one run for all runs
+        and not show the settings of other models. Without it, TensorBoard shows the settings of all runs, those that
+        differ first.
         """
         started = SessionStartInfo()
         for name, value in settings.items():
@@ -85,10 +85,10 @@ class EventLog:
         """Show points in the embedding projector.
 
         Args:
-            name: of the set of points, a word.
-            points: (n, d).
-            columns: names of what is known about points.
-            labels: n rows of a text for each column.
+            name: name of the set of points, one word.
+            points: float (n, d) points.
+            columns: names of the columns of labels.
+            labels: n rows with a text for each column.
         """
         place = f"{STEP}/{name}"
         (self.directory / place).mkdir(parents=True, exist_ok=True)

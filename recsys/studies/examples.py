@@ -1,4 +1,4 @@
-"""Example recommendations: what a model recommends to some users, beside what they liked."""
+"""Example recommendations: what a model recommends to some users, next to what they liked."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Example:
     recommended: list[str]
 
     def rows(self) -> Iterator[tuple[int, str, str]]:
-        """Yield place, liked title and recommended title; "" once the shorter list has ended."""
+        """Yield place, liked title and recommended title, "" after the end of the shorter list."""
         for place, titles in enumerate(zip_longest(self.liked, self.recommended, fillvalue=""), start=1):
             yield place, *titles
 
@@ -57,5 +57,5 @@ def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10)
 
 
 def spread(users: np.ndarray, n: int) -> np.ndarray:
-    """Pick at most `n` of some users (B,) at equal distances."""
+    """Pick at most `n` evenly spaced elements of some users (B,)."""
     return users[np.linspace(0, len(users) - 1, min(n, len(users))).astype(int)]

@@ -1,4 +1,4 @@
-"""The identity of a run: digests of the settings and of the code that decide its figures."""
+"""The identity of a run: digests of the settings and of the code that determine its results."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ NOT_DECISIVE = (
 
 
 def identity(config: Mapping[str, Any]) -> str:
-    """Return a digest of the settings that decide the results of a run.
+    """Return a digest of the settings that determine the results of a run.
 
-    The places of files do not count, since the manifest has fingerprints of their contents. A top-level switch that is
-    off counts as missing, so that a new switch leaves the identity of earlier runs as it is.
+    The locations of files do not count, since the manifest has fingerprints of their contents. A top-level switch that
+    is off counts as missing, so that a new switch does not change the identity of earlier runs.
     """
     decisive = {
         name: value

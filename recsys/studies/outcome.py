@@ -16,7 +16,7 @@ class Outcome:
 
     Attributes:
         setting: name of the setting.
-        variant: values that the run takes from the lists of the setting, `split.fold=1`; "" if it has none.
+        variant: values that the run takes from the lists of the setting, such as `split.fold=1`; "" if there are none.
         row: name of the row.
         seed: seed of the model.
         n_configurations: number of configurations that were compared to choose the row's settings; None if unknown.

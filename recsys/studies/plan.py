@@ -24,7 +24,7 @@ class Job:
 
     Attributes:
         setting: name of the setting.
-        variant: values that the run takes from the lists of the setting, `split.fold=1`; "" if it has none.
+        variant: values that the run takes from the lists of the setting, such as `split.fold=1`; "" if there are none.
         row: name of the row.
         seed: seed of the model.
         overrides: config overrides; references to other runs are replaced by their directories.
@@ -63,10 +63,10 @@ def dependency_levels(
         find_run: returns the finished run of a job, in any directory, or None.
 
     Returns:
-        Jobs by level, each with its finished run; None if it has to be run, also because a dependency is newer.
+        Jobs by level, each with its finished run, or None if it has to be run, possibly because a dependency is newer.
 
     Raises:
-        UserError: rows depend on each other in a circle.
+        UserError: the dependencies between rows form a cycle.
     """
     directories: dict[tuple[str, str, str, int], Path] = {}
     finished: dict[Path, str] = {}  # finishing times of runs by directory
@@ -96,7 +96,7 @@ def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
 
 
 def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
-    """Write config overrides as command-line arguments.
+    """Format config overrides as command-line arguments.
 
     Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor.
     """
@@ -125,7 +125,7 @@ def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
         level = [key for key, dependencies in left.items() if not any((key[0], row) in left for row in dependencies)]
         if not level:
             raise UserError(
-                f"Rows of {study.name} must not depend on each other in a circle "
+                f"Rows of {study.name} must not depend on each other in a cycle "
                 f"(got {', '.join(row for _, row in left)})."
             )
         levels.append(level)

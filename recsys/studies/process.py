@@ -1,4 +1,4 @@
-"""The state of a process that decides results: seeds and threads; and which of several processes reports."""
+"""The state of a process that determines results (seeds and threads), and which of several processes reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fix_randomness(seed: int) -> None:
 
 
 def limit_threads(n: int) -> None:
-    """Limit the threads of torch, now or when it is imported later, as by an encoder of sentences."""
+    """Limit the threads of torch, now or when it is imported later, for example by a sentence encoder."""
     if "torch" in sys.modules:
         import torch
 

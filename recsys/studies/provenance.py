@@ -17,7 +17,7 @@ PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", 
 
 
 def commit() -> dict[str, Any]:
-    """Return the commit of the running code, and whether code or configs differ from it; empty outside a checkout."""
+    """Return the commit of the running code and whether code or configs differ from it; empty without a repository."""
     if shutil.which("git") is None:
         return {}
     git = ["git", "-C", str(Path(__file__).parent)]
@@ -30,10 +30,10 @@ def commit() -> dict[str, Any]:
 
 
 def circumstances(threads: int) -> dict[str, Any]:
-    """Return command, versions, hardware, threads and peak memory of this process.
+    """Return the command, versions, hardware, number of threads and peak memory of this process.
 
     Args:
-        threads: number of threads that the run was allowed; reported if torch is not loaded.
+        threads: number of threads that the run may use; reported if torch is not loaded.
     """
     torch = sys.modules.get("torch")  # a run without torch uses no GPU
     return {

@@ -1,4 +1,4 @@
-"""The report that a run prints at its end: test metrics beside those of a baseline, and example recommendations."""
+"""The report that a run prints at its end: test metrics next to those of a baseline, and example recommendations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> Non
 
 
 def print_example(example: Example) -> None:
-    """Print what a user liked beside what the model recommends."""
+    """Print what a user liked next to what the model recommends."""
     table = Table("", "liked", "recommended", title=f"User {example.user_id}")
     for place, liked, recommended in example.rows():
         table.add_row(str(place), liked, recommended)

@@ -47,10 +47,10 @@ class RunWriter:
     """Fills a run directory, and times the stages of the run.
 
     Args:
-        directory: created where it does not exist.
+        directory: directory of the run, created if it does not exist.
         config: every setting, resolved, as YAML.
-        unresolved: the same before interpolations were resolved; None where there were none.
-        resumed: whether to continue what an interrupted run left there; otherwise it is removed.
+        unresolved: the same before interpolations were resolved; None if there were none.
+        resumed: whether to continue from the files of an interrupted run; otherwise they are removed.
 
     Raises:
         UserError: the disk has too little space.
@@ -62,8 +62,8 @@ class RunWriter:
         free = shutil.disk_usage(directory).free
         if free < SPACE_NEEDED:
             raise UserError(
-                f"Only {free / 2**20:.0f} MB are free for {directory}, and a run needs up to "
-                f"{SPACE_NEEDED / 2**20:.0f}: make room, or choose another place with hydra.run.dir=DIR."
+                f"A run needs up to {SPACE_NEEDED / 2**20:.0f} MB of disk space, but only {free / 2**20:.0f} MB are "
+                f"free for {directory}: free some space, or choose another place with hydra.run.dir=DIR."
             )
         clear_marks(directory)
         if not resumed:
@@ -80,7 +80,7 @@ class RunWriter:
 
     @property
     def checkpoints(self) -> Path:
-        """The directory that has one for each fit."""
+        """The directory of checkpoints, with a subdirectory for each fit."""
         return self.directory / "checkpoints"
 
     @contextmanager
@@ -92,14 +92,15 @@ class RunWriter:
         log.info("%s: %.1f s", name, self.seconds[name])
 
     def write_learned_before(self, ratings: Dataset) -> None:
-        """Store the ratings that the weights of a warm start have learned from, as `Dataset.pairs`.
+        """Store the ratings that the initial weights of a warm start have learned from, as `Dataset.pairs`.
 
-        A split that is drawn again puts such ratings into the test of a later run, when the runs between may be gone.
+        A later warm start must not be tested on them: a random split that is drawn again may put them into the test,
+        and the runs that learned from them may have been deleted.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 
     def write_test(self, tested: Evaluation) -> None:
-        """Store the test metrics of each user and slice, and predicted beside actual ratings."""
+        """Store the test metrics of each user and slice, and the calibration of predicted ratings."""
         partial = self.directory / f"{PER_USER}.partial"
         duckdb.from_df(tested.per_user).write_parquet(str(partial))
         partial.replace(self.directory / PER_USER)
@@ -119,12 +120,12 @@ class RunWriter:
         """Store the model, its embeddings, the metrics and, last, the manifest.
 
         Args:
-            model: the final one.
-            split: that it was trained and measured on.
+            model: the final model.
+            split: split on which it was trained and measured.
             origin: where the data came from.
-            metrics: `valid/...` and `test/...`.
-            speed: of training, `train/interactions_per_second` among it.
-            also: further work on the run, done before it counts as finished.
+            metrics: metrics by name, `valid/...` and `test/...`.
+            speed: speed of training by name, such as `train/interactions_per_second`.
+            also: functions to call with the run before it counts as finished.
         """
         model.save(self.directory / "model")
         if isinstance(model, HasEmbeddings):
@@ -162,7 +163,7 @@ def clear_marks(directory: Path) -> None:
 
 
 def write_failure(directory: Path, error: Exception) -> None:
-    """Store in one line why a run failed."""
+    """Store why a run failed, in one line."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / FAILURE, {"failure": kind + " ".join(str(error).split())})

@@ -1,26 +1,26 @@
-"""The layout of a run directory, and reading it back.
+"""The layout of run directories, and functions that read them.
 
     .hydra/                 the command, for `resume=`
     config.yaml             every setting, resolved
-    unresolved.yaml         the same with its interpolations, for a refit in another directory
-    begun.json              digest of the code that it began with
+    unresolved.yaml         the same with interpolations, for a refit in another directory
+    begun.json              digest of the code that it started with
     train.log
-    tensorboard/ or csv/    curves, and what else the logger stores
+    tensorboard/ or csv/    curves, and whatever else the logger stores
     checkpoints/selection/  best and last weights of the fit that validation monitored
     checkpoints/refit/      the same of the fit on training and validation ratings
     model/                  `recsys.models.base.load` reads it, without Hydra
     metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
     per_user.parquet        a row for each test user, a column for each metric
     slices.csv              test metrics of groups of users and items
-    calibration.csv         of models that predict ratings: predicted and actual ones
-    learned_before.npz      of a warm start: the ratings that the earlier weights had learned from
-    embeddings.npz          of models that have some, with raw ids and the split's fingerprint
-    segments/               of its users, written by `python -m recsys segments`
-    trees/                  importance of its features, written by `python -m recsys importance`
-    failure.json            of a failed run of a sweep, in place of the manifest: why it failed
-    manifest.json           data, code, circumstances and cost; written last: the run is finished
+    calibration.csv         predicted and actual ratings, if the model predicts ratings
+    learned_before.npz      ratings that the initial weights had learned from, after a warm start
+    embeddings.npz          embeddings, if the model has some, with raw ids and the split's fingerprint
+    segments/               segments of users, written by `python -m recsys segments`
+    trees/                  importance of features, written by `python -m recsys importance`
+    failure.json            why a run of a sweep failed, in place of the manifest
+    manifest.json           data, code, circumstances and cost; written last, so it marks a finished run
 
-Every file is written whole.
+Every file is written atomically.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Run:
     """A finished run, read back.
 
     Attributes:
-        directory: of the run.
+        directory: directory of the run.
         config: every setting, resolved, nested as in configs/.
-        metrics: `valid/...` and `test/...`.
+        metrics: metrics by name, `valid/...` and `test/...`.
         manifest: fingerprints, seed, commit, versions, hardware, seconds, memory.
     """
 
@@ -108,18 +108,18 @@ class Run:
             return stored["users"]
 
     def learned_from(self, split: Split) -> Dataset:
-        """Return those ratings of its split that the final model learned from, which never are test ratings."""
+        """Return the ratings of the run's split that the final model learned from, which are never test ratings."""
         return split.refit_train if self.config["refit"] else split.train
 
     def has_learned(self, split: Split, later: Dataset) -> np.ndarray:
         """Mark the ratings of later data that the final model's weights have learned from, in any run so far.
 
         Args:
-            split: of the run.
-            later: ratings of the same items.
+            split: split of the run.
+            later: later ratings of the same items.
 
         Returns:
-            bool (n,), of the later ratings.
+            bool (n,), True for each of the later ratings that the weights have learned from.
 
         Raises:
             UserError: the items differ.
@@ -151,9 +151,9 @@ class Run:
         return identity(self.config)
 
     def portable_config(self) -> dict[str, Any]:
-        """Return every setting, resolved but for those that refer to the run's own directory.
+        """Return every setting, resolved except for those that refer to the run's own directory.
 
-        Trained in another directory, such a config writes nothing into this one.
+        A run with this config in another directory therefore writes nothing into this one.
         """
         unresolved = next(
             (file for name in (UNRESOLVED, ".hydra/config.yaml") if (file := self.directory / name).is_file()), None
@@ -166,25 +166,25 @@ class Run:
         """Check that the run was tested.
 
         Raises:
-            UserError: it was not, and its test ratings must stay unused.
+            UserError: the run was not tested, and its test ratings must stay unused.
         """
         if not (self.directory / PER_USER).is_file():
-            raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): take a run with test=true.")
+            raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): choose a run with test=true.")
 
     def check_split(self, split: Split) -> None:
-        """Check that a split is the run's: the model may have been trained on the test ratings of another.
+        """Check that a split is the run's own: the model may have been trained on test ratings of another split.
 
         Raises:
-            UserError: they differ.
+            UserError: the splits differ.
         """
         if split.fingerprint != self.manifest["split"]["fingerprint"]:
             raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it again.")
 
     def check_data(self, dataset: Dataset) -> None:
-        """Check data against those that the run was trained on, and warn where only ratings differ.
+        """Check that data have the users and items on which the run was trained; warn if they differ in another way.
 
         Raises:
-            UserError: they have other numbers of users or items, so that the model's codes mean others.
+            UserError: the number of users or items differs, so that the model's codes would mean others.
         """
         then = self.manifest["data"]
         if then["fingerprint"] == dataset.fingerprint:
@@ -201,7 +201,7 @@ def is_finished(directory: Path) -> bool:
 
 
 def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
-    """Return whether a directory holds an interrupted run of these settings and of the present code."""
+    """Return whether a directory holds an interrupted run with these settings and the current code."""
     begun, settings = directory / BEGUN, directory / CONFIG
     if is_finished(directory) or read_failure(directory) is not None or not (begun.is_file() and settings.is_file()):
         return False
@@ -210,7 +210,7 @@ def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
 
 
 def read_failure(directory: Path) -> str | None:
-    """Return why a run failed; None where it did not."""
+    """Return why a run failed, or None if it did not."""
     file = directory / FAILURE
     return json.loads(file.read_text())["failure"] if file.is_file() else None
 
@@ -219,7 +219,7 @@ def read_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no finished run.
     """
     if not is_finished(directory):
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
@@ -235,7 +235,7 @@ def find_runs(directory: Path) -> list[Run]:
     """Read all finished runs in a directory or below it, by path.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no finished run.
     """
     runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST))]
     if not runs:

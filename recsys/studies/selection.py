@@ -29,14 +29,14 @@ class Selection:
     Attributes:
         metric: name of the metric, `ndcg@10`.
         ranking: mean on validation by model, best first, of models that were run on all counted splits.
-        left_out: models that were not, or that lack the metric.
+        left_out: models that were not run on all counted splits, or that lack the metric.
         n_splits: number of counted splits: those that at least half of the models were run on.
         n_users: number of test users of the two best models.
-        test: mean on test of the two best models, as runs report it.
+        test: mean test metric of the two best models, as their runs report it.
         seconds: mean training time of the two best models.
         lead: lead of the best model over the second on test, mean over users; positive if it is better. It weights
             all users equally, while errors in `test` weight all ratings equally.
-        p_value: of no difference, a paired randomisation test over users.
+        p_value: p-value of the lead, by a paired randomisation test over users.
     """
 
     metric: str
@@ -84,11 +84,12 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         metric: a metric that exists for single users: `ndcg@10`, `rmse`.
 
     Raises:
-        UserError: the metric has no better direction, or fewer than two models were run on all splits.
+        UserError: neither larger nor smaller values of the metric are better, or fewer than two models were run on all
+            splits.
     """
     name = metric.partition("@")[0]
     if name not in ORDERED and name not in ERRORS:
-        raise UserError(f"metric must be one with a better direction: {', '.join([*ORDERED, *ERRORS])} (got {metric}).")
+        raise UserError(f"metric must be one that ranks models: {', '.join([*ORDERED, *ERRORS])} (got {metric}).")
     frame = named_results(runs)
     columns = [f"valid/{metric}", f"test/{metric}"]
     check_metrics(frame, columns)

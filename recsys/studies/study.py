@@ -114,7 +114,7 @@ class Study:
             command: selected values by key: of `seed`, of `model`, or of any override of the settings.
 
         Raises:
-            UserError: nothing is left.
+            UserError: a key or value is unknown, or no run is left.
         """
         seeds = {str(seed) for setting in self.settings.values() for row in setting.rows.values() for seed in row.seeds}
         if unknown := set(command.get("seed", ())) - seeds:
@@ -189,7 +189,7 @@ def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """Return the values that a setting lists for a key; a single value is a list of one."""
+    """Return the values that a setting lists for a key; a single value gives a list of one."""
     return value if isinstance(value, list) else [value]
 
 

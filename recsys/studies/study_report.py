@@ -35,7 +35,7 @@ from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
 
-REPORT = "report"  # directory of a study's report, beside its runs
+REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
 
 
@@ -91,7 +91,7 @@ def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
 
 
 def publish(runs: Path, directory: Path) -> None:
-    """Copie the leakage reports and the finished searches from the runs of a study into its published folder."""
+    """Copy the leakage reports and the finished searches from the runs of a study into its published folder."""
     for report in (runs / REPORT / LEAKAGE).glob("*.md"):
         (directory / LEAKAGE).mkdir(exist_ok=True)
         shutil.copy(report, directory / LEAKAGE)
@@ -112,7 +112,8 @@ def print_tables(tables: Sequence[StudyTable]) -> None:
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Return the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
 
-    `commit` ends in + if files differed from it. `seconds_*` are times of stages; `peak_memory_mib` is of the process.
+    `commit` ends in + if files differed from it. `seconds_*` are the times of stages, `peak_memory_mib` is the peak
+    memory of the process.
     """
     metrics = [metric for setting in study.settings.values() for metric in setting.metrics]
     rows = []
@@ -129,7 +130,7 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 **(_run_columns(outcome.run, metrics) if outcome.run else {}),
             }
         )
-    return pd.DataFrame(rows, dtype=object)  # integers stay integers beside empty cells
+    return pd.DataFrame(rows, dtype=object)  # integers stay integers in columns with empty cells
 
 
 def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Return a metric, `test/ndcg@10`, of each complete seed: the mean over variants, NaN if one lacks the metric."""
+    """Return a metric such as `test/ndcg@10` by complete seed: the mean over variants, NaN if one lacks the metric."""
     runs = complete_runs(outcomes)
     values = pd.Series([run.metrics.get(metric, np.nan) for _, run in runs], [seed for seed, _ in runs], float)
     return values.groupby(level=0).agg(lambda own: own.mean(skipna=False))
@@ -64,7 +64,7 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 
 
 def training_seconds(outcomes: Sequence[Outcome]) -> float:
-    """Return the mean seconds of training, refit included, over the complete runs; NaN if none was trained."""
+    """Return the mean training time in seconds, refits included, over the complete runs; NaN if none was trained."""
     seconds = [run.manifest["seconds"] for _, run in complete_runs(outcomes)]
     trained = [each["fit"] + each.get("refit", 0.0) for each in seconds if "fit" in each]
     return float(np.mean(trained)) if trained else np.nan

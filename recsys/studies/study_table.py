@@ -38,11 +38,11 @@ class StudyTable:
     notes: list[str]
 
     def markdown(self) -> str:
-        """Write the table and its notes in Markdown."""
+        """Format the table and its notes in Markdown."""
         return "\n\n".join([markdown(self._cells(_MARKDOWN)), *map(_markdown_text, self.notes)])
 
     def latex(self) -> str:
-        """Write a `table` environment, with the notes in its caption; the document needs the package booktabs."""
+        """Format a LaTeX `table` environment with the notes in its caption; it needs the package booktabs."""
         cells = self._cells(_LATEX)
         columns = [_latex_text(str(name)) for name in cells.columns]
         return cells.set_axis(columns, axis=1).to_latex(

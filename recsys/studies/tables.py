@@ -77,7 +77,7 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
 
     Args:
         runs: runs on one data set and kind of split.
-        baseline: a model, with its settings if they differ between its runs: `TfidfProfile`, or `EASE l2=100`.
+        baseline: name of a model, with its settings if they differ between its runs: `TfidfProfile` or `EASE l2=100`.
         metrics: test metrics that exist for single users: `test/ndcg@10`.
 
     Raises:
@@ -165,6 +165,6 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
 
 
 def markdown(frame: pd.DataFrame) -> str:
-    """Write a frame of text as a Markdown table."""
+    """Format a frame of text as a Markdown table."""
     rows = [list(frame.columns), ["---"] * len(frame.columns), *frame.to_numpy().tolist()]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

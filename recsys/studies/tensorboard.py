@@ -1,7 +1,7 @@
-"""What TensorBoard shows of a finished run beside its curves.
+"""What TensorBoard shows of a finished run in addition to its curves.
 
-These are the hyperparameters with the final metrics that runs are compared by; the embedding projector with titles,
-genres and years; and as text all metrics, recommendations for sample users, and the config.
+These are hyperparameters and final metrics, to compare runs; the embedding projector with titles, genres and years;
+and, as text, all metrics, recommendations for sample users, and the config.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LOGGER = "TensorBoardLogger"
 
 
 def log_directory(config: Mapping[str, Any]) -> Path | None:
-    """Return the directory that a run's TensorBoard logger writes to; None where it has another logger, or none."""
+    """Return the directory that a run's TensorBoard logger writes to, or None if the run has no such logger."""
     logger = config.get("logger") or {"_target_": ""}
     if logger["_target_"].rpartition(".")[2] != LOGGER:
         return None
@@ -50,9 +50,9 @@ def log_run(
     Args:
         directory: directory of the log.
         config: every setting, nested.
-        model: the final one.
-        dataset: of the users and items that the model embeds.
-        metrics: `valid/...` and `test/...`.
+        model: the final model.
+        dataset: data set with the users and items that the model embeds.
+        metrics: metrics by name, `valid/...` and `test/...`.
         examples: recommendations for sample users.
     """
     with EventLog(directory) as events:
@@ -74,10 +74,10 @@ def log_segments(directory: Path, points: np.ndarray, n_ratings: np.ndarray, use
     """Show users in the projector, to be coloured by their segment; an earlier log of them is replaced.
 
     Args:
-        directory: a log of its own, as a projector's config lists the points of one writer.
-        points: (n, d).
-        n_ratings: int64 (n,) of each user.
-        users: n rows with a column `segment`, and others.
+        directory: directory of a separate log, since the projector's config lists the points of one writer only.
+        points: float (n, d) points of the users.
+        n_ratings: int64 (n,) number of ratings of each user.
+        users: n rows with a column `segment` and further labels.
     """
     shutil.rmtree(directory, ignore_errors=True)
     with EventLog(directory) as events:

@@ -1,4 +1,4 @@
-"""The last stage of a run: measured on test ratings, logged, stored and printed."""
+"""The last stage of a run: its model is tested, and the results are logged, stored and printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Measurement:
     """The way in which a run measures its models.
 
     Attributes:
-        protocol: which items are ranked; None measures predicted ratings alone.
+        protocol: determines which items are ranked; None measures only predicted ratings.
         ks: list lengths.
         reranker: reorders lists before they are measured, or None.
     """
@@ -45,16 +45,16 @@ class Measurement:
         return evaluate(model, holdout, self.protocol, self.ks, reranker=self.reranker)
 
     def check(self, model: Recommender, split: Split) -> None:
-        """Check before a training that its model can be measured; see `recsys.evaluation.evaluate.check`.
+        """Check, before training, that a model can be measured; see `recsys.evaluation.evaluate.check`.
 
         Raises:
-            UserError: it cannot.
+            UserError: the model cannot be measured.
         """
         for holdout in (split.valid, split.test):
             check(model, self.ks, holdout, self.protocol, self.reranker)
 
     def baseline(self, split: Split, refit: bool) -> tuple[str, Evaluation]:
-        """Measure the model that any other should surpass, by name, without a reranker."""
+        """Return the name and the evaluation of the baseline (popularity or biases), without a reranker."""
         model = (Bias() if self.protocol is None else Popularity()).fit(split.refit_train if refit else split.train)
         return type(model).__name__, evaluate(model, split.test, self.protocol, self.ks)
 
@@ -75,21 +75,21 @@ def conclude(
     logger: Logger | None = None,
     also: Sequence[Callable[[Run], object]] = (),
 ) -> dict[str, float]:
-    """Test the final model of a run, unless its config leaves that out; log, store and print the results.
+    """Test the final model of a run, unless its config has `test=false`; log, store and print the results.
 
     Args:
-        run: to store the results in.
-        model: the final one.
-        split: it was trained on.
-        measurement: to test with.
+        run: writer of the run, which stores the results.
+        model: the final model.
+        split: split on which it was trained.
+        measurement: how the model is tested.
         origin: where the data came from.
-        metrics: on validation.
-        speed: of training.
-        logger: of curves; loggers other than TensorBoard's get settings and final metrics too.
-        also: further work on the run, done before it counts as finished.
+        metrics: validation metrics by name.
+        speed: speed of training by name.
+        logger: logger of the curves, or None; loggers other than TensorBoard's also get settings and final metrics.
+        also: functions to call with the run before it counts as finished.
 
     Returns:
-        The metrics, with those of the test.
+        The validation metrics and, if the model was tested, the test metrics.
     """
     is_tested = run.config["test"]
     metrics = dict(metrics)

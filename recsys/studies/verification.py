@@ -1,4 +1,4 @@
-"""Verification of published results: a run of a study is repeated and its metrics are compared."""
+"""Verification of published results: a run of a study is repeated, and the metrics of both are compared."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Verification:
     tolerance: float
 
     def differing(self, columns: Sequence[str]) -> list[str]:
-        """Return those of some columns in which the two runs differ."""
+        """Return the columns, among those given, in which the two runs differ."""
         return [name for name in columns if str(self.published.get(name)) != str(self.repeated.get(name))]
 
     @property

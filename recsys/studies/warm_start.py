@@ -1,4 +1,4 @@
-"""Warm starts: a training that continues from the weights of an earlier run, and is measured on nothing they know."""
+"""Warm starts: training continues from an earlier run's weights, and is tested on ratings new to these weights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
     """Let a model start from the weights of an earlier run.
 
     Args:
-        earlier: the run.
-        before: its split.
-        run: the one that trains now; it stores which ratings the weights have learned from.
-        model: untrained, of the same hyperparameters.
-        split: to train on.
+        earlier: the earlier run.
+        before: split of the earlier run.
+        run: writer of the new run, which stores the ratings that the weights have learned from.
+        model: untrained model with the same hyperparameters.
+        split: split of the new run.
 
     Returns:
         The split without the validation and test ratings that the weights have learned from.
@@ -35,7 +35,7 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
     for holdout, purpose in ((measured.valid, "validate on"), (measured.test, "test on")):
         if not len(holdout.ratings):
             raise UserError(
-                f"{split.dataset.name} has no rating to {purpose} that the earlier run did not learn from: "
+                f"{split.dataset.name} has no rating to {purpose} that is unseen by the earlier run: "
                 "wait for further ratings, or leave out --warm (of train.py, warm_from)."
             )
     return measured

@@ -61,7 +61,7 @@ def migrate(engine: sa.Engine, address: Address) -> None:
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
-    """Let readers work beside a writer, and make commits wait until they are on disk."""
+    """Let readers work concurrently with a writer, and make commits wait until they are on disk."""
     connection.isolation_level = None  # transactions begin in `_begin`, not at the first INSERT
     for setting in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         connection.execute(f"PRAGMA {setting}")

@@ -51,7 +51,7 @@ class Event:
 
 @dataclass(frozen=True)
 class ShownList:
-    """The request behind a list that a viewer saw, with which another model's list can be computed later.
+    """The request behind a list that a viewer saw, from which another model's list can be computed later.
 
     Attributes:
         list_id: id of the list.

@@ -1,4 +1,4 @@
-"""Randomized exploration in the lists that viewers see."""
+"""Randomised exploration in the lists that viewers see."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Exploration:
     shown, `places` / (`pool` - k + `places`). The other films are always shown.
 
     Attributes:
-        places: number of randomized places in a list; 0 disables exploration.
+        places: number of randomised places in a list; 0 disables exploration.
         pool: deepest rank from which a film can be drawn; at most 100.
     """
 
@@ -42,12 +42,12 @@ class Exploration:
         """Draw the items to show.
 
         Args:
-            items: int64 ranking of the model, best first, including the items that can be drawn.
+            items: int64 (n,) the model's ranking, best first, including the items that can be drawn.
             k: number of items to show.
-            rng: draws the items and their places.
+            rng: generator that draws the items and their places.
 
         Returns:
-            The items, int64 (at most k,), and the probability with which each is shown, float64.
+            The items, int64 (m,) with m <= k, and the probability with which each is shown, float64 (m,).
         """
         n_fixed = max(0, min(k, len(items)) - self.places)
         pool = items[n_fixed : max(self.pool, k)]

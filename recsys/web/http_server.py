@@ -37,7 +37,7 @@ class ServerSettings:
         max_bytes: largest request body.
         threads: threads of a model's arithmetic in each request.
         tensorboard: address of a TensorBoard to link to, or None.
-        explore: randomized places in lists that viewers see.
+        explore: randomised places in lists that viewers see.
         index: when films are indexed.
     """
 

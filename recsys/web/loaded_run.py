@@ -35,8 +35,8 @@ N_RERANKED = 100  # best films that `surprise` may reorder
 class LoadedRun:
     """A run that answers requests from many threads at once; it is immutable.
 
-    Viewers' feedback is read from the store alone, even where a refit has trained on it: in the store it can be undone,
-    and it is visible to the same viewer only.
+    Viewers' feedback is read only from the store, even if a refit has trained on it: in the store it can be undone, and
+    it is visible to the same viewer only.
 
     Attributes:
         name: the name that requests use.
@@ -115,7 +115,7 @@ class LoadedRun:
             user_id: raw id. The ratings of a user of the data set count too; any other id, or None, is a new user.
             opinions: feedback of the user. A rating given here replaces one of the data set.
             options: number and kind of films.
-            explore: randomized places.
+            explore: randomised places.
 
         Raises:
             UserError: the model cannot serve new users, or an opinion or an option names what does not exist.
@@ -162,7 +162,7 @@ class LoadedRun:
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
         """Return a user's code and their history with feedback, as one row.
 
-        A model that does not predict ratings learned from positive interactions alone, so it is given only the films
+        A model that does not predict ratings learned only from positive interactions, so it is given only the films
         that the user liked.
 
         Raises:
@@ -235,8 +235,8 @@ def load_run(
     Args:
         name: the name that requests use.
         run: the run, or a refit of it.
-        catalogue: of the run, or of the run that the refit is of.
-        dataset_of: gives the data set on which a run was trained.
+        catalogue: catalogue of the run; for a refit, that of the original run.
+        dataset_of: function that returns the data set on which a run was trained.
         index: when films are indexed; the recall of an index is printed.
         trusted: whether the model may be unpickled, which runs code.
 

@@ -1,4 +1,4 @@
-"""Decides whether a refit replaces the active run, by a test of non-inferiority on ratings that no model has learned.
+"""The decision whether a refit replaces the active run, by a non-inferiority test on ratings that no model has seen.
 
 Users of the data set and viewers who are new to it are compared separately: a refit is the first model to learn from
 the viewers, so their gain would hide what the users lose. A refit is also compared with the original run, because
@@ -40,8 +40,8 @@ class GroupComparison:
     For users of the data set the refit must be shown to be non-inferior: the interval of the difference, paired over
     users, must be above a loss of `margin` times the earlier run's metric. The absence of a significant difference
     would not be enough, since with few users no two models differ significantly. Superiority is not required, since the
-    ratings of a hundred films cannot move the mean over all users. Viewers are too few at first to show
-    non-inferiority, so for them the refit must only not be shown to be worse.
+    ratings of a hundred films cannot change the mean over all users noticeably. Viewers are too few at first to show
+    non-inferiority, so for them the refit must merely not be significantly worse.
 
     Attributes:
         who: `USERS` or `VIEWERS`.
@@ -90,7 +90,7 @@ class PromotionDecision:
         served: name of the active run.
         refit: name of the refit.
         metric: the metric compared, a mean over users.
-        comparisons: with the active run and, if that is a refit itself, with the original run.
+        comparisons: comparisons with the active run and, if that is a refit itself, with the original run.
     """
 
     served: str
@@ -122,7 +122,7 @@ class PromotionTest:
 
     Args:
         earlier: models of the earlier runs, by name.
-        test: test ratings that no model has learned, the refit included.
+        test: test ratings that no model has seen, including the refit.
         in_data: bool (n_users,) whether a user belongs to the original data set; the others are viewers.
         metric: the metric to compare.
         ks: list lengths.
@@ -137,7 +137,7 @@ class PromotionTest:
         is_user = in_data[test.users]
         if is_user.sum() < 2:
             raise UserError(
-                f"A refit cannot be compared: fewer than two {USERS} have a test rating that no model has learned. "
+                f"A refit cannot be compared: fewer than two {USERS} have a test rating that no model has seen. "
                 "Wait for more feedback, or serve and refit a run with a split in time for each user "
                 "(split=leave_last_out)."
             )

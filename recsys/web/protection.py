@@ -29,7 +29,7 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    # The page loads its own files only, but for posters, whose addresses come from the films' metadata. Vue compiles
+    # The page loads only its own files, except posters, whose addresses come from the films' metadata. Vue compiles
     # its templates in the browser, which requires 'unsafe-eval'.
     "Content-Security-Policy": "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' "
     "'unsafe-inline'; img-src 'self' data: https: http:; font-src 'self' data:; frame-ancestors 'none'",
@@ -43,8 +43,8 @@ class Protection:
     Attributes:
         token: the token that requests must carry, as `Authorization: Bearer` or, in a browser, once as `/?token=`; None
             for no token.
-        hosts: names by which clients may address the server, without ports, `*.example.com` included; empty for any. A
-            site whose name is pointed at this server (DNS rebinding) is refused by them.
+        hosts: names by which clients may address the server, without ports; `*.example.com` is allowed, and empty means
+            any name. They protect against DNS rebinding, where a site's name is pointed at this server.
         requests_per_minute: limit for each client address.
         max_bytes: largest request body.
     """
@@ -57,7 +57,10 @@ class Protection:
     def __post_init__(self) -> None:
         for host in self.hosts:
             if "*" in host.removeprefix("*.") and host != "*":
-                raise UserError(f"hosts={list(self.hosts)}: write names, `*.example.com`, or [] for any name.")
+                raise UserError(
+                    f"hosts must be names or patterns such as *.example.com (got {list(self.hosts)}): give [] for any "
+                    "name."
+                )
 
 
 class RequestGuard:

@@ -52,14 +52,14 @@ class RecommendationService:
 
     Args:
         runs: directories of finished runs on the same data, by name.
-        dataset_of: gives the data set on which a run was trained.
+        dataset_of: function that returns the data set on which a run was trained.
         store: feedback of viewers.
-        explore: randomized places in lists that viewers see.
+        explore: randomised places in lists that viewers see.
         index: when films are indexed.
         trusted: whether models may be unpickled, which runs code.
 
     Raises:
-        UserError: there is no run, or the runs are of different data.
+        UserError: there is no run, or the runs were trained on different data sets.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class RecommendationService:
                 log.error("%s stays at %s, because its refit cannot be loaded: %s", name, old.run.directory, error)
 
     def build_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
-        """Compute a list, with randomized places, for a viewer; pass it to `log_list` once the viewer sees it.
+        """Compute a list, with randomised places, for a viewer; pass it to `log_list` once the viewer sees it.
 
         Args:
             user_id: the viewer, whose ratings and stored feedback count.

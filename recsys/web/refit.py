@@ -54,8 +54,8 @@ class Refitter:
     Attributes:
         run: directory of the run.
         store: feedback of viewers.
-        split_of: gives the split of a config, see `recsys.config.Splits`.
-        train: trains a config in a directory.
+        split_of: function that returns the split of a config, see `recsys.config.splits.Splits`.
+        train: function that trains a config in a directory.
         warm: whether training continues from the weights of the active run.
         margin: see `PromotionTest.compare`.
         trusted: whether models may be unpickled, which runs code.
@@ -262,5 +262,5 @@ def refit_lock(run: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{short(run)} is already being refitted: wait until that has ended, or end it.") from None
+            raise UserError(f"{short(run)} is already being refitted: wait for that refit, or stop it.") from None
         yield

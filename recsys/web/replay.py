@@ -1,7 +1,7 @@
-"""Off-policy evaluation of a run: what its lists would have been worth to viewers who saw those of other runs.
+"""Off-policy evaluation of a run: the reward that its lists would have received from viewers who saw other lists.
 
-For every logged list the run recommends to the same viewer with the same options, from the feedback known at that
-moment. The outcomes of the films that both lists contain show how well the run would have done
+For every logged list, the run recommends to the same viewer with the same options, from the feedback known at that
+time. The outcomes of the films that both lists contain show how well the run would have done
 (`recsys.evaluation.off_policy`).
 """
 
@@ -102,7 +102,7 @@ def replay(loaded: LoadedRun, store: Store, reward: str = "click") -> Replay:
     if not n_lists:
         raise UserError(
             f"No list in {store.address} can be used to evaluate {loaded.name}: serve a run, and replay once viewers "
-            "that this run knows have seen lists that are newer than it."
+            "whom this run can serve have seen lists that are newer than the run."
         )
     is_listed, mean_length = _replayed_lists(usable, loaded, store)
     outcomes = {"click": usable["clicked"], "rating": usable["stars"] >= RELEVANT_RATING}[reward]

@@ -109,16 +109,16 @@ class FeedbackRequest(StrictRequest):
     list_id: Name | None = Field(None, description="id of the list in which the film was shown")
     run: Name | None = Field(None, description="the run that produced the list, as given in the response")
     position: int | None = Field(None, ge=1, le=1000)
-    undoes: Name | None = Field(None, description="for an undo, the key of the event to take back")
+    undoes: Name | None = Field(None, description="for an undo, the key of the event to undo")
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
         if self.kind is Kind.IMPRESSION:
             raise ValueError("impressions are logged by /api/recommend with show=true, which knows their probability")
         if (self.kind is Kind.UNDO) != (self.undoes is not None):
-            raise ValueError("undoes, the key of the event to take back, must be given for an undo and no other kind")
+            raise ValueError("undoes, the key of the event to undo, must be given for an undo and for no other kind")
         if (self.kind is Kind.RATING) != (self.value is not None):
-            raise ValueError("value, the stars of a rating, must be given for a rating and no other kind")
+            raise ValueError("value, the stars of a rating, must be given for a rating and for no other kind")
         if (self.kind is Kind.UNDO) != (self.movie_id is None):
-            raise ValueError("movie_id must be given for every kind but undo")
+            raise ValueError("movie_id must be given for every kind except undo")
         return self

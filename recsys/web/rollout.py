@@ -26,7 +26,7 @@ def data_name(run: Run) -> str:
 
 
 def original(directory: Path) -> Path:
-    """Return the directory of the run that a refit is of; any other run is its own original."""
+    """Return the directory of the original run of a refit; any other run is its own original."""
     return directory.parent.parent if directory.parent.name == REFITS else directory
 
 
@@ -42,7 +42,7 @@ def promote(run: Path, refit: Path) -> None:
         UserError: the refit is not a finished run in the run's directory.
     """
     if not (refit.is_relative_to(run) and is_finished(refit)):
-        raise UserError(f"{refit} is not a finished refit of {run}: make one with python -m recsys refit {run}.")
+        raise UserError(f"{refit} is not a finished refit of {run}: train one with python -m recsys refit {run}.")
     _write(run, [*promoted(run), refit])
 
 

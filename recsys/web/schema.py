@@ -13,7 +13,7 @@ VERSION_TABLE = "feedback_version"  # not alembic_version, which may belong to o
 
 
 class Name(sa.types.TypeDecorator[str]):
-    """Text that every database compares character by character, case and accents included."""
+    """Text that every database compares character by character, including case and accents."""
 
     impl = sa.String
     cache_ok = True

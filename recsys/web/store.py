@@ -69,7 +69,7 @@ class Store:
         if address.kind == "duckdb":
             raise UserError(
                 f"The feedback store must be an SQLite file (.sqlite), PostgreSQL or MySQL (got {address}, "
-                "which allows one writer at a time)."
+                "which allows only one writer at a time)."
             )
         if address.is_file and not make and not Path(address.url).is_file():
             raise UserError(f"{address} does not exist: serve a run and give feedback first, or name another store.")
@@ -201,7 +201,8 @@ class Store:
             cause = error.orig if isinstance(error, StatementError) and isinstance(error.orig, Exception) else error
             if isinstance(cause, UserError):
                 raise cause from None
-            raise StoreError(f"the store {self.address} fails: {self.address.without_secrets(cause)}") from None
+            message = self.address.without_secrets(cause)
+            raise StoreError(f"The feedback store {self.address} failed: {message}") from None
 
 
 def _check(event: Event) -> None:

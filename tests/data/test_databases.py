@@ -108,7 +108,7 @@ def test_existing_tables_are_replaced_only_on_request(server):
     address = Address.parse(server)
     for stars, replace in ((1, False), (2, True)):
         write_tables(address, {"ratings": duckdb.sql(f"SELECT {stars} AS stars").df()}, replace=replace)
-    with pytest.raises(UserError, match="has ratings already: give --replace"):
+    with pytest.raises(UserError, match="already has ratings: give --replace"):
         write_tables(address, {"ratings": duckdb.sql("SELECT 3 AS stars").df()})
     with attached(address, "source", read_only=True) as connection:
         assert connection.execute("FROM ratings").fetchall() == [(2,)]
@@ -169,14 +169,14 @@ def test_errors_of_unreachable_databases_are_one_sentence_without_the_password(
     with pytest.raises(UserError, match=sentence) as raised:
         prepared(Database("votes", COLUMNS))
     message = str(raised.value)
-    assert message.startswith(f"cannot reach {Address.parse(changed)}")
+    assert message.startswith(f"Cannot reach {Address.parse(changed)}")
     assert "\n" not in message
     assert not [secret for secret in (changed, PASSWORD, Address.parse(changed).password) if secret in message]
 
 
 def test_a_missing_environment_variable_is_named(prepared, monkeypatch):
     monkeypatch.delenv("NO_SUCH_URL", raising=False)
-    with pytest.raises(UserError, match="the environment variable NO_SUCH_URL is not set"):
+    with pytest.raises(UserError, match="The environment variable NO_SUCH_URL is not set"):
         prepared(Database(address_env="NO_SUCH_URL"))
 
 
@@ -184,8 +184,8 @@ def test_a_missing_environment_variable_is_named(prepared, monkeypatch):
     ("address", "sentence"),
     [
         ("oracle://ann:secret@host/films", r"must begin with postgresql://.* \(got oracle://\)"),
-        ("host=h password=secret", "of no known kind: it must begin with postgresql://"),
-        ("ratings.xlsx", "of no known kind"),
+        ("host=h password=secret", "of an unknown kind: it must begin with postgresql://"),
+        ("ratings.xlsx", "of an unknown kind"),
         ("postgresql://ann:sec@ret@host/films", "must be of the form"),
         ("postgresql://ann:sec/ret@host/films", "must be of the form"),
         ("postgresql://ann:secret", "must be of the form"),

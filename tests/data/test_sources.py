@@ -117,7 +117,7 @@ def test_ids_of_a_release_must_be_numbers(releases, write, prepared):
 
 
 def test_lines_with_too_few_fields_are_refused(releases, write, prepared):
-    with pytest.raises(UserError, match=r"cannot read .*ratings.dat"):
+    with pytest.raises(UserError, match=r"Cannot read .*ratings.dat"):
         prepared(MovieLens("ml-10m", str(write(releases["ml-10m"] | {"ratings.dat": "1::9::5::1\n1::9\n"}))))
 
 
@@ -216,7 +216,7 @@ def test_bad_files_are_refused(write, prepared):
         "text.csv": r"text.csv has text where a number belongs: 'good' in column r, row 1",
         "date.csv": r"date.csv has text where a number belongs: 'yesterday' in column t, row 2",
         "ratings.xlsx": r"must end in .csv, .tsv, .jsonl.* \(got .*ratings.xlsx\)",
-        "broken.parquet": "cannot read .*broken.parquet",
+        "broken.parquet": "Cannot read .*broken.parquet",
     }
     for name, sentence in refused.items():
         with pytest.raises(UserError, match=sentence):

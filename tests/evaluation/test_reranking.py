@@ -148,7 +148,7 @@ def test_a_user_without_a_history_has_a_list(kind, holdout):
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_out_of_range_are_refused(kind):
     for trade_off in (-0.1, 1.1, float("nan")):
-        with pytest.raises(UserError, match="trade_off must be between 0"):
+        with pytest.raises(UserError, match="trade_off, the weight of the other goal, must be between 0"):
             kind(trade_off)
     with pytest.raises(UserError, match="n_candidates must be at least 1"):
         kind(n_candidates=0)

@@ -40,7 +40,7 @@ def test_dependencies_come_first_and_references_become_their_directories():
 
 
 def test_circular_dependencies_and_unknown_rows_are_refused():
-    with pytest.raises(UserError, match="must not depend on each other in a circle"):
+    with pytest.raises(UserError, match="must not depend on each other in a cycle"):
         planned(study(**{"A half": {"model": "gmf", "trained": "{Whole}"}}))
     with pytest.raises(UserError, match=r"References of the row Lost must name rows .*got Unknown"):
         planned(study(Lost={"model": "gmf", "trained": "{Unknown}"}))

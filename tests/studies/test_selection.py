@@ -78,7 +78,7 @@ def test_splits_of_one_model_alone_and_models_without_the_metric_are_ignored():
 
 
 def test_metrics_without_direction_and_single_models_are_refused():
-    with pytest.raises(UserError, match=r"metric must be one with a better direction: hr, precision.*novelty@10"):
+    with pytest.raises(UserError, match=r"metric must be one that ranks models: hr, precision.*novelty@10"):
         select(study(lead=0.05), "novelty@10")
     with pytest.raises(UserError, match=r"Metrics must be among .*\(got valid/hr@10"):
         select(study(lead=0.05), "hr@10")

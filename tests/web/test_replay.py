@@ -158,5 +158,5 @@ def test_a_missing_store_is_refused_without_its_password(command, replay_runs, t
     monkeypatch.setenv("RECSYS_STORE_URL", "mysql://ann:pa55@127.0.0.1:9/films")
     status, _, err = command("replay", replay_runs["ease"])
     assert status == 2
-    assert err.startswith("error: the store mysql://127.0.0.1:9/films fails: ")
+    assert err.startswith("error: The feedback store mysql://127.0.0.1:9/films failed: ")
     assert "pa55" not in err

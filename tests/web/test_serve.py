@@ -55,9 +55,12 @@ def test_a_port_in_use_is_refused_before_a_run_is_loaded(command, runs, tmp_path
         (["{ease}", "explore.places=-1"], "explore.places=-1"),
         (["{ease}", "port=http"], "'port' of ServerSettings must be int (got 'http')"),
         (["{ease}", "port=99999"], "ports are from 0 to 65535"),
-        (["{ease}", "--store", "mysql://ann@127.0.0.1:9/films"], "the store mysql://127.0.0.1:9/films fails: (2003"),
-        (["{ease}", "--store", "f.duckdb"], "(got f.duckdb, which allows one writer at a time)"),
-        (["{ease}", "--store", "feedback"], "the database's address is of no known kind"),
+        (
+            ["{ease}", "--store", "mysql://ann@127.0.0.1:9/films"],
+            "The feedback store mysql://127.0.0.1:9/films failed: (2003",
+        ),
+        (["{ease}", "--store", "f.duckdb"], "(got f.duckdb, which allows only one writer at a time)"),
+        (["{ease}", "--store", "feedback"], "The database's address is of an unknown kind"),
     ],
 )
 def test_what_cannot_be_served_is_refused_in_one_sentence(command, runs, words, message, tmp_path, monkeypatch):

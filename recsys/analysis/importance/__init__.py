@@ -1,1 +1,1 @@
-"""Inspection of models of trees on test ratings: feature importance, partial dependence, accuracy, and intervals."""
+"""Inspection of tree ensembles on test ratings: feature importance, partial dependence, accuracy, and intervals."""

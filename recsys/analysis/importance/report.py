@@ -1,4 +1,4 @@
-"""The report on a model of trees: writes a page of questions, each answered by a figure and a computed finding."""
+"""The report on a tree ensemble: writes a page of questions, each answered by a figure and a computed finding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample of test ratings on which a model of trees is inspected, with the model's features and predictions."""
+"""The sample of test ratings on which a tree ensemble is inspected, with the model's features and predictions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def draw_sample(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
     """Draw up to `MAX_RATINGS` ratings of a holdout at random, and compute a model's features and predictions.
 
     Args:
-        model: fitted model of trees.
+        model: fitted tree ensemble.
         holdout: held-out ratings, and the ratings known before them.
         seed: seed of the draw.
     """

@@ -15,7 +15,7 @@ EMBEDDINGS, RATINGS = "embeddings", "ratings"
 
 
 def embedding_points(vectors: np.ndarray) -> np.ndarray:
-    """Normalize user vectors (n, d), since their length reflects the number of ratings and not the taste."""
+    """Scale user vectors (n, d) to length 1, since their length reflects the number of ratings and not the taste."""
     return normalize(vectors)
 
 
@@ -45,7 +45,7 @@ def points_of(space: str, model: Recommender, ratings: Dataset, history: History
         return rating_points(ratings, history)
     if not isinstance(model, EmbedsHistories):
         raise UserError(
-            f"{type(model).__name__} cannot embed new users: find segments with space=ratings, or take a run of a "
+            f"{type(model).__name__} cannot embed new users: find segments with space=ratings, or choose a run of a "
             "model that embeds histories, such as ials."
         )
     return embedding_points(model.embed(history))

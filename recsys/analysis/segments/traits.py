@@ -83,7 +83,7 @@ def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
-    """Name segments by their strongest traits: two tastes and one other, and more where that is needed to differ."""
+    """Name segments by their strongest traits: two tastes and one other, and more if names would be equal."""
     names = [_name(traits, row, 1) for row in effects]
     for n_others in range(2, len(traits)):
         names = [

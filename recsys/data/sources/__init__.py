@@ -1,4 +1,4 @@
-"""Sources of ratings in files: MovieLens releases, files of one's own, RecBole's atomic files, the NCF release.
+"""Sources of ratings in files: MovieLens releases, a user's own files, RecBole's atomic files, the NCF release.
 
 A source finds its files, or downloads them, and states how each is read into a raw table; `recsys.data.prepare` reads,
 cleans and caches them.

@@ -1,4 +1,4 @@
-"""Ratings in files of one's own: CSV, TSV, JSON lines or Parquet."""
+"""Ratings in a user's own files: CSV, TSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 

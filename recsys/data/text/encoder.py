@@ -15,9 +15,10 @@ Vectors = np.ndarray | sparse.csr_matrix
 
 @dataclass
 class Encoder(ABC):
-    """Encodes documents as vectors of length 1, or of length 0 where an encoder knows no word of a document.
+    """Encodes documents as vectors of length 1, or as zero vectors if an encoder knows no word of a document.
 
-    An encoder is a dataclass of JSON-able settings. What it learns are arrays, in the attributes named by `learned`.
+    An encoder is a dataclass of JSON-able settings. It stores what it learns as arrays, in the attributes that
+    `learned` names.
     """
 
     learned: ClassVar[tuple[str, ...]] = ()
@@ -28,7 +29,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def encode(self, documents: Sequence[str]) -> Vectors:
-        """Encode documents: float32 (n_documents, d), an array, or a CSR matrix if most entries are zero."""
+        """Encode documents: float32 (n_documents, d), either an array or, if most entries are zero, a CSR matrix."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the learned arrays by name."""

@@ -1,4 +1,4 @@
-"""Encoders from plain settings, as a model's hyperparameters hold them."""
+"""Construction of encoders from plain settings, as stored in a model's hyperparameters."""
 
 from __future__ import annotations
 

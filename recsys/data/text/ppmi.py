@@ -1,9 +1,9 @@
 """Averages of word vectors from an SVD of positive pointwise mutual information (PPMI).
 
-The word vectors come from the documents themselves: a truncated SVD of the PPMI of words that are near each other. This
-is the matrix that skip-gram with negative sampling factorises implicitly (Levy and Goldberg, "Neural Word Embedding as
-Implicit Matrix Factorization", NeurIPS 2014). In the average a word of probability p has the weight a / (a + p) (Arora,
-Liang and Ma, "A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017).
+The word vectors come from the documents themselves: a truncated SVD of the matrix of PPMI of co-occurring words, which
+skip-gram with negative sampling factorises implicitly (Levy and Goldberg, "Neural Word Embedding as Implicit Matrix
+Factorization", NeurIPS 2014). In the average a word of probability p has the weight a / (a + p) (Arora, Liang and Ma,
+"A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class PPMIEncoder(Encoder):
     """Encodes documents by the average of their words' vectors, in which frequent words have smaller weights.
 
     Attributes:
-        dim: dimensions of the vectors.
-        window: maximal distance, in words to either side, of words that are near each other.
-        min_count: number of documents that must contain a word.
-        smoothing: the paper's a. Smaller values weaken frequent words.
+        dim: number of dimensions of the vectors.
+        window: maximum distance, in words, between words that count as co-occurring.
+        min_count: minimum number of documents that must contain a word for it to be used.
+        smoothing: the paper's a; smaller values reduce the weight of frequent words.
         seed: seed of the SVD's start.
     """
 
@@ -39,7 +39,7 @@ class PPMIEncoder(Encoder):
     learned = ("words", "word_vectors")
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Learn the vocabulary and its word vectors, each multiplied by the weight of its word."""
+        """Learn the vocabulary and its word vectors, each multiplied by a / (a + p)."""
         from sklearn.decomposition import TruncatedSVD  # takes half a second
 
         counts, self.words = count_words(documents, self.min_count)
@@ -60,7 +60,7 @@ class PPMIEncoder(Encoder):
 
 
 def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> sparse.csr_matrix:
-    """Count how often two of the words are at most `window` of these words apart: symmetric, (n_words, n_words)."""
+    """Count how often two known words are at most `window` known words apart: CSR, symmetric, (n_words, n_words)."""
     codes = {word: code for code, word in enumerate(words)}
     split = vectorizer().build_analyzer()
     texts = [[codes[word] for word in split(document) if word in codes] for document in documents]
@@ -77,7 +77,7 @@ def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> s
 
 
 def ppmi(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Compute the positive pointwise mutual information of the pairs with a count."""
+    """Compute the positive pointwise mutual information of co-occurring words: CSR, symmetric, (n_words, n_words)."""
     pairs = counts.tocoo()
     totals = np.asarray(counts.sum(axis=1)).ravel()
     information = np.log(pairs.data * totals.sum() / (totals[pairs.row] * totals[pairs.col]))

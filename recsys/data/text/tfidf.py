@@ -15,11 +15,12 @@ from recsys.data.text.words import count_known_words, count_words
 
 @dataclass
 class TfidfEncoder(Encoder):
-    """Encodes documents by their words, weighted by term and inverse document frequency.
+    """Encodes documents by their words, weighted by term frequency times inverse document frequency.
 
     Attributes:
-        n_components: dimensions after a truncated SVD; None for no SVD, with a dimension for each word in a CSR matrix.
-        min_count: number of documents that must contain a word.
+        n_components: number of dimensions after a truncated SVD; None for no SVD, which gives a CSR matrix with a
+            column for each word.
+        min_count: minimum number of documents that must contain a word for it to be used.
         seed: seed of the SVD's start.
     """
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def vectorizer(words: Sequence[str] | None = None, min_count: int = 1) -> CountVectorizer:
-    """Construct a counter of words with two or more letters, in lower case, without accents and English stop words."""
+    """Construct a counter of words of two or more letters that ignores case, accents and English stop words."""
     from sklearn.feature_extraction.text import CountVectorizer  # takes half a second
 
     return CountVectorizer(
@@ -30,7 +30,7 @@ def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_ma
         The counts, float32 (n_documents, n_words), and the words, text (n_words,).
 
     Raises:
-        UserError: there is no such word.
+        UserError: no word is in so many documents.
     """
     counter = vectorizer(min_count=min_count)
     try:

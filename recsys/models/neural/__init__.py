@@ -9,9 +9,9 @@ A `NeuralModule` is a LightningModule, and any `pl.Trainer` trains it, without a
     module.eval().refresh()
     scores = module.score(valid.known.query(valid.users))
 
-`train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`. The weights are those that a
-recommender of the same settings learns if `torch.manual_seed` is called with its seed before the module is built, and
-there is no dropout.
+`train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`. Without dropout, the weights
+equal those that a recommender with the same settings learns, if `torch.manual_seed` is called with its seed before the
+module is built.
 """
 
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch

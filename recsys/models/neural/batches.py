@@ -1,7 +1,7 @@
 """Queries and training samples as tensors, as a module sees them.
 
-A `QueryBatch` is a `recsys.data.query.Query` on the device of the module. Training and scoring hand modules the same
-thing.
+A `QueryBatch` is a `recsys.data.query.Query` on the device of the module. Modules receive it both in training and in
+scoring.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from recsys.data.query import History
 
 
 class HistoryBatch(NamedTuple):
-    """Interactions of B users, those of a user one after another in time order, oldest first.
+    """Interactions of B users, one user after another, each in time order, oldest first.
 
     Attributes:
-        lengths: int64 (B,) interactions of each user.
+        lengths: int64 (B,) number of interactions of each user.
         rows: int64 (P,) the user, from 0 to B - 1, of each interaction.
         items: int64 (P,) item codes.
         ratings: float32 (P,) ratings.
@@ -44,12 +44,12 @@ class HistoryBatch(NamedTuple):
         )
 
     def padded(self, values: Tensor, length: int, padding: float) -> Tensor:
-        """Lay values of the interactions (P,) out as (B, length), the latest in the last column.
+        """Arrange values of the interactions, (P,), as a padded (B, length) array, the latest in the last column.
 
         Args:
-            values: one for each interaction, such as `items`.
-            length: columns; of a longer history the latest values are used.
-            padding: fills a shorter row from the left.
+            values: (P,) a value for each interaction, such as `items`.
+            length: number of columns; a longer history is truncated to its latest interactions.
+            padding: value that fills shorter rows on the left.
         """
         ends = self.lengths.cumsum(0)[:, None]
         positions = ends - torch.arange(length, 0, -1, device=values.device)  # (B, length)
@@ -65,8 +65,8 @@ class QueryBatch(NamedTuple):
     """Users with their histories.
 
     Attributes:
-        users: int64 (B,) user codes; an unknown user has the code after the last.
-        history: of the users. Objectives that draw single interactions leave it out, as `NO_INTERACTIONS`.
+        users: int64 (B,) user codes; the code of an unknown user is n_users.
+        history: histories of the users. Objectives that draw single interactions pass `NO_INTERACTIONS` instead.
     """
 
     users: Tensor
@@ -78,8 +78,8 @@ class SampledBatch(NamedTuple):
 
     Attributes:
         queries: the users of the positives, B of them.
-        items: int64 (B, 1 + n_negatives), the positive first.
-        log_q: float32 (n_items,) log probability that an item is drawn as a negative.
+        items: int64 (B, 1 + n_negatives) item codes, the positive first.
+        log_q: float32 (n_items,) log probability of drawing each item as a negative.
     """
 
     queries: QueryBatch
@@ -92,8 +92,8 @@ class RatingBatch(NamedTuple):
 
     Attributes:
         queries: the users of the ratings, B of them.
-        items: int64 (B, 1).
-        ratings: float32 (B,).
+        items: int64 (B, 1) item codes.
+        ratings: float32 (B,) ratings.
     """
 
     queries: QueryBatch

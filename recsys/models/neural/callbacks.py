@@ -20,7 +20,7 @@ class EpochSeeds(Callback):
     """Seeds dropout by epoch, so that a resumed run continues exactly as an uninterrupted one.
 
     Args:
-        seed: of the run.
+        seed: seed of the run.
     """
 
     def __init__(self, seed: int) -> None:
@@ -46,7 +46,7 @@ class TrainingFingerprint(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Write it."""
+        """Add the fingerprint to a checkpoint."""
         checkpoint[self.KEY] = self.fingerprint
 
 
@@ -54,14 +54,14 @@ class TrainingBar(Callback):
     """Shows one progress bar for the whole training, with the epoch and the monitored metric.
 
     Args:
-        monitor: name of that metric.
+        monitor: name of the monitored metric.
     """
 
     def __init__(self, monitor: str) -> None:
         self.monitor = monitor
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start at the epochs that a resumed run has behind it."""
+        """Start the bar at the number of epochs that a resumed run has completed."""
         n_batches = int(trainer.num_training_batches)
         if not pl_module.automatic_optimization:
             n_batches = cast(EpochLoader, trainer.train_dataloader).n_steps
@@ -95,12 +95,12 @@ class TrainingBar(Callback):
 
 
 class TrainingCurves(Callback):
-    """Logs loss and learning rate by step, and the speed of each epoch, validation apart.
+    """Logs loss and learning rate by step, and the speed of each epoch without its validation.
 
-    Straight to the logger: `self.log` costs as much as a small step.
+    Values go straight to the logger, since a call of `self.log` takes as long as a small step.
 
     Args:
-        n_interactions: in the training data.
+        n_interactions: number of training interactions.
         samples_per_interaction: see `Objective.samples_per_interaction`.
     """
 
@@ -137,7 +137,7 @@ class TrainingCurves(Callback):
 
 
 class Pruning(Callback):
-    """Ends the training of a trial that is behind half of the search's complete trials after as many epochs.
+    """Ends a trial whose best value so far is worse than the median of the complete trials after the same epochs.
 
     Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: the median stopping
     rule. Trials are compared by their best epoch so far, since the weights of the best epoch are what a training
@@ -145,10 +145,10 @@ class Pruning(Callback):
     run is complete otherwise; its trial is marked with `PRUNED`.
 
     Args:
-        journal: the file that Optuna stores the search in.
+        journal: file in which Optuna stores the search.
         trial: number of the trial.
-        metric: that the search optimises; nothing is pruned where validation does not measure it at every epoch.
-        after: epochs that every trial is trained for.
+        metric: metric that the search optimises; nothing is pruned if validation does not measure it in every epoch.
+        after: number of epochs for which every trial is trained before it may be pruned.
     """
 
     PRUNED = "pruned"
@@ -163,7 +163,7 @@ class Pruning(Callback):
         self.best = -math.inf
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the epoch, and stop all processes of the training where the trial is behind."""
+        """Report the epoch to the search, and stop all processes of the training if the trial is to be pruned."""
         measured = trainer.callback_metrics.get(f"valid/{self.metric}")
         if measured is None:
             return

@@ -18,16 +18,16 @@ from recsys.models.neural.sampling import Draw, Interactions, Share
 class TrainingData(pl.LightningDataModule):
     """Draws the training epochs of an objective.
 
-    An epoch depends on the seed and its number alone. In a distributed run all processes draw the same epoch, and each
+    An epoch depends only on the seed and its number. In a distributed run all processes draw the same epoch, and each
     takes its share of every batch.
 
     Args:
         train: training interactions.
-        objective: of the module.
-        batch_size: samples in a step; what a sample is, the objective says.
-        seed: of the draws.
-        steps_per_call: batches that one call of `training_step` gets, which steps on each; only for modules without
-            automatic optimisation.
+        objective: objective of the module.
+        batch_size: number of samples in a step; the objective defines what a sample is.
+        seed: seed of the draws.
+        steps_per_call: number of batches passed to one call of `training_step`, which takes a step on each; more than
+            one only for modules without automatic optimisation.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class TrainingData(pl.LightningDataModule):
         return EpochLoader(self)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
-        """Return a batch as it is: it is on the device already."""
+        """Return the batch unchanged: it is on the device already."""
         return batch
 
     def epoch(self) -> Epoch:
-        """Draw the trainer's current epoch; the first one each time while a few batches are to be overfitted."""
+        """Draw the trainer's current epoch; always the first one if the trainer overfits a few batches."""
         trainer = cast(pl.Trainer, self.trainer)
         number = 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]
         return self.objective.epoch(self.interactions, Draw(self.batch_size, epoch_seed(self.seed, number), self.share))
@@ -66,7 +66,7 @@ class EpochLoader:
     """Yields the batches of the current epoch of some training data, or lists of `steps_per_call` batches.
 
     Attributes:
-        n_steps: batches in an epoch.
+        n_steps: number of batches in an epoch.
     """
 
     def __init__(self, data: TrainingData) -> None:
@@ -85,5 +85,5 @@ class EpochLoader:
 
 
 def epoch_seed(*numbers: int) -> int:
-    """Return a seed that differs between the epochs of one run and between runs of neighbouring seeds."""
+    """Return a seed for an epoch that differs between epochs of one run and between runs with neighbouring seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

@@ -1,4 +1,4 @@
-"""Embedding tables of users and items, and products and sums of their rows."""
+"""Embedding tables of users and items, with dot products and weighted sums of their rows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class UserEmbedding(nn.Embedding):
     Users without training interactions share the unknown user's row, the mean of the trained ones: see `refresh`.
 
     Args:
-        n_users: users with a code.
-        embedding_dim: d.
+        n_users: number of user codes.
+        embedding_dim: length of the rows, d.
         std: standard deviation of the initial values.
-        sparse: of gradients, see `recsys.models.neural.optimization.RowwiseAdamW`.
+        sparse: whether gradients are sparse, see `recsys.models.neural.optimization.RowwiseAdamW`.
     """
 
     trained: Tensor | None
@@ -48,7 +48,7 @@ class UserEmbedding(nn.Embedding):
 
 
 def item_embedding(n_items: int, embedding_dim: int, std: float = 0.01, sparse: bool = False) -> nn.Embedding:
-    """Return a table with one row per item, (n_items, d), drawn with a standard deviation."""
+    """Return a table with one row per item, (n_items, d), initialised from a normal distribution."""
     table = nn.Embedding(n_items, embedding_dim, sparse=sparse)
     nn.init.normal_(table.weight, std=std)
     return table
@@ -60,7 +60,7 @@ def rows_of(table: nn.Embedding, items: Tensor | None) -> Tensor:
 
 
 def dot(users: Tensor, items: Tensor) -> Tensor:
-    """Return the products of users (B, d) with their own items (B, C, d), or with all items (n_items, d)."""
+    """Return dot products of users (B, d) with their own items (B, C, d), or with all items (n_items, d)."""
     if items.dim() == 2:
         return users @ items.T
     return torch.linalg.vecdot(items, users.unsqueeze(1))  # for a few items each, bmm takes 3 times as long
@@ -71,9 +71,9 @@ def pooled(vectors: Tensor, chosen: Tensor, lengths: Tensor, weights: Tensor) ->
 
     Args:
         vectors: the rows.
-        chosen: int64 (P,) rows to sum, those of one sum after those of another.
+        chosen: int64 (P,) rows to sum, one sum after another.
         lengths: int64 (B,) number of rows in each sum.
-        weights: (P,) of the rows.
+        weights: float32 (P,) weights of the rows.
 
     Returns:
         (B, d); zero for a sum of no rows.

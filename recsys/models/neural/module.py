@@ -29,10 +29,10 @@ class NeuralModule(pl.LightningModule):
     `recsys.models.neural.data.TrainingData`.
 
     Args:
-        n_users: user codes.
-        n_items: item codes.
-        objective: what is optimised; a module that is a part of another one, or is never trained, needs none.
-        optimization: how.
+        n_users: number of user codes.
+        n_items: number of item codes.
+        objective: training objective; a module that is part of another one, or is never trained, needs none.
+        optimization: settings of the optimiser.
     """
 
     reads_history: ClassVar[bool] = False  # True: `forward` uses the histories of queries
@@ -53,7 +53,7 @@ class NeuralModule(pl.LightningModule):
 
     @abstractmethod
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits, or ratings above the mean, of B queries.
+        """Return logits, or differences between ratings and the mean rating, of B queries.
 
         Args:
             queries: users with their histories.
@@ -65,10 +65,10 @@ class NeuralModule(pl.LightningModule):
         """
 
     def bind(self, train: Dataset) -> None:
-        """Take what the module needs of the training data, such as a graph, as non-persistent buffers.
+        """Store what the module needs from the training data, such as a graph, in non-persistent buffers.
 
-        Called before training, not after loading: what scoring needs then is a weight, a persistent buffer or an
-        argument of the constructor.
+        This is called before training but not after loading. What scoring needs must therefore be a weight, a
+        persistent buffer or an argument of the constructor.
         """
         trained = torch.from_numpy(train.user_counts > 0).to(self.device)
         for part in self.modules():
@@ -79,28 +79,28 @@ class NeuralModule(pl.LightningModule):
     def refresh(self) -> None:
         """Compute what follows from the weights, such as the unknown user's row or the vectors of all items.
 
-        Called before validation, after the best weights are restored, and after loading.
+        This is called before validation, after the best weights are restored, and after loading.
         """
         for part in self.modules():
             if isinstance(part, UserEmbedding):
                 part.refresh()
 
     def user_tables(self) -> set[str]:
-        """Return the names in `state_dict` of tables with a row per user, and perhaps a last one for unknown users."""
+        """Return the names in `state_dict` of tables with a row per user, with or without one for unknown users."""
         return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserEmbedding)}
 
     def parameter_groups(self) -> Iterable[Any]:
-        """Return what the optimiser is given: all weights alike, unless a model has reasons."""
+        """Return the optimiser's parameter groups; by default, one group with all weights."""
         return self.parameters()
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
-        """Return the loss of a batch; of a group of batches, take a step on each, see `TrainingData.steps_per_call`."""
+        """Return the loss of a batch; for a list of batches (`TrainingData.steps_per_call`), take a step on each."""
         if self.automatic_optimization:
             return self._loss(batch)
         return self._several_steps(batch)
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser, and the schedule of its learning rate by step."""
+        """Build the optimiser, with a learning-rate schedule by step."""
         optimizer = self.optimization.build(self, self.parameter_groups())
         if self.optimization.lr_schedule == "constant":
             return optimizer
@@ -111,12 +111,12 @@ class NeuralModule(pl.LightningModule):
         }
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let the objective end the epoch, before callbacks measure and store the weights."""
+        """Call `Objective.after_epoch` after the last batch, before callbacks measure and store the weights."""
         if self.objective is not None and self.trainer.is_last_batch:
             self.objective.after_epoch(self)
 
     def batch(self, query: Query) -> QueryBatch:
-        """Copy a query to the device, with the histories if the module reads them."""
+        """Copy a query to the device, with its histories only if the module reads them."""
         users = to_device(np.where(query.users >= 0, query.users, self.n_users), self.device)
         if not self.reads_history:
             return QueryBatch(users)
@@ -124,7 +124,7 @@ class NeuralModule(pl.LightningModule):
 
     @torch.inference_mode()
     def score(self, query: Query) -> np.ndarray:
-        """Score all items, several users at a time.
+        """Score all items in batches of users.
 
         Returns:
             float32 (B, n_items).
@@ -136,7 +136,7 @@ class NeuralModule(pl.LightningModule):
 
     @torch.inference_mode()
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs of user and item by user code, several at a time; histories are not read.
+        """Score pairs of user and item in batches, by user code; histories are not read.
 
         Returns:
             float32 (P,).
@@ -211,7 +211,7 @@ class HistoryModule(NeuralModule):
         """Return the vectors of items in the space of `encode`, (n_items, h)."""
 
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs; histories are encoded once, whatever the number of their pairs.
+        """Score pairs; each history is encoded once, however many pairs it has.
 
         Returns:
             float32 (P,).

@@ -13,7 +13,7 @@ from recsys.metrics.accuracy import ranking_metrics
 
 
 class Scorer(Protocol):
-    """A recommender, or a module by itself."""
+    """Anything that scores queries: a recommender, or a module without one."""
 
     def score(self, query: Query) -> np.ndarray:
         """Return the scores of all items, float32 (B, n_items)."""
@@ -23,12 +23,12 @@ class Scorer(Protocol):
 
 
 class Monitor(ABC):
-    """Metrics that are means, over users or over ratings.
+    """Validation metrics that are computed from means over users or over ratings.
 
     Attributes:
-        names: of all metrics.
-        metric: the one that early stopping monitors.
-        mode: whether that should grow (`max`) or fall (`min`).
+        names: names of all metrics.
+        metric: name of the metric that early stopping monitors.
+        mode: whether larger (`max`) or smaller (`min`) values of that metric are better.
     """
 
     names: ClassVar[tuple[str, ...]]
@@ -37,20 +37,20 @@ class Monitor(ABC):
 
     @abstractmethod
     def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
-        """Measure some users (int64 (B,)).
+        """Compute the values whose means are the metrics, for some users, int64 (B,).
 
         Returns:
-            int64 (n,) distinct keys that values are sorted by before they are averaged, so that the mean does not
-            depend on the batches; and the values, float64 (len(names), n).
+            A distinct key for each value, int64 (n,), and the values, float64 (len(names), n). Values are sorted by
+            their keys before they are averaged, so that the mean does not depend on the batches.
         """
 
     @abstractmethod
     def summary(self, means: np.ndarray) -> np.ndarray:
-        """Return the metrics, given the means of the values (len(names),)."""
+        """Return the metrics, float64 (len(names),), given the means of the values, of the same shape."""
 
 
 class RankingMonitor(Monitor):
-    """Ranking metrics of the catalogue at 10, by the code that evaluates every model."""
+    """Ranking metrics at 10 over the whole catalogue, computed by the code that evaluates every model."""
 
     names = ("hr@10", "mrr@10", "ndcg@10", "recall@10")
     metric = "ndcg@10"

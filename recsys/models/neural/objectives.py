@@ -29,13 +29,14 @@ class Epoch(Protocol):
 
 
 class Objective(ABC):
-    """A training objective; `NeuralModule.training_step` asks it for the loss.
+    """A training objective, from which `NeuralModule.training_step` gets the loss.
 
-    Its constructor takes hyperparameters of the recommender, by the same names. Losses are computed on the device,
+    Its constructor takes hyperparameters of the recommender under the same names. Losses are computed on the device,
     without waiting for it: no `.item()`, no NumPy.
 
-    A model that trains its parts in turn (as RecVAE: Shenbin et al., WSDM 2020) has an objective whose epoch yields a
-    batch for each part and whose loss lets only that part have gradients; weights without a gradient stay as they are.
+    A model that trains its parts in turn (such as RecVAE: Shenbin et al., WSDM 2020) has an objective whose epoch
+    yields a batch for each part and whose loss gives gradients to that part only; weights without a gradient do not
+    change.
     """
 
     monitor: ClassVar[Monitor] = RankingMonitor()
@@ -44,29 +45,29 @@ class Objective(ABC):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Return the scores that a training interaction costs in a step, for reports of speed."""
+        """Return the number of scores computed per training interaction, for reports of speed."""
         return 1
 
     def bind(self, train: Interactions) -> None:  # noqa: B027  not every objective needs it
-        """Prepare drawing from training interactions, which are on the device of the training."""
+        """Prepare to draw from training interactions, which are on the device of the training."""
 
     @abstractmethod
     def epoch(self, train: Interactions, draw: Draw) -> Epoch:
-        """Return the batches of an epoch: the same for the same draw, and this process's share of them."""
+        """Return this process's share of the batches of an epoch; the same draw gives the same batches."""
 
     @abstractmethod
     def loss(self, module: Any, batch: Any) -> Tensor:
         """Return the loss of a module on a batch that `epoch` yielded, a scalar."""
 
     def after_epoch(self, module: Any) -> None:  # noqa: B027
-        """Change a module at the end of an epoch, before its validation."""
+        """Change the module at the end of an epoch, before its validation; by default, do nothing."""
 
 
 class Sampled(Objective):
     """Positives against sampled negatives; see `NegativeSampler`.
 
     Args:
-        n_negatives: negatives drawn afresh each epoch for a positive.
+        n_negatives: number of negatives drawn for each positive, afresh in each epoch.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
     """
 
@@ -77,7 +78,7 @@ class Sampled(Objective):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Count a positive and its negatives."""
+        """Return the number of samples of a positive and its negatives."""
         return 1 + self.n_negatives
 
     def bind(self, train: Interactions) -> None:
@@ -94,7 +95,7 @@ class Sampled(Objective):
 
     @abstractmethod
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
-        """Return the loss of logits (B, 1 + n), the positive's in the first column."""
+        """Return the loss of logits (B, 1 + n_negatives), with that of the positive in the first column."""
 
 
 class LogLoss(Sampled):
@@ -115,7 +116,7 @@ class BPR(Sampled):
 
 
 class SampledSoftmax(Sampled):
-    """Cross-entropy among a positive and its negatives, corrected for how often an item is drawn (logQ).
+    """Cross-entropy over a positive and its negatives, corrected for the probability of each negative (logQ).
 
     Bengio and Senecal, IEEE TNN 2008; Yi et al., RecSys 2019.
     """
@@ -127,7 +128,7 @@ class SampledSoftmax(Sampled):
 
 
 class ByUser(Objective):
-    """A sample is a user with all interactions."""
+    """Base class of objectives whose samples are users with all their interactions."""
 
     scores_catalogue = True
 
@@ -147,7 +148,7 @@ class Softmax(ByUser):
 class SquaredError(Objective):
     """Mean squared error of ratings: Koren, Bell and Volinsky, IEEE Computer 2009, equation 5.
 
-    A module predicts how far ratings are above the mean training rating.
+    A module predicts the difference between a rating and the mean training rating.
     """
 
     monitor = RatingMonitor()
@@ -168,7 +169,7 @@ class SquaredError(Objective):
 
 
 def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the cross-entropy of logits (B, C) at the columns of the positives, the mean over positives."""
+    """Return the mean cross-entropy over positives, given logits (B, C); items of the positives are columns."""
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
 
@@ -176,12 +177,12 @@ def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
 def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: Tensor) -> Tensor:
     """Return the cross-entropy over a sample of items that the users of a batch share.
 
-    An item that is in the sample with probability p counts 1 / p times in the normaliser, as the logQ correction of Yi
-    et al., RecSys 2019; a user's own positives are there for certain and count once.
+    An item that is in the sample with probability p counts 1 / p times in the normaliser, as in the logQ correction of
+    Yi et al., RecSys 2019. A user's own positives are always in the sample and count once.
 
     Args:
-        logits: (B, C).
-        positives: their items are columns.
+        logits: float32 (B, C) logits of the sample.
+        positives: interactions of the users, with columns of the logits as `items`.
         log_included: float32 (C,) log p.
     """
     own = (positives.rows, positives.items)

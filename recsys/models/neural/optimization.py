@@ -30,8 +30,9 @@ class Optimization:
         optimizer: `adam` or `sgd`.
         lr: learning rate.
         weight_decay: decoupled for Adam (AdamW).
-        lr_schedule: `constant`, `linear` or `cosine`, to zero at the end of `epochs`.
-        epochs: that the schedule spans; those of the trainer unless given. A refit stops earlier on the same schedule.
+        lr_schedule: `constant`, or `linear` or `cosine` decay to zero at the end of `epochs`.
+        epochs: number of epochs that the schedule spans, by default the trainer's. A refit stops earlier on the same
+            schedule.
     """
 
     optimizer: str = "adam"
@@ -60,15 +61,16 @@ class Optimization:
 
 
 def has_sparse_gradients(module: nn.Module) -> bool:
-    """Return whether a table of the module gives gradients of the rows alone that a step looked up."""
+    """Return whether an embedding table of the module has sparse gradients, for the rows of a step only."""
     return any(getattr(part, "sparse", False) for part in module.modules())
 
 
 class RowwiseAdamW(torch.optim.AdamW):
     """AdamW (Loshchilov and Hutter, ICLR 2019) that updates only the rows of a table that a step looked up.
 
-    Tables with sparse gradients are updated so, other weights as usual. Each row counts the steps that it took part in,
-    and is decayed in those. A step on a table then costs as much as the rows it looked up, however long the table is.
+    This applies to tables with sparse gradients; other weights are updated as usual. Each row counts the steps that it
+    took part in, and weight decay acts on it in those steps only. The cost of a step thus depends on the number of rows
+    looked up, and not on the size of the table.
     """
 
     @torch.no_grad()

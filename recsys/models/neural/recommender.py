@@ -52,16 +52,17 @@ class NeuralRecommender(Recommender):
 
     Args:
         loss: name of an objective; see the model's `objectives`.
-        n_negatives: negatives per positive, for objectives that sample negatives.
+        n_negatives: number of negatives per positive, for objectives that sample negatives.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
-        batch_size: samples in a step: users for objectives whose sample is a user, ratings for `squared`, else
-            positives and negatives.
+        batch_size: number of samples in a step: users for objectives whose samples are users, ratings for `squared`,
+            otherwise positives plus negatives.
         optimizer: `adam` or `sgd`.
         lr: learning rate.
         weight_decay: decoupled for Adam (AdamW).
         lr_schedule: `constant`, or `linear` or `cosine` decay to zero at `max_epochs`.
         max_epochs: maximum number of passes over the training interactions.
-        patience: epochs without a better monitored metric (validation ndcg@10, or rmse) after which training stops.
+        patience: number of epochs without an improvement of the monitored metric (validation ndcg@10, or rmse) after
+            which training stops.
         seed: seed of the initialisation, the order of samples, and the negatives.
 
     Raises:
@@ -110,16 +111,16 @@ class NeuralRecommender(Recommender):
         """Return the untrained module of these hyperparameters.
 
         Args:
-            n_users: user codes.
-            n_items: item codes.
+            n_users: number of user codes.
+            n_items: number of item codes.
             **training: `objective` and `optimization`, for the constructor of `NeuralModule`.
         """
 
     def initialise(self, train: Dataset) -> None:
-        """Replace the weights that were drawn, in models that start from others."""
+        """Replace the random initial weights, in models that start from pretrained ones; by default, do nothing."""
 
     def objective(self) -> Objective:
-        """Return the objective that `loss` names, made from hyperparameters of the same names as its arguments."""
+        """Return the objective that `loss` names, whose arguments are the hyperparameters with the same names."""
         cls = self.objectives[self.loss]
         return cls(**{name: getattr(self, name) for name in settings(cls)})
 
@@ -128,7 +129,7 @@ class NeuralRecommender(Recommender):
         return Optimization(self.optimizer, self.lr, self.weight_decay, self.lr_schedule, self.max_epochs)
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
-        """See `Recommender.continue_from`: with the same hyperparameters but for `warm_start.MAY_DIFFER`."""
+        """See `Recommender.continue_from`; hyperparameters other than `warm_start.MAY_DIFFER` must be equal."""
         if not isinstance(earlier, NeuralRecommender) or type(earlier) is not type(self):
             raise UserError(
                 f"{type(self).__name__} must continue from a run of the same model (got a {type(earlier).__name__})."
@@ -137,13 +138,13 @@ class NeuralRecommender(Recommender):
         self.earlier = (earlier, users)
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """See `Recommender.refit`: for the epochs that validation chose, on the schedule of all of them."""
+        """See `Recommender.refit`; the learning-rate schedule still spans `max_epochs`."""
         model = type(self)(**self.hyperparameters())
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
         return model.fit(train, context=context)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`: also the weights, by name."""
+        """See `Recommender.arrays`; also returns the weights by name."""
         weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
         if self.predicts_ratings:
             weights["rating_mean"] = np.array(self.rating_mean)
@@ -216,7 +217,7 @@ class NeuralRecommender(Recommender):
         trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
         if not checkpoint.is_file():
             raise UserError(
-                "Training ended before the first step: trainer.limit_train_batches, max_steps or max_time leave none."
+                "Training ended before the first step: raise trainer.limit_train_batches, max_steps or max_time."
             )
         seconds = time.perf_counter() - started
         report = {"seconds": seconds, "epochs": trainer.current_epoch, "interactions_per_second": len(train) / seconds}
@@ -262,14 +263,17 @@ class NeuralRecommender(Recommender):
         """Continue on the same training interactions only."""
         trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
         if trained_on != self.trained_on:
-            raise UserError("A run must be resumed on the ratings that it began with, and its data or split changed.")
+            raise UserError(
+                "A run must be resumed on the ratings that it started with (got others): restore its data and split, "
+                "or start a new run."
+            )
 
     def _score(self, query: Query) -> np.ndarray:
         """See `Recommender._score`."""
         return self.module.score(query) + np.float32(self.rating_mean)
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
-        """See `Recommender._predict`: the pairs alone are scored."""
+        """See `Recommender._predict`; only the pairs are scored."""
         return self.module.predict(pairs) + np.float32(self.rating_mean)
 
     def _build(self, n_users: int, n_items: int) -> None:

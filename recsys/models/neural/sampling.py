@@ -27,7 +27,7 @@ class Interactions:
 
     Args:
         train: the interactions, all of them positives.
-        device: of the training.
+        device: device of the training.
     """
 
     def __init__(self, train: Dataset, device: torch.device) -> None:
@@ -44,7 +44,7 @@ class Interactions:
         return len(self.users)
 
     def history(self, users: Tensor) -> HistoryBatch:
-        """Return all interactions of some users (B,)."""
+        """Return all training interactions of some users, int64 (B,)."""
         rows, positions = entries(self.indptr, users)
         times = None if self.times is None else self.times[positions]
         lengths = self.indptr[users + 1] - self.indptr[users]
@@ -55,8 +55,8 @@ class NegativeSampler:
     """Draws items that a user has not rated in training, in proportion to popularity ** power.
 
     Args:
-        positives: never drawn for their users.
-        power: 0 draws uniformly, 1 by number of ratings, 0.75 as word2vec does.
+        positives: interactions whose items are never drawn for their users.
+        power: 0 draws uniformly, 1 in proportion to the number of ratings; word2vec uses 0.75.
 
     Raises:
         UserError: a user has rated every item that can be drawn.
@@ -71,14 +71,14 @@ class NegativeSampler:
         n_rated.index_add_(0, positives.users.long(), drawable[positives.items.long()].long())
         if bool((n_rated >= drawable.sum()).any()):
             raise UserError(
-                "Every user must have an unrated item to draw negatives from, and one has rated them all: use "
+                "Every user must have an unrated item to draw negatives from, but one has rated them all: use "
                 "model.loss=softmax, which draws none."
             )
         self.uniform = power == 0.0
         self.log_q = (self.weights / self.weights.sum()).log().float()
 
     def draw(self, users: Tensor, n_negatives: int, generator: Generator) -> Tensor:
-        """Draw for each of users (B,) -> int64 (B, n_negatives); proposals that are positives are drawn again."""
+        """Draw negatives for users, int64 (B,) -> (B, n_negatives); a draw that is a positive is repeated."""
         offsets = (users.long() * self.n_items).repeat_interleave(n_negatives)  # (B * n,)
         negatives = torch.empty_like(offsets)
         pending = torch.arange(len(offsets), device=offsets.device)
@@ -106,22 +106,22 @@ class Share:
     n_processes: int = 1
 
     def fair(self, n_rows: int) -> int:
-        """Round a number of rows down so that all processes get as many, at least one each."""
+        """Round a number of rows down to a multiple of the number of processes, but to at least one row for each."""
         return max(1, n_rows // self.n_processes) * self.n_processes
 
     def rows(self, batch: Tensor) -> Tensor:
-        """Return every n-th row."""
+        """Return the rows of this process: every n-th row, with n processes."""
         return batch if self.n_processes == 1 else batch[self.rank :: self.n_processes]
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What decides the samples of an epoch beside the interactions.
+    """What determines the samples of an epoch, apart from the interactions.
 
     Attributes:
-        batch_size: samples in a step.
-        seed: of this epoch.
-        share: of this process.
+        batch_size: number of samples in a step.
+        seed: seed of this epoch.
+        share: rows that belong to this process.
     """
 
     batch_size: int
@@ -129,11 +129,11 @@ class Draw:
     share: Share = Share()
 
     def n_batches(self, n_rows: int, batch_size: int | None = None) -> int:
-        """Return the number of batches that an epoch of so many rows has."""
+        """Return the number of batches in an epoch of `n_rows` rows."""
         return ceil(self.share.fair(n_rows) / self.share.fair(batch_size or self.batch_size))
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
-        """Return some rows in random order, as many for each process."""
+        """Return some rows in random order, truncated so that all processes get the same number."""
         shuffled = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
         return shuffled[: self.share.fair(len(rows))]
 
@@ -149,8 +149,8 @@ class SampledEpoch:
     Args:
         positives: the training interactions.
         sampler: draws the negatives.
-        n_negatives: per positive.
-        draw: a positive and its negatives count 1 + n_negatives samples in `batch_size`.
+        n_negatives: number of negatives per positive.
+        draw: determines the samples; a positive and its negatives count as 1 + n_negatives samples in `batch_size`.
     """
 
     positives: Interactions
@@ -160,7 +160,7 @@ class SampledEpoch:
 
     @property
     def positives_per_batch(self) -> int:
-        """Return the positives in a batch: as many for each process, and at least one."""
+        """Return the number of positives in a batch: the same for each process, and at least one."""
         return self.draw.share.fair(self.draw.batch_size // (1 + self.n_negatives))
 
     def __len__(self) -> int:
@@ -185,7 +185,7 @@ class RatingEpoch:
 
     Args:
         ratings: the training ratings.
-        draw: `batch_size` counts ratings.
+        draw: determines the order; its `batch_size` counts ratings.
     """
 
     ratings: Interactions
@@ -209,8 +209,8 @@ class UserEpoch:
     """One pass over the users with interactions in random order, each with the whole history; yields `QueryBatch`.
 
     Args:
-        interactions: of training.
-        draw: `batch_size` counts users.
+        interactions: the training interactions.
+        draw: determines the order; its `batch_size` counts users.
     """
 
     interactions: Interactions
@@ -234,18 +234,18 @@ class UserEpoch:
 def shared_candidates(
     queries: QueryBatch, item_counts: Tensor, draw: Tensor, n_users: int, n_negatives: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw the items that all users of a batch are scored on: their positives, and some negatives.
+    """Draw the candidates that all users of a batch are scored on: their positives, and some sampled negatives.
 
     Args:
         queries: users, drawn without replacement, with all their positives.
-        item_counts: int64 (n_items,) users who have an item among their positives.
-        draw: float32 (n_items,) probability of an item in one draw.
-        n_users: users with positives.
-        n_negatives: items drawn, with replacement.
+        item_counts: int64 (n_items,) number of users who have each item among their positives.
+        draw: float32 (n_items,) probability of each item in one draw.
+        n_users: number of users with positives.
+        n_negatives: number of draws, with replacement.
 
     Returns:
-        int64 (C,) items, ascending, and float32 (C,) log probability that a batch contains an item that is not one of
-        a user's own: as another user's positive, or drawn.
+        int64 (C,) candidates, ascending, and float32 (C,) log probability that a candidate that is not among a user's
+        own positives is in the batch, either as another user's positive or as a sampled negative.
     """
     drawn = torch.multinomial(draw, n_negatives, replacement=True)
     items = torch.cat([queries.history.items, drawn]).unique()
@@ -264,7 +264,7 @@ def _log_choose(n: Tensor, k: int) -> Tensor:
 
 
 def entries(indptr: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the entries of some rows (B,) of a CSR layout: int64 (P,) place in `chosen` of each, and position."""
+    """Return the entries of rows `chosen` (B,) of a CSR layout: index into `chosen` and position, both int64 (P,)."""
     starts = indptr[chosen]
     lengths = indptr[chosen + 1] - starts
     rows = torch.arange(len(chosen), device=chosen.device).repeat_interleave(lengths)

@@ -23,8 +23,8 @@ class Validation(Callback):
 
     Args:
         holdout: held-out ratings.
-        scorer: measured in place of the module: the recommender that the module belongs to.
-        monitor: the metrics.
+        scorer: recommender to measure instead of the module that belongs to it, or None.
+        monitor: metrics to measure.
     """
 
     def __init__(self, holdout: Holdout, scorer: Scorer | None = None, monitor: Monitor | None = None) -> None:
@@ -33,7 +33,7 @@ class Validation(Callback):
         self.monitor = monitor or RankingMonitor()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the weights as they are."""
+        """Measure the module with its current weights."""
         module = cast(NeuralModule, pl_module)
         module.refresh()
         module.eval()

@@ -1,7 +1,7 @@
 """Warm starts: a training that continues from the weights of an earlier model of the same items.
 
-Validation chooses the number of epochs as for any other training, and at least one: the earlier weights know nothing of
-users who are new.
+Validation chooses the number of epochs as for any other training, but at least one, since the earlier weights contain
+nothing about new users.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def take_over(module: NeuralModule, earlier: NeuralModule, users: np.ndarray) ->
     """Copy the weights of an earlier module; new users start from those of the unknown user.
 
     Args:
-        module: of the same hyperparameters and items.
-        earlier: the trained one.
-        users: int64 (n_users,) the earlier code of each user, -1 for a new one.
+        module: untrained module with the same hyperparameters and items.
+        earlier: the trained module.
+        users: int64 (n_users,) the earlier code of each user, -1 for a new user.
 
     Raises:
-        UserError: weights that are not of users have other shapes.
+        UserError: the shapes of weights differ, other than in the number of users.
     """
     rows, own = torch.from_numpy(np.append(users, -1)), module.state_dict()  # the last row is the unknown user's
     for name, weights in earlier.state_dict().items():

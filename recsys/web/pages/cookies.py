@@ -8,7 +8,7 @@ MAX_AGE = 365 * 24 * 3600  # seconds
 
 
 def cookie(name: str) -> str:
-    """Return the cookie of the current request, or an empty text; the value may come from anyone."""
+    """Return the value of a cookie of the current request, or ""; the value is untrusted."""
     request = ui.context.client.request
     return "" if request is None else request.cookies.get(name, "")
 

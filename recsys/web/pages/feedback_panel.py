@@ -1,4 +1,4 @@
-"""The panel with a viewer's feedback, which can be changed or taken back."""
+"""The panel with a viewer's feedback, which can be changed or undone."""
 
 from __future__ import annotations
 

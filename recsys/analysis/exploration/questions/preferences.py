@@ -17,7 +17,7 @@ MAX_SHADED_LIFT = 0.5  # larger lifts have the last colour of the scale
 
 
 def draw_tastes(rows: pd.DataFrame) -> Figure:
-    """Draw how much more or less of its ratings each group gives to each genre than other users do."""
+    """Draw, for each group and genre, how the genre's share of ratings differs from that among other users."""
     groups, genres = (rows[name].unique().tolist() for name in ("group", "genre"))
     grid = rows.assign(lift=_lifts(rows)).pivot_table(index="genre", columns="group", values="lift", dropna=False)
     values = grid.reindex(index=genres, columns=groups).to_numpy()
