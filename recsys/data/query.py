@@ -52,7 +52,7 @@ class History:
         return np.repeat(np.arange(len(self)), self.lengths)
 
     @property
-    def places(self) -> np.ndarray:
+    def places_from_the_end(self) -> np.ndarray:
         """Return how many later interactions each one has in its row, int64 (n,): 0 is the latest."""
         return np.repeat(self.indptr[1:], self.lengths) - np.arange(1, len(self.items) + 1)
 
@@ -78,15 +78,9 @@ class History:
             n_items: size of the catalogue.
             weights: float32 (n,) of the interactions, or None for 1 where a user has rated an item.
         """
-        return self._matrix(np.ones(len(self.items), np.float32) if weights is None else weights, n_items)
-
-    def rating_matrix(self, n_items: int) -> sparse.csr_matrix:
-        """Return the ratings as float32 (n_rows, n_items)."""
-        return self._matrix(self.ratings, n_items)
-
-    def _matrix(self, values: np.ndarray, n_items: int) -> sparse.csr_matrix:
         from scipy import sparse  # not every command needs it
 
+        values = np.ones(len(self.items), np.float32) if weights is None else weights
         return sparse.csr_matrix((values, self.items, self.indptr), shape=(len(self), n_items))
 
     def _slice(self, indptr: np.ndarray, chosen: slice | np.ndarray) -> History:

@@ -18,7 +18,7 @@ from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_memory
 from recsys.models.successions import successions
 
-BYTES_PER_SUCCESSION = 24  # at most: row, column and value, in two sums
+BYTES_PER_SUCCESSION = 24  # at most: column and value, in a sum and its successor
 
 
 class Markov(ItemToItem):
@@ -68,7 +68,7 @@ class Markov(ItemToItem):
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
         """See `WeighsHistories.history_matrix`: the last items, weighted by their place from the end."""
         latest = history.latest(self.last_items)
-        return latest.matrix(n_items, ((1.0 + latest.places) ** -self.place_power).astype(np.float32))
+        return latest.matrix(n_items, ((1.0 + latest.places_from_the_end) ** -self.place_power).astype(np.float32))
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Count successions.
@@ -82,12 +82,13 @@ class Markov(ItemToItem):
             f"Counting successions within {self.window} places in {len(train):,} interactions",
             "lower model.window",
         )
-        counts = sparse.csr_matrix((train.n_items, train.n_items), dtype=np.float32)
+        shape = (train.n_items, train.n_items)
+        counts = sparse.csr_matrix(shape)
         for distance, earlier, later in successions(train.histories(), self.window):
-            weights = np.full(len(earlier), distance**-self.distance_power, np.float32)
-            counts += sparse.csr_matrix((weights, (earlier, later)), counts.shape)
+            weights = np.full(len(earlier), distance**-self.distance_power)
+            counts = counts + sparse.csr_matrix((weights, (earlier, later)), shape)
         if self.both_directions:
             counts = (counts + counts.T).tocsr()
-        sums = np.asarray(counts.sum(axis=1)).ravel() + self.smoothing
-        shares = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
-        self.item_weights = (sparse.diags_array(shares) @ counts).tocsr().astype(np.float32)
+        sums = np.asarray(counts.sum(axis=1)).ravel()
+        shares = counts.data / np.repeat(sums + self.smoothing, np.diff(counts.indptr))
+        self.item_weights = sparse.csr_matrix((shares.astype(np.float32), counts.indices, counts.indptr), shape)

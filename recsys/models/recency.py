@@ -34,32 +34,32 @@ class WeighsHistories(Recommender):
         """Return whether weights depend on the order of interactions."""
         return self.half_life is not None
 
-    def history_weights(self, history: History) -> np.ndarray | None:
-        """Return the weight of each interaction, float32 (n,), or None where all are 1."""
-        return None if self.half_life is None else recency_weights(history, self.half_life)
+    def history_weights(self, history: History) -> np.ndarray:
+        """Return the weight of each interaction, float32 (n,)."""
+        return recency_weights(history, self.half_life)
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
         """Return the weighted interactions, float32 (n_rows, n_items)."""
         return history.matrix(n_items, self.history_weights(history))
 
 
-def recency_weights(history: History, half_life: float | str) -> np.ndarray:
+def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
     """Return the weight of each interaction, float32 (n,): 1 for the latest of a row, and 1/2 a half-life earlier.
 
     Args:
         history: rows in time order.
-        half_life: a number of items, or days as in "30 days".
+        half_life: a number of items, days as in "30 days", or None for weights of 1.
 
     Raises:
         UserError: the half-life is in days, and the history has no times.
     """
+    if half_life is None:
+        return np.ones(len(history.items), np.float32)
     if not isinstance(half_life, str):
-        return np.exp2(-history.places / half_life).astype(np.float32)
+        return np.exp2(-history.places_from_the_end / half_life).astype(np.float32)
     if history.times is None:
-        raise UserError(
-            f"half_life={half_life!r} needs histories with times (got none): give it as a number of items."
-        )
-    latest = np.repeat(history.times[np.maximum(history.indptr[1:] - 1, 0)], history.lengths) if len(history.items) else 0
+        raise UserError(f"half_life={half_life!r} needs histories with times (got none): give it as a number of items.")
+    latest = history.times[np.arange(len(history.items)) + history.places_from_the_end]
     return np.exp2((history.times - latest) / (_days(half_life) * DAY)).astype(np.float32)
 
 

@@ -22,6 +22,7 @@ def successions(history: History, max_distance: int) -> Iterator[tuple[int, np.n
         The distance, and int32 (P,) codes of the earlier and of the later items.
     """
     longest = int(history.lengths.max(initial=0))
+    places = history.places_from_the_end
     for distance in range(1, min(max_distance, longest - 1) + 1):
-        positions = np.flatnonzero(history.places >= distance)
+        positions = np.flatnonzero(places >= distance)
         yield distance, history.items[positions], history.items[positions + distance]
