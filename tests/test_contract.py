@@ -13,14 +13,20 @@ from recsys.models.popularity import Popularity
 from recsys.models.trees import RatingTrees
 from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
 
+WEIGHING_HISTORIES = (  # one config of each class
+    "als", "content", "content_knn", "dae", "ease", "ials", "item_knn", "slim", "tfidf", "two_tower", "user_knn",
+)  # fmt: skip
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
+MODELS += [f"{name} by recency" for name in WEIGHING_HISTORIES]
 NO_TASTE = {"check_checkerboard_is_recovered": "gives all users the same list"}
 OWN_VECTORS = {"check_histories_are_embedded_as_users_with_them_are": "trained users have weights of their own"}
 EXPECTED_FAILED_CHECKS = {
     "popularity": NO_TASTE,
+    "recent_popularity": {**NO_TASTE, "check_data_without_times_can_be_learned": "counts the last days"},
     "bias": NO_TASTE,
     "svd_pp": OWN_VECTORS,
     "two_tower": OWN_VECTORS,
+    "two_tower by recency": OWN_VECTORS,
     "two_tower_1m": OWN_VECTORS,
 }
 
@@ -28,11 +34,12 @@ EXPECTED_FAILED_CHECKS = {
 def untrained(name: str, seed: int) -> Recommender:
     """Return a model of its config, but for settings that suit a data set of a few hundred ratings."""
     light = ["encoder=tfidf", "encoder.n_components=4"]
-    model = instantiate(compose("train", [f"model={name}", f"seed={seed}", *light]).model)
-    small = {}
+    config, _, by_recency = name.partition(" by ")
+    model = instantiate(compose("train", [f"model={config}", f"seed={seed}", *light]).model)
+    small = {"half_life": 3.0} if by_recency else {}
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.loss == "softmax" else 128
-        small = {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}
+        small |= {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}
     if isinstance(model, RatingTrees):
         base_models = {name: model.models[name] for name in ("bias", "item_knn")}
         small = {"models": base_models, "n_trees": 20, "min_samples_leaf": 5, "n_folds": 2, "n_segments": 2}

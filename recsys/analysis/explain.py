@@ -112,7 +112,8 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
 def contributions(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
     """Compute the loss of every film's score when one film is removed from the history.
 
-    Item-to-item models have these as weights; other models score the histories without each film in one batch.
+    Item-to-item models that ignore order have these as weights. Other models score the histories without each film in
+    one batch: where recency counts, what came before a removed film moves up.
 
     Args:
         model: fitted model that uses histories.
@@ -123,7 +124,7 @@ def contributions(model: Recommender, user: int, history: History, positions: np
     Returns:
         float32 (m, n_items).
     """
-    if isinstance(model, ItemToItem):
+    if isinstance(model, ItemToItem) and not model.reads_order:
         return model.weights_of(history.items[positions])
     mask = np.ones((1 + len(positions), len(history.items)), bool)
     mask[1 + np.arange(len(positions)), positions] = False

@@ -51,6 +51,16 @@ class History:
         """Return the row of each interaction, int64 (n,)."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
+    @property
+    def places_from_the_end(self) -> np.ndarray:
+        """Return how many later interactions each one has in its row, int64 (n,): 0 is the latest."""
+        return np.repeat(self.indptr[1:], self.lengths) - np.arange(1, len(self.items) + 1)
+
+    def latest(self, n: int) -> History:
+        """Return the last n interactions of each row, or all of a shorter one."""
+        lengths = np.minimum(self.lengths, n)
+        return select_rows(self.indptr[1:] - lengths, lengths, self)
+
     def between(self, start: int, stop: int) -> History:
         """Return the rows from `start` up to, but not including, `stop`."""
         indptr = self.indptr[start : stop + 1]
@@ -61,17 +71,16 @@ class History:
         positions = np.flatnonzero(rows) if rows.dtype == bool else rows
         return select_rows(self.indptr[positions], self.lengths[positions], self)
 
-    def matrix(self, n_items: int) -> sparse.csr_matrix:
-        """Return the interactions as a CSR matrix, float32 (n_rows, n_items): 1 where a user has rated an item."""
-        return self._matrix(np.ones(len(self.items), np.float32), n_items)
+    def matrix(self, n_items: int, weights: np.ndarray | None = None) -> sparse.csr_matrix:
+        """Return the interactions as float32 (n_rows, n_items).
 
-    def rating_matrix(self, n_items: int) -> sparse.csr_matrix:
-        """Return the ratings as a CSR matrix, float32 (n_rows, n_items)."""
-        return self._matrix(self.ratings, n_items)
-
-    def _matrix(self, values: np.ndarray, n_items: int) -> sparse.csr_matrix:
+        Args:
+            n_items: size of the catalogue.
+            weights: float32 (n,) of the interactions, or None for 1 where a user has rated an item.
+        """
         from scipy import sparse  # not every command needs it
 
+        values = np.ones(len(self.items), np.float32) if weights is None else weights
         return sparse.csr_matrix((values, self.items, self.indptr), shape=(len(self), n_items))
 
     def _slice(self, indptr: np.ndarray, chosen: slice | np.ndarray) -> History:

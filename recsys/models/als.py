@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.models.factors import Factorisation
+from recsys.models.recency import HalfLife, check_half_life
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -29,6 +30,7 @@ class ALS(Factorisation):
         confidence: weight of a rated pair; that of an unrated pair is 1.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
+        half_life: of a history whose vector is solved for; see `WeighsHistories`.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class ALS(Factorisation):
         confidence: float = 1.0,
         n_sweeps: int = 15,
         seed: int = 0,
+        half_life: HalfLife = None,
     ) -> None:
         self.embedding_dim = embedding_dim
         self.l2 = l2
         self.confidence = confidence
         self.n_sweeps = n_sweeps
         self.seed = seed
+        self.half_life = check_half_life(half_life)
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; runs on as many threads as torch does."""
@@ -57,7 +61,7 @@ class ALS(Factorisation):
         with threadpool_limits(1, "blas"):
             model = self._library_model()
             model.item_factors = self.item_factors
-            return model.recalculate_user(np.arange(len(history)), history.matrix(len(self.item_factors)))
+            return model.recalculate_user(np.arange(len(history)), self.history_matrix(history, len(self.item_factors)))
 
     def _library_model(self) -> AlternatingLeastSquares:
         import torch  # takes seconds, and only its number of threads is needed

@@ -21,14 +21,15 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.data.text import FIELDS, Encoder, Vectors, documents, encoded, make_encoder
 from recsys.errors import UserError
-from recsys.models.base import EmbedsHistories, FitContext, Recommender
+from recsys.models.base import EmbedsHistories, FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.knn import nearest
+from recsys.models.recency import HalfLife, WeighsHistories, check_half_life
 
 ROUNDING = 1e-6  # an item whose squared distance from the average is smaller counts as the average
 
 
-class ContentProfile(Recommender):
+class ContentProfile(WeighsHistories):
     """Scores an item by the cosine between its vector and the user's, both centred on the average item.
 
     Without centring, what all items have in common would dominate the vectors, although it says nothing about tastes.
@@ -36,6 +37,7 @@ class ContentProfile(Recommender):
     Args:
         encoder: settings of the text encoder, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
+        half_life: see `WeighsHistories`.
 
     Attributes:
         vectors: float32 (n_items, d), dense or CSR, rows of length 1; zero for an item without metadata.
@@ -46,9 +48,10 @@ class ContentProfile(Recommender):
     uses_history = True
     learned: tuple[str, ...] = ("vectors", "average", "lengths")
 
-    def __init__(self, encoder: Mapping[str, Any], fields: Sequence[str] = FIELDS) -> None:
+    def __init__(self, encoder: Mapping[str, Any], fields: Sequence[str] = FIELDS, half_life: HalfLife = None) -> None:
         self.encoder = dict(encoder)
         self.fields = list(fields)
+        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         self.vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)
@@ -65,7 +68,8 @@ class ContentProfile(Recommender):
 
     def profiles(self, history: History) -> np.ndarray:
         """Return the users' profiles, float32 (B, d), of length 1; zero for an empty history."""
-        weights = history.rating_matrix(len(self.lengths)) @ sparse.diags_array(1 / self.lengths)  # (B, n_items)
+        weighted = history.matrix(len(self.lengths), history.ratings * self.history_weights(history))
+        weights = weighted @ sparse.diags_array(1 / self.lengths)  # (B, n_items)
         sums = weights @ self.vectors
         centred = (sums.toarray() if sparse.issparse(sums) else sums) - np.outer(weights.sum(axis=1), self.average)
         return normalize(centred)
@@ -77,6 +81,7 @@ class Content(ContentProfile, EmbedsHistories):
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
+        half_life: see `WeighsHistories`.
 
     Attributes:
         user_profiles: float32 (n_users, d) the profiles of the training users.
@@ -116,12 +121,16 @@ class ContentKNN(ItemToItem):
         encoder: settings of the text encoder, with its class in `_target_`.
         k: number of neighbours of an item.
         fields: metadata fields that make up an item's document, in this order.
+        half_life: see `WeighsHistories`.
     """
 
-    def __init__(self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS) -> None:
+    def __init__(
+        self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS, half_life: HalfLife = None
+    ) -> None:
         self.encoder = dict(encoder)
         self.k = k
         self.fields = list(fields)
+        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)

@@ -17,6 +17,7 @@ from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch, Softmax
 from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.recency import HalfLife, check_half_life
 
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
@@ -38,7 +39,8 @@ class DAEModule(HistoryModule):
     def encode(self, queries: QueryBatch) -> Tensor:
         """Return the hidden layer, (B, h)."""
         history = queries.history
-        x = self.dropout(history.lengths.rsqrt()[history.rows])  # (P,) the nonzero elements of x
+        weights = history.weights
+        x = self.dropout(weights * history.sums(weights.square()).rsqrt()[history.rows])  # (P,) nonzero elements of x
         return torch.tanh(pooled(self.encoder.weight, history.items, history.lengths, x) + self.bias)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
@@ -57,14 +59,23 @@ class DAE(HistoryRecommender):
         hidden_dim: width of the hidden layer.
         dropout: share of a history's items that is masked during training.
         loss: `softmax`; `batch_size` counts users.
+        half_life: see `WeighsHistories`.
         **training: see `NeuralRecommender`.
     """
 
     objectives = {"softmax": Softmax}
     module: DAEModule
 
-    def __init__(self, hidden_dim: int = 256, dropout: float = 0.5, loss: str = "softmax", **training: Any) -> None:
+    def __init__(
+        self,
+        hidden_dim: int = 256,
+        dropout: float = 0.5,
+        loss: str = "softmax",
+        half_life: HalfLife = None,
+        **training: Any,
+    ) -> None:
         super().__init__(loss, **training)
+        self.half_life = check_half_life(half_life)
         self.hidden_dim = hidden_dim
         self.dropout = dropout
 

@@ -11,6 +11,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
+from recsys.models.recency import HalfLife, check_half_life
 
 BYTES_PER_PAIR = 24  # peak for each pair of items: the sparse Gram matrix and its dense copy, or three dense doubles
 
@@ -20,10 +21,12 @@ class EASE(ItemToItem):
 
     Args:
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
+        half_life: see `WeighsHistories`.
     """
 
-    def __init__(self, l2: float = 500.0) -> None:
+    def __init__(self, l2: float = 500.0, half_life: HalfLife = None) -> None:
         self.l2 = l2
+        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Invert the regularised Gram matrix (the paper's equation 8).

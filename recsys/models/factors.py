@@ -8,11 +8,12 @@ import numpy as np
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
-from recsys.models.base import EmbedsHistories, FitContext, Recommender, ScoresByProducts
+from recsys.models.base import EmbedsHistories, FitContext, ScoresByProducts
 from recsys.models.memory import check_memory
+from recsys.models.recency import WeighsHistories
 
 
-class Factorisation(Recommender, EmbedsHistories, ScoresByProducts):
+class Factorisation(WeighsHistories, EmbedsHistories, ScoresByProducts):
     """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
 
     Attributes:
@@ -43,6 +44,8 @@ class Factorisation(Recommender, EmbedsHistories, ScoresByProducts):
             "lower model.embedding_dim",
         )
         self.user_factors, self.item_factors = self.factorise(train)
+        if self.half_life is not None:
+            self.user_factors = self.embed(train.histories())
 
     def _score(self, query: Query) -> np.ndarray:
         return self.embed(query.history) @ self.item_factors.T

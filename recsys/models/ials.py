@@ -18,6 +18,7 @@ from torch import Tensor
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.models.factors import Factorisation
+from recsys.models.recency import HalfLife, check_half_life
 
 NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
 
@@ -34,6 +35,7 @@ class IALS(Factorisation):
         init_std: standard deviation of the length of an initial vector, the paper's sigma*.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
+        half_life: of a history whose vector is solved for; see `WeighsHistories`.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class IALS(Factorisation):
         init_std: float = 0.1,
         n_sweeps: int = 8,
         seed: int = 0,
+        half_life: HalfLife = None,
     ) -> None:
         self.embedding_dim = embedding_dim
         self.unobserved_weight = unobserved_weight
@@ -53,6 +56,7 @@ class IALS(Factorisation):
         self.init_std = init_std
         self.n_sweeps = n_sweeps
         self.seed = seed
+        self.half_life = check_half_life(half_life)
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""
@@ -70,7 +74,7 @@ class IALS(Factorisation):
 
     def embed(self, history: History) -> np.ndarray:
         """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
-        return self._solve(history.matrix(len(self.item_factors)), *self._item_columns).numpy()
+        return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
     @cached_property
     def _item_columns(self) -> tuple[Tensor, Tensor]:
@@ -85,30 +89,37 @@ class IALS(Factorisation):
     def _solve(self, rated: sparse.csr_matrix, padded: Tensor, common: Tensor) -> Tensor:
         """Solve for the vectors of rows, float32 (B, d), given their rated columns (B, m) and the result of `_columns`.
 
-        Row u solves (H_u' H_u + alpha_0 H' H + lambda_u I) w = H_u' 1 with H_u the vectors of its columns (equation 8).
+        Row u solves (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1 with H_u the vectors of its columns and the
+        diagonal C their values in `rated`, which are 1 (equation 8) or weights of recency.
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
         l2 = self.l2 * (counts + self.unobserved_weight * m) ** self.frequency_power
         solved = torch.empty(len(counts), d)
-        for rows, columns in _padded_batches(rated, counts, d):
+        for rows, columns, values in _padded_batches(rated, counts, d):
             chosen = padded[columns]  # (b, L, d)
-            systems = chosen.mT @ chosen + common
+            weighted = values.unsqueeze(2) * chosen
+            systems = weighted.mT @ chosen + common
             systems.diagonal(dim1=1, dim2=2).add_(l2[rows, None])
-            targets = chosen.sum(dim=1).unsqueeze(2)  # (b, d, 1)
+            targets = weighted.sum(dim=1).unsqueeze(2)  # (b, d, 1)
             solved[rows] = torch.cholesky_solve(targets, torch.linalg.cholesky(systems)).squeeze(2)
         return solved
 
 
-def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield rows of similar length (b,) with their columns (b, L), padded with column m, within the batch's memory."""
+def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield rows of similar length (b,) with their columns and values (b, L), within the batch's memory.
+
+    Columns are padded with column m.
+    """
     indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
+    values = torch.from_numpy(rated.data)
     order = counts.argsort(descending=True, stable=True)
     start = 0
     while start < len(order):
         longest = int(counts[order[start]])
         rows = order[start : start + max(1, NUMBERS_PER_BATCH // (d * max(longest, d)))]
         places = torch.arange(longest)
-        columns = indices[(indptr[rows, None] + places).clamp(max=len(indices) - 1)]
-        yield rows, columns.masked_fill(places >= counts[rows, None], rated.shape[1])
+        positions = (indptr[rows, None] + places).clamp(max=len(indices) - 1)
+        columns = indices[positions].masked_fill(places >= counts[rows, None], rated.shape[1])
+        yield rows, columns, values[positions]
         start += len(rows)

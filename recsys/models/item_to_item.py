@@ -6,10 +6,10 @@ import numpy as np
 from scipy import sparse
 
 from recsys.data.query import Query
-from recsys.models.base import Recommender
+from recsys.models.recency import WeighsHistories
 
 
-class ItemToItem(Recommender):
+class ItemToItem(WeighsHistories):
     """Scores an item by the sum of its weights from the items in the history, X W.
 
     Attributes:
@@ -22,7 +22,7 @@ class ItemToItem(Recommender):
     item_weights: np.ndarray | sparse.csr_matrix
 
     def _score(self, query: Query) -> np.ndarray:
-        scores = query.history.matrix(self.item_weights.shape[0]) @ self.item_weights
+        scores = self.history_matrix(query.history, self.item_weights.shape[0]) @ self.item_weights
         return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
     def weights_of(self, items: np.ndarray) -> np.ndarray:

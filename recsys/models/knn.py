@@ -17,9 +17,10 @@ from scipy import sparse
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import check_positive, one_of
-from recsys.models.base import FitContext, Recommender
+from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_memory
+from recsys.models.recency import HalfLife, WeighsHistories, check_half_life
 
 SIMILARITIES_PER_BLOCK = 1 << 24  # computed at a time, whatever the size of the data
 BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of each, twice
@@ -91,11 +92,19 @@ def nearest(
     return sparse.vstack(blocks, format="csr")
 
 
-class _NearestNeighbours(Recommender):
+class _NearestNeighbours(WeighsHistories):
     uses_history = True
 
-    def __init__(self, k: int = 100, shrinkage: float = 0.0, weighting: str = "none", alpha: float = 0.5) -> None:
+    def __init__(
+        self,
+        k: int = 100,
+        shrinkage: float = 0.0,
+        weighting: str = "none",
+        alpha: float = 0.5,
+        half_life: HalfLife = None,
+    ) -> None:
         check_positive(k=k)
+        self.half_life = check_half_life(half_life)
         self.k = k
         self.shrinkage = shrinkage
         self.weighting = one_of("weighting", weighting, WEIGHTINGS)
@@ -112,9 +121,10 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
             of users with many ratings.
         alpha: power of the scored item's squared norm in the denominator. 0.5 is the cosine, smaller values favour
             popular items.
+        half_life: see `WeighsHistories`.
 
     Raises:
-        UserError: `k` is not positive, or the weighting is unknown.
+        UserError: a value is not allowed.
     """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
@@ -144,9 +154,10 @@ class UserKNN(_NearestNeighbours):
             of popular items.
         alpha: power of the user's own squared norm in the denominator, which scales all scores of that user; the
             neighbour's power is 1 - alpha. 0.5 is the cosine, larger values favour neighbours with many ratings.
+        half_life: of the history in the query; see `WeighsHistories`.
 
     Raises:
-        UserError: `k` is not positive, or the weighting is unknown.
+        UserError: a value is not allowed.
     """
 
     learned = ("interactions",)
@@ -164,7 +175,8 @@ class UserKNN(_NearestNeighbours):
         n_users, n_items = self.interactions.shape
         item_counts = np.bincount(self.interactions.indices, minlength=n_items)
         weigh = WEIGHTINGS[self.weighting]
-        rows, others = (weigh(m, item_counts, n_users) for m in (query.history.matrix(n_items), self.interactions))
+        histories = self.history_matrix(query.history, n_items)
+        rows, others = (weigh(m, item_counts, n_users) for m in (histories, self.interactions))
         neighbours = nearest(rows, others, self.k, self.shrinkage, self.alpha, query.users)
         return (neighbours @ self.interactions).toarray()
 

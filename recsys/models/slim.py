@@ -12,6 +12,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
+from recsys.models.recency import HalfLife, check_half_life
 
 BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix and its dense copy
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
@@ -25,13 +26,22 @@ class SLIM(ItemToItem):
         l2: penalty on half the sum of squared weights, the paper's beta.
         tolerance: optimisation stops after a sweep that changes no weight by more than this.
         max_sweeps: maximum number of sweeps over all weights.
+        half_life: see `WeighsHistories`.
     """
 
-    def __init__(self, l1: float = 1.0, l2: float = 100.0, tolerance: float = 0.01, max_sweeps: int = 50) -> None:
+    def __init__(
+        self,
+        l1: float = 1.0,
+        l2: float = 100.0,
+        tolerance: float = 0.01,
+        max_sweeps: int = 50,
+        half_life: HalfLife = None,
+    ) -> None:
         self.l1 = l1
         self.l2 = l2
         self.tolerance = tolerance
         self.max_sweeps = max_sweeps
+        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Minimise |A - A W|^2 / 2 + l2 |W|^2 / 2 + l1 |W|_1 for W >= 0 with a zero diagonal (equation 4).

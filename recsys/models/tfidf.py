@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from recsys.data.text import FIELDS
 from recsys.models.content import ContentProfile
+from recsys.models.recency import HalfLife
 
 
 class TfidfProfile(ContentProfile):
@@ -14,8 +15,9 @@ class TfidfProfile(ContentProfile):
     Args:
         min_count: minimum number of items whose metadata must contain a word for it to be used.
         fields: metadata fields that make up an item's document, in this order.
+        half_life: see `WeighsHistories`.
     """
 
-    def __init__(self, min_count: int = 2, fields: Sequence[str] = FIELDS) -> None:
-        super().__init__({"_target_": "recsys.data.text.TfidfEncoder", "min_count": min_count}, fields)
+    def __init__(self, min_count: int = 2, fields: Sequence[str] = FIELDS, half_life: HalfLife = None) -> None:
+        super().__init__({"_target_": "recsys.data.text.TfidfEncoder", "min_count": min_count}, fields, half_life)
         self.min_count = min_count

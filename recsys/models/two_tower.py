@@ -32,6 +32,7 @@ from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender
 from recsys.models.neural.embeddings import pooled
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
 from recsys.models.neural.sampling import Interactions, entries, shared_candidates
+from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
 INPUTS = ("text", "facts", "user_facts")
@@ -189,7 +190,8 @@ class TwoTowerModule(HistoryModule):
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
         """Apply the user tower: (B, d) vectors of users whose histories index the rows of `history` (C, d)."""
         rated = queries.history
-        weights = F.dropout(1 / rated.lengths[rated.rows], self.history_dropout, self.training)  # (P,)
+        shares = rated.weights / rated.sums(rated.weights)[rated.rows]  # (P,)
+        weights = F.dropout(shares, self.history_dropout, self.training)
         own = self._masked(self.user_ids(queries.users), self.user_id_dropout)
         users = pooled(history, rated.items, rated.lengths, weights) + self.user_facts(queries.users)
         if self.normalized != "neither":
@@ -251,6 +253,7 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
         loss: `softmax` over all items with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
             `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
+        half_life: see `WeighsHistories`.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -280,9 +283,11 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
         user_id_dropout: float = 1.0,
         loss: str = "softmax",
         n_negatives: int = 1000,
+        half_life: HalfLife = None,
         **training: Any,
     ) -> None:
         super().__init__(loss, n_negatives, **training)
+        self.half_life = check_half_life(half_life)
         self.encoder = dict(encoder)
         self.fields = list(fields)
         self.min_count = min_count

@@ -7,6 +7,7 @@ from recsys.errors import UserError
 from recsys.models.bias import Bias
 from recsys.models.ease import EASE
 from recsys.models.popularity import Popularity
+from recsys.models.recent_popularity import RecentPopularity
 
 
 def test_popularity_scores_are_rating_counts():
@@ -80,3 +81,17 @@ def test_a_catalogue_too_large_for_ease_is_an_error(monkeypatch):
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
     with pytest.raises(UserError, match=r"84,000 items takes 169\.3 GB of memory, but only 32\.0 GB .*model=item_knn"):
         EASE().fit(train)
+
+
+def test_recent_popularity_counts_the_last_days_and_breaks_ties_by_all_ratings():
+    day = 24 * 3600
+    train = Dataset.from_arrays([0, 1, 2, 3, 4], [0, 0, 1, 2, 0], times=[0, day, 9 * day, 10 * day, 8 * day])
+    scores = RecentPopularity(days=2.0).fit(train).score(train.query(np.array([0])))[0]
+    np.testing.assert_allclose(scores, [0 + 3 / 6, 1 + 1 / 6, 1 + 1 / 6])
+
+
+def test_recent_popularity_needs_times_and_a_number_of_days(untimed: Dataset):
+    with pytest.raises(UserError, match="RecentPopularity needs ratings with times"):
+        RecentPopularity().fit(untimed)
+    with pytest.raises(UserError, match="days must be above zero"):
+        RecentPopularity(days=0)

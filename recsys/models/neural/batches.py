@@ -24,6 +24,7 @@ class HistoryBatch(NamedTuple):
         items: int64 (P,) item codes.
         ratings: float32 (P,) ratings.
         times: int64 (P,) seconds UTC, or None where the source has none.
+        recency: float32 (P,) weight of each interaction, or None where all count alike, as in training.
     """
 
     lengths: Tensor
@@ -31,6 +32,7 @@ class HistoryBatch(NamedTuple):
     items: Tensor
     ratings: Tensor
     times: Tensor | None = None
+    recency: Tensor | None = None
 
     @classmethod
     def from_history(cls, history: History, device: torch.device) -> HistoryBatch:
@@ -42,6 +44,15 @@ class HistoryBatch(NamedTuple):
             to_device(history.ratings, device),
             None if history.times is None else to_device(history.times, device),
         )
+
+    @property
+    def weights(self) -> Tensor:
+        """Return the weight of each interaction, float32 (P,)."""
+        return torch.ones_like(self.ratings) if self.recency is None else self.recency
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Return the sum of each user's values (P,), float32 (B,)."""
+        return values.new_zeros(len(self.lengths)).index_add(0, self.rows, values)
 
     def padded(self, values: Tensor, length: int, padding: float) -> Tensor:
         """Arrange values of the interactions, (P,), as a padded (B, length) array, the latest in the last column.

@@ -20,6 +20,7 @@ from recsys.models.neural.data import EpochLoader
 from recsys.models.neural.embeddings import UserEmbedding
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.optimization import Optimization
+from recsys.models.recency import HalfLife, recency_weights
 
 
 class NeuralModule(pl.LightningModule):
@@ -201,6 +202,7 @@ class HistoryModule(NeuralModule):
 
     reads_history = True
     scores_per_pass = 1 << 24
+    half_life: HalfLife = None  # of the histories that are scored, see `recsys.models.recency.WeighsHistories`
 
     @abstractmethod
     def encode(self, queries: QueryBatch) -> Tensor:
@@ -209,6 +211,14 @@ class HistoryModule(NeuralModule):
     @abstractmethod
     def item_embeddings(self) -> Tensor:
         """Return the vectors of items in the space of `encode`, (n_items, h)."""
+
+    def batch(self, query: Query) -> QueryBatch:
+        """See `NeuralModule.batch`: with the weights of the interactions, unless all count alike."""
+        queries = super().batch(query)
+        if self.half_life is None:
+            return queries
+        recency = to_device(recency_weights(query.history, self.half_life), self.device)
+        return queries._replace(history=queries.history._replace(recency=recency))
 
     def predict(self, pairs: Pairs) -> np.ndarray:
         """Score pairs; each history is encoded once, however many pairs it has.

@@ -29,6 +29,7 @@ from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralMo
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.validation import Validation
+from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
@@ -332,7 +333,7 @@ class EmbeddingRecommender(NeuralRecommender, HasEmbeddings):
         return self.module.item_embeddings().detach().cpu().numpy()
 
 
-class HistoryRecommender(NeuralRecommender, EmbedsHistories):
+class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
     """A deep model that encodes histories; the embeddings of users are those of their training histories."""
 
     module: HistoryModule
@@ -362,6 +363,10 @@ class HistoryRecommender(NeuralRecommender, EmbedsHistories):
     def _predict(self, pairs: Pairs) -> np.ndarray:
         """See `Recommender._predict`: histories are encoded once."""
         return Recommender._predict(self, pairs)
+
+    def _build(self, n_users: int, n_items: int) -> None:
+        super()._build(n_users, n_items)
+        self.module.half_life = self.half_life
 
     @torch.inference_mode()
     def _encode(self, query: Query) -> np.ndarray:

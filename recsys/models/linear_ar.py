@@ -1,0 +1,139 @@
+"""Linear autoregression: ridge regression from the history before each step to the next item, in closed form.
+
+The EASE of sequences. Its kin is SLIST: Choi, Kim, Lee, Shim and Lee, "Session-aware Linear Item-Item Models for
+Session-based Recommendation", WWW 2021, which regresses the rest of a session on its beginning, at one time scale.
+Here every step of every history is a sample, and the history before it is written at several time scales side by side,
+so that the last item, the last few and the long run each have weights of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Query
+from recsys.errors import UserError, check_positive
+from recsys.models.base import FitContext, Recommender
+from recsys.models.memory import check_memory
+from recsys.models.recency import recency_weights
+from recsys.models.successions import successions
+
+NEGLIGIBLE = 2.0**-16  # weight of an interaction that is left out
+BYTES_PER_BLOCK_CELL = 4  # of the Gram matrix, in single precision
+BYTES_PER_SCALE_CELL = 16  # of the successions at a scale, and of the weights with their copy
+BYTES_PER_CELL = 32  # while a block of the Gram matrix is computed
+
+
+class LinearAR(Recommender):
+    """Scores items by a linear regression on the history, weighted at several time scales.
+
+    With x_t^s the vector over items of the history before step t, in which the item k places before t has the weight
+    a_s^(k - 1), a_s = 2^(-1 / half_lives[s]), with x_t = [x_t^1, ..., x_t^S], and with e_t the unit vector of the item
+    at step t, the weights
+
+        W = (sum_t x_t' x_t + l2 I)^-1 (sum_t x_t' e_t)
+
+    minimise sum_t |x_t W - e_t|^2 + l2 |W|^2. Scores are x W, with x of the whole history.
+
+    No x_t is written down. As x_(t+1)^s = a_s x_t^s + e_t, the blocks of the Gram matrix follow from the successions
+    C_s = sum_t x_t^s' e_t, the histories x^s of all users at their ends, and the item counts n:
+
+        (1 - a_s a_r) sum_t x_t^s' x_t^r = a_s C_s + a_r C_r' + diag(n) - sum_users x^s' x^r
+
+    Args:
+        half_lives: items after which the weight of an interaction is halved, one for each time scale.
+        l2: weight penalty. Larger values favour items that follow many others.
+
+    Raises:
+        UserError: a value is not above zero, or there are no half-lives.
+
+    Attributes:
+        item_weights: float32 (n_scales * n_items, n_items), a column for each item that is scored.
+    """
+
+    uses_history = True
+    reads_order = True
+    learned = ("item_weights",)
+    item_weights: np.ndarray
+
+    def __init__(self, half_lives: Sequence[float] = (1.0, 2.0, 12.0), l2: float = 500.0) -> None:
+        if not len(half_lives):
+            raise UserError("half_lives must have at least one number of items (got none).")
+        for half_life in half_lives:
+            check_positive(half_lives=half_life)
+        check_positive(l2=l2)
+        self.half_lives = list(half_lives)
+        self.l2 = l2
+
+    def features(self, history: History, n_items: int) -> sparse.csr_matrix:
+        """Return histories at all time scales side by side, float32 (n_rows, n_scales * n_items)."""
+        return sparse.hstack([_at_scale(history, n_items, h) for h in self.half_lives], format="csr")
+
+    def _score(self, query: Query) -> np.ndarray:
+        return self.features(query.history, self.item_weights.shape[1]) @ self.item_weights
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Solve the regression.
+
+        Raises:
+            UserError: the Gram matrix does not fit in memory, or is not positive definite with so small a penalty.
+        """
+        from scipy import linalg  # half of what this module would take to import, and scoring needs none of it
+
+        n_scales, n_items = len(self.half_lives), train.n_items
+        check_memory(
+            (BYTES_PER_BLOCK_CELL * n_scales**2 + BYTES_PER_SCALE_CELL * n_scales + BYTES_PER_CELL) * n_items**2,
+            f"LinearAR at {n_scales} time scales on {n_items:,} items",
+            "leave out rarely rated items with data.cleaning.item_core, give fewer model.half_lives, or take "
+            "model=markov",
+        )
+        successive = self._successions(train)
+        gram = self._gram(train, successive)
+        gram[np.diag_indices_from(gram)] += np.float32(self.l2)
+        targets = np.concatenate(successive).astype(np.float32, order="F")  # (n_scales * n_items, n_items)
+        del successive
+        try:
+            factor = linalg.cho_factor(gram, overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError as error:
+            raise UserError(f"l2 must be larger for these data, such as 100 (got {self.l2}).") from error
+        weights = linalg.cho_solve(factor, targets, overwrite_b=True, check_finite=False)
+        self.item_weights = np.ascontiguousarray(weights)
+
+    def _successions(self, train: Dataset) -> list[np.ndarray]:
+        """Return C_s of each time scale, float64 (n_items, n_items)."""
+        sums = [np.zeros(train.n_items**2) for _ in self.half_lives]
+        reaches = [_reach(half_life) for half_life in self.half_lives]
+        for distance, earlier, later in successions(train.histories(), max(reaches)):
+            cells = earlier.astype(np.int64) * train.n_items + later
+            for half_life, reach, cell_sums in zip(self.half_lives, reaches, sums, strict=True):
+                if distance <= reach:
+                    np.add.at(cell_sums, cells, 2 ** (-(distance - 1) / half_life))
+        return [cell_sums.reshape(train.n_items, train.n_items) for cell_sums in sums]
+
+    def _gram(self, train: Dataset, successive: list[np.ndarray]) -> np.ndarray:
+        """Return the Gram matrix, float32 (n_scales * n_items, n_scales * n_items), blocks below the diagonal empty."""
+        n, n_scales = train.n_items, len(self.half_lives)
+        gram = np.empty((n_scales * n, n_scales * n), np.float32, order="F")
+        decays = [2 ** (-1 / half_life) for half_life in self.half_lives]
+        ends = [_at_scale(train.histories(), n, half_life) for half_life in self.half_lives]  # (n_users, n_items) each
+        for s, r in combinations_with_replacement(range(n_scales), 2):
+            block = decays[s] * successive[s] + decays[r] * successive[r].T - (ends[s].T @ ends[r]).toarray()
+            block[np.diag_indices(n)] += train.item_counts
+            gram[s * n : (s + 1) * n, r * n : (r + 1) * n] = block / (1 - decays[s] * decays[r])
+        return gram
+
+
+def _reach(half_life: float) -> int:
+    """Return the number of latest interactions whose weights are not negligible."""
+    return math.ceil(1 - half_life * math.log2(NEGLIGIBLE))
+
+
+def _at_scale(history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
+    """Return weighted interactions, float32 (n_rows, n_items), without those of negligible weight."""
+    latest = history.latest(_reach(half_life))
+    return latest.matrix(n_items, recency_weights(latest, half_life))

@@ -1,0 +1,94 @@
+"""Markov neighbours: items that were rated soon after an item are the candidates for what comes next.
+
+A first-order Markov chain, smoothed by skips: Shani, Heckerman and Brafman, "An MDP-Based Recommender System", JMLR
+2005, section 4.1. Counts over windows with weights that decay by distance are the sequential rules of Ludewig and
+Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History
+from recsys.errors import UserError, check_positive
+from recsys.models.base import FitContext
+from recsys.models.item_to_item import ItemToItem
+from recsys.models.memory import check_memory
+from recsys.models.successions import successions
+
+BYTES_PER_SUCCESSION = 24  # at most: column and value, in a sum and its successor
+
+
+class Markov(ItemToItem):
+    """Scores an item by how often it came soon after the latest items of the history.
+
+    With n_ij(k) the number of histories in which item j comes k places after item i,
+
+        N_ij = sum over k = 1..window of n_ij(k) / k^distance_power
+        score_j = sum over the last items i of (1 + p_i)^-place_power N_ij / (sum over j' of N_ij' + smoothing)
+
+    where p_i is how many items of the history came after i.
+
+    Args:
+        window: largest distance at which one item counts as coming after another.
+        distance_power: decay of the weight of a succession by its distance; 0 weights all distances equally.
+        last_items: number of latest items of a history that are used.
+        place_power: decay of the weight of an item by its place from the end of the history.
+        smoothing: added to the sum of an item's successions. The larger, the more an item with few ratings is
+            discounted.
+        both_directions: also count j before i as if it came after it, so that only nearness in time counts.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    reads_order = True
+
+    def __init__(
+        self,
+        window: int = 10,
+        distance_power: float = 1.0,
+        last_items: int = 10,
+        place_power: float = 1.0,
+        smoothing: float = 20.0,
+        both_directions: bool = False,
+    ) -> None:
+        check_positive(window=window, last_items=last_items)
+        if smoothing < 0:
+            raise UserError(f"smoothing must be zero or above (got {smoothing}).")
+        self.window = window
+        self.distance_power = distance_power
+        self.last_items = last_items
+        self.place_power = place_power
+        self.smoothing = smoothing
+        self.both_directions = both_directions
+
+    def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
+        """See `WeighsHistories.history_matrix`: the last items, weighted by their place from the end."""
+        latest = history.latest(self.last_items)
+        return latest.matrix(n_items, ((1.0 + latest.places_from_the_end) ** -self.place_power).astype(np.float32))
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Count successions.
+
+        Raises:
+            UserError: they do not fit in memory.
+        """
+        n_cells = min(self.window * len(train), train.n_items**2)
+        check_memory(
+            BYTES_PER_SUCCESSION * n_cells * (1 + self.both_directions),
+            f"Counting successions within {self.window} places in {len(train):,} interactions",
+            "lower model.window",
+        )
+        shape = (train.n_items, train.n_items)
+        counts = sparse.csr_matrix(shape)
+        for distance, earlier, later in successions(train.histories(), self.window):
+            weights = np.full(len(earlier), distance**-self.distance_power)
+            counts = counts + sparse.csr_matrix((weights, (earlier, later)), shape)
+        if self.both_directions:
+            counts = (counts + counts.T).tocsr()
+        sums = np.asarray(counts.sum(axis=1)).ravel()
+        shares = counts.data / np.repeat(sums + self.smoothing, np.diff(counts.indptr))
+        self.item_weights = sparse.csr_matrix((shares.astype(np.float32), counts.indices, counts.indptr), shape)

@@ -1,0 +1,81 @@
+"""Recency of a history: weights of interactions that halve every so many items, or every so many days.
+
+The weights are relative to the latest interaction of the history, whose weight is 1. Models that are linear in a
+history, or average it, count an interaction as often as its weight says when they score; training is not changed.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.query import History
+from recsys.errors import UserError, check_positive
+from recsys.models.base import Recommender
+
+HalfLife = float | str | None  # a number of items, days such as "30 days", or None for equal weights
+DAY = 24 * 3600
+
+
+class WeighsHistories(Recommender):
+    """A model that weights the interactions of a history by their recency.
+
+    Attributes:
+        half_life: items, or days as in "30 days", after which the weight of an interaction is halved; None weights all
+            interactions of a history equally.
+    """
+
+    half_life: HalfLife = None
+
+    @property
+    def reads_order(self) -> bool:  # type: ignore[override]
+        """Return whether weights depend on the order of interactions."""
+        return self.half_life is not None
+
+    def history_weights(self, history: History) -> np.ndarray:
+        """Return the weight of each interaction, float32 (n,)."""
+        return recency_weights(history, self.half_life)
+
+    def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
+        """Return the weighted interactions, float32 (n_rows, n_items)."""
+        return history.matrix(n_items, self.history_weights(history))
+
+
+def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
+    """Return the weight of each interaction, float32 (n,): 1 for the latest of a row, and 1/2 a half-life earlier.
+
+    Args:
+        history: rows in time order.
+        half_life: a number of items, days as in "30 days", or None for weights of 1.
+
+    Raises:
+        UserError: the half-life is in days, and the history has no times.
+    """
+    if half_life is None:
+        return np.ones(len(history.items), np.float32)
+    if not isinstance(half_life, str):
+        return np.exp2(-history.places_from_the_end / half_life).astype(np.float32)
+    if history.times is None:
+        raise UserError(f"half_life={half_life!r} needs histories with times (got none): give it as a number of items.")
+    latest = history.times[np.arange(len(history.items)) + history.places_from_the_end]
+    return np.exp2((history.times - latest) / (_days(half_life) * DAY)).astype(np.float32)
+
+
+def check_half_life(half_life: HalfLife) -> HalfLife:
+    """Return a half-life after checking it.
+
+    Raises:
+        UserError: it is neither a number above zero, nor days as in "30 days", nor None.
+    """
+    if half_life is not None:
+        check_positive(half_life=_days(half_life) if isinstance(half_life, str) else half_life)
+    return half_life
+
+
+def _days(half_life: str) -> float:
+    matched = re.fullmatch(r"(\d+(?:\.\d+)?) days?", half_life)
+    if matched is None:
+        raise UserError(f"half_life must be a number of items, or days as in '30 days' (got {half_life!r}).")
+    return float(matched[1])
