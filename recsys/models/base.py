@@ -96,6 +96,7 @@ class Recommender(ABC):
 
     predicts_ratings = False  # True: scores are in rating units
     uses_history = False  # True: scores follow the history in the query, also for users who were not trained on
+    reads_order = False  # True: scores depend on the order of the history, so training interactions must have times
     pickled = False  # True: the saved model is unpickled when it is loaded, which runs code
     uses_lightning = False  # True: `_fit` needs the trainer of its context
     learned: tuple[str, ...] = ()
