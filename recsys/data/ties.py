@@ -11,15 +11,18 @@ import numpy as np
 from recsys.data.dataset import Dataset
 
 
-def share_of_tied_last_ratings(dataset: Dataset) -> float:
-    """Return the share of users whose last rating has the time of the one before, among users with two or more.
+def tied(dataset: Dataset) -> np.ndarray:
+    """Mark the ratings that have the time of the one before by the same user, bool (n,); none without times."""
+    marks = np.zeros(len(dataset), bool)
+    if dataset.times is not None:
+        marks[1:] = (np.diff(dataset.times) == 0) & (np.diff(dataset.users) == 0)
+    return marks
 
-    0 where the source has no times, or no user has two ratings.
-    """
-    last = dataset.indptr[1:][dataset.user_counts >= 2] - 1
-    if dataset.times is None or not len(last):
-        return 0.0
-    return float((dataset.times[last] == dataset.times[last - 1]).mean())
+
+def share_of_tied_last_ratings(dataset: Dataset) -> float:
+    """Return the share of the users whose last rating has the time of the one before."""
+    has_ratings = dataset.user_counts > 0
+    return float(tied(dataset)[dataset.indptr[1:][has_ratings] - 1].mean())
 
 
 def shuffle_ties(dataset: Dataset, seed: int) -> Dataset:
