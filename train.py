@@ -31,7 +31,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
         `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
     model, read_split = instantiate(cfg.model), split_reader(cfg)
-    measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
+    measurement = Measurement(
+        instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")), cfg.order_test
+    )
     check_trainer(cfg.trainer)
     trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
     run = RunWriter(

@@ -180,7 +180,7 @@ def metrics_of_users(model: Recommender, holdout: Holdout, histories: Dataset) -
     for held_out, ending in ((holdout, ""), (liked, ", liked")):
         users = held_out.users
         scores = model.score(histories.query(users))
-        for metric, of_users in ranking_metrics(scores, users, held_out, ks=(K,)).items():
+        for metric, of_users in ranking_metrics(scores, held_out, ks=(K,)).items():
             if metric in (f"ndcg@{K}", f"hr@{K}"):
                 for user, value in zip(users.tolist(), of_users.tolist(), strict=True):
                     values.setdefault(user, {"user": user})[metric + ending] = value

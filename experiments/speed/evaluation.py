@@ -76,10 +76,10 @@ def main() -> None:
     runs = {
         "torch.topk, k=10": lambda: torch.topk(tensor, 10),
         "top_k, k=10": lambda: top_k(scores, users, 10),
-        "ranking_metrics, k=10": lambda: ranking_metrics(scores, users, holdout, ks=(10,)),
+        "ranking_metrics, k=10": lambda: ranking_metrics(scores, holdout, ks=(10,)),
         f"torch.topk, k={largest}": lambda: torch.topk(tensor, largest),
         f"top_k, k={largest}": lambda: top_k(scores, users, largest),
-        f"ranking_metrics, k={KS}": lambda: ranking_metrics(scores, users, holdout),
+        f"ranking_metrics, k={KS}": lambda: ranking_metrics(scores, holdout),
         "evaluate, all metrics and slices": lambda: evaluate(model, holdout),
         "evaluate, sampled99": lambda: evaluate(model, holdout, SampledNegatives()),
     }

@@ -209,7 +209,7 @@ class Data:
             return {"rmse": float(np.sqrt(np.mean(errors**2)))}
         measured = {}
         for name, holdout in (("valid", self.split.valid), ("test", self.split.test)):
-            values = ranking_metrics(scores[holdout.users], holdout.users, holdout, ks=(10,))
+            values = ranking_metrics(scores[holdout.users], holdout, ks=(10,))
             measured |= {f"{name}/{metric}": float(values[metric].mean()) for metric in ("hr@10", "ndcg@10")}
         return measured
 

@@ -83,7 +83,7 @@ def measure(overrides: list[str], threads: int) -> dict[str, Any]:
     seconds = float(np.median(epochs.seconds[1:]))
     users = split.test.users
     started = time.perf_counter()
-    ranking_metrics(model.score(split.test.known.query(users)), users, split.test)
+    ranking_metrics(model.score(split.test.known.query(users)), split.test)
     return {
         "samples_per_second": len(split.train) * model.objective().samples_per_interaction / seconds,
         "interactions_per_second": len(split.train) / seconds,

@@ -19,7 +19,7 @@ from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, read_run
 from recsys.studies.testing import Measurement, conclude
 
-CHANGED = ("protocol", "reranker", "ks")  # settings that a test may change
+CHANGED = ("protocol", "reranker", "ks", "order_test")  # settings that a test may change
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="protocol=full_and_sampled99 reranker=mmr reranker.trade_off=0.5 'ks=[5,10]'",
+        help="protocol=full_and_sampled99 reranker=mmr reranker.trade_off=0.5 'ks=[5,10]' order_test=true",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="of the results (default: outputs/DATE/TIME_test_RUN)")
     add_trusted(parser)
@@ -41,7 +41,12 @@ def run(arguments: argparse.Namespace) -> None:
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
     cfg = _config(trained, arguments.overrides, directory)
-    measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
+    measurement = Measurement(
+        instantiate(cfg.get("protocol")),
+        list(cfg.ks),
+        instantiate(cfg.get("reranker")),
+        bool(cfg.get("order_test")),  # runs of earlier versions have no such setting
+    )
     model = trained.model(arguments.trusted)
     tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))
     process.limit_threads(cfg.threads)

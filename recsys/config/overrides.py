@@ -54,6 +54,7 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         UserError: a choice, key or setting does not exist, or a password is given, which a run would store.
     """
     refuse_passwords(overrides)
+    overrides = [_with_spaces_quoted(override) for override in overrides]
     with config_loader(directory) as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         searched = [str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH]
@@ -74,6 +75,12 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         groups = loader.list_groups("")
         unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, groups)}
     return [f"++{override}" if override in unlisted else override for override in overrides]
+
+
+def _with_spaces_quoted(override: str) -> str:
+    """Quote a value of spaces alone, which Hydra would read as an empty text: `data.delimiter=' '` in a shell."""
+    key, _, value = override.partition("=")
+    return f"{key}='{value}'" if value.isspace() else override
 
 
 def values_of(override: Override) -> list[str]:

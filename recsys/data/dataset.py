@@ -139,7 +139,7 @@ class Dataset:
         return known_ids.get_indexer(own_ids).astype(np.int64)
 
     def select(self, chosen: np.ndarray) -> Dataset:
-        """Return the ratings selected by a boolean mask (n,) or by ascending positions, under the same codes."""
+        """Return the ratings of a boolean mask (n,), or at positions in order of users and times; codes stay."""
         return replace(
             self,
             users=self.users[chosen],
@@ -173,20 +173,26 @@ class Dataset:
 class Holdout:
     """Held-out ratings, and the ratings that are known when they are to be predicted.
 
+    A holdout has a query for each user with held-out ratings, in the order of the users' codes. A subclass may have
+    several queries for a user.
+
     Attributes:
         ratings: the held-out ratings.
         known: the ratings that users' histories consist of; in time-aware splits these precede the held-out ones.
         candidates: int32 (m,) the items that are ranked, or None for the whole catalogue. Items that a user has in
             `known` are never ranked for that user.
         rated: `known` and the withheld ratings, which are neither known nor held out; None where none are withheld.
+        separates_cold: whether metrics are also reported without cold queries: those without a history, or whose item
+            has no rating in `known`. Every query then has one held-out rating.
     """
 
     ratings: Dataset
     known: Dataset
     candidates: np.ndarray | None = None
     rated: Dataset | None = None
+    separates_cold: bool = False
 
-    @property
+    @cached_property
     def users(self) -> np.ndarray:
         """Return the users with held-out ratings, int64 (n,), ascending."""
         return np.flatnonzero(self.ratings.user_counts)
@@ -195,3 +201,76 @@ class Holdout:
     def unranked(self) -> Dataset:
         """Return the ratings whose items are not ranked for their users."""
         return self.known if self.rated is None else self.rated
+
+    @property
+    def query_users(self) -> np.ndarray:
+        """Return the user of each query, int64 (n_queries,), ascending."""
+        return self.users
+
+    @property
+    def history_lengths(self) -> np.ndarray:
+        """Return the number of ratings in the history of each query, int64 (n_queries,)."""
+        return self.known.user_counts[self.query_users]
+
+    @property
+    def n_queries(self) -> int:
+        """Return the number of queries."""
+        return len(self.query_users)
+
+    def query(self, rows: np.ndarray) -> Query:
+        """Return some of the queries, given by their positions, int64 (B,)."""
+        return self.known.query(self.query_users[rows])
+
+    def relevant(self, rows: np.ndarray) -> History:
+        """Return the held-out ratings of some queries (B,), a row each."""
+        return self.ratings.history(self.query_users[rows])
+
+    def seen(self, rows: np.ndarray) -> History:
+        """Return the ratings whose items are not ranked in some queries (B,), a row each."""
+        return self.unranked.history(self.query_users[rows])
+
+    def interactions(self) -> sparse.csr_matrix:
+        """Return all items that each user has rated, known or not, as the nonzeros of (n_users, n_items)."""
+        return self.unranked.matrix() + self.ratings.matrix()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StepHoldout(Holdout):
+    """A holdout with a query for each held-out rating, whose history is all ratings of the user before that one.
+
+    Histories run on past `known`, which holds the ratings that models were trained on.
+
+    Attributes:
+        timeline: all ratings of the users, held-out ones among them.
+        positions: int64 (n_queries,) position of each held-out rating in the timeline, ascending.
+    """
+
+    timeline: Dataset
+    positions: np.ndarray
+
+    @cached_property
+    def query_users(self) -> np.ndarray:
+        """See `Holdout.query_users`."""
+        return self.ratings.users.astype(np.int64)
+
+    @property
+    def history_lengths(self) -> np.ndarray:
+        """See `Holdout.history_lengths`."""
+        return self.positions - self.timeline.indptr[self.query_users]
+
+    def query(self, rows: np.ndarray) -> Query:
+        """See `Holdout.query`."""
+        return Query(self.query_users[rows], self.seen(rows))
+
+    def relevant(self, rows: np.ndarray) -> History:
+        """See `Holdout.relevant`."""
+        return select_rows(self.positions[rows], np.ones(len(rows), np.int64), self.timeline.histories())
+
+    def seen(self, rows: np.ndarray) -> History:
+        """See `Holdout.seen`."""
+        starts = self.timeline.indptr[self.query_users[rows]]
+        return select_rows(starts, self.positions[rows] - starts, self.timeline.histories())
+
+    def interactions(self) -> sparse.csr_matrix:
+        """See `Holdout.interactions`."""
+        return self.timeline.matrix()

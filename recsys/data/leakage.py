@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from recsys.data.dataset import Dataset
+from recsys.data.dataset import Dataset, Holdout
 from recsys.data.invariants import n_older
 from recsys.data.split import Split
+from recsys.data.ties import tied
 
 # Published reports have these labels, and those of `frame`.
 OLDER_THAN_TRAINING = "share older than the newest rating learned before"
 OLDER_THAN_HISTORY = "share older than the newest rating known of the same user"
+TIED = "share at the second of the same user's rating before"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,10 +48,8 @@ class Leakage:
         columns = {
             "test": _sizes(test.ratings)
             | _shared(test.ratings, before_test)
-            | _ages(test.ratings, self.split.refit_train, test.known),
-            "valid": _sizes(valid.ratings)
-            | _shared(valid.ratings, {"train": train})
-            | _ages(valid.ratings, train, valid.known),
+            | self._ages(test, self.split.refit_train),
+            "valid": _sizes(valid.ratings) | _shared(valid.ratings, {"train": train}) | self._ages(valid, train),
             "train": _sizes(train),
         }
         facts = pd.Index(list(columns["test"]), name="fact")
@@ -69,9 +69,23 @@ class Leakage:
                 f"{fact[OLDER_THAN_TRAINING]:.1%} of the test ratings are older than the newest training rating, "
                 f"{fact[OLDER_THAN_HISTORY]:.1%} are older than the newest rating in the history of their user."
             )
+            sentences.append(
+                f"{fact[TIED]:.1%} of the test ratings were given at the second of the user's rating before, so that "
+                "their order in time is unknown."
+            )
         else:
             sentences.append("The source has no times, so it is unknown whether models train on later ratings.")
         return sentences
+
+    def _ages(self, holdout: Holdout, train: Dataset) -> dict[str, float]:
+        part, dataset = holdout.ratings, self.split.dataset
+        if part.times is None or train.times is None:
+            return {}
+        return {
+            OLDER_THAN_TRAINING: float((part.times < train.times.max()).mean()),
+            OLDER_THAN_HISTORY: n_older(part, holdout.known) / len(part),
+            TIED: float(tied(dataset)[np.isin(dataset.pairs, part.pairs)].mean()),
+        }
 
 
 def _sizes(part: Dataset) -> dict[str, float]:
@@ -104,12 +118,3 @@ def _title_codes(part: Dataset) -> np.ndarray:
     frame = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
     frame["title"] = frame["title"].fillna(frame["movie_id"])
     return frame.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()
-
-
-def _ages(part: Dataset, train: Dataset, known: Dataset) -> dict[str, float]:
-    if part.times is None or train.times is None:
-        return {}
-    return {
-        OLDER_THAN_TRAINING: float((part.times < train.times.max()).mean()),
-        OLDER_THAN_HISTORY: n_older(part, known) / len(part),
-    }

@@ -71,6 +71,11 @@ class History:
         positions = np.flatnonzero(rows) if rows.dtype == bool else rows
         return select_rows(self.indptr[positions], self.lengths[positions], self)
 
+    def shuffled(self, rng: np.random.Generator) -> History:
+        """Return the history with the items of each row, and their ratings, in random order; times stay in place."""
+        order = np.lexsort((rng.random(len(self.items)), self.rows))
+        return replace(self, items=self.items[order], ratings=self.ratings[order])
+
     def matrix(self, n_items: int, weights: np.ndarray | None = None) -> sparse.csr_matrix:
         """Return the interactions as float32 (n_rows, n_items).
 
@@ -117,6 +122,10 @@ class Query:
     def select(self, rows: np.ndarray) -> Query:
         """Return some rows, given as a boolean mask (B,) or as positions in any order."""
         return Query(self.users[rows], self.history.select(rows))
+
+    def with_shuffled_histories(self, rng: np.random.Generator) -> Query:
+        """Return the query with each history in random order; see `History.shuffled`."""
+        return replace(self, history=self.history.shuffled(rng))
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,7 @@ class RawTable:
         name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
             `negatives`, or `descriptions` (external metadata of items).
         file: path of the file, or its name in the folder or archive of the source.
-        query: name of the SELECT in `sql/read` that reads it.
+        query: name of the SELECT in `sql/read` that reads it, or `headerless`.
         columns: our name -> the file's name of each column, if the SELECT does not return our names; None stands for
             no such column.
         separator: separator of the genres of an item, and of the elements of other lists.

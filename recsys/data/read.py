@@ -16,6 +16,14 @@ from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
+ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
+HEADERLESS = "headerless"
+# Every option is stated, since the sniffer of `delimited.sql` silently drops rows that do not fit the names of columns.
+# (Not in sql/, whose files are part of the fingerprint of every data set.)
+_HEADERLESS = """
+SELECT * FROM read_csv($file, header = false, auto_detect = false, delim = $delimiter, quote = $quote, escape = $quote,
+    columns = $columns)
+"""
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
@@ -48,7 +56,7 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
     Raises:
         UserError: the file cannot be read or lacks columns.
     """
-    query = (SQL / "read" / f"{table.query}.sql").read_text(encoding="utf-8")
+    query = _select(table.query)
     parameters = {"file": str(table.file), **table.parameters}
     if "$encoding" in query:
         parameters["encoding"] = _encoding(table.file)
@@ -58,6 +66,9 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         if table.source is not None:
             types.pop(SOURCE, None)  # from gathering before
+        if (table.columns or {}).get("time") == ROW and ROW not in types:
+            query = f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
+            types[ROW] = "BIGINT"
         columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
         if table.source is not None:
             columns += f", {literal(table.source)} AS {SOURCE}"
@@ -68,8 +79,14 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
         first_row = count(connection, name)
         connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
     except duckdb.Error as error:
-        raise UserError(f"Cannot read {table.file}: {' '.join(str(error).split())}") from error
+        reason = str(error).partition("Possible fixes")[0]  # of a parser whose options are not the user's
+        raise UserError(f"Cannot read {table.file}: {' '.join(reason.split())}") from error
     return first_row, count(connection, name)
+
+
+def _select(query: str) -> str:
+    """Return the SELECT of a format."""
+    return _HEADERLESS if query == HEADERLESS else (SQL / "read" / f"{query}.sql").read_text(encoding="utf-8")
 
 
 def _check_numbers(connection: duckdb.DuckDBPyConnection, table: RawTable, first_row: int, numeric_ids: bool) -> None:

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.prepared import Prepared
+from recsys.data.ties import share_of_tied_last_ratings
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
@@ -28,7 +29,10 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
         table.add_row("  described in several sources", f"{report.described_again['films']:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
     table.add_row("density", f"{report.density:.3%}")
-    table.add_row("time span", report.span, end_section=True)
+    table.add_row("time span", report.span, end_section=prepared.dataset.times is None)
+    if prepared.dataset.times is not None:
+        share = share_of_tied_last_ratings(prepared.dataset)
+        table.add_row("  last ratings at the second of the one before", f"{share:.1%}", end_section=True)
     if match is not None:
         table.add_row(f"items described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")

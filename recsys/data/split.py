@@ -22,7 +22,8 @@ from functools import cached_property
 
 import numpy as np
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset, Holdout, StepHoldout
+from recsys.data.targets import ALL, Targets
 
 TRAIN, VALID_KNOWN, VALID, TEST_KNOWN, TEST, WITHHELD = range(6)
 
@@ -40,6 +41,7 @@ class Split:
         invariants: properties that every split by this splitter must have; `recsys.data.leakage` checks them.
         valid_candidates: int32 (m,), the items ranked at validation, or None for the whole catalogue.
         test_candidates: int32 (m,), the items ranked at test, or None for the whole catalogue.
+        targets: which of the ratings labelled VALID and TEST are to be predicted, and from which histories.
     """
 
     dataset: Dataset
@@ -49,6 +51,7 @@ class Split:
     invariants: tuple[Invariant, ...] = ()
     valid_candidates: np.ndarray | None = None
     test_candidates: np.ndarray | None = None
+    targets: Targets = ALL
 
     @cached_property
     def train(self) -> Dataset:
@@ -86,11 +89,21 @@ class Split:
         return replace(self, labels=labels)
 
     def _holdout(self, label: int, train: Dataset, candidates: np.ndarray | None) -> Holdout:
-        """Hold out the ratings of one label; histories are the training ratings and those of new users."""
+        """Hold out the targets among the ratings of one label.
+
+        Histories are the training ratings and those of new users, unless the targets' histories run on.
+        """
+        window = np.flatnonzero(self.labels == label)
+        positions = window[self.targets.chosen(self.dataset.users[window])]
+        ratings = self.dataset.select(positions)
+        if self.targets.histories_run_on:
+            return StepHoldout(
+                ratings, train, candidates, separates_cold=True, timeline=self.dataset, positions=positions
+            )
         before, withheld = self.labels < label, self.labels == WITHHELD
         known = self.dataset.select(before) if label - 1 in self.labels else train
         rated = self.dataset.select(before | withheld) if withheld.any() else None
-        return Holdout(self.dataset.select(self.labels == label), known, candidates, rated)
+        return Holdout(ratings, known, candidates, rated, separates_cold=self.targets.one_by_one)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Each splitter is deterministic given its seed. This seed is separate from the models' seeds, and 0 unless set, so that
 runs with several model seeds share one split. Random splits draw in the order of the codes, which are ranks of the raw
 ids, so they do not depend on the order of the source's rows. Among ratings with equal times the source's last row is
-the latest (`Dataset` preserves that order).
+the latest (`Dataset` preserves that order), unless `TimeSplitter.ties` is `shuffled`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from recsys.data import invariants
 from recsys.data.dataset import Dataset
 from recsys.data.split import TEST, TEST_KNOWN, TRAIN, VALID, VALID_KNOWN, WITHHELD, Invariant, Split
+from recsys.data.targets import TARGETS
+from recsys.data.ties import shuffle_ties
 from recsys.errors import UserError
 
+LATER = {"later": True}
 _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in floating point
 
 
+@dataclass(frozen=True)
 class Splitter(ABC):
     """Base class of splitters, which label ratings. Subclasses are frozen dataclasses with JSON-able fields."""
 
@@ -51,15 +55,43 @@ class Splitter(ABC):
         """Return a label for each rating of a data set, uint8 (n,); `recsys.data.split` defines the labels."""
 
     def _fingerprint(self, dataset: Dataset, labels: np.ndarray) -> str:
-        described = json.dumps([dataset.fingerprint, self.name, asdict(self)], sort_keys=True)  # type: ignore[call-overload]
+        described = json.dumps([dataset.fingerprint, self.name, self._settings()], sort_keys=True)
         return hashlib.sha256(described.encode() + labels.tobytes()).hexdigest()[:16]
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings that the fingerprint depends on."""
+        later = {own.name: own.default for own in fields(self) if own.metadata == LATER}
+        return {name: value for name, value in asdict(self).items() if name not in later or value != later[name]}
+
+
+def later_setting(default: Any) -> Any:
+    """Declare a setting that a splitter was given later: at its default it is no part of the fingerprint."""
+    return field(default=default, metadata=LATER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSplitter(Splitter):
+    """Base class of splitters that order the ratings of a user by time.
+
+    Args:
+        ties: order of a user's ratings of the same second: `last_row` (the source's last row is the latest) or
+            `shuffled` (random, also in the histories that models read).
+        ties_seed: seed of that random order.
+    """
+
+    ties: str = later_setting("last_row")
+    ties_seed: int = later_setting(0)
+
+    def __call__(self, dataset: Dataset) -> Split:
+        """Split a data set; see `Splitter.__call__`."""
+        if self.ties not in ("last_row", "shuffled"):
+            raise UserError(f"ties must be last_row or shuffled (got {self.ties}).")
+        return super().__call__(dataset if self.ties == "last_row" else shuffle_ties(dataset, self.ties_seed))
 
 
 @dataclass(frozen=True)
-class LeaveLastOut(Splitter):
+class LeaveLastOut(TimeSplitter):
     """Holds out each user's last rating for the test and the last but one for validation.
-
-    Among ratings with equal times the one in the source's last row is the latest.
 
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
@@ -97,22 +129,34 @@ class LeaveOneOut(Splitter):
 
 
 @dataclass(frozen=True)
-class GlobalTime(Splitter):
+class GlobalTime(TimeSplitter):
     """Splits at two points in time, the same for all users: validation starts at the first, the test at the second.
 
     Ratings with equal times are on the same side of a cut. Users and items that first appear after a cut are not
-    removed: how a model handles them is part of what is measured.
+    removed: how a model handles them is part of what is measured. Where ratings are predicted one by one, metrics are
+    also reported without them, as published figures are (`ndcg@10/warm`).
 
     Args:
         valid_from: start of validation: a quantile of the ratings' times, or an ISO date (in UTC unless it has an
             offset).
         test_from: start of the test, in the same form.
+        target: which of a user's ratings in validation and in the test are predicted: `all` of them together, from the
+            ratings before the cut; the `first`, from these too; the `last`, from all ratings before it; or each
+            (`successive`), one step at a time, from all ratings before it. The model stays the one that was trained
+            before the cut.
     """
 
     valid_from: float | str = 0.8
     test_from: float | str = 0.9
+    target: str = later_setting("all")
     name: ClassVar[str] = "global_time"
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.STAGES_ARE_IN_ORDER,)
+
+    def __call__(self, dataset: Dataset) -> Split:
+        """Split a data set; see `Splitter.__call__`."""
+        if self.target not in TARGETS:
+            raise UserError(f"target must be one of {', '.join(TARGETS)} (got {self.target}).")
+        return replace(super().__call__(dataset), targets=TARGETS[self.target])
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -228,7 +272,7 @@ class ColdItems(Splitter):
 
 
 @dataclass(frozen=True)
-class ColdUsers(Splitter):
+class ColdUsers(TimeSplitter):
     """Holds out users without training ratings: their first ratings are their history, the others are held out.
 
     The first ratings are the oldest, or random ones if the source has no times. The users are drawn from those with at
@@ -262,7 +306,7 @@ class ColdUsers(Splitter):
 
 
 @dataclass(frozen=True)
-class NewUsers(Splitter):
+class NewUsers(TimeSplitter):
     """Holds out users without training ratings and with a history of fixed length: one step of a learning curve.
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
@@ -307,7 +351,7 @@ class NewUsers(Splitter):
 
 
 @dataclass(frozen=True)
-class Given(Splitter):
+class Given(TimeSplitter):
     """Uses the source's own partition into `train`, `test` and optionally `valid`.
 
     Without a `valid` part, one training rating of each user with at least 2 becomes the validation rating: the last one

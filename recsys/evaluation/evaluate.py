@@ -26,15 +26,16 @@ class Evaluation:
     """The metrics of a model on a holdout.
 
     Attributes:
-        per_user: a row for each user with held-out ratings: `user_id` and a column for each metric of single users.
-        summary: the value of every metric over all users. Metrics of predicted ratings are pooled over ratings, metrics
-            of lists are means over users.
-        slices: a row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre), `value`, `n`,
-            metrics. Slices of users average users. Slices of items average held-out ratings: `recall@k` is the share of
-            them in the top k, `dcg@k` their mean discounted gain, which equals NDCG where a user has one held-out
-            rating; `mse` and `mae` are errors of predicted ratings.
-        top: int64 (n_users, k) lists, a row for each row of `per_user`, padded with -1; no columns if nothing is
-            ranked. With several protocols, the lists of the first.
+        per_user: a row for each user with held-out ratings: `user_id` and a column for each metric of single users,
+            the mean of the user's queries if there are several.
+        summary: the value of every metric over all queries, of which a user has one unless ratings are predicted step
+            by step. Metrics of predicted ratings are pooled over ratings, metrics of lists are means over queries.
+        slices: a row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre; query),
+            `value`, `n`, metrics. Slices of users average queries. Slices of items average held-out ratings: `recall@k`
+            is the share of them in the top k, `dcg@k` their mean discounted gain, which equals NDCG where a query has
+            one held-out rating; `mse` and `mae` are errors of predicted ratings.
+        top: int64 (n_queries, k) lists, a row for each query, padded with -1; no columns if nothing is ranked. With
+            several protocols, the lists of the first.
         calibration: a row for each bin of predictions, a quarter of a rating unit wide: its centre `stars`, the number
             `n` of predictions, and the means `predicted` and `actual`, which are equal if predictions are calibrated;
             no rows if no ratings are predicted.
@@ -87,6 +88,7 @@ def evaluate(
     ks: Sequence[int] = KS,
     batch_bytes: int = 2**25,
     reranker: Reranker | None = None,
+    shuffle_seed: int | None = None,
 ) -> Evaluation:
     """Evaluate a fitted model.
 
@@ -98,27 +100,30 @@ def evaluate(
         ks: list lengths. Metrics beyond accuracy use one, `LIST_LENGTH`, or the largest k if that is less.
         batch_bytes: size of the scores of one batch of users, in bytes; the peak of memory is a few times that.
         reranker: reorders lists before they are measured, or None. AUC is computed from the scores and not affected.
+        shuffle_seed: seed of a random order in which the model is given each history, or None for the order in time.
 
     Raises:
         UserError: see `check`; or a score is not finite.
     """
     check(model, ks, holdout, protocol, reranker)
     batch_size = max(1, batch_bytes // (4 * holdout.known.n_items))
+    rng = None if shuffle_seed is None else np.random.default_rng(shuffle_seed)
     tasks = [RankingTask(model, holdout, each, ks, reranker) for each in single_protocols(protocol)]
     if tasks:
-        for users in _batches(holdout.users, batch_size, "ranking"):
-            query = holdout.known.query(users)
-            scores = _finite(model, model.score(query))
+        for rows in _batches(holdout, batch_size, "ranking"):
+            query = holdout.query(rows)
+            scores = _finite(model, model.score(query if rng is None else query.with_shuffled_histories(rng)))
             for task in tasks:
-                task.measure(users, query.history, scores)
+                task.measure(rows, query, scores)
     measured = [task.measurements() for task in tasks]
     bins = calibration(np.empty(0), np.empty(0))
     if model.predicts_ratings:
         predicted = _predict(model, holdout, batch_size)
         measured.append(measure_ratings(predicted, holdout))
         bins = calibration(predicted, holdout.ratings.ratings)
-    per_user = pd.concat([part.per_user for part in measured], axis=1)
-    slices = slice_averages(holdout, per_user, pd.concat([part.per_rating for part in measured], axis=1))
+    per_query = pd.concat([part.per_query for part in measured], axis=1)
+    slices = slice_averages(holdout, per_query, pd.concat([part.per_rating for part in measured], axis=1))
+    per_user = _per_user(per_query, holdout)
     per_user.insert(0, "user_id", holdout.known.user_frame["user_id"].to_numpy()[holdout.users])
     summary = {name: value for part in measured for name, value in part.summary.items()}
     return Evaluation(per_user, summary, slices, measured[0].top, bins)
@@ -126,18 +131,25 @@ def evaluate(
 
 def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarray:
     """Predict each held-out rating: float32 (n,)."""
-    known, held_out = holdout.known, holdout.ratings
 
-    def predict(users: np.ndarray) -> np.ndarray:
-        pairs = Pairs.of_history(known.query(users), held_out.history(users))
+    def predict(rows: np.ndarray) -> np.ndarray:
+        pairs = Pairs.of_history(holdout.query(rows), holdout.relevant(rows))
         return _finite(model, model.predict(pairs))
 
-    return np.concatenate([predict(users) for users in _batches(holdout.users, batch_size, "predicting")])
+    return np.concatenate([predict(rows) for rows in _batches(holdout, batch_size, "predicting")])
 
 
-def _batches(users: np.ndarray, size: int, description: str) -> Iterable[np.ndarray]:
-    """Split users into batches, with a progress bar on a terminal."""
-    batches = [users[start : start + size] for start in range(0, len(users), size)]
+def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
+    """Average the queries of each user."""
+    if holdout.n_queries == len(holdout.users):
+        return per_query
+    return per_query.groupby(holdout.query_users).mean().reset_index(drop=True)
+
+
+def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:
+    """Split the positions of a holdout's queries into batches, with a progress bar on a terminal."""
+    rows = np.arange(holdout.n_queries)
+    batches = [rows[start : start + size] for start in range(0, len(rows), size)]
     if not sys.stderr.isatty():
         return batches
     from tqdm import tqdm  # costs start time

@@ -12,13 +12,13 @@ class Measurements(NamedTuple):
     """Metrics of one task on one holdout.
 
     Attributes:
-        per_user: a row for each user of the holdout and a column for each metric.
+        per_query: a row for each query of the holdout and a column for each metric.
         per_rating: a row for each held-out rating and a column for each metric.
-        summary: the value of each metric over all users.
-        top: int64 (n_users, k) lists, padded with -1; no columns where nothing is ranked.
+        summary: the value of each metric over all queries.
+        top: int64 (n_queries, k) lists, padded with -1; no columns where nothing is ranked.
     """
 
-    per_user: pd.DataFrame
+    per_query: pd.DataFrame
     per_rating: pd.DataFrame
     summary: dict[str, float]
     top: np.ndarray

@@ -34,7 +34,7 @@ def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
 
 def _rated_items(holdout: Holdout) -> History:
     """Return the items that each user of a holdout has rated, in order of their codes."""
-    matrix = (holdout.unranked.matrix() + holdout.ratings.matrix())[holdout.users]
+    matrix = holdout.interactions()[holdout.users]
     matrix.sort_indices()
     return History(matrix.indptr.astype(np.int64), matrix.indices, matrix.data)
 

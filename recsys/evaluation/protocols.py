@@ -17,7 +17,7 @@ from recsys.data.dataset import Holdout
 from recsys.evaluation.negatives import sample_unrated
 from recsys.metrics.ranking import mask_seen
 
-# (scores (B, n_items), users (B,)) -> a copy of the scores with -inf at the items that are not ranked
+# (scores (B, n_items), queries of the holdout (B,)) -> a copy of the scores with -inf at the items that are not ranked
 Mask = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -51,7 +51,7 @@ class FullRanking(Protocol):
 
     def mask(self, holdout: Holdout) -> Mask:
         """See `Protocol.mask`."""
-        return lambda scores, users: mask_seen(scores, holdout.unranked.history(users), holdout.candidates)
+        return lambda scores, rows: mask_seen(scores, holdout.seen(rows), holdout.candidates)
 
 
 FULL_RANKING = FullRanking()
@@ -87,12 +87,13 @@ class SampledNegatives(Protocol):
             sampled = np.full((holdout.known.n_users, self.n), -1, np.int32)
             sampled[holdout.users] = sample_unrated(holdout, self.n, self.seed)
 
-        def mask(scores: np.ndarray, users: np.ndarray) -> np.ndarray:
-            rows, places = np.nonzero(sampled[users] >= 0)
-            items = sampled[users[rows], places]
-            relevant = holdout.ratings.history(users)
+        def mask(scores: np.ndarray, rows: np.ndarray) -> np.ndarray:
+            negatives = sampled[holdout.query_users[rows]]
+            places = np.nonzero(negatives >= 0)
+            negative = places[0], negatives[places]
+            relevant = holdout.relevant(rows)
             ranked = np.full_like(scores, -np.inf)
-            ranked[rows, items] = scores[rows, items]
+            ranked[negative] = scores[negative]
             ranked[relevant.rows, relevant.items] = scores[relevant.rows, relevant.items]
             return ranked
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.query import History
+from recsys.data.query import History, Query
+from recsys.evaluation.cold_queries import warm_only
 from recsys.evaluation.measurements import Measurements
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.reranking import Reranker, rank_by_score
@@ -50,40 +51,42 @@ class RankingTask:
         self.list_metrics = _list_metrics(model, holdout.known)
         # Results are written to arrays allocated here. Small arrays that outlive a batch would fragment the memory of
         # its scores, so that the next batch could not reuse it.
-        n_users = len(holdout.users)
-        self.n_measured = 0
-        self.top = np.empty((n_users, max(ks)), np.int64)
-        self.ranks = np.empty(len(holdout.ratings), np.int64)  # in the order of users, as the held-out ratings are
-        self.values: dict[str, np.ndarray] = defaultdict(lambda: np.empty(n_users))
+        n_queries = holdout.n_queries
+        self.n_ranked = 0  # of the held-out ratings
+        self.top = np.empty((n_queries, max(ks)), np.int64)
+        self.ranks = np.empty(len(holdout.ratings), np.int64)  # in the order of queries, as the held-out ratings are
+        self.values: dict[str, np.ndarray] = defaultdict(lambda: np.empty(n_queries))
 
-    def measure(self, users: np.ndarray, history: History, scores: np.ndarray) -> None:
-        """Measure a batch; batches come in the order of the holdout's users.
+    def measure(self, rows: np.ndarray, query: Query, scores: np.ndarray) -> None:
+        """Measure a batch; batches come in the order of the holdout's queries.
 
         Args:
-            users: int64 (B,) user codes.
-            history: B rows, the users' histories.
+            rows: int64 (B,) positions of the queries in the holdout.
+            query: the B queries.
             scores: float32 (B, n_items) scores of all items; not changed.
         """
-        relevant = self.holdout.ratings.history(users)
-        ranked = self.mask(scores, users)
-        top = self.rank(ranked, users, history, max(self.ks))
+        relevant = self.holdout.relevant(rows)
+        ranked = self.mask(scores, rows)
+        top = self.rank(ranked, query.users, query.history, max(self.ks))
         ranks = ranks_in_lists(top, relevant)
         lists = top[:, : self.list_length]
         values = accuracy_metrics(ranks, relevant, self.ks) | {"auc": auc(ranked, relevant)}
-        values |= {f"{name}@{self.list_length}": metric(lists, history) for name, metric in self.list_metrics.items()}
-        rows = slice(self.n_measured, self.n_measured + len(users))
-        indptr = self.holdout.ratings.indptr
-        self.top[rows], self.ranks[indptr[users[0]] : indptr[users[-1] + 1]] = top, ranks
+        values |= {
+            f"{name}@{self.list_length}": metric(lists, query.history) for name, metric in self.list_metrics.items()
+        }
+        self.top[rows], self.ranks[self.n_ranked : self.n_ranked + len(ranks)] = top, ranks
+        self.n_ranked += len(ranks)
         for name, value in values.items():
             self.values[name][rows] = value
-        self.n_measured = rows.stop
 
     def measurements(self) -> Measurements:
         """Return the metrics of all batches."""
-        per_user: pd.DataFrame = pd.DataFrame(self.values).add_suffix(self.suffix)
-        summary: dict[str, float] = dict(zip(map(str, per_user), per_user.mean().tolist(), strict=True))
+        per_query: pd.DataFrame = pd.DataFrame(self.values).add_suffix(self.suffix)
+        if self.holdout.separates_cold:
+            per_query = pd.concat([per_query, warm_only(per_query, self.holdout)], axis=1)
+        summary: dict[str, float] = dict(zip(map(str, per_query), per_query.mean().tolist(), strict=True))
         summary |= _exposure_metrics(self.top[:, : self.list_length], self.holdout, self.suffix)
-        return Measurements(per_user, _per_rating(self.ranks, self.ks).add_suffix(self.suffix), summary, self.top)
+        return Measurements(per_query, _per_rating(self.ranks, self.ks).add_suffix(self.suffix), summary, self.top)
 
 
 def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
@@ -107,7 +110,7 @@ def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]
 
 
 def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
-    """Compute the metrics of the lists of all users together."""
+    """Compute the metrics of all lists together."""
     exposure = np.bincount(top[top >= 0], minlength=holdout.known.n_items)
     if holdout.candidates is not None:
         exposure = exposure[holdout.candidates]

@@ -11,20 +11,20 @@ from recsys.metrics.ratings import rating_metrics
 
 
 def measure_ratings(predicted: np.ndarray, holdout: Holdout) -> Measurements:
-    """Measure predicted ratings, per user, per rating and pooled over all ratings.
+    """Measure predicted ratings, per query, per rating and pooled over all ratings.
 
     Args:
         predicted: float32 (n,) prediction of each held-out rating.
         holdout: the held-out ratings.
     """
     held_out = holdout.ratings
-    user_rows, one_group = np.searchsorted(holdout.users, held_out.users), np.zeros(len(held_out), np.int64)
-    per_user = pd.DataFrame(rating_metrics(predicted, held_out.ratings, user_rows, len(holdout.users)))
+    rows, one_group = holdout.relevant(np.arange(holdout.n_queries)).rows, np.zeros(len(held_out), np.int64)
+    per_query = pd.DataFrame(rating_metrics(predicted, held_out.ratings, rows, holdout.n_queries))
     pooled = rating_metrics(predicted, held_out.ratings, one_group, 1)
     error = np.abs(predicted - held_out.ratings)
     per_rating = pd.DataFrame({"mse": error**2, "mae": error})
     summary = {name: value.item() for name, value in pooled.items()}
-    return Measurements(per_user, per_rating, summary, top=np.empty((len(per_user), 0), np.int64))
+    return Measurements(per_query, per_rating, summary, top=np.empty((len(per_query), 0), np.int64))
 
 
 def calibration(predicted: np.ndarray, actual: np.ndarray) -> pd.DataFrame:

@@ -8,28 +8,29 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Holdout
+from recsys.evaluation.cold_queries import kinds
 
 N_BANDS = 4
 
 
-def slice_averages(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.DataFrame) -> pd.DataFrame:
+def slice_averages(holdout: Holdout, per_query: pd.DataFrame, per_rating: pd.DataFrame) -> pd.DataFrame:
     """Average metrics over slices of users and of items.
 
     Args:
         holdout: holdout whose frames of users and items define the slices.
-        per_user: a row of metrics for each user of the holdout.
+        per_query: a row of metrics for each query of the holdout.
         per_rating: a row of metrics for each held-out rating.
 
     Returns:
-        A row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre), `value`, `n` and the
-        metrics.
+        A row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre; query, where cold
+        queries are separated), `value`, `n` and the metrics.
     """
-    known, users, items = holdout.known, holdout.users, holdout.ratings.items
+    known, users, items = holdout.known, holdout.query_users, holdout.ratings.items
     user_frame, item_frame = known.user_frame, known.item_frame
-    frames = [_averages("activity", quantile_bands(known.user_counts[users]), per_user)]
+    frames = [_averages("activity", quantile_bands(holdout.history_lengths), per_query)]
     for name, column in (("age", "age_group"), ("gender", "gender"), ("segment", "segment")):
         if column in user_frame:
-            frames.append(_averages(name, user_frame[column].array[users], per_user))
+            frames.append(_averages(name, user_frame[column].array[users], per_query))
     frames.append(_averages("popularity", quantile_bands(known.item_counts[items]), per_rating))
     if "year" in item_frame:
         decades = (item_frame["year"] // 10 * 10).map("{:.0f}s".format, na_action="ignore")
@@ -38,6 +39,8 @@ def slice_averages(holdout: Holdout, per_user: pd.DataFrame, per_rating: pd.Data
         # An item with two genres is in both slices.
         genres = item_frame["genres"].iloc[items].reset_index(drop=True).explode()
         frames.append(_averages("genre", genres.array, per_rating.iloc[genres.index]))
+    if holdout.separates_cold:
+        frames.append(_averages("query", kinds(holdout), per_rating))
     return pd.concat(frames, ignore_index=True)
 
 

@@ -19,22 +19,23 @@ KS = (1, 5, 10, 20, 50)
 
 
 def ranking_metrics(
-    scores: np.ndarray, users: np.ndarray, holdout: Holdout, ks: Sequence[int] = KS
+    scores: np.ndarray, holdout: Holdout, ks: Sequence[int] = KS, rows: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Rank all items that the users have not rated, and measure the lists.
+    """Rank all items that the users of some queries have not rated, and measure the lists.
 
     Args:
         scores: float32 (B, n_items); not changed.
-        users: int64 (B,) user codes, each with at least one held-out rating.
         holdout: the held-out ratings, the users' histories and the candidates.
         ks: list lengths.
+        rows: int64 (B,) positions of the queries in the holdout, or None for all of them in their order.
 
     Returns:
         `hr@10`, `ndcg@10` and so on for each k of `ks`: float64 (B,).
     """
-    ranked = mask_seen(scores, holdout.unranked.history(users), holdout.candidates)
-    top = top_k(ranked, users, max(ks))
-    relevant = holdout.ratings.history(users)
+    rows = np.arange(holdout.n_queries) if rows is None else rows
+    ranked = mask_seen(scores, holdout.seen(rows), holdout.candidates)
+    top = top_k(ranked, holdout.query_users[rows], max(ks))
+    relevant = holdout.relevant(rows)
     return accuracy_metrics(ranks_in_lists(top, relevant), relevant, ks)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from recsys.data.dataset import Holdout
 from recsys.data.split import Split
 from recsys.dotted import flatten
+from recsys.evaluation.cold_queries import sentence
 from recsys.evaluation.evaluate import Evaluation, check, evaluate
+from recsys.evaluation.order_test import check_order_test, order_test
 from recsys.evaluation.protocols import AnyProtocol
 from recsys.evaluation.reranking import Reranker
 from recsys.models.base import Recommender
@@ -34,15 +36,24 @@ class Measurement:
         protocol: determines which items are ranked; None measures only predicted ratings.
         ks: list lengths.
         reranker: reorders lists before they are measured, or None.
+        order_test: whether to measure shuffled histories also for a model that does not declare `reads_order`.
     """
 
     protocol: AnyProtocol
     ks: Sequence[int]
     reranker: Reranker | None
+    order_test: bool = False
 
     def __call__(self, model: Recommender, holdout: Holdout) -> Evaluation:
         """Measure a fitted model."""
         return evaluate(model, holdout, self.protocol, self.ks, reranker=self.reranker)
+
+    def test(self, model: Recommender, holdout: Holdout) -> Evaluation:
+        """Measure a fitted model, also for shuffled histories if their order matters to it."""
+        tested = self(model, holdout)
+        if not (self.order_test or model.reads_order):
+            return tested
+        return replace(tested, summary=tested.summary | order_test(model, holdout, self.protocol, self.ks))
 
     def check(self, model: Recommender, split: Split) -> None:
         """Check, before training, that a model can be measured; see `recsys.evaluation.evaluate.check`.
@@ -52,6 +63,8 @@ class Measurement:
         """
         for holdout in (split.valid, split.test):
             check(model, self.ks, holdout, self.protocol, self.reranker)
+        if self.order_test:
+            check_order_test(model, self.protocol)
 
     def baseline(self, split: Split, refit: bool) -> tuple[str, Evaluation]:
         """Return the name and the evaluation of the baseline (popularity or biases), without a reranker."""
@@ -95,7 +108,7 @@ def conclude(
     metrics = dict(metrics)
     if is_tested:
         with run.stage("test"):
-            tested = measurement(model, split.test)
+            tested = measurement.test(model, split.test)
         metrics |= named("test", tested)
         run.write_test(tested)
     holdout = split.test if is_tested else split.valid
@@ -112,6 +125,8 @@ def conclude(
         columns = {type(model).__name__: tested.summary}
         columns.setdefault(baseline, expected.summary)
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
+        if split.test.separates_cold:
+            print(sentence(split.test))
         report.print_example(shown[0])
     report.print_location(run.directory)
     return metrics

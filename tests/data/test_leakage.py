@@ -21,7 +21,18 @@ from recsys.data.splitters import (
     Splitter,
 )
 
-ALL = [LeaveLastOut(), LeaveOneOut(), GlobalTime(), Ratio(), Folds(), ColdItems(), ColdUsers(), NewUsers(), Given()]
+ALL = [
+    LeaveLastOut(),
+    LeaveOneOut(),
+    GlobalTime(),
+    GlobalTime(target="successive"),
+    Ratio(),
+    Folds(),
+    ColdItems(),
+    ColdUsers(),
+    NewUsers(),
+    Given(),
+]
 
 
 @pytest.fixture

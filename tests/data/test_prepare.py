@@ -266,7 +266,7 @@ def test_a_second_run_reads_only_the_cache(source, prepared, monkeypatch):
 
 def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared):
     first = prepared(source).dataset
-    path = Path(source.files["ratings"][0])
+    path = Path(source.path)
     os.utime(path, ns=(0, 0))
     assert prepared(source).dataset.fingerprint == first.fingerprint
     elsewhere = write({"ratings.csv": path.read_text()}, "elsewhere") / "ratings.csv"
@@ -323,6 +323,7 @@ def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):
     assert printed["items"] == "1"
     assert printed["density"] == "100.000%"
     assert printed["time span"] == "1997-11-20 to 1997-11-21"
+    assert printed["last ratings at the second of the one before"] == "0.0%"
 
 
 def test_caches_that_cannot_be_written_are_refused_at_once(source, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import duckdb
 import numpy as np
 import pytest
 
+from recsys.data.clean import Cleaning
 from recsys.data.sources import Files, MovieLens, NCFRelease, RecBole
 from recsys.errors import UserError
 from tests.data.conftest import zipped
@@ -233,6 +234,61 @@ def test_missing_columns_are_named_with_those_that_exist(write, prepared):
         prepared(Files(file, {"user_id": "u"}))
     with pytest.raises(UserError, match=r"\(got timestamp\)"):
         prepared(Files(file, {"user_id": "u", "movie_id": "m", "timestamp": "t"}))
+
+
+# Sequences
+
+
+def test_items_with_enough_ratings_give_the_sequences_of_a_file_without_times_and_header(releases, write, prepared):
+    rated = [(1, 9, 3), (2, 10, 1), (2, 9, 1), (1, 11, 2), (1, 10, 3), (2, 12, 5), (3, 10, 7), (3, 9, 7)]
+    rows = "".join(f"{user}::{item}::4::{880000000 + time}\n" for user, item, time in rated)
+    release = MovieLens("ml-1m", str(write(releases["ml-1m"] | {"ratings.dat": rows})), cleaning=Cleaning(item_core=2))
+    # by user, then time, and ties in the order of rows; items with one rating are left out
+    sequences = "1 9\n1 10\n2 10\n2 9\n3 10\n3 9\n"
+    file = str(write({"sequences.txt": sequences}, "sequences") / "sequences.txt")
+    columns = {"user_id": "user_id", "movie_id": "movie_id", "rating": "rating", "time": "row", "part": None}
+    files = Files(file, columns, header=["user_id", "movie_id"], delimiter=" ")
+    expected, dataset = prepared(release).dataset, prepared(files).dataset
+    for part in ("users", "items"):
+        np.testing.assert_array_equal(getattr(dataset, part), getattr(expected, part))
+    assert dataset.item_frame.movie_id.tolist() == expected.item_frame.movie_id.tolist() == [9, 10]
+    assert dataset.times.tolist() == [1, 2, 3, 4, 5, 6]
+    assert (dataset.ratings.tolist(), dataset.scale) == ([1.0] * 6, (1, 1))
+
+
+def test_rows_of_many_chunks_are_numbered_in_their_order(write, prepared):
+    rows = np.random.default_rng(0).permutation(50_000)
+    file = str(write({"many.txt": "".join(f"1 {row}\n" for row in rows)}) / "many.txt")
+    columns = {"user_id": "user_id", "movie_id": "movie_id", "time": "row"}
+    dataset = prepared(Files(file, columns, header=["user_id", "movie_id"], delimiter=" ")).dataset
+    np.testing.assert_array_equal(dataset.item_frame.movie_id.to_numpy()[dataset.items], rows)
+
+
+def test_rows_in_order_of_time_can_have_a_header(write, prepared):
+    folder = write({"ratings.csv": CSV, "ratings.txt": CSV.replace(",", "|")})
+    columns = COLUMNS | {"time": "row"}
+    for name, delimiter in (("ratings.csv", None), ("ratings.txt", "|")):
+        dataset = prepared(Files(str(folder / name), columns, delimiter=delimiter)).dataset
+        assert dataset.times.tolist() == [2, 3, 1]
+        assert dataset.ratings.tolist() == [3.0, 0.5, 4.5]
+
+
+def test_headers_that_do_not_fit_their_file_are_refused(write, prepared):
+    folder = write({"a.txt": "1 2\n1 3\n", "late.txt": "1 2\n1 3 7\n", "a.csv": "1,2\n"})
+    columns = {"user_id": "user_id", "movie_id": "movie_id"}
+    ids = ["user_id", "movie_id"]
+    refused = [
+        ("a.txt", [*ids, "time"], " ", "Expected Number of Columns: 3 Found: 2"),
+        ("late.txt", ids, " ", "Expected Number of Columns: 2 Found: 3"),
+        ("a.txt", ids, None, r"must end in .csv, .tsv, or have a data.delimiter \(got .*a.txt\)"),
+        ("a.txt", ["user_id", "user_id"], " ", "must name each column once"),
+        ("a.txt", ids, "", "must be at least one character"),
+        ("a.txt", ["user_id", "item"], " ", "say which of them is movie_id"),
+    ]
+    for name, header, delimiter, sentence in refused:
+        with pytest.raises(UserError, match=sentence):
+            prepared(Files(str(folder / name), columns, header=header, delimiter=delimiter))
+    assert len(prepared(Files(str(folder / "a.csv"), columns, header=ids)).dataset) == 1
 
 
 # RecBole

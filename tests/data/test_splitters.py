@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset, Holdout, StepHoldout
+from recsys.data.query import Query
 from recsys.data.split import TEST, TRAIN, VALID, WITHHELD, Split
 from recsys.data.splitters import (
     ColdItems,
@@ -19,10 +20,22 @@ from recsys.data.splitters import (
     NewUsers,
     Ratio,
 )
+from recsys.data.targets import TARGETS
+from recsys.data.ties import share_of_tied_last_ratings, shuffle_ties, tied
 from recsys.errors import UserError
 
 ALL = [LeaveLastOut(), LeaveOneOut(), GlobalTime(), Ratio(), Folds(), ColdItems(), ColdUsers(), NewUsers()]
 RANDOM = [LeaveOneOut(), Ratio(), Folds(), ColdItems(), ColdUsers(), NewUsers()]
+
+BY_TIME = [LeaveLastOut(), GlobalTime(), GlobalTime(target="successive"), ColdUsers(), NewUsers()]
+
+
+@pytest.fixture
+def running() -> Dataset:
+    """Three users with ratings before and after second 60; item 7 is rated after it alone, and user 2 too."""
+    return Dataset.from_arrays(
+        [0, 0, 0, 0, 1, 1, 2, 2], [5, 0, 1, 2, 6, 7, 3, 4], times=[10, 50, 60, 70, 40, 90, 61, 62]
+    )
 
 
 def pairs(dataset: Dataset) -> set[tuple[int, int]]:
@@ -155,6 +168,108 @@ def test_global_time_cuts_at_dates():
         GlobalTime("soon")(data)
     with pytest.raises(UserError, match="valid_from must be earlier than test_from"):
         GlobalTime("1970-01-03", "1970-01-02")(data)
+
+
+def sequences(query: Query) -> list[list[int]]:
+    """The items of each history, in order."""
+    return [row.tolist() for row in np.split(query.history.items, query.history.indptr[1:-1])]
+
+
+def test_targets_after_a_cut_are_the_first_the_last_or_each_rating_of_a_user(running):
+    chosen = {"all": [1, 2, 7, 3, 4], "first": [1, 7, 3], "last": [2, 7, 4], "successive": [1, 2, 7, 3, 4]}
+    for target, items in chosen.items():
+        split = GlobalTime(0.3, "1970-01-01T00:01:00+00:00", target)(running)
+        assert split.test.ratings.items.tolist() == items
+        assert len(split.refit_train) == len(running) - 5  # the model is the same for every target
+
+
+def test_histories_run_on_past_the_cut_for_the_last_and_for_successive_ratings(running):
+    histories = {
+        "all": [[5, 0], [6], []],
+        "first": [[5, 0], [6], []],
+        "last": [[5, 0, 1], [6], [3]],
+        "successive": [[5, 0], [5, 0, 1], [6], [], [3]],
+    }
+    for target, expected in histories.items():
+        test = GlobalTime(0.3, "1970-01-01T00:01:00+00:00", target)(running).test
+        rows = np.arange(test.n_queries)
+        assert sequences(test.query(rows)) == expected, target
+        assert [len(row) for row in expected] == test.history_lengths.tolist()
+        np.testing.assert_array_equal(test.query(rows).users, test.query_users)
+        np.testing.assert_array_equal(test.seen(rows).items, test.query(rows).history.items)
+        np.testing.assert_array_equal(test.relevant(rows).items, test.ratings.items)
+
+
+def test_every_step_is_predicted_from_all_ratings_before_it_as_in_a_slow_loop(timed):
+    split = GlobalTime(target="successive")(timed)
+    for holdout, label in ((split.valid, VALID), (split.test, TEST)):
+        assert isinstance(holdout, StepHoldout)
+        steps = np.flatnonzero(split.labels == label)
+        expected = [timed.items[timed.indptr[timed.users[step]] : step].tolist() for step in steps]
+        assert sequences(holdout.query(np.arange(len(steps)))) == expected
+        assert holdout.ratings.items.tolist() == timed.items[steps].tolist()
+        assert (holdout.known.times < holdout.ratings.times.min()).all()
+
+
+def test_targets_have_fingerprints_of_their_own(timed):
+    assert len({GlobalTime(target=target)(timed).fingerprint for target in TARGETS}) == len(TARGETS)
+
+
+def test_unknown_targets_and_orders_of_ties_are_refused(timed):
+    with pytest.raises(UserError, match=r"target must be one of all, first, last, successive \(got next\)"):
+        GlobalTime(target="next")(timed)
+    with pytest.raises(UserError, match=r"ties must be last_row or shuffled \(got random\)"):
+        LeaveLastOut(ties="random")(timed)
+
+
+def test_shuffled_ties_change_the_order_within_a_second_alone():
+    dataset = Dataset.from_arrays([0] * 9 + [1] * 3, [*range(9), 0, 1, 2], times=[1] * 4 + [2] * 4 + [3, 1, 2, 3])
+    orders = {tuple(shuffle_ties(dataset, seed).items) for seed in range(30)}
+    assert len(orders) > 20
+    for order in orders:
+        assert sorted(order[:4]) == [0, 1, 2, 3]
+        assert sorted(order[4:8]) == [4, 5, 6, 7]
+        assert order[8:] == (8, 0, 1, 2)
+
+
+@pytest.mark.parametrize("splitter", BY_TIME, ids=lambda splitter: splitter.name)
+def test_shuffled_ties_change_the_histories_of_a_split_and_its_fingerprint(splitter, timed):
+    usual, *shuffled = splitter(timed), *(replace(splitter, ties="shuffled", ties_seed=s)(timed) for s in (0, 0, 1))
+    first, again, other = shuffled
+    assert len({usual.fingerprint, first.fingerprint, other.fingerprint}) == 3
+    assert first.fingerprint == again.fingerprint
+    np.testing.assert_array_equal(first.dataset.items, again.dataset.items)
+    assert not np.array_equal(first.dataset.items, usual.dataset.items)
+    np.testing.assert_array_equal(first.dataset.times, usual.dataset.times)
+    assert pairs(first.dataset) == pairs(usual.dataset)
+
+
+def test_shares_of_tied_ratings_worked_by_hand():
+    dataset = Dataset.from_arrays([0, 0, 0, 1, 1, 2], [0, 1, 2, 0, 1, 0], times=[1, 5, 5, 5, 6, 6], n_users=4)
+    assert tied(dataset).tolist() == [False, False, True, False, False, False]
+    assert share_of_tied_last_ratings(dataset) == pytest.approx(1 / 3)
+    assert not tied(replace(dataset, times=None)).any()
+
+
+@pytest.mark.parametrize(
+    ("splitter", "fingerprint"),
+    [
+        (LeaveLastOut(), "c216cf15d0732270"),
+        (GlobalTime(), "a01ee3ed0f29dc54"),
+        (ColdUsers(), "a4a12e2e230d429e"),
+        (NewUsers(n_known=2, found_after=4), "54696283b6319b1f"),
+        (Ratio(), "557b115436463131"),
+        (LeaveOneOut(), "e2ac0f7782614d16"),
+    ],
+)
+def test_settings_that_were_added_later_leave_fingerprints_as_they_are(splitter, fingerprint):
+    rng = np.random.default_rng(0)
+    drawn = rng.permutation(12 * 20)[:120]
+    ratings, times = rng.integers(1, 6, 120), rng.integers(10**9, 10**9 + 40, 120)
+    dataset = Dataset.from_arrays(
+        drawn // 20, drawn % 20, ratings, times, n_users=12, n_items=20, fingerprint="made-up"
+    )
+    assert splitter(dataset).fingerprint == fingerprint
 
 
 def test_ratio_holds_out_shares_of_each_user_rounded_down():

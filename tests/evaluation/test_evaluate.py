@@ -23,7 +23,7 @@ def test_evaluation_has_a_row_for_each_user_in_order(holdout):
 def test_per_user_values_are_those_of_ranking_metrics_and_summary_is_their_mean(holdout):
     model = RandomScores()
     evaluation = evaluate(model, holdout, ks=KS)
-    expected = ranking_metrics(model.scores[holdout.users], holdout.users, holdout, KS)
+    expected = ranking_metrics(model.scores[holdout.users], holdout, KS)
     for name, values in expected.items():
         np.testing.assert_array_equal(evaluation.per_user[name], values)
         assert evaluation.summary[name] == pytest.approx(values.mean())

@@ -55,21 +55,21 @@ TORCHMETRICS = {
 @pytest.mark.parametrize("name", TORCHMETRICS)
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_accuracy_equals_torchmetrics(name, k, scores, holdout):
-    measured = ranking_metrics(scores, holdout.users, holdout, ks=(k,))[f"{name}@{k}"]
+    measured = ranking_metrics(scores, holdout, ks=(k,))[f"{name}@{k}"]
     for value, (row, relevant) in zip(measured, ranked_rows(scores, holdout), strict=True):
         expected = TORCHMETRICS[name](torch.from_numpy(row), torch.from_numpy(relevant), top_k=k)
         assert value == pytest.approx(expected.item(), abs=1e-6)
 
 
 def test_average_precision_of_whole_lists_equals_torchmetrics(scores, holdout):
-    measured = ranking_metrics(scores, holdout.users, holdout, ks=(N_ITEMS,))[f"map@{N_ITEMS}"]
+    measured = ranking_metrics(scores, holdout, ks=(N_ITEMS,))[f"map@{N_ITEMS}"]
     for value, (row, relevant) in zip(measured, ranked_rows(scores, holdout), strict=True):
         expected = retrieval.retrieval_average_precision(torch.from_numpy(row), torch.from_numpy(relevant))
         assert value == pytest.approx(expected.item(), abs=1e-6)
 
 
 def test_ndcg_equals_scikit_learn(scores, holdout):
-    measured = ranking_metrics(scores, holdout.users, holdout, ks=(5,))["ndcg@5"]
+    measured = ranking_metrics(scores, holdout, ks=(5,))["ndcg@5"]
     expected = [ndcg_score([relevant], [row], k=5) for row, relevant in ranked_rows(scores, holdout)]
     np.testing.assert_allclose(measured, expected)
 
@@ -108,14 +108,14 @@ def test_accuracy_worked_by_hand():
 
 
 def test_only_the_given_ks_are_measured(scores, holdout):
-    measured = ranking_metrics(scores, holdout.users, holdout, ks=(10,))
+    measured = ranking_metrics(scores, holdout, ks=(10,))
     assert set(measured) == {f"{name}@10" for name in ACCURACY}
 
 
 def test_metrics_of_some_users_are_those_of_all(scores, holdout):
     users = np.array([31, 4, 17])
-    some = ranking_metrics(scores[users], users, holdout, KS)
-    all_users = ranking_metrics(scores, holdout.users, holdout, KS)
+    some = ranking_metrics(scores[users], holdout, KS, users)
+    all_users = ranking_metrics(scores, holdout, KS)
     for name, values in some.items():
         np.testing.assert_array_equal(values, all_users[name][users])
 
@@ -127,7 +127,7 @@ def test_constant_scores_rank_at_chance():
     known = Dataset.from_arrays(np.repeat(users, n_known), items[:, :n_known].ravel(), n_items=n_items)
     holdout = Holdout(Dataset.from_arrays(users, items[:, n_known], n_items=n_items), known)
     scores = np.zeros((n_users, n_items), np.float32)
-    measured = ranking_metrics(scores, users, holdout, ks=(1, 10))
+    measured = ranking_metrics(scores, holdout, ks=(1, 10))
     n_ranked = n_items - n_known
     for k in (1, 10):
         chance = k / n_ranked

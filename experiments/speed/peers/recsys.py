@@ -72,7 +72,7 @@ def metrics(job: Job) -> None:
     """Compute the ranking metrics of lists of ten from given scores."""
     holdout = _holdout(job)
     with job.timed():
-        values = ranking_metrics(job.data["scores"], holdout.users, holdout, ks=(10,))
+        values = ranking_metrics(job.data["scores"], holdout, ks=(10,))
         measured = {name: float(value.mean()) for name, value in values.items()}
     job.metrics = {name: measured[name] for name in ("ndcg@10", "hr@10")}
 

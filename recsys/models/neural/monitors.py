@@ -23,7 +23,7 @@ class Scorer(Protocol):
 
 
 class Monitor(ABC):
-    """Validation metrics that are computed from means over users or over ratings.
+    """Validation metrics that are computed from means over queries or over ratings.
 
     Attributes:
         names: names of all metrics.
@@ -36,8 +36,8 @@ class Monitor(ABC):
     mode: ClassVar[str]
 
     @abstractmethod
-    def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the values whose means are the metrics, for some users, int64 (B,).
+    def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
+        """Compute the values whose means are the metrics, for queries given by their positions, int64 (B,).
 
         Returns:
             A distinct key for each value, int64 (n,), and the values, float64 (len(names), n). Values are sorted by
@@ -56,10 +56,10 @@ class RankingMonitor(Monitor):
     metric = "ndcg@10"
     mode = "max"
 
-    def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
+    def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
         """See `Monitor.measure`."""
-        measured = ranking_metrics(scorer.score(holdout.known.query(users)), users, holdout, ks=(10,))
-        return users, np.stack([measured[name] for name in self.names])
+        measured = ranking_metrics(scorer.score(holdout.query(rows)), holdout, (10,), rows)
+        return rows, np.stack([measured[name] for name in self.names])
 
     def summary(self, means: np.ndarray) -> np.ndarray:
         """See `Monitor.summary`."""
@@ -73,12 +73,12 @@ class RatingMonitor(Monitor):
     metric = "rmse"
     mode = "min"
 
-    def measure(self, scorer: Scorer, users: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
+    def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
         """See `Monitor.measure`."""
-        held_out = holdout.ratings.history(users)
-        predicted = scorer.predict(Pairs(holdout.known.query(users), held_out.rows, held_out.items))
+        held_out = holdout.relevant(rows)
+        predicted = scorer.predict(Pairs(holdout.query(rows), held_out.rows, held_out.items))
         error = np.abs(predicted - held_out.ratings, dtype=np.float64)
-        return users[held_out.rows] * holdout.ratings.n_items + held_out.items, np.stack([error**2, error])
+        return rows[held_out.rows] * holdout.ratings.n_items + held_out.items, np.stack([error**2, error])
 
     def summary(self, means: np.ndarray) -> np.ndarray:
         """See `Monitor.summary`."""

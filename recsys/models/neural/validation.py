@@ -19,7 +19,7 @@ SCORES_PER_BATCH = 1 << 24
 class Validation(Callback):
     """Measures a module on held-out ratings and logs `valid/...` metrics, which other callbacks can monitor.
 
-    The metrics are the same on any number of processes, each of which measures its share of the users.
+    The metrics are the same on any number of processes, each of which measures its share of the queries.
 
     Args:
         holdout: held-out ratings.
@@ -37,10 +37,10 @@ class Validation(Callback):
         module = cast(NeuralModule, pl_module)
         module.refresh()
         module.eval()
-        users = self.holdout.users[trainer.global_rank :: trainer.world_size]
-        n_batches = 1 + len(users) * self.holdout.ratings.n_items // SCORES_PER_BATCH
+        rows = np.arange(trainer.global_rank, self.holdout.n_queries, trainer.world_size)
+        n_batches = 1 + len(rows) * self.holdout.ratings.n_items // SCORES_PER_BATCH
         scorer = self.scorer or module
-        batches = np.array_split(users, n_batches)
+        batches = np.array_split(rows, n_batches)
         measured = _gathered([self.monitor.measure(scorer, batch, self.holdout) for batch in batches], trainer)
         module.train()
         keys, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))

@@ -40,7 +40,7 @@ def test_any_trainer_trains_a_module_and_stores_its_best_weights(split: Split, t
     module.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
     module.eval().refresh()
     scores = module.score(valid.known.query(valid.users))
-    measured = ranking_metrics(scores, valid.users, valid, ks=(10,))["ndcg@10"].mean()
+    measured = ranking_metrics(scores, valid, ks=(10,))["ndcg@10"].mean()
     assert len(curve.values) == 8
     assert measured == pytest.approx(max(curve.values), abs=1e-6)
 

@@ -43,7 +43,7 @@ def scores(model: NeuralRecommender, holdout: Holdout) -> np.ndarray:
 
 
 def validation(model: NeuralRecommender, holdout: Holdout) -> float:
-    return ranking_metrics(scores(model, holdout), holdout.users, holdout, ks=(10,))["ndcg@10"].mean()
+    return ranking_metrics(scores(model, holdout), holdout, ks=(10,))["ndcg@10"].mean()
 
 
 class Curve(Callback):
@@ -135,7 +135,7 @@ def test_validation_ranks_users_without_history_by_popularity_where_the_model_sc
     model.fit(split.train, holdout, FitContext(trainer=trainer(curve)))
     own = scores(model, holdout)
     np.testing.assert_array_equal(own[np.isin(holdout.users, cold)], np.tile(split.train.item_counts, (len(cold), 1)))
-    expected = ranking_metrics(own, holdout.users, holdout, ks=(10,))["ndcg@10"].mean()
+    expected = ranking_metrics(own, holdout, ks=(10,))["ndcg@10"].mean()
     assert curve.values == [pytest.approx(expected, abs=1e-6)]
 
 
