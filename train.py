@@ -13,6 +13,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate, main
+from recsys.config.measurements import measurement_of
 from recsys.config.splits import Splits, split_reader
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
@@ -20,7 +21,7 @@ from recsys.models.base import FitContext
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, read_run
-from recsys.studies.testing import Measurement, conclude, named
+from recsys.studies.testing import conclude, named
 from recsys.studies.warm_start import continue_from
 
 
@@ -31,9 +32,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
     model, read_split = instantiate(cfg.model), split_reader(cfg)
-    measurement = Measurement(
-        instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")), cfg.order_test
-    )
+    measurement = measurement_of(cfg)
     check_trainer(cfg.trainer)
     trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
     run = RunWriter(

@@ -38,6 +38,10 @@ def test_a_setting_that_only_a_constructor_knows_is_let_through():
     assert compose("train", ["model=ncf", "model.negative_power=0.5"]).model.negative_power == 0.5
 
 
+def test_a_value_of_spaces_alone_is_no_empty_text():
+    assert compose("train", ["data=files", "data.delimiter= "]).data.delimiter == " "
+
+
 def test_a_setting_that_the_config_lists_stays_as_it_is():
     assert complete("train", ["model=ease", "model.l2=3"]) == ["model=ease", "model.l2=3"]
 

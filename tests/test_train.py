@@ -286,7 +286,27 @@ def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order
     assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]
     capsys.readouterr()
     assert test("other", "split=leave_one_out") == 2
-    assert "A test can change protocol, reranker, ks only (got split)" in capsys.readouterr().err
+    assert "A test can change protocol, reranker, ks, order_test only (got split)" in capsys.readouterr().err
+    assert test("shuffled", "order_test=true") == 2
+    assert "order_test=true must have a model that scores by histories (got MF" in capsys.readouterr().err
+
+
+def test_the_order_of_histories_makes_no_difference_to_a_model_that_does_not_read_it(data, tmp_path, monkeypatch):
+    overrides = [*data, "model=ease", "order_test=true", "split=global_time", "split.target=successive"]
+    metrics = train.train(compose("train", [*overrides, f"run_dir={tmp_path}/run"]))
+    for name in ("test/ndcg@10", "test/ndcg@10/warm"):
+        assert metrics[f"{name}/shuffled_history"] == pytest.approx(metrics[name])
+    assert len(read_run(tmp_path / "run").per_user) < 30
+
+
+def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path, command):
+    rng = np.random.default_rng(0)
+    rows = [f"{user} {item}\n" for user in range(20) for item in rng.permutation(25)[:8]]
+    (tmp_path / "sequences.txt").write_text("".join(rows))
+    arguments = [f"data.path={tmp_path}/sequences.txt", "data.films_path=null", "~data.films_columns"]
+    sequences = ["data.header=[user_id,movie_id]", "data.delimiter= ", "data.columns.time=row"]
+    assert command(*arguments, *sequences, "model=ease", f"hydra.run.dir={tmp_path}/run") == 0
+    assert read_run(tmp_path / "run").manifest["data"]["ratings"] == 160
 
 
 def test_the_config_of_a_run_can_be_used_in_another_directory(data, tmp_path):

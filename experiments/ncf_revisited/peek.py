@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from recsys.config import compose, instantiate
+from recsys.config.measurements import measurement_of
 from recsys.config.splits import split_reader
 from recsys.config.trainer import lightning
 from recsys.data.split import Split
 from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
-from recsys.studies.testing import Measurement
 
 METRICS = ("hr@10", "ndcg@10", "hr@10/sampled99", "ndcg@10/sampled99")
 NEUMF = ["model=ncf", "data=ml-100k", "protocol=full_and_sampled99", "logger=none", "run_dir=null"]
@@ -51,7 +51,7 @@ def main() -> None:
             split, _ = split_reader(cfg)()
             trainer, _ = lightning(cfg)
             context = FitContext(trainer=trainer, cache_dir=Path(cfg.cache_dir))
-            measurement = Measurement(instantiate(cfg.get("protocol")), list(cfg.ks), instantiate(cfg.get("reranker")))
+            measurement = measurement_of(cfg)
             summary = measurement(fit(instantiate(cfg.model), split, context), split.test).summary
             rows.append([summary[metric] for metric in METRICS])
         means, deviations = np.mean(rows, axis=0), np.std(rows, axis=0, ddof=1 if len(rows) > 1 else 0)

@@ -10,14 +10,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.commands.arguments import add_run, add_trusted
-from recsys.config import compose, instantiate
+from recsys.config import compose
+from recsys.config.measurements import measurement_of
 from recsys.config.splits import split_reader
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, read_run
-from recsys.studies.testing import Measurement, conclude
+from recsys.studies.testing import conclude
 
 CHANGED = ("protocol", "reranker", "ks", "order_test")  # settings that a test may change
 
@@ -41,12 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
     cfg = _config(trained, arguments.overrides, directory)
-    measurement = Measurement(
-        instantiate(cfg.get("protocol")),
-        list(cfg.ks),
-        instantiate(cfg.get("reranker")),
-        bool(cfg.get("order_test")),  # runs of earlier versions have no such setting
-    )
+    measurement = measurement_of(cfg)
     model = trained.model(arguments.trusted)
     tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))
     process.limit_threads(cfg.threads)

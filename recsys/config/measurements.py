@@ -1,0 +1,22 @@
+"""The way in which a run measures its models, from its config."""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from recsys.config.nodes import instantiate
+from recsys.studies.testing import Measurement
+
+
+def measurement_of(cfg: DictConfig) -> Measurement:
+    """Build the measurement of a config, which may be that of an earlier version and lack later settings.
+
+    Raises:
+        UserError: a setting is refused.
+    """
+    return Measurement(
+        protocol=instantiate(cfg.get("protocol")),
+        ks=list(cfg.ks),
+        reranker=instantiate(cfg.get("reranker")),
+        order_test=bool(cfg.get("order_test")),
+    )
