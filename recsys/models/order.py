@@ -1,0 +1,24 @@
+"""What models that read the order of interactions need of their data."""
+
+from __future__ import annotations
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+
+
+def require_order(train: Dataset, model: str) -> None:
+    """Check that the order of training interactions is known.
+
+    Args:
+        train: the training interactions.
+        model: name of the model, for the error.
+
+    Raises:
+        UserError: they have no times.
+    """
+    if train.times is None:
+        raise UserError(
+            f"{model} needs ratings with times, since it learns from their order, but {train.name} has none: name the "
+            "column in data.columns.time (row, where rows are in order of time), or take a model that ignores order, "
+            "such as model=ease."
+        )
