@@ -289,7 +289,10 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
     if type(model).continue_from is Recommender.continue_from:
-        _require_error(lambda: trained.build(SEED).continue_from(model, earlier_codes))
+        _require_error(
+            lambda: trained.build(SEED).continue_from(model, earlier_codes),
+            "A model that cannot continue from another one must refuse to, by a UserError.",
+        )
         return
     settings = model.hyperparameters()
     short = {name: value for name, value in {"lr": 1e-9, "max_epochs": 1}.items() if name in settings}
@@ -311,11 +314,17 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model trains on data without times; one that ranks also on data without ratings."""
+    """A model trains on data without times, or refuses if it reads order; one that ranks also on data without ratings."""
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
     scale = train.scale if predicts_ratings else (1.0, 1.0)
     plain = replace(train, times=None, ratings=ratings, scale=scale, fingerprint="plain")
+    if trained.model.reads_order:
+        _require_error(
+            lambda: trained.build(SEED).fit(plain),
+            "A model that reads order must refuse data without times, by a UserError.",
+        )
+        return
     scores = trained.build(SEED).fit(plain).score(plain.query(SOME_USERS))
     _require(bool(np.isfinite(scores).all()), "A model must be able to learn from data without times.")
 
@@ -362,6 +371,7 @@ def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
         np.append(train.items, 0),
         np.append(train.ratings, 5.0),
+        np.append(train.times, 0),
         n_items=N_ITEMS,
     )
     return replace(later, item_frame=train.item_frame)
@@ -373,12 +383,12 @@ def _require(condition: bool, sentence: str) -> None:
         raise AssertionError(sentence)
 
 
-def _require_error(refused: Callable[[], None]) -> None:
+def _require_error(refused: Callable[[], object], sentence: str) -> None:
     try:
         refused()
     except UserError:
         return
-    raise AssertionError("A model that cannot continue from another one must refuse to, by a UserError.")
+    raise AssertionError(sentence)
 
 
 def _close(some: np.ndarray, others: np.ndarray) -> bool:

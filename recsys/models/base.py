@@ -19,6 +19,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
 from recsys.files import as_arrays, from_arrays, write_whole
+from recsys.models.order import require_order
 from recsys.signatures import settings
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class Recommender(ABC):
 
     predicts_ratings = False  # True: scores are in rating units
     uses_history = False  # True: scores follow the history in the query, also for users who were not trained on
+    reads_order = False  # True: scores depend on the order of the history, so training interactions must have times
     pickled = False  # True: the saved model is unpickled when it is loaded, which runs code
     uses_lightning = False  # True: `_fit` needs the trainer of its context
     learned: tuple[str, ...] = ()
@@ -117,6 +119,8 @@ class Recommender(ABC):
                 trained on these data.
         """
         self._check_hyperparameters()
+        if self.reads_order:
+            require_order(train, type(self).__name__)
         self.popularity = train.item_counts.astype(np.float32)
         if self.predicts_ratings:
             self.scale = np.array(train.scale, np.float32)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
+from recsys.models.neural.batches import slices
+
 
 class SimilarLengths:
     """Groups of sequences of similar length, each padded on the right to the longest of its group.
@@ -17,32 +19,22 @@ class SimilarLengths:
         lengths: int64 (B,) positions of each sequence, above zero; P together.
 
     Attributes:
-        groups: int64 (g, L) position in the packed layout of each padded position, by group.
-        places: int64 (P,) place of each packed position among the padded ones, group after group.
+        shapes: sequences and padded length (g, L) of each group.
+        positions: int64 (Q,) packed position of each padded one, group after group.
+        places: int64 (P,) place of each packed position among the padded ones.
     """
 
     sequences_per_group = 8
 
     def __init__(self, lengths: Tensor) -> None:
-        ends = lengths.cumsum(0)
-        starts = ends - lengths
-        self.groups: list[Tensor] = []
-        self.places = lengths.new_empty(int(ends[-1]))
-        n_padded = 0
         ordered, order = lengths.sort()
-        for group, longest in zip(
-            order.split(self.sequences_per_group), self._longest(ordered), strict=True
-        ):
-            within = torch.arange(longest, device=lengths.device)
-            positions = starts[group, None] + within
-            padded = torch.arange(n_padded, n_padded + positions.numel(), device=lengths.device)
-            real = (within < lengths[group, None]).flatten()
-            self.places[positions.flatten()[real]] = padded[real]
-            self.groups.append(positions.clamp(max=len(self.places) - 1))
-            n_padded += positions.numel()
-
-    def _longest(self, ordered: Tensor) -> list[int]:
-        return [int(part[-1]) for part in ordered.cpu().split(self.sequences_per_group)]
+        groups = ordered.cpu().split(self.sequences_per_group)
+        self.shapes = [(len(group), int(group[-1])) for group in groups]
+        padded = torch.cat([group[-1:].expand(len(group)) for group in groups]).to(lengths.device)  # (B,) lengths
+        _, self.positions = slices((lengths.cumsum(0) - lengths)[order], padded)
+        self.positions.clamp_(max=int(ordered.cpu().sum()) - 1)
+        starts = torch.empty_like(padded).index_copy_(0, order, padded.cumsum(0) - padded)
+        _, self.places = slices(starts, lengths)
 
 
 class CausalAttention(nn.Module):
@@ -62,11 +54,13 @@ class CausalAttention(nn.Module):
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
         """Return (P, d) of packed positions x (P, d)."""
         projected = self.queries_keys_values(x)  # (P, 3 d)
-        attended = torch.cat([self._attend(F.embedding(group, projected)) for group in sequences.groups])
-        return self.output(F.embedding(sequences.places, attended))
+        padded = F.embedding(sequences.positions, projected)  # (Q, 3 d)
+        groups = padded.split([n * length for n, length in sequences.shapes])
+        heads = [self._attend(group.unflatten(0, shape)) for group, shape in zip(groups, sequences.shapes, strict=True)]
+        return self.output(F.embedding(sequences.places, torch.cat(heads)))
 
     def _attend(self, projected: Tensor) -> Tensor:
-        """Return (g L, d) of g sequences, (g, L, 3 d)."""
+        """Return (g L, d) of g sequences of equal length, (g, L, 3 d)."""
         heads = projected.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, g, H, L, d / H)
         attended = F.scaled_dot_product_attention(*heads.unbind(), is_causal=True)
         return attended.transpose(1, 2).flatten(2).flatten(0, 1)

@@ -158,9 +158,9 @@ class _ProductSoftmax(Function):
         for start in range(0, len(states), size):
             part = slice(start, start + size)
             rows = torch.arange(len(targets[part]), device=states.device)
-            gradient = (states[part] @ items.T).log_softmax(dim=1)
-            losses[part] = -gradient[rows, targets[part]]
-            gradient.exp_()[rows, targets[part]] -= 1
+            gradient = (states[part] @ items.T).softmax(dim=1)
+            losses[part] = -gradient[rows, targets[part]].clamp(min=torch.finfo(torch.float32).tiny).log()
+            gradient[rows, targets[part]] -= 1
             torch.mm(gradient, items, out=state_gradient[part])
             item_gradient.addmm_(gradient.T, states[part])
         ctx.save_for_backward(state_gradient, item_gradient)

@@ -24,7 +24,6 @@ from recsys.models.neural.batches import HistoryBatch, QueryBatch, slices
 from recsys.models.neural.module import HistoryModule
 from recsys.models.neural.recommender import HistoryRecommender
 from recsys.models.neural.sampling import Draw, Interactions
-from recsys.models.order import require_order
 
 
 class SequenceBatch(NamedTuple):
@@ -164,6 +163,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         UserError: a value is not allowed.
     """
 
+    reads_order = True
     module: SequenceModule
 
     def __init__(
@@ -192,9 +192,8 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         """Check that there are sequences to learn from, and train.
 
         Raises:
-            UserError: the ratings have no times, or no user has two.
+            UserError: no user has two ratings.
         """
-        require_order(train, type(self).__name__)
         if train.user_counts.max(initial=0) < 2:
             raise UserError(
                 f"{type(self).__name__} learns which item follows another, so some users must have at least two training "
