@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from recsys.errors import check_positive, check_shares
+from recsys.errors import check_positive
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.sampling import Draw, Interactions
 from recsys.models.neural.sequences import ItemSampler, SequenceBatch, SequenceEpoch, SequenceModule
 
 # Logits that are computed together: on a CPU as many as its cache holds, elsewhere as many as keep it busy.
-LOGITS_PER_PASS = {"cpu": 1 << 18, "cuda": 1 << 26}
+LOGITS_PER_PASS = {"cpu": 1 << 18}
+LOGITS_PER_PASS_ELSEWHERE = 1 << 26
 
 
 class NextItem(Objective):
@@ -120,7 +121,6 @@ class GBCE(SampledNextItem):
         self, max_length: int = 200, n_negatives: int = 256, negative_power: float = 0.0, calibration: float = 0.75
     ) -> None:
         super().__init__(max_length, n_negatives, negative_power)
-        check_shares(calibration=calibration)
         self.calibration = calibration
 
     def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
@@ -154,7 +154,7 @@ class _ProductSoftmax(Function):
     def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
         state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
         losses = states.new_empty(len(states))
-        size = max(1, LOGITS_PER_PASS.get(states.device.type, LOGITS_PER_PASS["cuda"]) // len(items))
+        size = max(1, LOGITS_PER_PASS.get(states.device.type, LOGITS_PER_PASS_ELSEWHERE) // len(items))
         for start in range(0, len(states), size):
             part = slice(start, start + size)
             rows = torch.arange(len(targets[part]), device=states.device)

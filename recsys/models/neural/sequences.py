@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
-from recsys.errors import UserError, check_positive
+from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import FitContext, FitReport, ScoresByProducts
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, slices
 from recsys.models.neural.module import HistoryModule
@@ -179,6 +179,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         self.max_length = max_length
         self.calibration = calibration
         check_positive(max_length=max_length)
+        check_shares(calibration=calibration)
 
     def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`."""
@@ -196,7 +197,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         """
         if train.user_counts.max(initial=0) < 2:
             raise UserError(
-                f"{type(self).__name__} learns which item follows another, so some users must have at least two training "
-                f"ratings, but those of {train.name} have one at most: take model=popularity."
+                f"{type(self).__name__} learns which item follows another, so some user must have two training ratings "
+                f"(those of {train.name} have one at most): take model=popularity."
             )
         return super()._fit(train, valid, context)
