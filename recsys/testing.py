@@ -324,7 +324,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model that ignores order trains on data without times; one that ranks also on data without ratings."""
+    """A model trains on data without times, unless it reads order; one that ranks also on data without ratings."""
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
     scale = train.scale if predicts_ratings else (1.0, 1.0)
@@ -379,6 +379,7 @@ def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
         np.append(train.items, 0),
         np.append(train.ratings, 5.0),
+        None if train.times is None else np.append(train.times, 0),
         n_items=N_ITEMS,
     )
     return replace(later, item_frame=train.item_frame)

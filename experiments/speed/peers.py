@@ -1,6 +1,7 @@
 """Comparison of this project with public libraries: equal ratings, sizes and settings, one thread, alternating turns.
 
-    python experiments/speed/peers.py [--rounds 3] [--only TEXT ...] [--environments DIR] [--out DIR]
+    python experiments/speed/peers.py [--rounds 3] [--only TEXT ...] [--epochs N] [--ml-1m DIR] [--environments DIR]
+        [--out DIR]
 
 Each library has an environment of its own, created once from the pins in `peers/`. Each turn is a process of its own:
 the peer's, then ours, for each pair and round. The scores are returned to this script, which evaluates all of them in
@@ -22,7 +23,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +45,7 @@ from recsys.files import write_whole
 from recsys.metrics.accuracy import ranking_metrics
 
 HERE = Path(__file__).parent
+EPOCHS = ("epochs", "max_epochs")  # names of this setting
 OURS = "recsys"
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA", "RAYON", "LK", "LK_BACKEND")}
 NEUMF = {  # settings of the NCF paper, with 8 predictive factors
@@ -70,6 +73,22 @@ RECBOLE_BPR = {"model": "BPR", "embedding_size": 64, "train_batch_size": 2048, "
 TUNED_BPR = BPR | {"batch_size": 4096, "lr": 0.01, "max_epochs": 20}  # batches of 2,048 pairs; chosen on validation
 EASE = {"_target_": "recsys.models.ease.EASE", "l2": 500.0}
 KNN = {"_target_": "recsys.models.knn.ItemKNN"}
+SASREC = {"_target_": "recsys.models.sasrec.SASRec"}
+SASREC_SIZES = {"embedding_dim": 64, "n_blocks": 2, "n_heads": 1, "dropout": 0.2, "max_length": 200}
+SASREC_TRAINING = {"batch_size": 128, "lr": 0.001, "max_epochs": 30}
+SASREC_SOFTMAX = SASREC_SIZES | SASREC_TRAINING | {"loss": "softmax"}
+SASREC_GBCE = SASREC_SIZES | SASREC_TRAINING | {"loss": "gbce", "n_negatives": 256, "calibration": 0.75}
+RECTOOLS_SASREC = {
+    "n_factors": 64,
+    "n_blocks": 2,
+    "n_heads": 1,
+    "dropout_rate": 0.2,
+    "session_max_len": 200,
+    "batch_size": 128,
+    "lr": 0.001,
+    "epochs": 30,
+}
+RECTOOLS_GBCE = RECTOOLS_SASREC | {"loss": "gBCE", "n_negatives": 256, "gbce_t": 0.75}
 ALS = {"_target_": "recsys.models.als.ALS", "embedding_dim": 64, "l2": 0.01}
 
 
@@ -99,12 +118,20 @@ class Pair:
     ours: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
+    def of_epochs(self, n: int) -> Pair:
+        """Return the pair with so many epochs, of the sides that have epochs."""
+        sides = [
+            {key: n if key in EPOCHS else value for key, value in side.items()} for side in (self.theirs, self.ours)
+        ]
+        return replace(self, theirs=sides[0], ours=sides[1])
+
     def __str__(self) -> str:
         return f"{self.task.name}, {self.peer}{self.note and f', {self.note}'}"
 
 
 NCF, MF = Task("NeuMF", "rank"), Task("MF-BPR", "rank")
 LINEAR, NEIGHBOURS, LEAST_SQUARES = Task("EASE", "rank"), Task("item-KNN", "rank"), Task("ALS", "rank")
+ATTENTION = Task("SASRec", "rank", "sequences")
 SVD_PP, STAR_NEIGHBOURS, BAYES = (
     Task(name, "predict", "stars") for name in ("SVD++", "item-KNN for stars", "Bayesian MF")
 )
@@ -145,6 +172,10 @@ PAIRS = (
         {"embedding_size": 64, "regularization": 0.01, "epochs": 15, "weight": 1.0},
         ALS | {"n_sweeps": 15},
     ),
+    Pair(ATTENTION, "bare_sasrec", SASREC_SOFTMAX, SASREC | SASREC_SOFTMAX, "softmax"),
+    Pair(ATTENTION, "rectools", RECTOOLS_SASREC | {"loss": "softmax"}, SASREC | SASREC_SOFTMAX, "softmax"),
+    Pair(ATTENTION, "bare_sasrec", SASREC_GBCE, SASREC | SASREC_GBCE, "gBCE, 256 negatives"),
+    Pair(ATTENTION, "rectools", RECTOOLS_GBCE, SASREC | SASREC_GBCE, "gBCE, 256 negatives"),
     Pair(METRICS, "recbole", {"batch_size": 4_000_000}),
     Pair(METRICS, "cornac", {}),
     Pair(METRICS, "lenskit", {}),
@@ -169,12 +200,14 @@ PAIRS = (
 def environment(peer: str, directory: Path) -> Path:
     """Return the Python of a peer's environment; creates the environment if it is missing.
 
+    A script without pins, such as ours, runs in the environment of this one.
+
     Raises:
         subprocess.CalledProcessError: its packages could not be installed.
     """
-    if peer == OURS:
-        return Path(sys.executable)
     pins = HERE / "peers" / f"{peer}.txt"
+    if not pins.is_file():
+        return Path(sys.executable)
     digest = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:8]
     folder = directory / f"{peer}-{digest}"
     python, installed = folder / "bin" / "python", folder / "installed"
@@ -246,6 +279,12 @@ def take_turn(library: str, python: Path, job: Mapping[str, Any], data: Data) ->
 def rankings() -> Data:
     """MovieLens-100K with the last rating of each user for test and the one before for validation."""
     return Data(_split(["data=ml-100k", "split=leave_last_out"]))
+
+
+def sequences(folder: str | None = None) -> Data:
+    """MovieLens-1M, films with five ratings and more, split as above; downloaded unless a folder is given."""
+    path = [f"data.path={folder}"] if folder else []
+    return Data(_split(["data=ml-1m", "data.cleaning.item_core=5", "split=leave_last_out", *path]))
 
 
 def stars() -> Data:
@@ -360,7 +399,7 @@ def _mean(values: pd.Series) -> str:
     return f"{values.mean():.4f}"
 
 
-DATA = {"rankings": rankings, "stars": stars, "scores": scores}
+DATA = {"rankings": rankings, "sequences": sequences, "stars": stars, "scores": scores}
 COLUMNS = [
     "task",
     "peer",
@@ -383,6 +422,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[""], metavar="TEXT", help="pairs whose names have one of these")
     parser.add_argument("--environments", type=Path, default=Path("cache/peers"), metavar="DIR")
     parser.add_argument("--out", type=Path, default=Path("outputs/peers"), metavar="DIR")
+    parser.add_argument("--epochs", type=int, metavar="N", help="of deep models, in place of each pair's own")
+    parser.add_argument("--ml-1m", metavar="DIR", help="folder of MovieLens-1M; downloaded unless given")
     arguments = parser.parse_args()
     chosen = [pair for pair in PAIRS if any(text.lower() in str(pair).lower() for text in arguments.only)]
     if not chosen:
@@ -390,7 +431,10 @@ def main() -> None:
             f"error: --only must match one of {'; '.join(map(str, PAIRS))} (got {' '.join(arguments.only)})."
         )
     arguments.out.mkdir(parents=True, exist_ok=True)
-    datasets = {name: make() for name, make in DATA.items() if any(pair.task.data == name for pair in chosen)}
+    if arguments.epochs:
+        chosen = [pair.of_epochs(arguments.epochs) for pair in chosen]
+    makers = DATA | {"sequences": partial(sequences, arguments.ml_1m)}
+    datasets = {name: make() for name, make in makers.items() if any(pair.task.data == name for pair in chosen)}
     turns = Turns(arguments.environments.resolve(), datasets)
     measured, failures = [pd.DataFrame(columns=COLUMNS)], {}
     for turn, pair in tqdm(list(product(range(arguments.rounds), chosen)), unit=" pairs", disable=None):

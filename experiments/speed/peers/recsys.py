@@ -35,9 +35,10 @@ class ScoreRecorder(Callback):
 
 
 def part(job: Job, *names: str) -> Dataset:
-    """Return the ratings of some parts."""
+    """Return the ratings of some parts, whose rows are in time order."""
     users, items, ratings = (np.concatenate(arrays) for arrays in zip(*map(job.part, names), strict=True))
-    return Dataset.from_arrays(users, items, ratings, n_users=job.n_users, n_items=job.n_items)
+    times = np.arange(len(users))
+    return Dataset.from_arrays(users, items, ratings, times, n_users=job.n_users, n_items=job.n_items)
 
 
 def scores(model: Recommender, train: Dataset) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from exchange import Job, run
@@ -35,6 +37,56 @@ def _scores(job: Job, data: Dataset, model: EASEModel) -> np.ndarray:
     return scores
 
 
+def sasrec(job: Job) -> None:
+    """Train SASRec and record its scores after each epoch."""
+    import torch  # only this task needs it
+    from pytorch_lightning import Callback, Trainer
+    from rectools.models import SASRecModel
+
+    torch.set_num_threads(1)
+    torch.manual_seed(job.seed)
+    interactions = frame(job, "train")
+    interactions[Columns.Datetime] = pd.to_datetime(np.arange(len(interactions)), unit="s")  # rows are in time order
+    data = Dataset.construct(interactions)
+    n_epochs = job.settings["epochs"]
+
+    class Recorder(Callback):
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
+            job.record_scores(lambda: _sequence_scores(job, model, pl_module))
+
+    def trainer() -> Trainer:
+        silent = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        return Trainer(max_epochs=n_epochs, accelerator="cpu", callbacks=[Recorder()], **silent)
+
+    model = SASRecModel(**job.settings, get_trainer_func=trainer)
+    with job.timed():
+        model.fit(data)
+
+
+def _sequence_scores(job: Job, model: Any, module: Any) -> np.ndarray:
+    """Return scores in the codes of the job; items without training ratings have 0."""
+    import torch
+
+    users, items, _ = job.part("train")
+    codes, known = model.data_preparator.item_id_map, np.unique(items)
+    length, rows = model.session_max_len, []
+    internal = codes.convert_to_internal(items)
+    histories = np.split(internal, np.searchsorted(users, np.arange(1, job.n_users)))
+    module.eval()
+    with torch.inference_mode():
+        vectors = module.torch_model.item_model.get_all_embeddings()
+        for start in range(0, job.n_users, 256):
+            batch = np.zeros((len(histories[start : start + 256]), length), np.int64)
+            for row, history in zip(batch, histories[start : start + 256], strict=True):
+                row[length - len(history[-length:]) :] = history[-length:]
+            states = module.torch_model.encode_sessions({"x": torch.from_numpy(batch)}, vectors)[:, -1]
+            rows.append((states @ vectors.T).numpy())
+    module.train()
+    scores = np.zeros((job.n_users, job.n_items), np.float32)
+    scores[:, known] = np.concatenate(rows)[:, codes.convert_to_internal(known)]
+    return scores
+
+
 def evaluate(job: Job) -> None:
     """Compute metrics of given lists; RecTools does not rank scores, so ranking is not timed."""
     scores = job.data["scores"].copy()
@@ -52,4 +104,4 @@ def evaluate(job: Job) -> None:
     job.metrics = {name: float(measured[name]) for name in ("ndcg@10", "hr@10")}
 
 
-run({"EASE": ease, "evaluation": evaluate})
+run({"EASE": ease, "SASRec": sasrec, "evaluation": evaluate})

@@ -54,6 +54,19 @@ class HistoryBatch(NamedTuple):
         """Return the sum of each user's values (P,), float32 (B,)."""
         return values.new_zeros(len(self.lengths)).index_add(0, self.rows, values)
 
+    def latest(self, n: int) -> HistoryBatch:
+        """Return the latest n interactions of each user, all of those with fewer."""
+        lengths = self.lengths.clamp(max=n)
+        rows, positions = slices(self.lengths.cumsum(0) - lengths, lengths)
+        times = None if self.times is None else self.times[positions]
+        recency = None if self.recency is None else self.recency[positions]
+        return HistoryBatch(lengths, rows, self.items[positions], self.ratings[positions], times, recency)
+
+    def places_from_the_end(self) -> Tensor:
+        """Return int64 (P,): 0 for the latest interaction of a user, 1 for the one before."""
+        ends = self.lengths.cumsum(0)
+        return ends[self.rows] - 1 - torch.arange(len(self.rows), device=ends.device)
+
     def padded(self, values: Tensor, length: int, padding: float) -> Tensor:
         """Arrange values of the interactions, (P,), as a padded (B, length) array, the latest in the last column.
 
@@ -115,3 +128,18 @@ class RatingBatch(NamedTuple):
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
     """Copy an array to a device."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
+
+
+def slices(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the elements of some slices, one slice after another.
+
+    Args:
+        starts: int64 (B,) the first position of each slice.
+        lengths: int64 (B,).
+
+    Returns:
+        int64 (P,) the slice, from 0 to B - 1, that each element belongs to, and its position.
+    """
+    rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+    within = torch.arange(len(rows), device=lengths.device) - (lengths.cumsum(0) - lengths)[rows]
+    return rows, starts[rows] + within

@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
-from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch
+from recsys.models.neural.batches import HistoryBatch, QueryBatch, RatingBatch, SampledBatch, slices
 
 # Negatives are drawn for this many positives at a time, which bounds memory whatever the number of interactions.
 POSITIVES_PER_DRAW = 1 << 20
@@ -265,8 +265,4 @@ def _log_choose(n: Tensor, k: int) -> Tensor:
 
 def entries(indptr: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
     """Return the entries of rows `chosen` (B,) of a CSR layout: index into `chosen` and position, both int64 (P,)."""
-    starts = indptr[chosen]
-    lengths = indptr[chosen + 1] - starts
-    rows = torch.arange(len(chosen), device=chosen.device).repeat_interleave(lengths)
-    within = torch.arange(len(rows), device=chosen.device) - (lengths.cumsum(0) - lengths)[rows]
-    return rows, starts[rows] + within
+    return slices(indptr[chosen], indptr[chosen + 1] - indptr[chosen])

@@ -1,0 +1,118 @@
+"""GRU4Rec: a recurrent network over a history in time order predicts the next item.
+
+Hidasi and Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based Recommendations", CIKM 2018, with
+its constrained embedding (items have the same vectors as input and as output) and the cross-entropy over the whole
+catalogue.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_positive, check_shares
+from recsys.models.base import FitContext, FitReport
+from recsys.models.memory import check_memory
+from recsys.models.neural.attention import ByteDropout
+from recsys.models.neural.batches import HistoryBatch
+from recsys.models.neural.embeddings import item_embedding
+from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
+from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
+
+COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_LAYERS = 12  # of a layer: its gates, states and gradients
+
+
+class GRU4RecModule(SequenceModule):
+    """Logit of item i after position t = (W h_t + b) . e_i, with h the states of a GRU that reads the items' e."""
+
+    def __init__(self, n_users: int, n_items: int, settings: GRU4Rec, **training: Any) -> None:
+        super().__init__(n_users, n_items, settings.max_length, **training)
+        d, hidden_dim = settings.embedding_dim, settings.hidden_dim
+        self.items = item_embedding(n_items, d, std=0.02)
+        self.dropout = ByteDropout(settings.dropout)
+        self.gru = nn.GRU(d, hidden_dim, settings.n_layers)
+        self.output = nn.Linear(hidden_dim, d)
+
+    def states(self, history: HistoryBatch) -> Tensor:
+        """See `SequenceModule.states`."""
+        order, batch_sizes = by_step(history.lengths)
+        x = self.dropout(self.items.embedding_dim**0.5 * self.items(history.items[order]))
+        states = self.gru(PackedSequence(x, batch_sizes))[0].data
+        places = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
+        return self.output(self.dropout(F.embedding(places, states)))
+
+    def item_embeddings(self) -> Tensor:
+        """Return e, (n_items, d)."""
+        return self.items.weight
+
+
+class GRU4Rec(SequenceRecommender):
+    """A recurrent network on histories in time order; see `GRU4RecModule`.
+
+    Args:
+        embedding_dim: length d of the items' vectors.
+        hidden_dim: units of each layer.
+        n_layers: recurrent layers.
+        dropout: share of the elements of the input and of the last layer's states that is masked.
+        loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
+        **training: see `SequenceRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives = NEXT_ITEM_OBJECTIVES
+    module: GRU4RecModule
+
+    def __init__(
+        self,
+        embedding_dim: int = 64,
+        hidden_dim: int = 128,
+        n_layers: int = 1,
+        dropout: float = 0.2,
+        loss: str = "softmax",
+        **training: Any,
+    ) -> None:
+        super().__init__(loss=loss, **training)
+        self.embedding_dim = embedding_dim
+        self.hidden_dim = hidden_dim
+        self.n_layers = n_layers
+        self.dropout = dropout
+        check_positive(embedding_dim=embedding_dim, hidden_dim=hidden_dim, n_layers=n_layers)
+        check_shares(dropout=dropout)
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> GRU4RecModule:
+        """See `NeuralRecommender.build`."""
+        return GRU4RecModule(n_users, n_items, self, **training)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and states fit in memory, and train."""
+        states = COPIES_OF_LAYERS * self.n_layers * self.hidden_dim * self.batch_size * self.max_length
+        check_memory(
+            4 * (COPIES_OF_WEIGHTS * self.embedding_dim * train.n_items + states),
+            f"Training on {self.batch_size} sequences of {self.max_length} items, {self.hidden_dim} states each,",
+            "lower model.batch_size, model.max_length or model.hidden_dim",
+        )
+        return super()._fit(train, valid, context)
+
+
+def by_step(lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Return packed positions in the order in which a recurrent network reads them.
+
+    Args:
+        lengths: int64 (B,) positions of each sequence, P together.
+
+    Returns:
+        int64 (P,) positions: the first of all sequences, longest sequence first, then the second of all, and so on; and
+        int64 (longest,) the number of sequences at each step, on the CPU.
+    """
+    rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+    steps = torch.arange(len(rows), device=lengths.device) - (lengths.cumsum(0) - lengths)[rows]
+    ranks = lengths.argsort(descending=True).argsort()
+    return (steps * len(lengths) + ranks[rows]).argsort(), steps.bincount().cpu()

@@ -1,0 +1,181 @@
+"""Objectives of sequence models: at each position of a sequence, the next item against others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from recsys.errors import check_positive
+from recsys.models.neural.objectives import Objective
+from recsys.models.neural.sampling import Draw, Interactions
+from recsys.models.neural.sequences import ItemSampler, SequenceBatch, SequenceEpoch, SequenceModule
+
+# Logits that are computed together: on a CPU as many as its cache holds, elsewhere as many as keep it busy.
+LOGITS_PER_PASS = {"cpu": 1 << 18}
+LOGITS_PER_PASS_ELSEWHERE = 1 << 26
+
+
+class NextItem(Objective):
+    """A sample is a user with the whole sequence, each position of which predicts the next item.
+
+    Args:
+        max_length: positions of a sequence, the latest.
+    """
+
+    sampler: ItemSampler | None = None
+
+    def __init__(self, max_length: int = 200) -> None:
+        self.max_length = max_length
+
+    def epoch(self, train: Interactions, draw: Draw) -> SequenceEpoch:
+        """See `Objective.epoch`."""
+        return SequenceEpoch(train, draw, self.max_length, self.sampler)
+
+
+class NextItemSoftmax(NextItem):
+    """Cross-entropy over the whole catalogue: Klenitskiy and Vasilev, RecSys 2023."""
+
+    scores_catalogue = True
+
+    def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
+        """See `Objective.loss`."""
+        return product_softmax_loss(module.states(batch.queries.history), module.item_embeddings(), batch.targets)
+
+
+class SampledNextItem(NextItem):
+    """The next item against negatives that a few consecutive positions share; see `ItemSampler`.
+
+    Args:
+        max_length: see `NextItem`.
+        n_negatives: items drawn for those positions.
+        negative_power: they are drawn in proportion to popularity to this power; 0 is uniform.
+    """
+
+    sampler: ItemSampler
+
+    def __init__(self, max_length: int = 200, n_negatives: int = 256, negative_power: float = 0.0) -> None:
+        super().__init__(max_length)
+        check_positive(n_negatives=n_negatives)
+        self.n_negatives = n_negatives
+        self.negative_power = negative_power
+
+    @property
+    def samples_per_interaction(self) -> int:
+        """Count the next item and the negatives."""
+        return 1 + self.n_negatives
+
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.n_items = train.n_items
+        self.sampler = ItemSampler(train, self.n_negatives, self.negative_power)
+
+    def logits(self, module: SequenceModule, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """Return the logits of the next items, (P,), and of the negatives, (P, n); minus infinity for the next item."""
+        states, items = module.states(batch.queries.history), module.item_embeddings()
+        n_groups, size = len(batch.negatives), self.sampler.positions_per_draw
+        padding = n_groups * size - len(states)  # the last group may be smaller
+        drawn = F.embedding(batch.negatives, items)  # (G, n, h)
+        grouped = F.pad(states, (0, 0, 0, padding)).view(n_groups, size, -1) @ drawn.transpose(1, 2)  # (G, s, n)
+        targets = F.pad(batch.targets, (0, padding)).view(n_groups, size, 1)
+        negative = grouped.masked_fill(targets == batch.negatives.unsqueeze(1), -math.inf)
+        positive = torch.linalg.vecdot(states, F.embedding(batch.targets, items))
+        return positive, negative.flatten(0, 1)[: len(states)]
+
+
+class SampledNextItemSoftmax(SampledNextItem):
+    """Cross-entropy over an estimate of the whole catalogue: the next item, and negatives corrected for their draw.
+
+    A negative that is drawn with probability q counts 1 / (n q) times, and the next item once: the logQ correction of
+    Bengio and Senecal, IEEE TNN 2008, for a positive that is always there (Khrylchenko et al., RecSys 2025).
+    """
+
+    def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
+        """See `Objective.loss`."""
+        positive, negative = self.logits(module, batch)
+        log_q = self.sampler.log_q[batch.negatives] + math.log(self.n_negatives)  # (G, n)
+        by_position = log_q.repeat_interleave(self.sampler.positions_per_draw, dim=0)[: len(positive)]
+        others = torch.logsumexp(negative - by_position, dim=1)
+        return F.softplus(others - positive).mean()
+
+
+class GBCE(SampledNextItem):
+    """Generalised binary cross-entropy of gSASRec: Petrov and Macdonald, RecSys 2023, equations 13 to 16.
+
+    sigmoid(s) of the next item is raised to the power b = a (t (1 - 1 / a) + 1 / a), with a the share of the other
+    items that are drawn, which undoes the overconfidence that drawing few negatives causes.
+
+    Args:
+        max_length: see `NextItem`.
+        n_negatives: see `SampledNextItem`.
+        negative_power: see `SampledNextItem`.
+        calibration: the paper's t: 0 is the log loss, 1 calibrates the scores fully.
+    """
+
+    def __init__(
+        self, max_length: int = 200, n_negatives: int = 256, negative_power: float = 0.0, calibration: float = 0.75
+    ) -> None:
+        super().__init__(max_length, n_negatives, negative_power)
+        self.calibration = calibration
+
+    def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
+        """See `Objective.loss`."""
+        positive, negative = self.logits(module, batch)
+        drawn = min(1.0, self.n_negatives / max(1, self.n_items - 1))
+        power = drawn * (self.calibration * (1 - 1 / drawn) + 1 / drawn)
+        n_scores = len(positive) * (1 + self.n_negatives)
+        return (power * F.softplus(-positive).sum() + F.softplus(negative).sum()) / n_scores
+
+
+def product_softmax_loss(states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy of the logits `states @ items.T`, (P, n_items), which are never stored whole.
+
+    Args:
+        states: (P, h).
+        items: (n_items, h).
+        targets: int64 (P,).
+    """
+    with torch.autocast(states.device.type, enabled=False):  # sums over many positions need float32
+        return _ProductSoftmax.apply(states.float(), items.float(), targets)
+
+
+class _ProductSoftmax(Function):
+    """Computes gradients with the loss, a few rows of logits at a time, which stay in the cache of a CPU.
+
+    Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025, do so for memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
+        state_gradient, item_gradient = torch.empty_like(states), torch.zeros_like(items)
+        losses = states.new_empty(len(states))
+        size = max(1, LOGITS_PER_PASS.get(states.device.type, LOGITS_PER_PASS_ELSEWHERE) // len(items))
+        for start in range(0, len(states), size):
+            part = slice(start, start + size)
+            rows = torch.arange(len(targets[part]), device=states.device)
+            gradient = (states[part] @ items.T).softmax(dim=1)
+            losses[part] = -gradient[rows, targets[part]].clamp(min=torch.finfo(torch.float32).tiny).log()
+            gradient[rows, targets[part]] -= 1
+            torch.mm(gradient, items, out=state_gradient[part])
+            item_gradient.addmm_(gradient.T, states[part])
+        ctx.save_for_backward(state_gradient, item_gradient)
+        return losses.mean()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        state_gradient, item_gradient = ctx.saved_tensors
+        scale = gradient / len(state_gradient)
+        return state_gradient * scale, item_gradient * scale, None
+
+
+NEXT_ITEM_OBJECTIVES: dict[str, type[Objective]] = {
+    "softmax": NextItemSoftmax,
+    "sampled_softmax": SampledNextItemSoftmax,
+    "gbce": GBCE,
+}

@@ -1,0 +1,203 @@
+"""Models of sequences: training on the next item of each position, and scoring from the last position.
+
+Sequences are packed: the positions of a batch are the interactions of its histories, one after another, so that layers
+compute no padding.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
+from recsys.errors import UserError, check_positive, check_shares
+from recsys.models.base import FitContext, FitReport, ScoresByProducts
+from recsys.models.neural.batches import HistoryBatch, QueryBatch, slices
+from recsys.models.neural.module import HistoryModule
+from recsys.models.neural.recommender import HistoryRecommender
+from recsys.models.neural.sampling import Draw, Interactions
+
+
+class SequenceBatch(NamedTuple):
+    """Sequences with the item that follows each position.
+
+    Attributes:
+        queries: users, with the items that are read as histories, P positions together.
+        targets: int64 (P,) the next item of each position.
+        negatives: int64 (ceil(P / s), n) items drawn for each s consecutive positions; none without a sampler.
+    """
+
+    queries: QueryBatch
+    targets: Tensor
+    negatives: Tensor
+
+
+class SequenceModule(HistoryModule):
+    """A module that reads a history from the oldest item to the latest, and has a state after each.
+
+    Args:
+        n_users: user codes.
+        n_items: item codes.
+        max_length: of a longer history the latest items are read.
+        **training: see `NeuralModule`.
+    """
+
+    scores_per_pass = 1 << 20  # the states of a few hundred sequences are computed together
+
+    def __init__(self, n_users: int, n_items: int, max_length: int, **training: Any) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.max_length = max_length
+
+    @abstractmethod
+    def states(self, history: HistoryBatch) -> Tensor:
+        """Return the state after each interaction, (P, h), which follows from it and earlier ones of its user alone.
+
+        Args:
+            history: of users with at least one interaction and at most `max_length`.
+        """
+
+    def encode(self, queries: QueryBatch) -> Tensor:
+        """Return the last state of each user, (B, h); zero for a user without a history."""
+        history = queries.history
+        known = history.lengths.nonzero().squeeze(1)
+        encoded = self.item_embeddings().new_zeros(len(history.lengths), self.item_embeddings().shape[1])
+        if not len(known):
+            return encoded
+        lengths = history.lengths[known]
+        rows = torch.arange(len(known), device=lengths.device).repeat_interleave(lengths)
+        latest = history._replace(lengths=lengths, rows=rows).latest(self.max_length)
+        return encoded.index_copy(0, known, self.states(latest)[latest.lengths.cumsum(0) - 1].to(encoded.dtype))
+
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return logits of all items, (B, n_items): products of the last states with the items."""
+        return self.encode(queries) @ self.item_embeddings().T
+
+
+class ItemSampler:
+    """Draws items in proportion to popularity ** power, for groups of consecutive positions.
+
+    The positions of a group share their negatives, so that scores are products of matrices; an item that is drawn for a
+    position that it follows is left out by the loss.
+
+    Args:
+        train: the training interactions.
+        n_negatives: items drawn for a group, with replacement.
+        power: 0 draws uniformly, 1 by number of interactions.
+    """
+
+    positions_per_draw = 32  # measured: the cost of as many single draws is that of the whole model
+
+    def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0) -> None:
+        self.n_negatives = n_negatives
+        weights = train.item_counts.double() ** power
+        self.weights = weights / weights.sum()
+        self.log_q = self.weights.log().float()
+
+    def draw(self, n_positions: int, generator: torch.Generator) -> Tensor:
+        """Return int64 (n_groups, n_negatives)."""
+        shape = (ceil(n_positions / self.positions_per_draw), self.n_negatives)
+        drawn = torch.multinomial(self.weights, shape[0] * shape[1], replacement=True, generator=generator)
+        return drawn.view(shape)
+
+
+@dataclass(frozen=True)
+class SequenceEpoch:
+    """One pass over the users in random order, each with the latest items; yields `SequenceBatch`.
+
+    Args:
+        interactions: of training.
+        draw: `batch_size` counts users.
+        max_length: positions of a user; a position is followed by a later item, so users with two items have one.
+        sampler: draws negatives, or None.
+    """
+
+    interactions: Interactions
+    draw: Draw
+    max_length: int
+    sampler: ItemSampler | None = None
+
+    @property
+    def users(self) -> Tensor:
+        """Return the users with at least two interactions, int64 (n,)."""
+        return (self.interactions.indptr.diff() > 1).nonzero().squeeze(1)
+
+    def __len__(self) -> int:
+        return self.draw.n_batches(len(self.users))
+
+    def __iter__(self) -> Iterator[SequenceBatch]:
+        train, share, users = self.interactions, self.draw.share, self.users
+        generator = self.draw.generator(users.device)
+        for batch in self.draw.order(users, generator).split(share.fair(self.draw.batch_size)):
+            own = share.rows(batch)
+            last = train.indptr[own + 1] - 1
+            lengths = (last - train.indptr[own]).clamp(max=self.max_length)
+            rows, positions = slices(last - lengths, lengths)
+            times = None if train.times is None else train.times[positions]
+            history = HistoryBatch(lengths, rows, train.items[positions].long(), train.ratings[positions], times)
+            negatives = history.items.new_empty(0, 0)
+            if self.sampler is not None:
+                negatives = self.sampler.draw(len(positions), generator)
+            yield SequenceBatch(QueryBatch(own, history), train.items[positions + 1].long(), negatives)
+
+
+class SequenceRecommender(HistoryRecommender, ScoresByProducts):
+    """A deep model of sequences, which needs ratings with times to learn from.
+
+    Args:
+        max_length: items of a history that are read, the latest.
+        loss: see the model's `objectives`; `batch_size` counts users.
+        n_negatives: items drawn for each few consecutive positions, for losses with negatives.
+        calibration: of `gbce`, the paper's t: 0 is the log loss, 1 corrects its scores for the share of items drawn.
+        batch_size: users in a step, each with the whole sequence.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    reads_order = True
+    module: SequenceModule
+
+    def __init__(
+        self,
+        max_length: int = 200,
+        loss: str = "softmax",
+        n_negatives: int = 256,
+        calibration: float = 0.75,
+        batch_size: int = 128,
+        **training: Any,
+    ) -> None:
+        super().__init__(loss, n_negatives, batch_size=batch_size, **training)
+        self.max_length = max_length
+        self.calibration = calibration
+        check_positive(max_length=max_length)
+        check_shares(calibration=calibration)
+
+    def user_vectors(self, query: Query) -> np.ndarray:
+        """See `ScoresByProducts`."""
+        return self._encode(query)
+
+    def item_vectors(self) -> np.ndarray:
+        """See `ScoresByProducts`."""
+        return self.item_embeddings()
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that there are sequences to learn from, and train.
+
+        Raises:
+            UserError: no user has two ratings.
+        """
+        if train.user_counts.max(initial=0) < 2:
+            raise UserError(
+                f"{type(self).__name__} learns which item follows another, so some user must have two training ratings "
+                f"(those of {train.name} have one at most): take model=popularity."
+            )
+        return super()._fit(train, valid, context)

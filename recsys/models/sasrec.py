@@ -1,0 +1,184 @@
+"""SASRec: causal self-attention over a history in time order predicts the next item.
+
+Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. Trained on the cross-entropy over the catalogue
+(Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023) or on gBCE
+(Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative Sampling",
+RecSys 2023). Blocks normalise their input (pre-norm), or have gates as in eSASRec (Tikhonovich et al., RecSys 2025).
+
+Beside the paper's, attention weights are not dropped out, and no dropout is inside the feed-forward layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import UserError, check_positive, check_shares, one_of
+from recsys.models.base import FitContext, FitReport
+from recsys.models.memory import check_memory
+from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths
+from recsys.models.neural.batches import HistoryBatch
+from recsys.models.neural.embeddings import item_embedding
+from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
+from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
+
+COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_LAYERS = 24  # of a block: inputs, masks and gradients of its layers
+
+
+class PreNormBlock(nn.Module):
+    """x' = x + attention(norm(x)), and x'' = x' + W_2 relu(W_1 norm(x') + b_1) + b_2.
+
+    Args:
+        dim: width d.
+        n_heads: of the attention.
+        expansion: width of the inner layer, in multiples of d.
+        dropout: share of the elements of what is added that is masked.
+    """
+
+    def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = CausalAttention(dim, n_heads)
+        self.feed_forward = self.layers(dim, expansion * dim)
+        self.dropout = ByteDropout(dropout)
+
+    def layers(self, dim: int, inner_dim: int) -> nn.Module:
+        """Return the feed-forward layers."""
+        return nn.Sequential(nn.Linear(dim, inner_dim), nn.ReLU(), nn.Linear(inner_dim, dim))
+
+    def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
+        """Return (P, d) of packed positions x (P, d)."""
+        x = x + self.dropout(self.attention(self.attention_norm(x), sequences))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+
+
+class SwiGLU(nn.Module):
+    """W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", 2020."""
+
+    def __init__(self, dim: int, inner_dim: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(dim, 2 * inner_dim, bias=False)
+        self.outer = nn.Linear(inner_dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (P, d) of x (P, d)."""
+        gate, value = self.inner(x).chunk(2, dim=1)
+        return self.outer(F.silu(gate) * value)
+
+
+class LiGRBlock(PreNormBlock):
+    """A pre-norm block whose additions are gated, x' = x + attention(norm(x)) * sigmoid(G x), with SwiGLU layers.
+
+    Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact" (LiGR), 2025.
+    """
+
+    def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
+        super().__init__(dim, n_heads, expansion, dropout)
+        self.attention_gate, self.feed_forward_gate = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def layers(self, dim: int, inner_dim: int) -> nn.Module:
+        """See `PreNormBlock.layers`."""
+        return SwiGLU(dim, inner_dim)
+
+    def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
+        """See `PreNormBlock.forward`."""
+        attended = self.dropout(self.attention(self.attention_norm(x), sequences))
+        x = x + attended * torch.sigmoid(self.attention_gate(x))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))) * torch.sigmoid(self.feed_forward_gate(x))
+
+
+BLOCKS = {"pre_norm": PreNormBlock, "ligr": LiGRBlock}
+
+
+class SASRecModule(SequenceModule):
+    """Logit of item i after position t = norm(x_t) . e_i, where blocks compute x from sqrt(d) e + p.
+
+    e are the vectors of items and p those of positions, counted from the end of the sequence.
+    """
+
+    def __init__(self, n_users: int, n_items: int, settings: SASRec, **training: Any) -> None:
+        super().__init__(n_users, n_items, settings.max_length, **training)
+        d = settings.embedding_dim
+        self.items = item_embedding(n_items, d, std=0.02)
+        self.positions = item_embedding(settings.max_length, d, std=0.02)
+        self.dropout = ByteDropout(settings.dropout)
+        self.blocks = nn.ModuleList(
+            BLOCKS[settings.block](d, settings.n_heads, settings.expansion, settings.dropout)
+            for _ in range(settings.n_blocks)
+        )
+        self.norm = nn.LayerNorm(d)
+
+    def states(self, history: HistoryBatch) -> Tensor:
+        """See `SequenceModule.states`."""
+        x = self.items.embedding_dim**0.5 * self.items(history.items) + self.positions(history.places_from_the_end())
+        x, sequences = self.dropout(x), SimilarLengths(history.lengths)
+        for block in self.blocks:
+            x = block(x, sequences)
+        return self.norm(x)
+
+    def item_embeddings(self) -> Tensor:
+        """Return e, (n_items, d)."""
+        return self.items.weight
+
+
+class SASRec(SequenceRecommender):
+    """Self-attention over histories in time order; see `SASRecModule`.
+
+    Args:
+        embedding_dim: width d of items and states.
+        n_blocks: blocks of attention and feed-forward layers.
+        n_heads: attention heads, which divide d.
+        expansion: width of the inner feed-forward layer, in multiples of d.
+        dropout: share of the elements that is masked, of the input and of what each layer adds.
+        block: `pre_norm`, or `ligr` with gates.
+        loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
+        **training: see `SequenceRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives = NEXT_ITEM_OBJECTIVES
+    module: SASRecModule
+
+    def __init__(
+        self,
+        embedding_dim: int = 64,
+        n_blocks: int = 2,
+        n_heads: int = 1,
+        expansion: int = 1,
+        dropout: float = 0.2,
+        block: str = "pre_norm",
+        loss: str = "softmax",
+        **training: Any,
+    ) -> None:
+        super().__init__(loss=loss, **training)
+        self.embedding_dim = embedding_dim
+        self.n_blocks = n_blocks
+        self.n_heads = n_heads
+        self.expansion = expansion
+        self.dropout = dropout
+        self.block = one_of("block", block, BLOCKS)
+        check_positive(embedding_dim=embedding_dim, n_blocks=n_blocks, n_heads=n_heads, expansion=expansion)
+        check_shares(dropout=dropout)
+        if embedding_dim % n_heads:
+            raise UserError(f"n_heads must divide embedding_dim (got {n_heads} and {embedding_dim}).")
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> SASRecModule:
+        """See `NeuralRecommender.build`."""
+        return SASRecModule(n_users, n_items, self, **training)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and layers fit in memory, and train."""
+        layers = COPIES_OF_LAYERS * self.n_blocks * self.batch_size * self.max_length * self.expansion
+        check_memory(
+            4 * self.embedding_dim * (COPIES_OF_WEIGHTS * train.n_items + layers),
+            f"Training on {self.batch_size} sequences of {self.max_length} items, {self.embedding_dim} numbers each,",
+            "lower model.batch_size, model.max_length or model.embedding_dim",
+        )
+        return super()._fit(train, valid, context)
