@@ -26,7 +26,7 @@ EXPECTED_FAILED_CHECKS = {
 
 
 def untrained(name: str, seed: int) -> Recommender:
-    """Return a model of its config, but for settings that suit a data set of a few hundred ratings."""
+    """Return a model of its config, except for settings that suit a data set of a few hundred ratings."""
     light = ["encoder=tfidf", "encoder.n_components=4"]
     model = instantiate(compose("train", [f"model={name}", f"seed={seed}", *light]).model)
     small = {}
