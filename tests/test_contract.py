@@ -32,7 +32,7 @@ EXPECTED_FAILED_CHECKS = {
 
 
 def untrained(name: str, seed: int) -> Recommender:
-    """Return a model of its config, but for settings that suit a data set of a few hundred ratings."""
+    """Return a model of its config, except for settings that suit a data set of a few hundred ratings."""
     light = ["encoder=tfidf", "encoder.n_components=4"]
     config, _, by_recency = name.partition(" by ")
     model = instantiate(compose("train", [f"model={config}", f"seed={seed}", *light]).model)

@@ -113,7 +113,7 @@ def test_a_run_s_recommendations_are_loaded(run, ratings, tmp_path, server, monk
 def test_loading_to_nowhere_is_one_sentence(run, ratings, monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("RECSYS_DATABASE_URL", raising=False)
     assert run("load", *ratings) == 2
-    assert "the environment variable RECSYS_DATABASE_URL is not set" in capsys.readouterr().err
+    assert "The environment variable RECSYS_DATABASE_URL is not set" in capsys.readouterr().err
     assert run("load", *ratings, "--to", f"{tmp_path}/no/such/folder/films.duckdb") == 2
     assert capsys.readouterr().err.startswith(f"error: Cannot reach {tmp_path}/no/such/folder/films.duckdb: ")
 

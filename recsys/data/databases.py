@@ -70,7 +70,7 @@ class Database(Source):
     ) -> None:
         if address is not None and Address.parse(address).password:
             raise UserError(
-                f"data.address contains a password, which runs would store: put the address into {address_env} instead."
+                f"data.address holds a password, which runs would store: put the address into {address_env} instead."
             )
         given = ((ratings, columns), (users, users_columns), (films, films_columns), (links, None))
         self.tables = dict(zip(TABLES, given, strict=True))

@@ -224,7 +224,7 @@ def test_missing_extensions_name_the_package_to_install(prepared, monkeypatch, t
         "connect",
         lambda connect=duckdb.connect, **kw: connect(config=kw["config"] | _without_extensions(tmp_path)),
     )
-    with pytest.raises(UserError, match=r"reaches postgres by an extension .* pip install 'recsys\[databases\]'"):
+    with pytest.raises(UserError, match=r"needs an extension for postgres .* pip install 'recsys\[databases\]'"):
         prepared(Database(address="postgresql://host/films"))
 
 

@@ -222,7 +222,7 @@ def test_bad_files_are_refused(write, prepared):
     for name, sentence in refused.items():
         with pytest.raises(UserError, match=sentence):
             prepared(Files(str(folder / name), COLUMNS))
-    with pytest.raises(UserError, match=r"say where with data\.path="):
+    with pytest.raises(UserError, match=r"give its place with data\.path="):
         prepared(Files(None, COLUMNS))
 
 

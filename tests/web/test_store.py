@@ -267,7 +267,7 @@ def test_unreachable_addresses_are_refused_without_the_password(tmp_path):
     (tmp_path / "text.sqlite").write_text("no database at all" * 100)
     with pytest.raises(StoreError, match="file is not a database"):
         Store.open(Address.parse(f"{tmp_path}/text.sqlite"))
-    with pytest.raises(UserError, match="allows one writer at a time"):
+    with pytest.raises(UserError, match="allows only one writer at a time"):
         Store.open(Address.parse("feedback.duckdb"))
     with pytest.raises(UserError, match="does not exist"):
         Store.open(Address.parse(f"{tmp_path}/none.sqlite"), make=False)
