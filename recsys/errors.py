@@ -31,6 +31,17 @@ def check_positive(**settings: float) -> None:
             raise UserError(f"{name} must be above zero (got {value}).")
 
 
+def check_not_negative(**settings: float) -> None:
+    """Check that settings, given by name, are zero or above.
+
+    Raises:
+        UserError: one is not.
+    """
+    for name, value in settings.items():
+        if not value >= 0:
+            raise UserError(f"{name} must be zero or above (got {value}).")
+
+
 def check_shares(**settings: float) -> None:
     """Check that settings, given by name, are between 0 and 1.
 

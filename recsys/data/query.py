@@ -56,6 +56,11 @@ class History:
         """Return how many later interactions each one has in its row, int64 (n,): 0 is the latest."""
         return np.repeat(self.indptr[1:], self.lengths) - np.arange(1, len(self.items) + 1)
 
+    def reversed(self) -> History:
+        """Return the interactions of each row in reverse order, without times, which would not be in order."""
+        positions = np.repeat(self.indptr[:-1] + self.indptr[1:] - 1, self.lengths) - np.arange(len(self.items))
+        return History(self.indptr, self.items[positions], self.ratings[positions])
+
     def latest(self, n: int) -> History:
         """Return the last n interactions of each row, or all of a shorter one."""
         lengths = np.minimum(self.lengths, n)

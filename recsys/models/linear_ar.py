@@ -17,7 +17,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
-from recsys.errors import UserError, check_positive
+from recsys.errors import UserError, check_not_negative, check_positive
 from recsys.models.base import FitContext, Recommender
 from recsys.models.memory import check_memory
 from recsys.models.recency import recency_weights
@@ -45,12 +45,17 @@ class LinearAR(Recommender):
 
         (1 - a_s a_r) sum_t x_t^s' x_t^r = a_s C_s + a_r C_r' + diag(n) - sum_users x^s' x^r
 
+    Where much of the order is arbitrary, because many ratings share their second or what is near matters more than what
+    is later, histories read backwards are more samples: with the weight b, C_s becomes C_s + b C_s', n becomes
+    (1 + b) n, and b times the histories x^s from their beginnings count among those of users.
+
     Args:
         half_lives: items after which the weight of an interaction is halved, one for each time scale.
         l2: weight penalty. Larger values favour items that follow many others.
+        backward_weight: b, the weight of samples from histories that are read backwards.
 
     Raises:
-        UserError: a value is not above zero, or there are no half-lives.
+        UserError: a value is not allowed.
 
     Attributes:
         item_weights: float32 (n_scales * n_items, n_items), a column for each item that is scored.
@@ -61,14 +66,21 @@ class LinearAR(Recommender):
     learned = ("item_weights",)
     item_weights: np.ndarray
 
-    def __init__(self, half_lives: Sequence[float] = (1.0, 2.0, 12.0), l2: float = 500.0) -> None:
+    def __init__(
+        self,
+        half_lives: Sequence[float] = (0.5, 2.0, 12.0),
+        l2: float = 500.0,
+        backward_weight: float = 0.0,
+    ) -> None:
         if not len(half_lives):
             raise UserError("half_lives must have at least one number of items (got none).")
         for half_life in half_lives:
             check_positive(half_lives=half_life)
         check_positive(l2=l2)
+        check_not_negative(backward_weight=backward_weight)
         self.half_lives = list(half_lives)
         self.l2 = l2
+        self.backward_weight = backward_weight
 
     def features(self, history: History, n_items: int) -> sparse.csr_matrix:
         """Return histories at all time scales side by side, float32 (n_rows, n_scales * n_items)."""
@@ -105,7 +117,7 @@ class LinearAR(Recommender):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _successions(self, train: Dataset) -> list[np.ndarray]:
-        """Return C_s of each time scale, float64 (n_items, n_items)."""
+        """Return C_s of each time scale, float64 (n_items, n_items), including successions that are read backwards."""
         sums = [np.zeros(train.n_items**2) for _ in self.half_lives]
         reaches = [_reach(half_life) for half_life in self.half_lives]
         for distance, earlier, later in successions(train.histories(), max(reaches)):
@@ -113,19 +125,28 @@ class LinearAR(Recommender):
             for half_life, reach, cell_sums in zip(self.half_lives, reaches, sums, strict=True):
                 if distance <= reach:
                     np.add.at(cell_sums, cells, 2 ** (-(distance - 1) / half_life))
-        return [cell_sums.reshape(train.n_items, train.n_items) for cell_sums in sums]
+        squares = (cell_sums.reshape(train.n_items, train.n_items) for cell_sums in sums)
+        return [forward + self.backward_weight * forward.T for forward in squares]
 
     def _gram(self, train: Dataset, successive: list[np.ndarray]) -> np.ndarray:
         """Return the Gram matrix, float32 (n_scales * n_items, n_scales * n_items), blocks below the diagonal empty."""
         n, n_scales = train.n_items, len(self.half_lives)
         gram = np.empty((n_scales * n, n_scales * n), np.float32, order="F")
         decays = [2 ** (-1 / half_life) for half_life in self.half_lives]
-        ends = [_at_scale(train.histories(), n, half_life) for half_life in self.half_lives]  # (n_users, n_items) each
+        ends = [self._ends(train.histories(), n, half_life) for half_life in self.half_lives]
         for s, r in combinations_with_replacement(range(n_scales), 2):
             block = decays[s] * successive[s] + decays[r] * successive[r].T - (ends[s].T @ ends[r]).toarray()
-            block[np.diag_indices(n)] += train.item_counts
+            block[np.diag_indices(n)] += (1 + self.backward_weight) * train.item_counts
             gram[s * n : (s + 1) * n, r * n : (r + 1) * n] = block / (1 - decays[s] * decays[r])
         return gram
+
+    def _ends(self, history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
+        """Return histories as they are seen from their ends, and below, weighted, from their beginnings."""
+        forward = _at_scale(history, n_items, half_life)
+        if not self.backward_weight:
+            return forward
+        backward = _at_scale(history.reversed(), n_items, half_life)
+        return sparse.vstack([forward, backward * self.backward_weight**0.5], format="csr")
 
 
 def _reach(half_life: float) -> int:

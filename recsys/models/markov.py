@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History
-from recsys.errors import UserError, check_positive
+from recsys.errors import check_not_negative, check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_memory
@@ -26,7 +26,7 @@ class Markov(ItemToItem):
 
     With n_ij(k) the number of histories in which item j comes k places after item i,
 
-        N_ij = sum over k = 1..window of n_ij(k) / k^distance_power
+        N_ij = sum over k = 1..window of (n_ij(k) + backward_weight n_ji(k)) / k^distance_power
         score_j = sum over the last items i of (1 + p_i)^-place_power N_ij / (sum over j' of N_ij' + smoothing)
 
     where p_i is how many items of the history came after i.
@@ -38,7 +38,7 @@ class Markov(ItemToItem):
         place_power: decay of the weight of an item by its place from the end of the history.
         smoothing: added to the sum of an item's successions. The larger, the more an item with few ratings is
             discounted.
-        both_directions: also count j before i as if it came after it, so that only nearness in time counts.
+        backward_weight: weight of j before i. With 0 only what comes after counts, with 1 only nearness.
 
     Raises:
         UserError: a value is not allowed.
@@ -53,17 +53,16 @@ class Markov(ItemToItem):
         last_items: int = 10,
         place_power: float = 1.0,
         smoothing: float = 20.0,
-        both_directions: bool = False,
+        backward_weight: float = 0.0,
     ) -> None:
         check_positive(window=window, last_items=last_items)
-        if smoothing < 0:
-            raise UserError(f"smoothing must be zero or above (got {smoothing}).")
+        check_not_negative(smoothing=smoothing, backward_weight=backward_weight)
         self.window = window
         self.distance_power = distance_power
         self.last_items = last_items
         self.place_power = place_power
         self.smoothing = smoothing
-        self.both_directions = both_directions
+        self.backward_weight = backward_weight
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
         """See `WeighsHistories.history_matrix`: the last items, weighted by their place from the end."""
@@ -78,7 +77,7 @@ class Markov(ItemToItem):
         """
         n_cells = min(self.window * len(train), train.n_items**2)
         check_memory(
-            BYTES_PER_SUCCESSION * n_cells * (1 + self.both_directions),
+            BYTES_PER_SUCCESSION * n_cells * (2 if self.backward_weight else 1),
             f"Counting successions within {self.window} places in {len(train):,} interactions",
             "lower model.window",
         )
@@ -87,8 +86,8 @@ class Markov(ItemToItem):
         for distance, earlier, later in successions(train.histories(), self.window):
             weights = np.full(len(earlier), distance**-self.distance_power)
             counts = counts + sparse.csr_matrix((weights, (earlier, later)), shape)
-        if self.both_directions:
-            counts = (counts + counts.T).tocsr()
+        if self.backward_weight:
+            counts = (counts + self.backward_weight * counts.T).tocsr()
         sums = np.asarray(counts.sum(axis=1)).ravel()
         shares = counts.data / np.repeat(sums + self.smoothing, np.diff(counts.indptr))
         self.item_weights = sparse.csr_matrix((shares.astype(np.float32), counts.indices, counts.indptr), shape)

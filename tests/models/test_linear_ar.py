@@ -7,12 +7,12 @@ from recsys.errors import UserError
 from recsys.models.linear_ar import LinearAR
 
 
-def samples(data: Dataset, half_lives: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """The history before each step at each time scale, and the step's item, by a loop over steps."""
+def samples(data: Dataset, half_lives: list[float], step: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The history before each step at each time scale, and the step's item, by a loop over steps, -1 for backwards."""
     inputs, targets = [], []
     for user in range(data.n_users):
         states = np.zeros((len(half_lives), data.n_items))
-        for item in data.items[data.indptr[user] : data.indptr[user + 1]]:
+        for item in data.items[data.indptr[user] : data.indptr[user + 1]][::step]:
             inputs.append(states.ravel().copy())
             targets.append(np.eye(data.n_items)[item])
             states *= 2 ** (-1 / np.array(half_lives))[:, None]
@@ -21,13 +21,16 @@ def samples(data: Dataset, half_lives: list[float]) -> tuple[np.ndarray, np.ndar
 
 
 @pytest.mark.parametrize("half_lives", [[3.0], [0.5, 2.0, 12.0]])
+@pytest.mark.parametrize("backward_weight", [0.0, 0.3])
 def test_weights_are_the_ridge_regression_of_the_next_item_on_the_history_before_it(
-    timed: Dataset, half_lives: list[float]
+    timed: Dataset, half_lives: list[float], backward_weight: float
 ):
-    model = LinearAR(half_lives, l2=2.0).fit(timed)
-    inputs, targets = samples(timed, half_lives)
-    ridge = np.linalg.solve(inputs.T @ inputs + 2.0 * np.eye(inputs.shape[1]), inputs.T @ targets)
-    np.testing.assert_allclose(model.item_weights, ridge, atol=2e-4)
+    model = LinearAR(half_lives, l2=2.0, backward_weight=backward_weight).fit(timed)
+    gram, products = 2.0 * np.eye(40 * len(half_lives)), 0.0
+    for step, weight in ((1, 1.0), (-1, backward_weight)):
+        inputs, targets = samples(timed, half_lives, step)
+        gram, products = gram + weight * inputs.T @ inputs, products + weight * inputs.T @ targets
+    np.testing.assert_allclose(model.item_weights, np.linalg.solve(gram, products), atol=2e-4)
 
 
 def test_scores_are_products_of_weights_and_the_history_at_all_time_scales(timed: Dataset):
@@ -63,7 +66,9 @@ def test_a_catalogue_too_large_for_memory_is_an_error(monkeypatch):
         LinearAR().fit(train)
 
 
-@pytest.mark.parametrize("setting", [{"half_lives": []}, {"half_lives": [1.0, 0.0]}, {"l2": 0.0}])
+@pytest.mark.parametrize(
+    "setting", [{"half_lives": []}, {"half_lives": [1.0, 0.0]}, {"l2": 0.0}, {"backward_weight": -1.0}]
+)
 def test_a_setting_that_is_not_allowed_is_an_error(setting: dict):
     with pytest.raises(UserError, match="must"):
         LinearAR(**setting)

@@ -7,7 +7,7 @@ from recsys.errors import UserError
 from recsys.models.markov import Markov
 
 
-def counted(data: Dataset, window: int, power: float, both_directions: bool) -> np.ndarray:
+def counted(data: Dataset, window: int, power: float, backward_weight: float) -> np.ndarray:
     """N by a loop over all pairs of a user's ratings."""
     counts = np.zeros((data.n_items, data.n_items))
     for user in range(data.n_users):
@@ -16,15 +16,14 @@ def counted(data: Dataset, window: int, power: float, both_directions: bool) -> 
             for second in range(first + 1, min(len(items), first + window + 1)):
                 weight = (second - first) ** -power
                 counts[items[first], items[second]] += weight
-                if both_directions:
-                    counts[items[second], items[first]] += weight
+                counts[items[second], items[first]] += backward_weight * weight
     return counts
 
 
-@pytest.mark.parametrize("both_directions", [False, True])
-def test_weights_are_shares_of_the_successions_that_a_loop_counts(timed: Dataset, both_directions: bool):
-    model = Markov(window=3, distance_power=0.5, smoothing=2.0, both_directions=both_directions).fit(timed)
-    counts = counted(timed, 3, 0.5, both_directions)
+@pytest.mark.parametrize("backward_weight", [0.0, 0.3])
+def test_weights_are_shares_of_the_successions_that_a_loop_counts(timed: Dataset, backward_weight: float):
+    model = Markov(window=3, distance_power=0.5, smoothing=2.0, backward_weight=backward_weight).fit(timed)
+    counts = counted(timed, 3, 0.5, backward_weight)
     expected = counts / (counts.sum(axis=1, keepdims=True) + 2.0)
     np.testing.assert_allclose(model.item_weights.toarray(), expected, rtol=1e-5)
 
@@ -71,7 +70,7 @@ def test_a_window_too_large_for_memory_is_an_error(timed: Dataset, monkeypatch):
         Markov(window=10).fit(timed)
 
 
-@pytest.mark.parametrize("setting", [{"window": 0}, {"last_items": 0}, {"smoothing": -1.0}])
+@pytest.mark.parametrize("setting", [{"window": 0}, {"last_items": 0}, {"smoothing": -1.0}, {"backward_weight": -1.0}])
 def test_a_setting_that_is_not_allowed_is_an_error(setting: dict):
     with pytest.raises(UserError, match="must be"):
         Markov(**setting)
