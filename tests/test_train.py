@@ -316,9 +316,8 @@ def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path,
     rng = np.random.default_rng(0)
     rows = [f"{user} {item}\n" for user in range(20) for item in rng.permutation(25)[:8]]
     (tmp_path / "sequences.txt").write_text("".join(rows))
-    arguments = [f"data.path={tmp_path}/sequences.txt", "data.films_path=null", "~data.films_columns"]
-    sequences = ["data.header=[user_id,movie_id]", "data.delimiter= ", "data.columns.time=row"]
-    assert command(*arguments, *sequences, "model=ease", f"hydra.run.dir={tmp_path}/run") == 0
+    file = [f"data.path={tmp_path}/sequences.txt", "data.header=[user_id,movie_id]", "data.delimiter= "]
+    assert command(*file, "data.columns.time=row", "model=ease", f"hydra.run.dir={tmp_path}/run") == 0
     assert read_run(tmp_path / "run").manifest["data"]["ratings"] == 160
 
 

@@ -4,7 +4,8 @@ Configs hold chosen values only; defaults live in constructors. So `model.weight
 the model's constructor takes a `weight_decay`, whether its config lists one or not, and a name that neither knows is an
 error that suggests the nearest ones, before anything runs.
 
-`config.splits`, `config.measurements` and `config.studies` depend on other parts of the package: import them as modules.
+`config.splits`, `config.measurements` and `config.studies` depend on other parts of the package: import them as
+modules.
 """
 
 from recsys.config.composition import compose, resolve
