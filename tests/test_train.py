@@ -15,8 +15,10 @@ import train
 from recsys.__main__ import main as command_line
 from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
+from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.ease import EASE
+from recsys.models.markov import Markov
 from recsys.models.neural.callbacks import EpochSeeds, Pruning
 from recsys.models.neural.monitors import RankingMonitor
 from recsys.studies.runs import find_runs, is_finished, read_run
@@ -116,11 +118,28 @@ def test_debug_configs_work(data, tmp_path, debug):
         assert bool(list((tmp_path / "run").glob(written))) == (debug == "profiler")
 
 
-def test_a_run_prints_test_metrics_beside_popularity_and_recommendations(command, tmp_path, capsys):
+def test_a_run_prints_test_metrics_beside_popularity_markov_and_recommendations(command, tmp_path, capsys):
     assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 0
     printed = capsys.readouterr().out
-    for word in ("EASE", "Popularity", "ndcg@10", "liked", "recommended", "Film", "tensorboard --logdir"):
+    for word in ("EASE", "Popularity", "Markov", "ndcg@10", "liked", "recommended", "Film", "tensorboard --logdir"):
         assert word in printed
+
+
+def test_a_run_on_data_without_times_prints_popularity_alone(command, tmp_path, capsys):
+    arguments = ["model=ease", "data.columns.time=null", "split=leave_one_out"]
+    assert command(*arguments, f"hydra.run.dir={tmp_path}/run") == 0
+    printed = capsys.readouterr().out
+    assert "Popularity" in printed
+    assert "Markov" not in printed
+
+
+def test_a_baseline_that_does_not_fit_in_memory_is_left_out(command, tmp_path, capsys, monkeypatch):
+    def too_large(*_):
+        raise UserError("Markov needs more memory.")
+
+    monkeypatch.setattr(Markov, "_fit", too_large)
+    assert command("model=ease", f"hydra.run.dir={tmp_path}/run") == 0
+    assert "│ Markov" not in capsys.readouterr().out
 
 
 def test_a_sweep_runs_every_job_and_its_table_has_a_row_for_each_model(command, tmp_path, capsys, monkeypatch):
@@ -303,9 +322,8 @@ def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path,
     rng = np.random.default_rng(0)
     rows = [f"{user} {item}\n" for user in range(20) for item in rng.permutation(25)[:8]]
     (tmp_path / "sequences.txt").write_text("".join(rows))
-    arguments = [f"data.path={tmp_path}/sequences.txt", "data.films_path=null", "~data.films_columns"]
-    sequences = ["data.header=[user_id,movie_id]", "data.delimiter= ", "data.columns.time=row"]
-    assert command(*arguments, *sequences, "model=ease", f"hydra.run.dir={tmp_path}/run") == 0
+    file = [f"data.path={tmp_path}/sequences.txt", "data.header=[user_id,movie_id]", "data.delimiter= "]
+    assert command(*file, "data.columns.time=row", "model=ease", f"hydra.run.dir={tmp_path}/run") == 0
     assert read_run(tmp_path / "run").manifest["data"]["ratings"] == 160
 
 

@@ -71,15 +71,15 @@ class History:
         indptr = self.indptr[start : stop + 1]
         return self._slice(indptr - indptr[0], slice(indptr[0], indptr[-1]))
 
-    def select(self, rows: np.ndarray) -> History:
-        """Return some rows, given as a boolean mask (n_rows,) or as positions in any order."""
-        positions = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return select_rows(self.indptr[positions], self.lengths[positions], self)
-
     def shuffled(self, rng: np.random.Generator) -> History:
         """Return the history with the items of each row, and their ratings, in random order; times stay in place."""
         order = np.lexsort((rng.random(len(self.items)), self.rows))
         return replace(self, items=self.items[order], ratings=self.ratings[order])
+
+    def select(self, rows: np.ndarray) -> History:
+        """Return some rows, given as a boolean mask (n_rows,) or as positions in any order."""
+        positions = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return select_rows(self.indptr[positions], self.lengths[positions], self)
 
     def matrix(self, n_items: int, weights: np.ndarray | None = None) -> sparse.csr_matrix:
         """Return the interactions as float32 (n_rows, n_items).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from recsys.data.dataset import Holdout
 from recsys.data.split import Split
 from recsys.dotted import flatten
+from recsys.errors import UserError
 from recsys.evaluation.cold_queries import sentence
 from recsys.evaluation.evaluate import Evaluation, check, evaluate
 from recsys.evaluation.order_test import check_order_test, order_test
@@ -16,6 +18,7 @@ from recsys.evaluation.protocols import AnyProtocol
 from recsys.evaluation.reranking import Reranker
 from recsys.models.base import Recommender
 from recsys.models.bias import Bias
+from recsys.models.markov import Markov
 from recsys.models.popularity import Popularity
 from recsys.studies import report, tensorboard
 from recsys.studies.examples import examples, spread
@@ -24,6 +27,8 @@ from recsys.studies.runs import Run
 
 if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
+
+log = logging.getLogger(__name__)
 
 N_EXAMPLES = 5  # users whose recommendations are logged; those of the first are printed
 
@@ -66,10 +71,23 @@ class Measurement:
         if self.order_test:
             check_order_test(model, self.protocol)
 
-    def baseline(self, split: Split, refit: bool) -> tuple[str, Evaluation]:
-        """Return the name and the evaluation of the baseline (popularity or biases), without a reranker."""
-        model = (Bias() if self.protocol is None else Popularity()).fit(split.refit_train if refit else split.train)
-        return type(model).__name__, evaluate(model, split.test, self.protocol, self.ks)
+    def baselines(self, split: Split, refit: bool) -> dict[str, Evaluation]:
+        """Measure the models that any other should surpass, by name, without a reranker.
+
+        These are biases if ratings are predicted, else popularity and, if the data have times, Markov neighbours: what
+        the order of interactions is worth by itself. A baseline that the data are too large for is left out.
+        """
+        train = split.refit_train if refit else split.train
+        models: list[Recommender] = [Bias()] if self.protocol is None else [Popularity()]
+        if self.protocol is not None and train.times is not None:
+            models.append(Markov())
+        measured = {}
+        for model in models:
+            try:
+                measured[type(model).__name__] = evaluate(model.fit(train), split.test, self.protocol, self.ks)
+            except UserError as error:
+                log.warning("%s is left out of the comparison: %s", type(model).__name__, error)
+        return measured
 
 
 def named(stage: str, measured: Evaluation) -> dict[str, float]:
@@ -121,9 +139,9 @@ def conclude(
         logger.finalize("success")
     run.finish(model, split, origin, metrics, speed, also)
     if is_tested:
-        baseline, expected = measurement.baseline(split, run.config["refit"])
         columns = {type(model).__name__: tested.summary}
-        columns.setdefault(baseline, expected.summary)
+        for name, baseline in measurement.baselines(split, run.config["refit"]).items():
+            columns.setdefault(name, baseline.summary)
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
         if split.test.separates_cold:
             print(sentence(split.test))
