@@ -14,6 +14,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.models.base import FitContext
+from recsys.models.gru4rec import GRU4Rec
 from recsys.models.mf import MF
 from recsys.models.ncf import NeuMF
 from recsys.models.neural import NeuralRecommender
@@ -72,8 +73,9 @@ def n_batches(train: Dataset) -> int:
         MF(embedding_dim=4, lr_schedule="linear", **SGD),
         MF(embedding_dim=4, loss="bpr", rowwise=True, **SMALL),
         SVDPP(embedding_dim=4, history_dropout=0.5, **{**SMALL, "batch_size": 1}),
+        GRU4Rec(embedding_dim=4, hidden_dim=4, **{**SMALL, "batch_size": 4}),
     ],
-    ids=["neumf", "cosine", "linear_sgd", "rowwise", "svd_pp"],
+    ids=["neumf", "cosine", "linear_sgd", "rowwise", "svd_pp", "gru4rec"],
 )
 def test_groups_of_steps_give_exactly_the_weights_of_single_ones(model: NeuralRecommender, timed: Dataset):
     every = EveryStep()

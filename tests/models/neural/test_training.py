@@ -20,6 +20,7 @@ from recsys.models.ncf import NeuMF
 from recsys.models.neural import LogLoss, NeuralRecommender
 from recsys.models.neural.data import epoch_seed
 from recsys.models.neural.sampling import Draw, Interactions
+from recsys.models.sasrec import SASRec
 from recsys.models.two_tower import TwoTower
 
 TITLES = {"_target_": "recsys.data.text.PPMIEncoder", "dim": 4, "min_count": 1}
@@ -70,8 +71,9 @@ class Interrupt(Callback):
         NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **SMALL),
         MF(embedding_dim=4, loss="softmax", lr_schedule="cosine", **{**SMALL, "batch_size": 8}),
         TwoTower(TITLES, embedding_dim=4, loss="sampled_softmax", n_negatives=5, **{**SMALL, "batch_size": 8}),
+        SASRec(embedding_dim=4, loss="gbce", n_negatives=5, **{**SMALL, "batch_size": 8}),
     ],
-    ids=["neumf", "mf_softmax", "two_tower_sampled"],
+    ids=["neumf", "mf_softmax", "two_tower_sampled", "sasrec_gbce"],
 )
 def test_an_interrupted_run_resumes_to_exactly_the_weights_of_an_uninterrupted_one(
     model: NeuralRecommender, split: Split, tmp_path: Path
