@@ -379,6 +379,7 @@ def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
         np.append(train.items, 0),
         np.append(train.ratings, 5.0),
+        None if train.times is None else np.append(train.times, 0),
         n_items=N_ITEMS,
     )
     return replace(later, item_frame=train.item_frame)
