@@ -68,7 +68,7 @@ class LinearAR(Recommender):
 
     def __init__(
         self,
-        half_lives: Sequence[float] = (0.5, 2.0, 12.0),
+        half_lives: Sequence[float] = (0.25, 2.0, 20.0),
         l2: float = 500.0,
         backward_weight: float = 0.0,
     ) -> None:
