@@ -1,7 +1,9 @@
-"""Reasons for recommendations: for each recommended film, the liked film that supports it most.
+"""Reasons for recommendations: for each recommended film, the film of the history that supports it most.
 
-There are three kinds of reasons. The first that a model supports is given:
+There are four kinds of reasons. The first that a model supports is given:
 
+- order: the loss of score when the film is removed from the history of a model that reads its order, if at least half
+  of that score is lost as well when the film stays, but becomes the oldest of the history: its place is what counts.
 - history: the loss of score when the liked film is removed from the history, which is how the model itself uses it; Li,
   Monroe and Jurafsky, "Understanding Neural Networks through Representation Erasure", arXiv 2016.
 - embeddings: for models that ignore histories, the cosine of the two films' embeddings.
@@ -20,7 +22,8 @@ from recsys.data.query import History, Query
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.item_to_item import ItemToItem
 
-HISTORY, EMBEDDINGS, METADATA = "history", "embeddings", "metadata"
+ORDER, HISTORY, EMBEDDINGS, METADATA = "order", "history", "embeddings", "metadata"
+SHARE_OF_ORDER = 0.5  # of the loss of score, which a film must cause by its place
 MAX_LIKED = 100  # liked films that are considered as reasons, since some users have rated thousands
 METADATA_COLUMNS = ("genres", "directors", "actors", "writers")
 
@@ -48,6 +51,8 @@ class Reason:
             names: names of all films, as `data.titles.item_names` returns them.
         """
         film = names[self.item]
+        if self.kind == ORDER:
+            return f"right after {film}"
         if self.kind == HISTORY:
             return f"because you liked {film}"
         if self.kind == EMBEDDINGS:
@@ -72,15 +77,17 @@ def explain(
         history: history of one row, from which the films were recommended.
         items: int64 (m,) recommended films.
         item_frame: metadata of films; row i belongs to film code i.
-        max_liked: number of liked films that are considered, the most liked first.
+        max_liked: number of liked films that are considered, the most liked first; also of the latest films, if the
+            model reads order.
         min_rating: lowest rating of a liked film, in stars.
 
     Returns:
-        m reasons; None where no liked film supports the recommendation.
+        m reasons; None where no film of the history supports the recommendation.
     """
+    reasons: list[Reason | None] = _by_order(model, user, history, items, max_liked)
     positions = most_liked(history, k=max_liked, min_rating=min_rating)
     if not len(positions):
-        return [None] * len(items)
+        return reasons
     liked = history.items[positions]
     if model.uses_history:
         kind, strengths = HISTORY, contributions(model, user, history, positions)[:, items]
@@ -88,12 +95,30 @@ def explain(
         kind, strengths = EMBEDDINGS, cosines(model, liked)[:, items]
     else:
         kind, strengths = METADATA, _overlaps(item_frame, liked, items)
-    reasons: list[Reason | None] = []
     for column, best in enumerate(strengths.argmax(axis=0)):
         strength, item = float(strengths[best, column]), int(liked[best])
         shared = _in_common(item_frame, item, items[column]) if kind == METADATA else ()
-        reasons.append(Reason(kind, item, strength, shared) if strength > 0 else None)
+        if reasons[column] is None and strength > 0:
+            reasons[column] = Reason(kind, item, strength, shared)
     return reasons
+
+
+def _by_order(
+    model: Recommender, user: int, history: History, items: np.ndarray, max_latest: int
+) -> list[Reason | None]:
+    """Find the films that support recommendations by their place in the history, whatever their rating."""
+    if not model.reads_order or not len(history.items):
+        return [None] * len(items)
+    latest = np.arange(len(history.items))[::-1][:max_latest]
+    strengths = contributions(model, user, history, latest)[:, items]
+    best, columns = strengths.argmax(axis=0), np.arange(len(items))
+    strengths = strengths[best, columns]
+    lost = losses_of_place(model, user, history, latest[best])[columns, items]
+    ordered = (strengths > 0) & (lost >= SHARE_OF_ORDER * strengths)
+    return [
+        Reason(ORDER, int(history.items[latest[row]]), float(strength)) if by_order else None
+        for row, strength, by_order in zip(best, strengths, ordered, strict=True)
+    ]
 
 
 def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: float = 0.0) -> np.ndarray:
@@ -129,6 +154,27 @@ def contributions(model: Recommender, user: int, history: History, positions: np
     mask = np.ones((1 + len(positions), len(history.items)), bool)
     mask[1 + np.arange(len(positions)), positions] = False
     scores = model.score_without_fallback(Query(np.full(len(mask), user), _masked(history, mask)))
+    return scores[0] - scores[1:]
+
+
+def losses_of_place(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
+    """Compute the loss of every film's score when one film becomes the oldest of the history.
+
+    Args:
+        model: fitted model that uses histories.
+        user: code of the user; -1 for an unknown user.
+        history: history of one row.
+        positions: int64 (m,) positions in the history of the films to move, one at a time.
+
+    Returns:
+        float32 (m, n_items).
+    """
+    n = len(history.items)
+    orders = np.vstack([np.arange(n), *(np.r_[place, np.delete(np.arange(n), place)] for place in positions)])
+    chosen = orders.ravel()
+    times = None if history.times is None else np.tile(history.times, len(orders))  # of the places, not of the films
+    moved = History(np.arange(len(orders) + 1) * n, history.items[chosen], history.ratings[chosen], times)
+    scores = model.score_without_fallback(Query(np.full(len(orders), user), moved))
     return scores[0] - scores[1:]
 
 

@@ -35,7 +35,7 @@ class ListedFilm:
         score: score of the model.
         position: rank in the list, starting at 1.
         reason: a sentence, or None where no liked film supports the recommendation.
-        reason_kind: `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
+        reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
         reason_film: the liked film that the reason names.
         propensity: probability with which the film was included in the list.
     """

@@ -31,7 +31,7 @@ class FilmResponse(BaseModel):
 class ReasonResponse(BaseModel):
     """Why a film is recommended."""
 
-    kind: str = Field(description="history: the film without which the score would fall most; embeddings; metadata")
+    kind: str = Field(description="order, history, embeddings or metadata; see recsys/analysis/explain.py")
     sentence: str
     film: FilmResponse
 

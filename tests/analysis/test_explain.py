@@ -1,10 +1,12 @@
 """Tests of reasons: the named film is the one that contributes most to the score."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.analysis.explain import HISTORY, Reason, contributions, explain, most_liked
+from recsys.analysis.explain import HISTORY, ORDER, Reason, contributions, explain, most_liked
 from recsys.analysis.recommend import recommend
 from recsys.analysis.similar import EMBEDDINGS, LIFTS, similarities
 from recsys.data.dataset import Dataset
@@ -15,6 +17,7 @@ from recsys.models.bias import Bias
 from recsys.models.dae import DAE
 from recsys.models.ease import EASE
 from recsys.models.knn import ItemKNN
+from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
 
@@ -64,6 +67,28 @@ def test_removing_the_reason_lowers_a_score_more_than_removing_a_random_film(mod
     named, random = np.array(drops).T
     assert (named >= random - 1e-5).all()
     assert named.mean() > 1.5 * random.mean()
+
+
+def test_the_film_of_a_model_that_reads_order_is_the_one_that_comes_before(ratings):
+    model = Markov(window=1).fit(cyclic())
+    history = History.of_items([[7, 3, 0]])
+    history = replace(history, ratings=np.array([5, 5, 1], np.float32), times=np.arange(3))
+    [after_zero, after_nothing] = explain(model, -1, history, np.array([1, 6]), ratings.item_frame)
+    assert (after_zero.kind, after_zero.item) == (ORDER, 0)  # although it was not liked
+    assert after_nothing is None
+
+
+def test_a_film_whose_place_makes_no_difference_is_a_reason_by_being_liked(ratings):
+    model = EASE(l2=5.0, half_life=1e6).fit(ratings)  # so long that the order hardly counts
+    history = ratings.history(np.array([7]))
+    reasons = explain(model, 7, history, np.arange(5), ratings.item_frame)
+    assert {reason.kind for reason in reasons if reason is not None} == {HISTORY}
+
+
+def cyclic() -> Dataset:
+    """Ten users, each of whom rates ten films in a cycle: film 1 is next to film 0, and so on."""
+    items = np.concatenate([(np.arange(10) + user) % 10 for user in range(10)])
+    return Dataset.from_arrays(np.repeat(np.arange(10), 10), items, np.full(100, 4.0), np.arange(100), n_items=10)
 
 
 def test_contributions_in_a_linear_model_are_its_weights(ratings):
@@ -116,6 +141,7 @@ def test_a_model_without_embeddings_gives_shared_genres_and_people(ratings):
 def test_sentences_depend_on_the_kind_of_reason():
     names = np.array(["Heat (1995)"])
     assert Reason("history", 0, 1.0).sentence(names) == "because you liked Heat (1995)"
+    assert Reason("order", 0, 1.0).sentence(names) == "right after Heat (1995)"
     assert Reason("embeddings", 0, 1.0).sentence(names) == "near to Heat (1995), which you liked"
     assert Reason("metadata", 0, 1.0, ("Crime", "C")).sentence(names) == "Crime, C, like Heat (1995), which you liked"
 

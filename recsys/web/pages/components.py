@@ -17,6 +17,11 @@ from nicegui.events import GenericEventArguments
 from recsys.web.catalogue import Catalogue, Film
 
 REASON_KINDS = {  # kind of reason: its name, and an explanation
+    "order": (
+        "from the order",
+        "Of the films you rated, this is the one without which the score would fall most, and most of that is because "
+        "you rated it lately.",
+    ),
     "history": (
         "from ratings",
         "Of all the films you rated, this is the one without which the score would fall most: the model relies on it.",
