@@ -24,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_trusted(parser)
     user = parser.add_mutually_exclusive_group(required=True)
     user.add_argument("--user", metavar="ID", help="as the data's source has it")
-    user.add_argument("--liked", action="append", metavar="TITLE", help="of a new user: 'Heat (1995)'; may be repeated")
+    user.add_argument(
+        "--liked",
+        action="append",
+        metavar="TITLE",
+        help="of a new user: 'Heat (1995)'; may be repeated, the latest last",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

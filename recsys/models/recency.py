@@ -48,17 +48,15 @@ def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
 
     Args:
         history: rows in time order.
-        half_life: a number of items, days as in "30 days", or None for weights of 1.
-
-    Raises:
-        UserError: the half-life is in days, and the history has no times.
+        half_life: a number of items, days as in "30 days", or None for weights of 1. Histories without times, such as
+            those that a new user lists, count as if rated at one moment.
     """
     if half_life is None:
         return np.ones(len(history.items), np.float32)
     if not isinstance(half_life, str):
         return np.exp2(-history.places_from_the_end / half_life).astype(np.float32)
     if history.times is None:
-        raise UserError(f"half_life={half_life!r} needs histories with times (got none): give it as a number of items.")
+        return np.ones(len(history.items), np.float32)
     latest = history.times[np.arange(len(history.items)) + history.places_from_the_end]
     return np.exp2((history.times - latest) / (_days(half_life) * DAY)).astype(np.float32)
 

@@ -36,9 +36,8 @@ def test_empty_histories_have_no_weights():
     assert recency_weights(empty, "1 day").shape == recency_weights(empty, 2).shape == (0,)
 
 
-def test_days_need_times():
-    with pytest.raises(UserError, match=r"half_life='3 days' needs histories with times"):
-        recency_weights(History.of_items([[1, 2]]), "3 days")
+def test_histories_without_times_count_as_rated_at_one_moment():
+    np.testing.assert_array_equal(recency_weights(History.of_items([[1, 2]]), "3 days"), [1, 1])
 
 
 @pytest.mark.parametrize("half_life", [0, -1.0, "0 days", "days", "3 weeks", "3"])
