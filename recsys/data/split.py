@@ -10,8 +10,9 @@ ratings that are available at some stage are those with all labels up to it:
     TEST         held out for the test
     WITHHELD     not used: neither trained on nor in a history, and not ranked for the user
 
-A user's history at test therefore holds all ratings before the test rating, validation ratings included. The splitters
-that assign the labels are in `recsys.data.splitters`.
+A user's history at test therefore holds all ratings before the test rating, validation ratings included. Ratings that
+are labelled VALID or TEST may become known one after another, see `recsys.data.targets`. The splitters that assign the
+labels are in `recsys.data.splitters`.
 """
 
 from __future__ import annotations

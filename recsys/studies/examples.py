@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
+from recsys.data.query import Query
 from recsys.data.titles import item_names
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
@@ -35,27 +36,26 @@ class Example:
             yield place, *titles
 
 
-def examples(model: Recommender, known: Dataset, users: np.ndarray, k: int = 10) -> list[Example]:
-    """Recommend items to some users from their known ratings.
+def examples(model: Recommender, query: Query, dataset: Dataset, k: int = 10) -> list[Example]:
+    """Recommend items to some users from their histories.
 
     Args:
         model: fitted model.
-        known: ratings that make up the users' histories; rated items are not recommended.
-        users: int64 (B,) user codes.
+        query: B users; items in their histories are not recommended.
+        dataset: brings the ids of users and the titles of items.
         k: maximum length of both lists.
     """
-    query = known.query(users)
     history = query.history
-    top = top_k(mask_seen(model.score(query), history), users, k)  # (B, k), -1 where fewer items are left
-    titles = item_names(known.item_frame)
+    top = top_k(mask_seen(model.score(query), history), query.users, k)  # (B, k), -1 where fewer items are left
+    titles = item_names(dataset.item_frame)
     found = []
-    for row, user in enumerate(users):
+    for row, user in enumerate(query.users):
         liked = history.items[most_liked(history, row, k)]
         recommended = top[row][top[row] >= 0]
-        found.append(Example(known.user_frame["user_id"].iloc[user], list(titles[liked]), list(titles[recommended])))
+        found.append(Example(dataset.user_frame["user_id"].iloc[user], list(titles[liked]), list(titles[recommended])))
     return found
 
 
-def spread(users: np.ndarray, n: int) -> np.ndarray:
-    """Pick at most `n` evenly spaced elements of some users (B,)."""
-    return users[np.linspace(0, len(users) - 1, min(n, len(users))).astype(int)]
+def spread(size: int, n: int) -> np.ndarray:
+    """Pick at most `n` evenly spaced positions below `size`."""
+    return np.linspace(0, size - 1, min(n, size)).astype(int)

@@ -70,10 +70,11 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Compare models with a baseline, in text; a row for each metric and model.
 
-    A comparison covers the splits that both were tested on, and a user's value there is the mean over seeds. `mean` and
-    `baseline` are averages over splits, with 95% intervals where there are several; `difference` is the average over
-    users with its bootstrap interval, and `p` the p-value of a paired randomisation test over users, adjusted by Holm
-    for all models compared on the metric.
+    A comparison covers the splits that both were tested on, and a user's value there is the mean over seeds and, where
+    ratings are predicted one by one, over these ratings. `mean` and `baseline` are averages over splits of the mean
+    over users, with 95% intervals where there are several; `difference` is the average over users with its bootstrap
+    interval, and `p` the p-value of a paired randomisation test over users, adjusted by Holm for all models compared on
+    the metric.
 
     Args:
         runs: runs on one data set and kind of split.

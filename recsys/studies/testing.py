@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-N_EXAMPLES = 5  # users whose recommendations are logged; those of the first are printed
+N_EXAMPLES = 5  # queries whose recommendations are logged; those of the first are printed
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def conclude(
         metrics |= named("test", tested)
         run.write_test(tested)
     holdout = split.test if is_tested else split.valid
-    shown = examples(model, holdout.known, spread(holdout.users, N_EXAMPLES))
+    shown = examples(model, holdout.query(spread(holdout.n_queries, N_EXAMPLES)), split.dataset)
     if (log_directory := tensorboard.log_directory(run.config)) is not None:
         tensorboard.log_run(log_directory, run.config, model, split.dataset, metrics, shown)
     elif logger is not None:

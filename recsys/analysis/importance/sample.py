@@ -67,10 +67,11 @@ def draw_sample(model: RatingTrees, holdout: Holdout, seed: int) -> Sample:
         holdout: held-out ratings, and the ratings known before them.
         seed: seed of the draw.
     """
-    drawn = np.random.default_rng(seed).permutation(len(holdout.ratings))[:MAX_RATINGS]
-    held_out, known = holdout.ratings.select(np.sort(drawn)), holdout.known
-    users, rows = np.unique(held_out.users, return_inverse=True)
-    pairs = Pairs(known.query(users), rows, held_out.items, held_out.times)
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(holdout.ratings))[:MAX_RATINGS])
+    held_out, known = holdout.ratings.select(drawn), holdout.known
+    query_of_rating = holdout.relevant(np.arange(holdout.n_queries)).rows
+    queries, rows = np.unique(query_of_rating[drawn], return_inverse=True)
+    pairs = Pairs(holdout.query(queries), rows, held_out.items, held_out.times)
     return Sample(
         frame=model.feature_frame(pairs),
         groups={name: columns for name, columns in model.feature_names(pairs).items() if columns},
