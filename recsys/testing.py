@@ -22,6 +22,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
@@ -371,7 +372,7 @@ def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
         np.append(train.items, 0),
         np.append(train.ratings, 5.0),
-        np.append(train.times, 0),
+        np.append(cast(np.ndarray, train.times), 0),
         n_items=N_ITEMS,
     )
     return replace(later, item_frame=train.item_frame)

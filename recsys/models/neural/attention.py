@@ -62,7 +62,8 @@ class CausalAttention(nn.Module):
     def _attend(self, projected: Tensor) -> Tensor:
         """Return (g L, d) of g sequences of equal length, (g, L, 3 d)."""
         heads = projected.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, g, H, L, d / H)
-        attended = F.scaled_dot_product_attention(*heads.unbind(), is_causal=True)
+        queries, keys, values = heads.unbind()
+        attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
         return attended.transpose(1, 2).flatten(2).flatten(0, 1)
 
 
