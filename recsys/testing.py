@@ -165,6 +165,19 @@ def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> N
     )
 
 
+def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> None:
+    """A history and the same history reversed give different scores where `reads_order` is true, else the same."""
+    forth = History.of_items([[0, 2, 3, 8], [6, 5], [0, 1, 2], [7, 4], [9, 3, 5]])
+    back = History.of_items([[8, 3, 2, 0], [5, 6], [2, 1, 0], [4, 7], [5, 3, 9]])
+    first, second = (trained.model.score(Query(SOME_USERS, history)) for history in (forth, back))
+    differ = not _close(first, second)
+    _require(
+        differ == trained.model.reads_order,
+        "reads_order must be true if scores depend on the order of the history, and false otherwise "
+        f"(got {trained.model.reads_order}).",
+    )
+
+
 def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
     """A model that ranks by histories falls back to popularity; one that predicts ratings stays in rating units."""
     empty = Query(SOME_USERS, History.of_items([[]] * len(SOME_USERS)))
@@ -290,10 +303,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
     if type(model).continue_from is Recommender.continue_from:
-        _require_error(
-            lambda: trained.build(SEED).continue_from(model, earlier_codes),
-            "A model that cannot continue from another one must refuse to, by a UserError.",
-        )
+        _require_error(lambda: trained.build(SEED).continue_from(model, earlier_codes), "continue from another one")
         return
     settings = model.hyperparameters()
     short = {name: value for name, value in {"lr": 1e-9, "max_epochs": 1}.items() if name in settings}
@@ -315,16 +325,13 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model trains on data without times, unless it reads order; one that ranks also on data without ratings."""
+    """A model that ignores order trains on data without times; one that ranks also on data without ratings."""
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
     scale = train.scale if predicts_ratings else (1.0, 1.0)
     plain = replace(train, times=None, ratings=ratings, scale=scale, fingerprint="plain")
     if trained.model.reads_order:
-        _require_error(
-            lambda: trained.build(SEED).fit(plain),
-            "A model that reads order must refuse data without times, by a UserError.",
-        )
+        _require_error(lambda: trained.build(SEED).fit(plain), "learn from the order of data without times")
         return
     scores = trained.build(SEED).fit(plain).score(plain.query(SOME_USERS))
     _require(bool(np.isfinite(scores).all()), "A model must be able to learn from data without times.")
@@ -352,6 +359,7 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
     check_scores_do_not_depend_on_other_users_of_the_query,
     check_pairs_are_predicted_as_rows_are_scored,
     check_scores_follow_the_history_only_if_declared,
+    check_scores_follow_the_order_only_if_declared,
     check_users_without_history_are_ranked_by_popularity,
     check_loaded_model_scores_identically,
     check_same_seed_trains_the_same_model,
@@ -384,12 +392,12 @@ def _require(condition: bool, sentence: str) -> None:
         raise AssertionError(sentence)
 
 
-def _require_error(refused: Callable[[], object], sentence: str) -> None:
+def _require_error(refused: Callable[[], object], what: str) -> None:
     try:
         refused()
     except UserError:
         return
-    raise AssertionError(sentence)
+    raise AssertionError(f"A model that cannot {what} must refuse to, by a UserError.")
 
 
 def _close(some: np.ndarray, others: np.ndarray) -> bool:

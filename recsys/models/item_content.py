@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,8 @@ class ItemContent:
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take back the arrays that `arrays` returned, which may be among others."""
-        self.text, self.facts = from_arrays("text", arrays), from_arrays("facts", arrays)
+        self.text = cast(np.ndarray, from_arrays("text", arrays))
+        self.facts = cast(sparse.csr_matrix, from_arrays("facts", arrays))
         self.average, self.fact_names = arrays["average"], arrays["fact_names"]
         learned = {
             name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")

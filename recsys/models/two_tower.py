@@ -299,7 +299,7 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
-        self.user_facts = from_arrays("user_facts", arrays)
+        self.user_facts = cast(sparse.csr_matrix, from_arrays("user_facts", arrays))
         self.content.restore(arrays)
         super().restore(arrays)
 
