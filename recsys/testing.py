@@ -324,7 +324,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model trains on data without times, unless it reads order; one that ranks also on data without ratings."""
+    """A model that ignores order trains on data without times; one that ranks also on data without ratings."""
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
     scale = train.scale if predicts_ratings else (1.0, 1.0)

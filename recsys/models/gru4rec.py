@@ -39,17 +39,17 @@ class GRU4RecModule(SequenceModule):
         self.gru = nn.GRU(d, hidden_dim, settings.n_layers)
         self.output = nn.Linear(hidden_dim, d)
 
-    def states(self, history: HistoryBatch) -> Tensor:
+    def item_table(self) -> Tensor:
+        """See `SequenceModule.item_table`."""
+        return self.items.weight
+
+    def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
         """See `SequenceModule.states`."""
         order, batch_sizes = by_step(history.lengths)
-        x = self.dropout(self.items.embedding_dim**0.5 * self.items(history.items[order]))
+        x = self.dropout(table.shape[1] ** 0.5 * F.embedding(history.items[order], table))
         states = self.gru(PackedSequence(x, batch_sizes))[0].data
         places = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
         return self.output(self.dropout(F.embedding(places, states)))
-
-    def item_embeddings(self) -> Tensor:
-        """Return e, (n_items, d)."""
-        return self.items.weight
 
 
 class GRU4Rec(SequenceRecommender):

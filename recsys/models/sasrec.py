@@ -113,17 +113,18 @@ class SASRecModule(SequenceModule):
         )
         self.norm = nn.LayerNorm(d)
 
-    def states(self, history: HistoryBatch) -> Tensor:
+    def item_table(self) -> Tensor:
+        """See `SequenceModule.item_table`."""
+        return self.items.weight
+
+    def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
         """See `SequenceModule.states`."""
-        x = self.items.embedding_dim**0.5 * self.items(history.items) + self.positions(history.places_from_the_end())
+        places = history.places_from_the_end()
+        x = table.shape[1] ** 0.5 * F.embedding(history.items, table) + self.positions(places)
         x, sequences = self.dropout(x), SimilarLengths(history.lengths)
         for block in self.blocks:
             x = block(x, sequences)
         return self.norm(x)
-
-    def item_embeddings(self) -> Tensor:
-        """Return e, (n_items, d)."""
-        return self.items.weight
 
 
 class SASRec(SequenceRecommender):

@@ -16,27 +16,25 @@ import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from scipy import sparse
-from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.features import features, vocabulary
 from recsys.data.query import Query
-from recsys.data.text import FIELDS, documents, make_encoder
+from recsys.data.text import FIELDS
 from recsys.errors import check_positive, check_shares, one_of
 from recsys.files import as_arrays, from_arrays
 from recsys.models.base import FitContext, FitReport, HasOpenCatalogue, ScoresByProducts
-from recsys.models.content import check_dense, encode_items
+from recsys.models.item_content import ItemContent
 from recsys.models.memory import check_memory
 from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender, QueryBatch
+from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, masked_rows
 from recsys.models.neural.embeddings import pooled
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
-from recsys.models.neural.sampling import Interactions, entries, shared_candidates
+from recsys.models.neural.sampling import Interactions, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
-INPUTS = ("text", "facts", "user_facts")
-FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_ITEMS = 7  # embedded, with their texts and gradients
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
@@ -54,30 +52,6 @@ class ItemTower(NamedTuple):
     vectors: Tensor
     history: Tensor
     popularity: Tensor
-
-
-class FeatureEmbedding(nn.Module):
-    """Sums the vectors of a row's binary features, divided by the square root of their number.
-
-    Args:
-        features: CSR (n, f), nonzero where a row has a feature.
-        table: float32 (f, d), a vector for each feature.
-    """
-
-    indptr: Tensor
-    indices: Tensor
-
-    def __init__(self, features: sparse.csr_matrix, table: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("indptr", torch.from_numpy(features.indptr).long(), persistent=False)
-        self.register_buffer("indices", torch.from_numpy(features.indices).long(), persistent=False)
-        self.table = nn.Parameter(table)
-
-    def forward(self, chosen: Tensor) -> Tensor:
-        """Embed some rows, int64 (B,) -> (B, d)."""
-        rows, positions = entries(self.indptr, chosen)
-        lengths = self.indptr[chosen + 1] - self.indptr[chosen]
-        return pooled(self.table, self.indices[positions], lengths, lengths.rsqrt()[rows])
 
 
 class CatalogueSoftmax(ByUser):
@@ -179,7 +153,7 @@ class TwoTowerModule(HistoryModule):
     def items(self, items: Tensor) -> ItemTower:
         """Apply the item tower to some items (C,)."""
         text = F.dropout(self.text[items], self.text_dropout, self.training)
-        ids = self._masked(self.ids(items), self.id_dropout)
+        ids = masked_rows(self.ids(items), self.id_dropout, self.training)
         embedded = text @ self.text_map + FEATURES_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
         d = self.user_ids.embedding_dim
         vectors, history, popularity = embedded.split([d, d, 1], dim=1)
@@ -192,7 +166,7 @@ class TwoTowerModule(HistoryModule):
         rated = queries.history
         shares = rated.weights / rated.sums(rated.weights)[rated.rows]  # (P,)
         weights = F.dropout(shares, self.history_dropout, self.training)
-        own = self._masked(self.user_ids(queries.users), self.user_id_dropout)
+        own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
         users = pooled(history, rated.items, rated.lengths, weights) + self.user_facts(queries.users)
         if self.normalized != "neither":
             users = F.normalize(users)
@@ -228,10 +202,6 @@ class TwoTowerModule(HistoryModule):
         """Return v, (n_items, d)."""
         return self.catalogue.vectors
 
-    def _masked(self, own: Tensor, share: float) -> Tensor:
-        """Set some rows (B, d) of ids to zero in training, as they are where nothing was learned."""
-        return own * (torch.rand(len(own), 1, device=own.device) >= share) if self.training else own
-
 
 class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
     """Two-tower model on sentence embeddings, features, histories and ids; see `TwoTowerModule`.
@@ -262,10 +232,7 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
 
     objectives = {"softmax": CatalogueSoftmax, "sampled_softmax": SharedSampledSoftmax}
     module: TwoTowerModule
-    average: np.ndarray  # (d_text,)
-    fact_names: np.ndarray  # (f,)
-    text: np.ndarray  # (n_items, d_text)
-    facts: sparse.csr_matrix  # (n_items, f)
+    user_facts: sparse.csr_matrix  # (n_users + 1, g)
 
     def __init__(
         self,
@@ -291,6 +258,7 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
         self.encoder = dict(encoder)
         self.fields = list(fields)
         self.min_count = min_count
+        self.content = ItemContent(encoder, fields, min_count)
         self.embedding_dim = embedding_dim
         self.normalized = one_of("normalized", normalized, ("users", "both", "neither"))
         self.temperature = temperature
@@ -307,7 +275,8 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
     def build(self, n_users: int, n_items: int, **training: Any) -> TwoTowerModule:
         """See `NeuralRecommender.build`."""
         sparse_gradients = self.loss == "sampled_softmax" and self.optimizer == "adam"  # a step needs few rows
-        return TwoTowerModule(self.text, self.facts, self.user_facts, self, sparse_gradients, **training)
+        content = self.content
+        return TwoTowerModule(content.text, content.facts, self.user_facts, self, sparse_gradients, **training)
 
     def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`: u / T and 1."""
@@ -321,10 +290,8 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
 
     def add_items(self, items: pd.DataFrame) -> None:
         """See `HasOpenCatalogue`: new items are embedded by their text and features."""
-        vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         weights = self.module.state_dict()
-        self.text = np.concatenate([self.text, self._centred(vectors)])
-        self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")
+        self.content.add(items)
         weights["ids.weight"] = F.pad(weights["ids.weight"], (0, 0, 0, len(items)))
         if self.popularity is not None:
             self.popularity = np.pad(self.popularity, (0, len(items)))
@@ -333,22 +300,13 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
         self._use()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns the vocabularies and encoder that new items are encoded with."""
-        own = {"average": self.average, "fact_names": self.fact_names}
-        for name in INPUTS:
-            own |= as_arrays(name, getattr(self, name))
-        own |= {f"encoder.{name}": array for name, array in self.text_encoder.arrays().items()}
-        return super().arrays() | own
+        """See `Recommender.arrays`: also what new items are encoded with."""
+        return super().arrays() | self.content.arrays() | as_arrays("user_facts", self.user_facts)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
-        for name in INPUTS:
-            setattr(self, name, from_arrays(name, arrays))
-        self.average, self.fact_names = arrays["average"], arrays["fact_names"]
-        learned = {
-            name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")
-        }
-        self.text_encoder = make_encoder(self.encoder).restore(learned)
+        self.user_facts = cast(sparse.csr_matrix, from_arrays("user_facts", arrays))
+        self.content.restore(arrays)
         super().restore(arrays)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
@@ -358,17 +316,8 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
             UserError: the encoder's vectors are sparse, or weights and logits do not fit in memory.
         """
         self._check_memory(train)
-        rated = train.item_counts > 0
-        self.text_encoder = make_encoder(self.encoder)
-        vectors = check_dense(encode_items(train, self.text_encoder, self.fields, context.cache_dir))
-        if self.earlier is None:
-            self.average = vectors[rated].mean(axis=0)
-            self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
-        else:  # the earlier weights are of these inputs
-            earlier = cast(TwoTower, self.earlier[0])
-            self.average, self.fact_names = earlier.average, earlier.fact_names
-        self.text = self._centred(vectors)
-        self.facts = features(train.item_frame, self.fact_names)
+        earlier = cast(TwoTower, self.earlier[0]).content if self.earlier else None
+        self.content.fit(train, context.cache_dir, earlier)
         users = features(train.user_frame, vocabulary(train.user_frame, USER_FEATURES, min_count=1))
         self.user_facts = sparse.vstack([users, sparse.csr_matrix((1, users.shape[1]))], format="csr")
         return super()._fit(train, valid, context)
@@ -384,10 +333,6 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
             f"{train.n_users:,} users",
             "lower model.embedding_dim, or take model.loss=sampled_softmax",
         )
-
-    def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return directions from the average item, float32 (n, d_text): what all items share tells no taste."""
-        return normalize(np.where(vectors.any(axis=1, keepdims=True), vectors - self.average, 0.0)).astype(np.float32)
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:

@@ -51,7 +51,8 @@ def test_states_are_those_of_a_slow_loop_over_positions_and_heads(block: str):
     module = SASRec(embedding_dim=8, n_heads=2, expansion=2, block=block, max_length=5).build(3, 10).eval()
     for weight in module.parameters():
         nn.init.normal_(weight, std=0.5)
-    states = module.states(HistoryBatch.from_history(History.of_items(ROWS), torch.device("cpu")))
+    history = HistoryBatch.from_history(History.of_items(ROWS), torch.device("cpu"))
+    states = module.states(history, module.item_table())
     torch.testing.assert_close(states, torch.cat([slow_states(module, row) for row in ROWS]), rtol=1e-4, atol=1e-4)
 
 

@@ -13,7 +13,8 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.base import FitContext, load
-from recsys.models.two_tower import FEATURES_WEIGHT, TwoTower
+from recsys.models.neural.content import FEATURES_WEIGHT
+from recsys.models.two_tower import TwoTower
 
 SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_count": 1}
 SMALL = {"encoder": SVD, "min_count": 1, "embedding_dim": 8, "batch_size": 8, "lr": 0.03, "max_epochs": 20}
@@ -47,11 +48,11 @@ def unit(vector: np.ndarray) -> np.ndarray:
 
 def test_scores_are_those_of_the_equations_written_out(model: TwoTower, dataset: Dataset):
     weights = {name: tensor.numpy() for name, tensor in model.module.state_dict().items()}
-    facts, user_facts = model.facts.toarray(), model.user_facts.toarray()
+    facts, user_facts = model.content.facts.toarray(), model.user_facts.toarray()
     items = []
     for item in range(12):
         true = facts[item] / np.sqrt(facts[item].sum())
-        content = model.text[item] @ weights["text_map"] + FEATURES_WEIGHT * true @ weights["facts.table"]
+        content = model.content.text[item] @ weights["text_map"] + FEATURES_WEIGHT * true @ weights["facts.table"]
         items.append(content + weights["ids.weight"][item])
     items = np.array(items)
     v, h, b = items[:, :8], items[:, 8:16], items[:, 16]

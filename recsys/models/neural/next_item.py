@@ -26,12 +26,15 @@ class NextItem(Objective):
 
     Args:
         max_length: positions of a sequence, the latest.
+        rated_only: leave items without interactions out of the negatives, where they are embedded by their metadata:
+            they would be learned to be unpopular.
     """
 
     sampler: ItemSampler | None = None
 
-    def __init__(self, max_length: int = 200) -> None:
+    def __init__(self, max_length: int = 200, rated_only: bool = False) -> None:
         self.max_length = max_length
+        self.rated_only = rated_only
 
     def epoch(self, train: Interactions, draw: Draw) -> SequenceEpoch:
         """See `Objective.epoch`."""
@@ -43,9 +46,17 @@ class NextItemSoftmax(NextItem):
 
     scores_catalogue = True
 
+    def bind(self, train: Interactions) -> None:
+        """See `Objective.bind`."""
+        self.candidates = train.item_counts.nonzero().squeeze(1)
+
     def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
         """See `Objective.loss`."""
-        return product_softmax_loss(module.states(batch.queries.history), module.item_embeddings(), batch.targets)
+        table, targets = module.item_table(), batch.targets
+        states = module.states(batch.queries.history, table)
+        if self.rated_only:
+            table, targets = table[self.candidates], torch.searchsorted(self.candidates, targets)
+        return product_softmax_loss(states, table, targets)
 
 
 class SampledNextItem(NextItem):
@@ -55,12 +66,19 @@ class SampledNextItem(NextItem):
         max_length: see `NextItem`.
         n_negatives: items drawn for those positions.
         negative_power: they are drawn in proportion to popularity to this power; 0 is uniform.
+        rated_only: see `NextItem`.
     """
 
     sampler: ItemSampler
 
-    def __init__(self, max_length: int = 200, n_negatives: int = 256, negative_power: float = 0.0) -> None:
-        super().__init__(max_length)
+    def __init__(
+        self,
+        max_length: int = 200,
+        n_negatives: int = 256,
+        negative_power: float = 0.0,
+        rated_only: bool = False,
+    ) -> None:
+        super().__init__(max_length, rated_only)
         check_positive(n_negatives=n_negatives)
         self.n_negatives = n_negatives
         self.negative_power = negative_power
@@ -73,11 +91,12 @@ class SampledNextItem(NextItem):
     def bind(self, train: Interactions) -> None:
         """See `Objective.bind`."""
         self.n_items = train.n_items
-        self.sampler = ItemSampler(train, self.n_negatives, self.negative_power)
+        self.sampler = ItemSampler(train, self.n_negatives, self.negative_power, self.rated_only)
 
     def logits(self, module: SequenceModule, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
         """Return the logits of the next items, (P,), and of the negatives, (P, n); minus infinity for the next item."""
-        states, items = module.states(batch.queries.history), module.item_embeddings()
+        items = module.item_table()
+        states = module.states(batch.queries.history, items)
         n_groups, size = len(batch.negatives), self.sampler.positions_per_draw
         padding = n_groups * size - len(states)  # the last group may be smaller
         drawn = F.embedding(batch.negatives, items)  # (G, n, h)
@@ -115,12 +134,18 @@ class GBCE(SampledNextItem):
         n_negatives: see `SampledNextItem`.
         negative_power: see `SampledNextItem`.
         calibration: the paper's t: 0 is the log loss, 1 calibrates the scores fully.
+        rated_only: see `NextItem`.
     """
 
     def __init__(
-        self, max_length: int = 200, n_negatives: int = 256, negative_power: float = 0.0, calibration: float = 0.75
+        self,
+        max_length: int = 200,
+        n_negatives: int = 256,
+        negative_power: float = 0.0,
+        calibration: float = 0.75,
+        rated_only: bool = False,
     ) -> None:
-        super().__init__(max_length, n_negatives, negative_power)
+        super().__init__(max_length, n_negatives, negative_power, rated_only)
         self.calibration = calibration
 
     def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:

@@ -57,24 +57,37 @@ class SequenceModule(HistoryModule):
         self.max_length = max_length
 
     @abstractmethod
-    def states(self, history: HistoryBatch) -> Tensor:
+    def item_table(self) -> Tensor:
+        """Return the vectors of items that are read, and that states are compared with, (n_items, h).
+
+        Computed once for a step, or for scoring.
+        """
+
+    @abstractmethod
+    def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
         """Return the state after each interaction, (P, h), which follows from it and earlier ones of its user alone.
 
         Args:
             history: of users with at least one interaction and at most `max_length`.
+            table: that `item_table` returned.
         """
+
+    def item_embeddings(self) -> Tensor:
+        """See `HistoryModule.item_embeddings`."""
+        return self.item_table()
 
     def encode(self, queries: QueryBatch) -> Tensor:
         """Return the last state of each user, (B, h); zero for a user without a history."""
-        history = queries.history
+        history, table = queries.history, self.item_embeddings()
         known = history.lengths.nonzero().squeeze(1)
-        encoded = self.item_embeddings().new_zeros(len(history.lengths), self.item_embeddings().shape[1])
+        encoded = table.new_zeros(len(history.lengths), table.shape[1])
         if not len(known):
             return encoded
         lengths = history.lengths[known]
         rows = torch.arange(len(known), device=lengths.device).repeat_interleave(lengths)
         latest = history._replace(lengths=lengths, rows=rows).latest(self.max_length)
-        return encoded.index_copy(0, known, self.states(latest)[latest.lengths.cumsum(0) - 1].to(encoded.dtype))
+        last = self.states(latest, table)[latest.lengths.cumsum(0) - 1]
+        return encoded.index_copy(0, known, last.to(encoded.dtype))
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """Return logits of all items, (B, n_items): products of the last states with the items."""
@@ -91,13 +104,16 @@ class ItemSampler:
         train: the training interactions.
         n_negatives: items drawn for a group, with replacement.
         power: 0 draws uniformly, 1 by number of interactions.
+        rated_only: draw items with interactions alone.
     """
 
     positions_per_draw = 32  # measured: the cost of as many single draws is that of the whole model
 
-    def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0) -> None:
+    def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0, rated_only: bool = False) -> None:
         self.n_negatives = n_negatives
         weights = train.item_counts.double() ** power
+        if rated_only:
+            weights = weights * (train.item_counts > 0)
         self.weights = weights / weights.sum()
         self.log_q = self.weights.log().float()
 
@@ -164,6 +180,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
     """
 
     reads_order = True
+    rated_only = False  # True: items without training interactions are no negatives, as their vectors are of use
     module: SequenceModule
 
     def __init__(

@@ -52,8 +52,8 @@ def sequences(*rows: list[int], n_items: int | None = None) -> Dataset:
 
 
 def test_later_items_never_change_earlier_states(module: SequenceModule):
-    first = module.states(history([1, 2, 3, 4], [5, 6]))
-    second = module.states(history([1, 2, 9, 9], [5, 7]))
+    first = module.states(history([1, 2, 3, 4], [5, 6]), module.item_table())
+    second = module.states(history([1, 2, 9, 9], [5, 7]), module.item_table())
     # positions are counted from the end, so lengths must be equal for states to be
     torch.testing.assert_close(first[[0, 1, 4]], second[[0, 1, 4]])
     assert not torch.isclose(first[[2, 3, 5]], second[[2, 3, 5]]).all(dim=1).any()
@@ -134,10 +134,10 @@ class GivenStates(SequenceModule):
         super().__init__(1, len(items), 10)
         self.given, self.items = states, items
 
-    def states(self, history: HistoryBatch) -> torch.Tensor:
+    def states(self, history: HistoryBatch, table: torch.Tensor) -> torch.Tensor:
         return self.given
 
-    def item_embeddings(self) -> torch.Tensor:
+    def item_table(self) -> torch.Tensor:
         return self.items
 
 

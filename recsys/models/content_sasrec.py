@@ -1,0 +1,134 @@
+"""SASRec on items that are embedded by their metadata, beside or in place of their ids.
+
+An item without ratings then takes its place in sequences at once. Items are embedded as by the two towers; ids are
+masked at random during training: Volkovs, Yu and Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems",
+NeurIPS 2017.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.text import FIELDS
+from recsys.errors import check_shares
+from recsys.models.base import FitContext, FitReport, HasOpenCatalogue
+from recsys.models.item_content import ItemContent
+from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, masked_rows
+from recsys.models.sasrec import SASRec, SASRecModule
+
+
+class ContentSASRecModule(SASRecModule):
+    """A `SASRecModule` with e_i = W t_i + the mean vector of the item's features + an id vector.
+
+    t is the item's sentence embedding.
+    """
+
+    text: Tensor
+
+    def __init__(self, n_users: int, n_items: int, settings: ContentSASRec, **training: Any) -> None:
+        super().__init__(n_users, n_items, settings, **training)
+        content, d = settings.content, settings.embedding_dim
+        nn.init.zeros_(self.items.weight)  # as of items without ratings
+        self.register_buffer("text", torch.from_numpy(content.text), persistent=False)
+        self.text_map = nn.Parameter(0.02 * torch.randn(content.text.shape[1], d))
+        self.facts = FeatureEmbedding(content.facts, 0.02 * torch.randn(content.facts.shape[1], d))
+        self.text_dropout = settings.text_dropout
+        self.id_dropout = settings.id_dropout
+
+    def item_table(self) -> Tensor:
+        """See `SequenceModule.item_table`: parts of the items are masked in training."""
+        text = F.dropout(self.text, self.text_dropout, self.training)
+        facts = FEATURES_WEIGHT * self.facts(torch.arange(self.n_items, device=self.device))
+        return text @ self.text_map + facts + masked_rows(self.items.weight, self.id_dropout, self.training)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """See `NeuralModule.refresh`: also embed all items, without dropout."""
+        super().refresh()
+        training = self.training
+        self.eval()
+        self.catalogue = self.item_table()
+        self.train(training)
+
+    def item_embeddings(self) -> Tensor:
+        """See `SequenceModule.item_embeddings`: as they were embedded by `refresh`."""
+        return self.catalogue
+
+
+class ContentSASRec(SASRec, HasOpenCatalogue):
+    """Self-attention over histories of items with metadata; see `ContentSASRecModule`.
+
+    Args:
+        encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
+        fields: of the metadata, that a document consists of, in this order.
+        min_count: rated items that must have a feature for it to be used.
+        text_dropout: share of a sentence embedding's elements that is masked during training.
+        id_dropout: share of the items' ids that is masked; 1 learns none, so that the metadata alone count.
+        **model: see `SASRec`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    rated_only = True
+    module: ContentSASRecModule
+
+    def __init__(
+        self,
+        encoder: Mapping[str, Any],
+        fields: Sequence[str] = FIELDS,
+        min_count: int = 3,
+        text_dropout: float = 0.3,
+        id_dropout: float = 0.2,
+        **model: Any,
+    ) -> None:
+        super().__init__(**model)
+        self.encoder = dict(encoder)
+        self.fields = list(fields)
+        self.min_count = min_count
+        self.content = ItemContent(encoder, fields, min_count)
+        self.text_dropout = text_dropout
+        self.id_dropout = id_dropout
+        check_shares(text_dropout=text_dropout, id_dropout=id_dropout)
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> ContentSASRecModule:
+        """See `NeuralRecommender.build`."""
+        return ContentSASRecModule(n_users, n_items, self, **training)
+
+    def add_items(self, items: pd.DataFrame) -> None:
+        """See `HasOpenCatalogue`: new items are embedded by their text and features."""
+        weights = self.module.state_dict()
+        self.content.add(items)
+        weights["items.weight"] = F.pad(weights["items.weight"], (0, 0, 0, len(items)))
+        if self.popularity is not None:
+            self.popularity = np.pad(self.popularity, (0, len(items)))
+        self._build(self.n_users, self.n_items + len(items))
+        self.module.load_state_dict(weights)
+        self._use()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`: also what new items are encoded with."""
+        return super().arrays() | self.content.arrays()
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        self.content.restore(arrays)
+        super().restore(arrays)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Encode the items' metadata and train.
+
+        Raises:
+            UserError: the encoder's vectors are sparse.
+        """
+        earlier = cast(ContentSASRec, self.earlier[0]).content if self.earlier else None
+        self.content.fit(train, context.cache_dir, earlier)
+        return super()._fit(train, valid, context)

@@ -1,0 +1,87 @@
+"""Metadata of items as inputs of deep models: sentence embeddings and binary features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.preprocessing import normalize
+
+from recsys.data.dataset import Dataset
+from recsys.data.features import features, vocabulary
+from recsys.data.text import documents, make_encoder
+from recsys.files import as_arrays, from_arrays
+from recsys.models.content import check_dense, encode_items
+
+
+class ItemContent:
+    """Encodes the items of a data set, and items that are added later in the same way.
+
+    Args:
+        encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
+        fields: of the metadata, that a document consists of, in this order.
+        min_count: rated items that must have a feature for it to be used.
+
+    Attributes:
+        text: float32 (n_items, d_text) directions from the average rated item; zero for an item without metadata.
+        facts: float32 (n_items, f), 1 where an item has a feature.
+        average: float32 (d_text,) mean vector of the rated items.
+        fact_names: text (f,), see `recsys.data.features.vocabulary`.
+    """
+
+    text: np.ndarray
+    facts: sparse.csr_matrix
+    average: np.ndarray
+    fact_names: np.ndarray
+
+    def __init__(self, encoder: Mapping[str, Any], fields: Sequence[str], min_count: int) -> None:
+        self.encoder = dict(encoder)
+        self.fields = list(fields)
+        self.min_count = min_count
+
+    def fit(self, train: Dataset, cache_dir: Path | None, earlier: ItemContent | None = None) -> None:
+        """Encode the items of training data; a warm start needs the inputs that the earlier weights are of.
+
+        Raises:
+            UserError: the encoder's vectors are sparse.
+        """
+        rated = train.item_counts > 0
+        self.text_encoder = make_encoder(self.encoder)
+        vectors = check_dense(encode_items(train, self.text_encoder, self.fields, cache_dir))
+        if earlier is None:
+            self.average = vectors[rated].mean(axis=0)
+            self.fact_names = vocabulary(train.item_frame[rated], min_count=self.min_count)
+        else:
+            self.average, self.fact_names = earlier.average, earlier.fact_names
+        self.text = self._centred(vectors)
+        self.facts = features(train.item_frame, self.fact_names)
+
+    def add(self, items: pd.DataFrame) -> None:
+        """Encode items that are not in the training data, after those that are."""
+        vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
+        self.text = np.concatenate([self.text, self._centred(vectors)])
+        self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the learned arrays by name, and those of the encoder."""
+        arrays = {"average": self.average, "fact_names": self.fact_names}
+        arrays |= as_arrays("text", self.text) | as_arrays("facts", self.facts)
+        return arrays | {f"encoder.{name}": array for name, array in self.text_encoder.arrays().items()}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back the arrays that `arrays` returned, which may be among others."""
+        self.text = cast(np.ndarray, from_arrays("text", arrays))
+        self.facts = cast(sparse.csr_matrix, from_arrays("facts", arrays))
+        self.average, self.fact_names = arrays["average"], arrays["fact_names"]
+        learned = {
+            name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")
+        }
+        self.text_encoder = make_encoder(self.encoder).restore(learned)
+
+    def _centred(self, vectors: np.ndarray) -> np.ndarray:
+        """Return directions from the average item, float32 (n, d_text): what all items share tells no taste."""
+        return normalize(np.where(vectors.any(axis=1, keepdims=True), vectors - self.average, 0.0)).astype(np.float32)
