@@ -107,7 +107,7 @@ class ItemSampler:
         rated_only: draw items with interactions alone.
     """
 
-    positions_per_draw = 32  # measured: the cost of as many single draws is that of the whole model
+    positions_per_draw = 128  # the vectors of the negatives are gathered once for all of them
 
     def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0, rated_only: bool = False) -> None:
         self.n_negatives = n_negatives

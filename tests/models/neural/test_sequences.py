@@ -16,7 +16,7 @@ from recsys.models.neural.next_item import (
     product_softmax_loss,
 )
 from recsys.models.neural.sampling import Draw, Interactions
-from recsys.models.neural.sequences import SequenceEpoch, SequenceModule, SequenceRecommender
+from recsys.models.neural.sequences import ItemSampler, SequenceEpoch, SequenceModule, SequenceRecommender
 from recsys.models.sasrec import SASRec
 
 CPU = torch.device("cpu")
@@ -154,7 +154,9 @@ def batch_of_one(objective, train: Interactions):
 
 
 @pytest.fixture
-def train() -> Interactions:
+def train(monkeypatch: pytest.MonkeyPatch) -> Interactions:
+    """One sequence, whose 40 positions have negatives in groups of 16."""
+    monkeypatch.setattr(ItemSampler, "positions_per_draw", 16)
     return Interactions(sequences(np.random.default_rng(0).integers(6, size=41), n_items=6), CPU)
 
 
@@ -162,7 +164,7 @@ def scores_by_position(given: GivenStates, batch) -> list[tuple[float, list[floa
     """The logit of the next item, and logits and codes of the negatives that are other items."""
     rows = []
     for position, target in enumerate(batch.targets.tolist()):
-        negatives = [i for i in batch.negatives[position // 32].tolist() if i != target]
+        negatives = [i for i in batch.negatives[position // ItemSampler.positions_per_draw].tolist() if i != target]
         logits = given.items @ given.given[position]
         rows.append((logits[target].item(), logits[negatives].tolist(), negatives))
     return rows
@@ -204,7 +206,7 @@ CYCLIC = {"batch_size": 8, "lr": 0.01, "max_epochs": 30, "max_length": 8}
     "model",
     [
         SASRec(embedding_dim=16, dropout=0.0, **CYCLIC),
-        SASRec(embedding_dim=16, dropout=0.0, loss="gbce", n_negatives=8, **CYCLIC),
+        SASRec(embedding_dim=16, dropout=0.0, loss="gbce", n_negatives=8, **CYCLIC | {"max_epochs": 60}),
         SASRec(embedding_dim=16, dropout=0.0, loss="sampled_softmax", n_negatives=8, block="ligr", **CYCLIC),
         GRU4Rec(embedding_dim=16, hidden_dim=16, dropout=0.0, **CYCLIC),
     ],
