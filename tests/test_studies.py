@@ -106,7 +106,7 @@ def test_a_failed_run_is_reported_and_the_others_are_run(study, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(GMF, "fit", lambda *arguments: 1 // 0)
         assert study("model=gmf,popularity", "seed=0") == 2
-    assert "1 of 2 runs failed, GMF first: ZeroDivisionError" in capsys.readouterr().err
+    assert "1 of 2 runs failed, first GMF: ZeroDivisionError" in capsys.readouterr().err
     runs = report_rows(tmp_path).set_index("row")["status"]
     assert runs["GMF"].startswith("failed: ZeroDivisionError")
     assert runs["Popularity"] == "complete"

@@ -77,6 +77,7 @@ def test_settings_name_the_model_and_all_that_it_was_made_with(logged):
         "refit": "True",
         "model": "EASE",
         "model.l2": 200.0,
+        "model.half_life": "None",
     }
 
 

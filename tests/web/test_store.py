@@ -260,7 +260,7 @@ def test_unreachable_addresses_are_refused_without_the_password(tmp_path):
         f"postgresql://ann:{password}@127.0.0.1:9/films",
         f"mysql://ann:{password}@127.0.0.1:9/films",
     ):
-        with pytest.raises(StoreError, match="fails: ") as error:
+        with pytest.raises(StoreError, match="failed: ") as error:
             Store.open(Address.parse(address))
         assert PASSWORD not in str(error.value)
         assert password not in str(error.value)
