@@ -10,6 +10,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.ials import IALS
+from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
 from recsys.web.catalogue import NotFoundError
@@ -44,6 +45,19 @@ def test_a_rating_changes_the_list_at_once(service):
     assert ids(loaded.recommend(None, COMEDIES, ListOptions())) != ids(
         loaded.recommend(None, Opinions({"1": 5.0, "3": 5.0}), ListOptions())
     )
+
+
+def test_the_list_of_a_model_that_reads_order_follows_what_was_rated_last(service):
+    loaded = service.loaded_run()
+    loaded = replace(loaded, model=Markov(last_items=1).fit(loaded.dataset))
+    order = list(COMEDIES.ratings)
+    first, second = (
+        loaded.recommend(None, Opinions({film: COMEDIES.ratings[film] for film in films}), ListOptions(k=3)).films
+        for films in (order, order[::-1])
+    )
+    assert [film.score for film in first] != [film.score for film in second]
+    assert {film.reason_kind for film in first} == {"order"}
+    assert {film.reason_film.movie_id for film in first} == {order[-1]}
 
 
 def test_hidden_films_and_those_rated_are_not_listed(service):
