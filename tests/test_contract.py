@@ -8,7 +8,9 @@ import pytest
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.models.base import Recommender
+from recsys.models.gru4rec import GRU4Rec
 from recsys.models.neural import NeuralRecommender
+from recsys.models.neural.sequences import SequenceRecommender
 from recsys.models.popularity import Popularity
 from recsys.models.trees import RatingTrees
 from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
@@ -40,6 +42,10 @@ def untrained(name: str, seed: int) -> Recommender:
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.loss == "softmax" else 128
         small |= {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}
+    if isinstance(model, SequenceRecommender):
+        small |= {"embedding_dim": 16, "batch_size": 16, "n_negatives": 16}
+    if isinstance(model, GRU4Rec):
+        small |= {"hidden_dim": 16}
     if isinstance(model, RatingTrees):
         base_models = {name: model.models[name] for name in ("bias", "item_knn")}
         small = {"models": base_models, "n_trees": 20, "min_samples_leaf": 5, "n_folds": 2, "n_segments": 2}
