@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-LISTED = 40  # longer lists of names are left out where there are near ones
+LISTED = 60  # longer lists of names are left out where there are near ones
 
 
 def suggestion(name: str, options: Collection[str]) -> str:
