@@ -133,6 +133,7 @@ def elsewhere(tmp_path_factory) -> Elsewhere:
     place = package(tmp_path_factory.mktemp("elsewhere"))
     ended = place.python("train.py", *place.arguments("run"), "model=mine", "model.hidden=6")
     assert ended.returncode == 0, ended.stderr
+    assert "GPU available" not in ended.stdout + ended.stderr  # Lightning's messages are not about the run
     return place
 
 
