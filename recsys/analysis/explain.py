@@ -12,13 +12,14 @@ There are four kinds of reasons. The first that a model supports is given:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from recsys.analysis.similar import cosines
-from recsys.data.query import History, Query
+from recsys.data.query import History, Query, row_pointers
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.item_to_item import ItemToItem
 
@@ -86,7 +87,8 @@ def explain(
     """
     reasons: list[Reason | None] = _by_order(model, user, history, items, max_liked)
     positions = most_liked(history, k=max_liked, min_rating=min_rating)
-    if not len(positions):
+    others = [column for column, reason in enumerate(reasons) if reason is None]
+    if not len(positions) or not others:
         return reasons
     liked = history.items[positions]
     if model.uses_history:
@@ -95,11 +97,11 @@ def explain(
         kind, strengths = EMBEDDINGS, cosines(model, liked)[:, items]
     else:
         kind, strengths = METADATA, _overlaps(item_frame, liked, items)
-    for column, best in enumerate(strengths.argmax(axis=0)):
+    for column in others:
+        best = strengths[:, column].argmax()
         strength, item = float(strengths[best, column]), int(liked[best])
         shared = _in_common(item_frame, item, items[column]) if kind == METADATA else ()
-        if reasons[column] is None and strength > 0:
-            reasons[column] = Reason(kind, item, strength, shared)
+        reasons[column] = Reason(kind, item, strength, shared) if strength > 0 else None
     return reasons
 
 
@@ -113,7 +115,8 @@ def _by_order(
     strengths = contributions(model, user, history, latest)[:, items]
     best, columns = strengths.argmax(axis=0), np.arange(len(items))
     strengths = strengths[best, columns]
-    lost = losses_of_place(model, user, history, latest[best])[columns, items]
+    distinct, rows = np.unique(best, return_inverse=True)
+    lost = losses_of_place(model, user, history, latest[distinct])[rows, items]
     ordered = (strengths > 0) & (lost >= SHARE_OF_ORDER * strengths)
     return [
         Reason(ORDER, int(history.items[latest[row]]), float(strength)) if by_order else None
@@ -151,10 +154,8 @@ def contributions(model: Recommender, user: int, history: History, positions: np
     """
     if isinstance(model, ItemToItem) and not model.reads_order:
         return model.weights_of(history.items[positions])
-    mask = np.ones((1 + len(positions), len(history.items)), bool)
-    mask[1 + np.arange(len(positions)), positions] = False
-    scores = model.score_without_fallback(Query(np.full(len(mask), user), _masked(history, mask)))
-    return scores[0] - scores[1:]
+    everything = np.arange(len(history.items))
+    return _losses(model, user, history, [np.delete(everything, position) for position in positions])
 
 
 def losses_of_place(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
@@ -169,21 +170,27 @@ def losses_of_place(model: Recommender, user: int, history: History, positions: 
     Returns:
         float32 (m, n_items).
     """
-    n = len(history.items)
-    orders = np.vstack([np.arange(n), *(np.r_[place, np.delete(np.arange(n), place)] for place in positions)])
-    chosen = orders.ravel()
-    times = None if history.times is None else np.tile(history.times, len(orders))  # of the places, not of the films
-    moved = History(np.arange(len(orders) + 1) * n, history.items[chosen], history.ratings[chosen], times)
-    scores = model.score_without_fallback(Query(np.full(len(orders), user), moved))
+    everything = np.arange(len(history.items))
+    return _losses(
+        model, user, history, [np.append(position, np.delete(everything, position)) for position in positions]
+    )
+
+
+def _losses(model: Recommender, user: int, history: History, altered: Sequence[np.ndarray]) -> np.ndarray:
+    """Compute the loss of every film's score when a history of one row is altered, float32 (m, n_items).
+
+    Args:
+        model: fitted model that uses histories.
+        user: code of the user; -1 for an unknown user.
+        history: history of one row.
+        altered: m altered histories, each as positions in the history in their new order, at unchanged times.
+    """
+    rows = [np.arange(len(history.items)), *altered]
+    chosen = np.concatenate(rows)
+    times = None if history.times is None else history.times[np.concatenate([np.sort(row) for row in rows])]
+    histories = History(row_pointers([len(row) for row in rows]), history.items[chosen], history.ratings[chosen], times)
+    scores = model.score_without_fallback(Query(np.full(len(rows), user), histories))
     return scores[0] - scores[1:]
-
-
-def _masked(history: History, mask: np.ndarray) -> History:
-    """Return a history with a row for each row of a mask (B, n), which selects ratings of a history of one row."""
-    indptr = np.concatenate(([0], np.cumsum(mask.sum(axis=1))))
-    positions = np.nonzero(mask)[1]
-    times = None if history.times is None else history.times[positions]
-    return History(indptr, history.items[positions], history.ratings[positions], times)
 
 
 def _overlaps(item_frame: pd.DataFrame, liked: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -8,20 +8,16 @@ NeurIPS 2017.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
 from recsys.data.text import FIELDS
 from recsys.errors import check_shares
-from recsys.models.base import FitContext, FitReport, HasOpenCatalogue
 from recsys.models.item_content import ItemContent
-from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, masked_rows
+from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, ReadsItemContent, masked_rows
 from recsys.models.sasrec import SASRec, SASRecModule
 
 
@@ -63,13 +59,13 @@ class ContentSASRecModule(SASRecModule):
         return self.catalogue
 
 
-class ContentSASRec(SASRec, HasOpenCatalogue):
+class ContentSASRec(ReadsItemContent, SASRec):
     """Self-attention over histories of items with metadata; see `ContentSASRecModule`.
 
     Args:
-        encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
-        fields: of the metadata, that a document consists of, in this order.
-        min_count: rated items that must have a feature for it to be used.
+        encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
+        fields: metadata fields that make up an item's document, in this order.
+        min_count: minimum number of rated items that must have a feature for it to be used.
         text_dropout: share of a sentence embedding's elements that is masked during training.
         id_dropout: share of the items' ids that is masked; 1 learns none, so that the metadata alone count.
         **model: see `SASRec`.
@@ -79,6 +75,7 @@ class ContentSASRec(SASRec, HasOpenCatalogue):
     """
 
     rated_only = True
+    id_table = "items.weight"
     module: ContentSASRecModule
 
     def __init__(
@@ -102,33 +99,3 @@ class ContentSASRec(SASRec, HasOpenCatalogue):
     def build(self, n_users: int, n_items: int, **training: Any) -> ContentSASRecModule:
         """See `NeuralRecommender.build`."""
         return ContentSASRecModule(n_users, n_items, self, **training)
-
-    def add_items(self, items: pd.DataFrame) -> None:
-        """See `HasOpenCatalogue`: new items are embedded by their text and features."""
-        weights = self.module.state_dict()
-        self.content.add(items)
-        weights["items.weight"] = F.pad(weights["items.weight"], (0, 0, 0, len(items)))
-        if self.popularity is not None:
-            self.popularity = np.pad(self.popularity, (0, len(items)))
-        self._build(self.n_users, self.n_items + len(items))
-        self.module.load_state_dict(weights)
-        self._use()
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`: also what new items are encoded with."""
-        return super().arrays() | self.content.arrays()
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
-        self.content.restore(arrays)
-        super().restore(arrays)
-
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Encode the items' metadata and train.
-
-        Raises:
-            UserError: the encoder's vectors are sparse.
-        """
-        earlier = cast(ContentSASRec, self.earlier[0]).content if self.earlier else None
-        self.content.fit(train, context.cache_dir, earlier)
-        return super()._fit(train, valid, context)

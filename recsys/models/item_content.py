@@ -22,9 +22,9 @@ class ItemContent:
     """Encodes the items of a data set, and items that are added later in the same way.
 
     Args:
-        encoder: of documents, to dense vectors: the class in `_target_`, its settings beside.
-        fields: of the metadata, that a document consists of, in this order.
-        min_count: rated items that must have a feature for it to be used.
+        encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
+        fields: metadata fields that make up an item's document, in this order.
+        min_count: minimum number of rated items that must have a feature for it to be used.
 
     Attributes:
         text: float32 (n_items, d_text) directions from the average rated item; zero for an item without metadata.

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
-import pandas as pd
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from scipy import sparse
@@ -24,11 +23,11 @@ from recsys.data.query import Query
 from recsys.data.text import FIELDS
 from recsys.errors import check_positive, check_shares, one_of
 from recsys.files import as_arrays, from_arrays
-from recsys.models.base import FitContext, FitReport, HasOpenCatalogue, ScoresByProducts
+from recsys.models.base import FitContext, FitReport, ScoresByProducts
 from recsys.models.item_content import ItemContent
 from recsys.models.memory import check_memory
 from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender, QueryBatch
-from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, masked_rows
+from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, ReadsItemContent, masked_rows
 from recsys.models.neural.embeddings import pooled
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
 from recsys.models.neural.sampling import Interactions, shared_candidates
@@ -203,7 +202,7 @@ class TwoTowerModule(HistoryModule):
         return self.catalogue.vectors
 
 
-class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
+class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
     """Two-tower model on sentence embeddings, features, histories and ids; see `TwoTowerModule`.
 
     Args:
@@ -232,6 +231,7 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
 
     objectives = {"softmax": CatalogueSoftmax, "sampled_softmax": SharedSampledSoftmax}
     module: TwoTowerModule
+    id_table = "ids.weight"
     user_facts: sparse.csr_matrix  # (n_users + 1, g)
 
     def __init__(
@@ -288,36 +288,22 @@ class TwoTower(HistoryRecommender, ScoresByProducts, HasOpenCatalogue):
         items = self.module.catalogue
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
-    def add_items(self, items: pd.DataFrame) -> None:
-        """See `HasOpenCatalogue`: new items are embedded by their text and features."""
-        weights = self.module.state_dict()
-        self.content.add(items)
-        weights["ids.weight"] = F.pad(weights["ids.weight"], (0, 0, 0, len(items)))
-        if self.popularity is not None:
-            self.popularity = np.pad(self.popularity, (0, len(items)))
-        self._build(self.n_users, self.n_items + len(items))
-        self.module.load_state_dict(weights)
-        self._use()
-
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`: also what new items are encoded with."""
-        return super().arrays() | self.content.arrays() | as_arrays("user_facts", self.user_facts)
+        """See `Recommender.arrays`."""
+        return super().arrays() | as_arrays("user_facts", self.user_facts)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
         self.user_facts = cast(sparse.csr_matrix, from_arrays("user_facts", arrays))
-        self.content.restore(arrays)
         super().restore(arrays)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Encode the items' metadata and train.
+        """Encode metadata and train.
 
         Raises:
             UserError: the encoder's vectors are sparse, or weights and logits do not fit in memory.
         """
         self._check_memory(train)
-        earlier = cast(TwoTower, self.earlier[0]).content if self.earlier else None
-        self.content.fit(train, context.cache_dir, earlier)
         users = features(train.user_frame, vocabulary(train.user_frame, USER_FEATURES, min_count=1))
         self.user_facts = sparse.vstack([users, sparse.csr_matrix((1, users.shape[1]))], format="csr")
         return super()._fit(train, valid, context)

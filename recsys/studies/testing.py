@@ -71,8 +71,8 @@ class Measurement:
         if self.order_test:
             check_order_test(model, self.protocol)
 
-    def baselines(self, split: Split, refit: bool) -> dict[str, Evaluation]:
-        """Measure the models that any other should surpass, by name, without a reranker.
+    def baselines(self, split: Split, refit: bool, own: Recommender) -> dict[str, Evaluation]:
+        """Measure the models that another should surpass, by name, without a reranker; not those of its own class.
 
         These are biases if ratings are predicted, else popularity and, if the data have times, Markov neighbours: what
         the order of interactions is worth by itself. A baseline that the data are too large for is left out.
@@ -83,6 +83,8 @@ class Measurement:
             models.append(Markov())
         measured = {}
         for model in models:
+            if type(model) is type(own):
+                continue
             try:
                 measured[type(model).__name__] = evaluate(model.fit(train), split.test, self.protocol, self.ks)
             except UserError as error:
@@ -139,9 +141,8 @@ def conclude(
         logger.finalize("success")
     run.finish(model, split, origin, metrics, speed, also)
     if is_tested:
-        columns = {type(model).__name__: tested.summary}
-        for name, baseline in measurement.baselines(split, run.config["refit"]).items():
-            columns.setdefault(name, baseline.summary)
+        baselines = measurement.baselines(split, run.config["refit"], model)
+        columns = {type(model).__name__: tested.summary} | {name: each.summary for name, each in baselines.items()}
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
         if split.test.separates_cold:
             print(sentence(split.test))

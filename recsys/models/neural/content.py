@@ -1,23 +1,76 @@
-"""Layers that embed items by their metadata."""
+"""Deep models that embed items by their metadata, and the layers that they share."""
 
 from __future__ import annotations
 
+from typing import ClassVar, cast
+
+import numpy as np
+import pandas as pd
 import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from scipy import sparse
 from torch import Tensor, nn
 
+from recsys.data.dataset import Dataset, Holdout
+from recsys.models.base import FitContext, FitReport, HasOpenCatalogue
+from recsys.models.item_content import ItemContent
 from recsys.models.neural.batches import slices
 from recsys.models.neural.embeddings import pooled
+from recsys.models.neural.recommender import NeuralRecommender
 
-FEATURES_WEIGHT = 0.3  # beside the sentence embedding
+FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
+
+
+class ReadsItemContent(NeuralRecommender, HasOpenCatalogue):
+    """A recommender whose module embeds items by their metadata, also items that are added after training.
+
+    A subclass names this class before the recommender that it extends.
+
+    Attributes:
+        content: what the module is built from.
+        id_table: name in the module's `state_dict` of the vectors of item ids, (n_items, d).
+    """
+
+    content: ItemContent
+    id_table: ClassVar[str]
+
+    def add_items(self, items: pd.DataFrame) -> None:
+        """See `HasOpenCatalogue`: new items are embedded by their text and features."""
+        weights = self.module.state_dict()
+        self.content.add(items)
+        weights[self.id_table] = F.pad(weights[self.id_table], (0, 0, 0, len(items)))
+        if self.popularity is not None:
+            self.popularity = np.pad(self.popularity, (0, len(items)))
+        self._build(self.n_users, self.n_items + len(items))
+        self.module.load_state_dict(weights)
+        self._use()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`; also returns the vocabularies and encoder that new items are encoded with."""
+        return super().arrays() | self.content.arrays()
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        self.content.restore(arrays)
+        super().restore(arrays)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Encode the items' metadata and train.
+
+        Raises:
+            UserError: the encoder's vectors are sparse.
+        """
+        earlier = cast(ReadsItemContent, self.earlier[0]).content if self.earlier else None
+        self.content.fit(train, context.cache_dir, earlier)
+        return super()._fit(train, valid, context)
 
 
 class FeatureEmbedding(nn.Module):
-    """Sums the vectors of a row's binary features, divided by the root of their number.
+    """Sums the vectors of a row's binary features, divided by the square root of their number.
 
     Args:
-        features: (n, f), not zero where a row has a feature.
-        table: (f, d), a vector for each feature.
+        features: CSR (n, f), nonzero where a row has a feature.
+        table: float32 (f, d), a vector for each feature.
     """
 
     indptr: Tensor
