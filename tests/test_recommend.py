@@ -14,7 +14,7 @@ from recsys.config import compose
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """Runs of EASE, MF and two towers on 40 users, of whom half rate dramas and half comedies."""
+    """Runs of EASE, Markov neighbours, MF and two towers on 40 users, of whom half rate dramas and half comedies."""
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     rows = [
@@ -40,6 +40,7 @@ def runs(tmp_path_factory) -> Path:
     small = ["model.max_epochs=8", "model.batch_size=8", "encoder=tfidf", "encoder.n_components=4"]
     for model in (
         ["model=ease", "model.l2=5"],
+        ["model=markov", "model.last_items=1"],
         ["model=mf", "model.max_epochs=2"],
         ["model=two_tower", *small],
     ):
@@ -81,6 +82,14 @@ def test_a_new_user_gets_recommendations_from_liked_titles(command, runs):
     assert not {1, 28} & {film["movie_id"] for film in answer["recommendations"]}
     for film in answer["recommendations"]:  # only the two liked films can be reasons
         assert film["reason"] is None or film["reason"]["film"]["movie_id"] in {1, 28}
+
+
+def test_the_table_of_a_model_that_reads_order_explains_its_reasons(command, runs):
+    liked = [f"The Great Joke {'x' * i}".strip() for i in (0, 2, 4, 6)]
+    status, out, err = command("recommend", runs / "markov", *(word for title in liked for word in ("--liked", title)))
+    assert status == 0, err
+    assert "right after The Great Joke xxxxxx" in " ".join(out.split())
+    assert "mostly because it is recent" in " ".join(out.split())
 
 
 def test_filters_restrict_the_recommended_films(command, runs):

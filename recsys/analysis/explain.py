@@ -23,7 +23,7 @@ from recsys.data.query import History, Query, row_pointers
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.item_to_item import ItemToItem
 
-ORDER, HISTORY, EMBEDDINGS, METADATA = "order", "history", "embeddings", "metadata"
+KINDS = ORDER, HISTORY, EMBEDDINGS, METADATA = "order", "history", "embeddings", "metadata"
 SHARE_OF_ORDER = 0.5  # of the loss of score, which a film must cause by its place
 MAX_LIKED = 100  # liked films that are considered as reasons, since some users have rated thousands
 METADATA_COLUMNS = ("genres", "directors", "actors", "writers")
@@ -34,8 +34,8 @@ class Reason:
     """The reason why a film was recommended.
 
     Attributes:
-        kind: `history`, `embeddings` or `metadata`, see the module.
-        item: code of the liked film.
+        kind: one of `KINDS`, see the module.
+        item: code of the film of the history.
         strength: loss of score, cosine, or share in common; always positive.
         shared: genres and people of both films, where the kind is `metadata`.
     """

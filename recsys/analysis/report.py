@@ -9,7 +9,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, most_liked
+from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
 from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
@@ -18,6 +18,7 @@ from recsys.models.base import Recommender
 
 N_LIKED = 5  # liked films in a title
 LEGEND = {
+    ORDER: "Reason (right after): the film without which the score would fall most, mostly because it is recent.",
     HISTORY: "Reason: the liked film without which the score would fall most.",
     EMBEDDINGS: "Reason: the liked film with the most similar embedding; the model itself does not use the history.",
     METADATA: "Reason: the liked film that shares most genres and people; the model itself does not use the history.",

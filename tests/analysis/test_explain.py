@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.analysis.explain import HISTORY, ORDER, Reason, contributions, explain, most_liked
+from recsys.analysis.explain import HISTORY, KINDS, ORDER, Reason, contributions, explain, most_liked
 from recsys.analysis.recommend import recommend
+from recsys.analysis.report import LEGEND
 from recsys.analysis.similar import EMBEDDINGS, LIFTS, similarities
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
@@ -20,6 +21,7 @@ from recsys.models.knn import ItemKNN
 from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
+from recsys.web.pages.components import REASON_KINDS
 
 N_USERS, N_ITEMS = 80, 30
 
@@ -136,6 +138,10 @@ def test_a_model_without_embeddings_gives_shared_genres_and_people(ratings):
     crime, western = explain(model, 0, History.of_items([[0, 1]]), np.array([2, 3]), frame)
     assert crime == Reason("metadata", 1, pytest.approx(2 / 4), ("Crime", "C"))
     assert western is None
+
+
+def test_every_kind_of_reason_is_explained_in_the_terminal_and_on_the_page():
+    assert set(KINDS) == LEGEND.keys() == REASON_KINDS.keys()
 
 
 def test_sentences_depend_on_the_kind_of_reason():

@@ -1,4 +1,4 @@
-"""Refits are compared with earlier runs on users whose test film they find or miss."""
+"""Refitter are compared with earlier runs on users whose test film they find or miss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Refits of a tiny run with viewers' feedback, and which version is active after them."""
+"""Refitter of a tiny run with viewers' feedback, and which version is active after them."""
 
 import fcntl
 import json

@@ -19,8 +19,8 @@ from recsys.web.catalogue import Catalogue, Film
 REASON_KINDS = {  # kind of reason: its name, and an explanation
     "order": (
         "from the order",
-        "Of the films you rated, this is the one without which the score would fall most, and most of that is because "
-        "you rated it lately.",
+        "Of the films you rated, this is the one without which the score would fall most, mostly because you rated it "
+        "recently.",
     ),
     "history": (
         "from ratings",
