@@ -83,5 +83,5 @@ class ItemContent:
         self.text_encoder = make_encoder(self.encoder).restore(learned)
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return directions from the average item, float32 (n, d_text): what all items share tells no taste."""
+        """Return unit vectors from the average item, float32 (n, d_text), since what all items share shows no taste."""
         return normalize(np.where(vectors.any(axis=1, keepdims=True), vectors - self.average, 0.0)).astype(np.float32)

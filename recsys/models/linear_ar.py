@@ -1,6 +1,6 @@
 """Linear autoregression: ridge regression from the history before each step to the next item, in closed form.
 
-The EASE of sequences. Its kin is SLIST: Choi, Kim, Lee, Shim and Lee, "Session-aware Linear Item-Item Models for
+The EASE of sequences. It is related to SLIST: Choi, Kim, Lee, Shim and Lee, "Session-aware Linear Item-Item Models for
 Session-based Recommendation", WWW 2021, which regresses the rest of a session on its beginning, at one time scale.
 Here every step of every history is a sample, and the history before it is written at several time scales side by side,
 so that the last item, the last few and the long run each have weights of their own.

@@ -1,6 +1,6 @@
-"""Popularity of late: ranks items by their ratings in the last days of training, the same for all users.
+"""Recent popularity: ranks items by their number of ratings in the last days of training, the same for all users.
 
-The baseline of personalisation where what is rated next depends on when: Ji, Sun, Zhang and Li, "A Re-visit of the
+The baseline for personalisation when popularity changes over time: Ji, Sun, Zhang and Li, "A Re-visit of the
 Popularity Baseline in Recommender Systems", SIGIR 2020.
 """
 

@@ -5,7 +5,7 @@ Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. Trained
 (Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative Sampling",
 RecSys 2023). Blocks normalise their input (pre-norm), or have gates as in eSASRec (Tikhonovich et al., RecSys 2025).
 
-Beside the paper's, attention weights are not dropped out, and no dropout is inside the feed-forward layers.
+Unlike in the paper, dropout is applied neither to the attention weights nor inside the feed-forward layers.
 """
 
 from __future__ import annotations

@@ -90,5 +90,5 @@ class FeatureEmbedding(nn.Module):
 
 
 def masked_rows(own: Tensor, share: float, training: bool) -> Tensor:
-    """Set a share of the rows (B, d) of ids to zero in training, as they are where nothing was learned."""
+    """Set a random share of the rows (B, d) to zero in training, as the ids of items without ratings are."""
     return own * (torch.rand(len(own), 1, device=own.device) >= share) if training else own

@@ -1,7 +1,6 @@
 """Models of sequences: training on the next item of each position, and scoring from the last position.
 
-Sequences are packed: the positions of a batch are the interactions of its histories, one after another, so that layers
-compute no padding.
+Sequences are packed: the histories of a batch are stored one after another, so that layers compute no padding.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """Return the state after each interaction, (P, h), which follows from it and earlier ones of its user alone.
+        """Return the state after each interaction, (P, h), computed only from it and its user's earlier ones.
 
         Args:
             history: of users with at least one interaction and at most `max_length`.
