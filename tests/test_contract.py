@@ -8,6 +8,7 @@ import pytest
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.models.base import Recommender
+from recsys.models.blend import Blend
 from recsys.models.gru4rec import GRU4Rec
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.sequences import SequenceRecommender
@@ -49,6 +50,13 @@ def untrained(name: str, seed: int) -> Recommender:
     if isinstance(model, RatingTrees):
         base_models = {name: model.models[name] for name in ("bias", "item_knn")}
         small = {"models": base_models, "n_trees": 20, "min_samples_leaf": 5, "n_folds": 2, "n_segments": 2}
+    if isinstance(model, Blend):
+        small = {
+            "models": {
+                "markov": {"_target_": "recsys.models.markov.Markov"},
+                "ease": {"_target_": "recsys.models.ease.EASE"},
+            }
+        }
     return type(model)(**{**model.hyperparameters(), **small})
 
 

@@ -336,6 +336,15 @@ def saved_class(directory: Path) -> str:
     return renamed.current(_description(directory)["class"])
 
 
+def saved_settings(directory: Path) -> dict[str, Any]:
+    """Return the hyperparameters of a saved model, with its class in `_target_`; see `make`.
+
+    Raises:
+        UserError: the directory has no model.
+    """
+    return {"_target_": saved_class(directory), **_description(directory)["hyperparameters"]}
+
+
 def make(setting: Mapping[str, Any]) -> Recommender:
     """Build an untrained model from a mapping with its class in `_target_` and its hyperparameters.
 

@@ -1,0 +1,218 @@
+"""Blend: a convex combination of the scores of several models, with weights chosen on validation.
+
+Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004. Scores are made comparable by their ranks, as
+in Cormack et al., "Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning Methods", SIGIR 2009, or
+by standardising them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from scipy.stats import rankdata
+from tqdm import tqdm
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
+from recsys.errors import UserError, check_positive, one_of
+from recsys.metrics.accuracy import ranking_metrics
+from recsys.models.base import FitContext, Recommender, make, saved_settings
+from recsys.models.cached_fit import cached_fit, cached_refit
+
+RANK_OFFSET = 60  # of Cormack et al.: how little the first ranks differ
+MAX_SCORES = 1 << 28  # of validation users by all models, which are held in memory: 1 GiB
+
+log = logging.getLogger(__name__)
+
+
+class Blend(Recommender):
+    """Score of item i = sum over models m of w_m n(s_m)_i, where the weights w are not negative and sum to one.
+
+    n makes the scores of a user comparable between models: 1 / (60 + rank), or (s - mean) / standard deviation.
+
+    The weights come from greedy selection with replacement: each round adds the model with which the sum of the models
+    selected so far has the best ndcg@10 on validation, and w_m is the share of the rounds that selected m, up to the
+    best round.
+
+    Args:
+        models: the models by name: hyperparameters, with the class in `_target_`, or the directory of a run. Of a run
+            the settings are used and, if it was trained on the same ratings, the weights that its checkpoints store.
+        weights: the weight of each model by name, which are divided by their sum; None chooses them on validation or,
+            without validation, sets them all equal.
+        normalization: `reciprocal_rank` or `standard`.
+        n_rounds: rounds of the selection.
+        seed: seed of the sample of validation users, if all of them do not fit in memory.
+
+    Raises:
+        UserError: a value is not allowed, or a model predicts ratings or must be unpickled.
+
+    Attributes:
+        base_models: the fitted models by name.
+        shares: float32 (n_models,) the weight of each model, in the order of `models`.
+    """
+
+    learned = ("shares",)
+    shares: np.ndarray
+
+    def __init__(
+        self,
+        models: Mapping[str, Mapping[str, Any] | str],
+        weights: Mapping[str, float] | None = None,
+        normalization: str = "reciprocal_rank",
+        n_rounds: int = 20,
+        seed: int = 0,
+    ) -> None:
+        self.runs = {name: Path(given) for name, given in models.items() if isinstance(given, str)}
+        self.models = {
+            name: saved_settings(Path(given) / "model") if isinstance(given, str) else dict(given)
+            for name, given in models.items()
+        }
+        self.weights = None if weights is None else dict(weights)
+        self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
+        self.n_rounds = n_rounds
+        self.seed = seed
+        self.base_models = {name: make(settings) for name, settings in self.models.items()}
+        self._check()
+        self.uses_history = any(model.uses_history for model in self.base_models.values())
+        self.reads_order = any(model.reads_order for model in self.base_models.values())
+        self.uses_lightning = any(model.uses_lightning for model in self.base_models.values())
+        self._earlier: Blend | None = None  # the blend whose base models and weights this one refits
+
+    def _check(self) -> None:
+        check_positive(n_rounds=self.n_rounds)
+        if len(self.models) < 2:
+            raise UserError(f"models must name at least two models (got {', '.join(self.models) or 'none'}).")
+        for name, model in self.base_models.items():
+            if model.predicts_ratings or model.pickled:
+                raise UserError(f"models must rank items and be saved as plain arrays (got {name}).")
+        if self.weights is None:
+            return
+        if self.weights.keys() != self.models.keys():
+            raise UserError(f"weights must name each of {', '.join(self.models)} (got {', '.join(self.weights)}).")
+        if not (min(self.weights.values()) >= 0 and 0 < sum(self.weights.values()) < np.inf):
+            raise UserError(f"weights must be zero or above, and one of them above zero (got {self.weights}).")
+
+    def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
+        """See `Recommender.refit`: the base models are refitted, and the weights stay the same."""
+        model = type(self)(**self.hyperparameters())
+        model.runs, model._earlier = self.runs, self
+        return model.fit(train, context=context)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Fit the base models, with early stopping by `valid`, then choose their weights on it."""
+        bar = tqdm(self.base_models.items(), desc="base models", disable=None)
+        self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
+        if self._earlier is not None:
+            self.shares = self._earlier.shares
+            return
+        given = dict.fromkeys(self.models, 1.0) if self.weights is None else self.weights
+        weights = np.array([given[name] for name in self.models])
+        if self.weights is None and valid is not None and valid.n_queries:
+            weights = self._selected(valid)
+            log.info("weights: %s", ", ".join(f"{name} {w:g}" for name, w in zip(self.models, weights, strict=True)))
+        self.shares = (weights / weights.sum()).astype(np.float32)
+
+    def _fitted(
+        self, name: str, model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext
+    ) -> Recommender:
+        """Fit or refit a base model, or restore it from the checkpoints of its run."""
+        earlier = None if self._earlier is None else self._earlier.base_models[name]
+        stored = name in self.runs and _checkpoints(self.runs[name], train, refit=earlier is not None)
+        if stored:
+            context = replace(context, directory=stored, resume=True, logger=None)
+            return model.fit(train, valid, context) if earlier is None else earlier.refit(train, context)
+        return cached_fit(model, train, valid, context) if earlier is None else cached_refit(earlier, train, context)
+
+    def _selected(self, valid: Holdout) -> np.ndarray:
+        """Return how often greedy selection chose each model, float64 (n_models,)."""
+        n_queries = min(valid.n_queries, max(1, MAX_SCORES // (len(self.models) * valid.ratings.n_items)))
+        rows = np.sort(np.random.default_rng(self.seed).permutation(valid.n_queries)[:n_queries])
+        query = valid.query(rows)
+        scores = [self._comparable(model, query) for model in self.base_models.values()]
+        return select_with_replacement(
+            scores, lambda blended: ranking_metrics(blended, valid, (10,), rows)["ndcg@10"].mean(), self.n_rounds
+        )
+
+    def _score(self, query: Query) -> np.ndarray:
+        """See `Recommender._score`."""
+        shares = zip(self.shares, self.base_models.values(), strict=True)
+        return np.sum([share * self._comparable(model, query) for share, model in shares if share > 0], axis=0)
+
+    def _comparable(self, model: Recommender, query: Query) -> np.ndarray:
+        return NORMALIZATIONS[self.normalization](model.score(query))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`; also returns those of the base models, as `models.NAME.ARRAY`."""
+        base = {
+            f"models.{name}.{key}": array
+            for name, model in self.base_models.items()
+            for key, array in model.arrays().items()
+        }
+        return super().arrays() | base
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        super().restore(arrays)
+        for name, model in self.base_models.items():
+            prefix = f"models.{name}."
+            model.restore({key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)})
+
+
+def reciprocal_ranks(scores: np.ndarray) -> np.ndarray:
+    """Return 1 / (60 + rank) of each score within its row, float32 (B, n_items); equal scores share their mean rank."""
+    return (1 / (RANK_OFFSET + rankdata(-scores, axis=1))).astype(np.float32)
+
+
+def standard_scores(scores: np.ndarray) -> np.ndarray:
+    """Return the scores of each row with mean 0 and standard deviation 1, float32 (B, n_items); 0 if all are equal."""
+    deviation = scores.std(axis=1, keepdims=True)
+    return (scores - scores.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
+
+
+NORMALIZATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "reciprocal_rank": reciprocal_ranks,
+    "standard": standard_scores,
+}
+
+
+def select_with_replacement(
+    scores: Sequence[np.ndarray], quality: Callable[[np.ndarray], float], n_rounds: int
+) -> np.ndarray:
+    """Select models greedily, any of them several times, so that the sum of their scores has the best quality.
+
+    Args:
+        scores: float32 (B, n_items) of each model.
+        quality: the quality of some scores; higher is better.
+        n_rounds: models to select.
+
+    Returns:
+        float64 (n_models,) how often each model was selected up to the round with the best quality, the first of them.
+    """
+    total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
+    best, best_counts = -np.inf, counts
+    for _ in tqdm(range(n_rounds), desc="choosing weights", disable=None):
+        qualities = [quality(total + added) for added in scores]
+        chosen = int(np.argmax(qualities))
+        total += scores[chosen]
+        counts[chosen] += 1
+        if qualities[chosen] > best:
+            best, best_counts = qualities[chosen], counts.copy()
+    return best_counts
+
+
+def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
+    """Return where a run stores its fit or refit to these ratings; None if it stores none."""
+    directory = run / "checkpoints" / ("refit" if refit else "selection")
+    if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):
+        return None
+    split = json.loads((run / "manifest.json").read_text())["split"]["fingerprint"]
+    if split != train.fingerprint.partition("/")[0]:
+        log.warning("%s was trained on another split: its model is trained again.", run)
+        return None
+    return directory
