@@ -170,14 +170,18 @@ def scores_by_position(given: GivenStates, batch) -> list[tuple[float, list[floa
     return rows
 
 
-def test_gbce_is_that_of_the_paper_position_by_position(given: GivenStates, train: Interactions):
+def test_gbce_is_that_of_the_paper_position_by_position_from_the_prior(given: GivenStates, train: Interactions):
     objective = GBCE(n_negatives=3, calibration=0.75)
     batch = batch_of_one(objective, train)
     alpha = 3 / 5
     beta = alpha * (0.75 * (1 - 1 / alpha) + 1 / alpha)
+
+    def sigmoid(logit: float) -> float:
+        return 1 / (1 + np.exp(-logit - np.log(beta / 3)))
+
     total = 0.0
     for positive, negatives, _ in scores_by_position(given, batch):
-        total -= beta * np.log(1 / (1 + np.exp(-positive))) + sum(np.log(1 - 1 / (1 + np.exp(-s))) for s in negatives)
+        total -= beta * np.log(sigmoid(positive)) + sum(np.log(1 - sigmoid(s)) for s in negatives)
     assert objective.loss(given, batch).item() == pytest.approx(total / (40 * 4), rel=1e-4)
 
 
