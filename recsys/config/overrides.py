@@ -69,6 +69,7 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         configs = [
             cast(dict, OmegaConf.to_container(hydra.compose(config_name, [*searched, *chosen])))
             for chosen in product(*others)
+            if dotted  # which alone are looked up; composing a config takes longer than all other checks
         ]
         for config in configs:
             refuse_passwords_in(config)
