@@ -20,10 +20,10 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import Evaluation
-from recsys.files import write_text, write_whole
+from recsys.files import move_into_place, write_text, write_whole
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.studies import provenance
-from recsys.studies.identity import code_digest
+from recsys.studies.identity import code_digest, id_digests
 from recsys.studies.runs import (
     BEGUN,
     CONFIG,
@@ -103,7 +103,7 @@ class RunWriter:
         """Store the test metrics of each user and slice, and the calibration of predicted ratings."""
         partial = self.directory / f"{PER_USER}.partial"
         duckdb.from_df(tested.per_user).write_parquet(str(partial))
-        partial.replace(self.directory / PER_USER)
+        move_into_place(partial, self.directory / PER_USER)
         write_text(self.directory / "slices.csv", tested.slices.to_csv(index=False))
         if len(tested.calibration):
             write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
@@ -142,6 +142,7 @@ class RunWriter:
                 "ratings": len(dataset),
                 "users": dataset.n_users,
                 "films": dataset.n_items,
+                "ids": id_digests(dataset),
             },
             "split": {"name": split.name, "fingerprint": split.fingerprint},
             "seed": self.config["seed"],

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 
 from recsys.data.leakage import Leakage
 from recsys.data.split import Split
@@ -34,6 +33,7 @@ from recsys.studies.study import Study
 from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
+from recsys.terminal import terminal
 
 REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
@@ -105,7 +105,7 @@ def publish(runs: Path, directory: Path) -> None:
 def print_tables(tables: Sequence[StudyTable]) -> None:
     """Print tables and their notes in the terminal."""
     for table in tables:
-        Console().print(table.rich())
+        terminal().print(table.rich())
         print("\n".join(table.notes))
 
 
