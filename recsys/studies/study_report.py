@@ -102,6 +102,25 @@ def publish(runs: Path, directory: Path) -> None:
             shutil.copy(file, target)
 
 
+def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the finished runs of a published folder that a new report would lack: their setting, row and seed.
+
+    They are not among the outcomes if these are a part of the study, and not finished if they were run elsewhere.
+    """
+    published = directory / "runs.csv"
+    if not published.is_file():
+        return []
+    before, now = (_finished(frame) for frame in (pd.read_csv(published), runs_frame(study, outcomes)))
+    return sorted(before - now)
+
+
+def _finished(runs: pd.DataFrame) -> set[str]:
+    """Return names of the finished runs in a frame as `runs_frame` returns it."""
+    finished = runs[runs["status"] == "complete"].fillna({"variant": ""})
+    keys = finished[["setting", "variant", "row", "seed"]].to_numpy().tolist()
+    return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
+
+
 def print_tables(tables: Sequence[StudyTable]) -> None:
     """Print tables and their notes in the terminal."""
     for table in tables:
