@@ -153,7 +153,7 @@ def _replayed_lists(shown: pd.DataFrame, loaded: LoadedRun, store: Store) -> tup
     lengths = []
     for _, films in tqdm(shown.groupby("list_id", sort=False), desc="replaying", disable=None):
         logged = films.iloc[0]
-        opinions = store.opinions(logged["user_id"], before=logged["time"])
+        opinions = store.opinions(logged["user_id"], before=logged["time"]).of_films(loaded.catalogue.codes)
         replayed = loaded.recommend(logged["user_id"], opinions, _options(logged))
         is_listed[films.index] = films["movie_id"].isin([film.film.movie_id for film in replayed.films]).astype(float)
         lengths.append(len(replayed.films))
