@@ -36,6 +36,11 @@ def limit_threads(n: int) -> None:
         os.environ["OMP_NUM_THREADS"] = str(n)
 
 
+def is_requeued() -> bool:
+    """Return whether Slurm runs this job again, after a preemption, the failure of a node or `scontrol requeue`."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
+
+
 def reports() -> bool:
     """Return whether this process of a distributed run tests, writes and prints."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)

@@ -1,6 +1,7 @@
 """The layout of run directories, and functions that read them.
 
     .hydra/                 the command, for `resume=`
+    .lock                   locked while the run is at work
     config.yaml             every setting, resolved
     unresolved.yaml         the same with interpolations, for a refit in another directory
     begun.json              digest of the code that it started with
