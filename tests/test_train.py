@@ -223,14 +223,22 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(command
     assert "another" in capsys.readouterr().err
 
 
-def test_a_trial_that_fails_ends_a_search_only_if_it_is_the_first(command, tmp_path, capsys):
-    search = ("hparams_search=base", "model=ease", f"hydra.sweep.dir={tmp_path}/search", "hydra.sweeper.n_trials=3")
-    assert command(*search, "model.l2=choice(much,more)") == 2
-    assert "'l2' of EASE must be float" in capsys.readouterr().err
-    assert command(*search[:2], search[3], "model.l2=choice(3.0,10.0,much)", f"hydra.sweep.dir={tmp_path}/other") == 0
+def test_a_search_counts_trials_that_fail_and_ends_if_all_do(command, tmp_path, capsys):
+    search = ("hparams_search=base", "model=ease", "hydra.sweeper.n_trials=3")
+    assert command(*search, "model.l2=choice(much,more)", f"hydra.sweep.dir={tmp_path}/search") == 2
+    assert "failed, the first: 'l2' of EASE must be float" in capsys.readouterr().err
+    assert command(*search, "model.l2=choice(3.0,10.0,much)", f"hydra.sweep.dir={tmp_path}/other") == 0
     trials = pd.read_csv(tmp_path / "other" / "trials.csv").set_index("model.l2")
     assert list(trials.loc[["3.0", "10.0", "much"], "state"]) == ["complete", "complete", "failed"]
     assert trials.loc["much", "failure"].startswith("'l2' of EASE must be float")
+
+
+@pytest.mark.parametrize("metric", ["ndgc@10", "ndcg@7", "rmse@10"])
+def test_a_search_by_a_metric_that_does_not_exist_ends_before_its_first_trial(command, tmp_path, capsys, metric):
+    search = ("hparams_search=ease", f"hydra.sweep.dir={tmp_path}/search", f"optimized_metric={metric}")
+    assert command(*search) == 2
+    assert "optimized_metric must be one of auc, coverage@10, " in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "search").iterdir() if path.is_dir()] == []
 
 
 def test_a_search_prunes_trials_that_are_behind_and_tells_after_how_many_epochs(command, tmp_path, monkeypatch):

@@ -11,13 +11,13 @@ import pandas as pd
 
 from recsys.data.dataset import Holdout
 from recsys.data.query import Pairs
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 from recsys.evaluation.protocols import FULL_RANKING, AnyProtocol, single_protocols
-from recsys.evaluation.ranking_task import RankingTask
+from recsys.evaluation.ranking_task import BEYOND_ACCURACY, LIST_LENGTH, RankingTask
 from recsys.evaluation.rating_task import calibration, measure_ratings
 from recsys.evaluation.reranking import Reranker
 from recsys.evaluation.slices import slice_averages
-from recsys.metrics.accuracy import KS
+from recsys.metrics.accuracy import ACCURACY, KS
 from recsys.models.base import Recommender
 
 
@@ -79,6 +79,20 @@ def check(
             raise UserError(f"ks must be between 1 and {n}, the number of items that are ranked (got {k}).")
     if len({each.suffix(holdout) for each in protocols}) < len(protocols):
         raise UserError("Metrics of several protocols would have the same names: choose protocols that differ in n.")
+
+
+def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
+    """Check that a metric exists, apart from its suffix (`/sampled99`), which can depend on the data.
+
+    Raises:
+        UserError: it does not.
+    """
+    ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
+    ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
+    of_ratings = {"rmse", "mae", "precision", "recall", "f1"}
+    metric, _, suffix = name.partition("/")
+    known = of_ratings if protocol is None or suffix == "relevant" else ranking | {"rmse", "mae"}
+    one_of("optimized_metric", metric, sorted(known))
 
 
 def evaluate(

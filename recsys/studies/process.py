@@ -8,11 +8,18 @@ import sys
 
 import numpy as np
 
+from recsys.errors import check_seed
+
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of a process among several, as torchrun and Slurm set them
 
 
 def fix_randomness(seed: int) -> None:
-    """Seed the generators of Python, NumPy and, where it is imported, torch with Lightning's worker processes."""
+    """Seed the generators of Python, NumPy and, where it is imported, torch with Lightning's worker processes.
+
+    Raises:
+        UserError: a generator does not take this seed.
+    """
+    check_seed(seed=seed)
     if "pytorch_lightning" in sys.modules:
         import pytorch_lightning as pl
 

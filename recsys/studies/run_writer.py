@@ -167,10 +167,15 @@ def clear_marks(directory: Path) -> None:
 
 
 def write_failure(directory: Path, error: Exception) -> None:
-    """Store why a run failed, in one line."""
-    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    """Store why a run failed."""
     directory.mkdir(parents=True, exist_ok=True)
-    _write_json(directory / FAILURE, {"failure": kind + " ".join(str(error).split())})
+    _write_json(directory / FAILURE, {"failure": failure_reason(error)})
+
+
+def failure_reason(error: Exception) -> str:
+    """Return why a run failed, in one line."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())
 
 
 def _write_json(path: Path, value: Any) -> None:
