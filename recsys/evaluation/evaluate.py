@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +18,7 @@ from recsys.evaluation.reranking import Reranker
 from recsys.evaluation.slices import slice_averages
 from recsys.metrics.accuracy import ACCURACY, KS
 from recsys.models.base import Recommender
+from recsys.progress import progress_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,14 +161,12 @@ def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:
-    """Split the positions of a holdout's queries into batches, with a progress bar on a terminal."""
+    """Split the positions of a holdout's queries into batches, with a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    if not sys.stderr.isatty():
-        return batches
     from tqdm import tqdm  # costs start time
 
-    return tqdm(batches, description, leave=False)
+    return tqdm(batches, description, leave=False, **progress_options())
 
 
 def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:

@@ -44,6 +44,7 @@ from recsys.models.feature_groups import (
     preprocessing,
 )
 from recsys.models.out_of_fold import assign_folds, out_of_fold_features
+from recsys.progress import progress_options
 
 GROUPS = (
     "statistics",
@@ -207,7 +208,7 @@ class RatingTrees(Recommender):
         if ensembles := [name for name, model in unfitted.items() if model.pickled]:
             raise UserError(f"models must not be ensembles of trees themselves (got {', '.join(ensembles)}).")
         base_models = {}
-        for name, model in tqdm(unfitted.items(), desc="base models", disable=None):
+        for name, model in tqdm(unfitted.items(), desc="base models", **progress_options()):
             base_models[name] = cached_fit(model, train, valid, context)
         if self.embeddings is not None and self._uses("embeddings"):
             embedding_model = load_embedding_model(Path(self.embeddings), train)

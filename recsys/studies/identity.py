@@ -26,6 +26,7 @@ NOT_DECISIVE_CODE = {
     "recsys.renamed": "maps former names",
     "recsys.signatures": "checks settings",
     "recsys.studies": "stores and shows figures",
+    "recsys.progress": "prints",
     "recsys.terminal": "prints",
 }
 
