@@ -48,7 +48,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
             split = continue_from(earlier, Splits().of(earlier.config), run, model, split)
         measurement.check(model, split)
 
-    context = FitContext(run.checkpoints / "selection", resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir))
+    context = FitContext(run.checkpoints / "selection", resume=run.is_resumed, cache_dir=Path(cfg.cache_dir))
     if trainer is not None:
         context = replace(context, trainer=trainer, logger=logger)
     with run.stage("fit"):

@@ -1,8 +1,9 @@
-"""Atomic writing of files, short forms of paths, and sparse matrices as plain arrays."""
+"""Atomic and durable writing of files, short forms of paths, and sparse matrices as plain arrays."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from secrets import token_hex
@@ -21,9 +22,26 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
     try:
         with temporary.open("wb") as file:
             write(file)
-        temporary.replace(path)
+        move_into_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_into_place(finished: Path, place: Path) -> None:
+    """Rename a file or folder once its content is on disk: a loss of power leaves the old one or the new one, whole."""
+    for path in (*finished.rglob("*"), finished):
+        _sync(path)
+    finished.replace(place)
+    _sync(place.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
-from rich.console import Console
 
 from recsys.data.address import DEFAULT_VARIABLE, Address
 from recsys.data.attach import attached
@@ -24,6 +23,8 @@ from recsys.data.raw import Raw, RawTable, Source
 from recsys.data.read import columns_as_text
 from recsys.data.tables import TABLES
 from recsys.errors import UserError
+from recsys.files import move_into_place
+from recsys.terminal import working
 
 
 class Database(Source):
@@ -101,7 +102,7 @@ class Database(Source):
             connection.begin()  # a consistent snapshot of all tables
             tables = []
             for name, query in queries.items():
-                with Console(stderr=True).status(f"reading {name} of {address}"):
+                with working(f"reading {name} of {address}"):
                     file = self._read(connection, f"{name} of {address}", name, query, Path(scratch))
                     tables.append(RawTable(name, file, "csv"))
         return Raw(str(address), tuple(tables))
@@ -116,7 +117,9 @@ class Database(Source):
         [(n_rows,)] = connection.execute(sql).fetchall()
         if name == "ratings" and not n_rows:
             raise UserError(f"{label} has no rows.")
-        return copied.replace(scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv")
+        place = scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv"
+        move_into_place(copied, place)
+        return place
 
 
 def _select(name: str, table: str) -> str:

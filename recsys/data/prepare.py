@@ -2,7 +2,7 @@
 
 The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet`,
 `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items that external metadata describes have a
-folder of their own, with `films.parquet` and `match.json`.
+folder of their own, with `films.parquet` and `match.json`. Both are sealed by digests, see `recsys.data.seals`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from recsys.data.metadata import Match, Metadata
 from recsys.data.prepared import Prepared, Report, load
 from recsys.data.raw import Raw, Source
 from recsys.data.read import read
+from recsys.data.seals import check_seal, seal
 from recsys.errors import UserError
 
 # Disk space that preparation needs, in sizes of the source: an unpacked archive, DuckDB's spilled data, clean tables.
@@ -90,6 +91,7 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
                 **_contents(connection, source.scale),
             )
         (tables / "report.json").write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
+        seal(tables)
         put_in_place(tables, folder)
 
 
@@ -100,6 +102,7 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
     described = cache_dir / "described" / f"{prepared.report.name}-{metadata.name}-{key[:16]}"
     if not described.exists():
         _describe(folder, metadata.name, raw, described)
+    check_seal(described)
     films = described / "films.parquet"
     match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
     print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}")
@@ -123,6 +126,7 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
             match = Match(name, raw.origin, count(connection, "matched"), n_ratings)
             connection.table("films").write_parquet(str(tables / "films.parquet"))
         (tables / "match.json").write_text(json.dumps(asdict(match), indent=2), encoding="utf-8")
+        seal(tables)
         put_in_place(tables, described)
 
 

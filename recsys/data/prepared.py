@@ -14,6 +14,8 @@ import pandas as pd
 from recsys.data.dataset import Dataset
 from recsys.data.frames import typed_items, typed_users
 from recsys.data.metadata import Match
+from recsys.data.seals import check_seal
+from recsys.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,12 @@ class Prepared:
 
 
 def load(folder: Path) -> Prepared:
-    """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating."""
+    """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    check_seal(folder)
     stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     report = Report(**stored | {"scale": tuple(stored["scale"]), "part_names": tuple(stored["part_names"])})
     with duckdb.connect() as connection:
@@ -94,10 +101,11 @@ def load(folder: Path) -> Prepared:
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
-        arrays = _arrays(connection, folder / "ratings.parquet", columns, report.rows_kept)
+        arrays = _arrays(connection, folder / "ratings.parquet", columns)
         users, items, negatives = (
             connection.read_parquet(str(folder / f"{name}.parquet")).df() for name in ("users", "films", "negatives")
         )
+    _check_counts(folder, report, ratings=len(arrays["user"]), users=len(users), films=len(items))
     dataset = Dataset(
         name=report.name,
         users=arrays["user"],
@@ -115,12 +123,24 @@ def load(folder: Path) -> Prepared:
     return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
 
 
+def _check_counts(folder: Path, report: Report, **found: int) -> None:
+    """Check that the tables have as many rows as the report says."""
+    reported = {"ratings": report.rows_kept, "users": report.users, "films": report.films}
+    if found != reported:
+        raise UserError(
+            f"The tables in {folder} are not those of its report (got {found} rows instead of {reported}): "
+            "remove the folder, and it is made again."
+        )
+
+
 def _arrays(
-    connection: duckdb.DuckDBPyConnection, file: Path, columns: dict[str, type[np.generic]], n_rows: int
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: dict[str, type[np.generic]]
 ) -> dict[str, np.ndarray]:
     """Read columns of a Parquet file in chunks."""
+    table = connection.read_parquet(str(file))
+    [(n_rows,)] = table.count("*").fetchall()
     arrays: dict[str, np.ndarray] = {name: np.empty(n_rows, dtype) for name, dtype in columns.items()}
-    result = connection.read_parquet(str(file)).select(*columns)
+    result = table.select(*columns)
     start = 0
     while len(chunk := result.fetch_df_chunk(100)):
         for name, array in arrays.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,15 @@ import pandas as pd
 
 from recsys.data.dataset import Holdout
 from recsys.data.query import Pairs
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 from recsys.evaluation.protocols import FULL_RANKING, AnyProtocol, single_protocols
-from recsys.evaluation.ranking_task import RankingTask
+from recsys.evaluation.ranking_task import BEYOND_ACCURACY, LIST_LENGTH, RankingTask
 from recsys.evaluation.rating_task import calibration, measure_ratings
 from recsys.evaluation.reranking import Reranker
 from recsys.evaluation.slices import slice_averages
-from recsys.metrics.accuracy import KS
+from recsys.metrics.accuracy import ACCURACY, KS
 from recsys.models.base import Recommender
+from recsys.progress import progress_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +79,20 @@ def check(
             raise UserError(f"ks must be between 1 and {n}, the number of items that are ranked (got {k}).")
     if len({each.suffix(holdout) for each in protocols}) < len(protocols):
         raise UserError("Metrics of several protocols would have the same names: choose protocols that differ in n.")
+
+
+def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
+    """Check that a metric exists, apart from its suffix (`/sampled99`), which can depend on the data.
+
+    Raises:
+        UserError: it does not.
+    """
+    ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
+    ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
+    of_ratings = {"rmse", "mae", "precision", "recall", "f1"}
+    metric, _, suffix = name.partition("/")
+    known = of_ratings if protocol is None or suffix == "relevant" else ranking | {"rmse", "mae"}
+    one_of("optimized_metric", metric, sorted(known))
 
 
 def evaluate(
@@ -147,14 +161,12 @@ def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:
-    """Split the positions of a holdout's queries into batches, with a progress bar on a terminal."""
+    """Split the positions of a holdout's queries into batches, with a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    if not sys.stderr.isatty():
-        return batches
     from tqdm import tqdm  # costs start time
 
-    return tqdm(batches, description, leave=False)
+    return tqdm(batches, description, leave=False, **progress_options())
 
 
 def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The layout of run directories, and functions that read them.
 
     .hydra/                 the command, for `resume=`
+    .lock                   locked while the run is at work
     config.yaml             every setting, resolved
     unresolved.yaml         the same with interpolations, for a refit in another directory
     begun.json              digest of the code that it started with
@@ -42,7 +43,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.models.base import Recommender, load, saved_class
-from recsys.studies.identity import code_digest, identity
+from recsys.studies.identity import code_digest, id_digests, identity
 
 MANIFEST = "manifest.json"
 FAILURE = "failure.json"
@@ -183,16 +184,20 @@ class Run:
     def check_data(self, dataset: Dataset) -> None:
         """Check that data have the users and items on which the run was trained; warn if they differ in another way.
 
+        Runs of earlier versions stored no digests of ids, so that only numbers can be compared.
+
         Raises:
-            UserError: the number of users or items differs, so that the model's codes would mean others.
+            UserError: the users or items differ, so that the model's codes would mean others.
         """
         then = self.manifest["data"]
         if then["fingerprint"] == dataset.fingerprint:
             return
         changed = f"{dataset.name} is no longer the data that {self.directory} was trained on"
-        if (then["users"], then["films"]) != (dataset.n_users, dataset.n_items):
+        same_numbers = (then["users"], then["films"]) == (dataset.n_users, dataset.n_items)
+        if not same_numbers or then.get("ids", id_digests(dataset)) != id_digests(dataset):
             raise UserError(f"{changed}: it has other users or items, so train the model again.")
-        log.warning("%s (its fingerprint differs): users and items are assumed to be the same.", changed)
+        same = "the same" if "ids" in then else "assumed to be the same"
+        log.warning("%s (its fingerprint differs): users and items are %s.", changed, same)
 
 
 def is_finished(directory: Path) -> bool:

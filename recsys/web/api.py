@@ -98,8 +98,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
     @router.get("/health")
     def health() -> HealthResponse:
         """Check that the model and the feedback store are available."""
-        service.loaded_run()
-        service.store.check()
+        service.check()
         return HealthResponse(status="ok")
 
     @router.get("/metrics", response_class=PlainTextResponse)
@@ -117,7 +116,7 @@ def _opinions(service: RecommendationService, loaded: LoadedRun, request: UserRe
     Raises:
         UserError: the user is unknown, or stars are off the scale.
     """
-    stored = Opinions() if request.user_id is None else service.store.opinions(request.user_id)
+    stored = Opinions() if request.user_id is None else service.opinions(request.user_id)
     highest = loaded.catalogue.stars[-1]
     given = {rated.movie_id: highest if rated.stars is None else rated.stars for rated in request.history}
     for stars in given.values():

@@ -1,5 +1,6 @@
 """Preparation: order of the ratings, cleaning rules, titles, the cache and the report."""
 
+import hashlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from recsys.data import prepare as prepare_module
 from recsys.data.clean import RULES, SQL, Cleaning, clean
 from recsys.data.prepare import prepare
 from recsys.data.report import print_report
+from recsys.data.seals import SEAL
 from recsys.data.sources import Files
 from recsys.errors import UserError
 
@@ -310,6 +312,49 @@ def test_two_processes_can_prepare_the_same_data_at_once(source, prepared, monke
     monkeypatch.setattr(prepare_module, "clean", prepared_meanwhile)
     assert len(prepared(source).dataset) == 2
     assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 1
+
+
+def flip_a_byte(file: Path) -> None:
+    """Change one byte in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["ratings.parquet", "users.parquet", "films.parquet", "report.json", SEAL])
+@pytest.mark.parametrize("damage", [flip_a_byte, lambda file: file.write_bytes(b"")])
+def test_damaged_tables_are_refused(name, damage, source, prepared, tmp_path):
+    prepared(source)
+    [folder] = (tmp_path / "cache" / "prepared").iterdir()
+    damage(folder / name)
+    with pytest.raises(UserError, match=rf"remove (the folder|{folder}), and it is made again"):
+        prepared(source)
+    shutil.rmtree(folder)
+    assert len(prepared(source).dataset) == 2
+
+
+def test_a_missing_table_is_refused(source, prepared, tmp_path):
+    prepared(source)
+    next((tmp_path / "cache" / "prepared").glob("*/films.parquet")).unlink()
+    with pytest.raises(UserError, match=r"No such file .*: remove the folder"):
+        prepared(source)
+
+
+def test_tables_without_digests_are_read_if_they_have_as_many_rows_as_their_report_says(source, prepared, tmp_path):
+    prepared(source)
+    [folder] = (tmp_path / "cache" / "prepared").iterdir()
+    (folder / SEAL).unlink()  # as in earlier versions
+    assert len(prepared(source).dataset) == 2
+    report = folder / "report.json"
+    report.write_text(report.read_text().replace('"rows_kept": 2', '"rows_kept": 2000000000'))
+    with pytest.raises(UserError, match=r"not those of its report \(got .*2000000000"):
+        prepared(source)
+
+
+def test_a_process_reads_tables_once_to_check_them(source, prepared, monkeypatch):
+    prepared(source)
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert len(prepared(source).dataset) == 2
 
 
 def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):

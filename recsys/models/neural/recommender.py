@@ -19,7 +19,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
-from recsys.errors import UserError, check_positive, one_of
+from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
 from recsys.files import write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
 from recsys.models.neural import warm_start
@@ -101,6 +101,8 @@ class NeuralRecommender(Recommender):
         self.patience = patience
         self.seed = seed
         check_positive(n_negatives=n_negatives, batch_size=batch_size, max_epochs=max_epochs, patience=patience)
+        check_finite(negative_power=negative_power)
+        check_seed(seed=seed)
         self.optimization()  # checks its values
         self.n_epochs = max_epochs  # fewer in a refit, which stops where validation chose to
         self.predicts_ratings = self.objectives[loss].predicts_ratings
