@@ -216,7 +216,7 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
     Returns:
         The config of the refit.
     """
-    config = deepcopy(active.portable_config())
+    config = deepcopy(active.config_in(directory))
     lowest, highest = dataset.scale
     source = {
         "_target_": "recsys.data.sources.Files",
@@ -244,6 +244,7 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
         split["train_only_below"] = max(split["train_only_below"], MIN_RATINGS)
     settings = {
         "run_dir": str(directory),
+        "pruning": None,  # of a search, whose trial this is not
         "warm_from": str(active.directory) if warm else None,
         "resume": None,
     }
