@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from asyncio import to_thread
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
 from recsys.web.recommendation_service import RecommendationService
 
+POSITION = re.compile("[0-9]{1,4}")
 RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
 RECONNECT_SECONDS = 60  # a page stays usable if its connection is lost for less, on a busy server or a sleeping phone
 STYLE = Path(__file__).with_name("style.css")
@@ -65,7 +67,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
     @ui.page("/film/{movie_id:path}", response_timeout=RESPONSE_SECONDS)
     async def _(movie_id: str, run: str | None = None, user: str | None = None, shown: str = "", at: str = "") -> None:
-        clicked = (shown, int(at)) if shown and at.isdecimal() else None
+        clicked = (shown, int(at)) if shown and POSITION.fullmatch(at) else None
         with _not_found_on_error():
             await film_page(site, await to_thread(service.loaded_run, run), movie_id, run, user, clicked)
 
