@@ -134,7 +134,7 @@ def _select(name: str, table: str) -> str:
     """
     if not re.search(r"\s", table):
         table = f"FROM {'.'.join(map(quoted, table.split('.')))}"
-    with duckdb.connect() as parser:
+    with duckdb.connect(config={"threads": 1}) as parser:
         [(text,)] = parser.execute("SELECT json_serialize_sql(?)", [table]).fetchall()  # of a SELECT, or an error
     parsed = json.loads(text)
     if parsed["error"]:
@@ -145,7 +145,7 @@ def _select(name: str, table: str) -> str:
     if len(parsed["statements"]) != 1:
         raise UserError(f"data.{name} must be a table or one SELECT (got {len(parsed['statements'])} statements).")
     if read := next(filter(None, map(_unreadable, _nodes(parsed))), None):
-        raise UserError(f"data.{name} must read tables of the database and nothing else (got {read}).")
+        raise UserError(f"data.{name} must be a read-only SELECT of tables of the database (got {read}).")
     [statement] = duckdb.extract_statements(table)
     return statement.query.strip().removesuffix(";") + "\n"  # the last line may be a comment
 
