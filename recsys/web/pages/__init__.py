@@ -20,6 +20,7 @@ from recsys.web.pages.discover import discover_page
 from recsys.web.pages.film import film_page
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
+from recsys.web.pages.packets import report_malformed_packets
 from recsys.web.pages.runs import runs_page
 from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
@@ -85,6 +86,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
         with _not_found_on_error():
             await runs_page(site)
 
+    report_malformed_packets()
     app.exception_handler(404)(_not_found)
     ui.add_css(STYLE, shared=True)
     ui.run_with(
