@@ -340,12 +340,12 @@ def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path,
 def test_the_config_of_a_run_can_be_used_in_another_directory(data, tmp_path):
     train.train(compose("train", [*data, "model=popularity", f"run_dir={tmp_path}/run"]))
     run = read_run(tmp_path / "run")
-    portable = run.portable_config()
+    moved = run.config_in(tmp_path / "other")
     assert run.config["logger"]["save_dir"] == f"{tmp_path}/run"
-    assert portable["logger"]["save_dir"] == "${run_dir}"
-    assert portable["cache_dir"] == run.config["cache_dir"]
+    assert moved["logger"]["save_dir"] == f"{tmp_path}/other"
+    assert moved["cache_dir"] == run.config["cache_dir"]
     (run.directory / "unresolved.yaml").unlink()  # as in runs of earlier versions without Hydra's own folder
-    assert run.portable_config() == run.config
+    assert run.config_in(tmp_path / "other") == run.config
 
 
 def terminate_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:

@@ -13,6 +13,7 @@ from recsys.commands.arguments import add_run, add_trusted
 from recsys.config import compose
 from recsys.config.measurements import measurement_of
 from recsys.config.splits import split_reader
+from recsys.config.stored import DATA, stored_config
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies import process
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     now, trained = datetime.now(UTC), read_run(arguments.directory)
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
-    cfg = _config(trained, arguments.overrides, directory)
+    cfg = _config(trained, arguments.overrides, directory, arguments.trusted)
     measurement = measurement_of(cfg)
     model = trained.model(arguments.trusted)
     tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
     conclude(tested, model, split, measurement, origin, metrics={}, speed={})
 
 
-def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
+def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) -> DictConfig:
     """Return the config of a run with the settings that a test changes."""
     changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
     if unknown := changed - {*CHANGED}:
@@ -64,12 +65,13 @@ def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
         )
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}
+    stored_config(trained.config, {*DATA, "protocol", "reranker"} - changed, trusted=trusted)
     config: dict[str, Any] = trained.config | own | {"test": True, "find_segments": False, "resume": None}
     for name in changed:
         node = composed[name]
         config[name] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     if config.get("logger"):
-        config["logger"] = trained.portable_config()["logger"]  # in the directory of the test
+        config["logger"] = trained.config_in(directory)["logger"]  # in the directory of the test
     return OmegaConf.create(config)
 
 

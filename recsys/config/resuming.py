@@ -16,16 +16,19 @@ from recsys.dotted import flatten
 from recsys.errors import UserError
 
 
-def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] = ()) -> list[str]:
+def resumed(
+    config_name: str, overrides: Sequence[str], searched: Sequence[str] = (), *, trusted: bool = False
+) -> list[str]:
     """Return the overrides of a command; with `resume=DIR`, preceded by those that the run in DIR started with.
 
     Args:
         config_name: name of the primary config.
         overrides: overrides of the command.
         searched: overrides that add directories of configs.
+        trusted: whether the stored overrides may name any class, which runs its code.
 
     Raises:
-        UserError: the directory holds no interrupted run, or one with another config.
+        UserError: the directory holds no interrupted run, one with another config, or one that must be trusted.
     """
     named = [override for override in overrides if override.startswith("resume=")]
     further = [override for override in overrides if override not in named]
@@ -35,6 +38,10 @@ def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] 
     begun = directory / ".hydra"
     _check_interrupted(directory)
     first = [o for o in yaml.safe_load((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
+    if not trusted:
+        from recsys.config.stored import check_stored_overrides  # imports the classes that a config can name
+
+        check_stored_overrides(first)
     then = flatten(yaml.safe_load((begun / "config.yaml").read_text()))
     now = flatten(cast(dict[str, Any], OmegaConf.to_container(compose(config_name, [*searched, *first, *further]))))
     ignored = {"resume", *REMOVED}

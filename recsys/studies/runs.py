@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,6 +55,7 @@ METRICS = "metrics.json"
 EMBEDDINGS = "embeddings.npz"
 LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
+RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # as settings refer to it
 
 log = logging.getLogger(__name__)
 
@@ -151,17 +153,19 @@ class Run:
         """The digest of its settings; see `identity.identity`."""
         return identity(self.config)
 
-    def portable_config(self) -> dict[str, Any]:
-        """Return every setting, resolved except for those that refer to the run's own directory.
+    def config_in(self, directory: Path) -> dict[str, Any]:
+        """Return every setting for a run in another directory, which therefore writes nothing into this one.
 
-        A run with this config in another directory therefore writes nothing into this one.
+        Args:
+            directory: the directory that replaces the run's own in settings that refer to it, such as the logger's.
         """
         unresolved = next(
             (file for name in (UNRESOLVED, ".hydra/config.yaml") if (file := self.directory / name).is_file()), None
         )
         if unresolved is None:
             return dict(self.config)
-        return _portable(self.config, yaml.safe_load(unresolved.read_text()), str(self.config["run_dir"]))
+        moved = _Moved(str(self.config["run_dir"]), str(directory))
+        return moved.settings(self.config, yaml.safe_load(unresolved.read_text()))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -248,12 +252,29 @@ def find_runs(directory: Path) -> list[Run]:
     return runs
 
 
-def _portable(resolved: Any, unresolved: Any, run_dir: str) -> Any:
-    """Return a config in which values that refer to the directory of the run are unresolved: `${...}`."""
-    if isinstance(resolved, dict):
-        written = unresolved if isinstance(unresolved, dict) else {}
-        return {name: _portable(value, written.get(name, value), run_dir) for name, value in resolved.items()}
-    if isinstance(resolved, list) and isinstance(unresolved, list):
-        return [_portable(*values, run_dir) for values in zip(resolved, unresolved, strict=True)]
-    refers = isinstance(resolved, str) and run_dir in resolved and "${" in str(unresolved)
-    return unresolved if refers else resolved
+@dataclass(frozen=True)
+class _Moved:
+    """Moves settings that refer to a run's directory to another one; no other interpolation is resolved.
+
+    Attributes:
+        before: directory of the run.
+        after: the other directory.
+    """
+
+    before: str
+    after: str
+
+    def settings(self, resolved: Any, unresolved: Any) -> Any:
+        """Return settings, given with and without resolved interpolations."""
+        if isinstance(resolved, dict):
+            written = unresolved if isinstance(unresolved, dict) else {}
+            return {name: self.settings(value, written.get(name, value)) for name, value in resolved.items()}
+        if isinstance(resolved, list) and isinstance(unresolved, list):
+            return [self.settings(*values) for values in zip(resolved, unresolved, strict=True)]
+        refers = unresolved != resolved and _in(self.before, str(unresolved)) == resolved
+        return _in(self.after, unresolved) if refers else resolved
+
+
+def _in(directory: str, unresolved: str) -> str:
+    """Replace the interpolations of a run's directory."""
+    return RUN_DIRECTORY.sub(lambda _: directory, unresolved)

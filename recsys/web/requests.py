@@ -11,16 +11,18 @@ from recsys.web.events import Kind
 from recsys.web.lists import ListOptions
 
 MAX_HISTORY = 2000  # films
-NAME = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # printable ASCII without a space at either end
+VISIBLE = "!-~\u00a1-\ud7ff\uf900-\ufffd\U00010000-\U0010ffff"  # characters of any script
+NAME = f"^[{VISIBLE}]([ {VISIBLE}]*[{VISIBLE}])?$"  # without a space at either end
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
+RawId = Annotated[str, Field(min_length=1, max_length=255, pattern=NAME)]
 Id = Annotated[  # raw id of a user or film: text, or an integer that is read as its digits
-    Name,
+    RawId,
     BeforeValidator(lambda given: str(given) if type(given) is int else given),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NAME},
+                {"type": "string", "minLength": 1, "maxLength": 255, "pattern": NAME},
                 {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
             ]
         }
