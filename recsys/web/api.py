@@ -104,13 +104,12 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
     @router.get("/health")
     def health() -> HealthResponse:
         """Check that the model and the feedback store are available; where they are is for the log alone."""
-        try:
-            service.check()
-        except UserError as error:
-            log.warning("The server is not healthy: %s", error)
-            raise HTTPException(
-                503, "The model or the feedback store is not available: see the server's log."
-            ) from error
+        for part, check in (("model", service.loaded_run), ("feedback store", service.check_store)):
+            try:
+                check()
+            except UserError as error:
+                log.warning("The %s is not available: %s", part, error)
+                raise HTTPException(503, f"The {part} is not available: see the server's log.") from error
         return HealthResponse(status="ok")
 
     @router.get("/metrics", response_class=PlainTextResponse)

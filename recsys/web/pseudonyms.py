@@ -18,7 +18,7 @@ def id_in_runs(user_id: str, users: Container[str]) -> str:
 
     Args:
         user_id: id of the user in the store.
-        users: ids of the users of the data, which may include pseudonyms; these are nobody's id in the store.
+        users: ids of the users of the data, which may include pseudonyms; no user of the store has one as id.
     """
     if user_id in users and not PSEUDONYM.fullmatch(user_id):
         return user_id

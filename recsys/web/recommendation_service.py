@@ -209,9 +209,8 @@ class RecommendationService:
         """Return the latest k events of a viewer that can be undone, the latest first."""
         return self._stored(self.store.recent, user_id, k)
 
-    def check(self) -> None:
-        """Check that the default run is loaded and that the store can be written to."""
-        self.loaded_run()
+    def check_store(self) -> None:
+        """Check that the store can be written to."""
         self._stored(self.store.check)
 
     def _load(self, name: str, directory: Path) -> LoadedRun:

@@ -16,7 +16,10 @@ from recsys.signatures import settings
 TARGETS = sorted(
     {yaml.safe_load(file.read_text()).get("_target_") for file in (CONFIGS / "model").glob("*.yaml")} - {None}
 )
-REQUIRED = {"encoder": {"_target_": "recsys.data.text.TfidfEncoder"}}
+REQUIRED = {
+    "encoder": {"_target_": "recsys.data.text.TfidfEncoder"},
+    "models": {name: {"_target_": "recsys.models.popularity.Popularity"} for name in ("one", "other")},
+}
 MAY_BE_NEGATIVE = {"alpha", "negative_power", "distance_power", "place_power", "frequency_power"}  # weights of powers
 
 

@@ -58,7 +58,7 @@ def test_lists_that_need_no_store_are_given_while_it_is_locked_and_health_says_s
     locking.execute("BEGIN IMMEDIATE")
     health = [client.get("/api/health") for _ in range(deadline.N_CALLS + 1)]
     assert {answer.status_code for answer in health} == {503}
-    assert "did not answer within" in health[0].json()["error"]["message"]
+    assert "feedback store is not available" in health[0].json()["error"]["message"]
     assert client.post("/api/recommend", json={"history": LIKED}).status_code == 200
     locking.rollback()
     locking.close()
