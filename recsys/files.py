@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
+
+from recsys.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,6 +50,24 @@ def _sync(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     write_whole(path, lambda file: file.write(text.encode()))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Report a file that cannot be read, or does not hold what it should, in one sentence.
+
+    Raises:
+        UserError: the body of the `with` statement has raised an exception of any kind, as parsers do.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"{path} is damaged, or of another version ({reason[:200]}): restore it, or make what holds it again."
+        ) from error
 
 
 def digest_of(files: Iterable[Path]) -> str:

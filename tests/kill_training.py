@@ -26,7 +26,6 @@ import sklearn.ensemble  # noqa: F401 - imported before the processes are forked
 import train
 from recsys.config import main as train_command
 from recsys.studies.runs import is_finished, read_run
-from recsys.terminal import terminal
 
 SHORT = ("model.max_epochs=8", "model.patience=8")
 MODELS: dict[str, Sequence[str]] = {
@@ -64,7 +63,7 @@ def main() -> None:
             moments = Counter(killed.kill_and_resume(rng.random()) for _ in range(n_kills))
             n_unequal += sum(n for moment, n in moments.items() if moment.startswith("UNEQUAL"))
             listed = ", ".join(f"{n} {moment}" for moment, n in sorted(moments.items()))
-            terminal().print(f"{model}: {n_kills} kills in runs of {killed.seconds:.1f} s: {listed}")
+            print(f"{model}: {n_kills} kills in runs of {killed.seconds:.1f} s: {listed}")
     print(f"{arguments.kills - n_unequal} of {arguments.kills} ended as the uninterrupted run did.")
     sys.exit(bool(n_unequal))
 

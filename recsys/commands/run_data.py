@@ -27,6 +27,11 @@ def model_and_data(directory: Path, trusted: bool, new_films: str | None = None)
     """
     run = read_run(directory)
     model, dataset = run.model(trusted), data_of(run, trusted)
+    if model.popularity is not None and len(model.popularity) != dataset.n_items:
+        raise UserError(
+            f"The model in {directory} must have learned {dataset.n_items:,} items (got {len(model.popularity):,}): "
+            "train it again."
+        )
     return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
 
 

@@ -17,7 +17,6 @@ from omegaconf import DictConfig
 
 from recsys.config.sentences import one_sentence
 from recsys.errors import UserError
-from recsys.studies import process
 
 LOCK = ".lock"
 UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # by some network file systems
@@ -43,7 +42,7 @@ class OutputLock(Callback):
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Give up the lock of a sweep's job."""
-        if HydraConfig.get().mode is RunMode.MULTIRUN and process.reports():
+        if HydraConfig.get().mode is RunMode.MULTIRUN and _writes():
             _held.pop().close()
 
 
@@ -62,7 +61,7 @@ def _hold(directory: Path) -> None:
 
     Hydra ignores exceptions in callbacks, but not the exit of the process.
     """
-    if not process.reports():
+    if not _writes():
         return
     with one_sentence():
         directory.mkdir(parents=True, exist_ok=True)
@@ -78,3 +77,10 @@ def _hold(directory: Path) -> None:
         except OSError as error:
             if error.errno not in UNSUPPORTED:
                 raise
+
+
+def _writes() -> bool:
+    """Return whether this is the process of a run that writes to its directory."""
+    from recsys.studies.process import reports  # imports NumPy
+
+    return reports()

@@ -29,7 +29,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,9 @@ import yaml
 
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
+from recsys.dotted import flatten
 from recsys.errors import UserError
+from recsys.files import reading
 from recsys.models.base import Recommender, load, saved_class
 from recsys.studies.identity import code_digest, id_digests, identity
 
@@ -56,6 +58,8 @@ EMBEDDINGS = "embeddings.npz"
 LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
 RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # as settings refer to it
+
+MANIFEST_TYPES = {"data.name": str, "data.fingerprint": str, "split.name": str, "split.fingerprint": str}
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +88,8 @@ class Run:
             UserError: the run was not tested.
         """
         self.check_tested()
-        return duckdb.read_parquet(str(self.directory / PER_USER)).df()
+        with reading(self.directory / PER_USER):
+            return duckdb.read_parquet(str(self.directory / PER_USER)).df()
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
         """Read only some of the test metrics of users, indexed by user; metrics that single users lack are left out.
@@ -93,9 +98,10 @@ class Run:
             UserError: the run was not tested.
         """
         self.check_tested()
-        stored = duckdb.read_parquet(str(self.directory / PER_USER))
-        chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
-        return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
+        with reading(self.directory / PER_USER):
+            stored = duckdb.read_parquet(str(self.directory / PER_USER))
+            chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
+            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
 
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.
@@ -105,10 +111,16 @@ class Run:
         """
         if not (self.directory / EMBEDDINGS).is_file():
             raise UserError(f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none.")
-        with np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored:
+        with (
+            reading(self.directory / EMBEDDINGS),
+            np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored,
+        ):
             if str(stored["split"]) != split.fingerprint:
                 raise UserError(f"The embeddings of {self.directory} were learned on another split: train it again.")
-            return stored["users"]
+            users = stored["users"]
+            if users.ndim != 2 or len(users) != split.dataset.n_users or not np.isfinite(users).all():
+                raise ValueError(f"users must be a finite row for each of {split.dataset.n_users:,} users")
+            return users
 
     def learned_from(self, split: Split) -> Dataset:
         """Return the ratings of the run's split that the final model learned from, which are never test ratings."""
@@ -129,7 +141,8 @@ class Run:
         """
         learned = self.learned_from(split).pairs
         if self.is_warm:
-            with np.load(self.directory / LEARNED_BEFORE, allow_pickle=False) as stored:
+            file = self.directory / LEARNED_BEFORE
+            with reading(file), np.load(file, allow_pickle=False) as stored:
                 learned = np.union1d(learned, stored["pairs"])
         users = later.users_in(split.dataset)[later.users]
         return (users >= 0) & np.isin(users * later.n_items + later.items, learned)
@@ -165,7 +178,8 @@ class Run:
         if unresolved is None:
             return dict(self.config)
         moved = _Moved(str(self.config["run_dir"]), str(directory))
-        return moved.settings(self.config, yaml.safe_load(unresolved.read_text()))
+        with reading(unresolved):
+            return moved.settings(self.config, yaml.safe_load(unresolved.read_text()))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -214,29 +228,32 @@ def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
     begun, settings = directory / BEGUN, directory / CONFIG
     if is_finished(directory) or read_failure(directory) is not None or not (begun.is_file() and settings.is_file()):
         return False
-    same_code = json.loads(begun.read_text())["code"] == code_digest()
-    return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
+    with reading(begun):
+        same_code = json.loads(begun.read_text())["code"] == code_digest()
+    with reading(settings):
+        return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
 
 
 def read_failure(directory: Path) -> str | None:
     """Return why a run failed, or None if it did not."""
     file = directory / FAILURE
-    return json.loads(file.read_text())["failure"] if file.is_file() else None
+    with reading(file):
+        return json.loads(file.read_text())["failure"] if file.is_file() else None
 
 
 def read_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        UserError: there is no finished run.
+        UserError: there is no finished run, or its files are damaged.
     """
     if not is_finished(directory):
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
     return Run(
         directory=directory,
-        config=yaml.safe_load((directory / CONFIG).read_text()),
-        metrics=json.loads((directory / METRICS).read_text()),
-        manifest=json.loads((directory / MANIFEST).read_text()),
+        config=_read(directory / CONFIG, yaml.safe_load, {}),
+        metrics=_read(directory / METRICS, json.loads, {}, of_values=(int, float)),
+        manifest=_read(directory / MANIFEST, json.loads, MANIFEST_TYPES),
     )
 
 
@@ -250,6 +267,31 @@ def find_runs(directory: Path) -> list[Run]:
     if not runs:
         raise UserError(f"{directory} holds no finished run: name a run directory, a sweep, or outputs.")
     return runs
+
+
+def _read(
+    file: Path, parse: Callable[[str], Any], types: Mapping[str, type], of_values: tuple[type, ...] = (object,)
+) -> dict[str, Any]:
+    """Read a file that holds a mapping.
+
+    Args:
+        file: the file.
+        parse: parses its text.
+        types: types of values that there must be, by dotted name.
+        of_values: types that the values of the mapping may have.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with reading(file):
+        found = parse(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not all(isinstance(value, of_values) for value in found.values()):
+            raise TypeError(f"it must hold names with values ({', '.join(kind.__name__ for kind in of_values)})")
+        values = flatten(found)
+        for name, kind in types.items():
+            if not isinstance(values[name], kind):
+                raise TypeError(f"{name} must be a {kind.__name__}")
+        return found
 
 
 @dataclass(frozen=True)
