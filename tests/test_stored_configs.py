@@ -180,13 +180,22 @@ def test_no_command_builds_what_a_run_names(attacker: Path, command, called: str
         (attacker / "config.yaml").write_text(whole)
 
 
+def test_a_test_logs_into_its_own_directory(attacker: Path, command):
+    logger = {"_target_": "pytorch_lightning.loggers.TensorBoardLogger", "save_dir": "RUN/elsewhere", "name": ""}
+    rewrite(attacker, logger=logger)
+    status, _, err = command("test", attacker, "--out", attacker / "tested")
+    assert status == 2
+    assert "logger.save_dir of a stored config must be" in err
+    assert not (attacker / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("slot", ["protocol", "reranker"])
 def test_a_test_builds_no_protocol_or_reranker_that_must_be_trusted(attacker: Path, command, slot: str):
     rewrite(attacker, **{slot: NODES["a module of the run"]})
     status, _, err = command("test", attacker, "--out", attacker / "tested")
     assert status == 2
     assert f"{slot}._target_ of a stored config must be" in err
-    chosen = "reranker=mmr" if slot == "reranker" else "protocol=full"
+    chosen = "reranker=surprising" if slot == "reranker" else "protocol=full"
     status, _, err = command("test", attacker, chosen, "--out", attacker / "tested")
     assert status == 0, err
 
