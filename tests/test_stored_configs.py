@@ -1,8 +1,10 @@
 """Attacks by runs of unknown origin: nothing that a run's files name is imported or run without `--trusted`."""
 
 import json
+import os
 import pickle
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +28,7 @@ from recsys.web import rollout
 from recsys.web.recommendation_service import RecommendationService
 from recsys.web.store import Store
 
+ROOT = Path(__file__).parents[1]
 PAYLOAD = """
 from pathlib import Path
 Path(__file__).with_name("executed").touch()
@@ -180,13 +183,22 @@ def test_no_command_builds_what_a_run_names(attacker: Path, command, called: str
         (attacker / "config.yaml").write_text(whole)
 
 
+def test_a_test_logs_into_its_own_directory(attacker: Path, command):
+    logger = {"_target_": "pytorch_lightning.loggers.TensorBoardLogger", "save_dir": "RUN/elsewhere", "name": ""}
+    rewrite(attacker, logger=logger)
+    status, _, err = command("test", attacker, "--out", attacker / "tested")
+    assert status == 2
+    assert "logger.save_dir of a stored config must be" in err
+    assert not (attacker / "elsewhere").exists()
+
+
 @pytest.mark.parametrize("slot", ["protocol", "reranker"])
 def test_a_test_builds_no_protocol_or_reranker_that_must_be_trusted(attacker: Path, command, slot: str):
     rewrite(attacker, **{slot: NODES["a module of the run"]})
     status, _, err = command("test", attacker, "--out", attacker / "tested")
     assert status == 2
     assert f"{slot}._target_ of a stored config must be" in err
-    chosen = "reranker=mmr" if slot == "reranker" else "protocol=full"
+    chosen = "reranker=surprising" if slot == "reranker" else "protocol=full"
     status, _, err = command("test", attacker, chosen, "--out", attacker / "tested")
     assert status == 0, err
 
@@ -247,6 +259,16 @@ def test_a_command_that_resumes_follows_plain_overrides_only(attacker: Path, tra
     (attacker / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(["model=ease", override]))
     assert train_command(f"resume={attacker}") == 2
     assert "The overrides of a stored command must" in capsys.readouterr().err
+
+
+def test_a_file_of_the_current_folder_stands_for_no_package(attacker: Path):
+    for name in ("hydra", "numpy", "yaml"):
+        shutil.copy(attacker / "payload.py", attacker / f"{name}.py")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "recsys", "select", "nowhere"]
+    ended = subprocess.run(command, cwd=attacker, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert ended.stderr.startswith("error: nowhere holds no finished run")
 
 
 def test_trusted_runs_build_what_they_name(attacker: Path, monkeypatch):

@@ -19,6 +19,7 @@ from recsys.errors import UserError
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, read_run
+from recsys.studies.tensorboard import log_directory
 from recsys.studies.testing import conclude
 
 CHANGED = ("protocol", "reranker", "ks", "order_test")  # settings that a test may change
@@ -65,14 +66,14 @@ def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) 
         )
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}
-    stored_config(trained.config, {*DATA, "protocol", "reranker"} - changed, trusted=trusted)
     config: dict[str, Any] = trained.config | own | {"test": True, "find_segments": False, "resume": None}
     for name in changed:
         node = composed[name]
         config[name] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     if config.get("logger"):
         config["logger"] = trained.config_in(directory)["logger"]  # in the directory of the test
-    return OmegaConf.create(config)
+    written = set() if log_directory(config) is None else {"logger"}  # other loggers are not used in a test
+    return stored_config(config, {*DATA, "protocol", "reranker", *written} - changed, trusted=trusted)
 
 
 def _unlearned(trained: Run, split: Split) -> Split:

@@ -9,7 +9,7 @@ are checked before anything is imported, unless a command has `--trusted`:
 - no server is named, since it would learn of this machine, and may be sent its user's passwords.
 
 Files can be named: they are what the run was trained on, are only read, and must have the users and items of the run's
-manifest.
+manifest. So can the environment variable that holds a database's address, which is the user's own and is never shown.
 """
 
 from __future__ import annotations
@@ -127,8 +127,6 @@ def _check_slot(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> 
     for place, text in _texts(node, slot):
         if "://" in text:
             raise _refusal(place, "no address of a server", text)
-        if place.endswith(".name") and Path(text).name != text:
-            raise _refusal(place, "a name without folders", text)
 
 
 def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], known: Collection[str]) -> None:
@@ -138,6 +136,9 @@ def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], kn
         raise _refusal(f"{place}._target_", f"{kinds} of recsys", target)
     if others := {*HYDRAS_OWN}.intersection(node) - DIRECTIVES:
         raise _refusal(f"{place}.{min(others)}", "left out", node[min(others)])
+    name = str(node.get("name", ""))  # of a folder in the cache
+    if Path(name).name != name:
+        raise _refusal(f"{place}.name", "a name without folders", name)
 
 
 def _is_in_room(target: str, bases: tuple[type, ...]) -> bool:

@@ -70,14 +70,14 @@ class ServerSettings:
         """
         check_positive(threads=self.threads)
         if not 0 <= self.port < 2**16:
-            raise UserError(f"port must be free, and ports are from 0 to 65535 (got {self.port}).")
+            raise UserError(f"port must be one that exists: ports are from 0 to 65535 (got {self.port}).")
         if not HOST.fullmatch(self.host):
             raise UserError(f"host must be an address to listen on, such as 127.0.0.1 or 0.0.0.0 (got {self.host!r}).")
         if invalid := [proxy for proxy in self.proxies if not _is_ip_address(proxy)]:
             raise UserError(f"proxies must be IP addresses, such as [10.0.0.2] (got {invalid[0]!r}).")
         if self.tensorboard is not None and not self.tensorboard.startswith(("http://", "https://")):
             raise UserError(f"tensorboard must be an address such as http://localhost:6006 (got {self.tensorboard!r}).")
-        self.protection  # noqa: B018 - checks its own settings
+        _ = self.protection  # which checks its own settings
 
     @property
     def protection(self) -> Protection:

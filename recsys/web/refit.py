@@ -14,6 +14,7 @@ are those of every run. The films stay those of the run; viewers become addition
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import logging
 import shutil
@@ -185,7 +186,7 @@ class Refitter:
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
         recent = [path for path in others if (path / "config.yaml").is_file()][-N_INACTIVE:]  # whose training began
         for directory in set(others).difference(recent):
-            for path in (directory, *cache_dir.glob(f"*/*+{directory.name}-*")):
+            for path in (directory, *cache_dir.glob(f"*/*+{glob.escape(directory.name)}-*")):
                 shutil.rmtree(path)
 
 
