@@ -11,11 +11,13 @@ from pathlib import Path
 import duckdb
 
 from recsys.data.clean import SQL, count
+from recsys.data.columns import apart, named
 from recsys.data.quoting import literal, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
+LIST = r"""^\s*[\[{]\s*['"\[{]"""  # how a list in JSON's or Python's notation begins
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
 HEADERLESS = "headerless"
 # Every option is stated, since the sniffer of `delimited.sql` silently drops rows that do not fit the names of columns.
@@ -58,6 +60,8 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
     """
     query = _select(table.query)
     parameters = {"file": str(table.file), **table.parameters}
+    if "$files" in query:
+        parameters["files"] = [str(parameters.pop("file")), *map(str, table.others)]
     if "$encoding" in query:
         parameters["encoding"] = _encoding(table.file)
     name = f"raw_{table.name}"
@@ -69,7 +73,8 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
         if (table.columns or {}).get("time") == ROW and ROW not in types:
             query = f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
             types[ROW] = "BIGINT"
-        columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
+        given = apart(table.name, named(table.name, table.columns, types))
+        columns = columns_as_text(str(table.file), table.name, given, table.separator, types)
         if table.source is not None:
             columns += f", {literal(table.source)} AS {SOURCE}"
         query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
@@ -86,6 +91,8 @@ def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int,
 
 def _select(query: str) -> str:
     """Return the SELECT of a format."""
+    if query.lstrip().startswith("SELECT"):
+        return query
     return _HEADERLESS if query == HEADERLESS else (SQL / "read" / f"{query}.sql").read_text(encoding="utf-8")
 
 
@@ -114,7 +121,7 @@ def columns_as_text(
     Raises:
         UserError: the source lacks columns, or has columns that the raw table cannot have.
     """
-    given = columns or {column: column for column in types}
+    given = named(name, columns, types)
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
     present = f"{label} has the columns {', '.join(types)}"
     if missing := [column for column in given.values() if column is not None and column not in types]:
@@ -126,7 +133,11 @@ def columns_as_text(
         raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
-        texts[ours] = f"replace({texts[ours]}, {literal(separator)}, '|')"
+        # lists in JSON's or Python's notation have separators of their own
+        texts[ours] = (
+            f"if(regexp_matches({texts[ours]}, {literal(LIST)}), {texts[ours]}, "
+            f"replace({texts[ours]}, {literal(separator)}, '|'))"
+        )
     for ours in ("user_id", "movie_id"):
         if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers, if some are missing
             texts[ours] = f"nullif(regexp_replace({texts[ours]}, '\\.0$', ''), 'nan')"
@@ -136,6 +147,8 @@ def columns_as_text(
 def _text(name: str | None, types: Mapping[str, str]) -> str:
     if name is None:
         return "CAST(NULL AS VARCHAR)"
+    if types[name].startswith("STRUCT") and types[name].endswith("[]"):
+        return f"CAST(to_json({quoted(name)}) AS VARCHAR)"
     if types[name].endswith("[]"):
         return f"array_to_string({quoted(name)}, '|')"
     return f"nullif(trim(CAST({quoted(name)} AS VARCHAR)), '')"
