@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from recsys.data.clean import SQL, count
+from recsys.data.clean import LABEL, SQL, count
 from recsys.data.columns import apart, named
 from recsys.data.quoting import literal, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
@@ -129,7 +129,7 @@ def columns_as_text(
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")
-    if name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
+    if name == "ratings" and (unknown := [ours for ours in given if ours not in (*COLUMNS["ratings"], LABEL)]):
         raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
