@@ -39,13 +39,11 @@ class Catalogue(Metadata):
     def _table(self, folder: Path) -> RawTable:
         """Return how the files in a folder are read."""
 
-    def _joined(self, query: str, files: dict[str, Path], **parameters: float) -> RawTable:
-        """Return how several files are joined, each of which is a parameter of the SELECT."""
-        if missing := [file.name for file in files.values() if not file.is_file()]:
+    def _joined(self, query: str, *files: Path, **parameters: float) -> RawTable:
+        """Return how a SELECT joins several files."""
+        if missing := [file.name for file in files if not file.is_file()]:
             raise UserError(f"metadata.path must hold all files of {self.name} (got {self.path} without {missing[0]}).")
-        first, *others = files.values()
-        named = {name: str(file) for name, file in files.items() if name != "file"}
-        return RawTable("descriptions", first, query, parameters=named | parameters, others=tuple(others))
+        return RawTable("descriptions", files[0], query, parameters=parameters, others=files[1:])
 
 
 class KaggleMovies(Catalogue):
@@ -61,8 +59,8 @@ class KaggleMovies(Catalogue):
         quote='"',
         header=True,
     )
-    _credits = delimited("cast_ crew id", file="$credits", quote='"', header=True)
-    _keywords = delimited("id keywords", file="$keywords", quote='"', header=True)
+    _credits = delimited("cast_ crew id", file="$file2", quote='"', header=True)
+    _keywords = delimited("id keywords", file="$file3", quote='"', header=True)
     _query = f"""
     SELECT id AS tmdb_id, imdb_id, title, original_title, release_date, runtime, overview AS plot, genres, keywords,
         cast_ AS actors, crew AS directors, crew AS writers
@@ -70,8 +68,8 @@ class KaggleMovies(Catalogue):
     """
 
     def _table(self, folder: Path) -> RawTable:
-        names = {"file": "movies_metadata.csv", "credits": "credits.csv", "keywords": "keywords.csv"}
-        return self._joined(self._query, {name: folder / file for name, file in names.items()})
+        names = ("movies_metadata.csv", "credits.csv", "keywords.csv")
+        return self._joined(self._query, *(folder / name for name in names))
 
 
 class IMDb(Catalogue):
@@ -90,7 +88,7 @@ class IMDb(Catalogue):
     def _table(self, folder: Path) -> RawTable:
         names = ("title.basics.tsv.gz", "title.basics.tsv")
         found = [folder / name for name in names if (folder / name).is_file()]
-        return self._joined(self._query, {"file": found[0] if found else folder / names[0]})
+        return self._joined(self._query, found[0] if found else folder / names[0])
 
 
 class TagGenome(Catalogue):
@@ -104,17 +102,17 @@ class TagGenome(Catalogue):
 
     name = "tag-genome"
     _scores = delimited("movie_id tag_id relevance", header=True)
-    _tags = delimited("tag_id tag", file="$tags", quote='"', header=True)
+    _tags = delimited("tag_id tag", file="$file2", quote='"', header=True)
     _scores_2012 = delimited("movie_id tag_id relevance", "\t")
-    _tags_2012 = delimited("tag_id tag popularity", "\t", file="$tags")
+    _tags_2012 = delimited("tag_id tag popularity", "\t", file="$file2")
     # file of scores -> further files, and the source of tags with their relevance
-    _layouts: ClassVar[dict[str, tuple[dict[str, str], str]]] = {
-        "genome-scores.csv": ({"tags": "genome-tags.csv"}, f"{_scores} AS scores JOIN {_tags} AS tags USING (tag_id)"),
+    _layouts: ClassVar[dict[str, tuple[tuple[str, ...], str]]] = {
+        "genome-scores.csv": (("genome-tags.csv",), f"{_scores} AS scores JOIN {_tags} AS tags USING (tag_id)"),
         "tag_relevance.dat": (
-            {"tags": "tags.dat"},
+            ("tags.dat",),
             f"{_scores_2012} AS scores JOIN {_tags_2012} AS tags USING (tag_id)",
         ),
-        "tagdl.csv": ({}, delimited("tag movie_id relevance", quote='"', header=True)),
+        "tagdl.csv": ((), delimited("tag movie_id relevance", quote='"', header=True)),
     }
     _query = """
     SELECT movie_id, string_agg(replace(tag, '|', '/'), '|' ORDER BY try_cast(relevance AS DOUBLE) DESC) AS keywords
@@ -128,5 +126,5 @@ class TagGenome(Catalogue):
     def _table(self, folder: Path) -> RawTable:
         name = next((name for name in self._layouts if (folder / name).is_file()), next(iter(self._layouts)))
         further, source = self._layouts[name]
-        files = {parameter: folder / file for parameter, file in {"file": name, **further}.items()}
-        return self._joined(self._query.format(source=source), files, min_relevance=self.min_relevance)
+        files = (folder / file for file in (name, *further))
+        return self._joined(self._query.format(source=source), *files, min_relevance=self.min_relevance)

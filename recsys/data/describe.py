@@ -10,6 +10,8 @@ from __future__ import annotations
 import duckdb
 
 from recsys.data.clean import SQL, create
+from recsys.data.dialect import MISSING
+from recsys.data.interpret import interpret_ids
 from recsys.data.normalize import normalize
 from recsys.data.quoting import quoted
 from recsys.data.raw import Raw
@@ -79,7 +81,8 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         UserError: a file cannot be read.
     """
     for table in raw.tables:
-        insert(connection, table)
+        rows, _ = insert(connection, table)
+        interpret_ids(rows, MISSING)
     connection.execute("ALTER TABLE raw_descriptions ADD COLUMN IF NOT EXISTS imdb_id VARCHAR")
     normalize(connection, "raw_descriptions")
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))

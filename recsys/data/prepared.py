@@ -36,6 +36,7 @@ class Report:
         part_names: names of the parts of the source's own partition.
         sources: number of clean ratings by source, if several sources are gathered.
         described_again: numbers of users and of items that more than one source describes.
+        read_as: what was detected while reading, a sentence each.
     """
 
     name: str
@@ -53,11 +54,19 @@ class Report:
     part_names: tuple[str, ...]
     sources: dict[str, int] = field(default_factory=dict)
     described_again: dict[str, int] = field(default_factory=dict)
+    read_as: tuple[str, ...] = ()
 
     @property
     def density(self) -> float:
         """Share of the user-item pairs with a rating."""
         return self.rows_kept / (self.users * self.films)
+
+    @property
+    def losses(self) -> str:
+        """Numbers of ratings that cleaning dropped by rule, as text; empty if it dropped none."""
+        by_rule = [f"{n:,} by '{rule}'" for rule, n in self.dropped.items() if n]
+        n_dropped = self.rows_read - self.rows_kept
+        return f"cleaning dropped {n_dropped:,} of {self.rows_read:,} ratings: {', '.join(by_rule)}" if by_rule else ""
 
     @property
     def span(self) -> str:
@@ -88,7 +97,8 @@ class Prepared:
 def load(folder: Path) -> Prepared:
     """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating."""
     stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    report = Report(**stored | {"scale": tuple(stored["scale"]), "part_names": tuple(stored["part_names"])})
+    tuples = {name: tuple(stored.get(name, ())) for name in ("scale", "part_names", "read_as")}
+    report = Report(**stored | tuples)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}

@@ -37,15 +37,15 @@ class RawTable:
         name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
             `negatives`, or `descriptions` (external metadata of items).
         file: path of the file, or its name in the folder or archive of the source.
-        query: name of the SELECT in `sql/read` that reads it, or `headerless`, or a SELECT itself.
+        query: name of the SELECT in `sql/read` that reads it, or `file` if its format is detected, or a SELECT itself.
         columns: our name -> the file's name of each column, if the SELECT does not return our names; None stands for
             no such column.
         separator: separator of the genres of an item, and of the elements of other lists.
-        parameters: parameters of the SELECT besides the file.
+        parameters: parameters of the SELECT besides the file, or the fields of `dialect.Reading`.
         optional: whether the source may lack the file.
         archive: the zip file that contains the file, or None.
         source: name of the gathered source of the rows, which each row stores; None if there is only one source.
-        others: further files that the SELECT reads: as `$files`, after the first, or as parameters.
+        others: further files that a SELECT reads, as `$files` with the first, or as `$file2` and so on.
     """
 
     name: str
@@ -100,13 +100,13 @@ class Source(ABC):
 
     Attributes:
         name: name of the data set.
-        scale: lowest and highest possible rating.
+        scale: lowest and highest possible rating; None if the ratings decide.
         cleaning: cleaning options.
         notice: licence and citation, or "".
     """
 
     name: str
-    scale: tuple[float, float]
+    scale: tuple[float, float] | None
     cleaning: Cleaning
     notice: str = ""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from recsys.data.quoting import literal
 
-DETECTED = "encoding = $encoding"
 LINE = ("line", "\x01")  # names and delimiter of text that is not divided: a control character that it does not contain
 
 
@@ -34,7 +33,8 @@ def headed() -> str:
     )
 
 
-def json_lines(names: str) -> str:
-    """Write the source of some fields of JSON lines, as text."""
-    columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names.split())
+def json_lines(names: str, nested: str = "") -> str:
+    """Write the source of some fields of JSON lines, as text and, where they are `nested`, as JSON."""
+    types = dict.fromkeys(names.split(), "VARCHAR") | dict.fromkeys(nested.split(), "JSON")
+    columns = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in types.items())
     return f"read_json($file, format = 'newline_delimited', columns = {{{columns}}})"

@@ -234,7 +234,9 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
     if "sources" not in data:
         cleaning = {"cleaning": data.pop("cleaning")} if "cleaning" in data else {}
         data = {"_target_": "recsys.data.gather.Gathered", "sources": {dataset.name: data}, **cleaning}
+    cleaning = data.get("cleaning") or {"_target_": "recsys.data.clean.Cleaning"}
     data |= {
+        "cleaning": cleaning | {"max_dropped": 1.0},  # what is dropped was accepted when the run was trained
         "sources": data["sources"] | {FEEDBACK: source},
         "scale": [lowest, highest],
         "name": f"{dataset.name.partition('+')[0]}+{directory.name}",

@@ -35,14 +35,15 @@ def rows(*ratings):
 def cleaned(write, prepared):
     """Prepare rows as a file of ratings, with cleaning options and metadata of items."""
 
-    def cleaned(ratings, items=None, scale=(1, 5), **options):
+    def cleaned(ratings, items=None, scale=(1, 5), max_dropped=1, **options):
         folder = write({"ratings.csv": rows(*ratings)})
         if items is not None:
             lines = "".join(json.dumps(item) + "\n" for item in items)
             write({"films.jsonl": lines})
         films_path = None if items is None else str(folder / "films.jsonl")
         path = str(folder / "ratings.csv")
-        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=Cleaning(**options)))
+        cleaning = Cleaning(max_dropped=max_dropped, **options)
+        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=cleaning))
 
     return cleaned
 
@@ -249,9 +250,8 @@ def test_the_last_of_several_rows_of_an_item_counts(cleaned):
 
 @pytest.fixture
 def source(write):
-    return Files(
-        str(write({"ratings.csv": rows((1, 1, 3, 0), (2, 1, 4, 86400), (2, 2, 9, 0))}) / "ratings.csv"), COLUMNS
-    )
+    folder = write({"ratings.csv": rows((1, 1, 3, 0), (2, 1, 4, 86400), (2, 2, 9, 0))})
+    return Files(str(folder / "ratings.csv"), COLUMNS, scale=(1, 5), cleaning=Cleaning(max_dropped=1))
 
 
 def test_a_second_run_reads_only_the_cache(source, prepared, monkeypatch):
@@ -270,12 +270,15 @@ def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared
     os.utime(path, ns=(0, 0))
     assert prepared(source).dataset.fingerprint == first.fingerprint
     elsewhere = write({"ratings.csv": path.read_text()}, "elsewhere") / "ratings.csv"
-    assert prepared(Files(str(elsewhere), COLUMNS)).dataset.fingerprint == first.fingerprint
+    assert (
+        prepared(Files(str(elsewhere), COLUMNS, scale=(1, 5), cleaning=source.cleaning)).dataset.fingerprint
+        == first.fingerprint
+    )
     path.write_text(path.read_text().replace("1,1,3", "1,1,5"))
     changed = prepared(source).dataset
     assert changed.fingerprint != first.fingerprint
     assert changed.ratings.tolist() == [5, 4]
-    other = prepared(Files(str(path), COLUMNS, cleaning=Cleaning(min_rating=5))).dataset
+    other = prepared(Files(str(path), COLUMNS, scale=(1, 5), cleaning=Cleaning(min_rating=5, max_dropped=1))).dataset
     assert other.fingerprint != changed.fingerprint
     assert other.ratings.tolist() == [5]
 

@@ -41,7 +41,7 @@ STEAM_ITEMS = (
     "{'item_id': '20', 'item_name': 'B', 'playtime_forever': 0}]}\n"
 )
 MUSIC_1K = (
-    'user_1\t2009-05-04T23:08:57Z\tf1b1\tDeep Dish\t\tSacramento\nuser_1\t2009-05-04T13:54:10Z\t\tThe "Dogs"\tt2\tFall\n'
+    'user_1\t2009-05-04T23:08:57Z\tf1b1\tDeep Dish\t\tDub\nuser_1\t2009-05-04T13:54:10Z\t\tThe "Dogs"\tt2\tFall\n'
     "user_1\t2009-05-03T13:54:10Z\tf1b1\tDeep Dish\tt3\tFlashdance\n"
 )
 # Layout: files, then the ratings as (user, item, rating, time) in the order of the data set, and some item metadata.

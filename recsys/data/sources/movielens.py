@@ -123,7 +123,7 @@ class MovieLens(Source):
         """Find the release on disk or in the cache, or download it."""
         release = RELEASES[self.name]
         if self.path is not None:
-            return _locate(Path(self.path), release.tables, origin=self.path)
+            return _locate(Path(self.path).expanduser(), release.tables, origin=self.path)
 
         downloads = cache_dir / "downloads"
         downloads.mkdir(parents=True, exist_ok=True)

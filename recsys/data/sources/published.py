@@ -14,7 +14,7 @@ from pathlib import Path
 from recsys.data.clean import Cleaning
 from recsys.data.quoting import literal
 from recsys.data.raw import Raw, RawTable, Source
-from recsys.data.readers import DETECTED, LINE, delimited, headed, json_lines
+from recsys.data.readers import LINE, delimited, headed, json_lines
 from recsys.data.sources.paths import existing
 from recsys.errors import UserError
 
@@ -92,8 +92,7 @@ def _read(files: Sequence[Path], pattern: Path, tables: Iterable[RawTable]) -> l
 
 
 _LINES = delimited(*LINE, file="$files")
-_LONG_LINES = delimited(*LINE, "max_line_size = 50000000")
-_LINES_OF_TITLES = delimited(*LINE, DETECTED)
+_LINE = delimited(*LINE, "max_line_size = 50000000")
 # Netflix Prize: a line `FILM:`, then its ratings as `USER,RATING,DATE`, in a file for each film or in four files.
 _NETFLIX_RATINGS = f"""
 SELECT split_part(line, ',', 1) AS user_id, movie_id, split_part(line, ',', 2) AS rating,
@@ -108,7 +107,7 @@ WHERE NOT suffix(line, ':')
 _NETFLIX_FILMS = f"""
 SELECT split_part(line, ',', 1) AS movie_id, nullif(split_part(line, ',', 2), 'NULL') AS year,
     regexp_extract(line, '^[^,]*,[^,]*,(.*)$', 1) AS title
-FROM {_LINES_OF_TITLES}
+FROM {_LINE}
 """
 # Jester: a row for each user with the number of ratings, then a rating of each item; 99 stands for none.
 _JESTER = f"""
@@ -128,15 +127,18 @@ def _python_text(key: str) -> str:
 
 _STEAM_REVIEWS = f"""
 SELECT {_python_text("username")} AS user_id, {_python_text("product_id")} AS movie_id, {_python_text("date")} AS time
-FROM {_LONG_LINES}
+FROM {_LINE}
 """
 _STEAM_ITEMS = f"""
 SELECT {_python_text("user_id")} AS user_id,
     unnest(regexp_extract_all(line, '''item_id'': u?''(\\d+)''', 1)) AS movie_id
-FROM {_LONG_LINES}
+FROM {_LINE}
 """
 _STEAM_200K = delimited("user_id game behavior hours zero", quote='"')
 _AMAZON_2018 = "SELECT reviewerID AS user_id, asin AS movie_id, overall AS rating, unixReviewTime AS time FROM "
+_PLOT = (
+    "if(json_type(description) = 'ARRAY', array_to_string(description ->> '$[*]', ' '), description ->> '$') AS plot"
+)
 _MILLISECONDS = "try_cast(timestamp AS BIGINT) // 1000 AS time"
 _AMAZON_2023 = f"SELECT user_id, parent_asin AS movie_id, rating, {_MILLISECONDS} FROM "
 _YAHOO = "SELECT user_id, movie_id, {rating} AS rating, {part} AS part FROM "
@@ -145,7 +147,7 @@ _YAHOO_MUSIC = delimited("user_id movie_id rating", "\t")
 _YAHOO_FILMS = f"""
 SELECT fields[1] AS movie_id, fields[2] AS title, fields[3] AS plot, fields[4] AS runtime, fields[5] AS certificate,
     fields[7] AS release_date, fields[10] AS poster, fields[11] AS genres, fields[12] AS directors, fields[17] AS actors
-FROM (SELECT string_split(line, chr(9)) AS fields FROM {_LINES_OF_TITLES})
+FROM (SELECT string_split(line, chr(9)) AS fields FROM {_LINE})
 """
 _LASTFM_1K = delimited("user_id time artist_id artist track_id track", "\t")
 _LASTFM_360K = delimited("user_id artist_id artist plays", "\t")
@@ -184,8 +186,8 @@ LAYOUTS = {
             _table(
                 "films",
                 "meta_*.json*",
-                "SELECT asin AS movie_id, title, description AS plot, category AS genres, brand FROM "
-                + json_lines("asin title description category brand"),
+                f"SELECT asin AS movie_id, title, {_PLOT}, category AS genres, brand FROM "
+                + json_lines("asin title category brand", "description"),
             ),
             _table("ratings", "*.json*", _AMAZON_2018 + json_lines("reviewerID asin overall unixReviewTime")),
             _table("ratings", "*.csv*", _AMAZON_2018 + delimited("asin reviewerID overall unixReviewTime")),
@@ -197,8 +199,8 @@ LAYOUTS = {
             _table(
                 "films",
                 "meta_*.jsonl*",
-                "SELECT parent_asin AS movie_id, title, description AS plot, categories AS genres, store FROM "
-                + json_lines("parent_asin title description categories store"),
+                f"SELECT parent_asin AS movie_id, title, {_PLOT}, categories AS genres, store FROM "
+                + json_lines("parent_asin title categories store", "description"),
             ),
             _table("ratings", "*.jsonl*", _AMAZON_2023 + json_lines("user_id parent_asin rating timestamp")),
             _table("ratings", "*.csv*", _AMAZON_2023 + delimited("user_id parent_asin rating timestamp", header=True)),
@@ -269,8 +271,7 @@ LAYOUTS = {
             _table(
                 "films",
                 "artists.dat",
-                "SELECT movie_id, title, url FROM "
-                + delimited("movie_id title url picture", "\t", header=True, options=DETECTED),
+                "SELECT movie_id, title, url FROM " + delimited("movie_id title url picture", "\t", header=True),
             ),
         ),
         SEEN,
@@ -297,7 +298,7 @@ LAYOUTS = {
             _table(
                 "films",
                 "movies.dat",
-                "SELECT *, movie_id AS imdb_id FROM " + delimited("movie_id title genres", "::", options=DETECTED),
+                "SELECT *, movie_id AS imdb_id FROM " + delimited("movie_id title genres", "::"),
             ),
             _table("users", "users.dat", "SELECT * FROM " + delimited("user_id twitter_id", "::")),
         ),

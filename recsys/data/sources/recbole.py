@@ -5,11 +5,13 @@ https://recbole.io/docs/user_guide/data/atomic_files.html
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from recsys.data.clean import LABEL, Cleaning
-from recsys.data.quoting import literal
+from recsys.data.dialect import Reading
 from recsys.data.raw import COLUMNS, Raw, RawTable, Source
+from recsys.data.read import FILE
 from recsys.data.sources.paths import existing
 
 # RecBole's names of fields -> our names, where they differ. Its own files have several names for the same field, of
@@ -23,11 +25,6 @@ _FIELDS = {
     "genre": "genres",
 }
 _PARTS = ("train", "valid", "test")
-# As `sql/read/atomic.sql`, with the part.
-_PART = """
-SELECT *, {part} AS part
-FROM read_csv($file, header = true, all_varchar = true, delim = '\t', quote = '', escape = '')
-"""
 
 
 class RecBole(Source):
@@ -75,10 +72,12 @@ class RecBole(Source):
         found = {part: file for part, file in parts.items() if file.exists()}
         if whole.exists() or not found:
             return [RawTable("ratings", existing(whole), "atomic", _interaction_columns(whole))]
-        return [
-            RawTable("ratings", file, _PART.format(part=literal(part)), _interaction_columns(file) | {"part": "part"})
-            for part, file in found.items()
-        ]
+        tables = []
+        for part, file in found.items():
+            reading = Reading(delimiter="\t", quote="", constants={"part": part})
+            columns = {**_interaction_columns(file), "part": "part"}
+            tables.append(RawTable("ratings", file, FILE, columns, parameters=asdict(reading)))
+        return tables
 
 
 def _columns(file: Path) -> dict[str, str]:
