@@ -45,7 +45,8 @@ def test_own_columns_of_users_and_items_have_any_name(tmp_path, prepared):
         users_path=file_of(tmp_path / "users.csv", "user_id", range(3), NAMES),
         films_path=file_of(tmp_path / "films.csv", "movie_id", range(4), NAMES),
     )
-    catalogue = Catalogue(file_of(tmp_path / "catalogue.csv", "movie_id", range(4), [*NAMES, "Rating", "plot"]))
+    described = ["Rating" if name == "rating" else name for name in NAMES]
+    catalogue = Catalogue(file_of(tmp_path / "catalogue.csv", "movie_id", range(4), [*described, "plot"]))
     found = prepared(source, catalogue)
     assert (found.report.rows_kept, found.report.users, found.report.films) == (12, 3, 4)
     for frame in (found.dataset.item_frame, found.dataset.user_frame):
