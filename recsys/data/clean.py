@@ -17,6 +17,7 @@ from recsys.errors import UserError
 
 SQL = Path(__file__).parent / "sql"
 DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
+LABEL, NEGATIVE = "label", "negative by its label"
 RULES = (
     "missing id",
     "missing rating",
@@ -44,6 +45,12 @@ JOIN ratings USING (user_id, movie_id)
 JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
 JOIN raw_ratings AS clean ON clean.rowid = ratings.source_row
 WHERE checked.rule IS NULL AND dropped.source <> clean.source
+"""
+# For sources whose rows have a label: a number, which is not positive if a row is no interaction.
+_NEGATIVES = """
+UPDATE checked SET rule = $rule FROM raw_ratings
+WHERE raw_ratings.rowid = source_row AND rule IS NULL
+    AND coalesce(try_cast(label AS DOUBLE), try_cast(try_cast(label AS BOOLEAN) AS DOUBLE)) <= 0
 """
 # In the order of the rows of `coded.sql`.
 _ORIGINS = """
@@ -121,8 +128,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         cleaning: cleaning options.
 
     Returns:
-        Number of dropped ratings by rule, in the order of `RULES`; for gathered sources also the duplicates across
-        sources.
+        Number of dropped ratings by rule, in the order of `RULES`; for sources with labels also the negatives, and for
+        gathered sources the duplicates across sources.
 
     Raises:
         UserError: no rating is left.
@@ -136,6 +143,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         earliest=cleaning.earliest,
         keep_unknown_films=cleaning.keep_unknown_films,
     )
+    if LABEL in connection.table("raw_ratings").columns:
+        connection.execute(_NEGATIVES, {"rule": NEGATIVE})
     counted = connection.execute("SELECT rule, count(*) FROM checked WHERE rule IS NOT NULL GROUP BY rule").fetchall()
     dropped = dict.fromkeys(RULES, 0) | dict(counted)
     create(connection, "ratings", "latest")

@@ -80,15 +80,16 @@ class TMDB5000(Metadata):
 class Files(Metadata):
     """Descriptions in a file of delimited text, JSON or Parquet.
 
-    The columns are those of `raw.ITEM_COLUMNS`, `tmdb_id` and `original_title`; others are read as text. There must be
-    a `movie_id`, a `tmdb_id` or a `title`, preferably with a `year`.
+    The columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; others are read as text.
+    There must be a `movie_id`, a `tmdb_id`, an `imdb_id` or a `title`, preferably with a `year`. Lists, durations and
+    dates may be in any notation that `recsys.data.normalize` knows.
 
     Args:
         path: the file, of any format that `sources.Files` reads.
         columns: our name -> the file's name of each column to read; None reads all columns under their own names.
         header: names of the columns in order, for a text file without a header.
-        delimiter: separator of the fields of a text file.
-        quote: quotation mark of fields that contain the delimiter, or "" for none.
+        delimiter: separator of the fields of a text file; None to detect it.
+        quote: quotation mark of fields that contain the delimiter, or "" for none; None to detect it.
         separator: separator of the elements of lists: genres, tags, people.
         name: name of the catalogue.
     """
@@ -98,8 +99,8 @@ class Files(Metadata):
         path: str | None,
         columns: Mapping[str, str] | None = None,
         header: Sequence[str] = (),
-        delimiter: str = ",",
-        quote: str = '"',
+        delimiter: str | None = None,
+        quote: str | None = None,
         separator: str = "|",
         name: str = "files",
     ) -> None:

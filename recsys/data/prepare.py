@@ -19,12 +19,14 @@ from typing import Any
 import duckdb
 
 from recsys.data.clean import check_dropped, clean, count
+from recsys.data.columns import read_apart, write_together
 from recsys.data.describe import describe
 from recsys.data.download import put_in_place
 from recsys.data.fingerprint import data_fingerprint, description_fingerprint
 from recsys.data.frames import typed_items
 from recsys.data.interpret import guessed_scale
 from recsys.data.metadata import Match, Metadata
+from recsys.data.normalize import move_links, normalize
 from recsys.data.prepared import Prepared, Report, load
 from recsys.data.raw import Raw, Source
 from recsys.data.read import read
@@ -81,6 +83,8 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET TimeZone = 'UTC'")
             read_as = read(connection, raw.unpacked(scratch), scratch)
+            normalize(connection, "raw_films")
+            move_links(connection)
             rows_read = count(connection, "raw_ratings")
             scale = source.scale
             if scale is None:
@@ -90,7 +94,7 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
             dropped = clean(connection, scale, source.cleaning)
             _check_described(connection)
             for table in ("ratings", "users", "films", "negatives"):
-                connection.table(table).write_parquet(str(tables / f"{table}.parquet"))
+                write_together(connection.table(table), str(tables / f"{table}.parquet"))
             report = Report(
                 name=source.name,
                 origin=raw.origin,
@@ -152,12 +156,12 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
         tables = Path(scratch) / "tables"
         tables.mkdir()
         with duckdb.connect() as connection:
-            connection.read_parquet(str(prepared / "films.parquet")).create("films")
+            read_apart(connection, "films", str(prepared / "films.parquet")).create("films")
             describe(connection, raw)
             connection.read_parquet(str(prepared / "ratings.parquet")).create_view("ratings")
             n_ratings = connection.sql("FROM ratings SEMI JOIN matched USING (item)").count("*").fetchall()[0][0]
             match = Match(name, raw.origin, count(connection, "matched"), n_ratings)
-            connection.table("films").write_parquet(str(tables / "films.parquet"))
+            write_together(connection.table("films"), str(tables / "films.parquet"))
         (tables / "match.json").write_text(json.dumps(asdict(match), indent=2), encoding="utf-8")
         seal(tables)
         put_in_place(tables, described)

@@ -9,18 +9,22 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from recsys.data.clean import SQL, count
+from recsys.data.clean import LABEL, SQL, count
+from recsys.data.columns import apart, named
 from recsys.data.dialect import Reading
 from recsys.data.interpret import Rows, check_numbers, interpret_ids, interpret_ratings
+from recsys.data.plain import plain
 from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
 from recsys.data.selects import Select, refusal, selects
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
+LIST = r"""^\s*[\[{]\s*['"\[{]"""  # how a list in JSON's or Python's notation begins
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
 FILE = "file"  # the query of a file of any format, whose parameters are those of `Reading`
 # Queries of files in one dialect. (Their SELECTs in sql/ are part of every fingerprint, but let DuckDB detect comments
@@ -101,11 +105,26 @@ def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Pa
     if reading is not None:
         yield from selects(connection, table.file, reading, _wanted(table), scratch)
         return
+    if table.query.lstrip().startswith("SELECT"):
+        yield Select(table.query, {**table.parameters, **_files(table, scratch)})
+        return
     sql = (SQL / "read" / f"{table.query}.sql").read_text(encoding="utf-8")
     parameters = {"file": one_file(table.file), **table.parameters}
     if "$encoding" in sql:
         parameters["encoding"] = _encoding(table.file)
     yield Select(sql, parameters)
+
+
+def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
+    """Return the parameters of a SELECT for its files: `files` for all, or `file`, `file2`, `file3` and so on."""
+    paths = []
+    for place, file in enumerate((table.file, *table.others)):
+        folder = scratch / str(place)
+        folder.mkdir()
+        paths.append(one_file(plain(file, folder).path))
+    if "$files" in table.query:
+        return {"files": paths}
+    return {f"file{place if place > 1 else ''}": path for place, path in enumerate(paths, start=1)}
 
 
 def _wanted(table: RawTable) -> Collection[str]:
@@ -134,7 +153,8 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
     if (table.columns or {}).get("time") == ROW and ROW not in types:
         query = f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
         types[ROW] = "BIGINT"
-    columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
+    given = apart(table.name, named(table.name, table.columns, types))
+    columns = columns_as_text(str(table.file), table.name, given, table.separator, types)
     if table.source is not None:
         columns += f", {literal(table.source)} AS {SOURCE}"
     query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
@@ -161,7 +181,7 @@ def columns_as_text(
     Raises:
         UserError: the source lacks columns, or has columns that the raw table cannot have.
     """
-    given = columns or {column: column for column in types}
+    given = named(name, columns, types)
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
     present = f"{label} has the columns {', '.join(types)}"
     if missing := [column for column in given.values() if column is not None and column not in types]:
@@ -169,11 +189,15 @@ def columns_as_text(
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")
-    if name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
+    if name == "ratings" and (unknown := [ours for ours in given if ours not in (*COLUMNS["ratings"], LABEL)]):
         raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
-        texts[ours] = f"replace({texts[ours]}, {literal(separator)}, '|')"
+        # lists in JSON's or Python's notation have separators of their own
+        texts[ours] = (
+            f"if(regexp_matches({texts[ours]}, {literal(LIST)}), {texts[ours]}, "
+            f"replace({texts[ours]}, {literal(separator)}, '|'))"
+        )
     for ours in ("user_id", "movie_id"):
         if types.get(selected.get(ours) or "") in ("DOUBLE", "FLOAT"):  # whole numbers, if some are missing
             number = quoted(selected[ours] or "")
@@ -185,6 +209,8 @@ def columns_as_text(
 def _text(name: str | None, types: Mapping[str, str]) -> str:
     if name is None:
         return "CAST(NULL AS VARCHAR)"
+    if types[name].startswith("STRUCT") and types[name].endswith("[]"):
+        return f"CAST(to_json({quoted(name)}) AS VARCHAR)"
     if types[name].endswith("[]"):
         return f"array_to_string({quoted(name)}, '|')"
     return f"nullif(trim(CAST({quoted(name)} AS VARCHAR)), '')"

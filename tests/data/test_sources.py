@@ -6,6 +6,8 @@ import pytest
 
 from recsys.data.clean import Cleaning
 from recsys.data.sources import Files, MovieLens, NCFRelease, RecBole
+from recsys.data.split import TEST, TRAIN, VALID
+from recsys.data.splitters import Given
 from recsys.errors import UserError
 from tests.data.conftest import zipped
 
@@ -318,6 +320,51 @@ def test_recbole_requires_only_interactions(write, prepared):
     assert dataset.scale == (1, 1)
     with pytest.raises(UserError, match=r"other.inter does not exist"):
         prepared(RecBole(str(folder), name="other"))
+
+
+def test_rows_with_a_label_of_zero_are_no_interactions(write, prepared):
+    rows = "a\t7\t1\na\t8\t0\nb\t7\t0.0\nb\t8\t1.0\nc\t7\t\n"
+    folder = write({"toy.inter": f"user_id:token\titem_id:token\tlabel:float\n{rows}"}, "toy")
+    found = prepared(RecBole(str(folder)))
+    assert (found.report.rows_read, found.report.rows_kept) == (5, 3)
+    assert found.report.dropped["negative by its label"] == 2
+    assert found.dataset.users.tolist() == [0, 1, 2]
+    assert found.dataset.scale == (1, 1)
+
+
+def test_a_benchmark_of_recbole_has_the_parts_of_a_given_split(write, prepared):
+    header = "user_id:token\titem_id:token\trating:float\n"
+    folder = write(
+        {
+            "toy.test.inter": f"{header}a\t9\t2\n",
+            "toy.train.inter": f"{header}a\t7\t4\nb\t7\t5\n",
+            "toy.valid.inter": f"{header}a\t8\t3\n",
+        },
+        "toy",
+    )
+    dataset = prepared(RecBole(str(folder))).dataset
+    assert dataset.part_names == ("train", "valid", "test")
+    assert Given().labels(dataset).tolist() == [TRAIN, VALID, TEST, TRAIN]
+
+
+def test_atomic_files_may_have_a_byte_order_mark_other_columns_and_separators(write, prepared):
+    folder = write(
+        {
+            "toy.inter": "\ufeffuser_id:token\titem_id:token\na\t7\n",
+            "toy.item": "\ufeffitem_id:token\tclass:token_seq\tgenre:token_seq\trating:float\titem:token\t"
+            "title:token_seq\n"
+            "7\tCrime;Film Noir\tother\t8.5\tx\tHeat; Ran\n",
+        },
+        "toy",
+    )
+    item = prepared(RecBole(str(folder), seq_separator=";")).dataset.item_frame.iloc[0]
+    assert item[["genres", "genre", "rating", "item", "title"]].tolist() == [
+        ["Crime", "Film Noir"],
+        "other",
+        "8.5",
+        "x",
+        "Heat; Ran",
+    ]
 
 
 # NCF

@@ -13,6 +13,7 @@ from rich.progress import track
 
 from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS, Question
 from recsys.analysis.figures import freeze_layout
+from recsys.data.columns import read_apart
 from recsys.data.dataset import Dataset
 from recsys.data.prepared import Prepared
 from recsys.terminal import terminal
@@ -60,7 +61,7 @@ def query(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Q
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for name, file in prepared.tables.items():
-            connection.read_parquet(str(file)).create_view(name)
+            read_apart(connection, name, str(file)).create_view(name)
         connection.execute((SQL / "views.sql").read_text(encoding="utf-8"))
         for question in track(questions, "Exploring", console=console, transient=True, disable=not console.is_terminal):
             sql = (SQL / f"{question.query or question.name}.sql").read_text(encoding="utf-8")
