@@ -55,7 +55,7 @@ class Plain:
     Attributes:
         path: the file; a copy if the original is compressed or in another encoding than UTF-8.
         encoding: encoding of the original text; None for Parquet.
-        has_quotes: whether the text contains quotation marks.
+        has_quotes: whether the text contains double quotation marks.
     """
 
     path: Path
@@ -92,12 +92,12 @@ def plain(file: Path, scratch: Path, encoding: str | None = None) -> Plain:
             raise UserError(f"{file} must be text or Parquet, but is {kind}.")
     if file.suffix.lower() == ".parquet":
         raise UserError(f"{file} is damaged or incomplete: copy or download it again.")
-    encoding = encoding or _encoding(file, path, start)
-    if encoding != "utf-8":
-        path = _transcoded(file, path, encoding, scratch / "utf-8")
-    elif b"\0" in start:
+    detected = encoding or _encoding(file, path, start)
+    if detected == "utf-8" and b"\0" in start:
         raise UserError(f"{file} must be text or Parquet (got other binary data).")
-    return Plain(path, encoding, any(b'"' in chunk or b"'" in chunk[:1] for chunk in _chunks(path)))
+    if encoding is not None or detected != "utf-8":
+        path = _transcoded(file, path, detected, scratch / "utf-8")
+    return Plain(path, detected, any(b'"' in chunk for chunk in _chunks(path)))
 
 
 def _decompressed(file: Path, scratch: Path) -> Path:

@@ -59,7 +59,7 @@ def check(
 
     Raises:
         UserError: a k is smaller than 1 or larger than the number of ranked items; nothing is ranked, and the model
-            predicts no ratings; metrics of several protocols have the same name; or `Reranker.check` fails.
+            predicts no ratings or the data have none; all users have rated all items; metrics of several protocols have the same name; or `Reranker.check` fails.
     """
     if reranker is not None:
         if protocol is None:
@@ -71,14 +71,35 @@ def check(
                 f"{type(model).__name__} predicts no ratings, and protocol=ratings measures nothing else: "
                 "choose protocol=full, or a model such as bias or biased_mf."
             )
+        if not _has_ratings(holdout):
+            raise UserError(
+                f"protocol=ratings must have data with ratings (got {holdout.known.name}): choose protocol=full."
+            )
         return
     protocols = single_protocols(protocol)
     n = min(each.n_ranked(holdout) for each in protocols)
     for k in ks:
         if not 1 <= k <= n:
             raise UserError(f"ks must be between 1 and {n}, the number of items that are ranked (got {k}).")
+    if not _leaves_a_choice(holdout):
+        raise UserError(
+            f"A ranking must have items to choose from, but all users of {holdout.known.name} have rated all items: "
+            "choose other data, or protocol=ratings."
+        )
     if len({each.suffix(holdout) for each in protocols}) < len(protocols):
         raise UserError("Metrics of several protocols would have the same names: choose protocols that differ in n.")
+
+
+def _has_ratings(holdout: Holdout) -> bool:
+    """Whether the data have ratings, rather than that items were seen."""
+    lowest, highest = holdout.known.scale
+    return lowest < highest
+
+
+def _leaves_a_choice(holdout: Holdout) -> bool:
+    """Whether some user has an item that is neither rated nor held out."""
+    n_rated = holdout.unranked.user_counts + holdout.ratings.user_counts
+    return bool((n_rated[holdout.query_users] < holdout.known.n_items).any())
 
 
 def evaluate(
@@ -117,7 +138,7 @@ def evaluate(
                 task.measure(rows, query, scores)
     measured = [task.measurements() for task in tasks]
     bins = calibration(np.empty(0), np.empty(0))
-    if model.predicts_ratings:
+    if model.predicts_ratings and _has_ratings(holdout):
         predicted = _predict(model, holdout, batch_size)
         measured.append(measure_ratings(predicted, holdout))
         bins = calibration(predicted, holdout.ratings.ratings)
