@@ -47,9 +47,7 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     for column in columns:
         absent = NO_VALUE if column in (*LIST_COLUMNS, "certificate", "plot") else (NULL,)
         _update(connection, table, column, "NULL", f"{quoted(column)} IN ({', '.join(map(literal, absent))})")
-    connection.create_function(
-        "elements_as_text", _elements, ["VARCHAR", "VARCHAR"], "VARCHAR", null_handling="special"
-    )
+    connection.create_function("elements_as_text", _elements, ["VARCHAR", "VARCHAR"], "VARCHAR")
     connection.create_function("minutes_of", _minutes, ["VARCHAR"], "VARCHAR")
     connection.create_function("date_of", _date, ["VARCHAR"], "VARCHAR")
     for column in LIST_COLUMNS:

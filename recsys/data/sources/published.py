@@ -28,7 +28,7 @@ class Layout:
 
     Attributes:
         tables: what is read; `file` is a pattern of names of files. Each file is read by the tables with the first
-            pattern that its name matches, and of these by those with the same pattern.
+            pattern that its name matches.
         scale: lowest and highest possible rating.
     """
 
@@ -61,34 +61,29 @@ class Published(Source):
         """
         path, tables = existing(self.path), LAYOUTS[self.name].tables
         files = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
-        found = tuple(
-            table for pattern, matching in _by_pattern(files, tables) for table in _read(matching, pattern, tables)
-        )
+        by_pattern = _by_pattern([file for file in files if file.is_file()], tables)
+        found = tuple(read for table in tables for read in _read(by_pattern[table.file], table))
         if not any(table.name == "ratings" for table in found):
             names = dict.fromkeys(str(table.file) for table in tables if table.name == "ratings")
             raise UserError(f"data.path must hold the file {' or '.join(names)} of {self.name} (got {path}).")
         return Raw(str(path), found)
 
 
-def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> list[tuple[Path, list[Path]]]:
-    """Assign each file to the first pattern that its name matches, in the order of the patterns."""
+def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path, list[Path]]:
+    """Assign each file to the first pattern that its name matches, in the order of the tables."""
     matching: dict[Path, list[Path]] = {table.file: [] for table in tables}
     for file in files:
-        patterns = [pattern for pattern in matching if file.is_file() and file.match(str(pattern))]
-        if patterns:
-            matching[patterns[0]].append(file)
-    return [(pattern, found) for pattern, found in matching.items() if found]
+        pattern = next((pattern for pattern in matching if file.match(str(pattern))), None)
+        if pattern is not None:
+            matching[pattern].append(file)
+    return matching
 
 
-def _read(files: Sequence[Path], pattern: Path, tables: Iterable[RawTable]) -> list[RawTable]:
+def _read(files: Sequence[Path], table: RawTable) -> list[RawTable]:
     """Return how files are read: together if the SELECT reads several, else each by itself."""
-    read = []
-    for table in tables:
-        if table.file == pattern and "$files" in table.query:
-            read.append(replace(table, file=files[0], others=tuple(files[1:])))
-        elif table.file == pattern:
-            read += [replace(table, file=file) for file in files]
-    return read
+    if files and "$files" in table.query:
+        return [replace(table, file=files[0], others=tuple(files[1:]))]
+    return [replace(table, file=file) for file in files]
 
 
 _LINES = delimited(*LINE, file="$files")
@@ -114,7 +109,7 @@ _JESTER = f"""
 SELECT user_id, movie_id, rating FROM (
     SELECT user_id, unnest(ratings) AS rating, generate_subscripts(ratings, 1) AS movie_id
     FROM (SELECT row_number() OVER () AS user_id, string_split(line, ',')[2:] AS ratings FROM {_LINES}))
-WHERE try_cast(rating AS DOUBLE) <> 99
+WHERE try_cast(rating AS DOUBLE) IS DISTINCT FROM 99
 """
 
 
