@@ -59,7 +59,8 @@ def check(
 
     Raises:
         UserError: a k is smaller than 1 or larger than the number of ranked items; nothing is ranked, and the model
-            predicts no ratings or the data have none; all users have rated all items; metrics of several protocols have the same name; or `Reranker.check` fails.
+            predicts no ratings or the data have none; all users have rated all items; metrics of several protocols have
+            the same name; or `Reranker.check` fails.
     """
     if reranker is not None:
         if protocol is None:
