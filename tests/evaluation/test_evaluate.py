@@ -168,7 +168,7 @@ class TestRatingPrediction:
 def test_data_without_ratings_have_no_errors_of_predicted_ratings(holdout):
     unrated = replace(holdout, **{part: replace(getattr(holdout, part), scale=(1, 1)) for part in ("known", "ratings")})
     assert "rmse" not in evaluate(Bias().fit(unrated.known), unrated, ks=(10,)).summary
-    with pytest.raises(UserError, match=r"protocol=ratings must have data with ratings \(got toy\)"):
+    with pytest.raises(UserError, match=r"protocol=ratings must have data with ratings \(got arrays\)"):
         check(Bias(), (10,), unrated, protocol=None)
 
 
