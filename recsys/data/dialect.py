@@ -124,7 +124,7 @@ def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
         rows = [line.rstrip("\r\n").split(delimiter) for line in lines[: 2 * _N_SAMPLED] if line.strip()]
         return rows[:_N_SAMPLED]
     quoted = {"quotechar": mark} if mark else {"quoting": csv.QUOTE_NONE}
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, **quoted)  # type: ignore[arg-type]
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, **quoted)
     rows = []
     try:
         for row in reader:
