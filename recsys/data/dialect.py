@@ -123,8 +123,8 @@ def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
     if len(delimiter) > 1:
         rows = [line.rstrip("\r\n").split(delimiter) for line in lines[: 2 * _N_SAMPLED] if line.strip()]
         return rows[:_N_SAMPLED]
-    quoting = csv.QUOTE_MINIMAL if mark else csv.QUOTE_NONE
-    reader = csv.reader(lines, delimiter=delimiter, quotechar=mark or None, quoting=quoting, skipinitialspace=True)
+    quoted = {"quotechar": mark} if mark else {"quoting": csv.QUOTE_NONE}
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, **quoted)
     rows = []
     try:
         for row in reader:

@@ -62,14 +62,14 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
     notes = []
     for table in raw.tables:
         rows, detected = insert(connection, table, scratch)
-        columns = table.columns or {}
+        named = table.columns or {}
         if table.query == FILE:
             reading = Reading(**table.parameters)
             detected += interpret_ids(rows, reading.missing)
             if table.name == "ratings":
-                detected += interpret_ratings(rows, str(table.file), columns, reading)
+                detected += interpret_ratings(rows, str(table.file), named, reading)
         elif table.name == "ratings":
-            check_numbers(rows, str(table.file), columns, raw.numeric_ids)
+            check_numbers(rows, str(table.file), named, raw.numeric_ids)
         notes += [f"{table.file.name}: {note}" for note in detected]
     return list(dict.fromkeys(notes))
 
@@ -143,8 +143,8 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
     """
     name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
     if select.implausible != "false":
-        found = connection.execute(f"SELECT 1 FROM ({query}) WHERE {select.implausible} LIMIT 1", parameters).fetchall()  # noqa: S608
-        if found:
+        sql = f"SELECT 1 FROM ({query}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
+        if connection.execute(sql, parameters).fetchall():
             raise duckdb.InvalidInputException("quotation marks that enclose several fields or are part of the text")
     found = connection.sql(query, params=parameters)
     types = dict(zip(found.columns, map(str, found.types), strict=True))

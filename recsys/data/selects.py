@@ -72,7 +72,9 @@ def selects(
     if text.encoding is None:
         yield _parquet(connection, file, text, reading)
         return
-    notes = () if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else (f"encoding {text.encoding}",)
+    notes: tuple[str, ...] = (
+        () if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else (f"encoding {text.encoding}",)
+    )
     start = text.head(4096).lstrip()
     if start.startswith(("{", "[")) and not reading.header:
         yield _json(connection, file, text, start, reading, wanted)
