@@ -52,7 +52,7 @@ class RunWriter:
         config: every setting, resolved, as YAML.
         unresolved: the same before interpolations were resolved; None if there were none.
         resumed: whether to continue from the files of an interrupted run; otherwise they are removed. A job that Slurm
-            has requeued continues its own run without being asked to.
+            has requeued always continues its own run.
 
     Raises:
         UserError: the disk has too little space.
