@@ -39,6 +39,8 @@ def one_sentence() -> Iterator[None]:
             raise
         place = error.filename or "A file"
         message = f"{place} cannot be used ({error.strerror}): hydra.run.dir=DIR chooses another place for outputs."
+    except MemoryError as error:
+        message = f"This needs more memory than there is ({error}): choose a smaller model, data set or batch."
     else:
         return
     print(f"error: {message}", file=sys.stderr)

@@ -52,7 +52,7 @@ class RunWriter:
         config: every setting, resolved, as YAML.
         unresolved: the same before interpolations were resolved; None if there were none.
         resumed: whether to continue from the files of an interrupted run; otherwise they are removed. A job that Slurm
-            has requeued continues its own run by itself.
+            has requeued always continues its own run.
 
     Raises:
         UserError: the disk has too little space.
@@ -105,7 +105,12 @@ class RunWriter:
     def write_test(self, tested: Evaluation) -> None:
         """Store the test metrics of each user and slice, and the calibration of predicted ratings."""
         partial = self.directory / f"{PER_USER}.partial"
-        duckdb.from_df(tested.per_user).write_parquet(str(partial))
+        try:
+            duckdb.from_df(tested.per_user).write_parquet(str(partial))
+        except duckdb.IOException as error:
+            partial.unlink(missing_ok=True)
+            reason = " ".join(str(error).split())
+            raise UserError(f"{partial} cannot be written ({reason}): free some space on its disk.") from error
         move_into_place(partial, self.directory / PER_USER)
         write_text(self.directory / "slices.csv", tested.slices.to_csv(index=False))
         if len(tested.calibration):

@@ -18,8 +18,8 @@ Result = TypeVar("Result")
 class Deadline:
     """Calls functions in threads of their own, and stops waiting for one after a while.
 
-    A call whose time is up is not ended: once a database is unlocked, it may still store an event whose request was
-    answered by an error. Events have keys, so they can be sent again.
+    A call whose time is up is not ended: once a database is unlocked, it may still store an event although the caller
+    got an error. Events have keys, so they can be sent again.
 
     Args:
         seconds: how long a caller waits.
