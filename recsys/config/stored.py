@@ -1,7 +1,7 @@
 """Configs and commands that runs store: what may be built from them without trusting the run.
 
-A run's directory may come from an unknown source, and building a config runs what its `_target_` names. So the names
-are checked before anything is imported, unless a command has `--trusted`:
+A run's directory may be of unknown origin, and building a config runs what its `_target_` names. So the names are
+checked before anything is imported, unless a command has `--trusted`:
 
 - a slot of a config, such as `data`, names a class of this package that is of the slot's base class;
 - Lightning's Trainer and loggers take plain values, and write into the run's own directory;

@@ -1,6 +1,6 @@
 """Pseudonyms of viewers: the ids by which runs know them.
 
-The id of a viewer is a secret of their browser, with which anyone can read and change their feedback. Runs are shared,
+The id of a viewer is a secret of their browser, which lets its holder read and change their feedback. Runs are shared,
 with their logs and exports, so a refit learns a viewer's ratings under a digest of the id. Only the store has the ids.
 """
 
@@ -18,7 +18,7 @@ def id_in_runs(user_id: str, users: Container[str]) -> str:
 
     Args:
         user_id: id of the user in the store.
-        users: ids of the users of the data, which may include pseudonyms; no user of the store has one as id.
+        users: ids of the users of the data, which may include pseudonyms; these are no ids in the store.
     """
     if user_id in users and not PSEUDONYM.fullmatch(user_id):
         return user_id
