@@ -1,9 +1,8 @@
 """Kill trainings at random moments and resume them: `python -m tests.kill_training --kills 100`. It is not part of CI.
 
-Every run is killed (SIGKILL) at a random moment of its duration and resumed once. The resumed run must have exactly the
-metrics, those of users included, and the arrays of an uninterrupted run. A run that was killed before it had stored its
-command is started again instead. Processes are forked from one that has imported everything, so that a kill hits
-training more often than imports.
+Every run is killed (SIGKILL) at a random moment after it has stored its command, and resumed once. The resumed run must
+have exactly the metrics, those of users included, and the arrays of an uninterrupted run. Processes are forked from one
+that has imported everything, so that a kill hits training more often than imports.
 """
 
 import argparse
@@ -92,49 +91,44 @@ class KilledTraining:
         arguments: arguments of train.py.
 
     Attributes:
-        seconds: duration of the uninterrupted run.
+        seconds: duration of the uninterrupted run after it has stored its command.
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
         self.folder, self.arguments = folder, arguments
         self.cache = folder / "cache" / "fitted"  # of base models
-        self._run("first")  # prepares the data
+        wait_for(self._started("first"))  # prepares the data
+        process = self._started("whole")
         started = time.perf_counter()
-        self._run("whole")
+        wait_for(process)
         self.seconds = time.perf_counter() - started
         self.expected = results(folder / "whole")
 
     def kill_and_resume(self, share: float) -> str:
         """Kill a run after a share of its duration and resume it; returns when it was killed and how it ended."""
         run = self.folder / "killed"
-        self._remove(run)
-        process = forked(lambda: train_run([*self.arguments, f"hydra.run.dir={run}"]))
+        process = self._started("killed")
         time.sleep(share * self.seconds)
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         moment = moment_of(run)
-        if moment == BEFORE:
-            self._run("killed")
-        elif not is_finished(run):
+        if not is_finished(run):
             wait_for(forked(lambda: train_run([f"resume={run}"])))
         return moment if equal(results(run), self.expected) else f"UNEQUAL {moment}"
 
-    def _run(self, name: str) -> None:
-        self._remove(self.folder / name)
-        wait_for(forked(lambda: train_run([*self.arguments, f"hydra.run.dir={self.folder / name}"])))
-
-    def _remove(self, run: Path) -> None:
+    def _started(self, name: str) -> int:
+        """Start a run in a process of its own, and return its number once the run has stored its command."""
+        run = self.folder / name
         for folder in (run, self.cache):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-BEFORE = "before the command was stored"
+        process = forked(lambda: train_run([*self.arguments, f"hydra.run.dir={run}"]))
+        while not (run / ".hydra" / "overrides.yaml").is_file():
+            time.sleep(0.01)
+        return process
 
 
 def moment_of(run: Path) -> str:
     """Return when a run was killed, by the files that it had written."""
-    if not (run / ".hydra" / "overrides.yaml").is_file():
-        return BEFORE
     if is_finished(run):
         return "after the end"
     if (run / "checkpoints" / "refit").is_dir() or (run / "per_user.parquet").is_file():

@@ -30,7 +30,8 @@ def write_data(folder: Path, ratings: list[tuple], films: pd.DataFrame | None, *
     """Write ratings (user, film, rating, time) and films as CSV; gives the overrides that read them."""
     frame = pd.DataFrame(ratings, columns=["user_id", "movie_id", "rating", "time"])
     frame.to_csv(folder / "ratings.csv", index=False)
-    data = ["data=files", f"data.path={folder}/ratings.csv", "logger=none", f"cache_dir={folder}/cache", *overrides]
+    data = ["data=files", f"data.path={folder}/ratings.csv", "data.scale=[0.5,5]", "logger=none"]
+    data += [f"cache_dir={folder}/cache", *overrides]
     if films is None:
         return data
     films.to_csv(folder / "films.csv", index=False)
