@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from recsys.config import compose, instantiate, main
 from recsys.config.measurements import measurement_of
 from recsys.config.splits import Splits, split_reader
+from recsys.config.stored import stored_config, targets
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.models.base import FitContext
@@ -45,10 +46,11 @@ def train(cfg: DictConfig) -> dict[str, float]:
         split, origin = read_split()
         if cfg.warm_from is not None:
             earlier = read_run(Path(cfg.warm_from))
-            split = continue_from(earlier, Splits().of(earlier.config), run, model, split)
+            before = Splits().of(stored_config(earlier.config, known=targets(OmegaConf.to_container(cfg))))
+            split = continue_from(earlier, before, run, model, split)
         measurement.check(model, split)
 
-    context = FitContext(run.checkpoints / "selection", resume=cfg.resume is not None, cache_dir=Path(cfg.cache_dir))
+    context = FitContext(run.checkpoints / "selection", resume=run.is_resumed, cache_dir=Path(cfg.cache_dir))
     if trainer is not None:
         context = replace(context, trainer=trainer, logger=logger)
     with run.stage("fit"):

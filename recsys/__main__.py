@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from recsys.commands import COMMANDS
 
@@ -28,4 +29,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    if Path(sys.path[0]) == Path.cwd():  # python -m puts it first, where a run's file would stand for a package
+        sys.path.append(sys.path.pop(0))
     main()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+LARGEST = 2**32 - 1  # integer: seeds are no larger, and no array has so many rows
 
 
 class UserError(Exception):
@@ -21,25 +24,30 @@ def one_of(name: str, value: str, choices: Iterable[str]) -> str:
 
 
 def check_positive(**settings: float) -> None:
-    """Check that settings, given by name, are above zero.
+    """Check that settings, given by name, are finite and above zero.
 
     Raises:
-        UserError: a setting is not above zero.
+        UserError: a setting is not.
     """
-    for name, value in settings.items():
-        if not value > 0:
-            raise UserError(f"{name} must be above zero (got {value}).")
+    _check("above zero", lambda value: value > 0, settings)
 
 
 def check_not_negative(**settings: float) -> None:
-    """Check that settings, given by name, are zero or above.
+    """Check that settings, given by name, are finite, and zero or above.
 
     Raises:
-        UserError: one is not.
+        UserError: a setting is not.
     """
-    for name, value in settings.items():
-        if not value >= 0:
-            raise UserError(f"{name} must be zero or above (got {value}).")
+    _check("zero or above", lambda value: value >= 0, settings)
+
+
+def check_finite(**settings: float) -> None:
+    """Check that settings, given by name, are finite.
+
+    Raises:
+        UserError: a setting is not.
+    """
+    _check("a number", lambda value: not math.isnan(value), settings)
 
 
 def check_shares(**settings: float) -> None:
@@ -48,6 +56,23 @@ def check_shares(**settings: float) -> None:
     Raises:
         UserError: a setting is below 0 or above 1.
     """
+    _check("between 0 and 1", lambda value: 0 <= value <= 1, settings)
+
+
+def check_seed(**settings: int) -> None:
+    """Check that settings, given by name, are seeds that every random generator takes.
+
+    Raises:
+        UserError: a setting is not.
+    """
+    _check(f"a seed from 0 to {LARGEST}", lambda value: 0 <= value <= LARGEST, settings)
+
+
+def _check(wanted: str, is_allowed: Callable[[float], bool], settings: Mapping[str, float]) -> None:
     for name, value in settings.items():
-        if not 0 <= value <= 1:
-            raise UserError(f"{name} must be between 0 and 1 (got {value}).")
+        if not is_allowed(value):
+            raise UserError(f"{name} must be {wanted} (got {value}).")
+        if math.isinf(value):
+            raise UserError(f"{name} must be finite (got {value}).")
+        if isinstance(value, int) and value > LARGEST:
+            raise UserError(f"{name} must be at most {LARGEST} (got {value}).")

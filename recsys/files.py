@@ -1,12 +1,16 @@
-"""Atomic writing of files, short forms of paths, and sparse matrices as plain arrays."""
+"""Atomic and durable writing of files, short forms of paths, and sparse matrices as plain arrays."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
+
+from recsys.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,14 +25,49 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
     try:
         with temporary.open("wb") as file:
             write(file)
-        temporary.replace(path)
+        move_into_place(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_into_place(finished: Path, place: Path) -> None:
+    """Rename a file or folder once its content is on disk: a loss of power leaves the old one or the new one, whole."""
+    for path in (*finished.rglob("*"), finished):
+        _sync(path)
+    finished.replace(place)
+    _sync(place.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically."""
     write_whole(path, lambda file: file.write(text.encode()))
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Report a file that cannot be read, or does not hold what it should, in one sentence.
+
+    Raises:
+        UserError: the body of the `with` statement has raised an exception of any kind, as parsers do.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UserError(
+            f"{path} is damaged, or of another version ({reason[:200]}): restore it, or make what holds it again."
+        ) from error
 
 
 def digest_of(files: Iterable[Path]) -> str:

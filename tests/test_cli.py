@@ -37,7 +37,8 @@ def ratings(tmp_path) -> Path:
 
 
 def test_prepare_prints_what_each_rule_dropped(command, ratings, tmp_path, capsys):
-    assert command("prepare", "data=files", f"data.path={ratings}", f"cache_dir={tmp_path}/cache") == 0
+    source = ("data=files", f"data.path={ratings}", "data.scale=[0.5,5]", "data.cleaning.max_dropped=0.5")
+    assert command("prepare", *source, f"cache_dir={tmp_path}/cache") == 0
     rows = {
         line.strip("│┃ ").split("│")[0].strip(): line for line in capsys.readouterr().out.splitlines() if "│" in line
     }
@@ -52,7 +53,8 @@ def test_prepare_checks_overrides_like_train(command, capsys):
 
 
 def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings, tmp_path, capsys):
-    source = ("data=files", f"data.path={ratings}", f"cache_dir={tmp_path}/cache")
+    source = ("data=files", f"data.path={ratings}", "data.scale=[0.5,5]", "data.cleaning.max_dropped=0.5")
+    source += (f"cache_dir={tmp_path}/cache",)
     assert command("explore", *source, "--out", str(tmp_path / "report")) == 0
     printed = capsys.readouterr().out
     assert "Cleaning removed 1 of 4 ratings (25%), most of them by the rule 'rating outside the scale'." in printed

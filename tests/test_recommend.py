@@ -71,6 +71,20 @@ def test_the_table_has_titles_years_genres_scores_and_reasons(command, runs):
         assert word in out
 
 
+def test_titles_in_brackets_are_in_the_tables(command, runs, monkeypatch):
+    films = runs / "films.csv"
+    original = films.read_text()
+    try:
+        films.write_text(re.sub(r"The Great (Hope|Joke) (x*)", r"[/\2] [bold]", original))
+        for arguments in (["recommend", runs / "ease", "--user", "u3"], ["similar", runs / "ease", "[/xxx] [bold]"]):
+            status, out, _ = command(*arguments)
+            assert status == 0
+            assert "[/x" in out
+            assert "[bold]" in out
+    finally:
+        films.write_text(original)
+
+
 def test_a_new_user_gets_recommendations_from_liked_titles(command, runs):
     status, out, _ = command(
         "recommend", runs / "ease", "--liked", "great hope x", "--liked", f"The great joke, {'x' * 28} (1978)", "--json"
@@ -146,10 +160,12 @@ def test_data_that_differ_from_the_training_data_give_a_warning_or_an_error(comm
         ratings.write_text(re.sub(r",3,(?=1\d{9})", ",4,", original))
         assert command("recommend", runs / "ease", "--user", "u3")[0] == 0
         assert "no longer the data" in caplog.text
-        ratings.write_text(original + "new,1,5,1000000000\n")
-        status, _, err = command("recommend", runs / "ease", "--user", "u3")
-        assert status == 2
-        assert "train the model again" in err
+        as_many_others = re.sub(r"^u3,", "another,", original, flags=re.MULTILINE)
+        for changed in (original + "new,1,5,1000000000\n", as_many_others):
+            ratings.write_text(changed)
+            status, _, err = command("recommend", runs / "ease", "--user", "u4")
+            assert status == 2
+            assert "other users or items, so train the model again" in err
     finally:
         ratings.write_text(original)
 

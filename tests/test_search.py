@@ -1,5 +1,6 @@
 """Searches of a simple function: trials, files, and continuation."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from recsys.errors import UserError
 
 
 class Launcher:
-    """Runs jobs that return -(l2 - 3)^2 and fail above 8."""
+    """Runs jobs that return -(l2 - 3)^2, fail above 8, and crash above 80."""
 
     def __init__(self):
         self.launched: list[list[list[str]]] = []
@@ -26,6 +27,8 @@ class Launcher:
 
     def job(self, overrides):
         l2 = float(dict(override.split("=", 1) for override in overrides)["++model.l2"])
+        if l2 > 80:
+            return JobReturn(status=JobStatus.FAILED, _return_value=np.linalg.LinAlgError("Singular matrix"))
         if l2 > 8:
             return JobReturn(status=JobStatus.FAILED, _return_value=UserError("it diverged"))
         return JobReturn(status=JobStatus.COMPLETED, _return_value=-((l2 - 3) ** 2))
@@ -87,18 +90,38 @@ def test_n_parallel_trials_are_launched_together(tmp_path):
 
 def test_failed_trials_count_and_have_a_reason(tmp_path):
     launch = Launcher()
-    new_search(tmp_path, "choice(1, 9, 2, 10)", n_parallel=4).run(launch)
+    new_search(tmp_path, "choice(1, 9, 2, 90)", n_parallel=4).run(launch)
     trials = pd.read_csv(tmp_path / "trials.csv", index_col="model.l2")
-    assert dict(trials["state"]) == {1: "complete", 9: "failed", 2: "complete", 10: "failed"}
+    assert dict(trials["state"]) == {1: "complete", 9: "failed", 2: "complete", 90: "failed"}
     assert trials.loc[9, "failure"] == "it diverged"
+    assert trials.loc[90, "failure"] == "LinAlgError: Singular matrix"
 
 
-def test_a_search_whose_first_trials_all_fail_ends_without_counting_them(tmp_path):
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_goes_on_when_its_first_trials_fail(tmp_path, seed, caplog):
+    with caplog.at_level("INFO"):
+        best = new_search(tmp_path, "choice(9, 90, 2)", seed=seed).run(Launcher())
+    assert best == ["++model.l2=2"]
+    assert "best of 3 trials (2 failed)" in caplog.text
+
+
+def test_a_search_whose_jobs_return_no_value_ends_at_the_first(tmp_path):
+    launched = []
+
+    def launch(jobs, first):
+        launched.append(first)
+        return [JobReturn(status=JobStatus.COMPLETED, _return_value=None)]
+
+    with pytest.raises(UserError, match="optimized_metric must be a validation metric"):
+        new_search(tmp_path).run(launch)
+    assert launched == [0]
+
+
+def test_a_search_whose_first_trials_all_fail_ends(tmp_path):
     launch = Launcher()
-    for _ in range(2):
-        with pytest.raises(UserError, match="it diverged"):
-            new_search(tmp_path, "choice(9, 10, 11)", n_parallel=2).run(launch)
-    assert list(map(len, launch.launched)) == [2, 2]
+    with pytest.raises(UserError, match=r"All 3 trials in .* failed, the first: it diverged"):
+        new_search(tmp_path, "choice(9, 10, 11, 12, 13)").run(launch)
+    assert len(launch.launched) == 3
 
 
 def test_a_directory_with_a_search_of_another_space_is_refused(tmp_path):

@@ -137,6 +137,23 @@ def test_a_study_is_published_from_its_runs_and_verified(study, command, data, t
     assert "agree to the digit" in out
 
 
+def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command, data, tmp_path):
+    assert study("model=popularity,gmf", "seed=0") == 0
+    published = tmp_path / "experiments" / "tiny"
+    assert command("table", "tiny", "model=popularity,gmf", "seed=0", "logger=none", *data)[0] == 0
+    whole = {file: file.read_bytes() for file in published.rglob("*") if file.is_file()}
+    for selected, left_out in (["model=popularity"], "GMF"), (["model=gmf", "seed=0"], "Popularity"):
+        status, out, _ = command("table", "tiny", *selected, "logger=none", *data)
+        assert status == 0
+        assert f"1 of its finished runs are not among these (first {left_out} on last, seed 0)" in " ".join(out.split())
+        assert "Tables and figures are in outputs/experiments/tiny/report" in out
+    assert {file: file.read_bytes() for file in published.rglob("*") if file.is_file()} == whole
+    shutil.rmtree(tmp_path / "outputs")
+    assert study("model=popularity") == 0
+    assert command("table", "tiny", "logger=none", *data)[0] == 0  # of the whole, but the other runs are gone
+    assert {file: file.read_bytes() for file in published.rglob("*") if file.is_file()} == whole
+
+
 def test_verifying_an_unpublished_row_is_refused(study, command, tmp_path):
     assert command("verify", "tiny")[0] == 2
     folder = tmp_path / "experiments" / "tiny"

@@ -1,5 +1,7 @@
 """Whole runs on a small file: what they write, how they resume, sweep and search, and how they fail."""
 
+import fcntl
+import signal
 import sys
 from collections import namedtuple
 from functools import partial
@@ -221,14 +223,22 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(command
     assert "another" in capsys.readouterr().err
 
 
-def test_a_trial_that_fails_ends_a_search_only_if_it_is_the_first(command, tmp_path, capsys):
-    search = ("hparams_search=base", "model=ease", f"hydra.sweep.dir={tmp_path}/search", "hydra.sweeper.n_trials=3")
-    assert command(*search, "model.l2=choice(much,more)") == 2
-    assert "'l2' of EASE must be float" in capsys.readouterr().err
-    assert command(*search[:2], search[3], "model.l2=choice(3.0,10.0,much)", f"hydra.sweep.dir={tmp_path}/other") == 0
+def test_a_search_counts_trials_that_fail_and_ends_if_all_do(command, tmp_path, capsys):
+    search = ("hparams_search=base", "model=ease", "hydra.sweeper.n_trials=3")
+    assert command(*search, "model.l2=choice(much,more)", f"hydra.sweep.dir={tmp_path}/search") == 2
+    assert "failed, the first: 'l2' of EASE must be float" in capsys.readouterr().err
+    assert command(*search, "model.l2=choice(3.0,10.0,much)", f"hydra.sweep.dir={tmp_path}/other") == 0
     trials = pd.read_csv(tmp_path / "other" / "trials.csv").set_index("model.l2")
     assert list(trials.loc[["3.0", "10.0", "much"], "state"]) == ["complete", "complete", "failed"]
     assert trials.loc["much", "failure"].startswith("'l2' of EASE must be float")
+
+
+@pytest.mark.parametrize("metric", ["ndgc@10", "ndcg@7", "rmse@10"])
+def test_a_search_by_a_metric_that_does_not_exist_ends_before_its_first_trial(command, tmp_path, capsys, metric):
+    search = ("hparams_search=ease", f"hydra.sweep.dir={tmp_path}/search", f"optimized_metric={metric}")
+    assert command(*search) == 2
+    assert "optimized_metric must be one of auc, coverage@10, " in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "search").iterdir() if path.is_dir()] == []
 
 
 def test_a_search_prunes_trials_that_are_behind_and_tells_after_how_many_epochs(command, tmp_path, monkeypatch):
@@ -330,9 +340,109 @@ def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path,
 def test_the_config_of_a_run_can_be_used_in_another_directory(data, tmp_path):
     train.train(compose("train", [*data, "model=popularity", f"run_dir={tmp_path}/run"]))
     run = read_run(tmp_path / "run")
-    portable = run.portable_config()
+    moved = run.config_in(tmp_path / "other")
     assert run.config["logger"]["save_dir"] == f"{tmp_path}/run"
-    assert portable["logger"]["save_dir"] == "${run_dir}"
-    assert portable["cache_dir"] == run.config["cache_dir"]
+    assert moved["logger"]["save_dir"] == f"{tmp_path}/other"
+    assert moved["cache_dir"] == run.config["cache_dir"]
     (run.directory / "unresolved.yaml").unlink()  # as in runs of earlier versions without Hydra's own folder
-    assert run.portable_config() == run.config
+    assert run.config_in(tmp_path / "other") == run.config
+
+
+def terminate_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:
+    """SIGTERM in one call of a method."""
+    original, calls = getattr(owner, method), iter(range(10**6))
+
+    def terminated(*args, **kwargs):
+        if next(calls) == at_call:
+            signal.raise_signal(signal.SIGTERM)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, terminated)
+
+
+@pytest.mark.parametrize(
+    ("model", "owner", "method"), [("mf", EpochSeeds, "on_train_epoch_start"), ("ease", EASE, "fit")]
+)
+def test_sigterm_ends_a_run_with_status_143_and_says_how_to_go_on(
+    command, tmp_path, monkeypatch, capsys, model, owner, method
+):
+    settings = (f"model={model}", "logger=none", *(["model.max_epochs=4"] if model == "mf" else []))
+    assert command(*settings, f"hydra.run.dir={tmp_path}/whole") == 0
+    with monkeypatch.context() as patch:
+        terminate_once(patch, owner, method, at_call=2 if model == "mf" else 0)
+        assert command(*settings, f"hydra.run.dir={tmp_path}/broken") == 143
+    assert capsys.readouterr().err.rstrip().endswith(f"Terminated; to go on: python train.py resume={tmp_path}/broken")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert command(f"resume={tmp_path}/broken") == 0
+    assert read_run(tmp_path / "broken").metrics == read_run(tmp_path / "whole").metrics
+
+
+def test_sigterm_stops_a_sweep(command, tmp_path, monkeypatch):
+    terminate_once(monkeypatch, EASE, "fit", at_call=2)  # a run fits twice
+    assert command("-m", "model=ease", "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep") == 143
+    assert len(find_runs(tmp_path / "sweep")) == 1
+    assert not (tmp_path / "sweep" / "2_ease_seed2").exists()
+
+
+def test_a_requeued_job_of_slurm_resumes_its_own_run(command, tmp_path, monkeypatch):
+    settings = ("model=mf", "model.max_epochs=4", "logger=none", f"hydra.run.dir={tmp_path}/run")
+    with monkeypatch.context() as patch:
+        terminate_once(patch, EpochSeeds, "on_train_epoch_start", at_call=2)
+        assert command(*settings) == 143
+    epochs: list[int] = []
+    original = EpochSeeds.on_train_epoch_start
+
+    def counted(callback, trainer, module):
+        epochs.append(trainer.current_epoch)
+        original(callback, trainer, module)
+
+    monkeypatch.setattr(EpochSeeds, "on_train_epoch_start", counted)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert command(*settings, "refit=true") == 0
+    assert epochs[:2] == [2, 3]
+    epochs.clear()
+    assert command(*settings, "seed=1") == 0  # another run in the same place starts anew
+    assert epochs[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (["model=ease"], "hydra.run.dir"),
+        (["-m", "model=ease", "seed=0,1"], "hydra.sweep.dir"),
+        (["hparams_search=ease", "hydra.sweeper.n_trials=1"], "hydra.sweep.dir"),
+    ],
+)
+def test_what_is_at_work_is_not_started_again_beside_itself(command, tmp_path, capsys, arguments, place):
+    command_line = [*arguments, f"{place}={tmp_path}/place"]
+    (tmp_path / "place").mkdir()
+    with (tmp_path / "place" / ".lock").open("wb") as at_work:
+        fcntl.flock(at_work, fcntl.LOCK_EX)
+        assert command(*command_line) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path}/place is in use by another process: ")
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "place").iterdir()] == [".lock"]
+    assert command(*command_line) == 0  # the lock of a process that has ended is none
+
+
+def test_a_job_of_a_sweep_at_work_cannot_be_resumed(command, tmp_path, monkeypatch):
+    def is_locked(directory: Path) -> bool:
+        with (directory / ".lock").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    jobs = [tmp_path / "sweep" / f"{i}_ease_seed{i}" for i in (0, 1)]
+    locked: list[list[bool]] = []
+    fit = EASE.fit
+
+    def observed(model, *args, **kwargs):
+        locked.append([is_locked(job) for job in jobs if job.exists()])
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(EASE, "fit", observed)
+    assert command("-m", "model=ease", "seed=0,1", "refit=false", f"hydra.sweep.dir={tmp_path}/sweep") == 0
+    assert locked == [[True], [False, True]]

@@ -44,6 +44,8 @@ class OptunaSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> list[str]:
         """See `Search.run`."""
+        from recsys.config.composition import compose
+        from recsys.config.measurements import check_optimized_metric
         from recsys.config.search import Search
 
         assert self.launcher is not None  # noqa: S101  Hydra calls setup first
@@ -53,6 +55,7 @@ class OptunaSweeper(Sweeper):
         swept = {key: override for key, override in lines.items() if override.is_sweep_override()}
         space = {key: str(override.input_line).partition("=")[2] for key, override in swept.items()}
         fixed = [str(override.input_line) for key, override in lines.items() if key not in swept]
+        check_optimized_metric(compose("train", fixed))
         best = Search(self.directory, space, fixed, **self.search).run(self.launcher.launch)
         log.info("to test it: python train.py model=%s %s", self.model, " ".join(best))
         return best

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.progress import track
 
 from recsys.analysis.explain import Reason, explain
@@ -17,6 +16,7 @@ from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
+from recsys.terminal import terminal
 
 UNKNOWN = -1
 
@@ -69,7 +69,7 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
     Returns:
         A row for each film of each user: `user_id`, `place` from 1, `movie_id`, `score`.
     """
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     starts = range(0, dataset.n_users, batch_size)
     batches = []
     for start in track(starts, "Recommending", console=console, transient=True, disable=not console.is_terminal):

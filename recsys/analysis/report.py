@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
@@ -15,6 +14,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.data.titles import item_names
 from recsys.models.base import Recommender
+from recsys.terminal import terminal
 
 N_LIKED = 5  # liked films in a title
 LEGEND = {
@@ -39,7 +39,7 @@ def print_recommendations(
     for place, r in enumerate(recommendations, start=1):
         reason = r.reason.sentence(names) if r.reason else ""
         table.add_row(str(place), *_cells(dataset, r.item), f"{r.score:.3f}", reason)
-    Console().print(table)
+    terminal().print(table)
 
 
 def print_neighbours(
@@ -51,7 +51,7 @@ def print_neighbours(
     table.caption = f"Similarity: {measure}."
     for place, (item, similarity) in enumerate(neighbours, start=1):
         table.add_row(str(place), *_cells(dataset, item), f"{similarity:.3f}")
-    Console().print(table)
+    terminal().print(table)
 
 
 def recommendations_as_json(

@@ -16,9 +16,11 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trusted(parser: argparse.ArgumentParser) -> None:
-    """Add `--trusted`, which allows loading a model to run code."""
+    """Add `--trusted`, which allows a run to run code."""
     parser.add_argument(
-        "--trusted", action="store_true", help="load a model that is unpickled, which runs code: one that you made"
+        "--trusted",
+        action="store_true",
+        help="of a run that you made: import the classes that it names from outside recsys, and unpickle its model",
     )
 
 

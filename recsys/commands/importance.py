@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"{run.directory} must hold a tree ensemble (got {type(model).__name__}): choose a run of random_forest or "
             "gradient_boosting."
         )
-    split = split_of(run)
+    split = split_of(run, arguments.trusted)
     run.check_split(split)
     directory = run.directory / "trees"
     for answer in report.write_report(directory, model, split, arguments.seed):

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from recsys.commands.arguments import add_overrides as add_arguments
+from recsys.commands.arguments import add_overrides
 from recsys.config import compose
 from recsys.config.splits import prepared_data
+from recsys.data.fingerprint import forget_digests
 from recsys.data.report import print_report
 
 __all__ = ["add_arguments", "run"]
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add settings, and whether files are compared in full."""
+    add_overrides(parser)
+    parser.add_argument(
+        "--check", action="store_true", help="read all files again in full, in case one changed with its size and times"
+    )
+
+
 def run(arguments: argparse.Namespace) -> None:
     """Prepare the data, and print the report on cleaning."""
-    print_report(prepared_data(compose("train", arguments.overrides)))
+    cfg = compose("train", arguments.overrides)
+    if arguments.check:
+        forget_digests(Path(cfg.cache_dir))
+    print_report(prepared_data(cfg))

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from recsys.commands.feedback import add_store, open_store
 from recsys.commands.run_data import split_of_config
 from recsys.commands.training import run_train
 from recsys.config import INTERRUPTED
+from recsys.config.stored import stored_config
 from recsys.files import short
 from recsys.studies.runs import read_run
 from recsys.web import rollout
@@ -52,8 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     refitter = Refitter(
         directory,
         open_store(arguments.store, directory),
-        split_of_config,
-        _train,
+        partial(split_of_config, trusted=arguments.trusted),
+        partial(_train, trusted=arguments.trusted),
         warm=arguments.warm,
         margin=arguments.margin,
         trusted=arguments.trusted,
@@ -87,8 +89,9 @@ def _refit(refitter: Refitter) -> None:
         print("\n".join(promotion.sentences()))
 
 
-def _train(config: Mapping[str, Any], directory: Path) -> None:
-    """Train a config in a directory, which gets the config too."""
+def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
+    """Train a stored config in a directory, which gets the config too; see `stored_config` for `trusted`."""
+    stored_config(config, config, trusted=trusted)
     logging = {"job_logging": {"loggers": {"pytorch_lightning": {"level": "WARNING"}}}}  # as in configs/train.yaml
     place = {"run": {"dir": str(directory)}, "job": {"name": "train"}}
     OmegaConf.save({**config, "hydra": logging | place}, directory / CONFIG)

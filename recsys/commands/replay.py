@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 
 from recsys.commands.arguments import add_json, add_run, add_trusted
 from recsys.commands.feedback import add_store, open_store
@@ -31,8 +32,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the estimates."""
     run = read_run(arguments.directory)
     store = open_store(arguments.store, run.directory)
-    catalogue = Catalogue(data_of(read_run(rollout.original(run.directory))))
-    loaded = load_run(str(short(run.directory)), run, catalogue, data_of, trusted=arguments.trusted)
+    data = partial(data_of, trusted=arguments.trusted)
+    catalogue = Catalogue(data(read_run(rollout.original(run.directory))))
+    loaded = load_run(str(short(run.directory)), run, catalogue, data, trusted=arguments.trusted)
     replayed = replay(loaded, store, arguments.reward)
     if arguments.json:
         print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))

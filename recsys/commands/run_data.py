@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from recsys.config import instantiate
 from recsys.config.splits import Splits, prepared_data
+from recsys.config.stored import stored_config
 from recsys.data.dataset import Dataset
 from recsys.data.new_items import with_new_items
 from recsys.data.split import Split
@@ -27,27 +26,32 @@ def model_and_data(directory: Path, trusted: bool, new_films: str | None = None)
         UserError: there is no such run, its data have changed, or its model cannot score new films.
     """
     run = read_run(directory)
-    model, dataset = run.model(trusted), data_of(run)
+    model, dataset = run.model(trusted), data_of(run, trusted)
+    if model.popularity is not None and len(model.popularity) != dataset.n_items:
+        raise UserError(
+            f"The model in {directory} must have learned {dataset.n_items:,} items (got {len(model.popularity):,}): "
+            "train it again."
+        )
     return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
 
 
-def data_of(run: Run) -> Dataset:
-    """Load the data of a run from the cache, or prepare it again."""
+def data_of(run: Run, trusted: bool = False) -> Dataset:
+    """Load the data of a run from the cache, or prepare it again; see `stored_config` for `trusted`."""
     with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
-        dataset = prepared_data(OmegaConf.create(run.config)).dataset
+        dataset = prepared_data(stored_config(run.config, trusted=trusted)).dataset
     run.check_data(dataset)
     return dataset
 
 
-def split_of(run: Run) -> Split:
-    """Compute the split of a run again."""
-    return instantiate(OmegaConf.create(run.config).split)(data_of(run))
+def split_of(run: Run, trusted: bool = False) -> Split:
+    """Compute the split of a run again; see `stored_config` for `trusted`."""
+    return instantiate(stored_config(run.config, trusted=trusted).split)(data_of(run, trusted))
 
 
-def split_of_config(config: Mapping[str, Any]) -> Split:
-    """Compute the split that a resolved config describes."""
+def split_of_config(config: Mapping[str, Any], trusted: bool = False) -> Split:
+    """Compute the split that a stored config describes; see `stored_config` for `trusted`."""
     with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
-        return Splits().of(config)
+        return Splits().of(stored_config(config, trusted=trusted))
 
 
 def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:

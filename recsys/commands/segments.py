@@ -40,12 +40,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.liked:
         _print_segment(run, arguments.liked, arguments.overrides, arguments.trusted)
     else:
-        _find_segments(run, arguments.overrides)
+        _find_segments(run, arguments.overrides, arguments.trusted)
 
 
-def _find_segments(run: Run, overrides: list[str]) -> None:
+def _find_segments(run: Run, overrides: list[str], trusted: bool) -> None:
     study: SegmentStudy = instantiate(compose("segments", overrides))
-    found = find_segments(run, split_of(run), study)
+    found = find_segments(run, split_of(run, trusted), study)
     report.print_segments(found)
     print(f"The report is {short(segments_directory(run.directory) / 'report.html')}.")
 
@@ -54,7 +54,7 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
     if overrides:
         raise UserError(f"--liked uses the segments that were found before: leave out {' '.join(overrides)}.")
     segments = read_segments(run.directory)
-    split = split_of(run)
+    split = split_of(run, trusted)
     segments.check(split)
     liked = list(dict.fromkeys(find_item(split.dataset, title) for title in titles))
     history = History.of_items([liked], rating=split.dataset.scale[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from recsys.commands.arguments import add_trusted
@@ -31,5 +32,6 @@ def run(arguments: argparse.Namespace) -> None:
     settings: ServerSettings = instantiate(compose("serve", overrides))
     runs = runs_by_name([Path(word) for word in arguments.what if word not in overrides])
     store = open_store(arguments.store, next(iter(runs.values())), create=True)
-    service = RecommendationService(runs, data_of, store, settings.explore, settings.index, arguments.trusted)
+    data = partial(data_of, trusted=arguments.trusted)
+    service = RecommendationService(runs, data, store, settings.explore, settings.index, arguments.trusted)
     run_server(service, settings)

@@ -13,7 +13,7 @@ from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.plan import dependency_levels
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
-from recsys.studies.study_report import print_tables, publish, write_report
+from recsys.studies.study_report import REPORT, missing_runs, print_tables, publish, write_report
 from recsys.studies.tables import markdown, table
 
 __all__ = ["add_arguments", "run"]
@@ -32,7 +32,10 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _write_study(name: str, *overrides: str) -> None:
-    """Write experiments/<name>/ from the finished runs of a study, without training."""
+    """Write experiments/<name>/ from the finished runs of a study, without training.
+
+    A folder with further finished runs is not overwritten: the report is then written next to the runs.
+    """
     study, given = read_study([f"experiment={name}", *overrides])
     directory = STUDIES / study.name
     study = with_search_results(study, directory)
@@ -43,6 +46,13 @@ def _write_study(name: str, *overrides: str) -> None:
     if not any(outcome.run for outcome in outcomes):
         raise UserError(f"No run of {name} is finished: start them with python train.py experiment={name}.")
     folder = Path("experiments", study.name)
+    if missing := missing_runs(folder, study, outcomes):
+        print_tables(write_report(directory / REPORT, study, outcomes))
+        print(
+            f"Tables and figures are in {directory / REPORT}. {folder} stays as it is, because {len(missing)} of its "
+            f"finished runs are not among these (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
+        )
+        return
     print_tables(write_report(folder, study, outcomes))
     publish(directory, folder)
     print(f"Tables and figures are in {folder}.")

@@ -13,11 +13,13 @@ from recsys.commands.arguments import add_run, add_trusted
 from recsys.config import compose
 from recsys.config.measurements import measurement_of
 from recsys.config.splits import split_reader
+from recsys.config.stored import DATA, stored_config
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, read_run
+from recsys.studies.tensorboard import log_directory
 from recsys.studies.testing import conclude
 
 CHANGED = ("protocol", "reranker", "ks", "order_test")  # settings that a test may change
@@ -41,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     now, trained = datetime.now(UTC), read_run(arguments.directory)
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
-    cfg = _config(trained, arguments.overrides, directory)
+    cfg = _config(trained, arguments.overrides, directory, arguments.trusted)
     measurement = measurement_of(cfg)
     model = trained.model(arguments.trusted)
     tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))
@@ -55,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     conclude(tested, model, split, measurement, origin, metrics={}, speed={})
 
 
-def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
+def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) -> DictConfig:
     """Return the config of a run with the settings that a test changes."""
     changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
     if unknown := changed - {*CHANGED}:
@@ -69,8 +71,9 @@ def _config(trained: Run, overrides: list[str], directory: Path) -> DictConfig:
         node = composed[name]
         config[name] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     if config.get("logger"):
-        config["logger"] = trained.portable_config()["logger"]  # in the directory of the test
-    return OmegaConf.create(config)
+        config["logger"] = trained.config_in(directory)["logger"]  # in the directory of the test
+    written = set() if log_directory(config) is None else {"logger"}  # other loggers are not used in a test
+    return stored_config(config, {*DATA, "protocol", "reranker", *written} - changed, trusted=trusted)
 
 
 def _unlearned(trained: Run, split: Split) -> Split:

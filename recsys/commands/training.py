@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recsys.config import loader
+from recsys.config.termination import exit_on_sigterm
 from recsys.errors import UserError
 from recsys.files import short
 
@@ -24,5 +25,7 @@ def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
         UserError: the training failed.
     """
     train = [sys.executable, str(loader.CONFIGS.parent / "train.py"), *arguments]
-    if subprocess.run(train, stdout=2, check=False).returncode:  # noqa: S603
+    with exit_on_sigterm():  # which ends the child too
+        status = subprocess.run(train, stdout=2, check=False).returncode  # noqa: S603
+    if status:
         raise UserError(f"The {purpose} failed; the reason is above, and its files so far are in {short(directory)}.")

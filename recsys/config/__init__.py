@@ -9,8 +9,9 @@ modules.
 """
 
 from recsys.config.composition import compose, resolve
-from recsys.config.entry import INTERRUPTED, main, one_sentence
+from recsys.config.entry import INTERRUPTED, main
 from recsys.config.nodes import instantiate
 from recsys.config.overrides import complete
+from recsys.config.sentences import one_sentence
 
 __all__ = ["INTERRUPTED", "complete", "compose", "instantiate", "main", "one_sentence", "resolve"]

@@ -1,9 +1,8 @@
-"""The entry point of Hydra commands: early checks, errors in one sentence, and advice after an interruption."""
+"""The entry point of Hydra commands: early checks, locks, errors in one sentence, and advice after an interruption."""
 
 from __future__ import annotations
 
 import argparse
-import errno
 import logging
 import os
 import sys
@@ -15,20 +14,19 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from recsys.config import loader
+from recsys.config.locking import giving_up_locks
 from recsys.config.overrides import SEARCH_PATH, complete
 from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
 from recsys.config.resuming import resumed
-from recsys.errors import UserError
+from recsys.config.sentences import one_sentence
+from recsys.config.termination import TERMINATED, exit_on_sigterm
 from recsys.files import short
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
-UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EEXIST}
 
 log = logging.getLogger(__name__)
 
@@ -36,30 +34,13 @@ log = logging.getLogger(__name__)
 def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     """Run a task as a Hydra command, with sweeps by -m and `resume=DIR` to continue an interrupted run.
 
-    The process exits with status 2 and one sentence after an error that the user can correct, with 130 after Ctrl-C.
+    The process exits with status 2 and one sentence after an error that the user can correct, with 130 after Ctrl-C,
+    and with 143 after SIGTERM.
     """
-    with one_sentence():
+    with one_sentence(), giving_up_locks(), exit_on_sigterm():
         sys.argv[1:] = _checked(sys.argv[1:], config_name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes errors on instead of printing them
         hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Turn errors that the user can correct into one sentence on stderr and exit status 2."""
-    try:
-        yield
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        message = " ".join(str(error).split())
-    except OSError as error:
-        if error.errno not in UNWRITABLE:
-            raise
-        place = error.filename or "A file"
-        message = f"{place} cannot be used ({error.strerror}): hydra.run.dir=DIR chooses another place for outputs."
-    else:
-        return
-    print(f"error: {message}", file=sys.stderr)
-    raise SystemExit(2)
 
 
 def _checked(arguments: list[str], config_name: str) -> list[str]:
@@ -69,12 +50,13 @@ def _checked(arguments: list[str], config_name: str) -> list[str]:
     parser.add_argument("--config-path", "-cp", type=Path)
     parser.add_argument("--config-name", "-cn", default=config_name)
     parser.add_argument("--config-dir", "-cd", type=Path)
+    parser.add_argument("--trusted", action="store_true")
     given, _ = parser.parse_known_args(arguments)
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    others = [argument for argument in arguments if argument not in overrides]
+    others = [argument for argument in arguments if argument not in (*overrides, "--trusted")]
     searched = [] if given.config_dir is None else [f"{SEARCH_PATH}=['file://{given.config_dir.resolve()}']"]
     if given.config_path is None:
-        overrides = resumed(given.config_name, overrides, searched)
+        overrides = resumed(given.config_name, overrides, searched, trusted=given.trusted)
     return others + complete(given.config_name, [*searched, *overrides], given.config_path)[len(searched) :]
 
 
@@ -104,12 +86,14 @@ def _logged_failure() -> Iterator[None]:
 
 @contextmanager
 def _explained_interruption() -> Iterator[None]:
-    """After Ctrl-C, say how to continue; Lightning shuts down in good order and then exits."""
+    """After Ctrl-C or SIGTERM, say how to continue; Lightning shuts down in good order and then exits."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+        is_terminated = isinstance(stop, SystemExit) and stop.code == TERMINATED
+        if isinstance(stop, SystemExit) and not (is_terminated or isinstance(stop.__context__, KeyboardInterrupt)):
             raise
         directory = short(Path(HydraConfig.get().runtime.output_dir))
-        print(f"\nInterrupted; to go on: python {sys.argv[0]} resume={directory}", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
+        word = "Terminated" if is_terminated else "Interrupted"
+        print(f"\n{word}; to go on: python {sys.argv[0]} resume={directory}", file=sys.stderr)
+        raise SystemExit(TERMINATED if is_terminated else INTERRUPTED) from None

@@ -1,11 +1,21 @@
-"""The way in which a run measures its models, from its config."""
+"""The way in which a run measures its models, from its config, and the metric that a search optimises."""
 
 from __future__ import annotations
 
 from omegaconf import DictConfig
 
 from recsys.config.nodes import instantiate
+from recsys.evaluation.evaluate import check_metric
 from recsys.studies.testing import Measurement
+
+
+def check_optimized_metric(cfg: DictConfig) -> None:
+    """Check, before the first trial of a search, that the metric to optimise exists.
+
+    Raises:
+        UserError: it does not.
+    """
+    check_metric(cfg.optimized_metric, list(cfg.ks), instantiate(cfg.get("protocol")))
 
 
 def measurement_of(cfg: DictConfig) -> Measurement:

@@ -14,18 +14,22 @@ from recsys.config.composition import compose
 from recsys.config.overrides import REMOVED
 from recsys.dotted import flatten
 from recsys.errors import UserError
+from recsys.files import reading
 
 
-def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] = ()) -> list[str]:
+def resumed(
+    config_name: str, overrides: Sequence[str], searched: Sequence[str] = (), *, trusted: bool = False
+) -> list[str]:
     """Return the overrides of a command; with `resume=DIR`, preceded by those that the run in DIR started with.
 
     Args:
         config_name: name of the primary config.
         overrides: overrides of the command.
         searched: overrides that add directories of configs.
+        trusted: whether the stored overrides may name any class, which runs its code.
 
     Raises:
-        UserError: the directory holds no interrupted run, or one with another config.
+        UserError: the directory holds no interrupted run, one with another config, or one that must be trusted.
     """
     named = [override for override in overrides if override.startswith("resume=")]
     further = [override for override in overrides if override not in named]
@@ -34,8 +38,13 @@ def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] 
     directory = Path(str(OverridesParser.create().parse_override(named[-1]).value()))
     begun = directory / ".hydra"
     _check_interrupted(directory)
-    first = [o for o in yaml.safe_load((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
-    then = flatten(yaml.safe_load((begun / "config.yaml").read_text()))
+    with reading(begun):
+        first = [o for o in yaml.safe_load((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
+        then = flatten(yaml.safe_load((begun / "config.yaml").read_text()))
+    if not trusted:
+        from recsys.config.stored import check_stored_overrides  # imports the classes that a config can name
+
+        check_stored_overrides(first)
     now = flatten(cast(dict[str, Any], OmegaConf.to_container(compose(config_name, [*searched, *first, *further]))))
     ignored = {"resume", *REMOVED}
     changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
@@ -48,10 +57,11 @@ def resumed(config_name: str, overrides: Sequence[str], searched: Sequence[str] 
 def _check_interrupted(directory: Path) -> None:
     from recsys.studies.runs import is_finished  # the layout of runs, and what reads them
 
-    if not (directory / ".hydra" / "config.yaml").is_file():
-        raise UserError(
-            f"resume= must name a run directory, such as one under outputs/ (got {directory}, which has no "
-            ".hydra/config.yaml)."
-        )
+    for name in ("config.yaml", "overrides.yaml"):  # which Hydra writes in this order, as a run begins
+        if not (directory / ".hydra" / name).is_file():
+            raise UserError(
+                f"resume= must name a run directory, such as one under outputs/ (got {directory}, which has no "
+                f".hydra/{name}): start the run again if it had only begun."
+            )
     if is_finished(directory):
         raise UserError(f"{directory} holds a finished run: there is nothing to resume.")

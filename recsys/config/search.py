@@ -29,6 +29,7 @@ from hydra.core.utils import JobReturn
 from recsys.errors import UserError
 from recsys.files import write_whole
 from recsys.models.neural.callbacks import Pruning
+from recsys.studies.run_writer import failure_reason
 
 try:
     import optuna
@@ -42,6 +43,7 @@ except ImportError:  # an extra; a search says so
 
 JOURNAL = "study.journal"  # a log that several processes can write to, also from other machines by a shared disk
 FAILURE = "failure"  # user attribute of a failed trial: the reason
+N_FAILED = 3  # trials without a success that end a search: the fault is not in their settings
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -53,8 +55,8 @@ class Search:
     """Searches for the settings that maximise the return value of a job; no settings are tried twice.
 
     The directory holds `study.journal`, which Optuna reads, `trials.csv` with a row for each trial, `best.yaml` and, at
-    the end, `history.png` and `history.svg`. A trial is complete, pruned (see `Pruning`), failed (for example because
-    training diverged) or interrupted together with the search. All but interrupted trials count.
+    the end, `history.png` and `history.svg`. A trial is complete, pruned (see `Pruning`), failed (for any reason, such
+    as training that diverged) or interrupted together with the search. All but interrupted trials count.
 
     Args:
         directory: directory of the search; created if missing.
@@ -98,7 +100,8 @@ class Search:
             The overrides of the best settings.
 
         Raises:
-            UserError: the directory holds another search, or all of the first trials failed.
+            UserError: the directory holds another search, all of the first `N_FAILED` trials failed, or trials do not
+                return the value to maximise.
         """
         study = self._study()
         n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
@@ -107,9 +110,13 @@ class Search:
             jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._record(study, trials, jobs)
             self._write_results(study)
+            self._check_success(study, N_FAILED)
+        self._check_success(study, n_trials)
         self._plot(study)
         best = overrides(study.best_params)
-        log.info("best of %d trials in %s: %.5f with %s", n_trials, self.directory, study.best_value, " ".join(best))
+        n_failed = sum(FAILURE in trial.user_attrs for trial in study.trials)
+        counted = f"{n_trials} trials ({n_failed} failed)"
+        log.info("best of %s in %s: %.5f with %s", counted, self.directory, study.best_value, " ".join(best))
         return best
 
     @cached_property
@@ -171,28 +178,34 @@ class Search:
         return [*settings, f"++pruning={{{pruning}}}"]
 
     def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
-        values = [_value(job) for job in jobs]
-        failures = [value for value in values if isinstance(value, UserError)]
-        if len(failures) == len(values) and not _finished(study):
-            raise failures[0]
-        for trial, value in zip(trials, values, strict=True):
-            if isinstance(value, UserError):
-                trial.set_user_attr(FAILURE, str(value))
+        for trial, job in zip(trials, jobs, strict=True):
+            value = _value(job)
+            if isinstance(value, str):
+                trial.set_user_attr(FAILURE, value)
                 study.tell(trial, state=TrialState.PRUNED)  # the sampler treats it as worse than any other
             elif Pruning.PRUNED in study.trials[trial.number].user_attrs:
                 study.tell(trial, state=TrialState.PRUNED)
             else:
                 study.tell(trial, value)
+        best = f"{study.best_value:.5f}" if _is_any_complete(study) else "none"
         for trial in trials:
             result = _result(study.trials[trial.number])
-            log.info("trial %d: %s; best %.5f; %d trials in all", trial.number, result, study.best_value, self.n_trials)
+            log.info("trial %d: %s; best %s; %d trials in all", trial.number, result, best, self.n_trials)
 
     def _write_results(self, study: optuna.Study) -> None:
         trials = _frame(study)
         write_whole(self.directory / "trials.csv", lambda file: file.write(trials.to_csv(index=False).encode()))
+        if not _is_any_complete(study):
+            return
         best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": overrides(study.best_params)}
         text = yaml.safe_dump(best, sort_keys=False)
         write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
+
+    def _check_success(self, study: optuna.Study, n_trials: int) -> None:
+        """Check that not all trials have failed, once there are `n_trials`."""
+        failures = [trial.user_attrs[FAILURE] for trial in study.trials if FAILURE in trial.user_attrs]
+        if len(failures) >= n_trials and not _is_any_complete(study):
+            raise UserError(f"All {len(failures)} trials in {self.directory} failed, the first: {failures[0]}")
 
     def _plot(self, study: optuna.Study) -> None:
         from recsys.analysis.search_history import write_history  # imports matplotlib
@@ -246,14 +259,22 @@ def _finished(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED])
 
 
-def _value(job: JobReturn) -> float | UserError:
-    """Return the value of a job, or the error that it failed with."""
+def _is_any_complete(study: optuna.Study) -> bool:
+    return bool(study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]))
+
+
+def _value(job: JobReturn) -> float | str:
+    """Return the value of a job, or why it failed.
+
+    Raises:
+        UserError: the job was complete, but without a value.
+    """
     try:
         value = job.return_value
-    except UserError as error:
-        return error
+    except Exception as error:  # whatever it is, other settings may work
+        return failure_reason(error)
     if value is None:
-        return UserError("optimized_metric must be a validation metric of the runs.")
+        raise UserError("optimized_metric must be a validation metric of the runs.")
     return float(value)
 
 

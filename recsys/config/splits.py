@@ -25,8 +25,8 @@ class Splits:
     def __init__(self) -> None:
         self.built: dict[str, Split] = {}
 
-    def of(self, config: Mapping[str, Any]) -> Split:
-        """Return the split of a resolved config.
+    def of(self, config: Mapping[Any, Any]) -> Split:
+        """Return the split of a resolved config, or of a stored one that `stored_config` has checked.
 
         Raises:
             UserError: the data cannot be reached or cannot be split in this way.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,8 +19,6 @@ from recsys.models.base import Recommender
 from recsys.models.trainer_settings import check_trainer_settings
 
 if TYPE_CHECKING:
-    from functools import partial
-
     from pytorch_lightning import Trainer
     from pytorch_lightning.loggers import Logger
 
@@ -73,7 +72,19 @@ def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
         settings = cast(dict[str, Any], OmegaConf.to_container(trainer, resolve=True))
         pruning = OmegaConf.to_container(cfg.pruning, resolve=True)
         trainer = OmegaConf.create({**settings, "callbacks": [*settings.get("callbacks", []), pruning]})
-    return instantiate(trainer), instantiate(cfg.get("logger"))
+    return _with_own_requeue(instantiate(trainer)), instantiate(cfg.get("logger"))
+
+
+def _with_own_requeue(trainer: partial[Trainer]) -> partial[Trainer]:
+    """Leave it to `process.is_requeued` to resume a job of Slurm, at the last epoch; Lightning resumes within epochs.
+
+    A batch cannot be drawn again without those before it, so an epoch that is continued would see other samples.
+    """
+    from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+    if trainer.keywords.get("plugins") or not SLURMEnvironment.detect():
+        return trainer
+    return partial(trainer, plugins=[SLURMEnvironment(auto_requeue=False)])
 
 
 def _settings(node: DictConfig) -> Mapping[str, Any]:

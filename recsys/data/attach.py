@@ -15,8 +15,16 @@ from recsys.errors import UserError
 
 
 @contextmanager
-def attached(address: Address, alias: str, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+def attached(
+    address: Address, alias: str, *, read_only: bool, written: Path | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Connect DuckDB to a database and use it, so that its tables need no prefix.
+
+    Args:
+        address: address of the database.
+        alias: DuckDB's name of the database.
+        read_only: whether the database is only read.
+        written: the one folder whose files statements can use; None for any file.
 
     Raises:
         UserError: the database cannot be reached, or a statement inside the context fails.
@@ -35,9 +43,20 @@ def attached(address: Address, alias: str, *, read_only: bool) -> Iterator[duckd
             raise UserError(f"Cannot reach {address}: {address.without_secrets(error)}") from None
         try:
             connection.execute(f"USE {alias}")
+            if written is not None:
+                _close_files(connection, written)
             yield connection
         except duckdb.Error as error:
             raise UserError(f"{address}: {address.without_secrets(error)}") from None
+
+
+def _close_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Let statements use no files but those in a folder, for good: views and SELECTs could read any."""
+    connection.execute(f"SET allowed_directories = [{literal(str(folder.resolve()))}]")
+    connection.execute(f"SET temp_directory = {literal(str(folder.resolve() / 'spill'))}")
+    for option in ("enable_external_access", "python_enable_replacements"):
+        connection.execute(f"SET {option} = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _load_extension(connection: duckdb.DuckDBPyConnection, kind: str) -> None:

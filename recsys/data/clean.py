@@ -6,6 +6,7 @@ the order of `RULES`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from recsys.errors import UserError
 
 SQL = Path(__file__).parent / "sql"
 DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
+LABEL, NEGATIVE = "label", "negative by its label"
 RULES = (
     "missing id",
     "missing rating",
@@ -27,6 +29,14 @@ RULES = (
     "rating below the threshold",
     "user or film with too few ratings",
 )
+# Rules that apply without being chosen, and what else may be wrong if they drop many ratings.
+UNCHOSEN = {
+    "missing id": "check data.columns and data.missing",
+    "missing rating": "check data.columns.rating, which is null for data without ratings",
+    "rating outside the scale": "set data.scale=[LOWEST,HIGHEST]",
+    "missing time": "check data.columns.time, which is null for data without times",
+    "impossible time": "set data.cleaning.earliest=DATE or data.time_format",
+}
 
 # For gathered sources only. (Not in sql/, whose files are part of the fingerprint of every data set.)
 _N_ACROSS = """
@@ -35,6 +45,12 @@ JOIN ratings USING (user_id, movie_id)
 JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
 JOIN raw_ratings AS clean ON clean.rowid = ratings.source_row
 WHERE checked.rule IS NULL AND dropped.source <> clean.source
+"""
+# For sources whose rows have a label: a number, which is not positive if a row is no interaction.
+_NEGATIVES = """
+UPDATE checked SET rule = $rule FROM raw_ratings
+WHERE raw_ratings.rowid = source_row AND rule IS NULL
+    AND coalesce(try_cast(label AS DOUBLE), try_cast(try_cast(label AS BOOLEAN) AS DOUBLE)) <= 0
 """
 # In the order of the rows of `coded.sql`.
 _ORIGINS = """
@@ -64,6 +80,8 @@ class Cleaning:
         keep_unknown_films: keep ratings of items that the source's metadata lacks.
         earliest: drop ratings before this date, whose times are considered impossible. For data with order numbers
             instead of times it must be 1970-01-01.
+        max_dropped: share of the ratings, above which data are refused, that may be dropped by rules which no setting
+            chose (`UNCHOSEN`). The clean tables do not depend on it.
     """
 
     min_rating: float | None = None
@@ -71,6 +89,7 @@ class Cleaning:
     item_core: int = 1
     keep_unknown_films: bool = True
     earliest: str = "1990-01-01"
+    max_dropped: float = 0.05
 
     def __post_init__(self) -> None:
         try:
@@ -79,6 +98,24 @@ class Cleaning:
             raise UserError(
                 f"cleaning.earliest must be an ISO date, such as 1990-01-01 (got {self.earliest})."
             ) from error
+        if not 0 <= self.max_dropped <= 1:
+            raise UserError(f"cleaning.max_dropped must be a share from 0 to 1 (got {self.max_dropped}).")
+
+
+def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -> None:
+    """Check how many ratings were dropped by rules that no setting chose.
+
+    Raises:
+        UserError: more than `cleaning.max_dropped` of them.
+    """
+    unchosen = {rule: dropped[rule] for rule in UNCHOSEN}
+    n_dropped, worst = sum(unchosen.values()), max(UNCHOSEN, key=lambda rule: unchosen[rule])
+    if n_dropped > cleaning.max_dropped * n_rows:
+        raise UserError(
+            f"Cleaning must not drop more than {cleaning.max_dropped:.0%} of the ratings by rules that no setting "
+            f"chose (got {n_dropped:,} of {n_rows:,}, {unchosen[worst]:,} of them by '{worst}'): {UNCHOSEN[worst]}, "
+            "or allow it with data.cleaning.max_dropped=1."
+        )
 
 
 def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:
@@ -91,8 +128,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         cleaning: cleaning options.
 
     Returns:
-        Number of dropped ratings by rule, in the order of `RULES`; for gathered sources also the duplicates across
-        sources.
+        Number of dropped ratings by rule, in the order of `RULES`; for sources with labels also the negatives, and for
+        gathered sources the duplicates across sources.
 
     Raises:
         UserError: no rating is left.
@@ -106,6 +143,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         earliest=cleaning.earliest,
         keep_unknown_films=cleaning.keep_unknown_films,
     )
+    if LABEL in connection.table("raw_ratings").columns:
+        connection.execute(_NEGATIVES, {"rule": NEGATIVE})
     counted = connection.execute("SELECT rule, count(*) FROM checked WHERE rule IS NOT NULL GROUP BY rule").fetchall()
     dropped = dict.fromkeys(RULES, 0) | dict(counted)
     create(connection, "ratings", "latest")
@@ -126,7 +165,7 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
         worst = max(dropped, key=lambda rule: dropped[rule])
         raise UserError(
             f"Cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
-            f"'{worst}': check data.scale ({scale[0]:g} to {scale[1]:g}), data.cleaning and the file's columns."
+            f"'{worst}' (the scale is {scale[0]:g} to {scale[1]:g}): {UNCHOSEN.get(worst, 'check data.cleaning')}."
         )
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):

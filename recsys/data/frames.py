@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from recsys.data.columns import OWN
 from recsys.data.raw import LIST_COLUMNS
 
 
@@ -13,7 +14,7 @@ def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
 
     Text columns become categoricals; age groups are ordered by age.
     """
-    frame = frame.drop(columns="user").dropna(axis="columns", how="all").convert_dtypes()
+    frame = _without_codes(frame, "user").dropna(axis="columns", how="all").convert_dtypes()
     frame["user_id"] = _ids(frame["user_id"])
     for column in frame.columns.difference(["user_id", "age", "age_group", "zip_code"]):
         frame[column] = frame[column].astype("category")
@@ -29,7 +30,8 @@ def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
     Unknown metadata are missing values, or empty lists in columns of lists.
     """
     core = ["movie_id", "title", "year", "genres"]
-    others = [column for column in frame if column not in (*core, "item") and frame[column].notna().any()]
+    frame = _without_codes(frame, "item")
+    others = [column for column in frame if column not in core and frame[column].notna().any()]
     frame = frame[core + others].convert_dtypes()
     frame["movie_id"] = _ids(frame["movie_id"])
     frame["title"] = frame["title"].astype("string")
@@ -37,6 +39,11 @@ def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
     for column in frame.columns.intersection(list(LIST_COLUMNS)):
         frame[column] = [list(elements) if isinstance(elements, np.ndarray) else [] for elements in frame[column]]
     return frame
+
+
+def _without_codes(frame: pd.DataFrame, code: str) -> pd.DataFrame:
+    """Leave out the column of codes, whose name a column of the source may have."""
+    return frame.drop(columns=code, errors="ignore").rename(columns={OWN + code: code})
 
 
 def _ids(ids: pd.Series) -> pd.Series:

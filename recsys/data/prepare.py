@@ -2,7 +2,7 @@
 
 The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet`,
 `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items that external metadata describes have a
-folder of their own, with `films.parquet` and `match.json`.
+folder of their own, with `films.parquet` and `match.json`. Both are sealed by digests, see `recsys.data.seals`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,19 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.clean import clean, count
+from recsys.data.clean import check_dropped, clean, count
+from recsys.data.columns import read_apart, write_together
 from recsys.data.describe import describe
 from recsys.data.download import put_in_place
 from recsys.data.fingerprint import data_fingerprint, description_fingerprint
 from recsys.data.frames import typed_items
+from recsys.data.interpret import guessed_scale
 from recsys.data.metadata import Match, Metadata
+from recsys.data.normalize import move_links, normalize
 from recsys.data.prepared import Prepared, Report, load
 from recsys.data.raw import Raw, Source
 from recsys.data.read import read
+from recsys.data.seals import check_seal, seal
 from recsys.errors import UserError
 
 # Disk space that preparation needs, in sizes of the source: an unpacked archive, DuckDB's spilled data, clean tables.
@@ -54,7 +58,8 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, m
                 print(source.notice)
             _prepare(source, raw, fingerprint, folder, memory_limit)
         prepared = load(folder)
-        print(f"{source.name}: from {prepared.report.origin}")
+        _print_reading(prepared.report)
+        check_dropped(prepared.report.dropped, prepared.report.rows_read, source.cleaning)
         return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)
 
 
@@ -76,21 +81,55 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
         }
         with duckdb.connect(config=config) as connection:
             connection.execute("SET enable_progress_bar = false")
-            read(connection, raw.unpacked(scratch))
+            connection.execute("SET TimeZone = 'UTC'")
+            read_as = read(connection, raw.unpacked(scratch), scratch)
+            normalize(connection, "raw_films")
+            move_links(connection)
             rows_read = count(connection, "raw_ratings")
-            dropped = clean(connection, source.scale, source.cleaning)
+            scale = source.scale
+            if scale is None:
+                scale = guessed_scale(connection)
+                if scale[0] < scale[1]:
+                    read_as.append(f"ratings are from {scale[0]:g} to {scale[1]:g} (data.scale)")
+            dropped = clean(connection, scale, source.cleaning)
+            _check_described(connection)
             for table in ("ratings", "users", "films", "negatives"):
-                connection.table(table).write_parquet(str(tables / f"{table}.parquet"))
+                write_together(connection.table(table), str(tables / f"{table}.parquet"))
             report = Report(
                 name=source.name,
                 origin=raw.origin,
                 fingerprint=fingerprint,
                 rows_read=rows_read,
                 dropped=dropped,
-                **_contents(connection, source.scale),
+                read_as=tuple(read_as),
+                **_contents(connection, scale),
             )
         (tables / "report.json").write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
+        seal(tables)
         put_in_place(tables, folder)
+
+
+def _print_reading(report: Report) -> None:
+    """Print where a data set comes from, how its files were understood, and what cleaning dropped."""
+    for line in (f"from {report.origin}", *report.read_as, report.losses):
+        if line:
+            print(f"{report.name}: {line}")
+
+
+def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
+    """Check that files of users and items describe some of those that have ratings.
+
+    Raises:
+        UserError: a file describes none, so that its ids must be written in another way.
+    """
+    for name, raw_id in (("users", "user_id"), ("films", "movie_id")):
+        described, rated = connection.table(f"raw_{name}"), connection.table(name)
+        if len(described) and not len(connection.sql(f"FROM raw_{name} SEMI JOIN {name} USING ({raw_id})")):
+            one, other = (table.aggregate(f"min({raw_id})").fetchall()[0][0] for table in (described, rated))
+            raise UserError(
+                f"The {raw_id} of a file of {name} must be written as in the ratings, but it describes none of those "
+                f"with ratings (got {one!r} and {other!r})."
+            )
 
 
 def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: Path) -> Prepared:
@@ -100,6 +139,7 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
     described = cache_dir / "described" / f"{prepared.report.name}-{metadata.name}-{key[:16]}"
     if not described.exists():
         _describe(folder, metadata.name, raw, described)
+    check_seal(described)
     films = described / "films.parquet"
     match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
     print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}")
@@ -116,13 +156,14 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
         tables = Path(scratch) / "tables"
         tables.mkdir()
         with duckdb.connect() as connection:
-            connection.read_parquet(str(prepared / "films.parquet")).create("films")
+            read_apart(connection, "films", str(prepared / "films.parquet")).create("films")
             describe(connection, raw)
             connection.read_parquet(str(prepared / "ratings.parquet")).create_view("ratings")
             n_ratings = connection.sql("FROM ratings SEMI JOIN matched USING (item)").count("*").fetchall()[0][0]
             match = Match(name, raw.origin, count(connection, "matched"), n_ratings)
-            connection.table("films").write_parquet(str(tables / "films.parquet"))
+            write_together(connection.table("films"), str(tables / "films.parquet"))
         (tables / "match.json").write_text(json.dumps(asdict(match), indent=2), encoding="utf-8")
+        seal(tables)
         put_in_place(tables, described)
 
 

@@ -14,6 +14,8 @@ import pandas as pd
 from recsys.data.dataset import Dataset
 from recsys.data.frames import typed_items, typed_users
 from recsys.data.metadata import Match
+from recsys.data.seals import check_seal
+from recsys.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Report:
         part_names: names of the parts of the source's own partition.
         sources: number of clean ratings by source, if several sources are gathered.
         described_again: numbers of users and of items that more than one source describes.
+        read_as: what was detected while reading, a sentence each.
     """
 
     name: str
@@ -53,11 +56,19 @@ class Report:
     part_names: tuple[str, ...]
     sources: dict[str, int] = field(default_factory=dict)
     described_again: dict[str, int] = field(default_factory=dict)
+    read_as: tuple[str, ...] = ()
 
     @property
     def density(self) -> float:
         """Share of the user-item pairs with a rating."""
         return self.rows_kept / (self.users * self.films)
+
+    @property
+    def losses(self) -> str:
+        """Numbers of ratings that cleaning dropped by rule, as text; empty if it dropped none."""
+        by_rule = [f"{n:,} by '{rule}'" for rule, n in self.dropped.items() if n]
+        n_dropped = self.rows_read - self.rows_kept
+        return f"cleaning dropped {n_dropped:,} of {self.rows_read:,} ratings: {', '.join(by_rule)}" if by_rule else ""
 
     @property
     def span(self) -> str:
@@ -86,18 +97,25 @@ class Prepared:
 
 
 def load(folder: Path) -> Prepared:
-    """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating."""
+    """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    check_seal(folder)
     stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    report = Report(**stored | {"scale": tuple(stored["scale"]), "part_names": tuple(stored["part_names"])})
+    tuples = {name: tuple(stored.get(name, ())) for name in ("scale", "part_names", "read_as")}
+    report = Report(**stored | tuples)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
-        arrays = _arrays(connection, folder / "ratings.parquet", columns, report.rows_kept)
+        arrays = _arrays(connection, folder / "ratings.parquet", columns)
         users, items, negatives = (
             connection.read_parquet(str(folder / f"{name}.parquet")).df() for name in ("users", "films", "negatives")
         )
+    _check_counts(folder, report, ratings=len(arrays["user"]), users=len(users), films=len(items))
     dataset = Dataset(
         name=report.name,
         users=arrays["user"],
@@ -115,12 +133,24 @@ def load(folder: Path) -> Prepared:
     return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
 
 
+def _check_counts(folder: Path, report: Report, **found: int) -> None:
+    """Check that the tables have as many rows as the report says."""
+    reported = {"ratings": report.rows_kept, "users": report.users, "films": report.films}
+    if found != reported:
+        raise UserError(
+            f"The tables in {folder} are not those of its report (got {found} rows instead of {reported}): "
+            "remove the folder, and it is made again."
+        )
+
+
 def _arrays(
-    connection: duckdb.DuckDBPyConnection, file: Path, columns: dict[str, type[np.generic]], n_rows: int
+    connection: duckdb.DuckDBPyConnection, file: Path, columns: dict[str, type[np.generic]]
 ) -> dict[str, np.ndarray]:
     """Read columns of a Parquet file in chunks."""
+    table = connection.read_parquet(str(file))
+    [(n_rows,)] = table.count("*").fetchall()
     arrays: dict[str, np.ndarray] = {name: np.empty(n_rows, dtype) for name, dtype in columns.items()}
-    result = connection.read_parquet(str(file)).select(*columns)
+    result = table.select(*columns)
     start = 0
     while len(chunk := result.fetch_df_chunk(100)):
         for name, array in arrays.items():

@@ -1,6 +1,9 @@
-"""Quoting of names and text for SQL, where parameters are not possible."""
+"""Quoting of names, text and paths for SQL, where parameters are not possible."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 
 def quoted(name: str) -> str:
@@ -11,3 +14,13 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """Quote text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def one_file(path: Path) -> str:
+    """Return a path as a pattern that matches this file alone, since DuckDB takes every path for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
+
+
+def file_literal(path: Path) -> str:
+    """Quote the path of one file as an SQL literal."""
+    return literal(one_file(path))

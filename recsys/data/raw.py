@@ -37,14 +37,15 @@ class RawTable:
         name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
             `negatives`, or `descriptions` (external metadata of items).
         file: path of the file, or its name in the folder or archive of the source.
-        query: name of the SELECT in `sql/read` that reads it, or `headerless`.
+        query: name of the SELECT in `sql/read` that reads it, or `file` if its format is detected, or a SELECT itself.
         columns: our name -> the file's name of each column, if the SELECT does not return our names; None stands for
             no such column.
         separator: separator of the genres of an item, and of the elements of other lists.
-        parameters: parameters of the SELECT besides the file.
+        parameters: parameters of the SELECT besides the file, or the fields of `dialect.Reading`.
         optional: whether the source may lack the file.
         archive: the zip file that contains the file, or None.
         source: name of the gathered source of the rows, which each row stores; None if there is only one source.
+        others: further files that a SELECT reads, as `$files` with the first, or as `$file2` and so on.
     """
 
     name: str
@@ -56,6 +57,7 @@ class RawTable:
     optional: bool = False
     archive: Path | None = None
     source: str | None = None
+    others: tuple[Path, ...] = ()
 
     def unpacked(self, folder: Path) -> RawTable:
         """Return the table with its file unpacked into `folder`, if it is in an archive."""
@@ -85,7 +87,7 @@ class Raw:
     @property
     def paths(self) -> list[Path]:
         """The files whose contents determine the fingerprint."""
-        return list(dict.fromkeys(table.archive or table.file for table in self.tables))
+        return list(dict.fromkeys(p for table in self.tables for p in (table.archive or table.file, *table.others)))
 
     def unpacked(self, folder: Path) -> Raw:
         """Return the files unpacked, those of each archive into a folder of their own inside `folder`."""
@@ -98,13 +100,13 @@ class Source(ABC):
 
     Attributes:
         name: name of the data set.
-        scale: lowest and highest possible rating.
+        scale: lowest and highest possible rating; None if the ratings decide.
         cleaning: cleaning options.
         notice: licence and citation, or "".
     """
 
     name: str
-    scale: tuple[float, float]
+    scale: tuple[float, float] | None
     cleaning: Cleaning
     notice: str = ""
 

@@ -1,35 +1,55 @@
 """Reading of files into raw tables: the source's text under our column names.
 
-The SELECTs are in `sql/read`, one for each format.
+Text, JSON and Parquet are read with every option stated, since DuckDB's detection drops rows silently. The SELECTs of
+releases with layouts of their own are in `sql/read`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from recsys.data.clean import SQL, count
-from recsys.data.quoting import literal, quoted
+from recsys.data.clean import LABEL, SQL, count
+from recsys.data.columns import apart, named
+from recsys.data.dialect import Reading
+from recsys.data.interpret import Rows, check_numbers, interpret_ids, interpret_ratings
+from recsys.data.plain import plain
+from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
+from recsys.data.selects import Select, refusal, selects
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
+LIST = r"""^\s*[\[{]\s*['"\[{]"""  # how a list in JSON's or Python's notation begins
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
-HEADERLESS = "headerless"
-# Every option is stated, since the sniffer of `delimited.sql` silently drops rows that do not fit the names of columns.
-# (Not in sql/, whose files are part of the fingerprint of every data set.)
-_HEADERLESS = """
-SELECT * FROM read_csv($file, header = false, auto_detect = false, delim = $delimiter, quote = $quote, escape = $quote,
-    columns = $columns)
-"""
+FILE = "file"  # the query of a file of any format, whose parameters are those of `Reading`
+# Queries of files in one dialect. (Their SELECTs in sql/ are part of every fingerprint, but let DuckDB detect comments
+# and rows to skip.)
+_DIALECTS = {
+    "csv": Reading(delimiter=",", quote='"'),
+    "tsv": Reading(delimiter="\t", quote='"'),
+    "atomic": Reading(delimiter="\t", quote=""),
+}
+# Columns by which the header of a file is recognised.
+_IDENTIFYING = {"ratings": ("user_id", "movie_id"), "users": ("user_id",), "films": ("movie_id",)}
 
 
-def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
+def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None = None) -> list[str]:
     """Create a table `raw_NAME` for each name in `COLUMNS` from a source's unpacked files; without a file it is empty.
 
     Rows are in the order of their files. In gathered data, each row has the name of its `source`.
+
+    Args:
+        connection: a database.
+        raw: the files.
+        scratch: folder for temporary copies of files; None for the system's.
+
+    Returns:
+        Notes on what was detected, by file.
 
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
@@ -39,64 +59,111 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
+    notes = []
     for table in raw.tables:
-        first_row, end = insert(connection, table)
-        if table.name == "ratings":
-            if first_row == end:
-                raise UserError(f"{table.file} has no rows.")
-            _check_numbers(connection, table, first_row, raw.numeric_ids)
+        rows, detected = insert(connection, table, scratch)
+        named = table.columns or {}
+        if table.query == FILE:
+            reading = Reading(**table.parameters)
+            detected += interpret_ids(rows, reading.missing)
+            if table.name == "ratings":
+                detected += interpret_ratings(rows, str(table.file), named, reading)
+        elif table.name == "ratings":
+            check_numbers(rows, str(table.file), named, raw.numeric_ids)
+        notes += [f"{table.file.name}: {note}" for note in detected]
+    return list(dict.fromkeys(notes))
 
 
-def insert(connection: duckdb.DuckDBPyConnection, table: RawTable) -> tuple[int, int]:
+def insert(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path | None = None
+) -> tuple[Rows, list[str]]:
     """Append the rows of a file to its raw table.
 
     Returns:
-        The position of the first of these rows in the table, and the table's new length.
+        These rows of the table, and notes on what was detected.
 
     Raises:
-        UserError: the file cannot be read or lacks columns.
+        UserError: the file cannot be read or lacks columns, or a file of ratings has no rows.
     """
-    query = _select(table.query)
-    parameters = {"file": str(table.file), **table.parameters}
-    if "$encoding" in query:
+    failures = []
+    with tempfile.TemporaryDirectory(dir=scratch, prefix="reading-") as folder:
+        for select in _selects(connection, table, Path(folder)):
+            try:
+                first_row = _append(connection, table, select)
+            except duckdb.Error as error:
+                failures.append(error)
+                continue
+            if table.name == "ratings" and first_row == count(connection, "raw_ratings"):
+                raise UserError(f"{table.file} has no rows.")
+            return Rows(connection, f"raw_{table.name}", first_row), list(select.notes)
+    raise refusal(table.file, failures[0]) from failures[0]
+
+
+def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path) -> Iterator[Select]:
+    """Yield the SELECTs that may read a table."""
+    reading = Reading(**table.parameters) if table.query == FILE else _DIALECTS.get(table.query)
+    if reading is not None:
+        yield from selects(connection, table.file, reading, _wanted(table), scratch)
+        return
+    if table.query.lstrip().startswith("SELECT"):
+        yield Select(table.query, {**table.parameters, **_files(table, scratch)})
+        return
+    sql = (SQL / "read" / f"{table.query}.sql").read_text(encoding="utf-8")
+    parameters = {"file": one_file(table.file), **table.parameters}
+    if "$encoding" in sql:
         parameters["encoding"] = _encoding(table.file)
-    name = f"raw_{table.name}"
-    try:
-        found = connection.sql(query, params=parameters)
-        types = dict(zip(found.columns, map(str, found.types), strict=True))
-        if table.source is not None:
-            types.pop(SOURCE, None)  # from gathering before
-        if (table.columns or {}).get("time") == ROW and ROW not in types:
-            query = f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
-            types[ROW] = "BIGINT"
-        columns = columns_as_text(str(table.file), table.name, table.columns, table.separator, types)
-        if table.source is not None:
-            columns += f", {literal(table.source)} AS {SOURCE}"
-        query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query} LIMIT 0", parameters)
-        for column in connection.sql(query, params=parameters).columns:  # columns that earlier files lack
-            connection.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {quoted(column)} VARCHAR")
-        first_row = count(connection, name)
-        connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
-    except duckdb.Error as error:
-        reason = str(error).partition("Possible fixes")[0]  # of a parser whose options are not the user's
-        raise UserError(f"Cannot read {table.file}: {' '.join(reason.split())}") from error
-    return first_row, count(connection, name)
+    yield Select(sql, parameters)
 
 
-def _select(query: str) -> str:
-    """Return the SELECT of a format."""
-    return _HEADERLESS if query == HEADERLESS else (SQL / "read" / f"{query}.sql").read_text(encoding="utf-8")
+def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
+    """Return the parameters of a SELECT for its files: `files` for all, or `file`, `file2`, `file3` and so on."""
+    paths = []
+    for place, file in enumerate((table.file, *table.others)):
+        folder = scratch / str(place)
+        folder.mkdir()
+        paths.append(one_file(plain(file, folder).path))
+    if "$files" in table.query:
+        return {"files": paths}
+    return {f"file{place if place > 1 else ''}": path for place, path in enumerate(paths, start=1)}
 
 
-def _check_numbers(connection: duckdb.DuckDBPyConnection, table: RawTable, first_row: int, numeric_ids: bool) -> None:
-    sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
-    cells = connection.execute(sql, {"first_row": first_row, "numeric_ids": numeric_ids}).fetchall()
-    for row, name, cell in cells:
-        column = (table.columns or {}).get(name) or name
-        raise UserError(
-            f"{table.file} has text where a number belongs: {cell!r} in column {column}, row {row - first_row + 1}."
-        )
+def _wanted(table: RawTable) -> Collection[str]:
+    """Return the file's names of the columns by which its header is recognised."""
+    columns = table.columns or {}
+    named = (columns.get(name, name) for name in _IDENTIFYING.get(table.name, ()))
+    return [name for name in named if name is not None]
+
+
+def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Select) -> int:
+    """Append the rows of a SELECT to a raw table, and return the position of the first.
+
+    Raises:
+        UserError: columns are missing.
+        duckdb.Error: the file cannot be read by this SELECT.
+    """
+    name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
+    if select.implausible != "false":
+        sql = f"SELECT 1 FROM ({query}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
+        if connection.execute(sql, parameters).fetchall():
+            raise duckdb.InvalidInputException("quotation marks that enclose several fields or are part of the text")
+    found = connection.sql(query, params=parameters)
+    types = dict(zip(found.columns, map(str, found.types), strict=True))
+    if table.source is not None:
+        types.pop(SOURCE, None)  # from gathering before
+    if (table.columns or {}).get("time") == ROW and ROW not in types:
+        query = f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
+        types[ROW] = "BIGINT"
+    given = apart(table.name, named(table.name, table.columns, types))
+    columns = columns_as_text(str(table.file), table.name, given, table.separator, types)
+    if table.source is not None:
+        columns += f", {literal(table.source)} AS {SOURCE}"
+    query = f"SELECT {columns} FROM ({query})"  # noqa: S608 - names are quoted
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {name} AS {query} LIMIT 0", parameters)
+    for column in connection.sql(query, params=parameters).columns:  # columns that earlier files lack
+        connection.execute(f"ALTER TABLE {name} ADD COLUMN IF NOT EXISTS {quoted(column)} VARCHAR")
+    first_row = count(connection, name)
+    connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
+    return first_row
 
 
 def columns_as_text(
@@ -114,7 +181,7 @@ def columns_as_text(
     Raises:
         UserError: the source lacks columns, or has columns that the raw table cannot have.
     """
-    given = columns or {column: column for column in types}
+    given = named(name, columns, types)
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
     present = f"{label} has the columns {', '.join(types)}"
     if missing := [column for column in given.values() if column is not None and column not in types]:
@@ -122,20 +189,28 @@ def columns_as_text(
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")
-    if name == "ratings" and (unknown := [ours for ours in given if ours not in COLUMNS["ratings"]]):
+    if name == "ratings" and (unknown := [ours for ours in given if ours not in (*COLUMNS["ratings"], LABEL)]):
         raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
-        texts[ours] = f"replace({texts[ours]}, {literal(separator)}, '|')"
+        # lists in JSON's or Python's notation have separators of their own
+        texts[ours] = (
+            f"if(regexp_matches({texts[ours]}, {literal(LIST)}), {texts[ours]}, "
+            f"replace({texts[ours]}, {literal(separator)}, '|'))"
+        )
     for ours in ("user_id", "movie_id"):
-        if types.get(selected.get(ours) or "") == "DOUBLE":  # whole numbers, if some are missing
-            texts[ours] = f"nullif(regexp_replace({texts[ours]}, '\\.0$', ''), 'nan')"
+        if types.get(selected.get(ours) or "") in ("DOUBLE", "FLOAT"):  # whole numbers, if some are missing
+            number = quoted(selected[ours] or "")
+            whole = f"CAST(try_cast({number} AS HUGEINT) AS VARCHAR)"
+            texts[ours] = f"if({number} = trunc({number}), {whole}, nullif({texts[ours]}, 'nan'))"
     return ", ".join(f"{text} AS {quoted(ours)}" for ours, text in texts.items())
 
 
 def _text(name: str | None, types: Mapping[str, str]) -> str:
     if name is None:
         return "CAST(NULL AS VARCHAR)"
+    if types[name].startswith("STRUCT") and types[name].endswith("[]"):
+        return f"CAST(to_json({quoted(name)}) AS VARCHAR)"
     if types[name].endswith("[]"):
         return f"array_to_string({quoted(name)}, '|')"
     return f"nullif(trim(CAST({quoted(name)} AS VARCHAR)), '')"

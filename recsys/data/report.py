@@ -7,6 +7,7 @@ from rich.table import Table
 
 from recsys.data.prepared import Prepared
 from recsys.data.ties import share_of_tied_last_ratings
+from recsys.terminal import terminal
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
@@ -36,4 +37,4 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     if match is not None:
         table.add_row(f"items described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")
-    (console or Console()).print(table)
+    (console or terminal()).print(table)

@@ -9,7 +9,6 @@ from secrets import token_hex
 import duckdb
 import numpy as np
 import pandas as pd
-from rich.console import Console
 
 from recsys.data.address import Address
 from recsys.data.attach import attached
@@ -17,6 +16,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.quoting import literal, quoted
 from recsys.data.raw import LIST_COLUMNS
 from recsys.errors import UserError
+from recsys.terminal import working
 
 TABLES = ("ratings", "users", "films", "links")  # names of clean tables, and of the tables that `Database` reads
 
@@ -96,7 +96,7 @@ def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replac
             if address.kind == "mysql":
                 _use_unicode(connection, unfinished.values())
             for name, frame in tables.items():
-                with Console(stderr=True).status(f"writing {name}, {len(frame):,} rows, to {address}"):
+                with working(f"writing {name}, {len(frame):,} rows, to {address}"):
                     connection.execute(f"INSERT INTO {quoted(unfinished[name])} FROM frame_of_{name}")
             _rename(connection, address, unfinished, replaced)
     except BaseException:

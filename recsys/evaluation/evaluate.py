@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -11,14 +10,15 @@ import pandas as pd
 
 from recsys.data.dataset import Holdout
 from recsys.data.query import Pairs
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 from recsys.evaluation.protocols import FULL_RANKING, AnyProtocol, single_protocols
-from recsys.evaluation.ranking_task import RankingTask
+from recsys.evaluation.ranking_task import BEYOND_ACCURACY, LIST_LENGTH, RankingTask
 from recsys.evaluation.rating_task import calibration, measure_ratings
 from recsys.evaluation.reranking import Reranker
 from recsys.evaluation.slices import slice_averages
-from recsys.metrics.accuracy import KS
+from recsys.metrics.accuracy import ACCURACY, KS
 from recsys.models.base import Recommender
+from recsys.progress import progress_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,8 @@ def check(
 
     Raises:
         UserError: a k is smaller than 1 or larger than the number of ranked items; nothing is ranked, and the model
-            predicts no ratings; metrics of several protocols have the same name; or `Reranker.check` fails.
+            predicts no ratings or the data have none; all users have rated all items; metrics of several protocols have
+            the same name; or `Reranker.check` fails.
     """
     if reranker is not None:
         if protocol is None:
@@ -71,14 +72,49 @@ def check(
                 f"{type(model).__name__} predicts no ratings, and protocol=ratings measures nothing else: "
                 "choose protocol=full, or a model such as bias or biased_mf."
             )
+        if not _has_ratings(holdout):
+            raise UserError(
+                f"protocol=ratings must have data with ratings (got {holdout.known.name}): choose protocol=full."
+            )
         return
     protocols = single_protocols(protocol)
     n = min(each.n_ranked(holdout) for each in protocols)
     for k in ks:
         if not 1 <= k <= n:
             raise UserError(f"ks must be between 1 and {n}, the number of items that are ranked (got {k}).")
+    if not _leaves_a_choice(holdout):
+        raise UserError(
+            f"A ranking must have items to choose from, but all users of {holdout.known.name} have rated all items: "
+            "choose other data, or protocol=ratings."
+        )
     if len({each.suffix(holdout) for each in protocols}) < len(protocols):
         raise UserError("Metrics of several protocols would have the same names: choose protocols that differ in n.")
+
+
+def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
+    """Check that a metric exists, apart from its suffix (`/sampled99`), which can depend on the data.
+
+    Raises:
+        UserError: it does not.
+    """
+    ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
+    ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
+    of_ratings = {"rmse", "mae", "precision", "recall", "f1"}
+    metric, _, suffix = name.partition("/")
+    known = of_ratings if protocol is None or suffix == "relevant" else ranking | {"rmse", "mae"}
+    one_of("optimized_metric", metric, sorted(known))
+
+
+def _has_ratings(holdout: Holdout) -> bool:
+    """Whether the data have ratings, rather than that items were seen."""
+    lowest, highest = holdout.known.scale
+    return lowest < highest
+
+
+def _leaves_a_choice(holdout: Holdout) -> bool:
+    """Whether some user has an item that is neither rated nor held out."""
+    n_rated = holdout.unranked.user_counts + holdout.ratings.user_counts
+    return bool((n_rated[holdout.query_users] < holdout.known.n_items).any())
 
 
 def evaluate(
@@ -117,7 +153,7 @@ def evaluate(
                 task.measure(rows, query, scores)
     measured = [task.measurements() for task in tasks]
     bins = calibration(np.empty(0), np.empty(0))
-    if model.predicts_ratings:
+    if model.predicts_ratings and _has_ratings(holdout):
         predicted = _predict(model, holdout, batch_size)
         measured.append(measure_ratings(predicted, holdout))
         bins = calibration(predicted, holdout.ratings.ratings)
@@ -147,14 +183,12 @@ def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:
-    """Split the positions of a holdout's queries into batches, with a progress bar on a terminal."""
+    """Split the positions of a holdout's queries into batches, with a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    if not sys.stderr.isatty():
-        return batches
     from tqdm import tqdm  # costs start time
 
-    return tqdm(batches, description, leave=False)
+    return tqdm(batches, description, leave=False, **progress_options())
 
 
 def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:

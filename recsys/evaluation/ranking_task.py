@@ -20,6 +20,15 @@ from recsys.metrics.genres import distributions, genre_indicators, history_distr
 from recsys.models.base import HasEmbeddings, Recommender
 
 LIST_LENGTH = 10  # length of the lists that metrics beyond accuracy measure
+BEYOND_ACCURACY = (
+    "novelty",
+    "mean_popularity",
+    "diversity",
+    "miscalibration",
+    "embedding_diversity",
+    "coverage",
+    "gini",
+)
 
 # (lists (B, k) padded with -1, the users' histories) -> float64 (B,)
 ListMetric = Callable[[np.ndarray, History], np.ndarray]

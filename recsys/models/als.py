@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
+from recsys.errors import check_not_negative, check_positive, check_seed
 from recsys.models.factors import Factorisation
 from recsys.models.recency import HalfLife, check_half_life
 
@@ -42,6 +43,9 @@ class ALS(Factorisation):
         seed: int = 0,
         half_life: HalfLife = None,
     ) -> None:
+        check_positive(embedding_dim=embedding_dim, confidence=confidence, n_sweeps=n_sweeps)
+        check_not_negative(l2=l2)
+        check_seed(seed=seed)
         self.embedding_dim = embedding_dim
         self.l2 = l2
         self.confidence = confidence

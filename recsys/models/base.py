@@ -18,7 +18,7 @@ from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
-from recsys.files import as_arrays, from_arrays, write_whole
+from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
 from recsys.models.order import require_order
 from recsys.signatures import settings
 
@@ -221,7 +221,11 @@ class Recommender(ABC):
         """Write `arrays.npz` and `model.json`; nothing is pickled except by models that declare it."""
         directory.mkdir(parents=True, exist_ok=True)
         write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
-        described = {"class": class_name(self), "hyperparameters": self.hyperparameters()}
+        described = {
+            "class": class_name(self),
+            "hyperparameters": self.hyperparameters(),
+            "arrays": digest_of([directory / "arrays.npz"]),
+        }
         text = json.dumps(described, indent=2) + "\n"
         write_whole(directory / "model.json", lambda file: file.write(text.encode()))
 
@@ -315,14 +319,16 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
             f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if you trust its "
             "source, load it with trusted=True (on the command line --trusted)."
         )
-    model = cls(**described["hyperparameters"])
-    with np.load(directory / "arrays.npz", allow_pickle=False) as stored:
-        arrays = renamed.current_arrays(name, dict(stored))
+    with reading(directory / "model.json"):
+        model = cls(**described["hyperparameters"])
+    arrays = renamed.current_arrays(name, _stored_arrays(directory / "arrays.npz", described.get("arrays")))
     try:
         model.restore(arrays)
-    except (KeyError, AttributeError, ImportError) as error:
+    except (KeyError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{directory} was saved by another version and cannot be read by this one ({error}): train the model again."
+            f"{directory} was saved by another version and cannot be read by this one ({reason}): train the model "
+            "again."
         ) from error
     return model
 
@@ -364,9 +370,30 @@ def class_name(model: Recommender) -> str:
 
 
 def _description(directory: Path) -> dict[str, Any]:
-    if not (directory / "model.json").is_file():
+    file = directory / "model.json"
+    if not file.is_file():
         raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
-    return json.loads((directory / "model.json").read_text())
+    with reading(file):
+        described = json.loads(file.read_text())
+        return {**described, "class": str(described["class"]), "hyperparameters": {**described["hyperparameters"]}}
+
+
+def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
+    """Read the arrays of a model, which must be those that were saved with it.
+
+    Args:
+        file: the file of arrays.
+        digest: its digest, or None as in models of earlier versions.
+    """
+    with reading(file):
+        if digest not in (None, digest_of([file])):
+            raise ValueError("it is not the file that was saved with model.json")
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        for name, array in arrays.items():
+            if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+                raise ValueError(f"{name} has NaN")
+    return arrays
 
 
 def _imported(name: str) -> type[Recommender]:

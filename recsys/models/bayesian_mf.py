@@ -23,7 +23,7 @@ from tqdm import trange
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.features import features, vocabulary
 from recsys.data.query import Query, row_pointers
-from recsys.errors import UserError, one_of
+from recsys.errors import UserError, check_not_negative, check_positive, check_seed, one_of
 from recsys.models.base import FitContext, HasEmbeddings, Recommender
 from recsys.models.memory import check_memory
 
@@ -133,6 +133,9 @@ class BayesianMF(Recommender, HasEmbeddings):
         n_samples: int = 120,
         seed: int = 0,
     ) -> None:
+        check_positive(embedding_dim=embedding_dim, min_count=min_count, n_sweeps=n_sweeps, n_samples=n_samples)
+        check_not_negative(burn_in=burn_in)
+        check_seed(seed=seed)
         if not 0 < n_samples <= n_sweeps - burn_in:
             raise UserError(
                 f"n_samples must be between 1 and n_sweeps - burn_in, {n_sweeps - burn_in} (got {n_samples}): raise "

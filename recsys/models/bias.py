@@ -11,6 +11,7 @@ import numpy as np
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
+from recsys.errors import check_not_negative, check_positive
 from recsys.models.base import FitContext, Recommender
 
 
@@ -29,6 +30,8 @@ class Bias(Recommender):
     learned: tuple[str, ...] = ("mean", "item_bias")
 
     def __init__(self, item_damping: float = 25.0, user_damping: float = 10.0, n_sweeps: int = 1) -> None:
+        check_not_negative(item_damping=item_damping, user_damping=user_damping)
+        check_positive(n_sweeps=n_sweeps)
         self.item_damping = item_damping
         self.user_damping = user_damping
         self.n_sweeps = n_sweeps

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from recsys.errors import check_not_negative
 from recsys.models.mf import MF, MFModule
 from recsys.models.neural import RatingBatch, SquaredError
 
@@ -60,5 +61,6 @@ class BiasedMF(MF):
         **training: Any,
     ) -> None:
         super().__init__(embedding_dim, init_std, dropout, loss=loss, **training)
+        check_not_negative(l2=l2, bias_l2=bias_l2)
         self.l2 = l2
         self.bias_l2 = bias_l2

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
-from recsys.errors import UserError, check_positive, one_of
+from recsys.errors import UserError, check_positive, check_seed, one_of
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
@@ -86,6 +86,7 @@ class Blend(Recommender):
 
     def _check(self) -> None:
         check_positive(n_rounds=self.n_rounds)
+        check_seed(seed=self.seed)
         if len(self.models) < 2:
             raise UserError(f"models must name at least two models (got {', '.join(self.models) or 'none'}).")
         for name, model in self.base_models.items():

@@ -20,7 +20,7 @@ from sklearn.utils.extmath import row_norms
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.data.text import FIELDS, Encoder, Vectors, documents, encoded, make_encoder
-from recsys.errors import UserError
+from recsys.errors import UserError, check_positive
 from recsys.models.base import EmbedsHistories, FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.knn import nearest
@@ -127,6 +127,7 @@ class ContentKNN(ItemToItem):
     def __init__(
         self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS, half_life: HalfLife = None
     ) -> None:
+        check_positive(k=k)
         self.encoder = dict(encoder)
         self.k = k
         self.fields = list(fields)

@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
 from recsys.data.text import FIELDS
-from recsys.errors import check_shares
+from recsys.errors import check_positive, check_shares
 from recsys.models.item_content import ItemContent
 from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, ReadsItemContent, masked_rows
 from recsys.models.sasrec import SASRec, SASRecModule
@@ -94,6 +94,7 @@ class ContentSASRec(ReadsItemContent, SASRec):
         self.content = ItemContent(encoder, fields, min_count)
         self.text_dropout = text_dropout
         self.id_dropout = id_dropout
+        check_positive(min_count=min_count)
         check_shares(text_dropout=text_dropout, id_dropout=id_dropout)
 
     def build(self, n_users: int, n_items: int, **training: Any) -> ContentSASRecModule:

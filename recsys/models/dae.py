@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch, Softmax
@@ -75,6 +76,8 @@ class DAE(HistoryRecommender):
         **training: Any,
     ) -> None:
         super().__init__(loss, **training)
+        check_positive(hidden_dim=hidden_dim)
+        check_shares(dropout=dropout)
         self.half_life = check_half_life(half_life)
         self.hidden_dim = hidden_dim
         self.dropout = dropout

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
@@ -25,6 +26,7 @@ class EASE(ItemToItem):
     """
 
     def __init__(self, l2: float = 500.0, half_life: HalfLife = None) -> None:
+        check_positive(l2=l2)
         self.l2 = l2
         self.half_life = check_half_life(half_life)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
+from recsys.errors import check_finite, check_not_negative, check_positive, check_seed
 from recsys.models.factors import Factorisation
 from recsys.models.recency import HalfLife, check_half_life
 
@@ -49,6 +50,10 @@ class IALS(Factorisation):
         seed: int = 0,
         half_life: HalfLife = None,
     ) -> None:
+        check_positive(embedding_dim=embedding_dim, n_sweeps=n_sweeps, init_std=init_std)
+        check_not_negative(unobserved_weight=unobserved_weight, l2=l2)
+        check_finite(frequency_power=frequency_power)
+        check_seed(seed=seed)
         self.embedding_dim = embedding_dim
         self.unobserved_weight = unobserved_weight
         self.l2 = l2

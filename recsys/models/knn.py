@@ -16,7 +16,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
-from recsys.errors import check_positive, one_of
+from recsys.errors import check_finite, check_not_negative, check_positive, one_of
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
@@ -102,6 +102,8 @@ class _NearestNeighbours(WeighsHistories):
         half_life: HalfLife = None,
     ) -> None:
         check_positive(k=k)
+        check_not_negative(shrinkage=shrinkage)
+        check_finite(alpha=alpha)
         self.half_life = check_half_life(half_life)
         self.k = k
         self.shrinkage = shrinkage

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History
-from recsys.errors import check_not_negative, check_positive
+from recsys.errors import check_finite, check_not_negative, check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_memory
@@ -56,6 +56,7 @@ class Markov(ItemToItem):
         backward_weight: float = 0.0,
     ) -> None:
         check_positive(window=window, last_items=last_items)
+        check_finite(distance_power=distance_power, place_power=place_power)
         check_not_negative(smoothing=smoothing, backward_weight=backward_weight)
         self.window = window
         self.distance_power = distance_power

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recsys.data.query import Query
-from recsys.errors import UserError
+from recsys.errors import UserError, check_not_negative, check_positive, check_shares
 from recsys.models.base import ScoresByProducts
 from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, QueryBatch
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
@@ -82,6 +82,9 @@ class MF(EmbeddingRecommender, ScoresByProducts):
         **training: Any,
     ) -> None:
         super().__init__(**training)
+        check_positive(embedding_dim=embedding_dim)
+        check_not_negative(init_std=init_std)
+        check_shares(dropout=dropout)
         self.embedding_dim = embedding_dim
         self.init_std = init_std
         self.dropout = dropout

@@ -16,7 +16,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from recsys.data.dataset import Dataset
-from recsys.errors import UserError
+from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import load
 from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, NeuralModule, NeuralRecommender, QueryBatch
 from recsys.models.neural.callbacks import TrainingFingerprint
@@ -139,6 +139,8 @@ class GMF(EmbeddingRecommender):
 
     def __init__(self, embedding_dim: int = 8, dropout: float = 0.0, **training: Any) -> None:
         super().__init__(**training)
+        check_positive(embedding_dim=embedding_dim)
+        check_shares(dropout=dropout)
         self.embedding_dim = embedding_dim
         self.dropout = dropout
 
@@ -158,6 +160,7 @@ class MLP(EmbeddingRecommender):
 
     def __init__(self, hidden_dims: Sequence[int] = (64, 32, 16, 8), dropout: float = 0.0, **training: Any) -> None:
         super().__init__(**training)
+        check_shares(dropout=dropout)
         self.hidden_dims = list(hidden_dims)
         self.dropout = dropout
         _check_tower(self.hidden_dims)
@@ -200,6 +203,8 @@ class NeuMF(EmbeddingRecommender):
         **training: Any,
     ) -> None:
         super().__init__(**training)
+        check_positive(embedding_dim=embedding_dim)
+        check_shares(embedding_dropout=embedding_dropout, dropout=dropout, alpha=alpha)
         self.embedding_dim = embedding_dim
         self.hidden_dims = list(hidden_dims)
         self.embedding_dropout = embedding_dropout
@@ -252,6 +257,8 @@ def _check_tower(hidden_dims: list[int]) -> None:
         raise UserError(
             f"hidden_dims must have at least two widths, the first even, half user and half item (got {hidden_dims})."
         )
+    for width in hidden_dims:
+        check_positive(hidden_dims=width)
 
 
 def _pretrained(run: str, train: Dataset) -> NeuralModule:

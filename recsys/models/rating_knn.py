@@ -15,6 +15,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
+from recsys.errors import check_not_negative
 from recsys.models.base import FitContext, Recommender
 from recsys.models.bias import Bias
 from recsys.models.memory import check_memory
@@ -26,6 +27,7 @@ TINY = 1e-9
 class _RatingNeighbours(Bias):
     def __init__(self, shrinkage: float = 100.0, amplification: float = 2.0, damping: float = 1.0, **bias: Any) -> None:
         super().__init__(**bias)
+        check_not_negative(shrinkage=shrinkage, amplification=amplification, damping=damping)
         self.shrinkage = shrinkage
         self.amplification = amplification
         self.damping = damping

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
-from recsys.errors import check_positive
+from recsys.errors import check_positive, check_seed
 from recsys.models.base import FitContext, Recommender
 from recsys.models.rating_profiles import RatingProfiles
 from recsys.models.segmentation import Segmentation
@@ -39,7 +39,8 @@ class SegmentPopularity(Recommender):
     learned = ("shares", "given")
 
     def __init__(self, n_segments: int = 7, method: str = "kmeans", damping: float = 10.0, seed: int = 0) -> None:
-        check_positive(damping=damping)
+        check_positive(damping=damping, n_segments=n_segments)
+        check_seed(seed=seed)
         self.n_segments = n_segments
         self.method = method
         self.damping = damping

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_not_negative, check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
@@ -37,6 +38,8 @@ class SLIM(ItemToItem):
         max_sweeps: int = 50,
         half_life: HalfLife = None,
     ) -> None:
+        check_not_negative(l1=l1, tolerance=tolerance)
+        check_positive(l2=l2, max_sweeps=max_sweeps)
         self.l1 = l1
         self.l2 = l2
         self.tolerance = tolerance

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
+from recsys.errors import check_not_negative, check_positive, check_shares
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.embeddings import UserEmbedding, item_embedding, pooled
 from recsys.models.neural.monitors import RatingMonitor
@@ -124,6 +125,9 @@ class SVDPP(HistoryRecommender):
         **training: Any,
     ) -> None:
         super().__init__(loss, **training)
+        check_positive(embedding_dim=embedding_dim)
+        check_not_negative(init_std=init_std, l2=l2, bias_l2=bias_l2)
+        check_shares(dropout=dropout, history_dropout=history_dropout)
         self.embedding_dim = embedding_dim
         self.init_std = init_std
         self.dropout = dropout

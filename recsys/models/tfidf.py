@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recsys.data.text import FIELDS
+from recsys.errors import check_positive
 from recsys.models.content import ContentProfile
 from recsys.models.recency import HalfLife
 
@@ -19,5 +20,6 @@ class TfidfProfile(ContentProfile):
     """
 
     def __init__(self, min_count: int = 2, fields: Sequence[str] = FIELDS, half_life: HalfLife = None) -> None:
+        check_positive(min_count=min_count)
         super().__init__({"_target_": "recsys.data.text.TfidfEncoder", "min_count": min_count}, fields, half_life)
         self.min_count = min_count

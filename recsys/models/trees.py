@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Pairs, Query
-from recsys.errors import UserError, one_of
+from recsys.errors import UserError, check_not_negative, check_positive, check_seed, check_shares, one_of
 from recsys.models.base import FitContext, HasEmbeddings, Recommender, make
 from recsys.models.cached_fit import cached_fit, cached_refit
 from recsys.models.conformal import Margins
@@ -44,6 +44,7 @@ from recsys.models.feature_groups import (
     preprocessing,
 )
 from recsys.models.out_of_fold import assign_folds, out_of_fold_features
+from recsys.progress import progress_options
 
 GROUPS = (
     "statistics",
@@ -104,6 +105,8 @@ class RatingTrees(Recommender):
             raise UserError(f"n_folds must be at least 2 (got {n_folds}).")
         if interval is not None and not 0 < interval < 1:
             raise UserError(f"interval must be a share of ratings between 0 and 1, such as 0.9 (got {interval}).")
+        check_positive(n_segments=n_segments, n_folds=n_folds)
+        check_seed(seed=seed)
         self.models = dict(models or {})
         self.texts = dict(texts or {})
         self.embeddings = embeddings
@@ -205,7 +208,7 @@ class RatingTrees(Recommender):
         if ensembles := [name for name, model in unfitted.items() if model.pickled]:
             raise UserError(f"models must not be ensembles of trees themselves (got {', '.join(ensembles)}).")
         base_models = {}
-        for name, model in tqdm(unfitted.items(), desc="base models", disable=None):
+        for name, model in tqdm(unfitted.items(), desc="base models", **progress_options()):
             base_models[name] = cached_fit(model, train, valid, context)
         if self.embeddings is not None and self._uses("embeddings"):
             embedding_model = load_embedding_model(Path(self.embeddings), train)
@@ -256,6 +259,8 @@ class RandomForest(RatingTrees):
         self, n_trees: int = 100, min_samples_leaf: int = 5, max_features: float = 0.33, **features: Any
     ) -> None:
         super().__init__(**features)
+        check_positive(n_trees=n_trees, min_samples_leaf=min_samples_leaf, max_features=max_features)
+        check_shares(max_features=max_features)
         self.n_trees = n_trees
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
@@ -295,6 +300,12 @@ class GradientBoosting(RatingTrees):
         **features: Any,
     ) -> None:
         super().__init__(**features)
+        check_positive(n_trees=n_trees, lr=lr, max_leaf_nodes=max_leaf_nodes)
+        check_positive(min_samples_leaf=min_samples_leaf, max_features=max_features)
+        if max_leaf_nodes < 2:
+            raise UserError(f"max_leaf_nodes must be at least 2 (got {max_leaf_nodes}).")
+        check_shares(max_features=max_features)
+        check_not_negative(l2=l2)
         self.n_trees = n_trees
         self.lr = lr
         self.max_leaf_nodes = max_leaf_nodes

@@ -268,7 +268,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         self.dropout = dropout
         self.id_dropout = id_dropout
         self.user_id_dropout = user_id_dropout
-        check_positive(temperature=temperature)
+        check_positive(temperature=temperature, embedding_dim=embedding_dim, min_count=min_count)
         check_shares(text_dropout=text_dropout, history_dropout=history_dropout, dropout=dropout)
         check_shares(id_dropout=id_dropout, user_id_dropout=user_id_dropout)
 

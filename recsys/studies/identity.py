@@ -1,4 +1,4 @@
-"""The identity of a run: digests of the settings and of the code that determine its results."""
+"""The identity of a run: digests of the settings and of the code that determine its results, and of ids in its data."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from recsys.data.dataset import Dataset
 from recsys.dotted import flatten
 from recsys.files import digest_of
 
@@ -25,6 +26,8 @@ NOT_DECISIVE_CODE = {
     "recsys.renamed": "maps former names",
     "recsys.signatures": "checks settings",
     "recsys.studies": "stores and shows figures",
+    "recsys.progress": "prints",
+    "recsys.terminal": "prints",
 }
 
 NOT_DECISIVE = (
@@ -53,6 +56,14 @@ def identity(config: Mapping[str, Any]) -> str:
         and not any(name == other or name.startswith(f"{other}.") for other in NOT_DECISIVE)
     }
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def id_digests(dataset: Dataset) -> dict[str, str]:
+    """Return digests of the raw ids of `users` and `items` in the order of their codes, which a model's arrays have."""
+    ids = {"users": dataset.user_frame["user_id"], "items": dataset.item_frame["movie_id"]}
+    return {
+        name: hashlib.sha256(json.dumps(raw.astype(str).tolist()).encode()).hexdigest() for name, raw in ids.items()
+    }
 
 
 @cache

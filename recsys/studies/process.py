@@ -8,11 +8,18 @@ import sys
 
 import numpy as np
 
+from recsys.errors import check_seed
+
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of a process among several, as torchrun and Slurm set them
 
 
 def fix_randomness(seed: int) -> None:
-    """Seed the generators of Python, NumPy and, where it is imported, torch with Lightning's worker processes."""
+    """Seed the generators of Python, NumPy and, where it is imported, torch with Lightning's worker processes.
+
+    Raises:
+        UserError: a generator does not take this seed.
+    """
+    check_seed(seed=seed)
     if "pytorch_lightning" in sys.modules:
         import pytorch_lightning as pl
 
@@ -34,6 +41,11 @@ def limit_threads(n: int) -> None:
         torch.set_num_threads(n)
     else:
         os.environ["OMP_NUM_THREADS"] = str(n)
+
+
+def is_requeued() -> bool:
+    """Return whether Slurm runs this job again, after a preemption, the failure of a node or `scontrol requeue`."""
+    return int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
 
 
 def reports() -> bool:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from recsys.files import short
 from recsys.studies.examples import Example
+from recsys.terminal import terminal
 
 
 def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -27,7 +27,7 @@ def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> Non
         column.justify = "right"
     for name in headline_metrics(next(iter(metrics.values()))):
         table.add_row(name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values()))
-    Console().print(table)
+    terminal().print(table)
 
 
 def print_example(example: Example) -> None:
@@ -35,7 +35,7 @@ def print_example(example: Example) -> None:
     table = Table("", "liked", "recommended", title=f"User {example.user_id}")
     for place, liked, recommended in example.rows():
         table.add_row(str(place), liked, recommended)
-    Console().print(table)
+    terminal().print(table)
 
 
 def print_location(directory: Path) -> None:

@@ -20,10 +20,10 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import Evaluation
-from recsys.files import write_text, write_whole
+from recsys.files import move_into_place, write_text, write_whole
 from recsys.models.base import HasEmbeddings, Recommender
-from recsys.studies import provenance
-from recsys.studies.identity import code_digest
+from recsys.studies import process, provenance
+from recsys.studies.identity import code_digest, id_digests
 from recsys.studies.runs import (
     BEGUN,
     CONFIG,
@@ -35,6 +35,7 @@ from recsys.studies.runs import (
     PER_USER,
     UNRESOLVED,
     Run,
+    is_interrupted,
 )
 
 EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # of a run in the same directory
@@ -50,7 +51,8 @@ class RunWriter:
         directory: directory of the run, created if it does not exist.
         config: every setting, resolved, as YAML.
         unresolved: the same before interpolations were resolved; None if there were none.
-        resumed: whether to continue from the files of an interrupted run; otherwise they are removed.
+        resumed: whether to continue from the files of an interrupted run; otherwise they are removed. A job that Slurm
+            has requeued always continues its own run.
 
     Raises:
         UserError: the disk has too little space.
@@ -65,8 +67,10 @@ class RunWriter:
                 f"A run needs up to {SPACE_NEEDED / 2**20:.0f} MB of disk space, but only {free / 2**20:.0f} MB are "
                 f"free for {directory}: free some space, or choose another place with hydra.run.dir=DIR."
             )
+        self.config: dict[str, Any] = yaml.safe_load(config)
+        self.is_resumed = resumed or (process.is_requeued() and is_interrupted(directory, self.config))
         clear_marks(directory)
-        if not resumed:
+        if not self.is_resumed:
             (directory / LEARNED_BEFORE).unlink(missing_ok=True)
             for folder in EARLIER:
                 shutil.rmtree(directory / folder, ignore_errors=True)
@@ -75,7 +79,6 @@ class RunWriter:
         _write_json(directory / BEGUN, {"code": code_digest()})
         self.git = provenance.commit()  # as the run begins, since files may change while it works
         self.directory = directory
-        self.config: dict[str, Any] = yaml.safe_load(config)
         self.seconds: dict[str, float] = {}
 
     @property
@@ -102,8 +105,13 @@ class RunWriter:
     def write_test(self, tested: Evaluation) -> None:
         """Store the test metrics of each user and slice, and the calibration of predicted ratings."""
         partial = self.directory / f"{PER_USER}.partial"
-        duckdb.from_df(tested.per_user).write_parquet(str(partial))
-        partial.replace(self.directory / PER_USER)
+        try:
+            duckdb.from_df(tested.per_user).write_parquet(str(partial))
+        except duckdb.IOException as error:
+            partial.unlink(missing_ok=True)
+            reason = " ".join(str(error).split())
+            raise UserError(f"{partial} cannot be written ({reason}): free some space on its disk.") from error
+        move_into_place(partial, self.directory / PER_USER)
         write_text(self.directory / "slices.csv", tested.slices.to_csv(index=False))
         if len(tested.calibration):
             write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
@@ -142,6 +150,7 @@ class RunWriter:
                 "ratings": len(dataset),
                 "users": dataset.n_users,
                 "films": dataset.n_items,
+                "ids": id_digests(dataset),
             },
             "split": {"name": split.name, "fingerprint": split.fingerprint},
             "seed": self.config["seed"],
@@ -163,10 +172,15 @@ def clear_marks(directory: Path) -> None:
 
 
 def write_failure(directory: Path, error: Exception) -> None:
-    """Store why a run failed, in one line."""
-    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    """Store why a run failed."""
     directory.mkdir(parents=True, exist_ok=True)
-    _write_json(directory / FAILURE, {"failure": kind + " ".join(str(error).split())})
+    _write_json(directory / FAILURE, {"failure": failure_reason(error)})
+
+
+def failure_reason(error: Exception) -> str:
+    """Return why a run failed, in one line."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    return kind + " ".join(str(error).split())
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -1,6 +1,7 @@
 """The layout of run directories, and functions that read them.
 
     .hydra/                 the command, for `resume=`
+    .lock                   locked while the run is at work
     config.yaml             every setting, resolved
     unresolved.yaml         the same with interpolations, for a refit in another directory
     begun.json              digest of the code that it started with
@@ -27,7 +28,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -40,9 +42,11 @@ import yaml
 
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
+from recsys.dotted import flatten
 from recsys.errors import UserError
+from recsys.files import reading
 from recsys.models.base import Recommender, load, saved_class
-from recsys.studies.identity import code_digest, identity
+from recsys.studies.identity import code_digest, id_digests, identity
 
 MANIFEST = "manifest.json"
 FAILURE = "failure.json"
@@ -53,6 +57,9 @@ METRICS = "metrics.json"
 EMBEDDINGS = "embeddings.npz"
 LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
+RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # as settings refer to it
+
+MANIFEST_TYPES = {"data.name": str, "data.fingerprint": str, "split.name": str, "split.fingerprint": str}
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +88,8 @@ class Run:
             UserError: the run was not tested.
         """
         self.check_tested()
-        return duckdb.read_parquet(str(self.directory / PER_USER)).df()
+        with reading(self.directory / PER_USER):
+            return duckdb.read_parquet(str(self.directory / PER_USER)).df()
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
         """Read only some of the test metrics of users, indexed by user; metrics that single users lack are left out.
@@ -90,9 +98,10 @@ class Run:
             UserError: the run was not tested.
         """
         self.check_tested()
-        stored = duckdb.read_parquet(str(self.directory / PER_USER))
-        chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
-        return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
+        with reading(self.directory / PER_USER):
+            stored = duckdb.read_parquet(str(self.directory / PER_USER))
+            chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
+            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
 
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.
@@ -102,10 +111,16 @@ class Run:
         """
         if not (self.directory / EMBEDDINGS).is_file():
             raise UserError(f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none.")
-        with np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored:
+        with (
+            reading(self.directory / EMBEDDINGS),
+            np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored,
+        ):
             if str(stored["split"]) != split.fingerprint:
                 raise UserError(f"The embeddings of {self.directory} were learned on another split: train it again.")
-            return stored["users"]
+            users = stored["users"]
+            if users.ndim != 2 or len(users) != split.dataset.n_users or not np.isfinite(users).all():
+                raise ValueError(f"users must be a finite row for each of {split.dataset.n_users:,} users")
+            return users
 
     def learned_from(self, split: Split) -> Dataset:
         """Return the ratings of the run's split that the final model learned from, which are never test ratings."""
@@ -126,7 +141,8 @@ class Run:
         """
         learned = self.learned_from(split).pairs
         if self.is_warm:
-            with np.load(self.directory / LEARNED_BEFORE, allow_pickle=False) as stored:
+            file = self.directory / LEARNED_BEFORE
+            with reading(file), np.load(file, allow_pickle=False) as stored:
                 learned = np.union1d(learned, stored["pairs"])
         users = later.users_in(split.dataset)[later.users]
         return (users >= 0) & np.isin(users * later.n_items + later.items, learned)
@@ -150,17 +166,20 @@ class Run:
         """The digest of its settings; see `identity.identity`."""
         return identity(self.config)
 
-    def portable_config(self) -> dict[str, Any]:
-        """Return every setting, resolved except for those that refer to the run's own directory.
+    def config_in(self, directory: Path) -> dict[str, Any]:
+        """Return every setting for a run in another directory, which therefore writes nothing into this one.
 
-        A run with this config in another directory therefore writes nothing into this one.
+        Args:
+            directory: the directory that replaces the run's own in settings that refer to it, such as the logger's.
         """
         unresolved = next(
             (file for name in (UNRESOLVED, ".hydra/config.yaml") if (file := self.directory / name).is_file()), None
         )
         if unresolved is None:
             return dict(self.config)
-        return _portable(self.config, yaml.safe_load(unresolved.read_text()), str(self.config["run_dir"]))
+        moved = _Moved(str(self.config["run_dir"]), str(directory))
+        with reading(unresolved):
+            return moved.settings(self.config, yaml.safe_load(unresolved.read_text()))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -183,16 +202,20 @@ class Run:
     def check_data(self, dataset: Dataset) -> None:
         """Check that data have the users and items on which the run was trained; warn if they differ in another way.
 
+        Runs of earlier versions stored no digests of ids, so that only numbers can be compared.
+
         Raises:
-            UserError: the number of users or items differs, so that the model's codes would mean others.
+            UserError: the users or items differ, so that the model's codes would mean others.
         """
         then = self.manifest["data"]
         if then["fingerprint"] == dataset.fingerprint:
             return
         changed = f"{dataset.name} is no longer the data that {self.directory} was trained on"
-        if (then["users"], then["films"]) != (dataset.n_users, dataset.n_items):
+        same_numbers = (then["users"], then["films"]) == (dataset.n_users, dataset.n_items)
+        if not same_numbers or then.get("ids", id_digests(dataset)) != id_digests(dataset):
             raise UserError(f"{changed}: it has other users or items, so train the model again.")
-        log.warning("%s (its fingerprint differs): users and items are assumed to be the same.", changed)
+        same = "the same" if "ids" in then else "assumed to be the same"
+        log.warning("%s (its fingerprint differs): users and items are %s.", changed, same)
 
 
 def is_finished(directory: Path) -> bool:
@@ -205,29 +228,32 @@ def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
     begun, settings = directory / BEGUN, directory / CONFIG
     if is_finished(directory) or read_failure(directory) is not None or not (begun.is_file() and settings.is_file()):
         return False
-    same_code = json.loads(begun.read_text())["code"] == code_digest()
-    return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
+    with reading(begun):
+        same_code = json.loads(begun.read_text())["code"] == code_digest()
+    with reading(settings):
+        return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
 
 
 def read_failure(directory: Path) -> str | None:
     """Return why a run failed, or None if it did not."""
     file = directory / FAILURE
-    return json.loads(file.read_text())["failure"] if file.is_file() else None
+    with reading(file):
+        return json.loads(file.read_text())["failure"] if file.is_file() else None
 
 
 def read_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        UserError: there is no finished run.
+        UserError: there is no finished run, or its files are damaged.
     """
     if not is_finished(directory):
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
     return Run(
         directory=directory,
-        config=yaml.safe_load((directory / CONFIG).read_text()),
-        metrics=json.loads((directory / METRICS).read_text()),
-        manifest=json.loads((directory / MANIFEST).read_text()),
+        config=_read(directory / CONFIG, yaml.safe_load, {}),
+        metrics=_read(directory / METRICS, json.loads, {}, of_values=(int, float)),
+        manifest=_read(directory / MANIFEST, json.loads, MANIFEST_TYPES),
     )
 
 
@@ -243,12 +269,54 @@ def find_runs(directory: Path) -> list[Run]:
     return runs
 
 
-def _portable(resolved: Any, unresolved: Any, run_dir: str) -> Any:
-    """Return a config in which values that refer to the directory of the run are unresolved: `${...}`."""
-    if isinstance(resolved, dict):
-        written = unresolved if isinstance(unresolved, dict) else {}
-        return {name: _portable(value, written.get(name, value), run_dir) for name, value in resolved.items()}
-    if isinstance(resolved, list) and isinstance(unresolved, list):
-        return [_portable(*values, run_dir) for values in zip(resolved, unresolved, strict=True)]
-    refers = isinstance(resolved, str) and run_dir in resolved and "${" in str(unresolved)
-    return unresolved if refers else resolved
+def _read(
+    file: Path, parse: Callable[[str], Any], types: Mapping[str, type], of_values: tuple[type, ...] = (object,)
+) -> dict[str, Any]:
+    """Read a file that holds a mapping.
+
+    Args:
+        file: the file.
+        parse: parses its text.
+        types: types of values that there must be, by dotted name.
+        of_values: types that the values of the mapping may have.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    with reading(file):
+        found = parse(file.read_text(encoding="utf-8"))
+        if not isinstance(found, dict) or not all(isinstance(value, of_values) for value in found.values()):
+            raise TypeError(f"it must hold names with values ({', '.join(kind.__name__ for kind in of_values)})")
+        values = flatten(found)
+        for name, kind in types.items():
+            if not isinstance(values[name], kind):
+                raise TypeError(f"{name} must be a {kind.__name__}")
+        return found
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """Moves settings that refer to a run's directory to another one; no other interpolation is resolved.
+
+    Attributes:
+        before: directory of the run.
+        after: the other directory.
+    """
+
+    before: str
+    after: str
+
+    def settings(self, resolved: Any, unresolved: Any) -> Any:
+        """Return settings, given with and without resolved interpolations."""
+        if isinstance(resolved, dict):
+            written = unresolved if isinstance(unresolved, dict) else {}
+            return {name: self.settings(value, written.get(name, value)) for name, value in resolved.items()}
+        if isinstance(resolved, list) and isinstance(unresolved, list):
+            return [self.settings(*values) for values in zip(resolved, unresolved, strict=True)]
+        refers = unresolved != resolved and _in(self.before, str(unresolved)) == resolved
+        return _in(self.after, unresolved) if refers else resolved
+
+
+def _in(directory: str, unresolved: str) -> str:
+    """Replace the interpolations of a run's directory."""
+    return RUN_DIRECTORY.sub(lambda _: directory, unresolved)

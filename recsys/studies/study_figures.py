@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator
-from rich.console import Console
 from rich.progress import track
 from scipy.optimize import isotonic_regression
 from scipy.stats import kendalltau
@@ -25,6 +24,7 @@ from recsys.studies.slice_figures import slice_figures
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import seed_means, training_seconds
 from recsys.studies.study_table import StudyTable
+from recsys.terminal import terminal
 
 N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish more colours
 LINE_HEIGHT = 0.15  # inches of a label
@@ -64,7 +64,7 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
         tables: tables of its settings.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     with figures.style():
         for table in track(tables, "Drawing", console=console, transient=True, disable=not console.is_terminal):
             own = [outcome for outcome in outcomes if outcome.setting == table.setting]

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
 
 from recsys.data.leakage import Leakage
 from recsys.data.split import Split
@@ -34,6 +33,7 @@ from recsys.studies.study import Study
 from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
+from recsys.terminal import terminal
 
 REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
@@ -102,10 +102,29 @@ def publish(runs: Path, directory: Path) -> None:
             shutil.copy(file, target)
 
 
+def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[str]:
+    """Return the finished runs of a published folder that a new report would lack: their setting, row and seed.
+
+    They are not among the outcomes if these are a part of the study, and not finished if they were run elsewhere.
+    """
+    published = directory / "runs.csv"
+    if not published.is_file():
+        return []
+    before, now = (_finished(frame) for frame in (pd.read_csv(published), runs_frame(study, outcomes)))
+    return sorted(before - now)
+
+
+def _finished(runs: pd.DataFrame) -> set[str]:
+    """Return names of the finished runs in a frame as `runs_frame` returns it."""
+    finished = runs[runs["status"] == "complete"].fillna({"variant": ""})
+    keys = finished[["setting", "variant", "row", "seed"]].to_numpy().tolist()
+    return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
+
+
 def print_tables(tables: Sequence[StudyTable]) -> None:
     """Print tables and their notes in the terminal."""
     for table in tables:
-        Console().print(table.rich())
+        terminal().print(table.rich())
         print("\n".join(table.notes))
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, outcomes_by_row
@@ -19,6 +19,7 @@ from recsys.studies.study import Study
 from recsys.studies.study_statistics import COMPLETE, row_statistics
 from recsys.studies.table_notes import ABOVE, BELOW, SIGNIFICANT, table_notes
 from recsys.studies.tables import markdown
+from recsys.terminal import terminal
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +56,11 @@ class StudyTable:
     def rich(self) -> Table:
         """Build the table for the terminal, without its notes."""
         cells = self._cells(_TERMINAL)
-        table = Table(title=escape(self.setting), title_justify="left")
+        table = Table(title=self.setting, title_justify="left")
         for position, name in enumerate(cells.columns):
             table.add_column(str(name), justify="right" if position else "left")
         for row in cells.to_numpy().tolist():
-            table.add_row(*row)
+            table.add_row(*(Text.from_markup(cell, emoji=False) for cell in row))
         return table
 
     @property
@@ -143,7 +144,7 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
     Raises:
         UserError: a finished run was not tested.
     """
-    tables, console = [], Console(stderr=True)
+    tables, console = [], terminal(stderr=True)
     settings = study.settings.items()
     for name, setting in track(settings, "Comparing", console=console, transient=True, disable=not console.is_terminal):
         by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])

@@ -64,8 +64,13 @@ class Measurement:
         """Check, before training, that a model can be measured; see `recsys.evaluation.evaluate.check`.
 
         Raises:
-            UserError: the model cannot be measured.
+            UserError: the model cannot be measured, or the data have one user.
         """
+        if split.dataset.n_users < 2:
+            raise UserError(
+                f"A model must have ratings of several users to learn from, but {split.dataset.name} has one: combine "
+                "it with other ratings by data=gathered."
+            )
         for holdout in (split.valid, split.test):
             check(model, self.ks, holdout, self.protocol, self.reranker)
         if self.order_test:

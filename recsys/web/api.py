@@ -6,18 +6,22 @@ ever interpreted as a path, SQL or HTML.
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Path, Query
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query
 from fastapi.responses import PlainTextResponse, Response
+from starlette.routing import Match, Route
+from starlette.types import Receive, Scope, Send
 
+from recsys.errors import UserError
 from recsys.web.catalogue import NotFoundError
-from recsys.web.errors import ERROR_RESPONSES, add_error_handlers
+from recsys.web.errors import ERROR_RESPONSES, add_error_handlers, error_response
 from recsys.web.events import Event, Opinions
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.recommendation_service import RecommendationService, now
 from recsys.web.request_metrics import CONTENT_TYPE, RequestMetrics
-from recsys.web.requests import ExplainRequest, FeedbackRequest, Name, RecommendRequest, SimilarRequest, UserRequest
+from recsys.web.requests import ExplainRequest, FeedbackRequest, RawId, RecommendRequest, SimilarRequest, UserRequest
 from recsys.web.responses import (
     FeedbackResponse,
     FilmDetailsResponse,
@@ -29,6 +33,8 @@ from recsys.web.responses import (
     SimilarFilm,
     SimilarResponse,
 )
+
+log = logging.getLogger(__name__)
 
 TitleQuery = Annotated[str, Query(min_length=1, max_length=100, description="a title, or the beginning of one")]
 
@@ -76,8 +82,8 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
         """Search films by title, tolerant of typing errors and articles; the best match first."""
         return [FilmResponse.from_film(film) for film in service.loaded_run().catalogue.search(query, k)]
 
-    @router.get("/films/{movie_id}")
-    def film(movie_id: Annotated[Name, Path()]) -> FilmDetailsResponse:
+    @router.get("/films/{movie_id:path}")  # an id may have slashes
+    def film(movie_id: Annotated[RawId, Path()]) -> FilmDetailsResponse:
         """Return all metadata of a film and the histogram of its ratings."""
         catalogue = service.loaded_run().catalogue
         found = catalogue.film(movie_id)
@@ -97,9 +103,13 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.get("/health")
     def health() -> HealthResponse:
-        """Check that the model and the feedback store are available."""
-        service.loaded_run()
-        service.store.check()
+        """Check that the model and the feedback store are available; where they are is for the log alone."""
+        for part, check in (("model", service.loaded_run), ("feedback store", service.check_store)):
+            try:
+                check()
+            except UserError as error:
+                log.warning("The %s is not available: %s", part, error)
+                raise HTTPException(503, f"The {part} is not available: see the server's log.") from error
         return HealthResponse(status="ok")
 
     @router.get("/metrics", response_class=PlainTextResponse)
@@ -108,7 +118,29 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
         return Response(request_metrics.text(), media_type=CONTENT_TYPE)
 
     app.include_router(router)
+    app.router.routes.append(Route("/api/{path:path}", Unmatched(router)))  # before the pages, whose errors are HTML
     add_error_handlers(app)
+
+
+class Unmatched:
+    """Answers requests to which no route of the API answers: 405 where one takes other methods, else 404.
+
+    Args:
+        router: the routes of the API.
+    """
+
+    def __init__(self, router: APIRouter) -> None:
+        self.router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; see ASGI."""
+        partial = [route for route in self.router.routes if route.matches(scope)[0] is Match.PARTIAL]
+        methods = sorted({method for route in partial for method in getattr(route, "methods", ())})
+        if methods:
+            refusal = error_response(405, f"The method must be {' or '.join(methods)}.", {"Allow": ", ".join(methods)})
+        else:
+            refusal = error_response(404, "There is no such route: /api/openapi.json lists all.")
+        await refusal(scope, receive, send)
 
 
 def _opinions(service: RecommendationService, loaded: LoadedRun, request: UserRequest) -> Opinions:
@@ -117,7 +149,7 @@ def _opinions(service: RecommendationService, loaded: LoadedRun, request: UserRe
     Raises:
         UserError: the user is unknown, or stars are off the scale.
     """
-    stored = Opinions() if request.user_id is None else service.store.opinions(request.user_id)
+    stored = Opinions() if request.user_id is None else service.opinions(request.user_id)
     highest = loaded.catalogue.stars[-1]
     given = {rated.movie_id: highest if rated.stars is None else rated.stars for rated in request.history}
     for stars in given.values():

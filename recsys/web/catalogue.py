@@ -27,6 +27,7 @@ LABELS = {
     "keywords": "Keywords",
     "tags": "Tags",
 }
+STEPS = (1.0, 0.5, 0.25, 0.2, 0.1)  # of rating scales
 MAX_WORDS = 12  # shown of a list of names or keywords
 
 
@@ -220,10 +221,11 @@ def user_codes(dataset: Dataset) -> dict[str, int]:
 
 
 def _scale_values(dataset: Dataset) -> tuple[float, ...]:
-    """Return the values of the rating scale, in steps of a half where the data have half stars."""
+    """Return the values of the rating scale, in the largest step that all ratings are multiples of, or of a half."""
     low, high = dataset.scale
-    step = 1.0 if low % 1 == 0 and not np.any(dataset.ratings % 1) else 0.5
-    return tuple(np.arange(low, high + step / 2, step).tolist())
+    in_hundredths = np.rint(100 * np.append(dataset.ratings, low)).astype(int)  # of any rating that can be given
+    step = next((step for step in STEPS if not np.any(in_hundredths % (100 * step))), 0.5)
+    return tuple(np.arange(low, high + step / 2, step).round(2).tolist())
 
 
 def _is_address(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -81,3 +81,8 @@ class Opinions:
 
     ratings: Mapping[str, float] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+
+    def of_films(self, movie_ids: Container[str]) -> Opinions:
+        """Return the opinions of some films, such as those of a catalogue: a store may have been used with another."""
+        ratings = {movie_id: stars for movie_id, stars in self.ratings.items() if movie_id in movie_ids}
+        return Opinions(ratings, frozenset(movie_id for movie_id in self.hidden if movie_id in movie_ids))

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from ipaddress import ip_address
+from typing import cast
 
 import uvicorn
 
-from recsys.errors import UserError
+from recsys.errors import UserError, check_positive
 from recsys.web.app import create_app
+from recsys.web.connections import HEADER_BYTES, LimitedConnection
 from recsys.web.exploration import Exploration
 from recsys.web.index import IndexSettings
 from recsys.web.pages import add_pages
 from recsys.web.protection import Protection
 from recsys.web.recommendation_service import RecommendationService
 
+HOST = re.compile(r"[\w.:-]+")
+WAITING_MESSAGES = 4  # of a WebSocket, each as large as a request body
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 log = logging.getLogger(__name__)
@@ -35,6 +42,8 @@ class ServerSettings:
         token_env: environment variable that holds the token which requests must carry, see `Protection`.
         requests_per_minute: limit for each client address.
         max_bytes: largest request body.
+        proxies: addresses of reverse proxies, whose header X-Forwarded-For names the client; clients that set the
+            header themselves are not believed.
         threads: threads of a model's arithmetic in each request.
         tensorboard: address of a TensorBoard to link to, or None.
         explore: randomised places in lists that viewers see.
@@ -47,13 +56,28 @@ class ServerSettings:
     token_env: str = "RECSYS_TOKEN"  # noqa: S105 - the name of a variable
     requests_per_minute: int = 6000
     max_bytes: int = 262144
+    proxies: Sequence[str] = ()
     threads: int = 1
     tensorboard: str | None = None
     explore: Exploration = Exploration()
     index: IndexSettings = IndexSettings()
 
     def __post_init__(self) -> None:
-        Protection(hosts=tuple(self.hosts))  # checks the names
+        """Check the settings.
+
+        Raises:
+            UserError: a setting is out of its range.
+        """
+        check_positive(threads=self.threads)
+        if not 0 <= self.port < 2**16:
+            raise UserError(f"port must be one that exists: ports are from 0 to 65535 (got {self.port}).")
+        if not HOST.fullmatch(self.host):
+            raise UserError(f"host must be an address to listen on, such as 127.0.0.1 or 0.0.0.0 (got {self.host!r}).")
+        if invalid := [proxy for proxy in self.proxies if not _is_ip_address(proxy)]:
+            raise UserError(f"proxies must be IP addresses, such as [10.0.0.2] (got {invalid[0]!r}).")
+        if self.tensorboard is not None and not self.tensorboard.startswith(("http://", "https://")):
+            raise UserError(f"tensorboard must be an address such as http://localhost:6006 (got {self.tensorboard!r}).")
+        _ = self.protection  # which checks its own settings
 
     @property
     def protection(self) -> Protection:
@@ -85,7 +109,12 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
         app,
         log_level="warning",
         server_header=False,
-        proxy_headers=False,  # a client could claim another address than the one whose rate is limited
+        # Without proxies, a client could claim another address than the one whose rate is limited.
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=list(settings.proxies),
+        http=cast(type[LimitedConnection], partial(LimitedConnection, proxies=settings.proxies)),
+        h11_max_incomplete_event_size=HEADER_BYTES,
+        ws_max_queue=WAITING_MESSAGES,
         ws_max_size=settings.max_bytes,
     )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -109,3 +138,11 @@ def listen(host: str, port: int) -> socket.socket:
             f"The server cannot listen on {host}:{port} ({reason}): choose another port with port=N, "
             "or stop what uses it."
         ) from error
+
+
+def _is_ip_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -26,6 +26,7 @@ from recsys.web.events import Opinions
 from recsys.web.exploration import Exploration
 from recsys.web.index import FilmIndex, IndexSettings
 from recsys.web.lists import FilmList, ListedFilm, ListOptions
+from recsys.web.pseudonyms import id_in_runs
 
 N_REASON_CANDIDATES = 25  # liked films considered for a reason; each costs one row of scores
 N_RERANKED = 100  # best films that `surprise` may reorder
@@ -43,7 +44,7 @@ class LoadedRun:
         run: directory, settings and metrics.
         model: the trained model.
         catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
-        user_codes: the model's codes of users by raw id; for a refit they include viewers.
+        user_codes: the model's codes of users by raw id; for a refit they include viewers, by their pseudonyms.
         index: approximate index for catalogues that are too large to score every film, or None.
     """
 
@@ -90,7 +91,7 @@ class LoadedRun:
 
     def segment(self, user_id: str) -> str | None:
         """Return the name of the user's taste segment, or None where the run has no segments."""
-        return self._segments.get(user_id)
+        return self._segments.get(self._id_in_run(user_id))
 
     def ratings_of_user(self, user_id: str) -> list[tuple[Film, float, int | None]]:
         """Return a user's ratings in the data set, the latest first: film, stars, and seconds UTC or None.
@@ -168,7 +169,7 @@ class LoadedRun:
         Raises:
             UserError: the user is unseen in training and the model does not score by histories.
         """
-        user = self.user_codes.get(user_id or "", UNKNOWN)
+        user = UNKNOWN if user_id is None else self.user_codes.get(self._id_in_run(user_id), UNKNOWN)
         if user == UNKNOWN and not self.scores_new_users:
             raise UserError(
                 f"{type(self.model).__name__} does not score by histories, so it cannot serve new viewers: choose one "
@@ -187,6 +188,9 @@ class LoadedRun:
         items = np.concatenate([known.items[unchanged], items])
         ratings = np.concatenate([known.ratings[unchanged], ratings])
         return user, History(np.array([0, len(items)]), items, ratings, times)
+
+    def _id_in_run(self, user_id: str) -> str:
+        return id_in_runs(user_id, self.catalogue.user_codes)
 
     def _history_in_data(self, user_id: str | None) -> History:
         return self.dataset.history(np.array([self.catalogue.user_codes.get(user_id or "", UNKNOWN)]))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
+import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
+from ipaddress import ip_network
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi.responses import RedirectResponse, Response
@@ -18,12 +20,14 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from recsys.errors import UserError
+from recsys.errors import UserError, check_positive
 from recsys.web.errors import error_response
 from recsys.web.request_metrics import RequestMetrics
 
 COOKIE = "recsys_token"
 MAX_DIGITS = 12  # of a Content-Length; longer ones are refused without being parsed
+HOST = re.compile(r"\*|(\*\.)?[\w.:-]+")
+TOKEN = re.compile(r"[!-~]+")
 OPEN_PATHS = ("/api/health",)  # probes need no token
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -55,12 +59,18 @@ class Protection:
     max_bytes: int = 256 * 1024
 
     def __post_init__(self) -> None:
-        for host in self.hosts:
-            if "*" in host.removeprefix("*.") and host != "*":
-                raise UserError(
-                    f"hosts must be names or patterns such as *.example.com (got {list(self.hosts)}): give [] for any "
-                    "name."
-                )
+        """Check the settings.
+
+        Raises:
+            UserError: a host is no name, a limit is not above zero, or the token cannot be part of a header.
+        """
+        check_positive(requests_per_minute=self.requests_per_minute, max_bytes=self.max_bytes)
+        if not all(HOST.fullmatch(host) for host in self.hosts):
+            raise UserError(
+                f"hosts must be names or patterns such as *.example.com (got {list(self.hosts)}): give [] for any name."
+            )
+        if self.token is not None and not TOKEN.fullmatch(self.token):
+            raise UserError("The token must be of ASCII letters, digits and signs without spaces (got others).")
 
 
 class RequestGuard:
@@ -105,14 +115,17 @@ class RequestGuard:
             )
         if "origin" in headers and origin.netloc != host.netloc:
             return error_response(403, "Requests from another site are refused.")
-        client = (scope.get("client") or ("unknown",))[0]
-        if not self.limiter.hit(self.rate, client):  # before the token is checked, so that tokens cannot be guessed
+        if not self.limiter.hit(
+            self.rate, _network(scope)
+        ):  # before the token is checked, so that tokens cannot be guessed
             limit = self.protection.requests_per_minute
             return error_response(429, f"More than {limit} requests in a minute: wait a little.", {"Retry-After": "1"})
         if scope["path"] not in OPEN_PATHS and (refusal := self._refusal_without_token(scope, headers)):
             return refusal
         length = headers.get("content-length", "0")
-        if scope["path"].startswith("/api/") and (len(length) > MAX_DIGITS or int(length) > self.protection.max_bytes):
+        if not length.isdecimal():
+            return error_response(400, "The Content-Length header is not a number.")
+        if len(length) > MAX_DIGITS or int(length) > self.protection.max_bytes:
             return error_response(413, self._size_message)
         return None
 
@@ -146,7 +159,7 @@ class RequestGuard:
             nonlocal n_bytes
             message = await receive()
             n_bytes += len(message.get("body", b""))
-            if n_bytes > self.protection.max_bytes and scope["path"].startswith("/api/"):
+            if n_bytes > self.protection.max_bytes:
                 raise HTTPException(413, self._size_message)  # passed on by what reads the body
             return message
 
@@ -183,6 +196,12 @@ async def _is_trusted_host(scope: Scope, hosts: Collection[str]) -> bool:
     allowed = [f"[{host}]" if ":" in host else host for host in hosts] or ["*"]
     await TrustedHostMiddleware(let_through, allowed, www_redirect=False)(scope, receive_nothing, discard)
     return is_trusted
+
+
+def _network(scope: Scope) -> str:
+    """Return the address of a client; of IPv6 the network, of which a client can have every address."""
+    address = (scope.get("client") or ("unknown",))[0].partition("%")[0]
+    return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
 
 
 def _equal(given: str, token: str) -> bool:

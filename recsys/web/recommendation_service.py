@@ -15,7 +15,8 @@ from recsys.files import short
 from recsys.studies.runs import Run, find_runs, is_finished, read_run
 from recsys.web import rollout
 from recsys.web.catalogue import Catalogue, NotFoundError
-from recsys.web.events import Event, Kind, ShownList
+from recsys.web.deadline import Deadline
+from recsys.web.events import Event, Kind, Opinions, ShownList
 from recsys.web.exploration import Exploration
 from recsys.web.index import IndexSettings
 from recsys.web.lists import FilmList, ListOptions
@@ -57,6 +58,7 @@ class RecommendationService:
         explore: randomised places in lists that viewers see.
         index: when films are indexed.
         trusted: whether models may be unpickled, which runs code.
+        deadline: how long a request waits for the store.
 
     Raises:
         UserError: there is no run, or the runs were trained on different data sets.
@@ -70,6 +72,7 @@ class RecommendationService:
         explore: Exploration = Exploration(),
         index: IndexSettings = IndexSettings(),
         trusted: bool = False,
+        deadline: Deadline | None = None,
     ) -> None:
         if not runs:
             raise UserError("There must be at least one run to serve (got none): name one under outputs/.")
@@ -79,6 +82,7 @@ class RecommendationService:
         self.explore = explore
         self.index = index
         self.trusted = trusted
+        self._stored = deadline or Deadline()
         self._loaded: dict[str, LoadedRun] = {}
         self._loading = {name: Lock() for name in self.runs}
         self._catalogues: dict[str, Catalogue] = {}
@@ -139,7 +143,7 @@ class RecommendationService:
         Raises:
             UserError: see `LoadedRun.recommend`.
         """
-        return self.loaded_run(name).recommend(user_id, self.store.opinions(user_id), options, self.explore)
+        return self.loaded_run(name).recommend(user_id, self.opinions(user_id), options, self.explore)
 
     def log_list(self, user_id: str, options: ListOptions, shown: FilmList) -> None:
         """Store the impressions of a list with their probabilities.
@@ -171,7 +175,9 @@ class RecommendationService:
             )
             for listed in shown.films
         ]
-        self.store.add(impressions, ShownList(shown.list_id, user_id, time, shown.run, options.k, request))
+        self._stored(
+            self.store.add, impressions, ShownList(shown.list_id, user_id, time, shown.run, options.k, request)
+        )
 
     def show_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
         """Build and log a list that the viewer is certain to see; see `build_list`."""
@@ -193,7 +199,19 @@ class RecommendationService:
             catalogue.code(event.movie_id)
         if event.kind is Kind.RATING:
             catalogue.check_stars(event.value)
-        return self.store.add([event])[0]
+        return self._stored(self.store.add, [event])[0]
+
+    def opinions(self, user_id: str) -> Opinions:
+        """Return a viewer's stored opinions of the films that the runs know."""
+        return self._stored(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
+
+    def recent(self, user_id: str, k: int) -> list[Event]:
+        """Return the latest k events of a viewer that can be undone, the latest first."""
+        return self._stored(self.store.recent, user_id, k)
+
+    def check_store(self) -> None:
+        """Check that the store can be written to."""
+        self._stored(self.store.check)
 
     def _load(self, name: str, directory: Path) -> LoadedRun:
         relative = directory.relative_to(self.runs[name])

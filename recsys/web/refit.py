@@ -3,7 +3,7 @@
     RUN/serving.json        which refit is active in place of RUN, see `rollout`
     RUN/refits/tried.json   the request of the last refit, and its error if it failed
     RUN/refits/TIME/        a run like any other, which also holds:
-        feedback.csv        the viewers' ratings at that time, on which it was trained
+        feedback.csv        the viewers' ratings at that time, on which it was trained, without their ids
         refit.yaml          the config with which it was trained
         promotion.json      the comparison with earlier runs and the decision, see `promotion`
 
@@ -14,6 +14,7 @@ are those of every run. The films stay those of the run; viewers become addition
 from __future__ import annotations
 
 import fcntl
+import glob
 import json
 import logging
 import shutil
@@ -36,6 +37,7 @@ from recsys.files import short, write_whole
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
 from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel
+from recsys.web.pseudonyms import id_in_runs
 from recsys.web.rollout import REFITS
 from recsys.web.store import Store
 
@@ -158,7 +160,7 @@ class Refitter:
         write_whole(self.run / REFITS / TRIED, lambda file: file.write(text.encode()))
 
     def _ratings(self, dataset: Dataset) -> pd.DataFrame:
-        """Return the viewers' ratings of the run's films."""
+        """Return the viewers' ratings of the run's films, under the ids by which runs know the viewers."""
         ratings = self.store.ratings()
         known = ratings["movie_id"].isin(dataset.item_frame["movie_id"].astype(str))
         if ratings.empty:
@@ -175,7 +177,8 @@ class Refitter:
             log.warning(
                 "%s of %s ratings are of films that %s lacks.", f"{sum(~known):,}", f"{len(known):,}", dataset.name
             )
-        return ratings[known]
+        users = {*dataset.user_frame["user_id"].astype(str)}
+        return ratings[known].assign(user_id=[id_in_runs(user_id, users) for user_id in ratings[known]["user_id"]])
 
     def _delete_earlier(self, cache_dir: Path) -> None:
         """Delete all refits and their cached data but the active one, its predecessor and the last inactive ones."""
@@ -183,7 +186,7 @@ class Refitter:
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
         recent = [path for path in others if (path / "config.yaml").is_file()][-N_INACTIVE:]  # whose training began
         for directory in set(others).difference(recent):
-            for path in (directory, *cache_dir.glob(f"*/*+{directory.name}-*")):
+            for path in (directory, *cache_dir.glob(f"*/*+{glob.escape(directory.name)}-*")):
                 shutil.rmtree(path)
 
 
@@ -216,7 +219,7 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
     Returns:
         The config of the refit.
     """
-    config = deepcopy(active.portable_config())
+    config = deepcopy(active.config_in(directory))
     lowest, highest = dataset.scale
     source = {
         "_target_": "recsys.data.sources.Files",
@@ -234,7 +237,9 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
     if "sources" not in data:
         cleaning = {"cleaning": data.pop("cleaning")} if "cleaning" in data else {}
         data = {"_target_": "recsys.data.gather.Gathered", "sources": {dataset.name: data}, **cleaning}
+    cleaning = data.get("cleaning") or {"_target_": "recsys.data.clean.Cleaning"}
     data |= {
+        "cleaning": cleaning | {"max_dropped": 1.0},  # what is dropped was accepted when the run was trained
         "sources": data["sources"] | {FEEDBACK: source},
         "scale": [lowest, highest],
         "name": f"{dataset.name.partition('+')[0]}+{directory.name}",
@@ -244,6 +249,7 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
         split["train_only_below"] = max(split["train_only_below"], MIN_RATINGS)
     settings = {
         "run_dir": str(directory),
+        "pruning": None,  # of a search, whose trial this is not
         "warm_from": str(active.directory) if warm else None,
         "resume": None,
     }

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 from tqdm import tqdm
 
@@ -24,6 +22,7 @@ from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.off_policy import OffPolicy, off_policy
 from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.studies.runs import Run
+from recsys.terminal import terminal
 from recsys.web.lists import ListOptions
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.rollout import data_name, original
@@ -122,8 +121,8 @@ def print_replay(replayed: Replay) -> None:
     rows = {f"as shown by {as_shown}": found.observed, f"{replayed.run}: IPS": found.ips, "SNIPS": found.snips}
     for name, value in rows.items():
         mean, _, ends = str(value).partition(" ")
-        table.add_row(escape(name), mean, escape(ends))
-    Console().print(table)
+        table.add_row(name, mean, ends)
+    terminal().print(table)
     print("\n".join(replayed.sentences()))
 
 
@@ -154,7 +153,7 @@ def _replayed_lists(shown: pd.DataFrame, loaded: LoadedRun, store: Store) -> tup
     lengths = []
     for _, films in tqdm(shown.groupby("list_id", sort=False), desc="replaying", disable=None):
         logged = films.iloc[0]
-        opinions = store.opinions(logged["user_id"], before=logged["time"])
+        opinions = store.opinions(logged["user_id"], before=logged["time"]).of_films(loaded.catalogue.codes)
         replayed = loaded.recommend(logged["user_id"], opinions, _options(logged))
         is_listed[films.index] = films["movie_id"].isin([film.film.movie_id for film in replayed.films]).astype(float)
         lengths.append(len(replayed.films))

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from recsys.web.events import Kind
 from recsys.web.lists import ListOptions
 
 MAX_HISTORY = 2000  # films
-NAME = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # printable ASCII without a space at either end
 
-Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
+
+def _printable(text: str) -> str:
+    """Check text as the store of feedback does, so that it can be stored."""
+    if not (text.isprintable() and text == text.strip()):
+        raise ValueError("must have printable characters only, and no space at either end")
+    return text
+
+
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+RawId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 Id = Annotated[  # raw id of a user or film: text, or an integer that is read as its digits
-    Name,
+    RawId,
     BeforeValidator(lambda given: str(given) if type(given) is int else given),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "minLength": 1, "maxLength": 64, "pattern": NAME},
+                {"type": "string", "minLength": 1, "maxLength": 255},
                 {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
             ]
         }

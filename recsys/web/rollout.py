@@ -14,15 +14,22 @@ from typing import Any
 
 from recsys.errors import UserError
 from recsys.files import write_whole
-from recsys.studies.runs import Run, is_finished
+from recsys.studies.runs import MANIFEST, Run, is_finished
 
 ROLLOUT = "serving.json"
 REFITS = "refits"  # subdirectory of a run that holds its refits
 
 
 def data_name(run: Run) -> str:
-    """Return the name of the data set on which a run was trained; for a refit, without the feedback."""
-    return str(run.manifest["data"]["name"]).partition("+")[0]
+    """Return the name of the data set on which a run was trained; for a refit, without the feedback.
+
+    Raises:
+        UserError: the name cannot be that of a file, so that it would lead the store of feedback elsewhere.
+    """
+    name = str(run.manifest["data"]["name"]).partition("+")[0]
+    if Path(name).name != name:
+        raise UserError(f"The data's name in {run.directory / MANIFEST} must be a name without folders (got {name}).")
+    return name
 
 
 def original(directory: Path) -> Path:
@@ -60,8 +67,15 @@ def roll_back(run: Path) -> Path:
 
 
 def promoted(run: Path) -> list[Path]:
-    """Return the directories of the promoted refits that still exist, in order; the last is active."""
-    return [run / name for name in _read(run).get("promoted", []) if is_finished(run / name)]
+    """Return the directories of the promoted refits that still exist, in order; the last is active.
+
+    Raises:
+        UserError: the file names a directory that is none of the run's refits.
+    """
+    refits = [run / name for name in _read(run).get("promoted", [])]
+    if others := [str(refit) for refit in refits if original(refit) != run or refit.name == ".."]:
+        raise UserError(f"{run / ROLLOUT} must list refits of the run itself (got {others[0]}): remove what it lists.")
+    return [refit for refit in refits if is_finished(refit)]
 
 
 def rolled_back_at(run: Path) -> int:

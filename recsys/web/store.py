@@ -2,8 +2,8 @@
 
 Two tables, `events` and `lists` (the requests behind the lists that viewers saw), whose rows are never changed. A
 viewer's opinions follow from their events: the latest of several ratings of a film counts, and an event that is undone
-does not. Every event has a unique key, so one that is sent again is stored once. An event is on disk when `add`
-returns.
+does not. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key, so one
+that is sent again is stored once. An event is on disk when `add` returns.
 
 Opening a store brings its schema (`migrations/`) up to date.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
@@ -41,7 +42,8 @@ class StoreError(UserError):
 
 
 _EVENT_COLUMNS = [EVENTS.c[field.name] for field in fields(Event)]
-_ORDER = (EVENTS.c.time, EVENTS.c.number)
+_ARRIVAL = EVENTS.c.number
+_SPACE_NEEDED = 2**24  # bytes that must be free for a file, which grows by pages
 
 
 class Store:
@@ -112,7 +114,7 @@ class Store:
         """Return a viewer's opinions before a time in seconds UTC; a rated film is never hidden as well."""
         ratings: dict[str, float] = {}
         hidden = set()
-        query = _select_opinions(before).where(EVENTS.c.user_id == user_id).order_by(*_ORDER)
+        query = _select_opinions(before).where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL)
         with self._translated_errors(), self.engine.connect() as connection:
             for row in connection.execute(query):
                 if row.kind == Kind.RATING:
@@ -124,14 +126,13 @@ class Store:
 
     def recent(self, user_id: str, k: int) -> list[Event]:
         """Return the latest k events of a viewer that can be undone, the latest first."""
-        latest_first = [column.desc() for column in _ORDER]
-        query = _select_opinions().where(EVENTS.c.user_id == user_id).order_by(*latest_first).limit(k)
+        query = _select_opinions().where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL.desc()).limit(k)
         with self._translated_errors(), self.engine.connect() as connection:
             return [_event(row) for row in connection.execute(query)]
 
     def ratings(self) -> pd.DataFrame:
         """Return all viewers' latest ratings: `user_id`, `movie_id`, `rating`, `time` (whole seconds UTC), by time."""
-        found = self._ratings().drop_duplicates(["user_id", "movie_id"], keep="last")
+        found = self._ratings().drop_duplicates(["user_id", "movie_id"], keep="last").sort_values("time", kind="stable")
         found = found.rename(columns={"value": "rating"}).astype({"rating": float, "time": "int64"})
         return found[["user_id", "movie_id", "rating", "time"]].reset_index(drop=True)
 
@@ -163,9 +164,11 @@ class Store:
         return None if request is None else request.get("data")
 
     def check(self) -> None:
-        """Check that the database answers."""
-        with self._translated_errors(), self.engine.connect() as connection:
-            connection.execute(sa.select(sa.literal(1)))
+        """Check that the database can be written to: that it answers, is not locked, and that its disk is not full."""
+        with self._translated_errors(), self._writing.begin() as connection:
+            connection.execute(sa.select(LISTS.c.list_id).limit(1))
+        if self.address.is_file and (free := shutil.disk_usage(Path(self.address.url).parent).free) < _SPACE_NEEDED:
+            raise StoreError(f"The disk of the feedback store {self.address} is full ({free:,} bytes are free).")
 
     def counts(self) -> dict[str, int]:
         """Count the events of each kind."""
@@ -176,7 +179,7 @@ class Store:
 
     def _ratings(self) -> pd.DataFrame:
         """Return all ratings that are not undone, oldest first."""
-        return self._frame(_select_opinions().where(EVENTS.c.kind == Kind.RATING).order_by(*_ORDER))
+        return self._frame(_select_opinions().where(EVENTS.c.kind == Kind.RATING).order_by(_ARRIVAL))
 
     def _frame(self, query: sa.Select[Any]) -> pd.DataFrame:
         with self._translated_errors(), self.engine.connect() as connection:

@@ -1,14 +1,16 @@
 """Databases as sources and targets: PostgreSQL, MariaDB, SQLite and DuckDB."""
 
 import importlib.util
+import re
 
 import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys.data.address import Address
 from recsys.data.attach import attached
-from recsys.data.databases import Database
+from recsys.data.databases import Database, _select
 from recsys.data.sources import Files, MovieLens
 from recsys.data.tables import clean_tables, write_tables
 from recsys.errors import UserError
@@ -231,3 +233,52 @@ def test_missing_extensions_name_the_package_to_install(prepared, monkeypatch, t
 def _without_extensions(tmp_path) -> dict[str, str]:
     """Load extensions from a folder without any."""
     return {"custom_extension_repository": str(tmp_path), "extension_directory": str(tmp_path / "extensions")}
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("PRAGMA database_list", "a table or one SELECT"),
+        ("SHOW DATABASES", "(got SHOW or DESCRIBE)"),
+        ("FROM (SHOW ALL TABLES)", "(got SHOW or DESCRIBE)"),
+        ("DELETE FROM votes", "a table or one SELECT"),
+        ("ATTACH 'other.db' AS other", "a table or one SELECT"),
+        ("COPY votes TO 'votes.csv'", "a table or one SELECT"),
+        ("SET lock_configuration = false", "a table or one SELECT"),
+        ("SELECT 1; SELECT 2", "(got 2 statements)"),
+        ("SELECT * FROM read_csv('/etc/passwd')", "(got read_csv())"),
+        ("SELECT (SELECT content FROM read_text('/etc/passwd')) FROM votes", "(got read_text())"),
+        ("WITH files AS (FROM glob('/*')) FROM files", "(got glob())"),
+        ("SELECT * FROM sqlite_scan('other.db', 'votes')", "(got sqlite_scan())"),
+        ("SELECT * FROM postgres_query('source', 'SELECT 1')", "(got postgres_query())"),
+        ("FROM query('SELECT 1')", "(got query())"),
+        ("SELECT * FROM duckdb_databases()", "(got duckdb_databases())"),
+        ("duckdb_databases", "(got duckdb_databases)"),
+        ("system.main.duckdb_settings", "(got system.main.duckdb_settings)"),
+        ("SELECT * FROM pg_catalog.pg_database", "(got pg_catalog.pg_database)"),
+        ("SELECT who FROM votes WHERE who IN (SELECT name FROM sqlite_master)", "(got sqlite_master)"),
+    ],
+)
+def test_a_select_reads_nothing_but_tables_of_the_database(query, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        _select("ratings", query)
+
+
+@pytest.mark.parametrize("query", ["SELECT * FROM '{secret}'", "{secret}", "SELECT * FROM spying "])
+def test_a_select_reads_no_file_of_this_machine(query, prepared, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("who,film,stars,moment\nbob,7,4,1999-01-01\n")
+    with duckdb.connect(str(tmp_path / "votes.duckdb")) as connection:
+        connection.execute(VOTES)
+        connection.execute(f"CREATE VIEW spying AS FROM '{secret}'")
+    source = Database(query.format(secret=secret), COLUMNS, address=str(tmp_path / "votes.duckdb"))
+    with pytest.raises(UserError, match=r"does not exist|Cannot access file"):
+        prepared(source)
+
+
+def test_a_variable_of_this_process_is_no_table(prepared, tmp_path):
+    votes = pd.DataFrame({"who": ["bob"], "film": [7], "stars": [4.0], "moment": ["1999-01-01"]})
+    duckdb.connect(str(tmp_path / "empty.duckdb")).close()
+    with pytest.raises(UserError, match="votes does not exist"):
+        prepared(Database("votes", COLUMNS, address=str(tmp_path / "empty.duckdb")))
+    assert len(votes) == 1

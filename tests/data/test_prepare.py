@@ -1,5 +1,6 @@
 """Preparation: order of the ratings, cleaning rules, titles, the cache and the report."""
 
+import hashlib
 import io
 import json
 import os
@@ -18,6 +19,7 @@ from recsys.data import prepare as prepare_module
 from recsys.data.clean import RULES, SQL, Cleaning, clean
 from recsys.data.prepare import prepare
 from recsys.data.report import print_report
+from recsys.data.seals import SEAL
 from recsys.data.sources import Files
 from recsys.errors import UserError
 
@@ -35,14 +37,15 @@ def rows(*ratings):
 def cleaned(write, prepared):
     """Prepare rows as a file of ratings, with cleaning options and metadata of items."""
 
-    def cleaned(ratings, items=None, scale=(1, 5), **options):
+    def cleaned(ratings, items=None, scale=(1, 5), max_dropped=1, **options):
         folder = write({"ratings.csv": rows(*ratings)})
         if items is not None:
             lines = "".join(json.dumps(item) + "\n" for item in items)
             write({"films.jsonl": lines})
         films_path = None if items is None else str(folder / "films.jsonl")
         path = str(folder / "ratings.csv")
-        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=Cleaning(**options)))
+        cleaning = Cleaning(max_dropped=max_dropped, **options)
+        return prepared(Files(path, COLUMNS, films_path=films_path, scale=scale, cleaning=cleaning))
 
     return cleaned
 
@@ -249,9 +252,8 @@ def test_the_last_of_several_rows_of_an_item_counts(cleaned):
 
 @pytest.fixture
 def source(write):
-    return Files(
-        str(write({"ratings.csv": rows((1, 1, 3, 0), (2, 1, 4, 86400), (2, 2, 9, 0))}) / "ratings.csv"), COLUMNS
-    )
+    folder = write({"ratings.csv": rows((1, 1, 3, 0), (2, 1, 4, 86400), (2, 2, 9, 0))})
+    return Files(str(folder / "ratings.csv"), COLUMNS, scale=(1, 5), cleaning=Cleaning(max_dropped=1))
 
 
 def test_a_second_run_reads_only_the_cache(source, prepared, monkeypatch):
@@ -270,12 +272,15 @@ def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared
     os.utime(path, ns=(0, 0))
     assert prepared(source).dataset.fingerprint == first.fingerprint
     elsewhere = write({"ratings.csv": path.read_text()}, "elsewhere") / "ratings.csv"
-    assert prepared(Files(str(elsewhere), COLUMNS)).dataset.fingerprint == first.fingerprint
+    assert (
+        prepared(Files(str(elsewhere), COLUMNS, scale=(1, 5), cleaning=source.cleaning)).dataset.fingerprint
+        == first.fingerprint
+    )
     path.write_text(path.read_text().replace("1,1,3", "1,1,5"))
     changed = prepared(source).dataset
     assert changed.fingerprint != first.fingerprint
     assert changed.ratings.tolist() == [5, 4]
-    other = prepared(Files(str(path), COLUMNS, cleaning=Cleaning(min_rating=5))).dataset
+    other = prepared(Files(str(path), COLUMNS, scale=(1, 5), cleaning=Cleaning(min_rating=5, max_dropped=1))).dataset
     assert other.fingerprint != changed.fingerprint
     assert other.ratings.tolist() == [5]
 
@@ -310,6 +315,49 @@ def test_two_processes_can_prepare_the_same_data_at_once(source, prepared, monke
     monkeypatch.setattr(prepare_module, "clean", prepared_meanwhile)
     assert len(prepared(source).dataset) == 2
     assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 1
+
+
+def flip_a_byte(file: Path) -> None:
+    """Change one byte in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["ratings.parquet", "users.parquet", "films.parquet", "report.json", SEAL])
+@pytest.mark.parametrize("damage", [flip_a_byte, lambda file: file.write_bytes(b"")])
+def test_damaged_tables_are_refused(name, damage, source, prepared, tmp_path):
+    prepared(source)
+    [folder] = (tmp_path / "cache" / "prepared").iterdir()
+    damage(folder / name)
+    with pytest.raises(UserError, match=rf"remove (the folder|{folder}), and it is made again"):
+        prepared(source)
+    shutil.rmtree(folder)
+    assert len(prepared(source).dataset) == 2
+
+
+def test_a_missing_table_is_refused(source, prepared, tmp_path):
+    prepared(source)
+    next((tmp_path / "cache" / "prepared").glob("*/films.parquet")).unlink()
+    with pytest.raises(UserError, match=r"No such file .*: remove the folder"):
+        prepared(source)
+
+
+def test_tables_without_digests_are_read_if_they_have_as_many_rows_as_their_report_says(source, prepared, tmp_path):
+    prepared(source)
+    [folder] = (tmp_path / "cache" / "prepared").iterdir()
+    (folder / SEAL).unlink()  # as in earlier versions
+    assert len(prepared(source).dataset) == 2
+    report = folder / "report.json"
+    report.write_text(report.read_text().replace('"rows_kept": 2', '"rows_kept": 2000000000'))
+    with pytest.raises(UserError, match=r"not those of its report \(got .*2000000000"):
+        prepared(source)
+
+
+def test_a_process_reads_tables_once_to_check_them(source, prepared, monkeypatch):
+    prepared(source)
+    monkeypatch.setattr(hashlib, "file_digest", None)
+    assert len(prepared(source).dataset) == 2
 
 
 def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):

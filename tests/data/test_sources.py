@@ -6,6 +6,8 @@ import pytest
 
 from recsys.data.clean import Cleaning
 from recsys.data.sources import Files, MovieLens, NCFRelease, RecBole
+from recsys.data.split import TEST, TRAIN, VALID
+from recsys.data.splitters import Given
 from recsys.errors import UserError
 from tests.data.conftest import zipped
 
@@ -118,7 +120,7 @@ def test_ids_of_a_release_must_be_numbers(releases, write, prepared):
 
 
 def test_lines_with_too_few_fields_are_refused(releases, write, prepared):
-    with pytest.raises(UserError, match=r"Cannot read .*ratings.dat"):
+    with pytest.raises(UserError, match=r"ratings.dat must have 4 fields in every row \(got 2 in line 2: '1::9'\)"):
         prepared(MovieLens("ml-10m", str(write(releases["ml-10m"] | {"ratings.dat": "1::9::5::1\n1::9\n"}))))
 
 
@@ -193,7 +195,8 @@ def test_times_can_be_dates(write, prepared):
 def test_whole_numbers_stored_as_floats_are_ids(prepared, tmp_path):
     file = tmp_path / "r.parquet"
     duckdb.sql(f"COPY (FROM (VALUES (1.0::DOUBLE, 7), ('nan'::DOUBLE, 7), (NULL, 8)) v(u, m)) TO '{file}'")
-    prepared_ = prepared(Files(str(file), {"user_id": "u", "movie_id": "m"}))
+    cleaning = Cleaning(max_dropped=1)
+    prepared_ = prepared(Files(str(file), {"user_id": "u", "movie_id": "m"}, cleaning=cleaning))
     assert prepared_.dataset.user_frame.user_id.tolist() == [1]
     assert prepared_.report.dropped["missing id"] == 2
 
@@ -205,7 +208,7 @@ def test_bad_files_are_refused(write, prepared):
             "nothing.csv": "",
             "text.csv": CSV.replace("4.5", "good"),
             "date.csv": CSV.replace("880000001", "yesterday"),
-            "ratings.xlsx": "?",
+            "ratings.xlsx": zipped({"[Content_Types].xml": ""}),
             "broken.parquet": "?",
             "ratings.csv": CSV,
         }
@@ -216,8 +219,8 @@ def test_bad_files_are_refused(write, prepared):
         "nothing.csv": "nothing.csv",
         "text.csv": r"text.csv has text where a number belongs: 'good' in column r, row 1",
         "date.csv": r"date.csv has text where a number belongs: 'yesterday' in column t, row 2",
-        "ratings.xlsx": r"must end in .csv, .tsv, .jsonl.* \(got .*ratings.xlsx\)",
-        "broken.parquet": "Cannot read .*broken.parquet",
+        "ratings.xlsx": "is a spreadsheet or document: save it as CSV",
+        "broken.parquet": "broken.parquet is damaged or incomplete",
     }
     for name, sentence in refused.items():
         with pytest.raises(UserError, match=sentence):
@@ -274,13 +277,13 @@ def test_rows_in_order_of_time_can_have_a_header(write, prepared):
 
 
 def test_headers_that_do_not_fit_their_file_are_refused(write, prepared):
-    folder = write({"a.txt": "1 2\n1 3\n", "late.txt": "1 2\n1 3 7\n", "a.csv": "1,2\n"})
+    folder = write({"a.txt": "1 2\n1 3\n", "b.txt": "1 2,3\n1 3,4\n", "late.txt": "1 2\n1 3 7\n", "a.csv": "1,2\n"})
     columns = {"user_id": "user_id", "movie_id": "movie_id"}
     ids = ["user_id", "movie_id"]
     refused = [
-        ("a.txt", [*ids, "time"], " ", "Expected Number of Columns: 3 Found: 2"),
-        ("late.txt", ids, " ", "Expected Number of Columns: 2 Found: 3"),
-        ("a.txt", ids, None, r"must end in .csv, .tsv, or have a data.delimiter \(got .*a.txt\)"),
+        ("a.txt", [*ids, "time"], " ", r"must have 3 fields in every row \(got 2 in line 1: '1 2'\)"),
+        ("late.txt", ids, " ", r"must have 2 fields in every row \(got 3 in line 2: '1 3 7'\)"),
+        ("b.txt", ids, None, r"with one of the delimiters .* \(got ',' and ' '\): set data.delimiter"),
         ("a.txt", ["user_id", "user_id"], " ", "must name each column once"),
         ("a.txt", ids, "", "must be at least one character"),
         ("a.txt", ["user_id", "item"], " ", "say which of them is movie_id"),
@@ -317,6 +320,51 @@ def test_recbole_requires_only_interactions(write, prepared):
     assert dataset.scale == (1, 1)
     with pytest.raises(UserError, match=r"other.inter does not exist"):
         prepared(RecBole(str(folder), name="other"))
+
+
+def test_rows_with_a_label_of_zero_are_no_interactions(write, prepared):
+    rows = "a\t7\t1\na\t8\t0\nb\t7\t0.0\nb\t8\t1.0\nc\t7\t\n"
+    folder = write({"toy.inter": f"user_id:token\titem_id:token\tlabel:float\n{rows}"}, "toy")
+    found = prepared(RecBole(str(folder)))
+    assert (found.report.rows_read, found.report.rows_kept) == (5, 3)
+    assert found.report.dropped["negative by its label"] == 2
+    assert found.dataset.users.tolist() == [0, 1, 2]
+    assert found.dataset.scale == (1, 1)
+
+
+def test_a_benchmark_of_recbole_has_the_parts_of_a_given_split(write, prepared):
+    header = "user_id:token\titem_id:token\trating:float\n"
+    folder = write(
+        {
+            "toy.test.inter": f"{header}a\t9\t2\n",
+            "toy.train.inter": f"{header}a\t7\t4\nb\t7\t5\n",
+            "toy.valid.inter": f"{header}a\t8\t3\n",
+        },
+        "toy",
+    )
+    dataset = prepared(RecBole(str(folder))).dataset
+    assert dataset.part_names == ("train", "valid", "test")
+    assert Given().labels(dataset).tolist() == [TRAIN, VALID, TEST, TRAIN]
+
+
+def test_atomic_files_may_have_a_byte_order_mark_other_columns_and_separators(write, prepared):
+    folder = write(
+        {
+            "toy.inter": "\ufeffuser_id:token\titem_id:token\na\t7\n",
+            "toy.item": "\ufeffitem_id:token\tclass:token_seq\tgenre:token_seq\trating:float\titem:token\t"
+            "title:token_seq\n"
+            "7\tCrime;Film Noir\tother\t8.5\tx\tHeat; Ran\n",
+        },
+        "toy",
+    )
+    item = prepared(RecBole(str(folder), seq_separator=";")).dataset.item_frame.iloc[0]
+    assert item[["genres", "genre", "rating", "item", "title"]].tolist() == [
+        ["Crime", "Film Noir"],
+        "other",
+        "8.5",
+        "x",
+        "Heat; Ran",
+    ]
 
 
 # NCF

@@ -1,14 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.data.dataset import Holdout
-from recsys.data.splitters import ColdItems, NewUsers
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.splitters import ColdItems, LeaveOneOut, NewUsers
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import check, evaluate
 from recsys.evaluation.protocols import FullRanking, SampledNegatives
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.metrics.beyond_accuracy import coverage, gini, mean_popularity, novelty
+from recsys.models.bias import Bias
 from tests.evaluation.random_models import RandomEmbeddings, RandomRatings, RandomScores, UnscorableModel
 
 KS = (1, 5, 10)
@@ -160,3 +163,17 @@ class TestRatingPrediction:
     def test_a_model_that_predicts_no_ratings_is_refused(self, holdout: Holdout):
         with pytest.raises(UserError, match="RandomScores predicts no ratings"):
             evaluate(RandomScores(), holdout, protocol=None)
+
+
+def test_data_without_ratings_have_no_errors_of_predicted_ratings(holdout):
+    unrated = replace(holdout, **{part: replace(getattr(holdout, part), scale=(1, 1)) for part in ("known", "ratings")})
+    assert "rmse" not in evaluate(Bias().fit(unrated.known), unrated, ks=(10,)).summary
+    with pytest.raises(UserError, match=r"protocol=ratings must have data with ratings \(got arrays\)"):
+        check(Bias(), (10,), unrated, protocol=None)
+
+
+def test_users_who_have_rated_all_items_leave_nothing_to_rank():
+    users, items = np.divmod(np.arange(60), 6)
+    holdout = LeaveOneOut()(Dataset.from_arrays(users, items, np.ones(60), np.arange(60))).test
+    with pytest.raises(UserError, match="must have items to choose from"):
+        check(Bias(), (1,), holdout)

@@ -14,10 +14,12 @@ from recsys.data.address import Address
 from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.studies.runs import Run
+from recsys.web.deadline import Deadline
 from recsys.web.recommendation_service import RecommendationService
 from recsys.web.store import Store
 
 N_USERS, N_FILMS = 60, 60
+LIMIT = 300  # seconds; a busy machine takes as long as it takes
 TITLES = {0: "The Matrix", 1: "<script>alert(1)</script>", 2: "Amélie", 3: "Heat"}  # the others are invented
 WORDS = ["Harbour", "Winter", "Lantern", "Orchard", "Signal", "Garden", "Mirror", "Voyage", "Letter", "Summit"]
 EVIL = "<script>alert(1)</script>"  # a title that a page must show as text
@@ -28,7 +30,8 @@ def write_data(folder: Path, ratings: list[tuple], films: pd.DataFrame | None, *
     """Write ratings (user, film, rating, time) and films as CSV; gives the overrides that read them."""
     frame = pd.DataFrame(ratings, columns=["user_id", "movie_id", "rating", "time"])
     frame.to_csv(folder / "ratings.csv", index=False)
-    data = ["data=files", f"data.path={folder}/ratings.csv", "logger=none", f"cache_dir={folder}/cache", *overrides]
+    data = ["data=files", f"data.path={folder}/ratings.csv", "data.scale=[0.5,5]", "logger=none"]
+    data += [f"cache_dir={folder}/cache", *overrides]
     if films is None:
         return data
     films.to_csv(folder / "films.csv", index=False)
@@ -146,4 +149,4 @@ def feedback(tmp_path) -> Iterator[Store]:
 @pytest.fixture
 def service(runs, feedback) -> RecommendationService:
     """A service over all runs and an empty store, without randomized places."""
-    return RecommendationService(runs, dataset_of, feedback)
+    return RecommendationService(runs, dataset_of, feedback, deadline=Deadline(LIMIT))

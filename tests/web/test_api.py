@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import httpx
+import numpy as np
 import pytest
 import schemathesis
 from fastapi.testclient import TestClient
@@ -17,10 +19,12 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.responses import HTMLResponse
 from starlette.websockets import WebSocketDisconnect
 
 from recsys.errors import UserError
 from recsys.web.app import create_app
+from recsys.web.catalogue import _scale_values
 from recsys.web.http_server import ServerSettings
 from recsys.web.protection import Protection
 
@@ -308,3 +312,106 @@ def test_fuzzing_finds_no_response_outside_the_schema(service, mode):
             case.call_and_validate(checks=CHECKS)
 
         fuzz()
+
+
+@pytest.fixture
+def behind_pages(service, monkeypatch) -> TestClient:
+    """The API with a page at every other address, as NiceGUI adds them: its errors are HTML."""
+    app = create_app(service, Protection())
+    app.mount("/", HTMLResponse("<h1>Not found</h1>", 404))
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "expected"),
+    [
+        ("GET", "/api/nowhere", 404, "no such route"),
+        ("GET", "/api/", 404, "no such route"),
+        ("POST", "/api/nowhere/else", 404, "no such route"),
+        ("GET", "/api/recommend", 405, "must be POST"),
+        ("DELETE", "/api/films", 405, "must be GET"),
+        ("PUT", "/api/films/a/b", 405, "must be GET"),
+        ("GET", "/api/films/a%2Fb", 404, "no film 'a/b'"),
+        ("GET", "/api/films/七人の侍", 404, "no film '七人の侍'"),
+        ("GET", "/api/films/" + "9" * 5000, 422, "movie_id"),
+        ("GET", "/api/films?query=x&k=" + "9" * 5000, 422, "k: "),
+    ],
+)
+def test_every_answer_of_the_api_is_json(behind_pages, method, path, status, expected):
+    assert expected in message(behind_pages.request(method, path), status)
+
+
+def test_numbers_of_thousands_of_digits_are_refused(client):
+    for body in ('{"user_id": 1, "k": ' + "9" * 5000 + "}", "[" * 100_000):
+        answer = client.post("/api/recommend", content=body, headers={"content-type": "application/json"})
+        message(answer, 422 if answer.status_code == 422 else 400)
+
+
+def test_health_says_nothing_of_places(service, tmp_path, caplog):
+    client = guarded(service, token="s3cret")
+    service.store.close()
+    (tmp_path / "feedback.sqlite").unlink()
+    (tmp_path / "feedback.sqlite").mkdir()
+    assert str(tmp_path) not in message(client.get("/api/health"), 503)
+    assert str(tmp_path) in caplog.text
+
+
+@pytest.mark.parametrize("token", ["€", "\udcff", "é", "\x00", "a" * 5000])
+def test_a_token_of_any_signs_is_refused(service, token):
+    client = guarded(service, token="s3cret")
+    raw = token.encode("utf-8", "surrogateescape")
+    message(client.get(f"/api/runs?token={quote(raw)}"), 401)
+    message(client.get("/api/runs", headers={b"authorization": b"Bearer " + raw.replace(b"\0", b"")}), 401)
+    message(client.get("/api/runs", headers={b"cookie": b"recsys_token=" + raw.replace(b"\0", b"")}), 401)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({"port": 70000}, "ports are from 0 to 65535"),
+        ({"port": -1}, "ports are from 0 to 65535"),
+        ({"host": ""}, "host must be"),
+        ({"host": "http://localhost"}, "host must be"),
+        ({"hosts": ["http://films.example"]}, "hosts must be"),
+        ({"hosts": [""]}, "hosts must be"),
+        ({"requests_per_minute": 0}, "requests_per_minute must be above zero"),
+        ({"max_bytes": -1}, "max_bytes must be above zero"),
+        ({"threads": 0}, "threads must be above zero"),
+        ({"proxies": ["*"]}, "proxies must be IP addresses"),
+        ({"tensorboard": "javascript:alert(1)"}, "tensorboard must be an address"),
+    ],
+)
+def test_settings_of_the_server_are_checked(setting, expected):
+    with pytest.raises(UserError, match=re.escape(expected)):
+        ServerSettings(**setting)
+
+
+def test_a_token_that_no_header_can_carry_is_refused_at_the_start(monkeypatch):
+    monkeypatch.setenv("RECSYS_TOKEN", "10€")
+    with pytest.raises(UserError, match="token must be of ASCII"):
+        ServerSettings()
+
+
+@pytest.mark.parametrize(
+    ("ratings", "scale", "expected"),
+    [
+        ([1, 3, 5], (1, 5), (1, 2, 3, 4, 5)),
+        ([0.5, 3, 5], (0.5, 1.5), (0.5, 1, 1.5)),
+        ([0.25, 3.75], (0, 1), (0, 0.25, 0.5, 0.75, 1)),
+        ([0.1, 3.3], (0, 0.3), (0, 0.1, 0.2, 0.3)),
+        ([1.234, 3], (1, 2), (1, 1.5, 2)),
+    ],
+)
+def test_stars_are_those_that_the_data_have(ratings, scale, expected):
+    data = SimpleNamespace(ratings=np.array(ratings, np.float32), scale=scale)
+    assert _scale_values(data) == expected
+
+
+def test_clients_of_one_network_share_a_rate(service, monkeypatch):
+    monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))
+    app = create_app(service, Protection(requests_per_minute=1))
+    codes = [
+        TestClient(app, client=(address, 1)).get("/api/health", headers={"x-forwarded-for": f"10.0.0.{n}"}).status_code
+        for n, address in enumerate(["1.2.3.4", "1.2.3.4", "1.2.3.5", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"])
+    ]
+    assert codes == [200, 429, 200, 200, 429, 200]

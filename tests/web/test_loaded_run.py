@@ -196,6 +196,17 @@ def test_missing_films_genres_and_users_are_refused(service, request_of, message
         request_of(service.loaded_run())
 
 
+def test_stored_opinions_of_films_that_the_run_lacks_are_skipped(service):
+    lacking = [
+        Event("a", "new", Kind.RATING, 1.0, movie_id="999", value=5.0),
+        Event("b", "new", Kind.SEEN, 2.0, movie_id="998"),
+        Event("c", "new", Kind.RATING, 3.0, movie_id="2", value=5.0),
+    ]
+    service.store.add(lacking)
+    assert service.opinions("new") == Opinions({"2": 5.0})
+    assert len(service.build_list("new", ListOptions(k=3)).films) == 3
+
+
 def test_without_exploration_every_film_of_the_list_is_certain():
     shown, propensities = Exploration(0, 50).draw(np.arange(60), 10, np.random.default_rng(0))
     assert shown.tolist() == list(range(10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,8 +52,9 @@ class Errs(Recommender):
 def promotion_test(
     earlier: dict[str, Recommender], in_data: np.ndarray = IN_DATA, metric: str = "hr@10"
 ) -> PromotionTest:
+    stars = np.full(N_USERS, 3.0)
     known, found = (
-        Dataset.from_arrays(np.arange(N_USERS), np.full(N_USERS, film), np.full(N_USERS, 3.0), n_items=N_FILMS)
+        replace(Dataset.from_arrays(np.arange(N_USERS), np.full(N_USERS, film), stars, n_items=N_FILMS), scale=(1, 5))
         for film in (1, 0)
     )
     return PromotionTest(earlier, Holdout(found, known), in_data, metric, [10])

@@ -14,13 +14,17 @@ import pytest
 from omegaconf import OmegaConf
 
 import train
+from recsys.analysis.recommend import UNKNOWN
 from recsys.config.splits import Splits
 from recsys.errors import UserError
 from recsys.studies.runs import Run, read_run
 from recsys.web import refit as module
 from recsys.web import rollout
-from recsys.web.events import Event, Kind
+from recsys.web.catalogue import Catalogue
+from recsys.web.events import Event, Kind, Opinions
+from recsys.web.loaded_run import load_run
 from recsys.web.promotion import USERS, VIEWERS, PromotionDecision
+from recsys.web.pseudonyms import id_in_runs
 from recsys.web.refit import N_INACTIVE, SNAPSHOT, Refitter
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +86,27 @@ def test_a_refit_learns_from_feedback_and_replaces_the_run(ease, refits, rates):
     assert (learned["user_id"] == "3").sum() == 1
     assert refit.config["model"] == read_run(ease).config["model"]
     assert json.loads((refit.directory / "promotion.json").read_text())["promoted"]
+
+
+def test_runs_know_viewers_by_pseudonyms(ease, refits, rates, feedback):
+    secret = "web-0123456789abcdef"
+    rates(secret, 0, 2, 4, 6)
+    rates("3", 8)
+    refit = read_run(Path(refits(ease).refit().refit))
+    known = {*ratings_of(refit)["user_id"]}
+    pseudonym = id_in_runs(secret, known)
+    assert pseudonym in known
+    assert "3" in known
+    assert not [file for file in ease.rglob("*") if file.is_file() and secret.encode() in file.read_bytes()]
+    loaded = load_run(
+        "run", refit, Catalogue(Splits().of(read_run(ease).config).dataset), lambda run: Splits().of(run.config).dataset
+    )
+    assert loaded.user_and_history(secret, Opinions())[0] == loaded.user_codes[pseudonym]
+    assert loaded.user_and_history(pseudonym, Opinions())[0] == UNKNOWN  # the pseudonym is no secret
+    directly = load_run(
+        "refit", refit, Catalogue(Splits().of(refit.config).dataset), lambda run: Splits().of(run.config).dataset
+    )
+    assert directly.user_and_history(pseudonym, Opinions())[0] == UNKNOWN
 
 
 def test_later_feedback_replaces_earlier_feedback_and_leaves_earlier_refits_unchanged(ease, refits, rates):

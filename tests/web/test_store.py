@@ -93,7 +93,7 @@ def test_a_key_with_other_content_is_refused_with_the_whole_transaction(store, e
 
 def test_the_latest_rating_that_is_not_undone_counts(store, event):
     first, second = event(Kind.RATING, "7", 2.0), event(Kind.RATING, "7", 4.5)
-    store.add([second, first, event(Kind.RATING, "8", 1.0)])
+    store.add([first, second, event(Kind.RATING, "8", 1.0)])
     assert store.opinions("ann") == Opinions({"7": 4.5, "8": 1.0})
     undo = event(Kind.UNDO, undoes=second.key)
     store.add([undo])
@@ -103,6 +103,14 @@ def test_the_latest_rating_that_is_not_undone_counts(store, event):
     assert store.ratings().to_dict("list") == {
         "user_id": ["ann", "ann"], "movie_id": ["7", "8"], "rating": [2.0, 1.0], "time": [101, 103],
     }  # fmt: skip
+
+
+def test_the_rating_that_arrived_last_counts_when_a_clock_was_set_back(store, event):
+    store.add([event(Kind.RATING, "7", 2.0, time=500.0), event(Kind.SEEN, "8", time=500.0)])
+    store.add([event(Kind.RATING, "7", 5.0, time=100.0)])
+    assert store.opinions("ann").ratings == {"7": 5.0}
+    assert [shown.value for shown in store.recent("ann", 5)] == [5.0, None, 2.0]
+    assert store.ratings()["rating"].tolist() == [5.0]
 
 
 def test_ratings_are_oldest_first_by_the_rating_that_counts(store, event):

@@ -9,13 +9,14 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.progress import track
 
 from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS, Question
 from recsys.analysis.figures import freeze_layout
+from recsys.data.columns import read_apart
 from recsys.data.dataset import Dataset
 from recsys.data.prepared import Prepared
+from recsys.terminal import terminal
 
 SQL = Path(__file__).parent / "sql"
 
@@ -56,11 +57,11 @@ def explore(prepared: Prepared) -> Exploration:
 
 def query(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Question, pd.DataFrame]]:
     """Run the SELECT statement of each question and yield the question with its rows."""
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for name, file in prepared.tables.items():
-            connection.read_parquet(str(file)).create_view(name)
+            read_apart(connection, name, str(file)).create_view(name)
         connection.execute((SQL / "views.sql").read_text(encoding="utf-8"))
         for question in track(questions, "Exploring", console=console, transient=True, disable=not console.is_terminal):
             sql = (SQL / f"{question.query or question.name}.sql").read_text(encoding="utf-8")

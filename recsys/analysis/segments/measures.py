@@ -12,12 +12,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.progress import track
 from sklearn import metrics
 
 from recsys.evaluation.intervals import Interval, mean_interval
 from recsys.models.segmentation import Segmentation
+from recsys.terminal import terminal
 
 SAMPLE_SIZE = 5000  # users of whom the silhouette is computed, since it needs the distances of all pairs
 
@@ -35,7 +35,7 @@ def measure(segmentation: Segmentation, points: np.ndarray, numbers: Sequence[in
         A row for each number: the number `k` of segments found, `silhouette`, `davies_bouldin`, `calinski_harabasz`,
         `stability`, and `low` and `high`, the ends of the interval of the mean stability.
     """
-    console = Console(stderr=True)
+    console = terminal(stderr=True)
     tracked = track(numbers, "Measuring", console=console, transient=True, disable=not console.is_terminal)
     return pd.DataFrame([_measure_one(segmentation.with_number(k), points, n_bootstraps) for k in tracked])
 

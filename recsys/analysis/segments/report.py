@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from recsys.analysis import figures
@@ -15,6 +14,7 @@ from recsys.analysis.segments.study import FoundSegments, SegmentStudy
 from recsys.analysis.segments.verdict import favourites, verdict
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
+from recsys.terminal import terminal
 
 TITLES = {
     "map": "Users by segment",
@@ -70,7 +70,7 @@ def print_segments(found: FoundSegments) -> None:
     for number, profile in enumerate(found.profiles, start=1):
         cells = [str(profile.metrics.get(name, "")) for name in metrics]
         table.add_row(str(number), profile.name, str(profile.n_users), f"{profile.share:.0%}", *cells)
-    Console().print(table)
+    terminal().print(table)
     if len(found.measures) > 1:
         _print_measures(found.measures)
     if found.noise:
@@ -86,4 +86,4 @@ def _print_measures(measures: pd.DataFrame) -> None:
         interval = f" [{row['low']:.3f}, {row['high']:.3f}]"
         cells = [f"{row[name]:.3f}{interval if name == 'stability' else ''}{mark}" for name, mark in marks.items()]
         table.add_row(str(row["k"]), *cells)
-    Console().print(table)
+    terminal().print(table)

@@ -1,43 +1,52 @@
-"""Ratings in a user's own files: CSV, TSV, JSON lines or Parquet."""
+"""Ratings in a user's own files: delimited text, JSON or Parquet, in any compression and encoding."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from recsys.data.clean import Cleaning
+from recsys.data.dialect import MISSING, Reading
 from recsys.data.raw import Raw, RawTable, Source
-from recsys.data.read import HEADERLESS, ROW
-from recsys.data.sources.paths import existing
-from recsys.errors import UserError
-
-_FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+from recsys.data.read import FILE, ROW
+from recsys.data.sources.paths import existing, existing_file, matching
 
 
 class Files(Source):
-    """Ratings in a CSV, TSV, JSON lines or Parquet file or other text, optionally with files of users and items.
+    """Ratings in files of delimited text, JSON or Parquet, optionally with files of users and items.
+
+    The contents of a file decide its format, compression (gzip, bzip2, xz, Zstandard, or zip of one file), encoding
+    and dialect, whatever its name. What the settings below leave as None is detected, and printed where it is not the
+    usual. Rows that cannot be read are refused.
 
     Args:
-        path: file of the ratings, in the format of its ending (.csv, .tsv, .jsonl or .parquet; .gz may follow). None if
-            this is one of several gathered sources and has only users or items.
+        path: file of the ratings, or a folder if there is a `glob`. None if this is one of several gathered sources and
+            has only users or items.
         columns: our name -> the file's name of each column: `user_id`, `movie_id` and, if there are such columns,
-            `rating`, `time` (seconds UTC or ISO dates) and `part` (the source's own partition). `row` as the time means
-            that rows are in order of time: times are then numbers of rows, of which only the order has a meaning.
+            `rating`, `time` (numbers or dates, see `time_format`) and `part` (the source's own partition). `row` as the
+            time means that rows are in order of time: times are then numbers of rows, of which only the order has a
+            meaning.
+        glob: pattern of the files of ratings below the folder, such as `**/*.parquet`, which are read in the order of
+            their names. Folders named `column=value` add a column to the files below them.
         users_path: file of users.
         users_columns: our name -> the file's name of each column, where they differ: `user_id`, and any of `age`,
             `gender`, `occupation`, `zip_code` or names of your own.
         films_path: file of items.
         films_columns: our name -> the file's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
-        header: names of all columns in order, for a text file of ratings without a header. Those of `columns` that are
+        header: names of all columns in order, for text files of ratings without a header. Those of `columns` that are
             neither among them nor mapped to another name are taken as missing.
-        delimiter: separator of the fields of a text file of ratings; None for a comma, or a tab in .tsv. With it the
-            file may have any ending.
+        delimiter: separator of the fields of text files of ratings.
+        quote: quotation mark of fields that contain the delimiter, or "" for none.
+        encoding: encoding of all text files, as Python names it.
+        decimal: decimal mark of ratings and times, a point or a comma.
+        time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
+            `%m/%d/%Y`.
+        missing: texts that stand for a missing id, rating or time.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
-        scale: lowest and highest possible rating.
+        scale: lowest and highest possible rating; None takes the least usual scale that has all ratings, else their
+            range.
         name: name of the data set.
         cleaning: cleaning options.
     """
@@ -53,67 +62,50 @@ class Files(Source):
         header: Sequence[str] = (),
         delimiter: str | None = None,
         genre_separator: str = "|",
-        scale: tuple[float, float] = (0.5, 5.0),
+        scale: tuple[float, float] | None = None,
         name: str = "files",
         cleaning: Cleaning = Cleaning(),
+        glob: str | None = None,
+        quote: str | None = None,
+        encoding: str | None = None,
+        decimal: str | None = None,
+        time_format: str | None = None,
+        missing: Sequence[str] = MISSING,
     ) -> None:
-        if len(set(header)) < len(header):
-            raise UserError(f"data.header must name each column once (got {', '.join(header)}).")
-        if delimiter == "":
-            raise UserError("data.delimiter must be at least one character (got an empty text).")
+        self.reading = Reading(tuple(header), delimiter, quote, encoding, decimal, time_format, tuple(missing))
         self.path = path
+        self.glob = glob
         self.columns = columns
         self.described = {"users": (users_path, users_columns), "films": (films_path, films_columns)}
-        self.header = header
-        self.delimiter = delimiter
         self.genre_separator = genre_separator
-        self.scale = (scale[0], scale[1])
+        self.scale = None if scale is None else (scale[0], scale[1])
         self.name = name
         self.cleaning = replace(cleaning, earliest="1970-01-01") if columns.get("time") == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
         """Find the files."""
-        tables = [] if self.path is None else [self._ratings(existing(self.path))]
+        tables = [] if self.path is None else self._ratings(self.path)
+        reading = asdict(Reading(encoding=self.reading.encoding, missing=self.reading.missing))
         for name, (path, columns) in self.described.items():
             if path is not None:
-                file = existing(path)
-                tables.append(RawTable(name, file, _format(file), columns, self.genre_separator))
-        origin = tables[0].file if tables else existing(None)
-        return Raw(str(origin), tuple(tables))
+                tables.append(RawTable(name, existing_file(path), FILE, columns, self.genre_separator, reading))
+        if not tables:
+            existing(None)
+        return Raw(str(tables[0].file if self.glob is None else self.path), tuple(tables))
 
-    def _ratings(self, file: Path) -> RawTable:
-        """Return how the ratings are read."""
-        if not self.header and self.delimiter is None:
-            return RawTable("ratings", file, _format(file), self.columns, self.genre_separator)
-        parameters: dict[str, Any] = {"delimiter": self.delimiter or _delimiter(file), "quote": '"'}
-        if not self.header:
-            return RawTable(
-                "ratings", file, "delimited", self.columns, parameters=parameters | {"header": True, "names": []}
-            )
-        columns = {
-            ours: None if theirs == ours and theirs not in self.header else theirs
-            for ours, theirs in self.columns.items()
-        }
-        parameters["columns"] = dict.fromkeys(self.header, "VARCHAR")
-        return RawTable("ratings", file, HEADERLESS, columns, parameters=parameters)
-
-
-def _ending(file: Path) -> str:
-    return Path(file.name.removesuffix(".gz")).suffix
-
-
-def _delimiter(file: Path) -> str:
-    """Return the separator of fields in a text file, by the ending of its name."""
-    if _ending(file) not in _DELIMITERS:
-        raise UserError(
-            f"A file with data.header must end in {', '.join(_DELIMITERS)}, or have a data.delimiter (got {file})."
-        )
-    return _DELIMITERS[_ending(file)]
-
-
-def _format(file: Path) -> str:
-    """Return the SELECT that reads a file, by the ending of its name."""
-    ending = _ending(file)
-    if ending not in _FORMATS:
-        raise UserError(f"The file of a source must end in {', '.join(_FORMATS)} (got {file}).")
-    return _FORMATS[ending]
+    def _ratings(self, path: str) -> list[RawTable]:
+        """Return how each file of ratings is read."""
+        columns = self.columns
+        if header := self.reading.header:
+            columns = {
+                ours: None if theirs == ours and theirs not in header else theirs for ours, theirs in columns.items()
+            }
+        if self.glob is None:
+            return [RawTable("ratings", existing_file(path), FILE, columns, parameters=asdict(self.reading))]
+        tables = []
+        for file in matching(folder := existing(path), self.glob):
+            named = [part.partition("=") for part in file.relative_to(folder).parts[:-1] if "=" in part]
+            constants = {name: value for name, _, value in named}
+            reading = replace(self.reading, constants=constants)
+            tables.append(RawTable("ratings", file, FILE, columns, parameters=asdict(reading)))
+        return tables

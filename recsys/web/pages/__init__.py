@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from asyncio import to_thread
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from recsys.web.pages.discover import discover_page
 from recsys.web.pages.film import film_page
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
+from recsys.web.pages.packets import report_malformed_packets
 from recsys.web.pages.runs import runs_page
 from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
 from recsys.web.recommendation_service import RecommendationService
 
+POSITION = re.compile("[0-9]{1,4}")
 RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
 RECONNECT_SECONDS = 60  # a page stays usable if its connection is lost for less, on a busy server or a sleeping phone
 STYLE = Path(__file__).with_name("style.css")
@@ -65,7 +68,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
     @ui.page("/film/{movie_id:path}", response_timeout=RESPONSE_SECONDS)
     async def _(movie_id: str, run: str | None = None, user: str | None = None, shown: str = "", at: str = "") -> None:
-        clicked = (shown, int(at)) if shown and at.isdecimal() else None
+        clicked = (shown, int(at)) if shown and POSITION.fullmatch(at) else None
         with _not_found_on_error():
             await film_page(site, await to_thread(service.loaded_run, run), movie_id, run, user, clicked)
 
@@ -83,6 +86,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
         with _not_found_on_error():
             await runs_page(site)
 
+    report_malformed_packets()
     app.exception_handler(404)(_not_found)
     ui.add_css(STYLE, shared=True)
     ui.run_with(

@@ -88,7 +88,7 @@ class _Comparison:
     def _side(self, name: str) -> tuple[LoadedRun, FilmList | str]:
         """Return a run and its list, or the reason why it has none."""
         loaded = self.site.service.loaded_run(name)
-        opinions = self.site.service.store.opinions(self.user or self.viewer)
+        opinions = self.site.service.opinions(self.user or self.viewer)
         if self.user and not loaded.has_user(self.user):
             return loaded, f"There is no viewer {self.user} in {loaded.dataset.name}."
         if not (self.user or opinions.ratings):

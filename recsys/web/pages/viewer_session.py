@@ -98,9 +98,9 @@ class ViewerSession:
         """Read the viewer's feedback again, and call the parts of the page that follow it."""
         self._n_reads += 1
         read = self._n_reads
-        store = self.site.service.store
-        opinions = await to_thread(store.opinions, self.user_id)
-        recent = await to_thread(store.recent, self.user_id, MAX_EVENTS)
+        service = self.site.service
+        opinions = await to_thread(service.opinions, self.user_id)
+        recent = await to_thread(service.recent, self.user_id, MAX_EVENTS)
         if read != self._n_reads:  # a later call is reading newer feedback
             return
         self.opinions = opinions
@@ -130,7 +130,7 @@ class ViewerSession:
 
     async def take_back(self, movie_id: str) -> None:
         """Undo all feedback on a film."""
-        events = await to_thread(self.site.service.store.recent, self.user_id, MAX_EVENTS)
+        events = await to_thread(self.site.service.recent, self.user_id, MAX_EVENTS)
         with self._snackbar.show_errors():
             for event in events:
                 if event.movie_id == movie_id:

@@ -1,0 +1,201 @@
+"""Configs and commands that runs store: what may be built from them without trusting the run.
+
+A run's directory may be of unknown origin, and building a config runs what its `_target_` names. So the names are
+checked before anything is imported, unless a command has `--trusted`:
+
+- a slot of a config, such as `data`, names a class of this package that is of the slot's base class;
+- Lightning's Trainer and loggers take plain values, and write into the run's own directory;
+- nothing is interpolated, since a resolver can read this machine's environment;
+- no server is named, since it would learn of this machine, and may be sent its user's passwords.
+
+Files can be named: they are what the run was trained on, are only read, and must have the users and items of the run's
+manifest. So can the environment variable that holds a database's address, which is the user's own and is never shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+import recsys
+from recsys.config.loader import config_loader
+from recsys.config.nodes import EXTRAS, HYDRAS_OWN, constructor
+from recsys.config.overrides import values_of
+from recsys.config.trainer import OWN_LOGS
+from recsys.data.clean import Cleaning
+from recsys.data.metadata import Metadata
+from recsys.data.raw import Source
+from recsys.data.splitters import Splitter
+from recsys.data.text import Encoder
+from recsys.errors import UserError
+from recsys.evaluation.protocols import Protocol, SeveralProtocols
+from recsys.evaluation.reranking import Reranker
+from recsys.models.base import Recommender
+from recsys.renamed import current
+
+# The base classes of what a slot can name, and of the nodes inside these. Nodes elsewhere are never built.
+SLOTS: dict[str, tuple[type, ...]] = {
+    "data": (Source,),
+    "metadata": (Metadata,),
+    "split": (Splitter,),
+    "protocol": (Protocol, SeveralProtocols),
+    "reranker": (Reranker,),
+    "encoder": (Encoder,),
+    "model": (Recommender,),
+}
+PARTS = (Source, Cleaning, Protocol, Recommender, Encoder)
+LIGHTNING = {
+    "trainer": ("pytorch_lightning.Trainer",),
+    "logger": tuple(f"pytorch_lightning.loggers.{name}" for name in (*OWN_LOGS, *EXTRAS)),
+}
+DATA = ("data", "metadata", "split")
+
+PACKAGE = Path(recsys.__file__).parent
+DIRECTIVES = {"_target_", "_recursive_", "_convert_"}  # Hydra's keys that only describe how a node is built
+PLAIN = re.compile(r"(?!\.\.$)[\w.,:@+ -]*")  # a text that is neither a path nor an address
+ADVICE = "if you trust its source, add --trusted (for warm_from: let the command's own config name the class)"
+
+
+def stored_config(
+    config: Mapping[str, Any], slots: Collection[str] = DATA, *, trusted: bool = False, known: Collection[str] = ()
+) -> DictConfig:
+    """Return the config that a run stores, after checking that some of its slots can be built.
+
+    Args:
+        config: the config, as nested plain values.
+        slots: the keys to check, which are those that are built.
+        trusted: whether building them may run any code.
+        known: classes that may be built although they are from outside, because the command itself names them.
+
+    Raises:
+        UserError: the config names what must be trusted.
+    """
+    if not trusted:
+        for place, text in _texts(config):
+            if "${" in text:
+                raise _refusal(place, "a value and no interpolation", text)
+        for slot in slots:
+            if config.get(slot):  # an empty node builds nothing
+                _check_slot(slot, config[slot], Path(str(config.get("run_dir"))), known)
+    return OmegaConf.create(dict(config))
+
+
+def targets(config: Any) -> set[str]:
+    """Return the classes that a config names."""
+    return {str(node["_target_"]) for _, node in _mappings(config) if "_target_" in node}
+
+
+def check_stored_overrides(overrides: Sequence[str]) -> None:
+    """Check the overrides of a stored command: they must choose among configs, or set plain values.
+
+    Raises:
+        UserError: an override names what must be trusted.
+    """
+    with config_loader() as loader:
+        groups = {*loader.list_groups("")}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        path = override.key_or_group.split(".")
+        texts = [text for _, text in _texts(values_of(override))]
+        names = {*path, *(name for _, node in _mappings([override.value()]) for name in node)}
+        is_plain = path[0] in LIGHTNING or (len(path) == 1 and path[0] in groups)
+        if (
+            any(str(place).startswith(("hydra", "run_dir")) for place in (path[0], override.package))
+            or not names.isdisjoint(HYDRAS_OWN)
+            or any("${" in text or "://" in text for text in texts)
+            or (is_plain and not all(PLAIN.fullmatch(text) for text in texts))
+        ):
+            raise UserError(
+                "The overrides of a stored command must choose configs or set plain values "
+                f"(got {override.input_line}): {ADVICE}."
+            )
+
+
+def _check_slot(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> None:
+    if slot in ("defaults", "hydra"):
+        raise _refusal(slot, "left out, because Hydra reads it", node)
+    if slot in LIGHTNING:
+        _check_lightning(slot, node, run_dir, known)
+        return
+    for place, part in _mappings(node, slot):
+        if "_target_" in part or (place == slot and slot in SLOTS):
+            _check_node(place, part, SLOTS.get(slot, ()) if place == slot else PARTS, known)
+    for place, text in _texts(node, slot):
+        if "://" in text:
+            raise _refusal(place, "no address of a server", text)
+
+
+def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], known: Collection[str]) -> None:
+    target = current(str(node.get("_target_")))
+    if target not in known and not (_is_in_room(target, bases) and _is_subclass(constructor(target), bases)):
+        kinds = " or ".join(f"a {base.__name__}" for base in bases) or "left out"
+        raise _refusal(f"{place}._target_", f"{kinds} of recsys", target)
+    if others := {*HYDRAS_OWN}.intersection(node) - DIRECTIVES:
+        raise _refusal(f"{place}.{min(others)}", "left out", node[min(others)])
+    name = str(node.get("name", ""))  # of a folder in the cache
+    if Path(name).name != name:
+        raise _refusal(f"{place}.name", "a name without folders", name)
+
+
+def _is_in_room(target: str, bases: tuple[type, ...]) -> bool:
+    """Return whether a name is of a module in the room of one of the bases, by the files of this package alone."""
+    *module, name = target.split(".")
+    file = PACKAGE.joinpath(*module[1:])
+    return (
+        all(part.isidentifier() for part in (*module, name))
+        and any(module[:2] == base.__module__.split(".")[:2] for base in bases)
+        and (file.with_suffix(".py").is_file() or (file / "__init__.py").is_file())
+    )
+
+
+def _is_subclass(cls: object, bases: tuple[type, ...]) -> bool:
+    return isinstance(cls, type) and issubclass(cls, bases)
+
+
+def _check_lightning(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> None:
+    """Check that a trainer or a logger is one of Lightning's own, and that it writes into the run's directory only."""
+    target = str(node.get("_target_"))
+    if target in known:
+        return
+    if target not in LIGHTNING[slot]:
+        raise _refusal(f"{slot}._target_", " or ".join(LIGHTNING[slot]), target)
+    for name, value in node.items():
+        is_nested = name == "_args_" or any(_mappings([value]))
+        if is_nested or not all(_is_plain(text, run_dir) for _, text in _texts([value]) if name != "_target_"):
+            raise _refusal(f"{slot}.{name}", "a plain value or a path in the run's directory", value)
+
+
+def _is_plain(text: str, run_dir: Path) -> bool:
+    """Return whether a text is neither an address nor a path, except for paths in the run's directory."""
+    path = Path(text)
+    return bool(PLAIN.fullmatch(text)) or (path.is_relative_to(run_dir) and ".." not in path.parts)
+
+
+def _mappings(value: Any, place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each mapping in a nested value with its dotted place, from the outside in."""
+    if isinstance(value, Mapping):
+        yield place, value
+    for name, part in _parts(value):
+        yield from _mappings(part, f"{place}.{name}".lstrip("."))
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each text in a nested value with its dotted place."""
+    if isinstance(value, str):
+        yield place, value
+    for name, part in _parts(value):
+        yield from _texts(part, f"{place}.{name}".lstrip("."))
+
+
+def _parts(value: Any) -> Iterable[tuple[object, Any]]:
+    if isinstance(value, Mapping):
+        return value.items()
+    return enumerate(value) if isinstance(value, list | tuple) else ()
+
+
+def _refusal(place: str, must: str, value: Any) -> UserError:
+    return UserError(f"{place} of a stored config must be {must} (got {value}): {ADVICE}.")

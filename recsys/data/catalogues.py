@@ -1,0 +1,130 @@
+"""Catalogues of item metadata in the layouts of their publishers, on disk."""
+
+# ruff: noqa: S608 - SQL is put together from constants of this file only
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from recsys.data.metadata import Metadata
+from recsys.data.raw import Raw, RawTable
+from recsys.data.readers import delimited
+from recsys.errors import UserError
+
+
+class Catalogue(Metadata):
+    """A catalogue in a folder.
+
+    Args:
+        path: the folder of its files, or one of them.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self.path = path
+
+    def locate(self, cache_dir: Path) -> Raw:
+        """Find the files.
+
+        Raises:
+            UserError: some do not exist.
+        """
+        path = Path(self.path or "").expanduser()
+        if self.path is None or not path.exists():
+            raise UserError(f"metadata.path must be the folder of {self.name} (got {self.path}).")
+        return Raw(str(path), (self._table(path if path.is_dir() else path.parent),))
+
+    @abstractmethod
+    def _table(self, folder: Path) -> RawTable:
+        """Return how the files in a folder are read."""
+
+    def _joined(self, query: str, *files: Path, **parameters: float) -> RawTable:
+        """Return how a SELECT joins several files."""
+        if missing := [file.name for file in files if not file.is_file()]:
+            raise UserError(f"metadata.path must hold all files of {self.name} (got {self.path} without {missing[0]}).")
+        return RawTable("descriptions", files[0], query, parameters=parameters, others=files[1:])
+
+
+class KaggleMovies(Catalogue):
+    """The Movies Dataset of Kaggle: 45,000 films of The Movie Database, with plots, keywords, cast and crew."""
+
+    name = "kaggle-movies"
+    # a few rows lack fields, since a text before them contains the end of a line
+    _movies = delimited(
+        "adult belongs_to_collection budget genres homepage id imdb_id original_language original_title overview "
+        "popularity poster_path production_companies production_countries release_date revenue runtime "
+        "spoken_languages status tagline title video vote_average vote_count",
+        options="null_padding = true, parallel = false",
+        quote='"',
+        header=True,
+    )
+    _credits = delimited("cast_ crew id", file="$file2", quote='"', header=True)
+    _keywords = delimited("id keywords", file="$file3", quote='"', header=True)
+    _query = f"""
+    SELECT id AS tmdb_id, imdb_id, title, original_title, release_date, runtime, overview AS plot, genres, keywords,
+        cast_ AS actors, crew AS directors, crew AS writers
+    FROM {_movies} AS movies LEFT JOIN {_credits} AS credits USING (id) LEFT JOIN {_keywords} AS keywords_ USING (id)
+    """
+
+    def _table(self, folder: Path) -> RawTable:
+        names = ("movies_metadata.csv", "credits.csv", "keywords.csv")
+        return self._joined(self._query, *(folder / name for name in names))
+
+
+class IMDb(Catalogue):
+    """IMDb's title.basics: titles, years, genres and runtimes of everything but episodes and games.
+
+    Items are matched by IMDb ids, if the ratings' source has them, else by title and year.
+    """
+
+    name = "imdb"
+    _titles = delimited("tconst kind title original_title adult year last_year runtime genres", "\t", header=True)
+    _query = f"""
+    SELECT tconst AS imdb_id, title, original_title, year, runtime, replace(genres, ',', '|') AS genres
+    FROM {_titles} WHERE kind NOT IN ('tvEpisode', 'videoGame')
+    """
+
+    def _table(self, folder: Path) -> RawTable:
+        names = ("title.basics.tsv.gz", "title.basics.tsv")
+        found = [folder / name for name in names if (folder / name).is_file()]
+        return self._joined(self._query, found[0] if found else folder / names[0])
+
+
+class TagGenome(Catalogue):
+    """The tag genome of MovieLens as keywords: tags of high relevance, the most relevant first.
+
+    Args:
+        path: the folder of its files: a MovieLens release (`genome-scores.csv`), or the tag genome of 2012
+            (`tag_relevance.dat`) or of 2021 (`tagdl.csv`).
+        min_relevance: lowest relevance of an item's keywords, from 0 to 1.
+    """
+
+    name = "tag-genome"
+    _scores = delimited("movie_id tag_id relevance", header=True)
+    _tags = delimited("tag_id tag", file="$file2", quote='"', header=True)
+    _scores_2012 = delimited("movie_id tag_id relevance", "\t")
+    _tags_2012 = delimited("tag_id tag popularity", "\t", file="$file2")
+    # file of scores -> further files, and the source of tags with their relevance
+    _layouts: ClassVar[dict[str, tuple[tuple[str, ...], str]]] = {
+        "genome-scores.csv": (("genome-tags.csv",), f"{_scores} AS scores JOIN {_tags} AS tags USING (tag_id)"),
+        "tag_relevance.dat": (
+            ("tags.dat",),
+            f"{_scores_2012} AS scores JOIN {_tags_2012} AS tags USING (tag_id)",
+        ),
+        "tagdl.csv": ((), delimited("tag movie_id relevance", quote='"', header=True)),
+    }
+    _query = """
+    SELECT movie_id, string_agg(replace(tag, '|', '/'), '|' ORDER BY try_cast(relevance AS DOUBLE) DESC) AS keywords
+    FROM {source} WHERE try_cast(relevance AS DOUBLE) >= $min_relevance GROUP BY movie_id
+    """
+
+    def __init__(self, path: str | None, min_relevance: float = 0.5) -> None:
+        super().__init__(path)
+        self.min_relevance = min_relevance
+
+    def _table(self, folder: Path) -> RawTable:
+        name = next((name for name in self._layouts if (folder / name).is_file()), next(iter(self._layouts)))
+        further, source = self._layouts[name]
+        files = (folder / file for file in (name, *further))
+        return self._joined(self._query.format(source=source), *files, min_relevance=self.min_relevance)

@@ -1,0 +1,175 @@
+"""Dialects of delimited text: which delimiter, quotation mark and columns a file has, where no setting says so.
+
+A delimiter is chosen by the header, which must then name the columns that are wanted, or by the number of fields.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recsys.data.plain import Plain
+from recsys.errors import UserError
+
+MISSING = ("NULL", "null", "None", "NA", "N/A", "<NA>", "NaN", "nan", "\\N")
+_DELIMITERS = (",", "\t", ";", "|", "::", " ")
+_USUAL = {".tsv": "\t", ".TSV": "\t", ".tab": "\t"}
+_N_SAMPLED = 200  # rows
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read; what is None is detected.
+
+    Attributes:
+        header: names of all columns in order, for text without a header.
+        delimiter: separator of the fields of text.
+        quote: quotation mark of fields that contain the delimiter, or "" for none.
+        encoding: encoding of text, as Python names it.
+        decimal: decimal mark of ratings and times, a point or a comma.
+        time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
+            `%d.%m.%Y`.
+        missing: texts that stand for a missing value.
+        constants: columns with the same value in each row of the file.
+    """
+
+    header: Sequence[str] = ()
+    delimiter: str | None = None
+    quote: str | None = None
+    encoding: str | None = None
+    decimal: str | None = None
+    time_format: str | None = None
+    missing: Sequence[str] = MISSING
+    constants: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(set(self.header)) < len(self.header):
+            raise UserError(f"data.header must name each column once (got {', '.join(self.header)}).")
+        if self.delimiter == "":
+            raise UserError("data.delimiter must be at least one character (got an empty text).")
+        if self.quote is not None and len(self.quote) > 1:
+            raise UserError(f"data.quote must be one character, or '' for none (got {self.quote}).")
+        if self.decimal not in (None, ".", ","):
+            raise UserError(f"data.decimal must be a point or a comma (got {self.decimal}).")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """A dialect of delimited text.
+
+    Attributes:
+        delimiter: separator of the fields.
+        quotings: quotation mark and escape character of quoted fields; the first pair that fits the whole file is
+            right.
+        names: names of the columns.
+        has_header: whether the first row holds the names.
+    """
+
+    delimiter: str
+    quotings: tuple[tuple[str, str], ...]
+    names: tuple[str, ...]
+    has_header: bool
+
+
+def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -> Dialect:
+    """Detect the dialect of a file by its first rows.
+
+    Args:
+        file: the original file, whose ending decides between delimiters that fit equally well.
+        text: its text.
+        reading: what settings say.
+        wanted: names of columns that the header should have.
+
+    Raises:
+        UserError: the file is empty, several delimiters fit, or columns have the same name.
+    """
+    lines = text.head().splitlines(keepends=True)
+    if not any(line.strip() for line in lines):
+        raise UserError(f"{file} has no rows.")
+    mark = reading.quote if reading.quote is not None else "'" if lines[0].startswith("'") else '"'
+    if reading.delimiter is not None:
+        delimiters: Sequence[str] = (reading.delimiter,)
+    else:
+        delimiters = sorted(_DELIMITERS, key=lambda delimiter: delimiter != usual_delimiter(file))
+    samples = {delimiter: _rows(lines, delimiter, mark) for delimiter in delimiters}
+    if reading.header:
+        delimiter = _by_width(file, samples, len(reading.header))
+        names = list(reading.header)
+    else:
+        delimiter = _by_names(samples, wanted)
+        names = [name.strip() for name in samples[delimiter][0]]
+        names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
+    folded = [name.casefold() for name in names]
+    if twice := [name for name in names if folded.count(name.casefold()) > 1]:
+        missing = sorted(set(wanted).difference(names))
+        advice = (
+            f", and lacks {', '.join(missing)}: name all columns with data.header=[...] if it has no header"
+            if missing
+            else ""
+        )
+        raise UserError(f"{file} must name each column once (got {', '.join(twice)}){advice}.")
+    return Dialect(delimiter, _quotings(mark, reading.quote, delimiter, text), tuple(names), not reading.header)
+
+
+def usual_delimiter(file: Path) -> str:
+    """Return the delimiter that the ending of a name stands for, such as .tsv or .tsv.gz; otherwise a comma."""
+    return next((_USUAL[ending] for ending in file.suffixes if ending in _USUAL), ",")
+
+
+def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
+    """Split the first lines into the fields of rows; empty lines are no rows."""
+    if len(delimiter) > 1:
+        rows = [line.rstrip("\r\n").split(delimiter) for line in lines[: 2 * _N_SAMPLED] if line.strip()]
+        return rows[:_N_SAMPLED]
+    quoted = {"quotechar": mark} if mark else {"quoting": csv.QUOTE_NONE}
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, **quoted)
+    rows = []
+    try:
+        for row in reader:
+            if row:
+                rows.append(row)
+            if len(rows) == _N_SAMPLED:
+                break
+    except csv.Error:  # a field longer than any name
+        pass
+    return rows or [[""]]
+
+
+def _by_names(samples: Mapping[str, list[list[str]]], wanted: Collection[str]) -> str:
+    """Return the delimiter with which the header has the wanted columns, or else the most of names."""
+    headers = {delimiter: [name.strip() for name in rows[0]] for delimiter, rows in samples.items()}
+    for delimiter, names in headers.items():
+        if len(names) > 1 and set(wanted) <= set(names):
+            return delimiter
+    return max(headers, key=lambda delimiter: len(headers[delimiter]))
+
+
+def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:
+    """Return the only delimiter that gives most rows as many fields as there are names."""
+    if len(samples) == 1:
+        return next(iter(samples))
+    fitting = [
+        delimiter for delimiter, rows in samples.items() if 2 * sum(len(row) == width for row in rows) > len(rows)
+    ]
+    if len(fitting) != 1:
+        found = " and ".join(map(repr, fitting)) or "none"
+        raise UserError(
+            f"{file} must have as many fields in a row as data.header has names, {width}, with one of the delimiters "
+            f"{', '.join(map(repr, samples))} (got {found}): set data.delimiter."
+        )
+    return fitting[0]
+
+
+def _quotings(mark: str, given: str | None, delimiter: str, text: Plain) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of quotation mark and escape character that a file may have.
+
+    Marks are doubled inside a quoted field, or escaped by a backslash. In files whose delimiter no text contains,
+    fields are often not quoted at all, and marks belong to the text.
+    """
+    if not mark:
+        return (("", ""),)
+    quoted = ((mark, mark), (mark, "\\"))
+    unquoted = (("", ""),) if given is None and text.has_quotes and delimiter in ("\t", "|", "::") else ()
+    return quoted + unquoted

@@ -1,0 +1,232 @@
+"""Interpretation of the text of ratings: missing values, ids that are numbers, decimal commas, and units of times.
+
+Afterwards ids are text, ratings are numbers, and times are seconds since 1970 or ISO dates, as the SQL of cleaning
+expects them. Choices that no setting made are returned as notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from recsys.data.clean import SQL
+from recsys.data.dialect import Reading
+from recsys.data.quoting import literal
+from recsys.errors import UserError
+
+_IDS = ("user_id", "movie_id")
+_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "%Y": "years"}
+_LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # of times since 1973
+# Dates written as one number, with the least and greatest of them.
+_COMPACT = {"%Y": (1800, 2100), "%Y%m%d": (18000101, 21001231), "%Y%m%d%H%M%S": (18000101000000, 21001231235959)}
+_SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.0), (0.0, 10.0), (0.0, 100.0))
+_DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d", "%d %b %Y", "%b %d, %Y", "%B %d, %Y")
+_CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p")
+
+_IS_ODD_RATING = "rating IS NOT NULL AND try_cast(rating AS DOUBLE) IS NULL"
+_IS_NUMBER = "try_cast(time AS DOUBLE) IS NOT NULL"
+_IS_TEXT = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL"
+_IS_ODD_TIME = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL AND try_cast(time AS TIMESTAMP) IS NULL"
+_HAS_OFFSET = "regexp_matches(time, ':[0-9.]+ ?[+-][0-9]{2}(:?[0-9]{2})?$')"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one file in a raw table.
+
+    Attributes:
+        connection: a database with the table.
+        table: name of the table.
+        first: position of the first row; the others follow it.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    table: str
+    first: int
+
+    @property
+    def condition(self) -> str:
+        """SQL condition that only these rows meet."""
+        return f"rowid >= {self.first:d}" if self.first else "true"
+
+    def select(self, *expressions: str) -> tuple[Any, ...]:
+        """Return aggregates over the rows."""
+        sql = f"SELECT {', '.join(expressions)} FROM {self.table} WHERE {self.condition}"  # noqa: S608
+        return self.connection.execute(sql).fetchall()[0]
+
+    def count(self, condition: str) -> int:
+        """Count the rows that meet a condition."""
+        return self.select(f"count(*) FILTER ({condition})")[0]
+
+    def update(self, column: str, expression: str, condition: str) -> None:
+        """Replace a column where a condition is met."""
+        self.connection.execute(
+            f"UPDATE {self.table} SET {column} = {expression} WHERE {self.condition} AND ({condition})"  # noqa: S608
+        )
+
+
+def interpret_ids(rows: Rows, missing: Sequence[str]) -> list[str]:
+    """Set ids that stand for a missing value to NULL, and write whole numbers without a decimal point.
+
+    Returns:
+        Notes on ids that were numbers with a decimal point.
+    """
+    notes = []
+    for name in set(_IDS).intersection(rows.connection.table(rows.table).columns):
+        is_missing = _is_listed(name, missing)
+        n_missing, n_decimal = rows.select(f"count(*) FILTER ({is_missing})", f"count(*) FILTER (suffix({name}, '.0'))")
+        if n_missing:
+            rows.update(name, "NULL", is_missing)
+        if n_decimal and not rows.count(f"NOT regexp_full_match({name}, '-?[0-9]+([.]0)?')"):
+            rows.update(name, f"regexp_replace({name}, '[.]0$', '')", f"suffix({name}, '.0')")
+            notes.append(f"{name} such as 1.0 is read as 1")
+    return notes
+
+
+def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None], reading: Reading) -> list[str]:
+    """Interpret the ratings and times of a file.
+
+    Args:
+        rows: the file's rows in the raw table of ratings.
+        label: name of the file in messages.
+        columns: our name -> the file's name of each column.
+        reading: what settings say.
+
+    Returns:
+        Notes on what was detected.
+
+    Raises:
+        UserError: a row repeats the header, a cell is not a number or a date, or several readings are possible.
+    """
+    repeated = " AND ".join(f"{name} = {literal(columns.get(name) or name)}" for name in _IDS)
+    n_odd_ratings, n_texts, header = rows.select(
+        f"count(*) FILTER ({_IS_ODD_RATING})", f"count(*) FILTER ({_IS_TEXT})", f"min(rowid) FILTER ({repeated})"
+    )
+    if header is not None:
+        raise UserError(f"{label} repeats its header in row {header - rows.first + 1}: remove this line.")
+    notes = []
+    if n_odd_ratings:
+        notes += _interpret_numbers(rows, label, "rating", _IS_ODD_RATING, reading)
+    if n_texts:
+        notes += _interpret_numbers(rows, label, "time", _IS_ODD_TIME, reading)
+    notes += _interpret_times(rows, label, reading.time_format)
+    if n_texts:
+        rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # which TIMESTAMP ignores
+    if n_odd_ratings or n_texts:
+        check_numbers(rows, label, columns)
+    return notes
+
+
+def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], numeric_ids: bool = False) -> None:
+    """Check that ratings are numbers, times are numbers or dates and, for some sources, that ids are numbers.
+
+    Raises:
+        UserError: a cell is not, which the message names.
+    """
+    sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
+    cells = rows.connection.execute(sql, {"first_row": rows.first, "numeric_ids": numeric_ids}).fetchall()
+    for row, name, cell in cells:
+        hint = ": data.time_format says how times are written" if name == "time" else ""
+        raise UserError(
+            f"{label} has text where a number belongs: {cell!r} in column {columns.get(name) or name}, "
+            f"row {row - rows.first + 1}{hint}."
+        )
+
+
+def _is_listed(name: str, texts: Sequence[str]) -> str:
+    return f"{name} IN ({', '.join(map(literal, texts))})" if texts else "false"
+
+
+def _interpret_numbers(rows: Rows, label: str, name: str, is_odd: str, reading: Reading) -> list[str]:
+    """Set missing values to NULL, and replace decimal commas in a column that has no decimal points."""
+    rows.update(name, "NULL", f"{is_odd} AND {_is_listed(name, reading.missing)}")
+    with_comma = f"regexp_full_match({name}, '-?[0-9]*,[0-9]+')"
+    n_commas, n_thousands, n_points = rows.select(
+        f"count(*) FILTER ({with_comma})",
+        f"count(*) FILTER (regexp_full_match({name}, '-?[0-9]+,[0-9]{{3}}'))",
+        f"count(*) FILTER (contains({name}, '.') AND try_cast({name} AS DOUBLE) IS NOT NULL)",
+    )
+    if not n_commas or n_points or reading.decimal == ".":
+        return []
+    if n_commas == n_thousands and reading.decimal is None:
+        raise UserError(
+            f"{label} has numbers such as 1,234 in its column of {name}: set data.decimal=',' if the comma is a "
+            "decimal mark, or write them without it."
+        )
+    rows.update(name, f"replace({name}, ',', '.')", with_comma)
+    return [] if reading.decimal else [f"{name} has decimal commas (data.decimal=',')"]
+
+
+def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
+    """Turn times into seconds, unless they are seconds or ISO dates already."""
+    chosen = given or _format_of_numbers(rows) or _format_of_dates(rows, label)
+    if chosen is None:
+        return []
+    if chosen in _UNITS:
+        whole, divisor = "try_cast(time AS HUGEINT)", _UNITS[chosen]  # // would round negative times up
+        rows.update("time", f"({whole} - ({whole} % {divisor} + {divisor}) % {divisor}) // {divisor}", _IS_NUMBER)
+    else:
+        parsed = f"try_strptime(time, {literal(chosen)})"
+        rows.update("time", f"epoch({parsed})", f"{parsed} IS NOT NULL")
+    return [] if given else [f"times are {_NAMES.get(chosen, chosen)} (data.time_format={chosen})"]
+
+
+def _format_of_numbers(rows: Rows) -> str | None:
+    """Return the unit of most of the times that are numbers, or the format of dates that are written as numbers."""
+    size = "abs(try_cast(time AS DOUBLE))"
+    n, first, last, *n_larger = rows.select(
+        f"count({size})",
+        f"min({size})",
+        f"max({size})",
+        *(f"count(*) FILTER ({size} >= {limit})" for limit in _LEAST.values()),
+    )
+    units = [unit for unit, count in zip(_LEAST, n_larger, strict=True) if 2 * count > n]
+    compact = [written for written, (low, high) in _COMPACT.items() if n and low <= first <= last <= high]
+    dates = [written for written in compact if not rows.count(f"{_IS_NUMBER} AND {_cannot_be(written)}")]
+    return next(iter([*dates, *units]), None)
+
+
+def _format_of_dates(rows: Rows, label: str) -> str | None:
+    """Return the only format that fits all dates which are not ISO dates, or None if none does.
+
+    Raises:
+        UserError: several formats fit.
+    """
+    odd = f"FROM {rows.table} WHERE {rows.condition} AND {_IS_ODD_TIME}"
+    select = "SELECT count(*), {checks} FROM (SELECT time {odd} {limit})"
+    fitting = [day + clock for day in _DAYS for clock in _CLOCKS]
+    for limit in ("LIMIT 100", ""):  # most formats fail soon
+        checks = ", ".join(f"count(*) FILTER ({_cannot_be(written)})" for written in fitting)
+        sql = select.format(checks=checks, odd=odd, limit=limit)
+        n, *n_failing = rows.connection.execute(sql).fetchall()[0]
+        fitting = [written for written, failing in zip(fitting, n_failing, strict=True) if not failing]
+        if not n or not fitting:
+            return None
+    if len(fitting) > 1:
+        raise UserError(
+            f"{label} has dates whose days may be months and months days: set data.time_format to "
+            f"{' or '.join(repr(written) for written in fitting)}."
+        )
+    return fitting[0]
+
+
+def _cannot_be(written: str) -> str:
+    return f"try_strptime(time, {literal(written)}) IS NULL"
+
+
+def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """Return the first usual scale that has all ratings of the raw table, else the range of the ratings.
+
+    Ratings that are all 1 only say that an item was seen, so their scale is 1 to 1.
+    """
+    number = "try_cast(rating AS FLOAT)"
+    sql = f"SELECT min({number}), max({number}) FROM raw_ratings WHERE isfinite({number})"  # noqa: S608 - a constant
+    lowest, highest = connection.execute(sql).fetchall()[0]
+    if lowest is None or lowest == highest == 1:
+        return (1.0, 1.0)
+    usual = (scale for scale in _SCALES if scale[0] <= lowest and highest <= scale[1])
+    return next(usual, (lowest, highest))

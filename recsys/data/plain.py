@@ -1,0 +1,226 @@
+"""Files of any compression and encoding as plain files: decompressed, and text in UTF-8 without a byte order mark.
+
+What a file is follows from its first bytes, whatever its name.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import gzip
+import lzma
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from recsys.data.quoting import file_literal
+from recsys.errors import UserError
+
+_CHUNK = 1 << 20
+_PARQUET = b"PAR1"
+_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_ZIP = b"PK\x03\x04"
+_STREAMS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+_BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins like that of UTF-16
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_FOREIGN = {
+    b"\xd0\xcf\x11\xe0": "a spreadsheet: save it as CSV",
+    b"SQLite format 3": "a database: read it with data=sql data.address=FILE",
+    b"%PDF": "a PDF document",
+    b"<!DOCTYPE": "a web page: download the file that it links to",
+    b"<html": "a web page: download the file that it links to",
+}
+# Each line is one field: no text contains the delimiter, a control character.
+_ZSTANDARD_LINES = """
+SELECT line FROM read_csv({file}, compression = 'zstd', auto_detect = false, header = false, delim = '\x01', quote = '',
+    escape = '', new_line = '\\n', columns = {{'line': 'VARCHAR'}}, max_line_size = 16000000)
+"""
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A plain file.
+
+    Attributes:
+        path: the file; a copy if the original is compressed or in another encoding than UTF-8.
+        encoding: encoding of the original text; None for Parquet.
+        has_quotes: whether the text contains double quotation marks.
+    """
+
+    path: Path
+    encoding: str | None
+    has_quotes: bool = False
+
+    def head(self, n_bytes: int = _CHUNK) -> str:
+        """Return the whole lines at the beginning of the text."""
+        with self.path.open("rb") as stream:
+            start, more = stream.read(n_bytes), stream.read(1)
+        if more:
+            start = start[: start.rfind(b"\n") + 1] or start
+        return start.decode("utf-8", errors="replace")
+
+
+def plain(file: Path, scratch: Path, encoding: str | None = None) -> Plain:
+    """Return a file as a plain file, copied into `scratch` where needed.
+
+    Args:
+        file: the file.
+        scratch: an existing folder.
+        encoding: encoding of text; None to detect it.
+
+    Raises:
+        UserError: the file is damaged or incomplete, is neither text nor Parquet, or is not in this encoding.
+    """
+    path = _decompressed(file, scratch)
+    with path.open("rb") as stream:
+        start = stream.read(_CHUNK)
+    if start.startswith(_PARQUET):
+        return Plain(path, None)
+    for magic, kind in _FOREIGN.items():
+        if start[:64].lstrip().startswith(magic):
+            raise UserError(f"{file} must be text or Parquet, but is {kind}.")
+    if file.suffix.lower() == ".parquet":
+        raise UserError(f"{file} is damaged or incomplete: copy or download it again.")
+    detected = encoding or _encoding(file, path, start)
+    if detected == "utf-8" and b"\0" in start:
+        raise UserError(f"{file} must be text or Parquet (got other binary data).")
+    if encoding is not None or detected != "utf-8":
+        path = _transcoded(file, path, detected, scratch / "utf-8")
+    return Plain(path, detected, any(b'"' in chunk for chunk in _chunks(path)))
+
+
+def _decompressed(file: Path, scratch: Path) -> Path:
+    """Return a file decompressed, or itself if it is not compressed."""
+    with file.open("rb") as stream:
+        start = stream.read(8)
+    copy = scratch / "decompressed"
+    try:
+        if start.startswith(_ZIP):
+            _extract_only_member(file, copy)
+        elif start.startswith(_ZSTANDARD):
+            _decompress_zstandard(file, copy)
+        elif openers := [opener for magic, opener in _STREAMS.items() if start.startswith(magic)]:
+            with openers[0](file) as packed, copy.open("wb") as target:
+                shutil.copyfileobj(packed, target, _CHUNK)
+        else:
+            return file
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile, duckdb.Error) as error:
+        raise UserError(f"{file} is damaged or incomplete: copy or download it again.") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise UserError(f"{file} is damaged or incomplete: copy or download it again.") from error  # what bz2 raises
+    return copy
+
+
+def _extract_only_member(file: Path, copy: Path) -> None:
+    """Extract the one file of a zip archive."""
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+        if "[Content_Types].xml" in names:
+            raise UserError(f"{file} must be text or Parquet, but is a spreadsheet or document: save it as CSV.")
+        if len(names) != 1:
+            raise UserError(f"{file} must hold one file (got {', '.join(names[:10]) or 'none'}): unpack it first.")
+        try:
+            with archive.open(names[0]) as packed, copy.open("wb") as target:
+                shutil.copyfileobj(packed, target, _CHUNK)
+        except (RuntimeError, NotImplementedError) as error:  # a password, or a method that Python lacks
+            raise UserError(f"{file} cannot be unpacked here ({error}): unpack it first.") from error
+
+
+def _decompress_zstandard(file: Path, copy: Path) -> None:
+    """Decompress text by DuckDB, which does not notice that a file ends early."""
+    if not _has_whole_frames(file):
+        raise EOFError
+    with duckdb.connect() as connection, copy.open("w", encoding="utf-8", newline="") as target:
+        lines = connection.execute(_ZSTANDARD_LINES.format(file=file_literal(file)))
+        while chunk := lines.fetchmany(10_000):
+            target.writelines(f"{line or ''}\n" for (line,) in chunk)
+
+
+def _has_whole_frames(file: Path) -> bool:
+    """Whether a file is a sequence of complete Zstandard frames (RFC 8878, section 3.1), by the sizes of blocks."""
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        while stream.tell() < size:
+            magic = stream.read(4)
+            if magic[1:] == b"\x2a\x4d\x18":  # a skippable frame
+                stream.seek(int.from_bytes(stream.read(4), "little"), 1)
+                continue
+            if magic != _ZSTANDARD:
+                return False
+            [descriptor] = stream.read(1) or [0]
+            single_segment = descriptor >> 5 & 1
+            size_field = (single_segment, 2, 4, 8)[descriptor >> 6]
+            stream.seek((0, 1, 2, 4)[descriptor & 3] + size_field + 1 - single_segment, 1)
+            last = False
+            while not last:
+                if len(header := stream.read(3)) < 3:
+                    return False
+                block = int.from_bytes(header, "little")
+                last = bool(block & 1)
+                stream.seek(1 if block >> 1 & 3 == 1 else block >> 3, 1)  # one repeated byte, or so many
+            stream.seek(4 * (descriptor >> 2 & 1), 1)  # checksum
+        return stream.tell() == size
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk
+
+
+def _encoding(file: Path, path: Path, start: bytes) -> str:
+    """Detect the encoding of text: by its byte order mark, its zeros, or as UTF-8; else it is Windows-1252.
+
+    Raises:
+        UserError: the text is mostly UTF-8, but not everywhere.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    if start[1:2] == b"\0" and start[0:1] != b"\0":
+        return "utf-16-le"
+    if start[0:1] == b"\0" and start[1:2] != b"\0":
+        return "utf-16-be"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for chunk in _chunks(path):
+            decoder.decode(chunk)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        lossy = path.read_bytes().decode("utf-8", errors="replace")
+        n_damaged = lossy.count("\ufffd")
+        if sum(character > "\x7f" for character in lossy) - n_damaged > n_damaged:
+            raise UserError(
+                f"{file} must be in one encoding (got UTF-8 with {n_damaged:,} other bytes): "
+                "save it again, or set data.encoding."
+            ) from None
+        return "windows-1252"
+    return "utf-8"
+
+
+def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
+    """Write text in UTF-8."""
+    try:
+        with (
+            path.open(encoding=encoding, newline="") as text,
+            copy.open("w", encoding="utf-8", newline="") as target,
+        ):
+            shutil.copyfileobj(text, target, _CHUNK)
+    except UnicodeError as error:
+        raise UserError(f"{file} must be in the encoding {encoding} ({error}): set data.encoding.") from error
+    except LookupError as error:
+        raise UserError(f"data.encoding must be an encoding of Python, such as latin-1 (got {encoding}).") from error
+    return copy

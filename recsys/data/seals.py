@@ -1,0 +1,51 @@
+"""Seals of cached folders: digests of their files, so that damage on disk is an error and not another data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from recsys.errors import UserError
+from recsys.files import write_text
+
+SEAL = "digests.json"
+
+
+def seal(folder: Path) -> None:
+    """Write the digests of all files in a folder that is complete."""
+    digests = {file.name: _current_digest(file) for file in sorted(folder.iterdir())}
+    write_text(folder / SEAL, json.dumps(digests, indent=2) + "\n")
+
+
+def check_seal(folder: Path) -> None:
+    """Check that the files of a folder are those that were sealed; folders of earlier versions have no seal.
+
+    A process reads every file once, and again only if it was written to.
+
+    Raises:
+        UserError: a file is missing or has changed.
+    """
+    file = folder / SEAL
+    if not file.is_file():
+        return
+    try:
+        sealed = dict(json.loads(file.read_text(encoding="utf-8")))
+        damaged = next((name for name, digest in sealed.items() if _current_digest(folder / name) != digest), None)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"The cache {folder} is damaged ({error}): remove the folder, and it is made again.") from error
+    if damaged is not None:
+        raise UserError(f"{folder / damaged} is not as it was written: remove {folder}, and it is made again.")
+
+
+def _current_digest(file: Path) -> str:
+    stat = file.stat()
+    return _digest(file.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+@cache
+def _digest(file: Path, *state: int) -> str:
+    """Return the BLAKE2 digest of a file in a state: a gigabyte takes about a second."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "blake2b").hexdigest()

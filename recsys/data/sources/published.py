@@ -1,0 +1,326 @@
+"""Data sets in the layouts of their publishers, who do not allow a download or need an account for it.
+
+The configs in `configs/data` cite the documentation of each layout.
+"""
+
+# ruff: noqa: S608 - SQL is put together from constants of this file only
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recsys.data.clean import Cleaning
+from recsys.data.quoting import literal
+from recsys.data.raw import Raw, RawTable, Source
+from recsys.data.readers import LINE, delimited, headed, json_lines
+from recsys.data.sources.paths import existing
+from recsys.errors import UserError
+
+Scale = tuple[float, float]
+SEEN: Scale = (1, 1)  # of data without ratings
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A publisher's layout.
+
+    Attributes:
+        tables: what is read; `file` is a pattern of names of files. Each file is read by the tables with the first
+            pattern that its name matches.
+        scale: lowest and highest possible rating.
+    """
+
+    tables: tuple[RawTable, ...]
+    scale: Scale
+
+
+class Published(Source):
+    """A data set in the layout of its publisher, on disk.
+
+    Args:
+        name: name of the layout, and of the data set.
+        path: the unpacked folder, or the file of ratings if the layout has only one.
+        cleaning: cleaning options.
+    """
+
+    def __init__(self, name: str, path: str | None = None, cleaning: Cleaning = Cleaning()) -> None:
+        if name not in LAYOUTS:
+            raise UserError(f"data.name must be one of {', '.join(LAYOUTS)} (got {name!r}).")
+        self.name = name
+        self.path = path
+        self.scale = LAYOUTS[name].scale
+        self.cleaning = cleaning
+
+    def locate(self, cache_dir: Path) -> Raw:
+        """Find the files of the layout.
+
+        Raises:
+            UserError: there are no ratings in the layout.
+        """
+        path, tables = existing(self.path), LAYOUTS[self.name].tables
+        files = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
+        by_pattern = _by_pattern([file for file in files if file.is_file()], tables)
+        found = tuple(read for table in tables for read in _read(by_pattern[table.file], table))
+        if not any(table.name == "ratings" for table in found):
+            names = dict.fromkeys(str(table.file) for table in tables if table.name == "ratings")
+            raise UserError(f"data.path must hold the file {' or '.join(names)} of {self.name} (got {path}).")
+        return Raw(str(path), found)
+
+
+def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path, list[Path]]:
+    """Assign each file to the first pattern that its name matches, in the order of the tables."""
+    matching: dict[Path, list[Path]] = {table.file: [] for table in tables}
+    for file in files:
+        pattern = next((pattern for pattern in matching if file.match(str(pattern))), None)
+        if pattern is not None:
+            matching[pattern].append(file)
+    return matching
+
+
+def _read(files: Sequence[Path], table: RawTable) -> list[RawTable]:
+    """Return how files are read: together if the SELECT reads several, else each by itself."""
+    if files and "$files" in table.query:
+        return [replace(table, file=files[0], others=tuple(files[1:]))]
+    return [replace(table, file=file) for file in files]
+
+
+_LINES = delimited(*LINE, file="$files")
+_LINE = delimited(*LINE, "max_line_size = 50000000")
+# Netflix Prize: a line `FILM:`, then its ratings as `USER,RATING,DATE`, in a file for each film or in four files.
+_NETFLIX_RATINGS = f"""
+SELECT split_part(line, ',', 1) AS user_id, movie_id, split_part(line, ',', 2) AS rating,
+    split_part(line, ',', 3) AS time
+FROM (
+    SELECT trim(line) AS line, last_value(nullif(regexp_extract(line, '^(\\d+):', 1), '') IGNORE NULLS) OVER (
+        ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS movie_id
+    FROM {_LINES})
+WHERE NOT suffix(line, ':')
+"""
+# Titles contain commas and are not quoted.
+_NETFLIX_FILMS = f"""
+SELECT split_part(line, ',', 1) AS movie_id, nullif(split_part(line, ',', 2), 'NULL') AS year,
+    regexp_extract(line, '^[^,]*,[^,]*,(.*)$', 1) AS title
+FROM {_LINE}
+"""
+# Jester: a row for each user with the number of ratings, then a rating of each item; 99 stands for none.
+_JESTER = f"""
+SELECT user_id, movie_id, rating FROM (
+    SELECT user_id, unnest(ratings) AS rating, generate_subscripts(ratings, 1) AS movie_id
+    FROM (SELECT row_number() OVER () AS user_id, string_split(line, ',')[2:] AS ratings FROM {_LINES}))
+WHERE try_cast(rating AS DOUBLE) IS DISTINCT FROM 99
+"""
+
+
+def _python_text(key: str) -> str:
+    """Write an expression of a text in a line that is a Python dict, as Python prints it."""
+    pattern = rf"""'{key}': u?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
+    found = " || ".join(f"regexp_extract(line, {literal(pattern)}, {group})" for group in (1, 2))
+    return f"nullif({found}, '')"
+
+
+_STEAM_REVIEWS = f"""
+SELECT {_python_text("username")} AS user_id, {_python_text("product_id")} AS movie_id, {_python_text("date")} AS time
+FROM {_LINE}
+"""
+_STEAM_ITEMS = f"""
+SELECT {_python_text("user_id")} AS user_id,
+    unnest(regexp_extract_all(line, '''item_id'': u?''(\\d+)''', 1)) AS movie_id
+FROM {_LINE}
+"""
+_STEAM_200K = delimited("user_id game behavior hours zero", quote='"')
+_AMAZON_2018 = "SELECT reviewerID AS user_id, asin AS movie_id, overall AS rating, unixReviewTime AS time FROM "
+_PLOT = (
+    "if(json_type(description) = 'ARRAY', array_to_string(description ->> '$[*]', ' '), description ->> '$') AS plot"
+)
+_MILLISECONDS = "try_cast(timestamp AS BIGINT) // 1000 AS time"
+_AMAZON_2023 = f"SELECT user_id, parent_asin AS movie_id, rating, {_MILLISECONDS} FROM "
+_YAHOO = "SELECT user_id, movie_id, {rating} AS rating, {part} AS part FROM "
+_YAHOO_MOVIES = delimited("user_id movie_id grade rating", "\t")
+_YAHOO_MUSIC = delimited("user_id movie_id rating", "\t")
+_YAHOO_FILMS = f"""
+SELECT fields[1] AS movie_id, fields[2] AS title, fields[3] AS plot, fields[4] AS runtime, fields[5] AS certificate,
+    fields[7] AS release_date, fields[10] AS poster, fields[11] AS genres, fields[12] AS directors, fields[17] AS actors
+FROM (SELECT string_split(line, chr(9)) AS fields FROM {_LINE})
+"""
+_LASTFM_1K = delimited("user_id time artist_id artist track_id track", "\t")
+_LASTFM_360K = delimited("user_id artist_id artist plays", "\t")
+_ARTIST = "coalesce(nullif(artist_id, ''), artist)"  # not every artist has an id
+_ARTISTS = f"SELECT {_ARTIST} AS movie_id, min(artist) AS title FROM {{source}} GROUP BY ALL"
+_DOUBAN = delimited("id name chinese crawled number user_id time rating comment likes", quote='"', header=True)
+_KAGGLE_RATINGS = {"user_id": "userId", "movie_id": "movieId", "rating": "rating", "time": "timestamp"}
+_KAGGLE_LINKS = {"movie_id": "movieId", "imdb_id": "imdbId", "tmdb_id": "tmdbId"}
+
+
+def _table(name: str, pattern: str, query: str, separator: str = "|") -> RawTable:
+    return RawTable(name, Path(pattern), query, separator=separator)
+
+
+def _kaggle(suffix: str) -> Layout:
+    ratings = RawTable("ratings", Path(f"ratings{suffix}.csv"), "csv", _KAGGLE_RATINGS)
+    return Layout((ratings, RawTable("links", Path(f"links{suffix}.csv"), "csv", _KAGGLE_LINKS)), (0.5, 5))
+
+
+def _parts(scale: Scale, source: str, rating: str, **patterns: Sequence[str]) -> Layout:
+    """Return a layout with the parts of a split in separate files."""
+    tables = [
+        _table("ratings", pattern, _YAHOO.format(rating=rating, part=literal(part)) + source)
+        for part, names in patterns.items()
+        for pattern in names
+    ]
+    return Layout(tuple(tables), scale)
+
+
+_YAHOO_MOVIES_PARTS = _parts(
+    (1, 5), _YAHOO_MOVIES, "rating", train=["*ratings-train*.txt"], test=["*ratings-test*.txt"]
+)
+LAYOUTS = {
+    "amazon-2018": Layout(
+        (
+            _table(
+                "films",
+                "meta_*.json*",
+                f"SELECT asin AS movie_id, title, {_PLOT}, category AS genres, brand FROM "
+                + json_lines("asin title category brand", "description"),
+            ),
+            _table("ratings", "*.json*", _AMAZON_2018 + json_lines("reviewerID asin overall unixReviewTime")),
+            _table("ratings", "*.csv*", _AMAZON_2018 + delimited("asin reviewerID overall unixReviewTime")),
+        ),
+        (1, 5),
+    ),
+    "amazon-2023": Layout(
+        (
+            _table(
+                "films",
+                "meta_*.jsonl*",
+                f"SELECT parent_asin AS movie_id, title, {_PLOT}, categories AS genres, store FROM "
+                + json_lines("parent_asin title categories store", "description"),
+            ),
+            _table("ratings", "*.jsonl*", _AMAZON_2023 + json_lines("user_id parent_asin rating timestamp")),
+            _table("ratings", "*.csv*", _AMAZON_2023 + delimited("user_id parent_asin rating timestamp", header=True)),
+        ),
+        (1, 5),
+    ),
+    "douban": Layout(
+        (
+            _table("ratings", "DMSC.csv", f"SELECT user_id, name AS movie_id, rating, time FROM {_DOUBAN}"),
+            _table("films", "DMSC.csv", f"SELECT name AS movie_id, name AS title, chinese FROM {_DOUBAN} GROUP BY ALL"),
+        ),
+        (1, 5),
+    ),
+    "imdb-ratings": Layout(
+        (
+            _table(
+                "ratings",
+                "*.csv",
+                'SELECT \'me\' AS user_id, "Const" AS movie_id, "Your Rating" AS rating, "Date Rated" AS time FROM '
+                + headed(),
+            ),
+            _table(
+                "films",
+                "*.csv",
+                'SELECT "Const" AS movie_id, "Const" AS imdb_id, "Title" AS title, "Year" AS year, "Genres" AS genres, '
+                '"Directors" AS directors, "Runtime (mins)" AS runtime FROM ' + headed(),
+                ", ",
+            ),
+        ),
+        (1, 10),
+    ),
+    "jester": Layout((_table("ratings", "jester*.csv", _JESTER),), (-10, 10)),
+    "kaggle-movies": _kaggle(""),
+    "kaggle-movies-small": _kaggle("_small"),
+    "lastfm-1k": Layout(
+        (
+            _table(
+                "ratings", "userid-timestamp-*.tsv", f"SELECT user_id, {_ARTIST} AS movie_id, time FROM {_LASTFM_1K}"
+            ),
+            _table("films", "userid-timestamp-*.tsv", _ARTISTS.format(source=_LASTFM_1K)),
+            _table(
+                "users",
+                "userid-profile.tsv",
+                "SELECT * FROM " + delimited("user_id gender age country registered", "\t", header=True),
+            ),
+        ),
+        SEEN,
+    ),
+    "lastfm-360k": Layout(
+        (
+            _table("ratings", "usersha1-artmbid-*.tsv", f"SELECT user_id, {_ARTIST} AS movie_id FROM {_LASTFM_360K}"),
+            _table("films", "usersha1-artmbid-*.tsv", _ARTISTS.format(source=_LASTFM_360K)),
+            _table(
+                "users",
+                "usersha1-profile.tsv",
+                "SELECT * FROM " + delimited("user_id gender age country registered", "\t"),
+            ),
+        ),
+        SEEN,
+    ),
+    "lastfm-hetrec": Layout(
+        (
+            _table(
+                "ratings",
+                "user_artists.dat",
+                "SELECT user_id, movie_id FROM " + delimited("user_id movie_id plays", "\t", header=True),
+            ),
+            _table(
+                "films",
+                "artists.dat",
+                "SELECT movie_id, title, url FROM " + delimited("movie_id title url picture", "\t", header=True),
+            ),
+        ),
+        SEEN,
+    ),
+    "letterboxd": Layout(
+        (
+            _table(
+                "ratings",
+                "ratings.csv",
+                'SELECT \'me\' AS user_id, "Letterboxd URI" AS movie_id, "Rating" AS rating, "Date" AS time FROM '
+                + headed(),
+            ),
+            _table(
+                "films",
+                "ratings.csv",
+                'SELECT "Letterboxd URI" AS movie_id, "Name" AS title, "Year" AS year FROM ' + headed(),
+            ),
+        ),
+        (0.5, 5),
+    ),
+    "movietweetings": Layout(
+        (
+            _table("ratings", "ratings.dat", "SELECT * FROM " + delimited("user_id movie_id rating time", "::")),
+            _table(
+                "films",
+                "movies.dat",
+                "SELECT *, movie_id AS imdb_id FROM " + delimited("movie_id title genres", "::"),
+            ),
+            _table("users", "users.dat", "SELECT * FROM " + delimited("user_id twitter_id", "::")),
+        ),
+        (0, 10),
+    ),
+    "netflix": Layout(
+        (
+            _table("ratings", "combined_data_*.txt", _NETFLIX_RATINGS),
+            _table("ratings", "mv_*.txt", _NETFLIX_RATINGS),
+            _table("films", "movie_titles.*", _NETFLIX_FILMS),
+        ),
+        (1, 5),
+    ),
+    "steam-200k": Layout(
+        (
+            _table("ratings", "steam*.csv", f"SELECT user_id, game AS movie_id FROM {_STEAM_200K}"),
+            _table("films", "steam*.csv", f"SELECT game AS movie_id, game AS title FROM {_STEAM_200K} GROUP BY ALL"),
+        ),
+        SEEN,
+    ),
+    "steam-items": Layout((_table("ratings", "*users_items.json*", _STEAM_ITEMS),), SEEN),
+    "steam-reviews": Layout((_table("ratings", "*reviews*.json*", _STEAM_REVIEWS),), SEEN),
+    "yahoo-movies": replace(
+        _YAHOO_MOVIES_PARTS,
+        tables=(*_YAHOO_MOVIES_PARTS.tables, _table("films", "*movie-content-descr*.txt", _YAHOO_FILMS)),
+    ),
+    "yahoo-music": _parts(
+        (1, 5), _YAHOO_MUSIC, "rating", train=["*-train.txt", "train_*.txt"], test=["*-test.txt", "test_*.txt"]
+    ),
+}

@@ -1,0 +1,17 @@
+"""The terminal: text is printed as it is, since square brackets and colons in titles are no markup."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """Return the console on stdout or stderr, which interprets neither markup (`[bold]`) nor emoji (`:heart:`)."""
+    return Console(stderr=stderr, markup=False, emoji=False)
+
+
+def working(sentence: str) -> Status:
+    """Show on stderr, during the body of a `with` statement, what is being done."""
+    return terminal(stderr=True).status(Text(sentence))

@@ -1,0 +1,72 @@
+"""HTTP connections that hold little memory and end in time, whatever their clients send.
+
+uvicorn limits neither the time that a request may take to arrive nor the connections of one address. So a client that
+sends requests halfway and then waits would keep connections open until the server has no more of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+HEADER_BYTES = 32 * 1024  # of a request before its body, and of what delimits the parts of a body
+REQUEST_SECONDS = 20.0  # from the first byte of a request, or from the beginning of a connection, to the last byte
+CONNECTIONS = 100  # open ones of a client address; a browser needs about seven
+REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class LimitedConnection(H11Protocol):
+    """A connection of HTTP/1.1 that is closed if a request takes too long to arrive.
+
+    Args:
+        *arguments: see `H11Protocol`.
+        proxies: addresses of proxies, from which any number of connections is accepted.
+        **settings: see `H11Protocol`.
+    """
+
+    def __init__(self, *arguments: Any, proxies: Collection[str] = (), **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.proxies = proxies
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Refuse a connection beyond the limit of its address; see `asyncio.Protocol`."""
+        super().connection_made(transport)
+        address = self.client and self.client[0]
+        clients = [getattr(other, "client", None) for other in self.connections]
+        own = [client for client in clients if client and client[0] == address]
+        if len(own) > CONNECTIONS and address not in self.proxies:
+            transport.write(REFUSED)
+            transport.close()
+            return
+        self._expect_request()
+
+    def data_received(self, data: bytes) -> None:
+        """Read a part of a request, which must be complete by the deadline; see `asyncio.Protocol`."""
+        self._expect_request()
+        super().data_received(data)
+        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._end_deadline()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Pass the connection on to the WebSocket protocol, which has a deadline of its own for the handshake."""
+        self._end_deadline()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._end_deadline()
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def _end_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

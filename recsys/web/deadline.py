@@ -1,0 +1,53 @@
+"""A deadline for calls of the feedback store, so that requests that need no store are never held up by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import BoundedSemaphore, Thread
+from typing import TypeVar
+
+from recsys.web.store import StoreError
+
+SECONDS = 1.0
+N_CALLS = 24  # at a time, fewer than the 40 threads in which FastAPI answers requests
+
+Result = TypeVar("Result")
+
+
+class Deadline:
+    """Calls functions in threads of their own, and stops waiting for one after a while.
+
+    A call whose time is up is not ended: once a database is unlocked, it may still store an event although the caller
+    got an error. Events have keys, so they can be sent again.
+
+    Args:
+        seconds: how long a caller waits.
+    """
+
+    def __init__(self, seconds: float = SECONDS) -> None:
+        self.seconds = seconds
+        self._free = BoundedSemaphore(N_CALLS)
+
+    def __call__(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Call a function.
+
+        Raises:
+            StoreError: it has not returned in time, or too many earlier calls have not.
+        """
+        if not self._free.acquire(blocking=False):
+            raise StoreError(f"The feedback store has not answered {N_CALLS} earlier requests: try again later.")
+        answer: Future[Result] = Future()
+        Thread(target=self._answer, args=(answer, function, arguments), daemon=True).start()
+        try:
+            return answer.result(self.seconds)
+        except TimeoutError:
+            raise StoreError(f"The feedback store did not answer within {self.seconds:g} s: try again later.") from None
+
+    def _answer(self, answer: Future[Result], function: Callable[..., Result], arguments: tuple[object, ...]) -> None:
+        try:
+            answer.set_result(function(*arguments))
+        except BaseException as error:  # which the caller raises
+            answer.set_exception(error)
+        finally:
+            self._free.release()

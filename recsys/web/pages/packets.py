@@ -1,0 +1,55 @@
+"""Packets of the pages' sockets: one that NiceGUI cannot read is a line of the log, and not a traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from inspect import isawaitable
+from traceback import walk_tb
+from typing import Any
+
+from nicegui import core
+from socketio.exceptions import ConnectionRefusedError as RefusedError
+
+EVENTS = ("connect", "handshake", "event", "javascript_response", "ack", "log")
+
+log = logging.getLogger(__name__)
+
+
+def report_malformed_packets() -> None:
+    """Log packets of unknown form in one line each; call it once in a process."""
+    for event in EVENTS:
+        core.sio.on(event, handler=_reported(event, core.sio.handlers["/"][event]))
+    for logger in ("engineio.server", "uvicorn.error"):
+        logging.getLogger(logger).addFilter(_in_one_line)
+
+
+def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
+    """Wrap a handler of NiceGUI, which reports errors of the pages itself: others are of the packet."""
+
+    async def handle(*arguments: Any) -> Any:
+        try:
+            answer = handler(*arguments)
+            return await answer if isawaitable(answer) else answer
+        except RefusedError:
+            raise
+        except Exception as error:
+            log.warning("A socket packet of the kind %s is malformed (%s: %.80s)", event, type(error).__name__, error)
+            return False  # refuses a connection
+
+    return handle
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Shorten the traceback of a packet that could not be decoded; see `logging.Filter`."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None and (record.name.startswith("engineio") or _is_raised_by("engineio", error)):
+        record.msg = f"A socket packet cannot be decoded ({type(error).__name__}: {str(error)[:80]!r})"
+        record.args, record.exc_info = (), None
+    return True
+
+
+def _is_raised_by(package: str, error: BaseException) -> bool:
+    """Return whether an error was raised in a package, rather than in what it calls."""
+    *_, (frame, _) = walk_tb(error.__traceback__)
+    return frame.f_globals["__name__"].partition(".")[0] == package

@@ -1,0 +1,356 @@
+"""Reading of files: every row is used, counted, or refused in one sentence, whatever the format of the file."""
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import random
+
+import duckdb
+import pytest
+
+from recsys.data.clean import Cleaning
+from recsys.data.fingerprint import data_fingerprint, forget_digests
+from recsys.data.sources import Files
+from recsys.errors import UserError
+from tests.data.conftest import zipped
+from tests.fuzz_files import try_one
+
+COLUMNS = {name: name for name in ("user_id", "movie_id", "rating", "time")}
+NAMES = list(COLUMNS)
+CSV = "user_id,movie_id,rating,time\n1,7,4.5,1100000000\n2,7,3,1100000100\n2,8,0.5,1100000200\n"
+EXPECTED = {("1", "7", 4.5, 1100000000), ("2", "7", 3.0, 1100000100), ("2", "8", 0.5, 1100000200)}
+
+
+@pytest.fixture
+def ratings(write, prepared):
+    """Write files, prepare one of them, and return its clean ratings under the ids of the source."""
+
+    def ratings(content, name="r.csv", columns=COLUMNS, **settings):
+        folder = write({name: content})
+        found = prepared(Files(str(folder / name), columns, **settings))
+        tables = {table: str(file) for table, file in found.tables.items()}
+        rows = duckdb.sql(
+            f"SELECT user_id, movie_id, rating, time FROM '{tables['ratings']}' "
+            f"JOIN '{tables['users']}' USING (\"user\") JOIN '{tables['films']}' USING (item)"
+        ).fetchall()
+        assert len(rows) == found.report.rows_kept
+        return set(rows)
+
+    return ratings
+
+
+def written(times):
+    """Write a rating at each time."""
+    return "user_id,movie_id,rating,time\n" + "".join(f"1,{item},3,{time}\n" for item, time in enumerate(times))
+
+
+def only_times(rows):
+    return [time for _, _, _, time in sorted(rows, key=lambda row: int(row[1]))]
+
+
+# Dialects
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|", "::", " "])
+@pytest.mark.parametrize("header", [True, False])
+def test_delimiters_are_detected(delimiter, header, ratings):
+    text = CSV.replace(",", delimiter)
+    if header:
+        assert ratings(text, "r.dat") == EXPECTED
+    else:
+        assert ratings(text.partition("\n")[2], "r.dat", header=NAMES) == EXPECTED
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"])
+def test_encodings_are_detected(encoding, newline, ratings):
+    text = CSV.replace("2,", "Zoë,").replace("\n", newline)
+    assert {user for user, *_ in ratings(text.encode(encoding))} == {"1", "Zoë"}
+
+
+def test_encodings_can_be_set(ratings):
+    assert ("Фильм", "7", 3, 1100000100) in ratings(CSV.replace("2,7", "Фильм,7").encode("cp1251"), encoding="cp1251")
+    with pytest.raises(UserError, match=r"must be in the encoding utf-8 .*: set data.encoding"):
+        ratings("é".encode("latin-1") + CSV.encode(), encoding="utf-8")
+    with pytest.raises(UserError, match=r"must be an encoding of Python, such as latin-1 \(got latin-99\)"):
+        ratings(CSV, encoding="latin-99")
+
+
+def test_damaged_utf_8_is_not_taken_for_another_encoding(ratings):
+    text = CSV + "é,ü,3,1100000000\n"
+    with pytest.raises(UserError, match="must be in one encoding"):
+        ratings(text.encode() + b"\xff,9,3,1100000000\n")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, lambda data: zipped({"r.csv": data})])
+def test_compression_is_detected_whatever_the_name(compress, ratings):
+    assert ratings(compress(CSV.encode()), "ratings") == EXPECTED
+
+
+def test_zstandard_is_read_and_incomplete_files_are_refused(ratings, tmp_path):
+    file = tmp_path / "packed.zst"
+    rows = f"SELECT 1 AS user_id, i AS movie_id, 3 AS rating, {1_100_000_000} + i AS time FROM range(20000) t(i)"
+    duckdb.sql(f"COPY ({rows}) TO '{file}' (FORMAT csv, HEADER, COMPRESSION zstd)")
+    packed = file.read_bytes()
+    assert len(ratings(packed, "r.csv.zst")) == 20_000
+    with pytest.raises(UserError, match=r"part.csv.zst is damaged or incomplete"):
+        ratings(packed[: len(packed) // 2], "part.csv.zst")
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_incomplete_archives_are_refused(compress, ratings):
+    data = CSV.encode() + os.urandom(3000).hex().encode()
+    with pytest.raises(UserError, match=r"r\.csv is damaged or incomplete: copy or download it again"):
+        ratings(compress(data)[:-20])
+
+
+def test_archives_of_several_files_are_refused(ratings):
+    with pytest.raises(UserError, match=r"must hold one file \(got a.csv, b.csv\): unpack it first"):
+        ratings(zipped({"a.csv": CSV, "b.csv": CSV}))
+
+
+def test_other_kinds_of_files_are_refused(ratings):
+    kinds = {b"\xd0\xcf\x11\xe0": "a spreadsheet", b"<!DOCTYPE html>": "a web page", b"u,m\0": "other binary data"}
+    for content, kind in kinds.items():
+        with pytest.raises(UserError, match=f"must be text or Parquet.*{kind}"):
+            ratings(content + b"x" * 100)
+
+
+def test_hash_marks_are_text(ratings):
+    text = CSV.replace("\n1,", "\n#1,").replace(",8,", ",#8,")
+    assert ratings(text) == {("#1", "7", 4.5, 1100000000), ("2", "7", 3, 1100000100), ("2", "#8", 0.5, 1100000200)}
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("3,7,4", r"must have 4 fields in every row \(got 3 in line 5: '3,7,4'\)"),
+        ("3,7,4,1100000000,x", r"must have 4 fields in every row \(got 5 in line 5"),
+        ("user_id,movie_id,rating,time", "repeats its header in row 4: remove this line"),
+        ('3,7,4,"1100000000', r"must close every quotation mark .* in line 5; data.quote='' reads marks as text"),
+        ('"3" x,7,4,1100000000', "must close every quotation mark"),
+    ],
+)
+def test_damaged_rows_are_refused(line, sentence, ratings):
+    with pytest.raises(UserError, match=sentence):
+        ratings(CSV + line + "\n4,7,4,1100000000\n")
+
+
+def test_a_header_that_names_a_column_twice_is_refused(ratings):
+    with pytest.raises(UserError, match=r"must name each column once \(got rating, Rating\)"):
+        ratings("user_id,movie_id,rating,Rating,time\n1,2,3,4,5\n")
+    with pytest.raises(UserError, match=r"lacks movie_id, user_id: name all columns with data.header"):
+        ratings("1,1,3,1100000000\n2,1,3,1100000000\n")
+    assert ratings(CSV.replace("\n", ",\n")) == EXPECTED  # a delimiter at the end of each line
+
+
+@pytest.mark.parametrize(
+    ("films", "title"),
+    [
+        ('movie_id\ttitle\n7\t"Seven", again\n', '"Seven", again'),
+        ('movie_id\ttitle\n7\t"Seven\n8\tEight"\n', '"Seven'),
+        ('movie_id\ttitle\n7\t"Se\tven"\n', "Se\tven"),
+        ('movie_id,title\n7,"The \\"Seven\\", 1"\n', 'The "Seven", 1'),
+        ('movie_id,title\n7,"The ""Seven"",\n1"\n', 'The "Seven",\n1'),
+        ("'movie_id','title'\n'7','Seven, 1'\n", "Seven, 1"),
+        ("movie_id,title\n7,Film #7 of all\n", "Film #7 of all"),
+    ],
+)
+def test_quotation_marks_are_read_as_they_were_meant(films, title, write, prepared):
+    folder = write({"ratings.csv": CSV, "films.txt": films})
+    source = Files(str(folder / "ratings.csv"), COLUMNS, films_path=str(folder / "films.txt"))
+    assert prepared(source).dataset.item_frame.title[0] == title
+
+
+# Ids
+
+
+def test_ids_of_json_stay_as_they_are(ratings):
+    users = [10**20 + 1, 10**20 + 2, "10000000000000000000003", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", 7, "7"]
+    rows = [
+        {"user_id": user, "movie_id": 9223372036854775808 + place, "rating": 3.5, "time": 1100000000}
+        for place, user in enumerate(users)
+    ]
+    expected = {(str(row["user_id"]), str(row["movie_id"]), 3.5, 1100000000) for row in rows}
+    assert ratings("\n".join(map(json.dumps, rows)), "r.txt") == expected
+    assert ratings(json.dumps(rows), "r.json") == expected
+    assert ratings("\n".join(json.dumps(row, indent=2) for row in rows), "objects.json") == expected
+
+
+def test_numbers_and_texts_of_json_that_count_as_the_same_id_are_reported(write, prepared):
+    folder = write({"r.jsonl": '{"user_id": 7, "movie_id": 1}\n{"user_id": "7", "movie_id": 2}\n'})
+    found = prepared(Files(str(folder / "r.jsonl"), {"user_id": "user_id", "movie_id": "movie_id"}))
+    assert found.report.users == 1
+    assert found.report.read_as == ('r.jsonl: user_id such as 7 and "7" count as the same',)
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT", "VARCHAR", "DECIMAL(9, 1)"])
+def test_whole_ids_of_parquet_have_no_decimal_point(kind, ratings, tmp_path):
+    file = tmp_path / "made.parquet"
+    values = "(VALUES (38.0, 7), (39.0, 8)) v(u, m)"
+    duckdb.sql(f"COPY (SELECT CAST(u AS {kind}) AS user_id, m AS movie_id FROM {values}) TO '{file}'")
+    columns = {"user_id": "user_id", "movie_id": "movie_id"}
+    assert ratings(file.read_bytes(), "r.parquet", columns) == {("38", "7", 1, None), ("39", "8", 1, None)}
+
+
+def test_ids_with_a_decimal_point_match_those_of_items_without_one(write, prepared):
+    folder = write(
+        {"r.csv": CSV.replace(",7,", ",7.0,").replace(",8,", ",8.0,"), "films.csv": "movie_id,title\n7,Seven\n"}
+    )
+    source = Files(str(folder / "r.csv"), COLUMNS, films_path=str(folder / "films.csv"))
+    assert prepared(source).dataset.item_frame.title.tolist()[0] == "Seven"
+
+
+def test_items_of_which_none_has_a_rating_are_refused(write, prepared):
+    folder = write({"r.csv": CSV, "films.csv": "movie_id,title\ntt7,Seven\n"})
+    source = Files(str(folder / "r.csv"), COLUMNS, films_path=str(folder / "films.csv"))
+    with pytest.raises(
+        UserError, match=r"movie_id of a file of films must be written as in the ratings.*'tt7' and '7'"
+    ):
+        prepared(source)
+
+
+def test_texts_for_missing_values_are_no_ids(ratings):
+    rows = "".join(f"{user},7,3,1100000000\n" for user in ("NULL", "NA", "nan", "None", "\\N"))
+    with pytest.raises(
+        UserError, match=r"\(got 5 of 8, 5 of them by 'missing id'\): check data.columns and data.missing"
+    ):
+        ratings(CSV + rows)
+    assert ratings(CSV + rows, cleaning=Cleaning(max_dropped=1)) == EXPECTED
+    assert len(ratings(CSV + rows, missing=[])) == 8
+
+
+# Ratings
+
+
+def test_decimal_commas_are_read(ratings):
+    text = CSV.replace(",", ";").replace(".", ",")
+    assert ratings(text) == EXPECTED
+    with pytest.raises(UserError, match="text where a number belongs: '4,5' in column rating, row 1"):
+        ratings(text, decimal=".")
+    with pytest.raises(UserError, match=r"numbers such as 1,234 .*set data.decimal=','"):
+        ratings("user_id;movie_id;rating;time\n1;2;1,234;1100000000\n")
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([1, 5], (1, 5)),
+        ([0.5, 4], (0.5, 5)),
+        ([0, 1], (0, 1)),
+        ([2, 10], (1, 10)),
+        ([-10, 9.75], (-10, 9.75)),
+        ([1, 1], (1, 1)),
+    ],
+)
+def test_the_scale_is_that_of_the_ratings_if_none_is_set(values, scale, write, prepared):
+    rows = "".join(f"1,{item},{value},\n" for item, value in enumerate(values))
+    found = prepared(Files(str(write({"r.csv": "user_id,movie_id,rating,time\n" + rows}) / "r.csv"), COLUMNS))
+    assert found.dataset.scale == scale
+    assert found.report.rows_kept == 2
+
+
+def test_losses_that_no_setting_chose_end_with_a_sentence(ratings, capsys):
+    with pytest.raises(
+        UserError, match=r"more than 5% .* \(got 1 of 3, 1 of them by 'rating outside the scale'\): set data.scale"
+    ):
+        ratings(CSV, scale=(1, 5))
+    assert "cleaning dropped 1 of 3 ratings: 1 by 'rating outside the scale'" in capsys.readouterr().out
+    assert len(ratings(CSV, scale=(1, 5), cleaning=Cleaning(max_dropped=0.5))) == 2
+    assert len(ratings(CSV, cleaning=Cleaning(min_rating=4))) == 1  # a rule that a setting chose
+    assert len(ratings(CSV + CSV.partition("\n")[2])) == 3  # duplicates
+
+
+# Times
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        (["1100000000123", "1100000001999"], [1100000000, 1100000001]),
+        (["1100000000123456", "1100000001123456", "-1"], [1100000000, 1100000001, -1]),
+        (["1100000000123456789", ""], [1100000000]),
+        (["20041109", "20041231"], [1099958400, 1104451200]),
+        (["20041109120000", "20041109120001"], [1100001600, 1100001601]),
+        (["2004", "1969"], [1072915200, -31536000]),
+        (["2004-11-09T12:00:00Z", "2004-11-09T14:00:00+02:00"], [1100001600, 1100001600]),
+        (["1951-03-01", "1100001600"], [-594518400, 1100001600]),
+        (["31/12/2004", "01/02/2004"], [1104451200, 1075593600]),
+        (["12/31/2004 1:30 PM", "01/02/2004 12:00 AM"], [1104499800, 1073001600]),
+        (["31.12.2004", "01.02.2004"], [1104451200, 1075593600]),
+        (["31 Dec 2004", "NULL"], [1104451200]),
+    ],
+)
+def test_times_are_read_in_the_unit_or_format_that_they_have(times, expected, ratings):
+    cleaning = Cleaning(earliest="1900-01-01", max_dropped=1)
+    assert only_times(ratings(written(times), cleaning=cleaning)) == expected
+
+
+def test_dates_that_may_be_read_in_two_ways_need_a_setting(ratings):
+    text = written(["11/09/2004", "01/02/2004"])
+    with pytest.raises(UserError, match=r"set data.time_format to '%m/%d/%Y' or '%d/%m/%Y'"):
+        ratings(text)
+    assert only_times(ratings(text, time_format="%m/%d/%Y")) == [1099958400, 1073001600]
+    assert only_times(ratings(text, time_format="%d/%m/%Y")) == [1094860800, 1075593600]
+    assert only_times(ratings(written(["900000000000"]), time_format="ms")) == [900000000]
+
+
+def test_the_unit_of_times_is_reported(write, prepared):
+    folder = write({"r.csv": written(["1100000000123"])})
+    report = prepared(Files(str(folder / "r.csv"), COLUMNS)).report
+    assert report.read_as[0] == "r.csv: times are milliseconds (data.time_format=ms)"
+
+
+# Paths
+
+
+def test_a_path_is_no_pattern(write, prepared):
+    folder = write({"r*.csv": CSV, "r2.csv": CSV, "[1].csv": CSV}, "a[1]")
+    for name in ("r*.csv", "[1].csv"):
+        assert prepared(Files(str(folder / name), COLUMNS)).report.rows_read == 3
+
+
+def test_files_of_a_folder_are_read_by_a_pattern(write, prepared, tmp_path):
+    for year, row in (("2004", "1,7,4.5"), ("2005", "2,7,3")):
+        write({}, "parts")
+        write({"part.csv": f"user_id,movie_id,rating\n{row}\n"}, f"parts/year={year}")
+    columns = {"user_id": "user_id", "movie_id": "movie_id", "rating": "rating", "part": "year"}
+    dataset = prepared(Files(str(tmp_path / "parts"), columns, glob="**/*.csv")).dataset
+    assert dataset.part_names == ("2004", "2005")
+    assert dataset.ratings.tolist() == [4.5, 3]
+    with pytest.raises(UserError, match=r"must be a file, but is a folder: data.glob"):
+        prepared(Files(str(tmp_path / "parts"), columns))
+    with pytest.raises(UserError, match=r"has no files that match data.glob=\*.parquet"):
+        prepared(Files(str(tmp_path / "parts"), columns, glob="*.parquet"))
+
+
+def test_the_home_directory_may_be_a_tilde(write, prepared, monkeypatch):
+    monkeypatch.setenv("HOME", str(write({"r.csv": CSV})))
+    assert prepared(Files("~/r.csv", COLUMNS)).report.rows_read == 3
+
+
+def test_a_file_that_changes_with_equal_size_and_time_is_read_again(write, tmp_path):
+    folder = write({"r.csv": CSV})
+    source, file = Files(str(folder / "r.csv"), COLUMNS), folder / "r.csv"
+
+    def fingerprint():
+        return data_fingerprint(source, source.locate(tmp_path), tmp_path)
+
+    first, stat = fingerprint(), file.stat()
+    file.write_text(CSV.replace("4.5", "1.5"))
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert fingerprint() != first
+    forget_digests(tmp_path)
+    file.write_text(CSV)
+    assert fingerprint() == first
+
+
+# Random files
+
+
+@pytest.mark.parametrize("seed", random.Random(1).sample(range(10_000), 40))
+def test_random_files_are_read_exactly_or_refused(seed, tmp_path):
+    made, outcome = try_one(seed, tmp_path)
+    assert outcome.startswith(("read", "refused")), made.traits

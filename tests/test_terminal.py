@@ -1,0 +1,45 @@
+"""Text of data is printed as it is, and progress is shown without a terminal too."""
+
+import pytest
+from rich.table import Table
+from tqdm import tqdm
+
+from recsys import progress
+from recsys.progress import progress_options
+from recsys.terminal import terminal, working
+from tests.test_imports import imported_names, modules
+
+TITLES = ("[bold]", "[/red] Return", "[Rec] (2007)", "M\\[", ":heart: Story", "[link=http://x]")
+
+
+@pytest.mark.parametrize("title", TITLES)
+def test_titles_with_brackets_and_colons_are_printed_unchanged(title, capsys):
+    table = Table(title, title=title, caption=title)
+    table.add_row(title)
+    terminal().print(table)
+    assert capsys.readouterr().out.count(title) == 4
+    with working(title):
+        pass
+
+
+def test_all_output_by_rich_goes_through_the_terminal():
+    def makes_consoles(module: str) -> bool:
+        names = imported_names(module)
+        return any(name in names for name in ("rich.print", "rich.get_console", "rich.console.Console"))
+
+    assert {module for module in modules() if makes_consoles(module)} <= {"recsys.terminal", "recsys.data.report"}
+
+
+def test_progress_without_a_terminal_is_a_line_from_time_to_time(monkeypatch, caplog):
+    with caplog.at_level("INFO"):
+        assert list(tqdm(range(3), "epoch 1 of 2", **progress_options())) == [0, 1, 2]
+    assert not caplog.text  # it has ended before the first line
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    options = progress_options()
+    with caplog.at_level("INFO"), tqdm(total=4, desc="epoch 1 of 2", unit=" batches", **options) as bar:
+        bar.set_postfix({"valid/ndcg@10": "0.1234"}, refresh=False)
+        bar.update(2)
+    last = caplog.messages[-1]
+    assert last.startswith("epoch 1 of 2: 2 of 4 batches, ")
+    assert " batches/s, " in last
+    assert last.endswith(" left, valid/ndcg@10=0.1234")
