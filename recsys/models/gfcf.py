@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.errors import check_not_negative, check_positive
+from recsys.errors import check_not_negative, check_positive, check_seed
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
@@ -42,6 +42,7 @@ class GFCF(ItemToItem):
     ) -> None:
         check_positive(n_frequencies=n_frequencies)
         check_not_negative(ideal_weight=ideal_weight)
+        check_seed(seed=seed)
         self.n_frequencies = n_frequencies
         self.ideal_weight = ideal_weight
         self.seed = seed

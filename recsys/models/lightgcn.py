@@ -95,10 +95,12 @@ class LightGCNModule(EmbeddingModule):
     over the layers from 1, as in XSimGCL.
 
     Attributes:
-        propagated: float32 (n_users + 1 + n_items, d) what scoring uses: users, the unknown user, items.
+        propagated_users: float32 (n_users + 1, d) vectors of users and, last, of the unknown user, for scoring.
+        propagated_items: float32 (n_items, d) vectors of items, for scoring.
     """
 
-    propagated: Tensor
+    propagated_users: Tensor
+    propagated_items: Tensor
 
     def __init__(
         self,
@@ -114,7 +116,8 @@ class LightGCNModule(EmbeddingModule):
         self.users = UserEmbedding(n_users, embedding_dim, std=0.1)
         self.items = item_embedding(n_items, embedding_dim, std=0.1)
         self.n_layers, self.noise, self.contrasted_layer = n_layers, noise, contrasted_layer
-        self.register_buffer("propagated", torch.zeros(n_users + 1 + n_items, embedding_dim))
+        self.register_buffer("propagated_users", torch.zeros(n_users + 1, embedding_dim))
+        self.register_buffer("propagated_items", torch.zeros(n_items, embedding_dim))
         self.graph: Tensor | None = None
 
     def bind(self, train: Dataset) -> None:
@@ -148,22 +151,27 @@ class LightGCNModule(EmbeddingModule):
         super().refresh()
         if self.graph is None:
             return
-        n_users, mean = self.n_users, self.propagate().mean
-        trained = mean[:n_users] if self.users.trained is None else mean[:n_users][self.users.trained]
-        self.propagated.copy_(torch.cat([mean[:n_users], trained.mean(dim=0, keepdim=True), mean[n_users:]]))
+        users, items = self.propagate().mean.split([self.n_users, self.n_items])
+        trained = users if self.users.trained is None else users[self.users.trained]
+        self.propagated_users.copy_(torch.cat([users, trained.mean(dim=0, keepdim=True)]))
+        self.propagated_items.copy_(items)
+
+    def user_tables(self) -> set[str]:
+        """See `NeuralModule.user_tables`."""
+        return super().user_tables() | {"propagated_users"}
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """See `NeuralModule.forward`; as of the last `refresh`."""
-        vectors = self.item_embeddings()
-        return dot(self.propagated[queries.users], vectors if items is None else vectors[items])
+        vectors = self.propagated_items
+        return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
 
     def user_embeddings(self) -> Tensor:
         """Return e_u, (n_users, d)."""
-        return self.propagated[: self.n_users]
+        return self.propagated_users[:-1]
 
     def item_embeddings(self) -> Tensor:
         """Return e_i, (n_items, d)."""
-        return self.propagated[self.n_users + 1 :]
+        return self.propagated_items
 
 
 class _SymmetricProduct(Function):
@@ -237,7 +245,7 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
 
     def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`."""
-        return self.module.propagated[self.module.batch(query).users].cpu().numpy()
+        return self.module.propagated_users[self.module.batch(query).users].cpu().numpy()
 
     def item_vectors(self) -> np.ndarray:
         """See `ScoresByProducts`."""
