@@ -9,6 +9,7 @@ from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.models.base import Recommender
 from recsys.models.blend import Blend
+from recsys.models.elsa import ELSA
 from recsys.models.gru4rec import GRU4Rec
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.sequences import SequenceRecommender
@@ -17,7 +18,8 @@ from recsys.models.trees import RatingTrees
 from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
 
 WEIGHING_HISTORIES = (  # one config of each class
-    "als", "content", "content_knn", "dae", "ease", "ials", "item_knn", "slim", "tfidf", "two_tower", "user_knn",
+    "als", "content", "content_knn", "dae", "ease", "elsa", "gfcf", "ials", "item_knn", "mult_vae", "rp3beta", "slim",
+    "tfidf", "two_tower", "user_knn",
 )  # fmt: skip
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 MODELS += [f"{name} by recency" for name in WEIGHING_HISTORIES]
@@ -41,10 +43,12 @@ def untrained(name: str, seed: int) -> Recommender:
     model = instantiate(compose("train", [f"model={config}", f"seed={seed}", *light]).model)
     small = {"half_life": 3.0} if by_recency else {}
     if isinstance(model, NeuralRecommender):
-        batch_size = 16 if model.loss == "softmax" else 128
+        batch_size = 16 if model.objectives[model.loss].scores_catalogue else 128
         small |= {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}
     if isinstance(model, SequenceRecommender):
         small |= {"embedding_dim": 16, "batch_size": 16, "n_negatives": 16}
+    if isinstance(model, ELSA):
+        small |= {"embedding_dim": 16}
     if isinstance(model, GRU4Rec):
         small |= {"hidden_dim": 16}
     if isinstance(model, RatingTrees):

@@ -19,11 +19,9 @@ from recsys.data.query import Query
 from recsys.errors import check_finite, check_not_negative, check_positive, one_of
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
-from recsys.models.memory import check_memory
+from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 from recsys.models.recency import HalfLife, WeighsHistories, check_half_life
 
-SIMILARITIES_PER_BLOCK = 1 << 24  # computed at a time, whatever the size of the data
-BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of each, twice
 BM25_K1, BM25_B = 1.2, 0.75  # Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3.4
 
 # (binary rows (B, m), training rows that hold each column (m,), number of training rows) -> weighted rows (B, m)
@@ -78,7 +76,7 @@ def nearest(
     """
     norms, other_norms = (np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in (rows, others))
     left, right = norms**alpha, other_norms ** (1 - alpha)
-    size = max(1, SIMILARITIES_PER_BLOCK // others.shape[0])
+    size = max(1, VALUES_PER_BLOCK // others.shape[0])
     transposed = others.T.tocsr()
     blocks = []
     for start in range(0, rows.shape[0], size):
@@ -88,7 +86,7 @@ def nearest(
         np.divide(similarities, damped, out=similarities, where=similarities > 0)
         known = np.flatnonzero(same[block] >= 0)
         similarities[known, same[block][known]] = 0.0
-        blocks.append(_largest(similarities, k))
+        blocks.append(largest(similarities, k))
     return sparse.vstack(blocks, format="csr")
 
 
@@ -136,7 +134,7 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
             UserError: they do not fit in memory.
         """
         n_items = train.n_items
-        _check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} items")
+        check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} items")
         raters = train.matrix().T.tocsr()  # (n_items, n_users)
         raters = WEIGHTINGS[self.weighting](raters, train.user_counts, n_items)
         neighbours = nearest(raters, raters, self.k, self.shrinkage, self.alpha, np.arange(n_items))
@@ -170,7 +168,7 @@ class UserKNN(_NearestNeighbours):
         Raises:
             UserError: there are so many users that their similarities do not fit in memory.
         """
-        _check_neighbours(train.n_users, self.k, f"{self.k} neighbours of each of {train.n_users:,} users")
+        check_neighbours(train.n_users, self.k, f"{self.k} neighbours of each of {train.n_users:,} users")
         self.interactions = train.matrix()  # (n_users, n_items)
 
     def _score(self, query: Query) -> np.ndarray:
@@ -186,18 +184,3 @@ class UserKNN(_NearestNeighbours):
 def _scale_columns(rows: sparse.csr_matrix, factors: np.ndarray) -> sparse.csr_matrix:
     values = rows.data * factors.astype(np.float32)[rows.indices]
     return sparse.csr_matrix((values, rows.indices, rows.indptr), rows.shape)
-
-
-def _largest(similarities: np.ndarray, k: int) -> sparse.csr_matrix:
-    """Return the k largest values above zero in each row, (B, n)."""
-    n_rows, n = similarities.shape
-    k = min(k, n)
-    columns = np.argpartition(similarities, n - k, axis=1)[:, n - k :]  # (B, k)
-    values = np.take_along_axis(similarities, columns, axis=1)
-    largest = sparse.csr_matrix((values.ravel(), columns.ravel(), np.arange(n_rows + 1) * k), shape=(n_rows, n))
-    largest.eliminate_zeros()
-    return largest
-
-
-def _check_neighbours(n: int, k: int, subject: str) -> None:
-    check_memory(BYTES_PER_NEIGHBOUR * n * min(k, n), subject, "lower model.k")

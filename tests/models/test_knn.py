@@ -32,7 +32,7 @@ def rows() -> np.ndarray:
 @pytest.mark.parametrize(("shrinkage", "alpha"), [(0.0, 0.5), (2.5, 0.5), (1.0, 0.2)])
 @pytest.mark.parametrize("block", [1, 60, 1 << 24])
 def test_neighbours_are_those_of_a_slow_loop(rows, shrinkage, alpha, block, monkeypatch):
-    monkeypatch.setattr(knn, "SIMILARITIES_PER_BLOCK", block)
+    monkeypatch.setattr(knn, "VALUES_PER_BLOCK", block)
     expected = np.array([[slow_similarity(x, y, shrinkage, alpha) for y in rows] for x in rows])
     np.fill_diagonal(expected, 0.0)
     matrix = sparse.csr_matrix(rows.astype(np.float32))

@@ -1,0 +1,103 @@
+"""ELSA: a linear autoencoder whose item-to-item weights have low rank, for catalogues that EASE has no memory for.
+
+Vancura, Alves, Kasalicky and Kordik, "Scalable Linear Shallow Autoencoder for Collaborative Filtering", RecSys 2022.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_positive
+from recsys.models.base import FitContext, FitReport
+from recsys.models.memory import check_memory
+from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
+from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.recency import HalfLife, check_half_life
+
+COPIES_OF_WEIGHTS = 6  # the unit vectors with theirs, gradients of both, and Adam's two moments
+COPIES_OF_SCORES = 3  # with gradients
+
+
+class NormalisedSquaredError(ByUser):
+    """Squared distance of a user's interactions and scores, both scaled to length one: the paper's equation 4."""
+
+    def loss(self, module: ELSAModule, batch: QueryBatch) -> Tensor:
+        """See `Objective.loss`: |x / |x| - s / |s||^2 = 2 - 2 x . s / (|x| |s|)."""
+        scores, history = module(batch), batch.history
+        products = history.sums(scores[history.rows, history.items])
+        lengths = scores.norm(dim=1) * history.lengths.sqrt()
+        return (2 - 2 * products / lengths.clamp(min=torch.finfo(scores.dtype).tiny)).mean()
+
+
+class ELSAModule(HistoryModule):
+    """Scores = x (A A' - I), where x is the history as a vector of 0 and 1 and the rows of A have length one."""
+
+    def __init__(self, n_users: int, n_items: int, embedding_dim: int, **training: Any) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.items = item_embedding(n_items, embedding_dim)
+        torch.nn.init.xavier_normal_(self.items.weight)
+
+    def item_embeddings(self) -> Tensor:
+        """Return A, (n_items, d)."""
+        return F.normalize(self.items.weight)
+
+    def encode(self, queries: QueryBatch) -> Tensor:
+        """Return x A, (B, d)."""
+        return self._encode(queries, self.item_embeddings())
+
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return the scores of all items, (B, n_items)."""
+        history, vectors = queries.history, self.item_embeddings()
+        own = (history.rows, history.items)
+        return (self._encode(queries, vectors) @ vectors.T).index_put(own, -history.weights, accumulate=True)
+
+    def _encode(self, queries: QueryBatch, vectors: Tensor) -> Tensor:
+        history = queries.history
+        return pooled(vectors, history.items, history.lengths, history.weights)
+
+
+class ELSA(HistoryRecommender):
+    """Linear autoencoder of low rank; see `ELSAModule`.
+
+    Args:
+        embedding_dim: length of the items' vectors, the rank of the weights.
+        loss: `normalised_squared`; `batch_size` counts users.
+        half_life: see `WeighsHistories`.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives = {"normalised_squared": NormalisedSquaredError}
+    module: ELSAModule
+
+    def __init__(
+        self,
+        embedding_dim: int = 256,
+        loss: str = "normalised_squared",
+        half_life: HalfLife = None,
+        **training: Any,
+    ) -> None:
+        super().__init__(loss, **training)
+        check_positive(embedding_dim=embedding_dim)
+        self.embedding_dim = embedding_dim
+        self.half_life = check_half_life(half_life)
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> ELSAModule:
+        """See `NeuralRecommender.build`."""
+        return ELSAModule(n_users, n_items, self.embedding_dim, **training)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that vectors and scores fit in memory, and train."""
+        check_memory(
+            4 * train.n_items * (COPIES_OF_WEIGHTS * self.embedding_dim + COPIES_OF_SCORES * self.batch_size),
+            f"{self.embedding_dim} numbers for each of {train.n_items:,} items",
+            "lower model.embedding_dim or model.batch_size",
+        )
+        return super()._fit(train, valid, context)

@@ -1,0 +1,69 @@
+"""GF-CF: a low-pass filter on the graph of items, in closed form.
+
+Shen, Wu, Zhang, Shan, Zhang, Letaief and Li, "How Powerful is Graph Convolution for Recommendation?", CIKM 2021.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_not_negative, check_positive, check_seed
+from recsys.models.base import FitContext
+from recsys.models.item_to_item import ItemToItem
+from recsys.models.memory import check_item_pairs
+from recsys.models.recency import HalfLife, check_half_life
+
+BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix, its dense copy and the ideal filter
+
+
+class GFCF(ItemToItem):
+    """Scores items by a linear and an ideal low-pass filter of the history.
+
+    With R the interactions and D_U, D_I the diagonal matrices of the numbers of ratings of users and items,
+
+        R~ = D_U^(-1/2) R D_I^(-1/2),   W = R~' R~ + weight D_I^(-1/2) V V' D_I^(1/2),
+
+    where V are the right singular vectors of R~ with the largest singular values.
+
+    Args:
+        n_frequencies: number of singular vectors, the lowest frequencies of the graph.
+        ideal_weight: weight of the ideal filter, the paper's alpha.
+        seed: seed of the start of the iterative decomposition.
+        half_life: see `WeighsHistories`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    def __init__(
+        self, n_frequencies: int = 256, ideal_weight: float = 0.3, seed: int = 0, half_life: HalfLife = None
+    ) -> None:
+        check_positive(n_frequencies=n_frequencies)
+        check_not_negative(ideal_weight=ideal_weight)
+        check_seed(seed=seed)
+        self.n_frequencies = n_frequencies
+        self.ideal_weight = ideal_weight
+        self.seed = seed
+        self.half_life = check_half_life(half_life)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Compute both filters.
+
+        Raises:
+            UserError: the catalogue is too large for a dense matrix over it.
+        """
+        from scipy.sparse.linalg import svds  # scoring needs none of it
+
+        check_item_pairs(BYTES_PER_PAIR, train.n_items, "GF-CF")
+        degrees = np.sqrt(np.maximum(train.item_counts, 1)).astype(np.float32)
+        user_degrees = np.sqrt(np.maximum(train.user_counts, 1)).astype(np.float32)
+        normalised = (sparse.diags(1 / user_degrees) @ train.matrix() @ sparse.diags(1 / degrees)).tocsr()
+        weights = (normalised.T @ normalised).toarray()
+        rank = min(self.n_frequencies, min(normalised.shape) - 1)
+        if rank:
+            start = np.random.default_rng(self.seed).normal(size=min(normalised.shape)).astype(np.float32)
+            vectors = svds(normalised, k=rank, v0=start, return_singular_vectors="vh")[2].T  # (n_items, rank)
+            weights += self.ideal_weight * (vectors / degrees[:, None]) @ (vectors * degrees[:, None]).T
+        self.item_weights = weights.astype(np.float32, order="C")  # (n_items, n_items)

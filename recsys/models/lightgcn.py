@@ -1,0 +1,265 @@
+"""LightGCN: embeddings that are averaged over the neighbours in the graph of users and items, layer by layer.
+
+He, Deng, Wang, Li, Zhang and Wang, "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation",
+SIGIR 2020; with contrastive noise as in Yu, Xia, Chen, Cui, Hung and Yin, "XSimGCL: Towards Extremely Simple Graph
+Contrastive Learning for Recommendation", TKDE 2023.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from scipy import sparse
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Query
+from recsys.errors import UserError, check_not_negative, check_positive
+from recsys.models.base import FitContext, FitReport, ScoresByProducts
+from recsys.models.memory import check_memory
+from recsys.models.neural import BPR, EmbeddingModule, EmbeddingRecommender, QueryBatch, SampledBatch
+from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding
+
+COPIES_OF_TABLES = 12  # weights, gradients and moments, layers and their gradients, and the propagated tables
+BYTES_PER_EDGE = 24  # of the graph and its transpose, index and value each
+
+
+class Layers(NamedTuple):
+    """Embeddings after propagation, users before items, (n_users + n_items, d).
+
+    Attributes:
+        mean: mean over the layers.
+        contrasted: the layer that contrastive training compares with the mean, or None without noise.
+    """
+
+    mean: Tensor
+    contrasted: Tensor | None
+
+
+class GraphBPR(BPR):
+    """BPR on propagated embeddings, with a penalty on the embeddings of the batch before propagation.
+
+    Args:
+        n_negatives: see `BPR`.
+        negative_power: see `BPR`.
+        l2: penalty on the squared embeddings, a half for each sample, as in the authors' code.
+        contrast_weight: weight of the contrastive loss (XSimGCL's equation 10), or 0 for LightGCN.
+        temperature: of the contrastive loss.
+    """
+
+    def __init__(
+        self,
+        n_negatives: int = 1,
+        negative_power: float = 0.0,
+        l2: float = 1e-4,
+        contrast_weight: float = 0.0,
+        temperature: float = 0.2,
+    ) -> None:
+        super().__init__(n_negatives, negative_power)
+        check_not_negative(l2=l2, contrast_weight=contrast_weight)
+        check_positive(temperature=temperature)
+        self.l2 = l2
+        self.contrast_weight = contrast_weight
+        self.temperature = temperature
+
+    def loss(self, module: LightGCNModule, batch: SampledBatch) -> Tensor:
+        """See `Objective.loss`."""
+        layers = module.propagate(with_noise=self.contrast_weight > 0)
+        users, items = batch.queries.users, batch.items
+        loss = self.cost(dot(layers.mean[users], layers.mean[module.n_users + items]), batch)
+        own = module.users(users).square().sum() + module.items(items).square().sum()
+        loss = loss + self.l2 * own / (2 * len(users))
+        if layers.contrasted is not None:
+            nodes = (users.unique(), module.n_users + items[:, 0].unique())
+            views = ((layers.mean[chosen], layers.contrasted[chosen]) for chosen in nodes)
+            loss = loss + self.contrast_weight * sum(self._contrast(*view) for view in views)
+        return loss
+
+    def _contrast(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the InfoNCE loss of two views of some nodes, (n, d) each: a node shall be nearest to itself."""
+        similarities = F.normalize(one) @ F.normalize(other).T
+        return F.cross_entropy(similarities / self.temperature, torch.arange(len(one), device=one.device))
+
+
+class LightGCNModule(EmbeddingModule):
+    """Logit = e_u . e_i with e the mean over the layers k = 0, ..., K of the propagated embeddings (equation 4 to 6).
+
+        e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k),   a_ui = 1 / sqrt(n_u n_i) for rated items.
+
+    With noise, each layer is moved by a random vector of length `noise` in the direction of its signs, and the mean is
+    over the layers from 1, as in XSimGCL.
+
+    Attributes:
+        propagated_users: float32 (n_users + 1, d) vectors of users and, last, of the unknown user, for scoring.
+        propagated_items: float32 (n_items, d) vectors of items, for scoring.
+    """
+
+    propagated_users: Tensor
+    propagated_items: Tensor
+
+    def __init__(
+        self,
+        n_users: int,
+        n_items: int,
+        embedding_dim: int,
+        n_layers: int,
+        noise: float = 0.1,
+        contrasted_layer: int = 1,
+        **training: Any,
+    ) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.users = UserEmbedding(n_users, embedding_dim, std=0.1)
+        self.items = item_embedding(n_items, embedding_dim, std=0.1)
+        self.n_layers, self.noise, self.contrasted_layer = n_layers, noise, contrasted_layer
+        self.register_buffer("propagated_users", torch.zeros(n_users + 1, embedding_dim))
+        self.register_buffer("propagated_items", torch.zeros(n_items, embedding_dim))
+        self.graph: Tensor | None = None
+
+    def bind(self, train: Dataset) -> None:
+        """Store the normalised adjacency matrix of users and items."""
+        super().bind(train)
+        interactions = train.matrix()
+        to_power = [
+            sparse.diags(np.power(counts, -0.5, where=counts > 0, out=np.zeros(len(counts))))
+            for counts in (train.user_counts.astype(np.float64), train.item_counts.astype(np.float64))
+        ]
+        normalised = (to_power[0] @ interactions @ to_power[1]).astype(np.float32)
+        symmetric = sparse.block_array([[None, normalised], [normalised.T, None]], format="csr")
+        parts = (torch.from_numpy(part) for part in (symmetric.indptr, symmetric.indices, symmetric.data))
+        self.graph = torch.sparse_csr_tensor(*parts, size=symmetric.shape).to(self.device)
+
+    def propagate(self, with_noise: bool = False) -> Layers:
+        """Return the embeddings of all users and items after propagation; `bind` must have been called."""
+        layer = torch.cat([self.users.known, self.items.weight])
+        layers = [] if with_noise else [layer]
+        for _ in range(self.n_layers):
+            layer = _SymmetricProduct.apply(self.graph, layer)
+            if with_noise:
+                layer = layer + layer.sign() * F.normalize(torch.rand_like(layer)) * self.noise
+            layers.append(layer)
+        contrasted = layers[self.contrasted_layer - 1] if with_noise else None
+        return Layers(torch.stack(layers).mean(dim=0), contrasted)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Propagate the embeddings, if the graph is known; after loading they are stored."""
+        super().refresh()
+        if self.graph is None:
+            return
+        users, items = self.propagate().mean.split([self.n_users, self.n_items])
+        trained = users if self.users.trained is None else users[self.users.trained]
+        self.propagated_users.copy_(torch.cat([users, trained.mean(dim=0, keepdim=True)]))
+        self.propagated_items.copy_(items)
+
+    def user_tables(self) -> set[str]:
+        """See `NeuralModule.user_tables`."""
+        return super().user_tables() | {"propagated_users"}
+
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """See `NeuralModule.forward`; as of the last `refresh`."""
+        vectors = self.propagated_items
+        return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
+
+    def user_embeddings(self) -> Tensor:
+        """Return e_u, (n_users, d)."""
+        return self.propagated_users[:-1]
+
+    def item_embeddings(self) -> Tensor:
+        """Return e_i, (n_items, d)."""
+        return self.propagated_items
+
+
+class _SymmetricProduct(Function):
+    """The product of a symmetric sparse matrix and a dense one; PyTorch's own backward pass copies the sparse one."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, dense: Tensor) -> Tensor:
+        ctx.save_for_backward(matrix)
+        return matrix @ dense
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        (matrix,) = ctx.saved_tensors
+        return None, matrix @ gradient
+
+
+class LightGCN(EmbeddingRecommender, ScoresByProducts):
+    """Graph convolution without weights; see `LightGCNModule`.
+
+    Args:
+        embedding_dim: length of the vectors.
+        n_layers: number of propagations.
+        l2: see `GraphBPR`.
+        contrast_weight: see `GraphBPR`; above 0 the model is XSimGCL.
+        temperature: see `GraphBPR`.
+        noise: length of the noise of a layer, for contrastive training only.
+        contrasted_layer: the layer that is compared with the mean, from 1.
+        loss: `bpr`.
+        n_negatives: number of negatives per positive.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives = {"bpr": GraphBPR}
+    module: LightGCNModule
+
+    def __init__(
+        self,
+        embedding_dim: int = 64,
+        n_layers: int = 3,
+        l2: float = 1e-4,
+        contrast_weight: float = 0.0,
+        temperature: float = 0.2,
+        noise: float = 0.1,
+        contrasted_layer: int = 1,
+        loss: str = "bpr",
+        n_negatives: int = 1,
+        **training: Any,
+    ) -> None:
+        self.l2 = l2
+        self.contrast_weight = contrast_weight
+        self.temperature = temperature
+        super().__init__(loss, n_negatives=n_negatives, **training)
+        check_positive(embedding_dim=embedding_dim, n_layers=n_layers, contrasted_layer=contrasted_layer)
+        check_not_negative(noise=noise)
+        self.objective()  # checks its values
+        if contrasted_layer > n_layers:
+            raise UserError(f"contrasted_layer must be one of the {n_layers} layers (got {contrasted_layer}).")
+        self.embedding_dim = embedding_dim
+        self.n_layers = n_layers
+        self.noise = noise
+        self.contrasted_layer = contrasted_layer
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> LightGCNModule:
+        """See `NeuralRecommender.build`."""
+        shape = (self.embedding_dim, self.n_layers, self.noise, self.contrasted_layer)
+        return LightGCNModule(n_users, n_items, *shape, **training)
+
+    def user_vectors(self, query: Query) -> np.ndarray:
+        """See `ScoresByProducts`."""
+        return self.module.propagated_users[self.module.batch(query).users].cpu().numpy()
+
+    def item_vectors(self) -> np.ndarray:
+        """See `ScoresByProducts`."""
+        return self.item_embeddings()
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that tables and graph fit in memory, and train."""
+        n_nodes = train.n_users + train.n_items
+        n_bytes = 4 * (COPIES_OF_TABLES + 2 * self.n_layers) * n_nodes * self.embedding_dim + BYTES_PER_EDGE * len(
+            train
+        )
+        check_memory(
+            n_bytes,
+            f"{self.n_layers} layers of {self.embedding_dim} numbers for each of {n_nodes:,} users and items",
+            "lower model.embedding_dim or model.n_layers",
+        )
+        return super()._fit(train, valid, context)

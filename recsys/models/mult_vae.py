@@ -1,0 +1,163 @@
+"""Mult-VAE: a variational autoencoder of histories with a multinomial likelihood.
+
+Liang, Krishnan, Hoffman and Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_not_negative, check_positive, check_shares
+from recsys.models.base import FitContext, FitReport
+from recsys.models.memory import check_memory
+from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
+from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.recency import HalfLife, check_half_life
+
+COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_LOGITS = 3  # with gradients and the softmax
+
+
+class AnnealedELBO(ByUser):
+    """Multinomial log likelihood of a user's items less beta KL(q(z | x) || N(0, I)): the paper's equation 6.
+
+    beta grows linearly to `kl_weight`, as in section 2.2.2.
+
+    Args:
+        kl_weight: the largest beta.
+        annealing_steps: steps in which beta grows.
+    """
+
+    def __init__(self, kl_weight: float = 0.2, annealing_steps: int = 2000) -> None:
+        check_not_negative(kl_weight=kl_weight)
+        check_positive(annealing_steps=annealing_steps)
+        self.kl_weight = kl_weight
+        self.annealing_steps = annealing_steps
+
+    def loss(self, module: MultVAEModule, batch: QueryBatch) -> Tensor:
+        """See `Objective.loss`."""
+        history, n_users = batch.history, len(batch.users)
+        mean, log_variance = module.posterior(batch)
+        z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        logits = module.logits(module.decode(z))
+        log_likelihood = (logits[history.rows, history.items] - logits.logsumexp(dim=1)[history.rows]).sum() / n_users
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / (2 * n_users)
+        beta = self.kl_weight * (module.n_steps / self.annealing_steps).clamp(max=1.0)
+        module.n_steps += 1
+        return beta * divergence - log_likelihood
+
+
+class MultVAEModule(HistoryModule):
+    """Logits = W' tanh(V' z + c) + b with z ~ N(mu, sigma^2), where an MLP computes both from the history.
+
+    Attributes:
+        n_steps: float32 () steps taken, for the annealing.
+    """
+
+    n_steps: Tensor
+
+    def __init__(
+        self, n_users: int, n_items: int, hidden_dim: int, latent_dim: int, dropout: float = 0.5, **training: Any
+    ) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.items = item_embedding(n_items, hidden_dim)
+        self.bias = nn.Parameter(torch.zeros(hidden_dim))
+        self.dropout = nn.Dropout(dropout)
+        self.to_posterior = nn.Linear(hidden_dim, 2 * latent_dim)
+        self.from_latent = nn.Linear(latent_dim, hidden_dim)
+        self.output = nn.Linear(hidden_dim, n_items)
+        for weight in (self.items.weight, self.to_posterior.weight, self.from_latent.weight, self.output.weight):
+            nn.init.xavier_normal_(weight)
+        for layer in (self.to_posterior, self.from_latent, self.output):
+            nn.init.zeros_(layer.bias)
+        self.register_buffer("n_steps", torch.zeros(()))
+
+    def posterior(self, queries: QueryBatch) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance of z, (B, latent_dim) each."""
+        history = queries.history
+        weights = history.weights
+        x = self.dropout(weights * history.sums(weights.square()).rsqrt()[history.rows])  # (P,) of length one by user
+        hidden = torch.tanh(pooled(self.items.weight, history.items, history.lengths, x) + self.bias)
+        mean, log_variance = self.to_posterior(hidden).chunk(2, dim=1)
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Return the hidden layer of the decoder, (B, hidden_dim)."""
+        return torch.tanh(self.from_latent(z))
+
+    def logits(self, decoded: Tensor) -> Tensor:
+        """Return logits of all items, (B, n_items)."""
+        return self.output(decoded)
+
+    def encode(self, queries: QueryBatch) -> Tensor:
+        """Return the hidden layer of the decoder at the posterior mean, whose space is that of W, (B, hidden_dim)."""
+        return self.decode(self.posterior(queries)[0])
+
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return logits of all items at the posterior mean, (B, n_items)."""
+        return self.logits(self.encode(queries))
+
+    def item_embeddings(self) -> Tensor:
+        """Return W, (n_items, hidden_dim)."""
+        return self.output.weight
+
+
+class MultVAE(HistoryRecommender):
+    """Variational autoencoder of histories; see `MultVAEModule`.
+
+    Args:
+        hidden_dim: width of the hidden layers.
+        latent_dim: length of z.
+        dropout: share of a history's items that is masked during training.
+        kl_weight: see `AnnealedELBO`.
+        annealing_steps: see `AnnealedELBO`.
+        loss: `elbo`; `batch_size` counts users.
+        half_life: see `WeighsHistories`.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives = {"elbo": AnnealedELBO}
+    module: MultVAEModule
+
+    def __init__(
+        self,
+        hidden_dim: int = 600,
+        latent_dim: int = 200,
+        dropout: float = 0.5,
+        kl_weight: float = 0.2,
+        annealing_steps: int = 2000,
+        loss: str = "elbo",
+        half_life: HalfLife = None,
+        **training: Any,
+    ) -> None:
+        self.kl_weight = kl_weight
+        self.annealing_steps = annealing_steps
+        super().__init__(loss, **training)
+        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
+        check_shares(dropout=dropout)
+        self.objective()  # checks its values
+        self.hidden_dim = hidden_dim
+        self.latent_dim = latent_dim
+        self.dropout = dropout
+        self.half_life = check_half_life(half_life)
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> MultVAEModule:
+        """See `NeuralRecommender.build`."""
+        return MultVAEModule(n_users, n_items, self.hidden_dim, self.latent_dim, self.dropout, **training)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and logits fit in memory, and train."""
+        numbers = COPIES_OF_WEIGHTS * 2 * self.hidden_dim + COPIES_OF_LOGITS * self.batch_size
+        check_memory(
+            4 * train.n_items * numbers,
+            f"A layer of {self.hidden_dim} to and from {train.n_items:,} items",
+            "lower model.hidden_dim or model.batch_size",
+        )
+        return super()._fit(train, valid, context)

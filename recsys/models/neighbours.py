@@ -1,0 +1,31 @@
+"""The largest weights of each row, which neighbourhood models and random walks store as sparse matrices."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from recsys.models.memory import check_memory
+
+VALUES_PER_BLOCK = 1 << 24  # computed at a time, whatever the size of the data
+BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of each, twice
+
+
+def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
+    """Return the k largest values above zero in each row, float32 (B, n)."""
+    n_rows, n = values.shape
+    k = min(k, n)
+    columns = np.argpartition(values, n - k, axis=1)[:, n - k :]  # (B, k)
+    chosen = np.take_along_axis(values, columns, axis=1)
+    sparse_values = sparse.csr_matrix((chosen.ravel(), columns.ravel(), np.arange(n_rows + 1) * k), shape=(n_rows, n))
+    sparse_values.eliminate_zeros()
+    return sparse_values
+
+
+def check_neighbours(n: int, k: int, subject: str) -> None:
+    """Check that k neighbours of n users or items each fit in memory.
+
+    Raises:
+        UserError: they do not.
+    """
+    check_memory(BYTES_PER_NEIGHBOUR * n * min(k, n), subject, "lower model.k")
