@@ -19,8 +19,8 @@ def test_an_unknown_choice_names_near_ones_and_all():
 
 
 def test_an_unknown_choice_in_a_sweep_is_found():
-    with pytest.raises(UserError, match="no model 'esae': did you mean ease"):
-        complete("train", ["model=ncf,esae"])
+    with pytest.raises(UserError, match="no model 'eaes': did you mean ease"):
+        complete("train", ["model=ncf,eaes"])
 
 
 @pytest.mark.parametrize(

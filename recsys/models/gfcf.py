@@ -64,6 +64,6 @@ class GFCF(ItemToItem):
         rank = min(self.n_frequencies, min(normalised.shape) - 1)
         if rank:
             start = np.random.default_rng(self.seed).normal(size=min(normalised.shape)).astype(np.float32)
-            vectors = svds(normalised, k=rank, v0=start, return_singular_vectors="vh")[2].T  # (n_items, rank)
+            vectors = svds(normalised, k=rank, v0=start)[2].T  # (n_items, rank)
             weights += self.ideal_weight * (vectors / degrees[:, None]) @ (vectors * degrees[:, None]).T
         self.item_weights = weights.astype(np.float32, order="C")  # (n_items, n_items)

@@ -130,8 +130,8 @@ class LightGCNModule(EmbeddingModule):
         ]
         normalised = (to_power[0] @ interactions @ to_power[1]).astype(np.float32)
         symmetric = sparse.block_array([[None, normalised], [normalised.T, None]], format="csr")
-        parts = (torch.from_numpy(part) for part in (symmetric.indptr, symmetric.indices, symmetric.data))
-        self.graph = torch.sparse_csr_tensor(*parts, size=symmetric.shape).to(self.device)
+        indptr, indices, values = map(torch.from_numpy, (symmetric.indptr, symmetric.indices, symmetric.data))
+        self.graph = torch.sparse_csr_tensor(indptr, indices, values, symmetric.shape).to(self.device)
 
     def propagate(self, with_noise: bool = False) -> Layers:
         """Return the embeddings of all users and items after propagation; `bind` must have been called."""
