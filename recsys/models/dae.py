@@ -15,13 +15,10 @@ from torch import Tensor, nn
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
-from recsys.models.memory import check_memory
+from recsys.models.memory import check_layers
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch, Softmax
 from recsys.models.neural.embeddings import item_embedding, pooled
 from recsys.models.recency import HalfLife, check_half_life
-
-COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
-COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 class DAEModule(HistoryModule):
@@ -40,8 +37,7 @@ class DAEModule(HistoryModule):
     def encode(self, queries: QueryBatch) -> Tensor:
         """Return the hidden layer, (B, h)."""
         history = queries.history
-        weights = history.weights
-        x = self.dropout(weights * history.sums(weights.square()).rsqrt()[history.rows])  # (P,) nonzero elements of x
+        x = self.dropout(history.unit_weights)  # (P,) nonzero elements of x
         return torch.tanh(pooled(self.encoder.weight, history.items, history.lengths, x) + self.bias)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
@@ -88,10 +84,5 @@ class DAE(HistoryRecommender):
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Check that weights and logits fit in memory, and train."""
-        numbers = COPIES_OF_WEIGHTS * 2 * self.hidden_dim + COPIES_OF_LOGITS * self.batch_size
-        check_memory(
-            4 * train.n_items * numbers,
-            f"A layer of {self.hidden_dim} to and from {train.n_items:,} items",
-            "lower model.hidden_dim or model.batch_size",
-        )
+        check_layers(train.n_items, self.hidden_dim, self.batch_size)
         return super()._fit(train, valid, context)

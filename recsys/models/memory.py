@@ -8,6 +8,8 @@ from pathlib import Path
 from recsys.errors import UserError
 
 MEMINFO = Path("/proc/meminfo")
+COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 def available_bytes() -> int:
@@ -51,4 +53,23 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
         bytes_per_pair * n_items**2,
         f"{model} on {n_items:,} items",
         "leave out rarely rated items with data.cleaning.item_core, or take model=item_knn or model=ials",
+    )
+
+
+def check_layers(n_items: int, hidden_dim: int, batch_size: int) -> None:
+    """Check that training a layer from all items and one to all items fits in memory.
+
+    Args:
+        n_items: size of the catalogue.
+        hidden_dim: width of the hidden layers.
+        batch_size: number of users in a step, each with logits of all items.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    numbers = COPIES_OF_WEIGHTS * 2 * hidden_dim + COPIES_OF_LOGITS * batch_size
+    check_memory(
+        4 * n_items * numbers,
+        f"A layer of {hidden_dim} to and from {n_items:,} items",
+        "lower model.hidden_dim or model.batch_size",
     )

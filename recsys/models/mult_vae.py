@@ -13,13 +13,10 @@ from torch import Tensor, nn
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import check_not_negative, check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
-from recsys.models.memory import check_memory
+from recsys.models.memory import check_layers
 from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.embeddings import item_embedding, pooled
 from recsys.models.recency import HalfLife, check_half_life
-
-COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
-COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 class AnnealedELBO(ByUser):
@@ -79,8 +76,7 @@ class MultVAEModule(HistoryModule):
     def posterior(self, queries: QueryBatch) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of z, (B, latent_dim) each."""
         history = queries.history
-        weights = history.weights
-        x = self.dropout(weights * history.sums(weights.square()).rsqrt()[history.rows])  # (P,) of length one by user
+        x = self.dropout(history.unit_weights)  # (P,)
         hidden = torch.tanh(pooled(self.items.weight, history.items, history.lengths, x) + self.bias)
         mean, log_variance = self.to_posterior(hidden).chunk(2, dim=1)
         return mean, log_variance
@@ -154,10 +150,5 @@ class MultVAE(HistoryRecommender):
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Check that weights and logits fit in memory, and train."""
-        numbers = COPIES_OF_WEIGHTS * 2 * self.hidden_dim + COPIES_OF_LOGITS * self.batch_size
-        check_memory(
-            4 * train.n_items * numbers,
-            f"A layer of {self.hidden_dim} to and from {train.n_items:,} items",
-            "lower model.hidden_dim or model.batch_size",
-        )
+        check_layers(train.n_items, self.hidden_dim, self.batch_size)
         return super()._fit(train, valid, context)

@@ -50,6 +50,11 @@ class HistoryBatch(NamedTuple):
         """Return the weight of each interaction, float32 (P,)."""
         return torch.ones_like(self.ratings) if self.recency is None else self.recency
 
+    @property
+    def unit_weights(self) -> Tensor:
+        """Return the weights of each user scaled to length one, float32 (P,)."""
+        return self.weights * self.sums(self.weights.square()).rsqrt()[self.rows]
+
     def sums(self, values: Tensor) -> Tensor:
         """Return the sum of each user's values (P,), float32 (B,)."""
         return values.new_zeros(len(self.lengths)).index_add(0, self.rows, values)
