@@ -236,17 +236,16 @@ class Holdout:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class StepHoldout(Holdout):
-    """A holdout with a query for each held-out rating, whose history is all ratings of the user before that one.
-
-    Histories run on past `known`, which holds the ratings that models were trained on.
+    """A holdout with a query for each held-out rating, whose history ends where that rating was made.
 
     Attributes:
-        timeline: all ratings of the users, held-out ones among them.
-        positions: int64 (n_queries,) position of each held-out rating in the timeline, ascending.
+        timeline: the ratings that histories consist of. They can run on past `known`, the ratings that models were
+            trained on, and hold held-out ratings, which later queries then see.
+        ends: int64 (n_queries,) position in the timeline at which the history of each held-out rating ends, ascending.
     """
 
     timeline: Dataset
-    positions: np.ndarray
+    ends: np.ndarray
 
     @cached_property
     def query_users(self) -> np.ndarray:
@@ -256,7 +255,7 @@ class StepHoldout(Holdout):
     @property
     def history_lengths(self) -> np.ndarray:
         """See `Holdout.history_lengths`."""
-        return self.positions - self.timeline.indptr[self.query_users]
+        return self.ends - self.timeline.indptr[self.query_users]
 
     def query(self, rows: np.ndarray) -> Query:
         """See `Holdout.query`."""
@@ -264,13 +263,13 @@ class StepHoldout(Holdout):
 
     def relevant(self, rows: np.ndarray) -> History:
         """See `Holdout.relevant`."""
-        return select_rows(self.positions[rows], np.ones(len(rows), np.int64), self.timeline.histories())
+        return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
         """See `Holdout.seen`."""
         starts = self.timeline.indptr[self.query_users[rows]]
-        return select_rows(starts, self.positions[rows] - starts, self.timeline.histories())
+        return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 
     def interactions(self) -> sparse.csr_matrix:
         """See `Holdout.interactions`."""
-        return self.timeline.matrix()
+        return self.timeline.matrix() + self.ratings.matrix()

@@ -94,17 +94,20 @@ class Split:
 
         Histories are the training ratings and those of new users, unless the targets' histories run on.
         """
-        window = np.flatnonzero(self.labels == label)
-        positions = window[self.targets.chosen(self.dataset.users[window])]
+        held_out = np.flatnonzero(self.labels == label)
+        positions = held_out[self.targets.chosen(self.dataset.users[held_out])]
         ratings = self.dataset.select(positions)
-        if self.targets.histories_run_on:
-            return StepHoldout(
-                ratings, train, candidates, separates_cold=True, timeline=self.dataset, positions=positions
-            )
         before, withheld = self.labels < label, self.labels == WITHHELD
         known = self.dataset.select(before) if label - 1 in self.labels else train
+        if self.targets.one_by_one:
+            runs_on = self.targets.histories_run_on
+            timeline = self.dataset if runs_on else known
+            ends = positions if runs_on else np.cumsum(before)[positions]
+            return StepHoldout(
+                ratings, train, candidates, None, self.targets.separates_cold, timeline=timeline, ends=ends
+            )
         rated = self.dataset.select(before | withheld) if withheld.any() else None
-        return Holdout(ratings, known, candidates, rated, separates_cold=self.targets.one_by_one)
+        return Holdout(ratings, known, candidates, rated, self.targets.separates_cold)
 
 
 @dataclass(frozen=True)

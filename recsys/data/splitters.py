@@ -20,9 +20,9 @@ import numpy as np
 from recsys.data import invariants
 from recsys.data.dataset import Dataset
 from recsys.data.split import TEST, TEST_KNOWN, TRAIN, VALID, VALID_KNOWN, WITHHELD, Invariant, Split
-from recsys.data.targets import TARGETS
+from recsys.data.targets import AFTER_A_CUT, OF_COLD_ITEMS
 from recsys.data.ties import shuffle_ties
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 
 LATER = {"later": True}
 _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in floating point
@@ -154,9 +154,8 @@ class GlobalTime(TimeSplitter):
 
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set; see `Splitter.__call__`."""
-        if self.target not in TARGETS:
-            raise UserError(f"target must be one of {', '.join(TARGETS)} (got {self.target}).")
-        return replace(super().__call__(dataset), targets=TARGETS[self.target])
+        one_of("target", self.target, AFTER_A_CUT)
+        return replace(super().__call__(dataset), targets=AFTER_A_CUT[self.target])
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -247,19 +246,25 @@ class ColdItems(Splitter):
         valid: share of the items for validation.
         test: share of the items for the test.
         seed: seed of the draw.
+        target: `all` held-out ratings of a user are predicted together, from all of the user's other ratings; or each
+            by itself (`successive`), from those before it, as models that read the order of a history need.
     """
 
     valid: float = 0.1
     test: float = 0.1
     seed: int = 0
+    target: str = later_setting("all")
     name: ClassVar[str] = "cold_items"
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ITEMS_ARE_COLD, invariants.ALL_RATINGS_ARE_USED)
 
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set; see `Splitter.__call__`."""
+        one_of("target", self.target, OF_COLD_ITEMS)
+        if self.target == "successive":
+            _require_times(dataset, f"{self.name} split.target=successive")
         split = super().__call__(dataset)
         valid, test = (np.unique(dataset.items[split.labels == label]) for label in (VALID, TEST))
-        return replace(split, valid_candidates=valid, test_candidates=test)
+        return replace(split, valid_candidates=valid, test_candidates=test, targets=OF_COLD_ITEMS[self.target])
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""

@@ -20,7 +20,7 @@ from recsys.data.splitters import (
     NewUsers,
     Ratio,
 )
-from recsys.data.targets import TARGETS
+from recsys.data.targets import AFTER_A_CUT
 from recsys.data.ties import share_of_tied_last_ratings, shuffle_ties, tied
 from recsys.errors import UserError
 
@@ -212,11 +212,11 @@ def test_every_step_is_predicted_from_all_ratings_before_it_as_in_a_slow_loop(ti
 
 
 def test_targets_have_fingerprints_of_their_own(timed):
-    assert len({GlobalTime(target=target)(timed).fingerprint for target in TARGETS}) == len(TARGETS)
+    assert len({GlobalTime(target=target)(timed).fingerprint for target in AFTER_A_CUT}) == len(AFTER_A_CUT)
 
 
 def test_unknown_targets_and_orders_of_ties_are_refused(timed):
-    with pytest.raises(UserError, match=r"target must be one of all, first, last, successive \(got next\)"):
+    with pytest.raises(UserError, match=r"target must be one of all, first, last, successive \(got 'next'\)"):
         GlobalTime(target="next")(timed)
     with pytest.raises(UserError, match=r"ties must be last_row or shuffled \(got random\)"):
         LeaveLastOut(ties="random")(timed)
@@ -259,6 +259,7 @@ def test_shares_of_tied_ratings_worked_by_hand():
         (ColdUsers(), "a4a12e2e230d429e"),
         (NewUsers(n_known=2, found_after=4), "54696283b6319b1f"),
         (Ratio(), "557b115436463131"),
+        (ColdItems(), "38a848283bb829d2"),
         (LeaveOneOut(), "e2ac0f7782614d16"),
     ],
 )
@@ -314,6 +315,30 @@ def test_cold_items_have_no_ratings_in_histories(timed):
     assert (split.test.known.item_counts[split.test.candidates] == 0).all()
     assert set(split.test.ratings.items) == set(split.test.candidates)
     assert not set(split.test.candidates) & set(split.valid.candidates)
+
+
+def test_cold_items_one_by_one_are_predicted_from_the_training_ratings_before_each(timed):
+    split = ColdItems(valid=0.1, test=0.2, target="successive")(timed)
+    for holdout, label in ((split.valid, VALID), (split.test, TEST)):
+        targets = np.flatnonzero(split.labels == label)
+        expected = [
+            [timed.items[p] for p in range(timed.indptr[timed.users[target]], target) if split.labels[p] < label]
+            for target in targets
+        ]
+        rows = np.arange(holdout.n_queries)
+        assert sequences(holdout.query(rows)) == expected
+        assert holdout.history_lengths.tolist() == [len(row) for row in expected]
+        np.testing.assert_array_equal(holdout.relevant(rows).items, timed.items[targets])
+    together = ColdItems(valid=0.1, test=0.2)(timed)
+    np.testing.assert_array_equal(split.labels, together.labels)
+    assert split.fingerprint != together.fingerprint
+
+
+def test_cold_items_one_by_one_need_times_and_a_known_target(untimed, timed):
+    with pytest.raises(UserError, match="split=cold_items split.target=successive needs ratings with times"):
+        ColdItems(target="successive")(untimed)
+    with pytest.raises(UserError, match=r"target must be one of all, successive \(got 'last'\)"):
+        ColdItems(target="last")(timed)
 
 
 @pytest.mark.parametrize("with_times", [True, False])
