@@ -246,8 +246,9 @@ class ColdItems(Splitter):
         valid: share of the items for validation.
         test: share of the items for the test.
         seed: seed of the draw.
-        target: `all` held-out ratings of a user are predicted together, from all of the user's other ratings; or each
-            by itself (`successive`), from those before it, as models that read the order of a history need.
+        target: `all` held-out ratings of a user are predicted together, from all of the user's other ratings; or the
+            `last`, or each by itself (`successive`), from those before it, as models that read the order of a history
+            need.
     """
 
     valid: float = 0.1
@@ -260,8 +261,8 @@ class ColdItems(Splitter):
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set; see `Splitter.__call__`."""
         one_of("target", self.target, OF_COLD_ITEMS)
-        if self.target == "successive":
-            _require_times(dataset, f"{self.name} split.target=successive")
+        if self.target != "all":
+            _require_times(dataset, f"{self.name} split.target={self.target}")
         split = super().__call__(dataset)
         valid, test = (np.unique(dataset.items[split.labels == label]) for label in (VALID, TEST))
         return replace(split, valid_candidates=valid, test_candidates=test, targets=OF_COLD_ITEMS[self.target])

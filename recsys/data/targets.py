@@ -50,4 +50,8 @@ AFTER_A_CUT = {
     "last": Targets(_last_of_each, separates_cold=True, one_by_one=True, histories_run_on=True),
     "successive": Targets(_every, separates_cold=True, one_by_one=True, histories_run_on=True),
 }
-OF_COLD_ITEMS = {"all": ALL, "successive": Targets(_every, one_by_one=True)}
+OF_COLD_ITEMS = {
+    "all": ALL,
+    "last": Targets(_last_of_each, one_by_one=True),
+    "successive": Targets(_every, one_by_one=True),
+}

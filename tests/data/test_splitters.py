@@ -329,16 +329,18 @@ def test_cold_items_one_by_one_are_predicted_from_the_training_ratings_before_ea
         assert sequences(holdout.query(rows)) == expected
         assert holdout.history_lengths.tolist() == [len(row) for row in expected]
         np.testing.assert_array_equal(holdout.relevant(rows).items, timed.items[targets])
-    together = ColdItems(valid=0.1, test=0.2)(timed)
+    together, last = (ColdItems(valid=0.1, test=0.2, target=target)(timed) for target in ("all", "last"))
     np.testing.assert_array_equal(split.labels, together.labels)
-    assert split.fingerprint != together.fingerprint
+    assert len({split.fingerprint, together.fingerprint, last.fingerprint}) == 3
+    final = np.flatnonzero(np.diff(split.test.query_users, append=-1))
+    assert sequences(last.test.query(np.arange(len(final)))) == sequences(split.test.query(final))
 
 
 def test_cold_items_one_by_one_need_times_and_a_known_target(untimed, timed):
     with pytest.raises(UserError, match="split=cold_items split.target=successive needs ratings with times"):
         ColdItems(target="successive")(untimed)
-    with pytest.raises(UserError, match=r"target must be one of all, successive \(got 'last'\)"):
-        ColdItems(target="last")(timed)
+    with pytest.raises(UserError, match=r"target must be one of all, last, successive \(got 'first'\)"):
+        ColdItems(target="first")(timed)
 
 
 @pytest.mark.parametrize("with_times", [True, False])
