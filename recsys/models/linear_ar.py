@@ -63,7 +63,7 @@ class LinearAR(Recommender):
 
     uses_history = True
     reads_order = True
-    learned = ("item_weights",)
+    learned: tuple[str, ...] = ("item_weights",)
     item_weights: np.ndarray
 
     def __init__(
@@ -84,7 +84,7 @@ class LinearAR(Recommender):
 
     def features(self, history: History, n_items: int) -> sparse.csr_matrix:
         """Return histories at all time scales side by side, float32 (n_rows, n_scales * n_items)."""
-        return sparse.hstack([_at_scale(history, n_items, h) for h in self.half_lives], format="csr")
+        return sparse.hstack([at_scale(history, n_items, h) for h in self.half_lives], format="csr")
 
     def _score(self, query: Query) -> np.ndarray:
         return self.features(query.history, self.item_weights.shape[1]) @ self.item_weights
@@ -142,10 +142,10 @@ class LinearAR(Recommender):
 
     def _ends(self, history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
         """Return histories as they are seen from their ends, and below, weighted, from their beginnings."""
-        forward = _at_scale(history, n_items, half_life)
+        forward = at_scale(history, n_items, half_life)
         if not self.backward_weight:
             return forward
-        backward = _at_scale(history.reversed(), n_items, half_life)
+        backward = at_scale(history.reversed(), n_items, half_life)
         return sparse.vstack([forward, backward * self.backward_weight**0.5], format="csr")
 
 
@@ -154,7 +154,7 @@ def _reach(half_life: float) -> int:
     return math.ceil(1 - half_life * math.log2(NEGLIGIBLE))
 
 
-def _at_scale(history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
+def at_scale(history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
     """Return weighted interactions, float32 (n_rows, n_items), without those of negligible weight."""
     latest = history.latest(_reach(half_life))
     return latest.matrix(n_items, recency_weights(latest, half_life))

@@ -1,0 +1,129 @@
+"""Linear autoregression for large catalogues: ridge regression on a few dimensions of the history, in closed form.
+
+See `recsys.models.linear_ar`, whose Gram matrix over all items and time scales must fit in memory. Here histories are
+projected on the main directions of the ratings first, so that memory and time grow linearly with the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History
+from recsys.errors import UserError, check_positive, check_seed
+from recsys.models.base import FitContext
+from recsys.models.linear_ar import LinearAR, at_scale
+from recsys.models.memory import check_memory
+
+STEPS_PER_CHUNK = 1 << 14  # and those of the row in which a chunk ends
+BYTES_PER_CELL = 4
+
+
+class LowRankLinearAR(LinearAR):
+    """Scores items by a linear regression on projected histories, weighted at several time scales.
+
+    With V the right singular vectors of the interactions with the largest singular values, (n_items, rank), and with
+    the histories x_t^s and targets e_t of `LinearAR`, the weights
+
+        W = (sum_t z_t' z_t + l2 I)^-1 (sum_t z_t' e_t),   z_t = [x_t^1 V, ..., x_t^S V]
+
+    minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W. With all n_items dimensions they are those of `LinearAR`.
+
+    The projected histories follow from h_(t+1)^s = a_s h_t^s + V[item at step t]. They are computed for some users at a
+    time and summed into both products.
+
+    Args:
+        half_lives: see `LinearAR`.
+        l2: see `LinearAR`.
+        backward_weight: see `LinearAR`.
+        rank: dimensions of a projected history at each time scale.
+        seed: seed of the start of the iterative decomposition.
+
+    Raises:
+        UserError: a value is not allowed.
+
+    Attributes:
+        item_basis: float32 (n_items, rank), V.
+        item_weights: float32 (n_scales * rank, n_items), W.
+    """
+
+    learned = ("item_basis", "item_weights")
+    item_basis: np.ndarray
+
+    def __init__(
+        self,
+        half_lives: Sequence[float] = (0.25, 2.0, 20.0),
+        l2: float = 500.0,
+        backward_weight: float = 0.0,
+        rank: int = 512,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(half_lives, l2, backward_weight)
+        check_positive(rank=rank)
+        check_seed(seed=seed)
+        self.rank = rank
+        self.seed = seed
+
+    def features(self, history: History, n_items: int) -> Any:
+        """Return projected histories at all time scales side by side, float32 (n_rows, n_scales * rank)."""
+        return np.hstack([at_scale(history, n_items, h) @ self.item_basis for h in self.half_lives])
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Solve the regression.
+
+        Raises:
+            UserError: the weights do not fit in memory, or the penalty is too small.
+        """
+        from scipy import linalg  # scoring needs none of it
+
+        n_scales = len(self.half_lives)
+        check_memory(
+            BYTES_PER_CELL * self.rank * (train.n_items * (3 + 3 * n_scales) + 3 * n_scales**2 * self.rank),
+            f"LowRankLinearAR at {n_scales} time scales and rank {self.rank} on {train.n_items:,} items",
+            "give a lower model.rank or fewer model.half_lives",
+        )
+        self.item_basis = self._basis(train)
+        width = n_scales * self.item_basis.shape[1]
+        gram, products = self.l2 * np.eye(width, dtype=np.float32), np.zeros((train.n_items, width), np.float32)
+        forward = train.histories()
+        for history, weight in ((forward, 1.0), (forward.reversed(), self.backward_weight)):
+            for states, items in self._steps(history) if weight else ():
+                gram += weight * (states.T @ states)
+                steps = (np.full(len(items), weight, np.float32), (items, np.arange(len(items))))
+                products += sparse.csr_matrix(steps, shape=(train.n_items, len(items))) @ states
+        try:
+            weights = linalg.solve(gram, products.T, assume_a="pos", overwrite_a=True, check_finite=False)
+        except linalg.LinAlgError as error:
+            raise UserError(f"l2 must be larger for these data, such as 100 (got {self.l2}).") from error
+        self.item_weights = np.ascontiguousarray(weights)
+
+    def _basis(self, train: Dataset) -> np.ndarray:
+        """Return the main right singular vectors of the interactions, float32 (n_items, rank or fewer)."""
+        from scipy.sparse.linalg import svds
+
+        matrix = train.matrix()
+        n = min(matrix.shape)
+        start = np.random.default_rng(self.seed).normal(size=n).astype(np.float32)
+        return np.ascontiguousarray(svds(matrix, k=min(self.rank, n - 1), v0=start)[2].T)
+
+    def _steps(self, history: History) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the projected histories before the steps of some rows, float32 (n, n_scales * rank), and their items.
+
+        h_(t+1) = a h_t + v_t is a recursive filter of the vectors v_t of a row.
+        """
+        from scipy.signal import lfilter
+
+        decays = [2 ** (-1 / half_life) for half_life in self.half_lives]
+        filters = [np.array([[0, 1], [1, -decay]], np.float32) for decay in decays]
+        history = history.select(history.lengths > 0)
+        starts = np.searchsorted(history.indptr, np.arange(0, len(history.items), STEPS_PER_CHUNK))
+        for first, last in pairwise(np.unique([*starts, len(history)])):
+            rows = history.between(first, last)
+            vectors = np.split(self.item_basis[rows.items], rows.indptr[1:-1])
+            scales = [np.concatenate([lfilter(b, a, row, axis=0) for row in vectors]) for b, a in filters]
+            yield np.hstack(scales), rows.items
