@@ -337,7 +337,7 @@ def test_cold_items_one_by_one_are_predicted_from_the_training_ratings_before_ea
 
 
 def test_cold_items_one_by_one_need_times_and_a_known_target(untimed, timed):
-    with pytest.raises(UserError, match="split=cold_items split.target=successive needs ratings with times"):
+    with pytest.raises(UserError, match=r"split=cold_items split.target=successive needs ratings with times"):
         ColdItems(target="successive")(untimed)
     with pytest.raises(UserError, match=r"target must be one of all, last, successive \(got 'first'\)"):
         ColdItems(target="first")(timed)
