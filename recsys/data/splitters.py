@@ -265,7 +265,10 @@ class ColdItems(Splitter):
             _require_times(dataset, f"{self.name} split.target={self.target}")
         split = super().__call__(dataset)
         valid, test = (np.unique(dataset.items[split.labels == label]) for label in (VALID, TEST))
-        return replace(split, valid_candidates=valid, test_candidates=test, targets=OF_COLD_ITEMS[self.target])
+        split = replace(split, valid_candidates=valid, test_candidates=test, targets=OF_COLD_ITEMS[self.target])
+        if self.target != "last":
+            return split
+        return replace(split, invariants=tuple(i for i in split.invariants if i is not invariants.ALL_RATINGS_ARE_USED))
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""

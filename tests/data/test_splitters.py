@@ -332,6 +332,8 @@ def test_cold_items_one_by_one_are_predicted_from_the_training_ratings_before_ea
     together, last = (ColdItems(valid=0.1, test=0.2, target=target)(timed) for target in ("all", "last"))
     np.testing.assert_array_equal(split.labels, together.labels)
     assert len({split.fingerprint, together.fingerprint, last.fingerprint}) == 3
+    for each in (split, together, last):
+        assert all(invariant.holds(each) for invariant in each.invariants)
     final = np.flatnonzero(np.diff(split.test.query_users, append=-1))
     assert sequences(last.test.query(np.arange(len(final)))) == sequences(split.test.query(final))
 
