@@ -18,8 +18,8 @@ from recsys.models.trees import RatingTrees
 from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
 
 WEIGHING_HISTORIES = (  # one config of each class
-    "als", "content", "content_knn", "dae", "ease", "elsa", "gfcf", "ials", "item_knn", "mult_vae", "rp3beta", "slim",
-    "tfidf", "two_tower", "user_knn",
+    "als", "content", "content_knn", "dae", "ease", "elsa", "gfcf", "ials", "item_knn", "mult_vae", "rec_vae",
+    "rp3beta", "slim", "tfidf", "two_tower", "user_knn",
 )  # fmt: skip
 MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
 MODELS += [f"{name} by recency" for name in WEIGHING_HISTORIES]

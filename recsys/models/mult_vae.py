@@ -16,6 +16,7 @@ from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_layers
 from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.neural.objectives import multinomial_log_likelihood
 from recsys.models.recency import HalfLife, check_half_life
 
 
@@ -37,12 +38,10 @@ class AnnealedELBO(ByUser):
 
     def loss(self, module: MultVAEModule, batch: QueryBatch) -> Tensor:
         """See `Objective.loss`."""
-        history, n_users = batch.history, len(batch.users)
         mean, log_variance = module.posterior(batch)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
-        logits = module.logits(module.decode(z))
-        log_likelihood = (logits[history.rows, history.items] - logits.logsumexp(dim=1)[history.rows]).sum() / n_users
-        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / (2 * n_users)
+        log_likelihood = multinomial_log_likelihood(module.logits(module.decode(z)), batch.history)
+        divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / (2 * len(mean))
         beta = self.kl_weight * (module.n_steps / self.annealing_steps).clamp(max=1.0)
         module.n_steps += 1
         return beta * divergence - log_likelihood

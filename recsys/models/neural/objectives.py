@@ -174,6 +174,11 @@ def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
     return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
 
 
+def multinomial_log_likelihood(logits: Tensor, positives: HistoryBatch) -> Tensor:
+    """Return the log likelihood of the positives of a user, mean over users, given logits (B, C)."""
+    return -len(positives.items) / len(logits) * softmax_loss(logits, positives)
+
+
 def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: Tensor) -> Tensor:
     """Return the cross-entropy over a sample of items that the users of a batch share.
 

@@ -1,0 +1,242 @@
+"""RecVAE: a variational autoencoder of histories with a composite prior, whose parts are trained in turn.
+
+Shenbin, Alekseev, Tutubalina, Malykh and Nikolenko, "RecVAE: A New Variational Autoencoder for Top-N Recommendations
+with Implicit Feedback", WSDM 2020.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_not_negative, check_positive, check_shares
+from recsys.models.base import FitContext, FitReport
+from recsys.models.memory import check_layers
+from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch
+from recsys.models.neural.batches import HistoryBatch
+from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.neural.objectives import Objective, multinomial_log_likelihood
+from recsys.models.neural.sampling import Draw, Interactions, UserEpoch
+from recsys.models.recency import HalfLife, check_half_life
+
+N_LAYERS = 5
+PRIOR_SHARES = (3 / 20, 3 / 4, 1 / 10)  # of N(0, I), of the earlier encoder, and of a wide normal distribution
+WIDE_LOG_VARIANCE = 10.0
+
+
+class PartBatch(NamedTuple):
+    """Users on whose histories one part of the model is trained.
+
+    Attributes:
+        queries: the users.
+        encoder: whether the encoder is trained, otherwise the decoder.
+    """
+
+    queries: QueryBatch
+    encoder: bool
+
+
+@dataclass(frozen=True)
+class AlternatingEpoch:
+    """Some passes over the users for the encoder, then one for the decoder; yields `PartBatch`."""
+
+    encoder: tuple[UserEpoch, ...]
+    decoder: UserEpoch
+
+    def __len__(self) -> int:
+        return sum(map(len, self.encoder)) + len(self.decoder)
+
+    def __iter__(self) -> Iterator[PartBatch]:
+        for epoch in self.encoder:
+            yield from (PartBatch(queries, True) for queries in epoch)
+        yield from (PartBatch(queries, False) for queries in self.decoder)
+
+
+class CompositeELBO(Objective):
+    """Multinomial log likelihood of a user's items less gamma |x| KL(q(z | x) || p(z | x)): the paper's equation 11.
+
+    Each epoch trains the encoder on masked histories, then the decoder on whole ones, for which the divergence, which
+    does not depend on it, is left out. The prior then gets the encoder of this epoch.
+
+    Args:
+        kl_weight: gamma.
+        encoder_passes: passes over the users that train the encoder in an epoch.
+    """
+
+    scores_catalogue = True
+
+    def __init__(self, kl_weight: float = 0.005, encoder_passes: int = 3) -> None:
+        check_not_negative(kl_weight=kl_weight)
+        check_positive(encoder_passes=encoder_passes)
+        self.kl_weight = kl_weight
+        self.encoder_passes = encoder_passes
+
+    @property
+    def samples_per_interaction(self) -> int:
+        """Count the passes over the interactions."""
+        return self.encoder_passes + 1
+
+    def epoch(self, train: Interactions, draw: Draw) -> AlternatingEpoch:
+        """See `Objective.epoch`."""
+        seeds = torch.randint(2**62, (self.encoder_passes + 1,), generator=torch.Generator().manual_seed(draw.seed))
+        passes = [UserEpoch(train, replace(draw, seed=seed)) for seed in seeds.tolist()]
+        return AlternatingEpoch(tuple(passes[:-1]), passes[-1])
+
+    def loss(self, module: RecVAEModule, batch: PartBatch) -> Tensor:
+        """See `Objective.loss`."""
+        return self.encoder_loss(module, batch.queries) if batch.encoder else self.decoder_loss(module, batch.queries)
+
+    def encoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:
+        """Return the negative ELBO, with gradients of the encoder only."""
+        history = queries.history
+        mean, log_variance = module.encoder(history, module.dropout)
+        z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        logits = F.linear(z, module.output.weight.detach(), module.output.bias.detach())
+        posterior = log_normal(z, mean, log_variance).sum(dim=1)
+        divergence = posterior - module.log_prior(z, history).sum(dim=1)  # (B,), of one draw of z
+        return -multinomial_log_likelihood(logits, history) + (self.kl_weight * history.lengths * divergence).mean()
+
+    def decoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:
+        """Return the negative log likelihood, with gradients of the decoder only."""
+        with torch.no_grad():
+            mean, log_variance = module.encoder(queries.history)
+            z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
+        return -multinomial_log_likelihood(module.output(z), queries.history)
+
+    def after_epoch(self, module: RecVAEModule) -> None:
+        """See `Objective.after_epoch`: the encoder becomes part of the prior."""
+        module.earlier_encoder.load_state_dict(module.encoder.state_dict())
+
+
+class Encoder(nn.Module):
+    """h_l = norm(swish(W_l h_(l-1) + h_1 + ... + h_(l-1))) for layers l > 1; the last gives mean and log variance."""
+
+    def __init__(self, n_items: int, hidden_dim: int, latent_dim: int) -> None:
+        super().__init__()
+        self.items = item_embedding(n_items, hidden_dim)
+        nn.init.xavier_normal_(self.items.weight)
+        self.bias = nn.Parameter(torch.zeros(hidden_dim))
+        self.layers = nn.ModuleList(nn.Linear(hidden_dim, hidden_dim) for _ in range(N_LAYERS - 1))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_dim, eps=0.1) for _ in range(N_LAYERS))
+        self.to_posterior = nn.Linear(hidden_dim, 2 * latent_dim)
+
+    def forward(self, history: HistoryBatch, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
+        """Return mean and log variance of z, (B, latent_dim) each, with a share of the items masked."""
+        x = F.dropout(history.unit_weights, dropout)  # (P,)
+        hidden = pooled(self.items.weight, history.items, history.lengths, x) + self.bias
+        total = hidden = self.norms[0](F.silu(hidden))
+        for layer, norm in zip(self.layers, list(self.norms)[1:], strict=True):
+            hidden = norm(F.silu(layer(hidden) + total))
+            total = total + hidden
+        mean, log_variance = self.to_posterior(hidden).chunk(2, dim=1)
+        return mean, log_variance
+
+
+class RecVAEModule(HistoryModule):
+    """Logits = W' z + b with z ~ q(z | x), a normal distribution whose mean and variance the encoder computes.
+
+    The prior p(z | x) is a mixture of N(0, I), of q by the encoder as it was after the epoch before, and of N(0, e^10).
+    """
+
+    def __init__(
+        self, n_users: int, n_items: int, hidden_dim: int, latent_dim: int, dropout: float = 0.5, **training: Any
+    ) -> None:
+        super().__init__(n_users, n_items, **training)
+        self.encoder = Encoder(n_items, hidden_dim, latent_dim)
+        self.earlier_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
+        self.output = nn.Linear(latent_dim, n_items)
+        nn.init.xavier_normal_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+        self.dropout = dropout
+
+    def parameter_groups(self) -> Iterable[Any]:
+        """See `NeuralModule.parameter_groups`: all weights but those of the prior."""
+        return [weight for weight in self.parameters() if weight.requires_grad]
+
+    def log_prior(self, z: Tensor, history: HistoryBatch) -> Tensor:
+        """Return the log density of each element of z under the composite prior, (B, latent_dim)."""
+        zeros = torch.zeros_like(z)
+        parts = [
+            log_normal(z, zeros, zeros),
+            log_normal(z, *self.earlier_encoder(history)),
+            log_normal(z, zeros, zeros + WIDE_LOG_VARIANCE),
+        ]
+        weighted = [part + math.log(share) for part, share in zip(parts, PRIOR_SHARES, strict=True)]
+        return torch.stack(weighted).logsumexp(dim=0)
+
+    def encode(self, queries: QueryBatch) -> Tensor:
+        """Return the posterior mean, (B, latent_dim)."""
+        return self.encoder(queries.history)[0]
+
+    def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
+        """Return logits of all items at the posterior mean, (B, n_items)."""
+        return self.output(self.encode(queries))
+
+    def item_embeddings(self) -> Tensor:
+        """Return W, (n_items, latent_dim)."""
+        return self.output.weight
+
+
+class RecVAE(HistoryRecommender):
+    """Variational autoencoder with a composite prior; see `RecVAEModule`.
+
+    Args:
+        hidden_dim: width of the encoder's layers.
+        latent_dim: length of z.
+        dropout: share of a history's items that is masked when the encoder is trained.
+        kl_weight: see `CompositeELBO`.
+        encoder_passes: see `CompositeELBO`.
+        loss: `composite_elbo`; `batch_size` counts users.
+        half_life: see `WeighsHistories`.
+        **training: see `NeuralRecommender`. `max_epochs` counts epochs of the encoder's passes and the decoder's.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    objectives = {"composite_elbo": CompositeELBO}
+    module: RecVAEModule
+
+    def __init__(
+        self,
+        hidden_dim: int = 600,
+        latent_dim: int = 200,
+        dropout: float = 0.5,
+        kl_weight: float = 0.005,
+        encoder_passes: int = 3,
+        loss: str = "composite_elbo",
+        half_life: HalfLife = None,
+        **training: Any,
+    ) -> None:
+        self.kl_weight = kl_weight
+        self.encoder_passes = encoder_passes
+        super().__init__(loss, **training)
+        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
+        check_shares(dropout=dropout)
+        self.objective()  # checks its values
+        self.hidden_dim = hidden_dim
+        self.latent_dim = latent_dim
+        self.dropout = dropout
+        self.half_life = check_half_life(half_life)
+
+    def build(self, n_users: int, n_items: int, **training: Any) -> RecVAEModule:
+        """See `NeuralRecommender.build`."""
+        return RecVAEModule(n_users, n_items, self.hidden_dim, self.latent_dim, self.dropout, **training)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and logits fit in memory, and train."""
+        check_layers(train.n_items, self.hidden_dim, self.batch_size)
+        return super()._fit(train, valid, context)
+
+
+def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Return the log density of normal distributions, of the shape of z."""
+    return -0.5 * (math.log(2 * math.pi) + log_variance + (z - mean).square() / log_variance.exp())
