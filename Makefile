@@ -30,7 +30,7 @@ $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 
 # A file's tests stay in one process, which makes its runs and starts its servers once: a third less time.
 test: lint ## lint, check types, run the tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff check
