@@ -28,9 +28,10 @@ $(SERVED)/ials/manifest.json: | $(INSTALLED)
 $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 	$(BIN)/python -m recsys segments $(SERVED)/ease space=ratings
 
-# A file's tests stay in one process, which makes its runs and starts its servers once: a third less time.
+# A file's tests stay in one process, which makes its runs and starts its servers once: a third less time. There are as
+# many processes as cores, so each has one thread; files come in the order of tests/conftest.py.
 test: lint ## lint, check types, run the tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## check style, format and types
 	$(BIN)/ruff check

@@ -11,6 +11,14 @@ from recsys.data.dataset import Dataset
 from tests.servers import fill, mariadb, postgres, server  # noqa: F401 - fixtures
 from tests.training import data, train_command  # noqa: F401 - fixtures
 
+LONGEST = ("test_pages.py", "test_contract.py", "test_studies.py", "test_train.py", "test_refit.py", "test_config.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: one at the end would leave all other processes idle."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
 
 @pytest.fixture
 def timed() -> Dataset:

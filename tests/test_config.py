@@ -2,15 +2,19 @@
 
 import subprocess
 import sys
+from itertools import zip_longest
 
 import hydra
 import pytest
 import yaml
+from omegaconf import DictConfig
 
 from recsys.config import complete, compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.errors import UserError
 from recsys.models.ease import EASE
+
+PARTS = ("split", "protocol", "reranker", "model", "trainer", "logger")
 
 
 def test_an_unknown_choice_names_near_ones_and_all():
@@ -102,16 +106,34 @@ def test_a_value_that_the_constructor_refuses_is_told_in_its_words():
         instantiate(compose("train", ["model=ncf", "model.optimizer=rms"]).model)
 
 
-@pytest.mark.parametrize(
-    "group",
-    ["data", "split", "protocol", "reranker", "model", "trainer", "logger", "debug", "hparams_search", "experiment"],
-)
-def test_every_config_composes_and_names_what_exists(group):
-    extras = {"wandb", "mlflow"}  # whose packages need not be installed
-    for path in sorted(path for path in (CONFIGS / group).glob("*.yaml") if path.stem not in extras):
-        cfg = compose("train", [f"{group}={path.stem}", "run_dir=/tmp/none"])
-        for part in ("split", "protocol", "reranker", "model", "trainer", "logger"):
-            instantiate(cfg.get(part))
+def names(group: str) -> list[str]:
+    """Names of the configs of a group, but of those whose packages need not be installed."""
+    return sorted({path.stem for path in (CONFIGS / group).glob("*.yaml")} - {"wandb", "mlflow"})
+
+
+def composed_and_instantiated(*overrides: str) -> DictConfig:
+    cfg = compose("train", [*overrides, "++run_dir=/tmp/none"])
+    for part in PARTS:
+        instantiate(cfg.get(part))
+    return cfg
+
+
+def test_every_config_of_a_part_composes_and_names_what_exists():
+    for row in zip_longest(*([f"{group}={name}" for name in names(group)] for group in ("data", *PARTS))):
+        composed_and_instantiated(*filter(None, row))  # a config of each group at once
+
+
+@pytest.mark.parametrize("group", ["debug", "experiment"])
+def test_every_config_that_changes_others_composes_and_names_what_exists(group):
+    for name in names(group):
+        composed_and_instantiated(f"{group}={name}")
+
+
+def test_every_search_composes_and_sees_no_test_ratings():
+    for name in names("hparams_search"):
+        cfg = composed_and_instantiated(f"hparams_search={name}")
+        assert cfg.test is False
+        assert cfg.refit is False
 
 
 def test_jobs_for_slurm_compose_with_what_a_cluster_asks_for():
@@ -127,13 +149,6 @@ def test_every_search_space_names_settings_of_its_model():
         space = yaml.safe_load(path.read_text())["hydra"].get("sweeper", {}).get("params", {})
         completed = complete("train", [f"hparams_search={path.stem}", *(f"{k}={v}" for k, v in space.items())])
         assert len(completed) == 1 + len(space)
-
-
-def test_test_ratings_are_out_of_sight_of_every_search():
-    for path in sorted((CONFIGS / "hparams_search").glob("*.yaml")):
-        cfg = compose("train", [f"hparams_search={path.stem}"])
-        assert cfg.test is False
-        assert cfg.refit is False
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """The contract of every model in configs/model. A new model is tested by having a config."""
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
+from omegaconf import DictConfig
 
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.models.base import Recommender
+from recsys.models.bayesian_mf import BayesianMF
 from recsys.models.blend import Blend
 from recsys.models.elsa import ELSA
 from recsys.models.gru4rec import GRU4Rec
@@ -36,11 +38,15 @@ EXPECTED_FAILED_CHECKS = {
 }
 
 
+@cache
+def config_of(model: str, seed: int) -> DictConfig:
+    return compose("train", [f"model={model}", f"seed={seed}", "encoder=tfidf", "encoder.n_components=4"]).model
+
+
 def untrained(name: str, seed: int) -> Recommender:
     """Return a model of its config, except for settings that suit a data set of a few hundred ratings."""
-    light = ["encoder=tfidf", "encoder.n_components=4"]
     config, _, by_recency = name.partition(" by ")
-    model = instantiate(compose("train", [f"model={config}", f"seed={seed}", *light]).model)
+    model = instantiate(config_of(config, seed))
     small = {"half_life": 3.0} if by_recency else {}
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.objectives[model.loss].scores_catalogue else 128
@@ -51,6 +57,8 @@ def untrained(name: str, seed: int) -> Recommender:
         small |= {"embedding_dim": 16}
     if isinstance(model, GRU4Rec):
         small |= {"hidden_dim": 16}
+    if isinstance(model, BayesianMF):
+        small = {"n_sweeps": 60, "burn_in": 20, "n_samples": 40}
     if isinstance(model, RatingTrees):
         base_models = {name: model.models[name] for name in ("bias", "item_knn")}
         small = {"models": base_models, "n_trees": 20, "min_samples_leaf": 5, "n_folds": 2, "n_segments": 2}

@@ -2,8 +2,6 @@
 
 import importlib
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +22,8 @@ from recsys.web.app import create_app
 from recsys.web.protection import Protection
 from recsys.web.recommendation_service import RecommendationService
 from recsys.web.store import Store
+from tests.training import run_train
 
-ROOT = Path(__file__).parents[1]
 MODEL = '''
 from torch.nn import functional as F
 
@@ -101,12 +99,6 @@ class Elsewhere:
     def run(self) -> Path:
         return self.folder / "run"
 
-    def python(self, *arguments: object) -> subprocess.CompletedProcess:
-        """Run Python in the repository, with the package on its path."""
-        environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{self.folder}"}
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-
     def arguments(self, run: str, ratings: str = "ratings") -> list[str]:
         """Arguments of `train.py` that find the config and the ratings."""
         data = ["data=files", f"data.path={self.folder}/{ratings}.csv", f"cache_dir={self.folder}/cache"]
@@ -128,20 +120,13 @@ def package(folder: Path) -> Elsewhere:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory) -> Elsewhere:
-    """The folder, with a finished run that `model.hidden` was overridden for."""
+def elsewhere(tmp_path_factory) -> Iterator[Elsewhere]:
+    """The folder, on Python's path, with a finished run that `model.hidden` was overridden for."""
     place = package(tmp_path_factory.mktemp("elsewhere"))
-    ended = place.python("train.py", *place.arguments("run"), "model=mine", "model.hidden=6")
-    assert ended.returncode == 0, ended.stderr
-    assert "GPU available" not in ended.stdout + ended.stderr  # Lightning's messages are not about the run
-    return place
-
-
-@pytest.fixture
-def importable(elsewhere: Elsewhere, monkeypatch) -> Iterator[Elsewhere]:
-    """The folder, whose package can be imported in this process too."""
-    monkeypatch.syspath_prepend(elsewhere.folder)
-    yield elsewhere
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place.folder)
+        assert run_train(*place.arguments("run"), "model=mine", "model.hidden=6") == 0
+        yield place
     for name in ("mypackage.mymodel", "mypackage"):
         sys.modules.pop(name, None)
 
@@ -154,17 +139,17 @@ def test_it_is_trained_with_its_settings_tested_and_refitted(elsewhere: Elsewher
     assert (elsewhere.run / "checkpoints" / "refit" / "last.ckpt").is_file()
 
 
-def test_it_is_loaded_only_if_it_is_trusted(importable: Elsewhere):
+def test_it_is_loaded_only_if_it_is_trusted(elsewhere: Elsewhere):
     with pytest.raises(UserError, match=r"mypackage\.mymodel\.Mine.*trusted"):
-        load(importable.run / "model")
-    model = load(importable.run / "model", trusted=True)
+        load(elsewhere.run / "model")
+    model = load(elsewhere.run / "model", trusted=True)
     assert type(model).__name__ == "Mine"
     assert model.item_embeddings().shape == (15, 6)
     assert model.margin == 0.5
 
 
-def test_it_recommends_on_the_command_line_if_it_is_trusted(importable: Elsewhere, command):
-    arguments = ("recommend", importable.run, "--user", "u3", "-k", "3", "--json")
+def test_it_recommends_on_the_command_line_if_it_is_trusted(elsewhere: Elsewhere, command):
+    arguments = ("recommend", elsewhere.run, "--user", "u3", "-k", "3", "--json")
     status, _, err = command(*arguments)
     assert status == 2
     assert "trusted" in err
@@ -173,9 +158,9 @@ def test_it_recommends_on_the_command_line_if_it_is_trusted(importable: Elsewher
     assert len(json.loads(out)["recommendations"]) == 3
 
 
-def test_it_is_served_if_it_is_trusted(importable: Elsewhere, tmp_path: Path):
+def test_it_is_served_if_it_is_trusted(elsewhere: Elsewhere, tmp_path: Path):
     store = Store.open(Address.parse(f"{tmp_path}/feedback.sqlite"))
-    service = RecommendationService({"mine": importable.run}, data_of, store, trusted=True)
+    service = RecommendationService({"mine": elsewhere.run}, data_of, store, trusted=True)
     with TestClient(create_app(service, Protection())) as client:
         answer = client.post("/api/recommend", json={"user_id": "u3", "k": 3}).json()
     store.close()
@@ -183,19 +168,19 @@ def test_it_is_served_if_it_is_trusted(importable: Elsewhere, tmp_path: Path):
     assert len(answer["films"]) == 3
 
 
-def test_it_meets_the_contract(importable: Elsewhere):
+def test_it_meets_the_contract(elsewhere: Elsewhere):
     mine = importlib.import_module("mypackage.mymodel").Mine
     check_recommender(lambda seed: mine(batch_size=128, lr=0.04, max_epochs=20, seed=seed))
 
 
-def test_a_later_run_continues_from_its_weights(importable: Elsewhere, train_command):
-    before = pd.read_csv(importable.folder / "ratings.csv")
+def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere, train_command):
+    before = pd.read_csv(elsewhere.folder / "ratings.csv")
     later = [(user, item, 4, 10**9 + 100 + item) for user in ("u0", "u1", "new") for item in range(15)]
     grown = pd.concat([before, pd.DataFrame(later, columns=before.columns)]).drop_duplicates(["user_id", "movie_id"])
-    grown.to_csv(importable.folder / "grown.csv", index=False)
-    settings = ("model=mine", "model.hidden=6", "model.max_epochs=1", f"warm_from={importable.run}")
-    assert train_command(*importable.arguments("warm", "grown"), *settings) == 0
-    assert read_run(importable.folder / "warm").is_warm
+    grown.to_csv(elsewhere.folder / "grown.csv", index=False)
+    settings = ("model=mine", "model.hidden=6", "model.max_epochs=1", f"warm_from={elsewhere.run}")
+    assert train_command(*elsewhere.arguments("warm", "grown"), *settings) == 0
+    assert read_run(elsewhere.folder / "warm").is_warm
 
 
 @pytest.mark.parametrize(
@@ -209,8 +194,8 @@ def test_a_later_run_continues_from_its_weights(importable: Elsewhere, train_com
         (["model=mine", "++model._target_=mypackage.none.Mine"], "must name a class that can be imported"),
     ],
 )
-def test_typing_errors_are_found(importable: Elsewhere, train_command, capsys, arguments: list[str], words: str):
-    assert train_command(*importable.arguments("mistaken"), *arguments) == 2
+def test_typing_errors_are_found(elsewhere: Elsewhere, train_command, capsys, arguments: list[str], words: str):
+    assert train_command(*elsewhere.arguments("mistaken"), *arguments) == 2
     said = capsys.readouterr().err
     assert words in said
     assert len(said.splitlines()) == 1

@@ -36,23 +36,24 @@ def data(tmp_path) -> list[str]:
     ]
 
 
-@pytest.fixture
-def train_command(monkeypatch) -> Callable[..., int]:
+def run_train(*arguments: object) -> int:
     """`python train.py ARGUMENTS` in this process; gives the exit status."""
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     on_interrupt = signal.getsignal(signal.SIGINT)
-
-    def run(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYDRA_FULL_ERROR", "0")
+        patch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
         try:
             main(train.objective)
         except SystemExit as stop:
             return stop.code
         finally:
             signal.signal(signal.SIGINT, on_interrupt)  # Lightning leaves it ignored
-        return 0
+    return 0
 
-    return run
+
+@pytest.fixture
+def train_command() -> Callable[..., int]:
+    return run_train
 
 
 def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:

@@ -192,6 +192,25 @@ def test_a_run_that_is_interrupted_within_a_group_resumes_to_the_same_weights(
     torch.testing.assert_close(watch.after, whole.after, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("began", [[], [EveryStep()]], ids=["from_groups", "from_single_steps"])
+def test_a_run_resumes_to_the_same_weights_with_callbacks_that_change_the_grouping(
+    split: Split, tmp_path: Path, began: list[Callback]
+):
+    model = MF(embedding_dim=4, lr_schedule="cosine", **{**SMALL, "max_epochs": 5})
+    begin = FitContext(tmp_path, trainer(InterruptInGroup(), *began))
+    with pytest.raises(SystemExit):
+        type(model)(**model.hyperparameters()).fit(split.train, split.valid, begin)
+    watch = Watch()
+    go_on = FitContext(tmp_path, trainer(watch, *([] if began else [EveryStep()])), resume=True)
+    resumed = type(model)(**model.hyperparameters()).fit(split.train, split.valid, go_on)
+    assert watch.grouped == bool(began)
+    whole = model.fit(split.train, split.valid)
+    assert resumed.n_best_epochs == whole.n_best_epochs
+    assert resumed.fit_report.epochs == whole.fit_report.epochs == 5
+    for name, array in whole.arrays().items():
+        np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_setting_that_a_fit_chooses_itself_is_refused_before_training(name: str, timed: Dataset):
     context = FitContext(trainer=partial(pytest.fail, "was trained", **{name: 1}))
