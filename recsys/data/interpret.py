@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.clean import SQL
+from recsys.data.clean import PLAYS, SQL
 from recsys.data.dialect import Reading
 from recsys.data.quoting import literal
 from recsys.errors import UserError
@@ -31,6 +31,8 @@ _IS_ODD_RATING = "rating IS NOT NULL AND try_cast(rating AS DOUBLE) IS NULL"
 _IS_NUMBER = "try_cast(time AS DOUBLE) IS NOT NULL"
 _IS_TEXT = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL"
 _IS_ODD_TIME = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL AND try_cast(time AS TIMESTAMP) IS NULL"
+_IS_ODD_PLAYS = "plays IS NOT NULL AND try_cast(plays AS DOUBLE) IS NULL"
+_IS_WRONG_PLAYS = "plays IS NOT NULL AND coalesce(try_cast(plays AS DOUBLE), -1) NOT BETWEEN 0 AND 1e15"
 _HAS_OFFSET = "regexp_matches(time, ':[0-9.]+ ?[+-][0-9]{2}(:?[0-9]{2})?$')"
 
 
@@ -113,6 +115,8 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         notes += _interpret_numbers(rows, label, "rating", _IS_ODD_RATING, reading)
     if n_texts:
         notes += _interpret_numbers(rows, label, "time", _IS_ODD_TIME, reading)
+    if PLAYS in rows.connection.table(rows.table).columns:
+        notes += _interpret_numbers(rows, label, PLAYS, _IS_ODD_PLAYS, reading)
     notes += _interpret_times(rows, label, reading.time_format)
     if n_texts:
         rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # which TIMESTAMP ignores
@@ -134,6 +138,24 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
         raise UserError(
             f"{label} has text where a number belongs: {cell!r} in column {columns.get(name) or name}, "
             f"row {row - rows.first + 1}{hint}."
+        )
+
+
+def check_plays(rows: Rows, label: str, columns: Mapping[str, str | None]) -> None:
+    """Check that plays, where a source has them, are numbers that are not negative.
+
+    Raises:
+        UserError: a cell is not, which the message names.
+    """
+    if PLAYS not in rows.connection.table(rows.table).columns:
+        return
+    row, cell = rows.select(
+        f"min(rowid) FILTER ({_IS_WRONG_PLAYS})", f"arg_min(plays, rowid) FILTER ({_IS_WRONG_PLAYS})"
+    )
+    if row is not None:
+        raise UserError(
+            f"{label} must have numbers of plays that are not negative (got {cell!r} in column "
+            f"{columns.get(PLAYS) or PLAYS}, row {row - rows.first + 1}): choose another column as data.columns.plays."
         )
 
 
