@@ -140,8 +140,8 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
 def contributions(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
     """Compute the loss of every film's score when one film is removed from the history.
 
-    Item-to-item models that ignore order have these as weights. Other models score the histories without each film in
-    one batch: where recency counts, what came before a removed film moves up.
+    Item-to-item models that ignore order have these as weights, times the weights of the history. Other models score
+    the histories without each film in one batch: where recency counts, what came before a removed film moves up.
 
     Args:
         model: fitted model that uses histories.

@@ -16,7 +16,7 @@ import duckdb
 from recsys.data.clean import FURTHER_COLUMNS, SQL, count
 from recsys.data.columns import apart, named
 from recsys.data.dialect import Reading
-from recsys.data.interpret import Rows, check_numbers, check_plays, interpret_ids, interpret_ratings
+from recsys.data.interpret import Rows, check_further, check_numbers, interpret_ids, interpret_ratings
 from recsys.data.plain import plain
 from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
@@ -71,7 +71,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
         elif table.name == "ratings":
             check_numbers(rows, str(table.file), named, raw.numeric_ids)
         if table.name == "ratings":
-            check_plays(rows, str(table.file), named)
+            check_further(rows, str(table.file), named)
         notes += [f"{table.file.name}: {note}" for note in detected]
     return list(dict.fromkeys(notes))
 

@@ -49,8 +49,23 @@ def test_plays_have_decimal_commas_and_missing_values_as_ratings_do(played):
 
 @pytest.mark.parametrize("cell", ["-1", "many", "inf", "nan1"])
 def test_plays_that_are_no_number_are_refused(cell, played):
-    with pytest.raises(UserError, match=rf"must have numbers of plays .* \(got '{cell}' in column hours, row 2\)"):
+    with pytest.raises(
+        UserError, match=rf"must be a number that is not negative \(got '{cell}' in column hours, row 2\)"
+    ):
         played("1,7,3", f"1,8,{cell}")
+
+
+def test_labels_are_numbers_or_truth_values(write, prepared):
+    columns = COLUMNS | {"plays": None, "label": "hours"}
+
+    def rows_kept(*labels):
+        rows = "".join(f"{user},7,{label}\n" for user, label in enumerate(labels))
+        file = write({"r.csv": f"user_id,movie_id,hours\n{rows}"}) / "r.csv"
+        return prepared(Files(str(file), columns)).report.rows_kept
+
+    assert rows_kept("1", "0", "0.0", "-1", "true", "False", "NA", "") == 4
+    with pytest.raises(UserError, match=r"label of a row of .* must be a number, true or false \(got 'disliked'"):
+        rows_kept("1", "disliked")
 
 
 def test_data_without_plays_have_none(write, prepared):

@@ -45,12 +45,12 @@ class Published(Source):
     Args:
         name: name of the layout, and of the data set.
         path: the unpacked folder, or the file of ratings if the layout has only one.
-        plays: whether to read how often, or how long, each item was played, for models that weight by plays.
         cleaning: cleaning options.
+        plays: whether to read how often, or how long, each item was played, for models that weight by plays.
     """
 
     def __init__(
-        self, name: str, path: str | None = None, plays: bool = False, cleaning: Cleaning = Cleaning()
+        self, name: str, path: str | None = None, cleaning: Cleaning = Cleaning(), plays: bool = False
     ) -> None:
         if name not in LAYOUTS:
             raise UserError(f"data.name must be one of {', '.join(LAYOUTS)} (got {name!r}).")
