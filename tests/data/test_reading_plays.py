@@ -4,11 +4,14 @@ import gzip
 
 import pytest
 
+from recsys.config import compose
+from recsys.data.address import Address
 from recsys.data.clean import Cleaning
+from recsys.data.databases import Database
 from recsys.data.gather import Gathered
 from recsys.data.sources import Files
 from recsys.data.splitters import LeaveOneOut
-from recsys.data.tables import clean_tables
+from recsys.data.tables import clean_tables, write_tables
 from recsys.errors import UserError
 from tests.data.test_published import LAYOUTS
 
@@ -89,6 +92,14 @@ def test_plays_follow_their_ratings_into_parts_histories_and_tables(played):
     assert tables["ratings"]["plays"].tolist() == dataset.plays.tolist()
 
 
+def test_plays_are_read_back_from_a_database(played, prepared, tmp_path):
+    dataset = played("1,7,1.5", "1,8,2", "2,7,5").dataset
+    address = str(tmp_path / "r.duckdb")
+    write_tables(Address.parse(address), {"ratings": clean_tables(dataset)["ratings"]})
+    columns = {name: name for name in ("user_id", "movie_id", "plays")}
+    assert prepared(Database(columns=columns, address=address)).dataset.plays.tolist() == [1.5, 2, 5]
+
+
 def test_sources_with_and_without_plays_are_gathered(write, prepared):
     folder = write({"r.csv": "user_id,movie_id,hours\n1,7,3\n2,8,4\n", "s.csv": "user_id,movie_id\n1,8\n1,7\n"})
     without = {name: theirs for name, theirs in COLUMNS.items() if name != "plays"}
@@ -115,6 +126,10 @@ def test_plays_of_published_data_are_read_by_choice(name, plays, write, load):
     assert found.plays.tolist() == plays
     assert without.plays is None
     assert (found.items.tolist(), found.ratings.tolist()) == (without.items.tolist(), without.ratings.tolist())
+
+
+def test_a_database_may_have_a_column_of_plays():
+    assert compose("train", ["data=sql", "data.columns.plays=n"]).data.columns.plays == "n"
 
 
 def test_games_that_were_bought_and_not_played_have_no_hours(write, load):
