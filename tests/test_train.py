@@ -289,6 +289,40 @@ def test_bad_input_is_one_sentence_and_status_2(command, tmp_path, capsys, argum
     assert words in said
 
 
+EVERYTHING = [(user, item) for user in range(4) for item in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "arguments", "words"),
+    [
+        ([(0, item) for item in range(6)], ["model=ease"], "must have ratings of several users to learn from"),
+        ([(0, item) for item in range(6)], ["model=bias", "protocol=ratings"], "must have ratings of several users"),
+        ([(user, 0) for user in range(6)], ["model=ease"], "Every user must have at least 3 ratings"),
+        (
+            [(user, 0) for user in range(6)],
+            ["model=ease", "split.train_only_below=3"],
+            "leaves no rating of files to validate on",
+        ),
+        ([(user, 0) for user in range(6)], ["model=ease", "data.cleaning.user_core=3"], "too few ratings"),
+        ([(user, 0) for user in range(30)], ["model=ease", "split=folds"], "have rated all items: choose other data"),
+        (EVERYTHING, ["model=ease"], "all users of files have rated all items: choose other data"),
+        (EVERYTHING, ["model=bias", "protocol=ratings"], "protocol=ratings must have data with ratings"),
+        ([(0, 0)], ["model=ease"], "Every user must have at least 3 ratings"),
+    ],
+)
+def test_data_that_leave_nothing_to_learn_or_to_rank_are_one_sentence(
+    train_command, tmp_path, capsys, pairs, arguments, words
+):
+    rows = "".join(f"{user},{item},{10**9 + item}\n" for user, item in pairs)
+    (tmp_path / "r.csv").write_text(f"user_id,movie_id,time\n{rows}")
+    places = (f"data.path={tmp_path}/r.csv", f"cache_dir={tmp_path}/cache", f"hydra.run.dir={tmp_path}/run")
+    assert train_command("data=files", "data.columns.rating=null", "ks=[1]", *places, *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 1
+    assert words in said
+
+
 def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order(data, tmp_path, monkeypatch, capsys):
     def test(name: str, *arguments: str) -> int | str | None:
         monkeypatch.setattr(

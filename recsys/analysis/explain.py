@@ -140,8 +140,8 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
 def contributions(model: Recommender, user: int, history: History, positions: np.ndarray) -> np.ndarray:
     """Compute the loss of every film's score when one film is removed from the history.
 
-    Item-to-item models that ignore order have these as weights. Other models score the histories without each film in
-    one batch: where recency counts, what came before a removed film moves up.
+    Item-to-item models that ignore order have these as weights, times the weights of the history. Other models score
+    the histories without each film in one batch: where recency counts, what came before a removed film moves up.
 
     Args:
         model: fitted model that uses histories.
@@ -153,7 +153,7 @@ def contributions(model: Recommender, user: int, history: History, positions: np
         float32 (m, n_items).
     """
     if isinstance(model, ItemToItem) and not model.reads_order:
-        return model.weights_of(history.items[positions])
+        return model.history_weights(history)[positions, None] * model.weights_of(history.items[positions])
     everything = np.arange(len(history.items))
     return _losses(model, user, history, [np.delete(everything, position) for position in positions])
 
@@ -188,7 +188,9 @@ def _losses(model: Recommender, user: int, history: History, altered: Sequence[n
     rows = [np.arange(len(history.items)), *altered]
     chosen = np.concatenate(rows)
     times = None if history.times is None else history.times[np.concatenate([np.sort(row) for row in rows])]
-    histories = History(row_pointers([len(row) for row in rows]), history.items[chosen], history.ratings[chosen], times)
+    plays = None if history.plays is None else history.plays[chosen]
+    indptr = row_pointers([len(row) for row in rows])
+    histories = History(indptr, history.items[chosen], history.ratings[chosen], times, plays)
     scores = model.score_without_fallback(Query(np.full(len(rows), user), histories))
     return scores[0] - scores[1:]
 

@@ -18,6 +18,8 @@ from recsys.errors import UserError
 SQL = Path(__file__).parent / "sql"
 DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
 LABEL, NEGATIVE = "label", "negative by its label"
+PLAYS = "plays"
+FURTHER_COLUMNS = (LABEL, PLAYS)  # of ratings, for sources that have them
 RULES = (
     "missing id",
     "missing rating",
@@ -52,19 +54,27 @@ UPDATE checked SET rule = $rule FROM raw_ratings
 WHERE raw_ratings.rowid = source_row AND rule IS NULL
     AND coalesce(try_cast(label AS DOUBLE), try_cast(try_cast(label AS BOOLEAN) AS DOUBLE)) <= 0
 """
-# In the order of the rows of `coded.sql`.
-_ORIGINS = """
-CREATE TABLE origins AS SELECT raw_ratings.source FROM ratings
+# For sources with plays: those of all rows of a pair of user and item; a row that gives no number is one play.
+_PLAYS = """
+CREATE TABLE plays AS SELECT checked.user_id, checked.movie_id, sum(coalesce(try_cast(plays AS DOUBLE), 1)) AS plays
+FROM checked JOIN raw_ratings ON raw_ratings.rowid = source_row
+WHERE rule IS NULL GROUP BY ALL
+"""
+# Columns that not every data set has, in the order of the rows of `coded.sql`.
+_FURTHER = """
+CREATE TABLE further AS SELECT {columns} FROM ratings
 JOIN raw_ratings ON raw_ratings.rowid = source_row
 JOIN users ON users.user_id = ratings.user_id
 JOIN films ON films.movie_id = ratings.movie_id
+{joined}
 ORDER BY "user", ratings.time, source_row
 """
-_WITH_ORIGINS = """
-CREATE TABLE with_origins AS SELECT ratings.*, origins.source FROM ratings POSITIONAL JOIN origins;
-DROP TABLE origins;
+_JOIN_PLAYS = "JOIN plays ON plays.user_id = ratings.user_id AND plays.movie_id = ratings.movie_id"
+_WITH_FURTHER = """
+CREATE TABLE with_further AS FROM ratings POSITIONAL JOIN further;
+DROP TABLE further;
 DROP TABLE ratings;
-ALTER TABLE with_origins RENAME TO ratings;
+ALTER TABLE with_further RENAME TO ratings;
 """
 
 
@@ -150,10 +160,12 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     create(connection, "ratings", "latest")
     n_checked = count(connection, "checked")
     dropped[DUPLICATE] = n_checked - sum(dropped.values()) - count(connection, "ratings")
-    gathered = "source" in connection.table("raw_ratings").columns
+    gathered, played = (column in connection.table("raw_ratings").columns for column in ("source", PLAYS))
     if gathered:
         [(dropped[ACROSS_SOURCES],)] = connection.execute(_N_ACROSS).fetchall()
         dropped[DUPLICATE] -= dropped[ACROSS_SOURCES]
+    if played:
+        connection.execute(_PLAYS)
     connection.execute("DROP TABLE checked")
     if cleaning.min_rating is not None:
         dropped["rating below the threshold"] = _replace(connection, "liked", min_rating=cleaning.min_rating)
@@ -170,11 +182,13 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)
-    if gathered:
-        connection.execute(_ORIGINS)
+    further = ["raw_ratings.source"] * gathered + ["plays.plays"] * played
+    if further:
+        joined = _JOIN_PLAYS if played else ""
+        connection.execute(_FURTHER.format(columns=", ".join(further), joined=joined))
     _replace(connection, "coded")  # replaces raw ids by codes
-    if gathered:
-        connection.execute(_WITH_ORIGINS)
+    if further:
+        connection.execute(_WITH_FURTHER)
     return dropped
 
 

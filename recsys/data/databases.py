@@ -43,7 +43,8 @@ class Database(Source):
     Args:
         ratings: table of the ratings; None if this is one of several gathered sources and has none.
         columns: our name -> the table's name of each column: `user_id`, `movie_id` and, if there are such columns,
-            `rating`, `time` (seconds UTC or a date and time) and `part` (the source's own partition).
+            `rating`, `time` (seconds UTC or a date and time), `part` (the source's own partition), `label` and `plays`
+            (see `sources.Files`).
         users: table of users.
         users_columns: our name -> the table's name of each column, where they differ: `user_id`, and any of `age`,
             `gender`, `occupation`, `zip_code` or names of your own.

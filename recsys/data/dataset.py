@@ -42,6 +42,7 @@ class Dataset:
         part_names: names of the parts, `("u1", ..., "u5")` or `("train", "test")`.
         negatives: int32 (n_users, m) unrated items that the source ranks each user's test item among, or None; short
             rows are padded with -1.
+        plays: float32 (n,) how often, or how long, a user played the item of each rating, or None.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     parts: np.ndarray | None = None
     part_names: tuple[str, ...] = ()
     negatives: np.ndarray | None = None
+    plays: np.ndarray | None = None
 
     @classmethod
     def from_arrays(
@@ -65,6 +67,7 @@ class Dataset:
         ratings: Sequence[float] | np.ndarray | None = None,
         times: Sequence[int] | np.ndarray | None = None,
         *,
+        plays: Sequence[float] | np.ndarray | None = None,
         n_users: int | None = None,
         n_items: int | None = None,
         name: str = "arrays",
@@ -88,6 +91,7 @@ class Dataset:
             item_frame=pd.DataFrame({"movie_id": np.arange(n_items), "title": [f"Film {i}" for i in range(n_items)]}),
             scale=(float(values.min()), float(values.max())),
             fingerprint=fingerprint,
+            plays=None if plays is None else np.asarray(plays, np.float32)[order],
         )
 
     def __len__(self) -> int:
@@ -147,11 +151,12 @@ class Dataset:
             ratings=self.ratings[chosen],
             times=None if self.times is None else self.times[chosen],
             parts=None if self.parts is None else self.parts[chosen],
+            plays=None if self.plays is None else self.plays[chosen],
         )
 
     def histories(self) -> History:
         """Return the ratings of all users, a row per user code."""
-        return History(self.indptr, self.items, self.ratings, self.times)
+        return History(self.indptr, self.items, self.ratings, self.times, self.plays)
 
     def history(self, users: np.ndarray) -> History:
         """Return the ratings of users, int64 (B,), as a history with a row for each; empty for an unknown user, -1."""

@@ -6,9 +6,10 @@ A delimiter is chosen by the header, which must then name the columns that are w
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from recsys.data.plain import Plain
 from recsys.errors import UserError
@@ -33,6 +34,7 @@ class Reading:
             `%d.%m.%Y`.
         missing: texts that stand for a missing value.
         constants: columns with the same value in each row of the file.
+        skip: number of lines before the header or, without a header, before the first row.
     """
 
     header: Sequence[str] = ()
@@ -43,8 +45,11 @@ class Reading:
     time_format: str | None = None
     missing: Sequence[str] = MISSING
     constants: Mapping[str, str] = field(default_factory=dict)
+    skip: int = 0
 
     def __post_init__(self) -> None:
+        if self.skip < 0:
+            raise UserError(f"data.skip must be a number of lines, zero or above (got {self.skip}).")
         if len(set(self.header)) < len(self.header):
             raise UserError(f"data.header must name each column once (got {', '.join(self.header)}).")
         if self.delimiter == "":
@@ -53,6 +58,10 @@ class Reading:
             raise UserError(f"data.quote must be one character, or '' for none (got {self.quote}).")
         if self.decimal not in (None, ".", ","):
             raise UserError(f"data.decimal must be a point or a comma (got {self.decimal}).")
+
+    def parameters(self) -> dict[str, Any]:
+        """Return the fields as parameters of a `RawTable`, which fingerprints contain: `skip` only if it is set."""
+        return {name: value for name, value in asdict(self).items() if name != "skip" or value}
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,9 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
     if reading.header:
         delimiter = _by_width(file, samples, len(reading.header))
         names = list(reading.header)
+        _check_start(file, lines, [delimiter], mark, lambda row: len(row) == len(names))
     else:
+        _check_start(file, lines, delimiters, mark, lambda row: set(wanted) <= {name.strip() for name in row})
         delimiter = _by_names(samples, wanted)
         names = [name.strip() for name in samples[delimiter][0]]
         names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
@@ -144,6 +155,31 @@ def _by_names(samples: Mapping[str, list[list[str]]], wanted: Collection[str]) -
         if len(names) > 1 and set(wanted) <= set(names):
             return delimiter
     return max(headers, key=lambda delimiter: len(headers[delimiter]))
+
+
+def _check_start(
+    file: Path, lines: Sequence[str], delimiters: Sequence[str], mark: str, fits: Callable[[Sequence[str]], bool]
+) -> None:
+    """Check that the header, or the first row, is not preceded by other lines.
+
+    Args:
+        file: the original file.
+        lines: its first lines.
+        delimiters: separators that the fields may have.
+        mark: quotation mark, or "".
+        fits: whether the fields of a line are those of the header, or as many as a row has.
+
+    Raises:
+        UserError: the first line does not fit, and a later one does.
+    """
+    for n_before, line in enumerate(lines[:_N_SAMPLED]):
+        if line.strip() and any(fits(_rows([line], delimiter, mark)[0]) for delimiter in delimiters):
+            if any(line.strip() for line in lines[:n_before]):
+                raise UserError(
+                    f"{file} must begin with its columns (got {lines[0].strip()[:80]!r}, and the columns in line "
+                    f"{n_before + 1}): set data.skip={n_before}."
+                )
+            return
 
 
 def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.clean import SQL
+from recsys.data.clean import FURTHER_COLUMNS, LABEL, PLAYS, SQL
 from recsys.data.dialect import Reading
 from recsys.data.quoting import literal
 from recsys.errors import UserError
@@ -32,6 +32,11 @@ _IS_NUMBER = "try_cast(time AS DOUBLE) IS NOT NULL"
 _IS_TEXT = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL"
 _IS_ODD_TIME = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL AND try_cast(time AS TIMESTAMP) IS NULL"
 _HAS_OFFSET = "regexp_matches(time, ':[0-9.]+ ?[+-][0-9]{2}(:?[0-9]{2})?$')"
+# What the cells of columns must be that not every source has, and the condition of those that are not.
+_WRONG = {
+    LABEL: ("a number, true or false", "try_cast(label AS DOUBLE) IS NULL AND try_cast(label AS BOOLEAN) IS NULL"),
+    PLAYS: ("a number that is not negative", "coalesce(try_cast(plays AS DOUBLE), -1) NOT BETWEEN 0 AND 1e15"),
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Rows:
     def condition(self) -> str:
         """SQL condition that only these rows meet."""
         return f"rowid >= {self.first:d}" if self.first else "true"
+
+    @property
+    def further(self) -> list[str]:
+        """Those of `FURTHER_COLUMNS` that the table has."""
+        return [name for name in self.connection.table(self.table).columns if name in FURTHER_COLUMNS]
 
     def select(self, *expressions: str) -> tuple[Any, ...]:
         """Return aggregates over the rows."""
@@ -113,6 +123,8 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         notes += _interpret_numbers(rows, label, "rating", _IS_ODD_RATING, reading)
     if n_texts:
         notes += _interpret_numbers(rows, label, "time", _IS_ODD_TIME, reading)
+    for name in rows.further:
+        notes += _interpret_numbers(rows, label, name, f"try_cast({name} AS DOUBLE) IS NULL", reading)
     notes += _interpret_times(rows, label, reading.time_format)
     if n_texts:
         rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # which TIMESTAMP ignores
@@ -135,6 +147,23 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
             f"{label} has text where a number belongs: {cell!r} in column {columns.get(name) or name}, "
             f"row {row - rows.first + 1}{hint}."
         )
+
+
+def check_further(rows: Rows, label: str, columns: Mapping[str, str | None]) -> None:
+    """Check the labels and plays of a source that has them.
+
+    Raises:
+        UserError: a cell is not what it must be, which the message names.
+    """
+    for name in rows.further:
+        wanted, condition = _WRONG[name]
+        is_wrong = f"FILTER ({name} IS NOT NULL AND {condition})"
+        row, cell = rows.select(f"min(rowid) {is_wrong}", f"arg_min({name}, rowid) {is_wrong}")
+        if row is not None:
+            raise UserError(
+                f"The {name} of a row of {label} must be {wanted} (got {cell!r} in column {columns.get(name) or name}, "
+                f"row {row - rows.first + 1}): choose another column as data.columns.{name}."
+            )
 
 
 def _is_listed(name: str, texts: Sequence[str]) -> str:

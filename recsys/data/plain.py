@@ -71,13 +71,14 @@ class Plain:
         return start.decode("utf-8", errors="replace")
 
 
-def plain(file: Path, scratch: Path, encoding: str | None = None) -> Plain:
+def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0) -> Plain:
     """Return a file as a plain file, copied into `scratch` where needed.
 
     Args:
         file: the file.
         scratch: an existing folder.
         encoding: encoding of text; None to detect it.
+        skip: number of lines to leave out at the beginning of text.
 
     Raises:
         UserError: the file is damaged or incomplete, is neither text nor Parquet, or is not in this encoding.
@@ -97,6 +98,8 @@ def plain(file: Path, scratch: Path, encoding: str | None = None) -> Plain:
         raise UserError(f"{file} must be text or Parquet (got other binary data).")
     if encoding is not None or detected != "utf-8":
         path = _transcoded(file, path, detected, scratch / "utf-8")
+    if skip:
+        path = _without_first_lines(path, skip, scratch / "skipped")
     return Plain(path, detected, any(b'"' in chunk for chunk in _chunks(path)))
 
 
@@ -223,4 +226,16 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
         raise UserError(f"{file} must be in the encoding {encoding} ({error}): set data.encoding.") from error
     except LookupError as error:
         raise UserError(f"data.encoding must be an encoding of Python, such as latin-1 (got {encoding}).") from error
+    return copy
+
+
+def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
+    """Write text in UTF-8 without its first n lines."""
+    with (
+        path.open(encoding="utf-8", newline="") as text,
+        copy.open("w", encoding="utf-8", newline="") as target,
+    ):
+        for _ in range(n):
+            text.readline()
+        shutil.copyfileobj(text, target, _CHUNK)
     return copy

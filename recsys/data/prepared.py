@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from recsys.data.clean import PLAYS
 from recsys.data.dataset import Dataset
 from recsys.data.frames import typed_items, typed_users
 from recsys.data.metadata import Match
@@ -111,7 +112,9 @@ def load(folder: Path) -> Prepared:
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
-        arrays = _arrays(connection, folder / "ratings.parquet", columns)
+        table = connection.read_parquet(str(folder / "ratings.parquet"))
+        columns |= {PLAYS: np.float32} if PLAYS in table.columns else {}
+        arrays = _arrays(table, columns)
         users, items, negatives = (
             connection.read_parquet(str(folder / f"{name}.parquet")).df() for name in ("users", "films", "negatives")
         )
@@ -129,6 +132,7 @@ def load(folder: Path) -> Prepared:
         parts=arrays.get("part"),
         part_names=report.part_names,
         negatives=_negatives(negatives, report.users),
+        plays=arrays.get(PLAYS),
     )
     return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
 
@@ -143,11 +147,8 @@ def _check_counts(folder: Path, report: Report, **found: int) -> None:
         )
 
 
-def _arrays(
-    connection: duckdb.DuckDBPyConnection, file: Path, columns: dict[str, type[np.generic]]
-) -> dict[str, np.ndarray]:
-    """Read columns of a Parquet file in chunks."""
-    table = connection.read_parquet(str(file))
+def _arrays(table: duckdb.DuckDBPyRelation, columns: dict[str, type[np.generic]]) -> dict[str, np.ndarray]:
+    """Read columns of a table in chunks."""
     [(n_rows,)] = table.count("*").fetchall()
     arrays: dict[str, np.ndarray] = {name: np.empty(n_rows, dtype) for name, dtype in columns.items()}
     result = table.select(*columns)

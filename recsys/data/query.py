@@ -25,12 +25,14 @@ class History:
         items: int32 (n,) item codes.
         ratings: float32 (n,) ratings.
         times: int64 (n,) seconds UTC, or None where the source has none.
+        plays: float32 (n,) how often, or how long, each item was played, or None where that is unknown.
     """
 
     indptr: np.ndarray
     items: np.ndarray
     ratings: np.ndarray
     times: np.ndarray | None = None
+    plays: np.ndarray | None = None
 
     @classmethod
     def of_items(cls, rows: Sequence[Sequence[int]], rating: float = 5.0) -> History:
@@ -59,7 +61,7 @@ class History:
     def reversed(self) -> History:
         """Return the interactions of each row in reverse order, without times, which would not be in order."""
         positions = np.repeat(self.indptr[:-1] + self.indptr[1:] - 1, self.lengths) - np.arange(len(self.items))
-        return History(self.indptr, self.items[positions], self.ratings[positions])
+        return replace(self._slice(self.indptr, positions), times=None)
 
     def latest(self, n: int) -> History:
         """Return the last n interactions of each row, or all of a shorter one."""
@@ -72,9 +74,9 @@ class History:
         return self._slice(indptr - indptr[0], slice(indptr[0], indptr[-1]))
 
     def shuffled(self, rng: np.random.Generator) -> History:
-        """Return the history with the items of each row, and their ratings, in random order; times stay in place."""
+        """Return the history with the items of each row, their ratings and plays, in random order; times stay."""
         order = np.lexsort((rng.random(len(self.items)), self.rows))
-        return replace(self, items=self.items[order], ratings=self.ratings[order])
+        return replace(self._slice(self.indptr, order), times=self.times)
 
     def select(self, rows: np.ndarray) -> History:
         """Return some rows, given as a boolean mask (n_rows,) or as positions in any order."""
@@ -94,8 +96,8 @@ class History:
         return sparse.csr_matrix((values, self.items, self.indptr), shape=(len(self), n_items))
 
     def _slice(self, indptr: np.ndarray, chosen: slice | np.ndarray) -> History:
-        times = None if self.times is None else self.times[chosen]
-        return History(indptr, self.items[chosen], self.ratings[chosen], times)
+        times, plays = (None if array is None else array[chosen] for array in (self.times, self.plays))
+        return History(indptr, self.items[chosen], self.ratings[chosen], times, plays)
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,8 @@ class RawTable:
         optional: whether the source may lack the file.
         archive: the zip file that contains the file, or None.
         source: name of the gathered source of the rows, which each row stores; None if there is only one source.
-        others: further files that a SELECT reads, as `$files` with the first, or as `$file2` and so on.
+        others: further files that a SELECT reads, as `$files` with the first, or as `$file2` and so on; as `$NAME` for
+            NAME.csv if it is in `sql/read`.
     """
 
     name: str

@@ -13,10 +13,10 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.clean import LABEL, SQL, count
+from recsys.data.clean import FURTHER_COLUMNS, SQL, count
 from recsys.data.columns import apart, named
 from recsys.data.dialect import Reading
-from recsys.data.interpret import Rows, check_numbers, interpret_ids, interpret_ratings
+from recsys.data.interpret import Rows, check_further, check_numbers, interpret_ids, interpret_ratings
 from recsys.data.plain import plain
 from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
@@ -70,6 +70,8 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
                 detected += interpret_ratings(rows, str(table.file), named, reading)
         elif table.name == "ratings":
             check_numbers(rows, str(table.file), named, raw.numeric_ids)
+        if table.name == "ratings":
+            check_further(rows, str(table.file), named)
         notes += [f"{table.file.name}: {note}" for note in detected]
     return list(dict.fromkeys(notes))
 
@@ -96,7 +98,7 @@ def insert(
             if table.name == "ratings" and first_row == count(connection, "raw_ratings"):
                 raise UserError(f"{table.file} has no rows.")
             return Rows(connection, f"raw_{table.name}", first_row), list(select.notes)
-    raise refusal(table.file, failures[0]) from failures[0]
+    raise refusal(table.file, failures[0], table.parameters.get("skip", 0)) from failures[0]
 
 
 def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path) -> Iterator[Select]:
@@ -109,7 +111,8 @@ def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Pa
         yield Select(table.query, {**table.parameters, **_files(table, scratch)})
         return
     sql = (SQL / "read" / f"{table.query}.sql").read_text(encoding="utf-8")
-    parameters = {"file": one_file(table.file), **table.parameters}
+    parameters = {"file": one_file(table.file), **{file.stem: one_file(file) for file in table.others}}
+    parameters |= table.parameters
     if "$encoding" in sql:
         parameters["encoding"] = _encoding(table.file)
     yield Select(sql, parameters)
@@ -151,7 +154,8 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
     if table.source is not None:
         types.pop(SOURCE, None)  # from gathering before
     if (table.columns or {}).get("time") == ROW and ROW not in types:
-        query = f"SELECT *, row_number() OVER () AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
+        number = f"row_number() OVER () + {_n_rows(connection, name)}"  # later files are later
+        query = f"SELECT *, {number} AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
         types[ROW] = "BIGINT"
     given = apart(table.name, named(table.name, table.columns, types))
     columns = columns_as_text(str(table.file), table.name, given, table.separator, types)
@@ -164,6 +168,12 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
     first_row = count(connection, name)
     connection.execute(f"INSERT INTO {name} BY NAME {query}", parameters)
     return first_row
+
+
+def _n_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Count the rows of a table, which need not exist."""
+    [(exists,)] = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = ?", [table]).fetchall()
+    return count(connection, table) if exists else 0
 
 
 def columns_as_text(
@@ -189,8 +199,9 @@ def columns_as_text(
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")
-    if name == "ratings" and (unknown := [ours for ours in given if ours not in (*COLUMNS["ratings"], LABEL)]):
-        raise UserError(f"The columns of ratings must be {', '.join(COLUMNS['ratings'])} (got {', '.join(unknown)}).")
+    known = (*COLUMNS["ratings"], *FURTHER_COLUMNS)
+    if name == "ratings" and (unknown := [ours for ours in given if ours not in known]):
+        raise UserError(f"The columns of ratings must be {', '.join(known)} (got {', '.join(unknown)}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
         # lists in JSON's or Python's notation have separators of their own

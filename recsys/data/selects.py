@@ -68,7 +68,7 @@ def selects(
     Raises:
         UserError: the file cannot be read.
     """
-    text = plain(file, scratch, reading.encoding)
+    text = plain(file, scratch, reading.encoding, reading.skip)
     if text.encoding is None:
         yield _parquet(connection, file, text, reading)
         return
@@ -86,9 +86,10 @@ def selects(
         yield _delimited(text, dialect, quote, escape, reading, notes)
 
 
-def refusal(file: Path, error: duckdb.Error) -> UserError:
-    """Return the sentence on a file that DuckDB cannot read."""
+def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:
+    """Return the sentence on a file that DuckDB cannot read, without its first `skip` lines."""
     text = str(error).partition("Possible fixes")[0]
+    text = re.sub(r"Line: (\d+)", lambda line: f"Line: {int(line[1]) + skip}", text)
     for pattern, sentence in _REFUSALS.items():
         if found := re.search(pattern, text, re.DOTALL):
             groups = [" ".join(group.split())[:80] for group in found.groups()]

@@ -35,6 +35,8 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
     }
     if dataset.times is not None:
         ratings["time"] = dataset.times
+    if dataset.plays is not None:
+        ratings["plays"] = dataset.plays
     if dataset.parts is not None:
         ratings["part"] = np.array([*dataset.part_names, None], dtype=object)[dataset.parts]  # -1: no part
         by_part = np.argsort(dataset.parts, kind="stable")

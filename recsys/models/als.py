@@ -16,6 +16,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.errors import check_not_negative, check_positive, check_seed
 from recsys.models.factors import Factorisation
+from recsys.models.plays import check_play_weights
 from recsys.models.recency import HalfLife, check_half_life
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ class ALS(Factorisation):
     Args:
         embedding_dim: length of the vectors.
         l2: penalty on the squared vectors, the paper's lambda, the same for all users and items.
-        confidence: weight of a rated pair; that of an unrated pair is 1.
+        confidence: weight of a rated pair, which `play_weight` multiplies; that of an unrated pair is 1.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
         half_life: of a history whose vector is solved for; see `WeighsHistories`.
+        play_weight: see `WeighsPlays`.
+        play_scale: see `WeighsPlays`.
     """
 
     def __init__(
@@ -42,6 +45,8 @@ class ALS(Factorisation):
         n_sweeps: int = 15,
         seed: int = 0,
         half_life: HalfLife = None,
+        play_weight: float = 0.0,
+        play_scale: float | None = None,
     ) -> None:
         check_positive(embedding_dim=embedding_dim, confidence=confidence, n_sweeps=n_sweeps)
         check_not_negative(l2=l2)
@@ -52,12 +57,13 @@ class ALS(Factorisation):
         self.n_sweeps = n_sweeps
         self.seed = seed
         self.half_life = check_half_life(half_life)
+        self.play_weight, self.play_scale = check_play_weights(play_weight, play_scale)
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; runs on as many threads as torch does."""
         with threadpool_limits(1, "blas"):  # each of the library's threads would start as many again
             model = self._library_model()
-            model.fit(train.matrix(), show_progress=False)
+            model.fit(self.training_matrix(train), show_progress=False)
         return model.user_factors, model.item_factors
 
     def embed(self, history: History) -> np.ndarray:

@@ -12,23 +12,33 @@ from recsys.errors import check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
+from recsys.models.plays import WeighsPlays, check_play_weights
 from recsys.models.recency import HalfLife, check_half_life
 
 BYTES_PER_PAIR = 24  # peak for each pair of items: the sparse Gram matrix and its dense copy, or three dense doubles
 
 
-class EASE(ItemToItem):
+class EASE(WeighsPlays, ItemToItem):
     """Scores items by a learned item-to-item weight matrix.
 
     Args:
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
         half_life: see `WeighsHistories`.
+        play_weight: see `WeighsPlays`; the weights are the paper's X. Values far above 1 need a larger `l2`.
+        play_scale: see `WeighsPlays`.
     """
 
-    def __init__(self, l2: float = 500.0, half_life: HalfLife = None) -> None:
+    def __init__(
+        self,
+        l2: float = 500.0,
+        half_life: HalfLife = None,
+        play_weight: float = 0.0,
+        play_scale: float | None = None,
+    ) -> None:
         check_positive(l2=l2)
         self.l2 = l2
         self.half_life = check_half_life(half_life)
+        self.play_weight, self.play_scale = check_play_weights(play_weight, play_scale)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Invert the regularised Gram matrix (the paper's equation 8).
@@ -39,7 +49,7 @@ class EASE(ItemToItem):
         from scipy import linalg  # half of what this module would take to import, and scoring needs none of it
 
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "EASE")
-        interactions = train.matrix()  # (n_users, n_items)
+        interactions = self.training_matrix(train)  # (n_users, n_items)
         gram = (interactions.T @ interactions).toarray().astype(np.float64)
         gram[np.diag_indices_from(gram)] += self.l2
         precision = linalg.inv(gram, overwrite_a=True, assume_a="pos")

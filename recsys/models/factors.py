@@ -10,10 +10,10 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.models.base import EmbedsHistories, FitContext, ScoresByProducts
 from recsys.models.memory import check_memory
-from recsys.models.recency import WeighsHistories
+from recsys.models.plays import WeighsPlays
 
 
-class Factorisation(WeighsHistories, EmbedsHistories, ScoresByProducts):
+class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts):
     """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
 
     Attributes:

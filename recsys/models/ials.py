@@ -19,6 +19,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.errors import check_finite, check_not_negative, check_positive, check_seed
 from recsys.models.factors import Factorisation
+from recsys.models.plays import check_play_weights
 from recsys.models.recency import HalfLife, check_half_life
 
 NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
@@ -37,6 +38,8 @@ class IALS(Factorisation):
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
         half_life: of a history whose vector is solved for; see `WeighsHistories`.
+        play_weight: see `WeighsPlays`.
+        play_scale: see `WeighsPlays`.
     """
 
     def __init__(
@@ -49,6 +52,8 @@ class IALS(Factorisation):
         n_sweeps: int = 8,
         seed: int = 0,
         half_life: HalfLife = None,
+        play_weight: float = 0.0,
+        play_scale: float | None = None,
     ) -> None:
         check_positive(embedding_dim=embedding_dim, n_sweeps=n_sweeps, init_std=init_std)
         check_not_negative(unobserved_weight=unobserved_weight, l2=l2)
@@ -62,12 +67,13 @@ class IALS(Factorisation):
         self.n_sweeps = n_sweeps
         self.seed = seed
         self.half_life = check_half_life(half_life)
+        self.play_weight, self.play_scale = check_play_weights(play_weight, play_scale)
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""
         vars(self).pop("_item_columns", None)  # of an earlier fit
         d = self.embedding_dim
-        rated = train.matrix()  # (n_users, n_items)
+        rated = self.training_matrix(train)  # (n_users, n_items)
         raters = rated.T.tocsr()
         generator = torch.Generator().manual_seed(self.seed)
         items = torch.randn(train.n_items, d, generator=generator) * self.init_std / d**0.5
@@ -95,7 +101,7 @@ class IALS(Factorisation):
         """Solve for the vectors of rows, float32 (B, d), given their rated columns (B, m) and the result of `_columns`.
 
         Row u solves (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1 with H_u the vectors of its columns and the
-        diagonal C their values in `rated`, which are 1 (equation 8) or weights of recency.
+        diagonal C their values in `rated`, which are 1 (equation 8) or weights of plays and recency.
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()

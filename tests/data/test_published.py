@@ -8,7 +8,6 @@ import json
 
 import pytest
 
-from recsys.config import compose, instantiate
 from recsys.data.splitters import Given
 from recsys.errors import UserError
 
@@ -149,6 +148,32 @@ LAYOUTS = {
         [(1, 1, -7.82, None), (1, 3, 8.79, None), (2, 3, 0.1, None), (3, 1, 10, None)],
         {},
     ),
+    "yahoo-artists": (
+        {
+            "ydata-ymusic-user-artist-ratings-v1_0.txt": "1\t1000125\t90\n1\t1006373\t255\n2\t-100\t0\n",
+            "ydata-ymusic-artist-names-v1_0.txt": '-100\tNot Applicable\n1000125\tBobby "O"\n1006373\t\'68 Comeback\n',
+        },
+        [(1, 1000125, 90, None), (1, 1006373, 0, None), (2, -100, 0, None)],
+        {"title": ["Not Applicable", 'Bobby "O"', "'68 Comeback"]},
+    ),
+    "kddcup-2011-track1": (
+        {
+            "trainIdx1.txt": "0|2\n507696\t90\t1981\t10:15:00\n137915\t0\t1990\t00:00:01\n"
+            "3|1\n137915\t100\t2\t23:59:59\n",
+            "validationIdx1.txt": "0|1\n20\t70\t2000\t12:00:00\n",
+            "testIdx1.txt": "0|1\n21\t2001\t12:00:00\n",
+            "trackData1.txt": "507696|137915|None|7|20\n",
+            "albumData1.txt": "137915|None|7\n",
+            "artistData1.txt": "9\n",
+        },
+        [(0, 507696, 90, 171195300), (0, 137915, 0, 171936001), (0, 20, 70, 172843200), (3, 137915, 100, 259199)],
+        {"genres": [[], ["7"], ["7", "20"]]},
+    ),
+    "kddcup-2011-track2": (
+        {"trainIdx2.txt": "0|2\n507696\t90\n137915\t0\n3|1\n137915\t100\n", "testIdx2.txt": "0|2\n507696\n137915\n"},
+        [(0, 507696, 90, None), (0, 137915, 0, None), (3, 137915, 100, None)],
+        {},
+    ),
     "douban": (
         {
             "DMSC.csv": "ID,Movie_Name_EN,Movie_Name_CN,Crawl_Date,Number,Username,Date,Star,Comment,Like\n"
@@ -192,17 +217,6 @@ LAYOUTS = {
 }
 
 
-@pytest.fixture
-def load(write, prepared):
-    """Load a data set by settings of `train.py`."""
-
-    def load(*settings):
-        cfg = compose("train", settings)
-        return prepared(instantiate(cfg.data), instantiate(cfg.get("metadata")))
-
-    return load
-
-
 def listed(column):
     return [
         None if cell is None or cell != cell else cell for cell in column.astype(object).where(column.notna(), None)
@@ -244,6 +258,26 @@ def test_parts_of_a_publisher_are_those_of_a_given_split(write, load):
     dataset = load("data=yahoo-music", f"data.path={write(LAYOUTS['yahoo-music'][0])}").dataset
     assert dataset.part_names == ("train", "test")
     assert len(Given().labels(dataset)) == 3
+
+
+def test_validation_ratings_of_kdd_cup_are_the_test_part(write, load):
+    dataset = load("data=kddcup-2011-track1", f"data.path={write(LAYOUTS['kddcup-2011-track1'][0])}").dataset
+    assert [dataset.part_names[part] for part in dataset.parts] == ["train", "train", "test", "train"]
+
+
+def test_spreadsheets_of_a_layout_must_be_saved_as_csv(write, load):
+    folder = write({"jester-data-1.csv": "1,-7.82,99\n", "jester-data-2.xls": b"\xd0\xcf\x11\xe0"})
+    sentence = r"jester-data-2.xls must be text, but is a spreadsheet: save it as CSV, to jester-data-2.csv"
+    for path in (folder, folder / "jester-data-2.xls"):
+        with pytest.raises(UserError, match=sentence):
+            load("data=jester", f"data.path={path}")
+    write({"jester-data-2.csv": "1,99,3.5\n", "notes.xls": b"\xd0\xcf\x11\xe0"})
+    assert load("data=jester", f"data.path={folder}").dataset.ratings.tolist() == pytest.approx([-7.82, 3.5])
+
+
+def test_matrices_of_jester_with_other_delimiters_are_refused(write, load):
+    with pytest.raises(UserError, match=r"text where a number belongs"):
+        load("data=jester", f"data.path={write({'FINAL jester 2006-15.csv': '2;-7,82;99;8,79'})}")
 
 
 def test_other_layouts_are_refused(write, load):

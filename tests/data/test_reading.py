@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import random
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -220,6 +221,49 @@ def test_texts_for_missing_values_are_no_ids(ratings):
         ratings(CSV + rows)
     assert ratings(CSV + rows, cleaning=Cleaning(max_dropped=1)) == EXPECTED
     assert len(ratings(CSV + rows, missing=[])) == 8
+
+
+# Lines before the header
+
+PREAMBLES = {
+    "comment": "# ratings, as of 2020: 40 users\n",
+    "prose": 'Export of "my site"\n\nwritten, by; hand\n',
+    "half a quote": 'it is 5" long\n',
+    "more than rows have": "a,b,c,d,e,f\n",
+}
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("preamble", PREAMBLES.values(), ids=PREAMBLES)
+def test_lines_before_the_header_are_skipped_by_the_setting_that_the_error_names(preamble, newline, ratings):
+    text, n_lines = (preamble + CSV).replace("\n", newline), preamble.count("\n")
+    with pytest.raises(
+        UserError, match=rf"must begin with its columns .* in line {n_lines + 1}\): set data.skip={n_lines}\."
+    ):
+        ratings(text)
+    assert ratings(text, skip=n_lines) == EXPECTED
+
+
+def test_lines_before_rows_without_a_header_are_skipped(ratings):
+    header, rows = CSV.split("\n", 1)
+    text, settings = f"% made up\n%\n{rows}", {"header": header.split(",")}
+    with pytest.raises(UserError, match=r"must begin with its columns \(got '% made up', .* set data.skip=2"):
+        ratings(text, **settings)
+    assert ratings(text.replace(",", ";"), skip=2, **settings) == EXPECTED
+
+
+def test_lines_of_errors_are_those_of_the_whole_file(ratings):
+    with pytest.raises(UserError, match=r"\(got 2 in line 6: "):
+        ratings(f"# made up\n{CSV}1,2\n", skip=1)
+
+
+def test_a_skip_of_nothing_leaves_the_fingerprint(write, prepared):
+    file = str(write({"r.csv": CSV}) / "r.csv")
+    table = Files(file, COLUMNS).locate(Path()).tables[0]
+    assert "skip" not in table.parameters
+    assert Files(file, COLUMNS, skip=1).locate(Path()).tables[0].parameters["skip"] == 1
+    with pytest.raises(UserError, match=r"data.skip must be a number of lines, zero or above \(got -1\)"):
+        Files(file, COLUMNS, skip=-1)
 
 
 # Ratings

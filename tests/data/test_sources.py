@@ -276,6 +276,14 @@ def test_rows_in_order_of_time_can_have_a_header(write, prepared):
         assert dataset.ratings.tolist() == [3.0, 0.5, 4.5]
 
 
+def test_rows_of_several_files_in_order_of_time_are_numbered_on(write, prepared):
+    folder = write({"a.csv": "user_id,movie_id\n1,7\n1,8\n", "b.csv": "user_id,movie_id\n1,6\n2,7\n"})
+    columns = {"user_id": "user_id", "movie_id": "movie_id", "rating": None, "time": "row"}
+    dataset = prepared(Files(str(folder), columns, glob="*.csv")).dataset
+    assert dataset.items.tolist() == [1, 2, 0, 1]
+    assert dataset.times.tolist() == [1, 2, 3, 4]
+
+
 def test_headers_that_do_not_fit_their_file_are_refused(write, prepared):
     folder = write({"a.txt": "1 2\n1 3\n", "b.txt": "1 2,3\n1 3,4\n", "late.txt": "1 2\n1 3 7\n", "a.csv": "1,2\n"})
     columns = {"user_id": "user_id", "movie_id": "movie_id"}
@@ -388,6 +396,38 @@ def test_the_ncf_release_has_parts_and_negatives(write, prepared):
 def test_placeholder_times_of_the_ncf_release_are_missing(write, prepared):
     files = {"toy.train.rating": "0\t3\t1\t1\n", "toy.test.rating": "0\t2\t1\t1\n", "toy.test.negative": "(0,2)\t3\n"}
     assert prepared(NCFRelease(str(write(files)), name="toy")).dataset.times is None
+
+
+NCF_WITHOUT_TIMES = {
+    "toy.train.rating": "0\t3\t5\t0\n0\t1\t4\n1\t1\t3\t1\n",
+    "toy.test.rating": "0\t2\t5\t978824339\n1\t3\t4\t978824339\n",
+    "toy.test.negative": "(1,3)\t2\n(0,2)\t3\t1\n",
+}
+
+
+@pytest.mark.parametrize(("time", "times"), [("null", None), ("row", [1, 2, 4, 3, 5])])
+def test_an_ncf_release_without_usable_times_loses_nothing(time, times, write, load):
+    folder = write(NCF_WITHOUT_TIMES)
+    found = load("data=ncf", f"data.path={folder}", "data.name=toy", f"data.columns.time={time}")
+    assert not any(found.report.dropped.values())
+    dataset = found.dataset
+    assert dataset.items.tolist() == [2, 0, 1, 0, 2]  # rows stay in order
+    assert dataset.ratings.tolist() == [5, 4, 5, 3, 4]
+    assert dataset.parts.tolist() == [0, 0, 1, 0, 1]
+    assert dataset.negatives.tolist() == [[2, 0], [1, -1]]
+    assert (None if dataset.times is None else dataset.times.tolist()) == times
+
+
+def test_an_ncf_release_with_few_times_names_the_setting_that_reads_it(write, load):
+    files = NCF_WITHOUT_TIMES | {"toy.train.rating": "0\t3\t5\t0\n0\t1\t4\t0\n1\t1\t3\t1\n"}
+    settings = ("data=ncf", f"data.path={write(files)}", "data.name=toy")
+    with pytest.raises(UserError, match=r"3 of them by 'missing time'\): check data.columns.time, which is null"):
+        load(*settings)
+    with pytest.raises(UserError, match=r"data.columns of data=ncf must be its time: time, row or null \(got"):
+        load(*settings, "data.columns.time=rating")
+    write({"toy.train.rating": "0\t3\t5\n0\t1\t4\n1\t1\t3\n"})
+    with pytest.raises(UserError, match=r"toy.train.rating has no times: set data.columns.time=null, or row if"):
+        load(*settings)
 
 
 def test_bad_lines_of_the_ncf_release_are_named(write, prepared):

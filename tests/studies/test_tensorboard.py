@@ -78,6 +78,8 @@ def test_settings_name_the_model_and_all_that_it_was_made_with(logged):
         "model": "EASE",
         "model.l2": 200.0,
         "model.half_life": "None",
+        "model.play_scale": "None",
+        "model.play_weight": 0.0,
     }
 
 

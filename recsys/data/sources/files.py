@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from recsys.data.clean import Cleaning
+from recsys.data.clean import FURTHER_COLUMNS, Cleaning
 from recsys.data.dialect import MISSING, Reading
 from recsys.data.raw import Raw, RawTable, Source
 from recsys.data.read import FILE, ROW
@@ -24,9 +24,10 @@ class Files(Source):
         path: file of the ratings, or a folder if there is a `glob`. None if this is one of several gathered sources and
             has only users or items.
         columns: our name -> the file's name of each column: `user_id`, `movie_id` and, if there are such columns,
-            `rating`, `time` (numbers or dates, see `time_format`) and `part` (the source's own partition). `row` as the
-            time means that rows are in order of time: times are then numbers of rows, of which only the order has a
-            meaning.
+            `rating`, `time` (numbers or dates, see `time_format`), `part` (the source's own partition), `label` (rows
+            with 0 or less, or false, are dropped as negatives) and `plays` (how often, or how long, the item was
+            played; plays of the same user and item are added up). `row` as the time means that rows are in order of
+            time: times are then numbers of rows, of which only the order has a meaning.
         glob: pattern of the files of ratings below the folder, such as `**/*.parquet`, which are read in the order of
             their names. Folders named `column=value` add a column to the files below them.
         users_path: file of users.
@@ -44,6 +45,8 @@ class Files(Source):
         time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
             `%m/%d/%Y`.
         missing: texts that stand for a missing id, rating or time.
+        skip: number of lines, such as comments, before the header of text files of ratings or, without a header, before
+            the first row.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
         scale: lowest and highest possible rating; None takes the least usual scale that has all ratings, else their
             range.
@@ -71,11 +74,16 @@ class Files(Source):
         decimal: str | None = None,
         time_format: str | None = None,
         missing: Sequence[str] = MISSING,
+        skip: int = 0,
     ) -> None:
-        self.reading = Reading(tuple(header), delimiter, quote, encoding, decimal, time_format, tuple(missing))
+        self.reading = Reading(
+            tuple(header), delimiter, quote, encoding, decimal, time_format, tuple(missing), skip=skip
+        )
         self.path = path
         self.glob = glob
-        self.columns = columns
+        self.columns = {
+            ours: theirs for ours, theirs in columns.items() if theirs is not None or ours not in FURTHER_COLUMNS
+        }
         self.described = {"users": (users_path, users_columns), "films": (films_path, films_columns)}
         self.genre_separator = genre_separator
         self.scale = None if scale is None else (scale[0], scale[1])
@@ -85,7 +93,7 @@ class Files(Source):
     def locate(self, cache_dir: Path) -> Raw:
         """Find the files."""
         tables = [] if self.path is None else self._ratings(self.path)
-        reading = asdict(Reading(encoding=self.reading.encoding, missing=self.reading.missing))
+        reading = Reading(encoding=self.reading.encoding, missing=self.reading.missing).parameters()
         for name, (path, columns) in self.described.items():
             if path is not None:
                 tables.append(RawTable(name, existing_file(path), FILE, columns, self.genre_separator, reading))
@@ -101,11 +109,11 @@ class Files(Source):
                 ours: None if theirs == ours and theirs not in header else theirs for ours, theirs in columns.items()
             }
         if self.glob is None:
-            return [RawTable("ratings", existing_file(path), FILE, columns, parameters=asdict(self.reading))]
+            return [RawTable("ratings", existing_file(path), FILE, columns, parameters=self.reading.parameters())]
         tables = []
         for file in matching(folder := existing(path), self.glob):
             named = [part.partition("=") for part in file.relative_to(folder).parts[:-1] if "=" in part]
             constants = {name: value for name, _, value in named}
             reading = replace(self.reading, constants=constants)
-            tables.append(RawTable("ratings", file, FILE, columns, parameters=asdict(reading)))
+            tables.append(RawTable("ratings", file, FILE, columns, parameters=reading.parameters()))
         return tables

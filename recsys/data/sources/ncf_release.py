@@ -5,11 +5,19 @@ He et al., "Neural Collaborative Filtering", WWW 2017.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from recsys.data.clean import Cleaning
+from recsys.data.quoting import literal
 from recsys.data.raw import Raw, RawTable, Source
+from recsys.data.read import ROW
+from recsys.data.readers import LINE, delimited
 from recsys.data.sources.paths import existing
+from recsys.errors import UserError
+
+_COLUMNS = {"time": "time"}
 
 
 class NCFRelease(Source):
@@ -17,9 +25,13 @@ class NCFRelease(Source):
 
     The data set has the parts `train` and `test`, and the negatives against which each user's test item is ranked.
 
+    Lines are `user item rating time`, where the time may be absent, or a placeholder below 100000 if it is missing.
+
     Args:
         path: the folder of the files.
         name: NAME, which is `ml-1m` or `pinterest-20` in the release.
+        columns: `time`: `time` if the files have times; None if they have none, or not for all ratings; `row` if rows
+            are in order of time, and those of test come after those of training.
         scale: lowest and highest possible rating.
         cleaning: cleaning options.
     """
@@ -30,18 +42,46 @@ class NCFRelease(Source):
         name: str = "ml-1m",
         scale: tuple[float, float] = (1, 5),
         cleaning: Cleaning = Cleaning(),
+        columns: Mapping[str, str | None] = _COLUMNS,
     ) -> None:
+        if set(columns) != {"time"} or columns["time"] not in ("time", ROW, None):
+            raise UserError(f"data.columns of data=ncf must be its time: time, row or null (got {dict(columns)}).")
         self.path = path
         self.name = name
         self.scale = (scale[0], scale[1])
-        self.cleaning = cleaning
+        self.time = columns["time"]
+        self.cleaning = replace(cleaning, earliest="1970-01-01") if self.time == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
         """Find the files."""
         folder = existing(self.path)
         tables = (
-            RawTable("ratings", existing(folder / f"{self.name}.train.rating"), "ncf_ratings"),
-            RawTable("ratings", existing(folder / f"{self.name}.test.rating"), "ncf_ratings"),
+            self._ratings(existing(folder / f"{self.name}.train.rating"), "train"),
+            self._ratings(existing(folder / f"{self.name}.test.rating"), "test"),
             RawTable("negatives", existing(folder / f"{self.name}.test.negative"), "ncf_negatives"),
         )
         return Raw(str(folder), tables, numeric_ids=True)
+
+    def _ratings(self, file: Path, part: str) -> RawTable:
+        """Return how the ratings of a part are read.
+
+        Raises:
+            UserError: the file has no times, and no setting says so.
+        """
+        if self.time == "time":
+            with file.open(encoding="utf-8", errors="replace") as lines:
+                if lines.readline().count("\t") == 2:
+                    raise UserError(
+                        f"{file} has no times: set data.columns.time=null, or row if its rows are in order of time."
+                    )
+            return RawTable("ratings", file, "ncf_ratings")
+        columns = {name: name for name in ("user_id", "movie_id", "rating", "part")} | {"time": self.time}
+        return RawTable("ratings", file, _without_times(part), columns)
+
+
+def _without_times(part: str) -> str:
+    """Write the SELECT of ratings whose lines may have no time."""
+    return f"""
+    SELECT fields[1] AS user_id, fields[2] AS movie_id, fields[3] AS rating, {literal(part)} AS part
+    FROM (SELECT string_split(line, chr(9)) AS fields FROM {delimited(*LINE)})
+    """  # noqa: S608 - constants

@@ -20,6 +20,7 @@ from recsys.errors import UserError
 
 Scale = tuple[float, float]
 SEEN: Scale = (1, 1)  # of data without ratings
+_SPREADSHEETS = (".xls", ".xlsx", ".ods")
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Layout:
         tables: what is read; `file` is a pattern of names of files. Each file is read by the tables with the first
             pattern that its name matches.
         scale: lowest and highest possible rating.
+        plays: SQL expression of the plays in a row of the ratings, or None if the layout has none.
     """
 
     tables: tuple[RawTable, ...]
     scale: Scale
+    plays: str | None = None
 
 
 class Published(Source):
@@ -43,13 +46,19 @@ class Published(Source):
         name: name of the layout, and of the data set.
         path: the unpacked folder, or the file of ratings if the layout has only one.
         cleaning: cleaning options.
+        plays: whether to read how often, or how long, each item was played, for models that weight by plays.
     """
 
-    def __init__(self, name: str, path: str | None = None, cleaning: Cleaning = Cleaning()) -> None:
+    def __init__(
+        self, name: str, path: str | None = None, cleaning: Cleaning = Cleaning(), plays: bool = False
+    ) -> None:
         if name not in LAYOUTS:
             raise UserError(f"data.name must be one of {', '.join(LAYOUTS)} (got {name!r}).")
+        if plays and LAYOUTS[name].plays is None:
+            raise UserError(f"data.plays must be false for {name}, which has no plays (got true).")
         self.name = name
         self.path = path
+        self.plays = plays
         self.scale = LAYOUTS[name].scale
         self.cleaning = cleaning
 
@@ -57,16 +66,38 @@ class Published(Source):
         """Find the files of the layout.
 
         Raises:
-            UserError: there are no ratings in the layout.
+            UserError: there are no ratings in the layout, or some are in spreadsheets.
         """
-        path, tables = existing(self.path), LAYOUTS[self.name].tables
+        path, layout = existing(self.path), LAYOUTS[self.name]
+        tables = [_with_plays(table, layout.plays) if self.plays else table for table in layout.tables]
         files = sorted([*path.glob("*"), *path.glob("*/*")]) if path.is_dir() else [path]
+        _refuse_spreadsheets(files, tables)
         by_pattern = _by_pattern([file for file in files if file.is_file()], tables)
         found = tuple(read for table in tables for read in _read(by_pattern[table.file], table))
         if not any(table.name == "ratings" for table in found):
             names = dict.fromkeys(str(table.file) for table in tables if table.name == "ratings")
             raise UserError(f"data.path must hold the file {' or '.join(names)} of {self.name} (got {path}).")
         return Raw(str(path), found)
+
+
+def _with_plays(table: RawTable, plays: str | None) -> RawTable:
+    """Return how a table is read with plays, if it is one of ratings."""
+    if table.name != "ratings":
+        return table
+    return replace(table, query=f"SELECT {plays} AS plays, {table.query.strip().removeprefix('SELECT')}")
+
+
+def _refuse_spreadsheets(files: Sequence[Path], tables: Sequence[RawTable]) -> None:
+    """Check that no file of the layout is a spreadsheet that was not saved as CSV.
+
+    Raises:
+        UserError: one is.
+    """
+    for file in files:
+        saved = file.with_suffix(".csv")
+        in_layout = any(saved.match(str(table.file)) for table in tables)
+        if file.suffix.lower() in _SPREADSHEETS and in_layout and saved not in files:
+            raise UserError(f"{file} must be text, but is a spreadsheet: save it as CSV, to {saved.name}.")
 
 
 def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path, list[Path]]:
@@ -129,6 +160,7 @@ SELECT {_python_text("user_id")} AS user_id,
     unnest(regexp_extract_all(line, '''item_id'': u?''(\\d+)''', 1)) AS movie_id
 FROM {_LINE}
 """
+_STEAM_MINUTES = r"unnest(regexp_extract_all(line, '''playtime_forever'': (\d+)', 1))"
 _STEAM_200K = delimited("user_id game behavior hours zero", quote='"')
 _AMAZON_2018 = "SELECT reviewerID AS user_id, asin AS movie_id, overall AS rating, unixReviewTime AS time FROM "
 _PLOT = (
@@ -139,6 +171,7 @@ _AMAZON_2023 = f"SELECT user_id, parent_asin AS movie_id, rating, {_MILLISECONDS
 _YAHOO = "SELECT user_id, movie_id, {rating} AS rating, {part} AS part FROM "
 _YAHOO_MOVIES = delimited("user_id movie_id grade rating", "\t")
 _YAHOO_MUSIC = delimited("user_id movie_id rating", "\t")
+_YAHOO_ARTISTS = "SELECT user_id, movie_id, if(rating = '255', '0', rating) AS rating FROM "  # 255: never play again
 _YAHOO_FILMS = f"""
 SELECT fields[1] AS movie_id, fields[2] AS title, fields[3] AS plot, fields[4] AS runtime, fields[5] AS certificate,
     fields[7] AS release_date, fields[10] AS poster, fields[11] AS genres, fields[12] AS directors, fields[17] AS actors
@@ -170,6 +203,39 @@ def _parts(scale: Scale, source: str, rating: str, **patterns: Sequence[str]) ->
         for pattern in names
     ]
     return Layout(tuple(tables), scale)
+
+
+def _kdd_cup_ratings(part: str) -> str:
+    """Write the SELECT of a part of KDD Cup 2011: after a line `USER|NUMBER`, lines of item, score, day and time."""
+    return f"""
+    SELECT user_id, fields[1] AS movie_id, fields[2] AS rating, {literal(part)} AS part,
+        try_cast(fields[3] AS BIGINT) * 86400 + epoch(try_cast(fields[4] AS TIME)) AS time
+    FROM (
+        SELECT string_split(line, chr(9)) AS fields,
+            last_value(nullif(regexp_extract(line, '^(\\d+)\\|', 1), '') IGNORE NULLS) OVER (
+                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS user_id
+        FROM {_LINES})
+    WHERE len(fields) > 1
+    """
+
+
+def _kdd_cup_items(first_genre: int) -> str:
+    """Write the SELECT of tracks or albums of KDD Cup 2011, which have ids of genres from a field on."""
+    return f"""
+    SELECT fields[1] AS movie_id, array_to_string(fields[{first_genre}:], '|') AS genres
+    FROM (SELECT string_split(line, '|') AS fields FROM {_LINE})
+    """
+
+
+def _kdd_cup(track: int) -> Layout:
+    """Return the layout of a track of KDD Cup 2011; the scores of its test ratings are not published."""
+    tables = (
+        _table("ratings", f"trainIdx{track}*.txt", _kdd_cup_ratings("train")),
+        _table("ratings", f"validationIdx{track}*.txt", _kdd_cup_ratings("test")),
+        _table("films", f"trackData{track}*.txt", _kdd_cup_items(4)),
+        _table("films", f"albumData{track}*.txt", _kdd_cup_items(3)),
+    )
+    return Layout(tables, (0, 100))
 
 
 _YAHOO_MOVIES_PARTS = _parts(
@@ -227,9 +293,11 @@ LAYOUTS = {
         ),
         (1, 10),
     ),
-    "jester": Layout((_table("ratings", "jester*.csv", _JESTER),), (-10, 10)),
+    "jester": Layout((_table("ratings", "*[jJ]ester*.csv", _JESTER),), (-10, 10)),
     "kaggle-movies": _kaggle(""),
     "kaggle-movies-small": _kaggle("_small"),
+    "kddcup-2011-track1": _kdd_cup(1),
+    "kddcup-2011-track2": _kdd_cup(2),
     "lastfm-1k": Layout(
         (
             _table(
@@ -243,6 +311,7 @@ LAYOUTS = {
             ),
         ),
         SEEN,
+        plays="1",
     ),
     "lastfm-360k": Layout(
         (
@@ -255,6 +324,7 @@ LAYOUTS = {
             ),
         ),
         SEEN,
+        plays="plays",
     ),
     "lastfm-hetrec": Layout(
         (
@@ -270,6 +340,7 @@ LAYOUTS = {
             ),
         ),
         SEEN,
+        plays="plays",
     ),
     "letterboxd": Layout(
         (
@@ -313,9 +384,17 @@ LAYOUTS = {
             _table("films", "steam*.csv", f"SELECT game AS movie_id, game AS title FROM {_STEAM_200K} GROUP BY ALL"),
         ),
         SEEN,
+        plays="if(behavior = 'play', hours, '0')",
     ),
-    "steam-items": Layout((_table("ratings", "*users_items.json*", _STEAM_ITEMS),), SEEN),
+    "steam-items": Layout((_table("ratings", "*users_items.json*", _STEAM_ITEMS),), SEEN, plays=_STEAM_MINUTES),
     "steam-reviews": Layout((_table("ratings", "*reviews*.json*", _STEAM_REVIEWS),), SEEN),
+    "yahoo-artists": Layout(
+        (
+            _table("ratings", "*user-artist-ratings*.txt", _YAHOO_ARTISTS + _YAHOO_MUSIC),
+            _table("films", "*artist-names*.txt", "SELECT * FROM " + delimited("movie_id title", "\t")),
+        ),
+        (0, 100),
+    ),
     "yahoo-movies": replace(
         _YAHOO_MOVIES_PARTS,
         tables=(*_YAHOO_MOVIES_PARTS.tables, _table("films", "*movie-content-descr*.txt", _YAHOO_FILMS)),

@@ -5,7 +5,6 @@ https://recbole.io/docs/user_guide/data/atomic_files.html
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 from recsys.data.clean import LABEL, Cleaning
@@ -76,7 +75,7 @@ class RecBole(Source):
         for part, file in found.items():
             reading = Reading(delimiter="\t", quote="", constants={"part": part})
             columns = {**_interaction_columns(file), "part": "part"}
-            tables.append(RawTable("ratings", file, FILE, columns, parameters=asdict(reading)))
+            tables.append(RawTable("ratings", file, FILE, columns, parameters=reading.parameters()))
         return tables
 
 

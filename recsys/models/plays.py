@@ -1,0 +1,65 @@
+"""Plays as weights: how often, or how long, a user played an item says how much the interaction counts.
+
+Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
+from recsys.errors import UserError, check_not_negative, check_positive
+from recsys.models.recency import WeighsHistories
+
+
+class WeighsPlays(WeighsHistories):
+    """A model that can weight interactions by plays: in training, and the histories that it scores by.
+
+    Attributes:
+        play_weight: what a play adds to the weight of an interaction, 1 + play_weight * plays; the paper's alpha. 0
+            weights all interactions equally.
+        play_scale: if given, plays count as log(1 + plays / play_scale); the paper's epsilon.
+    """
+
+    play_weight: float = 0.0
+    play_scale: float | None = None
+
+    def history_weights(self, history: History) -> np.ndarray:
+        """Return the weight of each interaction by recency and plays, float32 (n,)."""
+        return super().history_weights(history) * self._play_weights(history)
+
+    def training_matrix(self, train: Dataset) -> sparse.csr_matrix:
+        """Return the training interactions weighted by plays, float32 (n_users, n_items).
+
+        Raises:
+            UserError: the data have no plays.
+        """
+        if self.play_weight and train.plays is None:
+            raise UserError(
+                f"{type(self).__name__} with play_weight={self.play_weight:g} needs data with plays, but {train.name} "
+                "has none: name their column in data.columns.plays, set data.plays=true for a published data set that "
+                "has them, or set model.play_weight=0."
+            )
+        history = train.histories()
+        return history.matrix(train.n_items, self._play_weights(history))
+
+    def _play_weights(self, history: History) -> np.ndarray:
+        """Return the weight of each interaction by plays, float32 (n,); where plays are unknown, each is one play."""
+        plays = np.ones(len(history.items), np.float32) if history.plays is None else history.plays
+        if self.play_scale is not None:
+            plays = np.log1p(plays / self.play_scale)
+        return (1 + self.play_weight * plays).astype(np.float32)
+
+
+def check_play_weights(play_weight: float, play_scale: float | None) -> tuple[float, float | None]:
+    """Return the settings of `WeighsPlays` after checking them.
+
+    Raises:
+        UserError: `play_weight` is negative, or `play_scale` is not positive.
+    """
+    check_not_negative(play_weight=play_weight)
+    if play_scale is not None:
+        check_positive(play_scale=play_scale)
+    return play_weight, play_scale
