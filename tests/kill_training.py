@@ -123,6 +123,8 @@ class KilledTraining:
             shutil.rmtree(folder, ignore_errors=True)
         process = forked(lambda: train_run([*self.arguments, f"hydra.run.dir={run}"]))
         while not (run / ".hydra" / "overrides.yaml").is_file():
+            if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                raise SystemExit(f"The training {name!r} ended before it stored its command: run it without this test.")
             time.sleep(0.01)
         return process
 
