@@ -11,6 +11,7 @@ from recsys.config import complete, compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.errors import UserError
 from recsys.models.ease import EASE
+from tests import kill_training
 
 
 def test_an_unknown_choice_names_near_ones_and_all():
@@ -112,6 +113,11 @@ def test_every_config_composes_and_names_what_exists(group):
         cfg = compose("train", [f"{group}={path.stem}", "run_dir=/tmp/none"])
         for part in ("split", "protocol", "reranker", "model", "trainer", "logger"):
             instantiate(cfg.get(part))
+
+
+@pytest.mark.parametrize("model", kill_training.MODELS)
+def test_trainings_of_the_kill_test_compose(model):
+    compose("train", ["data=files", *kill_training.MODELS[model]])
 
 
 def test_jobs_for_slurm_compose_with_what_a_cluster_asks_for():

@@ -89,7 +89,10 @@ class Run:
         """
         self.check_tested()
         with reading(self.directory / PER_USER):
-            return duckdb.read_parquet(str(self.directory / PER_USER)).df()
+            users = duckdb.read_parquet(str(self.directory / PER_USER)).df()
+            if "user_id" not in users:
+                raise ValueError("it must have a column user_id")
+            return users
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
         """Read only some of the test metrics of users, indexed by user; metrics that single users lack are left out.
@@ -101,7 +104,7 @@ class Run:
         with reading(self.directory / PER_USER):
             stored = duckdb.read_parquet(str(self.directory / PER_USER))
             chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
-            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
+            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id").astype(float)
 
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.

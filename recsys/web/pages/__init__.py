@@ -109,7 +109,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
 @contextmanager
 def _errors_as_pages() -> Iterator[None]:
-    """Answer with the page "Not found" if the address names what does not exist, else with one that says what failed."""
+    """Answer with the page "Not found" if the address names what does not exist, else with one of what failed."""
     try:
         yield
     except UserError as error:
