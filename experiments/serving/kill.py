@@ -31,8 +31,10 @@ def post(address: str, keys: Sequence[str], films: Sequence[str], reached: Signa
     with httpx.Client(base_url=address, timeout=10) as client:
         for place, key in enumerate(keys):
             body = {"key": key, "user_id": "web-kill", "kind": "rating", "value": 1.0 + place % 5}
+            body["movie_id"] = films[place % len(films)]
             try:
-                answer = client.post("/api/feedback", json={**body, "movie_id": films[place % len(films)]})
+                while (answer := client.post("/api/feedback", json=body)).status_code == 503:
+                    pass  # the store did not answer in time, so the event is sent again
             except httpx.HTTPError:
                 return acknowledged
             if answer.status_code != 200:

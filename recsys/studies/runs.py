@@ -228,8 +228,17 @@ def is_finished(directory: Path) -> bool:
 
 def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
     """Return whether a directory holds an interrupted run with these settings and the current code."""
+    return not is_finished(directory) and read_failure(directory) is None and _has_begun(directory, config)
+
+
+def is_completed(directory: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether a directory holds a finished run with these settings and the current code."""
+    return is_finished(directory) and _has_begun(directory, config)
+
+
+def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     begun, settings = directory / BEGUN, directory / CONFIG
-    if is_finished(directory) or read_failure(directory) is not None or not (begun.is_file() and settings.is_file()):
+    if not (begun.is_file() and settings.is_file()):
         return False
     with reading(begun):
         same_code = json.loads(begun.read_text())["code"] == code_digest()
