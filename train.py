@@ -5,11 +5,13 @@ configs/train.yaml lists the settings; README.md describes sweeps, searches and 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate, main
@@ -21,9 +23,11 @@ from recsys.data.split import Split
 from recsys.models.base import FitContext
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter
-from recsys.studies.runs import Run, read_run
+from recsys.studies.runs import Run, is_completed, read_run
 from recsys.studies.testing import conclude, named
 from recsys.studies.warm_start import continue_from
+
+log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
@@ -32,13 +36,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
     Returns:
         `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
+    directory, settings = Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True)
+    if process.is_requeued() and is_completed(directory, yaml.safe_load(settings)):
+        log.info("%s is finished: its results are used", directory)
+        return read_run(directory).metrics
     model, read_split = instantiate(cfg.model), split_reader(cfg)
     measurement = measurement_of(cfg)
     check_trainer(cfg.trainer)
     trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
-    run = RunWriter(
-        Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True), OmegaConf.to_yaml(cfg), resumed=cfg.resume is not None
-    )
+    run = RunWriter(directory, settings, OmegaConf.to_yaml(cfg), resumed=cfg.resume is not None)
     process.limit_threads(cfg.threads)
     process.fix_randomness(cfg.seed)
 

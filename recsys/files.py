@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,11 @@ from recsys.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from scipy import sparse
 
 CSR_PARTS = ("data", "indices", "indptr", "shape")
+MADE_AGAIN = "remove it, and it is made again"  # advice about a damaged file of a cache
 
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
@@ -53,8 +56,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path, advice: str = "restore it, or make what holds it again") -> Iterator[None]:
     """Report a file that cannot be read, or does not hold what it should, in one sentence.
+
+    Args:
+        path: the file.
+        advice: what to do if it is damaged.
 
     Raises:
         UserError: the body of the `with` statement has raised an exception of any kind, as parsers do.
@@ -65,9 +72,30 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(
-            f"{path} is damaged, or of another version ({reason[:200]}): restore it, or make what holds it again."
-        ) from error
+        raise UserError(f"{path} is damaged, or of another version ({reason[:200]}): {advice}.") from error
+
+
+def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame:
+    """Read a whole CSV file that this package has written.
+
+    Args:
+        path: the file.
+        columns: columns that it must have.
+        options: options of `pandas.read_csv`.
+
+    Raises:
+        UserError: it is damaged; a line that is cut off would otherwise be read as numbers that are too short.
+    """
+    import pandas as pd
+
+    with reading(path):
+        text = path.read_text(encoding="utf-8")
+        if not text.endswith("\n"):
+            raise ValueError("its last line is cut off")
+        frame = pd.read_csv(StringIO(text), **options)
+        if missing := [name for name in columns if name not in frame]:
+            raise ValueError(f"it has no column {missing[0]}")
+        return frame
 
 
 def digest_of(files: Iterable[Path]) -> str:

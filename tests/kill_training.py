@@ -38,7 +38,7 @@ MODELS: dict[str, Sequence[str]] = {
         "model.n_trees=40",
         "model.min_samples_leaf=5",
         "model.models.biased_mf.max_epochs=2",
-        *(f"~model.models.{name}" for name in ("svd_pp", "bayesian_mf", "rating_user_knn")),
+        *(f"~model.models.{name}" for name in ("svd_pp", "bayesian_mf", "user_knn")),
         "~model.texts.sentences",
     ),
 }
@@ -97,6 +97,7 @@ class KilledTraining:
     def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
         self.folder, self.arguments = folder, arguments
         self.cache = folder / "cache" / "fitted"  # of base models
+        self.output = folder / "output.txt"  # of the latest training
         wait_for(self._started("first"))  # prepares the data
         process = self._started("whole")
         started = time.perf_counter()
@@ -113,7 +114,7 @@ class KilledTraining:
         os.waitpid(process, 0)
         moment = moment_of(run)
         if not is_finished(run):
-            wait_for(forked(lambda: train_run([f"resume={run}"])))
+            wait_for(forked(lambda: train_run([f"resume={run}"], self.output)))
         return moment if equal(results(run), self.expected) else f"UNEQUAL {moment}"
 
     def _started(self, name: str) -> int:
@@ -121,8 +122,10 @@ class KilledTraining:
         run = self.folder / name
         for folder in (run, self.cache):
             shutil.rmtree(folder, ignore_errors=True)
-        process = forked(lambda: train_run([*self.arguments, f"hydra.run.dir={run}"]))
+        process = forked(lambda: train_run([*self.arguments, f"hydra.run.dir={run}"], self.output))
         while not (run / ".hydra" / "overrides.yaml").is_file():
+            if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                raise SystemExit(f"A training ended before it stored its command: {self.output.read_text()}")
             time.sleep(0.01)
         return process
 
@@ -138,11 +141,11 @@ def moment_of(run: Path) -> str:
     return "before the first checkpoint"
 
 
-def train_run(arguments: Sequence[str]) -> None:
-    """Call train.py; its output goes nowhere."""
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
+def train_run(arguments: Sequence[str], output: Path) -> None:
+    """Call train.py; its output goes to a file."""
+    with output.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     sys.argv = ["train.py", *arguments]
     train_command(train.objective)
 

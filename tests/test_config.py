@@ -13,6 +13,7 @@ from recsys.config import complete, compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.errors import UserError
 from recsys.models.ease import EASE
+from tests import kill_training
 
 PARTS = ("split", "protocol", "reranker", "model", "trainer", "logger")
 
@@ -134,6 +135,11 @@ def test_every_search_composes_and_sees_no_test_ratings():
         cfg = composed_and_instantiated(f"hparams_search={name}")
         assert cfg.test is False
         assert cfg.refit is False
+
+
+@pytest.mark.parametrize("model", kill_training.MODELS)
+def test_trainings_of_the_kill_test_compose(model):
+    compose("train", ["data=files", *kill_training.MODELS[model]])
 
 
 def test_jobs_for_slurm_compose_with_what_a_cluster_asks_for():

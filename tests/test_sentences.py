@@ -23,3 +23,19 @@ def test_too_little_memory_is_one_sentence(capsys):
     assert capsys.readouterr().err.startswith(
         "error: This needs more memory than there is (Unable to allocate 7 TiB): "
     )
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes. Error code 12",
+        "CUDA out of memory. Tried to allocate 20.00 MiB.",
+        "Storage size calculation overflowed with sizes=[4000000000, 4000000000]",
+    ],
+)
+def test_too_little_memory_for_torch_is_one_sentence(message, capsys):
+    with pytest.raises(SystemExit, match="2"), one_sentence():
+        raise RuntimeError(message)
+    assert "choose a smaller model" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="of another kind"), one_sentence():
+        raise RuntimeError("of another kind")

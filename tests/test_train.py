@@ -435,6 +435,8 @@ def test_a_requeued_job_of_slurm_resumes_its_own_run(command, tmp_path, monkeypa
     assert command(*settings, "refit=true") == 0
     assert epochs[:2] == [2, 3]
     epochs.clear()
+    assert command(*settings, "refit=true") == 0  # a finished run, as of a sweep that is requeued, is not run again
+    assert epochs == []
     assert command(*settings, "seed=1") == 0  # another run in the same place starts anew
     assert epochs[0] == 0
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 
 @contextmanager
-def serving(run: Path, store: Path, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(run: Path, store: Path | str, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a server; gives its process and address as soon as it answers.
 
     Args:
         run: the run to serve.
-        store: SQLite file of feedback.
+        store: SQLite file or address of the store of feedback.
         *overrides: overrides of configs/serve.yaml.
     """
     command = [sys.executable, "-u", "-m", "recsys", "serve", str(run), "port=0", *overrides, "--store", str(store)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ UNWRITABLE = {
     errno.EISDIR,
     errno.EEXIST,
 }
+# torch raises RuntimeError, on a GPU a subclass of it
+TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage size calculation overflowed")
 
 
 @contextmanager
@@ -39,7 +42,9 @@ def one_sentence() -> Iterator[None]:
             raise
         place = error.filename or "A file"
         message = f"{place} cannot be used ({error.strerror}): hydra.run.dir=DIR chooses another place for outputs."
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not TORCH_OUT_OF_MEMORY.search(str(error)):
+            raise
         message = f"This needs more memory than there is ({error}): choose a smaller model, data set or batch."
     else:
         return

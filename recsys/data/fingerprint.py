@@ -11,7 +11,7 @@ from typing import Any
 from recsys.data.clean import SQL
 from recsys.data.download import sha256
 from recsys.data.raw import Raw, Source
-from recsys.files import write_whole
+from recsys.files import MADE_AGAIN, reading, write_whole
 
 _MEMO = "digests.json"
 _N_SAMPLES, _SAMPLE = 16, 4096  # of a file, from its first to its last byte, and the bytes of each
@@ -57,11 +57,12 @@ def _digests(files: list[Path], memo: Path) -> list[str]:
 
     Digests of contents identify the same data on every machine; the memo avoids reading gigabytes at every start.
     """
-    known = json.loads(memo.read_text(encoding="utf-8")) if memo.exists() else {}
     states = {str(file.resolve()): _state(file) for file in files}
+    with reading(memo, MADE_AGAIN):
+        known = json.loads(memo.read_text(encoding="utf-8")) if memo.exists() else {}
+        unchanged = {path for path, state in states.items() if known.get(path, [])[:-1] == state}
     current = {
-        path: known[path] if known.get(path, [])[:-1] == state else [*state, sha256(Path(path))]
-        for path, state in states.items()
+        path: known[path] if path in unchanged else [*state, sha256(Path(path))] for path, state in states.items()
     }
     if known | current != known:
         write_whole(memo, lambda file: file.write(json.dumps(known | current).encode()))

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import UserError, check_positive, check_seed, one_of
+from recsys.files import reading
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
@@ -212,7 +213,8 @@ def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
     directory = run / "checkpoints" / ("refit" if refit else "selection")
     if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):
         return None
-    split = json.loads((run / "manifest.json").read_text())["split"]["fingerprint"]
+    with reading(run / "manifest.json"):
+        split = json.loads((run / "manifest.json").read_text())["split"]["fingerprint"]
     if split != train.fingerprint.partition("/")[0]:
         log.warning("%s was trained on another split: its model is trained again.", run)
         return None

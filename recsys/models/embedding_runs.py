@@ -8,6 +8,7 @@ import numpy as np
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
+from recsys.files import reading
 from recsys.models.base import Recommender, load
 
 
@@ -35,5 +36,5 @@ def load_embedding_model(run: Path, train: Dataset) -> Recommender:
 
 
 def _split(embeddings: Path) -> str:
-    with np.load(embeddings, allow_pickle=False) as stored:
+    with reading(embeddings), np.load(embeddings, allow_pickle=False) as stored:
         return str(stored["split"])

@@ -6,9 +6,11 @@ import os
 from pathlib import Path
 
 from recsys.errors import UserError
+from recsys.models.base import Recommender
 
 MEMINFO = Path("/proc/meminfo")
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_WHILE_STEPPING = 2  # that a step of the optimiser and a checkpoint need for a moment
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
@@ -53,6 +55,24 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
         bytes_per_pair * n_items**2,
         f"{model} on {n_items:,} items",
         "leave out rarely rated items with data.cleaning.item_core, or take model=item_knn or model=ials",
+    )
+
+
+def check_weights(n_weights: int, model: Recommender) -> None:
+    """Check that training the weights of a neural network fits in memory.
+
+    Args:
+        n_weights: number of weights.
+        model: the model, whose hyperparameters decide the number.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    widths = [f"model.{name}" for name in model.hyperparameters() if name.endswith(("_dim", "_dims"))]
+    check_memory(
+        4 * (COPIES_OF_WEIGHTS + COPIES_WHILE_STEPPING) * n_weights,
+        f"{type(model).__name__} with {n_weights:,} weights",
+        f"lower {' or '.join(widths) or 'the width of its layers'}",
     )
 
 

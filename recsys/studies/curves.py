@@ -7,6 +7,7 @@ import logging
 import pandas as pd
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 
+from recsys.files import read_csv
 from recsys.studies.runs import Run
 
 EPOCH = "train/epoch"
@@ -27,7 +28,7 @@ def logged_scalars(run: Run) -> pd.DataFrame:
     """Read the log of a run: a row for each step, a column for each scalar; empty without TensorBoard or CSV files."""
     csv = run.directory / "csv" / "metrics.csv"
     if csv.is_file():
-        return pd.read_csv(csv).groupby("step").last()
+        return read_csv(csv, ["step"], dtype=float).groupby("step").last()
     if not (run.directory / "tensorboard").is_dir():
         return pd.DataFrame()
     events = EventAccumulator(str(run.directory / "tensorboard"), size_guidance={SCALARS: 0})

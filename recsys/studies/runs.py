@@ -89,7 +89,10 @@ class Run:
         """
         self.check_tested()
         with reading(self.directory / PER_USER):
-            return duckdb.read_parquet(str(self.directory / PER_USER)).df()
+            users = duckdb.read_parquet(str(self.directory / PER_USER)).df()
+            if "user_id" not in users:
+                raise ValueError("it must have a column user_id")
+            return users
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
         """Read only some of the test metrics of users, indexed by user; metrics that single users lack are left out.
@@ -101,7 +104,7 @@ class Run:
         with reading(self.directory / PER_USER):
             stored = duckdb.read_parquet(str(self.directory / PER_USER))
             chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
-            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id")
+            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id").astype(float)
 
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.
@@ -225,8 +228,17 @@ def is_finished(directory: Path) -> bool:
 
 def is_interrupted(directory: Path, config: Mapping[str, Any]) -> bool:
     """Return whether a directory holds an interrupted run with these settings and the current code."""
+    return not is_finished(directory) and read_failure(directory) is None and _has_begun(directory, config)
+
+
+def is_completed(directory: Path, config: Mapping[str, Any]) -> bool:
+    """Return whether a directory holds a finished run with these settings and the current code."""
+    return is_finished(directory) and _has_begun(directory, config)
+
+
+def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     begun, settings = directory / BEGUN, directory / CONFIG
-    if is_finished(directory) or read_failure(directory) is not None or not (begun.is_file() and settings.is_file()):
+    if not (begun.is_file() and settings.is_file()):
         return False
     with reading(begun):
         same_code = json.loads(begun.read_text())["code"] == code_digest()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from recsys.files import reading
 from recsys.studies.plan import row_directory
 from recsys.studies.study import Study
 
@@ -28,6 +29,7 @@ def with_search_results(study: Study, directory: Path) -> Study:
     for name, row in rows_to_search(study):
         best = row_directory(directory, name, row) / SEARCH / "best.yaml"
         if best.is_file():
-            overrides = (override.partition("=") for override in yaml.safe_load(best.read_text())["overrides"])
-            chosen[name, row] = {key.lstrip("+"): yaml.safe_load(value) for key, _, value in overrides}
+            with reading(best):
+                overrides = (override.partition("=") for override in yaml.safe_load(best.read_text())["overrides"])
+                chosen[name, row] = {key.lstrip("+"): yaml.safe_load(value) for key, _, value in overrides}
     return study.with_chosen_overrides(chosen)

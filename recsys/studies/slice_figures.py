@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
+from recsys.files import read_csv, reading
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 
@@ -71,8 +72,11 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
 
 
 def _read_slices(directory: Path) -> pd.DataFrame:
-    frame = pd.read_csv(directory / "slices.csv", keep_default_na=False, na_values=[""])  # a genre may be called None
-    return frame.assign(place=frame.groupby("slice").cumcount())
+    file = directory / "slices.csv"
+    frame = read_csv(file, ["slice", "value"], keep_default_na=False, na_values=[""])  # a genre may be called None
+    with reading(file):
+        numbers = frame.columns.drop(["slice", "value"])
+        return frame.astype(dict.fromkeys(numbers, float)).assign(place=frame.groupby("slice").cumcount())
 
 
 def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:

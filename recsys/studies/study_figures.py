@@ -17,6 +17,7 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import kendalltau
 
 from recsys.analysis import charts, figures
+from recsys.files import read_csv
 from recsys.studies.curves import learning_curve
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
@@ -217,7 +218,7 @@ def _calibration(data: _SettingData) -> Figure | None:
     gaps = {}
     for row, own in data.by_row.items():
         paths = [run.directory / "calibration.csv" for _, run in complete_runs(own)]
-        bins = [pd.read_csv(path) for path in paths if path.is_file()]
+        bins = [read_csv(path, ["n", "predicted", "actual"], dtype=float) for path in paths if path.is_file()]
         if bins and len(found := calibration_gaps(pd.concat(bins))):
             gaps[row] = found
     if not gaps:

@@ -23,7 +23,7 @@ import pandas as pd
 from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import write_whole
+from recsys.files import read_csv, write_whole
 from recsys.studies.outcome import Outcome
 from recsys.studies.plan import slug
 from recsys.studies.report import headline_metrics
@@ -33,6 +33,7 @@ from recsys.studies.study import Study
 from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
+from recsys.studies.verification import RUN_KEY
 from recsys.terminal import terminal
 
 REPORT = "report"  # directory of a study's report, next to its runs
@@ -110,14 +111,16 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     published = directory / "runs.csv"
     if not published.is_file():
         return []
-    before, now = (_finished(frame) for frame in (pd.read_csv(published), runs_frame(study, outcomes)))
-    return sorted(before - now)
+    before, now = (
+        _finished(frame) for frame in (read_csv(published, ["status", *RUN_KEY]), runs_frame(study, outcomes))
+    )
+    return sorted(_finished(before) - _finished(now))
 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
     """Return names of the finished runs in a frame as `runs_frame` returns it."""
     finished = runs[runs["status"] == "complete"].fillna({"variant": ""})
-    keys = finished[["setting", "variant", "row", "seed"]].to_numpy().tolist()
+    keys = finished[RUN_KEY].to_numpy().tolist()
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
 
 

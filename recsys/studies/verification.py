@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from recsys.errors import UserError
+from recsys.files import read_csv
 
 RUN_KEY = ["setting", "variant", "row", "seed"]  # columns that identify a run of a study
 PLATFORM = ["machine", "threads", "torch", "numpy", "scipy", "scikit-learn"]  # equal platforms give equal digits
@@ -28,8 +29,9 @@ def published_run(file: Path, **criteria: Any) -> pd.Series:
     """
     if not file.is_file():
         raise UserError(f"{file} does not exist: name a study whose runs are published, or run the study first.")
-    runs = pd.read_csv(file, keep_default_na=False, dtype=dict.fromkeys(RUN_KEY, str))
     required = {name: str(value) for name, value in criteria.items() if value is not None}
+    columns = ["status", "seconds_fit", *required]
+    runs = read_csv(file, columns, keep_default_na=False, dtype=dict.fromkeys(RUN_KEY, str))
     matching = runs[runs["status"] == "complete"]
     for name, value in required.items():
         matching = matching[matching[name] == value]

@@ -118,7 +118,8 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
         return Response(request_metrics.text(), media_type=CONTENT_TYPE)
 
     app.include_router(router)
-    app.router.routes.append(Route("/api/{path:path}", Unmatched(router)))  # before the pages, whose errors are HTML
+    for path in ("/api", "/api/{path:path}"):  # before the pages, whose errors are HTML
+        app.router.routes.append(Route(path, Unmatched(router)))
     add_error_handlers(app)
 
 

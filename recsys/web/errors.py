@@ -56,6 +56,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _server_error)
 
 
 def _user_error(request: Request, error: Exception) -> JSONResponse:
@@ -77,3 +78,7 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
 def _http_error(request: Request, error: Exception) -> JSONResponse:
     http_error = cast(HTTPException, error)
     return error_response(http_error.status_code, str(http_error.detail), dict(http_error.headers or {}))
+
+
+def _server_error(request: Request, error: Exception) -> JSONResponse:
+    return error_response(500, "Something went wrong: see the server's log.")

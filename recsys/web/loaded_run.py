@@ -8,11 +8,10 @@ from functools import cached_property
 from secrets import token_hex
 
 import numpy as np
-import pandas as pd
 
 from recsys.analysis.explain import Reason, explain
 from recsys.analysis.recommend import UNKNOWN, neighbours
-from recsys.analysis.segments.stored import segments_directory
+from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
@@ -73,10 +72,9 @@ class LoadedRun:
 
     @cached_property
     def _segments(self) -> Mapping[str, str]:
-        file = segments_directory(self.run.directory) / "segments.csv"
-        if not file.is_file():
+        if not (segments_directory(self.run.directory) / "segments.csv").is_file():
             return {}
-        members = pd.read_csv(file, dtype=str, keep_default_na=False)
+        members = read_members(self.run.directory)
         return dict(zip(members["user_id"], members["name"], strict=True))
 
     def has_user(self, user_id: str) -> bool:

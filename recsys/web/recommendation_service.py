@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
@@ -21,7 +22,11 @@ from recsys.web.exploration import Exploration
 from recsys.web.index import IndexSettings
 from recsys.web.lists import FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun, load_run
-from recsys.web.store import Store
+from recsys.web.store import Store, StoreError
+
+NO_STORE = "Ratings can be neither stored nor read now: try again later."
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +87,7 @@ class RecommendationService:
         self.explore = explore
         self.index = index
         self.trusted = trusted
-        self._stored = deadline or Deadline()
+        self._deadline = deadline or Deadline()
         self._loaded: dict[str, LoadedRun] = {}
         self._loading = {name: Lock() for name in self.runs}
         self._catalogues: dict[str, Catalogue] = {}
@@ -175,9 +180,8 @@ class RecommendationService:
             )
             for listed in shown.films
         ]
-        self._stored(
-            self.store.add, impressions, ShownList(shown.list_id, user_id, time, shown.run, options.k, request)
-        )
+        listed = ShownList(shown.list_id, user_id, time, shown.run, options.k, request)
+        self._from_store(self.store.add, impressions, listed)
 
     def show_list(self, user_id: str, options: ListOptions, name: str | None = None) -> FilmList:
         """Build and log a list that the viewer is certain to see; see `build_list`."""
@@ -199,19 +203,31 @@ class RecommendationService:
             catalogue.code(event.movie_id)
         if event.kind is Kind.RATING:
             catalogue.check_stars(event.value)
-        return self._stored(self.store.add, [event])[0]
+        return self._from_store(self.store.add, [event])[0]
 
     def opinions(self, user_id: str) -> Opinions:
         """Return a viewer's stored opinions of the films that the runs know."""
-        return self._stored(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
+        return self._from_store(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
 
     def recent(self, user_id: str, k: int) -> list[Event]:
         """Return the latest k events of a viewer that can be undone, the latest first."""
-        return self._stored(self.store.recent, user_id, k)
+        return self._from_store(self.store.recent, user_id, k)
 
     def check_store(self) -> None:
         """Check that the store can be written to."""
-        self._stored(self.store.check)
+        self._deadline(self.store.check)
+
+    def _from_store(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Call the store.
+
+        Raises:
+            StoreError: it failed; how is for the log alone, since it names places.
+        """
+        try:
+            return self._deadline(function, *arguments)
+        except StoreError as error:
+            log.warning("%s", error)
+            raise StoreError(NO_STORE) from error
 
     def _load(self, name: str, directory: Path) -> LoadedRun:
         relative = directory.relative_to(self.runs[name])

@@ -33,7 +33,7 @@ import pandas as pd
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import short, write_whole
+from recsys.files import reading, short, write_whole
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
 from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel
@@ -151,7 +151,8 @@ class Refitter:
         if self.unattended and ratings["time"].max() <= rollout.rolled_back_at(self.run):
             return True
         file = self.run / REFITS / TRIED
-        tried = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        with reading(file, "remove it"):
+            tried = dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
         failed = tried.pop("failed", None) is not None
         return tried == request and (self.unattended or not failed)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import UserError
-from recsys.files import write_whole
+from recsys.files import reading, write_whole
 from recsys.studies.runs import MANIFEST, Run, is_finished
 
 ROLLOUT = "serving.json"
@@ -80,12 +80,16 @@ def promoted(run: Path) -> list[Path]:
 
 def rolled_back_at(run: Path) -> int:
     """Return the time of the last roll-back in seconds UTC; 0 if there was none since the last promotion."""
-    return int(_read(run).get("rolled_back", 0))
+    return _read(run).get("rolled_back", 0)
 
 
 def _read(run: Path) -> dict[str, Any]:
     file = run / ROLLOUT
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if not file.is_file():
+        return {}
+    with reading(file):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {"promoted": [str(name) for name in found["promoted"]], "rolled_back": int(found.get("rolled_back", 0))}
 
 
 def _write(run: Path, refits: list[Path], **further: int) -> None:

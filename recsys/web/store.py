@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pandas as pd
@@ -164,9 +165,14 @@ class Store:
         return None if request is None else request.get("data")
 
     def check(self) -> None:
-        """Check that the database can be written to: that it answers, is not locked, and that its disk is not full."""
-        with self._translated_errors(), self._writing.begin() as connection:
-            connection.execute(sa.select(LISTS.c.list_id).limit(1))
+        """Check that the database can be written to: that it answers, is not locked, and that its disk is not full.
+
+        A list is written and rolled back. A server needs space for it at once, SQLite only when it is committed.
+        """
+        shown = ShownList(token_hex(16), "check", 0.0, "check", 0, {})
+        with self._translated_errors(), self._writing.connect() as connection:
+            _add_list(connection, shown)
+            connection.rollback()
         if self.address.is_file and (free := shutil.disk_usage(Path(self.address.url).parent).free) < _SPACE_NEEDED:
             raise StoreError(f"The disk of the feedback store {self.address} is full ({free:,} bytes are free).")
 

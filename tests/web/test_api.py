@@ -27,6 +27,7 @@ from recsys.web.app import create_app
 from recsys.web.catalogue import _scale_values
 from recsys.web.http_server import ServerSettings
 from recsys.web.protection import Protection
+from recsys.web.recommendation_service import NO_STORE
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LIKED = [{"movie_id": 0}, {"movie_id": "2"}, {"movie_id": 4, "stars": 4}]
@@ -179,7 +180,7 @@ def test_recommendations_continue_without_the_store(client, service, tmp_path):
     (tmp_path / "feedback.sqlite").mkdir()
     message(client.get("/api/health"), 503)
     event = {"key": "k", "user_id": 1, "kind": "seen", "movie_id": 1}
-    message(client.post("/api/feedback", json=event), 503)
+    assert message(client.post("/api/feedback", json=event), 503) == NO_STORE
     assert client.post("/api/recommend", json={"history": LIKED}).status_code == 200
 
 
@@ -326,6 +327,8 @@ def behind_pages(service, monkeypatch) -> TestClient:
     ("method", "path", "status", "expected"),
     [
         ("GET", "/api/nowhere", 404, "no such route"),
+        ("GET", "/api", 404, "no such route"),
+        ("POST", "/api", 404, "no such route"),
         ("GET", "/api/", 404, "no such route"),
         ("POST", "/api/nowhere/else", 404, "no such route"),
         ("GET", "/api/recommend", 405, "must be POST"),
@@ -339,6 +342,11 @@ def behind_pages(service, monkeypatch) -> TestClient:
 )
 def test_every_answer_of_the_api_is_json(behind_pages, method, path, status, expected):
     assert expected in message(behind_pages.request(method, path), status)
+
+
+def test_an_error_of_the_server_is_json(client, service, monkeypatch):
+    monkeypatch.setattr(service, "run_names", lambda: 1 / 0)
+    assert "see the server's log" in message(client.get("/api/runs"), 500)
 
 
 def test_numbers_of_thousands_of_digits_are_refused(client):

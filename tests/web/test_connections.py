@@ -17,10 +17,12 @@ REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 
 
 async def answer_with_client(scope, receive, send):
-    """An application that answers with the address of its client, once the body has arrived."""
+    """An application that answers with the address of its client, once the body has arrived; /long is 64 MB long."""
     while (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
+    if scope["path"] == "/long":
+        await send({"type": "http.response.body", "body": bytes(2**26), "more_body": True})
     await send({"type": "http.response.body", "body": scope["client"][0].encode()})
 
 
@@ -86,6 +88,26 @@ def test_a_request_in_time_is_answered_and_its_connection_can_be_used_again():
             assert b"200 OK" in await read(reader)
 
     asyncio.run(use())
+
+
+def test_an_answer_that_is_not_read_in_time_ends(monkeypatch):
+    monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.05)
+    closed = asyncio.Event()
+    lost = LimitedConnection.connection_lost
+
+    def connection_lost(self, error) -> None:
+        lost(self, error)
+        closed.set()
+
+    monkeypatch.setattr(LimitedConnection, "connection_lost", connection_lost)
+
+    async def attack() -> None:
+        async with serving() as connect:
+            reader, _ = await connect(b"GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            reader._transport.pause_reading()
+            await asyncio.wait_for(closed.wait(), SECONDS)
+
+    asyncio.run(attack())
 
 
 @pytest.mark.parametrize("part", [b"x: " + b"y" * 1000 + b"\r\n", b"y" * 1000])

@@ -1,14 +1,18 @@
 """The pages in a browser, on tiny runs: with the mouse, with the keyboard and on a phone."""
 
+import contextlib
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from recsys.data.address import Address
+from recsys.web.recommendation_service import NO_STORE
 from recsys.web.store import Store
 from tests.web.browsing import CHROMIUM, browser, running_server
 from tests.web.conftest import EVIL
@@ -315,6 +319,37 @@ def test_missing_pages_link_to_other_pages(visit, path):
     expect(page.locator(".notice p")).to_contain_text("There is no")
     page.get_by_role("link", name="Discover films").click()
     expect(page.get_by_role("searchbox")).to_be_visible()
+
+
+def test_a_page_answers_requests_that_it_does_not_take_with_a_page(site):
+    answer = httpx.post(f"{site}/runs")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert "Method not allowed" in answer.text
+
+
+@pytest.fixture
+def failing_store(visit, store_file) -> Iterator[None]:
+    """A store without one of its tables; it has them all again after the test."""
+    with contextlib.closing(sqlite3.connect(store_file)) as connection:
+        connection.execute("ALTER TABLE events RENAME TO lost")
+        yield
+        connection.execute("ALTER TABLE lost RENAME TO events")
+
+
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [("/", ".snackbar"), ("/film/3", ".snackbar"), ("/user/u3", ".cards .notice"), ("/compare?user=u3", ".notice")],
+)
+def test_without_the_store_pages_say_that_ratings_cannot_be_stored(visit, failing_store, path, place):
+    page = visit(path)
+    expect(page.locator(place).first).to_contain_text(NO_STORE)
+
+
+def test_a_rating_that_cannot_be_stored_is_refused_in_one_sentence(visit, failing_store):
+    page = visit("/film/3")
+    stars(page, 4).click()
+    expect(page.locator(".snackbar")).to_contain_text(NO_STORE)
+    expect(page.get_by_role("button", name="Take back")).to_be_hidden()
 
 
 def test_a_model_that_cannot_serve_new_viewers_says_so_and_another_is_chosen(visit):

@@ -317,3 +317,12 @@ def test_a_killed_process_loses_no_acknowledged_event_and_repeats_none(tmp_path)
     assert all(new[stored:])
     assert len(store.ratings()) == stored + 100
     store.close()
+
+
+def test_a_database_that_can_be_read_but_not_written_to_is_reported(store):
+    store.check()
+    assert store.data() is None  # what a check writes is not there afterwards
+    with store.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE lists RENAME COLUMN k TO length"))
+    with pytest.raises(StoreError, match="failed"):
+        store.check()

@@ -14,7 +14,7 @@ from recsys.analysis.segments.verdict import verdict
 from recsys.data.segments import join_segments
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import write_whole
+from recsys.files import read_csv, reading, write_whole
 
 if TYPE_CHECKING:
     from recsys.analysis.segments.profiles import Profile
@@ -93,10 +93,24 @@ def read_segments(run: Path) -> StoredSegments:
     directory = segments_directory(run)
     if not (directory / "segments.json").is_file():
         raise UserError(f"{run} holds no segments: find them with `python -m recsys segments {run}`.")
-    description = json.loads((directory / "segments.json").read_text(encoding="utf-8"))
-    with np.load(directory / "segmentation.npz", allow_pickle=False) as arrays:
-        segmentation = Segmentation(**description["segmentation"]).restore(arrays)
-    return StoredSegments(segmentation, description["names"], description["space"], description["ratings"])
+    with reading(directory / "segments.json"):
+        description = json.loads((directory / "segments.json").read_text(encoding="utf-8"))
+        segmentation = Segmentation(**description["segmentation"])
+        names = [str(name) for name in description["names"]]
+        space, ratings = str(description["space"]), str(description["ratings"])
+    arrays_file = directory / "segmentation.npz"
+    with reading(arrays_file), np.load(arrays_file, allow_pickle=False) as arrays:
+        segmentation.restore(arrays)
+    return StoredSegments(segmentation, names, space, ratings)
+
+
+def read_members(run: Path) -> pd.DataFrame:
+    """Read the `user_id` of the users with a segment and the `name` of the segment, as text.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    return read_csv(segments_directory(run) / "segments.csv", ["user_id", "name"], dtype=str, keep_default_na=False)
 
 
 def with_segments(split: Split, run: Path) -> Split:
@@ -111,7 +125,7 @@ def with_segments(split: Split, run: Path) -> Split:
     """
     segments = read_segments(run)
     segments.check(split)
-    members = pd.read_csv(segments_directory(run) / "segments.csv", dtype=str, keep_default_na=False)
+    members = read_members(run)
     names = pd.Categorical(members["name"], categories=segments.names)
     return join_segments(split, members.assign(segment=names))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from recsys.data.text.encoder import Encoder, Vectors
-from recsys.files import as_arrays, from_arrays, write_whole
+from recsys.files import MADE_AGAIN, as_arrays, from_arrays, reading, write_whole
 
 
 def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None = None) -> Vectors:
@@ -35,6 +35,9 @@ def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None =
         arrays = as_arrays("vectors", vectors) | encoder.arrays()
         file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(file, lambda opened: np.savez(opened, allow_pickle=False, **arrays))
-    with np.load(file, allow_pickle=False) as stored:
+    with reading(file, MADE_AGAIN), np.load(file, allow_pickle=False) as stored:
         encoder.restore(stored)
-        return from_arrays("vectors", stored)
+        vectors = from_arrays("vectors", stored)
+        if vectors.ndim != 2 or vectors.shape[0] != len(documents):
+            raise ValueError(f"vectors must have {len(documents):,} rows")
+        return vectors

@@ -22,6 +22,7 @@ from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
 from recsys.files import reading, write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
+from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
 from recsys.models.neural.data import TrainingData
@@ -111,7 +112,7 @@ class NeuralRecommender(Recommender):
 
     @abstractmethod
     def build(self, n_users: int, n_items: int, **training: Any) -> NeuralModule:
-        """Return the untrained module of these hyperparameters.
+        """Return the untrained module of these hyperparameters; it is first built on the meta device, to be measured.
 
         Args:
             n_users: number of user codes.
@@ -177,6 +178,7 @@ class NeuralRecommender(Recommender):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train the module; without `valid` for all epochs, and with the last weights."""
         check_trainer_settings(context.trainer.keywords)
+        self._check_weights(train)
         self._build(train.n_users, train.n_items)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
@@ -289,6 +291,18 @@ class NeuralRecommender(Recommender):
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             self.module = self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
+
+    def _check_weights(self, train: Dataset) -> None:
+        """Check that the weights fit in memory, before any are allocated.
+
+        Raises:
+            UserError: they do not fit.
+        """
+        with torch.device("meta"):
+            module = self.build(
+                train.n_users, train.n_items, objective=self.objective(), optimization=self.optimization()
+            )
+        check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:
         """Make the module ready to score."""

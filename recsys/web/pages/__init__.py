@@ -7,13 +7,17 @@ import warnings
 from asyncio import to_thread
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
+from typing import cast
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import RedirectResponse
 from nicegui import Client, app, ui
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from recsys.errors import UserError
+from recsys.web.catalogue import NotFoundError
 from recsys.web.pages.compare import compare_page
 from recsys.web.pages.components import Tag, notice
 from recsys.web.pages.discover import discover_page
@@ -29,6 +33,7 @@ from recsys.web.recommendation_service import RecommendationService
 POSITION = re.compile("[0-9]{1,4}")
 RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
 RECONNECT_SECONDS = 60  # a page stays usable if its connection is lost for less, on a busy server or a sleeping phone
+NO_PAGE = "There is no such page here, or none that takes this request."
 STYLE = Path(__file__).with_name("style.css")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="6" fill="#b45309"/>'
@@ -50,32 +55,32 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
     @ui.page("/", response_timeout=RESPONSE_SECONDS)
     async def _(run: str | None = None) -> None:
-        with _not_found_on_error():
+        with _errors_as_pages():
             await discover_page(site, await to_thread(service.loaded_run, run), run)
 
     @ui.page("/user", response_timeout=RESPONSE_SECONDS)
     async def _(id: str | None = None, run: str | None = None) -> Response | None:
         if id is not None:
             return RedirectResponse(address("user", id.strip(), run=run))
-        with _not_found_on_error():
+        with _errors_as_pages():
             await viewers_page(await to_thread(service.loaded_run, run), run)
         return None
 
     @ui.page("/user/{user_id:path}", response_timeout=RESPONSE_SECONDS)
     async def _(user_id: str, run: str | None = None) -> None:
-        with _not_found_on_error():
+        with _errors_as_pages():
             await viewer_page(site, await to_thread(service.loaded_run, run), user_id, run)
 
     @ui.page("/film/{movie_id:path}", response_timeout=RESPONSE_SECONDS)
     async def _(movie_id: str, run: str | None = None, user: str | None = None, shown: str = "", at: str = "") -> None:
         clicked = (shown, int(at)) if shown and POSITION.fullmatch(at) else None
-        with _not_found_on_error():
+        with _errors_as_pages():
             await film_page(site, await to_thread(service.loaded_run, run), movie_id, run, user, clicked)
 
     @ui.page("/compare", response_timeout=RESPONSE_SECONDS)
     async def _(a: str | None = None, b: str | None = None, user: str = "") -> None:
         names = service.run_names()
-        with _not_found_on_error():
+        with _errors_as_pages():
             runs = (a or names[0], b or names[-1])
             for run in runs:
                 await to_thread(service.loaded_run, run)
@@ -83,11 +88,12 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
     @ui.page("/runs", response_timeout=RESPONSE_SECONDS)
     async def _() -> None:
-        with _not_found_on_error():
+        with _errors_as_pages():
             await runs_page(site)
 
     report_malformed_packets()
-    app.exception_handler(404)(_not_found)
+    for errors in (404, StarletteHTTPException):  # for 404, NiceGUI has a page of its own
+        app.exception_handler(errors)(_error_page)
     ui.add_css(STYLE, shared=True)
     ui.run_with(
         api,
@@ -102,20 +108,24 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
 
 @contextmanager
-def _not_found_on_error() -> Iterator[None]:
-    """Answer with the page "Not found" if the address names what does not exist."""
+def _errors_as_pages() -> Iterator[None]:
+    """Answer with the page "Not found" if the address names what does not exist, else with one of what failed."""
     try:
         yield
     except UserError as error:
-        raise HTTPException(404, str(error)) from error
+        raise HTTPException(404 if isinstance(error, NotFoundError) else 503, str(error)) from error
 
 
-async def _not_found(request: Request, error: Exception) -> Response:
-    """Build the page "Not found", which says what is missing and links to other pages."""
-    sentence = error.detail if isinstance(error, HTTPException) else "There is no such page here."
+async def _error_page(request: Request, error: Exception) -> Response:
+    """Build the page of an error, which says what is wrong and links to other pages."""
+    http_error = cast(StarletteHTTPException, error)
+    sentence = http_error.detail if isinstance(error, HTTPException) else NO_PAGE
+    heading = HTTPStatus(http_error.status_code).phrase.capitalize()
     with Client(ui.page(""), request=request) as client:
-        page_layout("Not found")
+        page_layout(heading)
         with Tag("div", classes="hero"):
-            Tag("h1", "Not found")
+            Tag("h1", heading)
             notice(sentence, ("Discover films", "/"), ("Choose a viewer", "/user"))
-    return client.build_response(request, 404)
+    response = client.build_response(request, http_error.status_code)
+    response.headers.update(http_error.headers or {})
+    return response

@@ -88,12 +88,12 @@ class _Comparison:
     def _side(self, name: str) -> tuple[LoadedRun, FilmList | str]:
         """Return a run and its list, or the reason why it has none."""
         loaded = self.site.service.loaded_run(name)
-        opinions = self.site.service.opinions(self.user or self.viewer)
         if self.user and not loaded.has_user(self.user):
             return loaded, f"There is no viewer {self.user} in {loaded.dataset.name}."
-        if not (self.user or opinions.ratings):
-            return loaded, "You have rated nothing yet: rate a film first, or name a viewer."
         try:
+            opinions = self.site.service.opinions(self.user or self.viewer)
+            if not (self.user or opinions.ratings):
+                return loaded, "You have rated nothing yet: rate a film first, or name a viewer."
             return loaded, loaded.recommend(self.user or self.viewer, opinions, ListOptions(k=LENGTH))
         except UserError as error:
             return loaded, str(error)

@@ -99,12 +99,13 @@ class ViewerSession:
         self._n_reads += 1
         read = self._n_reads
         service = self.site.service
-        opinions = await to_thread(service.opinions, self.user_id)
-        recent = await to_thread(service.recent, self.user_id, MAX_EVENTS)
-        if read != self._n_reads:  # a later call is reading newer feedback
-            return
-        self.opinions = opinions
-        self.events = list({event.movie_id: event for event in reversed(recent)}.values())[::-1]
+        with self._snackbar.show_errors():  # without the store, what was read before remains
+            opinions = await to_thread(service.opinions, self.user_id)
+            recent = await to_thread(service.recent, self.user_id, MAX_EVENTS)
+            if read != self._n_reads:  # a later call is reading newer feedback
+                return
+            self.opinions = opinions
+            self.events = list({event.movie_id: event for event in reversed(recent)}.values())[::-1]
         with self._client:  # the element that was pressed may have been removed from the page
             for follower in self._followers:
                 await follower()
@@ -130,8 +131,8 @@ class ViewerSession:
 
     async def take_back(self, movie_id: str) -> None:
         """Undo all feedback on a film."""
-        events = await to_thread(self.site.service.recent, self.user_id, MAX_EVENTS)
         with self._snackbar.show_errors():
+            events = await to_thread(self.site.service.recent, self.user_id, MAX_EVENTS)
             for event in events:
                 if event.movie_id == movie_id:
                     await to_thread(self.site.service.record, self._undo_event(event.key))
