@@ -111,10 +111,8 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     published = directory / "runs.csv"
     if not published.is_file():
         return []
-    before, now = (
-        _finished(frame) for frame in (read_csv(published, ["status", *RUN_KEY]), runs_frame(study, outcomes))
-    )
-    return sorted(_finished(before) - _finished(now))
+    before = read_csv(published, ["status", *RUN_KEY])
+    return sorted(_finished(before) - _finished(runs_frame(study, outcomes)))
 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
