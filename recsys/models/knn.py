@@ -1,10 +1,13 @@
 """Neighbourhood models: nearest neighbours among items rated by the same users, or users who rated the same items.
 
-Similarity is the cosine, shrunk for pairs with little in common and optionally asymmetric. Rows can be weighted by
-TF-IDF or BM25 first, so that sharing a rare item counts for more than sharing a popular one.
+Similarity is the cosine, optionally asymmetric, or an index of overlap, shrunk for pairs with little in common. Rows
+can be weighted by TF-IDF or BM25 first, so that sharing a rare item counts for more than sharing a popular one. These
+are the choices of Ferrari Dacrema et al., "A Troubling Analysis of Reproducibility and Progress in Recommender Systems
+Research", ACM TOIS 2021.
 
 Sarwar, Karypis, Konstan and Riedl, "Item-Based Collaborative Filtering Recommendation Algorithms", WWW 2001;
-Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets", RecSys 2013 (asymmetric cosine).
+Aiolli, "Efficient Top-N Recommendation for Very Large Scale Binary Rated Datasets", RecSys 2013 (asymmetric cosine);
+Tversky, "Features of Similarity", Psychological Review 84, 1977, of which Jaccard's and Dice's are special cases.
 """
 
 from __future__ import annotations
@@ -50,39 +53,57 @@ def bm25(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> spa
 
 WEIGHTINGS: dict[str, Weighting] = {"none": unweighted, "tfidf": tfidf, "bm25": bm25}
 
+# (products x . y (b, n), |x|^2 (b,), |y|^2 (n,)) -> what the products are divided by (b, n)
+Denominator = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def cosine(alpha: float = 0.5) -> Denominator:
+    """Return the denominator |x|^(2 alpha) |y|^(2 - 2 alpha)."""
+    return lambda products, norms, other_norms: np.outer(norms**alpha, other_norms ** (1 - alpha))
+
+
+def tversky(own_weight: float, other_weight: float) -> Denominator:
+    """Return the denominator x . y + own_weight (|x|^2 - x . y) + other_weight (|y|^2 - x . y)."""
+    shared = np.float32(1 - own_weight - other_weight)
+    return lambda products, norms, other_norms: (
+        shared * products + own_weight * norms[:, None] + other_weight * other_norms
+    )
+
+
+SIMILARITIES = ("cosine", "jaccard", "dice", "tversky")
+
 
 def nearest(
     rows: sparse.csr_matrix,
     others: sparse.csr_matrix,
     k: int,
     shrinkage: float,
-    alpha: float,
+    denominator: Denominator,
     same: np.ndarray,
 ) -> sparse.csr_matrix:
     """Find the k rows of a second matrix that are most similar to each row, block by block.
 
-    Similarity is x . y / (|x|^(2 alpha) |y|^(2 - 2 alpha) + shrinkage), with x a row and y one of the others.
+    Similarity is x . y / (denominator + shrinkage), with x a row and y one of the others.
 
     Args:
         rows: float32 (B, m).
         others: float32 (n, m).
         k: number of neighbours of each row; fewer if fewer rows have a column in common with it.
         shrinkage: see above.
-        alpha: see above; 0.5 is the cosine.
+        denominator: see above.
         same: int64 (B,) index of each row among the others, since it is not its own neighbour; -1 if it is not there.
 
     Returns:
         float32 (B, n) similarities, at most k of each row above zero.
     """
     norms, other_norms = (np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in (rows, others))
-    left, right = norms**alpha, other_norms ** (1 - alpha)
     size = max(1, VALUES_PER_BLOCK // others.shape[0])
     transposed = others.T.tocsr()
     blocks = []
     for start in range(0, rows.shape[0], size):
         block = slice(start, start + size)
         similarities = (rows[block] @ transposed).toarray()  # (b, n)
-        damped = np.outer(left[block], right) + shrinkage
+        damped = denominator(similarities, norms[block], other_norms) + shrinkage
         np.divide(similarities, damped, out=similarities, where=similarities > 0)
         known = np.flatnonzero(same[block] >= 0)
         similarities[known, same[block][known]] = 0.0
@@ -100,8 +121,11 @@ class _NearestNeighbours(WeighsHistories):
         weighting: str = "none",
         alpha: float = 0.5,
         half_life: HalfLife = None,
+        similarity: str = "cosine",
+        own_weight: float = 1.0,
+        other_weight: float = 1.0,
     ) -> None:
-        check_positive(k=k)
+        check_positive(k=k, own_weight=own_weight, other_weight=other_weight)
         check_not_negative(shrinkage=shrinkage)
         check_finite(alpha=alpha)
         self.half_life = check_half_life(half_life)
@@ -109,6 +133,18 @@ class _NearestNeighbours(WeighsHistories):
         self.shrinkage = shrinkage
         self.weighting = one_of("weighting", weighting, WEIGHTINGS)
         self.alpha = alpha
+        self.similarity = one_of("similarity", similarity, SIMILARITIES)
+        self.own_weight = own_weight
+        self.other_weight = other_weight
+
+    def denominator(self) -> Denominator:
+        """Return the denominator of the similarity."""
+        return {
+            "cosine": cosine(self.alpha),
+            "jaccard": tversky(1.0, 1.0),
+            "dice": tversky(0.5, 0.5),
+            "tversky": tversky(self.own_weight, self.other_weight),
+        }[self.similarity]
 
 
 class ItemKNN(_NearestNeighbours, ItemToItem):
@@ -119,9 +155,12 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         shrinkage: added to the denominator of similarities; larger values favour pairs of items that many users rated.
         weighting: weighting of the users who rated an item: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of users with many ratings.
-        alpha: power of the scored item's squared norm in the denominator. 0.5 is the cosine, smaller values favour
-            popular items.
+        alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 is the usual one, smaller
+            values favour popular items.
         half_life: see `WeighsHistories`.
+        similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
+        own_weight: weight in Tversky's index of what only the scored item has; Jaccard's has 1, Dice's 0.5.
+        other_weight: weight in Tversky's index of what only the other item has.
 
     Raises:
         UserError: a value is not allowed.
@@ -137,7 +176,7 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} items")
         raters = train.matrix().T.tocsr()  # (n_items, n_users)
         raters = WEIGHTINGS[self.weighting](raters, train.user_counts, n_items)
-        neighbours = nearest(raters, raters, self.k, self.shrinkage, self.alpha, np.arange(n_items))
+        neighbours = nearest(raters, raters, self.k, self.shrinkage, self.denominator(), np.arange(n_items))
         self.item_weights = neighbours.T.tocsr()  # (n_items, n_items), a column for each item that is scored
 
 
@@ -152,9 +191,13 @@ class UserKNN(_NearestNeighbours):
             common.
         weighting: weighting of the items that a user rated: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of popular items.
-        alpha: power of the user's own squared norm in the denominator, which scales all scores of that user; the
-            neighbour's power is 1 - alpha. 0.5 is the cosine, larger values favour neighbours with many ratings.
+        alpha: power of the user's own squared norm in the denominator of the cosine, which scales all scores of that
+            user; the neighbour's power is 1 - alpha. 0.5 is the usual one, larger values favour neighbours with many
+            ratings.
         half_life: of the history in the query; see `WeighsHistories`.
+        similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
+        own_weight: weight in Tversky's index of what only the user has; Jaccard's has 1, Dice's 0.5.
+        other_weight: weight in Tversky's index of what only the neighbour has.
 
     Raises:
         UserError: a value is not allowed.
@@ -177,7 +220,7 @@ class UserKNN(_NearestNeighbours):
         weigh = WEIGHTINGS[self.weighting]
         histories = self.history_matrix(query.history, n_items)
         rows, others = (weigh(m, item_counts, n_users) for m in (histories, self.interactions))
-        neighbours = nearest(rows, others, self.k, self.shrinkage, self.alpha, query.users)
+        neighbours = nearest(rows, others, self.k, self.shrinkage, self.denominator(), query.users)
         return (neighbours @ self.interactions).toarray()
 
 

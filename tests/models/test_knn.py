@@ -7,7 +7,7 @@ from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models import knn
 from recsys.models.base import load
-from recsys.models.knn import ItemKNN, UserKNN, bm25, nearest, tfidf
+from recsys.models.knn import ItemKNN, UserKNN, bm25, cosine, nearest, tfidf
 
 
 def slow_similarity(x: np.ndarray, y: np.ndarray, shrinkage: float, alpha: float) -> float:
@@ -36,7 +36,7 @@ def test_neighbours_are_those_of_a_slow_loop(rows, shrinkage, alpha, block, monk
     expected = np.array([[slow_similarity(x, y, shrinkage, alpha) for y in rows] for x in rows])
     np.fill_diagonal(expected, 0.0)
     matrix = sparse.csr_matrix(rows.astype(np.float32))
-    found = nearest(matrix, matrix, 4, shrinkage, alpha, np.arange(12))
+    found = nearest(matrix, matrix, 4, shrinkage, cosine(alpha), np.arange(12))
     np.testing.assert_allclose(found.toarray(), slow_neighbours(expected, 4), rtol=1e-5)
 
 
@@ -48,6 +48,23 @@ def test_without_limits_item_knn_sums_cosines(timed: Dataset):
     query = timed.query(np.array([4, 7]))
     scores = ItemKNN(k=40).fit(timed).score(query)
     np.testing.assert_allclose(scores, query.history.matrix(40) @ cosine, rtol=1e-5)
+
+
+@pytest.mark.parametrize("similarity", ["jaccard", "dice", "tversky"])
+def test_without_limits_item_knn_sums_indices_of_overlap(similarity, timed: Dataset):
+    from scipy.spatial.distance import dice, jaccard
+
+    raters = timed.matrix().T.toarray() > 0
+    by_formula = {
+        "jaccard": lambda x, y: 1 - jaccard(x, y),
+        "dice": lambda x, y: 1 - dice(x, y),
+        "tversky": lambda x, y: (x & y).sum() / ((x & y).sum() + 0.3 * (x & ~y).sum() + 2.0 * (y & ~x).sum()),
+    }[similarity]
+    similarities = np.array([[by_formula(scored, other) for scored in raters] for other in raters])
+    np.fill_diagonal(similarities, 0.0)
+    query = timed.query(np.array([4, 7]))
+    scores = ItemKNN(k=40, similarity=similarity, own_weight=0.3, other_weight=2.0).fit(timed).score(query)
+    np.testing.assert_allclose(scores, query.history.matrix(40) @ similarities, rtol=1e-5)
 
 
 def test_item_knn_takes_the_neighbours_of_the_scored_item():
