@@ -109,10 +109,6 @@ class Recommender(ABC):
     fit_report: FitReport
     n_best_epochs: int | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out of a pickle what the fit cost, so that equal models are stored as equal files."""
-        return {name: value for name, value in vars(self).items() if name != "fit_report"}
-
     def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
         """Learn from training interactions.
 
