@@ -100,6 +100,8 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
         path = _transcoded(file, path, detected, scratch / "utf-8")
     if skip:
         path = _without_first_lines(path, skip, scratch / "skipped")
+    if _has_mixed_line_ends(path):
+        path = _with_equal_line_ends(path, scratch / "lines")
     return Plain(path, detected, any(b'"' in chunk for chunk in _chunks(path)))
 
 
@@ -238,4 +240,22 @@ def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
         for _ in range(n):
             text.readline()
         shutil.copyfileobj(text, target, _CHUNK)
+    return copy
+
+
+def _has_mixed_line_ends(path: Path) -> bool:
+    """Return whether some lines of a text end with CR LF and others with LF, which DuckDB cannot read."""
+    n_all = n_windows = 0
+    end = b""
+    for chunk in _chunks(path):
+        n_all += chunk.count(b"\n")
+        n_windows += chunk.count(b"\r\n") + (end == b"\r" and chunk[:1] == b"\n")
+        end = chunk[-1:]
+    return 0 < n_windows < n_all
+
+
+def _with_equal_line_ends(path: Path, copy: Path) -> Path:
+    """Write a text with LF at the end of all lines."""
+    with path.open("rb") as lines, copy.open("wb") as target:
+        target.writelines(line[:-2] + b"\n" if line.endswith(b"\r\n") else line for line in lines)
     return copy

@@ -64,6 +64,12 @@ def test_delimiters_are_detected(delimiter, header, ratings):
         assert ratings(text.partition("\n")[2], "r.dat", header=NAMES) == EXPECTED
 
 
+def test_lines_may_end_in_different_ways(ratings):
+    first, rest = CSV.split("\n", 1)
+    assert ratings(f"{first}\r\n{rest}".encode()) == EXPECTED
+    assert ratings(CSV.replace("\n", "\r\n", 2).encode()) == EXPECTED
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"])
 def test_encodings_are_detected(encoding, newline, ratings):
