@@ -16,6 +16,7 @@ from recsys.models.gru4rec import GRU4Rec
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.sequences import SequenceRecommender
 from recsys.models.popularity import Popularity
+from recsys.models.rec_vae import RecVAE
 from recsys.models.trees import RatingTrees
 from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
 
@@ -55,6 +56,8 @@ def untrained(name: str, seed: int) -> Recommender:
         small |= {"embedding_dim": 16, "batch_size": 16, "n_negatives": 16}
     if isinstance(model, ELSA):
         small |= {"embedding_dim": 16}
+    if isinstance(model, RecVAE):
+        small |= {"hidden_dim": 16, "latent_dim": 8, "encoder_passes": 1, "lr": 0.03, "max_epochs": 15}
     if isinstance(model, GRU4Rec):
         small |= {"hidden_dim": 16}
     if isinstance(model, BayesianMF):

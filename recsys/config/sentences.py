@@ -26,6 +26,7 @@ UNWRITABLE = {
     errno.EISDIR,
     errno.EEXIST,
 }
+DISK_IS_FULL = "free some space and go on with resume=DIR, or choose another place with hydra.run.dir=DIR."
 # torch raises RuntimeError, on a GPU a subclass of it
 TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage size calculation overflowed")
 
@@ -41,7 +42,8 @@ def one_sentence() -> Iterator[None]:
         if error.errno not in UNWRITABLE:
             raise
         place = error.filename or "A file"
-        message = f"{place} cannot be used ({error.strerror}): hydra.run.dir=DIR chooses another place for outputs."
+        advice = DISK_IS_FULL if error.errno == errno.ENOSPC else "hydra.run.dir=DIR chooses another place for outputs."
+        message = f"{place} cannot be used ({error.strerror}): {advice}"
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not TORCH_OUT_OF_MEMORY.search(str(error)):
             raise
