@@ -101,18 +101,50 @@ class MultVAEModule(HistoryModule):
         return self.output.weight
 
 
-class MultVAE(HistoryRecommender):
-    """Variational autoencoder of histories; see `MultVAEModule`.
+class VariationalAutoencoder(HistoryRecommender):
+    """Base class of variational autoencoders of histories.
 
     Args:
         hidden_dim: width of the hidden layers.
         latent_dim: length of z.
         dropout: share of a history's items that is masked during training.
+        half_life: see `WeighsHistories`.
+        **training: see `NeuralRecommender`; `batch_size` counts users.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int = 600,
+        latent_dim: int = 200,
+        dropout: float = 0.5,
+        half_life: HalfLife = None,
+        **training: Any,
+    ) -> None:
+        super().__init__(**training)
+        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
+        check_shares(dropout=dropout)
+        self.hidden_dim = hidden_dim
+        self.latent_dim = latent_dim
+        self.dropout = dropout
+        self.half_life = check_half_life(half_life)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and logits fit in memory, and train."""
+        check_layers(train.n_items, self.hidden_dim, self.batch_size)
+        return super()._fit(train, valid, context)
+
+
+class MultVAE(VariationalAutoencoder):
+    """Variational autoencoder of histories; see `MultVAEModule`.
+
+    Args:
         kl_weight: see `AnnealedELBO`.
         annealing_steps: see `AnnealedELBO`.
-        loss: `elbo`; `batch_size` counts users.
-        half_life: see `WeighsHistories`.
-        **training: see `NeuralRecommender`.
+        loss: `elbo`.
+        **model: see `VariationalAutoencoder`.
 
     Raises:
         UserError: a value is not allowed.
@@ -121,33 +153,12 @@ class MultVAE(HistoryRecommender):
     objectives = {"elbo": AnnealedELBO}
     module: MultVAEModule
 
-    def __init__(
-        self,
-        hidden_dim: int = 600,
-        latent_dim: int = 200,
-        dropout: float = 0.5,
-        kl_weight: float = 0.2,
-        annealing_steps: int = 2000,
-        loss: str = "elbo",
-        half_life: HalfLife = None,
-        **training: Any,
-    ) -> None:
+    def __init__(self, kl_weight: float = 0.2, annealing_steps: int = 2000, loss: str = "elbo", **model: Any) -> None:
+        super().__init__(loss=loss, **model)
         self.kl_weight = kl_weight
         self.annealing_steps = annealing_steps
-        super().__init__(loss, **training)
-        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
-        check_shares(dropout=dropout)
         self.objective()  # checks its values
-        self.hidden_dim = hidden_dim
-        self.latent_dim = latent_dim
-        self.dropout = dropout
-        self.half_life = check_half_life(half_life)
 
     def build(self, n_users: int, n_items: int, **training: Any) -> MultVAEModule:
         """See `NeuralRecommender.build`."""
         return MultVAEModule(n_users, n_items, self.hidden_dim, self.latent_dim, self.dropout, **training)
-
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and logits fit in memory, and train."""
-        check_layers(train.n_items, self.hidden_dim, self.batch_size)
-        return super()._fit(train, valid, context)

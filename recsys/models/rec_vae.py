@@ -16,16 +16,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
-from recsys.errors import check_not_negative, check_positive, check_shares
-from recsys.models.base import FitContext, FitReport
-from recsys.models.memory import check_layers
-from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch
+from recsys.errors import check_not_negative, check_positive
+from recsys.models.mult_vae import VariationalAutoencoder
+from recsys.models.neural import HistoryModule, QueryBatch
 from recsys.models.neural.batches import HistoryBatch
 from recsys.models.neural.embeddings import item_embedding, pooled
 from recsys.models.neural.objectives import Objective, multinomial_log_likelihood
 from recsys.models.neural.sampling import Draw, Interactions, UserEpoch
-from recsys.models.recency import HalfLife, check_half_life
 
 N_LAYERS = 5
 PRIOR_SHARES = (3 / 20, 3 / 4, 1 / 10)  # of N(0, I), of the earlier encoder, and of a wide normal distribution
@@ -185,18 +182,15 @@ class RecVAEModule(HistoryModule):
         return self.output.weight
 
 
-class RecVAE(HistoryRecommender):
+class RecVAE(VariationalAutoencoder):
     """Variational autoencoder with a composite prior; see `RecVAEModule`.
 
     Args:
-        hidden_dim: width of the encoder's layers.
-        latent_dim: length of z.
-        dropout: share of a history's items that is masked when the encoder is trained.
         kl_weight: see `CompositeELBO`.
         encoder_passes: see `CompositeELBO`.
-        loss: `composite_elbo`; `batch_size` counts users.
-        half_life: see `WeighsHistories`.
-        **training: see `NeuralRecommender`. `max_epochs` counts epochs of the encoder's passes and the decoder's.
+        loss: `composite_elbo`.
+        **model: see `VariationalAutoencoder`; `dropout` is for steps of the encoder, and an epoch of `max_epochs` has
+            the passes of the encoder and that of the decoder.
 
     Raises:
         UserError: a value is not allowed.
@@ -206,35 +200,16 @@ class RecVAE(HistoryRecommender):
     module: RecVAEModule
 
     def __init__(
-        self,
-        hidden_dim: int = 600,
-        latent_dim: int = 200,
-        dropout: float = 0.5,
-        kl_weight: float = 0.005,
-        encoder_passes: int = 3,
-        loss: str = "composite_elbo",
-        half_life: HalfLife = None,
-        **training: Any,
+        self, kl_weight: float = 0.005, encoder_passes: int = 3, loss: str = "composite_elbo", **model: Any
     ) -> None:
+        super().__init__(loss=loss, **model)
         self.kl_weight = kl_weight
         self.encoder_passes = encoder_passes
-        super().__init__(loss, **training)
-        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
-        check_shares(dropout=dropout)
         self.objective()  # checks its values
-        self.hidden_dim = hidden_dim
-        self.latent_dim = latent_dim
-        self.dropout = dropout
-        self.half_life = check_half_life(half_life)
 
     def build(self, n_users: int, n_items: int, **training: Any) -> RecVAEModule:
         """See `NeuralRecommender.build`."""
         return RecVAEModule(n_users, n_items, self.hidden_dim, self.latent_dim, self.dropout, **training)
-
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and logits fit in memory, and train."""
-        check_layers(train.n_items, self.hidden_dim, self.batch_size)
-        return super()._fit(train, valid, context)
 
 
 def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
