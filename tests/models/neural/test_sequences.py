@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
-from recsys.models.gru4rec import GRU4Rec
+from recsys.models.gru4rec import GRU4Rec, PackedGRU
 from recsys.models.neural import HistoryBatch
 from recsys.models.neural.next_item import (
     GBCE,
@@ -225,6 +226,18 @@ def test_the_next_item_of_a_cycle_is_found_by_its_order(model: SequenceRecommend
     scores = model.score(Query.of_histories(History.of_items(rated)))
     np.put_along_axis(scores, np.array(rated), -np.inf, axis=1)
     assert scores.argmax(axis=1).tolist() == [5, 3]
+
+
+def test_the_recurrent_layers_are_those_of_torch_with_their_gradients():
+    torch.manual_seed(0)
+    gru = PackedGRU(3, 4, num_layers=2)
+    x, sizes = torch.randn(9, 3, requires_grad=True), torch.tensor([3, 3, 2, 1])
+    found = gru(x, sizes)
+    expected = torch.nn.GRU.forward(gru, PackedSequence(x, sizes))[0].data
+    weights = [x, *gru.parameters()]
+    gradients = [torch.autograd.grad((states * states).sum(), weights) for states in (found, expected)]
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*gradients)
 
 
 def test_users_with_one_rating_alone_are_refused():
