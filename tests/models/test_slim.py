@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 from sklearn.linear_model import ElasticNet
 
 from recsys.data.dataset import Dataset
@@ -13,7 +14,7 @@ from recsys.models.slim import SLIM
 def test_weights_are_those_of_an_elastic_net_per_item(timed: Dataset, block, monkeypatch):
     monkeypatch.setattr(slim, "BLOCK", block)
     l1, l2 = 0.5, 3.0
-    weights = SLIM(l1, l2, tolerance=1e-7, max_sweeps=1000).fit(timed).item_weights.toarray()
+    weights = SLIM(l1, l2).fit(timed).item_weights.toarray()
     interactions = timed.matrix().toarray().astype(np.float64)
     n_users = len(interactions)
     elastic_net = ElasticNet(
@@ -29,6 +30,31 @@ def test_weights_are_those_of_an_elastic_net_per_item(timed: Dataset, block, mon
         others[:, item] = 0.0
         expected = elastic_net.fit(others, interactions[:, item]).coef_
         np.testing.assert_allclose(weights[:, item], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("max_sweeps", [1, 50])
+@pytest.mark.parametrize("l1", [0.0, 0.5])
+def test_weights_satisfy_the_kkt_conditions_however_short_the_descent(timed: Dataset, l1, max_sweeps):
+    l2 = 2.0
+    weights = SLIM(l1, l2, max_sweeps=max_sweeps).fit(timed).item_weights.toarray().astype(np.float64)
+    interactions = timed.matrix().toarray().astype(np.float64)
+    gradient = interactions.T @ (interactions @ weights - interactions) + l2 * weights + l1
+    np.fill_diagonal(gradient, 0.0)
+    assert np.all(weights >= 0.0)
+    assert np.all(weights.diagonal() == 0.0)
+    assert np.abs(gradient[weights > 0]).max() < 1e-4
+    assert gradient.min() > -slim.MAX_GRADIENT
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_regression_is_solved_from_any_start(monkeypatch, share, patience):
+    monkeypatch.setattr(slim, "PATIENCE", patience)
+    rng = np.random.default_rng(0)
+    matrix, values = rng.normal(size=(60, 40)), rng.normal(size=60)
+    start = rng.random(40) < share
+    weights = slim._nonnegative_regression(matrix.T @ matrix, 0.0, matrix.T @ values, start)
+    np.testing.assert_allclose(weights, nnls(matrix, values)[0], atol=1e-4)
 
 
 def test_l1_makes_weights_sparse(timed: Dataset):
