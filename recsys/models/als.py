@@ -7,7 +7,7 @@ Collaborative Filtering", RecSys 2011.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -16,8 +16,6 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.errors import check_not_negative, check_positive, check_seed
 from recsys.models.factors import Factorisation
-from recsys.models.plays import check_play_weights
-from recsys.models.recency import HalfLife, check_half_life
 
 if TYPE_CHECKING:
     from implicit.cpu.als import AlternatingLeastSquares
@@ -44,10 +42,9 @@ class ALS(Factorisation):
         confidence: float = 1.0,
         n_sweeps: int = 15,
         seed: int = 0,
-        half_life: HalfLife = None,
-        play_weight: float = 0.0,
-        play_scale: float | None = None,
+        **history: Any,
     ) -> None:
+        super().__init__(**history)
         check_positive(embedding_dim=embedding_dim, confidence=confidence, n_sweeps=n_sweeps)
         check_not_negative(l2=l2)
         check_seed(seed=seed)
@@ -56,8 +53,6 @@ class ALS(Factorisation):
         self.confidence = confidence
         self.n_sweeps = n_sweeps
         self.seed = seed
-        self.half_life = check_half_life(half_life)
-        self.play_weight, self.play_scale = check_play_weights(play_weight, play_scale)
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; runs on as many threads as torch does."""

@@ -152,8 +152,12 @@ class Recommender(ABC):
             scores[known] = self._score(query.select(known))
         return scores
 
+    def falls_back(self, query: Query) -> np.ndarray:
+        """Return for which users the scores are not those of the model alone, bool (B,)."""
+        return (query.history.lengths == 0) & (self.uses_history and not self.predicts_ratings)
+
     def score_without_fallback(self, query: Query) -> np.ndarray:
-        """Score without the popularity fallback for empty histories, for example to see what an item in a history adds.
+        """Score without popularity in place of short histories, for example to see what an item in a history adds.
 
         Returns:
             float32 (B, n_items), finite.
@@ -273,7 +277,7 @@ class EmbedsHistories(HasEmbeddings):
 class ScoresByProducts(ABC):
     """A model whose scores are inner products, so that the best items can be looked up in an index.
 
-    If the model ranks by histories, users without a history get the popularity fallback instead of these products.
+    The products are what `score_without_fallback` returns; `falls_back` says for which users scores are others.
     """
 
     @abstractmethod

@@ -25,6 +25,7 @@ from recsys.files import reading
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
+from recsys.models.short_histories import ReadsHistories
 
 RANK_OFFSET = 60  # of Cormack et al.: how little the first ranks differ
 MAX_SCORES = 1 << 28  # of validation users by all models, which are held in memory: 1 GiB
@@ -32,7 +33,7 @@ MAX_SCORES = 1 << 28  # of validation users by all models, which are held in mem
 log = logging.getLogger(__name__)
 
 
-class Blend(Recommender):
+class Blend(ReadsHistories):
     """Score of item i = sum over models m of w_m n(s_m)_i, where the weights w are not negative and sum to one.
 
     n makes the scores of a user comparable between models: 1 / (60 + rank), or (s - mean) / standard deviation.
@@ -49,6 +50,7 @@ class Blend(Recommender):
         normalization: `reciprocal_rank` or `standard`.
         n_rounds: rounds of the selection.
         seed: seed of the sample of validation users, if all of them do not fit in memory.
+        **prior: see `ReadsHistories`; besides, each model has its own.
 
     Raises:
         UserError: a value is not allowed, or a model predicts ratings or must be unpickled.
@@ -68,7 +70,9 @@ class Blend(Recommender):
         normalization: str = "reciprocal_rank",
         n_rounds: int = 20,
         seed: int = 0,
+        **prior: Any,
     ) -> None:
+        super().__init__(**prior)
         self.runs = {name: Path(given) for name, given in models.items() if isinstance(given, str)}
         self.models = {
             name: saved_settings(Path(given) / "model") if isinstance(given, str) else dict(given)

@@ -24,7 +24,7 @@ from recsys.errors import UserError, check_positive
 from recsys.models.base import EmbedsHistories, FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.knn import cosine, nearest
-from recsys.models.recency import HalfLife, WeighsHistories, check_half_life
+from recsys.models.recency import WeighsHistories
 
 ROUNDING = 1e-6  # an item whose squared distance from the average is smaller counts as the average
 
@@ -37,7 +37,7 @@ class ContentProfile(WeighsHistories):
     Args:
         encoder: settings of the text encoder, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
-        half_life: see `WeighsHistories`.
+        **history: see `WeighsHistories`.
 
     Attributes:
         vectors: float32 (n_items, d), dense or CSR, rows of length 1; zero for an item without metadata.
@@ -45,13 +45,12 @@ class ContentProfile(WeighsHistories):
         lengths: float32 (n_items,) norms of the centred vectors; infinite for zero vectors, so that their cosine is 0.
     """
 
-    uses_history = True
     learned: tuple[str, ...] = ("vectors", "average", "lengths")
 
-    def __init__(self, encoder: Mapping[str, Any], fields: Sequence[str] = FIELDS, half_life: HalfLife = None) -> None:
+    def __init__(self, encoder: Mapping[str, Any], fields: Sequence[str] = FIELDS, **history: Any) -> None:
+        super().__init__(**history)
         self.encoder = dict(encoder)
         self.fields = list(fields)
-        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         self.vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)
@@ -81,7 +80,7 @@ class Content(ContentProfile, EmbedsHistories):
     Args:
         encoder: settings of a text encoder that returns dense vectors, with its class in `_target_`.
         fields: metadata fields that make up an item's document, in this order.
-        half_life: see `WeighsHistories`.
+        **history: see `WeighsHistories`.
 
     Attributes:
         user_profiles: float32 (n_users, d) the profiles of the training users.
@@ -121,17 +120,17 @@ class ContentKNN(ItemToItem):
         encoder: settings of the text encoder, with its class in `_target_`.
         k: number of neighbours of an item.
         fields: metadata fields that make up an item's document, in this order.
-        half_life: see `WeighsHistories`.
+        **history: see `WeighsHistories`.
     """
 
     def __init__(
-        self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS, half_life: HalfLife = None
+        self, encoder: Mapping[str, Any], k: int = 400, fields: Sequence[str] = FIELDS, **history: Any
     ) -> None:
+        super().__init__(**history)
         check_positive(k=k)
         self.encoder = dict(encoder)
         self.k = k
         self.fields = list(fields)
-        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)

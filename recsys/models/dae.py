@@ -57,7 +57,7 @@ class DAE(HistoryRecommender):
         dropout: share of a history's items that is masked during training.
         loss: `softmax`; `batch_size` counts users.
         half_life: see `WeighsHistories`.
-        **training: see `NeuralRecommender`.
+        **training: see `HistoryRecommender`.
     """
 
     objectives = {"softmax": Softmax}
@@ -71,7 +71,7 @@ class DAE(HistoryRecommender):
         half_life: HalfLife = None,
         **training: Any,
     ) -> None:
-        super().__init__(loss, **training)
+        super().__init__(loss=loss, **training)
         check_positive(hidden_dim=hidden_dim)
         check_shares(dropout=dropout)
         self.half_life = check_half_life(half_life)

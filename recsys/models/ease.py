@@ -5,6 +5,8 @@ Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from recsys.data.dataset import Dataset, Holdout
@@ -12,8 +14,7 @@ from recsys.errors import check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
-from recsys.models.plays import WeighsPlays, check_play_weights
-from recsys.models.recency import HalfLife, check_half_life
+from recsys.models.plays import WeighsPlays
 
 BYTES_PER_PAIR = 24  # peak for each pair of items: the sparse Gram matrix and its dense copy, or three dense doubles
 
@@ -23,22 +24,13 @@ class EASE(WeighsPlays, ItemToItem):
 
     Args:
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
-        half_life: see `WeighsHistories`.
-        play_weight: see `WeighsPlays`; the weights are the paper's X. Values far above 1 need a larger `l2`.
-        play_scale: see `WeighsPlays`.
+        **history: see `WeighsPlays`; weights by plays are the paper's X, and far above 1 they need a larger `l2`.
     """
 
-    def __init__(
-        self,
-        l2: float = 500.0,
-        half_life: HalfLife = None,
-        play_weight: float = 0.0,
-        play_scale: float | None = None,
-    ) -> None:
+    def __init__(self, l2: float = 500.0, **history: Any) -> None:
+        super().__init__(**history)
         check_positive(l2=l2)
         self.l2 = l2
-        self.half_life = check_half_life(half_life)
-        self.play_weight, self.play_scale = check_play_weights(play_weight, play_scale)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Invert the regularised Gram matrix (the paper's equation 8).

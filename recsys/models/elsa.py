@@ -68,7 +68,7 @@ class ELSA(HistoryRecommender):
         embedding_dim: length of the items' vectors, the rank of the weights.
         loss: `normalised_squared`; `batch_size` counts users.
         half_life: see `WeighsHistories`.
-        **training: see `NeuralRecommender`.
+        **training: see `HistoryRecommender`.
 
     Raises:
         UserError: a value is not allowed.
@@ -84,7 +84,7 @@ class ELSA(HistoryRecommender):
         half_life: HalfLife = None,
         **training: Any,
     ) -> None:
-        super().__init__(loss, **training)
+        super().__init__(loss=loss, **training)
         check_positive(embedding_dim=embedding_dim)
         self.embedding_dim = embedding_dim
         self.half_life = check_half_life(half_life)

@@ -21,7 +21,6 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts):
         item_factors: float32 (n_items, d) vectors of the items.
     """
 
-    uses_history = True
     learned = ("user_factors", "item_factors")
     embedding_dim: int
     user_factors: np.ndarray

@@ -5,6 +5,8 @@ Shen, Wu, Zhang, Shan, Zhang, Letaief and Li, "How Powerful is Graph Convolution
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -13,7 +15,6 @@ from recsys.errors import check_not_negative, check_positive, check_seed
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
-from recsys.models.recency import HalfLife, check_half_life
 
 BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix, its dense copy and the ideal filter
 
@@ -31,22 +32,20 @@ class GFCF(ItemToItem):
         n_frequencies: number of singular vectors, the lowest frequencies of the graph.
         ideal_weight: weight of the ideal filter, the paper's alpha.
         seed: seed of the start of the iterative decomposition.
-        half_life: see `WeighsHistories`.
+        **history: see `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
     """
 
-    def __init__(
-        self, n_frequencies: int = 256, ideal_weight: float = 0.3, seed: int = 0, half_life: HalfLife = None
-    ) -> None:
+    def __init__(self, n_frequencies: int = 256, ideal_weight: float = 0.3, seed: int = 0, **history: Any) -> None:
+        super().__init__(**history)
         check_positive(n_frequencies=n_frequencies)
         check_not_negative(ideal_weight=ideal_weight)
         check_seed(seed=seed)
         self.n_frequencies = n_frequencies
         self.ideal_weight = ideal_weight
         self.seed = seed
-        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Compute both filters.

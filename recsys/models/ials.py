@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,6 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.errors import check_finite, check_not_negative, check_positive, check_seed
 from recsys.models.factors import Factorisation
-from recsys.models.plays import check_play_weights
-from recsys.models.recency import HalfLife, check_half_life
 
 NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
 
@@ -51,10 +50,9 @@ class IALS(Factorisation):
         init_std: float = 0.1,
         n_sweeps: int = 8,
         seed: int = 0,
-        half_life: HalfLife = None,
-        play_weight: float = 0.0,
-        play_scale: float | None = None,
+        **history: Any,
     ) -> None:
+        super().__init__(**history)
         check_positive(embedding_dim=embedding_dim, n_sweeps=n_sweeps, init_std=init_std)
         check_not_negative(unobserved_weight=unobserved_weight, l2=l2)
         check_finite(frequency_power=frequency_power)
@@ -66,8 +64,6 @@ class IALS(Factorisation):
         self.init_std = init_std
         self.n_sweeps = n_sweeps
         self.seed = seed
-        self.half_life = check_half_life(half_life)
-        self.play_weight, self.play_scale = check_play_weights(play_weight, play_scale)
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""

@@ -17,7 +17,6 @@ class ItemToItem(WeighsHistories):
             scored item. A dense matrix is C-contiguous, since the product reads rows.
     """
 
-    uses_history = True
     learned = ("item_weights",)
     item_weights: np.ndarray | sparse.csr_matrix
 

@@ -13,6 +13,7 @@ Tversky, "Features of Similarity", Psychological Review 84, 1977, of which Jacca
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -23,7 +24,7 @@ from recsys.errors import check_finite, check_not_negative, check_positive, one_
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
-from recsys.models.recency import HalfLife, WeighsHistories, check_half_life
+from recsys.models.recency import WeighsHistories
 
 BM25_K1, BM25_B = 1.2, 0.75  # Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3.4
 
@@ -112,23 +113,21 @@ def nearest(
 
 
 class _NearestNeighbours(WeighsHistories):
-    uses_history = True
-
     def __init__(
         self,
         k: int = 100,
         shrinkage: float = 0.0,
         weighting: str = "none",
         alpha: float = 0.5,
-        half_life: HalfLife = None,
         similarity: str = "cosine",
         own_weight: float = 1.0,
         other_weight: float = 1.0,
+        **history: Any,
     ) -> None:
+        super().__init__(**history)
         check_positive(k=k, own_weight=own_weight, other_weight=other_weight)
         check_not_negative(shrinkage=shrinkage)
         check_finite(alpha=alpha)
-        self.half_life = check_half_life(half_life)
         self.k = k
         self.shrinkage = shrinkage
         self.weighting = one_of("weighting", weighting, WEIGHTINGS)
@@ -157,10 +156,10 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
             of users with many ratings.
         alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 is the usual one, smaller
             values favour popular items.
-        half_life: see `WeighsHistories`.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
         own_weight: weight in Tversky's index of what only the scored item has; Jaccard's has 1, Dice's 0.5.
         other_weight: weight in Tversky's index of what only the other item has.
+        **history: see `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -194,10 +193,10 @@ class UserKNN(_NearestNeighbours):
         alpha: power of the user's own squared norm in the denominator of the cosine, which scales all scores of that
             user; the neighbour's power is 1 - alpha. 0.5 is the usual one, larger values favour neighbours with many
             ratings.
-        half_life: of the history in the query; see `WeighsHistories`.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
         own_weight: weight in Tversky's index of what only the user has; Jaccard's has 1, Dice's 0.5.
         other_weight: weight in Tversky's index of what only the neighbour has.
+        **history: see `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -18,9 +19,10 @@ from scipy import sparse
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import UserError, check_not_negative, check_positive
-from recsys.models.base import FitContext, Recommender
+from recsys.models.base import FitContext
 from recsys.models.memory import check_memory
 from recsys.models.recency import recency_weights
+from recsys.models.short_histories import ReadsHistories
 from recsys.models.successions import successions
 
 NEGLIGIBLE = 2.0**-16  # weight of an interaction that is left out
@@ -29,7 +31,7 @@ BYTES_PER_SCALE_CELL = 16  # of the successions at a scale, and of the weights w
 BYTES_PER_CELL = 32  # while a block of the Gram matrix is computed
 
 
-class LinearAR(Recommender):
+class LinearAR(ReadsHistories):
     """Scores items by a linear regression on the history, weighted at several time scales.
 
     With x_t^s the vector over items of the history before step t, in which the item k places before t has the weight
@@ -53,6 +55,7 @@ class LinearAR(Recommender):
         half_lives: items after which the weight of an interaction is halved, one for each time scale.
         l2: weight penalty. Larger values favour items that follow many others.
         backward_weight: b, the weight of samples from histories that are read backwards.
+        **prior: see `ReadsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -61,7 +64,6 @@ class LinearAR(Recommender):
         item_weights: float32 (n_scales * n_items, n_items), a column for each item that is scored.
     """
 
-    uses_history = True
     reads_order = True
     learned: tuple[str, ...] = ("item_weights",)
     item_weights: np.ndarray
@@ -71,7 +73,9 @@ class LinearAR(Recommender):
         half_lives: Sequence[float] = (0.25, 2.0, 20.0),
         l2: float = 500.0,
         backward_weight: float = 0.0,
+        **prior: Any,
     ) -> None:
+        super().__init__(**prior)
         if not len(half_lives):
             raise UserError("half_lives must have at least one number of items (got none).")
         for half_life in half_lives:

@@ -6,7 +6,7 @@ projected on the main directions of the ratings first, so that memory and time g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -38,11 +38,9 @@ class LowRankLinearAR(LinearAR):
     time and summed into both products.
 
     Args:
-        half_lives: see `LinearAR`.
-        l2: see `LinearAR`.
-        backward_weight: see `LinearAR`.
         rank: dimensions of a projected history at each time scale.
         seed: seed of the start of the iterative decomposition.
+        **model: see `LinearAR`.
 
     Raises:
         UserError: a value is not allowed.
@@ -55,15 +53,8 @@ class LowRankLinearAR(LinearAR):
     learned = ("item_basis", "item_weights")
     item_basis: np.ndarray
 
-    def __init__(
-        self,
-        half_lives: Sequence[float] = (0.25, 2.0, 20.0),
-        l2: float = 500.0,
-        backward_weight: float = 0.0,
-        rank: int = 512,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(half_lives, l2, backward_weight)
+    def __init__(self, rank: int = 512, seed: int = 0, **model: Any) -> None:
+        super().__init__(**model)
         check_positive(rank=rank)
         check_seed(seed=seed)
         self.rank = rank

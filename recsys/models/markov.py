@@ -39,6 +39,8 @@ class Markov(ItemToItem):
         smoothing: added to the sum of an item's successions. The larger, the more an item with few ratings is
             discounted.
         backward_weight: weight of j before i. With 0 only what comes after counts, with 1 only nearness.
+        prior_strength: see `ReadsHistories`.
+        popularity_half_life: see `ReadsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -54,7 +56,10 @@ class Markov(ItemToItem):
         place_power: float = 1.0,
         smoothing: float = 20.0,
         backward_weight: float = 0.0,
+        prior_strength: float = 0.0,
+        popularity_half_life: float | None = None,
     ) -> None:
+        super().__init__(prior_strength=prior_strength, popularity_half_life=popularity_half_life)
         check_positive(window=window, last_items=last_items)
         check_finite(distance_power=distance_power, place_power=place_power)
         check_not_negative(smoothing=smoothing, backward_weight=backward_weight)

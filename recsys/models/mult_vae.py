@@ -109,7 +109,7 @@ class VariationalAutoencoder(HistoryRecommender):
         latent_dim: length of z.
         dropout: share of a history's items that is masked during training.
         half_life: see `WeighsHistories`.
-        **training: see `NeuralRecommender`; `batch_size` counts users.
+        **training: see `HistoryRecommender`; `batch_size` counts users.
 
     Raises:
         UserError: a value is not allowed.

@@ -5,6 +5,8 @@ Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets"
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -17,14 +19,23 @@ from recsys.models.recency import WeighsHistories
 class WeighsPlays(WeighsHistories):
     """A model that can weight interactions by plays: in training, and the histories that it scores by.
 
-    Attributes:
+    Args:
         play_weight: what a play adds to the weight of an interaction, 1 + play_weight * plays; the paper's alpha. 0
             weights all interactions equally.
         play_scale: if given, plays count as log(1 + plays / play_scale); the paper's epsilon.
+        **history: see `WeighsHistories`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
-    play_weight: float = 0.0
-    play_scale: float | None = None
+    def __init__(self, play_weight: float = 0.0, play_scale: float | None = None, **history: Any) -> None:
+        super().__init__(**history)
+        check_not_negative(play_weight=play_weight)
+        if play_scale is not None:
+            check_positive(play_scale=play_scale)
+        self.play_weight = play_weight
+        self.play_scale = play_scale
 
     def history_weights(self, history: History) -> np.ndarray:
         """Return the weight of each interaction by recency and plays, float32 (n,)."""
@@ -51,15 +62,3 @@ class WeighsPlays(WeighsHistories):
         if self.play_scale is not None:
             plays = np.log1p(plays / self.play_scale)
         return (1 + self.play_weight * plays).astype(np.float32)
-
-
-def check_play_weights(play_weight: float, play_scale: float | None) -> tuple[float, float | None]:
-    """Return the settings of `WeighsPlays` after checking them.
-
-    Raises:
-        UserError: `play_weight` is negative, or `play_scale` is not positive.
-    """
-    check_not_negative(play_weight=play_weight)
-    if play_scale is not None:
-        check_positive(play_scale=play_scale)
-    return play_weight, play_scale

@@ -7,6 +7,8 @@ Interactive Applications", ACM TiiS 2017 (RP3beta).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -15,7 +17,6 @@ from recsys.errors import check_not_negative, check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
-from recsys.models.recency import HalfLife, check_half_life
 
 
 class RP3Beta(ItemToItem):
@@ -29,19 +30,19 @@ class RP3Beta(ItemToItem):
         k: items with the largest weights that each item in a history leads to; the others get none.
         alpha: power of the transition probabilities. Smaller values reduce the influence of users with few items.
         beta: power by which popular items are reduced; 0 is P3alpha.
-        half_life: see `WeighsHistories`.
+        **history: see `WeighsHistories`.
 
     Raises:
         UserError: a value is not allowed.
     """
 
-    def __init__(self, k: int = 100, alpha: float = 1.0, beta: float = 0.6, half_life: HalfLife = None) -> None:
+    def __init__(self, k: int = 100, alpha: float = 1.0, beta: float = 0.6, **history: Any) -> None:
+        super().__init__(**history)
         check_positive(k=k)
         check_not_negative(alpha=alpha, beta=beta)
         self.k = k
         self.alpha = alpha
         self.beta = beta
-        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Multiply the transition probabilities.

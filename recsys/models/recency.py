@@ -7,27 +7,35 @@ history, or average it, count an interaction as often as its weight says when th
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from recsys.data.query import History
 from recsys.errors import UserError, check_positive
-from recsys.models.base import Recommender
+from recsys.models.short_histories import DAY, ReadsHistories
 
 HalfLife = float | str | None  # a number of items, days such as "30 days", or None for equal weights
-DAY = 24 * 3600
 
 
-class WeighsHistories(Recommender):
+class WeighsHistories(ReadsHistories):
     """A model that weights the interactions of a history by their recency.
 
-    Attributes:
+    Args:
         half_life: items, or days as in "30 days", after which the weight of an interaction is halved; None weights all
             interactions of a history equally.
+        **prior: see `ReadsHistories`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     half_life: HalfLife = None
+
+    def __init__(self, half_life: HalfLife = None, **prior: Any) -> None:
+        super().__init__(**prior)
+        self.half_life = check_half_life(half_life)
 
     @property
     def reads_order(self) -> bool:  # type: ignore[override]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import check_positive, check_seed
-from recsys.models.base import FitContext, Recommender
+from recsys.models.base import FitContext
 from recsys.models.rating_profiles import RatingProfiles
 from recsys.models.segmentation import Segmentation
+from recsys.models.short_histories import ReadsHistories
 
 
-class SegmentPopularity(Recommender):
+class SegmentPopularity(ReadsHistories):
     """Scores an item by the share of the user's segment that rated it, damped towards the share of all users.
 
     If the data set's users have a column `segment`, the model uses these segments, and a user without one gets the
@@ -26,6 +29,7 @@ class SegmentPopularity(Recommender):
         damping: number of average users added to each segment: larger values pull its shares towards those of all
             users.
         seed: seed of the segmentation.
+        **prior: see `ReadsHistories`.
 
     Raises:
         UserError: the damping is not positive, or the method is unknown.
@@ -38,7 +42,10 @@ class SegmentPopularity(Recommender):
 
     learned = ("shares", "given")
 
-    def __init__(self, n_segments: int = 7, method: str = "kmeans", damping: float = 10.0, seed: int = 0) -> None:
+    def __init__(
+        self, n_segments: int = 7, method: str = "kmeans", damping: float = 10.0, seed: int = 0, **prior: Any
+    ) -> None:
+        super().__init__(**prior)
         check_positive(damping=damping, n_segments=n_segments)
         check_seed(seed=seed)
         self.n_segments = n_segments

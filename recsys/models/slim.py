@@ -8,6 +8,8 @@ and solves the regression of each item exactly, at the cost of a few small linea
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 
@@ -16,7 +18,6 @@ from recsys.errors import check_not_negative, check_positive
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
-from recsys.models.recency import HalfLife, check_half_life
 
 BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix and its dense copy
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
@@ -33,7 +34,7 @@ class SLIM(ItemToItem):
         tolerance: coordinate descent stops after a sweep that changes no weight by more than this. It decides the time
             of a fit, and not its result, since the weights are then solved for exactly.
         max_sweeps: maximum number of sweeps over all weights.
-        half_life: see `WeighsHistories`.
+        **history: see `WeighsHistories`.
     """
 
     def __init__(
@@ -42,15 +43,15 @@ class SLIM(ItemToItem):
         l2: float = 100.0,
         tolerance: float = 0.1,
         max_sweeps: int = 50,
-        half_life: HalfLife = None,
+        **history: Any,
     ) -> None:
+        super().__init__(**history)
         check_not_negative(l1=l1, tolerance=tolerance)
         check_positive(l2=l2, max_sweeps=max_sweeps)
         self.l1 = l1
         self.l2 = l2
         self.tolerance = tolerance
         self.max_sweeps = max_sweeps
-        self.half_life = check_half_life(half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Minimise |A - A W|^2 / 2 + l2 |W|^2 / 2 + l1 |W|_1 for W >= 0 with a zero diagonal (equation 4).
@@ -115,7 +116,7 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
         weights = np.zeros(len(target))
         weights[positive] = solved
         wrong = np.where(positive, weights < 0, target - solved.astype(gram.dtype) @ rows > MAX_GRADIENT)
-        n_wrong = np.count_nonzero(wrong)
+        n_wrong = int(np.count_nonzero(wrong))
         if n_wrong == 0:
             return weights
         if n_wrong < fewest_wrong:

@@ -124,7 +124,7 @@ class SVDPP(HistoryRecommender):
         loss: str = "squared",
         **training: Any,
     ) -> None:
-        super().__init__(loss, **training)
+        super().__init__(loss=loss, **training)
         check_positive(embedding_dim=embedding_dim)
         check_not_negative(init_std=init_std, l2=l2, bias_l2=bias_l2)
         check_shares(dropout=dropout, history_dropout=history_dropout)

@@ -17,9 +17,24 @@ class TfidfProfile(ContentProfile):
         min_count: minimum number of items whose metadata must contain a word for it to be used.
         fields: metadata fields that make up an item's document, in this order.
         half_life: see `WeighsHistories`.
+        prior_strength: see `ReadsHistories`.
+        popularity_half_life: see `ReadsHistories`.
     """
 
-    def __init__(self, min_count: int = 2, fields: Sequence[str] = FIELDS, half_life: HalfLife = None) -> None:
+    def __init__(
+        self,
+        min_count: int = 2,
+        fields: Sequence[str] = FIELDS,
+        half_life: HalfLife = None,
+        prior_strength: float = 0.0,
+        popularity_half_life: float | None = None,
+    ) -> None:
         check_positive(min_count=min_count)
-        super().__init__({"_target_": "recsys.data.text.TfidfEncoder", "min_count": min_count}, fields, half_life)
+        super().__init__(
+            {"_target_": "recsys.data.text.TfidfEncoder", "min_count": min_count},
+            fields,
+            half_life=half_life,
+            prior_strength=prior_strength,
+            popularity_half_life=popularity_half_life,
+        )
         self.min_count = min_count

@@ -223,7 +223,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
             `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
         half_life: see `WeighsHistories`.
-        **training: see `NeuralRecommender`.
+        **training: see `HistoryRecommender`.
 
     Raises:
         UserError: a value is not allowed.
@@ -253,7 +253,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         half_life: HalfLife = None,
         **training: Any,
     ) -> None:
-        super().__init__(loss, n_negatives, **training)
+        super().__init__(loss=loss, n_negatives=n_negatives, **training)
         self.half_life = check_half_life(half_life)
         self.encoder = dict(encoder)
         self.fields = list(fields)

@@ -109,7 +109,7 @@ class FilmIndex:
         shares = []
         for user in users[:, None]:
             query = dataset.query(user)
-            exact = top_k(self.model.score(query), user, k)
+            exact = top_k(self.model.score_without_fallback(query), user, k)
             found = top_k(self.scores(query, k), user, k)
             shares.append(np.isin(exact, found).mean())
         return float(np.mean(shares))

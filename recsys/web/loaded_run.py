@@ -204,13 +204,13 @@ class LoadedRun:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf at films that are no candidates.
 
-        The index is of no use for a user without a history, whose films are ranked by popularity.
+        The index is of no use for a user with so short a history that popularity has a part in the scores.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.hidden, *opinions.ratings, *options.without}
         hidden = [self.catalogue.code(movie_id) for movie_id in excluded]
         query = Query(np.array([user]), history)
-        if self.index is not None and candidates is None and len(history.items):
+        if self.index is not None and candidates is None and not self.model.falls_back(query)[0]:
             scores = self.index.scores(query, max(options.k, N_RERANKED) + len(history.items) + len(hidden))
         else:
             scores = self.model.score(query)

@@ -15,7 +15,7 @@ def test_weights_are_the_ridge_regression_of_the_next_item_on_the_projected_hist
     timed: Dataset, backward_weight: float, steps_per_chunk: int, monkeypatch
 ):
     monkeypatch.setattr(low_rank_linear_ar, "STEPS_PER_CHUNK", steps_per_chunk)
-    model = LowRankLinearAR([0.5, 12.0], l2=2.0, backward_weight=backward_weight, rank=5).fit(timed)
+    model = LowRankLinearAR(half_lives=[0.5, 12.0], l2=2.0, backward_weight=backward_weight, rank=5).fit(timed)
     basis = np.kron(np.eye(2), model.item_basis)
     gram, products = 2.0 * np.eye(10), 0.0
     for step, weight in ((1, 1.0), (-1, backward_weight)):
@@ -32,7 +32,7 @@ def test_the_basis_holds_the_main_singular_vectors_of_the_interactions(timed: Da
 
 
 def test_scores_are_products_of_weights_and_the_projected_history(timed: Dataset):
-    model = LowRankLinearAR([1.0, 4.0], l2=2.0, rank=5).fit(timed)
+    model = LowRankLinearAR(half_lives=[1.0, 4.0], l2=2.0, rank=5).fit(timed)
     scores = model.score(Query.of_histories(History.of_items([[2, 5]])))
     early, late = model.item_basis[2], model.item_basis[5]
     features = np.concatenate([late + early / 2, late + early * 2 ** (-1 / 4)])

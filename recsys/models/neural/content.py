@@ -39,8 +39,10 @@ class ReadsItemContent(NeuralRecommender, HasOpenCatalogue):
         weights = self.module.state_dict()
         self.content.add(items)
         weights[self.id_table] = F.pad(weights[self.id_table], (0, 0, 0, len(items)))
-        if self.popularity is not None:
-            self.popularity = np.pad(self.popularity, (0, len(items)))
+        for name in {"popularity", "next_popularity"} & vars(self).keys():
+            counts = getattr(self, name)
+            unrated = np.zeros((*counts.shape[:-1], len(items)), counts.dtype)
+            setattr(self, name, np.concatenate([counts, unrated], axis=-1))
         self._build(self.n_users, self.n_items + len(items))
         self.module.load_state_dict(weights)
         self._use()

@@ -31,6 +31,7 @@ from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
+from recsys.models.short_histories import ReadsHistories
 from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
@@ -354,12 +355,24 @@ class EmbeddingRecommender(NeuralRecommender, HasEmbeddings):
 
 
 class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
-    """A deep model that encodes histories; the embeddings of users are those of their training histories."""
+    """A deep model that encodes histories; the embeddings of users are those of their training histories.
+
+    Args:
+        prior_strength: see `ReadsHistories`.
+        popularity_half_life: see `ReadsHistories`.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
 
     module: HistoryModule
 
-    uses_history = True
     learned = ("user_codes",)  # float32 (n_users, d)
+
+    def __init__(self, prior_strength: float = 0.0, popularity_half_life: float | None = None, **training: Any) -> None:
+        NeuralRecommender.__init__(self, **training)
+        ReadsHistories.__init__(self, prior_strength, popularity_half_life)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train, and embed the users' training histories."""

@@ -172,7 +172,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         n_negatives: items drawn for each few consecutive positions, for losses with negatives.
         calibration: of `gbce`, the paper's t: 0 is the log loss, 1 corrects its scores for the share of items drawn.
         batch_size: users in a step, each with the whole sequence.
-        **training: see `NeuralRecommender`.
+        **training: see `HistoryRecommender`.
 
     Raises:
         UserError: a value is not allowed.
@@ -191,7 +191,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         batch_size: int = 128,
         **training: Any,
     ) -> None:
-        super().__init__(loss, n_negatives, batch_size=batch_size, **training)
+        super().__init__(loss=loss, n_negatives=n_negatives, batch_size=batch_size, **training)
         self.max_length = max_length
         self.calibration = calibration
         check_positive(max_length=max_length)
