@@ -153,16 +153,19 @@ def check_pairs_are_predicted_as_rows_are_scored(trained: TrainedModel) -> None:
 
 
 def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> None:
-    """Two different histories give different scores where `uses_history` is true, and the same otherwise."""
+    """Two different histories of a user give different scores where it is declared, and the same otherwise.
+
+    `uses_history` declares it for users who were trained on, `scores_new_users` for others.
+    """
     even = History.of_items([[0, 2, 4], [6], [0, 2], [4], [0, 2, 4]])
     odd = History.of_items([[1, 3, 5], [7], [1, 3], [5], [1, 3, 5]])
     first, second = (trained.model.score(Query(SOME_USERS, history)) for history in (even, odd))
-    differ = not np.array_equal(first, second)
-    _require(
-        differ == trained.model.uses_history,
-        "uses_history must be true if scores depend on the history of the query, and false otherwise "
-        f"(got {trained.model.uses_history}).",
-    )
+    for name, users in (("uses_history", SOME_USERS >= 0), ("scores_new_users", SOME_USERS < 0)):
+        declared = getattr(trained.model, name)
+        _require(
+            np.array_equal(first[users], second[users]) != declared,
+            f"{name} must be true if scores depend on the history of the query, and false otherwise (got {declared}).",
+        )
 
 
 def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> None:

@@ -91,7 +91,7 @@ def explain(
     if not len(positions) or not others:
         return reasons
     liked = history.items[positions]
-    if model.uses_history:
+    if model.uses_history or (user < 0 and model.scores_new_users):
         kind, strengths = HISTORY, contributions(model, user, history, positions)[:, items]
     elif isinstance(model, HasEmbeddings):
         kind, strengths = EMBEDDINGS, cosines(model, liked)[:, items]

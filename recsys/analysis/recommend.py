@@ -112,7 +112,7 @@ def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int])
     Raises:
         UserError: the model scores only the users of its training data.
     """
-    if not model.uses_history:
+    if not model.scores_new_users:
         raise UserError(
             f"{type(model).__name__} ignores the history of a new user: choose one of its users with --user, or a run "
             "of a model that scores by histories, such as ease."

@@ -173,6 +173,11 @@ class Recommender(ABC):
         predicted = self._predict(pairs)
         return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
 
+    @property
+    def scores_new_users(self) -> bool:
+        """Return whether users who were not trained on are scored by their histories."""
+        return self.uses_history
+
     @abstractmethod
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport | None:
         """Learn from training interactions; see `fit`. A model without epochs need not report its cost."""

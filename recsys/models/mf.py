@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from recsys.data.query import Query
 from recsys.errors import UserError, check_not_negative, check_positive, check_shares
 from recsys.models.base import ScoresByProducts
-from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, QueryBatch
+from recsys.models.neural import EmbeddingModule, QueryBatch
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
+from recsys.models.neural.fold_in import FoldsIn
 
 
 class MFModule(EmbeddingModule):
@@ -56,7 +57,7 @@ class MFModule(EmbeddingModule):
         return self.items.weight
 
 
-class MF(EmbeddingRecommender, ScoresByProducts):
+class MF(FoldsIn, ScoresByProducts):
     """Matrix factorisation with biases; see `MFModule`.
 
     Args:
@@ -65,7 +66,7 @@ class MF(EmbeddingRecommender, ScoresByProducts):
         dropout: dropout rate of the users' vectors.
         rowwise: whether a step updates only the rows of the users and items in its batch (`RowwiseAdamW`), so that its
             cost does not depend on the number of users; for objectives that do not score the whole catalogue.
-        **training: see `NeuralRecommender`.
+        **training: see `FoldsIn`.
 
     Raises:
         UserError: `rowwise` is not possible with the loss or the optimiser.

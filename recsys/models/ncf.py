@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import load
-from recsys.models.neural import EmbeddingModule, EmbeddingRecommender, NeuralModule, NeuralRecommender, QueryBatch
+from recsys.models.neural import EmbeddingModule, NeuralModule, NeuralRecommender, QueryBatch
 from recsys.models.neural.callbacks import TrainingFingerprint
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
+from recsys.models.neural.fold_in import FoldsIn
 
 
 class GMFModule(EmbeddingModule):
@@ -128,13 +129,13 @@ class NeuMFModule(EmbeddingModule):
             part.output.bias.mul_(weight)
 
 
-class GMF(EmbeddingRecommender):
+class GMF(FoldsIn):
     """Generalised matrix factorisation; see `GMFModule`.
 
     Args:
         embedding_dim: length of the vectors, the paper's number of predictive factors.
         dropout: dropout rate of the users' vectors; the paper uses no dropout.
-        **training: see `NeuralRecommender`.
+        **training: see `FoldsIn`.
     """
 
     def __init__(self, embedding_dim: int = 8, dropout: float = 0.0, **training: Any) -> None:
@@ -149,13 +150,13 @@ class GMF(EmbeddingRecommender):
         return GMFModule(n_users, n_items, self.embedding_dim, self.dropout, **training)
 
 
-class MLP(EmbeddingRecommender):
+class MLP(FoldsIn):
     """Multi-layer perceptron; see `MLPModule`.
 
     Args:
         hidden_dims: layer widths, from the concatenated embeddings to the predictive factors (the paper's tower).
         dropout: dropout rate of the hidden layers; the paper uses no dropout.
-        **training: see `NeuralRecommender`.
+        **training: see `FoldsIn`.
     """
 
     def __init__(self, hidden_dims: Sequence[int] = (64, 32, 16, 8), dropout: float = 0.0, **training: Any) -> None:
@@ -170,7 +171,7 @@ class MLP(EmbeddingRecommender):
         return MLPModule(n_users, n_items, self.hidden_dims, self.dropout, **training)
 
 
-class NeuMF(EmbeddingRecommender):
+class NeuMF(FoldsIn):
     """Neural matrix factorisation, the model of `model=ncf`; see `NeuMFModule`.
 
     Args:
@@ -182,7 +183,7 @@ class NeuMF(EmbeddingRecommender):
             `pretrained_mlp`.
         pretrained_mlp: run directory of an `MLP` on the same split; requires `pretrained_gmf`.
         alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5.
-        **training: see `NeuralRecommender`.
+        **training: see `FoldsIn`.
 
     Raises:
         UserError: only one of the pretrained runs is given, or `hidden_dims` has fewer than two widths or an odd

@@ -64,8 +64,8 @@ class ReadsHistories(Recommender):
     def score(self, query: Query) -> np.ndarray:
         """See `Recommender.score`; short histories are scored with the prior, except by models that predict ratings."""
         scores, lengths = super().score(query), query.history.lengths
-        short = self.falls_back(query) & (lengths > 0)
-        if short.any():
+        short = self.falls_back(query) & (lengths > 0) & (lengths < LONG)
+        if self.prior_strength and short.any():
             scores[short] += self._prior(scores[short], lengths[short])
         return scores
 

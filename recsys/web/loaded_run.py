@@ -67,8 +67,8 @@ class LoadedRun:
 
     @property
     def scores_new_users(self) -> bool:
-        """Whether the model scores by histories and so can serve users unseen in training."""
-        return self.model.uses_history
+        """See `Recommender.scores_new_users`."""
+        return self.model.scores_new_users
 
     @cached_property
     def _segments(self) -> Mapping[str, str]:

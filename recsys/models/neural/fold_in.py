@@ -1,0 +1,138 @@
+"""Fold-in: users who were not trained on get embeddings from their histories, by a linear regression.
+
+A model with an embedding for each user has none for a new one. What its items say about a user with history H is
+x = sum over i in H of q_i / sqrt(|H|), with q_i the embedding of item i. The regression
+
+    e = mean(e) + (x - mean(x)) W,   W = (X' X + 100 s^2 I)^-1 X' E
+
+predicts the embedding e of a user from it: X and E hold x and e of the trained users, less their means, and s^2 is the
+mean variance of x, so that the penalty weighs as much as 100 users. All weights of the model stay as they are.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Pairs, Query
+from recsys.models.base import FitContext, FitReport, Recommender
+from recsys.models.neural.embeddings import UserEmbedding
+from recsys.models.neural.module import NeuralModule
+from recsys.models.neural.recommender import EmbeddingRecommender, NeuralRecommender
+from recsys.models.short_histories import ReadsHistories
+
+PENALTY = 100  # users
+
+
+class FoldsIn(EmbeddingRecommender, ReadsHistories):
+    """A model with an embedding for each user, which also scores users who were not trained on.
+
+    Args:
+        prior_strength: for users who were not trained on; see `ReadsHistories`.
+        popularity_half_life: see `ReadsHistories`.
+        **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
+
+    Attributes:
+        trained: bool (n_users,) whether a user has training interactions.
+        regression: float32 (d + 1, n_weights) W and, last, the intercept; the columns are those of all tables of users.
+            None in models that an earlier version saved, which score new users by the mean user.
+    """
+
+    uses_history = False
+    trained: np.ndarray
+    regression: np.ndarray | None = None
+
+    def __init__(self, prior_strength: float = 0.0, popularity_half_life: float | None = None, **training: Any) -> None:
+        NeuralRecommender.__init__(self, **training)
+        ReadsHistories.__init__(self, prior_strength, popularity_half_life)
+
+    @property
+    def scores_new_users(self) -> bool:
+        """See `Recommender.scores_new_users`; a model of ratings does not, since the regression ignores them."""
+        return self.regression is not None and not self.predicts_ratings
+
+    def falls_back(self, query: Query) -> np.ndarray:
+        """See `Recommender.falls_back`."""
+        return self._folded_in(query)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`."""
+        if self.regression is None:
+            return super().arrays()
+        return super().arrays() | {"trained": self.trained, "regression": self.regression}
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        super().restore(arrays)
+        if "regression" in arrays:
+            self.trained, self.regression = arrays["trained"], arrays["regression"]
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Train, and solve the regression."""
+        report = super()._fit(train, valid, context)
+        self.trained = train.user_counts > 0
+        users = np.concatenate([part.known.detach().cpu().numpy() for part in _tables(self.module)], axis=1)
+        x = self._features(train.histories())[self.trained].astype(np.float64)
+        e = users[self.trained].astype(np.float64)
+        means = x.mean(axis=0), e.mean(axis=0)
+        x -= means[0]
+        penalty = PENALTY * x.var(axis=0).mean() + np.finfo(np.float32).tiny
+        weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (e - means[1]))
+        self.regression = np.vstack([weights, means[1] - means[0] @ weights]).astype(np.float32)
+        return report
+
+    def _score(self, query: Query) -> np.ndarray:
+        """See `Recommender._score`."""
+        scores, new = super()._score(query), self._folded_in(query)
+        if new.any():
+            scores[new] = self._with_users(query.history.select(new)).score(_first(new.sum()))
+        return scores
+
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """See `Recommender._predict`."""
+        if self._folded_in(pairs.query).any():
+            return Recommender._predict(self, pairs)
+        return super()._predict(pairs)
+
+    def _folded_in(self, query: Query) -> np.ndarray:
+        """Return which users are scored by their histories, bool (B,)."""
+        if not self.scores_new_users:
+            return np.zeros(len(query), bool)
+        return ~np.append(self.trained, False)[query.users] & (query.history.lengths > 0)
+
+    def _features(self, history: History) -> np.ndarray:
+        """Return x of each user, float32 (B, d)."""
+        items = self.item_embeddings()
+        sums = history.matrix(len(items)) @ items
+        return sums / np.sqrt(np.maximum(history.lengths, 1), dtype=np.float32)[:, None]
+
+    def _with_users(self, history: History) -> NeuralModule:
+        """Return a module with the users of these histories, which shares all other weights."""
+        regression = cast(np.ndarray, self.regression)
+        x = self._features(history)
+        embeddings = torch.from_numpy(x @ regression[:-1] + regression[-1])
+        unknown = embeddings[-1:]  # the row of unknown users, for whom nothing is scored
+        state = self.module.state_dict()
+        names = [f"{name}.weight" for name, part in self.module.named_modules() if isinstance(part, UserEmbedding)]
+        rows = torch.cat([embeddings, unknown]).split([state[name].shape[1] for name in names], dim=1)
+        with torch.device("meta"):
+            module = self.build(len(x), self.n_items, objective=self.objective(), optimization=self.optimization())
+        device = self.module.device
+        state |= {name: own.to(device) for name, own in zip(names, rows, strict=True)}
+        module.load_state_dict(state, assign=True)
+        return module.to(device).eval()
+
+
+def _tables(module: NeuralModule) -> list[UserEmbedding]:
+    return [part for part in module.modules() if isinstance(part, UserEmbedding)]
+
+
+def _first(n: int) -> Query:
+    """Return a query of the users 0 to n - 1, without histories."""
+    return Query(np.arange(n), History.of_items([[]] * n))
