@@ -39,7 +39,9 @@ class EventLog:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self.file = (directory / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}").open("xb")
+        self.file = (directory / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}").open(
+            "xb"
+        )
         self.projector = ProjectorConfig()
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
