@@ -32,7 +32,9 @@ def fits(value: Any, hint: Any) -> bool:
     The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
     type. The result is True for types that JSON cannot express, such as classes of objects.
     """
-    from pydantic import TypeAdapter, ValidationError  # a quarter of a second, only needed where values are checked
+    if type(value) is hint or (get_origin(hint) in (Union, UnionType) and type(value) in get_args(hint)):
+        return True  # the usual case, in which pydantic need not be imported
+    from pydantic import TypeAdapter, ValidationError
 
     try:
         TypeAdapter(_expressible(hint)).validate_json(json.dumps(value), strict=True)

@@ -11,8 +11,8 @@ from rich.table import Table
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
 from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
+from recsys.data.item_names import item_names
 from recsys.data.query import History
-from recsys.data.titles import item_names
 from recsys.models.base import Recommender
 from recsys.terminal import terminal
 

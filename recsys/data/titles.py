@@ -20,6 +20,7 @@ from rapidfuzz.process import cdist
 
 from recsys.data.clean import SQL
 from recsys.data.dataset import Dataset
+from recsys.data.item_names import item_names
 from recsys.errors import UserError
 
 MATCH = 0.75  # lowest similarity at which a title can be a misspelling of the query
@@ -118,19 +119,6 @@ def _edit_similarities(key: str, others: list[str], length: int | None) -> np.nd
     if length is None:
         return cdist([key], others, scorer=OSA.normalized_similarity, dtype=np.float64)[0]
     return 1 - cdist([key], others, scorer=OSA.distance, dtype=np.int32)[0] / length
-
-
-def item_names(item_frame: pd.DataFrame) -> np.ndarray:
-    """Return the title and year of each item as text, object (n_items,); "film ID" where the title is missing."""
-    titles = item_frame["title"].astype(object).where(item_frame["title"].notna(), None)
-    years = item_frame["year"] if "year" in item_frame else pd.Series(pd.NA, item_frame.index)
-    return np.array(
-        [
-            f"film {movie_id}" if title is None else title if pd.isna(year) else f"{title} ({year})"
-            for movie_id, title, year in zip(item_frame["movie_id"], titles, years, strict=True)
-        ],
-        dtype=object,
-    )
 
 
 def find_item(dataset: Dataset, query: str) -> int:

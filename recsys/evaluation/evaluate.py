@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -30,22 +31,30 @@ class Evaluation:
             the mean of the user's queries if there are several.
         summary: the value of every metric over all queries, of which a user has one unless ratings are predicted step
             by step. Metrics of predicted ratings are pooled over ratings, metrics of lists are means over queries.
-        slices: a row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre; query),
-            `value`, `n`, metrics. Slices of users average queries. Slices of items average held-out ratings: `recall@k`
-            is the share of them in the top k, `dcg@k` their mean discounted gain, which equals NDCG where a query has
-            one held-out rating; `mse` and `mae` are errors of predicted ratings.
         top: int64 (n_queries, k) lists, a row for each query, padded with -1; no columns if nothing is ranked. With
             several protocols, the lists of the first.
         calibration: a row for each bin of predictions, a quarter of a rating unit wide: its centre `stars`, the number
             `n` of predictions, and the means `predicted` and `actual`, which are equal if predictions are calibrated;
             no rows if no ratings are predicted.
+        per_query: a row of metrics for each query of the holdout.
+        per_rating: a row of metrics for each held-out rating: `recall@k` is 1 in the top k, else 0; `dcg@k` its
+            discounted gain, whose mean equals NDCG where a query has one held-out rating; `mse` and `mae` are errors of
+            predicted ratings.
+        holdout: the holdout.
     """
 
     per_user: pd.DataFrame
     summary: dict[str, float]
-    slices: pd.DataFrame
     top: np.ndarray
     calibration: pd.DataFrame
+    per_query: pd.DataFrame
+    per_rating: pd.DataFrame
+    holdout: Holdout
+
+    @cached_property
+    def slices(self) -> pd.DataFrame:
+        """Means of `per_query` over slices of users, and of `per_rating` over slices of items; see `slice_averages`."""
+        return slice_averages(self.holdout, self.per_query, self.per_rating)
 
 
 def check(
@@ -158,11 +167,9 @@ def evaluate(
         measured.append(measure_ratings(predicted, holdout))
         bins = calibration(predicted, holdout.ratings.ratings)
     per_query = pd.concat([part.per_query for part in measured], axis=1)
-    slices = slice_averages(holdout, per_query, pd.concat([part.per_rating for part in measured], axis=1))
-    per_user = _per_user(per_query, holdout)
-    per_user.insert(0, "user_id", holdout.known.user_frame["user_id"].to_numpy()[holdout.users])
+    per_rating = pd.concat([part.per_rating for part in measured], axis=1)
     summary = {name: value for part in measured for name, value in part.summary.items()}
-    return Evaluation(per_user, summary, slices, measured[0].top, bins)
+    return Evaluation(_per_user(per_query, holdout), summary, measured[0].top, bins, per_query, per_rating, holdout)
 
 
 def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarray:
@@ -176,10 +183,12 @@ def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarra
 
 
 def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Average the queries of each user."""
-    if holdout.n_queries == len(holdout.users):
-        return per_query
-    return per_query.groupby(holdout.query_users).mean().reset_index(drop=True)
+    """Average the queries of each user, whose `user_id` is the first column."""
+    means = per_query
+    if holdout.n_queries > len(holdout.users):
+        means = per_query.groupby(holdout.query_users).mean().reset_index(drop=True)
+    ids = holdout.known.user_frame["user_id"].to_numpy()[holdout.users]
+    return pd.concat([pd.DataFrame({"user_id": ids}), means], axis=1)
 
 
 def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarray]:

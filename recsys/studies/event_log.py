@@ -1,7 +1,9 @@
-"""Event files for TensorBoard, written by its own library: no torch and no Lightning needed."""
+"""Event files for TensorBoard, of its own messages: no torch and no Lightning needed."""
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,21 +11,21 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from google.protobuf import text_format
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboard.plugins.hparams import api_pb2
-from tensorboard.plugins.hparams import metadata as hparams
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionEndInfo, SessionStartInfo
 from tensorboard.plugins.projector.metadata import PROJECTOR_FILENAME
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 from tensorboard.plugins.text.metadata import PLUGIN_NAME as TEXT
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from recsys.files import write_text
+from recsys.studies.tfrecord import framed
 
+HPARAMS = "hparams"  # this plugin's names are in a module that imports TensorBoard's substitute for TensorFlow
+SESSION_START, SESSION_END = "_hparams_/session_start_info", "_hparams_/session_end_info"
 STEP = "00000"  # the folder of points that belong to no step, as torch names it
 
 
@@ -36,8 +38,12 @@ class EventLog:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.writer = EventFileWriter(str(directory))
+        directory.mkdir(parents=True, exist_ok=True)
+        self.file = (directory / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}").open(
+            "xb"
+        )
         self.projector = ProjectorConfig()
+        self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +51,7 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.writer.close()
+        self.file.close()
 
     def add_scalar(self, tag: str, value: float) -> None:
         """Add a number at step 0."""
@@ -73,10 +79,10 @@ class EventLog:
                 started.hparams[name].number_value = value
         ended = SessionEndInfo(status=api_pb2.Status.Value("STATUS_SUCCESS"))
         for tag, content in (
-            (hparams.SESSION_START_INFO_TAG, HParamsPluginData(session_start_info=started)),
-            (hparams.SESSION_END_INFO_TAG, HParamsPluginData(session_end_info=ended)),
+            (SESSION_START, HParamsPluginData(session_start_info=started)),
+            (SESSION_END, HParamsPluginData(session_end_info=ended)),
         ):
-            plugin = SummaryMetadata.PluginData(plugin_name=hparams.PLUGIN_NAME, content=content.SerializeToString())
+            plugin = SummaryMetadata.PluginData(plugin_name=HPARAMS, content=content.SerializeToString())
             self._add(Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin)))
 
     def add_points(
@@ -90,6 +96,8 @@ class EventLog:
             columns: names of the columns of labels.
             labels: n rows with a text for each column.
         """
+        from google.protobuf import text_format  # only models with embeddings need it
+
         place = f"{STEP}/{name}"
         (self.directory / place).mkdir(parents=True, exist_ok=True)
         write_text(self.directory / place / "tensors.tsv", _lines(points.tolist()))
@@ -100,7 +108,10 @@ class EventLog:
         write_text(self.directory / PROJECTOR_FILENAME, text_format.MessageToString(self.projector))
 
     def _add(self, value: Summary.Value) -> None:
-        self.writer.add_event(Event(wall_time=time.time(), summary=Summary(value=[value])))
+        self._write(Event(wall_time=time.time(), summary=Summary(value=[value])))
+
+    def _write(self, event: Event) -> None:
+        self.file.write(framed(event.SerializeToString()))
 
 
 def _lines(rows: Sequence[Sequence[Any]]) -> str:

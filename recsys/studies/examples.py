@@ -10,8 +10,8 @@ import numpy as np
 
 from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
+from recsys.data.item_names import item_names
 from recsys.data.query import Query
-from recsys.data.titles import item_names
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
 

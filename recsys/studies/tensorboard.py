@@ -18,7 +18,7 @@ import pandas as pd
 import yaml
 
 from recsys.data.dataset import Dataset
-from recsys.data.titles import item_names
+from recsys.data.item_names import item_names
 from recsys.dotted import flatten
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.studies.event_log import EventLog

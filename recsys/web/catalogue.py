@@ -12,7 +12,8 @@ import pandas as pd
 from scipy import sparse
 
 from recsys.data.dataset import Dataset
-from recsys.data.titles import TitleSearch, item_names
+from recsys.data.item_names import item_names
+from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
 
 N_POPULAR = 100  # most rated films, from which `well_known` chooses

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.titles import find_item, item_names
+from recsys.data.item_names import item_names
+from recsys.data.titles import find_item
 from recsys.errors import UserError
 
 TITLES = [

@@ -20,6 +20,7 @@ def slice_of(evaluation, name):
 def test_users_are_averaged_by_activity_age_and_gender(holdout):
     evaluation = evaluate(RandomScores(), holdout, ks=KS)
     user_frame = holdout.known.user_frame.iloc[holdout.users].reset_index(drop=True)
+    assert {*evaluation.slices} == {"slice", "value", "n", *evaluation.per_query, *evaluation.per_rating}
     by_gender = slice_of(evaluation, "gender")
     for gender in ("F", "M"):
         chosen = evaluation.per_user[user_frame["gender"] == gender]

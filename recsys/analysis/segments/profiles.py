@@ -23,7 +23,7 @@ from recsys.analysis.segments.traits import (
     user_traits,
 )
 from recsys.data.dataset import Dataset
-from recsys.data.titles import item_names
+from recsys.data.item_names import item_names
 from recsys.evaluation.intervals import Interval, mean_interval
 from recsys.models.rating_profiles import damped_item_means
 

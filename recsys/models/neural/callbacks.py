@@ -18,7 +18,7 @@ LOG_EVERY_N_STEPS = 50
 
 
 class EpochSeeds(Callback):
-    """Seeds dropout by epoch, so that a resumed run continues exactly as an uninterrupted one.
+    """Counts epochs and seeds their dropout, so that a resumed run continues exactly as an uninterrupted one.
 
     Args:
         seed: seed of the run.
@@ -26,6 +26,13 @@ class EpochSeeds(Callback):
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start a new epoch after that of the checkpoint; if `max_steps` is given, Lightning would continue that one."""
+        loop = trainer.fit_loop
+        loop.epoch_progress.current.completed = loop.epoch_progress.current.processed
+        loop.epoch_loop.restarting = False
+        loop.reset_restart_stage()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Seed the epoch, differently in each process."""

@@ -116,6 +116,18 @@ class NeuralModule(pl.LightningModule):
         if self.objective is not None and self.trainer.is_last_batch:
             self.objective.after_epoch(self)
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restore the number of steps for both ways of taking them, as a run may be resumed in the other one.
+
+        Lightning counts single steps and those of `_several_steps` apart, and `trainer.max_steps` limits each count.
+        """
+        if "loops" not in checkpoint:  # of weights alone
+            return
+        loop = checkpoint["loops"]["fit_loop"]
+        single = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
+        grouped = loop["epoch_loop.manual_optimization.optim_step_progress"]
+        single["total"] = grouped["total"] = dict.fromkeys(("ready", "completed"), checkpoint["global_step"])
+
     def batch(self, query: Query) -> QueryBatch:
         """Copy a query to the device, with its histories only if the module reads them."""
         users = to_device(np.where(query.users >= 0, query.users, self.n_users), self.device)

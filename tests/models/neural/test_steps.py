@@ -186,10 +186,27 @@ def test_a_run_that_is_interrupted_within_a_group_resumes_to_the_same_weights(
     context = FitContext(tmp_path, trainer(watch, *others), resume=True)
     type(model)(**model.hyperparameters()).fit(split.train, context=context)
     assert watch.grouped == (not others)
-    if watch.grouped:  # as the interrupted run was; Lightning counts steps of its own apart from those of groups
-        assert watch.first_step == 2 * n_batches(split.train)
-        assert watch.n_steps == whole.n_steps == 5 * n_batches(split.train)
+    assert watch.first_step == 2 * n_batches(split.train)
+    assert watch.n_steps == whole.n_steps == 5 * n_batches(split.train)
     torch.testing.assert_close(watch.after, whole.after, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("others", "limited_before"), [([], False), ([EveryStep()], False), ([], True)], ids=["groups", "single", "limited"]
+)
+def test_steps_before_an_interruption_count_towards_max_steps(
+    split: Split, tmp_path: Path, others: list[Callback], limited_before: bool
+):
+    model = NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **{**SMALL, "max_epochs": 5})
+    n_before = 2 * n_batches(split.train)
+    limit = {"max_steps": n_before + 5}
+    begin = trainer(InterruptInGroup(), *others, **(limit if limited_before else {}))
+    with pytest.raises(SystemExit):
+        type(model)(**model.hyperparameters()).fit(split.train, context=FitContext(tmp_path, begin))
+    watch = Watch()
+    model.fit(split.train, context=FitContext(tmp_path, trainer(watch, **limit), resume=True))
+    assert (watch.first_step, watch.n_steps) == (n_before, n_before + 5)
+    torch.testing.assert_close(watch.after, fit(model, split.train, **limit).after, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("began", [[], [EveryStep()]], ids=["from_groups", "from_single_steps"])
