@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate, main
 from recsys.config.measurements import measurement_of
+from recsys.config.rules import count_ratings_for_rules
 from recsys.config.splits import Splits, split_reader
 from recsys.config.stored import stored_config, targets
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
@@ -36,6 +37,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     Returns:
         `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
     """
+    count_ratings_for_rules(cfg)
     directory, settings = Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True)
     if process.is_requeued() and is_completed(directory, yaml.safe_load(settings)):
         log.info("%s is finished: its results are used", directory)

@@ -35,7 +35,6 @@ EXPECTED_FAILED_CHECKS = {
     "svd_pp": OWN_VECTORS,
     "two_tower": OWN_VECTORS,
     "two_tower by recency": OWN_VECTORS,
-    "two_tower_1m": OWN_VECTORS,
 }
 
 

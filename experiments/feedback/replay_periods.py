@@ -53,12 +53,15 @@ K = 10
 MOST_WARM_EPOCHS = 10
 TRIED = 5  # first ratings of a new user that precede the list of the third group
 NEVER, FOLD_IN, WARM, FULL = STRATEGIES = ("never", "fold-in", "warm refit", "full refit")
-MODELS = {  # config in configs/model, and the strategies that the model supports
-    "EASE": ("ease_100k", (NEVER, FOLD_IN, FULL)),
-    "DAE": ("dae", STRATEGIES),
-    "MF, softmax": ("mf", (NEVER, WARM, FULL)),
+MODELS = {  # overrides of the config, and the strategies that the model supports
+    "EASE": (("model=ease", "model.l2=100.0"), (NEVER, FOLD_IN, FULL)),
+    "DAE": (("model=dae",), STRATEGIES),
+    "MF, softmax": (
+        ("model=mf", "model.embedding_dim=256", "model.dropout=0.4", "model.lr=0.003", "model.weight_decay=0.3"),
+        (NEVER, WARM, FULL),
+    ),
 }
-BASELINE = ("Popularity", "popularity")
+BASELINE = ("Popularity", ("model=popularity",))
 KNOWN, NEW, TRIED_BY_NEW = GROUPS = ("known users", "new users", f"new users after {TRIED} ratings")
 COLOURS = dict(zip(STRATEGIES, ("#8a8d91", *figures.COLOURS[:3]), strict=True))
 
@@ -111,13 +114,13 @@ class Refitter:
     """Trains one kind of model for the number of epochs chosen within the first part.
 
     Args:
-        config: name of the model's config in configs/model.
+        overrides: overrides that choose the model's config and settings.
         seed: seed of the model, if it has one.
         first: ratings of the first part.
     """
 
-    def __init__(self, config: str, seed: int, first: Dataset) -> None:
-        self.model: Recommender = instantiate(compose("train", [f"model={config}", f"seed={seed}"]).model)
+    def __init__(self, overrides: Sequence[str], seed: int, first: Dataset) -> None:
+        self.model: Recommender = instantiate(compose("train", [*overrides, f"seed={seed}"]).model)
         self.n_epochs = self.n_warm_epochs = 0
         if not isinstance(self.model, NeuralRecommender):
             return
@@ -146,10 +149,12 @@ class Refitter:
         return type(self.model)(**self.model.hyperparameters() | overrides)
 
 
-def replay(name: str, config: str, strategies: Sequence[str], seed: int, dataset: Dataset) -> Iterator[dict[str, Any]]:
+def replay(
+    name: str, overrides: Sequence[str], strategies: Sequence[str], seed: int, dataset: Dataset
+) -> Iterator[dict[str, Any]]:
     """Replay all periods with one kind of model, and yield a row for each strategy, period, group and user."""
     first, periods = in_time(dataset)
-    refitter = Refitter(config, seed, first)
+    refitter = Refitter(overrides, seed, first)
     initial = refitter.full(first)
     models = dict.fromkeys(strategies, initial)
     for period in tqdm(periods, f"{name}, seed {seed}", disable=None):
@@ -282,9 +287,9 @@ def main() -> None:
     cfg = compose("train", ["data=ml-100k"])
     dataset = prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset
     rows = list(replay(*BASELINE, (FULL,), 0, dataset))
-    for name, (config, strategies) in MODELS.items():
+    for name, (overrides, strategies) in MODELS.items():
         for seed in seeds if WARM in strategies else [0]:  # the others are deterministic
-            rows += replay(name, config, strategies, seed, dataset)
+            rows += replay(name, overrides, strategies, seed, dataset)
     write(pd.DataFrame(rows), dataset)
 
 

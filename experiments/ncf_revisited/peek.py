@@ -15,6 +15,7 @@ import numpy as np
 
 from recsys.config import compose, instantiate
 from recsys.config.measurements import measurement_of
+from recsys.config.rules import count_ratings_for_rules
 from recsys.config.splits import split_reader
 from recsys.config.trainer import lightning
 from recsys.data.split import Split
@@ -22,7 +23,8 @@ from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
 
 METRICS = ("hr@10", "ndcg@10", "hr@10/sampled99", "ndcg@10/sampled99")
-NEUMF = ["model=ncf", "data=ml-100k", "protocol=full_and_sampled99", "logger=none", "run_dir=null"]
+NEUMF = ["model=ncf", "model.dropout=0.3", "model.lr=0.003", "model.weight_decay=0.3"]
+NEUMF += ["data=ml-100k", "protocol=full_and_sampled99", "logger=none", "run_dir=null"]
 
 
 def peeked(model: Recommender, split: Split, context: FitContext) -> Recommender:
@@ -46,6 +48,7 @@ def main() -> None:
         rows = []
         for seed in arguments.seeds:
             cfg = compose("train", [*NEUMF, *arguments.overrides, f"seed={seed}"])
+            count_ratings_for_rules(cfg)
             process.limit_threads(cfg.threads)
             process.fix_randomness(seed)
             split, _ = split_reader(cfg)()

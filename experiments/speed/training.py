@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.config import compose, instantiate
+from recsys.config.rules import count_ratings_for_rules
 from recsys.data.prepare import prepare
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext
@@ -74,6 +75,7 @@ def measure(overrides: list[str], threads: int) -> dict[str, Any]:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     cfg = compose("train", overrides)
+    count_ratings_for_rules(cfg)
     cache_dir = Path(cfg.cache_dir)
     split = instantiate(cfg.split)(prepare(instantiate(cfg.data), cache_dir, instantiate(cfg.metadata)).dataset)
     model, epochs = instantiate(cfg.model), EpochSeconds()

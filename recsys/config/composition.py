@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.loader import config_loader
 from recsys.config.overrides import complete
+from recsys.config.rules import count_ratings_for_rules
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | None = None) -> DictConfig:
@@ -35,4 +36,5 @@ def resolve(overrides: tuple[str, ...]) -> Mapping[str, Any]:
     """Compose and resolve the settings of a run of train.py, without checks and without a run directory."""
     with config_loader():
         cfg = hydra.compose("train", [*overrides, "run_dir=null"])
+    count_ratings_for_rules(cfg)
     return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))

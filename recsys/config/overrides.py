@@ -36,6 +36,15 @@ REMOVED = {
     "trained": "trained= is now a command: python -m recsys test RUN protocol=... reranker=...",
     "peek": "peek= is now a script: python experiments/ncf_revisited/peek.py",
 }
+# Models that had a config for each size of data; one config now has a rule, see `recsys.config.rules`.
+MERGED = {
+    "dae_1m": "dae",
+    "ease_100k": "ease",
+    "linear_ar_100k": "linear_ar",
+    "markov_100k": "markov",
+    "ncf_1m": "ncf",
+    "two_tower_1m": "two_tower",
+}
 
 
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
@@ -97,6 +106,11 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
     choices = values_of(override)
     if override.type is OverrideType.CHANGE:
         for choice in choices:
+            if choice in MERGED and override.key_or_group == "model":
+                raise UserError(
+                    f"There is no model '{choice}' any more: model={MERGED[choice]} chooses its settings by the number "
+                    "of ratings."
+                )
             if choice not in options:
                 raise UserError(f"There is no {override.key_or_group} '{choice}'{suggestion(choice, options)}")
     swept = override.is_sweep_override()

@@ -27,7 +27,7 @@ from recsys.data.frames import typed_items
 from recsys.data.interpret import guessed_scale
 from recsys.data.metadata import Match, Metadata
 from recsys.data.normalize import move_links, normalize
-from recsys.data.prepared import Prepared, Report, load
+from recsys.data.prepared import Prepared, Report, load, load_report
 from recsys.data.raw import Raw, Source
 from recsys.data.read import read
 from recsys.data.seals import check_seal, seal
@@ -50,17 +50,33 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, m
         UserError: files are missing or unreadable, no rating is left, or the cache cannot be written.
     """
     with _writing(cache_dir):
-        raw = source.locate(cache_dir)
-        fingerprint = data_fingerprint(source, raw, cache_dir)
-        folder = cache_dir / "prepared" / f"{source.name}-{fingerprint[:16]}"
-        if not folder.exists():
-            if source.notice:
-                print(source.notice)
-            _prepare(source, raw, fingerprint, folder, memory_limit)
+        folder = _prepared_folder(source, cache_dir, memory_limit)
         prepared = load(folder)
         _print_reading(prepared.report)
         check_dropped(prepared.report.dropped, prepared.report.rows_read, source.cleaning)
         return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)
+
+
+def count_ratings(source: Source, cache_dir: Path, memory_limit: str = "4GB") -> int:
+    """Return the number of ratings of a source's data set, which is prepared if it is not in the cache.
+
+    Raises:
+        UserError: as `prepare`.
+    """
+    with _writing(cache_dir):
+        return load_report(_prepared_folder(source, cache_dir, memory_limit)).rows_kept
+
+
+def _prepared_folder(source: Source, cache_dir: Path, memory_limit: str) -> Path:
+    """Return the folder of a source's clean tables, after preparing them if it is missing."""
+    raw = source.locate(cache_dir)
+    fingerprint = data_fingerprint(source, raw, cache_dir)
+    folder = cache_dir / "prepared" / f"{source.name}-{fingerprint[:16]}"
+    if not folder.exists():
+        if source.notice:
+            print(source.notice)
+        _prepare(source, raw, fingerprint, folder, memory_limit)
+    return folder
 
 
 def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_limit: str) -> None:

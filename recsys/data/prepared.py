@@ -103,10 +103,7 @@ def load(folder: Path) -> Prepared:
     Raises:
         UserError: the folder is damaged.
     """
-    check_seal(folder)
-    stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    tuples = {name: tuple(stored.get(name, ())) for name in ("scale", "part_names", "read_as")}
-    report = Report(**stored | tuples)
+    report = load_report(folder)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
@@ -135,6 +132,18 @@ def load(folder: Path) -> Prepared:
         plays=arrays.get(PLAYS),
     )
     return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
+
+
+def load_report(folder: Path) -> Report:
+    """Load the report of a prepared folder.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    check_seal(folder)
+    stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    tuples = {name: tuple(stored.get(name, ())) for name in ("scale", "part_names", "read_as")}
+    return Report(**stored | tuples)
 
 
 def _check_counts(folder: Path, report: Report, **found: int) -> None:

@@ -37,6 +37,7 @@ NOT_DECISIVE = (
     "logger",
     "study",
     "optimized_metric",
+    "n_ratings",
     "pruning",
     "data.path",
     "metadata.path",

@@ -98,9 +98,10 @@ def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
 def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
     """Format config overrides as command-line arguments.
 
-    Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor.
+    Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor. A
+    key that begins with `~`, whose value is null, leaves a setting of the config to its constructor.
     """
-    return [f"{'++' if '.' in key else ''}{key}={_hydra_value(value)}" for key, value in overrides.items()]
+    return [_override_argument(key, value) for key, value in overrides.items()]
 
 
 def row_directory(directory: Path, setting: str, row: str) -> Path:
@@ -150,6 +151,12 @@ def _jobs(
             path = row_directory(directory, name, row) / slug(f"{variant} seed{seed}".strip())
             paths = tuple(dependencies.values())
             yield Job(name, variant, row, seed, {**overrides, **resolved}, path, paths, own.n_configurations)
+
+
+def _override_argument(key: str, value: Any) -> str:
+    if key.startswith("~"):
+        return key
+    return f"{'++' if '.' in key else ''}{key}={_hydra_value(value)}"
 
 
 def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:

@@ -1,0 +1,100 @@
+"""Settings that depend on the number of ratings, and the studies and tables that default settings agree with."""
+
+from functools import cache
+
+import pytest
+from omegaconf import OmegaConf
+
+import train
+from recsys.config import compose, instantiate
+from recsys.config.rules import RULE
+from recsys.config.studies import read_study, study_names
+from recsys.dotted import flatten
+from recsys.errors import UserError
+from recsys.studies.identity import identity
+from recsys.studies.plan import override_arguments
+from recsys.studies.runs import read_run
+from recsys.studies.study import Study
+
+ROWS = {  # of the README's tables on MovieLens-100K, by the model that reproduces them
+    "ncf_revisited": {
+        "User neighbours": "user_knn",
+        "Item neighbours": "item_knn",
+        "EASE": "ease",
+        "SLIM": "slim",
+        "ALS": "als",
+        "iALS": "ials",
+        "MF, log loss": "mf_log",
+        "MF, softmax": "mf",
+        "GMF": "gmf",
+        "MLP": "mlp",
+        "NeuMF, log loss": "ncf",
+        "NeuMF, softmax": "ncf_softmax",
+    },
+    "sequences": {"EASE by recency": "ease_by_recency", "Markov": "markov", "LinearAR": "linear_ar"},
+}
+
+
+@cache
+def read(study: str) -> Study:
+    return read_study([f"experiment={study}"])[0]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "l2"), [([], 190.0), (["n_ratings=499999"], 190.0), (["n_ratings=500000"], 500.0)]
+)
+def test_a_setting_follows_the_number_of_ratings(overrides, l2):
+    assert compose("train", ["model=ease", *overrides]).model.l2 == l2
+
+
+@pytest.mark.parametrize("n_ratings", [10, 10**6])
+@pytest.mark.parametrize("l2", [190.0, 500.0, 7.0])
+def test_an_override_replaces_the_rule(l2, n_ratings):
+    assert compose("train", ["model=ease", f"model.l2={l2}", f"n_ratings={n_ratings}"]).model.l2 == l2
+
+
+def test_rules_hold_for_models_inside_a_model():
+    models = compose("train", ["model=blend_closed_form", "n_ratings=1000000"]).model.models
+    assert (models.linear_ar.l2, list(models.linear_ar.half_lives)) == (500.0, [0.25, 2.0, 20.0])
+
+
+def test_a_run_counts_its_ratings_and_stores_what_was_used(data, tmp_path):
+    rules = [f"model.l2='${{{RULE}:1,1.0,2.0}}'", f"model.half_life='${{{RULE}:1000000,1.0,2.0}}'"]
+    train.train(compose("train", [*data, "model=ease", *rules, f"run_dir={tmp_path}/run"]))
+    run = read_run(tmp_path / "run")
+    assert (run.config["model"]["l2"], run.config["model"]["half_life"]) == (2.0, 1.0)
+    assert run.config["n_ratings"] == run.manifest["data"]["ratings"]
+
+
+def test_the_number_of_ratings_alone_does_not_change_a_runs_identity():
+    assert identity({"n_ratings": 5, "model": {"l2": 1.0}}) == identity({"model": {"l2": 1.0}})
+
+
+@pytest.mark.parametrize("study", [name for name in study_names() if name != "study"])  # which has their defaults
+def test_no_row_of_a_study_depends_on_the_number_of_ratings(study):
+    rules = {}
+    for name, setting in read(study).settings.items():
+        for row, own in setting.rows.items():
+            if "trained" in own.overrides:  # an earlier version tested the model of another row again
+                continue
+            model = own.overrides["model"]
+            if model not in rules:
+                node = OmegaConf.to_container(compose("train", [f"model={model}"]).model)
+                rules[model] = {f"model.{key}" for key, value in flatten(node).items() if f"{RULE}:" in str(value)}
+            assert rules[model] <= {key.removeprefix("~") for key in own.overrides}, f"{name}: {row}"
+
+
+@pytest.mark.parametrize(("study", "row"), [(study, row) for study, rows in ROWS.items() for row in rows])
+def test_the_default_settings_of_a_model_are_those_of_its_row(study, row):
+    rows = read(study).settings["ml-100k"].rows
+    own, default = (
+        instantiate(compose("train", overrides).model).hyperparameters()
+        for overrides in (override_arguments(rows[row].overrides), [f"model={ROWS[study][row]}"])
+    )
+    assert own == default
+
+
+@pytest.mark.parametrize("former", ["ease_100k", "ncf_1m"])
+def test_a_model_that_had_a_config_for_each_size_names_the_one_that_it_has_now(former):
+    with pytest.raises(UserError, match=f"no model '{former}' any more: model={former.partition('_')[0]} chooses"):
+        compose("train", [f"model={former}"])
