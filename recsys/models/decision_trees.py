@@ -28,6 +28,9 @@ class DecisionTrees(LearnedArrays):
         children: int64 (n_nodes, 2) nodes on the left and on the right, of any number at leaves.
         values: float64 (n_nodes,) what the tree predicts at a leaf, and the mean of that at other nodes.
         constant: what is added to the sum of the trees.
+
+    Raises:
+        ValueError: a node does not come before its children, so that following them might not end.
     """
 
     learned = ("roots", "features", "thresholds", "children", "values", "constant")
@@ -41,6 +44,9 @@ class DecisionTrees(LearnedArrays):
         values: np.ndarray,
         constant: float = 0.0,
     ) -> None:
+        splits = np.flatnonzero(features != LEAF)
+        if ((children[splits] <= splits[:, None]) | (children[splits] >= len(features))).any():
+            raise ValueError("a node of a tree must come before its children")
         self.roots = roots
         self.features = features
         self.thresholds = thresholds

@@ -114,20 +114,20 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
         first_stage = FirstStage(models, self._budgets, CandidateFeatures().fit(labels.known))
         rng = np.random.default_rng(self.seed)
-        frames, are_labels = [np.empty((0, 0), np.float32)], [np.empty(0, bool)]
+        frames, are_labels = [], []
         for candidates, is_label in _described(first_stage, labels, "candidates of labels"):
-            n_candidates = np.bincount(candidates.rows)
-            has_label = np.bincount(candidates.rows, is_label) > 0
-            is_sampled = rng.random(len(is_label)) * n_candidates[candidates.rows] < self.n_negatives
-            chosen = has_label[candidates.rows] & (is_label | is_sampled)
+            rows = candidates.rows
+            has_label = np.bincount(rows, is_label) > 0
+            is_sampled = rng.random(len(rows)) * np.bincount(rows)[rows] < self.n_negatives
+            chosen = has_label[rows] & (is_label | is_sampled)
             frames.append(candidates.frame[chosen])
             are_labels.append(is_label[chosen])
-        if not any(is_label.any() for is_label in are_labels):
+        if not 0 < sum(map(np.sum, are_labels)) < sum(map(len, are_labels)):
             raise UserError(
-                f"n_candidates must be so large that a last rating of a user is found (got {self.n_candidates}): raise "
-                "model.n_candidates."
+                f"{type(self).__name__} must find last ratings of users among other candidates, to learn from (got "
+                f"none of {len(labels.ratings):,}): raise model.n_candidates, or train on users with more ratings."
             )
-        return np.concatenate(frames[1:]), np.concatenate(are_labels)
+        return np.concatenate(frames), np.concatenate(are_labels)
 
     def _recall(self, valid: Holdout) -> float:
         """Return the share of held-out ratings that are among the candidates."""

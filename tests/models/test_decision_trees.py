@@ -46,3 +46,11 @@ def test_contributions_sum_to_the_prediction_and_belong_to_what_decides(fitted, 
 def test_no_rows_have_no_predictions(fitted):
     trees, _ = fitted
     assert trees.predict(np.empty((0, 4), np.float32)).shape == (0,)
+
+
+def test_trees_that_lead_back_to_an_earlier_node_are_refused(fitted):
+    arrays = fitted[0].arrays()
+    circle = arrays["children"].copy()
+    circle[0] = 0
+    with pytest.raises(ValueError, match="must come before its children"):
+        DecisionTrees(**arrays | {"children": circle})
