@@ -42,6 +42,7 @@ MODELS: dict[str, Sequence[str]] = {
         *(f"~model.models.{name}" for name in ("svd_pp", "bayesian_mf", "user_knn")),
         "~model.texts.sentences",
     ),
+    "two_stage": ("model=two_stage", "model.n_trees=40", "model.min_samples_leaf=5"),
 }
 
 

@@ -10,14 +10,15 @@ from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.models.base import Recommender
 from recsys.models.bayesian_mf import BayesianMF
-from recsys.models.blend import Blend
 from recsys.models.elsa import ELSA
+from recsys.models.ensemble import Ensemble
 from recsys.models.gru4rec import GRU4Rec
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.sequences import SequenceRecommender
 from recsys.models.popularity import Popularity
 from recsys.models.rec_vae import RecVAE
 from recsys.models.trees import RatingTrees
+from recsys.models.two_stage import TwoStage
 from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
 
 WEIGHING_HISTORIES = (  # one config of each class
@@ -64,13 +65,15 @@ def untrained(name: str, seed: int) -> Recommender:
     if isinstance(model, RatingTrees):
         base_models = {name: model.models[name] for name in ("bias", "item_knn")}
         small = {"models": base_models, "n_trees": 20, "min_samples_leaf": 5, "n_folds": 2, "n_segments": 2}
-    if isinstance(model, Blend):
+    if isinstance(model, Ensemble):
         small = {
             "models": {
                 "markov": {"_target_": "recsys.models.markov.Markov"},
                 "ease": {"_target_": "recsys.models.ease.EASE"},
             }
         }
+    if isinstance(model, TwoStage):
+        small |= {"n_trees": 30, "min_samples_leaf": 5, "n_labels": 3}
     return type(model)(**{**model.hyperparameters(), **small})
 
 

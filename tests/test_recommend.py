@@ -14,7 +14,7 @@ from recsys.config import compose
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> Path:
-    """Runs of EASE, Markov neighbours, MF and two towers on 40 users, of whom half rate dramas and half comedies."""
+    """Runs of five models on 40 users, of whom half rate dramas and half comedies."""
     folder = tmp_path_factory.mktemp("runs")
     rng = np.random.default_rng(0)
     rows = [
@@ -43,9 +43,21 @@ def runs(tmp_path_factory) -> Path:
         ["model=markov", "model.last_items=1"],
         ["model=mf", "model.max_epochs=2"],
         ["model=two_tower", *small],
+        ["model=two_stage", "model.n_trees=20", "model.min_samples_leaf=5"],
     ):
         train.train(compose("train", [*data, *model, f"run_dir={folder}/{model[0].removeprefix('model=')}"]))
     return folder
+
+
+def test_a_model_in_two_stages_lists_what_groups_of_features_add(command, runs):
+    status, out, _ = command("recommend", runs / "two_stage", "--user", "u3", "--json", "-k", "3")
+    assert status == 0
+    for film in json.loads(out)["recommendations"]:
+        sizes = [abs(added) for added in film["contributions"].values()]
+        assert sizes == sorted(sizes, reverse=True)
+        assert {"by linear_ar", "by all models", "user", "item", "moment", "affinity"} <= film["contributions"].keys()
+    _, out, _ = command("recommend", runs / "two_stage", "--user", "u3", "-k", "3")
+    assert "Score by features" in out
 
 
 def test_a_user_gets_unseen_films_with_scores_and_reasons(command, runs):

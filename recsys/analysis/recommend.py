@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
-from recsys.models.base import Recommender
+from recsys.models.base import ExplainsByFeatures, Recommender
 from recsys.terminal import terminal
 
 UNKNOWN = -1
@@ -29,11 +29,14 @@ class Recommendation:
         item: code of the film.
         score: score of the model.
         reason: the strongest reason, or None where no liked film supports the recommendation.
+        contributions: what each group of features adds to the score, the largest first, of a model in two stages; empty
+            for other models.
     """
 
     item: int
     score: float
     reason: Reason | None
+    contributions: Mapping[str, float] = field(default_factory=dict)
 
 
 def recommend(
@@ -49,12 +52,24 @@ def recommend(
         candidates: int64 (m,) films that may be recommended.
         k: largest number of films.
     """
-    users = np.array([user])
-    scores = model.score(Query(users, history))
-    items = top_k(mask_seen(scores, history, candidates), users, k)[0]
+    query = Query(np.array([user]), history)
+    scores = model.score(query)
+    items = top_k(mask_seen(scores, history, candidates), query.users, k)[0]
     items = items[items >= 0]
     reasons = explain(model, user, history, items, dataset.item_frame)
-    return [Recommendation(int(i), float(scores[0, i]), reason) for i, reason in zip(items, reasons, strict=True)]
+    contributions = _contributions(model, query, items)
+    return [
+        Recommendation(int(item), float(scores[0, item]), reason, added)
+        for item, reason, added in zip(items, reasons, contributions, strict=True)
+    ]
+
+
+def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[dict[str, float]]:
+    """Return what each group of features adds to the score of each film, the largest first, if the model has groups."""
+    if not isinstance(model, ExplainsByFeatures) or not len(query.history.items):
+        return [{} for _ in items]
+    added = model.feature_contributions(query, items)
+    return [row.dropna().sort_values(ascending=False, key=abs).to_dict() for _, row in added.iterrows()]
 
 
 def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: int = 1024) -> pd.DataFrame:

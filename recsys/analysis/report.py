@@ -17,6 +17,8 @@ from recsys.models.base import Recommender
 from recsys.terminal import terminal
 
 N_LIKED = 5  # liked films in a title
+N_GROUPS = 3  # groups of features in a row
+LEGEND_OF_FEATURES = "Score by features: what the groups of features add to the score that add, or take off, most."
 LEGEND = {
     ORDER: "Reason (right after): the film without which the score would fall most, mostly because it is recent.",
     HISTORY: "Reason: the liked film without which the score would fall most.",
@@ -33,12 +35,14 @@ def print_recommendations(
     name = "a new user" if user == UNKNOWN else f"user {dataset.user_frame['user_id'].iloc[user]}"
     liked = ", ".join(names[history.items[most_liked(history, k=N_LIKED)]])
     kinds = dict.fromkeys(r.reason.kind for r in recommendations if r.reason)
-    table = _table("score", "reason")
+    by_features = any(r.contributions for r in recommendations)
+    table = _table("score", "reason", *["score by features"] * by_features)
     table.title = f"{type(model).__name__} for {name}, who liked {liked or 'nothing yet'}"
-    table.caption = "\n".join(LEGEND[kind] for kind in kinds)
+    table.caption = "\n".join([LEGEND[kind] for kind in kinds] + [LEGEND_OF_FEATURES] * by_features)
     for place, r in enumerate(recommendations, start=1):
         reason = r.reason.sentence(names) if r.reason else ""
-        table.add_row(str(place), *_cells(dataset, r.item), f"{r.score:.3f}", reason)
+        largest = ", ".join(f"{group} {added:+.2f}" for group, added in list(r.contributions.items())[:N_GROUPS])
+        table.add_row(str(place), *_cells(dataset, r.item), f"{r.score:.3f}", reason, *[largest] * by_features)
     terminal().print(table)
 
 
@@ -68,7 +72,8 @@ def recommendations_as_json(
             "shared": r.reason.shared,
             "sentence": r.reason.sentence(names),
         }
-        listed.append({**_film_as_json(dataset, r.item), "score": r.score, "reason": reason})
+        film = _film_as_json(dataset, r.item)
+        listed.append({**film, "score": r.score, "reason": reason, "contributions": dict(r.contributions)})
     return {
         "user_id": None if user == UNKNOWN else _plain(dataset.user_frame["user_id"].iloc[user]),
         "liked": [_film_as_json(dataset, item) for item in history.items[most_liked(history)]],

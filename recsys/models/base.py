@@ -69,6 +69,8 @@ class FitReport:
         epoch_seconds: seconds of the last epoch without its validation, or None for a model without epochs.
         samples_per_second: samples per second in the last epoch, where each sampled negative counts as a sample; None
             for a model without epochs.
+        candidate_recall: share of validation's held-out ratings that are among the candidates of a model in two stages;
+            None for other models.
     """
 
     seconds: float
@@ -76,6 +78,7 @@ class FitReport:
     epochs: int | None = None
     epoch_seconds: float | None = None
     samples_per_second: float | None = None
+    candidate_recall: float | None = None
 
     def metrics(self) -> dict[str, float]:
         """Return the values that are not None, under `train/...` names."""
@@ -304,6 +307,22 @@ class HasOpenCatalogue(ABC):
         Args:
             items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. The
                 first row gets the code `n_items`.
+        """
+
+
+class ExplainsByFeatures(ABC):
+    """A model whose scores are sums of what groups of features add."""
+
+    @abstractmethod
+    def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
+        """Return what each group of features adds to the scores of items.
+
+        Args:
+            query: a query of one user.
+            items: int64 (m,) items.
+
+        Returns:
+            A row for each item, a column for each group; NaN for an item that is not scored by features.
         """
 
 

@@ -7,12 +7,9 @@ by standardising them.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -21,11 +18,9 @@ from tqdm import tqdm
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import UserError, check_positive, check_seed, one_of
-from recsys.files import reading
 from recsys.metrics.accuracy import ranking_metrics
-from recsys.models.base import FitContext, Recommender, make, saved_settings
-from recsys.models.cached_fit import cached_fit, cached_refit
-from recsys.models.short_histories import ReadsHistories
+from recsys.models.base import FitContext, Recommender
+from recsys.models.ensemble import Ensemble
 
 RANK_OFFSET = 60  # of Cormack et al.: how little the first ranks differ
 MAX_SCORES = 1 << 28  # of validation users by all models, which are held in memory: 1 GiB
@@ -33,7 +28,7 @@ MAX_SCORES = 1 << 28  # of validation users by all models, which are held in mem
 log = logging.getLogger(__name__)
 
 
-class Blend(ReadsHistories):
+class Blend(Ensemble):
     """Score of item i = sum over models m of w_m n(s_m)_i, where the weights w are not negative and sum to one.
 
     n makes the scores of a user comparable between models: 1 / (60 + rank), or (s - mean) / standard deviation.
@@ -43,8 +38,7 @@ class Blend(ReadsHistories):
     best round.
 
     Args:
-        models: the models by name: hyperparameters, with the class in `_target_`, or the directory of a run. Of a run
-            the settings are used and, if it was trained on the same ratings, the weights that its checkpoints store.
+        models: the models by name, see `Ensemble`.
         weights: the weight of each model by name, which are divided by their sum; None chooses them on validation or,
             without validation, sets them all equal.
         normalization: `reciprocal_rank` or `standard`.
@@ -53,10 +47,9 @@ class Blend(ReadsHistories):
         **prior: see `ReadsHistories`; besides, each model has its own.
 
     Raises:
-        UserError: a value is not allowed, or a model predicts ratings or must be unpickled.
+        UserError: a value is not allowed.
 
     Attributes:
-        base_models: the fitted models by name.
         shares: float32 (n_models,) the weight of each model, in the order of `models`.
     """
 
@@ -72,31 +65,18 @@ class Blend(ReadsHistories):
         seed: int = 0,
         **prior: Any,
     ) -> None:
-        super().__init__(**prior)
-        self.runs = {name: Path(given) for name, given in models.items() if isinstance(given, str)}
-        self.models = {
-            name: saved_settings(Path(given) / "model") if isinstance(given, str) else dict(given)
-            for name, given in models.items()
-        }
+        super().__init__(models, **prior)
         self.weights = None if weights is None else dict(weights)
         self.normalization = one_of("normalization", normalization, NORMALIZATIONS)
         self.n_rounds = n_rounds
         self.seed = seed
-        self.base_models = {name: make(settings) for name, settings in self.models.items()}
         self._check()
         self.uses_history = any(model.uses_history for model in self.base_models.values())
         self.reads_order = any(model.reads_order for model in self.base_models.values())
-        self.uses_lightning = any(model.uses_lightning for model in self.base_models.values())
-        self._earlier: Blend | None = None  # the blend whose base models and weights this one refits
 
     def _check(self) -> None:
         check_positive(n_rounds=self.n_rounds)
         check_seed(seed=self.seed)
-        if len(self.models) < 2:
-            raise UserError(f"models must name at least two models (got {', '.join(self.models) or 'none'}).")
-        for name, model in self.base_models.items():
-            if model.predicts_ratings or model.pickled:
-                raise UserError(f"models must rank items and be saved as plain arrays (got {name}).")
         if self.weights is None:
             return
         if self.weights.keys() != self.models.keys():
@@ -104,16 +84,9 @@ class Blend(ReadsHistories):
         if not (min(self.weights.values()) >= 0 and 0 < sum(self.weights.values()) < np.inf):
             raise UserError(f"weights must be zero or above, and one of them above zero (got {self.weights}).")
 
-    def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """See `Recommender.refit`: the base models are refitted, and the weights stay the same."""
-        model = type(self)(**self.hyperparameters())
-        model.runs, model._earlier = self.runs, self
-        return model.fit(train, context=context)
-
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Fit the base models, with early stopping by `valid`, then choose their weights on it."""
-        bar = tqdm(self.base_models.items(), desc="base models", disable=None)
-        self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
+        self._fit_base_models(train, valid, context)
         if self._earlier is not None:
             self.shares = self._earlier.shares
             return
@@ -123,17 +96,6 @@ class Blend(ReadsHistories):
             weights = self._selected(valid)
             log.info("weights: %s", ", ".join(f"{name} {w:g}" for name, w in zip(self.models, weights, strict=True)))
         self.shares = (weights / weights.sum()).astype(np.float32)
-
-    def _fitted(
-        self, name: str, model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext
-    ) -> Recommender:
-        """Fit or refit a base model, or restore it from the checkpoints of its run."""
-        earlier = None if self._earlier is None else self._earlier.base_models[name]
-        stored = name in self.runs and _checkpoints(self.runs[name], train, refit=earlier is not None)
-        if stored:
-            context = replace(context, directory=stored, resume=True, logger=None)
-            return model.fit(train, valid, context) if earlier is None else earlier.refit(train, context)
-        return cached_fit(model, train, valid, context) if earlier is None else cached_refit(earlier, train, context)
 
     def _selected(self, valid: Holdout) -> np.ndarray:
         """Return how often greedy selection chose each model, float64 (n_models,)."""
@@ -152,22 +114,6 @@ class Blend(ReadsHistories):
 
     def _comparable(self, model: Recommender, query: Query) -> np.ndarray:
         return NORMALIZATIONS[self.normalization](model.score(query))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns those of the base models, as `models.NAME.ARRAY`."""
-        base = {
-            f"models.{name}.{key}": array
-            for name, model in self.base_models.items()
-            for key, array in model.arrays().items()
-        }
-        return super().arrays() | base
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
-        super().restore(arrays)
-        for name, model in self.base_models.items():
-            prefix = f"models.{name}."
-            model.restore({key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)})
 
 
 def reciprocal_ranks(scores: np.ndarray) -> np.ndarray:
@@ -210,16 +156,3 @@ def select_with_replacement(
         if qualities[chosen] > best:
             best, best_counts = qualities[chosen], counts.copy()
     return best_counts
-
-
-def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
-    """Return where a run stores its fit or refit to these ratings; None if it stores none."""
-    directory = run / "checkpoints" / ("refit" if refit else "selection")
-    if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):
-        return None
-    with reading(run / "manifest.json"):
-        split = json.loads((run / "manifest.json").read_text())["split"]["fingerprint"]
-    if split != train.fingerprint.partition("/")[0]:
-        log.warning("%s was trained on another split: its model is trained again.", run)
-        return None
-    return directory

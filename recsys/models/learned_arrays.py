@@ -7,18 +7,20 @@ from typing import Self
 
 import numpy as np
 
+from recsys.files import as_arrays, from_arrays
+
 
 class LearnedArrays:
-    """Stores what `fit` learns as arrays under the attribute names in `learned`."""
+    """Stores what `fit` learns as arrays or CSR matrices under the attribute names in `learned`."""
 
     learned: tuple[str, ...]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the learned arrays by name."""
-        return {name: getattr(self, name) for name in self.learned}
+        """Return the learned arrays by name; a CSR matrix is four arrays."""
+        return {key: array for name in self.learned for key, array in as_arrays(name, getattr(self, name)).items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
         """Set the learned arrays to those that `arrays` returned."""
         for name in self.learned:
-            setattr(self, name, arrays[name])
+            setattr(self, name, from_arrays(name, arrays))
         return self

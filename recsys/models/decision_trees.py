@@ -1,0 +1,152 @@
+"""Ensembles of decision trees as plain arrays: saved without a pickle, and with the reasons for what they predict.
+
+What a feature adds to a prediction is the sum, over the splits by this feature on the way to the leaves, of how much
+the value of the node changes: Saabas, "Interpreting random forests", 2014. These sum to the prediction less its mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+
+from recsys.models.learned_arrays import LearnedArrays
+
+LEAF = -1  # in place of a feature
+CELLS_PER_PASS = 1 << 22  # pairs of a row and a tree that are followed at a time
+
+
+class DecisionTrees(LearnedArrays):
+    """A sum of decision trees, whose nodes are numbered across trees.
+
+    Args:
+        roots: int64 (n_trees,) first node of each tree.
+        features: int64 (n_nodes,) the column that a node splits by, or `LEAF`.
+        thresholds: float64 (n_nodes,) rows go left if their value is not above it.
+        children: int64 (n_nodes, 2) nodes on the left and on the right, of any number at leaves.
+        values: float64 (n_nodes,) what the tree predicts at a leaf, and the mean of that at other nodes.
+        constant: what is added to the sum of the trees.
+
+    Raises:
+        ValueError: a node does not come before its children, so that following them might not end.
+    """
+
+    learned = ("roots", "features", "thresholds", "children", "values", "constant")
+
+    def __init__(
+        self,
+        roots: np.ndarray,
+        features: np.ndarray,
+        thresholds: np.ndarray,
+        children: np.ndarray,
+        values: np.ndarray,
+        constant: float = 0.0,
+    ) -> None:
+        splits = np.flatnonzero(features != LEAF)
+        if ((children[splits] <= splits[:, None]) | (children[splits] >= len(features))).any():
+            raise ValueError("a node of a tree must come before its children")
+        self.roots = roots
+        self.features = features
+        self.thresholds = thresholds
+        self.children = children
+        self.values = values
+        self.constant = np.array(constant)
+
+    @classmethod
+    def of_boosting(cls, estimator: HistGradientBoostingClassifier) -> Self:
+        """Return the trees of a fitted binary classifier; they sum to its log odds."""
+        trees = [predictor.nodes for [predictor] in estimator._predictors]
+        nodes = np.concatenate(trees)
+        offsets = _offsets(trees)
+        is_leaf = nodes["is_leaf"].astype(bool)
+        return cls(
+            offsets[:-1],
+            np.where(is_leaf, LEAF, nodes["feature_idx"].astype(np.int64)),
+            nodes["num_threshold"],
+            np.stack([nodes["left"], nodes["right"]], axis=1).astype(np.int64) + _shifts(offsets),
+            nodes["value"] * np.where(is_leaf, 1.0, estimator.learning_rate),  # leaves have been scaled already
+            estimator._baseline_prediction.item(),
+        )
+
+    @classmethod
+    def of_forest(cls, estimator: RandomForestClassifier) -> Self:
+        """Return the trees of a fitted binary classifier; they sum to its probability."""
+        trees = [tree.tree_ for tree in estimator.estimators_]
+        offsets = _offsets([tree.feature for tree in trees])
+        counts = np.concatenate([tree.value[:, 0] for tree in trees])  # (n_nodes, 2) of each class, or their shares
+        children = [np.stack([tree.children_left, tree.children_right], axis=1) for tree in trees]
+        return cls(
+            offsets[:-1],
+            np.maximum(np.concatenate([tree.feature for tree in trees]), LEAF),
+            np.concatenate([tree.threshold for tree in trees]),
+            np.concatenate(children) + _shifts(offsets),
+            counts[:, 1] / counts.sum(axis=1) / len(trees),
+        )
+
+    def predict(self, frame: np.ndarray) -> np.ndarray:
+        """Return the predictions for rows, float64 (n,); they are given as float32 (n, n_features), finite."""
+        predicted = np.full(len(frame), float(self.constant))
+        for part in self._passes(frame):
+            nodes = self._starts(part)
+            for cells, followed in self._steps(frame[part], nodes):
+                nodes[cells] = followed
+            predicted[part] += self.values[nodes].reshape(-1, len(self.roots)).sum(axis=1)
+        return predicted
+
+    def contributions(self, frame: np.ndarray, groups: np.ndarray) -> np.ndarray:
+        """Return what each group of features adds to the predictions for rows.
+
+        Args:
+            frame: float32 (n, n_features), finite.
+            groups: int64 (n_features,) the group of each feature, from 0.
+
+        Returns:
+            float64 (n, n_groups); a row sums to the prediction less the value at the roots.
+        """
+        n_groups = int(groups.max()) + 1
+        added = np.zeros((len(frame), n_groups))
+        for part in self._passes(frame):
+            nodes = self._starts(part)
+            for cells, followed in self._steps(frame[part], nodes):
+                left = nodes[cells]
+                columns = cells // len(self.roots) * n_groups + groups[self.features[left]]
+                changes = self.values[followed] - self.values[left]
+                added[part] += np.bincount(columns, changes, added[part].size).reshape(-1, n_groups)
+                nodes[cells] = followed
+        return added
+
+    def _passes(self, frame: np.ndarray) -> Iterator[slice]:
+        size = max(1, CELLS_PER_PASS // max(1, len(self.roots)))
+        return (slice(start, min(start + size, len(frame))) for start in range(0, len(frame), size))
+
+    def _starts(self, part: slice) -> np.ndarray:
+        """Return the first node of each cell, a pair of row and tree: int64 (n * n_trees,)."""
+        return np.tile(self.roots, part.stop - part.start)
+
+    def _steps(self, frame: np.ndarray, nodes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Follow all trees down by one level at a time.
+
+        Args:
+            frame: float32 (n, n_features).
+            nodes: int64 (n * n_trees,) the node of each cell, which the caller moves after each step.
+
+        Yields:
+            The cells that are not at a leaf, int64 (m,), and the child that each of them goes to, int64 (m,).
+        """
+        cells = np.arange(len(nodes))
+        while len(cells := cells[self.features[nodes[cells]] != LEAF]):
+            at = nodes[cells]
+            goes_right = frame[cells // len(self.roots), self.features[at]] > self.thresholds[at]
+            yield cells, self.children[at, goes_right.astype(int)]
+
+
+def _offsets(trees: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the number of the first node of each tree, and the number of all nodes, int64 (n_trees + 1,)."""
+    return np.cumsum([0, *map(len, trees)])
+
+
+def _shifts(offsets: np.ndarray) -> np.ndarray:
+    """Return what is added to the node numbers within a tree, int64 (n_nodes, 1)."""
+    return np.repeat(offsets[:-1], np.diff(offsets))[:, None]

@@ -1,0 +1,110 @@
+"""The base class of models that combine several others: how these are named, fitted, refitted and stored."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from tqdm import tqdm
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import UserError
+from recsys.files import reading
+from recsys.models.base import FitContext, Recommender, make, saved_settings
+from recsys.models.cached_fit import cached_fit, cached_refit
+from recsys.models.short_histories import ReadsHistories
+
+log = logging.getLogger(__name__)
+
+
+class Ensemble(ReadsHistories):
+    """A model that ranks items by what several base models score.
+
+    Args:
+        models: the models by name: hyperparameters, with the class in `_target_`, or the directory of a run. Of a run
+            the settings are used and, if it was trained on the same ratings, the weights that its checkpoints store.
+        **prior: see `ReadsHistories`; besides, each model has its own.
+
+    Raises:
+        UserError: there are fewer than two models, or one predicts ratings or must be unpickled.
+
+    Attributes:
+        base_models: the fitted models by name.
+    """
+
+    def __init__(self, models: Mapping[str, Mapping[str, Any] | str], **prior: Any) -> None:
+        super().__init__(**prior)
+        self.runs = {name: Path(given) for name, given in models.items() if isinstance(given, str)}
+        self.models = {
+            name: saved_settings(Path(given) / "model") if isinstance(given, str) else dict(given)
+            for name, given in models.items()
+        }
+        self.base_models = {name: make(settings) for name, settings in self.models.items()}
+        if len(self.models) < 2:
+            raise UserError(f"models must name at least two models (got {', '.join(self.models) or 'none'}).")
+        for name, model in self.base_models.items():
+            if model.predicts_ratings or model.pickled:
+                raise UserError(f"models must rank items and be saved as plain arrays (got {name}).")
+        self.uses_lightning = any(model.uses_lightning for model in self.base_models.values())
+        self._earlier: Self | None = None  # the ensemble that this one refits
+
+    def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
+        """See `Recommender.refit`: the base models are refitted, and how they are combined stays the same."""
+        model = type(self)(**self.hyperparameters())
+        model.runs, model._earlier = self.runs, self
+        return model.fit(train, context=context)
+
+    def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Fit or refit the base models, with early stopping by `valid`."""
+        bar = tqdm(self.base_models.items(), desc="base models", disable=None)
+        self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
+
+    def _fitted(
+        self, name: str, model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext
+    ) -> Recommender:
+        """Fit or refit a base model, or restore it from the checkpoints of its run."""
+        earlier = None if self._earlier is None else self._earlier.base_models[name]
+        stored = name in self.runs and _checkpoints(self.runs[name], train, refit=earlier is not None)
+        if stored:
+            context = replace(context, directory=stored, resume=True, logger=None)
+            return model.fit(train, valid, context) if earlier is None else earlier.refit(train, context)
+        return cached_fit(model, train, valid, context) if earlier is None else cached_refit(earlier, train, context)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`; also returns those of the base models, as `models.NAME.ARRAY`."""
+        return super().arrays() | prefixed({f"models.{name}": model for name, model in self.base_models.items()})
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        super().restore(arrays)
+        for name, model in self.base_models.items():
+            model.restore(without_prefix(f"models.{name}", arrays))
+
+
+def prefixed(parts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the arrays of the parts of a model, each as `PART.ARRAY`."""
+    return {f"{name}.{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
+
+
+def without_prefix(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of one part, by the names that the part gave them; see `prefixed`."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
+
+
+def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
+    """Return where a run stores its fit or refit to these ratings; None if it stores none."""
+    directory = run / "checkpoints" / ("refit" if refit else "selection")
+    if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):
+        return None
+    with reading(run / "manifest.json"):
+        split = json.loads((run / "manifest.json").read_text())["split"]["fingerprint"]
+    if split != train.fingerprint.partition("/")[0]:
+        log.warning("%s was trained on another split: its model is trained again.", run)
+        return None
+    return directory

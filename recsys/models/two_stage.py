@@ -1,0 +1,281 @@
+"""Two stages: several models find candidates, which decision trees rank by features of user, item and moment.
+
+Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016, is the best-known use of
+two stages; ranking by trees on the scores of other models won the RecSys Challenges from 2018 on.
+
+The trees learn from the last ratings of each user in training, the labels. Features of a label come from models that
+are fitted without any of the labels, and from the history before it, so that none has seen it. The models that serve
+are then fitted to all training ratings: they know a little more than those that the trees learned from, and their
+scores of recent items are a little more exact.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from tqdm import tqdm
+
+from recsys.data.dataset import Dataset, Holdout, StepHoldout
+from recsys.data.query import Query
+from recsys.errors import UserError, check_not_negative, check_positive, check_seed, check_shares
+from recsys.models.base import ExplainsByFeatures, FitContext, FitReport
+from recsys.models.cached_fit import cached_refit
+from recsys.models.candidate_features import CandidateFeatures
+from recsys.models.candidates import Candidates, FirstStage
+from recsys.models.decision_trees import DecisionTrees
+from recsys.models.ensemble import Ensemble, prefixed, without_prefix
+from recsys.models.neighbours import VALUES_PER_BLOCK
+from recsys.progress import progress_options
+
+log = logging.getLogger(__name__)
+
+
+class TwoStage(Ensemble, ExplainsByFeatures):
+    """Base class: finds candidates by several models and ranks them by trees; a subclass fits the trees.
+
+    Candidates are scored above all other items, which follow in the order of the first model.
+
+    Args:
+        models: the models that find candidates by name, see `Ensemble`; their scores and ranks are features too.
+        n_candidates: candidates of each model.
+        budgets: candidates of some models by name, in place of `n_candidates`.
+        n_labels: last ratings of each user in training that the trees learn from; at most half of them.
+        n_negatives: mean number of candidates that are sampled for each label.
+        seed: seed of the samples and of the trees.
+        **prior: see `Ensemble`.
+
+    Raises:
+        UserError: a value is not allowed.
+
+    Attributes:
+        features: the features of candidates, fitted to all training ratings.
+        trees: the second stage.
+    """
+
+    uses_history = True
+    reads_order = True
+
+    def __init__(
+        self,
+        models: Mapping[str, Mapping[str, Any] | str],
+        n_candidates: int = 50,
+        budgets: Mapping[str, int] | None = None,
+        n_labels: int = 10,
+        n_negatives: int = 100,
+        seed: int = 0,
+        **prior: Any,
+    ) -> None:
+        super().__init__(models, **prior)
+        self.n_candidates = n_candidates
+        self.budgets = dict(budgets or {})
+        self.n_labels = n_labels
+        self.n_negatives = n_negatives
+        self.seed = seed
+        if unknown := [name for name in self.budgets if name not in self.models]:
+            raise UserError(f"budgets must name some of {', '.join(self.models)} (got {', '.join(unknown)}).")
+        check_positive(n_candidates=n_candidates, n_labels=n_labels, n_negatives=n_negatives, **self.budgets)
+        check_seed(seed=seed)
+
+    @abstractmethod
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray) -> DecisionTrees:
+        """Fit the second stage.
+
+        Args:
+            frame: float32 (n, n_columns) features of candidates.
+            labels: bool (n,) whether the candidate is the item that the user rated.
+        """
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Fit the base models, with early stopping by `valid`, and the trees.
+
+        Raises:
+            UserError: no label is among its candidates.
+        """
+        started = time.perf_counter()
+        self._fit_base_models(train, valid, context)
+        self.features = CandidateFeatures().fit(train)
+        if self._earlier is not None:
+            self.trees = self._earlier.trees
+        else:
+            self.trees = self.fit_trees(*self._samples(train, context))
+        recall = self._recall(valid) if valid is not None and len(valid.ratings) else None
+        seconds = time.perf_counter() - started
+        return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
+
+    def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray]:
+        """Return the features of the labels and of sampled candidates, and which of them are labels."""
+        labels = last_ratings(train, self.n_labels)
+        models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
+        first_stage = FirstStage(models, self._budgets, CandidateFeatures().fit(labels.known))
+        rng = np.random.default_rng(self.seed)
+        frames, are_labels = [], []
+        for candidates, is_label in _described(first_stage, labels, "candidates of labels"):
+            rows = candidates.rows
+            has_label = np.bincount(rows, is_label) > 0
+            is_sampled = rng.random(len(rows)) * np.bincount(rows)[rows] < self.n_negatives
+            chosen = has_label[rows] & (is_label | is_sampled)
+            frames.append(candidates.frame[chosen])
+            are_labels.append(is_label[chosen])
+        if not 0 < sum(map(np.sum, are_labels)) < sum(map(len, are_labels)):
+            raise UserError(
+                f"{type(self).__name__} must find last ratings of users among other candidates, to learn from (got "
+                f"none of {len(labels.ratings):,}): raise model.n_candidates, or train on users with more ratings."
+            )
+        return np.concatenate(frames), np.concatenate(are_labels)
+
+    def _recall(self, valid: Holdout) -> float:
+        """Return the share of held-out ratings that are among the candidates."""
+        n_found = sum(int(found.sum()) for _, found in _described(self._first_stage, valid, "candidates"))
+        recall = n_found / len(valid.ratings)
+        log.info("%.1f%% of validation ratings are among the candidates", 100 * recall)
+        return recall
+
+    def _score(self, query: Query) -> np.ndarray:
+        """See `Recommender._score`."""
+        candidates = self._first_stage.candidates(query)
+        ranked = self.trees.predict(candidates.frame)
+        lowest = np.zeros(len(query))
+        np.minimum.at(lowest, candidates.rows, ranked)
+        others = candidates.scores
+        scores = others - others.max(axis=1, keepdims=True) + (lowest - 1)[:, None]
+        scores[candidates.rows, candidates.items] = ranked
+        return scores.astype(np.float32)
+
+    def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
+        """See `ExplainsByFeatures.feature_contributions`."""
+        candidates = self._first_stage.candidates(query)
+        added = self.trees.contributions(candidates.frame, candidates.group_of_column)
+        by_item = pd.DataFrame(added, index=candidates.items, columns=list(candidates.features))
+        return by_item.reindex(items)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`."""
+        return super().arrays() | prefixed({"features": self.features, "trees": self.trees})
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        super().restore(arrays)
+        self.features = CandidateFeatures().restore(without_prefix("features", arrays))
+        self.trees = DecisionTrees(**without_prefix("trees", arrays))
+
+    @property
+    def _budgets(self) -> dict[str, int]:
+        return dict.fromkeys(self.models, self.n_candidates) | self.budgets
+
+    @property
+    def _first_stage(self) -> FirstStage:
+        return FirstStage(self.base_models, self._budgets, self.features)
+
+
+class BoostedTwoStage(TwoStage):
+    """Ranks candidates by the log odds of gradient-boosted trees that minimise the log loss.
+
+    Args:
+        models: see `TwoStage`.
+        n_trees: number of trees.
+        lr: learning rate, by which each tree's correction is scaled.
+        max_leaf_nodes: maximum number of leaves of a tree.
+        min_samples_leaf: minimum number of candidates in a leaf.
+        l2: penalty on the values of the leaves.
+        **stages: further arguments, see `TwoStage`.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Mapping[str, Any] | str],
+        n_trees: int = 150,
+        lr: float = 0.05,
+        max_leaf_nodes: int = 15,
+        min_samples_leaf: int = 50,
+        l2: float = 10.0,
+        **stages: Any,
+    ) -> None:
+        super().__init__(models, **stages)
+        check_positive(n_trees=n_trees, lr=lr, max_leaf_nodes=max_leaf_nodes, min_samples_leaf=min_samples_leaf)
+        check_not_negative(l2=l2)
+        if max_leaf_nodes < 2:
+            raise UserError(f"max_leaf_nodes must be at least 2 (got {max_leaf_nodes}).")
+        self.n_trees = n_trees
+        self.lr = lr
+        self.max_leaf_nodes = max_leaf_nodes
+        self.min_samples_leaf = min_samples_leaf
+        self.l2 = l2
+
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray) -> DecisionTrees:
+        """See `TwoStage.fit_trees`."""
+        estimator = HistGradientBoostingClassifier(
+            learning_rate=self.lr,
+            max_iter=self.n_trees,
+            max_leaf_nodes=self.max_leaf_nodes,
+            min_samples_leaf=self.min_samples_leaf,
+            l2_regularization=self.l2,
+            early_stopping=False,
+            random_state=self.seed,
+        )
+        return DecisionTrees.of_boosting(estimator.fit(frame, labels))
+
+
+class ForestTwoStage(TwoStage):
+    """Ranks candidates by the probability that a random forest gives them.
+
+    Args:
+        models: see `TwoStage`.
+        n_trees: number of trees.
+        min_samples_leaf: minimum number of candidates in a leaf.
+        max_features: share of the columns that are considered for a split.
+        **stages: further arguments, see `TwoStage`.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Mapping[str, Any] | str],
+        n_trees: int = 100,
+        min_samples_leaf: int = 20,
+        max_features: float = 0.3,
+        **stages: Any,
+    ) -> None:
+        super().__init__(models, **stages)
+        check_positive(n_trees=n_trees, min_samples_leaf=min_samples_leaf, max_features=max_features)
+        check_shares(max_features=max_features)
+        self.n_trees = n_trees
+        self.min_samples_leaf = min_samples_leaf
+        self.max_features = max_features
+
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray) -> DecisionTrees:
+        """See `TwoStage.fit_trees`."""
+        estimator = RandomForestClassifier(
+            self.n_trees,
+            min_samples_leaf=self.min_samples_leaf,
+            max_features=self.max_features,
+            random_state=self.seed,
+        )
+        return DecisionTrees.of_forest(estimator.fit(frame, labels))
+
+
+def last_ratings(train: Dataset, n: int) -> StepHoldout:
+    """Hold out the last ratings of each user, at most half of them; the history of each one ends before it."""
+    places = train.histories().places_from_the_end
+    held_out = places < np.minimum(n, train.user_counts // 2)[train.users]
+    earlier = train.select(~held_out)
+    if train.fingerprint:
+        earlier = replace(earlier, fingerprint=f"{train.fingerprint}/without the last {n} of each user")
+    return StepHoldout(train.select(held_out), earlier, timeline=train, ends=np.flatnonzero(held_out))
+
+
+def _described(first_stage: FirstStage, holdout: Holdout, description: str) -> Iterator[tuple[Candidates, np.ndarray]]:
+    """Yield the candidates of some queries at a time, and which of them are held out, bool (P,)."""
+    n_items = holdout.ratings.n_items
+    size = max(1, VALUES_PER_BLOCK // (n_items * len(first_stage.models)))
+    for start in tqdm(range(0, holdout.n_queries, size), desc=description, **progress_options()):
+        rows = np.arange(start, min(start + size, holdout.n_queries))
+        candidates, relevant = first_stage.candidates(holdout.query(rows)), holdout.relevant(rows)
+        held_out = np.isin(candidates.rows * n_items + candidates.items, relevant.rows * n_items + relevant.items)
+        yield candidates, held_out
