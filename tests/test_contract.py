@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
+from recsys.models.als import ALS
 from recsys.models.base import Recommender
 from recsys.models.bayesian_mf import BayesianMF
 from recsys.models.elsa import ELSA
@@ -49,6 +50,10 @@ def untrained(name: str, seed: int) -> Recommender:
     config, _, by_recency = name.partition(" by ")
     model = instantiate(config_of(config, seed))
     small = {"half_life": 3.0} if by_recency else {}
+    if getattr(model, "prior_strength", 0.0):
+        small |= {"prior_strength": 0.01}  # all histories are short
+    if isinstance(model, ALS):
+        small |= {"l2": 10.0}
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.objectives[model.loss].scores_catalogue else 128
         small |= {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}

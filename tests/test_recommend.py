@@ -9,7 +9,11 @@ import pandas as pd
 import pytest
 
 import train
+from recsys.analysis.recommend import history_of_liked
 from recsys.config import compose
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.popularity import Popularity
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +43,7 @@ def runs(tmp_path_factory) -> Path:
     ]
     small = ["model.max_epochs=8", "model.batch_size=8", "encoder=tfidf", "encoder.n_components=4"]
     for model in (
-        ["model=ease", "model.l2=5"],
+        ["model=ease", "model.l2=5", "model.prior_strength=0"],
         ["model=markov", "model.last_items=1"],
         ["model=mf", "model.max_epochs=2"],
         ["model=two_tower", *small],
@@ -144,13 +148,25 @@ def test_similar_films_are_found_by_embeddings_or_by_weights(command, runs, mode
     assert "similarity" in command("similar", runs / model, "great hope x")[1]
 
 
+def test_a_new_user_is_folded_into_matrix_factorisation(command, runs):
+    status, out, _ = command("recommend", runs / "mf", "--liked", "great hope x", "--json", "-k", "3")
+    assert status == 0
+    listed = {film["movie_id"] for film in json.loads(out)["recommendations"]}
+    assert len(listed) == 3
+    assert 1 not in listed
+
+
+def test_a_model_with_one_list_for_all_refuses_new_users(untimed: Dataset):
+    with pytest.raises(UserError, match="Popularity ignores the history of a new user"):
+        history_of_liked(Popularity().fit(untimed), untimed, [0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["recommend", "ease", "--user", "7"], "There is no user 7 in files"),
         (["recommend", "ease", "--liked", "Casablanca"], "There is no film 'Casablanca'"),
         (["recommend", "ease", "--liked", "great"], "may be"),
-        (["recommend", "mf", "--liked", "great hope x"], "MF ignores the history of a new user"),
         (["recommend", "nothing", "--user", "u3"], "holds no finished run"),
         (["recommend", "ease", "--user", "u3", "--filter", "colour=red"], "movie_id, title, year, genres"),
         (["similar", "ease", "Casablanca"], "There is no film 'Casablanca'"),

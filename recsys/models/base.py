@@ -127,7 +127,7 @@ class Recommender(ABC):
         self._check_hyperparameters()
         if self.reads_order:
             require_order(train, type(self).__name__)
-        self.popularity = train.item_counts.astype(np.float32)
+        self._count(train)
         if self.predicts_ratings:
             self.scale = np.array(train.scale, np.float32)
         started = time.perf_counter()
@@ -180,6 +180,10 @@ class Recommender(ABC):
     def scores_new_users(self) -> bool:
         """Return whether users who were not trained on are scored by their histories."""
         return self.uses_history
+
+    def _count(self, train: Dataset) -> None:
+        """Store the popularity of items, before the model is fitted."""
+        self.popularity = train.item_counts.astype(np.float32)
 
     @abstractmethod
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport | None:

@@ -14,14 +14,12 @@ mean, and is 0 from 20 interactions on: longer histories are scored by the model
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.data.query import Query
 from recsys.errors import check_not_negative, check_positive
-from recsys.models.base import FitContext, Recommender
+from recsys.models.base import Recommender
 
 LONG = 20  # interactions from which a history is scored by the model alone
 DAY = 24 * 3600
@@ -52,15 +50,6 @@ class ReadsHistories(Recommender):
         self.prior_strength = prior_strength
         self.popularity_half_life = popularity_half_life
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
-        """See `Recommender.fit`."""
-        super().fit(train, valid, context)
-        popularity = next_popularity(train, self.popularity_half_life)
-        self.popularity = popularity[0]
-        if self.prior_strength:
-            self.next_popularity = popularity
-        return self
-
     def score(self, query: Query) -> np.ndarray:
         """See `Recommender.score`; short histories are scored with the prior, except by models that predict ratings."""
         scores, lengths = super().score(query), query.history.lengths
@@ -73,6 +62,13 @@ class ReadsHistories(Recommender):
         """See `Recommender.falls_back`; with a prior, for short histories too."""
         limit = LONG if self.prior_strength else 1
         return (query.history.lengths < limit) & (self.uses_history and not self.predicts_ratings)
+
+    def _count(self, train: Dataset) -> None:
+        """See `Recommender._count`."""
+        popularity = next_popularity(train, self.popularity_half_life)
+        self.popularity = popularity[0]
+        if self.prior_strength:
+            self.next_popularity = popularity
 
     def _prior(self, scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return what is added to the scores of histories of some lengths, float32 (B, n_items)."""

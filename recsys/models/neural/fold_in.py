@@ -75,6 +75,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train, and solve the regression."""
+        self.regression = None  # of an earlier fit, which validation would use
         report = super()._fit(train, valid, context)
         self.trained = train.user_counts > 0
         users = np.concatenate([part.known.detach().cpu().numpy() for part in _tables(self.module)], axis=1)
