@@ -18,10 +18,9 @@ from recsys.config import compose, instantiate, main
 from recsys.config.measurements import measurement_of
 from recsys.config.rules import count_ratings_for_rules
 from recsys.config.splits import Splits, split_reader
-from recsys.config.stored import stored_config, targets
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, is_completed, read_run
@@ -53,9 +52,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with run.stage("data"):
         split, origin = read_split()
         if cfg.warm_from is not None:
-            earlier = read_run(Path(cfg.warm_from))
-            before = Splits().of(stored_config(earlier.config, known=targets(OmegaConf.to_container(cfg))))
-            split = continue_from(earlier, before, run, model, split)
+            split = _warm_start(cfg, run, model, split)
         measurement.check(model, split)
 
     context = FitContext(run.checkpoints / "selection", resume=run.is_resumed, cache_dir=Path(cfg.cache_dir))
@@ -81,6 +78,15 @@ def objective(cfg: DictConfig) -> float | None:
     """
     value = train(cfg).get(f"valid/{cfg.optimized_metric}")
     return -value if value is not None and cfg.optimized_metric in ("rmse", "mae") else value
+
+
+def _warm_start(cfg: DictConfig, run: RunWriter, model: Recommender, split: Split) -> Split:
+    """Let the model continue from the run that `warm_from` names; see `continue_from`."""
+    from recsys.config.stored import stored_config, targets  # imports the classes that a config can name
+
+    earlier = read_run(Path(cfg.warm_from))
+    before = Splits().of(stored_config(earlier.config, known=targets(OmegaConf.to_container(cfg))))
+    return continue_from(earlier, before, run, model, split)
 
 
 def _further_work(cfg: DictConfig, split: Split) -> list[Callable[[Run], object]]:

@@ -7,9 +7,11 @@ from itertools import zip_longest
 import hydra
 import pytest
 import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig
 
-from recsys.config import complete, compose, instantiate
+from recsys.config import complete, compose, instantiate, main
+from recsys.config.entry import may_sweep
 from recsys.config.loader import CONFIGS
 from recsys.errors import UserError
 from recsys.models.ease import EASE
@@ -186,3 +188,39 @@ def test_a_password_in_a_config_of_ones_own_does_not_stay_in_the_run(tmp_path):
     kept = [file for file in (tmp_path / "run").rglob("*") if file.is_file() and b"geheim" in file.read_bytes()]
     assert not kept
     assert "geheim" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sweeps"),
+    [
+        (["model=ease", "seed=1", "hydra.run.dir=x"], False),
+        (["-m", "model=ease,popularity"], True),
+        (["--config-dir", "x", "model=mine"], True),
+        (["hydra.searchpath=[file://x]", "model=mine"], True),
+        (["+experiment=ncf_revisited"], True),
+        (["hparams_search=ease"], True),
+        (["++hydra.mode=MULTIRUN"], True),
+    ],
+)
+def test_a_command_tells_whether_it_may_sweep(arguments: list[str], sweeps: bool):
+    assert may_sweep(arguments) == sweeps
+
+
+def test_only_configs_of_studies_and_searches_sweep():
+    contents = {path: yaml.safe_load(path.read_text()) or {} for path in CONFIGS.rglob("*.yaml")}
+    groups = {path.parent.name for path, config in contents.items() if "mode" in config.get("hydra", {})}
+    assert groups == {"experiment", "hparams_search"}
+
+
+def test_the_config_of_a_single_run_is_composed_once(monkeypatch, tmp_path):
+    compose_once, composed, run = ConfigLoaderImpl.load_configuration, [], []
+
+    def load_configuration(self, *args, **kwargs) -> DictConfig:
+        composed.append(kwargs)
+        return compose_once(self, *args, **kwargs)
+
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", load_configuration)
+    monkeypatch.setattr(sys, "argv", ["train.py", "model=ease", f"hydra.run.dir={tmp_path}/run"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    main(run.append)
+    assert len(run) == len(composed) == 1

@@ -1,5 +1,6 @@
 """Types of settings, checked strictly on plain values."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -48,6 +49,12 @@ def test_a_value_of_the_type_fits(value, hint):
 )
 def test_a_value_of_another_type_does_not(value, hint):
     assert not fits(value, hint)
+
+
+@pytest.mark.parametrize(("value", "hint"), [(0.5, float), (3, int | None), (None, Path | None), ("x", str | Path)])
+def test_a_value_of_exactly_the_type_fits_without_an_import_of_pydantic(monkeypatch, value, hint):
+    monkeypatch.setitem(sys.modules, "pydantic", None)
+    assert fits(value, hint)
 
 
 def test_types_are_described_in_words():

@@ -2,7 +2,8 @@
 
     python experiments/speed/start.py [--repeat 3]
 
-Trains on MovieLens-100K, prepared before. Every command is a process of its own; the least of its repeats is printed.
+Trains on MovieLens-100K, prepared before. Every command is a process of its own; the least of its repeats is printed,
+of which the first may compile modules.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeat", type=int, default=3, metavar="N")
     repeat = parser.parse_args().repeat
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled modules are stored, as users' are
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     with tempfile.TemporaryDirectory() as directory:
         run = f"{directory}/ease"

@@ -6,13 +6,14 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -27,6 +28,7 @@ from recsys.config.termination import TERMINATED, exit_on_sigterm
 from recsys.files import short
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
+SWEEPING = ("experiment", "hparams_search", "hydra.mode", SEARCH_PATH)  # overrides through which a config can sweep
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,16 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     with one_sentence(), giving_up_locks(), exit_on_sigterm():
         sys.argv[1:] = _checked(sys.argv[1:], config_name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes errors on instead of printing them
-        hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
+        if may_sweep(sys.argv[1:]):
+            hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
+        else:  # hydra.main would compose the config twice, first only to see whether it sweeps
+            with hydra.initialize_config_dir(str(loader.CONFIGS), job_name=config_name, version_base="1.3"):
+                GlobalHydra.instance().hydra.run(config_name, _job(task), sys.argv[1:])  # type: ignore[union-attr]
+
+
+def may_sweep(arguments: Sequence[str]) -> bool:
+    """Return whether a command may run more than one job: it has an option, or an override in `SWEEPING`."""
+    return any(argument.lstrip("+~").startswith(("-", *SWEEPING)) for argument in arguments)
 
 
 def _checked(arguments: list[str], config_name: str) -> list[str]:

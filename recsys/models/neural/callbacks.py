@@ -28,9 +28,9 @@ class EpochSeeds(Callback):
         self.seed = seed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start a new epoch after that of the checkpoint; if `max_steps` is given, Lightning would continue that one."""
+        """Start a new epoch after that of the checkpoint; with `max_steps`, Lightning would continue that one."""
         loop = trainer.fit_loop
-        loop.epoch_progress.current.completed = loop.epoch_progress.current.processed
+        loop.epoch_progress.current.completed = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         loop.epoch_loop.restarting = False
         loop.reset_restart_stage()
 
