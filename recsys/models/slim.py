@@ -115,7 +115,7 @@ def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, sta
         weights = np.zeros(len(target))
         weights[positive] = solved
         wrong = np.where(positive, weights < 0, target - solved.astype(gram.dtype) @ rows > MAX_GRADIENT)
-        n_wrong = np.count_nonzero(wrong)
+        n_wrong = int(np.count_nonzero(wrong))
         if n_wrong == 0:
             return weights
         if n_wrong < fewest_wrong:
