@@ -24,7 +24,6 @@ ROWS = {  # of the README's tables on MovieLens-100K, by the model that reproduc
         "SLIM": "slim",
         "ALS": "als",
         "iALS": "ials",
-        "MF, log loss": "mf_log",
         "MF, softmax": "mf",
         "GMF": "gmf",
         "MLP": "mlp",

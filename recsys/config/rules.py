@@ -28,10 +28,11 @@ def count_ratings_for_rules(cfg: DictConfig) -> None:
     Raises:
         UserError: the data cannot be prepared.
     """
-    if cfg.n_ratings is None and f"${{{RULE}:" in OmegaConf.to_yaml(cfg.model):
-        from recsys.data.prepare import count_ratings  # imports DuckDB, which other runs need later
+    if cfg.get("n_ratings") is None and f"${{{RULE}:" in OmegaConf.to_yaml(cfg.model):
+        from recsys.data.prepare import count_ratings  # imports DuckDB, which not every command needs
 
-        cfg.n_ratings = count_ratings(instantiate(cfg.data), Path(cfg.cache_dir))
+        n_ratings = count_ratings(instantiate(cfg.data), Path(cfg.cache_dir))
+        OmegaConf.update(cfg, "n_ratings", n_ratings, force_add=True)
 
 
 def _if_fewer_ratings(limit: int, fewer: Any, otherwise: Any, *, _root_: DictConfig) -> Any:

@@ -22,7 +22,8 @@ class Row:
 
     Attributes:
         overrides: config overrides: `{model: ease, model.l2: 300}`. `{GMF}` inside a value refers to the run of the row
-            GMF on the same setting, variant and seed, which runs first.
+            GMF on the same setting, variant and seed, which runs first. `~model.alpha: null` leaves a setting that the
+            model's config lists to the constructor.
         search: search space for further settings, tuned on validation, in Hydra's sweep syntax; may be empty.
         n_configurations: number of configurations that were compared on validation to choose `overrides`; None if
             unknown.

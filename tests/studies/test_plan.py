@@ -48,9 +48,23 @@ def test_circular_dependencies_and_unknown_rows_are_refused():
 
 def test_override_arguments_are_in_hydras_grammar():
     written = override_arguments(
-        {"model": "ease", "model.l2": 3.0, "model.dims": [8, 4], "split.known": None, "name": "a b, c"}
+        {
+            "model": "ease",
+            "model.l2": 3.0,
+            "model.dims": [8, 4],
+            "split.known": None,
+            "name": "a b, c",
+            "~model.a": None,
+        }
     )
-    assert written == ["model=ease", "++model.l2=3.0", "++model.dims=[8, 4]", "++split.known=null", "name='a b, c'"]
+    assert written == [
+        "model=ease",
+        "++model.l2=3.0",
+        "++model.dims=[8, 4]",
+        "++split.known=null",
+        "name='a b, c'",
+        "~model.a",
+    ]
 
 
 def test_rows_are_searched_until_their_settings_are_chosen(tmp_path):
