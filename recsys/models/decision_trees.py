@@ -42,7 +42,7 @@ class DecisionTrees(LearnedArrays):
         thresholds: np.ndarray,
         children: np.ndarray,
         values: np.ndarray,
-        constant: float = 0.0,
+        constant: float | np.ndarray = 0.0,
     ) -> None:
         splits = np.flatnonzero(features != LEAF)
         if ((children[splits] <= splits[:, None]) | (children[splits] >= len(features))).any():

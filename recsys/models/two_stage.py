@@ -60,6 +60,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
 
     uses_history = True
     reads_order = True
+    features: CandidateFeatures
+    trees: DecisionTrees
 
     def __init__(
         self,
