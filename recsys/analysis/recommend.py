@@ -69,7 +69,8 @@ def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[
     if not isinstance(model, ExplainsByFeatures) or not len(query.history.items):
         return [{} for _ in items]
     added = model.feature_contributions(query, items)
-    return [row.dropna().sort_values(ascending=False, key=abs).to_dict() for _, row in added.iterrows()]
+    largest_first = (row.dropna().sort_values(ascending=False, key=abs) for _, row in added.iterrows())
+    return [{str(group): float(value) for group, value in row.items()} for row in largest_first]
 
 
 def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: int = 1024) -> pd.DataFrame:

@@ -52,7 +52,7 @@ class CandidateFeatures(LearnedArrays):
         self.years = _known_years(frame)
         self.genre_names = vocabulary(frame, ("genres",), min_count=1)[:MAX_GENRES]
         self.genres = features(frame, self.genre_names).toarray()
-        self.co_occurrence = ItemKNN(k=N_NEIGHBOURS, shrinkage=SHRINKAGE).fit(train).item_weights
+        self.co_occurrence = sparse.csr_matrix(ItemKNN(k=N_NEIGHBOURS, shrinkage=SHRINKAGE).fit(train).item_weights)
         self.clock = np.array([times.min(), times.max()])
         self.first_times = np.full(train.n_items, self.clock[1])
         np.minimum.at(self.first_times, train.items, times)

@@ -15,7 +15,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from recsys.models.learned_arrays import LearnedArrays
 
 LEAF = -1  # in place of a feature
-CELLS_PER_PASS = 1 << 22  # pairs of a row and a tree that are followed at a time
+CELLS_PER_PASS = 1 << 16  # pairs of a row and a tree that are followed at a time, so few that caches hold them
 
 
 class DecisionTrees(LearnedArrays):
@@ -42,7 +42,7 @@ class DecisionTrees(LearnedArrays):
         thresholds: np.ndarray,
         children: np.ndarray,
         values: np.ndarray,
-        constant: float = 0.0,
+        constant: float | np.ndarray = 0.0,
     ) -> None:
         splits = np.flatnonzero(features != LEAF)
         if ((children[splits] <= splits[:, None]) | (children[splits] >= len(features))).any():
@@ -85,15 +85,14 @@ class DecisionTrees(LearnedArrays):
             counts[:, 1] / counts.sum(axis=1) / len(trees),
         )
 
+    @property
+    def mean(self) -> float:
+        """Return the sum of the values at the roots and of the constant: what is predicted before any split."""
+        return float(self.constant + self.values[self.roots].sum())
+
     def predict(self, frame: np.ndarray) -> np.ndarray:
         """Return the predictions for rows, float64 (n,); they are given as float32 (n, n_features), finite."""
-        predicted = np.full(len(frame), float(self.constant))
-        for part in self._passes(frame):
-            nodes = self._starts(part)
-            for cells, followed in self._steps(frame[part], nodes):
-                nodes[cells] = followed
-            predicted[part] += self.values[nodes].reshape(-1, len(self.roots)).sum(axis=1)
-        return predicted
+        return self.mean + self.contributions(frame, np.zeros(frame.shape[1], np.int64))[:, 0]
 
     def contributions(self, frame: np.ndarray, groups: np.ndarray) -> np.ndarray:
         """Return what each group of features adds to the predictions for rows.
@@ -103,43 +102,34 @@ class DecisionTrees(LearnedArrays):
             groups: int64 (n_features,) the group of each feature, from 0.
 
         Returns:
-            float64 (n, n_groups); a row sums to the prediction less the value at the roots.
+            float64 (n, n_groups); a row sums to the prediction less `mean`.
         """
         n_groups = int(groups.max()) + 1
         added = np.zeros((len(frame), n_groups))
-        for part in self._passes(frame):
-            nodes = self._starts(part)
-            for cells, followed in self._steps(frame[part], nodes):
-                left = nodes[cells]
-                columns = cells // len(self.roots) * n_groups + groups[self.features[left]]
-                changes = self.values[followed] - self.values[left]
-                added[part] += np.bincount(columns, changes, added[part].size).reshape(-1, n_groups)
-                nodes[cells] = followed
+        size = max(1, CELLS_PER_PASS // len(self.roots))
+        for start in range(0, len(frame), size):
+            part = added[start : start + size]
+            for rows, nodes, children in self._steps(frame[start : start + size]):
+                cells = rows * n_groups + groups[self.features[nodes]]
+                changes = self.values[children] - self.values[nodes]
+                part += np.bincount(cells, changes, part.size).reshape(part.shape)
         return added
 
-    def _passes(self, frame: np.ndarray) -> Iterator[slice]:
-        size = max(1, CELLS_PER_PASS // max(1, len(self.roots)))
-        return (slice(start, min(start + size, len(frame))) for start in range(0, len(frame), size))
-
-    def _starts(self, part: slice) -> np.ndarray:
-        """Return the first node of each cell, a pair of row and tree: int64 (n * n_trees,)."""
-        return np.tile(self.roots, part.stop - part.start)
-
-    def _steps(self, frame: np.ndarray, nodes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Follow all trees down by one level at a time.
-
-        Args:
-            frame: float32 (n, n_features).
-            nodes: int64 (n * n_trees,) the node of each cell, which the caller moves after each step.
+    def _steps(self, frame: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Follow all trees down by one level at a time, from the roots to the leaves.
 
         Yields:
-            The cells that are not at a leaf, int64 (m,), and the child that each of them goes to, int64 (m,).
+            int64 (m,) each: a row of the frame, a node that the row reaches, and the child that it goes to from there.
         """
-        cells = np.arange(len(nodes))
-        while len(cells := cells[self.features[nodes[cells]] != LEAF]):
-            at = nodes[cells]
-            goes_right = frame[cells // len(self.roots), self.features[at]] > self.thresholds[at]
-            yield cells, self.children[at, goes_right.astype(int)]
+        n_rows, n_features = frame.shape
+        values, children_of = frame.ravel(), self.children.ravel()
+        rows, nodes = np.repeat(np.arange(n_rows), len(self.roots)), np.tile(self.roots, n_rows)
+        while len(splits := np.flatnonzero(self.features[nodes] != LEAF)):
+            rows, nodes = rows[splits], nodes[splits]
+            goes_right = values[rows * n_features + self.features[nodes]] > self.thresholds[nodes]
+            children = children_of[2 * nodes + goes_right]
+            yield rows, nodes, children
+            nodes = children
 
 
 def _offsets(trees: Sequence[np.ndarray]) -> np.ndarray:

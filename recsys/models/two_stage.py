@@ -1,12 +1,11 @@
 """Two stages: several models find candidates, which decision trees rank by features of user, item and moment.
 
-Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys 2016, is the best-known use of
-two stages; ranking by trees on the scores of other models won the RecSys Challenges from 2018 on.
+Volkovs et al., "Two-stage Model for Automatic Playlist Continuation at Scale", RecSys Challenge 2018.
 
-The trees learn from the last ratings of each user in training, the labels. Features of a label come from models that
-are fitted without any of the labels, and from the history before it, so that none has seen it. The models that serve
-are then fitted to all training ratings: they know a little more than those that the trees learned from, and their
-scores of recent items are a little more exact.
+The trees learn from labels, the last ratings of each user in training. The features of a label come from the history
+before it and from models that are fitted without any label, so that no feature has seen its label. The models that
+serve are fitted to all training ratings; since they know more than those that the trees learned from, their scores are
+slightly better than the trees expect.
 """
 
 from __future__ import annotations
@@ -62,6 +61,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
 
     uses_history = True
     reads_order = True
+    features: CandidateFeatures
+    trees: DecisionTrees
 
     def __init__(
         self,
@@ -81,7 +82,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         self.seed = seed
         if unknown := [name for name in self.budgets if name not in self.models]:
             raise UserError(f"budgets must name some of {', '.join(self.models)} (got {', '.join(unknown)}).")
-        check_positive(n_candidates=n_candidates, n_labels=n_labels, n_negatives=n_negatives, **self.budgets)
+        check_positive(n_candidates=n_candidates, n_labels=n_labels, n_negatives=n_negatives)
+        check_positive(**self.budgets)
         check_seed(seed=seed)
 
     @abstractmethod
