@@ -43,7 +43,7 @@ SEED = 0
 LIKES = np.arange(N_USERS)[:, None] % 2 == np.arange(N_ITEMS) % 2  # (N_USERS, N_ITEMS)
 SOME_USERS = np.array([5, 0, -1, N_USERS - 1, 5])  # an unknown one among them, and one twice
 NONE_FAIL: Mapping[str, str] = MappingProxyType({})
-ONE_EPOCH = {"max_epochs": 1}  # of a model that learns in epochs, where a check needs no good one
+EPOCHS = "max_epochs"  # the setting of a model that learns in epochs: few suffice where a check needs no good one
 
 
 def check_recommender(
@@ -222,10 +222,14 @@ def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
 
 
 def check_same_seed_trains_the_same_model(trained: TrainedModel) -> None:
-    """Two models with the same seed, trained on the same data, have equal scores."""
-    again = trained.build(SEED).fit(copy.deepcopy(trained.train), trained.valid)
+    """Two models with the same seed, trained on the same data, have equal scores, here after two epochs."""
+
+    def fitted() -> Recommender:
+        return _with_epochs(trained.build(SEED), 2).fit(copy.deepcopy(trained.train), trained.valid)
+
+    first = fitted() if EPOCHS in trained.model.hyperparameters() else trained.model
     _require(
-        np.array_equal(again.score(trained.query), trained.model.score(trained.query)),
+        np.array_equal(first.score(trained.query), fitted().score(trained.query)),
         "Models of the same seed must be equal after training: draw random numbers from a generator of that seed.",
     )
 
@@ -310,7 +314,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
         _require_error(lambda: trained.build(SEED).continue_from(model, earlier_codes), "continue from another one")
         return
     settings = model.hyperparameters()
-    short = {name: value for name, value in {"lr": 1e-9, **ONE_EPOCH}.items() if name in settings}
+    short = {name: value for name, value in {"lr": 1e-9, EPOCHS: 1}.items() if name in settings}
     earlier = copy.copy(model)
     for name, value in short.items():
         setattr(earlier, name, value)
@@ -337,9 +341,7 @@ def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
     if trained.model.reads_order:
         _require_error(lambda: trained.build(SEED).fit(plain), "learn from the order of data without times")
         return
-    settings = trained.model.hyperparameters()
-    model = type(trained.model)(**settings | {name: ONE_EPOCH[name] for name in ONE_EPOCH.keys() & settings})
-    scores = model.fit(plain).score(plain.query(SOME_USERS))
+    scores = _with_epochs(trained.model, 1).fit(plain).score(plain.query(SOME_USERS))
     _require(bool(np.isfinite(scores).all()), "A model must be able to learn from data without times.")
 
 
@@ -378,6 +380,12 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
     check_data_without_times_can_be_learned,
     check_checkerboard_is_recovered,
 )
+
+
+def _with_epochs(model: Recommender, max_epochs: int) -> Recommender:
+    """Return an untrained model of the same settings, but for the number of epochs if it learns in epochs."""
+    settings = model.hyperparameters()
+    return type(model)(**settings | ({EPOCHS: max_epochs} if EPOCHS in settings else {}))
 
 
 def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:

@@ -1,23 +1,36 @@
 """Small data sets that tests share."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recsys.__main__ import main
+from recsys.analysis import figures
 from recsys.data.dataset import Dataset
-from tests.servers import fill, mariadb, postgres, server  # noqa: F401 - fixtures
-from tests.training import data, train_command  # noqa: F401 - fixtures
+from tests.servers import _unverified_extensions, fill, mariadb, postgres, server  # noqa: F401 - fixtures
+from tests.training import data, prepared_cache, train_command, train_small  # noqa: F401 - fixtures
 
-LONGEST = ("test_pages.py", "test_contract.py", "test_studies.py", "test_train.py", "test_refit.py", "test_config.py")
+LONGEST = (
+    "test_pages.py", "test_contract.py", "test_refit.py", "test_config.py", "test_reading.py", "test_studies.py",
+    "test_interruptions.py", "test_api.py", "test_train.py", "test_sweeps.py", "test_published.py", "test_databases.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest: one at the end would leave all other processes idle."""
     ranks = {name: rank for rank, name in enumerate(LONGEST)}
     items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _coarse_figures() -> Iterator[None]:
+    """Draw few pixels: most of the time of a report would go into them, and no test looks at them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "DPI", 30)
+        yield
 
 
 @pytest.fixture

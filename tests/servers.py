@@ -12,14 +12,29 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import duckdb
 import pytest
 
 from recsys.data.address import Address
 from recsys.data.attach import attached
 
 PASSWORD = "p@ss'w\"o%rd:/?#"
+verified_connect = duckdb.connect
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unverified_extensions() -> Iterator[None]:
+    """Let DuckDB load its extensions unverified: checking the signature of one takes longer than most tests with it."""
+
+    def unverified(*args: Any, config: dict[str, Any] | None = None, **kwargs: Any) -> duckdb.DuckDBPyConnection:
+        return verified_connect(*args, config={**(config or {}), "allow_unsigned_extensions": "true"}, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(duckdb, "connect", unverified)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """Overrides are checked against configs and constructors before anything runs."""
 
-import subprocess
-import sys
 from itertools import zip_longest
 
 import hydra
@@ -176,18 +174,17 @@ def test_settings_with_pass_in_their_names_are_no_passwords():
     assert complete("train", ["model=ease", "++model.passes=1"]) == ["model=ease", "++model.passes=1"]
 
 
-def test_a_password_in_a_config_of_ones_own_does_not_stay_in_the_run(tmp_path):
+def test_a_password_in_a_config_of_ones_own_does_not_stay_in_the_run(tmp_path, train_command, capfd):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.yaml").write_text(
         "_target_: recsys.data.databases.Database\naddress: postgresql://ann:geheim@nowhere/films\nratings: votes\n"
     )
-    command = [sys.executable, "train.py", "--config-dir", str(tmp_path), "data=mine", f"hydra.run.dir={tmp_path}/run"]
-    ended = subprocess.run(command, cwd=CONFIGS.parent, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert "password" in ended.stderr
+    assert train_command("--config-dir", tmp_path, "data=mine", f"hydra.run.dir={tmp_path}/run") == 2
+    out, err = capfd.readouterr()
+    assert "password" in err
     kept = [file for file in (tmp_path / "run").rglob("*") if file.is_file() and b"geheim" in file.read_bytes()]
     assert not kept
-    assert "geheim" not in ended.stdout + ended.stderr
+    assert "geheim" not in out + err
 
 
 @pytest.mark.parametrize(

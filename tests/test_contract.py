@@ -14,6 +14,7 @@ from recsys.models.bayesian_mf import BayesianMF
 from recsys.models.elsa import ELSA
 from recsys.models.ensemble import Ensemble
 from recsys.models.gru4rec import GRU4Rec
+from recsys.models.ncf import MLP, NeuMF
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.sequences import SequenceRecommender
 from recsys.models.popularity import Popularity
@@ -57,8 +58,10 @@ def untrained(name: str, seed: int) -> Recommender:
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.objectives[model.loss].scores_catalogue else 128
         small |= {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}
+    if isinstance(model, NeuMF | MLP) and not model.objectives[model.loss].scores_catalogue:
+        small |= {"batch_size": 256}
     if isinstance(model, SequenceRecommender):
-        small |= {"embedding_dim": 16, "batch_size": 16, "n_negatives": 16}
+        small |= {"embedding_dim": 16, "batch_size": 16, "n_negatives": 16, "max_epochs": 12}
     if isinstance(model, ELSA):
         small |= {"embedding_dim": 16}
     if isinstance(model, RecVAE):

@@ -1,9 +1,6 @@
 """The rules of who may import whom, checked on the source."""
 
 import ast
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -149,11 +146,3 @@ def test_only_deep_models_and_what_trains_them_import_the_deep_core():
 @pytest.mark.parametrize("module", [name for name in modules() if room(name + ".") in ("metrics", "evaluation")])
 def test_evaluation_needs_no_torch(module: str):
     assert not any(is_in(name, heavy) for name in imported_names(module) for heavy in ("torch", "pytorch_lightning"))
-
-
-@pytest.mark.parametrize("name", ["base", "popularity", "bias", "ease", "slim", "knn", "rating_knn"])
-def test_a_closed_form_model_imports_neither_torch_nor_lightning_nor_scikit_learn(name: str):
-    code = f"import sys, recsys.models.{name}; print(*sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert not {"torch", "pytorch_lightning", "lightning", "sklearn"} & set(ended.stdout.split())

@@ -77,9 +77,10 @@ def test_every_module_that_decides_figures_is_in_the_digest_of_code(data, tmp_pa
     assert not unknown
 
 
-def test_closed_form_models_and_evaluation_are_free_of_torch():
-    imported = modules("import recsys.models.ease, recsys.models.popularity, recsys.evaluation.evaluate")
-    assert not imported & {"torch", "pytorch_lightning"}
+def test_closed_form_models_and_evaluation_import_neither_torch_nor_lightning_nor_scikit_learn():
+    models = ("base", "popularity", "bias", "ease", "slim", "knn", "rating_knn")
+    names = ["recsys.evaluation.evaluate", *(f"recsys.models.{model}" for model in models)]
+    assert not modules(f"import {', '.join(names)}") & {"torch", "pytorch_lightning", "lightning", "sklearn"}
 
 
 def test_a_closed_form_model_is_trained_logged_and_asked_without_torch(data, tmp_path):

@@ -3,6 +3,8 @@
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,14 @@ import train
 from recsys.config import main
 
 
+@pytest.fixture(scope="session")
+def prepared_cache(tmp_path_factory) -> Path:
+    """A cache for all tests on `data`, so that they prepare it once; other data have folders of their own in it."""
+    return tmp_path_factory.mktemp("prepared")
+
+
 @pytest.fixture
-def data(tmp_path) -> list[str]:
+def data(tmp_path, prepared_cache) -> list[str]:
     """Overrides for 30 users who rated 5 to 15 of 25 films."""
     rng = np.random.default_rng(0)
     rows = [
@@ -32,7 +40,7 @@ def data(tmp_path) -> list[str]:
         f"data.films_path={tmp_path}/films.csv",
         *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
         "ks=[1,5,10]",
-        f"cache_dir={tmp_path}/cache",
+        f"cache_dir={prepared_cache}",
     ]
 
 
@@ -54,6 +62,12 @@ def run_train(*arguments: object) -> int:
 @pytest.fixture
 def train_command() -> Callable[..., int]:
     return run_train
+
+
+@pytest.fixture
+def train_small(data) -> Callable[..., int]:
+    """`python train.py ARGUMENTS` on the small file; gives the exit status."""
+    return partial(run_train, *data)
 
 
 def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:

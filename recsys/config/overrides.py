@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from recsys.errors import UserError
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
+Sources = tuple[tuple[str, str], ...]  # provider and path of each place that Hydra finds configs in
 
 # What commands of other tools, or of earlier versions, call a setting.
 SYNONYMS = {
@@ -66,17 +68,18 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
     overrides = [_with_spaces_quoted(override) for override in overrides]
     with config_loader(directory) as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-        searched = [str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH]
+        sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
+        searched = tuple(str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH)
         parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
         options = {
-            o.key_or_group: loader.get_group_options(o.key_or_group, config_name=config_name, overrides=searched)
+            o.key_or_group: _options(sources, config_name, searched, o.key_or_group)
             for o in parsed
             if "." not in o.key_or_group  # of a setting; looking for its options takes as long as composing a config
         }
         dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options.get(o.key_or_group)]
         others = [_alternatives(o, options.get(o.key_or_group, [])) for o in parsed if o not in dotted]
         configs = [
-            cast(dict, OmegaConf.to_container(hydra.compose(config_name, [*searched, *chosen])))
+            _composed(sources, config_name, (*searched, *chosen))
             for chosen in product(*others)
             if dotted  # which alone are looked up; composing a config takes longer than all other checks
         ]
@@ -85,6 +88,20 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         groups = loader.list_groups("")
         unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, groups)}
     return [f"++{override}" if override in unlisted else override for override in overrides]
+
+
+@cache
+def _options(sources: Sources, config_name: str, searched: tuple[str, ...], group: str) -> Collection[str]:
+    """Return the names of a group's configs. A study or a sweep looks for the same ones once for each of its runs."""
+    with config_loader() as loader:
+        return loader.get_group_options(group, config_name=config_name, overrides=list(searched))
+
+
+@cache
+def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the config of some choices, which is composed once for all runs that differ in settings alone."""
+    with config_loader():
+        return cast(dict[str, Any], OmegaConf.to_container(hydra.compose(config_name, list(choices))))
 
 
 def _with_spaces_quoted(override: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from markupsafe import escape
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from recsys.analysis.exploration.explore import SQL, query
+from recsys.analysis.exploration.explore import SQL, explore, query
 from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS
 from recsys.analysis.exploration.questions.preferences import summarize_tastes
 from recsys.analysis.exploration.questions.times import summarize_drift
@@ -259,9 +259,8 @@ def test_questions_that_the_data_cannot_answer_are_omitted_with_a_reason(tmp_pat
     assert not list((tmp_path / "report").glob("*.partial"))
 
 
-def test_questions_about_too_small_groups_are_omitted(prepared, tmp_path):
-    exploration = write_report(tmp_path, prepared)
-    [sentence] = exploration.omissions
+def test_questions_about_too_small_groups_are_omitted(prepared):
+    [sentence] = explore(prepared).omissions
     assert "since the groups are too small: Which genres are rated highest?" in sentence
 
 

@@ -14,7 +14,7 @@ from recsys.data.databases import Database, _select
 from recsys.data.sources import Files, MovieLens
 from recsys.data.tables import clean_tables, write_tables
 from recsys.errors import UserError
-from tests.servers import PASSWORD
+from tests.servers import PASSWORD, verified_connect
 
 VARIABLE = "RECSYS_DATABASE_URL"
 VOTES = "CREATE TABLE votes (who VARCHAR, film BIGINT, stars DOUBLE, moment TIMESTAMP)"
@@ -30,6 +30,12 @@ def votes(server, fill, monkeypatch) -> str:
     fill(server, VOTES, VOTED)
     monkeypatch.setenv(VARIABLE, server)
     return server
+
+
+def test_extensions_of_the_packages_are_those_that_duckdb_has_signed(server, monkeypatch):
+    monkeypatch.setattr(duckdb, "connect", verified_connect)
+    with attached(Address.parse(server), "source", read_only=True) as connection:
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
 
 
 def same(one, other) -> bool:

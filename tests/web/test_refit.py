@@ -25,7 +25,7 @@ from recsys.web.events import Event, Kind, Opinions
 from recsys.web.loaded_run import load_run
 from recsys.web.promotion import USERS, VIEWERS, PromotionDecision
 from recsys.web.pseudonyms import id_in_runs
-from recsys.web.refit import N_INACTIVE, SNAPSHOT, Refitter
+from recsys.web.refit import SNAPSHOT, Refitter
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_500_000_000
@@ -309,13 +309,14 @@ def test_roll_back_activates_the_previous_version(ease, refits, rates, command):
 
 
 def test_earlier_refits_are_deleted_but_the_active_one_and_its_predecessor(ease, refits, rates, monkeypatch):
+    monkeypatch.setattr(module, "N_INACTIVE", 2)
     directories = []
-    for film in range(N_INACTIVE + 3):
+    for film in range(5):
         monkeypatch.setattr(PromotionDecision, "promoted", film < 2)
         rates("web-1", *(range(4) if film == 0 else [film + 4]))
         directories.append(Path(refits(ease).refit().refit))
     there = [directory.is_dir() for directory in directories]
-    assert there == [True, True, False, *[True] * N_INACTIVE]
+    assert there == [True, True, False, True, True]
     assert rollout.active(ease) == directories[1]
     cache = Path(read_run(ease).config["cache_dir"])
     assert [any(cache.glob(f"prepared/*+{directory.name}-*")) for directory in directories] == there

@@ -1,0 +1,155 @@
+"""Runs that are interrupted or terminated, how they resume, and runs that another process is at work on."""
+
+import fcntl
+import signal
+from pathlib import Path
+
+import pytest
+
+from recsys.models.ease import EASE
+from recsys.models.neural.callbacks import EpochSeeds
+from recsys.studies.runs import find_runs, is_finished, read_run
+from tests.training import interrupt_once
+
+
+def test_an_interrupted_run_says_how_to_go_on_and_ends_with_the_metrics_of_an_uninterrupted_one(
+    train_small, tmp_path, monkeypatch, capsys
+):
+    settings = ("model=mf", "model.max_epochs=4", "logger=none")
+    assert train_small(*settings, f"hydra.run.dir={tmp_path}/whole") == 0
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, EpochSeeds, "on_train_epoch_start", at_call=2)
+        assert train_small(*settings, f"hydra.run.dir={tmp_path}/broken") == 130
+    said = capsys.readouterr().err
+    assert "python train.py resume=" in said
+    assert said.rstrip().endswith("broken")
+    assert train_small(f"resume={tmp_path}/broken") == 0
+    assert read_run(tmp_path / "broken").metrics == read_run(tmp_path / "whole").metrics
+
+
+def test_resuming_with_another_config_names_what_differs(train_small, tmp_path, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, EASE, "fit")
+        assert train_small("model=ease", f"hydra.run.dir={tmp_path}/run") == 130
+    assert train_small(f"resume={tmp_path}/run", "model.l2=3", "seed=1") == 2
+    assert "(model.l2, seed)" in capsys.readouterr().err
+    assert train_small(f"resume={tmp_path}/run", "seed=0") == 0
+
+
+def test_a_run_that_begins_in_the_place_of_a_finished_one_is_not_finished(train_small, tmp_path, monkeypatch):
+    place = f"hydra.run.dir={tmp_path}/run"
+    assert train_small("model=ease", place) == 0
+    interrupt_once(monkeypatch, EASE, "fit")
+    assert train_small("model=ease", "seed=1", place) == 130
+    assert not is_finished(tmp_path / "run")
+
+
+def test_resuming_what_is_no_run_or_a_finished_one_is_refused(train_small, tmp_path, capsys):
+    assert train_small(f"resume={tmp_path}/nothing") == 2
+    assert "must name a run directory" in capsys.readouterr().err
+    assert train_small("model=popularity", f"hydra.run.dir={tmp_path}/run") == 0
+    capsys.readouterr()
+    assert train_small(f"resume={tmp_path}/run") == 2
+    assert "finished" in capsys.readouterr().err
+
+
+def terminate_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:
+    """SIGTERM in one call of a method."""
+    original, calls = getattr(owner, method), iter(range(10**6))
+
+    def terminated(*args, **kwargs):
+        if next(calls) == at_call:
+            signal.raise_signal(signal.SIGTERM)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, terminated)
+
+
+@pytest.mark.parametrize(
+    ("model", "owner", "method"), [("mf", EpochSeeds, "on_train_epoch_start"), ("ease", EASE, "fit")]
+)
+def test_sigterm_ends_a_run_with_status_143_and_says_how_to_go_on(
+    train_small, tmp_path, monkeypatch, capsys, model, owner, method
+):
+    settings = (f"model={model}", "logger=none", *(["model.max_epochs=4"] if model == "mf" else []))
+    assert train_small(*settings, f"hydra.run.dir={tmp_path}/whole") == 0
+    with monkeypatch.context() as patch:
+        terminate_once(patch, owner, method, at_call=2 if model == "mf" else 0)
+        assert train_small(*settings, f"hydra.run.dir={tmp_path}/broken") == 143
+    assert capsys.readouterr().err.rstrip().endswith(f"Terminated; to go on: python train.py resume={tmp_path}/broken")
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert train_small(f"resume={tmp_path}/broken") == 0
+    assert read_run(tmp_path / "broken").metrics == read_run(tmp_path / "whole").metrics
+
+
+def test_sigterm_stops_a_sweep(train_small, tmp_path, monkeypatch):
+    terminate_once(monkeypatch, EASE, "fit", at_call=2)  # a run fits twice
+    assert train_small("-m", "model=ease", "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep") == 143
+    assert len(find_runs(tmp_path / "sweep")) == 1
+    assert not (tmp_path / "sweep" / "2_ease_seed2").exists()
+
+
+def test_a_requeued_job_of_slurm_resumes_its_own_run(train_small, tmp_path, monkeypatch):
+    settings = ("model=mf", "model.max_epochs=4", "logger=none", f"hydra.run.dir={tmp_path}/run")
+    with monkeypatch.context() as patch:
+        terminate_once(patch, EpochSeeds, "on_train_epoch_start", at_call=2)
+        assert train_small(*settings) == 143
+    epochs: list[int] = []
+    original = EpochSeeds.on_train_epoch_start
+
+    def counted(callback, trainer, module):
+        epochs.append(trainer.current_epoch)
+        original(callback, trainer, module)
+
+    monkeypatch.setattr(EpochSeeds, "on_train_epoch_start", counted)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert train_small(*settings, "refit=true") == 0
+    assert epochs[:2] == [2, 3]
+    epochs.clear()
+    assert train_small(*settings, "refit=true") == 0  # a finished run, as of a sweep that is requeued, is not run again
+    assert epochs == []
+    assert train_small(*settings, "seed=1") == 0  # another run in the same place starts anew
+    assert epochs[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place"),
+    [
+        (["model=ease"], "hydra.run.dir"),
+        (["-m", "model=ease", "seed=0,1"], "hydra.sweep.dir"),
+        (["hparams_search=ease", "hydra.sweeper.n_trials=1"], "hydra.sweep.dir"),
+    ],
+)
+def test_what_is_at_work_is_not_started_again_beside_itself(train_small, tmp_path, capsys, arguments, place):
+    command_line = [*arguments, f"{place}={tmp_path}/place"]
+    (tmp_path / "place").mkdir()
+    with (tmp_path / "place" / ".lock").open("wb") as at_work:
+        fcntl.flock(at_work, fcntl.LOCK_EX)
+        assert train_small(*command_line) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {tmp_path}/place is in use by another process: ")
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in (tmp_path / "place").iterdir()] == [".lock"]
+    assert train_small(*command_line) == 0  # the lock of a process that has ended is none
+
+
+def test_a_job_of_a_sweep_at_work_cannot_be_resumed(train_small, tmp_path, monkeypatch):
+    def is_locked(directory: Path) -> bool:
+        with (directory / ".lock").open("wb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    jobs = [tmp_path / "sweep" / f"{i}_ease_seed{i}" for i in (0, 1)]
+    locked: list[list[bool]] = []
+    fit = EASE.fit
+
+    def observed(model, *args, **kwargs):
+        locked.append([is_locked(job) for job in jobs if job.exists()])
+        return fit(model, *args, **kwargs)
+
+    monkeypatch.setattr(EASE, "fit", observed)
+    assert train_small("-m", "model=ease", "seed=0,1", "refit=false", f"hydra.sweep.dir={tmp_path}/sweep") == 0
+    assert locked == [[True], [False, True]]
