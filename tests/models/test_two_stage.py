@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models import two_stage
+from recsys.models.base import load
 from recsys.models.ease import EASE
 from recsys.models.two_stage import BoostedTwoStage, ForestTwoStage, TwoStage, last_ratings
 
@@ -118,6 +122,17 @@ def test_a_refit_keeps_the_trees_and_refits_the_models(fitted: TwoStage, split: 
     expected = EASE(l2=5.0).fit(split.refit_train).item_weights
     np.testing.assert_array_equal(refitted.base_models["ease"].item_weights, expected)
     assert refitted.features.popularity.sum() > fitted.features.popularity.sum()
+
+
+@pytest.mark.parametrize("name", ["trees.children", "features.clock", "models.ease.item_weights"])
+def test_a_saved_model_without_a_part_is_refused(fitted: TwoStage, tmp_path: Path, name: str):
+    fitted.save(tmp_path)
+    arrays = {key: array for key, array in fitted.arrays().items() if key != name}
+    np.savez(tmp_path / "arrays.npz", allow_pickle=False, **arrays)
+    description = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(description | {"arrays": None}))  # as in earlier versions
+    with pytest.raises(UserError, match="saved by another version"):
+        load(tmp_path)
 
 
 def test_users_with_one_rating_are_nothing_to_learn_from():
