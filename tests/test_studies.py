@@ -1,17 +1,24 @@
 """Whole studies on a small file: runs, reports and verification."""
 
 import shutil
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
 import train
+from recsys.commands import verify
 from recsys.config import loader
 from recsys.models.ease import EASE
 from recsys.models.ncf import GMF
+from recsys.studies import study_figures
+from recsys.studies.outcome import Outcome
 from recsys.studies.runs import find_runs, is_finished
+from recsys.studies.study import Study
+from recsys.studies.study_table import StudyTable
 from tests.training import interrupt_once
 
 STUDY = {
@@ -25,14 +32,15 @@ STUDY = {
         "EASE": {"model": "ease", "seeds": [0], "search": {"model.l2": "interval(1.0, 9.0)"}},
         "NeuMF, pretrained": {
             "model": "ncf",
+            "seeds": [1],
             "model.embedding_dim": 4,
             "model.hidden_dims": [8, 4],
             "model.max_epochs": 1,
             "model.pretrained_gmf": "{GMF}",
             "model.pretrained_mlp": "{MLP}",
         },
-        "GMF": {"model": "gmf", "model.embedding_dim": 4, "model.max_epochs": 1},
-        "MLP": {"model": "mlp", "model.hidden_dims": [8, 4], "model.max_epochs": 1},
+        "GMF": {"model": "gmf", "seeds": [1], "model.embedding_dim": 4, "model.max_epochs": 1},
+        "MLP": {"model": "mlp", "seeds": [1], "model.hidden_dims": [8, 4], "model.max_epochs": 1},
     },
     "settings": {
         "last": {"overrides": {"split": "leave_last_out"}, "metrics": ["ndcg@10", "hr@10"]},
@@ -44,22 +52,36 @@ STUDY = {
         },
     },
 }
-N_RUNS = 1 + 1 + 3 * 2
+N_RUNS = len(STUDY["rows"])
 
 
-@pytest.fixture
-def study(monkeypatch, tmp_path, data, train_command):
-    """Runs `python train.py experiment=tiny ARGUMENTS` in this process, below `tmp_path`; returns the status."""
-    configs = tmp_path / "configs"
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory) -> Path:
+    """The project's configs with that of the study."""
+    configs = tmp_path_factory.mktemp("study") / "configs"
     shutil.copytree(loader.CONFIGS, configs)
     base = "# @package _global_\ndefaults:\n  - study\n"
     (configs / "experiment" / "tiny.yaml").write_text(base + yaml.safe_dump({"study": STUDY}, sort_keys=False))
-    imports = "import pathlib, runpy\nfrom recsys.config import loader\n"
-    script = imports + "loader.CONFIGS = pathlib.Path(__file__).parent / 'configs'\n"
-    (tmp_path / "train.py").write_text(script + f"runpy.run_path({train.__file__!r}, run_name='__main__')\n")
+    return configs
+
+
+@pytest.fixture
+def study(monkeypatch, tmp_path, configs, data, train_command):
+    """Runs `python train.py experiment=tiny ARGUMENTS` in this process, below `tmp_path`; returns the status."""
     monkeypatch.setattr(loader, "CONFIGS", configs)
     monkeypatch.chdir(tmp_path)
     return partial(train_command, "experiment=tiny", "logger=none", *data)
+
+
+@pytest.fixture
+def rows_for_figures(monkeypatch) -> None:
+    """Reports have the names of the drawn rows in place of figures, which take longer than the runs."""
+
+    def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "rows.txt").write_text("\n".join(outcome.row for outcome in outcomes))
+
+    monkeypatch.setattr(study_figures, "write_figures", write_figures)
 
 
 def report_rows(tmp_path) -> pd.DataFrame:
@@ -92,6 +114,7 @@ def test_an_interrupted_study_continues_and_reuses_finished_runs(study, tmp_path
     assert study() == 0
 
 
+@pytest.mark.usefixtures("rows_for_figures")
 def test_a_command_selects_among_the_runs_of_a_study(study, tmp_path):
     assert study("split=ratio", "split.seed=1", "model=popularity") == 0
     runs = report_rows(tmp_path)
@@ -102,15 +125,16 @@ def test_a_command_selects_among_the_runs_of_a_study(study, tmp_path):
     assert seed == 1
 
 
+@pytest.mark.usefixtures("rows_for_figures")
 def test_a_failed_run_is_reported_and_the_others_are_run(study, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(GMF, "fit", lambda *arguments: 1 // 0)
-        assert study("model=gmf,popularity", "seed=0") == 2
+        assert study("model=gmf,popularity") == 2
     assert "1 of 2 runs failed, first GMF: ZeroDivisionError" in capsys.readouterr().err
     runs = report_rows(tmp_path).set_index("row")["status"]
     assert runs["GMF"].startswith("failed: ZeroDivisionError")
     assert runs["Popularity"] == "complete"
-    assert study("model=gmf,popularity", "seed=0") == 0
+    assert study("model=gmf,popularity") == 0
 
 
 def test_an_invalid_row_is_refused_before_any_run(study, tmp_path, capsys):
@@ -124,7 +148,9 @@ def test_a_command_that_matches_no_run_is_refused(study, capsys):
     assert "No run of the study tiny matches split=folds" in capsys.readouterr().err
 
 
-def test_a_study_is_published_from_its_runs_and_verified(study, command, data, tmp_path):
+@pytest.mark.usefixtures("rows_for_figures")
+def test_a_study_is_published_from_its_runs_and_verified(study, command, data, tmp_path, monkeypatch, train_command):
+    monkeypatch.setattr(verify, "run_train", lambda arguments, *_: train_command(*arguments))  # not in a process apart
     assert study("model=popularity") == 0
     status, out, err = command("table", "tiny", "model=popularity", "logger=none", *data)
     assert status == 0, err
@@ -137,15 +163,19 @@ def test_a_study_is_published_from_its_runs_and_verified(study, command, data, t
     assert "agree to the digit" in out
 
 
+@pytest.mark.usefixtures("rows_for_figures")
 def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command, data, tmp_path):
-    assert study("model=popularity,gmf", "seed=0") == 0
+    assert study("model=popularity,gmf") == 0
     published = tmp_path / "experiments" / "tiny"
-    assert command("table", "tiny", "model=popularity,gmf", "seed=0", "logger=none", *data)[0] == 0
+    assert command("table", "tiny", "model=popularity,gmf", "logger=none", *data)[0] == 0
     whole = {file: file.read_bytes() for file in published.rglob("*") if file.is_file()}
-    for selected, left_out in (["model=popularity"], "GMF"), (["model=gmf", "seed=0"], "Popularity"):
+    for left_out, *selected in (
+        ("GMF on last, seed 1", "model=popularity"),
+        ("Popularity on last, seed 0", "model=gmf", "seed=1"),
+    ):
         status, out, _ = command("table", "tiny", *selected, "logger=none", *data)
         assert status == 0
-        assert f"1 of its finished runs are not among these (first {left_out} on last, seed 0)" in " ".join(out.split())
+        assert f"1 of its finished runs are not among these (first {left_out})" in " ".join(out.split())
         assert "Tables and figures are in outputs/experiments/tiny/report" in out
     assert {file: file.read_bytes() for file in published.rglob("*") if file.is_file()} == whole
     shutil.rmtree(tmp_path / "outputs")
