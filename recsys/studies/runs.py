@@ -38,7 +38,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-import yaml
 
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
@@ -46,6 +45,7 @@ from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
 from recsys.models.base import Recommender, load, saved_class
+from recsys.studies.foreign import cache_of, check_links, parse_yaml
 from recsys.studies.identity import code_digest, id_digests, identity
 
 MANIFEST = "manifest.json"
@@ -59,7 +59,14 @@ LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
 RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # as settings refer to it
 
-MANIFEST_TYPES = {"data.name": str, "data.fingerprint": str, "split.name": str, "split.fingerprint": str}
+MANIFEST_TYPES = {
+    "data.name": str,
+    "data.fingerprint": str,
+    "data.users": int,
+    "data.films": int,
+    "split.name": str,
+    "split.fingerprint": str,
+}
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +189,7 @@ class Run:
             return dict(self.config)
         moved = _Moved(str(self.config["run_dir"]), str(directory))
         with reading(unresolved):
-            return moved.settings(self.config, yaml.safe_load(unresolved.read_text()))
+            return moved.settings(self.config, parse_yaml(unresolved.read_text()))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -243,7 +250,7 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     with reading(begun):
         same_code = json.loads(begun.read_text())["code"] == code_digest()
     with reading(settings):
-        return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
+        return same_code and identity(parse_yaml(settings.read_text())) == identity(config)
 
 
 def read_failure(directory: Path) -> str | None:
@@ -257,13 +264,15 @@ def read_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        UserError: there is no finished run, or its files are damaged.
+        UserError: there is no finished run, its files are damaged, or a symbolic link leads out of it.
     """
     if not is_finished(directory):
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
+    check_links(directory)
+    config = _read(directory / CONFIG, parse_yaml, {})
     return Run(
         directory=directory,
-        config=_read(directory / CONFIG, yaml.safe_load, {}),
+        config=config | {"cache_dir": cache_of(config)},
         metrics=_read(directory / METRICS, json.loads, {}, of_values=(int, float)),
         manifest=_read(directory / MANIFEST, json.loads, MANIFEST_TYPES),
     )
