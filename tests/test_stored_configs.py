@@ -276,7 +276,7 @@ def test_a_service_loads_no_run_that_must_be_trusted(attacker: Path, tmp_path):
     rewrite(attacker, data=NODES["a module of the run"])
     store = Store.open(Address.parse(f"{tmp_path}/store.sqlite"), make=True)
     with pytest.raises(UserError, match=r"data\._target_ of"):
-        RecommendationService({"run": attacker}, data_of, store).loaded_run()
+        RecommendationService({"run": attacker}, data_of, store).load_all()
     store.close()
 
 
