@@ -45,7 +45,11 @@ class EventLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.writer.close()
+        try:
+            if error is None:
+                self.writer.flush()  # which raises an error of the thread that writes
+        finally:
+            self.writer.close()
 
     def add_scalar(self, tag: str, value: float) -> None:
         """Add a number at step 0."""
