@@ -59,14 +59,7 @@ LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
 RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # as settings refer to it
 
-MANIFEST_TYPES = {
-    "data.name": str,
-    "data.fingerprint": str,
-    "data.users": int,
-    "data.films": int,
-    "split.name": str,
-    "split.fingerprint": str,
-}
+MANIFEST_TYPES = {"data.name": str, "data.fingerprint": str, "split.name": str, "split.fingerprint": str}
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +214,8 @@ class Run:
         if then["fingerprint"] == dataset.fingerprint:
             return
         changed = f"{dataset.name} is no longer the data that {self.directory} was trained on"
-        same_numbers = (then["users"], then["films"]) == (dataset.n_users, dataset.n_items)
+        with reading(self.directory / MANIFEST):
+            same_numbers = (then["users"], then["films"]) == (dataset.n_users, dataset.n_items)
         if not same_numbers or then.get("ids", id_digests(dataset)) != id_digests(dataset):
             raise UserError(f"{changed}: it has other users or items, so train the model again.")
         same = "the same" if "ids" in then else "assumed to be the same"
