@@ -2,8 +2,11 @@
 
 import errno
 import os
+import threading
 
 import pytest
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 from recsys.config import one_sentence
 
@@ -15,6 +18,29 @@ def test_a_file_that_cannot_be_written_is_one_sentence(number, capsys):
     said = capsys.readouterr().err
     assert said.startswith(f"error: outputs/run/model cannot be used ({os.strerror(number)}): ")
     assert len(said.splitlines()) == 1
+
+
+def test_a_disk_that_is_full_for_tensorboards_thread_is_one_sentence(tmp_path, monkeypatch, capsys):
+    def fail(writer: RecordWriter, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events")
+
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    monkeypatch.setattr(RecordWriter, "write", fail)
+    with pytest.raises(SystemExit, match="2"), one_sentence():
+        EventFileWriter(str(tmp_path))  # whose thread writes the version of the file
+    said = capsys.readouterr().err
+    assert said.startswith("error: events cannot be used (No space left on device): free some space")
+    assert len(said.splitlines()) == 1
+
+
+def test_errors_of_other_threads_are_reported(monkeypatch):
+    reported = []
+    monkeypatch.setattr(threading, "excepthook", reported.append)
+    with one_sentence():
+        thread = threading.Thread(target=lambda: [][0])
+        thread.start()
+        thread.join()
+    assert [failed.exc_type for failed in reported] == [IndexError]
 
 
 def test_too_little_memory_is_one_sentence(capsys):

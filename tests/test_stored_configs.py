@@ -151,6 +151,62 @@ def test_lightning_takes_plain_values(attacker: Path, slot: str, name: str, valu
         stored_config(config | {slot: config[slot] | {name: value}}, config)
 
 
+@pytest.mark.parametrize("node", [5, [1], "payload.Payload"])
+@pytest.mark.parametrize("slot", ["data", "trainer"])
+def test_a_slot_holds_a_node(attacker: Path, slot: str, node: Any):
+    with pytest.raises(UserError, match=f"{slot} of a stored config must be a node"):
+        stored_config(read_run(attacker).config | {slot: node}, [slot])
+
+
+@pytest.mark.parametrize("link", ["refits", "refits/lock", "segments", "model/arrays.npz"])
+def test_no_link_leads_a_command_out_of_a_run(attacker: Path, tmp_path, command, link: str):
+    victim = tmp_path / "victim"
+    (victim / "documents").mkdir(parents=True)
+    place = attacker / link
+    place.parent.mkdir(exist_ok=True)
+    place.unlink(missing_ok=True)
+    place.symlink_to(victim)
+    for called in COMMANDS:
+        status, _, err = command(called, *(word.replace("RUN", str(attacker)) for word in COMMANDS[called]))
+        assert status == 2
+        assert f"must hold no symbolic link that leads out of its directory (got {place})" in err
+    assert [path.name for path in victim.iterdir()] == ["documents"]
+
+
+def test_a_link_within_a_run_is_followed(attacker: Path):
+    (attacker / "latest").symlink_to("model")
+    assert read_run(attacker).model().popularity.shape == (24,)
+
+
+def test_a_run_that_is_resumed_has_no_link_that_leads_out(attacker: Path, tmp_path, train_command, capsys):
+    (attacker / "manifest.json").unlink()
+    (attacker / ".hydra").mkdir()
+    for name, text in (("config.yaml", "{}"), ("overrides.yaml", "[model=ease]")):
+        (attacker / ".hydra" / name).write_text(text)
+    (attacker / "train.log").symlink_to(tmp_path / "victim")
+    assert train_command(f"resume={attacker}") == 2
+    assert "must hold no symbolic link" in capsys.readouterr().err
+    assert not (tmp_path / "victim").exists()
+
+
+def test_data_of_a_run_go_into_a_cache_that_is_there_or_into_our_own(attacker: Path, tmp_path, monkeypatch, command):
+    assert read_run(attacker).config["cache_dir"] == yaml.safe_load((attacker / "config.yaml").read_text())["cache_dir"]
+    monkeypatch.setenv("RECSYS_CACHE", str(tmp_path / "own"))
+    (tmp_path / "victim").mkdir()
+    rewrite(attacker, cache_dir=str(tmp_path / "victim"))
+    status, _, err = command("recommend", attacker, "--user", "u1")
+    assert status == 0, err
+    assert not any((tmp_path / "victim").iterdir())
+    assert (tmp_path / "own" / "prepared").is_dir()
+
+
+def test_a_config_with_aliases_is_not_expanded(attacker: Path):
+    lines = ["a0: &a0 [x, x]", *(f"a{i + 1}: &a{i + 1} [*a{i}, *a{i}]" for i in range(100))]
+    (attacker / "config.yaml").write_text("\n".join(lines))
+    with pytest.raises(UserError, match="it must have no aliases"):
+        read_run(attacker)
+
+
 def test_every_class_in_the_configs_can_be_stored():
     for slot in SLOTS:
         for file in (CONFIGS / slot).glob("*.yaml"):
@@ -220,7 +276,7 @@ def test_a_service_loads_no_run_that_must_be_trusted(attacker: Path, tmp_path):
     rewrite(attacker, data=NODES["a module of the run"])
     store = Store.open(Address.parse(f"{tmp_path}/store.sqlite"), make=True)
     with pytest.raises(UserError, match=r"data\._target_ of"):
-        RecommendationService({"run": attacker}, data_of, store).loaded_run()
+        RecommendationService({"run": attacker}, data_of, store).load_all()
     store.close()
 
 
@@ -249,6 +305,7 @@ def test_a_warm_start_builds_nothing_that_must_be_trusted(attacker: Path, train_
         "run_dir=/elsewhere",
         "data.address=postgresql://elsewhere/movies",
         "data.path=${oc.env:HOME}",
+        "cache_dir=/elsewhere",
     ],
 )
 def test_a_command_that_resumes_follows_plain_overrides_only(attacker: Path, train_command, capsys, override: str):

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -35,12 +34,14 @@ def resumed(
     further = [override for override in overrides if override not in named]
     if not named:
         return list(overrides)
+    from recsys.studies.foreign import parse_yaml  # these import much that other commands may not need
+
     directory = Path(str(OverridesParser.create().parse_override(named[-1]).value()))
     begun = directory / ".hydra"
     _check_interrupted(directory)
     with reading(begun):
-        first = [o for o in yaml.safe_load((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
-        then = flatten(yaml.safe_load((begun / "config.yaml").read_text()))
+        first = [o for o in parse_yaml((begun / "overrides.yaml").read_text()) if not o.startswith("resume=")]
+        then = flatten(parse_yaml((begun / "config.yaml").read_text()))
     if not trusted:
         from recsys.config.stored import check_stored_overrides  # imports the classes that a config can name
 
@@ -55,7 +56,8 @@ def resumed(
 
 
 def _check_interrupted(directory: Path) -> None:
-    from recsys.studies.runs import is_finished  # the layout of runs, and what reads them
+    from recsys.studies.foreign import check_links
+    from recsys.studies.runs import is_finished
 
     for name in ("config.yaml", "overrides.yaml"):  # which Hydra writes in this order, as a run begins
         if not (directory / ".hydra" / name).is_file():
@@ -65,3 +67,4 @@ def _check_interrupted(directory: Path) -> None:
             )
     if is_finished(directory):
         raise UserError(f"{directory} holds a finished run: there is nothing to resume.")
+    check_links(directory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,7 +36,8 @@ TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage si
 def one_sentence() -> Iterator[None]:
     """Turn errors that the user can correct into one sentence on stderr and exit status 2."""
     try:
-        yield
+        with _threads_that_pass_errors_on():
+            yield
     except (UserError, HydraException, OmegaConfBaseException) as error:
         message = " ".join(str(error).split())
     except OSError as error:
@@ -52,3 +54,19 @@ def one_sentence() -> Iterator[None]:
         return
     print(f"error: {message}", file=sys.stderr)
     raise SystemExit(2)
+
+
+@contextmanager
+def _threads_that_pass_errors_on() -> Iterator[None]:
+    """Print no traceback of a thread that keeps its error for the main thread, as TensorBoard's writer does."""
+    report = threading.excepthook
+
+    def report_unless_passed_on(failed: threading.ExceptHookArgs) -> None:
+        if getattr(failed.thread, "exception", None) is not failed.exc_value:
+            report(failed)
+
+    threading.excepthook = report_unless_passed_on
+    try:
+        yield
+    finally:
+        threading.excepthook = report

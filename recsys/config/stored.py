@@ -8,8 +8,10 @@ checked before anything is imported, unless a command has `--trusted`:
 - nothing is interpolated, since a resolver can read this machine's environment;
 - no server is named, since it would learn of this machine, and may be sent its user's passwords.
 
-Files can be named: they are what the run was trained on, are only read, and must have the users and items of the run's
-manifest. So can the environment variable that holds a database's address, which is the user's own and is never shown.
+`recsys.studies.foreign` sees to it that commands write into the run's own directory, and into an existing cache or this
+machine's own. Files can be named: they are what the run was trained on, are only read, and must have the users and
+items of the run's manifest. So can the environment variable that holds a database's address, which is the user's own
+and is never shown.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from recsys.evaluation.protocols import Protocol, SeveralProtocols
 from recsys.evaluation.reranking import Reranker
 from recsys.models.base import Recommender
 from recsys.renamed import current
+from recsys.studies.foreign import cache_of
 
 # The base classes of what a slot can name, and of the nodes inside these. Nodes elsewhere are never built.
 SLOTS: dict[str, tuple[type, ...]] = {
@@ -108,6 +111,7 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
             or not names.isdisjoint(HYDRAS_OWN)
             or any("${" in text or "://" in text for text in texts)
             or (is_plain and not all(PLAIN.fullmatch(text) for text in texts))
+            or (path == ["cache_dir"] and cache_of({"cache_dir": override.value()}) != override.value())
         ):
             raise UserError(
                 "The overrides of a stored command must choose configs or set plain values "
@@ -118,6 +122,8 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
 def _check_slot(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> None:
     if slot in ("defaults", "hydra"):
         raise _refusal(slot, "left out, because Hydra reads it", node)
+    if slot in {*SLOTS, *LIGHTNING} and not isinstance(node, Mapping):
+        raise _refusal(slot, "a node that names a class in _target_", node)
     if slot in LIGHTNING:
         _check_lightning(slot, node, run_dir, known)
         return

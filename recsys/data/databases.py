@@ -30,6 +30,7 @@ from recsys.terminal import working
 
 # What a SELECT can read besides tables: functions that make rows, and none that open files or other databases.
 TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
+SETTINGS = ("current_setting", "getenv", "getvariable", "write_log")  # functions of this process, not of the database
 SYSTEM = ("system", "temp", "information_schema", "pg_catalog")
 SYSTEM_TABLES = ("duckdb_", "pg_", "pragma_", "sqlite_")  # of DuckDB: databases, settings, secrets, ...
 
@@ -172,6 +173,8 @@ def _unreadable(node: Mapping[str, Any]) -> str | None:
         case "TABLE_FUNCTION":
             called = node["function"]["function_name"].lower()
             return None if called in TABLE_FUNCTIONS else f"{called}()"
+        case "FUNCTION" if node.get("function_name", "").lower() in SETTINGS:
+            return f"{node['function_name']}()"
         case "BASE_TABLE":
             names = [node["catalog_name"].lower(), node["schema_name"].lower(), node["table_name"].lower()]
             is_system = not {*names}.isdisjoint(SYSTEM) or names[-1].startswith(SYSTEM_TABLES)

@@ -11,6 +11,7 @@ from typing import Any
 from recsys.data.clean import SQL
 from recsys.data.download import sha256
 from recsys.data.raw import Raw, Source
+from recsys.data.read import ROW, counts_rows_on
 from recsys.files import MADE_AGAIN, reading, write_whole
 
 _MEMO = "digests.json"
@@ -40,7 +41,8 @@ def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
         (t.name, t.file.name, t.query, t.columns, t.separator, t.parameters, *filter(None, [t.source]))
         for t in raw.tables
     ]
-    return _digests(raw.paths, cache_dir / _MEMO), read_as
+    further = [ROW] if counts_rows_on(raw) else []  # earlier versions did not, with the same digest
+    return _digests(raw.paths, cache_dir / _MEMO), read_as, *further
 
 
 def _digest(*decisive: Any) -> str:

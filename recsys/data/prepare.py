@@ -35,6 +35,7 @@ from recsys.errors import UserError
 
 # Disk space that preparation needs, in sizes of the source: an unpacked archive, DuckDB's spilled data, clean tables.
 WORKING_SPACE = 5
+PREPARED = "prepared"  # folder of a cache that holds the prepared data sets
 
 
 def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, memory_limit: str = "4GB") -> Prepared:
@@ -71,7 +72,7 @@ def _prepared_folder(source: Source, cache_dir: Path, memory_limit: str) -> Path
     """Return the folder of a source's clean tables, after preparing them if it is missing."""
     raw = source.locate(cache_dir)
     fingerprint = data_fingerprint(source, raw, cache_dir)
-    folder = cache_dir / "prepared" / f"{source.name}-{fingerprint[:16]}"
+    folder = cache_dir / PREPARED / f"{source.name}-{fingerprint[:16]}"
     if not folder.exists():
         if source.notice:
             print(source.notice)

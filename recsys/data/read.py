@@ -73,7 +73,18 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
         if table.name == "ratings":
             check_further(rows, str(table.file), named)
         notes += [f"{table.file.name}: {note}" for note in detected]
+    if counts_rows_on(raw):
+        notes.append(
+            "times are numbers of rows, counted on from file to file (earlier versions began anew in each, so what "
+            "they prepared is not used)"
+        )
     return list(dict.fromkeys(notes))
+
+
+def counts_rows_on(raw: Raw) -> bool:
+    """Return whether times are numbers of rows in several files, where the rows of later files are later."""
+    later = [table for table in raw.tables if table.name == "ratings"][1:]
+    return any((table.columns or {}).get("time") == ROW for table in later)
 
 
 def insert(

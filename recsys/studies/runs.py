@@ -38,7 +38,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-import yaml
 
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
@@ -46,6 +45,7 @@ from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
 from recsys.models.base import Recommender, load, saved_class
+from recsys.studies.foreign import cache_of, check_links, parse_yaml
 from recsys.studies.identity import code_digest, id_digests, identity
 
 MANIFEST = "manifest.json"
@@ -182,7 +182,7 @@ class Run:
             return dict(self.config)
         moved = _Moved(str(self.config["run_dir"]), str(directory))
         with reading(unresolved):
-            return moved.settings(self.config, yaml.safe_load(unresolved.read_text()))
+            return moved.settings(self.config, parse_yaml(unresolved.read_text()))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -214,7 +214,8 @@ class Run:
         if then["fingerprint"] == dataset.fingerprint:
             return
         changed = f"{dataset.name} is no longer the data that {self.directory} was trained on"
-        same_numbers = (then["users"], then["films"]) == (dataset.n_users, dataset.n_items)
+        with reading(self.directory / MANIFEST):
+            same_numbers = (then["users"], then["films"]) == (dataset.n_users, dataset.n_items)
         if not same_numbers or then.get("ids", id_digests(dataset)) != id_digests(dataset):
             raise UserError(f"{changed}: it has other users or items, so train the model again.")
         same = "the same" if "ids" in then else "assumed to be the same"
@@ -243,7 +244,7 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     with reading(begun):
         same_code = json.loads(begun.read_text())["code"] == code_digest()
     with reading(settings):
-        return same_code and identity(yaml.safe_load(settings.read_text())) == identity(config)
+        return same_code and identity(parse_yaml(settings.read_text())) == identity(config)
 
 
 def read_failure(directory: Path) -> str | None:
@@ -257,13 +258,15 @@ def read_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        UserError: there is no finished run, or its files are damaged.
+        UserError: there is no finished run, its files are damaged, or a symbolic link leads out of it.
     """
     if not is_finished(directory):
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
+    check_links(directory)
+    config = _read(directory / CONFIG, parse_yaml, {})
     return Run(
         directory=directory,
-        config=_read(directory / CONFIG, yaml.safe_load, {}),
+        config=config | {"cache_dir": cache_of(config)},
         metrics=_read(directory / METRICS, json.loads, {}, of_values=(int, float)),
         manifest=_read(directory / MANIFEST, json.loads, MANIFEST_TYPES),
     )

@@ -1,18 +1,34 @@
-"""The one form of error responses."""
+"""The forms of error responses: JSON, and a page for browsers that are refused before any page is built."""
 
 from __future__ import annotations
 
+from html import escape
+from http import HTTPStatus
 from typing import Any, cast
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from recsys.errors import UserError
 from recsys.web.catalogue import NotFoundError
+from recsys.web.recommendation_service import RunError
 from recsys.web.store import KeyConflictError, StoreError
+
+SERVER_ERROR = "Something went wrong: see the server's log."
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{heading} · recsys</title>
+<style>:root {{ color-scheme: light dark }} body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 36rem;
+margin: 15vh auto; padding: 0 1rem }}</style>
+<h1>{heading}</h1>
+<p>{sentence}</p>
+</html>
+"""
 
 
 class ErrorDetails(BaseModel):
@@ -41,7 +57,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
         415: "the body is not JSON",
         422: "a value is invalid",
         429: "too many requests",
-        503: "the feedback store cannot be reached",
+        503: "the feedback store or the run cannot be read",
     }.items()
 }
 
@@ -49,6 +65,12 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """Build an error response."""
     return JSONResponse({"error": {"status": status, "message": message}}, status, headers)
+
+
+def error_page(status: int, message: str, headers: dict[str, str] | None = None) -> HTMLResponse:
+    """Build a page that says what is wrong; it needs no other file, which would be refused too."""
+    heading = HTTPStatus(status).phrase.capitalize()
+    return HTMLResponse(PAGE.format(heading=heading, sentence=escape(message)), status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -60,7 +82,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
 
 def _user_error(request: Request, error: Exception) -> JSONResponse:
-    statuses = ((NotFoundError, 404), (KeyConflictError, 409), (StoreError, 503))
+    statuses = ((NotFoundError, 404), (KeyConflictError, 409), (StoreError, 503), (RunError, 503))
     status = next((status for kind, status in statuses if isinstance(error, kind)), 422)
     return error_response(status, str(error))
 
@@ -81,4 +103,4 @@ def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _server_error(request: Request, error: Exception) -> JSONResponse:
-    return error_response(500, "Something went wrong: see the server's log.")
+    return error_response(500, SERVER_ERROR)

@@ -17,7 +17,7 @@ import uvicorn
 
 from recsys.errors import UserError, check_positive
 from recsys.web.app import create_app
-from recsys.web.connections import HEADER_BYTES, LimitedConnection
+from recsys.web.connections import HEADER_BYTES, LimitedConnection, LimitedWebSocket
 from recsys.web.exploration import Exploration
 from recsys.web.index import IndexSettings
 from recsys.web.pages import add_pages
@@ -97,8 +97,7 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     listening = listen(settings.host, settings.port)
     protection = settings.protection
     torch.set_num_threads(settings.threads)
-    for name in service.run_names():
-        service.loaded_run(name)
+    service.load_all()
     if not (protection.token or settings.host in LOOPBACK):
         log.warning(
             "Anyone who can reach %s can use this server without a token: set %s.", settings.host, settings.token_env
@@ -114,6 +113,7 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
         forwarded_allow_ips=list(settings.proxies),
         http=cast(type[LimitedConnection], partial(LimitedConnection, proxies=settings.proxies)),
         h11_max_incomplete_event_size=HEADER_BYTES,
+        ws=LimitedWebSocket,
         ws_max_queue=WAITING_MESSAGES,
         ws_max_size=settings.max_bytes,
     )

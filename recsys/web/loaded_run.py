@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +27,8 @@ from recsys.web.exploration import Exploration
 from recsys.web.index import FilmIndex, IndexSettings
 from recsys.web.lists import FilmList, ListedFilm, ListOptions
 from recsys.web.pseudonyms import id_in_runs
+
+log = logging.getLogger(__name__)
 
 N_REASON_CANDIDATES = 25  # liked films considered for a reason; each costs one row of scores
 N_RERANKED = 100  # best films that `surprise` may reorder
@@ -74,7 +77,11 @@ class LoadedRun:
     def _segments(self) -> Mapping[str, str]:
         if not (segments_directory(self.run.directory) / "segments.csv").is_file():
             return {}
-        members = read_members(self.run.directory)
+        try:
+            members = read_members(self.run.directory)
+        except UserError as error:  # lists need no segments
+            log.warning("%s", error)
+            return {}
         return dict(zip(members["user_id"], members["name"], strict=True))
 
     def has_user(self, user_id: str) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 import re
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_network
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,7 +22,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.errors import UserError, check_positive
-from recsys.web.errors import error_response
+from recsys.web.errors import error_page, error_response
 from recsys.web.request_metrics import RequestMetrics
 
 COOKIE = "recsys_token"
@@ -97,39 +98,48 @@ class RequestGuard:
         refusal = await self._refusal(scope, Headers(scope=scope))
         if scope["type"] == "websocket":
             if refusal is None:
-                await self.app(scope, receive, send)
+                await self.app(scope, partial(self._receive_at_the_rate, scope, receive), send)
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
         await self._respond(scope, receive, send, refusal)
 
+    async def _receive_at_the_rate(self, scope: Scope, receive: Receive) -> Message:
+        """Receive a message of a WebSocket, which counts as a request; beyond the rate the connection ends."""
+        message = await receive()
+        if message["type"] == "websocket.receive" and not self._is_at_the_rate(scope):
+            return {"type": "websocket.disconnect", "code": 1008}
+        return message
+
+    def _is_at_the_rate(self, scope: Scope) -> bool:
+        return self.limiter.hit(self.rate, _network(scope))
+
     async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the response that refuses a request, or None if the request is accepted."""
+        refuse = error_page if _is_for_a_page(scope, headers) else error_response
         try:
             host, origin = urlsplit(f"//{headers.get('host', '')}"), urlsplit(headers.get("origin", ""))
         except ValueError:
-            return error_response(400, "The Host or Origin header is not an address.")
+            return refuse(400, "The Host or Origin header is not an address.")
         if not await _is_trusted_host(scope, self.protection.hosts):
-            return error_response(
-                403, f"This server is not called {host.hostname!r}: its names are set by hosts=[...]."
-            )
+            return refuse(403, f"This server is not called {host.hostname!r}: its names are set by hosts=[...].")
         if "origin" in headers and origin.netloc != host.netloc:
-            return error_response(403, "Requests from another site are refused.")
-        if not self.limiter.hit(
-            self.rate, _network(scope)
-        ):  # before the token is checked, so that tokens cannot be guessed
+            return refuse(403, "Requests from another site are refused.")
+        if not self._is_at_the_rate(scope):  # before the token is checked, so that tokens cannot be guessed
             limit = self.protection.requests_per_minute
-            return error_response(429, f"More than {limit} requests in a minute: wait a little.", {"Retry-After": "1"})
-        if scope["path"] not in OPEN_PATHS and (refusal := self._refusal_without_token(scope, headers)):
+            return refuse(429, f"More than {limit} requests in a minute: wait a little.", {"Retry-After": "1"})
+        if scope["path"] not in OPEN_PATHS and (refusal := self._refusal_without_token(scope, headers, refuse)):
             return refusal
         length = headers.get("content-length", "0")
         if not length.isdecimal():
-            return error_response(400, "The Content-Length header is not a number.")
+            return refuse(400, "The Content-Length header is not a number.")
         if len(length) > MAX_DIGITS or int(length) > self.protection.max_bytes:
-            return error_response(413, self._size_message)
+            return refuse(413, self._size_message)
         return None
 
-    def _refusal_without_token(self, scope: Scope, headers: Headers) -> Response | None:
+    def _refusal_without_token(
+        self, scope: Scope, headers: Headers, refuse: Callable[[int, str, dict[str, str]], Response]
+    ) -> Response | None:
         """Refuse a request without the token; a browser that brings it in the address is redirected with a cookie."""
         token = self.protection.token
         if token is None:
@@ -144,7 +154,7 @@ class RequestGuard:
             redirect.set_cookie(COOKIE, token, httponly=True, samesite="strict")
             return redirect
         message = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."
-        return error_response(401, message, {"WWW-Authenticate": "Bearer"})
+        return refuse(401, message, {"WWW-Authenticate": "Bearer"})
 
     @property
     def _size_message(self) -> str:
@@ -196,6 +206,12 @@ async def _is_trusted_host(scope: Scope, hosts: Collection[str]) -> bool:
     allowed = [f"[{host}]" if ":" in host else host for host in hosts] or ["*"]
     await TrustedHostMiddleware(let_through, allowed, www_redirect=False)(scope, receive_nothing, discard)
     return is_trusted
+
+
+def _is_for_a_page(scope: Scope, headers: Headers) -> bool:
+    """Return whether a browser asks for a page, rather than a program or a page for what it needs."""
+    is_api = scope["path"] == "/api" or scope["path"].startswith("/api/")
+    return not is_api and "text/html" in headers.get("accept", "")
 
 
 def _network(scope: Scope) -> str:

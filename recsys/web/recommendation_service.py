@@ -53,6 +53,10 @@ def runs_by_name(directories: Sequence[Path]) -> dict[str, Path]:
     return {name if names.count(name) == 1 else str(short(run)): run for name, run in zip(names, found, strict=True)}
 
 
+class RunError(UserError):
+    """A run cannot be loaded."""
+
+
 class RecommendationService:
     """Answers requests by named runs, each loaded at its first request; the first run is the default.
 
@@ -105,15 +109,31 @@ class RecommendationService:
         """Return the names of the runs, the default first."""
         return list(self.runs)
 
+    def load_all(self) -> None:
+        """Load the active version of each run, before there are requests.
+
+        Raises:
+            UserError: a run cannot be loaded.
+        """
+        for name in self.runs:
+            self._loaded_run(name)
+
     def loaded_run(self, name: str | None = None) -> LoadedRun:
         """Return the active version of a run, which the first call loads; None for the default run.
 
         Raises:
-            UserError: there is no such run, or it cannot be loaded.
+            UserError: there is no such run, or it cannot be loaded; why is for the log alone, since it names places.
         """
         name = self.run_names()[0] if name is None else name
         if name not in self.runs:
             raise NotFoundError(f"There is no run {name!r} here: there are {', '.join(self.runs)}.")
+        try:
+            return self._loaded_run(name)
+        except UserError as error:
+            log.warning("%s cannot be loaded: %s", name, error)
+            raise RunError(f"The run {name} cannot be loaded: see the server's log.") from error
+
+    def _loaded_run(self, name: str) -> LoadedRun:
         if name not in self._loaded:
             with self._loading[name]:
                 if name not in self._loaded:

@@ -261,6 +261,7 @@ def _without_extensions(tmp_path) -> dict[str, str]:
         ("SELECT * FROM duckdb_databases()", "(got duckdb_databases())"),
         ("duckdb_databases", "(got duckdb_databases)"),
         ("system.main.duckdb_settings", "(got system.main.duckdb_settings)"),
+        ("SELECT current_setting('temp_directory') FROM votes", "(got current_setting())"),
         ("SELECT * FROM pg_catalog.pg_database", "(got pg_catalog.pg_database)"),
         ("SELECT who FROM votes WHERE who IN (SELECT name FROM sqlite_master)", "(got sqlite_master)"),
     ],

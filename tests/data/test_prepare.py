@@ -284,6 +284,19 @@ def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared
     assert other.ratings.tolist() == [5]
 
 
+def test_rows_that_are_counted_on_are_not_taken_for_those_of_earlier_versions(write, prepared, monkeypatch):
+    folder = write({"1.csv": "user_id,movie_id\n1,7\n2,7\n", "2.csv": "user_id,movie_id\n1,8\n2,8\n"})
+    columns = {"user_id": "user_id", "movie_id": "movie_id", "time": "row"}
+    one, both = Files(str(folder / "1.csv"), columns), Files(str(folder), columns, glob="*.csv")
+    found = prepared(both)
+    assert sorted(found.dataset.times.tolist()) == [1, 2, 3, 4]
+    assert any("counted on from file to file (earlier versions" in note for note in found.report.read_as)
+    alone = prepared(one).dataset.fingerprint
+    monkeypatch.setattr(fingerprint_module, "counts_rows_on", lambda raw: False)  # as in earlier versions
+    assert prepared(one).dataset.fingerprint == alone
+    assert prepared(both).dataset.fingerprint != found.dataset.fingerprint
+
+
 def test_the_sql_is_that_of_published_fingerprints():
     files = sorted(SQL.rglob("*.sql"))
     digest = sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

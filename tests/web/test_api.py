@@ -1,6 +1,7 @@
 """The API: responses, errors of one form, and protection."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from types import SimpleNamespace
 from urllib.parse import quote
@@ -26,8 +27,10 @@ from recsys.errors import UserError
 from recsys.web.app import create_app
 from recsys.web.catalogue import _scale_values
 from recsys.web.http_server import ServerSettings
-from recsys.web.protection import Protection
-from recsys.web.recommendation_service import NO_STORE
+from recsys.web.protection import Protection, RequestGuard
+from recsys.web.recommendation_service import NO_STORE, RecommendationService
+from recsys.web.request_metrics import RequestMetrics
+from tests.web.conftest import dataset_of
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 LIKED = [{"movie_id": 0}, {"movie_id": "2"}, {"movie_id": 4, "stars": 4}]
@@ -270,6 +273,45 @@ def test_websockets_need_origin_and_token_too(service):
             pass
 
 
+def test_packets_beyond_the_rate_end_a_socket(monkeypatch):
+    monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))
+
+    async def count(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": message["text"]})
+        await send({"type": "websocket.close", "code": message["code"]})
+
+    client = TestClient(RequestGuard(count, Protection(requests_per_minute=3), RequestMetrics()))
+    with client.websocket_connect("/") as socket:
+        for text in "ab":
+            socket.send_text(text)
+            assert socket.receive_text() == text
+        socket.send_text("c")
+        with pytest.raises(WebSocketDisconnect):
+            socket.receive_text()
+
+
+def test_a_browser_that_is_refused_sees_a_page(service, monkeypatch):
+    monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    client = guarded(service, token="s3cret", hosts=["localhost"], requests_per_minute=3)
+    for path, host, status, sentence in (
+        ("/film/1", "localhost:8080", 401, "open the page once as /?token=TOKEN"),
+        ("/", "<b>.example", 403, "&#x27;&lt;b&gt;.example&#x27;"),
+        ("/", "localhost:8080", 401, "Give the token"),
+        ("/", "localhost:8080", 401, "Give the token"),
+        ("/", "localhost:8080", 429, "More than 3 requests in a minute"),
+    ):
+        answer = client.get(path, headers={**browser, "host": host})
+        assert answer.status_code == status
+        assert answer.headers["content-type"].startswith("text/html")
+        assert sentence in answer.text
+    message(client.get("/api/runs", headers=browser), 429)
+    message(client.get("/style.css", headers={"accept": "text/css,*/*"}), 429)
+
+
 def test_requests_beyond_the_rate_are_refused(service, monkeypatch):
     monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))  # or a minute could end between requests
     client = guarded(service, requests_per_minute=3)
@@ -353,6 +395,20 @@ def test_numbers_of_thousands_of_digits_are_refused(client):
     for body in ('{"user_id": 1, "k": ' + "9" * 5000 + "}", "[" * 100_000):
         answer = client.post("/api/recommend", content=body, headers={"content-type": "application/json"})
         message(answer, 422 if answer.status_code == 422 else 400)
+
+
+def test_a_damaged_run_is_named_without_its_place(runs, feedback, tmp_path, caplog):
+    run = shutil.copytree(runs["ease"], tmp_path / "mine")
+    (run / "segments").mkdir()
+    (run / "segments" / "segments.csv").write_text("damaged")
+    service = RecommendationService({"mine": run}, dataset_of, feedback)
+    assert service.loaded_run().segment("1") is None
+    service = RecommendationService({"mine": run}, dataset_of, feedback)
+    (run / "model" / "model.json").unlink()
+    client = guarded(service)
+    for answer in (client.get("/api/runs"), client.post("/api/recommend", json={"user_id": "1"})):
+        assert message(answer, 503) == "The run mine cannot be loaded: see the server's log."
+    assert f"{run}/model must be a directory with a saved model" in caplog.text
 
 
 def test_health_says_nothing_of_places(service, tmp_path, caplog):

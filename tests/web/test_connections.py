@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from functools import partial
@@ -10,14 +11,27 @@ import pytest
 import uvicorn
 
 from recsys.web import connections
-from recsys.web.connections import CONNECTIONS, HEADER_BYTES, LimitedConnection
+from recsys.web.connections import CONNECTIONS, HEADER_BYTES, AnswerDeadline, LimitedConnection, LimitedWebSocket
 
 SECONDS = 60  # that a busy machine may take for an answer
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n"
 
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"
+    b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
 async def answer_with_client(scope, receive, send):
-    """An application that answers with the address of its client, once the body has arrived; /long is 64 MB long."""
+    """An application that answers with the address of its client, once the body has arrived; /long is 64 MB long.
+
+    To a WebSocket it sends messages until it is closed.
+    """
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while True:
+            await send({"type": "websocket.send", "bytes": bytes(2**20)})
     while (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -33,6 +47,7 @@ async def serving(**settings) -> AsyncIterator[Callable]:
     config = uvicorn.Config(
         answer_with_client,
         http=partial(LimitedConnection, proxies=settings.get("forwarded_allow_ips", ())),
+        ws=LimitedWebSocket,
         h11_max_incomplete_event_size=HEADER_BYTES,
         lifespan="off",
         log_config=None,
@@ -90,20 +105,21 @@ def test_a_request_in_time_is_answered_and_its_connection_can_be_used_again():
     asyncio.run(use())
 
 
-def test_an_answer_that_is_not_read_in_time_ends(monkeypatch):
+@pytest.mark.parametrize("sent", [b"GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n", UPGRADE])
+def test_an_answer_that_is_not_read_in_time_ends(monkeypatch, sent: bytes):
     monkeypatch.setattr(connections, "ANSWER_SECONDS", 0.05)
     closed = asyncio.Event()
-    lost = LimitedConnection.connection_lost
+    lost = AnswerDeadline.connection_lost
 
     def connection_lost(self, error) -> None:
         lost(self, error)
         closed.set()
 
-    monkeypatch.setattr(LimitedConnection, "connection_lost", connection_lost)
+    monkeypatch.setattr(AnswerDeadline, "connection_lost", connection_lost)
 
     async def attack() -> None:
         async with serving() as connect:
-            reader, _ = await connect(b"GET /long HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            reader, _ = await connect(sent)
             reader._transport.pause_reading()
             await asyncio.wait_for(closed.wait(), SECONDS)
 
@@ -125,6 +141,22 @@ def test_endless_headers_end(part: bytes):
             assert sent < 1000 * HEADER_BYTES
 
     asyncio.run(attack())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    ["GET /api/films/七人の侍 HTTP/1.1\r\nhost: localhost\r\n\r\n".encode(), REQUEST + b"content-length: x\r\n\r\n"],
+)
+def test_what_is_no_http_is_refused_as_json(sent: bytes):
+    async def ask() -> None:
+        async with serving() as connect:
+            reader, _ = await connect(sent)
+            head, _, body = (await read(reader)).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert b"application/json" in head
+            assert json.loads(body)["error"]["status"] == 400
+
+    asyncio.run(ask())
 
 
 def test_one_address_has_a_share_of_the_connections_only():

@@ -1,12 +1,20 @@
-"""Packets of sockets that NiceGUI cannot read: each is one line of the log."""
+"""Packets of sockets: one that NiceGUI cannot read is one line of the log, and those that wait are few."""
 
 import asyncio
 import logging
 
 import pytest
+from engineio.async_socket import AsyncSocket
 from nicegui import core
 
-from recsys.web.pages.packets import EVENTS, _in_one_line, _reported, report_malformed_packets
+from recsys.web.pages.packets import (
+    EVENTS,
+    WAITING_PACKETS,
+    _in_one_line,
+    _reported,
+    bound_waiting_packets,
+    report_malformed_packets,
+)
 
 
 @pytest.fixture
@@ -29,6 +37,25 @@ def test_a_malformed_packet_is_one_line(handlers, caplog, event: str, packet: tu
     assert asyncio.run(handlers[event]("sid", *packet)) in (False, None)
     assert [record.exc_info for record in caplog.records] == [None]
     assert f"of the kind {event} is malformed" in caplog.text
+
+
+def test_a_socket_whose_packets_are_not_read_is_closed(monkeypatch):
+    server = core.sio.eio
+    monkeypatch.setattr(server, "send_packet", server.send_packet)  # restores it after the test
+    bound_waiting_packets()
+
+    async def send() -> None:
+        sockets = {name: AsyncSocket(server, name) for name in ("reads", "waits")}
+        monkeypatch.setattr(server, "sockets", dict(sockets))
+        for _ in range(WAITING_PACKETS + 1):
+            await server.send("waits", "update")
+            await server.send("reads", "update")
+            await sockets["reads"].poll()
+        assert sockets["waits"].closed
+        assert sockets["waits"].queue.qsize() == WAITING_PACKETS
+        assert [*server.sockets] == ["reads"]
+
+    asyncio.run(send())
 
 
 def test_what_a_handler_answers_is_passed_on():

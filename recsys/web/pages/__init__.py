@@ -18,13 +18,14 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from recsys.errors import UserError
 from recsys.web.catalogue import NotFoundError
+from recsys.web.errors import SERVER_ERROR
 from recsys.web.pages.compare import compare_page
 from recsys.web.pages.components import Tag, notice
 from recsys.web.pages.discover import discover_page
 from recsys.web.pages.film import film_page
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
-from recsys.web.pages.packets import report_malformed_packets
+from recsys.web.pages.packets import bound_waiting_packets, report_malformed_packets
 from recsys.web.pages.runs import runs_page
 from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
@@ -92,8 +93,10 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
             await runs_page(site)
 
     report_malformed_packets()
+    bound_waiting_packets()
     for errors in (404, StarletteHTTPException):  # for 404, NiceGUI has a page of its own
         app.exception_handler(errors)(_error_page)
+    app.exception_handler(Exception)(_server_error_page)  # NiceGUI's own shows the exception
     ui.add_css(STYLE, shared=True)
     ui.run_with(
         api,
@@ -105,6 +108,10 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
         reconnect_timeout=RECONNECT_SECONDS,
         show_welcome_message=False,
     )
+
+
+async def _server_error_page(request: Request, error: Exception) -> Response:
+    return await _error_page(request, HTTPException(500, SERVER_ERROR))
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""Packets of the pages' sockets: one that NiceGUI cannot read is a line of the log, and not a traceback."""
+"""Packets of the pages' sockets.
+
+One that NiceGUI cannot read is a line of the log, and not a traceback; a socket whose packets are not read is closed.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from nicegui import core
 from socketio.exceptions import ConnectionRefusedError as RefusedError
 
+WAITING_PACKETS = 200  # for a socket: a page that a browser shows has a few
 EVENTS = ("connect", "handshake", "event", "javascript_response", "ack", "log")
 
 log = logging.getLogger(__name__)
@@ -22,6 +26,23 @@ def report_malformed_packets() -> None:
         core.sio.on(event, handler=_reported(event, core.sio.handlers["/"][event]))
     for logger in ("engineio.server", "uvicorn.error"):
         logging.getLogger(logger).addFilter(_in_one_line)
+
+
+def bound_waiting_packets() -> None:
+    """Close sockets whose clients do not read, but keep them open and ask for more; call it once in a process."""
+    server = core.sio.eio
+    send = server.send_packet
+
+    async def send_packet(sid: str, packet: Any) -> None:
+        socket = server.sockets.get(sid)
+        if socket is None or socket.queue.qsize() < WAITING_PACKETS:
+            await send(sid, packet)
+            return
+        log.warning("A socket was closed, because %s packets waited to be read", WAITING_PACKETS)
+        await socket.close(wait=False, abort=True)
+        server.sockets.pop(sid, None)
+
+    server.send_packet = send_packet
 
 
 def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
