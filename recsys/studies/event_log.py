@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, of its own messages: no torch and no Lightning needed."""
+"""Event files for TensorBoard, written without torch, Lightning and TensorFlow."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ class EventLog:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        self.file = (directory / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}").open(
-            "xb"
-        )
+        name = f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
+        self.file = (directory / name).open("xb")
         self.projector = ProjectorConfig()
         self._write(Event(wall_time=time.time(), file_version="brain.Event:2"))
 
