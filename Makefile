@@ -20,7 +20,7 @@ serve: $(INSTALLED) $(SERVED)/ease/segments/segments.json $(SERVED)/ials/manifes
 	$(BIN)/python -m recsys serve $(SERVED)/ease $(SERVED)/ials
 
 $(SERVED)/ease/manifest.json: | $(INSTALLED)
-	$(BIN)/python train.py model=ease hydra.run.dir=$(SERVED)/ease
+	$(BIN)/python train.py model=ease_newcomers hydra.run.dir=$(SERVED)/ease
 
 $(SERVED)/ials/manifest.json: | $(INSTALLED)
 	$(BIN)/python train.py model=ials hydra.run.dir=$(SERVED)/ials
