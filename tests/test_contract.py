@@ -14,6 +14,7 @@ from recsys.models.bayesian_mf import BayesianMF
 from recsys.models.elsa import ELSA
 from recsys.models.ensemble import Ensemble
 from recsys.models.gru4rec import GRU4Rec
+from recsys.models.ials import IALS
 from recsys.models.ncf import MLP, NeuMF
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.sequences import SequenceRecommender
@@ -55,6 +56,8 @@ def untrained(name: str, seed: int) -> Recommender:
         small |= {"prior_strength": 0.01}  # all histories are short
     if isinstance(model, ALS):
         small |= {"l2": 10.0}
+    if isinstance(model, IALS):
+        small |= {"unobserved_weight": 0.3, "l2": 0.007}
     if isinstance(model, NeuralRecommender):
         batch_size = 16 if model.objectives[model.loss].scores_catalogue else 128
         small |= {"batch_size": batch_size, "lr": 0.04, "max_epochs": 20, "weight_decay": 0.0}

@@ -75,7 +75,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
         notes += [f"{table.file.name}: {note}" for note in detected]
     if counts_rows_on(raw):
         notes.append(
-            "times are numbers of rows, counted on from file to file (earlier versions began anew in each, so what "
+            "times are numbers of rows, counted on from file to file (earlier versions began again in each, so what "
             "they prepared is not used)"
         )
     return list(dict.fromkeys(notes))

@@ -48,7 +48,9 @@ def test_short_histories_move_towards_popularity_and_long_ones_do_not(train: Dat
     spread, counts = alone.score(asked).std(axis=1), next_popularity(train)
     for row, n in enumerate((1, 10, 19)):
         standardised = (counts[n] - counts[n].mean()) / counts[n].std()
-        np.testing.assert_allclose(added[row], 2.0 * ((20 / n) ** 2 - 1) * spread[row] * standardised, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            added[row], 2.0 * ((20 / n) ** 2 - 1) * spread[row] * standardised, rtol=1e-3, atol=1e-5
+        )
     assert not added[3:].any()
 
 

@@ -66,16 +66,16 @@ def runs(tmp_path_factory) -> dict[str, Path]:
     films["poster"] = np.where(films["movie_id"] == 5, "http://127.0.0.1:9/poster.jpg", "")
     data = write_data(folder, ratings, films, "data.scale=[1,5]", "ks=[1,5,10]")
     models = {
-        "ease": ["model=ease", "model.l2=5"],
-        "ials": ["model=ials", "model.embedding_dim=8"],
-        "gmf": ["model=gmf", "model.max_epochs=2"],
+        "ease": ["model=ease", "model.l2=5", "model.prior_strength=0"],
+        "ials": ["model=ials", "model.embedding_dim=8", "model.prior_strength=0"],
+        "lightgcn": ["model=lightgcn", "model.max_epochs=2"],
     }
     return {name: train_run(folder / name, *data, *overrides) for name, overrides in models.items()}
 
 
 @pytest.fixture(scope="session")
 def page_runs(tmp_path_factory) -> Path:
-    """A folder with EASE and MF on 40 users, of whom half like dramas and half comedies; the scale has half stars."""
+    """A folder with EASE and LightGCN on 40 users, of whom half like dramas and half comedies, in half stars."""
     folder = tmp_path_factory.mktemp("pages")
     rng = np.random.default_rng(0)
     ratings = [
@@ -89,8 +89,8 @@ def page_runs(tmp_path_factory) -> Path:
     films["genres"] = ["Drama" if i % 2 else "Comedy" for i in films["movie_id"]]
     films["poster"] = ["https://posters.example/3.jpg" if i == 3 else "" for i in films["movie_id"]]
     data = write_data(folder, ratings, films, "ks=[1,5,10]")
-    train_run(folder / "ease", *data, "model=ease", "model.l2=5")
-    train_run(folder / "mf", *data, "model=mf", "model.max_epochs=2")
+    train_run(folder / "ease", *data, "model=ease", "model.l2=5", "model.prior_strength=0")
+    train_run(folder / "lightgcn", *data, "model=lightgcn", "model.max_epochs=2")
     (folder / "ease" / "segments").mkdir()
     (folder / "ease" / "segments" / "segments.csv").write_text("user_id,name\nu3,Late dramas\n")
     return folder
@@ -135,7 +135,7 @@ def small_run(tmp_path_factory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def small_ease(small_run) -> Path:
-    return small_run("model=ease", "model.l2=5")
+    return small_run("model=ease", "model.l2=5", "model.prior_strength=0")
 
 
 @pytest.fixture

@@ -128,9 +128,9 @@ def test_more_surprise_lists_less_popular_films(service):
 
 
 def test_a_model_without_histories_serves_its_users_and_refuses_new_ones(service):
-    loaded = service.loaded_run("gmf")
+    loaded = service.loaded_run("lightgcn")
     assert len(loaded.recommend("3", NO_OPINIONS, ListOptions()).films) == 10
-    with pytest.raises(UserError, match="GMF does not score by histories"):
+    with pytest.raises(UserError, match="LightGCN does not score by histories"):
         loaded.recommend("web-1", COMEDIES, ListOptions())
 
 
@@ -261,7 +261,7 @@ def test_feedback_on_missing_films_or_off_the_scale_is_refused(service):
 
 
 def test_an_unknown_run_and_a_run_of_other_data_are_refused(service, runs, tmp_path):
-    with pytest.raises(NotFoundError, match="There is no run 'x' here: there are ease, ials, gmf"):
+    with pytest.raises(NotFoundError, match="There is no run 'x' here: there are ease, ials, lightgcn"):
         service.loaded_run("x")
     other = tmp_path / "other"
     other.mkdir()
@@ -274,7 +274,7 @@ def test_an_unknown_run_and_a_run_of_other_data_are_refused(service, runs, tmp_p
 
 def test_a_directory_gives_the_runs_in_it(runs):
     folder = runs["ease"].parent
-    assert runs_by_name([runs["gmf"], runs["ease"]]) == {"gmf": runs["gmf"], "ease": runs["ease"]}
+    assert runs_by_name([runs["lightgcn"], runs["ease"]]) == {"lightgcn": runs["lightgcn"], "ease": runs["ease"]}
     assert set(runs_by_name([folder])) == set(runs)
     with pytest.raises(UserError, match="holds no finished run"):
         runs_by_name([folder / "cache"])

@@ -38,7 +38,7 @@ def store_file(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def site(page_runs, store_file) -> Iterator[str]:
     settings = ("tensorboard=http://localhost:6006", "explore.places=0")
-    with running_server(page_runs / "ease", page_runs / "mf", store=store_file, settings=settings) as address:
+    with running_server(page_runs / "ease", page_runs / "lightgcn", store=store_file, settings=settings) as address:
         yield address
 
 
@@ -236,7 +236,7 @@ def test_two_models_are_compared_on_one_history(visit):
     expect(lists).to_have_count(2)
     left, right = (set(lists.nth(side).get_by_role("link").all_inner_texts()) for side in (0, 1))
     assert page.locator(".shared").count() == 2 * len(left & right)
-    expect(page.get_by_role("heading", level=2)).to_have_text(["ease", "mf"])
+    expect(page.get_by_role("heading", level=2)).to_have_text(["ease", "lightgcn"])
     expect(page.locator(".metrics").first).to_contain_text("ndcg@10")
     page.get_by_label("Second model").select_option("ease")
     expect(page.locator(".shared")).to_have_count(20)
@@ -246,7 +246,7 @@ def test_two_models_are_compared_on_one_history(visit):
 def test_the_models_are_listed_with_metrics_and_a_link_to_tensorboard(visit):
     page = visit("/runs")
     expect(page.get_by_role("link", name="TensorBoard")).to_have_attribute("href", "http://localhost:6006")
-    expect(page.get_by_role("columnheader")).to_have_text(["Metric", "ease", "mf"])
+    expect(page.get_by_role("columnheader")).to_have_text(["Metric", "ease", "lightgcn"])
     expect(page.get_by_role("rowheader", name="ndcg@10")).to_be_visible()
 
 
@@ -353,7 +353,7 @@ def test_a_rating_that_cannot_be_stored_is_refused_in_one_sentence(visit, failin
 
 
 def test_a_model_that_cannot_serve_new_viewers_says_so_and_another_is_chosen(visit):
-    page = visit("/?run=mf")
+    page = visit("/?run=lightgcn")
     expect(page.locator(".cards .notice")).to_contain_text("cannot serve new viewers")
     rate(page, "The Winter Road", 5)
     page.get_by_label("Model").select_option("ease")

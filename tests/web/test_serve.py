@@ -114,7 +114,7 @@ def test_feedback_can_be_undone_after_a_refit_has_learned_it_and_is_visible_to_i
 
 def test_only_finished_refits_are_promoted(run, runs):
     (run / "refits" / "later" / "manifest.json").unlink()
-    for refit in (run / "refits" / "later", runs["gmf"]):
+    for refit in (run / "refits" / "later", runs["lightgcn"]):
         with pytest.raises(UserError, match="is not a finished refit of"):
             rollout.promote(run, refit)
 
