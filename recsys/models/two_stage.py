@@ -59,7 +59,6 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         trees: the second stage.
     """
 
-    uses_history = True
     reads_order = True
     features: CandidateFeatures
     trees: DecisionTrees

@@ -78,7 +78,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         self.regression = None  # of an earlier fit, which validation would use
         report = super()._fit(train, valid, context)
         self.trained = train.user_counts > 0
-        users = np.concatenate([part.known.detach().cpu().numpy() for part in _tables(self.module)], axis=1)
+        users = np.concatenate([part.known.detach().cpu().numpy() for part in _tables(self.module).values()], axis=1)
         x = self._features(train.histories())[self.trained].astype(np.float64)
         e = users[self.trained].astype(np.float64)
         means = x.mean(axis=0), e.mean(axis=0)
@@ -120,18 +120,19 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         embeddings = torch.from_numpy(x @ regression[:-1] + regression[-1])
         unknown = embeddings[-1:]  # the row of unknown users, for whom nothing is scored
         state = self.module.state_dict()
-        names = [f"{name}.weight" for name, part in self.module.named_modules() if isinstance(part, UserEmbedding)]
-        rows = torch.cat([embeddings, unknown]).split([state[name].shape[1] for name in names], dim=1)
+        tables = _tables(self.module)
+        rows = torch.cat([embeddings, unknown]).split([part.embedding_dim for part in tables.values()], dim=1)
         with torch.device("meta"):
             module = self.build(len(x), self.n_items, objective=self.objective(), optimization=self.optimization())
         device = self.module.device
-        state |= {name: own.to(device) for name, own in zip(names, rows, strict=True)}
+        state |= {name: own.to(device) for name, own in zip(tables, rows, strict=True)}
         module.load_state_dict(state, assign=True)
         return module.to(device).eval()
 
 
-def _tables(module: NeuralModule) -> list[UserEmbedding]:
-    return [part for part in module.modules() if isinstance(part, UserEmbedding)]
+def _tables(module: NeuralModule) -> dict[str, UserEmbedding]:
+    """Return the tables of users by the names of their weights in `state_dict`."""
+    return {f"{name}.weight": part for name, part in module.named_modules() if isinstance(part, UserEmbedding)}
 
 
 def _first(n: int) -> Query:
