@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -82,6 +82,22 @@ class History:
         """Return some rows, given as a boolean mask (n_rows,) or as positions in any order."""
         positions = np.flatnonzero(rows) if rows.dtype == bool else rows
         return select_rows(self.indptr[positions], self.lengths[positions], self)
+
+    def positions_at(self, rows: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Return the positions of the first interactions in some rows that are not before given times.
+
+        Args:
+            rows: int64 (P,) rows.
+            times: int64 (P,) seconds UTC, of a history that has times.
+
+        Returns:
+            int64 (P,), between the start and the end of each row.
+        """
+        own_times = cast("np.ndarray", self.times)
+        start = min(own_times.min(initial=0), times.min(initial=0))
+        span = max(own_times.max(initial=0), times.max(initial=0)) - start + 1
+        keys = self.rows * span + (own_times - start)  # ascending, since rows are in time order
+        return np.searchsorted(keys, rows * span + (times - start))
 
     def matrix(self, n_items: int, weights: np.ndarray | None = None) -> sparse.csr_matrix:
         """Return the interactions as float32 (n_rows, n_items).
@@ -158,6 +174,18 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def with_past_histories(self) -> Pairs:
+        """Return the pairs with a row of the query for each, whose history is the part before the pair's time.
+
+        Without times the pairs come after their histories, which stay whole.
+        """
+        history, stops = self.query.history, self.query.history.indptr[self.rows + 1]
+        if self.times is not None and history.times is not None:
+            stops = history.positions_at(self.rows, self.times)
+        starts = history.indptr[self.rows]
+        past = Query(self.query.users[self.rows], select_rows(starts, stops - starts, history))
+        return replace(self, query=past, rows=np.arange(len(self)))
 
     def between(self, start: int, stop: int) -> Pairs:
         """Return the pairs from `start` up to, but not including, `stop`, of the same query."""

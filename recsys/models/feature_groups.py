@@ -226,15 +226,11 @@ class Time(Group):
     def _mood(self, pairs: Pairs, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the damped mean residual of the nearest ratings, and the ratings within half a day: (P,) each."""
         history, rows = pairs.query.history, pairs.rows
-        start = min(history.times.min(initial=0), times.min(initial=0)) - DAY  # type: ignore[union-attr]
-        span = max(history.times.max(initial=0), times.max(initial=0)) - start + 2 * DAY  # type: ignore[union-attr]
-        keys = history.rows * span + (history.times - start)  # ascending, since rows are in time order
-        own_keys = rows * span + (times - start)
-        at = np.searchsorted(keys, own_keys)
+        at = history.positions_at(rows, times)
         low = np.maximum(at - N_NEAREST, history.indptr[rows])
         high = np.minimum(at + N_NEAREST, history.indptr[rows + 1])
         sums = np.concatenate([[0.0], np.cumsum(self.bias.residuals(history))])
-        n_same_day = np.searchsorted(keys, own_keys + DAY // 2) - np.searchsorted(keys, own_keys - DAY // 2)
+        n_same_day = history.positions_at(rows, times + DAY // 2) - history.positions_at(rows, times - DAY // 2)
         return (sums[high] - sums[low]) / (high - low + DAMPING), n_same_day
 
 

@@ -73,6 +73,9 @@ class RatingTrees(Recommender):
         features: whether to use each group of columns, by name; groups that are not named are used.
         n_segments: number of segments by rating profiles.
         n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
+        later_ratings: whether features of a rating may use the user's ratings after it. They describe the user's mood
+            better, but no system has them when it recommends. Base models that know users by their codes, such as
+            `biased_mf`, are fitted to all ratings in any case.
         interval: share of ratings that `predict_intervals` must contain, such as 0.9; None learns no intervals. They
             take 2 `n_folds` + 1 further fits of the trees.
         seed: seed of the folds and the trees.
@@ -98,6 +101,7 @@ class RatingTrees(Recommender):
         features: Mapping[str, bool] | None = None,
         n_segments: int = 7,
         n_folds: int = 5,
+        later_ratings: bool = True,
         interval: float | None = None,
         seed: int = 0,
     ) -> None:
@@ -113,6 +117,7 @@ class RatingTrees(Recommender):
         self.features = {one_of("features", name, GROUPS): used for name, used in (features or {}).items()}
         self.n_segments = n_segments
         self.n_folds = n_folds
+        self.later_ratings = later_ratings
         self.interval = interval
         self.seed = seed
         self.margins: Margins | None = None
@@ -146,7 +151,7 @@ class RatingTrees(Recommender):
             groups = self._learned_groups(others, _refit_all(self.base_models, others, context))
             for name, group in groups.items():
                 group.align(learned[name], others)
-            return feature_frame([*shared, *groups.values()], pairs)
+            return self._describe([*shared, *groups.values()], pairs)
 
         frame = out_of_fold_features(train, self.n_folds, self.seed, describe)
         self.trees: Pipeline = make_pipeline(preprocessing(), self.estimator()).fit(frame, train.ratings)
@@ -185,7 +190,7 @@ class RatingTrees(Recommender):
 
     def feature_frame(self, pairs: Pairs) -> pd.DataFrame:
         """Return the features of pairs that are not among the training ratings, a row each."""
-        return feature_frame(self.groups, pairs)
+        return self._describe(self.groups, pairs)
 
     def feature_names(self, pairs: Pairs) -> dict[str, list[str]]:
         """Return the names of the features in each group, found by transforming pairs: names can depend on the data."""
@@ -199,6 +204,9 @@ class RatingTrees(Recommender):
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`; `load` has checked that the file is trusted."""
         vars(self).update(pickle.loads(arrays["state"].tobytes()))  # noqa: S301
+
+    def _describe(self, groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
+        return feature_frame(groups, pairs if self.later_ratings else pairs.with_past_histories())
 
     def _uses(self, group: str) -> bool:
         return self.features.get(group, True)

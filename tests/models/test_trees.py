@@ -118,6 +118,24 @@ def test_features_of_a_training_rating_do_not_depend_on_it(split: Split):
     assert not others[place]
 
 
+def test_without_later_ratings_features_describe_the_past_alone(split: Split):
+    train = split.train
+    place = int(np.argsort(train.times)[len(train) // 2])
+    user, time = train.users[[place]], train.times[[place]]
+    history = train.history(user)
+    before = history.times < time
+    assert 0 < before.sum() < len(before) - 1
+    model = GradientBoosting(**LIGHT, later_ratings=False).fit(train)
+    reversed_later = np.where((train.users == user) & (train.times > time), 6 - train.ratings, train.ratings)
+    frames = [
+        model.feature_frame(Pairs(ratings.query(user), np.array([0]), train.items[[place]], time))
+        for ratings in (train, replace(train, ratings=reversed_later.astype(np.float32)))
+    ]
+    pd.testing.assert_frame_equal(*frames)
+    assert frames[0]["user ratings"].item() == before.sum()
+    assert frames[0]["user mean"].item() == pytest.approx(history.ratings[before].mean())
+
+
 def test_groups_that_are_switched_off_have_no_columns(split: Split):
     everything = set(training_frame(split.train))
     for group, column in {
@@ -278,6 +296,18 @@ class TestColumns:
     def test_numbers_are_float32(self, train: Dataset):
         frame = feature_frame([Statistics().fit(train)], self.pairs(train, None))
         assert set(frame.dtypes.astype(str)) == {"float32"}
+
+
+def test_past_histories_end_before_the_time_of_each_pair():
+    history = History(np.array([0, 3, 3, 4]), np.array([4, 5, 6, 7]), np.ones(4, np.float32), np.array([10, 20, 30, 5]))
+    rows, times = np.array([0, 0, 0, 1, 2, 2]), np.array([9, 20, 99, 50, 5, 6])
+    pairs = Pairs(Query(np.array([3, 8, 9]), history), rows, np.arange(6), times)
+    past = pairs.with_past_histories()
+    assert past.query.users.tolist() == [3, 3, 3, 8, 9, 9]
+    assert past.rows.tolist() == list(range(6))
+    assert past.query.history.lengths.tolist() == [0, 1, 3, 0, 0, 1]
+    assert past.query.history.items.tolist() == [4, 4, 5, 6, 7]
+    assert replace(pairs, times=None).with_past_histories().query.history.lengths.tolist() == [3, 3, 3, 0, 1, 1]
 
 
 def test_an_unknown_user_and_an_empty_history_are_scored(split: Split):
