@@ -7,12 +7,15 @@ the value of the node changes: Saabas, "Interpreting random forests", 2014. Thes
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from recsys.models.learned_arrays import LearnedArrays
+
+if TYPE_CHECKING:
+    from lightgbm import Booster  # of an extra
 
 LEAF = -1  # in place of a feature
 CELLS_PER_PASS = 1 << 16  # pairs of a row and a tree that are followed at a time, so few that caches hold them
@@ -83,6 +86,21 @@ class DecisionTrees(LearnedArrays):
             np.concatenate([tree.threshold for tree in trees]),
             np.concatenate(children) + _shifts(offsets),
             counts[:, 1] / counts.sum(axis=1) / len(trees),
+        )
+
+    @classmethod
+    def of_lightgbm(cls, booster: Booster) -> Self:
+        """Return the trees of a fitted model of LightGBM; they sum to its raw score."""
+        nodes = booster.trees_to_dataframe()  # of each tree from the root down
+        numbers = dict(zip(nodes["node_index"], range(len(nodes)), strict=True)) | {None: LEAF}
+        columns = dict(zip(booster.feature_name(), range(booster.num_feature()), strict=True)) | {None: LEAF}
+        children = [nodes[side].map(numbers).to_numpy(np.int64) for side in ("left_child", "right_child")]
+        return cls(
+            np.flatnonzero(nodes["node_depth"] == 1),
+            nodes["split_feature"].map(columns).to_numpy(np.int64),
+            nodes["threshold"].fillna(0.0).to_numpy(np.float64),
+            np.stack(children, axis=1),
+            nodes["value"].to_numpy(np.float64),
         )
 
     @property

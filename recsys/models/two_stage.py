@@ -15,6 +15,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -86,12 +87,13 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         check_seed(seed=seed)
 
     @abstractmethod
-    def fit_trees(self, frame: np.ndarray, labels: np.ndarray) -> DecisionTrees:
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
         """Fit the second stage.
 
         Args:
-            frame: float32 (n, n_columns) features of candidates.
+            frame: float32 (n, n_columns) features of candidates, those of one list after the other.
             labels: bool (n,) whether the candidate is the item that the user rated.
+            sizes: int64 (n_lists,) number of candidates in each list; a list has one label.
         """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
@@ -111,13 +113,13 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         seconds = time.perf_counter() - started
         return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
 
-    def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray]:
-        """Return the features of the labels and of sampled candidates, and which of them are labels."""
+    def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what `fit_trees` takes: labels among sampled candidates."""
         labels = last_ratings(train, self.n_labels)
         models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
         first_stage = FirstStage(models, self._budgets, CandidateFeatures().fit(labels.known))
         rng = np.random.default_rng(self.seed)
-        frames, are_labels = [], []
+        frames, are_labels, sizes = [], [], []
         for candidates, is_label in _described(first_stage, labels, "candidates of labels"):
             rows = candidates.rows
             has_label = np.bincount(rows, is_label) > 0
@@ -125,12 +127,13 @@ class TwoStage(Ensemble, ExplainsByFeatures):
             chosen = has_label[rows] & (is_label | is_sampled)
             frames.append(candidates.frame[chosen])
             are_labels.append(is_label[chosen])
+            sizes.append(np.bincount(rows[chosen], minlength=len(has_label))[has_label])
         if not 0 < sum(map(np.sum, are_labels)) < sum(map(len, are_labels)):
             raise UserError(
                 f"{type(self).__name__} must find last ratings of users among other candidates, to learn from (got "
                 f"none of {len(labels.ratings):,}): raise model.n_candidates, or train on users with more ratings."
             )
-        return np.concatenate(frames), np.concatenate(are_labels)
+        return np.concatenate(frames), np.concatenate(are_labels), np.concatenate(sizes)
 
     def _recall(self, valid: Holdout) -> float:
         """Return the share of held-out ratings that are among the candidates."""
@@ -210,7 +213,7 @@ class BoostedTwoStage(TwoStage):
         self.min_samples_leaf = min_samples_leaf
         self.l2 = l2
 
-    def fit_trees(self, frame: np.ndarray, labels: np.ndarray) -> DecisionTrees:
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
         """See `TwoStage.fit_trees`."""
         estimator = HistGradientBoostingClassifier(
             learning_rate=self.lr,
@@ -222,6 +225,37 @@ class BoostedTwoStage(TwoStage):
             random_state=self.seed,
         )
         return DecisionTrees.of_boosting(estimator.fit(frame, labels))
+
+
+class LambdaMARTTwoStage(BoostedTwoStage):
+    """Ranks candidates by gradient-boosted trees that raise the NDCG of each user's list (LightGBM's `lambdarank`).
+
+    Burges, "From RankNet to LambdaRank to LambdaMART: An Overview", Microsoft Research 2010; Ke et al., "LightGBM: A
+    Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017. The arguments are those of `BoostedTwoStage`.
+
+    Raises:
+        UserError: also in `fit`, without LightGBM, which a fitted model does not need.
+    """
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that LightGBM is there, and fit both stages."""
+        if self._earlier is None:
+            _lightgbm()
+        return super()._fit(train, valid, context)
+
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
+        """See `TwoStage.fit_trees`."""
+        ranker = _lightgbm().LGBMRanker(
+            n_estimators=self.n_trees,
+            learning_rate=self.lr,
+            num_leaves=self.max_leaf_nodes,
+            min_child_samples=self.min_samples_leaf,
+            reg_lambda=self.l2,
+            random_state=self.seed,
+            n_jobs=1,  # the same trees for any number of threads
+            verbosity=-1,
+        )
+        return DecisionTrees.of_lightgbm(ranker.fit(frame, labels.astype(int), group=sizes).booster_)
 
 
 class ForestTwoStage(TwoStage):
@@ -250,7 +284,7 @@ class ForestTwoStage(TwoStage):
         self.min_samples_leaf = min_samples_leaf
         self.max_features = max_features
 
-    def fit_trees(self, frame: np.ndarray, labels: np.ndarray) -> DecisionTrees:
+    def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
         """See `TwoStage.fit_trees`."""
         estimator = RandomForestClassifier(
             self.n_trees,
@@ -259,6 +293,16 @@ class ForestTwoStage(TwoStage):
             random_state=self.seed,
         )
         return DecisionTrees.of_forest(estimator.fit(frame, labels))
+
+
+def _lightgbm() -> ModuleType:
+    try:
+        import lightgbm
+    except (ImportError, OSError) as error:  # the latter without the system's library of OpenMP
+        raise UserError(
+            f"LambdaMART needs LightGBM, which pip install 'recsys[lightgbm]' installs (got {error})."
+        ) from error
+    return lightgbm
 
 
 def last_ratings(train: Dataset, n: int) -> StepHoldout:

@@ -4,14 +4,22 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 
 from recsys.models.decision_trees import DecisionTrees
 
-ESTIMATORS = {
-    "boosting": lambda: HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8, random_state=0),
-    "forest": lambda: RandomForestClassifier(20, min_samples_leaf=3, random_state=0),
-}
-OUTPUTS = {
-    "boosting": lambda estimator, frame: estimator.decision_function(frame),
-    "forest": lambda estimator, frame: estimator.predict_proba(frame)[:, 1],
-}
+
+def boosting(frame: np.ndarray, labels: np.ndarray) -> tuple[DecisionTrees, np.ndarray]:
+    estimator = HistGradientBoostingClassifier(max_iter=20, max_leaf_nodes=8, random_state=0).fit(frame, labels)
+    return DecisionTrees.of_boosting(estimator), estimator.decision_function(frame)
+
+
+def forest(frame: np.ndarray, labels: np.ndarray) -> tuple[DecisionTrees, np.ndarray]:
+    estimator = RandomForestClassifier(20, min_samples_leaf=3, random_state=0).fit(frame, labels)
+    return DecisionTrees.of_forest(estimator), estimator.predict_proba(frame)[:, 1]
+
+
+def lambdamart(frame: np.ndarray, labels: np.ndarray) -> tuple[DecisionTrees, np.ndarray]:
+    lightgbm = pytest.importorskip("lightgbm", exc_type=(ImportError, OSError))
+    ranker = lightgbm.LGBMRanker(n_estimators=20, num_leaves=8, random_state=0, n_jobs=1, verbosity=-1)
+    ranker.fit(frame, labels.astype(int), group=[20] * (len(frame) // 20))
+    return DecisionTrees.of_lightgbm(ranker.booster_), ranker.predict(frame)
 
 
 @pytest.fixture(scope="module")
@@ -20,15 +28,13 @@ def frame() -> np.ndarray:
     return np.random.default_rng(0).normal(size=(400, 4)).round(1).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=ESTIMATORS)
-def fitted(request: pytest.FixtureRequest, frame: np.ndarray):
-    labels = frame[:, 0] > frame[:, 1] ** 2
-    estimator = ESTIMATORS[request.param]().fit(frame, labels)
-    trees = DecisionTrees.of_boosting(estimator) if request.param == "boosting" else DecisionTrees.of_forest(estimator)
-    return trees, OUTPUTS[request.param](estimator, frame)
+@pytest.fixture(scope="module", params=[boosting, forest, lambdamart])
+def fitted(request: pytest.FixtureRequest, frame: np.ndarray) -> tuple[DecisionTrees, np.ndarray]:
+    """Trees, and what the library predicts with them for the rows of the frame."""
+    return request.param(frame, frame[:, 0] > frame[:, 1] ** 2)
 
 
-def test_predictions_are_those_of_scikit_learn(fitted, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch):
+def test_predictions_are_those_of_the_library(fitted, frame: np.ndarray, monkeypatch: pytest.MonkeyPatch):
     trees, expected = fitted
     np.testing.assert_allclose(trees.predict(frame), expected, rtol=1e-9, atol=1e-12)
     monkeypatch.setattr("recsys.models.decision_trees.CELLS_PER_PASS", 128)

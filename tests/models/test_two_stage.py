@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from recsys.metrics.accuracy import ranking_metrics
 from recsys.models import two_stage
 from recsys.models.base import load
 from recsys.models.ease import EASE
-from recsys.models.two_stage import BoostedTwoStage, ForestTwoStage, TwoStage, last_ratings
+from recsys.models.two_stage import BoostedTwoStage, ForestTwoStage, LambdaMARTTwoStage, TwoStage, last_ratings
 
 TWO = {
     "markov": {"_target_": "recsys.models.markov.Markov"},
@@ -71,8 +72,10 @@ def test_features_of_labels_come_from_models_that_have_seen_none(split: Split, m
     np.testing.assert_array_equal(first_stage.models["ease"].item_weights, EASE(l2=5.0).fit(known).item_weights)
 
 
-@pytest.mark.parametrize("model", [BoostedTwoStage, ForestTwoStage])
+@pytest.mark.parametrize("model", [BoostedTwoStage, ForestTwoStage, LambdaMARTTwoStage])
 def test_the_second_stage_finds_tastes_that_its_models_cannot(model: type[TwoStage], split: Split):
+    if model is LambdaMARTTwoStage:
+        pytest.importorskip("lightgbm", exc_type=(ImportError, OSError))
     fitted = model(UNPERSONALISED, **LIGHT | {"n_candidates": 24}).fit(split.train)
     best = max(ndcg(base, split.valid) for base in fitted.base_models.values())
     assert ndcg(fitted, split.valid) > 1.3 * best
@@ -133,6 +136,12 @@ def test_a_saved_model_without_a_part_is_refused(fitted: TwoStage, tmp_path: Pat
     (tmp_path / "model.json").write_text(json.dumps(description | {"arrays": None}))  # as in earlier versions
     with pytest.raises(UserError, match="saved by another version"):
         load(tmp_path)
+
+
+def test_without_lightgbm_a_lambdamart_says_what_installs_it(split: Split, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(UserError, match=r"pip install 'recsys\[lightgbm\]'"):
+        LambdaMARTTwoStage(TWO, **LIGHT).fit(split.train)
 
 
 def test_users_with_one_rating_are_nothing_to_learn_from():
