@@ -6,22 +6,30 @@ paper's sigmoid belongs to its log loss, so modules return logits: the order of 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import Pairs, Query
 from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import load
 from recsys.models.neural import EmbeddingModule, NeuralModule, NeuralRecommender, QueryBatch
 from recsys.models.neural.callbacks import TrainingFingerprint
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
 from recsys.models.neural.fold_in import FoldsIn
+from recsys.models.neural.validation import measure, summary
+
+ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # weights of the GMF part that validation compares
+
+log = logging.getLogger(__name__)
 
 
 class GMFModule(EmbeddingModule):
@@ -182,7 +190,8 @@ class NeuMF(FoldsIn):
         pretrained_gmf: run directory of a `GMF` on the same split whose weights initialise the GMF part; requires
             `pretrained_mlp`.
         pretrained_mlp: run directory of an `MLP` on the same split; requires `pretrained_gmf`.
-        alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5.
+        alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5. None chooses the best of
+            `ALPHAS` on validation, and 0.5 without validation.
         **training: see `FoldsIn`.
 
     Raises:
@@ -191,6 +200,7 @@ class NeuMF(FoldsIn):
     """
 
     module: NeuMFModule
+    chosen_alpha: float | None = None
 
     def __init__(
         self,
@@ -200,12 +210,12 @@ class NeuMF(FoldsIn):
         dropout: float = 0.0,
         pretrained_gmf: str | None = None,
         pretrained_mlp: str | None = None,
-        alpha: float = 0.5,
+        alpha: float | None = None,
         **training: Any,
     ) -> None:
         super().__init__(**training)
         check_positive(embedding_dim=embedding_dim)
-        check_shares(embedding_dropout=embedding_dropout, dropout=dropout, alpha=alpha)
+        check_shares(embedding_dropout=embedding_dropout, dropout=dropout, alpha=0.5 if alpha is None else alpha)
         self.embedding_dim = embedding_dim
         self.hidden_dims = list(hidden_dims)
         self.embedding_dropout = embedding_dropout
@@ -226,17 +236,62 @@ class NeuMF(FoldsIn):
             n_users, n_items, self.embedding_dim, self.hidden_dims, self.embedding_dropout, self.dropout, **training
         )
 
-    def initialise(self, train: Dataset) -> None:
+    def initialise(self, train: Dataset, valid: Holdout | None) -> None:
         """Start from the pretrained GMF and MLP if both are given, unless training continues from an earlier NeuMF."""
         if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
         gmf, mlp = (_pretrained(run, train) for run in (self.pretrained_gmf, self.pretrained_mlp))
+        if self.alpha is not None:
+            self.chosen_alpha = self.alpha
+        elif valid is not None:
+            self.chosen_alpha = self._best_alpha(gmf, mlp, valid)
         try:
-            self.module.start_from(gmf, mlp, self.alpha)
+            self.module.start_from(gmf, mlp, 0.5 if self.chosen_alpha is None else self.chosen_alpha)
         except RuntimeError as error:
             raise UserError(
                 "embedding_dim and hidden_dims of NeuMF must be those of the pretrained runs (got other sizes)."
             ) from error
+
+    def for_refit(self) -> Self:
+        """See `NeuralRecommender.for_refit`."""
+        model = super().for_refit()
+        model.chosen_alpha = self.chosen_alpha
+        return model
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """See `Recommender.arrays`."""
+        chosen = {} if self.chosen_alpha is None else {"chosen_alpha": np.array(self.chosen_alpha)}
+        return super().arrays() | chosen
+
+    def restore(self, arrays: dict[str, np.ndarray]) -> None:
+        """See `Recommender.restore`."""
+        super().restore(arrays)
+        if "chosen_alpha" in arrays:
+            self.chosen_alpha = float(arrays["chosen_alpha"])
+
+    def _best_alpha(self, gmf: NeuralModule, mlp: NeuralModule, valid: Holdout) -> float:
+        """Return the alpha with which the two parts together have the best monitored metric on validation."""
+        monitor, rows = self.objective().monitor, np.arange(valid.n_queries)
+        metrics = {}
+        for alpha in ALPHAS:
+            fused = _WeightedSum(gmf, mlp, alpha, self.rating_mean)
+            metrics[alpha] = summary(measure(fused, valid, monitor, rows), monitor)[monitor.metric]
+        best = (max if monitor.mode == "max" else min)(metrics, key=metrics.__getitem__)
+        log.info("weight of the pretrained GMF: %.1f, with %.4f valid/%s", best, metrics[best], monitor.metric)
+        return best
+
+
+class _WeightedSum:
+    """Scores by alpha times the scores of one module plus 1 - alpha times those of another, and a constant."""
+
+    def __init__(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float, constant: float) -> None:
+        self.gmf, self.mlp, self.alpha, self.constant = gmf, mlp, alpha, constant
+
+    def score(self, query: Query) -> np.ndarray:
+        return self.alpha * self.gmf.score(query) + (1 - self.alpha) * self.mlp.score(query) + self.constant
+
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        return self.alpha * self.gmf.predict(pairs) + (1 - self.alpha) * self.mlp.predict(pairs) + self.constant
 
 
 def _hidden_layer(width_in: int, width_out: int) -> nn.Linear:
@@ -276,6 +331,7 @@ def _pretrained(run: str, train: Dataset) -> NeuralModule:
         checkpoint = torch.load(selected, weights_only=True)
         model.trained_on = checkpoint[TrainingFingerprint.KEY]
         model.module.load_state_dict(checkpoint["state_dict"])
+        model.module.refresh()
     if model.trained_on != train.fingerprint:
         raise UserError(f"{run} must be trained on the same data and split as the NeuMF that starts from it.")
     return model.module

@@ -9,8 +9,9 @@ import torch
 from recsys.data.dataset import Dataset
 from recsys.data.splitters import LeaveLastOut
 from recsys.errors import UserError
-from recsys.models.base import FitContext
-from recsys.models.ncf import GMF, MLP, GMFModule, MLPModule, NeuMF, NeuMFModule
+from recsys.metrics.accuracy import ranking_metrics
+from recsys.models.base import FitContext, load
+from recsys.models.ncf import ALPHAS, GMF, MLP, GMFModule, MLPModule, NeuMF, NeuMFModule
 from recsys.models.neural import NeuralModule, QueryBatch
 
 USERS, ITEMS, DIM, TOWER = 5, 7, 3, [6, 4, 2]
@@ -112,12 +113,21 @@ def test_a_selection_starts_from_weights_that_were_not_trained_on_validation(tim
         model.refit(split.refit_train).save(tmp_path / name / "model")
         parts[f"pretrained_{name}"] = model
     still = {**SMALL, "optimizer": "sgd", "lr": 1e-12}
-    fused = NeuMF(DIM, TOWER, pretrained_gmf=str(tmp_path / "gmf"), pretrained_mlp=str(tmp_path / "mlp"), **still).fit(
-        split.train, split.valid
-    )
+    runs = {"pretrained_gmf": str(tmp_path / "gmf"), "pretrained_mlp": str(tmp_path / "mlp")}
     query = split.valid.known.query(split.valid.users)
-    expected = sum(0.5 * part.score(query) for part in parts.values())
-    np.testing.assert_allclose(fused.score(query), expected, atol=1e-5)
+    gmf, mlp = (part.score(query) for part in parts.values())
+    fused = NeuMF(DIM, TOWER, **runs, alpha=0.5, **still).fit(split.train, split.valid)
+    np.testing.assert_allclose(fused.score(query), 0.5 * gmf + 0.5 * mlp, atol=1e-5)
+
+    def ndcg(scores: np.ndarray) -> float:
+        return ranking_metrics(scores, split.valid, (10,))["ndcg@10"].mean()
+
+    by_alpha = {alpha: ndcg(alpha * gmf + (1 - alpha) * mlp) for alpha in ALPHAS}
+    chosen = NeuMF(DIM, TOWER, **runs, **still).fit(split.train, split.valid)
+    assert len(set(by_alpha.values())) > 1
+    assert by_alpha[chosen.chosen_alpha] == max(by_alpha.values())
+    chosen.save(tmp_path / "fused")
+    assert load(tmp_path / "fused").refit(split.refit_train).chosen_alpha == chosen.chosen_alpha
 
 
 def test_neumf_starts_from_both_parts_or_from_neither():

@@ -15,10 +15,12 @@ from torch.optim.lr_scheduler import LambdaLR
 from recsys.errors import check_not_negative, check_positive, one_of
 
 OPTIMIZERS = ("adam", "sgd")
+WARMUP = 0.1  # of all steps
 SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rate after a share of all steps
     "constant": lambda done: 1.0,
     "linear": lambda done: 1.0 - done,
     "cosine": lambda done: 0.5 * (1.0 + math.cos(math.pi * done)),
+    "warmup_linear": lambda done: min(done / WARMUP, (1.0 - done) / (1.0 - WARMUP)),
 }
 
 
@@ -30,7 +32,8 @@ class Optimization:
         optimizer: `adam` or `sgd`.
         lr: learning rate.
         weight_decay: decoupled for Adam (AdamW).
-        lr_schedule: `constant`, or `linear` or `cosine` decay to zero at the end of `epochs`.
+        lr_schedule: `constant`, or `linear` or `cosine` decay to zero at the end of `epochs`; `warmup_linear` rises
+            from zero in the first tenth before that, since Adam's first steps have full size for any gradient.
         epochs: number of epochs that the schedule spans, by default the trainer's. A refit stops earlier on the same
             schedule.
     """

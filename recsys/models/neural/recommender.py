@@ -62,7 +62,7 @@ class NeuralRecommender(Recommender):
         optimizer: `adam` or `sgd`.
         lr: learning rate.
         weight_decay: decoupled for Adam (AdamW).
-        lr_schedule: `constant`, or `linear` or `cosine` decay to zero at `max_epochs`.
+        lr_schedule: `constant`, `linear`, `cosine` or `warmup_linear`, see `Optimization`; over `max_epochs`.
         max_epochs: maximum number of passes over the training interactions.
         patience: number of epochs without an improvement of the monitored metric (validation ndcg@10, or rmse) after
             which training stops.
@@ -121,7 +121,7 @@ class NeuralRecommender(Recommender):
             **training: `objective` and `optimization`, for the constructor of `NeuralModule`.
         """
 
-    def initialise(self, train: Dataset) -> None:
+    def initialise(self, train: Dataset, valid: Holdout | None) -> None:
         """Replace the random initial weights, in models that start from pretrained ones; by default, do nothing."""
 
     def objective(self) -> Objective:
@@ -144,9 +144,13 @@ class NeuralRecommender(Recommender):
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
         """See `Recommender.refit`; the learning-rate schedule still spans `max_epochs`."""
+        return self.for_refit().fit(train, context=context)
+
+    def for_refit(self) -> Self:
+        """Return an unfitted model with the hyperparameters of this one, and what its fit chose on validation."""
         model = type(self)(**self.hyperparameters())
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
-        return model.fit(train, context=context)
+        return model
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`; also returns the weights by name."""
@@ -190,7 +194,7 @@ class NeuralRecommender(Recommender):
                 "model.rowwise=true or with sampled_softmax of a two-tower model: sparse gradients are not clipped."
             )
         self.module.bind(train)
-        self.initialise(train)
+        self.initialise(train, valid)
         if self.earlier is not None:
             earlier, users = self.earlier
             warm_start.take_over(self.module, earlier.module, users)

@@ -38,17 +38,27 @@ class Validation(Callback):
         module.refresh()
         module.eval()
         rows = np.arange(trainer.global_rank, self.holdout.n_queries, trainer.world_size)
-        n_batches = 1 + len(rows) * self.holdout.ratings.n_items // SCORES_PER_BATCH
-        scorer = self.scorer or module
-        batches = np.array_split(rows, n_batches)
-        measured = _gathered([self.monitor.measure(scorer, batch, self.holdout) for batch in batches], trainer)
+        measured = _gathered(measure(self.scorer or module, self.holdout, self.monitor, rows), trainer)
         module.train()
-        keys, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
-        summary = self.monitor.summary(values[:, np.argsort(keys)].mean(axis=1)).tolist()
-        metrics = {f"valid/{name}": value for name, value in zip(self.monitor.names, summary, strict=True)}
+        metrics = {f"valid/{name}": value for name, value in summary(measured, self.monitor).items()}
         module.log_dict(metrics, logger=False)
         if trainer.logger:
             trainer.logger.log_metrics(metrics, trainer.global_step)
+
+
+def measure(
+    scorer: Scorer, holdout: Holdout, monitor: Monitor, rows: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Measure some queries of a holdout, given by their positions, int64 (B,), in batches; see `Monitor.measure`."""
+    n_batches = 1 + len(rows) * holdout.ratings.n_items // SCORES_PER_BATCH
+    return [monitor.measure(scorer, batch, holdout) for batch in np.array_split(rows, n_batches)]
+
+
+def summary(measured: list[tuple[np.ndarray, np.ndarray]], monitor: Monitor) -> dict[str, float]:
+    """Return the metrics by name, given all that was measured."""
+    keys, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
+    metrics = monitor.summary(values[:, np.argsort(keys)].mean(axis=1))
+    return dict(zip(monitor.names, metrics.tolist(), strict=True))
 
 
 def _gathered(measured: list[Any], trainer: pl.Trainer) -> list[Any]:

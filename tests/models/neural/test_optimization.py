@@ -88,7 +88,8 @@ def test_adam_updates_rows_where_gradients_are_sparse(sparse: bool):
 
 
 @pytest.mark.parametrize(
-    ("name", "factors"), [("constant", [1, 1, 1]), ("linear", [1, 0.5, 0]), ("cosine", [1, 0.5, 0])]
+    ("name", "factors"),
+    [("constant", [1, 1, 1]), ("linear", [1, 0.5, 0]), ("cosine", [1, 0.5, 0]), ("warmup_linear", [0, 0.5 / 0.9, 0])],
 )
 def test_a_schedule_goes_from_the_learning_rate_to_zero(name: str, factors: list[float]):
     embedding = table(sparse=False)
@@ -107,7 +108,7 @@ def test_a_schedule_goes_from_the_learning_rate_to_zero(name: str, factors: list
     ("settings", "message"),
     [
         ({"optimizer": "lion"}, "optimizer must be one of adam, sgd (got 'lion')"),
-        ({"lr_schedule": "sine"}, "lr_schedule must be one of constant, linear, cosine (got 'sine')"),
+        ({"lr_schedule": "sine"}, "lr_schedule must be one of constant, linear, cosine, warmup_linear (got 'sine')"),
         ({"lr": 0.0}, "lr must be above zero (got 0.0)"),
     ],
 )

@@ -235,7 +235,7 @@ def test_a_fit_reports_its_cost(split: Split):
     [
         ({"loss": "hinge"}, r"loss must be one of log, bpr, sampled_softmax, softmax, .*got 'hinge'"),
         ({"optimizer": "lion"}, "optimizer must be one of adam, sgd"),
-        ({"lr_schedule": "sine"}, "lr_schedule must be one of constant, linear, cosine"),
+        ({"lr_schedule": "sine"}, "lr_schedule must be one of constant, linear, cosine, warmup_linear"),
         ({"max_epochs": 0}, r"max_epochs must be above zero \(got 0\)"),
         ({"batch_size": -1}, r"batch_size must be above zero \(got -1\)"),
     ],
