@@ -1,18 +1,25 @@
-"""The commands other than train.py, from `prepare` to `serve`: `python -m recsys --help` lists them."""
+"""All commands, from `train` and `prepare` to `serve`: `python -m recsys --help` lists them."""
 
 from __future__ import annotations
 
 import argparse
+import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
 
 from recsys.commands import COMMANDS
+from recsys.places import TRAIN
 
 
 def main() -> None:
     """Parse the command line and run one command, importing only its own module."""
-    parser = argparse.ArgumentParser(prog="python -m recsys", description=__doc__)
+    program = "recsys" if Path(sys.argv[0]).name == "recsys" else "python -m recsys"
+    if sys.argv[1:2] == ["train"]:  # whose arguments are Hydra's
+        sys.argv = [f"{program} train", *sys.argv[2:]]
+        runpy.run_path(str(TRAIN), run_name="__main__")
+        return
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, sentence in COMMANDS.items():
         command = commands.add_parser(name, help=sentence, description=sentence)

@@ -53,7 +53,11 @@ def data(tmp_path_factory) -> list[str]:
 def test_help_imports_nothing_but_the_list_of_commands():
     imported = modules(recsys("--help"))
     assert not imported & {*HEAVY, "numpy", "pandas", "hydra"}
-    assert {name for name in imported if name.startswith("recsys.")} == {"recsys.__main__", "recsys.commands"}
+    assert {name for name in imported if name.startswith("recsys.")} == {
+        "recsys.__main__",
+        "recsys.commands",
+        "recsys.places",
+    }
 
 
 def test_the_door_to_hydra_is_light():

@@ -1,6 +1,7 @@
-"""The commands other than train.py: a module for each, with `add_arguments` and `run`, imported when called."""
+"""The commands: but for `train`, a module for each, with `add_arguments` and `run`, imported when called."""
 
 COMMANDS = {
+    "train": "Train a model, choose on validation, test once; also sweeps, searches and studies (train.py).",
     "prepare": "Download, clean and cache a data set; print what cleaning dropped and what metadata describes.",
     "explore": "Answer questions about a data set with figures and findings: an HTML report, PNG, SVG, TensorBoard.",
     "test": "Test a trained model again, with another protocol, reranker or other list lengths.",

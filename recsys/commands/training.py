@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys.config import loader
 from recsys.config.termination import exit_on_sigterm
 from recsys.errors import UserError
 from recsys.files import short
+from recsys.places import TRAIN
 
 
 def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
@@ -24,7 +24,7 @@ def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
     Raises:
         UserError: the training failed.
     """
-    train = [sys.executable, str(loader.CONFIGS.parent / "train.py"), *arguments]
+    train = [sys.executable, str(TRAIN), *arguments]
     with exit_on_sigterm():  # which ends the child too
         status = subprocess.run(train, stdout=2, check=False).returncode  # noqa: S603
     if status:

@@ -10,7 +10,7 @@ import hydra
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+from recsys.places import CONFIGS
 
 
 @contextmanager

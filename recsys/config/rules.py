@@ -13,13 +13,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.nodes import instantiate
+from recsys.places import default_cache
 
 RULE = "if_fewer_ratings"
 
 
 def register_rules() -> None:
-    """Let configs state rules."""
+    """Let configs state rules, and name the default cache."""
     OmegaConf.register_new_resolver(RULE, _if_fewer_ratings, replace=True)
+    OmegaConf.register_new_resolver("default_cache", default_cache, replace=True)
 
 
 def count_ratings_for_rules(cfg: DictConfig) -> None:

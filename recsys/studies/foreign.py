@@ -13,6 +13,7 @@ import yaml
 
 from recsys.data.prepare import PREPARED
 from recsys.errors import UserError
+from recsys.places import default_cache
 
 
 def check_links(directory: Path) -> None:
@@ -34,7 +35,7 @@ def check_links(directory: Path) -> None:
 def cache_of(config: dict[str, Any]) -> str:
     """Return the cache that a run's config names if this machine has it, else this machine's own."""
     named = str(config.get("cache_dir"))
-    return named if Path(named, PREPARED).is_dir() else os.environ.get("RECSYS_CACHE", "cache")
+    return named if Path(named, PREPARED).is_dir() else default_cache()
 
 
 def parse_yaml(text: str) -> Any:

@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from recsys.data.dataset import Dataset
 from recsys.dotted import flatten
 from recsys.files import digest_of
+from recsys.places import PACKAGE, TRAIN
 
 ROOMS = ("data", "metrics", "models", "evaluation")  # whose code decides figures, with train.py
 
@@ -23,6 +23,7 @@ NOT_DECISIVE_CODE = {
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
     "recsys.files": "writes files whole",
+    "recsys.places": "says where files are",
     "recsys.renamed": "maps former names",
     "recsys.signatures": "checks settings",
     "recsys.studies": "stores and shows figures",
@@ -70,6 +71,5 @@ def id_digests(dataset: Dataset) -> dict[str, str]:
 @cache
 def code_digest() -> str:
     """Return a digest of the code that determines the metrics of a run: the packages in `ROOMS`, and train.py."""
-    package = Path(__file__).parents[1]
-    files = [file for room in ROOMS for file in (package / room).rglob("*") if file.suffix in (".py", ".sql")]
-    return digest_of(sorted(files) + sorted(package.parent.glob("train.py")))[:16]
+    files = [file for room in ROOMS for file in (PACKAGE / room).rglob("*") if file.suffix in (".py", ".sql")]
+    return digest_of([*sorted(files), TRAIN])[:16]

@@ -12,15 +12,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from recsys.places import IS_CHECKOUT, PACKAGE
+
 CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # tables that studies write do not count
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
 
 
 def commit() -> dict[str, Any]:
-    """Return the commit of the running code and whether code or configs differ from it; empty without a repository."""
-    if shutil.which("git") is None:
+    """Return the commit of the running code and whether code or configs differ from it; empty without a repository.
+
+    An installed package has none: a repository around it is another project's.
+    """
+    if not IS_CHECKOUT or shutil.which("git") is None:
         return {}
-    git = ["git", "-C", str(Path(__file__).parent)]
+    git = ["git", "-C", str(PACKAGE)]
     head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)  # noqa: S603
     if head.returncode:
         return {}
