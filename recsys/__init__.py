@@ -1,1 +1,25 @@
-"""Movie recommendation research: data, models, evaluation and studies behind one interface."""
+"""Movie recommendation research: data, models, evaluation and studies behind one interface.
+
+The library, whose parts are imported when they are first used:
+
+    data = recsys.Dataset.from_frame(frame, user="user", item="film", rating="stars", time="time")
+    split = recsys.split(data, "leave_last_out")
+    model = recsys.models.EASE(l2=300).fit(split.train, split.valid)
+    recsys.evaluate(model, split.test, k=10)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recsys import models
+    from recsys.library import Dataset, evaluate, load_movielens, split
+
+__all__ = ["Dataset", "evaluate", "load_movielens", "models", "split"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a part of the library."""
+    if name not in __all__:
+        raise AttributeError(f"module 'recsys' has no attribute {name!r}")
+    return import_module("recsys.models") if name == "models" else getattr(import_module("recsys.library"), name)

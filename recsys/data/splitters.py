@@ -398,6 +398,12 @@ class Given(TimeSplitter):
         return labels
 
 
+SPLITTERS: dict[str, type[Splitter]] = {
+    cls.name: cls
+    for cls in (LeaveLastOut, LeaveOneOut, GlobalTime, Ratio, Folds, ColdItems, ColdUsers, NewUsers, Given)
+}
+
+
 def _require_times(dataset: Dataset, name: str) -> np.ndarray:
     if dataset.times is None:
         raise UserError(

@@ -1,0 +1,165 @@
+"""The library: data frames become a data set, which is split, learned from and measured without configs and runs.
+
+`import recsys` gives all of this: `recsys.Dataset`, `recsys.split`, `recsys.models.EASE`, `recsys.evaluate`.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+import duckdb
+import narwhals as nw
+import pandas as pd
+
+from recsys.data import dataset
+from recsys.data.dataset import Holdout
+from recsys.data.prepare import prepare
+from recsys.data.raw import LIST_COLUMNS
+from recsys.data.sources import Files, MovieLens
+from recsys.data.split import Split
+from recsys.data.splitters import SPLITTERS
+from recsys.errors import UserError, one_of
+from recsys.evaluation.evaluate import evaluate as evaluation_of
+from recsys.models.base import Recommender
+from recsys.places import default_cache
+
+
+class Dataset(dataset.Dataset):
+    """A data set that is made from data frames; see `recsys.data.dataset.Dataset`."""
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        user: str,
+        item: str,
+        rating: str | None = None,
+        time: str | None = None,
+        *,
+        items: Any = None,
+        users: Any = None,
+        scale: tuple[float, float] | None = None,
+        time_format: str | None = None,
+        name: str = "frame",
+    ) -> Self:
+        """Build a data set from interactions in a data frame of pandas, polars or PyArrow.
+
+        The frames are cleaned by the SQL that cleans files: a later rating of the same item by the same user replaces
+        an earlier one, and rows without ids, ratings or plausible times are dropped.
+
+        Args:
+            frame: a row for each interaction.
+            user: column of the users' ids, as is `item` of the items' ids.
+            item: see `user`.
+            rating: column of ratings; None where there are only interactions.
+            time: column of times: dates, or numbers since 1970; None where there are none.
+            items: a row for each item, with the column `item` and any of `title`, `year`, `genres` (lists, or text with
+                a bar between the genres) and further metadata, or None.
+            users: a row for each user, with the column `user` and any of `age`, `gender`, `occupation`, or None.
+            scale: lowest and highest possible rating; None guesses it from the ratings.
+            time_format: see `recsys.data.sources.Files`; None recognises the usual ones.
+            name: name of the data set.
+
+        Raises:
+            UserError: a column is missing, or no row is left.
+
+        Warns:
+            UserWarning: rows were dropped; the message counts them by rule.
+        """
+        columns = {"user_id": user, "movie_id": item, "rating": rating, "time": time}
+        ratings = _checked(frame, "frame", [column for column in columns.values() if column is not None])
+        with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
+            place = Path(folder)
+            source = Files(
+                _written(ratings, place / "ratings.parquet"),
+                columns,
+                users_path=None
+                if users is None
+                else _written(_checked(users, "users", [user]), place / "users.parquet"),
+                users_columns={"user_id": user},
+                films_path=None
+                if items is None
+                else _written(_checked(items, "items", [item]), place / "items.parquet"),
+                films_columns={"movie_id": item},
+                scale=scale,
+                time_format=time_format,
+                name=name,
+            )
+            with redirect_stdout(io.StringIO()):  # what was detected while reading
+                prepared = prepare(source, place / "cache")
+        if prepared.report.losses:
+            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=2)
+        return cls(**{field.name: getattr(prepared.dataset, field.name) for field in fields(dataset.Dataset)})
+
+
+def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Dataset:
+    """Load a release of MovieLens; `100k` is downloaded if it is not in the cache, for others give the folder.
+
+    Args:
+        release: such as `100k`, `1m`, `latest-small` or `32m`.
+        path: folder or zip file of the release, or None.
+    """
+    return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
+
+
+def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) -> Split:
+    """Split a data set.
+
+    Args:
+        data: the data set.
+        name: a name in `recsys.data.splitters.SPLITTERS`, such as `leave_last_out` or `ratio`.
+        **settings: of the splitter, such as `valid=0.1, test=0.1` of `ratio`.
+
+    Raises:
+        UserError: there is no such split, or the data cannot be split this way.
+    """
+    return SPLITTERS[one_of("name", name, SPLITTERS)](**settings)(data)
+
+
+def evaluate(
+    models: Recommender | Mapping[str, Recommender], holdout: Holdout, k: int | Sequence[int] = 10
+) -> pd.DataFrame:
+    """Measure one or several models on held-out ratings, with all items ranked.
+
+    Args:
+        models: a fitted model, or fitted models by name.
+        holdout: such as `split.valid` or `split.test`.
+        k: length of the lists, or several.
+
+    Returns:
+        A row for each model, a column for each metric; the README explains the metrics.
+    """
+    by_name = models if isinstance(models, Mapping) else {type(models).__name__: models}
+    ks = [k] if isinstance(k, int) else list(k)
+    rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Convert a data frame of any library, which must have some columns, to pandas."""
+    if not isinstance(frame, pd.DataFrame):
+        other = nw.from_native(frame, eager_only=True)
+        frame = pd.DataFrame({column: other[column].to_list() for column in other.columns})
+    if missing := [column for column in columns if column not in frame]:
+        named = ", ".join(map(str, frame.columns))
+        raise UserError(f"{argument} must have a column {missing[0]} (got {named}).")
+    return frame
+
+
+def _written(frame: pd.DataFrame, file: Path) -> str:
+    """Write a data frame as Parquet, with lists as text."""
+    lists = {
+        column: ["|".join(map(str, element)) if isinstance(element, list | tuple) else element for element in values]
+        for column, values in frame.items()
+        if column in LIST_COLUMNS
+    }
+    with duckdb.connect() as connection:
+        connection.from_df(frame.assign(**lists)).write_parquet(str(file))
+    return str(file)
