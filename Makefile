@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 SERVED := outputs/served
 
-.PHONY: help train serve test lint lock clean
+.PHONY: help train serve test lint docs lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -30,13 +30,17 @@ $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 
 # A file's tests stay in one process, which makes its runs and starts its servers once: a third less time. There are as
 # many processes as cores, so each has one thread; files come in the order of tests/conftest.py.
-test: lint ## lint, check types, run the tests
+test: lint docs ## lint, check types, build the manual, run the tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-lint: $(INSTALLED) ## check style, format and types
+lint: $(INSTALLED) ## check style, format, spelling and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/codespell recsys configs docs experiments hydra_plugins train.py README.md
 	$(BIN)/mypy
+
+docs: $(INSTALLED) ## build the manual, docs/_build/index.html
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs docs/_build
 
 # The stamp is touched last, so that an interrupted installation is repeated.
 $(INSTALLED): requirements.lock pyproject.toml
@@ -49,7 +53,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 lock: ## resolve pyproject.toml into requirements.lock (with Python 3.11, the oldest that it serves)
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --editable '.[search,parallel,lightgbm,text,databases,dev]' torch==2.13.0 hatchling
+	.venv-lock/bin/pip install --editable '.[search,parallel,lightgbm,text,databases,docs,dev]' torch==2.13.0 hatchling
 	{ head -1 requirements.lock; .venv-lock/bin/pip freeze --all --exclude pip --exclude recsys \
 		| sed 's/+.*//' | sort -f; } > requirements.lock.partial
 	mv requirements.lock.partial requirements.lock

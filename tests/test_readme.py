@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"<!-- (?P<file>\S+/table\.csv), (?P<setting>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
 LINK = re.compile(r"\]\(([^)#\s]+)")
-FILES = [ROOT / "README.md", *sorted(ROOT.glob("experiments/*/README.md"))]
+FILES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("experiments/*/README.md"))]
 TABLES = [marked for file in FILES for marked in MARKED.finditer(file.read_text())]
 
 

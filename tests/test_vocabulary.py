@@ -89,6 +89,7 @@ def test_general_rooms_speak_of_items_and_ratings(name: str):
         "configs/**/*.yaml",
         "recsys/analysis/**/*.sql",
         "README.md",
+        "docs/*.md",
         "experiments/*/README.md",
         "pyproject.toml",
         "Makefile",

@@ -109,7 +109,7 @@ class Dataset:
 
     @cached_property
     def indptr(self) -> np.ndarray:
-        """Return int64 (n_users + 1,) pointers: user u's ratings are the slice `indptr[u]:indptr[u + 1]`."""
+        """Return int64 (n_users + 1,) pointers: user u's ratings are from `indptr[u]` up to `indptr[u + 1]`."""
         return row_pointers(np.bincount(self.users, minlength=self.n_users))
 
     @cached_property

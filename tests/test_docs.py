@@ -1,0 +1,54 @@
+"""The manual: what its page on adding a model shows works as it stands."""
+
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from recsys.studies.runs import read_run
+from tests.training import run_train
+
+PAGE = Path(__file__).parents[1] / "docs" / "add-a-model.md"
+BLOCK = re.compile(r"^```\{code-block\} \w+\n:caption: (\S+)\n\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with the files of the page, on Python's path."""
+    for name, text in BLOCK.findall(PAGE.read_text()):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        if name != "commands":
+            (tmp_path / name).write_text(text)
+    (tmp_path / "mymodels" / "__init__.py").touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mymodels"]:
+        del sys.modules[name]
+
+
+def test_models_of_the_page_are_trained_by_its_commands(folder: Path, data, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    commands = [
+        line for name, text in BLOCK.findall(PAGE.read_text()) if name == "commands" for line in text.splitlines()
+    ]
+    assert len(commands) == 4
+    for number, command in enumerate(commands):
+        program, arguments = shlex.split(command)[:4], shlex.split(command)[4:]
+        assert program == ["python", "-m", "recsys", "train"]
+        place = "hydra.sweep.dir" if "-m" in arguments else "hydra.run.dir"
+        small = ["logger=none", f"{place}={folder}/{number}", "++model.max_epochs=2" if "metric" in command else ""]
+        small += ["model.n_factors=4"] if command.endswith("pure_svd") else []
+        assert run_train(*arguments, *data, *filter(None, small)) == 0
+    assert read_run(folder / "0").config["model"]["_target_"] == "mymodels.pure_svd.PureSVD"
+    assert len([*folder.glob("3/*/metrics.json")]) == 3
+
+
+def test_models_of_the_page_meet_the_contract(folder: Path):
+    tests = runpy.run_path(str(folder / "test_mymodels.py"))
+    tests["test_pure_svd"]()
+    tests["test_metric"]()
