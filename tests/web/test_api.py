@@ -25,7 +25,6 @@ from starlette.websockets import WebSocketDisconnect
 
 from recsys.errors import UserError
 from recsys.web.app import create_app
-from recsys.web.catalogue import _scale_values
 from recsys.web.http_server import ServerSettings
 from recsys.web.protection import Protection, RequestGuard
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
@@ -469,7 +468,7 @@ def test_a_token_that_no_header_can_carry_is_refused_at_the_start(monkeypatch):
 )
 def test_stars_are_those_that_the_data_have(ratings, scale, expected):
     data = SimpleNamespace(ratings=np.array(ratings, np.float32), scale=scale)
-    assert _scale_values(data) == expected
+    assert rating_values(data) == expected
 
 
 def test_clients_of_one_network_share_a_rate(service, monkeypatch):

@@ -1,0 +1,161 @@
+"""An index of films by title and year, tolerant of articles, accents, numbers, years off by one and typing errors.
+
+The ways to find a title are tried in this order; the first that finds films decides:
+
+1. An equal title, as `recsys.data.titles` compares them, of the same year, else of the year before or after.
+2. An equal title after articles, numbers, parts and brackets are unified (`plainer`), under the same condition.
+3. A title with a typing error: at least `SIMILAR` alike, of the same year, and with the same numbers, so that one part
+   of a series is not another.
+
+Without a year, only equal titles count, of any year.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
+
+from recsys.data.titles import title_keys
+
+SIMILAR = 0.88  # one wrong character in nine
+N_SIMILAR = 5  # titles with a typing error that are considered
+
+_NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
+_ROMAN_NUMBERS = "i ii iii iv v vi vii viii ix x xi xii".split()
+_DIGITS = {word: str(number) for words in (_NUMBERS, _ROMAN_NUMBERS) for number, word in enumerate(words, start=1)}
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "’": "'"})
+_ARTICLES = "le|la|les|los|las|el|il|lo|gli|o|os|as|der|die|das|den|det|de|het|ein|eine|een|en|un|une|una"
+_LEADING_ARTICLE = re.compile(rf"(^|\()(?:(?:{_ARTICLES}) +|l' *)")
+_TRAILING_ARTICLE = re.compile(rf", (?:{_ARTICLES}|i|l'|the|an?)(?=\)|$| \()")
+_ENGLISH_ARTICLE = re.compile(r"\b(?:the|an?) ")
+_ALSO_KNOWN_AS = re.compile(r"\ba\.k\.a\. ")
+_PART = re.compile(r"\b(?:part|pt|vol|volume|chapter|episode)\b[. ]+(?=\d)")
+_WORD = re.compile(r"[^\W_]+")
+# "Star Wars: Episode V - The Empire Strikes Back" is also known by what is before and after "Episode V"
+_EPISODE = re.compile(r"(.+): Episode \w+ - (.+)")
+
+
+@dataclass(frozen=True)
+class TitleKeys:
+    """What titles are compared by.
+
+    Attributes:
+        equal: normalised titles.
+        plainer: normalised titles after `plainer`.
+    """
+
+    equal: tuple[str, ...]
+    plainer: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Films that a title may stand for.
+
+    Attributes:
+        items: codes of equally good films.
+        way: how they were found.
+        others: codes of films with an equal title, of years that are too far off.
+    """
+
+    items: tuple[int, ...]
+    way: str
+    others: tuple[int, ...] = ()
+
+
+class TitleIndex:
+    """Films by title and year; safe to use from many threads.
+
+    Args:
+        titles: the title of each film, or None.
+        years: the year of each film, or None.
+    """
+
+    def __init__(self, titles: Sequence[str | None], years: Sequence[int | None]) -> None:
+        self.years = years
+        self._equal: dict[str, list[int]] = defaultdict(list)
+        self._plainer: dict[str, list[int]] = defaultdict(list)
+        names = [(item, name) for item, title in enumerate(titles) if title for name in _names(title)]
+        keys = keys_of([name for _, name in names])
+        for item, name in names:
+            for key in keys[name].plainer:
+                self._plainer[key].append(item)
+            if name == titles[item]:
+                for key in keys[name].equal:
+                    self._equal[key].append(item)
+        self._by_year: dict[int | None, list[str]] = defaultdict(list)
+        for key, items in self._plainer.items():
+            for year in {years[item] for item in items}:
+                self._by_year[year].append(key)
+
+    def find(self, keys: TitleKeys, year: int | None, is_possible: Callable[[int], bool]) -> Found:
+        """Find the films that a title stands for.
+
+        Args:
+            keys: keys of the title, and of its other titles.
+            year: year of release, or None.
+            is_possible: whether a film with an equal title can be meant.
+        """
+        others: list[int] = []
+        for index, wanted in ((self._equal, keys.equal), (self._plainer, keys.plainer)):
+            items = sorted({item for key in wanted for item in index.get(key, ()) if is_possible(item)})
+            if year is None:
+                return Found(tuple(items), "title alone")
+            if near := self._near(items, year):
+                return near
+            others += items
+        similar = sorted({item for key in keys.plainer for item in self._similar(key, year) if is_possible(item)})
+        return Found(tuple(similar), "similar title of the year", tuple(dict.fromkeys(others)))
+
+    def _near(self, items: Sequence[int], year: int) -> Found | None:
+        """Return the films of the year, else of the year before or after, else those of no known year."""
+        years = {item: self.years[item] for item in items}
+        for distance, way in ((0, "title and year"), (1, "title, year off by one")):
+            near = tuple(item for item, other in years.items() if other is not None and abs(other - year) == distance)
+            if near:
+                return Found(near, way)
+        is_unknown = bool(items) and not any(years.values())
+        return Found(tuple(items), "title, year unknown") if is_unknown else None
+
+    def _similar(self, key: str, year: int) -> list[int]:
+        """Return the films of a year whose titles are the most similar to one, if they are similar enough."""
+        keys = self._by_year.get(year, [])
+        scored = extract(key, keys, scorer=OSA.normalized_similarity, score_cutoff=SIMILAR, limit=N_SIMILAR)
+        same_numbers = [(other, score) for other, score, _ in scored if _numbers(other) == _numbers(key)]
+        best = [other for other, score in same_numbers if score == same_numbers[0][1]]
+        return [item for other in best for item in self._plainer[other] if self.years[item] == year]
+
+
+def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
+    """Return the keys of titles, by title."""
+    distinct = list(dict.fromkeys(titles))
+    plain = [plainer(title) for title in distinct]
+    without_brackets = [re.sub("[()]", "", title) for title in plain]
+    found = zip(distinct, title_keys(distinct), title_keys(plain), title_keys(without_brackets), strict=True)
+    return {title: TitleKeys(tuple(equal), (*more, *whole)) for title, equal, more, whole in found}
+
+
+def plainer(title: str) -> str:
+    """Return a title in lower case without articles, accents and words such as "part", and with numbers in digits."""
+    text = unicodedata.normalize("NFKD", title.lower().translate(_LETTERS))
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    text = _ALSO_KNOWN_AS.sub("", text)
+    text = _LEADING_ARTICLE.sub(r"\1", _TRAILING_ARTICLE.sub("", text))
+    text = _WORD.sub(lambda word: _DIGITS.get(word[0], word[0]), _ENGLISH_ARTICLE.sub("", text))
+    return _PART.sub("", text)
+
+
+def _names(title: str) -> list[str]:
+    """Return the names that a film of the data goes by."""
+    match = _EPISODE.fullmatch(title)
+    return [title, *match.groups()] if match else [title]
+
+
+def _numbers(key: str) -> list[str]:
+    return re.findall(r"\d+", key)
