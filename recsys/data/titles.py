@@ -125,7 +125,9 @@ def title_keys(titles: Sequence[str]) -> list[list[str]]:
     """Return what titles are compared by: the normalised title, and each normalised title in brackets after it."""
     with _connection_with_macros() as connection:
         connection.register("titles", pd.DataFrame({"title": pd.Series(titles, dtype=object)}).reset_index())
-        return [keys for (keys,) in connection.execute("SELECT title_keys(title) FROM titles ORDER BY index").fetchall()]
+        return [
+            keys for (keys,) in connection.execute("SELECT title_keys(title) FROM titles ORDER BY index").fetchall()
+        ]
 
 
 def find_item(dataset: Dataset, query: str) -> int:

@@ -23,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 from starlette.responses import HTMLResponse
 from starlette.websockets import WebSocketDisconnect
 
+from recsys.data.rating_scale import rating_values
 from recsys.errors import UserError
 from recsys.web.app import create_app
 from recsys.web.http_server import ServerSettings

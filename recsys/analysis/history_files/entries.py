@@ -53,7 +53,13 @@ class Entry:
     @property
     def name(self) -> str:
         """Title and year as the file has them."""
-        title = self.titles[0] if self.titles else f"film {self.movie_id}" if self.movie_id is not None else "a film without a title"
+        title = (
+            self.titles[0]
+            if self.titles
+            else f"film {self.movie_id}"
+            if self.movie_id is not None
+            else "a film without a title"
+        )
         return title if self.year is None else f"{title} ({self.year})"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -138,9 +137,8 @@ class HistoryMatcher:
                 return self._matched(entry, item, name)
         if entry.no_film:
             return UnmatchedFilm(entry.name, entry.no_film)
-        own = [keys[title] for title in entry.titles]
-        all_keys = TitleKeys(*(tuple(key for one in own for key in getattr(one, kind)) for kind in ("equal", "plainer")))
-        found = self._index.find(all_keys, entry.year, lambda item: self._may_be(entry, item))
+        titles = [keys[title] for title in entry.titles]
+        found = self._index.find(titles, entry.year, lambda item: self._may_be(entry, item))
         if len(found.items) == 1:
             return self._matched(entry, found.items[0], found.way)
         if entry.series:

@@ -115,7 +115,7 @@ def _of_delimited(name: str, text: str) -> Table:
             if any(cells[len(columns) :]):
                 uneven.append(reader.line_num)
                 continue
-            rows.append(dict(zip(columns, (cell.strip()[:MAX_CELL] for cell in cells), strict=False)))
+            rows.append(dict(zip(columns, map(_cell, cells), strict=False)))
             _check_length(name, rows)
     except csv.Error as error:
         raise UserError(f"{name} is not valid CSV near line {reader.line_num} ({error}): export it again.") from error
@@ -141,7 +141,14 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
         if isinstance(value, dict) and prefix.count(".") < MAX_DEPTH:
             yield from _cells(value, f"{column}.")
         elif value is not None and not isinstance(value, list | dict):
-            yield column, str(value).strip()[:MAX_CELL]
+            yield column, _cell(str(value))
+
+
+def _cell(text: str) -> str:
+    """Return the printable characters of a cell: others could control a terminal."""
+    if not text.isprintable():
+        text = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return text.strip()[:MAX_CELL]
 
 
 def _column(text: str) -> str:

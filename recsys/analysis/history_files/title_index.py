@@ -3,7 +3,7 @@
 The ways to find a title are tried in this order; the first that finds films decides:
 
 1. An equal title, as `recsys.data.titles` compares them, of the same year, else of the year before or after.
-2. An equal title after articles, numbers, parts and brackets are unified (`plainer`), under the same condition.
+2. An equal title after articles, numbers, parts and brackets are unified (`plainer_title`), under the same condition.
 3. A title with a typing error: at least `SIMILAR` alike, of the same year, and with the same numbers, so that one part
    of a series is not another.
 
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import OSA
@@ -26,10 +26,12 @@ from recsys.data.titles import title_keys
 SIMILAR = 0.88  # one wrong character in nine
 N_SIMILAR = 5  # titles with a typing error that are considered
 
-_NUMBERS = "one two three four five six seven eight nine ten eleven twelve".split()
-_ROMAN_NUMBERS = "i ii iii iv v vi vii viii ix x xi xii".split()
+_NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_ROMAN_NUMBERS = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"]
 _DIGITS = {word: str(number) for words in (_NUMBERS, _ROMAN_NUMBERS) for number, word in enumerate(words, start=1)}
-_LETTERS = str.maketrans({"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "’": "'"})
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "\u2019": "'"}
+)
 _ARTICLES = "le|la|les|los|las|el|il|lo|gli|o|os|as|der|die|das|den|det|de|het|ein|eine|een|en|un|une|una"
 _LEADING_ARTICLE = re.compile(rf"(^|\()(?:(?:{_ARTICLES}) +|l' *)")
 _TRAILING_ARTICLE = re.compile(rf", (?:{_ARTICLES}|i|l'|the|an?)(?=\)|$| \()")
@@ -47,7 +49,7 @@ class TitleKeys:
 
     Attributes:
         equal: normalised titles.
-        plainer: normalised titles after `plainer`.
+        plainer: normalised titles after `plainer_title`.
     """
 
     equal: tuple[str, ...]
@@ -94,23 +96,25 @@ class TitleIndex:
             for year in {years[item] for item in items}:
                 self._by_year[year].append(key)
 
-    def find(self, keys: TitleKeys, year: int | None, is_possible: Callable[[int], bool]) -> Found:
+    def find(self, titles: Sequence[TitleKeys], year: int | None, is_possible: Callable[[int], bool]) -> Found:
         """Find the films that a title stands for.
 
         Args:
-            keys: keys of the title, and of its other titles.
+            titles: the title, and other titles of the same film.
             year: year of release, or None.
             is_possible: whether a film with an equal title can be meant.
         """
+        equal = [key for title in titles for key in title.equal]
+        plainer = [key for title in titles for key in title.plainer]
+        if year is None:
+            return Found(tuple(_items(self._equal, equal, is_possible)), "title alone")
         others: list[int] = []
-        for index, wanted in ((self._equal, keys.equal), (self._plainer, keys.plainer)):
-            items = sorted({item for key in wanted for item in index.get(key, ()) if is_possible(item)})
-            if year is None:
-                return Found(tuple(items), "title alone")
+        for items_by_key, keys in ((self._equal, equal), (self._plainer, plainer)):
+            items = _items(items_by_key, keys, is_possible)
             if near := self._near(items, year):
                 return near
             others += items
-        similar = sorted({item for key in keys.plainer for item in self._similar(key, year) if is_possible(item)})
+        similar = sorted({item for key in plainer for item in self._similar(key, year) if is_possible(item)})
         return Found(tuple(similar), "similar title of the year", tuple(dict.fromkeys(others)))
 
     def _near(self, items: Sequence[int], year: int) -> Found | None:
@@ -132,16 +136,22 @@ class TitleIndex:
         return [item for other in best for item in self._plainer[other] if self.years[item] == year]
 
 
+def _items(
+    items_by_key: Mapping[str, Sequence[int]], keys: Sequence[str], is_possible: Callable[[int], bool]
+) -> list[int]:
+    return sorted({item for key in keys for item in items_by_key.get(key, ()) if is_possible(item)})
+
+
 def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
     """Return the keys of titles, by title."""
     distinct = list(dict.fromkeys(titles))
-    plain = [plainer(title) for title in distinct]
+    plain = [plainer_title(title) for title in distinct]
     without_brackets = [re.sub("[()]", "", title) for title in plain]
     found = zip(distinct, title_keys(distinct), title_keys(plain), title_keys(without_brackets), strict=True)
     return {title: TitleKeys(tuple(equal), (*more, *whole)) for title, equal, more, whole in found}
 
 
-def plainer(title: str) -> str:
+def plainer_title(title: str) -> str:
     """Return a title in lower case without articles, accents and words such as "part", and with numbers in digits."""
     text = unicodedata.normalize("NFKD", title.lower().translate(_LETTERS))
     text = "".join(character for character in text if not unicodedata.combining(character))
