@@ -6,7 +6,7 @@ different ids of one kind are different, whatever their titles are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,11 +103,9 @@ class HistoryMatcher:
                 f"{history.name} must have at most {MAX_FILMS:,} different films (got {len(entries):,}): "
                 "leave out the oldest."
             )
-        keys = keys_of([title for entry in entries for title in entry.titles])
         matched: dict[int, MatchedFilm] = {}
         unmatched: dict[UnmatchedFilm, None] = {}
-        for entry in entries:
-            found = self._find(entry, keys)
+        for found in self.match_each(entries):
             if isinstance(found, UnmatchedFilm):
                 unmatched[found] = None
                 continue
@@ -115,6 +113,11 @@ class HistoryMatcher:
             matched[found.item] = found if earlier is None or found.is_rated or not earlier.is_rated else earlier
         source = f"{history.name} ({', '.join(history.formats)})"
         return MatchedHistory(source, tuple(matched.values()), tuple(unmatched))
+
+    def match_each(self, entries: Sequence[Entry]) -> list[MatchedFilm | UnmatchedFilm]:
+        """Match each row of a file by itself."""
+        keys = keys_of([title for entry in entries for title in entry.titles])
+        return [self._find(entry, keys) for entry in entries]
 
     def rating(self, liking: float | None) -> float:
         """Return the value of the data's scale that is nearest to a rating, of two the higher.

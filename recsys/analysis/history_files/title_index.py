@@ -4,8 +4,8 @@ The ways to find a title are tried in this order; the first that finds films dec
 
 1. An equal title, as `recsys.data.titles` compares them, of the same year, else of the year before or after.
 2. An equal title after articles, numbers, parts and brackets are unified (`plainer_title`), under the same condition.
-3. A title with a typing error: at least `SIMILAR` alike, of the same year, and with the same numbers, so that one part
-   of a series is not another.
+3. A title with a typing error: at least `SIMILAR` alike, of the same year or the one before or after, with the same
+   first and last letter and the same numbers, so that one part of a series is not another.
 
 Without a year, only equal titles count, of any year.
 """
@@ -115,7 +115,7 @@ class TitleIndex:
                 return near
             others += items
         similar = sorted({item for key in plainer for item in self._similar(key, year) if is_possible(item)})
-        return Found(tuple(similar), "similar title of the year", tuple(dict.fromkeys(others)))
+        return Found(tuple(similar), "similar title and year", tuple(dict.fromkeys(others)))
 
     def _near(self, items: Sequence[int], year: int) -> Found | None:
         """Return the films of the year, else of the year before or after, else those of no known year."""
@@ -128,12 +128,16 @@ class TitleIndex:
         return Found(tuple(items), "title, year unknown") if is_unknown else None
 
     def _similar(self, key: str, year: int) -> list[int]:
-        """Return the films of a year whose titles are the most similar to one, if they are similar enough."""
-        keys = self._by_year.get(year, [])
+        """Return the films of about a year whose titles are the most similar to one, if they are similar enough."""
+        keys = [other for near in (year - 1, year, year + 1) for other in self._by_year.get(near, ())]
         scored = extract(key, keys, scorer=OSA.normalized_similarity, score_cutoff=SIMILAR, limit=N_SIMILAR)
-        same_numbers = [(other, score) for other, score, _ in scored if _numbers(other) == _numbers(key)]
-        best = [other for other, score in same_numbers if score == same_numbers[0][1]]
-        return [item for other in best for item in self._plainer[other] if self.years[item] == year]
+        probable = [(other, score) for other, score, _ in scored if _fixed_parts(other) == _fixed_parts(key)]
+        best = [other for other, score in probable if score == probable[0][1]]
+        return [item for other in best for item in self._plainer[other] if self._is_near(item, year)]
+
+    def _is_near(self, item: int, year: int) -> bool:
+        own = self.years[item]
+        return own is not None and abs(own - year) <= 1
 
 
 def _items(
@@ -147,8 +151,13 @@ def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
     distinct = list(dict.fromkeys(titles))
     plain = [plainer_title(title) for title in distinct]
     without_brackets = [re.sub("[()]", "", title) for title in plain]
-    found = zip(distinct, title_keys(distinct), title_keys(plain), title_keys(without_brackets), strict=True)
-    return {title: TitleKeys(tuple(equal), (*more, *whole)) for title, equal, more, whole in found}
+    keys = title_keys(distinct + plain + without_brackets)
+    n = len(distinct)
+    equal, inside, whole = keys[:n], keys[n : 2 * n], keys[2 * n :]
+    return {
+        title: TitleKeys(tuple(own), (*first, *second))
+        for title, own, first, second in zip(distinct, equal, inside, whole, strict=True)
+    }
 
 
 def plainer_title(title: str) -> str:
@@ -167,5 +176,6 @@ def _names(title: str) -> list[str]:
     return [title, *match.groups()] if match else [title]
 
 
-def _numbers(key: str) -> list[str]:
-    return re.findall(r"\d+", key)
+def _fixed_parts(key: str) -> tuple[str, str, list[str]]:
+    """Return what a typing error does not change: the ends of a title, which give a plural away, and its numbers."""
+    return key[0], key[-1], re.findall(r"\d+", key)
