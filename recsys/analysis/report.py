@@ -113,7 +113,8 @@ def matched_history_as_json(dataset: Dataset, history: MatchedHistory) -> dict[s
         }
         for film in history.matched
     ]
-    return {"source": history.source, "matched": matched, "unmatched": [vars(film) for film in history.unmatched]}
+    unmatched = [{"name": film.name, "reason": film.reason} for film in history.unmatched]
+    return {"source": history.source, "matched": matched, "unmatched": unmatched}
 
 
 def neighbours_as_json(

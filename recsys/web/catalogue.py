@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.analysis.history_files.matching import HistoryMatcher
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.rating_scale import rating_values
@@ -99,6 +100,11 @@ class Catalogue:
         known = self._years[~np.isnan(self._years)]
         self.years = (int(known.min()), int(known.max())) if len(known) else None
         self._titles = TitleSearch(dataset)
+
+    @cached_property
+    def history_matcher(self) -> HistoryMatcher:
+        """The films, to match histories of other services with."""
+        return HistoryMatcher(self.dataset)
 
     @cached_property
     def _ratings_by_film(self) -> sparse.csc_matrix:

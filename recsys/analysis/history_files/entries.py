@@ -21,7 +21,7 @@ _EPISODE = re.compile(
     re.IGNORECASE,
 )
 _DATES = ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%a %b %d %H:%M:%S %Y")
-_SCALE_ENDS = (5, 10, 100)  # of ratings whose scale no format states
+_HIGHEST = (5.0, 10.0, 100.0)  # ratings of scales that no format states
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Entry:
     Attributes:
         titles: its title, and others that the row has.
         year: year of release, or None.
-        liking: the rating from 0, the lowest of the file's scale, to 1, the highest; None for a film without a rating.
+        liking: the rating as a share of the highest of the file's scale; None for a film without a rating.
         imdb_id: number of its IMDb id, or None.
         tmdb_id: its id of The Movie Database, or None.
         movie_id: its id of MovieLens, or None.
@@ -159,21 +159,20 @@ def _entry(row: Mapping[str, str], own: Mapping[str, str], layout: Format, scale
 
 
 def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tuple[float | None, str]:
-    """Return a rating as a share of its scale, None for none, and the problem with it, or an empty text."""
+    """Return a rating as a share of the highest, None for none, and the problem with it, or an empty text."""
     if not text:
         return None, "" if unrated_is_seen else "the file has no rating of it"
     low, high = scale
     rating = _float(text)
     if not low <= rating <= high:
         return None, f"the rating must be from {low:g} to {high:g} (got {text[:20]})"
-    return (rating - low) / (high - low), ""
+    return rating / high, ""
 
 
 def _scale(ratings: Sequence[str]) -> tuple[float, float]:
-    """Return the scale that ratings are probably of: up to 5, 10 or 100, from 1 or the lowest rating below."""
-    values = [value for text in ratings if text and not math.isnan(value := _float(text))]
-    highest, lowest = max(values, default=5.0), min(values, default=1.0)
-    return min(1.0, max(lowest, 0.0)), next((end for end in _SCALE_ENDS if highest <= end), _SCALE_ENDS[-1])
+    """Return the scale that ratings are probably of: up to 5, 10 or 100."""
+    highest = max((value for text in ratings if not math.isnan(value := _float(text))), default=0.0)
+    return 0.0, next((end for end in _HIGHEST if highest <= end), _HIGHEST[-1])
 
 
 def _float(text: str) -> float:

@@ -52,10 +52,12 @@ class UnmatchedFilm:
     Attributes:
         name: title and year in the file.
         reason: why it is not used.
+        candidates: the films of the data that it may be, if there are several.
     """
 
     name: str
     reason: str
+    candidates: tuple[MatchedFilm, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,11 +125,11 @@ class HistoryMatcher:
         """Return the value of the data's scale that is nearest to a rating, of two the higher.
 
         Args:
-            liking: the rating as a share of its own scale, whose ends become those of the data. None stands for a film
-                without a rating, which gets the mean rating: an interaction for models that learn from interactions,
-                and no opinion for those that predict ratings.
+            liking: the rating as a share of the highest of its own scale, so that 8 of 10 are 4 of 5. None stands for a
+                film without a rating, which gets the mean rating: an interaction for models that learn from
+                interactions, and no opinion for those that predict ratings.
         """
-        low, high = self._values[[0, -1]]
+        low, high = min(self._values[0], 0.0), self._values[-1]  # a scale such as -10 to 10 is used from its lowest
         wanted = self._mean if liking is None else low + liking * (high - low)
         distances = np.abs(self._values - wanted).round(6)
         return float(self._values[distances == distances.min()][-1])
@@ -147,7 +149,8 @@ class HistoryMatcher:
         if entry.series:
             return UnmatchedFilm(entry.series, "episodes of a series")
         if found.items:
-            return UnmatchedFilm(entry.name, f"ambiguous: {self._listed(found.items)}")
+            candidates = tuple(self._matched(entry, item, "chosen") for item in found.items)
+            return UnmatchedFilm(entry.name, f"ambiguous: {self._listed(found.items)}", candidates)
         if found.others:
             return UnmatchedFilm(entry.name, f"another year: the data have {self._listed(found.others)}")
         return UnmatchedFilm(entry.name, "not in the data")

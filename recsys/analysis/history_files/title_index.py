@@ -153,11 +153,16 @@ def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
     without_brackets = [re.sub("[()]", "", title) for title in plain]
     keys = title_keys(distinct + plain + without_brackets)
     n = len(distinct)
-    equal, inside, whole = keys[:n], keys[n : 2 * n], keys[2 * n :]
+    equal, inside, whole = (list(map(_names_only, part)) for part in (keys[:n], keys[n : 2 * n], keys[2 * n :]))
     return {
         title: TitleKeys(tuple(own), (*first, *second))
         for title, own, first, second in zip(distinct, equal, inside, whole, strict=True)
     }
+
+
+def _names_only(keys: list[str]) -> list[str]:
+    """Return the keys of a title without those in brackets that name no film, such as "(1)" or "(Part II)"."""
+    return keys[:1] + [key for key in keys[1:] if re.search(r"[^\W\d_]", key)]
 
 
 def plainer_title(title: str) -> str:
