@@ -27,7 +27,7 @@ from recsys.data.rating_scale import rating_values
 from recsys.errors import UserError
 from recsys.web.app import create_app
 from recsys.web.http_server import ServerSettings
-from recsys.web.protection import Protection, RequestGuard
+from recsys.web.protection import UPLOAD_BYTES, Protection, RequestGuard
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.request_metrics import RequestMetrics
 from tests.web.conftest import dataset_of
@@ -331,6 +331,9 @@ def test_a_body_too_large_is_refused_with_and_without_its_length(service):
     assert "1,000 bytes" in message(client.post("/api/recommend", content=body, headers=json), 413)
     chunks = (body[i : i + 100] for i in range(0, len(body), 100))
     assert "1,000 bytes" in message(client.post("/api/recommend", content=chunks, headers=json), 413)
+    upload = "/_nicegui/client/1/upload/2"  # of a history
+    assert client.post(upload, content=b"x" * 10_000).status_code == 404
+    assert "bytes" in message(client.post(upload, content=b"x" * (UPLOAD_BYTES + 1)), 413)
 
 
 def test_responses_have_security_headers(service):

@@ -287,11 +287,11 @@ def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
     """Return what is to be known of the films that were found."""
     n_rated = sum(film.is_rated for film in films)
     n_seen, n_without_year = len(films) - n_rated, sum(film.way == TITLE_ALONE for film in films)
+    seen, alone = _count(n_seen, "film"), _count(n_without_year, "film")
     sentences = {
         f"{_count(n_rated, 'film')} with your stars, in the steps that are used here.": n_rated,
-        f"{_count(n_seen, 'film')} without stars. For a visit they count with the average rating; stored, they are only marked "
-        "as seen.": n_seen,
-        f"{_count(n_without_year, 'film')} found by the title alone, without a year: a remake may be meant.": n_without_year,
+        f"{seen} without stars. They count for a visit with the average rating; stored, they are seen.": n_seen,
+        f"{alone} found by the title alone, without a year: a remake may be meant.": n_without_year,
         f"A visit ends after {VISIT_SECONDS // 3600} hours without you, and nothing of it is stored.": len(films),
     }
     return [sentence for sentence, n in sentences.items() if n]
