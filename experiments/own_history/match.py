@@ -58,12 +58,12 @@ def unchanged(title: str) -> str:
 
 def without_article(title: str) -> str:
     """`The Matrix` -> `Matrix`, `Les Misérables` -> `Misérables`."""
-    return re.sub(r"^(?:The|A|An|Les|Le|La|El|Der|Die|Das|Il) (?=\w)", "", title)
+    return re.sub(r"^(?:The|A|An|Les|Le|La|El|Der|Das|Il) (?=\w)", "", title)
 
 
 def article_last(title: str) -> str:
     """`The Matrix` -> `Matrix, The`."""
-    return re.sub(r"^(The|A|An|Les|Le|La|El|Der|Die|Das|Il) (\w.*)$", r"\2, \1", title)
+    return re.sub(r"^(The|A|An|Les|Le|La|El|Der|Das|Il) (\w.*)$", r"\2, \1", title)
 
 
 def without_accents(title: str) -> str:

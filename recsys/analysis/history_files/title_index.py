@@ -91,10 +91,10 @@ class TitleIndex:
             if name == titles[item]:
                 for key in keys[name].equal:
                     self._equal[key].append(item)
-        self._by_year: dict[int | None, list[str]] = defaultdict(list)
+        self._keys_by_part: dict[tuple[int | None, str], list[str]] = defaultdict(list)  # of a year
         for key, items in self._plainer.items():
             for year in {years[item] for item in items}:
-                self._by_year[year].append(key)
+                self._keys_by_part[year, _fixed_part(key)].append(key)
 
     def find(self, titles: Sequence[TitleKeys], year: int | None, is_possible: Callable[[int], bool]) -> Found:
         """Find the films that a title stands for.
@@ -129,10 +129,10 @@ class TitleIndex:
 
     def _similar(self, key: str, year: int) -> list[int]:
         """Return the films of about a year whose titles are the most similar to one, if they are similar enough."""
-        keys = [other for near in (year - 1, year, year + 1) for other in self._by_year.get(near, ())]
+        part = _fixed_part(key)
+        keys = [other for near in (year - 1, year, year + 1) for other in self._keys_by_part.get((near, part), ())]
         scored = extract(key, keys, scorer=OSA.normalized_similarity, score_cutoff=SIMILAR, limit=N_SIMILAR)
-        probable = [(other, score) for other, score, _ in scored if _fixed_parts(other) == _fixed_parts(key)]
-        best = [other for other, score in probable if score == probable[0][1]]
+        best = [other for other, score, _ in scored if score == scored[0][1]]
         return [item for other in best for item in self._plainer[other] if self._is_near(item, year)]
 
     def _is_near(self, item: int, year: int) -> bool:
@@ -181,6 +181,6 @@ def _names(title: str) -> list[str]:
     return [title, *match.groups()] if match else [title]
 
 
-def _fixed_parts(key: str) -> tuple[str, str, list[str]]:
+def _fixed_part(key: str) -> str:
     """Return what a typing error does not change: the ends of a title, which give a plural away, and its numbers."""
-    return key[0], key[-1], re.findall(r"\d+", key)
+    return " ".join((key[0], key[-1], *re.findall(r"\d+", key)))

@@ -33,7 +33,7 @@ UNREMARKABLE = ("IMDb id", "TMDb id", "MovieLens id", "title and year", TITLE_AL
 TOO_LARGE = f"The file must have at most {MAX_BYTES // 2**20} MB."
 FAILED = "The file could not be sent. Please try again."
 SOURCES = {
-    "Letterboxd": "Settings, Data, Export your data: the zip file, or ratings.csv, watched.csv or diary.csv in it.",
+    "Letterboxd": "Settings, Data, Export your data: the zip file, or one of the CSV files in it.",
     "IMDb": "Your ratings, Export: a CSV file.",
     "Netflix": "Account, your profile, Viewing activity, Download all: NetflixViewingHistory.csv.",
     "Trakt": "Settings, Data, Export: a JSON file of your ratings or your history.",
