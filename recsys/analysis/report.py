@@ -9,7 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
-from recsys.analysis.history_files.matching import MatchedHistory
+from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
 from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
@@ -53,7 +53,7 @@ def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
     names = item_names(dataset.item_frame)
     matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
     matched.title = f"{len(history.matched):,} films of {history.source}"
-    for film in history.matched[: -N_MATCHED - 1 : -1]:
+    for film in uncertain_first(history.matched)[:N_MATCHED]:
         matched.add_row(film.name, names[film.item], f"{film.rating:g}" if film.is_rated else "seen", film.way)
     unmatched = Table("not used", "reason", title_justify="left")
     unmatched.title = f"{len(history.unmatched):,} others"

@@ -401,9 +401,9 @@ def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file
 def test_a_file_that_is_no_history_is_refused_in_one_sentence(visit):
     page = visit("/history")
     upload(page, "other.csv", "a,b\n1,2\n")
-    expect(page.get_by_text("other.csv must be a history of Letterboxd")).to_be_visible()
+    expect(page.locator(".notice")).to_contain_text("other.csv must be a history of Letterboxd")
     upload(page, "large.csv", "x" * 6_000_000)
-    expect(page.get_by_text("The file must have at most 5 MB.")).to_be_visible()
+    expect(page.locator(".notice")).to_contain_text("The file must have at most 5 MB.")
 
 
 def test_a_history_is_of_no_use_to_a_model_that_ignores_it(visit):

@@ -53,13 +53,8 @@ class Entry:
     @property
     def name(self) -> str:
         """Title and year as the file has them."""
-        title = (
-            self.titles[0]
-            if self.titles
-            else f"film {self.movie_id}"
-            if self.movie_id is not None
-            else "a film without a title"
-        )
+        unnamed = "a film without a title" if self.movie_id is None else f"film {self.movie_id}"
+        title = self.titles[0] if self.titles else unnamed
         return title if self.year is None else f"{title} ({self.year})"
 
 

@@ -6,14 +6,14 @@ different ids of one kind are different, whatever their titles are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from recsys.analysis.history_files.entries import Entry, HistoryFile, number_of_id
-from recsys.analysis.history_files.title_index import TitleIndex, TitleKeys, keys_of
+from recsys.analysis.history_files.title_index import TITLE_AND_YEAR, TitleIndex, TitleKeys, keys_of
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.rating_scale import rating_values
@@ -23,6 +23,7 @@ from recsys.errors import UserError
 MAX_FILMS = 20_000  # different ones, or episodes, in a file
 SHOWN = 3  # films that a reason names
 IDS = {"imdb_id": "IMDb id", "tmdb_id": "TMDb id", "movie_id": "MovieLens id"}  # by field, the first that decides first
+CERTAIN = (*IDS.values(), TITLE_AND_YEAR)  # ways of matching
 WITH_MOVIELENS_IDS = RELEASES.keys() - {"ml-100k"}  # which has numbers of its own
 
 
@@ -43,6 +44,11 @@ class MatchedFilm:
     is_rated: bool
     name: str
     way: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the film was found by an id, or by its title and year."""
+        return self.way in CERTAIN
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,12 @@ class HistoryMatcher:
     def _listed(self, items: tuple[int, ...]) -> str:
         names = [str(name) for name in self.names[list(items[:SHOWN])]]
         return ", ".join(names + [f"and {len(items) - SHOWN} more"] * (len(items) > SHOWN))
+
+
+def uncertain_first(films: Iterable[MatchedFilm]) -> list[MatchedFilm]:
+    """Return films in the order in which they should be checked: the uncertain ones first, the latest first of each."""
+    latest_first = list(films)[::-1]
+    return sorted(latest_first, key=lambda film: film.is_certain)
 
 
 def _ids(dataset: Dataset, field: str) -> dict[int, int]:

@@ -26,6 +26,8 @@ from recsys.data.titles import title_keys
 SIMILAR = 0.88  # one wrong character in nine
 N_SIMILAR = 5  # titles with a typing error that are considered
 
+TITLE_AND_YEAR, TITLE_ALONE = "title and year", "title alone"  # ways in which a film is found
+
 _NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _ROMAN_NUMBERS = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"]
 _DIGITS = {word: str(number) for words in (_NUMBERS, _ROMAN_NUMBERS) for number, word in enumerate(words, start=1)}
@@ -62,7 +64,7 @@ class Found:
 
     Attributes:
         items: codes of equally good films.
-        way: how they were found.
+        way: how they were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or less surely.
         others: codes of films with an equal title, of years that are too far off.
     """
 
@@ -107,7 +109,7 @@ class TitleIndex:
         equal = [key for title in titles for key in title.equal]
         plainer = [key for title in titles for key in title.plainer]
         if year is None:
-            return Found(tuple(_items(self._equal, equal, is_possible)), "title alone")
+            return Found(tuple(_items(self._equal, equal, is_possible)), TITLE_ALONE)
         others: list[int] = []
         for items_by_key, keys in ((self._equal, equal), (self._plainer, plainer)):
             items = _items(items_by_key, keys, is_possible)
@@ -120,7 +122,7 @@ class TitleIndex:
     def _near(self, items: Sequence[int], year: int) -> Found | None:
         """Return the films of the year, else of the year before or after, else those of no known year."""
         years = {item: self.years[item] for item in items}
-        for distance, way in ((0, "title and year"), (1, "title, year off by one")):
+        for distance, way in ((0, TITLE_AND_YEAR), (1, "title, year off by one")):
             near = tuple(item for item, other in years.items() if other is not None and abs(other - year) == distance)
             if near:
                 return Found(near, way)

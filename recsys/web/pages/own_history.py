@@ -15,8 +15,9 @@ from nicegui import ui
 from nicegui.events import GenericEventArguments, UploadEventArguments
 
 from recsys.analysis.history_files.entries import read_history
-from recsys.analysis.history_files.matching import MatchedFilm, MatchedHistory, UnmatchedFilm
+from recsys.analysis.history_files.matching import MatchedFilm, MatchedHistory, UnmatchedFilm, uncertain_first
 from recsys.analysis.history_files.tables import MAX_BYTES
+from recsys.analysis.history_files.title_index import TITLE_ALONE
 from recsys.errors import UserError
 from recsys.web.events import Event, Kind
 from recsys.web.loaded_run import LoadedRun
@@ -27,9 +28,8 @@ from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 from recsys.web.recommendation_service import now
 from recsys.web.visits import VISIT_SECONDS, BroughtHistory
 
+MAX_NAME = 100  # characters of a file's name that are shown
 N_SHOWN = 12  # films of a list, before "Show all"
-TITLE_ALONE = "title alone"
-UNREMARKABLE = ("IMDb id", "TMDb id", "MovieLens id", "title and year", TITLE_ALONE)  # ways of matching
 TOO_LARGE = f"The file must have at most {MAX_BYTES // 2**20} MB."
 FAILED = "The file could not be sent. Please try again."
 SOURCES = {
@@ -102,13 +102,14 @@ class _OwnHistory:
         self._unmatched: list[UnmatchedFilm] = []
         reading = partial(self._show_notice, "The file is being read.")
         upload = ui.upload(on_begin_upload=reading, on_upload=self._read).style("display: none")
-        with Tag("label", classes="drop") as self._field:
+        with Tag("label", classes="drop"):
             Tag("strong", "Choose a file, or drop it here")
             Tag("span", "of Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles", "meta")
             field = Tag("input", type="file", accept=".csv,.json,.zip,.tsv,.txt", aria_label="File with your history")
         send = _SEND.format(max_bytes=MAX_BYTES, too_large=TOO_LARGE, failed=FAILED, url=upload.props["url"])
         field.on("change", self._refuse, js_handler=send)
-        self._result = Tag("div", role="status")
+        self._status = Tag("p", "", "visually-hidden", role="status")
+        self._result = Tag("div")
         with self._result:
             self._visit()
         with Tag("details", classes="filters sources", open=True) as self._sources:
@@ -149,9 +150,10 @@ class _OwnHistory:
         self._show()
 
     def _match(self, name: str, content: bytes) -> MatchedHistory:
-        return self.loaded.catalogue.history_matcher.match(read_history(name or "The file", content))
+        return self.loaded.catalogue.history_matcher.match(read_history(name[:MAX_NAME] or "The file", content))
 
     def _show_notice(self, sentence: str) -> None:
+        self._status.text = sentence
         self._result.clear()
         with self._result:
             notice(sentence)
@@ -162,9 +164,10 @@ class _OwnHistory:
         self._result.clear()
         n_found, n_missing = len(self._matched), len(self._unmatched)
         n_rated = sum(film.is_rated for film in self._matched.values())
+        self._status.text = f"{n_found:,} of {_count(n_found + n_missing, 'film')} found in {self._source}"
         with self._result:
             with Tag("section", classes="panel found-history"):
-                Tag("h2", f"{n_found:,} of {_count(n_found + n_missing, 'film')} found in {self._source}")
+                Tag("h2", self._status.text)
                 for sentence in _explanations(list(self._matched.values())):
                     Tag("p", sentence, "meta")
                 if n_found:
@@ -173,9 +176,7 @@ class _OwnHistory:
                         button("Store my ratings" if n_rated else "Store as seen", self._store)
             with Tag("div", classes="sides"):
                 if n_found:
-                    latest_first = list(self._matched.values())[::-1]
-                    uncertain_first = sorted(latest_first, key=lambda film: film.way in UNREMARKABLE)
-                    _long_list(f"Found ({n_found:,})", uncertain_first, self._matched_row)
+                    _long_list(f"Found ({n_found:,})", uncertain_first(self._matched.values()), self._matched_row)
                 if n_missing:
                     ambiguous_first = sorted(self._unmatched, key=lambda film: not film.candidates)
                     _long_list(f"Not used ({n_missing:,})", ambiguous_first, self._unmatched_row)
@@ -186,7 +187,7 @@ class _OwnHistory:
             with Tag("div", classes="row-body"):
                 Tag("span", name, "row-title")
                 remarks = [f"in the file: {film.name}"] * (not name.startswith(film.name))
-                remarks += [film.way] * (film.way not in UNREMARKABLE)
+                remarks += [film.way] * (not film.is_certain and film.way != TITLE_ALONE)
                 if remarks:
                     Tag("span", " · ".join(remarks), "meta")
             if film.is_rated:
