@@ -54,7 +54,7 @@ def read_tables(name: str, content: bytes) -> list[Table]:
         UserError: the file is too large, damaged, empty, or neither text nor a zip archive.
     """
     if len(content) > MAX_BYTES:
-        raise UserError(f"{name} must have at most {MAX_BYTES:,} bytes (got {len(content):,}): leave out other files.")
+        raise UserError(f"{name} must have at most {MAX_BYTES // 2**20} MB (got more): leave out what is no history.")
     if content.startswith(b"PK\x03\x04"):
         return [_table(member, text) for member, text in _members(name, content)]
     return [_table(name, content)]
@@ -72,7 +72,9 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
                     text = packed.read(left + 1)  # what the archive says of its sizes may be wrong
                 left -= len(text)
                 if left < 0:
-                    raise UserError(f"{name} must unpack to at most {MAX_UNPACKED:,} bytes: leave out other files.")
+                    raise UserError(
+                        f"{name} must unpack to at most {MAX_UNPACKED // 2**20} MB: leave out what is no history."
+                    )
                 yield PurePosixPath(member).name, text
     except _DAMAGED as error:
         raise UserError(f"{name} cannot be unpacked here ({error}): unpack it first.") from error
