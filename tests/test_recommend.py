@@ -241,3 +241,50 @@ def test_new_films_require_titles_and_a_model_with_an_open_catalogue(command, ru
     assert (status, "row 1 has none" in err) == (2, True)
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "none.csv")
     assert (status, "must be an existing CSV or Parquet file" in err) == (2, True)
+
+
+HISTORY = """Date,Name,Year,Letterboxd URI,Rating
+2024-01-02,The Great Hope x,1951,u,5
+2024-01-03,Great Hope xxx,1954,u,4.5
+2024-01-04,The Great Joke xx,1952,u,0.5
+2024-01-05,Parasite,2019,u,5
+"""
+
+
+def test_a_history_from_elsewhere_is_shown_and_recommended_from(command, runs, tmp_path):
+    file = tmp_path / "ratings.csv"
+    file.write_text(HISTORY)
+    status, out, _ = command("recommend", runs / "ease", "--history", file, "-k", "3")
+    assert status == 0
+    shown, recommended = out.split("EASE for a new user")
+    assert all(
+        words in shown for words in ("3 films of ratings.csv (Letterboxd)", "year off by one", "Parasite (2019)")
+    )
+    assert "who liked The Great Hope xxx (1953), The Great Hope x (1951)" in " ".join(recommended.split())
+    status, out, _ = command("recommend", runs / "ease", "--history", file, "-k", "30", "--json")
+    answer = json.loads(out)
+    assert [(film["film"]["movie_id"], film["rating"]) for film in answer["history"]["matched"]] == [
+        (1, 5),
+        (3, 5),
+        (2, 1),
+    ]
+    assert answer["history"]["unmatched"] == [{"name": "Parasite (2019)", "reason": "not in the data"}]
+    assert [film["movie_id"] for film in answer["liked"]] == [3, 1]  # the model learned from what users liked
+    assert not {1, 2, 3} & {film["movie_id"] for film in answer["recommendations"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "--history must be a file that can be read"),
+        ("title,year\nParasite,2019\n", "--history must have films of"),
+        ("a,b\n1,2\n", "must be a history of Letterboxd"),
+    ],
+)
+def test_a_file_without_films_is_refused(command, runs, tmp_path, content, message):
+    file = tmp_path / "history.csv"
+    if content is not None:
+        file.write_text(content)
+    status, _, err = command("recommend", runs / "ease", "--history", file)
+    assert status == 2
+    assert message in err

@@ -28,7 +28,11 @@ ITEMS = {r"films?|movies?": "item", r"stars?": "rating"}
 GENERAL_ROOMS = ("metrics", "models", "evaluation", "config")
 
 # Names that belong to somebody else: columns, files, fields of the API, labels of published files, Python itself.
-OUTSIDE = re.compile(r"movie_id|MovieLens|movie-|movies_extra|films_(path|columns)|`everybody`|`stars`|rows kept", re.I)
+OUTSIDE = re.compile(
+    r"movie_id|MovieLens|movie-|movies_extra|films_(path|columns)|`everybody`|`stars`|rows kept|"
+    r"watched\.csv|watched (at|date)|date watched",
+    re.I,
+)
 
 
 def python_texts(path: Path) -> Iterator[tuple[int, str]]:

@@ -12,7 +12,7 @@ from rich.progress import track
 from recsys.analysis.explain import Reason, explain
 from recsys.analysis.similar import similarities
 from recsys.data.dataset import Dataset
-from recsys.data.query import History, Query
+from recsys.data.query import History, Query, row_pointers
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import ExplainsByFeatures, Recommender
@@ -128,12 +128,38 @@ def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int])
     Raises:
         UserError: the model scores only the users of its training data.
     """
+    items = list(dict.fromkeys(items))
+    return history_of_ratings(model, dataset, items, [dataset.scale[1]] * len(items))
+
+
+def history_of_ratings(model: Recommender, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
+    """Create the history of a new user who rated some films, the oldest rating first; see `given_ratings`.
+
+    Raises:
+        UserError: the model scores only the users of its training data.
+    """
     if not model.scores_new_users:
         raise UserError(
             f"{type(model).__name__} ignores the history of a new user: choose one of its users with --user, or a run "
             "of a model that scores by histories, such as ease."
         )
-    return History.of_items([list(dict.fromkeys(items))], rating=dataset.scale[1])
+    is_given = given_ratings(model, dataset, np.array(ratings, np.float32))
+    chosen = np.array(items, np.int32)[is_given]
+    return History(row_pointers([len(chosen)]), chosen, np.array(ratings, np.float32)[is_given])
+
+
+def given_ratings(model: Recommender, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
+    """Return which ratings of a user a model is given, bool (n,).
+
+    A model that does not predict ratings learned only from positive interactions, so it is given only the films that
+    the user liked.
+    """
+    return ratings >= (0 if model.predicts_ratings else liked_threshold(dataset))
+
+
+def liked_threshold(dataset: Dataset) -> float:
+    """Return the lowest rating at which a film counts as liked: the middle of the rating scale."""
+    return sum(dataset.scale) / 2
 
 
 def neighbours(model: Recommender, item: int, candidates: np.ndarray, k: int) -> tuple[str, list[tuple[int, float]]]:

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
+from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
 from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
@@ -17,6 +18,7 @@ from recsys.models.base import Recommender
 from recsys.terminal import terminal
 
 N_LIKED = 5  # liked films in a title
+N_MATCHED = 20  # films of a history in each of two tables
 N_GROUPS = 3  # groups of features in a row
 LEGEND_OF_FEATURES = "Score by features: what the groups of features add to the score that add, or take off, most."
 LEGEND = {
@@ -44,6 +46,24 @@ def print_recommendations(
         largest = ", ".join(f"{group} {added:+.2f}" for group, added in list(r.contributions.items())[:N_GROUPS])
         table.add_row(str(place), *_cells(dataset, r.item), f"{r.score:.3f}", reason, *[largest] * by_features)
     terminal().print(table)
+
+
+def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
+    """Print which films of a history are matched with which, by what, and which are not used, and why."""
+    names = item_names(dataset.item_frame)
+    matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
+    matched.title = f"{len(history.matched):,} films of {history.source}"
+    for film in uncertain_first(history.matched)[:N_MATCHED]:
+        matched.add_row(film.name, names[film.item], f"{film.rating:g}" if film.is_rated else "seen", film.way)
+    unmatched = Table("not used", "reason", title_justify="left")
+    unmatched.title = f"{len(history.unmatched):,} others"
+    for other in history.unmatched[:N_MATCHED]:
+        unmatched.add_row(other.name, other.reason)
+    for table, n_films in ((matched, len(history.matched)), (unmatched, len(history.unmatched))):
+        if n_films:
+            rest = n_films - N_MATCHED
+            table.caption = f"... and {rest:,} more: --json prints all." if rest > 0 else None
+            terminal().print(table)
 
 
 def print_neighbours(
@@ -79,6 +99,22 @@ def recommendations_as_json(
         "liked": [_film_as_json(dataset, item) for item in history.items[most_liked(history)]],
         "recommendations": listed,
     }
+
+
+def matched_history_as_json(dataset: Dataset, history: MatchedHistory) -> dict[str, Any]:
+    """Return plain values: the `source`, the films `matched` with those of the data, and the `unmatched` ones."""
+    matched = [
+        {
+            "name": film.name,
+            "film": _film_as_json(dataset, film.item),
+            "rating": film.rating,
+            "is_rated": film.is_rated,
+            "matched_by": film.way,
+        }
+        for film in history.matched
+    ]
+    unmatched = [{"name": film.name, "reason": film.reason} for film in history.unmatched]
+    return {"source": history.source, "matched": matched, "unmatched": unmatched}
 
 
 def neighbours_as_json(

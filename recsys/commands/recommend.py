@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from recsys.analysis import report
-from recsys.analysis.recommend import UNKNOWN, history_of_liked, recommend, user_code
+from recsys.analysis.history_files.entries import read_history
+from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistory
+from recsys.analysis.history_files.tables import MAX_BYTES
+from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend, user_code
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import model_and_data
+from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
+from recsys.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,21 +37,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TITLE",
         help="of a new user: 'Heat (1995)'; may be repeated, the latest last",
     )
+    user.add_argument(
+        "--history",
+        type=Path,
+        metavar="FILE",
+        help="of a new user: exported by Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the recommendations."""
+    """Print the recommendations, and before them what is matched of a file."""
     model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
     candidates = items_meeting(dataset, arguments.filter)
-    if arguments.user is None:
-        user, liked = UNKNOWN, [find_item(dataset, title) for title in arguments.liked]
-        history = history_of_liked(model, dataset, liked)
-    else:
+    user = UNKNOWN
+    answer: dict[str, Any] = {"run": str(arguments.directory)}
+    if arguments.user is not None:
         user = user_code(dataset, arguments.user)
         history = dataset.history(np.array([user]))
+    elif arguments.liked:
+        history = history_of_liked(model, dataset, [find_item(dataset, title) for title in arguments.liked])
+    else:
+        matched = _matched_history(dataset, arguments.history)
+        answer["history"] = report.matched_history_as_json(dataset, matched)
+        if not arguments.json:
+            report.print_matched_history(dataset, matched)
+        if not matched.matched:
+            raise UserError(f"--history must have films of {dataset.name} (got {matched.source} without any).")
+        items = [film.item for film in matched.matched]
+        history = history_of_ratings(model, dataset, items, [film.rating for film in matched.matched])
+        candidates = np.setdiff1d(candidates, items)
     recommended = recommend(model, dataset, user, history, candidates, arguments.k)
     if arguments.json:
-        answer = report.recommendations_as_json(dataset, user, history, recommended)
-        print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
+        answer |= report.recommendations_as_json(dataset, user, history, recommended)
+        print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
         report.print_recommendations(model, dataset, user, history, recommended)
+
+
+def _matched_history(dataset: Dataset, file: Path) -> MatchedHistory:
+    """Read a history from a file, as far as the data have its films."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"--history must be a file that can be read (got {file}: {error.strerror}).") from error
+    return HistoryMatcher(dataset).match(read_history(file.name, content))

@@ -9,6 +9,7 @@ typed, the query is also compared with the beginnings of titles.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -58,8 +59,7 @@ class TitleSearch:
 
     def __init__(self, dataset: Dataset) -> None:
         self.item_frame = dataset.item_frame
-        self._connection = duckdb.connect(config={"threads": 1})
-        self._connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
+        self._connection = _connection_with_macros()
         self._in_use = Lock()  # a connection serves one thread at a time
         titles = dataset.item_frame["title"].astype(object)
         frame = pd.DataFrame({"item": np.arange(dataset.n_items), "title": titles.to_numpy()}).dropna()
@@ -121,6 +121,15 @@ def _edit_similarities(key: str, others: list[str], length: int | None) -> np.nd
     return 1 - cdist([key], others, scorer=OSA.distance, dtype=np.int32)[0] / length
 
 
+def title_keys(titles: Sequence[str]) -> list[list[str]]:
+    """Return what titles are compared by: the normalised title, and each normalised title in brackets after it."""
+    with _connection_with_macros() as connection:
+        connection.register("titles", pd.DataFrame({"title": pd.Series(titles, dtype=object)}).reset_index())
+        return [
+            keys for (keys,) in connection.execute("SELECT title_keys(title) FROM titles ORDER BY index").fetchall()
+        ]
+
+
 def find_item(dataset: Dataset, query: str) -> int:
     """Return the code of the item that a title, or a title and a year such as "heat (1995)", stands for.
 
@@ -140,6 +149,12 @@ def find_item(dataset: Dataset, query: str) -> int:
     near = of_other_years if len(of_other_years) else np.flatnonzero(matches.similarity >= RELATED)
     hint = f"did you mean {_joined(names[near[:SHOWN]])}?" if len(near) else "try another part of its title."
     raise UserError(f"There is no film '{query}' in {dataset.name}: {hint}")
+
+
+def _connection_with_macros() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
+    return connection
 
 
 def _title_and_year(query: str) -> tuple[str, int | None]:

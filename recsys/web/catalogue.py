@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.analysis.history_files.matching import HistoryMatcher
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
+from recsys.data.rating_scale import rating_values
 from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
 
@@ -28,7 +30,6 @@ LABELS = {
     "keywords": "Keywords",
     "tags": "Tags",
 }
-STEPS = (1.0, 0.5, 0.25, 0.2, 0.1)  # of rating scales
 MAX_WORDS = 12  # shown of a list of names or keywords
 
 
@@ -84,7 +85,7 @@ class Catalogue:
         self.codes = {movie_id: code for code, movie_id in enumerate(self.movie_ids)}
         self.names = item_names(frame)
         self.user_codes = user_codes(dataset)
-        self.stars = _scale_values(dataset)
+        self.stars = rating_values(dataset)
         titles = frame["title"].astype(object).where(frame["title"].notna(), None)
         self._film_titles = [title or f"Film {raw}" for title, raw in zip(titles, self.movie_ids, strict=True)]
         self._film_genres = [tuple(genres) for genres in frame["genres"]] if "genres" in frame else [()] * len(frame)
@@ -99,6 +100,11 @@ class Catalogue:
         known = self._years[~np.isnan(self._years)]
         self.years = (int(known.min()), int(known.max())) if len(known) else None
         self._titles = TitleSearch(dataset)
+
+    @cached_property
+    def history_matcher(self) -> HistoryMatcher:
+        """The films, to match histories of other services with."""
+        return HistoryMatcher(self.dataset)
 
     @cached_property
     def _ratings_by_film(self) -> sparse.csc_matrix:
@@ -219,14 +225,6 @@ class Catalogue:
 def user_codes(dataset: Dataset) -> dict[str, int]:
     """Return the user codes of a data set by raw id as text."""
     return {str(user_id): code for code, user_id in enumerate(dataset.user_frame["user_id"])}
-
-
-def _scale_values(dataset: Dataset) -> tuple[float, ...]:
-    """Return the values of the rating scale, in the largest step that all ratings are multiples of, or of a half."""
-    low, high = dataset.scale
-    in_hundredths = np.rint(100 * np.append(dataset.ratings, low)).astype(int)  # of any rating that can be given
-    step = next((step for step in STEPS if not np.any(in_hundredths % (100 * step))), 0.5)
-    return tuple(np.arange(low, high + step / 2, step).round(2).tolist())
 
 
 def _is_address(value: Any) -> bool:

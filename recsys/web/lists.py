@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from recsys.web.catalogue import Film
 
+UNLOGGED = "unlogged"  # id of a list from a history that is not stored, without which a log of it says nothing
+
 
 @dataclass(frozen=True)
 class ListOptions:

@@ -11,7 +11,7 @@ from secrets import token_hex
 import numpy as np
 
 from recsys.analysis.explain import Reason, explain
-from recsys.analysis.recommend import UNKNOWN, neighbours
+from recsys.analysis.recommend import UNKNOWN, given_ratings, liked_threshold, neighbours
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Pairs, Query
@@ -61,12 +61,6 @@ class LoadedRun:
     def dataset(self) -> Dataset:
         """The data set with which users' histories begin, without viewers' feedback."""
         return self.catalogue.dataset
-
-    @property
-    def liked_threshold(self) -> float:
-        """Lowest number of stars at which a film counts as liked: the middle of the rating scale."""
-        low, high = self.dataset.scale
-        return (low + high) / 2
 
     @property
     def scores_new_users(self) -> bool:
@@ -166,10 +160,7 @@ class LoadedRun:
         return measure, [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
-        """Return a user's code and their history with feedback, as one row.
-
-        A model that does not predict ratings learned only from positive interactions, so it is given only the films
-        that the user liked.
+        """Return a user's code and their history with feedback, as one row; see `given_ratings`.
 
         Raises:
             UserError: the user is unseen in training and the model does not score by histories.
@@ -184,8 +175,8 @@ class LoadedRun:
         items = np.array([self.catalogue.code(movie_id) for movie_id in opinions.ratings], np.int32)
         ratings = np.fromiter(opinions.ratings.values(), np.float32)
         unchanged = ~np.isin(known.items, items)
-        passed_on = ratings >= (0 if self.model.predicts_ratings else self.liked_threshold)
-        items, ratings = items[passed_on], ratings[passed_on]
+        is_given = given_ratings(self.model, self.dataset, ratings)
+        items, ratings = items[is_given], ratings[is_given]
         times = plays = None
         if known.plays is not None:  # an opinion says that a film was played once
             plays = np.concatenate([known.plays[unchanged], np.ones(len(items), np.float32)])
@@ -204,7 +195,8 @@ class LoadedRun:
 
     def _reasons(self, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
         frame = self.dataset.item_frame
-        return explain(self.model, user, history, items, frame, N_REASON_CANDIDATES, self.liked_threshold)
+        min_rating = liked_threshold(self.dataset)
+        return explain(self.model, user, history, items, frame, N_REASON_CANDIDATES, min_rating)
 
     def _scores(
         self, user: int, history: History, opinions: Opinions, options: ListOptions

@@ -21,6 +21,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.errors import UserError, check_positive
 from recsys.web.errors import error_page, error_response
 from recsys.web.request_metrics import RequestMetrics
@@ -29,6 +30,8 @@ COOKIE = "recsys_token"
 MAX_DIGITS = 12  # of a Content-Length; longer ones are refused without being parsed
 HOST = re.compile(r"\*|(\*\.)?[\w.:-]+")
 TOKEN = re.compile(r"[!-~]+")
+UPLOADS = re.compile("/_nicegui/client/[^/]+/upload/[^/]+")  # of files on the pages
+UPLOAD_BYTES = MAX_BYTES + 4096  # a history, and what multipart/form-data adds to it
 OPEN_PATHS = ("/api/health",)  # probes need no token
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -51,7 +54,7 @@ class Protection:
         hosts: names by which clients may address the server, without ports; `*.example.com` is allowed, and empty means
             any name. They protect against DNS rebinding, where a site's name is pointed at this server.
         requests_per_minute: limit for each client address.
-        max_bytes: largest request body.
+        max_bytes: largest request body, except uploads of histories (`UPLOAD_BYTES`).
     """
 
     token: str | None = None
@@ -133,8 +136,8 @@ class RequestGuard:
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return refuse(400, "The Content-Length header is not a number.")
-        if len(length) > MAX_DIGITS or int(length) > self.protection.max_bytes:
-            return refuse(413, self._size_message)
+        if len(length) > MAX_DIGITS or int(length) > self._max_bytes(scope):
+            return refuse(413, _size_message(self._max_bytes(scope)))
         return None
 
     def _refusal_without_token(
@@ -156,21 +159,20 @@ class RequestGuard:
         message = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."
         return refuse(401, message, {"WWW-Authenticate": "Bearer"})
 
-    @property
-    def _size_message(self) -> str:
-        return f"The body of a request must have at most {self.protection.max_bytes:,} bytes."
+    def _max_bytes(self, scope: Scope) -> int:
+        return UPLOAD_BYTES if UPLOADS.fullmatch(scope["path"]) else self.protection.max_bytes
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send, refusal: Response | None) -> None:
         started = time.perf_counter()
         status = 500
-        n_bytes = 0
+        n_bytes, max_bytes = 0, self._max_bytes(scope)
 
         async def receive_limited() -> Message:
             nonlocal n_bytes
             message = await receive()
             n_bytes += len(message.get("body", b""))
-            if n_bytes > self.protection.max_bytes:
-                raise HTTPException(413, self._size_message)  # passed on by what reads the body
+            if n_bytes > max_bytes:
+                raise HTTPException(413, _size_message(max_bytes))  # passed on by what reads the body
             return message
 
         async def send_with_headers(message: Message) -> None:
@@ -206,6 +208,10 @@ async def _is_trusted_host(scope: Scope, hosts: Collection[str]) -> bool:
     allowed = [f"[{host}]" if ":" in host else host for host in hosts] or ["*"]
     await TrustedHostMiddleware(let_through, allowed, www_redirect=False)(scope, receive_nothing, discard)
     return is_trusted
+
+
+def _size_message(max_bytes: int) -> str:
+    return f"The body of a request must have at most {max_bytes:,} bytes."
 
 
 def _is_for_a_page(scope: Scope, headers: Headers) -> bool:

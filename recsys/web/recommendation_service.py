@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -20,10 +21,12 @@ from recsys.web.deadline import Deadline
 from recsys.web.events import Event, Kind, Opinions, ShownList
 from recsys.web.exploration import Exploration
 from recsys.web.index import IndexSettings
-from recsys.web.lists import FilmList, ListOptions
+from recsys.web.lists import UNLOGGED, FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun, load_run
 from recsys.web.store import Store, StoreError
+from recsys.web.visits import Visits
 
+EVENTS_AT_A_TIME = 500  # which the store adds well within the deadline
 NO_STORE = "Ratings can be neither stored nor read now: try again later."
 
 Result = TypeVar("Result")
@@ -91,6 +94,7 @@ class RecommendationService:
         self.explore = explore
         self.index = index
         self.trusted = trusted
+        self.visits = Visits()
         self._deadline = deadline or Deadline()
         self._loaded: dict[str, LoadedRun] = {}
         self._loading = {name: Lock() for name in self.runs}
@@ -168,7 +172,8 @@ class RecommendationService:
         Raises:
             UserError: see `LoadedRun.recommend`.
         """
-        return self.loaded_run(name).recommend(user_id, self.opinions(user_id), options, self.explore)
+        listed = self.loaded_run(name).recommend(user_id, self.opinions(user_id), options, self.explore)
+        return listed if self.visits.history(user_id) is None else replace(listed, list_id=UNLOGGED)
 
     def log_list(self, user_id: str, options: ListOptions, shown: FilmList) -> None:
         """Store the impressions of a list with their probabilities.
@@ -176,8 +181,10 @@ class RecommendationService:
         Args:
             user_id: the viewer to whom the list is shown.
             options: the options with which the list was built.
-            shown: the list.
+            shown: the list; one from a history that is not stored is not logged.
         """
+        if shown.list_id == UNLOGGED:
+            return
         time = now()
         request = {
             "genres": list(options.genres),
@@ -223,9 +230,26 @@ class RecommendationService:
             catalogue.code(event.movie_id)
         if event.kind is Kind.RATING:
             catalogue.check_stars(event.value)
+        if event.list_id == UNLOGGED:
+            if event.kind is Kind.CLICK:  # it says nothing without the list
+                return False
+            event = replace(event, run=None, list_id=None, position=None)
         return self._from_store(self.store.add, [event])[0]
 
+    def record_all(self, events: Sequence[Event]) -> None:
+        """Store many events of films and stars that are known to exist, some at a time."""
+        for start in range(0, len(events), EVENTS_AT_A_TIME):
+            self._from_store(self.store.add, events[start : start + EVENTS_AT_A_TIME])
+
     def opinions(self, user_id: str) -> Opinions:
+        """Return a viewer's opinions of the films that the runs know: those of the visit, and after them the stored."""
+        stored, visit = self.stored_opinions(user_id), self.visits.history(user_id)
+        if visit is None:
+            return stored
+        earlier = {movie_id: stars for movie_id, stars in visit.ratings.items() if movie_id not in stored.ratings}
+        return replace(stored, ratings=earlier | dict(stored.ratings))
+
+    def stored_opinions(self, user_id: str) -> Opinions:
         """Return a viewer's stored opinions of the films that the runs know."""
         return self._from_store(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
 

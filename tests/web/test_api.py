@@ -23,11 +23,11 @@ from schemathesis.specs.openapi.checks import (
 from starlette.responses import HTMLResponse
 from starlette.websockets import WebSocketDisconnect
 
+from recsys.data.rating_scale import rating_values
 from recsys.errors import UserError
 from recsys.web.app import create_app
-from recsys.web.catalogue import _scale_values
 from recsys.web.http_server import ServerSettings
-from recsys.web.protection import Protection, RequestGuard
+from recsys.web.protection import UPLOAD_BYTES, Protection, RequestGuard
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.request_metrics import RequestMetrics
 from tests.web.conftest import dataset_of
@@ -331,6 +331,9 @@ def test_a_body_too_large_is_refused_with_and_without_its_length(service):
     assert "1,000 bytes" in message(client.post("/api/recommend", content=body, headers=json), 413)
     chunks = (body[i : i + 100] for i in range(0, len(body), 100))
     assert "1,000 bytes" in message(client.post("/api/recommend", content=chunks, headers=json), 413)
+    upload = "/_nicegui/client/1/upload/2"  # of a history
+    assert client.post(upload, content=b"x" * 10_000).status_code == 404
+    assert "bytes" in message(client.post(upload, content=b"x" * (UPLOAD_BYTES + 1)), 413)
 
 
 def test_responses_have_security_headers(service):
@@ -469,7 +472,7 @@ def test_a_token_that_no_header_can_carry_is_refused_at_the_start(monkeypatch):
 )
 def test_stars_are_those_that_the_data_have(ratings, scale, expected):
     data = SimpleNamespace(ratings=np.array(ratings, np.float32), scale=scale)
-    assert _scale_values(data) == expected
+    assert rating_values(data) == expected
 
 
 def test_clients_of_one_network_share_a_rate(service, monkeypatch):

@@ -20,7 +20,7 @@ from tests.web.conftest import EVIL
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 
 PICTURES = Path("outputs", "tests", "pages")
-PATHS = ["/", "/user", "/user/u3", "/film/3", "/compare?user=u3", "/runs", "/film/none"]
+PATHS = ["/", "/user", "/user/u3", "/film/3", "/history", "/compare?user=u3", "/runs", "/film/none"]
 LIMIT = 300_000  # milliseconds; a busy machine takes as long as it takes
 KEEP_MESSAGES = """document.addEventListener("DOMContentLoaded", () => {
     const style = document.createElement("style");
@@ -364,3 +364,48 @@ def test_the_drawn_poster_shows_where_the_real_one_cannot_be_loaded(visit):
     page = visit("/film/3")
     expect(page.locator(".film .poster img")).to_be_hidden()
     expect(page.locator(".film .poster")).to_contain_text("Lantern Road")
+
+
+def upload(page: Page, name: str, content: str) -> None:
+    page.locator(".drop input").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content.encode()})
+
+
+def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file):
+    page = visit("/")
+    page.get_by_role("link", name="bring your history").click()
+    rows = ["The Harbour Road,1951,4.5", "Winter Road,1952,", "Parasite,2019,5", f'"{EVIL}",2019,5']
+    upload(page, "films.csv", "\n".join(["title,year,rating", *rows]))
+    expect(page.get_by_role("heading", name="2 of 4 films found in films.csv (table)")).to_be_visible()
+    expect(page.get_by_role("region", name="Not used (2)")).to_contain_text(f"Parasite (2019)not in the data{EVIL}")
+    stored = sqlite3.connect(store_file)
+    n_before = stored.execute("SELECT count(*) FROM events").fetchone()
+    page.get_by_role("button", name="Use for this visit").click()
+    expect(cards(page)).to_have_count(12)
+    expect(page.get_by_text("2 films of films.csv (table) count for this visit.")).to_be_visible()
+    assert stored.execute("SELECT count(*) FROM events").fetchone() == n_before
+
+    page.get_by_role("link", name="Change").click()
+    upload(page, "films.csv", "\n".join(["title,year,rating", *rows]))
+    page.get_by_role("button", name="Leave out The Winter Road (1952)").click()
+    expect(page.get_by_role("heading", name="1 of 4 films found")).to_be_visible()
+    page.get_by_role("button", name="The Winter Road (1952)").click()
+    page.get_by_role("button", name="Store my ratings").click()
+    expect(page.get_by_text("Stored: 2 films.")).to_be_visible()
+    latest = "SELECT kind, value FROM events ORDER BY number DESC LIMIT 2"
+    assert set(stored.execute(latest)) == {("rating", 4.5), ("seen", None)}
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Stored: 2 films.")).to_be_hidden()
+    assert set(stored.execute(latest)) == {("undo", None)}
+
+
+def test_a_file_that_is_no_history_is_refused_in_one_sentence(visit):
+    page = visit("/history")
+    upload(page, "other.csv", "a,b\n1,2\n")
+    expect(page.locator(".notice")).to_contain_text("other.csv must be a history of Letterboxd")
+    upload(page, "large.csv", "x" * 6_000_000)
+    expect(page.locator(".notice")).to_contain_text("The file must have at most 5 MB.")
+
+
+def test_a_history_is_of_no_use_to_a_model_that_ignores_it(visit):
+    page = visit("/history?run=lightgcn")
+    expect(page.get_by_text("This model cannot serve new viewers")).to_be_visible()

@@ -25,6 +25,7 @@ from recsys.web.pages.discover import discover_page
 from recsys.web.pages.film import film_page
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
+from recsys.web.pages.own_history import history_page
 from recsys.web.pages.packets import bound_waiting_packets, report_malformed_packets
 from recsys.web.pages.runs import runs_page
 from recsys.web.pages.viewer_session import Site
@@ -58,6 +59,11 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
     async def _(run: str | None = None) -> None:
         with _errors_as_pages():
             await discover_page(site, await to_thread(service.loaded_run, run), run)
+
+    @ui.page("/history", response_timeout=RESPONSE_SECONDS)
+    async def _(run: str | None = None) -> None:
+        with _errors_as_pages():
+            await history_page(site, await to_thread(service.loaded_run, run), run)
 
     @ui.page("/user", response_timeout=RESPONSE_SECONDS)
     async def _(id: str | None = None, run: str | None = None) -> Response | None:

@@ -11,6 +11,7 @@ from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Stars, Tag, poster, yield_to_requests
 from recsys.web.pages.feedback_panel import FeedbackPanel
 from recsys.web.pages.layout import page_layout
+from recsys.web.pages.own_history import history_invitation
 from recsys.web.pages.recommendations import Recommendations
 from recsys.web.pages.search import Search
 from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
@@ -32,6 +33,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
         with Tag("div"):
             Tag("h1", "What would you like to watch?")
             Tag("p", "Rate a few films you know. Recommendations follow each rating, with the reason for every one.")
+            history_invitation(session)
         Search(session)
     await yield_to_requests()
     well_known = _WellKnownFilms(session)

@@ -1,0 +1,209 @@
+"""The films that a file of a history names, with their years, ratings, times and ids."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from recsys.analysis.history_files.formats import FORMATS, NO_FILMS, Format
+from recsys.analysis.history_files.tables import Table, read_tables
+from recsys.errors import UserError
+
+_TITLE_AND_YEAR = re.compile(r"(.*\S)\s*\((\d{4})\)\s*", re.DOTALL)  # as MovieLens writes them
+_YEAR = re.compile(r"\b(1[89]\d\d|20\d\d)\b")
+# "Breaking Bad: Season 1: Pilot", "Dark: Staffel 2: ...", "Lupin: Part 1: Chapter 1" of Netflix
+_EPISODE = re.compile(
+    r"(?P<series>[^:]+(?:: [^:]+)?): (?:(?:Season|Series|Part|Volume|Vol\.|Book|Chapter|Collection|Staffel|Saison|"
+    r"Temporada|Stagione|Seizoen|Sezon|Säsong|Sæson) \w+|(?:Limited|Mini)[ -]?Series|Miniserie): .+",
+    re.IGNORECASE,
+)
+_DATES = ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%a %b %d %H:%M:%S %Y")
+_HIGHEST = (5.0, 10.0, 100.0)  # ratings of scales that no format states
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A film as a row of a file names it.
+
+    Attributes:
+        titles: its title, and others that the row has.
+        year: year of release, or None.
+        liking: the rating as a share of the highest of the file's scale; None for a film without a rating.
+        imdb_id: number of its IMDb id, or None.
+        tmdb_id: its id of The Movie Database, or None.
+        movie_id: its id of MovieLens, or None.
+        problem: why it cannot be used, or empty.
+        no_film: what it is instead of a film, unless an id says otherwise; or empty.
+        series: the series of which it is an episode, unless a film has this title; or empty.
+    """
+
+    titles: tuple[str, ...]
+    year: int | None = None
+    liking: float | None = None
+    imdb_id: int | None = None
+    tmdb_id: int | None = None
+    movie_id: int | None = None
+    problem: str = ""
+    no_film: str = ""
+    series: str = ""
+
+    @property
+    def name(self) -> str:
+        """Title and year as the file has them."""
+        unnamed = "a film without a title" if self.movie_id is None else f"film {self.movie_id}"
+        title = self.titles[0] if self.titles else unnamed
+        return title if self.year is None else f"{title} ({self.year})"
+
+
+@dataclass(frozen=True)
+class HistoryFile:
+    """The films of a file.
+
+    Attributes:
+        name: name of the file.
+        formats: names of the formats of what it has.
+        entries: its films, the earliest first where the file has dates.
+    """
+
+    name: str
+    formats: tuple[str, ...]
+    entries: tuple[Entry, ...] = field(repr=False)
+
+
+def read_history(name: str, content: bytes) -> HistoryFile:
+    """Read the films of a file that a service exported.
+
+    Args:
+        name: name of the file, for messages.
+        content: its bytes.
+
+    Raises:
+        UserError: it cannot be read, has no films, is of no format that is known, or of several viewers.
+    """
+    tables = read_tables(name, content)
+    recognised = [(table, found) for table in tables if (found := _format_of(table)) is not None]
+    if not recognised:
+        columns = ", ".join(tables[0].columns[:8])[:200] if tables else ""
+        raise UserError(
+            f"{name} must be a history of Letterboxd, IMDb, Netflix, Trakt or MovieLens, or a table with a column "
+            f"'title' (got {f'the columns {columns}' if columns else 'no table with columns'})."
+        )
+    dated = [row for table, layout in recognised for row in _entries(table, layout)]
+    if not dated:
+        raise UserError(f"{name} must have at least one film (got none): export it again.")
+    dated.sort(key=lambda pair: pair[0] or 0.0)  # stable: rows without a date stay in the file's order
+    formats = tuple(dict.fromkeys(layout.name for _, layout in recognised))
+    return HistoryFile(name, formats, tuple(entry for _, entry in dated))
+
+
+def _format_of(table: Table) -> Format | None:
+    return next((known for known in FORMATS if known.recognises(table.columns)), None)
+
+
+def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
+    """Return the films of a table with their times in seconds UTC, or None."""
+    columns = {field: [name for name in names if name in table.columns] for field, names in layout.columns.items()}
+    cells = [
+        {field: next(filter(None, (row.get(name, "") for name in names)), "") for field, names in columns.items()}
+        for row in table.rows
+    ]
+    owners = {row["owner"] for row in cells if row.get("owner")}
+    if len(owners) > 1:
+        raise UserError(f"{table.name} must be the history of one viewer (got {len(owners)}): keep the rows of one.")
+    scale = layout.scale or _scale([row.get("rating", "") for row in cells])
+    entries = [_entry(row, own, layout, scale) for row, own in zip(table.rows, cells, strict=True)]
+    uneven = [Entry((), problem=f"line {line} has more cells than there are columns") for line in table.uneven]
+    times = _times([row.get("time", "") for row in cells]) + [None] * len(uneven)
+    return list(zip(times, entries + uneven, strict=True))
+
+
+def _entry(row: Mapping[str, str], own: Mapping[str, str], layout: Format, scale: tuple[float, float]) -> Entry:
+    """Build an entry from the cells that a format gives a meaning.
+
+    Args:
+        row: all cells by the file's columns.
+        own: cells by what they hold.
+        layout: the format.
+        scale: lowest and highest rating.
+    """
+    title, year = own.get("title", ""), _YEAR.search(own.get("year", ""))
+    if year is None and (match := _TITLE_AND_YEAR.fullmatch(title)):
+        title, year = match[1], _YEAR.search(match[2])
+    episode = _EPISODE.fullmatch(title)
+    kind = re.sub(r"[\s-]", "", own.get("kind", "").lower())
+    liking, problem = _liking(own.get("rating", ""), scale, layout.unrated_is_seen)
+    excluded = next((reason for column, reason in layout.excluded.items() if row.get(column)), "")
+    titles = tuple(dict.fromkeys(filter(None, (title, own.get("other_title", "")))))
+    imdb_id, tmdb_id, movie_id = (number_of_id(own.get(field, "")) for field in ("imdb_id", "tmdb_id", "movie_id"))
+    if not titles and imdb_id is tmdb_id is movie_id is None:
+        problem = "the row has neither a title nor an id"
+    return Entry(
+        titles=titles,
+        year=int(year[1]) if year else None,
+        liking=liking,
+        imdb_id=imdb_id,
+        tmdb_id=tmdb_id,
+        movie_id=movie_id,
+        problem=excluded or problem,
+        no_film=NO_FILMS.get(kind, ""),
+        series=episode["series"] if episode else "",
+    )
+
+
+def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tuple[float | None, str]:
+    """Return a rating as a share of the highest, None for none, and the problem with it, or an empty text."""
+    if not text:
+        return None, "" if unrated_is_seen else "the file has no rating of it"
+    low, high = scale
+    rating = _float(text)
+    if not low <= rating <= high:
+        return None, f"the rating must be from {low:g} to {high:g} (got {text[:20]})"
+    return rating / high, ""
+
+
+def _scale(ratings: Sequence[str]) -> tuple[float, float]:
+    """Return the scale that ratings are probably of: up to 5, 10 or 100."""
+    highest = max((value for text in ratings if not math.isnan(value := _float(text))), default=0.0)
+    return 0.0, next((end for end in _HIGHEST if highest <= end), _HIGHEST[-1])
+
+
+def _float(text: str) -> float:
+    """Parse a number with a decimal point or comma; NaN for other text."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return math.nan
+
+
+def number_of_id(text: str) -> int | None:
+    """Return the number of an id such as `tt0113277`, `0113277` or `949`; None for other text."""
+    match = re.fullmatch(r"(?:tt)?(\d{1,12})(?:\.0)?", text)
+    return int(match[1]) if match else None
+
+
+def _times(texts: Sequence[str]) -> list[float | None]:
+    """Parse dates and times by the first notation that all of them have, as seconds UTC; None where there is none."""
+    for parse in _PARSERS:
+        try:
+            return [parse(text) if text else None for text in texts]
+        except (ValueError, OverflowError):
+            continue
+    return [None] * len(texts)
+
+
+def _seconds(time: datetime) -> float:
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+
+
+def _parser(notation: str) -> Callable[[str], float]:
+    return lambda text: _seconds(datetime.strptime(text, notation))
+
+
+_PARSERS: tuple[Callable[[str], float], ...] = (
+    lambda text: _seconds(datetime.fromisoformat(text)),
+    int,
+    *map(_parser, _DATES),
+)

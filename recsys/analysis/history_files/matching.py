@@ -1,0 +1,188 @@
+"""Matches the films of a history with those of a data set: by id, else by title and year.
+
+A film is matched with one film of the data or with none: if several are equally good, it is ambiguous. Films that have
+different ids of one kind are different, whatever their titles are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys.analysis.history_files.entries import Entry, HistoryFile, number_of_id
+from recsys.analysis.history_files.title_index import TITLE_AND_YEAR, TitleIndex, TitleKeys, keys_of
+from recsys.data.dataset import Dataset
+from recsys.data.item_names import item_names
+from recsys.data.rating_scale import rating_values
+from recsys.data.sources.movielens import RELEASES
+from recsys.errors import UserError
+
+MAX_FILMS = 20_000  # different ones, or episodes, in a file
+SHOWN = 3  # films that a reason names
+IDS = {"imdb_id": "IMDb id", "tmdb_id": "TMDb id", "movie_id": "MovieLens id"}  # by field, the first that decides first
+CERTAIN = (*IDS.values(), TITLE_AND_YEAR)  # ways of matching
+WITH_MOVIELENS_IDS = RELEASES.keys() - {"ml-100k"}  # which has numbers of its own
+
+
+@dataclass(frozen=True)
+class MatchedFilm:
+    """A film of the data that a history has.
+
+    Attributes:
+        item: code of the film.
+        rating: the rating on the scale of the data; for a film without one, the mean rating of the data.
+        is_rated: whether the history has a rating.
+        name: title and year in the file.
+        way: what was equal: an id, the title and year, the title alone, ...
+    """
+
+    item: int
+    rating: float
+    is_rated: bool
+    name: str
+    way: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether the film was found by an id, or by its title and year."""
+        return self.way in CERTAIN
+
+
+@dataclass(frozen=True)
+class UnmatchedFilm:
+    """A film of a history that is not used.
+
+    Attributes:
+        name: title and year in the file.
+        reason: why it is not used.
+        candidates: the films of the data that it may be, if there are several.
+    """
+
+    name: str
+    reason: str
+    candidates: tuple[MatchedFilm, ...] = ()
+
+
+@dataclass(frozen=True)
+class MatchedHistory:
+    """A history in terms of a data set.
+
+    Attributes:
+        source: name of the file and of its formats.
+        matched: its films that the data have, each once with its latest rating, the earliest first.
+        unmatched: its other films, each once.
+    """
+
+    source: str
+    matched: tuple[MatchedFilm, ...]
+    unmatched: tuple[UnmatchedFilm, ...]
+
+
+class HistoryMatcher:
+    """The films of a data set, to match histories with; safe to use from many threads.
+
+    Args:
+        dataset: the data set.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        frame = dataset.item_frame
+        self.names = item_names(frame)
+        self._values = np.array(rating_values(dataset))
+        self._mean = float(dataset.ratings.mean()) if len(dataset) else float(self._values[-1])
+        self._ids = {field: _ids(dataset, field) for field in IDS}
+        self._by_id = {field: {known: item for item, known in ids.items()} for field, ids in self._ids.items()}
+        titles = [None if pd.isna(title) else str(title) for title in frame["title"]]
+        years = frame["year"] if "year" in frame else pd.Series(pd.NA, frame.index)
+        self._index = TitleIndex(titles, [None if pd.isna(year) else int(year) for year in years])
+
+    def match(self, history: HistoryFile) -> MatchedHistory:
+        """Match the films of a file, of which the latest rating of each counts.
+
+        Raises:
+            UserError: there are too many different films.
+        """
+        entries = list(dict.fromkeys(history.entries[::-1]))[::-1]  # of equal ones, the latest
+        if len(entries) > MAX_FILMS:
+            raise UserError(
+                f"{history.name} must have at most {MAX_FILMS:,} different films (got {len(entries):,}): "
+                "leave out the oldest."
+            )
+        matched: dict[int, MatchedFilm] = {}
+        unmatched: dict[UnmatchedFilm, None] = {}
+        for found in self.match_each(entries):
+            if isinstance(found, UnmatchedFilm):
+                unmatched[found] = None
+                continue
+            earlier = matched.pop(found.item, None)
+            matched[found.item] = found if earlier is None or found.is_rated or not earlier.is_rated else earlier
+        source = f"{history.name} ({', '.join(history.formats)})"
+        return MatchedHistory(source, tuple(matched.values()), tuple(unmatched))
+
+    def match_each(self, entries: Sequence[Entry]) -> list[MatchedFilm | UnmatchedFilm]:
+        """Match each row of a file by itself."""
+        keys = keys_of([title for entry in entries for title in entry.titles])
+        return [self._find(entry, keys) for entry in entries]
+
+    def rating(self, liking: float | None) -> float:
+        """Return the value of the data's scale that is nearest to a rating, of two the higher.
+
+        Args:
+            liking: the rating as a share of the highest of its own scale, so that 8 of 10 are 4 of 5. None stands for a
+                film without a rating, which gets the mean rating: an interaction for models that learn from
+                interactions, and no opinion for those that predict ratings.
+        """
+        low, high = min(self._values[0], 0.0), self._values[-1]  # a scale such as -10 to 10 is used from its lowest
+        wanted = self._mean if liking is None else low + liking * (high - low)
+        distances = np.abs(self._values - wanted).round(6)
+        return float(self._values[distances == distances.min()][-1])
+
+    def _find(self, entry: Entry, keys: Mapping[str, TitleKeys]) -> MatchedFilm | UnmatchedFilm:
+        if entry.problem:
+            return UnmatchedFilm(entry.name, entry.problem)
+        for field, name in IDS.items():
+            if (item := self._by_id[field].get(getattr(entry, field))) is not None:
+                return self._matched(entry, item, name)
+        if entry.no_film:
+            return UnmatchedFilm(entry.name, entry.no_film)
+        titles = [keys[title] for title in entry.titles]
+        found = self._index.find(titles, entry.year, lambda item: self._may_be(entry, item))
+        if len(found.items) == 1:
+            return self._matched(entry, found.items[0], found.way)
+        if entry.series:
+            return UnmatchedFilm(entry.series, "episodes of a series")
+        if found.items:
+            candidates = tuple(self._matched(entry, item, "chosen") for item in found.items)
+            return UnmatchedFilm(entry.name, f"ambiguous: {self._listed(found.items)}", candidates)
+        if found.others:
+            return UnmatchedFilm(entry.name, f"another year: the data have {self._listed(found.others)}")
+        return UnmatchedFilm(entry.name, "not in the data")
+
+    def _matched(self, entry: Entry, item: int, way: str) -> MatchedFilm:
+        return MatchedFilm(item, self.rating(entry.liking), entry.liking is not None, entry.name, way)
+
+    def _may_be(self, entry: Entry, item: int) -> bool:
+        """Return whether no id says that a film is another."""
+        own = {field: getattr(entry, field) for field in IDS}
+        return all(own[field] is None or ids.get(item, own[field]) == own[field] for field, ids in self._ids.items())
+
+    def _listed(self, items: tuple[int, ...]) -> str:
+        names = [str(name) for name in self.names[list(items[:SHOWN])]]
+        return ", ".join(names + [f"and {len(items) - SHOWN} more"] * (len(items) > SHOWN))
+
+
+def uncertain_first(films: Iterable[MatchedFilm]) -> list[MatchedFilm]:
+    """Return films in the order in which they should be checked: the uncertain ones first, the latest first of each."""
+    latest_first = list(films)[::-1]
+    return sorted(latest_first, key=lambda film: film.is_certain)
+
+
+def _ids(dataset: Dataset, field: str) -> dict[int, int]:
+    """Return the ids of a kind by item code; none where the data have others under this name."""
+    if field not in dataset.item_frame or (field == "movie_id" and dataset.name not in WITH_MOVIELENS_IDS):
+        return {}
+    numbers = (number_of_id(str(value)) for value in dataset.item_frame[field])
+    return {item: number for item, number in enumerate(numbers) if number is not None}

@@ -1,0 +1,162 @@
+"""Files of delimited text or JSON, or zip archives of them, as tables of text, within limits of size.
+
+What is uploaded may be anything, so nothing is unpacked to disk, and no size that a file states is believed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from pathlib import PurePosixPath
+from typing import Any
+
+from recsys.analysis.history_files.formats import NO_HISTORIES
+from recsys.errors import UserError
+
+MAX_BYTES = 5 * 2**20  # of a file
+MAX_UNPACKED = 20 * 2**20  # of a zip archive
+MAX_MEMBERS = 1000
+MAX_ROWS = 50_000
+MAX_DEPTH = 2  # of records inside records
+MAX_CELL = 500  # characters of a cell that are read: no title is as long
+DELIMITERS = ",;\t|"
+TEXT = (".csv", ".tsv", ".txt", ".json")
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of a file.
+
+    Attributes:
+        name: name of the file.
+        columns: names in lower case, with spaces for underscores and hyphens.
+        rows: cells by column; a missing one is empty.
+        uneven: numbers of the lines that have more cells than there are columns, whose cells are unreliable.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+    uneven: tuple[int, ...] = ()
+
+
+def read_tables(name: str, content: bytes) -> list[Table]:
+    """Read a file, or the files of a zip archive that may be histories, in alphabetical order.
+
+    Raises:
+        UserError: the file is too large, damaged, empty, or neither text nor a zip archive.
+    """
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{name} must have at most {MAX_BYTES // 2**20} MB (got more): leave out what is no history.")
+    if content.startswith(b"PK\x03\x04"):
+        return [_table(member, text) for member, text in _members(name, content)]
+    return [_table(name, content)]
+
+
+def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield the names and contents of an archive's files of text."""
+    left = MAX_UNPACKED
+    try:
+        with zipfile.ZipFile(BytesIO(content)) as archive:
+            if "[Content_Types].xml" in archive.namelist():
+                raise UserError(f"{name} must be text (got a spreadsheet or document): save it as CSV.")
+            for member in sorted(filter(_may_be_a_history, archive.namelist()[:MAX_MEMBERS])):
+                with archive.open(member) as packed:
+                    text = packed.read(left + 1)  # what the archive says of its sizes may be wrong
+                left -= len(text)
+                if left < 0:
+                    raise UserError(
+                        f"{name} must unpack to at most {MAX_UNPACKED // 2**20} MB: leave out what is no history."
+                    )
+                yield PurePosixPath(member).name, text
+    except _DAMAGED as error:
+        raise UserError(f"{name} cannot be unpacked here ({error}): unpack it first.") from error
+
+
+def _may_be_a_history(member: str) -> bool:
+    path = PurePosixPath(member.lower())
+    return path.suffix in TEXT and not {*path.parts[:-1], path.stem} & set(NO_HISTORIES)
+
+
+def _table(name: str, content: bytes) -> Table:
+    text = _decoded(name, content)
+    return _of_json(name, text) if text.lstrip()[:1] in ("[", "{") else _of_delimited(name, text)
+
+
+def _decoded(name: str, content: bytes) -> str:
+    """Decode UTF-8 or UTF-16 with or without a byte order mark, or else Windows-1252, which old exports have."""
+    encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            return text
+    raise UserError(f"{name} must be a CSV file, a JSON file or a zip archive of them (got other data).")
+
+
+def _of_delimited(name: str, text: str) -> Table:
+    lines = text.lstrip().splitlines()
+    delimiter = max(DELIMITERS, key=lines[0].count) if lines else ","
+    rows: list[Mapping[str, str]] = []
+    uneven = []
+    try:
+        reader = csv.reader(StringIO(text.lstrip(), newline=""), delimiter=delimiter, strict=True)
+        columns = tuple(map(_column, next(reader, [])))
+        for cells in reader:
+            if not any(cells):
+                continue
+            if any(cells[len(columns) :]):
+                uneven.append(reader.line_num)
+                continue
+            rows.append(dict(zip(columns, map(_cell, cells), strict=False)))
+            _check_length(name, rows)
+    except csv.Error as error:
+        raise UserError(f"{name} is not valid CSV near line {reader.line_num} ({error}): export it again.") from error
+    return Table(name, columns, tuple(rows), tuple(uneven))
+
+
+def _of_json(name: str, text: str) -> Table:
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid JSON ({error}): export it again.") from error
+    lists = parsed.values() if isinstance(parsed, dict) else [parsed]
+    records = [record for values in lists if isinstance(values, list) for record in values if isinstance(record, dict)]
+    _check_length(name, records)
+    rows = tuple(dict(_cells(record)) for record in records)
+    return Table(name, tuple(dict.fromkeys(column for row in rows for column in row)), rows)
+
+
+def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the columns and cells of a record: those of nested records, but no lists."""
+    for key, value in record.items():
+        column = prefix + _column(str(key))
+        if isinstance(value, dict) and prefix.count(".") < MAX_DEPTH:
+            yield from _cells(value, f"{column}.")
+        elif value is not None and not isinstance(value, list | dict):
+            yield column, _cell(str(value))
+
+
+def _cell(text: str) -> str:
+    """Return the printable characters of a cell: others could control a terminal."""
+    if not text.isprintable():
+        text = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return text.strip()[:MAX_CELL]
+
+
+def _column(text: str) -> str:
+    return re.sub(r"[\s_-]+", " ", text).strip().lower()
+
+
+def _check_length(name: str, rows: list[Any]) -> None:
+    if len(rows) > MAX_ROWS:
+        raise UserError(f"{name} must have at most {MAX_ROWS:,} rows: leave out the oldest.")

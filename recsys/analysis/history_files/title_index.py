@@ -1,0 +1,188 @@
+"""An index of films by title and year, tolerant of articles, accents, numbers, years off by one and typing errors.
+
+The ways to find a title are tried in this order; the first that finds films decides:
+
+1. An equal title, as `recsys.data.titles` compares them, of the same year, else of the year before or after.
+2. An equal title after articles, numbers, parts and brackets are unified (`plainer_title`), under the same condition.
+3. A title with a typing error: at least `SIMILAR` alike, of the same year or the one before or after, with the same
+   first and last letter and the same numbers, so that one part of a series is not another.
+
+Without a year, only equal titles count, of any year.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz.distance import OSA
+from rapidfuzz.process import extract
+
+from recsys.data.titles import title_keys
+
+SIMILAR = 0.88  # one wrong character in nine
+N_SIMILAR = 5  # titles with a typing error that are considered
+
+TITLE_AND_YEAR, TITLE_ALONE = "title and year", "title alone"  # ways in which a film is found
+
+_NUMBERS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_ROMAN_NUMBERS = ["i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii"]
+_DIGITS = {word: str(number) for words in (_NUMBERS, _ROMAN_NUMBERS) for number, word in enumerate(words, start=1)}
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "ß": "ss", "æ": "ae", "œ": "oe", "đ": "d", "ð": "d", "þ": "th", "\u2019": "'"}
+)
+_ARTICLES = "le|la|les|los|las|el|il|lo|gli|o|os|as|der|die|das|den|det|de|het|ein|eine|een|en|un|une|una"
+_LEADING_ARTICLE = re.compile(rf"(^|\()(?:(?:{_ARTICLES}) +|l' *)")
+_TRAILING_ARTICLE = re.compile(rf", (?:{_ARTICLES}|i|l'|the|an?)(?=\)|$| \()")
+_ENGLISH_ARTICLE = re.compile(r"\b(?:the|an?) ")
+_ALSO_KNOWN_AS = re.compile(r"\ba\.k\.a\. ")
+_PART = re.compile(r"\b(?:part|pt|vol|volume|chapter|episode)\b[. ]+(?=\d)")
+_WORD = re.compile(r"[^\W_]+")
+# "Star Wars: Episode V - The Empire Strikes Back" is also known by what is before and after "Episode V"
+_EPISODE = re.compile(r"(.+): Episode \w+ - (.+)")
+
+
+@dataclass(frozen=True)
+class TitleKeys:
+    """What titles are compared by.
+
+    Attributes:
+        equal: normalised titles.
+        plainer: normalised titles after `plainer_title`.
+    """
+
+    equal: tuple[str, ...]
+    plainer: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Films that a title may stand for.
+
+    Attributes:
+        items: codes of equally good films.
+        way: how they were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or less surely.
+        others: codes of films with an equal title, of years that are too far off.
+    """
+
+    items: tuple[int, ...]
+    way: str
+    others: tuple[int, ...] = ()
+
+
+class TitleIndex:
+    """Films by title and year; safe to use from many threads.
+
+    Args:
+        titles: the title of each film, or None.
+        years: the year of each film, or None.
+    """
+
+    def __init__(self, titles: Sequence[str | None], years: Sequence[int | None]) -> None:
+        self.years = years
+        self._equal: dict[str, list[int]] = defaultdict(list)
+        self._plainer: dict[str, list[int]] = defaultdict(list)
+        names = [(item, name) for item, title in enumerate(titles) if title for name in _names(title)]
+        keys = keys_of([name for _, name in names])
+        for item, name in names:
+            for key in keys[name].plainer:
+                self._plainer[key].append(item)
+            if name == titles[item]:
+                for key in keys[name].equal:
+                    self._equal[key].append(item)
+        self._keys_by_part: dict[tuple[int | None, str], list[str]] = defaultdict(list)  # of a year
+        for key, items in self._plainer.items():
+            for year in {years[item] for item in items}:
+                self._keys_by_part[year, _fixed_part(key)].append(key)
+
+    def find(self, titles: Sequence[TitleKeys], year: int | None, is_possible: Callable[[int], bool]) -> Found:
+        """Find the films that a title stands for.
+
+        Args:
+            titles: the title, and other titles of the same film.
+            year: year of release, or None.
+            is_possible: whether a film with an equal title can be meant.
+        """
+        equal = [key for title in titles for key in title.equal]
+        plainer = [key for title in titles for key in title.plainer]
+        if year is None:
+            return Found(tuple(_items(self._equal, equal, is_possible)), TITLE_ALONE)
+        others: list[int] = []
+        for items_by_key, keys in ((self._equal, equal), (self._plainer, plainer)):
+            items = _items(items_by_key, keys, is_possible)
+            if near := self._near(items, year):
+                return near
+            others += items
+        similar = sorted({item for key in plainer for item in self._similar(key, year) if is_possible(item)})
+        return Found(tuple(similar), "similar title and year", tuple(dict.fromkeys(others)))
+
+    def _near(self, items: Sequence[int], year: int) -> Found | None:
+        """Return the films of the year, else of the year before or after, else those of no known year."""
+        years = {item: self.years[item] for item in items}
+        for distance, way in ((0, TITLE_AND_YEAR), (1, "title, year off by one")):
+            near = tuple(item for item, other in years.items() if other is not None and abs(other - year) == distance)
+            if near:
+                return Found(near, way)
+        is_unknown = bool(items) and not any(years.values())
+        return Found(tuple(items), "title, year unknown") if is_unknown else None
+
+    def _similar(self, key: str, year: int) -> list[int]:
+        """Return the films of about a year whose titles are the most similar to one, if they are similar enough."""
+        part = _fixed_part(key)
+        keys = [other for near in (year - 1, year, year + 1) for other in self._keys_by_part.get((near, part), ())]
+        scored = extract(key, keys, scorer=OSA.normalized_similarity, score_cutoff=SIMILAR, limit=N_SIMILAR)
+        best = [other for other, score, _ in scored if score == scored[0][1]]
+        return [item for other in best for item in self._plainer[other] if self._is_near(item, year)]
+
+    def _is_near(self, item: int, year: int) -> bool:
+        own = self.years[item]
+        return own is not None and abs(own - year) <= 1
+
+
+def _items(
+    items_by_key: Mapping[str, Sequence[int]], keys: Sequence[str], is_possible: Callable[[int], bool]
+) -> list[int]:
+    return sorted({item for key in keys for item in items_by_key.get(key, ()) if is_possible(item)})
+
+
+def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
+    """Return the keys of titles, by title."""
+    distinct = list(dict.fromkeys(titles))
+    plain = [plainer_title(title) for title in distinct]
+    without_brackets = [re.sub("[()]", "", title) for title in plain]
+    keys = title_keys(distinct + plain + without_brackets)
+    n = len(distinct)
+    equal, inside, whole = (list(map(_names_only, part)) for part in (keys[:n], keys[n : 2 * n], keys[2 * n :]))
+    return {
+        title: TitleKeys(tuple(own), (*first, *second))
+        for title, own, first, second in zip(distinct, equal, inside, whole, strict=True)
+    }
+
+
+def _names_only(keys: list[str]) -> list[str]:
+    """Return the keys of a title without those in brackets that name no film, such as "(1)" or "(Part II)"."""
+    return keys[:1] + [key for key in keys[1:] if re.search(r"[^\W\d_]", key)]
+
+
+def plainer_title(title: str) -> str:
+    """Return a title in lower case without articles, accents and words such as "part", and with numbers in digits."""
+    text = unicodedata.normalize("NFKD", title.lower().translate(_LETTERS))
+    text = "".join(character for character in text if not unicodedata.combining(character))
+    text = _ALSO_KNOWN_AS.sub("", text)
+    text = _LEADING_ARTICLE.sub(r"\1", _TRAILING_ARTICLE.sub("", text))
+    text = _WORD.sub(lambda word: _DIGITS.get(word[0], word[0]), _ENGLISH_ARTICLE.sub("", text))
+    return _PART.sub("", text)
+
+
+def _names(title: str) -> list[str]:
+    """Return the names that a film of the data goes by."""
+    match = _EPISODE.fullmatch(title)
+    return [title, *match.groups()] if match else [title]
+
+
+def _fixed_part(key: str) -> str:
+    """Return what a typing error does not change: the ends of a title, which give a plural away, and its numbers."""
+    return " ".join((key[0], key[-1], *re.findall(r"\d+", key)))

@@ -1,0 +1,302 @@
+"""The page on which viewers bring the history that they have elsewhere.
+
+A file is matched with the films of the data, and what was matched, what was not, and why, is shown. Only then can it be
+used: for the visit, which nothing stores, or as stored ratings.
+"""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from collections.abc import Callable, Sequence
+from functools import partial
+from secrets import token_hex
+
+from nicegui import ui
+from nicegui.events import GenericEventArguments, UploadEventArguments
+
+from recsys.analysis.history_files.entries import read_history
+from recsys.analysis.history_files.matching import MatchedFilm, MatchedHistory, UnmatchedFilm, uncertain_first
+from recsys.analysis.history_files.tables import MAX_BYTES
+from recsys.analysis.history_files.title_index import TITLE_ALONE
+from recsys.errors import UserError
+from recsys.web.events import Event, Kind
+from recsys.web.loaded_run import LoadedRun
+from recsys.web.pages.components import Tag, button, fixed_stars, notice
+from recsys.web.pages.layout import Snackbar, page_layout
+from recsys.web.pages.links import address
+from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
+from recsys.web.recommendation_service import now
+from recsys.web.visits import VISIT_SECONDS, BroughtHistory
+
+MAX_NAME = 100  # characters of a file's name that are shown
+N_SHOWN = 12  # films of a list, before "Show all"
+TOO_LARGE = f"The file must have at most {MAX_BYTES // 2**20} MB."
+FAILED = "The file could not be sent. Please try again."
+SOURCES = {
+    "Letterboxd": "Settings, Data, Export your data: the zip file, or one of the CSV files in it.",
+    "IMDb": "Your ratings, Export: a CSV file.",
+    "Netflix": "Account, your profile, Viewing activity, Download all: NetflixViewingHistory.csv.",
+    "Trakt": "Settings, Data, Export: a JSON file of your ratings or your history.",
+    "MovieLens": "Account settings, Export ratings: a CSV file.",
+    "A list of your own": "A CSV file with a column 'title', and if you have them 'year' and 'rating'.",
+}
+# Sends the chosen file to where the upload element receives it, or says why it cannot.
+_SEND = """async (event) => {{
+    const [file] = event.target.files;
+    event.target.value = "";
+    if (!file) return;
+    if (file.size > {max_bytes}) return emit("{too_large}");
+    const body = new FormData();
+    body.append("file", file);
+    try {{
+        const response = await fetch((window.path_prefix || "") + "{url}", {{method: "POST", body}});
+        if (!response.ok) emit(response.status === 413 ? "{too_large}" : "{failed}");
+    }} catch {{ emit("{failed}"); }}
+}}"""
+
+
+def history_invitation(session: ViewerSession) -> None:
+    """Add a link to the page for viewers without ratings, or what the visit's history has."""
+    visit = session.site.service.visits.history(session.user_id)
+    with Tag("p") as line:
+        if visit is not None:
+            Tag("span", f"{_count(len(visit.ratings), 'film')} of {visit.source} count for this visit. ")
+        text = "Or bring your history from elsewhere" if visit is None else "Change"
+        Tag("a", text, "link", href=address("history", run=session.run))
+
+    async def follow() -> None:
+        line.visible = visit is not None or not session.opinions.ratings
+
+    session.follow(follow)
+
+
+async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
+    """Build the page.
+
+    Args:
+        site: what all pages share.
+        loaded: the run that recommends.
+        run: the name by which the address requests the run, or None for the default.
+    """
+    snackbar = page_layout("Bring your history", "/")
+    with Tag("div", classes="hero"):
+        Tag("h1", "Bring your history")
+        Tag("p", "What you rated or saw elsewhere counts here too. You see what was found before any of it is used.")
+    if loaded.scores_new_users:
+        _OwnHistory(site, loaded, run, snackbar)
+    else:
+        notice("This model cannot serve new viewers, so it has no use for a history.", ("Discover films", "/"))
+
+
+class _OwnHistory:
+    """The field for a file, and what was found in it."""
+
+    def __init__(self, site: Site, loaded: LoadedRun, run: str | None, snackbar: Snackbar) -> None:
+        self.service = site.service
+        self.loaded = loaded
+        self.run = run
+        self.viewer = viewer_id()
+        self._snackbar = snackbar
+        self._source = ""
+        self._matched: dict[int, MatchedFilm] = {}
+        self._unmatched: list[UnmatchedFilm] = []
+        reading = partial(self._show_notice, "The file is being read.")
+        upload = ui.upload(on_begin_upload=reading, on_upload=self._read).style("display: none")
+        with Tag("label", classes="drop"):
+            Tag("strong", "Choose a file, or drop it here")
+            Tag("span", "of Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles", "meta")
+            field = Tag("input", type="file", accept=".csv,.json,.zip,.tsv,.txt", aria_label="File with your history")
+        send = _SEND.format(max_bytes=MAX_BYTES, too_large=TOO_LARGE, failed=FAILED, url=upload.props["url"])
+        field.on("change", self._refuse, js_handler=send)
+        self._status = Tag("p", "", "visually-hidden", role="status")
+        self._result = Tag("div")
+        with self._result:
+            self._visit()
+        with Tag("details", classes="filters sources", open=True) as self._sources:
+            with Tag("summary"):
+                Tag("span", "Where to find the file")
+            with Tag("dl", classes="details"):
+                for name, place in SOURCES.items():
+                    Tag("dt", name)
+                    Tag("dd", place)
+
+    def _visit(self) -> None:
+        """Show the history of the visit, if there is one."""
+        visit = self.service.visits.history(self.viewer)
+        if visit is None:
+            return
+        with Tag("div", classes="notice"):
+            Tag("p", f"{_count(len(visit.ratings), 'film')} of {visit.source} count for this visit.")
+            button("Forget them", self._forget)
+            Tag("a", "See recommendations", "button", href=address("", run=self.run))
+
+    def _forget(self) -> None:
+        self.service.visits.end(self.viewer)
+        self._result.clear()
+
+    def _refuse(self, event: GenericEventArguments) -> None:
+        self._show_notice(str(event.args))
+
+    async def _read(self, event: UploadEventArguments) -> None:
+        content = await event.file.read()
+        try:
+            matched = await to_thread(self._match, event.file.name, content)
+        except UserError as error:
+            self._show_notice(str(error))
+            return
+        self._source = matched.source
+        self._matched = {film.item: film for film in matched.matched}
+        self._unmatched = list(matched.unmatched)
+        self._show()
+
+    def _match(self, name: str, content: bytes) -> MatchedHistory:
+        return self.loaded.catalogue.history_matcher.match(read_history(name[:MAX_NAME] or "The file", content))
+
+    def _show_notice(self, sentence: str) -> None:
+        self._status.text = sentence
+        self._result.clear()
+        with self._result:
+            notice(sentence)
+
+    def _show(self) -> None:
+        """Show what was found, and the ways to use it."""
+        self._sources.props["open"] = False
+        self._result.clear()
+        n_found, n_missing = len(self._matched), len(self._unmatched)
+        n_rated = sum(film.is_rated for film in self._matched.values())
+        self._status.text = f"{n_found:,} of {_count(n_found + n_missing, 'film')} found in {self._source}"
+        with self._result:
+            with Tag("section", classes="panel found-history"):
+                Tag("h2", self._status.text)
+                for sentence in _explanations(list(self._matched.values())):
+                    Tag("p", sentence, "meta")
+                if n_found:
+                    with Tag("div", classes="line"):
+                        button("Use for this visit", self._use, "strong")
+                        button("Store my ratings" if n_rated else "Store as seen", self._store)
+            with Tag("div", classes="sides"):
+                if n_found:
+                    _long_list(f"Found ({n_found:,})", uncertain_first(self._matched.values()), self._matched_row)
+                if n_missing:
+                    ambiguous_first = sorted(self._unmatched, key=lambda film: not film.candidates)
+                    _long_list(f"Not used ({n_missing:,})", ambiguous_first, self._unmatched_row)
+
+    def _matched_row(self, film: MatchedFilm) -> None:
+        name = str(self.loaded.catalogue.names[film.item])
+        with Tag("li"):
+            with Tag("div", classes="row-body"):
+                Tag("span", name, "row-title")
+                remarks = [f"in the file: {film.name}"] * (not name.startswith(film.name))
+                remarks += [film.way] * (not film.is_certain and film.way != TITLE_ALONE)
+                if remarks:
+                    Tag("span", " · ".join(remarks), "meta")
+            if film.is_rated:
+                fixed_stars(film.rating)
+            else:
+                Tag("span", "seen", "meta")
+            button("Leave out", partial(self._leave_out, film), "quiet", aria_label=f"Leave out {name}")
+
+    def _unmatched_row(self, film: UnmatchedFilm) -> None:
+        with Tag("li"), Tag("div", classes="row-body"):
+            Tag("span", film.name, "row-title")
+            Tag("span", "several films: which one is it?" if film.candidates else film.reason, "meta")
+            if film.candidates:
+                with Tag("div", classes="chips"):
+                    for candidate in film.candidates:
+                        button(self._label(candidate.item), partial(self._choose, film, candidate), "chip")
+
+    def _label(self, item: int) -> str:
+        return f"{self.loaded.catalogue.names[item]}: {_count(int(self.loaded.dataset.item_counts[item]), 'rating')}"
+
+    def _leave_out(self, film: MatchedFilm) -> None:
+        del self._matched[film.item]
+        self._unmatched.append(UnmatchedFilm(film.name, "left out by you", (film,)))
+        self._show()
+
+    def _choose(self, film: UnmatchedFilm, candidate: MatchedFilm) -> None:
+        self._unmatched.remove(film)
+        self._matched.setdefault(candidate.item, candidate)
+        self._show()
+
+    def _use(self) -> None:
+        self._begin_visit()
+        ui.navigate.to(address("", run=self.run))
+
+    async def _store(self) -> None:
+        """Store what has no rating yet: ratings as such, and films without one as seen."""
+        movie_ids = self.loaded.catalogue.movie_ids
+        with self._snackbar.show_errors():
+            stored = await to_thread(self.service.stored_opinions, self.viewer)
+            events = [
+                Event(
+                    token_hex(16),
+                    self.viewer,
+                    Kind.RATING if film.is_rated else Kind.SEEN,
+                    now(),
+                    movie_ids[film.item],
+                    film.rating if film.is_rated else None,
+                )
+                for film in self._matched.values()
+                if movie_ids[film.item] not in stored.ratings
+            ]
+            await to_thread(self.service.record_all, events)
+            self._begin_visit()
+            self._show_stored(events, len(self._matched) - len(events))
+
+    def _show_stored(self, events: Sequence[Event], n_before: int) -> None:
+        async def undo() -> None:
+            undos = [Event(token_hex(16), self.viewer, Kind.UNDO, now(), undoes=event.key) for event in events]
+            with self._snackbar.show_errors():
+                await to_thread(self.service.record_all, undos)
+                self._forget()
+
+        self._result.clear()
+        with self._result, Tag("div", classes="notice"):
+            before = f" You had rated {n_before:,} here before; these stay as they are." if n_before else ""
+            Tag("p", f"Stored: {_count(len(events), 'film')}.{before}")
+            button("Undo", undo)
+            Tag("a", "See recommendations", "button strong", href=address("", run=self.run))
+
+    def _begin_visit(self) -> None:
+        movie_ids = self.loaded.catalogue.movie_ids
+        ratings = {movie_ids[film.item]: film.rating for film in self._matched.values()}
+        self.service.visits.begin(self.viewer, BroughtHistory(self._source, ratings))
+
+
+def _long_list(title: str, films: Sequence, add_row: Callable[..., None]) -> None:
+    """Add a panel with films, of which the first are shown until "Show all" is pressed."""
+    with Tag("section", classes="panel") as section:
+        heading = Tag("h2", title)
+        section.props["aria-labelledby"] = heading.html_id
+        rows = Tag("ul", classes="rows")
+
+        def show(part: Sequence) -> None:
+            with rows:
+                for film in part:
+                    add_row(film)
+
+        def show_rest() -> None:
+            show(films[N_SHOWN:])
+            rest.delete()
+
+        show(films[:N_SHOWN])
+        if len(films) > N_SHOWN:
+            rest = button(f"Show all {len(films):,}", show_rest, "more")
+
+
+def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
+    """Return what is to be known of the films that were found."""
+    n_rated = sum(film.is_rated for film in films)
+    n_seen, n_without_year = len(films) - n_rated, sum(film.way == TITLE_ALONE for film in films)
+    seen, alone = _count(n_seen, "film"), _count(n_without_year, "film")
+    sentences = {
+        f"{_count(n_rated, 'film')} with your stars, in the steps that are used here.": n_rated,
+        f"{seen} without stars. They count for a visit with the average rating; stored, they are seen.": n_seen,
+        f"{alone} found by the title alone, without a year: a remake may be meant.": n_without_year,
+        f"A visit ends after {VISIT_SECONDS // 3600} hours without you, and nothing of it is stored.": len(films),
+    }
+    return [sentence for sentence, n in sentences.items() if n]
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
