@@ -24,7 +24,7 @@ from recsys.web.lists import FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun, load_run
 from recsys.web.store import Store, StoreError
 
-NO_STORE = "Ratings can be neither stored nor read now: try again later."
+NO_STORE = "Ratings cannot be saved or read right now. Please try again later."
 
 Result = TypeVar("Result")
 

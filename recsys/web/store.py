@@ -114,7 +114,7 @@ class Store:
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
         """Return a viewer's opinions before a time in seconds UTC.
 
-        A rating ends an earlier mark of its film. A film with stars can be marked again only to be watched later.
+        A rating ends an earlier mark of its film. Of later marks, a film with stars can only have `WATCH_LATER`.
         """
         ratings: dict[str, float] = {}
         marks: dict[str, Kind] = {}

@@ -290,6 +290,11 @@ def test_films_are_arranged_by_year_and_by_genre(visit):
     expect(cards(page).first).not_to_contain_text(before[0])
     years = [int(text.split(" · ")[0]) for text in cards(page).locator(".meta").all_inner_texts()]
     assert years == sorted(years, reverse=True)
+    n_shown = len(years)
+    page.get_by_role("button", name="Show more").click()
+    expect(cards(page)).not_to_have_count(n_shown)
+    years = [int(text.split(" · ")[0]) for text in cards(page).locator(".meta").all_inner_texts()]
+    assert years == sorted(years, reverse=True)
     page.get_by_label("Arrange").select_option("shelves")
     shelves = page.locator(".shelf")
     expect(shelves.first).to_be_visible()
@@ -522,7 +527,7 @@ def test_a_model_that_cannot_serve_new_viewers_says_so_and_takes_no_ratings(visi
     expect(page.locator(".notice")).to_contain_text("LightGCN recommends only to the 40 viewers of files")
     expect(page.get_by_role("searchbox")).to_have_count(0)
     expect(page.get_by_role("radio")).to_have_count(0)
-    page.get_by_role("link", name="Use ease").click()
+    page.get_by_role("link", name="Use the model ease").click()
     rate(page, "The Winter Road", 5)
     expect(page.get_by_label("Model")).to_have_count(0)  # no other run can serve a new viewer
     page.goto(f"{site}/film/3?run=lightgcn")

@@ -37,7 +37,9 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     with Tag("div", classes="hero parted"):
         with Tag("div"):
             Tag("h1", "What would you like to watch?")
-            intro = Tag("p", "Rate a few films you know. Your recommendations change with every rating, and say why.")
+            intro = Tag(
+                "p", "Rate a few films you know. Your recommendations update with every rating, each with its reason."
+            )
         Search(session)
     await yield_to_requests()
     well_known = _WellKnownFilms(session, is_first_visit)
@@ -63,7 +65,7 @@ def _known_viewers_only(session: ViewerSession) -> None:
     """Say that the run cannot serve new viewers, and link to what can."""
     model, dataset = type(session.loaded.model).__name__, session.loaded.dataset
     links = [("Choose a viewer", address("user", run=session.run))]
-    links += [(f"Use {name}", address("", run=name)) for name in session.runs()]
+    links += [(f"Use the model {name}", address("", run=name)) for name in session.runs()]
     with Tag("div", classes="hero"):
         Tag("h1", "For known viewers only")
         notice(

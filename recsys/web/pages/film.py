@@ -80,7 +80,7 @@ class _Expected:
 
 def _in_words(prediction: Prediction) -> tuple[str, str]:
     """Return what a run expects in a few words, and what these mean."""
-    rank = f"The model ranks this film above {prediction.match:.0%} of the others that have not been rated here."
+    rank = f"The model ranks this film above {prediction.match:.0%} of the others that have not been rated yet."
     if prediction.stars is None:
         return f"{prediction.match:.0%} match", rank
     return f"★ {prediction.stars:.1f} predicted", rank

@@ -22,7 +22,7 @@ _WORDS = {  # "found" films are those of the list that the viewer went on to rat
     "novelty": ("Novelty", "larger: the listed films are known to fewer viewers"),
     "mean_popularity": ("Popularity", "mean number of ratings of the listed films"),
     "diversity": ("Diversity", "larger: the genres within a list differ more"),
-    "embedding_diversity": ("Diversity in the model", "larger: the films within a list differ more to the model"),
+    "embedding_diversity": ("Model diversity", "larger: the films within a list differ more to the model"),
     "miscalibration": ("Miscalibration", "smaller: the genres of a list are more like those of the viewer's history"),
     "coverage": ("Coverage", "share of all films that are in the list of at least one viewer"),
     "gini": ("Gini", "larger: the lists of all viewers have more of the same films"),

@@ -10,7 +10,7 @@ from functools import partial
 
 from recsys.errors import UserError
 from recsys.web.events import Kind
-from recsys.web.lists import FilmList, ListedFilm, ListOptions
+from recsys.web.lists import FilmList, ListedFilm, ListOptions, Order
 from recsys.web.pages.components import (
     Stars,
     Tag,
@@ -103,10 +103,15 @@ class Recommendations:
         return [Shelf("", options, session.site.service.build_list(session.user_id, options, session.run))]
 
     async def _show_more(self) -> None:
-        """Append further films to the list."""
-        self._focus_place = 0
-        options = replace(self._controls.options, without=tuple(self._shown))
-        await self._request(partial(self._build, options), self._add_cards)
+        """Append further films to the list, or add them where the order by year puts them."""
+        options = self._controls.options
+        if options.order is Order.BEST:
+            self._focus_place = 0
+            further = replace(options, without=tuple(self._shown))
+            await self._request(partial(self._build, further), self._add_cards)
+        else:
+            longer = replace(options, k=len(self._shown) + PAGE_SIZE)
+            await self._request(partial(self._build, longer), self._show_list)
 
     def _show_list(self, shelves: list[Shelf]) -> None:
         self._clear()

@@ -17,10 +17,10 @@ N_BEST = 50  # best films, whose genres the shelves have
 
 @dataclass(frozen=True)
 class Shelf:
-    """A list of films of one genre.
+    """A list of films with its options.
 
     Attributes:
-        genre: the genre.
+        genre: the genre, or "" for a list of all genres.
         options: the options with which the list was built.
         listed: the films.
     """
