@@ -1,5 +1,5 @@
 # `make train` from a fresh clone: an environment of the locked packages, then one run on real ratings. `make serve`: a
-# web page on two small runs, at http://127.0.0.1:8080.
+# web page on two small runs with plots, people and runtimes of their films, at http://127.0.0.1:8080.
 
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
@@ -20,10 +20,10 @@ serve: $(INSTALLED) $(SERVED)/ease/segments/segments.json $(SERVED)/ials/manifes
 	$(BIN)/python -m recsys serve $(SERVED)/ease $(SERVED)/ials
 
 $(SERVED)/ease/manifest.json: | $(INSTALLED)
-	$(BIN)/python train.py model=ease_newcomers hydra.run.dir=$(SERVED)/ease
+	$(BIN)/python train.py model=ease_newcomers metadata=tmdb5000 hydra.run.dir=$(SERVED)/ease
 
 $(SERVED)/ials/manifest.json: | $(INSTALLED)
-	$(BIN)/python train.py model=ials hydra.run.dir=$(SERVED)/ials
+	$(BIN)/python train.py model=ials metadata=tmdb5000 hydra.run.dir=$(SERVED)/ials
 
 $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 	$(BIN)/python -m recsys segments $(SERVED)/ease space=ratings

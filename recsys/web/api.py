@@ -52,7 +52,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
     @router.post("/recommend")
     def recommend(request: RecommendRequest) -> RecommendResponse:
         """Recommend films to a user, or to anyone by a history, without training."""
-        loaded, options = service.loaded_run(request.run), request.options(request.surprise)
+        loaded, options = service.loaded_run(request.run), request.options()
         opinions = _opinions(service, loaded, request)
         if request.show and request.user_id is not None:
             listed = service.show_list(request.user_id, options, request.run)
@@ -88,8 +88,14 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
         catalogue = service.loaded_run().catalogue
         found = catalogue.film(movie_id)
         counts = {f"{stars:g}": n for stars, n in catalogue.histogram(movie_id).items()}
-        fields = FilmResponse.from_film(found).model_dump()
-        return FilmDetailsResponse(**fields, details=dict(found.details), histogram=counts)
+        return FilmDetailsResponse(
+            **FilmResponse.from_film(found).model_dump(),
+            plot=found.plot,
+            runtime=found.runtime,
+            details=dict(found.details),
+            links=dict(found.links),
+            histogram=counts,
+        )
 
     @router.post("/feedback")
     def feedback(request: FeedbackRequest) -> FeedbackResponse:
@@ -156,9 +162,9 @@ def _opinions(service: RecommendationService, loaded: LoadedRun, request: UserRe
     for stars in given.values():
         loaded.catalogue.check_stars(stars)
     ratings = {movie_id: stars for movie_id, stars in stored.ratings.items() if movie_id not in given} | given
-    if request.user_id is not None and not (ratings or stored.hidden or loaded.has_user(request.user_id)):
+    if request.user_id is not None and not (ratings or stored.marks or loaded.has_user(request.user_id)):
         raise NotFoundError(
             f"User {request.user_id!r} is unknown: give a history, or a user of {loaded.dataset.name}, whose ids are "
             f"like {', '.join(loaded.example_users(3))}."
         )
-    return Opinions(ratings, stored.hidden)
+    return Opinions(ratings, stored.marks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,17 +21,17 @@ from recsys.errors import UserError
 
 N_POPULAR = 100  # most rated films, from which `well_known` chooses
 LABELS = {
-    "release_date": "Released",
-    "runtime": "Minutes",
-    "certificate": "Certificate",
     "directors": "Directed by",
     "writers": "Written by",
     "actors": "With",
-    "plot": "Plot",
+    "release_date": "Released",
+    "certificate": "Certificate",
     "keywords": "Keywords",
     "tags": "Tags",
 }
 MAX_WORDS = 12  # shown of a list of names or keywords
+IMDB_ID = re.compile(r"(?:tt)?0*([1-9]\d*)")  # tt0113277, 0113277 and 113277 are one film
+TMDB_ID = re.compile(r"[1-9]\d*")
 
 
 class NotFoundError(UserError):
@@ -47,7 +48,11 @@ class Film:
         year: year of release, or None.
         genres: genres in the source's order.
         poster: http or https address of a poster, or None.
+        plot: the plot, or "".
+        runtime: minutes, or None.
         details: further metadata by label, such as `Directed by`.
+        imdb_id: id on IMDb, such as tt0113277, or None.
+        tmdb_id: id on TMDb, or None.
     """
 
     movie_id: str
@@ -55,7 +60,18 @@ class Film:
     year: int | None
     genres: tuple[str, ...]
     poster: str | None = None
+    plot: str = ""
+    runtime: int | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    imdb_id: str | None = None
+    tmdb_id: str | None = None
+
+    @property
+    def links(self) -> dict[str, str]:
+        """Addresses of the film's pages elsewhere, as far as its ids there are known."""
+        imdb = {} if self.imdb_id is None else {"IMDb": f"https://www.imdb.com/title/{self.imdb_id}/"}
+        tmdb = {} if self.tmdb_id is None else {"TMDb": f"https://www.themoviedb.org/movie/{self.tmdb_id}"}
+        return imdb | tmdb
 
     @property
     def name(self) -> str:
@@ -72,6 +88,7 @@ class Catalogue:
     Attributes:
         codes: item codes by raw id as text.
         genres: all genres in alphabetical order.
+        release_years: year of release of each film, float64 (n_items,), NaN where it is unknown.
         years: first and last year of release; None if no year is known.
         stars: values of the rating scale, ascending.
         user_codes: user codes of the data set by raw id as text.
@@ -96,8 +113,8 @@ class Catalogue:
             genre: np.array([genre in genres for genres in self._film_genres], bool) for genre in self.genres
         }
         years = frame["year"] if "year" in frame else pd.Series(pd.NA, frame.index)
-        self._years = years.astype("Float64").to_numpy(float, na_value=np.nan)
-        known = self._years[~np.isnan(self._years)]
+        self.release_years = years.astype("Float64").to_numpy(float, na_value=np.nan)
+        known = self.release_years[~np.isnan(self.release_years)]
         self.years = (int(known.min()), int(known.max())) if len(known) else None
         self._titles = TitleSearch(dataset)
 
@@ -135,11 +152,19 @@ class Catalogue:
         item = self.code(movie_id)
         row = self.dataset.item_frame.iloc[item]
         details = {label: text for name, label in LABELS.items() if (text := _as_text(row.get(name)))}
-        return replace(self.film_at(item), details=details)
+        runtime = row.get("runtime")
+        return replace(
+            self.film_at(item),
+            plot=_as_text(row.get("plot")),
+            runtime=None if pd.isna(runtime) else int(runtime),
+            details=details,
+            imdb_id=_imdb_id(row),
+            tmdb_id=_tmdb_id(row),
+        )
 
     def film_at(self, item: int) -> Film:
         """Return the film with an item code, without details."""
-        year = None if np.isnan(self._years[item]) else int(self._years[item])
+        year = None if np.isnan(self.release_years[item]) else int(self.release_years[item])
         return Film(self.movie_ids[item], self._film_titles[item], year, self._film_genres[item], self._posters[item])
 
     def check_stars(self, given: float | None) -> None:
@@ -214,9 +239,9 @@ class Catalogue:
         if genres:
             matches &= np.any([self._has_genre[genre] for genre in genres], axis=0)
         if first is not None:
-            matches &= self._years >= first
+            matches &= self.release_years >= first
         if last is not None:
-            matches &= self._years <= last
+            matches &= self.release_years <= last
         if not matches.any():
             raise UserError("No film has these genres and years: choose fewer genres or a longer period.")
         return np.flatnonzero(matches)
@@ -225,6 +250,19 @@ class Catalogue:
 def user_codes(dataset: Dataset) -> dict[str, int]:
     """Return the user codes of a data set by raw id as text."""
     return {str(user_id): code for code, user_id in enumerate(dataset.user_frame["user_id"])}
+
+
+def _imdb_id(row: pd.Series) -> str | None:
+    """Return a film's id on IMDb, which can be its id in the data set, in the notation of IMDb's addresses."""
+    movie_id = str(row["movie_id"])
+    number = IMDB_ID.fullmatch(movie_id if movie_id.startswith("tt") else str(row.get("imdb_id")))
+    return None if number is None else f"tt{number[1].zfill(7)}"
+
+
+def _tmdb_id(row: pd.Series) -> str | None:
+    """Return a film's id on TMDb, if it is known and a positive whole number."""
+    tmdb_id = str(row.get("tmdb_id"))
+    return tmdb_id if TMDB_ID.fullmatch(tmdb_id) else None
 
 
 def _is_address(value: Any) -> bool:

@@ -15,7 +15,11 @@ class Kind(StrEnum):
     RATING = "rating"
     NOT_INTERESTED = "not_interested"
     SEEN = "seen"  # the viewer has seen the film and gave no rating
+    WATCH_LATER = "watch_later"  # the film is on the viewer's watchlist
     UNDO = "undo"  # an earlier event no longer counts
+
+
+MARKS = (Kind.SEEN, Kind.NOT_INTERESTED, Kind.WATCH_LATER)  # of a film without stars
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,13 @@ class Opinions:
 
     Attributes:
         ratings: stars by film id, the oldest rating first.
-        hidden: ids of films not to recommend, because the viewer has seen them or is not interested.
+        marks: one of `MARKS` by film id, the oldest first. Marked films are not recommended.
     """
 
     ratings: Mapping[str, float] = field(default_factory=dict)
-    hidden: frozenset[str] = frozenset()
+    marks: Mapping[str, Kind] = field(default_factory=dict)
 
     def of_films(self, movie_ids: Container[str]) -> Opinions:
         """Return the opinions of some films, such as those of a catalogue: a store may have been used with another."""
         ratings = {movie_id: stars for movie_id, stars in self.ratings.items() if movie_id in movie_ids}
-        return Opinions(ratings, frozenset(movie_id for movie_id in self.hidden if movie_id in movie_ids))
+        return Opinions(ratings, {movie_id: mark for movie_id, mark in self.marks.items() if movie_id in movie_ids})

@@ -9,6 +9,7 @@ import numpy as np
 from recsys.errors import UserError
 
 MAX_POOL = 100  # deepest rank from which a film can be drawn
+N_FIRST = 3  # places at the top of a list that always hold the model's best films
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Exploration:
 
     Of k places, `places` are filled by a uniform draw without replacement from the films that follow the best
     k - `places` in the model's ranking, down to rank `pool`. Each of these films has a known probability of being
-    shown, `places` / (`pool` - k + `places`). The other films are always shown.
+    shown, `places` / (`pool` - k + `places`), and is in a place after the first three. The other films are always
+    shown; among them are at least the best three.
 
     Attributes:
         places: number of randomised places in a list; 0 disables exploration.
@@ -49,13 +51,13 @@ class Exploration:
         Returns:
             The items, int64 (m,) with m <= k, and the probability with which each is shown, float64 (m,).
         """
-        n_fixed = max(0, min(k, len(items)) - self.places)
+        n_fixed = min(max(N_FIRST, min(k, len(items)) - self.places), k, len(items))
         pool = items[n_fixed : max(self.pool, k)]
         n_drawn = min(k - n_fixed, len(pool))
-        if not self.places or n_drawn == len(pool):
+        if not self.places or not n_drawn or n_drawn == len(pool):
             return items[:k], np.ones(len(items[:k]))
         drawn = rng.choice(pool, n_drawn, replace=False)
-        places = np.sort(rng.choice(n_fixed + 1, n_drawn))  # before which fixed item each drawn item is inserted
+        places = np.sort(rng.integers(N_FIRST, n_fixed + 1, n_drawn))  # of the fixed items before which one is inserted
         shown = np.insert(items[:n_fixed], places, drawn)
         propensities = np.insert(np.ones(n_fixed), places, n_drawn / len(pool))
         return shown, propensities

@@ -98,6 +98,7 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     protection = settings.protection
     torch.set_num_threads(settings.threads)
     service.load_all()
+    warn_of_known_users_only(service)
     if not (protection.token or settings.host in LOOPBACK):
         log.warning(
             "Anyone who can reach %s can use this server without a token: set %s.", settings.host, settings.token_env
@@ -122,6 +123,19 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     print(f"Serving {', '.join(service.run_names())} at {address} (Ctrl-C ends it)", flush=True)
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run([listening])
+
+
+def warn_of_known_users_only(service: RecommendationService) -> None:
+    """Log which runs recommend to users of their training data only: their pages take no ratings of new viewers."""
+    for name in service.run_names():
+        loaded = service.loaded_run(name)
+        if not loaded.scores_new_users:
+            log.warning(
+                "%s serves only the users of its training data, since %s cannot score new ones; new viewers cannot "
+                "rate films with it: serve a run of another model, such as ease, for them.",
+                name,
+                type(loaded.model).__name__,
+            )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from recsys.web.catalogue import Film
 
 UNLOGGED = "unlogged"  # id of a list from a history that is not stored, without which a log of it says nothing
+
+
+class Order(StrEnum):
+    """Orders of the films of a list."""
+
+    BEST = "best"  # first
+    NEWEST = "newest"
+    OLDEST = "oldest"
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,7 @@ class ListOptions:
         years: first and last year of release, both included; None leaves an end open.
         surprise: from 0, the model's own order, to 1, the least popular of its best films first.
         without: ids of films to leave out because they are already shown.
+        order: order of the best k films; films of unknown years are last.
     """
 
     k: int = 10
@@ -26,6 +36,7 @@ class ListOptions:
     years: tuple[int | None, int | None] = (None, None)
     surprise: float = 0.0
     without: tuple[str, ...] = ()
+    order: Order = Order.BEST
 
 
 @dataclass(frozen=True)
@@ -36,7 +47,7 @@ class ListedFilm:
         film: the film.
         score: score of the model.
         position: rank in the list, starting at 1.
-        reason: a sentence, or None where no liked film supports the recommendation.
+        reason: a sentence, or None where no liked film supports the recommendation or the film is explored.
         reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
         reason_film: the liked film that the reason names.
         propensity: probability with which the film was included in the list.
@@ -50,6 +61,11 @@ class ListedFilm:
     reason_film: Film | None = None
     propensity: float = 1.0
 
+    @property
+    def is_explored(self) -> bool:
+        """Whether the film was drawn at random, see `Exploration`: viewers should see that it is a try."""
+        return self.propensity < 1
+
 
 @dataclass(frozen=True)
 class FilmList:
@@ -58,3 +74,16 @@ class FilmList:
     list_id: str
     run: str
     films: tuple[ListedFilm, ...]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a run expects of a film for a user who has not rated it.
+
+    Attributes:
+        stars: the predicted rating, or None if the model does not predict ratings.
+        match: share of the other films not rated by the user that the model ranks below the film.
+    """
+
+    stars: float | None
+    match: float

@@ -25,7 +25,7 @@ from recsys.web.catalogue import Catalogue, Film, NotFoundError, user_codes
 from recsys.web.events import Opinions
 from recsys.web.exploration import Exploration
 from recsys.web.index import FilmIndex, IndexSettings
-from recsys.web.lists import FilmList, ListedFilm, ListOptions
+from recsys.web.lists import FilmList, ListedFilm, ListOptions, Order, Prediction
 from recsys.web.pseudonyms import id_in_runs
 
 log = logging.getLogger(__name__)
@@ -109,28 +109,30 @@ class LoadedRun:
     def recommend(
         self, user_id: str | None, opinions: Opinions, options: ListOptions, explore: Exploration = Exploration()
     ) -> FilmList:
-        """Recommend the best films that the user has neither rated nor hidden, each with a reason.
+        """Recommend the best films that the user has neither rated nor marked, each with a reason.
 
         Args:
             user_id: raw id. The ratings of a user of the data set count too; any other id, or None, is a new user.
             opinions: feedback of the user. A rating given here replaces one of the data set.
             options: number and kind of films.
-            explore: randomised places.
+            explore: randomised places, which only a list in the model's order has.
 
         Raises:
             UserError: the model cannot serve new users, or an opinion or an option names what does not exist.
         """
         user, history = self.user_and_history(user_id, opinions)
+        explore = explore if options.order is Order.BEST else Exploration()
         depth = max(options.k, explore.pool if explore.places else 0)
         scores, candidates = self._scores(user, history, opinions, options)
         reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
         rank = reranker.ranker(self.model, self.dataset)
         ranking = rank(candidates, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
+        shown = self._in_order(shown, options.order)
         reasons = self._reasons(user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
         listed = tuple(
-            self._listed(item, float(scores[item]), position, reason, propensity)
+            self._listed(item, float(scores[item]), position, reason if propensity == 1 else None, propensity)
             for position, (item, propensity, reason) in enumerate(rows, start=1)
         )
         return FilmList(token_hex(8), self.name, listed)
@@ -146,6 +148,21 @@ class LoadedRun:
         score = float(self.model.predict(Pairs(Query(np.array([user]), history), np.array([0]), np.array([item])))[0])
         [reason] = self._reasons(user, history, np.array([item]))
         return self._listed(item, score, 0, reason, 1.0)
+
+    def prediction(self, user_id: str | None, opinions: Opinions, movie_id: str) -> Prediction | None:
+        """Return what the model expects of a film, or None if nothing or the very film is in the user's history.
+
+        Raises:
+            UserError: see `recommend`.
+        """
+        item = self.catalogue.code(movie_id)
+        user, history = self.user_and_history(user_id, opinions)
+        if not len(history.items) or item in history.items or movie_id in opinions.ratings:
+            return None
+        scores = self.model.score(Query(np.array([user]), history))
+        others = np.delete(scores[0], [item, *history.items])
+        stars = float(np.clip(scores[0, item], *self.dataset.scale)) if self.model.predicts_ratings else None
+        return Prediction(stars, float((others < scores[0, item]).mean()) if len(others) else 1.0)
 
     def similar(self, movie_id: str, options: ListOptions) -> tuple[str, list[tuple[Film, float]]]:
         """Return the similarity measure in words, and the most similar films with their similarities.
@@ -206,7 +223,7 @@ class LoadedRun:
         The index is of no use for a user with so short a history that popularity has a part in the scores.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
-        excluded = {*opinions.hidden, *opinions.ratings, *options.without}
+        excluded = {*opinions.marks, *opinions.ratings, *options.without}
         hidden = [self.catalogue.code(movie_id) for movie_id in excluded]
         query = Query(np.array([user]), history)
         if self.index is not None and candidates is None and not self.model.falls_back(query)[0]:
@@ -216,6 +233,12 @@ class LoadedRun:
         masked = mask_seen(scores, history, candidates)
         masked[0, hidden] = -np.inf
         return scores[0], masked
+
+    def _in_order(self, items: np.ndarray, order: Order) -> np.ndarray:
+        """Return items, int64 (n,) with the best first, in another order."""
+        years = self.catalogue.release_years[items]
+        keys = {Order.BEST: np.zeros(len(items)), Order.NEWEST: -years, Order.OLDEST: years}[order]
+        return items[np.argsort(keys, kind="stable")]  # NaN is last
 
     def _listed(self, item: int, score: float, position: int, reason: Reason | None, propensity: float) -> ListedFilm:
         film = self.catalogue.film_at(item)

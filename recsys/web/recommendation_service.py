@@ -27,7 +27,7 @@ from recsys.web.store import Store, StoreError
 from recsys.web.visits import Visits
 
 EVENTS_AT_A_TIME = 500  # which the store adds well within the deadline
-NO_STORE = "Ratings can be neither stored nor read now: try again later."
+NO_STORE = "Ratings cannot be saved or read right now. Please try again later."
 
 Result = TypeVar("Result")
 
@@ -191,6 +191,7 @@ class RecommendationService:
             "years": list(options.years),
             "surprise": options.surprise,
             "without": list(options.without),
+            "order": options.order.value,
             "data": self.data_name,
         }
         impressions = [
@@ -253,9 +254,9 @@ class RecommendationService:
         """Return a viewer's stored opinions of the films that the runs know."""
         return self._from_store(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
 
-    def recent(self, user_id: str, k: int) -> list[Event]:
-        """Return the latest k events of a viewer that can be undone, the latest first."""
-        return self._from_store(self.store.recent, user_id, k)
+    def recent(self, user_id: str, k: int | None = None, movie_id: str | None = None) -> list[Event]:
+        """Return the events of a viewer that can be undone, the latest first; see `Store.recent`."""
+        return self._from_store(self.store.recent, user_id, k, movie_id)
 
     def check_store(self) -> None:
         """Check that the store can be written to."""

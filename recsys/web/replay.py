@@ -23,7 +23,7 @@ from recsys.evaluation.off_policy import OffPolicy, off_policy
 from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.studies.runs import Run
 from recsys.terminal import terminal
-from recsys.web.lists import ListOptions
+from recsys.web.lists import ListOptions, Order
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.rollout import data_name, original
 from recsys.web.store import Store
@@ -164,7 +164,12 @@ def _options(logged: pd.Series) -> ListOptions:
     request = vars(ListOptions()) | logged["request"]
     first, last = request["years"]
     return ListOptions(
-        int(logged["k"]), tuple(request["genres"]), (first, last), request["surprise"], tuple(request["without"])
+        int(logged["k"]),
+        tuple(request["genres"]),
+        (first, last),
+        request["surprise"],
+        tuple(request["without"]),
+        Order(request["order"]),
     )
 
 

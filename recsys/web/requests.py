@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from recsys.web.events import Kind
-from recsys.web.lists import ListOptions
+from recsys.web.lists import ListOptions, Order
 
 MAX_HISTORY = 2000  # films
 
@@ -75,15 +76,18 @@ class FilteredRequest(StrictRequest):
     year_from: Year | None = None
     year_to: Year | None = None
 
-    def options(self, surprise: float = 0.0) -> ListOptions:
+    def options(self) -> ListOptions:
         """Return the options of the list."""
-        return ListOptions(self.k, tuple(self.genres), (self.year_from, self.year_to), surprise)
+        return ListOptions(self.k, tuple(self.genres), (self.year_from, self.year_to))
 
 
 class RecommendRequest(FilteredRequest, UserRequest):
     """Body of `/api/recommend`."""
 
     surprise: float = Field(0.0, ge=0, le=1, description="0: the model's own order; 1: the least popular films first")
+    order: Order = Field(
+        Order.BEST, strict=False, description="order of the best k films: best, newest or oldest first"
+    )
     show: bool = Field(False, description="the user will see the list: log impressions and apply exploration")
 
     @model_validator(mode="after")
@@ -91,6 +95,10 @@ class RecommendRequest(FilteredRequest, UserRequest):
         if self.show and (self.user_id is None or self.history):
             raise ValueError("show=true must come with a user_id and without a history: send ratings as feedback first")
         return self
+
+    def options(self) -> ListOptions:
+        """Return the options of the list."""
+        return replace(super().options(), surprise=self.surprise, order=self.order)
 
 
 class SimilarRequest(FilteredRequest):

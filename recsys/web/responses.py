@@ -42,15 +42,17 @@ class ListedFilmResponse(BaseModel):
     film: FilmResponse
     score: float
     reason: ReasonResponse | None
+    explored: bool = Field(description="the film was drawn at random: show it as a try, not as a recommendation")
 
     @classmethod
     def from_listed(cls, listed: ListedFilm) -> Self:
         """Build the response from a film of a list."""
         reason = None
         if listed.reason is not None and listed.reason_kind is not None and listed.reason_film is not None:
-            film = FilmResponse.from_film(listed.reason_film)
-            reason = ReasonResponse(kind=listed.reason_kind, sentence=listed.reason, film=film)
-        return cls(film=FilmResponse.from_film(listed.film), score=listed.score, reason=reason)
+            liked = FilmResponse.from_film(listed.reason_film)
+            reason = ReasonResponse(kind=listed.reason_kind, sentence=listed.reason, film=liked)
+        film = FilmResponse.from_film(listed.film)
+        return cls(film=film, score=listed.score, reason=reason, explored=listed.is_explored)
 
 
 class RecommendResponse(BaseModel):
@@ -79,7 +81,10 @@ class SimilarResponse(BaseModel):
 class FilmDetailsResponse(FilmResponse):
     """A film with all its metadata."""
 
+    plot: str
+    runtime: int | None = Field(description="minutes")
     details: dict[str, str]
+    links: dict[str, str] = Field(description="addresses of the film's pages on IMDb and TMDb, where its ids are known")
     histogram: dict[str, int] = Field(description="number of ratings in the data set by stars")
 
 

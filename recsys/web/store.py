@@ -1,9 +1,9 @@
 """The feedback store: viewers' events in SQLite, PostgreSQL, MySQL or MariaDB.
 
 Two tables, `events` and `lists` (the requests behind the lists that viewers saw), whose rows are never changed. A
-viewer's opinions follow from their events: the latest of several ratings of a film counts, and an event that is undone
-does not. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key, so one
-that is sent again is stored once. An event is on disk when `add` returns.
+viewer's opinions follow from their events: the latest of several ratings or marks of a film counts, and an event that
+is undone does not. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key,
+so one that is sent again is stored once. An event is on disk when `add` returns.
 
 Opening a store brings its schema (`migrations/`) up to date.
 """
@@ -27,10 +27,10 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError, StatementError
 from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.web.database import create_engine, migrate
-from recsys.web.events import Event, Kind, Opinions, ShownList
+from recsys.web.events import MARKS, Event, Kind, Opinions, ShownList
 from recsys.web.schema import EVENTS, LISTS
 
-OPINIONS = (Kind.RATING, Kind.NOT_INTERESTED, Kind.SEEN)  # kinds that can be undone
+OPINIONS = (Kind.RATING, *MARKS)  # kinds that can be undone
 _CHUNK = 1000  # keys in one statement
 
 
@@ -112,22 +112,33 @@ class Store:
             return _stored(connection, [key]).get(key)
 
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
-        """Return a viewer's opinions before a time in seconds UTC; a rated film is never hidden as well."""
+        """Return a viewer's opinions before a time in seconds UTC.
+
+        A rating ends an earlier mark of its film. Of later marks, a film with stars can only have `WATCH_LATER`.
+        """
         ratings: dict[str, float] = {}
-        hidden = set()
+        marks: dict[str, Kind] = {}
         query = _select_opinions(before).where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL)
         with self._translated_errors(), self.engine.connect() as connection:
             for row in connection.execute(query):
+                marks.pop(row.movie_id, None)  # the latest rating or mark also determines the order
                 if row.kind == Kind.RATING:
-                    ratings.pop(row.movie_id, None)  # the latest rating also determines the order
+                    ratings.pop(row.movie_id, None)
                     ratings[row.movie_id] = row.value
-                else:
-                    hidden.add(row.movie_id)
-        return Opinions(ratings, frozenset(hidden - ratings.keys()))
+                elif row.kind == Kind.WATCH_LATER or row.movie_id not in ratings:
+                    marks[row.movie_id] = Kind(row.kind)
+        return Opinions(ratings, marks)
 
-    def recent(self, user_id: str, k: int) -> list[Event]:
-        """Return the latest k events of a viewer that can be undone, the latest first."""
+    def recent(self, user_id: str, k: int | None = None, movie_id: str | None = None) -> list[Event]:
+        """Return the events of a viewer that can be undone, the latest first.
+
+        Args:
+            user_id: the viewer.
+            k: largest number of events, or None for all of them.
+            movie_id: the film that the events are about, or None for all films.
+        """
         query = _select_opinions().where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL.desc()).limit(k)
+        query = query if movie_id is None else query.where(EVENTS.c.movie_id == movie_id)
         with self._translated_errors(), self.engine.connect() as connection:
             return [_event(row) for row in connection.execute(query)]
 

@@ -23,7 +23,8 @@ LIMIT = 300  # seconds; a busy machine takes as long as it takes
 TITLES = {0: "The Matrix", 1: "<script>alert(1)</script>", 2: "Amélie", 3: "Heat"}  # the others are invented
 WORDS = ["Harbour", "Winter", "Lantern", "Orchard", "Signal", "Garden", "Mirror", "Voyage", "Letter", "Summit"]
 EVIL = "<script>alert(1)</script>"  # a title that a page must show as text
-PAGE_TITLES = [EVIL, *(f"The {word} {end}" for end in ("Road", "House", "Night") for word in WORDS)][:30]
+PAGE_TITLES = [EVIL, *(f"The {word} {end}" for end in ("Road", "House", "Night") for word in WORDS)][:28]
+PAGE_TITLES += ["Koyaanisqatsi: Life Unwound", "Mary Shelley's Frankenstein"]  # words as long as a poster is wide
 
 
 def write_data(folder: Path, ratings: list[tuple], films: pd.DataFrame | None, *overrides: str) -> list[str]:

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocketDisconnect
 from recsys.data.rating_scale import rating_values
 from recsys.errors import UserError
 from recsys.web.app import create_app
+from recsys.web.exploration import Exploration
 from recsys.web.http_server import ServerSettings
 from recsys.web.protection import UPLOAD_BYTES, Protection, RequestGuard
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
@@ -72,6 +73,34 @@ def test_feedback_changes_recommendations_until_undone(client):
     assert listed() == before
 
 
+def test_a_film_to_watch_later_is_not_recommended_until_then(client):
+    def listed() -> list[str]:
+        films = client.post("/api/recommend", json={"user_id": 1, "k": 5}).json()["films"]
+        return [listed["film"]["movie_id"] for listed in films]
+
+    before = listed()
+    event = {"key": "k1", "user_id": 1, "kind": "watch_later", "movie_id": before[0]}
+    assert client.post("/api/feedback", json=event).json() == {"kept": True}
+    assert listed()[:4] == before[1:]
+    assert client.post("/api/feedback", json={**event, "key": "k2", "value": 4}).status_code == 422
+    assert client.post("/api/feedback", json={**event, "key": "k3", "movie_id": "none"}).status_code == 404
+
+
+def test_a_list_is_ordered_by_year_on_request(client):
+    def years(order: str) -> list[int]:
+        answer = client.post("/api/recommend", json={"user_id": 1, "k": 5, "order": order})
+        return [listed["film"]["year"] for listed in answer.json()["films"]]
+
+    assert years("newest") == sorted(years("best"), reverse=True) == years("oldest")[::-1]
+
+
+def test_films_drawn_at_random_are_marked(client, service):
+    service.explore = Exploration(places=3, pool=30)
+    films = client.post("/api/recommend", json={"user_id": 1, "k": 6, "show": True}).json()["films"]
+    assert [listed["explored"] for listed in films] == [False] * 3 + [True] * 3
+    assert [listed["reason"] is None for listed in films][3:] == [True] * 3
+
+
 def test_a_user_with_feedback_only_is_known(client):
     for place, film in enumerate(("0", "2", "4")):
         event = {"key": f"k{place}", "user_id": "web-1", "kind": "rating", "movie_id": film, "value": 5}
@@ -93,6 +122,7 @@ def test_films_are_found_described_and_compared(client):
     film = client.get("/api/films/0").json()
     assert film["title"] == "The Matrix"
     assert set(film["histogram"]) == {"1", "2", "3", "4", "5"}
+    assert (film["plot"], film["runtime"], film["links"]) == ("", None, {})
     near = client.post("/api/similar", json={"movie_id": 0, "k": 2, "genres": ["Comedy"]}).json()
     assert near["film"]["movie_id"] == "0"
     assert len(near["films"]) == 2

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from recsys.analysis.explain import contributions
@@ -13,11 +14,12 @@ from recsys.models.ials import IALS
 from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
-from recsys.web.catalogue import NotFoundError
+from recsys.web.catalogue import NotFoundError, _imdb_id, _tmdb_id
 from recsys.web.events import Event, Kind, Opinions
 from recsys.web.exploration import Exploration
 from recsys.web.index import FilmIndex, IndexSettings
-from recsys.web.lists import ListOptions
+from recsys.web.lists import ListOptions, Order
+from recsys.web.ratings_file import ratings_as_csv
 from recsys.web.recommendation_service import RecommendationService, runs_by_name
 from tests.web.conftest import N_FILMS, dataset_of
 
@@ -60,10 +62,12 @@ def test_the_list_of_a_model_that_reads_order_follows_what_was_rated_last(servic
     assert {film.reason_film.movie_id for film in first} == {order[-1]}
 
 
-def test_hidden_films_and_those_rated_are_not_listed(service):
+def test_marked_films_and_those_rated_are_not_listed(service):
     loaded = service.loaded_run()
     first = ids(loaded.recommend("1", NO_OPINIONS, ListOptions()))
-    again = ids(loaded.recommend("1", Opinions({first[0]: 2.0}, frozenset(first[1:3])), ListOptions()))
+    again = ids(
+        loaded.recommend("1", Opinions({first[0]: 2.0}, dict.fromkeys(first[1:3], Kind.WATCH_LATER)), ListOptions())
+    )
     assert not set(again) & set(first[:3])
     rated = {film.movie_id for film, _, _ in loaded.ratings_of_user("1")}
     assert not rated & set(first)
@@ -114,6 +118,67 @@ def test_only_films_that_match_the_filters_are_listed(service):
     assert all(film.film.genres == ("Drama",) and 1960 <= film.film.year <= 1980 for film in films)
     with pytest.raises(UserError, match="No film has these genres and years"):
         loaded.recommend(None, COMEDIES, ListOptions(genres=("Drama",), years=(2050, None)))
+
+
+def test_the_best_films_are_listed_by_year_without_exploration(service):
+    loaded = service.loaded_run()
+    best = loaded.recommend("1", NO_OPINIONS, ListOptions(k=6))
+    for order, descending in ((Order.NEWEST, True), (Order.OLDEST, False)):
+        listed = loaded.recommend("1", NO_OPINIONS, ListOptions(k=6, order=order), Exploration(places=3, pool=30))
+        assert set(ids(listed)) == set(ids(best))
+        years = [film.film.year for film in listed.films]
+        assert years == sorted(years, reverse=descending)
+        assert [film.position for film in listed.films] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_match_is_the_share_of_films_that_a_film_outranks(service):
+    loaded = service.loaded_run()
+    best = ids(loaded.recommend(None, COMEDIES, ListOptions(k=60)))
+    first, middle, last = (loaded.prediction(None, COMEDIES, best[place]) for place in (0, 28, -1))
+    assert first.match == 1
+    assert 0.4 < middle.match < 0.6
+    assert last.match == 0
+    assert first.stars is None  # EASE predicts no ratings
+    assert loaded.prediction(None, COMEDIES, "0") is None  # it has stars
+    assert loaded.prediction(None, NO_OPINIONS, "0") is None
+
+
+def test_a_model_of_ratings_predicts_stars_of_the_scale(small_run, feedback):
+    loaded = RecommendationService(
+        {"bias": small_run("model=bias", "protocol=ratings", "split=ratio")}, dataset_of, feedback
+    ).loaded_run()
+    stars = [loaded.prediction("1", NO_OPINIONS, movie_id) for movie_id in loaded.catalogue.movie_ids]
+    assert all(1 <= each.stars <= 5 for each in stars if each is not None)
+    assert any(each is not None for each in stars)
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ({"movie_id": 7, "imdb_id": "tt0113277", "tmdb_id": 949}, ("tt0113277", "949")),
+        ({"movie_id": 7, "imdb_id": "113277", "tmdb_id": "949"}, ("tt0113277", "949")),
+        ({"movie_id": "tt10872600"}, ("tt10872600", None)),
+        ({"movie_id": 113277, "imdb_id": pd.NA, "tmdb_id": pd.NA}, (None, None)),
+        ({"movie_id": 7, "imdb_id": "0", "tmdb_id": -1}, (None, None)),
+        ({"movie_id": 7, "imdb_id": "tt1/?<b>", "tmdb_id": "9/../x"}, (None, None)),
+    ],
+)
+def test_ids_elsewhere_are_links_only_if_they_are_ids(row, expected):
+    assert (_imdb_id(pd.Series(row)), _tmdb_id(pd.Series(row))) == expected
+
+
+def test_a_viewer_s_ratings_are_a_file_without_the_viewer_s_id(service):
+    def rated(movie_id: str, stars: float, time: float) -> Event:
+        return Event(f"k{time}", "web-secret", Kind.RATING, time, movie_id, stars)
+
+    marked = Event("m", "web-secret", Kind.WATCH_LATER, 9.0, "3")
+    events = [rated("2", 4.0, 8.0), marked, rated("gone", 4.0, 7.0), rated("1", 5.0, 6.0), rated("2", 1.0, 5.0)]
+    text = ratings_as_csv(events, service.loaded_run().catalogue)
+    assert text.splitlines() == [
+        "movie_id,title,year,rating,rated_at,imdb_id,tmdb_id",
+        "2,Amélie,1952,4.0,1970-01-01T00:00:08+00:00,,",
+        "1,<script>alert(1)</script>,1951,5.0,1970-01-01T00:00:06+00:00,,",
+    ]
 
 
 def test_more_surprise_lists_less_popular_films(service):
@@ -227,6 +292,18 @@ def test_films_are_drawn_as_often_as_their_propensity_says():
     assert not times[20:].any()
 
 
+@pytest.mark.parametrize("k", [1, 3, 4, 12])
+def test_the_first_three_films_are_always_the_best(k):
+    rng = np.random.default_rng(0)
+    drawn = set()
+    for _ in range(100):
+        shown, propensities = Exploration(places=2, pool=20).draw(np.arange(60), k, rng)
+        assert shown[:3].tolist() == list(range(min(k, 3)))
+        assert len(shown) == k
+        drawn |= set(np.flatnonzero(propensities < 1).tolist())
+    assert drawn == set(range(3, k))  # all other places are drawn at times
+
+
 def test_a_list_too_short_to_draw_from_is_left_as_it_is():
     shown, propensities = Exploration(2, 50).draw(np.arange(7), 10, np.random.default_rng(0))
     assert shown.tolist() == list(range(7))
@@ -241,6 +318,8 @@ def test_shown_lists_are_logged_with_their_propensities(service):
     assert logged["propensity"].tolist() == [film.propensity for film in shown.films]
     assert logged["propensity"].min() < 1
     assert logged["request"].iloc[0]["genres"] == ["Comedy"]
+    assert [film.is_explored for film in shown.films] == (logged["propensity"] < 1).tolist()
+    assert [film.reason is None for film in shown.films] == (logged["propensity"] < 1).tolist()
 
 
 def test_feedback_on_missing_films_or_off_the_scale_is_refused(service):

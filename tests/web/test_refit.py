@@ -21,7 +21,7 @@ from recsys.studies.runs import Run, read_run
 from recsys.web import refit as module
 from recsys.web import rollout
 from recsys.web.catalogue import Catalogue
-from recsys.web.events import Event, Kind, Opinions
+from recsys.web.events import MARKS, Event, Kind, Opinions
 from recsys.web.loaded_run import load_run
 from recsys.web.promotion import USERS, VIEWERS, PromotionDecision
 from recsys.web.pseudonyms import id_in_runs
@@ -72,10 +72,12 @@ def ratings_of(run: Run) -> pd.DataFrame:
     )
 
 
-def test_a_refit_learns_from_feedback_and_replaces_the_run(ease, refits, rates):
+def test_a_refit_learns_from_feedback_and_replaces_the_run(ease, refits, rates, feedback):
     rates("web-1", 0, 2, 4, 6)
     rates("3", 8, stars=1.0)
     rates("web-2", 1)
+    marks = [Event(f"m{film}", "web-1", kind, NOW, str(film)) for film, kind in enumerate(MARKS)]
+    feedback.add(marks)  # without stars, there is nothing to learn from them
     promotion = refits(ease).refit()
     assert promotion.promoted
     assert compared(promotion) == {(str(ease), USERS): 30}  # the one viewer with more than one rating is not compared

@@ -15,6 +15,7 @@ from recsys.studies.runs import Run
 from recsys.web import rollout
 from recsys.web.catalogue import NotFoundError
 from recsys.web.events import Event, Kind, Opinions
+from recsys.web.http_server import warn_of_known_users_only
 from recsys.web.lists import ListOptions
 from recsys.web.recommendation_service import RecommendationService
 from tests.web.conftest import dataset_of
@@ -70,6 +71,13 @@ def test_what_cannot_be_served_is_refused_in_one_sentence(command, runs, words, 
     assert err.startswith("error: ")
     assert message in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_runs_that_cannot_serve_new_viewers_are_named_at_the_start(runs, feedback, caplog):
+    warn_of_known_users_only(RecommendationService(runs, dataset_of, feedback))
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("lightgcn serves only the users of its training data")
+    assert "such as ease" in caplog.messages[0]
 
 
 def test_a_promoted_refit_is_served_until_a_roll_back(copied, run):

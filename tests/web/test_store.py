@@ -118,12 +118,24 @@ def test_ratings_are_oldest_first_by_the_rating_that_counts(store, event):
     assert list(store.opinions("ann").ratings) == list(store.ratings()["movie_id"]) == ["8", "7"]
 
 
-def test_hidden_films_stay_hidden_until_rated_or_undone(store, event):
+def test_marked_films_stay_marked_until_rated_or_undone(store, event):
     seen, bored = event(Kind.SEEN, "7"), event(Kind.NOT_INTERESTED, "8")
     store.add([seen, bored, event(Kind.CLICK, "9")])
-    assert store.opinions("ann") == Opinions({}, frozenset({"7", "8"}))
+    assert store.opinions("ann") == Opinions({}, {"7": Kind.SEEN, "8": Kind.NOT_INTERESTED})
     store.add([event(Kind.RATING, "8", 4.0), event(Kind.UNDO, undoes=seen.key)])
     assert store.opinions("ann") == Opinions({"8": 4.0})
+
+
+def test_the_latest_mark_of_a_film_counts_and_rated_films_can_be_watched_later(store, event):
+    store.add([event(Kind.WATCH_LATER, "7"), event(Kind.NOT_INTERESTED, "8"), event(Kind.RATING, "9", 4.0)])
+    later = event(Kind.WATCH_LATER, "9")
+    store.add([event(Kind.WATCH_LATER, "8"), event(Kind.SEEN, "7"), later])
+    marks = {"8": Kind.WATCH_LATER, "7": Kind.SEEN, "9": Kind.WATCH_LATER}
+    assert store.opinions("ann") == Opinions({"9": 4.0}, marks)
+    assert list(store.opinions("ann").marks) == list(marks)  # the oldest first
+    store.add([event(Kind.SEEN, "9")])
+    assert "9" not in store.opinions("ann").marks  # its stars say that it was seen
+    assert store.ratings()["movie_id"].tolist() == ["9"]
 
 
 def test_undoable_events_are_listed_latest_first(store, event):
@@ -136,6 +148,7 @@ def test_undoable_events_are_listed_latest_first(store, event):
     store.add([*events, event(Kind.UNDO, undoes=events[3].key), event(Kind.RATING, "7", 3.0, user_id="bob")])
     assert store.recent("ann", 5) == [events[2], events[0]]
     assert store.recent("ann", 1) == [events[2]]
+    assert store.recent("ann", movie_id="7") == [events[0]]
 
 
 def test_only_one_s_own_opinions_are_undone(store, event):

@@ -35,7 +35,7 @@ from recsys.web.recommendation_service import RecommendationService
 POSITION = re.compile("[0-9]{1,4}")
 RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
 RECONNECT_SECONDS = 60  # a page stays usable if its connection is lost for less, on a busy server or a sleeping phone
-NO_PAGE = "There is no such page here, or none that takes this request."
+NO_PAGE = "There is no such page, or it does not take this kind of request."
 STYLE = Path(__file__).with_name("style.css")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="6" fill="#b45309"/>'

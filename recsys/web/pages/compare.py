@@ -10,9 +10,10 @@ from nicegui import ui
 from recsys.errors import UserError
 from recsys.web.lists import FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import EMIT_VALUE, Tag, choice, notice, poster, value_of, year_and_genres
+from recsys.web.pages.components import EMIT_VALUE, Tag, choice, facts_line, notice, poster, value_of
 from recsys.web.pages.layout import Snackbar, page_layout
 from recsys.web.pages.links import address
+from recsys.web.pages.metrics_panel import metrics_panel
 from recsys.web.pages.viewer_session import Site, viewer_id
 
 LENGTH = 10
@@ -37,7 +38,7 @@ async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
 
 
 class _Comparison:
-    """The choice of runs and history, and the two lists."""
+    """The choice of runs and history, and the two lists, side by side on a phone too."""
 
     def __init__(self, site: Site, runs: list[str], user: str, snackbar: Snackbar) -> None:
         self.site = site
@@ -51,14 +52,15 @@ class _Comparison:
             for place, label in enumerate(("First model", "Second model")):
                 choice(label, names, runs[place], partial(self._choose, place))
             with Tag("label", classes="field"):
-                Tag("span", "History of viewer", "field-label")
-                field = Tag("input", value=user, placeholder="your own ratings", autocomplete="off", maxlength=255)
+                Tag("span", "Viewer", "field-label")
+                field = Tag("input", value=user, placeholder="you, or an id", autocomplete="off", maxlength=255)
         field.on("change", lambda event: self._choose_user(value_of(event)), js_handler=EMIT_VALUE)
         self._status = Tag("p", "", "visually-hidden", role="status")
-        self._sides = Tag("div", classes="sides")
+        self._sides = Tag("div", classes="sides pair")
+        self._metrics = Tag("div")
 
     async def refresh(self) -> None:
-        """Show the lists of both runs, unless another choice was result in the meantime."""
+        """Show the lists of both runs, unless another choice was made in the meantime."""
         self._n_refreshes += 1
         refresh = self._n_refreshes
         ui.navigate.history.replace(address("compare", a=self.runs[0], b=self.runs[1], user=self.user))
@@ -73,6 +75,9 @@ class _Comparison:
         with self._sides:
             for loaded, result in sides:
                 self._show(loaded, result, both)
+        self._metrics.clear()
+        with self._metrics:
+            metrics_panel([loaded for loaded, _ in sides], METRICS)
         self._status.text = f"{len(both)} of {LENGTH} films are in both lists."
 
     async def _choose(self, place: int, name: str) -> None:
@@ -93,7 +98,7 @@ class _Comparison:
         try:
             opinions = self.site.service.opinions(self.user or self.viewer)
             if not (self.user or opinions.ratings):
-                return loaded, "You have rated nothing yet: rate a film first, or name a viewer."
+                return loaded, "You have not rated any films yet. Rate one first, or enter the id of a viewer."
             return loaded, loaded.recommend(self.user or self.viewer, opinions, ListOptions(k=LENGTH))
         except UserError as error:
             return loaded, str(error)
@@ -102,12 +107,6 @@ class _Comparison:
         with Tag("section", classes="panel") as section:
             heading = Tag("h2", loaded.name)
             section.props["aria-labelledby"] = heading.html_id
-            with Tag("dl", classes="metrics"):
-                for name in METRICS:
-                    if (value := loaded.run.metrics.get(f"test/{name}")) is not None:
-                        with Tag("div"):
-                            Tag("dt", name)
-                            Tag("dd", f"{value:.4f}")
             if isinstance(result, str):
                 notice(result)
                 return
@@ -119,6 +118,6 @@ class _Comparison:
                         with Tag("div", classes="row-body"):
                             href = address("film", film.movie_id, user=self.user)
                             Tag("a", film.title, href=href)
-                            Tag("span", year_and_genres(film), "meta")
+                            Tag("span", facts_line(film), "meta")
                         if film.movie_id in both:
                             Tag("span", "in both", "badge")

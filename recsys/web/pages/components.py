@@ -7,7 +7,8 @@ title or an id contains.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nicegui.element import Element
@@ -39,6 +40,9 @@ REASON_KINDS = {  # kind of reason: its name, and an explanation
 }
 
 
+EXPLORED = "A try"  # badge of a film that was drawn at random
+MAX_LETTERS = 20  # of a word on a drawn poster, which is never broken; a longer word is
+_WORD = re.compile(r"[^\s\u2e80-\uffff-]+")  # what a browser does not break: not at spaces, hyphens and Chinese signs
 EMIT_VALUE = "(event) => emit(event.target.value)"  # sends what was typed or chosen, for `value_of`
 
 
@@ -108,27 +112,47 @@ def poster(film: Film, catalogue: Catalogue, classes: str = "") -> None:
     """Add a drawn poster, coloured by genre, and above it the real one if its address is known."""
     places = [catalogue.genres.index(genre) for genre in film.genres[:2]]
     hues = [round(360 * place / len(catalogue.genres)) for place in places] or [30]
-    with Tag("div", classes=f"poster {classes}", aria_hidden="true").style(f"--hue: {hues[0]}; --hue-2: {hues[-1]}"):
+    letters = min(MAX_LETTERS, max(map(len, _WORD.findall(film.title)), default=1))
+    style = f"--hue: {hues[0]}; --hue-2: {hues[-1]}; --letters: {letters}"
+    with Tag("div", classes=f"poster {classes}", aria_hidden="true").style(style):
         Tag("span", film.title, "poster-title")
-        Tag("span", "" if film.year is None else str(film.year), "poster-year")
         if film.poster:
             picture = Tag("img", src=film.poster, alt="", loading="lazy", referrerpolicy="no-referrer")
             picture.on("error", js_handler="(event) => { event.target.hidden = true; }")
 
 
-def year_and_genres(film: Film) -> str:
-    """Return the year and genres of a film in one line."""
-    return " · ".join(filter(None, ("" if film.year is None else str(film.year), ", ".join(film.genres))))
+def facts_line(film: Film) -> str:
+    """Return the year, the runtime and the genres of a film in one line, as far as they are known."""
+    year = "" if film.year is None else str(film.year)
+    runtime = "" if film.runtime is None else f"{film.runtime} min"
+    return " · ".join(filter(None, (year, runtime, ", ".join(film.genres))))
 
 
-def reason(sentence: str, kind: str) -> None:
-    """Add the reason for a recommendation, with a badge that explains its kind."""
-    name, meaning = REASON_KINDS[kind]
-    with Tag("p", classes="reason"):
-        Tag("span", sentence)
-        with Tag("button", name, "badge", type="button") as badge:
-            tip = Tag("span", meaning, "tip", role="tooltip")
-        badge.props["aria-describedby"] = tip.html_id
+def badge(text: str, meaning: str) -> None:
+    """Add a badge, which explains itself when it has the pointer or the focus."""
+    with Tag("button", text, "badge", type="button") as tag:
+        tip = Tag("span", meaning, "tip", role="tooltip")
+    tag.props["aria-describedby"] = tip.html_id
+
+
+def explored_badge() -> None:
+    """Add the badge of a film that was drawn at random."""
+    badge(
+        EXPLORED,
+        "Not one of your best matches: it was picked at random from the films that come next, to find out whether you "
+        "would like more like it.",
+    )
+
+
+def reason_kinds(kinds: Iterable[str]) -> None:
+    """Add a folded explanation of some kinds of reasons, which a list needs once."""
+    with Tag("details", classes="why"):
+        Tag("summary", "Where the reasons come from")
+        for kind in kinds:
+            name, meaning = REASON_KINDS[kind]
+            with Tag("p", classes="meta"):
+                Tag("strong", f"{name}: ")
+                Tag("span", meaning)
 
 
 def fixed_stars(stars: float) -> None:
@@ -160,7 +184,8 @@ async def yield_to_requests() -> None:
 
 
 def restore_focus(element: Element) -> None:
-    """Move the focus to an element if the focused one was removed."""
+    """Move the focus to an element if the focused one was removed or folded away."""
     element.client.run_javascript(
-        f"if (document.activeElement === document.body) getHtmlElement({element.id})?.focus({{preventScroll: true}})"
+        "if (document.activeElement === document.body || !document.activeElement.checkVisibility()) "
+        f"getHtmlElement({element.id})?.focus({{preventScroll: true}})"
     )

@@ -6,18 +6,19 @@ from asyncio import to_thread
 
 from nicegui import ui
 
-from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Stars, Tag, poster, yield_to_requests
-from recsys.web.pages.feedback_panel import FeedbackPanel
+from recsys.web.pages.components import Stars, Tag, notice, restore_focus, yield_to_requests
+from recsys.web.pages.cookies import cookie
+from recsys.web.pages.feedback_panel import OWN_FILMS, WATCHLIST, FeedbackPanel
 from recsys.web.pages.layout import page_layout
+from recsys.web.pages.links import address
 from recsys.web.pages.own_history import history_invitation
 from recsys.web.pages.recommendations import Recommendations
 from recsys.web.pages.search import Search
-from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
+from recsys.web.pages.tiles import rated_tile
+from recsys.web.pages.viewer_session import VIEWER, Site, ViewerSession, viewer_id
 
 WELL_KNOWN = 9
-ENOUGH = 5  # ratings at which the well-known films are collapsed
 
 
 async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
@@ -28,59 +29,89 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
         loaded: the run that recommends.
         run: the name by which the address requests the run, or None for the default.
     """
-    session = ViewerSession(site, viewer_id(), loaded, run, page_layout("Discover films", "/"))
+    snackbar = page_layout("Discover films", "/")
+    is_first_visit = not cookie(VIEWER)
+    session = ViewerSession(site, viewer_id(), loaded, run, snackbar)
+    if not session.is_served:
+        _known_viewers_only(session)
+        return
     with Tag("div", classes="hero parted"):
         with Tag("div"):
             Tag("h1", "What would you like to watch?")
-            Tag("p", "Rate a few films you know. Recommendations follow each rating, with the reason for every one.")
+            intro = Tag(
+                "p", "Rate a few films you know. Your recommendations update with every rating, each with its reason."
+            )
+        with Tag("div"):
+            Search(session)
             history_invitation(session)
-        Search(session)
     await yield_to_requests()
-    well_known = _WellKnownFilms(session)
+    well_known = _WellKnownFilms(session, is_first_visit)
     await yield_to_requests()
+    panels = WATCHLIST, OWN_FILMS
     with Tag("div", classes="columns"):
-        Recommendations(session, "For you")
+        Recommendations(session, "For you", panels)
         await yield_to_requests()
         with Tag("aside", classes="side", aria_label="Your feedback"):
-            FeedbackPanel(session, "Your films")
+            for panel in panels:
+                FeedbackPanel(session, panel)
+
+    async def follow() -> None:
+        intro.visible = not session.opinions.ratings
+
+    session.follow(follow)
     await ui.context.client.connected()
     await session.changed()
     await well_known.fill()
 
 
-class _WellKnownFilms:
-    """Well-known films for a new viewer to rate."""
+def _known_viewers_only(session: ViewerSession) -> None:
+    """Say that the run cannot serve new viewers, and link to what can."""
+    model, dataset = type(session.loaded.model).__name__, session.loaded.dataset
+    links = [("Choose a viewer", address("user", run=session.run))]
+    links += [(f"Use the model {name}", address("", run=name)) for name in session.runs()]
+    with Tag("div", classes="hero"):
+        Tag("h1", "For known viewers only")
+        notice(
+            f"{model} recommends only to the {dataset.n_users:,} viewers of {dataset.name}, from whose ratings it was "
+            "trained. It cannot use the ratings of anyone else.",
+            *links,
+        )
 
-    def __init__(self, session: ViewerSession) -> None:
+
+class _WellKnownFilms:
+    """Well-known films for a new viewer to rate, folded away after the first rating.
+
+    Args:
+        session: the viewer's session.
+        is_open: whether they are shown until the viewer's ratings are known.
+    """
+
+    def __init__(self, session: ViewerSession, is_open: bool) -> None:
         self.session = session
         self._shown: dict[str, Stars] = {}
-        with Tag("details", classes="start", open=True) as self._details:
-            with Tag("summary"):
-                Tag("h2", "Some to start from")
-            with Tag("ul", classes="strip") as self._strip:
+        self._is_open = is_open
+        with Tag("details", classes="start", open=is_open) as self._details:
+            with Tag("summary") as self._summary:
+                Tag("h2", "Start with these")
+            with Tag("ul", classes="strip row") as self._strip:
                 for _ in range(WELL_KNOWN):
                     with Tag("li", classes="skeleton", aria_hidden="true"):
                         Tag("div", classes="poster")
         session.follow(self._follow)
 
     async def fill(self) -> None:
-        """Show the films, collapsed if the viewer has rated enough."""
+        """Show the films."""
         films = await to_thread(self.session.loaded.catalogue.well_known, WELL_KNOWN)
-        self._details.props["open"] = len(self.session.opinions.ratings) < ENOUGH
         self._strip.clear()
         with self._strip:
-            for film in films:
-                self._tile(film)
-
-    def _tile(self, film: Film) -> None:
-        with Tag("li"):
-            poster(film, self.session.loaded.catalogue)
-            Tag("a", film.name, href=self.session.film_address(film))
-            given, label = self.session.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
-            self._shown[film.movie_id] = Stars(
-                self.session.loaded.catalogue.stars, given, label, lambda stars: self.session.rate(film, stars)
-            )
+            self._shown = {film.movie_id: rated_tile(self.session, film) for film in films}
 
     async def _follow(self) -> None:
+        ratings = self.session.opinions.ratings
         for movie_id, stars in self._shown.items():
-            stars.show(self.session.opinions.ratings.get(movie_id))
+            stars.show(ratings.get(movie_id))
+        if self._is_open == bool(ratings):  # at the first rating, and when the last one is removed
+            self._is_open = not ratings
+            self._details.props["open"] = self._is_open
+            if not self._is_open:
+                restore_focus(self._summary)

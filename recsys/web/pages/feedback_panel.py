@@ -1,55 +1,116 @@
-"""The panel with a viewer's feedback, which can be changed or undone."""
+"""Panels with a viewer's feedback, which can be changed or removed, and links to them for narrow pages."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nicegui import ui
+
 from recsys.web.events import Event, Kind
 from recsys.web.pages.components import Stars, Tag, button, restore_focus
-from recsys.web.pages.viewer_session import HIDDEN_LABELS, ViewerSession
+from recsys.web.pages.viewer_session import MARK_LABELS, ViewerSession
+
+FILE = "ratings.csv"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What a panel shows.
+
+    Attributes:
+        anchor: its id in the page.
+        title: its heading.
+        kinds: the kinds of feedback that it lists.
+        hint: a sentence in place of the list while there is no feedback; without one, the panel is hidden then.
+    """
+
+    anchor: str
+    title: str
+    kinds: tuple[Kind, ...]
+    hint: str = ""
+
+    def events(self, session: ViewerSession) -> list[Event]:
+        """Return the feedback of these kinds, the latest first."""
+        return [event for event in session.events if event.kind in self.kinds]
+
+
+WATCHLIST = Panel("watchlist", "Watchlist", (Kind.WATCH_LATER,))
+OWN_FILMS = Panel(
+    "own-films",
+    "Your films",
+    (Kind.RATING, Kind.SEEN, Kind.NOT_INTERESTED),
+    "The films you rate or hide are listed here. You can change or remove them at any time.",
+)
 
 
 class FeedbackPanel:
-    """Lists the viewer's ratings and hidden films, the latest first.
+    """Lists feedback, the latest first.
 
     Args:
         session: the viewer's session.
-        title: heading of the panel.
+        panel: what it shows.
     """
 
-    def __init__(self, session: ViewerSession, title: str) -> None:
+    def __init__(self, session: ViewerSession, panel: Panel) -> None:
         self.session = session
-        with Tag("section", classes="panel") as section:
-            with Tag("h2", title, tabindex=-1) as self._heading:
+        self.panel = panel
+        with Tag("section", classes="panel", id=panel.anchor) as self._section:
+            with Tag("h2", panel.title, tabindex=-1) as self._heading:
                 self._count = Tag("span", "", "count")
-            section.props["aria-labelledby"] = self._heading.html_id
-            self._hint = Tag("p", "Films that you rate or hide appear here, to be changed or taken back.", "meta")
+            self._section.props["aria-labelledby"] = self._heading.html_id
+            self._hint = Tag("p", panel.hint, "meta")
             self._rows = Tag("ul", classes="rows")
+            self._download = button("Download ratings (CSV)", self._send_ratings, "quiet")
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
         """Show the current feedback."""
-        self._count.text = str(len(self.session.events) or "")
-        self._hint.visible = not self.session.events
+        events = self.panel.events(self.session)
+        self._section.visible = bool(events or self.panel.hint)
+        self._count.text = str(len(events) or "")
+        self._hint.visible = not events
+        self._download.visible = any(event.kind is Kind.RATING for event in events)
         self._rows.clear()
         with self._rows:
-            for event in self.session.events:
+            for event in events:
                 self._row(event)
 
     def _row(self, event: Event) -> None:
         catalogue = self.session.loaded.catalogue
         if event.movie_id not in catalogue.codes:
             return
-        film = catalogue.film(event.movie_id)
+        film = catalogue.film_at(catalogue.codes[event.movie_id])
 
-        async def take_back() -> None:
-            await self.session.take_back(film.movie_id)
+        async def remove() -> None:
+            await self.session.remove(film.movie_id, self.panel.kinds)
             restore_focus(self._heading)
 
         with Tag("li"):
             with Tag("div", classes="row-body"):
                 Tag("a", film.name, href=self.session.film_address(film))
-                if event.kind is Kind.RATING:
-                    label = f"Your stars for {film.name}"
-                    Stars(catalogue.stars, event.value, label, lambda stars: self.session.rate(film, stars))
+                if event.kind in (Kind.RATING, Kind.WATCH_LATER):
+                    given, label = self.session.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
+                    Stars(catalogue.stars, given, label, lambda stars: self.session.rate(film, stars))
                 else:
-                    Tag("span", HIDDEN_LABELS[event.kind], "meta")
-            button("Take back", take_back, "quiet", aria_label=f"Take back your feedback on {film.name}")
+                    Tag("span", MARK_LABELS[event.kind], "meta")
+            button("Remove", remove, "quiet", aria_label=f"Remove {film.name} from {self.panel.title}")
+
+    async def _send_ratings(self) -> None:
+        """Send the ratings as a file over the page's own connection, so that no address has the viewer's secret id."""
+        with self.session.show_errors():
+            ui.download.content(await self.session.ratings_as_csv(), FILE, "text/csv")
+
+
+def panel_links(session: ViewerSession, panels: Sequence[Panel]) -> None:
+    """Add links to the panels that list something, for pages on which they are below a long list."""
+    with Tag("nav", classes="jumps", aria_label="Feedback on this page"):
+        links = {panel: Tag("a", panel.title, href=f"#{panel.anchor}") for panel in panels}
+
+    async def refresh() -> None:
+        for panel, link in links.items():
+            n_events = len(panel.events(session))
+            link.visible = n_events > 0
+            link.text = f"{panel.title} ({n_events})"
+
+    session.follow(refresh)

@@ -1,4 +1,4 @@
-"""The page of a film: metadata, rating histogram, the viewer's own rating and similar films."""
+"""The page of a film: metadata, what the model expects, the viewer's own opinion and similar films."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from nicegui import ui
 
 from recsys.errors import UserError
 from recsys.web.catalogue import Film
-from recsys.web.lists import ListOptions
+from recsys.web.events import MARKS, Kind
+from recsys.web.lists import ListOptions, Prediction
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Stars, Tag, button, notice, poster, year_and_genres
+from recsys.web.pages.components import Stars, Tag, badge, button, facts_line, notice, poster
 from recsys.web.pages.layout import page_layout
-from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
+from recsys.web.pages.tiles import film_tile
+from recsys.web.pages.viewer_session import MARK_LABELS, Site, ViewerSession, viewer_id
 
 SIMILAR = 14
 
@@ -39,14 +41,14 @@ async def film_page(
     session = ViewerSession(site, viewer, loaded, run, page_layout(film.name))
     with Tag("article", classes="film"):
         poster(film, loaded.catalogue, "large")
-        with Tag("div", classes="film-body"):
+        with Tag("header", classes="film-head"):
             Tag("h1", film.title)
-            Tag("p", year_and_genres(film), "meta")
-            _OwnRating(session, film)
-            with Tag("dl", classes="details"):
-                for label, words in film.details.items():
-                    Tag("dt", label)
-                    Tag("dd", words)
+            Tag("p", facts_line(film), "meta")
+            if session.is_served:
+                _Expected(session, film)
+                _OwnOpinion(session, film)
+        with Tag("div", classes="film-body"):
+            _description(film)
             _histogram(await to_thread(loaded.catalogue.histogram, movie_id), loaded.dataset.name)
     with Tag("section", classes="panel") as section:
         heading = Tag("h2", "Similar films")
@@ -58,8 +60,34 @@ async def film_page(
     await session.changed()
 
 
-class _OwnRating:
-    """The viewer's own rating of a film."""
+class _Expected:
+    """What the model expects of the film for the viewer, once there are ratings to expect it from."""
+
+    def __init__(self, session: ViewerSession, film: Film) -> None:
+        self.session = session
+        self.film = film
+        self._place = Tag("div", classes="expected")
+        session.follow(self._follow)
+
+    async def _follow(self) -> None:
+        session = self.session
+        prediction = await to_thread(session.loaded.prediction, session.user_id, session.opinions, self.film.movie_id)
+        self._place.clear()
+        if prediction is not None:
+            with self._place:
+                badge(*_in_words(prediction))
+
+
+def _in_words(prediction: Prediction) -> tuple[str, str]:
+    """Return what a run expects in a few words, and what these mean."""
+    rank = f"The model ranks this film above {prediction.match:.0%} of the others that have not been rated yet."
+    if prediction.stars is None:
+        return f"{prediction.match:.0%} match", rank
+    return f"★ {prediction.stars:.1f} predicted", rank
+
+
+class _OwnOpinion:
+    """The viewer's own stars for a film, and the marks that they gave it."""
 
     def __init__(self, session: ViewerSession, film: Film) -> None:
         self.session = session
@@ -73,14 +101,43 @@ class _OwnRating:
                 f"{whose} for {film.title}",
                 lambda stars: session.rate(film, stars),
             )
-            self._take_back = button("Take back", lambda: session.take_back(film.movie_id), "quiet")
-            self._take_back.visible = False
+            self._remove = button("Remove", lambda: session.remove(film.movie_id, [Kind.RATING]), "quiet")
+            self._remove.visible = False
+        with Tag("div", classes="chips"):
+            self._marks = {kind: self._mark_button(kind) for kind in MARK_LABELS}
         session.follow(self._follow)
+
+    def _mark_button(self, kind: Kind) -> Tag:
+        async def toggle() -> None:
+            if self.session.opinions.marks.get(self.film.movie_id) is kind:
+                await self.session.remove(self.film.movie_id, MARKS)
+            else:
+                await self.session.mark(kind, self.film)
+
+        return button(MARK_LABELS[kind], toggle, "chip", aria_pressed="false")
 
     async def _follow(self) -> None:
         given = self.session.opinions.ratings.get(self.film.movie_id)
         self._stars.show(given)
-        self._take_back.visible = given is not None
+        self._remove.visible = given is not None
+        marked = self.session.opinions.marks.get(self.film.movie_id)
+        for kind, tag in self._marks.items():
+            tag.props["aria-pressed"] = str(kind is marked).lower()
+            tag.visible = given is None or kind is Kind.WATCH_LATER  # stars say that a film was seen
+
+
+def _description(film: Film) -> None:
+    """Add the plot, further metadata, and links to other sites."""
+    if film.plot:
+        Tag("p", film.plot, "plot")
+    with Tag("dl", classes="details"):
+        for label, words in film.details.items():
+            Tag("dt", label)
+            Tag("dd", words)
+    if film.links:
+        with Tag("p", classes="elsewhere"):
+            for name, href in film.links.items():
+                Tag("a", f"{name} ↗", "chip", href=href, rel="noreferrer", aria_label=f"{film.title} on {name}")
 
 
 def _histogram(counts: Mapping[float, int], name: str) -> None:
@@ -88,10 +145,11 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
     n_ratings = sum(counts.values())
     with Tag("figure", classes="histogram"):
         if not n_ratings:
-            Tag("figcaption", f"It has no ratings in {name}.")
+            Tag("figcaption", f"No ratings in {name}.")
             return
         mean = sum(stars * count for stars, count in counts.items()) / n_ratings
-        Tag("figcaption", f"{n_ratings:,} ratings in {name}, {mean:.1f} stars on average")
+        noun = "rating" if n_ratings == 1 else "ratings"
+        Tag("figcaption", f"{n_ratings:,} {noun} in {name}, {mean:.1f} stars on average")
         with Tag("table"), Tag("tbody"):
             for stars, count in sorted(counts.items(), reverse=True):
                 with Tag("tr"):
@@ -111,6 +169,4 @@ async def _similar(session: ViewerSession, film: Film) -> None:
     Tag("p", f"By {measure}.", "meta")
     with Tag("ul", classes="strip"):
         for other, _ in near:
-            with Tag("li"):
-                poster(other, session.loaded.catalogue)
-                Tag("a", other.name, href=session.film_address(other))
+            film_tile(session, other)

@@ -1,4 +1,4 @@
-"""The layout of every page: heading, navigation, choice of colours, skip link and snackbar."""
+"""The layout of every page: heading, navigation, messages, choice of colours and skip link."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _STORE_AND_EMIT = f"(event) => {{ {cookie_script('colours', 'event.target.value'
 
 
 class Snackbar:
-    """A message at the bottom of a page about the last action, with a button to undo it.
+    """A message about the last action, with a button to undo it.
 
-    The style sheet hides a message after some seconds, unless it has the focus or the pointer.
+    It has a place of its own in the heading of the page, which is always in view, and so covers nothing. The style
+    sheet hides a message after some seconds, unless it has the focus or the pointer.
     """
 
     def __init__(self) -> None:
-        with ui.context.client.layout, Tag("div", classes="snackbar-place"):
-            self._place = Tag("div", role="status")
+        self._place = Tag("div", classes="snackbar-place", role="status")
 
     def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
         """Replace the message."""
@@ -65,11 +65,11 @@ def page_layout(title: str, current: str = "") -> Snackbar:
         with Tag("nav", aria_label="Pages"):
             for address, name in NAVIGATION.items():
                 Tag("a", name, href=address, aria_current="page" if address == current else None)
+        snackbar = Snackbar()
         with Tag("select", classes="colours", aria_label="Colours") as colours:
             for value, name in COLOURS.items():
                 Tag("option", name, value=value, selected=value == chosen or None)
     ui.skip_link("Skip to the content", target=client.content)
     colours.on("change", lambda event: mode.set_value(_IS_DARK.get(value_of(event))), js_handler=_STORE_AND_EMIT)
-    snackbar = Snackbar()
-    ui.on_exception(lambda: snackbar.show("Something went wrong: please try again."))
+    ui.on_exception(lambda: snackbar.show("Something went wrong. Please try again."))
     return snackbar

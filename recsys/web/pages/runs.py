@@ -7,9 +7,8 @@ from asyncio import to_thread
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag
 from recsys.web.pages.layout import page_layout
+from recsys.web.pages.metrics_panel import metrics_panel
 from recsys.web.pages.viewer_session import Site
-
-TEST = "test/"
 
 
 async def runs_page(site: Site) -> None:
@@ -24,10 +23,7 @@ async def runs_page(site: Site) -> None:
     with Tag("div", classes="sides"):
         for run in runs:
             _description(run)
-    with Tag("section", classes="panel") as section:
-        heading = Tag("h2", "Test metrics")
-        section.props["aria-labelledby"] = heading.html_id
-        _metrics_table(runs)
+    metrics_panel(runs)
 
 
 def _description(loaded: LoadedRun) -> None:
@@ -36,7 +32,8 @@ def _description(loaded: LoadedRun) -> None:
     facts = {
         "Model": type(loaded.model).__name__,
         "Data": f"{data['name']}: {data['ratings']:,} ratings of {data['films']:,} films by {data['users']:,} viewers",
-        "Split": manifest["split"]["name"],
+        "Split": manifest["split"]["name"].replace("_", " "),
+        "New viewers": "can be served" if loaded.scores_new_users else "cannot be served",
         "Finished": manifest["finished"][:10],
     }
     with Tag("section", classes="panel") as section:
@@ -46,24 +43,3 @@ def _description(loaded: LoadedRun) -> None:
             for label, words in facts.items():
                 Tag("dt", label)
                 Tag("dd", words)
-
-
-def _metrics_table(runs: list[LoadedRun]) -> None:
-    """Add a table with a row for each metric at 10 or without a cutoff, and a column for each run."""
-    names = dict.fromkeys(name for run in runs for name in run.run.metrics if name.startswith(TEST))
-    shown = [name for name in names if name.endswith("@10") or "@" not in name]
-    if not shown:
-        Tag("p", "No run has test metrics.", "meta")
-        return
-    with Tag("div", classes="scroll", tabindex=0, role="group", aria_label="Table of metrics"), Tag("table"):
-        with Tag("thead"), Tag("tr"):
-            Tag("th", "Metric", scope="col")
-            for run in runs:
-                Tag("th", run.name, "number", scope="col")
-        with Tag("tbody"):
-            for name in shown:
-                with Tag("tr"):
-                    Tag("th", name.removeprefix(TEST), scope="row")
-                    for run in runs:
-                        value = run.run.metrics.get(name)
-                        Tag("td", "" if value is None else f"{value:.4f}", "number")

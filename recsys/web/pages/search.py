@@ -9,7 +9,7 @@ from recsys.web.pages.components import EMIT_VALUE, Stars, Tag, poster, value_of
 from recsys.web.pages.viewer_session import ViewerSession
 
 N_RESULTS = 6
-_MISSING = "No film has such a title: try another part of it."
+_MISSING = "No film has that title. Try another part of it."
 PAUSE = 0.15  # seconds between two searches while the viewer types
 
 # Up and down move between the results, wherever in a result the focus is; Escape clears the query.
@@ -26,7 +26,11 @@ _KEYS = """(event) => {
 
 
 class Search:
-    """A text field, and below it the matching films with stars to rate them."""
+    """A text field, and below it the matching films with stars to rate them.
+
+    The results fold away after a rating, so that the list is seen to change, and unfold when the field has the focus
+    again.
+    """
 
     def __init__(self, session: ViewerSession) -> None:
         self.session = session
@@ -40,6 +44,7 @@ class Search:
             self._found = Tag("ul", classes="found", aria_label="Films found")
             self._found.visible = False
         field.props["spellcheck"] = "false"
+        field.on("focus", lambda: self._found.classes(remove="folded"))
         field.on(
             "input",
             lambda event: self._search(value_of(event)),
@@ -61,6 +66,7 @@ class Search:
         self._shown.clear()
         self._found.clear()
         self._found.visible = bool(films)
+        self._found.classes(remove="folded")
         self._found.props["data-query"] = typed
         with self._found:
             for film in films:
@@ -77,10 +83,12 @@ class Search:
                 Tag("a", film.title, href=self.session.film_address(film))
                 Tag("span", "" if film.year is None else str(film.year), "meta")
             given = self.session.opinions.ratings.get(film.movie_id)
-            stars = Stars(
-                catalogue.stars, given, f"Your stars for {film.name}", lambda value: self.session.rate(film, value)
-            )
-            self._shown[film.movie_id] = stars
+            label = f"Your stars for {film.name}"
+            self._shown[film.movie_id] = Stars(catalogue.stars, given, label, lambda stars: self._rate(film, stars))
+
+    async def _rate(self, film: Film, stars: float) -> None:
+        await self.session.rate(film, stars)
+        self._found.classes("folded")
 
     async def _follow(self) -> None:
         for movie_id, stars in self._shown.items():

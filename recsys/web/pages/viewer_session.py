@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from asyncio import to_thread
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from secrets import token_hex
 
@@ -18,10 +19,12 @@ from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.cookies import cookie, set_cookie
 from recsys.web.pages.layout import Snackbar
 from recsys.web.pages.links import address
+from recsys.web.ratings_file import ratings_as_csv
 from recsys.web.recommendation_service import RecommendationService, now
 
+VIEWER = "visitor"  # cookie with the id of the browser's viewer
 NEW_VIEWER = re.compile("web-[0-9a-f]{16}")
-HIDDEN_LABELS = {Kind.SEEN: "Seen", Kind.NOT_INTERESTED: "Not interested"}
+MARK_LABELS = {Kind.WATCH_LATER: "Watch later", Kind.SEEN: "Seen it", Kind.NOT_INTERESTED: "Not interested"}
 MAX_EVENTS = 200  # opinions that a page lists
 
 
@@ -40,9 +43,9 @@ class Site:
 
 def viewer_id() -> str:
     """Return the id of the browser's viewer, which is created at the first visit and stored in a cookie."""
-    stored = cookie("visitor")
+    stored = cookie(VIEWER)
     user_id = stored if NEW_VIEWER.fullmatch(stored) else f"web-{token_hex(8)}"
-    set_cookie("visitor", user_id)
+    set_cookie(VIEWER, user_id)
     return user_id
 
 
@@ -58,7 +61,7 @@ class ViewerSession:
 
     Attributes:
         opinions: the viewer's current opinions.
-        events: the latest event about each film that is not undone, the latest first.
+        events: the events behind the opinions, the latest first.
     """
 
     def __init__(self, site: Site, user_id: str, loaded: LoadedRun, run: str | None, snackbar: Snackbar) -> None:
@@ -78,6 +81,16 @@ class ViewerSession:
         """Whether the viewer is a user of the data set."""
         return self.loaded.has_user(self.user_id)
 
+    @property
+    def is_served(self) -> bool:
+        """Whether the run can recommend to the viewer."""
+        return self.is_in_data or self.loaded.scores_new_users
+
+    def runs(self) -> list[str]:
+        """Return the names of the runs that can recommend to the viewer."""
+        service = self.site.service
+        return [name for name in service.run_names() if self.is_in_data or service.loaded_run(name).scores_new_users]
+
     def film_address(self, film: Film, shown: FilmList | None = None, position: int | None = None) -> str:
         """Return the address of a film's page for this viewer; from a list, it names the list and the position."""
         user = self.user_id if self.is_in_data else None
@@ -88,9 +101,13 @@ class ViewerSession:
         """Call a part of the page whenever the opinions or the run have changed."""
         self._followers.append(follower)
 
+    def show_errors(self) -> AbstractContextManager[None]:
+        """Show why an action was refused."""
+        return self._snackbar.show_errors()
+
     async def choose_run(self, run: str) -> None:
         """Recommend by another run from now on."""
-        with self._snackbar.show_errors():
+        with self.show_errors():
             self.loaded, self.run = await to_thread(self.site.service.loaded_run, run), run
         await self.changed()
 
@@ -99,13 +116,13 @@ class ViewerSession:
         self._n_reads += 1
         read = self._n_reads
         service = self.site.service
-        with self._snackbar.show_errors():  # without the store, what was read before remains
+        with self.show_errors():  # without the store, what was read before remains
             opinions = await to_thread(service.opinions, self.user_id)
             recent = await to_thread(service.recent, self.user_id, MAX_EVENTS)
             if read != self._n_reads:  # a later call is reading newer feedback
                 return
             self.opinions = opinions
-            self.events = list({event.movie_id: event for event in reversed(recent)}.values())[::-1]
+            self.events = _current(recent, opinions)
         with self._client:  # the element that was pressed may have been removed from the page
             for follower in self._followers:
                 await follower()
@@ -114,11 +131,14 @@ class ViewerSession:
         self, film: Film, stars: float, shown: FilmList | None = None, listed: ListedFilm | None = None
     ) -> None:
         """Store a rating."""
-        await self._record(f"{film.title}: {stars:g} stars", self._event(Kind.RATING, film, shown, listed, stars))
+        noun = "star" if stars == 1 else "stars"
+        await self._record(f"{stars:g} {noun}: {film.title}", self._event(Kind.RATING, film, shown, listed, stars))
 
-    async def hide(self, kind: Kind, film: Film, shown: FilmList, listed: ListedFilm) -> None:
-        """Store that the viewer has seen a film, or is not interested in it."""
-        await self._record(f"{film.title}: {HIDDEN_LABELS[kind].lower()}", self._event(kind, film, shown, listed))
+    async def mark(
+        self, kind: Kind, film: Film, shown: FilmList | None = None, listed: ListedFilm | None = None
+    ) -> None:
+        """Store one of `MARKS` of a film."""
+        await self._record(f"{MARK_LABELS[kind]}: {film.title}", self._event(kind, film, shown, listed))
 
     async def opened(self, film: Film, list_id: str, position: int) -> None:
         """Store that a film's page was opened from a list; once, however often it is reloaded."""
@@ -129,26 +149,30 @@ class ViewerSession:
         except UserError:  # the address was passed on, and names a list of another viewer
             return
 
-    async def take_back(self, movie_id: str) -> None:
-        """Undo all feedback on a film."""
-        with self._snackbar.show_errors():
-            events = await to_thread(self.site.service.recent, self.user_id, MAX_EVENTS)
-            for event in events:
-                if event.movie_id == movie_id:
+    async def remove(self, movie_id: str, kinds: Collection[Kind]) -> None:
+        """Undo all feedback on a film that is of some kinds."""
+        with self.show_errors():
+            for event in await to_thread(self.site.service.recent, self.user_id, None, movie_id):
+                if event.kind in kinds:
                     await to_thread(self.site.service.record, self._undo_event(event.key))
             self._snackbar.hide()
         await self.changed()
 
+    async def ratings_as_csv(self) -> str:
+        """Return all of the viewer's ratings that are in the store as a CSV file."""
+        events = await to_thread(self.site.service.recent, self.user_id)
+        return await to_thread(ratings_as_csv, events, self.loaded.catalogue)
+
     async def _record(self, sentence: str, event: Event) -> None:
-        with self._snackbar.show_errors():
+        with self.show_errors():
             await to_thread(self.site.service.record, event)
             self._snackbar.show(sentence, lambda: self._undo(event))
         await self.changed()
 
     async def _undo(self, event: Event) -> None:
-        with self._snackbar.show_errors():
+        with self.show_errors():
             await to_thread(self.site.service.record, self._undo_event(event.key))
-            self._snackbar.show("Taken back.")
+            self._snackbar.show("Undone")
         await self.changed()
 
     def _undo_event(self, key: str) -> Event:
@@ -166,3 +190,16 @@ class ViewerSession:
         if shown is None or listed is None:
             return event
         return replace(event, run=shown.run, list_id=shown.list_id, position=listed.position)
+
+
+def _current(recent: Sequence[Event], opinions: Opinions) -> list[Event]:
+    """Return those of a viewer's recent events, the latest first, that are behind the opinions.
+
+    A film stays in its place when its stars change.
+    """
+    latest = {(event.movie_id, event.kind): event for event in reversed(recent)}
+    return [
+        event
+        for (movie_id, kind), event in reversed(latest.items())
+        if kind is Kind.RATING or opinions.marks.get(str(movie_id)) is kind
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from nicegui import ui
@@ -11,7 +12,7 @@ from nicegui import ui
 from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag, button, fixed_stars, yield_to_requests
-from recsys.web.pages.feedback_panel import FeedbackPanel
+from recsys.web.pages.feedback_panel import OWN_FILMS, WATCHLIST, FeedbackPanel
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.recommendations import Recommendations
@@ -27,17 +28,17 @@ async def viewers_page(loaded: LoadedRun, run: str | None) -> None:
     """Build the page on which a user is chosen."""
     page_layout("Viewers", "/user")
     with Tag("div", classes="hero"):
-        Tag("h1", "Look through a viewer's eyes")
+        Tag("h1", "See what a viewer would see")
         Tag("p", f"{loaded.dataset.name} has {loaded.dataset.n_users:,} viewers, known only by their ids.")
         with Tag("form", classes="line", action="/user", method="get"):
             with Tag("label", classes="field"):
-                Tag("span", "Id of a viewer", "field-label")
+                Tag("span", "Viewer's id", "field-label")
                 Tag("input", name="id", required=True, maxlength=255, autocomplete="off")
             if run is not None:
                 Tag("input", type="hidden", name="run", value=run)
             Tag("button", "Show", "button strong", type="submit")
     with Tag("section", classes="panel"):
-        Tag("h2", "Some to try, from few ratings to many")
+        Tag("h2", "Examples, from the fewest ratings to the most")
         with Tag("ul", classes="chips"):
             for user_id in loaded.example_users(N_EXAMPLES):
                 with Tag("li"):
@@ -60,11 +61,13 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
             with Tag("p", classes="segment"):
                 Tag("span", "Taste", "meta")
                 Tag("strong", segment)
+    panels = WATCHLIST, replace(OWN_FILMS, title="Feedback on this page")
     with Tag("div", classes="columns"):
-        Recommendations(session, "Recommended")
+        Recommendations(session, "Recommended", panels)
         await yield_to_requests()
         with Tag("aside", classes="side", aria_label="Feedback and history of this viewer"):
-            FeedbackPanel(session, "Feedback on this page")
+            for panel in panels:
+                FeedbackPanel(session, panel)
             _history(session, rated)
     await ui.context.client.connected()
     await session.changed()

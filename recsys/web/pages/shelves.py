@@ -1,0 +1,60 @@
+"""Lists by genre, each a shelf: a strip of tiles."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from recsys.web.lists import FilmList, ListOptions
+from recsys.web.pages.components import Tag
+from recsys.web.pages.tiles import listed_tile
+from recsys.web.pages.viewer_session import ViewerSession
+
+N_SHELVES = 6
+LENGTH = 10
+N_BEST = 50  # best films, whose genres the shelves have
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A list of films with its options.
+
+    Attributes:
+        genre: the genre, or "" for a list of all genres.
+        options: the options with which the list was built.
+        listed: the films.
+    """
+
+    genre: str
+    options: ListOptions
+    listed: FilmList
+
+
+def build_shelves(session: ViewerSession, options: ListOptions) -> list[Shelf]:
+    """Build lists of the chosen genres or, if none is chosen, of the most frequent among the viewer's best films.
+
+    No film is on two shelves.
+
+    Raises:
+        UserError: see `LoadedRun.recommend`.
+    """
+    service = session.site.service
+    best = service.build_list(session.user_id, replace(options, k=N_BEST), session.run)
+    counts = Counter(genre for listed in best.films for genre in listed.film.genres)
+    genres = options.genres or tuple(genre for genre, _ in counts.most_common(N_SHELVES))
+    shelves: list[Shelf] = []
+    for genre in genres:
+        shown = tuple(listed.film.movie_id for shelf in shelves for listed in shelf.listed.films)
+        of_genre = replace(options, k=LENGTH, genres=(genre,), without=shown)
+        shelves.append(Shelf(genre, of_genre, service.build_list(session.user_id, of_genre, session.run)))
+    return [shelf for shelf in shelves if shelf.listed.films]
+
+
+def show_shelf(session: ViewerSession, shelf: Shelf) -> None:
+    """Add a shelf."""
+    with Tag("section", classes="shelf") as section:
+        heading = Tag("h3", shelf.genre)
+        section.props["aria-labelledby"] = heading.html_id
+        with Tag("ul", classes="strip row"):
+            for listed in shelf.listed.films:
+                listed_tile(session, shelf.listed, listed)
