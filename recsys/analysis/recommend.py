@@ -1,4 +1,4 @@
-"""Recommendations for one user with reasons, recommendations for all users, and the neighbours of a film."""
+"""Recommendations for one user with reasons, and recommendations for all users."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pandas as pd
 from rich.progress import track
 
 from recsys.analysis.explain import Reason, explain
-from recsys.analysis.similar import similarities
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -134,23 +133,3 @@ def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int])
             "of a model that scores by histories, such as ease."
         )
     return History.of_items([list(dict.fromkeys(items))], rating=dataset.scale[1])
-
-
-def neighbours(model: Recommender, item: int, candidates: np.ndarray, k: int) -> tuple[str, list[tuple[int, float]]]:
-    """Find the films that are most similar to a film.
-
-    Args:
-        model: fitted model.
-        item: code of the film.
-        candidates: int64 (m,) films that may be neighbours.
-        k: largest number of neighbours.
-
-    Returns:
-        The measure of similarity in words, and at most k codes with their similarity, the most similar first.
-
-    Raises:
-        UserError: the model has no similar films.
-    """
-    measure, values = similarities(model, np.array([item]))
-    items = top_k(mask_seen(values, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
-    return measure, [(int(i), float(values[0, i])) for i in items[items >= 0]]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
 from recsys.analysis.recommend import UNKNOWN, Recommendation
+from recsys.analysis.similar import MEASURE
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
@@ -46,13 +47,11 @@ def print_recommendations(
     terminal().print(table)
 
 
-def print_neighbours(
-    model: Recommender, dataset: Dataset, film: int, measure: str, neighbours: Sequence[tuple[int, float]]
-) -> None:
+def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> None:
     """Print a table of the neighbours of a film, most similar first, with the measure of similarity."""
     table = _table("similarity")
-    table.title = f"Films similar to {item_names(dataset.item_frame)[film]} according to {type(model).__name__}"
-    table.caption = f"Similarity: {measure}."
+    table.title = f"Films similar to {item_names(dataset.item_frame)[film]}"
+    table.caption = f"Similarity: {MEASURE}."
     for place, (item, similarity) in enumerate(neighbours, start=1):
         table.add_row(str(place), *_cells(dataset, item), f"{similarity:.3f}")
     terminal().print(table)
@@ -81,12 +80,10 @@ def recommendations_as_json(
     }
 
 
-def neighbours_as_json(
-    dataset: Dataset, film: int, measure: str, neighbours: Sequence[tuple[int, float]]
-) -> dict[str, Any]:
+def neighbours_as_json(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> dict[str, Any]:
     """Return plain values: the `film`, the `measure` of similarity in words, and the `neighbours`."""
     listed = [{**_film_as_json(dataset, item), "similarity": similarity} for item, similarity in neighbours]
-    return {"film": _film_as_json(dataset, film), "measure": measure, "neighbours": listed}
+    return {"film": _film_as_json(dataset, film), "measure": MEASURE, "neighbours": listed}
 
 
 def _table(*last_columns: str) -> Table:

@@ -122,6 +122,16 @@ class Dataset:
         """Return the number of ratings of each user, int64 (n_users,)."""
         return np.diff(self.indptr)
 
+    @cached_property
+    def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of all ratings, by item, and where those of each item begin."""
+        return np.argsort(self.items, kind="stable"), row_pointers(self.item_counts)
+
+    def positions_of_item(self, item: int) -> np.ndarray:
+        """Return the positions of an item's ratings, int64 (m,), in the order of their users."""
+        positions, starts = self._by_item
+        return positions[starts[item] : starts[item + 1]]
+
     @property
     def pairs(self) -> np.ndarray:
         """Return a number for each rating, int64 (n,), which identifies its pair of user and item."""

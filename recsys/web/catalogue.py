@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.analysis.similar import SimilarItems
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.titles import TitleSearch
@@ -99,6 +100,11 @@ class Catalogue:
         known = self._years[~np.isnan(self._years)]
         self.years = (int(known.min()), int(known.max())) if len(known) else None
         self._titles = TitleSearch(dataset)
+
+    @cached_property
+    def similar_items(self) -> SimilarItems:
+        """Finds similar films."""
+        return SimilarItems(self.dataset)
 
     @cached_property
     def _ratings_by_film(self) -> sparse.csc_matrix:

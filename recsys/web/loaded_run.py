@@ -11,7 +11,7 @@ from secrets import token_hex
 import numpy as np
 
 from recsys.analysis.explain import Reason, explain
-from recsys.analysis.recommend import UNKNOWN, neighbours
+from recsys.analysis.recommend import UNKNOWN
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Pairs, Query
@@ -153,17 +153,17 @@ class LoadedRun:
         [reason] = self._reasons(user, history, np.array([item]))
         return self._listed(item, score, 0, reason, 1.0)
 
-    def similar(self, movie_id: str, options: ListOptions) -> tuple[str, list[tuple[Film, float]]]:
-        """Return the similarity measure in words, and the most similar films with their similarities.
+    def similar(self, movie_id: str, options: ListOptions) -> list[tuple[Film, float]]:
+        """Return the most similar films with their similarities; see `recsys.analysis.similar`.
 
         Raises:
-            UserError: the model has no item similarity, or the film or an option names what does not exist.
+            UserError: the film or an option names what does not exist.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         if candidates is None:
             candidates = np.arange(self.dataset.n_items)
-        measure, near = neighbours(self.model, self.catalogue.code(movie_id), candidates, options.k)
-        return measure, [(self.catalogue.film_at(item), similarity) for item, similarity in near]
+        near = self.catalogue.similar_items.nearest(self.catalogue.code(movie_id), candidates, options.k)
+        return [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
         """Return a user's code and their history with feedback, as one row.

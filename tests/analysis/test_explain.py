@@ -9,12 +9,9 @@ import pytest
 from recsys.analysis.explain import HISTORY, KINDS, ORDER, Reason, contributions, explain, most_liked
 from recsys.analysis.recommend import recommend
 from recsys.analysis.report import LEGEND
-from recsys.analysis.similar import EMBEDDINGS, LIFTS, similarities
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
-from recsys.errors import UserError
 from recsys.models.base import Recommender
-from recsys.models.bias import Bias
 from recsys.models.dae import DAE
 from recsys.models.ease import EASE
 from recsys.models.knn import ItemKNN
@@ -150,19 +147,3 @@ def test_sentences_depend_on_the_kind_of_reason():
     assert Reason("order", 0, 1.0).sentence(names) == "right after Heat (1995)"
     assert Reason("embeddings", 0, 1.0).sentence(names) == "near to Heat (1995), which you liked"
     assert Reason("metadata", 0, 1.0, ("Crime", "C")).sentence(names) == "Crime, C, like Heat (1995), which you liked"
-
-
-def test_similarity_is_a_cosine_of_embeddings_or_else_a_lift_of_scores(ratings):
-    measure, values = similarities(MF(embedding_dim=4, max_epochs=1).fit(ratings), np.array([3, 5]))
-    assert measure == EMBEDDINGS
-    np.testing.assert_allclose(values[[0, 1], [3, 5]], 1, rtol=1e-5)
-    ease = EASE(l2=5.0).fit(ratings)
-    measure, values = similarities(ease, np.array([3, 5]))
-    assert measure == LIFTS
-    np.testing.assert_allclose(values, ease.item_weights[[3, 5]], atol=1e-6)
-
-
-@pytest.mark.parametrize("model", [Popularity(), Bias()], ids=["popularity", "bias"])
-def test_a_model_that_ranks_the_same_for_all_users_has_no_similar_films(model, ratings):
-    with pytest.raises(UserError, match="no similar"):
-        similarities(model.fit(ratings), np.array([0]))

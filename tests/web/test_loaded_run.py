@@ -1,5 +1,6 @@
 """Lists of loaded runs, their films, and randomized places."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -135,9 +136,16 @@ def test_a_model_without_histories_serves_its_users_and_refuses_new_ones(service
 
 
 def test_similar_films_share_a_taste(service):
-    measure, near = service.loaded_run("ials").similar("0", ListOptions(k=5))
-    assert "cosine" in measure
+    near = service.loaded_run("lightgcn").similar("0", ListOptions(k=5))
     assert [film.genres for film, _ in near] == [("Comedy",)] * 5
+
+
+def test_page_and_command_list_the_same_similar_films(service, runs, command):
+    near = service.loaded_run().similar("0", ListOptions(k=5))
+    listed = json.loads(command("similar", runs["ease"], "The Matrix", "-k", "5", "--json")[1])["neighbours"]
+    assert [(film.movie_id, similarity) for film, similarity in near] == [
+        (str(film["movie_id"]), film["similarity"]) for film in listed
+    ]
 
 
 def test_a_film_is_explained_by_a_liked_film(service):
