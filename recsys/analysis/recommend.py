@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from recsys.analysis.explain import Reason, explain
+from recsys.analysis.explain import Explainer, Reason
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -55,7 +55,7 @@ def recommend(
     scores = model.score(query)
     items = top_k(mask_seen(scores, history, candidates), query.users, k)[0]
     items = items[items >= 0]
-    reasons = explain(model, user, history, items, dataset.item_frame)
+    reasons = Explainer(dataset).explain(model, user, history, items)
     contributions = _contributions(model, query, items)
     return [
         Recommendation(int(item), float(scores[0, item]), reason, added)

@@ -22,9 +22,9 @@ N_GROUPS = 3  # groups of features in a row
 LEGEND_OF_FEATURES = "Score by features: what the groups of features add to the score that add, or take off, most."
 LEGEND = {
     ORDER: "Reason (right after): the film without which the score would fall most, mostly because it is recent.",
-    HISTORY: "Reason: the liked film without which the score would fall most.",
-    EMBEDDINGS: "Reason: the liked film with the most similar embedding; the model itself does not use the history.",
-    METADATA: "Reason: the liked film that shares most genres and people; the model itself does not use the history.",
+    HISTORY: "Reason: the liked films without which the score would fall most, and what is particular to this film.",
+    EMBEDDINGS: "Reason: the liked films with the most similar embeddings; the model itself does not use the history.",
+    METADATA: "Reason: the liked film that shares most people and genres; the model itself does not use the history.",
 }
 
 
@@ -66,9 +66,11 @@ def recommendations_as_json(
     for r in recommendations:
         reason = r.reason and {
             "kind": r.reason.kind,
-            "film": _film_as_json(dataset, r.reason.item),
+            "films": [_film_as_json(dataset, item) for item in r.reason.items],
             "strength": r.reason.strength,
             "shared": r.reason.shared,
+            "n_agreeing": r.reason.n_agreeing,
+            "n_users": r.reason.n_users,
             "sentence": r.reason.sentence(names),
         }
         film = _film_as_json(dataset, r.item)

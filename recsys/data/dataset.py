@@ -107,6 +107,11 @@ class Dataset:
         """Return the number of item codes, with or without ratings here."""
         return len(self.item_frame)
 
+    @property
+    def middle_of_scale(self) -> float:
+        """Return the lowest rating that counts as a liking."""
+        return sum(self.scale) / 2
+
     @cached_property
     def indptr(self) -> np.ndarray:
         """Return int64 (n_users + 1,) pointers: user u's ratings are the slice `indptr[u]:indptr[u + 1]`."""

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.analysis.explain import Explainer
 from recsys.analysis.similar import SimilarItems
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
@@ -100,6 +101,11 @@ class Catalogue:
         known = self._years[~np.isnan(self._years)]
         self.years = (int(known.min()), int(known.max())) if len(known) else None
         self._titles = TitleSearch(dataset)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Finds the reasons for recommendations."""
+        return Explainer(self.dataset)
 
     @cached_property
     def similar_items(self) -> SimilarItems:

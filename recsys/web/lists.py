@@ -36,7 +36,7 @@ class ListedFilm:
         position: rank in the list, starting at 1.
         reason: a sentence, or None where no liked film supports the recommendation.
         reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
-        reason_film: the liked film that the reason names.
+        reason_films: the liked films that the reason names, the strongest first.
         propensity: probability with which the film was included in the list.
     """
 
@@ -45,7 +45,7 @@ class ListedFilm:
     position: int
     reason: str | None = None
     reason_kind: str | None = None
-    reason_film: Film | None = None
+    reason_films: tuple[Film, ...] = ()
     propensity: float = 1.0
 
 

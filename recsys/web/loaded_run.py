@@ -10,7 +10,7 @@ from secrets import token_hex
 
 import numpy as np
 
-from recsys.analysis.explain import Reason, explain
+from recsys.analysis.explain import Reason
 from recsys.analysis.recommend import UNKNOWN
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
@@ -30,7 +30,6 @@ from recsys.web.pseudonyms import id_in_runs
 
 log = logging.getLogger(__name__)
 
-N_REASON_CANDIDATES = 25  # liked films considered for a reason; each costs one row of scores
 N_RERANKED = 100  # best films that `surprise` may reorder
 
 
@@ -61,12 +60,6 @@ class LoadedRun:
     def dataset(self) -> Dataset:
         """The data set with which users' histories begin, without viewers' feedback."""
         return self.catalogue.dataset
-
-    @property
-    def liked_threshold(self) -> float:
-        """Lowest number of stars at which a film counts as liked: the middle of the rating scale."""
-        low, high = self.dataset.scale
-        return (low + high) / 2
 
     @property
     def scores_new_users(self) -> bool:
@@ -133,7 +126,7 @@ class LoadedRun:
         rank = reranker.ranker(self.model, self.dataset)
         ranking = rank(candidates, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
-        reasons = self._reasons(user, history, shown)
+        reasons = self.catalogue.explainer.explain(self.model, user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
         listed = tuple(
             self._listed(item, float(scores[item]), position, reason, propensity)
@@ -150,7 +143,7 @@ class LoadedRun:
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
         score = float(self.model.predict(Pairs(Query(np.array([user]), history), np.array([0]), np.array([item])))[0])
-        [reason] = self._reasons(user, history, np.array([item]))
+        [reason] = self.catalogue.explainer.explain(self.model, user, history, np.array([item]))
         return self._listed(item, score, 0, reason, 1.0)
 
     def similar(self, movie_id: str, options: ListOptions) -> list[tuple[Film, float]]:
@@ -184,7 +177,7 @@ class LoadedRun:
         items = np.array([self.catalogue.code(movie_id) for movie_id in opinions.ratings], np.int32)
         ratings = np.fromiter(opinions.ratings.values(), np.float32)
         unchanged = ~np.isin(known.items, items)
-        passed_on = ratings >= (0 if self.model.predicts_ratings else self.liked_threshold)
+        passed_on = ratings >= (0 if self.model.predicts_ratings else self.dataset.middle_of_scale)
         items, ratings = items[passed_on], ratings[passed_on]
         times = plays = None
         if known.plays is not None:  # an opinion says that a film was played once
@@ -201,10 +194,6 @@ class LoadedRun:
 
     def _history_in_data(self, user_id: str | None) -> History:
         return self.dataset.history(np.array([self.catalogue.user_codes.get(user_id or "", UNKNOWN)]))
-
-    def _reasons(self, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
-        frame = self.dataset.item_frame
-        return explain(self.model, user, history, items, frame, N_REASON_CANDIDATES, self.liked_threshold)
 
     def _scores(
         self, user: int, history: History, opinions: Opinions, options: ListOptions
@@ -229,8 +218,8 @@ class LoadedRun:
         film = self.catalogue.film_at(item)
         if reason is None:
             return ListedFilm(film, score, position, propensity=propensity)
-        sentence, reason_film = reason.sentence(self.catalogue.names), self.catalogue.film_at(reason.item)
-        return ListedFilm(film, score, position, sentence, reason.kind, reason_film, propensity)
+        films = tuple(self.catalogue.film_at(item) for item in reason.items)
+        return ListedFilm(film, score, position, reason.sentence(self.catalogue.names), reason.kind, films, propensity)
 
 
 def load_run(
