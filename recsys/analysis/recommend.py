@@ -13,7 +13,8 @@ from recsys.analysis.explain import Explainer, Reason
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
-from recsys.metrics.ranking import mask_seen, top_k
+from recsys.evaluation.reranking import Ranker, rank_by_score
+from recsys.metrics.ranking import mask_seen
 from recsys.models.base import ExplainsByFeatures, Recommender
 from recsys.terminal import terminal
 
@@ -39,7 +40,13 @@ class Recommendation:
 
 
 def recommend(
-    model: Recommender, dataset: Dataset, user: int, history: History, candidates: np.ndarray, k: int
+    model: Recommender,
+    dataset: Dataset,
+    user: int,
+    history: History,
+    candidates: np.ndarray,
+    k: int,
+    rank: Ranker = rank_by_score,
 ) -> list[Recommendation]:
     """Recommend the best films that are not in a user's history, best first.
 
@@ -50,10 +57,11 @@ def recommend(
         history: history of one row.
         candidates: int64 (m,) films that may be recommended.
         k: largest number of films.
+        rank: makes lists of scores.
     """
     query = Query(np.array([user]), history)
     scores = model.score(query)
-    items = top_k(mask_seen(scores, history, candidates), query.users, k)[0]
+    items = rank(mask_seen(scores, history, candidates), query.users, history, k)[0]
     items = items[items >= 0]
     reasons = Explainer(dataset).explain(model, user, history, items)
     contributions = _contributions(model, query, items)
@@ -72,13 +80,16 @@ def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[
     return [{str(group): float(value) for group, value in row.items()} for row in largest_first]
 
 
-def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: int = 1024) -> pd.DataFrame:
+def recommend_to_all(
+    model: Recommender, dataset: Dataset, k: int, rank: Ranker = rank_by_score, batch_size: int = 1024
+) -> pd.DataFrame:
     """Recommend to every user the best films that the user has not rated, without reasons.
 
     Args:
         model: model fitted on this data set.
         dataset: data set of the users and films.
         k: largest number of films per user.
+        rank: makes lists of scores.
         batch_size: number of users that are scored at a time.
 
     Returns:
@@ -91,7 +102,7 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
         users = np.arange(start, min(start + batch_size, dataset.n_users))
         query = dataset.query(users)
         scores = model.score(query)
-        items = top_k(mask_seen(scores, query.history), users, k)  # (B, k)
+        items = rank(mask_seen(scores, query.history), users, query.history, k)  # (B, k)
         rows, places = np.nonzero(items >= 0)
         listed = items[rows, places]
         batches.append(

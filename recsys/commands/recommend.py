@@ -10,9 +10,10 @@ import numpy as np
 from recsys.analysis import report
 from recsys.analysis.recommend import UNKNOWN, history_of_liked, recommend, user_code
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
-from recsys.commands.run_data import model_and_data
+from recsys.commands.run_data import model_and_data, ranker_of
 from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
+from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         user = user_code(dataset, arguments.user)
         history = dataset.history(np.array([user]))
-    recommended = recommend(model, dataset, user, history, candidates, arguments.k)
+    rank = ranker_of(read_run(arguments.directory), model, dataset, arguments.trusted)
+    recommended = recommend(model, dataset, user, history, candidates, arguments.k, rank)
     if arguments.json:
         answer = report.recommendations_as_json(dataset, user, history, recommended)
         print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))

@@ -15,7 +15,7 @@ class ListOptions:
         k: maximum number of films.
         genres: only films with at least one of these genres; empty for all films.
         years: first and last year of release, both included; None leaves an end open.
-        surprise: from 0, the model's own order, to 1, the least popular of its best films first.
+        surprise: from 0, the order of the run, to 1, the least popular of its best films first.
         without: ids of films to leave out because they are already shown.
     """
 

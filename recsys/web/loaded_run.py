@@ -16,7 +16,7 @@ from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
-from recsys.evaluation.reranking import Surprising
+from recsys.evaluation.reranking import Ranker, Reranker, Surprising, ranker
 from recsys.metrics.ranking import mask_seen
 from recsys.models.base import Recommender
 from recsys.studies.runs import Run
@@ -47,6 +47,7 @@ class LoadedRun:
         catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
         user_codes: the model's codes of users by raw id; for a refit they include viewers, by their pseudonyms.
         index: approximate index for catalogues that are too large to score every film, or None.
+        reranker: what reorders the lists of the run, or None.
     """
 
     name: str
@@ -55,6 +56,7 @@ class LoadedRun:
     catalogue: Catalogue
     user_codes: Mapping[str, int]
     index: FilmIndex | None = None
+    reranker: Reranker | None = None
 
     @property
     def dataset(self) -> Dataset:
@@ -65,6 +67,16 @@ class LoadedRun:
     def scores_new_users(self) -> bool:
         """See `Recommender.scores_new_users`."""
         return self.model.scores_new_users
+
+    @cached_property
+    def _rank(self) -> Ranker:
+        """Makes the lists that the run measured."""
+        return ranker(self.reranker, self.model, self.dataset)
+
+    def _surprising(self, options: ListOptions) -> Ranker:
+        """Make lists that are as surprising as a viewer wants, in place of those of the run's own reranker."""
+        reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
+        return reranker.ranker(self.model, self.dataset)
 
     @cached_property
     def _segments(self) -> Mapping[str, str]:
@@ -122,8 +134,7 @@ class LoadedRun:
         user, history = self.user_and_history(user_id, opinions)
         depth = max(options.k, explore.pool if explore.places else 0)
         scores, candidates = self._scores(user, history, opinions, options)
-        reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
-        rank = reranker.ranker(self.model, self.dataset)
+        rank = self._surprising(options) if options.surprise else self._rank
         ranking = rank(candidates, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
         reasons = self.catalogue.explainer.explain(self.model, user, history, shown)
@@ -207,7 +218,9 @@ class LoadedRun:
         hidden = [self.catalogue.code(movie_id) for movie_id in excluded]
         query = Query(np.array([user]), history)
         if self.index is not None and candidates is None and not self.model.falls_back(query)[0]:
-            scores = self.index.scores(query, max(options.k, N_RERANKED) + len(history.items) + len(hidden))
+            n_reordered = 0 if self.reranker is None else self.reranker.n_candidates
+            n_best = max(options.k, N_RERANKED, n_reordered)
+            scores = self.index.scores(query, n_best + len(history.items) + len(hidden))
         else:
             scores = self.model.score(query)
         masked = mask_seen(scores, history, candidates)
@@ -229,6 +242,7 @@ def load_run(
     dataset_of: Callable[[Run], Dataset],
     index: IndexSettings = IndexSettings(),
     trusted: bool = False,
+    reranker: Reranker | None = None,
 ) -> LoadedRun:
     """Load the model of a run, and index its films where there are many.
 
@@ -239,6 +253,7 @@ def load_run(
         dataset_of: function that returns the data set on which a run was trained.
         index: when films are indexed; the recall of an index is printed.
         trusted: whether the model may be unpickled, which runs code.
+        reranker: what reorders the lists of the run, or None.
 
     Raises:
         UserError: the model cannot be loaded.
@@ -252,4 +267,4 @@ def load_run(
             f"{name}: indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the exact "
             f"{index.k} best films of {min(index.n_measured, dataset.n_users)} users."
         )
-    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films)
+    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films, reranker)
