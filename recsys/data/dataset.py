@@ -122,6 +122,11 @@ class Dataset:
         """Return the number of ratings of each item, int64 (n_items,)."""
         return np.bincount(self.items, minlength=self.n_items)
 
+    @cached_property
+    def latest_time(self) -> int | None:
+        """Return the time of the latest rating in seconds UTC, or None where the source has no times."""
+        return None if self.times is None else int(self.times.max())
+
     @property
     def user_counts(self) -> np.ndarray:
         """Return the number of ratings of each user, int64 (n_users,)."""

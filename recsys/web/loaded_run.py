@@ -194,7 +194,7 @@ class LoadedRun:
         if known.plays is not None:  # an opinion says that a film was played once
             plays = np.concatenate([known.plays[unchanged], np.ones(len(items), np.float32)])
         if known.times is not None:  # feedback is later than every rating of the data set
-            latest = known.times.max(initial=self.dataset.times.max())  # type: ignore[union-attr]
+            latest = known.times.max(initial=self.dataset.latest_time)  # type: ignore[arg-type]
             times = np.concatenate([known.times[unchanged], np.full(len(items), latest)])
         items = np.concatenate([known.items[unchanged], items])
         ratings = np.concatenate([known.ratings[unchanged], ratings])

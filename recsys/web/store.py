@@ -31,6 +31,7 @@ from recsys.web.events import Event, Kind, Opinions, ShownList
 from recsys.web.schema import EVENTS, LISTS
 
 OPINIONS = (Kind.RATING, Kind.NOT_INTERESTED, Kind.SEEN)  # kinds that can be undone
+MAX_OPINIONS = 2000  # events of a kind that count for a user
 _CHUNK = 1000  # keys in one statement
 
 
@@ -112,10 +113,13 @@ class Store:
             return _stored(connection, [key]).get(key)
 
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
-        """Return a viewer's opinions before a time in seconds UTC; a rated film is never hidden as well."""
+        """Return a viewer's opinions before a time in seconds UTC; a rated film is never hidden as well.
+
+        Only the latest `MAX_OPINIONS` events of each kind count, so that a list costs no more however many there are.
+        """
         ratings: dict[str, float] = {}
         hidden = set()
-        query = _select_opinions(before).where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL)
+        query = _select_latest_opinions(user_id, before).order_by(_ARRIVAL)
         with self._translated_errors(), self.engine.connect() as connection:
             for row in connection.execute(query):
                 if row.kind == Kind.RATING:
@@ -127,7 +131,7 @@ class Store:
 
     def recent(self, user_id: str, k: int) -> list[Event]:
         """Return the latest k events of a viewer that can be undone, the latest first."""
-        query = _select_opinions().where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL.desc()).limit(k)
+        query = _select_latest_opinions(user_id).order_by(_ARRIVAL.desc()).limit(k)
         with self._translated_errors(), self.engine.connect() as connection:
             return [_event(row) for row in connection.execute(query)]
 
@@ -235,6 +239,19 @@ def _select_opinions(before: float = math.inf) -> sa.Select[Any]:
     if before < math.inf:
         undone, query = undone.where(undo.c.time < before), query.where(EVENTS.c.time < before)
     return query.where(~undone)
+
+
+def _select_latest_opinions(user_id: str, before: float = math.inf) -> sa.Select[Any]:
+    """Select those of a user's latest opinions of each kind before a time that were not undone by then."""
+    latest = []
+    for kind in OPINIONS:
+        query = sa.select(_ARRIVAL).where(EVENTS.c.user_id == user_id, EVENTS.c.kind == kind)
+        if before < math.inf:
+            query = query.where(EVENTS.c.time < before)
+        newest = query.order_by(_ARRIVAL.desc()).limit(MAX_OPINIONS).subquery()
+        latest.append(sa.select(newest.c.number))
+    numbers = sa.union_all(*latest).subquery()
+    return _select_opinions(before).join(numbers, numbers.c.number == _ARRIVAL)
 
 
 def _event(row: sa.Row[Any]) -> Event:
