@@ -87,6 +87,10 @@ class Explainer:
         self.dataset = dataset
         self._traits = _traits(dataset.item_frame)
         self._n_films = Counter(trait for of_film in self._traits for trait in of_film)
+        liked = dataset.ratings >= dataset.middle_of_scale
+        by_item = np.argsort(dataset.items[liked], kind="stable")
+        self._likers = dataset.users[liked][by_item]
+        self._starts = row_pointers(np.bincount(dataset.items[liked], minlength=dataset.n_items))
 
     def explain(self, model: Recommender, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
         """Find the reason for each film of a list.
@@ -160,9 +164,8 @@ class Explainer:
 
     def _liked_by(self, item: int) -> np.ndarray:
         """Return which users liked a film, bool (n_users,)."""
-        positions = self.dataset.positions_of_item(item)
         liked = np.zeros(self.dataset.n_users, bool)
-        liked[self.dataset.users[positions]] = self.dataset.ratings[positions] >= self.dataset.middle_of_scale
+        liked[self._likers[self._starts[item] : self._starts[item + 1]]] = True
         return liked
 
 
