@@ -89,23 +89,22 @@ class IALS(Factorisation, ExplainsByRemoval):
 
         Without interaction j, of weight c and with vector h, the system of `_solve` is A - c h h', where A has the l2
         of one interaction fewer, and its right side b - c h. By the formula of Sherman and Morrison its solution is
-        y + z h'y / (1 - h'z), with A y = b - c h and A z = c h.
+        y + z h'y / (1 - h'z), with A z = c h and A y = b - c h.
         """
-        n_items = len(self.item_factors)
         factors, common = self._item_columns
         weights = torch.from_numpy(self.history_weights(history))[:, None]
         rated = factors[torch.from_numpy(history.items).long()]  # (L, d)
         weighted = weights * rated
-        l2 = self._l2(torch.tensor(len(rated) - 1), n_items)
-        system = weighted.T @ rated + common + l2 * torch.eye(len(common))
-        chosen = weighted[torch.from_numpy(positions)]  # (m, d)
-        solved = torch.cholesky_solve(torch.cat([weighted.sum(0)[None], chosen]).T, torch.linalg.cholesky(system)).T
-        z = solved[1:]
-        y = solved[:1] - z
-        h = rated[torch.from_numpy(positions)]
-        without = y + z * (h * y).sum(1, keepdim=True) / (1 - (h * z).sum(1, keepdim=True))
-        losses = torch.from_numpy(self.embed(history)) - without  # (m, d)
-        return (losses @ factors[torch.from_numpy(items)].T).numpy()
+        l2 = self._l2(torch.tensor([len(rated) - 1, len(rated)]), len(self.item_factors))
+        system = weighted.T @ rated + common
+        one_fewer, all_of_them = torch.linalg.cholesky(system + l2[:, None, None] * torch.eye(len(system)))
+        target = weighted.sum(dim=0)[:, None]  # (d, 1)
+        h, ch = (of_all[torch.from_numpy(positions)].T for of_all in (rated, weighted))  # (d, m)
+        z = torch.cholesky_solve(ch, one_fewer)
+        y = torch.cholesky_solve(target, one_fewer) - z
+        without = y + z * (h * y).sum(dim=0) / (1 - (h * z).sum(dim=0))
+        losses = torch.cholesky_solve(target, all_of_them) - without  # (d, m)
+        return (losses.T @ factors[torch.from_numpy(items)].T).numpy()
 
     @cached_property
     def _item_columns(self) -> tuple[Tensor, Tensor]:
