@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from asyncio import to_thread
 
-from nicegui import ui
-
 from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Stars, Tag, poster, yield_to_requests
 from recsys.web.pages.feedback_panel import FeedbackPanel
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.recommendations import Recommendations
 from recsys.web.pages.search import Search
@@ -41,7 +40,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
         await yield_to_requests()
         with Tag("aside", classes="side", aria_label="Your feedback"):
             FeedbackPanel(session, "Your films")
-    await ui.context.client.connected()
+    await connected()
     await session.changed()
     await well_known.fill()
 

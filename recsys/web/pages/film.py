@@ -5,13 +5,12 @@ from __future__ import annotations
 from asyncio import to_thread
 from collections.abc import Mapping
 
-from nicegui import ui
-
 from recsys.analysis.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.lists import ListOptions
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Stars, Tag, button, poster, year_and_genres
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 
@@ -52,7 +51,7 @@ async def film_page(
         heading = Tag("h2", "Similar films")
         section.props["aria-labelledby"] = heading.html_id
         await _similar(session, film)
-    await ui.context.client.connected()
+    await connected()
     if clicked is not None:
         await session.opened(film, *clicked)
     await session.changed()

@@ -6,12 +6,11 @@ from asyncio import to_thread
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from nicegui import ui
-
 from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag, button, fixed_stars, yield_to_requests
 from recsys.web.pages.feedback_panel import FeedbackPanel
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.recommendations import Recommendations
@@ -66,7 +65,7 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
         with Tag("aside", classes="side", aria_label="Feedback and history of this viewer"):
             FeedbackPanel(session, "Feedback on this page")
             _history(session, rated)
-    await ui.context.client.connected()
+    await connected()
     await session.changed()
 
 
