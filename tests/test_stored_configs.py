@@ -137,7 +137,7 @@ def test_a_node_of_ours_smuggles_nothing(attacker: Path, name: str):
         ("logger", "save_dir", "/home"),
         ("logger", "name", "../../elsewhere"),
         ("logger", "version", ".."),
-        ("logger", "tracking_uri", "https://elsewhere"),
+        ("logger", "artifact_location", "https://elsewhere"),
     ],
 )
 def test_lightning_takes_plain_values(attacker: Path, slot: str, name: str, value: Any):
@@ -149,6 +149,28 @@ def test_lightning_takes_plain_values(attacker: Path, slot: str, name: str, valu
     stored_config(config, config)
     with pytest.raises(UserError, match=rf"{slot}\.{name} of a stored config must be a plain value"):
         stored_config(config | {slot: config[slot] | {name: value}}, config)
+
+
+@pytest.mark.parametrize(
+    ("logger", "name", "value"),
+    [("WandbLogger", "entity", "mallory"), ("MLFlowLogger", "tracking_uri", "databricks")],
+)
+def test_a_logger_sends_results_to_no_account_or_server_that_a_run_names(attacker: Path, logger, name, value):
+    node = {"_target_": f"pytorch_lightning.loggers.{logger}", name: None}
+    config = read_run(attacker).config | {"run_dir": str(attacker)}
+    stored_config(config | {"logger": node}, ["logger"])
+    with pytest.raises(UserError, match=rf"logger\.{name} of a stored config must be left out"):
+        stored_config(config | {"logger": node | {name: value}}, ["logger"])
+
+
+@pytest.mark.parametrize("called", ["recommend", "segments", "test"])
+def test_a_path_with_a_nul_character_is_refused_in_one_sentence(attacker: Path, command, called: str):
+    config = (attacker / "config.yaml").read_text()
+    ratings = yaml.safe_load(config)["data"]["path"]
+    (attacker / "config.yaml").write_text(config.replace(f"path: {ratings}", 'path: "ratings\\0.csv"'))
+    status, _, err = command(called, *(word.replace("RUN", str(attacker)) for word in COMMANDS[called]))
+    assert status == 2
+    assert "it must have no NUL characters" in err
 
 
 @pytest.mark.parametrize("node", [5, [1], "payload.Payload"])
@@ -302,6 +324,7 @@ def test_a_warm_start_builds_nothing_that_must_be_trusted(attacker: Path, train_
         "+data@hydra.x=files",
         "+model=../../elsewhere/evil",
         "logger.save_dir=/elsewhere",
+        "+logger.entity=mallory",
         "run_dir=/elsewhere",
         "data.address=postgresql://elsewhere/movies",
         "data.path=${oc.env:HOME}",
@@ -342,8 +365,9 @@ def test_a_run_serves_refits_of_its_own_only(attacker: Path, name: str):
         rollout.active(attacker)
 
 
-def test_the_name_of_data_leads_no_store_elsewhere(attacker: Path):
+@pytest.mark.parametrize("name", ["../../elsewhere", "movies\0"])
+def test_the_name_of_data_leads_no_store_elsewhere(attacker: Path, name: str):
     run = read_run(attacker)
-    run.manifest["data"]["name"] = "../../elsewhere"
+    run.manifest["data"]["name"] = name
     with pytest.raises(UserError, match="must be a name without folders"):
         rollout.data_name(run)

@@ -6,7 +6,7 @@ checked before anything is imported, unless a command has `--trusted`:
 - a slot of a config, such as `data`, names a class of this package that is of the slot's base class;
 - Lightning's Trainer and loggers take plain values, and write into the run's own directory;
 - nothing is interpolated, since a resolver can read this machine's environment;
-- no server is named, since it would learn of this machine, and may be sent its user's passwords.
+- no server is named, nor an account on one, since it would learn of this machine, and may be sent its user's passwords.
 
 `recsys.studies.foreign` sees to it that commands write into the run's own directory, and into an existing cache or this
 machine's own. Files can be named: they are what the run was trained on, are only read, and must have the users and
@@ -56,6 +56,7 @@ LIGHTNING = {
     "trainer": ("pytorch_lightning.Trainer",),
     "logger": tuple(f"pytorch_lightning.loggers.{name}" for name in (*OWN_LOGS, *EXTRAS)),
 }
+DESTINATIONS = ("entity", "tracking_uri")  # of a logger: where another account or server would get the results
 DATA = ("data", "metadata", "split")
 
 PACKAGE = Path(recsys.__file__).parent
@@ -111,6 +112,7 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
             or not names.isdisjoint(HYDRAS_OWN)
             or any("${" in text or "://" in text for text in texts)
             or (is_plain and not all(PLAIN.fullmatch(text) for text in texts))
+            or not names.isdisjoint(DESTINATIONS)
             or (path == ["cache_dir"] and cache_of({"cache_dir": override.value()}) != override.value())
         ):
             raise UserError(
@@ -170,6 +172,8 @@ def _check_lightning(slot: str, node: Any, run_dir: Path, known: Collection[str]
     if target not in LIGHTNING[slot]:
         raise _refusal(f"{slot}._target_", " or ".join(LIGHTNING[slot]), target)
     for name, value in node.items():
+        if name in DESTINATIONS and value is not None:
+            raise _refusal(f"{slot}.{name}", "left out", value)
         is_nested = name == "_args_" or any(_mappings([value]))
         if is_nested or not all(_is_plain(text, run_dir) for _, text in _texts([value]) if name != "_target_"):
             raise _refusal(f"{slot}.{name}", "a plain value or a path in the run's directory", value)

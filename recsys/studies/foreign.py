@@ -42,13 +42,20 @@ def parse_yaml(text: str) -> Any:
     """Parse YAML that this package has written.
 
     Raises:
-        yaml.YAMLError: it is damaged, or has aliases, with which a few lines stand for gigabytes.
+        yaml.YAMLError: it is damaged, or has aliases, with which a few lines stand for gigabytes, or NUL characters,
+            which no path can have.
     """
-    return yaml.load(text, _WithoutAliases)  # noqa: S506 - a SafeLoader
+    return yaml.load(text, _Plain)  # noqa: S506 - a SafeLoader
 
 
-class _WithoutAliases(yaml.SafeLoader):
+class _Plain(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("it must have no aliases")
         return super().compose_node(parent, index)
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        node = super().compose_scalar_node(anchor)
+        if "\0" in node.value:
+            raise yaml.YAMLError("it must have no NUL characters")
+        return node

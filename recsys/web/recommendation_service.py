@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
+from recsys.evaluation.reranking import Reranker
 from recsys.files import short
 from recsys.studies.runs import Run, find_runs, is_finished, read_run
 from recsys.web import rollout
@@ -23,7 +24,7 @@ from recsys.web.exploration import Exploration
 from recsys.web.index import IndexSettings
 from recsys.web.lists import UNLOGGED, FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun, load_run
-from recsys.web.store import Store, StoreError
+from recsys.web.store import MAX_OPINIONS, Store, StoreError
 from recsys.web.visits import Visits
 
 EVENTS_AT_A_TIME = 500  # which the store adds well within the deadline
@@ -71,6 +72,7 @@ class RecommendationService:
         index: when films are indexed.
         trusted: whether models may be unpickled, which runs code.
         deadline: how long a request waits for the store.
+        reranker_of: function that returns what reorders the lists of a run, or None.
 
     Raises:
         UserError: there is no run, or the runs were trained on different data sets.
@@ -85,6 +87,7 @@ class RecommendationService:
         index: IndexSettings = IndexSettings(),
         trusted: bool = False,
         deadline: Deadline | None = None,
+        reranker_of: Callable[[Run], Reranker | None] = lambda run: None,
     ) -> None:
         if not runs:
             raise UserError("There must be at least one run to serve (got none): name one under outputs/.")
@@ -95,6 +98,7 @@ class RecommendationService:
         self.index = index
         self.trusted = trusted
         self.visits = Visits()
+        self.reranker_of = reranker_of
         self._deadline = deadline or Deadline()
         self._loaded: dict[str, LoadedRun] = {}
         self._loading = {name: Lock() for name in self.runs}
@@ -254,7 +258,7 @@ class RecommendationService:
         """Return a viewer's stored opinions of the films that the runs know."""
         return self._from_store(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
 
-    def recent(self, user_id: str, k: int | None = None, movie_id: str | None = None) -> list[Event]:
+    def recent(self, user_id: str, k: int = MAX_OPINIONS, movie_id: str | None = None) -> list[Event]:
         """Return the events of a viewer that can be undone, the latest first; see `Store.recent`."""
         return self._from_store(self.store.recent, user_id, k, movie_id)
 
@@ -278,7 +282,9 @@ class RecommendationService:
         relative = directory.relative_to(self.runs[name])
         version = name if relative == Path() else f"{name}/{relative}"
         catalogue = self._catalogue(read_run(self.runs[name]))
-        return load_run(version, read_run(directory), catalogue, self.dataset_of, self.index, self.trusted)
+        run = read_run(directory)
+        reranker = self.reranker_of(run)
+        return load_run(version, run, catalogue, self.dataset_of, self.index, self.trusted, reranker)
 
     def _catalogue(self, run: Run) -> Catalogue:
         """Return the catalogue of a run's data, which runs of one source share."""

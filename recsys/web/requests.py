@@ -84,7 +84,7 @@ class FilteredRequest(StrictRequest):
 class RecommendRequest(FilteredRequest, UserRequest):
     """Body of `/api/recommend`."""
 
-    surprise: float = Field(0.0, ge=0, le=1, description="0: the model's own order; 1: the least popular films first")
+    surprise: float = Field(0.0, ge=0, le=1, description="0: the order of the run; 1: the least popular films first")
     order: Order = Field(
         Order.BEST, strict=False, description="order of the best k films: best, newest or oldest first"
     )

@@ -27,8 +27,8 @@ def data_name(run: Run) -> str:
         UserError: the name cannot be that of a file, so that it would lead the store of feedback elsewhere.
     """
     name = str(run.manifest["data"]["name"]).partition("+")[0]
-    if Path(name).name != name:
-        raise UserError(f"The data's name in {run.directory / MANIFEST} must be a name without folders (got {name}).")
+    if Path(name).name != name or not name.isprintable():
+        raise UserError(f"The data's name in {run.directory / MANIFEST} must be a name without folders (got {name!r}).")
     return name
 
 

@@ -23,6 +23,7 @@ from recsys.web.pages.compare import compare_page
 from recsys.web.pages.components import Tag, notice
 from recsys.web.pages.discover import discover_page
 from recsys.web.pages.film import film_page
+from recsys.web.pages.hanging_up import forget_clients_that_hang_up
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.own_history import history_page
@@ -100,6 +101,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
     report_malformed_packets()
     bound_waiting_packets()
+    forget_clients_that_hang_up()
     for errors in (404, StarletteHTTPException):  # for 404, NiceGUI has a page of its own
         app.exception_handler(errors)(_error_page)
     app.exception_handler(Exception)(_server_error_page)  # NiceGUI's own shows the exception

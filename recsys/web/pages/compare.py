@@ -11,6 +11,7 @@ from recsys.errors import UserError
 from recsys.web.lists import FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import EMIT_VALUE, Tag, choice, facts_line, notice, poster, value_of
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import Snackbar, page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.metrics_panel import metrics_panel
@@ -33,7 +34,7 @@ async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
         Tag("h1", "Two models, one history")
         Tag("p", "Both models get the same ratings. Films that both recommend are marked.")
     comparison = _Comparison(site, list(runs), user, snackbar)
-    await ui.context.client.connected()
+    await connected()
     await comparison.refresh()
 
 

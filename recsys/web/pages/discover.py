@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from asyncio import to_thread
 
-from nicegui import ui
-
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Stars, Tag, notice, restore_focus, yield_to_requests
 from recsys.web.pages.cookies import cookie
 from recsys.web.pages.feedback_panel import OWN_FILMS, WATCHLIST, FeedbackPanel
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.own_history import history_invitation
@@ -59,7 +58,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
         intro.visible = not session.opinions.ratings
 
     session.follow(follow)
-    await ui.context.client.connected()
+    await connected()
     await session.changed()
     await well_known.fill()
 

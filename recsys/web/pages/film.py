@@ -5,14 +5,13 @@ from __future__ import annotations
 from asyncio import to_thread
 from collections.abc import Mapping
 
-from nicegui import ui
-
-from recsys.errors import UserError
+from recsys.analysis.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.events import MARKS, Kind
 from recsys.web.lists import ListOptions, Prediction
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Stars, Tag, badge, button, facts_line, notice, poster
+from recsys.web.pages.components import Stars, Tag, badge, button, facts_line, poster
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.tiles import film_tile
 from recsys.web.pages.viewer_session import MARK_LABELS, Site, ViewerSession, viewer_id
@@ -54,7 +53,7 @@ async def film_page(
         heading = Tag("h2", "Similar films")
         section.props["aria-labelledby"] = heading.html_id
         await _similar(session, film)
-    await ui.context.client.connected()
+    await connected()
     if clicked is not None:
         await session.opened(film, *clicked)
     await session.changed()
@@ -160,13 +159,13 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
 
 
 async def _similar(session: ViewerSession, film: Film) -> None:
-    """Add the films that the model places nearest."""
-    try:
-        measure, near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
-    except UserError as error:
-        notice(str(error))
-        return
-    Tag("p", f"By {measure}.", "meta")
+    """Add the most similar films."""
+    near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
+    Tag(
+        "p",
+        f"{MEASURE[0].upper()}{MEASURE[1:]}." if near else "No film has viewers or words in common with it.",
+        "meta",
+    )
     with Tag("ul", classes="strip"):
         for other, _ in near:
             film_tile(session, other)

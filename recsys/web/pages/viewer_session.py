@@ -21,6 +21,7 @@ from recsys.web.pages.layout import Snackbar
 from recsys.web.pages.links import address
 from recsys.web.ratings_file import ratings_as_csv
 from recsys.web.recommendation_service import RecommendationService, now
+from recsys.web.store import EVERYTHING
 
 VIEWER = "visitor"  # cookie with the id of the browser's viewer
 NEW_VIEWER = re.compile("web-[0-9a-f]{16}")
@@ -152,7 +153,7 @@ class ViewerSession:
     async def remove(self, movie_id: str, kinds: Collection[Kind]) -> None:
         """Undo all feedback on a film that is of some kinds."""
         with self.show_errors():
-            for event in await to_thread(self.site.service.recent, self.user_id, None, movie_id):
+            for event in await to_thread(self.site.service.recent, self.user_id, movie_id=movie_id):
                 if event.kind in kinds:
                     await to_thread(self.site.service.record, self._undo_event(event.key))
             self._snackbar.hide()
@@ -160,7 +161,7 @@ class ViewerSession:
 
     async def ratings_as_csv(self) -> str:
         """Return all of the viewer's ratings that are in the store as a CSV file."""
-        events = await to_thread(self.site.service.recent, self.user_id)
+        events = await to_thread(self.site.service.recent, self.user_id, EVERYTHING)
         return await to_thread(ratings_as_csv, events, self.loaded.catalogue)
 
     async def _record(self, sentence: str, event: Event) -> None:

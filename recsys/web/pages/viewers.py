@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from nicegui import ui
-
 from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag, button, fixed_stars, yield_to_requests
 from recsys.web.pages.feedback_panel import OWN_FILMS, WATCHLIST, FeedbackPanel
+from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.recommendations import Recommendations
@@ -69,7 +68,7 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
             for panel in panels:
                 FeedbackPanel(session, panel)
             _history(session, rated)
-    await ui.context.client.connected()
+    await connected()
     await session.changed()
 
 

@@ -1,0 +1,32 @@
+"""Clients that hang up while a page is built for them: it is built no further, and that is no error in the log."""
+
+from __future__ import annotations
+
+import logging
+from asyncio import CancelledError
+
+from nicegui import ui
+
+GONE = ("Client has been deleted", "The client this element belongs to has been deleted")  # as NiceGUI says it
+
+
+async def connected() -> None:
+    """Wait until the browser has connected to its page, and end the building of a page that no browser shows.
+
+    Raises:
+        CancelledError: the client has not connected for a minute, and NiceGUI has deleted the page.
+    """
+    client = ui.context.client
+    await client.connected()
+    if client.is_deleted:
+        raise CancelledError
+
+
+def forget_clients_that_hang_up() -> None:
+    """Leave out of the log that a page was deleted while a list for it was computed; call it once in a process."""
+    logging.getLogger("nicegui").addFilter(_is_of_an_open_page)
+
+
+def _is_of_an_open_page(record: logging.LogRecord) -> bool:
+    """Return whether a record is of another error; see `logging.Filter`."""
+    return not record.getMessage().startswith(GONE)
