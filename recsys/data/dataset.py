@@ -223,8 +223,10 @@ class Holdout:
         return len(self.query_users)
 
     def query(self, rows: np.ndarray) -> Query:
-        """Return some of the queries, given by their positions, int64 (B,)."""
-        return self.known.query(self.query_users[rows])
+        """Return some of the queries, given by their positions, int64 (B,), at the times of their first held-out ratings."""
+        users = self.query_users[rows]
+        times = None if self.ratings.times is None else self.ratings.times[self.ratings.indptr[users]]
+        return Query(users, self.known.history(users), times)
 
     def relevant(self, rows: np.ndarray) -> History:
         """Return the held-out ratings of some queries (B,), a row each."""
@@ -264,7 +266,8 @@ class StepHoldout(Holdout):
 
     def query(self, rows: np.ndarray) -> Query:
         """See `Holdout.query`."""
-        return Query(self.query_users[rows], self.seen(rows))
+        times = None if self.ratings.times is None else self.ratings.times[rows]
+        return Query(self.query_users[rows], self.seen(rows), times)
 
     def relevant(self, rows: np.ndarray) -> History:
         """See `Holdout.relevant`."""

@@ -31,7 +31,7 @@ from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
-from recsys.models.short_histories import ReadsHistories
+from recsys.models.histories import ReadsHistories
 from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
@@ -360,6 +360,7 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
     Args:
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
+        popularity_by: see `ReadsHistories`.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -370,9 +371,15 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
 
     learned = ("user_codes",)  # float32 (n_users, d)
 
-    def __init__(self, prior_strength: float = 0.0, popularity_half_life: float | None = None, **training: Any) -> None:
+    def __init__(
+        self,
+        prior_strength: float = 0.0,
+        popularity_half_life: float | None = None,
+        popularity_by: Sequence[str] = (),
+        **training: Any,
+    ) -> None:
         NeuralRecommender.__init__(self, **training)
-        ReadsHistories.__init__(self, prior_strength, popularity_half_life)
+        ReadsHistories.__init__(self, prior_strength, popularity_half_life, popularity_by)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train, and embed the users' training histories."""
