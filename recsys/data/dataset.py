@@ -223,7 +223,10 @@ class Holdout:
         return len(self.query_users)
 
     def query(self, rows: np.ndarray) -> Query:
-        """Return some of the queries, given by their positions, int64 (B,), at the times of their first held-out ratings."""
+        """Return some of the queries, given by their positions, int64 (B,).
+
+        The time of a query is that of its first held-out rating.
+        """
         users = self.query_users[rows]
         times = None if self.ratings.times is None else self.ratings.times[self.ratings.indptr[users]]
         return Query(users, self.known.history(users), times)

@@ -319,16 +319,16 @@ class ColdUsers(TimeSplitter):
 class NewUsers(TimeSplitter):
     """Holds out users without training ratings and with short histories of given lengths, as for a learning curve.
 
-    A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. Of
-    several numbers, each is that of equally many users, so that one validation covers them all. The ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
-    every `n_known`. The refit trains on the history and the held-out ratings of validation users. The first ratings are
-    the oldest, or random ones if the source has no times. The users are drawn from those with more than `found_after`
-    ratings.
+    A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
+    ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
+    every `n_known`. If there are several numbers, equally many users have each. The refit trains on the history and the
+    held-out ratings of validation users. The first ratings are the oldest, or random ones if the source has no times.
+    The users are drawn from those with more than `found_after` ratings.
 
     Args:
         valid: share of these users for validation.
         test: share of these users for the test.
-        n_known: number of ratings in such a user's history, from 0 to `found_after`; or several, dealt out in turn.
+        n_known: number of ratings in such a user's history, from 0 to `found_after`, or several numbers.
         found_after: number of such a user's ratings before the held-out ones.
         seed: seed of the draws.
     """
@@ -349,7 +349,7 @@ class NewUsers(TimeSplitter):
         """See `Splitter.labels`."""
         _check_shares(valid=self.valid, test=self.test)
         lengths = np.atleast_1d(self.n_known)
-        if not (len(lengths) and 0 <= lengths.min() and lengths.max() <= self.found_after):
+        if not (len(lengths) and min(lengths) >= 0 and max(lengths) <= self.found_after):
             raise UserError(f"n_known must be from 0 to found_after={self.found_after} (got {self.n_known}).")
         counts = dataset.user_counts
         valid, test = _draw(np.flatnonzero(counts > self.found_after), (self.valid, self.test), self.seed)

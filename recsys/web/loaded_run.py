@@ -10,6 +10,7 @@ from secrets import token_hex
 
 import numpy as np
 
+from recsys.analysis.asking import first_questions
 from recsys.analysis.explain import Reason, explain
 from recsys.analysis.recommend import UNKNOWN, neighbours
 from recsys.analysis.segments.stored import read_members, segments_directory
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 N_REASON_CANDIDATES = 25  # liked films considered for a reason; each costs one row of scores
 N_RERANKED = 100  # best films that `surprise` may reorder
+N_QUESTIONS = 12  # to a new viewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class LoadedRun:
         catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
         user_codes: the model's codes of users by raw id; for a refit they include viewers, by their pseudonyms.
         index: approximate index for catalogues that are too large to score every film, or None.
+        questions: codes of the films of the first questions to new viewers, in order.
     """
 
     name: str
@@ -56,6 +59,7 @@ class LoadedRun:
     catalogue: Catalogue
     user_codes: Mapping[str, int]
     index: FilmIndex | None = None
+    questions: tuple[int, ...] = ()
 
     @property
     def dataset(self) -> Dataset:
@@ -93,6 +97,10 @@ class LoadedRun:
         by_count = np.argsort(self.dataset.user_counts, kind="stable")
         places = np.linspace(0, len(by_count) - 1, min(n, len(by_count))).astype(int)
         return [str(self.dataset.user_frame["user_id"].iloc[code]) for code in by_count[places]]
+
+    def first_films(self, n: int) -> list[Film]:
+        """Return up to n films, at most `N_QUESTIONS`, for a new viewer to rate, the first one first."""
+        return [self.catalogue.film_at(item) for item in self.questions[:n]]
 
     def segment(self, user_id: str) -> str | None:
         """Return the name of the user's taste segment, or None where the run has no segments."""
@@ -263,4 +271,5 @@ def load_run(
             f"{name}: indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the exact "
             f"{index.k} best films of {min(index.n_measured, dataset.n_users)} users."
         )
-    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films)
+    questions = tuple(first_questions(model, dataset, N_QUESTIONS))
+    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films, questions)

@@ -20,10 +20,10 @@ import torch
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.models.base import FitContext, FitReport, Recommender
+from recsys.models.histories import ReadsHistories
 from recsys.models.neural.embeddings import UserEmbedding
 from recsys.models.neural.module import NeuralModule
 from recsys.models.neural.recommender import EmbeddingRecommender, NeuralRecommender
-from recsys.models.histories import ReadsHistories
 
 PENALTY = 100  # users
 

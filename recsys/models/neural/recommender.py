@@ -22,6 +22,7 @@ from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
 from recsys.files import reading, write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
+from recsys.models.histories import ReadsHistories
 from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
@@ -31,7 +32,6 @@ from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
-from recsys.models.histories import ReadsHistories
 from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 

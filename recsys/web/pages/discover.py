@@ -63,7 +63,7 @@ class _WellKnownFilms:
 
     async def fill(self) -> None:
         """Show the films, collapsed if the viewer has rated enough."""
-        films = await to_thread(self.session.loaded.catalogue.well_known, WELL_KNOWN)
+        films = await to_thread(self.session.loaded.first_films, WELL_KNOWN)
         self._details.props["open"] = len(self.session.opinions.ratings) < ENOUGH
         self._strip.clear()
         with self._strip:
