@@ -30,12 +30,12 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
         cells = places[early] * train.n_items + train.items[early]
         firsts = np.bincount(cells, minlength=(n_first - 1) * train.n_items)
         counts[1:] -= firsts.reshape(n_first - 1, train.n_items).cumsum(axis=0)
-        counts[1:] += _one_for_each_item(train)
+        counts[1:] += train.n_items * train.item_counts / max(1, len(train))
     return counts.astype(np.float32)
 
 
 def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """Count the interactions before some moments by recency, and one more for each item, spread by popularity.
+    """Count the interactions before some moments by recency.
 
     Args:
         train: the interactions.
@@ -56,7 +56,7 @@ def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.
         current *= np.exp2((before - moment) / (half_life * DAY))
         current += np.bincount(train.items[part], weights, train.n_items)
         counts[row], before = current, moment
-    return moments, counts + _one_for_each_item(train).astype(np.float32)
+    return moments, counts
 
 
 def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +97,3 @@ def standardised(counts: np.ndarray) -> np.ndarray:
     """Standardise each row, float32 (n_rows, n_items); a row of equal counts becomes zeros."""
     spread = counts.std(axis=1, keepdims=True)
     return (counts - counts.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
-
-
-def _one_for_each_item(train: Dataset) -> np.ndarray:
-    """Spread n_items interactions by popularity, float64 (n_items,)."""
-    return train.n_items * train.item_counts / max(1, len(train))
