@@ -10,6 +10,7 @@ from recsys.analysis.explain import contributions
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
+from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.ials import IALS
 from recsys.models.markov import Markov
 from recsys.models.mf import MF
@@ -316,6 +317,18 @@ def test_an_index_does_not_change_the_lists(service, runs):
     indexed = replace(exact, index=FilmIndex(exact.model, IndexSettings()))
     assert ids(indexed.recommend(None, COMEDIES, ListOptions())) == ids(exact.recommend(None, COMEDIES, ListOptions()))
     assert len(ids(indexed.recommend(None, COMEDIES, ListOptions(genres=("Drama",))))) == 10
+
+
+@pytest.mark.parametrize("prior", [{"prior_strength": 1.0}, {"popularity_half_life": 7.0}])
+def test_lists_with_popularity_in_the_scores_are_exact_with_an_index_too(prior, service, monkeypatch):
+    run = service.loaded_run("ials")
+    model = IALS(embedding_dim=8, **prior).fit(run.dataset)
+    indexed = replace(run, model=model, index=FilmIndex(model, IndexSettings()))
+    monkeypatch.setattr(FilmIndex, "scores", lambda *_: pytest.fail("the index does not know popularity"))
+    listed = ids(indexed.recommend(None, COMEDIES, ListOptions()))
+    user, history = indexed.user_and_history(None, COMEDIES)
+    scores = mask_seen(model.score(Query(np.array([user]), history)), history)
+    assert listed == [run.catalogue.movie_ids[item] for item in top_k(scores, np.array([user]), len(listed))[0]]
 
 
 def test_contributions_of_item_item_models_equal_erased_scores(service):
