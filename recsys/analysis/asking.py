@@ -103,7 +103,7 @@ class Questions:
 
 def list_quality(model: Recommender, query: Query, relevant: History) -> np.ndarray:
     """Return the NDCG@10 of the list for each user of a query, float64 (B,)."""
-    values = []
+    values = [np.empty(0)]
     for start in range(0, len(query), BATCH_SIZE):
         part, held_out = query.between(start, start + BATCH_SIZE), relevant.between(start, start + BATCH_SIZE)
         top = top_k(mask_seen(model.score(part), part.history), part.users, K)
@@ -135,7 +135,8 @@ def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
     They are chosen by expected gain for users of the data, or by popularity where that would take too long or the model
     does not score new users.
     """
-    candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if dataset.item_frame["title"].notna()[item]]
+    has_title = dataset.item_frame["title"].notna().to_numpy()
+    candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item]]
     if model.uses_lightning or not model.scores_new_users or dataset.n_items > MAX_ITEMS:
         return candidates[:n]
     return by_expected_gain(model, panel_of_trained(dataset, N_PANEL), candidates, n)

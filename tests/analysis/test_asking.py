@@ -102,6 +102,11 @@ def test_a_panel_of_trained_users_has_the_active_ones():
     assert len(asking.panel_of_trained(train, 1).users) == 1
 
 
+def test_without_users_to_learn_from_films_are_chosen_by_popularity():
+    train = Dataset.from_arrays([0, 1, 2], [1, 1, 0])
+    assert asking.first_questions(EASE(5.0).fit(train), train, 2) == [1, 0]
+
+
 def test_entropy_prefers_films_on_which_ratings_differ():
     train = Dataset.from_arrays([0, 1, 2, 0, 1, 2], [0, 0, 0, 1, 1, 1], [5, 5, 5, 1, 3, 5])
     assert asking.by_popularity_and_entropy(train, 2) == [1]
