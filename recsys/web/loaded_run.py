@@ -219,7 +219,7 @@ class LoadedRun:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf at films that are no candidates.
 
-        The index is of no use for a user with so short a history that popularity has a part in the scores.
+        The index is of no use for a user in whose scores popularity has a part.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.hidden, *opinions.ratings, *options.without}
