@@ -36,6 +36,7 @@ EXPECTED_FAILED_CHECKS = {
     "popularity": NO_TASTE,
     "recent_popularity": {**NO_TASTE, "check_data_without_times_can_be_learned": "counts the last days"},
     "bias": NO_TASTE,
+    "ease_newcomers": {"check_users_without_history_are_ranked_by_popularity": "adds recent popularity"},
     "svd_pp": OWN_VECTORS,
     "two_tower": OWN_VECTORS,
     "two_tower by recency": OWN_VECTORS,

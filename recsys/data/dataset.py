@@ -243,8 +243,13 @@ class Holdout:
         return len(self.query_users)
 
     def query(self, rows: np.ndarray) -> Query:
-        """Return some of the queries, given by their positions, int64 (B,)."""
-        return self.known.query(self.query_users[rows])
+        """Return some of the queries, given by their positions, int64 (B,).
+
+        The time of a query is that of its first held-out rating.
+        """
+        users = self.query_users[rows]
+        times = None if self.ratings.times is None else self.ratings.times[self.ratings.indptr[users]]
+        return Query(users, self.known.history(users), times)
 
     def relevant(self, rows: np.ndarray) -> History:
         """Return the held-out ratings of some queries (B,), a row each."""
@@ -284,7 +289,8 @@ class StepHoldout(Holdout):
 
     def query(self, rows: np.ndarray) -> Query:
         """See `Holdout.query`."""
-        return Query(self.query_users[rows], self.seen(rows))
+        times = None if self.ratings.times is None else self.ratings.times[rows]
+        return Query(self.query_users[rows], self.seen(rows), times)
 
     def relevant(self, rows: np.ndarray) -> History:
         """See `Holdout.relevant`."""

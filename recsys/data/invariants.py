@@ -58,19 +58,18 @@ def _items_are_cold(split: Split) -> bool:
     return all((holdout.known.item_counts[holdout.ratings.items] == 0).all() for holdout, _ in _stages(split))
 
 
+def _users_are_untrained(split: Split) -> bool:
+    return all((train.user_counts[holdout.users] == 0).all() for holdout, train in _stages(split))
+
+
 def _users_are_cold(split: Split) -> bool:
-    return all(
-        (train.user_counts[holdout.users] == 0).all() and (holdout.known.user_counts[holdout.users] > 0).all()
-        for holdout, train in _stages(split)
+    return _users_are_untrained(split) and all(
+        (holdout.known.user_counts[holdout.users] > 0).all() for holdout, _ in _stages(split)
     )
 
 
-def _histories_are_equally_long(split: Split) -> bool:
-    return all(
-        len(np.unique(ratings.user_counts[holdout.users])) == 1
-        for holdout, _ in _stages(split)
-        for ratings in (holdout.known, holdout.unranked)
-    )
+def _equally_many_are_unranked(split: Split) -> bool:
+    return all(len(np.unique(holdout.unranked.user_counts[holdout.users])) == 1 for holdout, _ in _stages(split))
 
 
 def _test_is_given(split: Split) -> bool:
@@ -95,8 +94,8 @@ USERS_ARE_TRAINED_ON = Invariant("Every validation and every test user has train
 ALL_RATINGS_ARE_USED = Invariant("Every rating is a training, validation or test rating.", _all_ratings_are_used)
 ITEMS_ARE_COLD = Invariant("No held-out item has a rating in any history.", _items_are_cold)
 USERS_ARE_COLD = Invariant("No held-out user has training ratings, and every one has a history.", _users_are_cold)
-HISTORIES_ARE_EQUALLY_LONG = Invariant(
-    "All held-out users have histories of the same length, and equally many ratings that are not ranked.",
-    _histories_are_equally_long,
+USERS_ARE_UNTRAINED = Invariant("No held-out user has training ratings.", _users_are_untrained)
+EQUALLY_MANY_ARE_UNRANKED = Invariant(
+    "All held-out users have equally many ratings that are not ranked.", _equally_many_are_unranked
 )
 TEST_IS_GIVEN = Invariant("The test ratings are exactly those of the source's own test part.", _test_is_given)

@@ -125,10 +125,12 @@ class Query:
     Attributes:
         users: int64 (B,) user codes; -1 is an unknown user.
         history: B rows.
+        times: int64 (B,) seconds UTC at which the users are served, or None for now, after all training ratings.
     """
 
     users: np.ndarray
     history: History
+    times: np.ndarray | None = None
 
     @classmethod
     def of_histories(cls, history: History) -> Query:
@@ -140,11 +142,13 @@ class Query:
 
     def between(self, start: int, stop: int) -> Query:
         """Return the rows from `start` up to, but not including, `stop`."""
-        return Query(self.users[start:stop], self.history.between(start, stop))
+        times = None if self.times is None else self.times[start:stop]
+        return Query(self.users[start:stop], self.history.between(start, stop), times)
 
     def select(self, rows: np.ndarray) -> Query:
         """Return some rows, given as a boolean mask (B,) or as positions in any order."""
-        return Query(self.users[rows], self.history.select(rows))
+        times = None if self.times is None else self.times[rows]
+        return Query(self.users[rows], self.history.select(rows), times)
 
     def with_shuffled_histories(self, rng: np.random.Generator) -> Query:
         """Return the query with each history in random order; see `History.shuffled`."""

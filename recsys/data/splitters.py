@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -316,45 +317,46 @@ class ColdUsers(TimeSplitter):
 
 @dataclass(frozen=True)
 class NewUsers(TimeSplitter):
-    """Holds out users without training ratings and with a history of fixed length: one step of a learning curve.
+    """Holds out users without training ratings and with short histories of given lengths, as for a learning curve.
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
     ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
-    every `n_known`. The refit trains on the history and the held-out ratings of validation users. The first ratings are
-    the oldest, or random ones if the source has no times. The users are drawn from those with more than `found_after`
-    ratings.
+    every `n_known`. If there are several numbers, equally many users have each. The refit trains on the history and the
+    held-out ratings of validation users. The first ratings are the oldest, or random ones if the source has no times.
+    The users are drawn from those with more than `found_after` ratings.
 
     Args:
         valid: share of these users for validation.
         test: share of these users for the test.
-        n_known: number of ratings in such a user's history, from 1 to `found_after`.
+        n_known: number of ratings in such a user's history, from 0 to `found_after`, or several numbers.
         found_after: number of such a user's ratings before the held-out ones.
         seed: seed of the draws.
     """
 
     valid: float = 0.1
     test: float = 0.1
-    n_known: int = 5
+    n_known: int | Sequence[int] = 5
     found_after: int = 10
     seed: int = 0
     name: ClassVar[str] = "new_users"
     invariants: ClassVar[tuple[Invariant, ...]] = (
-        invariants.USERS_ARE_COLD,
-        invariants.HISTORIES_ARE_EQUALLY_LONG,
+        invariants.USERS_ARE_UNTRAINED,
+        invariants.EQUALLY_MANY_ARE_UNRANKED,
         invariants.HISTORIES_ARE_OLDER,
     )
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
         _check_shares(valid=self.valid, test=self.test)
-        if not 1 <= self.n_known <= self.found_after:
-            raise UserError(f"n_known must be from 1 to found_after={self.found_after} (got {self.n_known}).")
+        lengths = np.atleast_1d(self.n_known)
+        if not (len(lengths) and min(lengths) >= 0 and max(lengths) <= self.found_after):
+            raise UserError(f"n_known must be from 0 to found_after={self.found_after} (got {self.n_known}).")
         counts = dataset.user_counts
         valid, test = _draw(np.flatnonzero(counts > self.found_after), (self.valid, self.test), self.seed)
         sizes = {label: np.zeros_like(counts) for label in (VALID_KNOWN, TEST_KNOWN, WITHHELD, VALID, TEST)}
         for users, history, held_out in ((valid, VALID_KNOWN, VALID), (test, TEST_KNOWN, TEST)):
-            sizes[history][users] = self.n_known
-            sizes[WITHHELD][users] = self.found_after - self.n_known
+            sizes[history][users] = np.resize(lengths, len(users))
+            sizes[WITHHELD][users] = self.found_after - sizes[history][users]
             sizes[held_out][users] = counts[users] - self.found_after
         return _history_first(dataset, sizes, self.seed)
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
-from recsys.evaluation.cold_queries import warm_only
+from recsys.evaluation.cold_queries import by_history, warm_only
 from recsys.evaluation.measurements import Measurements
 from recsys.evaluation.protocols import Protocol
 from recsys.evaluation.reranking import Reranker, ranker
@@ -91,8 +91,10 @@ class RankingTask:
     def measurements(self) -> Measurements:
         """Return the metrics of all batches."""
         per_query: pd.DataFrame = pd.DataFrame(self.values).add_suffix(self.suffix)
+        parts = [per_query, by_history(per_query, self.holdout)]
         if self.holdout.separates_cold:
-            per_query = pd.concat([per_query, warm_only(per_query, self.holdout)], axis=1)
+            parts.append(warm_only(per_query, self.holdout))
+        per_query = pd.concat(parts, axis=1)
         summary: dict[str, float] = dict(zip(map(str, per_query), per_query.mean().tolist(), strict=True))
         summary |= _exposure_metrics(self.top[:, : self.list_length], self.holdout, self.suffix)
         return Measurements(per_query, _per_rating(self.ranks, self.ks).add_suffix(self.suffix), summary, self.top)

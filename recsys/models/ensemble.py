@@ -17,7 +17,7 @@ from recsys.errors import UserError
 from recsys.files import reading
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
-from recsys.models.short_histories import ReadsHistories
+from recsys.models.histories import ReadsHistories
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import UserError, check_not_negative, check_positive
 from recsys.models.base import FitContext
+from recsys.models.histories import ReadsHistories
 from recsys.models.memory import check_memory
 from recsys.models.recency import recency_weights
-from recsys.models.short_histories import ReadsHistories
 from recsys.models.successions import successions
 
 NEGLIGIBLE = 2.0**-16  # weight of an interaction that is left out

@@ -7,6 +7,8 @@ Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
 
@@ -41,6 +43,7 @@ class Markov(ItemToItem):
         backward_weight: weight of j before i. With 0 only what comes after counts, with 1 only nearness.
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
+        popularity_by: see `ReadsHistories`.
 
     Raises:
         UserError: a value is not allowed.
@@ -58,8 +61,11 @@ class Markov(ItemToItem):
         backward_weight: float = 0.0,
         prior_strength: float = 0.0,
         popularity_half_life: float | None = None,
+        popularity_by: Sequence[str] = (),
     ) -> None:
-        super().__init__(prior_strength=prior_strength, popularity_half_life=popularity_half_life)
+        super().__init__(
+            prior_strength=prior_strength, popularity_half_life=popularity_half_life, popularity_by=popularity_by
+        )
         check_positive(window=window, last_items=last_items)
         check_finite(distance_power=distance_power, place_power=place_power)
         check_not_negative(smoothing=smoothing, backward_weight=backward_weight)

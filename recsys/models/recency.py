@@ -14,7 +14,8 @@ from scipy import sparse
 
 from recsys.data.query import History
 from recsys.errors import UserError, check_positive
-from recsys.models.short_histories import DAY, ReadsHistories
+from recsys.models.histories import ReadsHistories
+from recsys.models.popularity_context import DAY
 
 HalfLife = float | str | None  # a number of items, days such as "30 days", or None for equal weights
 

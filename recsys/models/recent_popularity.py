@@ -13,8 +13,7 @@ from recsys.data.query import Query
 from recsys.errors import check_positive
 from recsys.models.base import FitContext, Recommender
 from recsys.models.order import require_order
-
-DAY = 24 * 3600
+from recsys.models.popularity_context import DAY
 
 
 class RecentPopularity(Recommender):

@@ -11,9 +11,9 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import check_positive, check_seed
 from recsys.models.base import FitContext
+from recsys.models.histories import ReadsHistories
 from recsys.models.rating_profiles import RatingProfiles
 from recsys.models.segmentation import Segmentation
-from recsys.models.short_histories import ReadsHistories
 
 
 class SegmentPopularity(ReadsHistories):

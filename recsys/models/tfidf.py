@@ -19,6 +19,7 @@ class TfidfProfile(ContentProfile):
         half_life: see `WeighsHistories`.
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
+        popularity_by: see `ReadsHistories`.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class TfidfProfile(ContentProfile):
         half_life: HalfLife = None,
         prior_strength: float = 0.0,
         popularity_half_life: float | None = None,
+        popularity_by: Sequence[str] = (),
     ) -> None:
         check_positive(min_count=min_count)
         super().__init__(
@@ -36,5 +38,6 @@ class TfidfProfile(ContentProfile):
             half_life=half_life,
             prior_strength=prior_strength,
             popularity_half_life=popularity_half_life,
+            popularity_by=popularity_by,
         )
         self.min_count = min_count

@@ -21,7 +21,6 @@ from recsys.data.rating_scale import rating_values
 from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
 
-N_POPULAR = 100  # most rated films, from which `well_known` chooses
 LABELS = {
     "directors": "Directed by",
     "writers": "Written by",
@@ -203,31 +202,6 @@ class Catalogue:
         given = self._ratings_by_film.data[self._ratings_by_film.indptr[item] : self._ratings_by_film.indptr[item + 1]]
         nearest = np.abs(given[:, None] - np.array(self.stars)).argmin(axis=1)
         return dict(zip(self.stars, np.bincount(nearest, minlength=len(self.stars)).tolist(), strict=True))
-
-    def well_known(self, n: int = 12) -> list[Film]:
-        """Choose popular films that differ in taste, for a new viewer to rate.
-
-        The first film has the most ratings. Each further one is the film among the `N_POPULAR` most rated whose
-        mean-centred ratings are least similar to those of any film chosen before (Gonzalez, "Clustering to Minimize the
-        Maximum Intercluster Distance", 1985).
-        """
-        counts = np.where(self.dataset.item_frame["title"].notna(), self.dataset.item_counts, 0)
-        known = np.argsort(-counts, kind="stable")[: max(n, N_POPULAR)]
-        known = known[counts[known] > 0]
-        rated = self._ratings_by_film[:, known]
-        deviations = rated.astype(np.float64)
-        if np.ptp(rated.data):
-            means = np.asarray(rated.sum(axis=0)).ravel() / np.diff(rated.indptr)
-            deviations.data -= np.repeat(means, np.diff(rated.indptr))
-        products = (deviations.T @ deviations).toarray()
-        lengths = np.sqrt(np.diag(products))
-        cosines = products / np.maximum(np.outer(lengths, lengths), 1e-12)
-        chosen = [0] if len(known) else []
-        while len(chosen) < min(n, len(known)):
-            nearest = cosines[:, chosen].max(axis=1)
-            nearest[chosen] = np.inf
-            chosen.append(int(nearest.argmin()))
-        return [self.film_at(int(known[place])) for place in chosen]
 
     def codes_matching(self, genres: tuple[str, ...], years: tuple[int | None, int | None]) -> np.ndarray | None:
         """Return the codes of the films with any of the genres and released in the years, int64 (m,).

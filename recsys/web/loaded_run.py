@@ -10,6 +10,7 @@ from secrets import token_hex
 
 import numpy as np
 
+from recsys.analysis.asking import first_questions
 from recsys.analysis.explain import Reason
 from recsys.analysis.recommend import UNKNOWN, given_ratings
 from recsys.analysis.segments.stored import read_members, segments_directory
@@ -31,6 +32,7 @@ from recsys.web.pseudonyms import id_in_runs
 log = logging.getLogger(__name__)
 
 N_RERANKED = 100  # best films that `surprise` may reorder
+N_QUESTIONS = 12  # to a new viewer
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ class LoadedRun:
         user_codes: the model's codes of users by raw id; for a refit they include viewers, by their pseudonyms.
         index: approximate index for catalogues that are too large to score every film, or None.
         reranker: what reorders the lists of the run, or None.
+        questions: codes of the films of the first questions to new viewers, in order.
     """
 
     name: str
@@ -57,6 +60,7 @@ class LoadedRun:
     user_codes: Mapping[str, int]
     index: FilmIndex | None = None
     reranker: Reranker | None = None
+    questions: tuple[int, ...] = ()
 
     @property
     def dataset(self) -> Dataset:
@@ -98,6 +102,10 @@ class LoadedRun:
         by_count = np.argsort(self.dataset.user_counts, kind="stable")
         places = np.linspace(0, len(by_count) - 1, min(n, len(by_count))).astype(int)
         return [str(self.dataset.user_frame["user_id"].iloc[code]) for code in by_count[places]]
+
+    def first_films(self, n: int) -> list[Film]:
+        """Return up to n films, at most `N_QUESTIONS`, for a new viewer to rate, the first one first."""
+        return [self.catalogue.film_at(item) for item in self.questions[:n]]
 
     def segment(self, user_id: str) -> str | None:
         """Return the name of the user's taste segment, or None where the run has no segments."""
@@ -225,7 +233,7 @@ class LoadedRun:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf at films that are no candidates.
 
-        The index is of no use for a user with so short a history that popularity has a part in the scores.
+        The index is of no use for a user in whose scores popularity has a part.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.marks, *opinions.ratings, *options.without}
@@ -287,4 +295,5 @@ def load_run(
             f"{name}: indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the exact "
             f"{index.k} best films of {min(index.n_measured, dataset.n_users)} users."
         )
-    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films, reranker)
+    questions = tuple(first_questions(model, dataset, N_QUESTIONS))
+    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films, reranker, questions)

@@ -211,4 +211,4 @@ class RecodedModel(Recommender):
         return self.model.predict(replace(pairs, query=self._recoded(pairs.query)))
 
     def _recoded(self, query: Query) -> Query:
-        return Query(self.users[query.users], query.history)
+        return replace(query, users=self.users[query.users])

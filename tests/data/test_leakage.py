@@ -69,7 +69,7 @@ def test_every_splitter_satisfies_its_invariants(splitter, parted):
         (Folds(), TEST, WITHHELD, "Every rating is a training, validation or test"),
         (ColdItems(), TEST, TRAIN, "No held-out item has a rating"),
         (ColdUsers(), TEST, TRAIN, "No held-out user has training ratings"),
-        (NewUsers(), WITHHELD, TEST, "histories of the same length"),
+        (NewUsers(), WITHHELD, TEST, "equally many ratings that are not ranked"),
         (Given(), TEST, TRAIN, "exactly those of the source's own"),
         (Given(), TRAIN, TEST, "exactly those of the source's own"),
     ],

@@ -382,10 +382,38 @@ def test_new_users_rank_the_same_items_for_every_length_of_history(with_times, t
     assert holdouts[-1].rated is None
 
 
-@pytest.mark.parametrize("n_known", [0, 11])
+def test_new_users_can_have_no_history(timed):
+    split = NewUsers(n_known=0, found_after=6)(timed)
+    for holdout, trained_on in ((split.valid, split.train), (split.test, split.refit_train)):
+        assert not holdout.query(np.arange(holdout.n_queries)).history.lengths.any()
+        assert not trained_on.user_counts[holdout.users].any()
+
+
+def test_several_lengths_of_history_are_dealt_out_in_turn(timed):
+    holdout = NewUsers(test=0.5, n_known=[1, 3, 6], found_after=6)(timed).test
+    lengths, n_users = np.unique(holdout.history_lengths, return_counts=True)
+    assert lengths.tolist() == [1, 3, 6]
+    assert np.ptp(n_users) <= 1
+    assert (holdout.unranked.user_counts[holdout.users] == 6).all()
+
+
+@pytest.mark.parametrize("n_known", [-1, 11, [3, 11], []])
 def test_new_users_refuse_an_impossible_length_of_history(n_known, timed):
-    with pytest.raises(UserError, match=rf"n_known must be from 1 to found_after=10 \(got {n_known}\)"):
+    with pytest.raises(UserError, match=r"n_known must be from 0 to found_after=10 \(got "):
         NewUsers(n_known=n_known)(timed)
+
+
+@pytest.mark.parametrize("splitter", [GlobalTime(), NewUsers()], ids=lambda splitter: splitter.name)
+def test_a_query_is_at_the_time_of_the_first_held_out_rating(splitter, timed):
+    holdout = splitter(timed).test
+    rows = np.arange(holdout.n_queries)[::-2]
+    times = [holdout.relevant(np.array([row])).times.min() for row in rows]
+    np.testing.assert_array_equal(holdout.query(rows).times, times)
+
+
+def test_a_query_of_a_single_rating_is_at_its_time(running):
+    holdout = GlobalTime(valid_from=0.4, test_from=0.6, target="successive")(running).test
+    np.testing.assert_array_equal(holdout.query(np.arange(holdout.n_queries)).times, holdout.ratings.times)
 
 
 def test_the_refit_trains_on_cold_users_of_validation(timed):

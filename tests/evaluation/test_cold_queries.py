@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.splitters import GlobalTime
+from recsys.data.splitters import GlobalTime, LeaveOneOut
 from recsys.evaluation.cold_queries import kinds, sentence
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.protocols import FullRanking, SampledNegatives
@@ -82,7 +82,23 @@ def test_steps_are_scored_by_the_histories_before_them(described):
     assert evaluation.top[row][0] == alone.argmax()
 
 
-def test_all_ratings_after_a_cut_are_measured_as_before(described):
+def test_where_ratings_are_predicted_together_no_query_is_cold(described):
     evaluation = evaluate(RandomScores(), GlobalTime()(described).test, ks=(10,))
     assert not [name for name in evaluation.summary if "warm" in name]
     assert "query" not in set(evaluation.slices["slice"])
+
+
+def test_users_with_and_without_a_history_are_measured_apart(cut):
+    split = GlobalTime("1970-01-01T00:01:00", "1970-01-01T00:01:40")(cut)
+    test = split.test
+    evaluation = evaluate(EASE().fit(split.refit_train), test, ks=(1, 3))
+    known = test.history_lengths > 0
+    assert known.tolist() == [True, True, False]
+    ndcg = evaluation.per_query["ndcg@3"]
+    assert evaluation.summary["ndcg@3/with_history"] == pytest.approx(ndcg[known].mean())
+    assert evaluation.summary["ndcg@3/without_history"] == pytest.approx(ndcg[~known].mean())
+
+
+def test_where_all_users_have_a_history_their_metrics_have_one_name(described):
+    summary = evaluate(RandomScores(), LeaveOneOut()(described).test, ks=(10,)).summary
+    assert not [name for name in summary if "history" in name]

@@ -80,6 +80,7 @@ def test_settings_name_the_model_and_all_that_it_was_made_with(logged):
         "model.half_life": "None",
         "model.play_scale": "None",
         "model.play_weight": 0.0,
+        "model.popularity_by": "[]",
         "model.popularity_half_life": "None",
         "model.prior_strength": 0.0,
     }

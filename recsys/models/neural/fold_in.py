@@ -11,6 +11,7 @@ mean variance of x, so that the penalty weighs as much as 100 users. All weights
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -19,10 +20,10 @@ import torch
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.models.base import FitContext, FitReport, Recommender
+from recsys.models.histories import ReadsHistories
 from recsys.models.neural.embeddings import UserEmbedding
 from recsys.models.neural.module import NeuralModule
 from recsys.models.neural.recommender import EmbeddingRecommender, NeuralRecommender
-from recsys.models.short_histories import ReadsHistories
 
 PENALTY = 100  # users
 
@@ -33,6 +34,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
     Args:
         prior_strength: for users who were not trained on; see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
+        popularity_by: see `ReadsHistories`.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -48,9 +50,15 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
     trained: np.ndarray
     regression: np.ndarray | None = None
 
-    def __init__(self, prior_strength: float = 0.0, popularity_half_life: float | None = None, **training: Any) -> None:
+    def __init__(
+        self,
+        prior_strength: float = 0.0,
+        popularity_half_life: float | None = None,
+        popularity_by: Sequence[str] = (),
+        **training: Any,
+    ) -> None:
         NeuralRecommender.__init__(self, **training)
-        ReadsHistories.__init__(self, prior_strength, popularity_half_life)
+        ReadsHistories.__init__(self, prior_strength, popularity_half_life, popularity_by)
 
     @property
     def scores_new_users(self) -> bool:

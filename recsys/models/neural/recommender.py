@@ -22,6 +22,7 @@ from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
 from recsys.files import reading, write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
+from recsys.models.histories import ReadsHistories
 from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
@@ -31,7 +32,6 @@ from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
-from recsys.models.short_histories import ReadsHistories
 from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
@@ -364,6 +364,7 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
     Args:
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
+        popularity_by: see `ReadsHistories`.
         **training: see `NeuralRecommender`.
 
     Raises:
@@ -374,9 +375,15 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
 
     learned = ("user_codes",)  # float32 (n_users, d)
 
-    def __init__(self, prior_strength: float = 0.0, popularity_half_life: float | None = None, **training: Any) -> None:
+    def __init__(
+        self,
+        prior_strength: float = 0.0,
+        popularity_half_life: float | None = None,
+        popularity_by: Sequence[str] = (),
+        **training: Any,
+    ) -> None:
         NeuralRecommender.__init__(self, **training)
-        ReadsHistories.__init__(self, prior_strength, popularity_half_life)
+        ReadsHistories.__init__(self, prior_strength, popularity_half_life, popularity_by)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train, and embed the users' training histories."""

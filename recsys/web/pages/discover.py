@@ -100,7 +100,7 @@ class _WellKnownFilms:
 
     async def fill(self) -> None:
         """Show the films."""
-        films = await to_thread(self.session.loaded.catalogue.well_known, WELL_KNOWN)
+        films = await to_thread(self.session.loaded.first_films, WELL_KNOWN)
         self._strip.clear()
         with self._strip:
             self._shown = {film.movie_id: rated_tile(self.session, film) for film in films}

@@ -7,7 +7,7 @@ from recsys.models.base import load
 from recsys.models.mf import MF
 from recsys.models.ncf import GMF, MLP, NeuMF
 from recsys.models.neural.fold_in import FoldsIn
-from recsys.models.short_histories import next_popularity
+from recsys.models.popularity_context import next_popularity
 
 TRAINING = {"max_epochs": 30, "lr": 0.02, "batch_size": 64}
 MODELS = {
@@ -70,7 +70,7 @@ def test_a_loaded_model_folds_in_as_the_saved_one(model: FoldsIn, tmp_path):
 def test_the_prior_of_short_histories_holds_for_new_users_alone(train: Dataset):
     model = MF(embedding_dim=4, prior_strength=1e6, **TRAINING).fit(train)
     new, known = model.score(of([-1, 3], [0], [0]))
-    assert new.argmax() == next_popularity(train)[1].argmax()
+    assert new.argmax() == next_popularity(train, 2)[1].argmax()
     np.testing.assert_allclose(known, MF(embedding_dim=4, **TRAINING).fit(train).score(of([3], [0]))[0], rtol=1e-5)
 
 

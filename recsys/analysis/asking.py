@@ -1,0 +1,248 @@
+"""Which films to ask a new user about first: strategies, and a simulation that compares them.
+
+A strategy asks one question after another, "have you seen this film, and how do you rate it?", and "not seen" is an
+answer too. In the simulation a random half of each user's ratings answers the questions, and the lists that a model
+makes of the answers are measured on the other half. Rashid et al., "Getting to Know You: Learning New User Preferences
+in Recommender Systems", IUI 2002, compare such strategies; trees of questions are those of Golbandi, Koren and Lempel,
+"Adaptive Bootstrapping of Recommender Systems Using Decision Trees", WSDM 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from recsys.data.dataset import Dataset
+from recsys.data.query import History, Query, row_pointers
+from recsys.metrics.accuracy import accuracy_metrics, ranks_in_lists
+from recsys.metrics.ranking import mask_seen, top_k
+from recsys.models.base import Recommender
+
+K = 10  # length of the lists that are measured
+N_CANDIDATES = 100  # most rated films, among which strategies choose
+N_PANEL = 100  # users by whom the first questions of a page are chosen, which takes seconds
+MAX_ITEMS = 10_000  # in a larger catalogue it would take minutes
+MIN_USERS = 30  # whose answers a branch of a tree is chosen by
+BATCH_SIZE = 1024  # users whose lists are measured at once
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Users who answer questions.
+
+    Attributes:
+        users: int64 (B,) user codes.
+        answers: float32 (B, n_items) ratings, NaN where a user has not seen the film.
+        relevant: the held-out ratings, B rows.
+        times: int64 (B,) seconds UTC at which the users come, or None.
+    """
+
+    users: np.ndarray
+    answers: np.ndarray
+    relevant: History
+    times: np.ndarray | None
+
+    @classmethod
+    def draw(cls, ratings: Dataset, seed: int = 0) -> Panel:
+        """Let a random half of the ratings of each user answer questions, and hold out the others.
+
+        Args:
+            ratings: all ratings of the users; those with one rating are left out.
+            seed: seed of the halves.
+        """
+        shuffled = np.lexsort([np.random.default_rng(seed).random(len(ratings)), ratings.users])
+        places = np.empty(len(ratings), np.int64)
+        places[shuffled] = np.arange(len(ratings)) - np.repeat(ratings.indptr[:-1], ratings.user_counts)
+        answers = places < np.repeat(ratings.user_counts // 2, ratings.user_counts)
+        users = np.flatnonzero(ratings.user_counts >= 2)
+        given = ratings.select(answers).history(users)
+        matrix = np.full((len(users), ratings.n_items), np.nan, np.float32)
+        matrix[given.rows, given.items] = given.ratings
+        times = None if ratings.times is None else ratings.times[ratings.indptr[users]]
+        return cls(users, matrix, ratings.select(~answers).history(users), times)
+
+    def select(self, rows: np.ndarray) -> Panel:
+        """Return some users, given by their positions."""
+        times = None if self.times is None else self.times[rows]
+        return Panel(self.users[rows], self.answers[rows], self.relevant.select(rows), times)
+
+    def answered(self, items: np.ndarray) -> tuple[np.ndarray, Query]:
+        """Answer questions, items (B, t): return which items were seen, bool (B, t), and the query of these answers."""
+        ratings = np.take_along_axis(self.answers, items, axis=1)
+        seen = ~np.isnan(ratings)
+        history = History(row_pointers(seen.sum(axis=1)), items[seen].astype(np.int32), ratings[seen])
+        return seen, Query(self.users, history, self.times)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A strategy: which film comes next after some answers.
+
+    Attributes:
+        orders: films in order by the answers before them, of which True is "seen"; () is the order from the start. The
+            order of the most answers that a user has given applies.
+    """
+
+    orders: Mapping[tuple[bool, ...], Sequence[int]]
+
+    @classmethod
+    def in_order(cls, items: Sequence[int]) -> Questions:
+        """Ask about films in one order, whatever the answers."""
+        return cls({(): items})
+
+    def next(self, seen: np.ndarray) -> np.ndarray:
+        """Return the next film for users with some answers, bool (B, t): int64 (B,)."""
+        return np.array([self._after(tuple(answers)) for answers in seen.tolist()], np.int64)
+
+    def _after(self, answers: tuple[bool, ...]) -> int:
+        n = next(n for n in range(len(answers), -1, -1) if answers[:n] in self.orders)
+        return self.orders[answers[:n]][len(answers) - n]
+
+
+def list_quality(model: Recommender, query: Query, relevant: History) -> np.ndarray:
+    """Return the NDCG@10 of the list for each user of a query, float64 (B,)."""
+    values = [np.empty(0)]
+    for start in range(0, len(query), BATCH_SIZE):
+        part, held_out = query.between(start, start + BATCH_SIZE), relevant.between(start, start + BATCH_SIZE)
+        top = top_k(mask_seen(model.score(part), part.history), part.users, K)
+        values.append(accuracy_metrics(ranks_in_lists(top, held_out), held_out, (K,))[f"ndcg@{K}"])
+    return np.concatenate(values)
+
+
+def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ask the users of a panel n questions.
+
+    Returns:
+        After 0 to n questions, the NDCG@10 of each user's list, float64 (n + 1, B), and the number of films that each
+        has seen of those in the questions, int64 (n + 1, B).
+    """
+    items = np.empty((len(panel.users), 0), np.int64)
+    quality, n_seen = [], []
+    for step in range(n + 1):
+        seen, query = panel.answered(items)
+        quality.append(list_quality(model, query, panel.relevant))
+        n_seen.append(seen.sum(axis=1))
+        if step < n:
+            items = np.column_stack([items, questions.next(seen)])
+    return np.stack(quality), np.stack(n_seen)
+
+
+def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
+    """Choose the films of the first questions to new viewers of a page.
+
+    They are chosen by expected gain for users of the data, or by popularity where that would take too long or the model
+    does not score new users.
+    """
+    has_title = dataset.item_frame["title"].notna().to_numpy()
+    candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item]]
+    if model.uses_lightning or not model.scores_new_users or dataset.n_items > MAX_ITEMS:
+        return candidates[:n]
+    return by_expected_gain(model, panel_of_trained(dataset, N_PANEL), candidates, n)
+
+
+def panel_of_trained(train: Dataset, n: int, seed: int = 0) -> Panel:
+    """Return a panel of n users of the training data, with at least as many ratings as half of the users."""
+    active = np.flatnonzero(train.user_counts >= np.median(train.user_counts[train.user_counts > 0]))
+    drawn = np.random.default_rng(seed).permutation(active)[:n]
+    return Panel.draw(train.select(np.isin(train.users, drawn)), seed)
+
+
+def by_popularity(train: Dataset, n: int) -> list[int]:
+    """Return the n films with the most ratings; fewer if fewer have any."""
+    return _largest(train.item_counts, n)
+
+
+def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
+    """Return the n films with the largest log popularity times entropy of ratings (Rashid et al.)."""
+    values, codes = np.unique(train.ratings, return_inverse=True)
+    cells = train.items.astype(np.int64) * len(values) + codes
+    counts = np.bincount(cells, minlength=train.n_items * len(values)).reshape(train.n_items, len(values))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    entropy = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=1)
+    return _largest(np.log1p(train.item_counts) * entropy, n)
+
+
+def by_unlikeness(train: Dataset, n: int) -> list[int]:
+    """Choose n popular films that differ in taste.
+
+    The first film has the most ratings. Each further one is the candidate whose mean-centred ratings are least similar
+    to those of any film chosen before (Gonzalez, "Clustering to Minimize the Maximum Intercluster Distance", 1985).
+    """
+    candidates = by_popularity(train, N_CANDIDATES)
+    deviations = train.histories().matrix(train.n_items, train.ratings).tocsc()[:, candidates].astype(np.float64)
+    if np.ptp(deviations.data):
+        n_ratings = np.diff(deviations.indptr)
+        means = np.asarray(deviations.sum(axis=0)).ravel() / n_ratings
+        deviations.data -= np.repeat(means, n_ratings)
+    products = (deviations.T @ deviations).toarray()
+    lengths = np.sqrt(np.diag(products))
+    cosines = products / np.maximum(np.outer(lengths, lengths), 1e-12)
+    chosen = [0]
+    while len(chosen) < min(n, len(candidates)):
+        nearest = cosines[:, chosen].max(axis=1)
+        nearest[chosen] = np.inf
+        chosen.append(int(nearest.argmin()))
+    return [candidates[place] for place in chosen]
+
+
+def by_expected_gain(
+    model: Recommender, panel: Panel, candidates: Sequence[int], n: int, earlier: Sequence[int] = ()
+) -> list[int]:
+    """Choose n films one by one, each of which improves the lists of a panel's users the most, on average.
+
+    Args:
+        model: makes the lists.
+        panel: users whose answers the films are chosen by.
+        candidates: films that may be in a question.
+        n: number of films.
+        earlier: films of the questions before.
+    """
+    chosen = list(earlier)
+    while len(chosen) < len(earlier) + min(n, len(candidates)):
+        chosen.append(_best(model, panel, chosen, [item for item in candidates if item not in chosen]))
+    return chosen[len(earlier) :]
+
+
+def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int], n: int, depth: int = 3) -> Questions:
+    """Choose n films as `by_expected_gain` does, separately for users who gave different answers.
+
+    Args:
+        model: makes the lists.
+        panel: users whose answers the films are chosen by.
+        candidates: films that may be in a question.
+        n: number of questions.
+        depth: number of answers from which the order no longer depends on them; in a branch of few users it does not.
+    """
+    orders: dict[tuple[bool, ...], Sequence[int]] = {}
+
+    def grow(panel: Panel, answers: tuple[bool, ...], earlier: list[int]) -> None:
+        order = orders[answers] = by_expected_gain(model, panel, candidates, n - len(earlier), earlier)
+        if len(answers) == depth or not order:
+            return
+        seen = ~np.isnan(panel.answers[:, order[0]])
+        for answer in (True, False):
+            branch = np.flatnonzero(seen == answer)
+            if len(branch) >= MIN_USERS:
+                grow(panel.select(branch), (*answers, answer), [*earlier, order[0]])
+
+    grow(panel, (), [])
+    return Questions(orders)
+
+
+def _best(model: Recommender, panel: Panel, earlier: Sequence[int], candidates: Sequence[int]) -> int:
+    """Return the film whose answers, after those to earlier questions, add the most to the NDCG@10 of a panel."""
+    before = np.tile(np.array(earlier, np.int64), (len(panel.users), 1))
+    quality = list_quality(model, panel.answered(before)[1], panel.relevant)
+    rows, columns = np.nonzero(~np.isnan(panel.answers[:, candidates]))  # "not seen" changes no list
+    further = np.column_stack([before[rows], np.array(candidates)[columns]])
+    users = panel.select(rows)
+    gains = list_quality(model, users.answered(further)[1], users.relevant) - quality[rows]
+    return candidates[int(np.bincount(columns, gains, len(candidates)).argmax())]
+
+
+def _largest(values: np.ndarray, n: int) -> list[int]:
+    """Return the positions of the n largest values above zero, the largest first."""
+    order = np.argsort(-values, kind="stable")[:n]
+    return order[values[order] > 0].tolist()

@@ -1,0 +1,99 @@
+"""Popularity in context: after the first interactions of users, at a moment, and among users with equal attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from recsys.data.dataset import Dataset
+
+N_MOMENTS = 64  # at which recent popularity is stored, with equally many interactions between them
+DAMPING = 300  # average users that are added to each group of users
+DAY = 24 * 3600
+
+
+def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
+    """Count the interactions that follow the first n of their user, and one more for each item, spread by popularity.
+
+    Args:
+        train: the interactions; without times their order means nothing, and all are counted for each n.
+        n_first: number of rows.
+
+    Returns:
+        float32 (n_first, n_items), a row for each n from 0; the first is the popularity, to which nothing is added.
+    """
+    counts = np.tile(train.item_counts.astype(np.float64), (n_first, 1))
+    if train.times is not None:
+        places = np.arange(len(train.items)) - np.repeat(train.indptr[:-1], train.user_counts)
+        early = places < n_first - 1
+        cells = places[early] * train.n_items + train.items[early]
+        firsts = np.bincount(cells, minlength=(n_first - 1) * train.n_items)
+        counts[1:] -= firsts.reshape(n_first - 1, train.n_items).cumsum(axis=0)
+        counts[1:] += train.n_items * train.item_counts / max(1, len(train))
+    return counts.astype(np.float32)
+
+
+def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
+    """Count the interactions before some moments by recency.
+
+    Args:
+        train: the interactions.
+        half_life: days after which the weight of an interaction is halved.
+
+    Returns:
+        The moments, int64 (m,) seconds UTC, ascending, and the counts at each, float32 (m, n_items). Without times,
+        there is one moment, and all counts are zero.
+    """
+    if train.times is None:
+        return np.zeros(1, np.int64), np.zeros((1, train.n_items), np.float32)
+    by_time = np.argsort(train.times, kind="stable")
+    parts = [part for part in np.array_split(by_time, N_MOMENTS) if len(part)]
+    moments = np.array([train.times[part[-1]] for part in parts])
+    counts, current, before = np.empty((len(parts), train.n_items), np.float32), np.zeros(train.n_items), moments[0]
+    for row, (part, moment) in enumerate(zip(parts, moments, strict=True)):
+        weights = np.exp2((train.times[part] - moment) / (half_life * DAY))
+        current *= np.exp2((before - moment) / (half_life * DAY))
+        current += np.bincount(train.items[part], weights, train.n_items)
+        counts[row], before = current, moment
+    return moments, counts
+
+
+def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Compute how much more popular items are in groups of users with equal attributes.
+
+    The factor of an item is the share of a group's users who rated it over that of all users, after 300 average users
+    were added to the group. A user's factor is the product of those of the user's groups, as if attributes were
+    independent (naive Bayes).
+
+    Args:
+        train: the interactions.
+        columns: columns of the table of users; those that the data lack have no groups.
+
+    Returns:
+        The groups of each user, int64 (n_users + 1, n_columns), and the factors, float32 (1 + n_groups, n_items). The
+        first factors are 1, for a missing value and, in the last row of users, for unknown ones.
+    """
+    frame = train.user_frame
+    groups = [np.zeros(train.n_users + 1, np.int64)]
+    factors = [np.ones((1, train.n_items))]
+    n_users = max(1, np.count_nonzero(train.user_counts))
+    mean = train.item_counts / n_users
+    for column in [name for name in columns if name in frame]:
+        codes = frame[column].astype("category").cat.codes.to_numpy(np.int64)
+        n_groups = codes.max() + 1
+        sizes = np.bincount(codes[(codes >= 0) & (train.user_counts > 0)], minlength=n_groups)
+        grouped = codes[train.users] >= 0
+        cells = codes[train.users[grouped]] * train.n_items + train.items[grouped]
+        counts = np.bincount(cells, minlength=n_groups * train.n_items).reshape(n_groups, train.n_items)
+        shares = (counts + DAMPING * mean) / (sizes + DAMPING)[:, None]
+        first = sum(map(len, factors))
+        groups.append(np.append(np.where(codes >= 0, first + codes, 0), 0))
+        factors.append(np.divide(shares, mean, out=np.ones_like(shares), where=mean > 0))
+    return np.stack(groups, axis=1), np.concatenate(factors).astype(np.float32)
+
+
+def standardised(counts: np.ndarray) -> np.ndarray:
+    """Standardise each row, float32 (n_rows, n_items); a row of equal counts becomes zeros."""
+    spread = counts.std(axis=1, keepdims=True)
+    return (counts - counts.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
