@@ -13,11 +13,11 @@ the items, and z standardises popularity c over the items. What c and w_n are de
     n = 0, n >= 20    w_n = 1 with a half-life, else 0; c(i) counts the training interactions with item i before the
                       moment of the query, with weights that halve every so many days
 
-Users go on with other items than they began with, so what follows n interactions is not popularity; as few users may go
-on so far, one interaction for each item, spread by popularity, is added to it. The weight falls with the square of n: a
-slower fall that helps new users as much costs users with 10 to 20 interactions more where random interactions are held
-out, not later ones. Recent popularity says what users rate now, which a model of all years does not; in short histories
-it costs more than it adds (experiments/newcomers).
+Users go on with other items than they began with, so what follows n interactions is not popularity; as few users may
+go on so far, one interaction for each item, spread by popularity, is added to it. The weight falls with the square of
+n: a slower fall that helps new users as much costs users with 10 to 20 interactions more where random interactions are
+held out, not later ones. Recent popularity says what users rate now, which a model of all years does not; in short
+histories it costs more than it adds (experiments/newcomers).
 
 Where attributes of users are known, such as gender, popularity is multiplied by how much more the users with equal
 attributes rated an item than all users did.

@@ -64,7 +64,7 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
     """
     if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
         return pd.DataFrame()
-    own = pd.concat(frames).query("slice == @kind")
+    own = pd.concat([frame[["slice", "place", "value", "n", metric]] for frame in frames]).query("slice == @kind")
     groups = own.assign(mean=own[metric]).groupby("place" if kind in BANDED else "value", sort=False)
     means = groups.agg(n=("n", "mean"), mean=("mean", "mean"), n_names=("value", "nunique"), value=("value", "first"))
     bands = "band " + pd.Series(np.arange(1, 1 + len(means)), means.index).astype(str)
@@ -76,7 +76,8 @@ def _read_slices(directory: Path) -> pd.DataFrame:
     frame = read_csv(file, ["slice", "value"], keep_default_na=False, na_values=[""])  # a genre may be called None
     with reading(file):
         numbers = frame.columns.drop(["slice", "value"])
-        return frame.astype(dict.fromkeys(numbers, float)).assign(place=frame.groupby("slice").cumcount())
+        places = frame.groupby("slice").cumcount().rename("place")
+        return pd.concat([frame.astype(dict.fromkeys(numbers, float)), places], axis=1)
 
 
 def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:
