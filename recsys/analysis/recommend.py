@@ -1,4 +1,4 @@
-"""Recommendations for one user with reasons, recommendations for all users, and the neighbours of a film."""
+"""Recommendations for one user with reasons, and recommendations for all users."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from recsys.analysis.explain import Reason, explain
-from recsys.analysis.similar import similarities
+from recsys.analysis.explain import Explainer, Reason
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query, row_pointers
 from recsys.errors import UserError
-from recsys.metrics.ranking import mask_seen, top_k
+from recsys.evaluation.reranking import Ranker, rank_by_score
+from recsys.metrics.ranking import mask_seen
 from recsys.models.base import ExplainsByFeatures, Recommender
 from recsys.terminal import terminal
 
@@ -40,7 +40,13 @@ class Recommendation:
 
 
 def recommend(
-    model: Recommender, dataset: Dataset, user: int, history: History, candidates: np.ndarray, k: int
+    model: Recommender,
+    dataset: Dataset,
+    user: int,
+    history: History,
+    candidates: np.ndarray,
+    k: int,
+    rank: Ranker = rank_by_score,
 ) -> list[Recommendation]:
     """Recommend the best films that are not in a user's history, best first.
 
@@ -51,12 +57,13 @@ def recommend(
         history: history of one row.
         candidates: int64 (m,) films that may be recommended.
         k: largest number of films.
+        rank: makes lists of scores.
     """
     query = Query(np.array([user]), history)
     scores = model.score(query)
-    items = top_k(mask_seen(scores, history, candidates), query.users, k)[0]
+    items = rank(mask_seen(scores, history, candidates), query.users, history, k)[0]
     items = items[items >= 0]
-    reasons = explain(model, user, history, items, dataset.item_frame)
+    reasons = Explainer(dataset).explain(model, user, history, items)
     contributions = _contributions(model, query, items)
     return [
         Recommendation(int(item), float(scores[0, item]), reason, added)
@@ -73,13 +80,16 @@ def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[
     return [{str(group): float(value) for group, value in row.items()} for row in largest_first]
 
 
-def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: int = 1024) -> pd.DataFrame:
+def recommend_to_all(
+    model: Recommender, dataset: Dataset, k: int, rank: Ranker = rank_by_score, batch_size: int = 1024
+) -> pd.DataFrame:
     """Recommend to every user the best films that the user has not rated, without reasons.
 
     Args:
         model: model fitted on this data set.
         dataset: data set of the users and films.
         k: largest number of films per user.
+        rank: makes lists of scores.
         batch_size: number of users that are scored at a time.
 
     Returns:
@@ -92,7 +102,7 @@ def recommend_to_all(model: Recommender, dataset: Dataset, k: int, batch_size: i
         users = np.arange(start, min(start + batch_size, dataset.n_users))
         query = dataset.query(users)
         scores = model.score(query)
-        items = top_k(mask_seen(scores, query.history), users, k)  # (B, k)
+        items = rank(mask_seen(scores, query.history), users, query.history, k)  # (B, k)
         rows, places = np.nonzero(items >= 0)
         listed = items[rows, places]
         batches.append(
@@ -154,29 +164,4 @@ def given_ratings(model: Recommender, dataset: Dataset, ratings: np.ndarray) -> 
     A model that does not predict ratings learned only from positive interactions, so it is given only the films that
     the user liked.
     """
-    return ratings >= (0 if model.predicts_ratings else liked_threshold(dataset))
-
-
-def liked_threshold(dataset: Dataset) -> float:
-    """Return the lowest rating at which a film counts as liked: the middle of the rating scale."""
-    return sum(dataset.scale) / 2
-
-
-def neighbours(model: Recommender, item: int, candidates: np.ndarray, k: int) -> tuple[str, list[tuple[int, float]]]:
-    """Find the films that are most similar to a film.
-
-    Args:
-        model: fitted model.
-        item: code of the film.
-        candidates: int64 (m,) films that may be neighbours.
-        k: largest number of neighbours.
-
-    Returns:
-        The measure of similarity in words, and at most k codes with their similarity, the most similar first.
-
-    Raises:
-        UserError: the model has no similar films.
-    """
-    measure, values = similarities(model, np.array([item]))
-    items = top_k(mask_seen(values, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
-    return measure, [(int(i), float(values[0, i])) for i in items[items >= 0]]
+    return ratings >= (0 if model.predicts_ratings else dataset.middle_of_scale)

@@ -11,6 +11,7 @@ from rich.table import Table
 from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
 from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
 from recsys.analysis.recommend import UNKNOWN, Recommendation
+from recsys.analysis.similar import MEASURE
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
@@ -23,9 +24,9 @@ N_GROUPS = 3  # groups of features in a row
 LEGEND_OF_FEATURES = "Score by features: what the groups of features add to the score that add, or take off, most."
 LEGEND = {
     ORDER: "Reason (right after): the film without which the score would fall most, mostly because it is recent.",
-    HISTORY: "Reason: the liked film without which the score would fall most.",
-    EMBEDDINGS: "Reason: the liked film with the most similar embedding; the model itself does not use the history.",
-    METADATA: "Reason: the liked film that shares most genres and people; the model itself does not use the history.",
+    HISTORY: "Reason: the liked films without which the score would fall most, and what is particular to this film.",
+    EMBEDDINGS: "Reason: the liked films with the most similar embeddings; the model itself does not use the history.",
+    METADATA: "Reason: the liked film that shares most people and genres; the model itself does not use the history.",
 }
 
 
@@ -66,13 +67,11 @@ def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
             terminal().print(table)
 
 
-def print_neighbours(
-    model: Recommender, dataset: Dataset, film: int, measure: str, neighbours: Sequence[tuple[int, float]]
-) -> None:
+def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> None:
     """Print a table of the neighbours of a film, most similar first, with the measure of similarity."""
     table = _table("similarity")
-    table.title = f"Films similar to {item_names(dataset.item_frame)[film]} according to {type(model).__name__}"
-    table.caption = f"Similarity: {measure}."
+    table.title = f"Films similar to {item_names(dataset.item_frame)[film]}"
+    table.caption = f"Similarity: {MEASURE}."
     for place, (item, similarity) in enumerate(neighbours, start=1):
         table.add_row(str(place), *_cells(dataset, item), f"{similarity:.3f}")
     terminal().print(table)
@@ -87,9 +86,11 @@ def recommendations_as_json(
     for r in recommendations:
         reason = r.reason and {
             "kind": r.reason.kind,
-            "film": _film_as_json(dataset, r.reason.item),
+            "films": [_film_as_json(dataset, item) for item in r.reason.items],
             "strength": r.reason.strength,
             "shared": r.reason.shared,
+            "n_agreeing": r.reason.n_agreeing,
+            "n_users": r.reason.n_users,
             "sentence": r.reason.sentence(names),
         }
         film = _film_as_json(dataset, r.item)
@@ -117,12 +118,10 @@ def matched_history_as_json(dataset: Dataset, history: MatchedHistory) -> dict[s
     return {"source": history.source, "matched": matched, "unmatched": unmatched}
 
 
-def neighbours_as_json(
-    dataset: Dataset, film: int, measure: str, neighbours: Sequence[tuple[int, float]]
-) -> dict[str, Any]:
+def neighbours_as_json(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> dict[str, Any]:
     """Return plain values: the `film`, the `measure` of similarity in words, and the `neighbours`."""
     listed = [{**_film_as_json(dataset, item), "similarity": similarity} for item, similarity in neighbours]
-    return {"film": _film_as_json(dataset, film), "measure": measure, "neighbours": listed}
+    return {"film": _film_as_json(dataset, film), "measure": MEASURE, "neighbours": listed}
 
 
 def _table(*last_columns: str) -> Table:

@@ -1,35 +1,81 @@
-"""Similar films according to a fitted model."""
+"""Similar films: those that the same users rated, and that are alike in their metadata.
+
+The similarity of films i and j is the geometric mean of two measures that are at most 1,
+
+    sqrt((a + phi(i, j)) (a + t(i, j))) - a,  a = 0.1,
+
+where phi is the correlation between who rated i and who rated j, if it is positive: users who rated both, beyond the
+number that the popularity of the films alone explains. 50 is added to each variance, so that a few users say little. t
+is the cosine of the TF-IDF vectors of the films' documents. With a, one of the two is enough where the other is
+unknown, as for films without ratings, but a film that is near by both is nearer.
+
+The weights of a model that ranks well are no such measure: they say what a rating adds to those of the same user, and
+the heavier their penalty, the more of it is popularity (experiments/similar compares them).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy import sparse
 
-from recsys.data.query import History, Query
+from recsys.data.dataset import Dataset
+from recsys.data.query import History
+from recsys.data.text import TfidfEncoder, documents
 from recsys.errors import UserError
-from recsys.models.base import HasEmbeddings, Recommender
+from recsys.metrics.ranking import mask_seen, top_k
+from recsys.models.base import HasEmbeddings
 
-EMBEDDINGS = "cosine of the films' embeddings"
-LIFTS = "what liking the one film alone adds to the score of the other"
+MEASURE = "the same users rated both films, more than by chance, and their metadata have words in common"
+FIELDS = ("title", "genres", "keywords", "tags", "directors", "actors", "writers", "plot")  # era is in the ratings
+ALONE = 0.1  # a: what each measure counts where it is zero
+SHRINKAGE = 50  # ratings
+UNKNOWN = -1
 
 
-def similarities(model: Recommender, items: np.ndarray) -> tuple[str, np.ndarray]:
-    """Compute the similarity of some films, int64 (B,), to all films.
+class SimilarItems:
+    """Finds the films that are similar to one.
 
-    Returns:
-        The measure of similarity in words, and its values, float32 (B, n_items).
-
-    Raises:
-        UserError: the model has no embeddings, and liked films do not affect its ranking.
+    Args:
+        dataset: ratings and metadata.
+        fields: metadata fields that make up a film's document.
     """
-    if isinstance(model, HasEmbeddings):
-        return EMBEDDINGS, cosines(model, items)
-    values = lifts(model, items)
-    if np.allclose(values, values[:, :1]):
-        raise UserError(
-            f"{type(model).__name__} has no similar films, since it has no embeddings and ranks films the same for all "
-            "users: choose a run of another model."
-        )
-    return LIFTS, values
+
+    def __init__(self, dataset: Dataset, fields: Sequence[str] = FIELDS) -> None:
+        self.dataset = dataset
+        self._n_users = max(1, int((dataset.user_counts > 0).sum()))
+        self._words = _word_vectors(dataset, fields)  # (n_items, n_words)
+
+    def similarities(self, item: int) -> np.ndarray:
+        """Return the similarity of one film to all films, float32 (n_items,), from 0 to 1."""
+        product = (ALONE + self.correlations(item)) * (ALONE + self.cosines_of_documents(item))
+        return (np.sqrt(product) - ALONE).astype(np.float32)
+
+    def nearest(self, item: int, candidates: np.ndarray, k: int) -> list[tuple[int, float]]:
+        """Return at most k films with their similarities, the most similar first, without those that share nothing.
+
+        Args:
+            item: code of the film.
+            candidates: int64 (m,) films that may be listed.
+            k: largest number of films.
+        """
+        values = self.similarities(item)[None]
+        items = top_k(mask_seen(values, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
+        return [(int(other), float(values[0, other])) for other in items if other >= 0 and values[0, other] > 1e-6]
+
+    def cosines_of_documents(self, item: int) -> np.ndarray:
+        """Return t of one film and all films, float32 (n_items,)."""
+        return (self._words @ self._words[[item]].T).toarray()[:, 0]
+
+    def correlations(self, item: int) -> np.ndarray:
+        """Return phi of one film and all films, 0 where it is negative: float64 (n_items,)."""
+        counts = self.dataset.item_counts
+        users = self.dataset.users[self.dataset.positions_of_item(item)]
+        together = np.bincount(self.dataset.history(users).items, minlength=len(counts))
+        variances = counts * (1 - counts / self._n_users) + SHRINKAGE
+        by_chance = counts[item] * counts / self._n_users
+        return np.maximum(together - by_chance, 0) / np.sqrt(variances[item] * variances)
 
 
 def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
@@ -44,14 +90,10 @@ def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
     return directions[items] @ directions.T
 
 
-def lifts(model: Recommender, items: np.ndarray) -> np.ndarray:
-    """Compute how much liking each of some films, int64 (B,), adds to an unknown user's scores of all films.
-
-    For EASE these are the item-to-item weights, for item neighbours their similarities.
-
-    Returns:
-        float32 (B, n_items) scores, minus those for an empty history.
-    """
-    histories = History.of_items([[], *([item] for item in items)])
-    empty, *liked = model.score_without_fallback(Query.of_histories(histories))
-    return np.stack(liked) - empty
+def _word_vectors(dataset: Dataset, fields: Sequence[str]) -> sparse.csr_matrix:
+    """Return the TF-IDF vectors of the films, float32 (n_items, n_words)."""
+    texts = documents(dataset.item_frame, fields)
+    try:
+        return sparse.csr_matrix(TfidfEncoder().fit(texts).encode(texts))
+    except UserError:  # no two films have a word in common
+        return sparse.csr_matrix(np.zeros((dataset.n_items, 1), np.float32))

@@ -15,11 +15,12 @@ from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistor
 from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend, user_code
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
-from recsys.commands.run_data import model_and_data
+from recsys.commands.run_data import model_and_data, ranker_of
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
 from recsys.errors import UserError
+from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
         items = [film.item for film in matched.matched]
         history = history_of_ratings(model, dataset, items, [film.rating for film in matched.matched])
         candidates = np.setdiff1d(candidates, items)
-    recommended = recommend(model, dataset, user, history, candidates, arguments.k)
+    rank = ranker_of(read_run(arguments.directory), model, dataset, arguments.trusted)
+    recommended = recommend(model, dataset, user, history, candidates, arguments.k, rank)
     if arguments.json:
         answer |= report.recommendations_as_json(dataset, user, history, recommended)
         print(json.dumps(answer, indent=2, ensure_ascii=False))

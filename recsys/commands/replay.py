@@ -8,7 +8,7 @@ from functools import partial
 
 from recsys.commands.arguments import add_json, add_run, add_trusted
 from recsys.commands.feedback import add_store, open_store
-from recsys.commands.run_data import data_of
+from recsys.commands.run_data import data_of, reranker_of
 from recsys.files import short
 from recsys.studies.runs import read_run
 from recsys.web import rollout
@@ -34,7 +34,8 @@ def run(arguments: argparse.Namespace) -> None:
     store = open_store(arguments.store, run.directory)
     data = partial(data_of, trusted=arguments.trusted)
     catalogue = Catalogue(data(read_run(rollout.original(run.directory))))
-    loaded = load_run(str(short(run.directory)), run, catalogue, data, trusted=arguments.trusted)
+    reranker = reranker_of(run, arguments.trusted)
+    loaded = load_run(str(short(run.directory)), run, catalogue, data, trusted=arguments.trusted, reranker=reranker)
     replayed = replay(loaded, store, arguments.reward)
     if arguments.json:
         print(json.dumps(replayed.plain(), indent=2, ensure_ascii=False))

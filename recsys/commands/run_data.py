@@ -15,6 +15,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.new_items import with_new_items
 from recsys.data.split import Split
 from recsys.errors import UserError
+from recsys.evaluation.reranking import Ranker, Reranker, ranker
 from recsys.models.base import HasOpenCatalogue, Recommender
 from recsys.studies.runs import Run, read_run
 
@@ -33,6 +34,16 @@ def model_and_data(directory: Path, trusted: bool, new_films: str | None = None)
             "train it again."
         )
     return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+
+
+def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
+    """Build what reorders the lists of a run, or None; see `stored_config` for `trusted`."""
+    return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
+
+
+def ranker_of(run: Run, model: Recommender, dataset: Dataset, trusted: bool = False) -> Ranker:
+    """Return the function that makes the lists of a run of scores: those that the run measured."""
+    return ranker(reranker_of(run, trusted), model, dataset)
 
 
 def data_of(run: Run, trusted: bool = False) -> Dataset:

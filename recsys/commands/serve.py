@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recsys.commands.arguments import add_trusted
 from recsys.commands.feedback import add_store, open_store
-from recsys.commands.run_data import data_of
+from recsys.commands.run_data import data_of, reranker_of
 from recsys.config import compose, instantiate
 from recsys.web.http_server import ServerSettings, run_server
 from recsys.web.recommendation_service import RecommendationService, runs_by_name
@@ -33,5 +33,8 @@ def run(arguments: argparse.Namespace) -> None:
     runs = runs_by_name([Path(word) for word in arguments.what if word not in overrides])
     store = open_store(arguments.store, next(iter(runs.values())), create=True)
     data = partial(data_of, trusted=arguments.trusted)
-    service = RecommendationService(runs, data, store, settings.explore, settings.index, arguments.trusted)
+    reranker = partial(reranker_of, trusted=arguments.trusted)
+    service = RecommendationService(
+        runs, data, store, settings.explore, settings.index, arguments.trusted, reranker_of=reranker
+    )
     run_server(service, settings)

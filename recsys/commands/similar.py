@@ -1,4 +1,4 @@
-"""The command `python -m recsys similar`: lists the items most similar to one."""
+"""The command `python -m recsys similar`: lists the items of a run's data that are most similar to one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import argparse
 import json
 
 from recsys.analysis import report
-from recsys.analysis.recommend import neighbours
+from recsys.analysis.similar import SimilarItems
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
-from recsys.commands.run_data import model_and_data
+from recsys.commands.run_data import data_of
 from recsys.data.filters import items_meeting
+from recsys.data.new_items import with_new_items
 from recsys.data.titles import find_item
+from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the similar films."""
-    model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
+    dataset = data_of(read_run(arguments.directory), arguments.trusted)
+    if arguments.films is not None:
+        dataset = with_new_items(dataset, arguments.films)
     film = find_item(dataset, arguments.title)
-    measure, near = neighbours(model, film, items_meeting(dataset, arguments.filter), arguments.k)
+    near = SimilarItems(dataset).nearest(film, items_meeting(dataset, arguments.filter), arguments.k)
     if arguments.json:
-        answer = report.neighbours_as_json(dataset, film, measure, near)
+        answer = report.neighbours_as_json(dataset, film, near)
         print(json.dumps({"run": str(arguments.directory), **answer}, indent=2, ensure_ascii=False))
     else:
-        report.print_neighbours(model, dataset, film, measure, near)
+        report.print_neighbours(dataset, film, near)

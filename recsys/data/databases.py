@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +112,25 @@ class Database(Source):
             tables = []
             for name, query in queries.items():
                 with working(f"reading {name} of {address}"):
-                    file = self._read(connection, f"{name} of {address}", name, query, Path(scratch))
+                    label = f"{name} of {address}"
+                    rows = self._rows(connection, label, name, query)
+                    if address.kind == "duckdb":
+                        _check_stored(connection, name, rows)
+                    file = self._copy(connection, label, name, rows, Path(scratch))
                     tables.append(RawTable(name, file, "csv"))
         return Raw(str(address), tuple(tables))
 
-    def _read(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str, scratch: Path) -> Path:
-        """Copy the rows of a SELECT into a file next to the scratch folder, named by its content."""
+    def _rows(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> str:
+        """Write the SELECT of the rows of a SELECT, as text and under our column names."""
         found = connection.sql(query)
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
+        return f"SELECT {selected} FROM ({query})"  # noqa: S608
+
+    def _copy(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, rows: str, scratch: Path) -> Path:
+        """Copy the rows of a SELECT into a file next to the scratch folder, named by its content."""
         copied = scratch / f"{name}.csv"
-        sql = f"COPY (SELECT {selected} FROM ({query})) TO {literal(str(copied.resolve()))} (FORMAT csv, HEADER)"  # noqa: S608
+        sql = f"COPY ({rows}) TO {literal(str(copied.resolve()))} (FORMAT csv, HEADER)"
         [(n_rows,)] = connection.execute(sql).fetchall()
         if name == "ratings" and not n_rows:
             raise UserError(f"{label} has no rows.")
@@ -149,10 +157,56 @@ def _select(name: str, table: str) -> str:
         )
     if len(parsed["statements"]) != 1:
         raise UserError(f"data.{name} must be a table or one SELECT (got {len(parsed['statements'])} statements).")
-    if read := next(filter(None, map(_unreadable, _nodes(parsed))), None):
-        raise UserError(f"data.{name} must be a read-only SELECT of tables of the database (got {read}).")
+    _check_nodes(name, [*_nodes(parsed)])
     [statement] = duckdb.extract_statements(table)
     return statement.query.strip().removesuffix(";") + "\n"  # the last line may be a comment
+
+
+def _check_stored(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    """Check the views of a DuckDB file that a SELECT reads as SELECTs are checked, since DuckDB itself runs them.
+
+    Args:
+        connection: the database, in the catalogue `source`.
+        name: the table that the SELECT is for.
+        query: the SELECT.
+
+    Raises:
+        UserError: a view reads what is no table of the database, or a macro is called that the file stores.
+    """
+    own = "WHERE database_name = 'source' AND NOT internal"
+    views = connection.execute(f"SELECT view_name, sql FROM duckdb_views() {own}").fetchall()  # noqa: S608
+    functions = connection.execute(f"SELECT function_name FROM duckdb_functions() {own}").fetchall()  # noqa: S608
+    unchecked = [query]
+    checked: set[str] = set()
+    while unchecked:
+        [(text,)] = connection.execute("SELECT json_serialize_sql(?)", [unchecked.pop()]).fetchall()
+        nodes = [*_nodes(json.loads(text))]
+        _check_nodes(name, nodes, {macro.lower() for (macro,) in functions})
+        read = {node["table_name"].lower() for node in nodes if node.get("type") == "BASE_TABLE"} - checked
+        unchecked += [_select_of(sql) for view, sql in views if view.lower() in read]
+        checked |= read
+
+
+def _select_of(view: str) -> str:
+    """Return the SELECT of a CREATE VIEW: what follows the first AS that is a keyword and no part of a name."""
+    sql = view.encode()  # places are counted in bytes
+    keywords = [place for place, kind in duckdb.tokenize(view) if kind == duckdb.token_type.keyword]
+    start = next(place for place in keywords if sql.startswith(b"AS ", place))
+    return sql[start + len("AS") :].decode()
+
+
+def _check_nodes(name: str, nodes: Iterable[Mapping[str, Any]], macros: Collection[str] = ()) -> None:
+    """Check that the nodes of a SELECT read tables of the database.
+
+    Raises:
+        UserError: one reads something else.
+    """
+    for node in nodes:
+        if node.get("error"):  # as it was written, it is no SELECT
+            raise UserError(f"data.{name} must read views that are SELECTs (got {node['error_message']}).")
+        called = str(node.get("function_name", "")).lower()
+        if read := _unreadable(node) or (f"the macro {called}()" if called in macros else None):
+            raise UserError(f"data.{name} must be a read-only SELECT of tables of the database (got {read}).")
 
 
 def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:

@@ -107,6 +107,11 @@ class Dataset:
         """Return the number of item codes, with or without ratings here."""
         return len(self.item_frame)
 
+    @property
+    def middle_of_scale(self) -> float:
+        """Return the lowest rating that counts as a liking."""
+        return sum(self.scale) / 2
+
     @cached_property
     def indptr(self) -> np.ndarray:
         """Return int64 (n_users + 1,) pointers: user u's ratings are from `indptr[u]` up to `indptr[u + 1]`."""
@@ -117,10 +122,25 @@ class Dataset:
         """Return the number of ratings of each item, int64 (n_items,)."""
         return np.bincount(self.items, minlength=self.n_items)
 
+    @cached_property
+    def latest_time(self) -> int | None:
+        """Return the time of the latest rating in seconds UTC, or None where the source has no times."""
+        return None if self.times is None else int(self.times.max())
+
     @property
     def user_counts(self) -> np.ndarray:
         """Return the number of ratings of each user, int64 (n_users,)."""
         return np.diff(self.indptr)
+
+    @cached_property
+    def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the positions of all ratings, by item, and where those of each item begin."""
+        return np.argsort(self.items, kind="stable"), row_pointers(self.item_counts)
+
+    def positions_of_item(self, item: int) -> np.ndarray:
+        """Return the positions of an item's ratings, int64 (m,), in the order of their users."""
+        positions, starts = self._by_item
+        return positions[starts[item] : starts[item + 1]]
 
     @property
     def pairs(self) -> np.ndarray:

@@ -8,9 +8,11 @@ typed, the query is also compared with the beginnings of titles.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from threading import Lock
 
 import duckdb
@@ -30,6 +32,7 @@ RELATED = 0.6  # lowest similarity at which a title is suggested
 SHOWN = 5
 EQUAL, CONTAINED = 3.0, 2.0  # similarities of an equal title, and of one that contains the query
 SHORTEST_PART = 3  # characters of a query that is searched for inside titles
+N_NORMALIZED = 10_000  # queries whose normalised form is stored
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class TitleMatches:
 
     Attributes:
         items: int64 (n,) item codes.
-        similarity: float64 (n,) `EQUAL`, `CONTAINED`, or from 0 to 1: one minus the edit distance (optimal string
-            alignment) divided by the length of the longer text.
+        similarity: float64 (n,) `EQUAL`, `CONTAINED`, or one minus the edit distance (optimal string alignment) divided
+            by the length of the longer text; less than `RELATED` is not computed exactly.
         prefix_similarity: float64 (n,) the same for the query and a prefix of the title of the same length.
         same_year: bool (n,) False if the query names a year other than the item's.
     """
@@ -61,6 +64,7 @@ class TitleSearch:
         self.item_frame = dataset.item_frame
         self._connection = _connection_with_macros()
         self._in_use = Lock()  # a connection serves one thread at a time
+        self._normalized = lru_cache(N_NORMALIZED)(self._normalize)  # while titles are typed, beginnings recur
         titles = dataset.item_frame["title"].astype(object)
         frame = pd.DataFrame({"item": np.arange(dataset.n_items), "title": titles.to_numpy()}).dropna()
         self._connection.register("titles", frame)
@@ -100,7 +104,7 @@ class TitleSearch:
         best = np.argsort(-similarity, kind="stable")[:k]
         return matches.items[best[similarity[best] >= RELATED]]
 
-    def _normalized(self, title: str) -> list[str]:
+    def _normalize(self, title: str) -> list[str]:
         with self._in_use:
             [(keys,)] = self._connection.execute("SELECT title_keys($title)", {"title": title}).fetchall()
         return keys
@@ -115,10 +119,14 @@ class TitleSearch:
 
 
 def _edit_similarities(key: str, others: list[str], length: int | None) -> np.ndarray:
-    """Compare a text with others: one less the edit distance as a share of `length`, or else of the longer text."""
+    """Compare a text with others: one less the edit distance as a share of `length`, or else of the longer text.
+
+    Similarities below `RELATED` are some number below it, since most texts are quickly known to be so different.
+    """
     if length is None:
-        return cdist([key], others, scorer=OSA.normalized_similarity, dtype=np.float64)[0]
-    return 1 - cdist([key], others, scorer=OSA.distance, dtype=np.int32)[0] / length
+        return cdist([key], others, scorer=OSA.normalized_similarity, dtype=np.float64, score_cutoff=RELATED)[0]
+    largest = math.floor((1 - RELATED) * length + 1e-9)
+    return 1 - cdist([key], others, scorer=OSA.distance, dtype=np.int32, score_cutoff=largest)[0] / length
 
 
 def title_keys(titles: Sequence[str]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from recsys.data.query import History, Query
 from recsys.evaluation.cold_queries import warm_only
 from recsys.evaluation.measurements import Measurements
 from recsys.evaluation.protocols import Protocol
-from recsys.evaluation.reranking import Reranker, rank_by_score
+from recsys.evaluation.reranking import Reranker, ranker
 from recsys.metrics import beyond_accuracy
 from recsys.metrics.accuracy import accuracy_metrics, auc, discount, ranks_in_lists
 from recsys.metrics.genres import distributions, genre_indicators, history_distributions
@@ -55,7 +55,7 @@ class RankingTask:
     ) -> None:
         self.holdout, self.ks = holdout, ks
         self.mask, self.suffix = protocol.mask(holdout), protocol.suffix(holdout)
-        self.rank = rank_by_score if reranker is None else reranker.ranker(model, holdout.known)
+        self.rank = ranker(reranker, model, holdout.known)
         self.list_length = min(LIST_LENGTH, max(ks))
         self.list_metrics = _list_metrics(model, holdout.known)
         # Results are written to arrays allocated here. Small arrays that outlive a batch would fragment the memory of

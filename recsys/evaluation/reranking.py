@@ -112,6 +112,11 @@ class Reranker(ABC):
         return rank
 
 
+def ranker(reranker: Reranker | None, model: Recommender, dataset: Dataset) -> Ranker:
+    """Return the function that makes lists of the scores of a fitted model: reordered ones, or the model's own."""
+    return rank_by_score if reranker is None else reranker.ranker(model, dataset)
+
+
 @dataclass(frozen=True)
 class MaximalMarginalRelevance(Reranker):
     """Lists items that are dissimilar to those before them: the cost is the largest similarity to a listed item.

@@ -314,6 +314,23 @@ class HasOpenCatalogue(ABC):
         """
 
 
+class ExplainsByRemoval(ABC):
+    """A model that knows what its scores owe to an interaction, without scoring the history once more for each."""
+
+    @abstractmethod
+    def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return by how much scores fall when one interaction is removed from a history; for models without order.
+
+        Args:
+            history: history of one row.
+            positions: int64 (m,) positions in the history of the interactions to remove, one at a time.
+            items: int64 (n,) items whose scores are compared.
+
+        Returns:
+            float32 (m, n), of scores as `score_without_fallback` returns them.
+        """
+
+
 class ExplainsByFeatures(ABC):
     """A model whose scores are sums of what groups of features add."""
 

@@ -19,12 +19,13 @@ from torch import Tensor
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.errors import check_finite, check_not_negative, check_positive, check_seed
+from recsys.models.base import ExplainsByRemoval
 from recsys.models.factors import Factorisation
 
 NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
 
 
-class IALS(Factorisation):
+class IALS(Factorisation, ExplainsByRemoval):
     """Fits rated pairs to 1, and all pairs, the rated ones included, to 0 with the smaller weight alpha_0.
 
     Args:
@@ -83,6 +84,28 @@ class IALS(Factorisation):
         """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
         return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
+    def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """See `ExplainsByRemoval`: the vectors without each interaction, all from one factorisation.
+
+        Without interaction j, of weight c and with vector h, the system of `_solve` is A - c h h', where A has the l2
+        of one interaction fewer, and its right side b - c h. By the formula of Sherman and Morrison its solution is
+        y + z h'y / (1 - h'z), with A z = c h and A y = b - c h.
+        """
+        factors, common = self._item_columns
+        weights = torch.from_numpy(self.history_weights(history))[:, None]
+        rated = factors[torch.from_numpy(history.items).long()]  # (L, d)
+        weighted = weights * rated
+        l2 = self._l2(torch.tensor([len(rated) - 1, len(rated)]), len(self.item_factors))
+        system = weighted.T @ rated + common
+        one_fewer, all_of_them = torch.linalg.cholesky(system + l2[:, None, None] * torch.eye(len(system)))
+        target = weighted.sum(dim=0)[:, None]  # (d, 1)
+        h, ch = (of_all[torch.from_numpy(positions)].T for of_all in (rated, weighted))  # (d, m)
+        z = torch.cholesky_solve(ch, one_fewer)
+        y = torch.cholesky_solve(target, one_fewer) - z
+        without = y + z * (h * y).sum(dim=0) / (1 - (h * z).sum(dim=0))
+        losses = torch.cholesky_solve(target, all_of_them) - without  # (d, m)
+        return (losses.T @ factors[torch.from_numpy(items)].T).numpy()
+
     @cached_property
     def _item_columns(self) -> tuple[Tensor, Tensor]:
         """See `_columns`: of all items, which takes longer than the rest of one user's vector."""
@@ -101,7 +124,7 @@ class IALS(Factorisation):
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
-        l2 = self.l2 * (counts + self.unobserved_weight * m) ** self.frequency_power
+        l2 = self._l2(counts, m)
         solved = torch.empty(len(counts), d)
         for rows, columns, values in _padded_batches(rated, counts, d):
             chosen = padded[columns]  # (b, L, d)
@@ -111,6 +134,10 @@ class IALS(Factorisation):
             targets = weighted.sum(dim=1).unsqueeze(2)  # (b, d, 1)
             solved[rows] = torch.cholesky_solve(targets, torch.linalg.cholesky(systems)).squeeze(2)
         return solved
+
+    def _l2(self, counts: Tensor, n_columns: int) -> Tensor:
+        """Return lambda_u of rows with some numbers of rated columns."""
+        return self.l2 * (counts + self.unobserved_weight * n_columns) ** self.frequency_power
 
 
 def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from recsys.data.query import Query
+from recsys.data.query import History, Query
+from recsys.models.base import ExplainsByRemoval
 from recsys.models.recency import WeighsHistories
 
 
-class ItemToItem(WeighsHistories):
+class ItemToItem(WeighsHistories, ExplainsByRemoval):
     """Scores an item by the sum of its weights from the items in the history, X W.
 
     Attributes:
@@ -24,7 +25,9 @@ class ItemToItem(WeighsHistories):
         scores = self.history_matrix(query.history, self.item_weights.shape[0]) @ self.item_weights
         return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
-    def weights_of(self, items: np.ndarray) -> np.ndarray:
-        """Return what items in a history, int (m,), each add to the scores of all items: float32 (m, n_items)."""
-        weights = self.item_weights[items]
-        return weights if isinstance(weights, np.ndarray) else weights.toarray()
+    def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """See `ExplainsByRemoval`: what an interaction adds is its weights."""
+        rows = history.items[positions][:, None]
+        weights = self.item_weights[rows, items]
+        dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
+        return self.history_weights(history)[positions, None] * dense

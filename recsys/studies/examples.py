@@ -12,7 +12,8 @@ from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import Query
-from recsys.metrics.ranking import mask_seen, top_k
+from recsys.evaluation.reranking import Ranker, rank_by_score
+from recsys.metrics.ranking import mask_seen
 from recsys.models.base import Recommender
 
 
@@ -36,7 +37,9 @@ class Example:
             yield place, *titles
 
 
-def examples(model: Recommender, query: Query, dataset: Dataset, k: int = 10) -> list[Example]:
+def examples(
+    model: Recommender, query: Query, dataset: Dataset, k: int = 10, rank: Ranker = rank_by_score
+) -> list[Example]:
     """Recommend items to some users from their histories.
 
     Args:
@@ -44,9 +47,10 @@ def examples(model: Recommender, query: Query, dataset: Dataset, k: int = 10) ->
         query: B users; items in their histories are not recommended.
         dataset: brings the ids of users and the titles of items.
         k: maximum length of both lists.
+        rank: makes lists of scores.
     """
     history = query.history
-    top = top_k(mask_seen(model.score(query), history), query.users, k)  # (B, k), -1 where fewer items are left
+    top = rank(mask_seen(model.score(query), history), query.users, history, k)  # (B, k), -1 where fewer are left
     titles = item_names(dataset.item_frame)
     found = []
     for row, user in enumerate(query.users):

@@ -15,7 +15,7 @@ from recsys.evaluation.cold_queries import sentence
 from recsys.evaluation.evaluate import Evaluation, check, evaluate
 from recsys.evaluation.order_test import check_order_test, order_test
 from recsys.evaluation.protocols import AnyProtocol
-from recsys.evaluation.reranking import Reranker
+from recsys.evaluation.reranking import Reranker, ranker
 from recsys.models.base import Recommender
 from recsys.models.bias import Bias
 from recsys.models.markov import Markov
@@ -59,6 +59,17 @@ class Measurement:
         if not (self.order_test or model.reads_order):
             return tested
         return replace(tested, summary=tested.summary | order_test(model, holdout, self.protocol, self.ks))
+
+    def own(self, model: Recommender, holdout: Holdout) -> dict[str, Evaluation]:
+        """Measure the lists of a fitted model itself, by its name, if they are otherwise measured reordered."""
+        if self.reranker is None:
+            return {}
+        return {type(model).__name__: replace(self, reranker=None)(model, holdout)}
+
+    def name(self, model: Recommender) -> str:
+        """Name what is measured: the model, and what reorders its lists."""
+        names = [model] if self.reranker is None else [model, self.reranker]
+        return ", ".join(type(part).__name__ for part in names)
 
     def check(self, model: Recommender, split: Split) -> None:
         """Check, before training, that a model can be measured; see `recsys.evaluation.evaluate.check`.
@@ -137,7 +148,8 @@ def conclude(
         metrics |= named("test", tested)
         run.write_test(tested)
     holdout = split.test if is_tested else split.valid
-    shown = examples(model, holdout.query(spread(holdout.n_queries, N_EXAMPLES)), split.dataset)
+    query = holdout.query(spread(holdout.n_queries, N_EXAMPLES))
+    shown = examples(model, query, split.dataset, rank=ranker(measurement.reranker, model, holdout.known))
     if (log_directory := tensorboard.log_directory(run.config)) is not None:
         tensorboard.log_run(log_directory, run.config, model, split.dataset, metrics, shown)
     elif logger is not None:
@@ -146,8 +158,8 @@ def conclude(
         logger.finalize("success")
     run.finish(model, split, origin, metrics, speed, also)
     if is_tested:
-        baselines = measurement.baselines(split, run.config["refit"], model)
-        columns = {type(model).__name__: tested.summary} | {name: each.summary for name, each in baselines.items()}
+        others = measurement.own(model, split.test) | measurement.baselines(split, run.config["refit"], model)
+        columns = {measurement.name(model): tested.summary} | {name: each.summary for name, each in others.items()}
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
         if split.test.separates_cold:
             print(sentence(split.test))

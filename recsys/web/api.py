@@ -14,6 +14,7 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
+from recsys.analysis.similar import MEASURE
 from recsys.errors import UserError
 from recsys.web.catalogue import NotFoundError
 from recsys.web.errors import ERROR_RESPONSES, add_error_handlers, error_response
@@ -63,12 +64,12 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.post("/similar")
     def similar(request: SimilarRequest) -> SimilarResponse:
-        """Return the films that a run's model places nearest to one film."""
+        """Return the films that are most similar to one film."""
         loaded = service.loaded_run(request.run)
-        measure, near = loaded.similar(request.movie_id, request.options())
+        near = loaded.similar(request.movie_id, request.options())
         films = [SimilarFilm(film=FilmResponse.from_film(film), similarity=similarity) for film, similarity in near]
         film = FilmResponse.from_film(loaded.catalogue.film(request.movie_id))
-        return SimilarResponse(film=film, measure=measure, films=films)
+        return SimilarResponse(film=film, measure=MEASURE, films=films)
 
     @router.post("/explain")
     def explain(request: ExplainRequest) -> ListedFilmResponse:

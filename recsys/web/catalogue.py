@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recsys.analysis.explain import Explainer
 from recsys.analysis.history_files.matching import HistoryMatcher
+from recsys.analysis.similar import SimilarItems
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.rating_scale import rating_values
@@ -105,6 +107,16 @@ class Catalogue:
     def history_matcher(self) -> HistoryMatcher:
         """The films, to match histories of other services with."""
         return HistoryMatcher(self.dataset)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Finds the reasons for recommendations."""
+        return Explainer(self.dataset)
+
+    @cached_property
+    def similar_items(self) -> SimilarItems:
+        """Finds similar films."""
+        return SimilarItems(self.dataset)
 
     @cached_property
     def _ratings_by_film(self) -> sparse.csc_matrix:

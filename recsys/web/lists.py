@@ -17,7 +17,7 @@ class ListOptions:
         k: maximum number of films.
         genres: only films with at least one of these genres; empty for all films.
         years: first and last year of release, both included; None leaves an end open.
-        surprise: from 0, the model's own order, to 1, the least popular of its best films first.
+        surprise: from 0, the order of the run, to 1, the least popular of its best films first.
         without: ids of films to leave out because they are already shown.
     """
 
@@ -38,7 +38,7 @@ class ListedFilm:
         position: rank in the list, starting at 1.
         reason: a sentence, or None where no liked film supports the recommendation.
         reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
-        reason_film: the liked film that the reason names.
+        reason_films: the liked films that the reason names, the strongest first.
         propensity: probability with which the film was included in the list.
     """
 
@@ -47,7 +47,7 @@ class ListedFilm:
     position: int
     reason: str | None = None
     reason_kind: str | None = None
-    reason_film: Film | None = None
+    reason_films: tuple[Film, ...] = ()
     propensity: float = 1.0
 
 

@@ -10,13 +10,13 @@ from secrets import token_hex
 
 import numpy as np
 
-from recsys.analysis.explain import Reason, explain
-from recsys.analysis.recommend import UNKNOWN, given_ratings, liked_threshold, neighbours
+from recsys.analysis.explain import Reason
+from recsys.analysis.recommend import UNKNOWN, given_ratings
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
-from recsys.evaluation.reranking import Surprising
+from recsys.evaluation.reranking import Ranker, Reranker, Surprising, ranker
 from recsys.metrics.ranking import mask_seen
 from recsys.models.base import Recommender
 from recsys.studies.runs import Run
@@ -30,7 +30,6 @@ from recsys.web.pseudonyms import id_in_runs
 
 log = logging.getLogger(__name__)
 
-N_REASON_CANDIDATES = 25  # liked films considered for a reason; each costs one row of scores
 N_RERANKED = 100  # best films that `surprise` may reorder
 
 
@@ -48,6 +47,7 @@ class LoadedRun:
         catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
         user_codes: the model's codes of users by raw id; for a refit they include viewers, by their pseudonyms.
         index: approximate index for catalogues that are too large to score every film, or None.
+        reranker: what reorders the lists of the run, or None.
     """
 
     name: str
@@ -56,6 +56,7 @@ class LoadedRun:
     catalogue: Catalogue
     user_codes: Mapping[str, int]
     index: FilmIndex | None = None
+    reranker: Reranker | None = None
 
     @property
     def dataset(self) -> Dataset:
@@ -66,6 +67,16 @@ class LoadedRun:
     def scores_new_users(self) -> bool:
         """See `Recommender.scores_new_users`."""
         return self.model.scores_new_users
+
+    @cached_property
+    def _rank(self) -> Ranker:
+        """Makes the lists that the run measured."""
+        return ranker(self.reranker, self.model, self.dataset)
+
+    def _surprising(self, options: ListOptions) -> Ranker:
+        """Make lists that are as surprising as a viewer wants, in place of those of the run's own reranker."""
+        reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
+        return reranker.ranker(self.model, self.dataset)
 
     @cached_property
     def _segments(self) -> Mapping[str, str]:
@@ -123,11 +134,10 @@ class LoadedRun:
         user, history = self.user_and_history(user_id, opinions)
         depth = max(options.k, explore.pool if explore.places else 0)
         scores, candidates = self._scores(user, history, opinions, options)
-        reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
-        rank = reranker.ranker(self.model, self.dataset)
+        rank = self._surprising(options) if options.surprise else self._rank
         ranking = rank(candidates, np.array([user]), history, depth)[0]
         shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
-        reasons = self._reasons(user, history, shown)
+        reasons = self.catalogue.explainer.explain(self.model, user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
         listed = tuple(
             self._listed(item, float(scores[item]), position, reason, propensity)
@@ -144,20 +154,20 @@ class LoadedRun:
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
         score = float(self.model.predict(Pairs(Query(np.array([user]), history), np.array([0]), np.array([item])))[0])
-        [reason] = self._reasons(user, history, np.array([item]))
+        [reason] = self.catalogue.explainer.explain(self.model, user, history, np.array([item]))
         return self._listed(item, score, 0, reason, 1.0)
 
-    def similar(self, movie_id: str, options: ListOptions) -> tuple[str, list[tuple[Film, float]]]:
-        """Return the similarity measure in words, and the most similar films with their similarities.
+    def similar(self, movie_id: str, options: ListOptions) -> list[tuple[Film, float]]:
+        """Return the most similar films with their similarities; see `recsys.analysis.similar`.
 
         Raises:
-            UserError: the model has no item similarity, or the film or an option names what does not exist.
+            UserError: the film or an option names what does not exist.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         if candidates is None:
             candidates = np.arange(self.dataset.n_items)
-        measure, near = neighbours(self.model, self.catalogue.code(movie_id), candidates, options.k)
-        return measure, [(self.catalogue.film_at(item), similarity) for item, similarity in near]
+        near = self.catalogue.similar_items.nearest(self.catalogue.code(movie_id), candidates, options.k)
+        return [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
         """Return a user's code and their history with feedback, as one row; see `given_ratings`.
@@ -181,7 +191,7 @@ class LoadedRun:
         if known.plays is not None:  # an opinion says that a film was played once
             plays = np.concatenate([known.plays[unchanged], np.ones(len(items), np.float32)])
         if known.times is not None:  # feedback is later than every rating of the data set
-            latest = known.times.max(initial=self.dataset.times.max())  # type: ignore[union-attr]
+            latest = known.times.max(initial=self.dataset.latest_time)  # type: ignore[arg-type]
             times = np.concatenate([known.times[unchanged], np.full(len(items), latest)])
         items = np.concatenate([known.items[unchanged], items])
         ratings = np.concatenate([known.ratings[unchanged], ratings])
@@ -192,11 +202,6 @@ class LoadedRun:
 
     def _history_in_data(self, user_id: str | None) -> History:
         return self.dataset.history(np.array([self.catalogue.user_codes.get(user_id or "", UNKNOWN)]))
-
-    def _reasons(self, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
-        frame = self.dataset.item_frame
-        min_rating = liked_threshold(self.dataset)
-        return explain(self.model, user, history, items, frame, N_REASON_CANDIDATES, min_rating)
 
     def _scores(
         self, user: int, history: History, opinions: Opinions, options: ListOptions
@@ -210,7 +215,9 @@ class LoadedRun:
         hidden = [self.catalogue.code(movie_id) for movie_id in excluded]
         query = Query(np.array([user]), history)
         if self.index is not None and candidates is None and not self.model.falls_back(query)[0]:
-            scores = self.index.scores(query, max(options.k, N_RERANKED) + len(history.items) + len(hidden))
+            n_reordered = 0 if self.reranker is None else self.reranker.n_candidates
+            n_best = max(options.k, N_RERANKED, n_reordered)
+            scores = self.index.scores(query, n_best + len(history.items) + len(hidden))
         else:
             scores = self.model.score(query)
         masked = mask_seen(scores, history, candidates)
@@ -221,8 +228,8 @@ class LoadedRun:
         film = self.catalogue.film_at(item)
         if reason is None:
             return ListedFilm(film, score, position, propensity=propensity)
-        sentence, reason_film = reason.sentence(self.catalogue.names), self.catalogue.film_at(reason.item)
-        return ListedFilm(film, score, position, sentence, reason.kind, reason_film, propensity)
+        films = tuple(self.catalogue.film_at(item) for item in reason.items)
+        return ListedFilm(film, score, position, reason.sentence(self.catalogue.names), reason.kind, films, propensity)
 
 
 def load_run(
@@ -232,6 +239,7 @@ def load_run(
     dataset_of: Callable[[Run], Dataset],
     index: IndexSettings = IndexSettings(),
     trusted: bool = False,
+    reranker: Reranker | None = None,
 ) -> LoadedRun:
     """Load the model of a run, and index its films where there are many.
 
@@ -242,6 +250,7 @@ def load_run(
         dataset_of: function that returns the data set on which a run was trained.
         index: when films are indexed; the recall of an index is printed.
         trusted: whether the model may be unpickled, which runs code.
+        reranker: what reorders the lists of the run, or None.
 
     Raises:
         UserError: the model cannot be loaded.
@@ -255,4 +264,4 @@ def load_run(
             f"{name}: indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the exact "
             f"{index.k} best films of {min(index.n_measured, dataset.n_users)} users."
         )
-    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films)
+    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films, reranker)

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
+from recsys.evaluation.reranking import Reranker
 from recsys.files import short
 from recsys.studies.runs import Run, find_runs, is_finished, read_run
 from recsys.web import rollout
@@ -71,6 +72,7 @@ class RecommendationService:
         index: when films are indexed.
         trusted: whether models may be unpickled, which runs code.
         deadline: how long a request waits for the store.
+        reranker_of: function that returns what reorders the lists of a run, or None.
 
     Raises:
         UserError: there is no run, or the runs were trained on different data sets.
@@ -85,6 +87,7 @@ class RecommendationService:
         index: IndexSettings = IndexSettings(),
         trusted: bool = False,
         deadline: Deadline | None = None,
+        reranker_of: Callable[[Run], Reranker | None] = lambda run: None,
     ) -> None:
         if not runs:
             raise UserError("There must be at least one run to serve (got none): name one under outputs/.")
@@ -95,6 +98,7 @@ class RecommendationService:
         self.index = index
         self.trusted = trusted
         self.visits = Visits()
+        self.reranker_of = reranker_of
         self._deadline = deadline or Deadline()
         self._loaded: dict[str, LoadedRun] = {}
         self._loading = {name: Lock() for name in self.runs}
@@ -277,7 +281,9 @@ class RecommendationService:
         relative = directory.relative_to(self.runs[name])
         version = name if relative == Path() else f"{name}/{relative}"
         catalogue = self._catalogue(read_run(self.runs[name]))
-        return load_run(version, read_run(directory), catalogue, self.dataset_of, self.index, self.trusted)
+        run = read_run(directory)
+        reranker = self.reranker_of(run)
+        return load_run(version, run, catalogue, self.dataset_of, self.index, self.trusted, reranker)
 
     def _catalogue(self, run: Run) -> Catalogue:
         """Return the catalogue of a run's data, which runs of one source share."""

@@ -83,7 +83,7 @@ class FilteredRequest(StrictRequest):
 class RecommendRequest(FilteredRequest, UserRequest):
     """Body of `/api/recommend`."""
 
-    surprise: float = Field(0.0, ge=0, le=1, description="0: the model's own order; 1: the least popular films first")
+    surprise: float = Field(0.0, ge=0, le=1, description="0: the order of the run; 1: the least popular films first")
     show: bool = Field(False, description="the user will see the list: log impressions and apply exploration")
 
     @model_validator(mode="after")

@@ -33,7 +33,8 @@ class ReasonResponse(BaseModel):
 
     kind: str = Field(description="order, history, embeddings or metadata; see recsys/analysis/explain.py")
     sentence: str
-    film: FilmResponse
+    film: FilmResponse = Field(description="the first of `films`")
+    films: list[FilmResponse] = Field(description="one or two films of the history, the strongest first")
 
 
 class ListedFilmResponse(BaseModel):
@@ -47,9 +48,9 @@ class ListedFilmResponse(BaseModel):
     def from_listed(cls, listed: ListedFilm) -> Self:
         """Build the response from a film of a list."""
         reason = None
-        if listed.reason is not None and listed.reason_kind is not None and listed.reason_film is not None:
-            film = FilmResponse.from_film(listed.reason_film)
-            reason = ReasonResponse(kind=listed.reason_kind, sentence=listed.reason, film=film)
+        if listed.reason is not None and listed.reason_kind is not None:
+            films = [FilmResponse.from_film(film) for film in listed.reason_films]
+            reason = ReasonResponse(kind=listed.reason_kind, sentence=listed.reason, film=films[0], films=films)
         return cls(film=FilmResponse.from_film(listed.film), score=listed.score, reason=reason)
 
 

@@ -77,7 +77,7 @@ EVENTS = sa.Table(
     sa.Column("position", sa.Integer),
     sa.Column("propensity", Number),
     sa.Column("undoes", Name(64)),
-    sa.Index("events_by_user", "user_id", "kind", "time"),
+    sa.Index("events_by_user", "user_id", "kind", "number"),
     sa.Index("events_by_film", "movie_id", "kind"),
     sa.Index("events_by_list", "list_id", "kind"),
     sa.Index("events_by_undone", "undoes"),

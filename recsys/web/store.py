@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
@@ -31,6 +32,7 @@ from recsys.web.events import Event, Kind, Opinions, ShownList
 from recsys.web.schema import EVENTS, LISTS
 
 OPINIONS = (Kind.RATING, Kind.NOT_INTERESTED, Kind.SEEN)  # kinds that can be undone
+MAX_OPINIONS = 2000  # events of a kind that count for a user
 _CHUNK = 1000  # keys in one statement
 
 
@@ -44,7 +46,33 @@ class StoreError(UserError):
 
 _EVENT_COLUMNS = [EVENTS.c[field.name] for field in fields(Event)]
 _ARRIVAL = EVENTS.c.number
+_USER = sa.bindparam("user", type_=EVENTS.c.user_id.type)
+_BEFORE = sa.bindparam("before", sys.float_info.max, type_=EVENTS.c.time.type)
+_AT_MOST = sa.bindparam("at_most", type_=sa.Integer)
 _SPACE_NEEDED = 2**24  # bytes that must be free for a file, which grows by pages
+
+
+def _select_opinions() -> sa.Select[Any]:
+    """Select the opinions before a time that were not undone by then."""
+    undo = EVENTS.alias()
+    undone = sa.exists().where(undo.c.undoes == EVENTS.c.key, undo.c.time < _BEFORE)
+    return sa.select(*_EVENT_COLUMNS).where(EVENTS.c.kind.in_(OPINIONS), EVENTS.c.time < _BEFORE, ~undone)
+
+
+def _select_latest_opinions() -> sa.Select[Any]:
+    """Select those of a user's latest opinions of each kind before a time that were not undone by then."""
+    latest = []
+    for kind in OPINIONS:
+        of_kind = sa.select(_ARRIVAL).where(EVENTS.c.user_id == _USER, EVENTS.c.kind == kind, EVENTS.c.time < _BEFORE)
+        newest = of_kind.order_by(_ARRIVAL.desc()).limit(_AT_MOST).subquery()
+        latest.append(sa.select(newest.c.number))
+    numbers = sa.union_all(*latest).subquery()
+    return _select_opinions().join(numbers, numbers.c.number == _ARRIVAL)
+
+
+# Built once, since building a statement takes longer than SQLite does for it.
+_LATEST_OPINIONS = _select_latest_opinions().order_by(_ARRIVAL)
+_RECENT = _select_latest_opinions().order_by(_ARRIVAL.desc()).limit(sa.bindparam("k", type_=sa.Integer))
 
 
 class Store:
@@ -112,12 +140,15 @@ class Store:
             return _stored(connection, [key]).get(key)
 
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
-        """Return a viewer's opinions before a time in seconds UTC; a rated film is never hidden as well."""
+        """Return a viewer's opinions before a time in seconds UTC; a rated film is never hidden as well.
+
+        Only the latest `MAX_OPINIONS` events of each kind count, so that a list costs no more however many there are.
+        """
         ratings: dict[str, float] = {}
         hidden = set()
-        query = _select_opinions(before).where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL)
+        values = {"user": user_id, "before": min(before, sys.float_info.max), "at_most": MAX_OPINIONS}
         with self._translated_errors(), self.engine.connect() as connection:
-            for row in connection.execute(query):
+            for row in connection.execute(_LATEST_OPINIONS, values):
                 if row.kind == Kind.RATING:
                     ratings.pop(row.movie_id, None)  # the latest rating also determines the order
                     ratings[row.movie_id] = row.value
@@ -127,9 +158,9 @@ class Store:
 
     def recent(self, user_id: str, k: int) -> list[Event]:
         """Return the latest k events of a viewer that can be undone, the latest first."""
-        query = _select_opinions().where(EVENTS.c.user_id == user_id).order_by(_ARRIVAL.desc()).limit(k)
+        values = {"user": user_id, "at_most": MAX_OPINIONS, "k": k}
         with self._translated_errors(), self.engine.connect() as connection:
-            return [_event(row) for row in connection.execute(query)]
+            return [_event(row) for row in connection.execute(_RECENT, values)]
 
     def ratings(self) -> pd.DataFrame:
         """Return all viewers' latest ratings: `user_id`, `movie_id`, `rating`, `time` (whole seconds UTC), by time."""
@@ -225,16 +256,6 @@ def _check(event: Event) -> None:
         raise UserError(f"An event of the kind {event.kind} must have {' and '.join(missing)}.")
     if event.kind is not Kind.UNDO and event.undoes is not None:
         raise UserError(f"An event of the kind {event.kind} must not have undoes: only an undo has it.")
-
-
-def _select_opinions(before: float = math.inf) -> sa.Select[Any]:
-    """Select the opinions before a time that were not undone by then."""
-    undo = EVENTS.alias()
-    undone = sa.exists().where(undo.c.undoes == EVENTS.c.key)
-    query = sa.select(*_EVENT_COLUMNS).where(EVENTS.c.kind.in_(OPINIONS))
-    if before < math.inf:
-        undone, query = undone.where(undo.c.time < before), query.where(EVENTS.c.time < before)
-    return query.where(~undone)
 
 
 def _event(row: sa.Row[Any]) -> Event:

@@ -289,3 +289,52 @@ def test_a_variable_of_this_process_is_no_table(prepared, tmp_path):
     with pytest.raises(UserError, match="votes does not exist"):
         prepared(Database("votes", COLUMNS, address=str(tmp_path / "empty.duckdb")))
     assert len(votes) == 1
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        (["CREATE VIEW spying AS SELECT path AS who, 7 AS film FROM duckdb_databases()"], "(got duckdb_databases())"),
+        (["CREATE VIEW spying (who, film) AS SELECT value, 7 FROM duckdb_settings()"], "(got duckdb_settings())"),
+        (
+            [
+                'CREATE VIEW "é AS SELECT 1 --" AS SELECT path AS who, 7 AS film FROM duckdb_databases()',
+                'CREATE VIEW spying AS FROM "é AS SELECT 1 --"',
+            ],
+            "(got duckdb_databases())",
+        ),
+        (
+            [
+                "CREATE MACRO places() AS (SELECT string_agg(path) FROM duckdb_databases())",
+                "CREATE VIEW spying AS SELECT places() AS who, 7 AS film",
+            ],
+            "(got the macro places())",
+        ),
+        (
+            [
+                "CREATE MACRO strptime(a, b) AS (SELECT string_agg(path) FROM duckdb_databases())",
+                "CREATE VIEW spying AS SELECT strptime('', '') AS who, 7 AS film",
+            ],
+            "(got the macro strptime())",
+        ),
+        (["CREATE VIEW spying AS SELECT getvariable('x') AS who, 7 AS film"], "(got getvariable())"),
+    ],
+)
+def test_a_view_of_a_duckdb_file_reads_nothing_but_tables_of_the_database(statements, message, prepared, tmp_path):
+    with duckdb.connect(str(tmp_path / "votes.duckdb")) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    columns = {"user_id": "who", "movie_id": "film"}
+    with pytest.raises(UserError, match=re.escape(message)):
+        prepared(Database("spying", columns, address=str(tmp_path / "votes.duckdb")))
+
+
+def test_views_of_tables_are_read(prepared, tmp_path):
+    with duckdb.connect(str(tmp_path / "votes.duckdb")) as connection:
+        connection.execute(VOTES)
+        connection.execute(VOTED)
+        connection.execute("CREATE VIEW all_of_them AS SELECT * FROM votes; CREATE VIEW later AS FROM all_of_them")
+    later, votes = (
+        prepared(Database(name, COLUMNS, address=str(tmp_path / "votes.duckdb"))).dataset for name in ("later", "votes")
+    )
+    assert later.ratings.tolist() == votes.ratings.tolist() == [3.0, 0.5, 4.5]

@@ -82,3 +82,13 @@ def test_vectors_that_do_not_fit_in_memory_are_an_error(model, timed: Dataset, m
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
     with pytest.raises(UserError, match="8 numbers for each of 60 users and 40 items takes"):
         model.fit(timed)
+
+
+def test_the_gram_matrix_of_all_items_is_computed_once(timed: Dataset, monkeypatch):
+    model = IALS(embedding_dim=4, n_sweeps=1).fit(timed)
+    computed = []
+    columns = model._columns
+    monkeypatch.setattr(model, "_columns", lambda factors: computed.append(len(factors)) or columns(factors))
+    for user in range(3):
+        model.score(timed.query(np.array([user])))
+    assert computed == [timed.n_items]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recsys.analysis.explain import contributions
+from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -87,5 +87,5 @@ def test_reasons_count_plays(played: Dataset):
     model = EASE(play_weight=0.5).fit(played)
     history = played.history(np.array([0]))
     scores = model.score_without_fallback(Query(np.array([0]), history))[0]
-    losses = contributions(model, 0, history, np.arange(len(history.items)))
+    losses = removal_losses(model, 0, history, np.arange(len(history.items)), np.arange(played.n_items))
     np.testing.assert_allclose(losses.sum(axis=0), scores, atol=1e-5)

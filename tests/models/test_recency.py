@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from recsys.analysis.explain import contributions
+from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -75,7 +75,7 @@ def test_a_very_long_half_life_scores_as_none_does(cls, half_life, timed: Datase
 def test_reasons_leave_out_one_item_and_let_earlier_ones_move_up(timed: Dataset):
     model = EASE(3.0, half_life=1).fit(timed)
     history = History.of_items([[2, 5, 7]])
-    losses = contributions(model, -1, history, np.array([2, 0]))
+    losses = removal_losses(model, -1, history, np.array([2, 0]), np.arange(timed.n_items))
     both, rest = (model.score(Query.of_histories(History.of_items([items])))[0] for items in ([2, 5, 7], [2, 5]))
     np.testing.assert_allclose(losses[0], both - rest, atol=1e-6)
     np.testing.assert_allclose(losses[1], model.item_weights[2] / 4, atol=1e-6)

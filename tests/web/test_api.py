@@ -54,7 +54,7 @@ def test_a_new_user_gets_recommendations_with_reasons(client):
     answer = client.post("/api/recommend", json={"history": LIKED, "k": 3}).json()
     assert answer["run"] == "ease"
     assert [listed["film"]["genres"] for listed in answer["films"]] == [["Comedy"]] * 3
-    assert answer["films"][0]["reason"]["sentence"].startswith("because you liked")
+    assert answer["films"][0]["reason"]["sentence"].startswith("liked by")
 
 
 def test_feedback_changes_recommendations_until_undone(client):

@@ -1,11 +1,12 @@
 """Lists of loaded runs, their films, and randomized places."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from recsys.analysis.explain import contributions
+from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -34,7 +35,7 @@ def test_a_new_user_gets_films_of_the_same_taste_with_reasons(service):
     assert all(film.film.genres == ("Comedy",) for film in listed)
     assert not {film.film.movie_id for film in listed} & set(COMEDIES.ratings)
     assert listed[0].reason_kind == "history"
-    assert listed[0].reason_film.movie_id in COMEDIES.ratings
+    assert {film.movie_id for film in listed[0].reason_films} <= set(COMEDIES.ratings)
     assert [film.position for film in listed] == [1, 2, 3, 4, 5]
     scores = [film.score for film in listed]
     assert scores == sorted(scores, reverse=True)
@@ -57,7 +58,7 @@ def test_the_list_of_a_model_that_reads_order_follows_what_was_rated_last(servic
     )
     assert [film.score for film in first] != [film.score for film in second]
     assert {film.reason_kind for film in first} == {"order"}
-    assert {film.reason_film.movie_id for film in first} == {order[-1]}
+    assert {film.reason_films[0].movie_id for film in first} == {order[-1]}
 
 
 def test_hidden_films_and_those_rated_are_not_listed(service):
@@ -88,7 +89,7 @@ def test_disliked_films_affect_no_score_and_are_not_listed(service):
         film.score for film in loaded.recommend(None, COMEDIES, ListOptions()).films
     ]
     assert not {"1", "3"} & {film.film.movie_id for film in listed}
-    assert not {"1", "3"} & {film.reason_film.movie_id for film in listed if film.reason_film}
+    assert not {"1", "3"} & {film.movie_id for each in listed for film in each.reason_films}
 
 
 def test_an_empty_history_gives_popular_films_without_reasons(service):
@@ -135,16 +136,23 @@ def test_a_model_without_histories_serves_its_users_and_refuses_new_ones(service
 
 
 def test_similar_films_share_a_taste(service):
-    measure, near = service.loaded_run("ials").similar("0", ListOptions(k=5))
-    assert "cosine" in measure
+    near = service.loaded_run("lightgcn").similar("0", ListOptions(k=5))
     assert [film.genres for film, _ in near] == [("Comedy",)] * 5
+
+
+def test_page_and_command_list_the_same_similar_films(service, runs, command):
+    near = service.loaded_run().similar("0", ListOptions(k=5))
+    listed = json.loads(command("similar", runs["ease"], "The Matrix", "-k", "5", "--json")[1])["neighbours"]
+    assert [(film.movie_id, similarity) for film, similarity in near] == [
+        (str(film["movie_id"]), film["similarity"]) for film in listed
+    ]
 
 
 def test_a_film_is_explained_by_a_liked_film(service):
     loaded = service.loaded_run()
     best = loaded.recommend(None, COMEDIES, ListOptions(k=1)).films[0]
     explained = loaded.explain(None, COMEDIES, best.film.movie_id)
-    assert (explained.film, explained.reason, explained.reason_film) == (best.film, best.reason, best.reason_film)
+    assert (explained.film, explained.reason, explained.reason_films) == (best.film, best.reason, best.reason_films)
     assert explained.score == pytest.approx(best.score)
 
 
@@ -317,7 +325,7 @@ def test_an_index_does_not_change_the_lists(service, runs):
     assert len(ids(indexed.recommend(None, COMEDIES, ListOptions(genres=("Drama",))))) == 10
 
 
-def test_contributions_of_item_item_models_equal_erased_scores(service):
+def test_removal_losses_of_item_item_models_equal_erased_scores(service):
     loaded = service.loaded_run()
     user, history = loaded.user_and_history("1", NO_OPINIONS)
     everything = loaded.model.score(Query(np.array([user]), history))[0]
@@ -325,5 +333,14 @@ def test_contributions_of_item_item_models_equal_erased_scores(service):
         n_left = len(history.items) - 1
         without = History(np.array([0, n_left]), np.delete(history.items, place), np.delete(history.ratings, place))
         erased = everything - loaded.model.score(Query(np.array([user]), without))[0]
-        assert np.allclose(contributions(loaded.model, user, history, np.array([place]))[0], erased, atol=1e-5)
+        assert np.allclose(
+            removal_losses(loaded.model, user, history, np.array([place]), np.arange(N_FILMS))[0], erased, atol=1e-5
+        )
     assert len(everything) == N_FILMS
+
+
+def test_page_and_command_give_the_same_reasons(service, runs, command):
+    listed = service.loaded_run().recommend("3", NO_OPINIONS, ListOptions(k=8)).films
+    found = json.loads(command("recommend", runs["ease"], "--user", "3", "-k", "8", "--json")[1])["recommendations"]
+    assert [film.reason for film in listed] == [film["reason"] and film["reason"]["sentence"] for film in found]
+    assert any(film.reason for film in listed)

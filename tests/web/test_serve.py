@@ -105,7 +105,9 @@ def test_feedback_can_be_undone_after_a_refit_has_learned_it_and_is_visible_to_i
     assert VIEWER not in loaded.example_users(100)
     with pytest.raises(NotFoundError):
         loaded.ratings_of_user(VIEWER)
-    assert loaded.recommend(VIEWER, service.store.opinions(VIEWER), ListOptions()).films[0].reason_film.movie_id == "0"
+    assert (
+        loaded.recommend(VIEWER, service.store.opinions(VIEWER), ListOptions()).films[0].reason_films[0].movie_id == "0"
+    )
     service.record(Event("b", VIEWER, Kind.UNDO, 2.0, undoes="a"))
     assert {film.reason for film in loaded.recommend(VIEWER, service.store.opinions(VIEWER), ListOptions()).films} == {
         None

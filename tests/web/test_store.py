@@ -138,6 +138,39 @@ def test_undoable_events_are_listed_latest_first(store, event):
     assert store.recent("ann", 1) == [events[2]]
 
 
+def test_only_the_latest_opinions_of_a_kind_count(store, event, monkeypatch):
+    monkeypatch.setattr("recsys.web.store.MAX_OPINIONS", 2)
+    store.add([event(Kind.RATING, str(film), 4.0) for film in range(4)])
+    store.add([event(Kind.SEEN, str(film)) for film in range(4, 7)])
+    assert store.opinions("ann") == Opinions({"2": 4.0, "3": 4.0}, frozenset({"5", "6"}))
+    assert store.opinions("ann", before=103.0) == Opinions({"0": 4.0, "1": 4.0})  # as it was then
+    store.add([event(Kind.UNDO, undoes="key-4")])
+    assert store.opinions("ann").ratings == {"2": 4.0}
+
+
+def test_a_list_reads_no_more_of_a_user_with_50000_events_than_of_one_with_6000(tmp_path):
+    store = Store.open(Address.parse(f"{tmp_path}/feedback.sqlite"))
+    many_events = """
+        INSERT INTO events (key, user_id, kind, time, movie_id, value)
+        WITH RECURSIVE numbers (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM numbers WHERE i + 1 < :n)
+        SELECT :user || i, :user, CASE i % 3 WHEN 0 THEN 'rating' WHEN 1 THEN 'seen' ELSE 'not_interested' END,
+            i, i, 4.0 FROM numbers"""
+    with store.engine.begin() as connection:
+        for user, n in (("few", 6000), ("many", 50_000)):
+            connection.execute(sa.text(many_events), {"user": user, "n": n})
+    steps = {}
+    for user in ("few", "many"):
+        counted = count()
+        with store.engine.connect() as connection:
+            connection.connection.driver_connection.set_progress_handler(lambda counted=counted: next(counted) < 0, 100)
+        opinions = store.opinions(user)
+        assert (len(opinions.ratings), len(opinions.hidden)) == (2000, 4000)
+        store.recent(user, 10)
+        steps[user] = next(counted)
+    store.close()
+    assert 0 < steps["many"] < 1.1 * steps["few"]
+
+
 def test_only_one_s_own_opinions_are_undone(store, event):
     rating, click = event(Kind.RATING, "7", 2.0), event(Kind.CLICK, "7")
     undo = event(Kind.UNDO, undoes=rating.key)

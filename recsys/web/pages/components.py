@@ -24,16 +24,17 @@ REASON_KINDS = {  # kind of reason: its name, and an explanation
     ),
     "history": (
         "from ratings",
-        "Of all the films you rated, this is the one without which the score would fall most: the model relies on it.",
+        "Of all the films you rated, these are the ones without which the score would fall most: the model relies on "
+        "them.",
     ),
     "embeddings": (
         "near in the model",
-        "The model does not use single ratings. Of the films that were liked, this one is the most similar to the "
+        "The model does not use single ratings. Of the films that were liked, these are the most similar to the "
         "recommended film in what the model has learned.",
     ),
     "metadata": (
         "alike on paper",
-        "The model cannot say why. Of the films that were liked, this one shares the most genres and people with the "
+        "The model cannot say why. Of the films that were liked, this one shares the most people and genres with the "
         "recommended film.",
     ),
 }

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from nicegui import ui
 
-from recsys.errors import UserError
+from recsys.analysis.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.lists import ListOptions
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Stars, Tag, button, notice, poster, year_and_genres
+from recsys.web.pages.components import Stars, Tag, button, poster, year_and_genres
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 
@@ -102,13 +102,13 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
 
 
 async def _similar(session: ViewerSession, film: Film) -> None:
-    """Add the films that the model places nearest."""
-    try:
-        measure, near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
-    except UserError as error:
-        notice(str(error))
-        return
-    Tag("p", f"By {measure}.", "meta")
+    """Add the most similar films."""
+    near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
+    Tag(
+        "p",
+        f"{MEASURE[0].upper()}{MEASURE[1:]}." if near else "No film has viewers or words in common with it.",
+        "meta",
+    )
     with Tag("ul", classes="strip"):
         for other, _ in near:
             with Tag("li"):
