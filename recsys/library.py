@@ -27,8 +27,10 @@ from recsys.data.split import Split
 from recsys.data.splitters import SPLITTERS
 from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
+from recsys.models import base
 from recsys.models.base import Recommender
 from recsys.places import default_cache
+from recsys.studies.runs import MANIFEST
 
 
 class Dataset(dataset.Dataset):
@@ -140,6 +142,42 @@ def evaluate(
     ks = [k] if isinstance(k, int) else list(k)
     rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def load(directory: str | Path, trusted: bool = False) -> Recommender:
+    """Load a model with its data: one that was saved by its method `save`, or that of a finished run.
+
+    Args:
+        directory: what `save` was given, or the directory of a run of `train.py`.
+        trusted: see `recsys.models.base.load`.
+
+    Raises:
+        UserError: there is no model, it is damaged, or it cannot be loaded without `trusted`.
+    """
+    directory = Path(directory)
+    if not (directory / MANIFEST).is_file():
+        return base.load(directory, trusted)
+    from recsys.commands.run_data import model_and_data  # Hydra, which a saved model does not need
+
+    model, data = model_and_data(directory, trusted)
+    model.data = data
+    return model
+
+
+def serve(model: Recommender, port: int = 8080, store: str | None = None) -> None:
+    """Open the web page and the API on a model, until interrupted.
+
+    Args:
+        model: a fitted model, or a loaded one with its data.
+        port: port of this machine to listen on; 0 for any free port.
+        store: address of the feedback, such as `feedback.sqlite`; None forgets it at the end.
+
+    Raises:
+        UserError: the model has no data, or the port is not available.
+    """
+    from recsys.web.fitted import serve_model  # a web server, which takes a second to load
+
+    serve_model(model, port, store)
 
 
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:

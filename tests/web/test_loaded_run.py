@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -14,6 +13,7 @@ from recsys.models.ials import IALS
 from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
+from recsys.models.support import removal_losses
 from recsys.web.catalogue import NotFoundError
 from recsys.web.events import Event, Kind, Opinions
 from recsys.web.exploration import Exploration

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from nicegui import ui
 
-from recsys.analysis.similar import MEASURE
+from recsys.models.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.lists import ListOptions
 from recsys.web.loaded_run import LoadedRun
