@@ -30,6 +30,7 @@ from recsys.evaluation.evaluate import evaluate as evaluation_of
 from recsys.models import base
 from recsys.models.base import Recommender
 from recsys.places import default_cache
+from recsys.progress import progress_shown
 from recsys.studies.runs import MANIFEST
 
 
@@ -126,7 +127,11 @@ def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) 
 
 
 def evaluate(
-    models: Recommender | Mapping[str, Recommender], holdout: Holdout, k: int | Sequence[int] = 10
+    models: Recommender | Mapping[str, Recommender],
+    holdout: Holdout,
+    k: int | Sequence[int] = 10,
+    *,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Measure one or several models on held-out ratings, with all items ranked.
 
@@ -134,13 +139,15 @@ def evaluate(
         models: a fitted model, or fitted models by name.
         holdout: such as `split.valid` or `split.test`.
         k: length of the lists, or several.
+        progress: whether progress is shown.
 
     Returns:
         A row for each model, a column for each metric; the README explains the metrics.
     """
     by_name = models if isinstance(models, Mapping) else {type(models).__name__: models}
     ks = [k] if isinstance(k, int) else list(k)
-    rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
+    with progress_shown(progress):
+        rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 

@@ -21,16 +21,17 @@ from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
-from recsys.models.capabilities import (  # noqa: F401 - authors of models import all that they need from here
-    EmbedsHistories,
-    ExplainsByFeatures,
-    ExplainsByRemoval,
-    HasEmbeddings,
-    HasOpenCatalogue,
-    ScoresByProducts,
-)
+
+# Authors of models import all that they need from here.
+from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
+from recsys.models.capabilities import ExplainsByFeatures as ExplainsByFeatures
+from recsys.models.capabilities import ExplainsByRemoval as ExplainsByRemoval
+from recsys.models.capabilities import HasEmbeddings as HasEmbeddings
+from recsys.models.capabilities import HasOpenCatalogue as HasOpenCatalogue
+from recsys.models.capabilities import ScoresByProducts as ScoresByProducts
 from recsys.models.order import require_order
 from recsys.models.recommending import RecommendsByIds
+from recsys.progress import is_progress_shown, progress_shown
 from recsys.signatures import settings
 
 MODELS = "recsys.models."  # classes of this package are imported without being trusted
@@ -138,8 +139,8 @@ class Recommender(RecommendsByIds):
         Args:
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
-            context: where and how the fit runs; by default on the CPU, and quietly.
-            progress: whether a deep model shows its epochs, whatever the context says.
+            context: where and how the fit runs; by default on the CPU and quietly.
+            progress: whether progress is shown, whatever the context says.
 
         Raises:
             UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
@@ -151,11 +152,13 @@ class Recommender(RecommendsByIds):
         self._count(train)
         if self.predicts_ratings:
             self.scale = np.array(train.scale, np.float32)
+        is_shown = progress or (context is not None and is_progress_shown())
         context = context or FitContext()
         if progress:
             context = replace(context, trainer=partial(context.trainer, enable_progress_bar=True))
         started = time.perf_counter()
-        report = self._fit(train, valid, context)
+        with progress_shown(is_shown):
+            report = self._fit(train, valid, context)
         seconds = time.perf_counter() - started
         self.fit_report = report or FitReport(seconds, len(train) / seconds)
         self.data = train

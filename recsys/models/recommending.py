@@ -103,6 +103,8 @@ class RecommendsByIds(Scorer):
                 f"{type(self).__name__} ignores the history of a new user: name one of its users, or use a model that "
                 "scores by histories, such as EASE."
             )
+        if not len(liked):
+            raise UserError("liked must name at least one item (got none).")
         codes = dict.fromkeys(_item_code(data, item) for item in _as_list("liked", liked))
         return History.of_items([[*codes]], rating=data.scale[1])
 
