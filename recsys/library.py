@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -109,7 +110,8 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
         release: such as `100k`, `1m`, `latest-small` or `32m`.
         path: folder or zip file of the release, or None.
     """
-    return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
+    with redirect_stdout(sys.stderr):  # the source and its licence
+        return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
 
 
 def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) -> Split:

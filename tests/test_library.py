@@ -181,11 +181,11 @@ def test_a_model_that_ignores_histories_recommends_to_its_users_only(data: recsy
         ({}, "either users or liked"),
         ({"users": ["u1"], "liked": ["Film 2"]}, "either users or liked"),
         ({"users": "u1"}, r"users must be a list \(got 'u1'\): write \['u1'\]"),
-        ({"users": ["u1", "ann"]}, r"users must be ids of users in frame, such as u0, u1, .* \(got 'ann'\)"),
+        ({"users": ["u1", "ann"]}, "There is no user ann in frame: ids are like u0, u1,"),
         ({"liked": "Film 2"}, "liked must be a list"),
         ({"liked": ["Casablanca"]}, "no film 'Casablanca'"),
         ({"liked": []}, "liked must name at least one item"),
-        ({"users": ["u1"], "k": 0}, "k must be at least 1"),
+        ({"users": ["u1"], "k": 0}, "k must be above zero"),
     ],
 )
 def test_a_request_that_has_no_answer_is_a_sentence(ease: recsys.models.EASE, arguments: dict, message: str):

@@ -11,7 +11,7 @@ import pandas as pd
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History, Query
-from recsys.errors import UserError
+from recsys.errors import UserError, check_positive
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.scoring import Scorer
 from recsys.models.support import supports
@@ -52,11 +52,10 @@ class RecommendsByIds(Scorer):
         data = self.known_data()
         if (users is None) == (liked is None):
             raise UserError("recommend must have either users or liked (got both or neither).")
-        if k < 1:
-            raise UserError(f"k must be at least 1 (got {k}).")
+        check_positive(k=k)
         if liked is not None:
             return self._recommended(data, np.array([UNKNOWN]), self._history_of_liked(data, liked), k)
-        codes = _user_codes(data, _as_list("users", users))
+        codes = user_codes(data, _as_list("users", users))
         starts = range(0, max(1, len(codes)), BATCH_SIZE)
         batches = [codes[start : start + BATCH_SIZE] for start in starts]
         tables = [self._recommended(data, batch, data.history(batch), k) for batch in batches]
@@ -79,6 +78,7 @@ class RecommendsByIds(Scorer):
         """
         from recsys.models.similar import SimilarItems  # a search of words that a training does not need
 
+        check_positive(k=k)
         data = self.known_data()
         near = SimilarItems(data).nearest(_item_code(data, item), np.arange(data.n_items), k)
         codes = np.array([code for code, _ in near], np.int64)
@@ -103,9 +103,9 @@ class RecommendsByIds(Scorer):
                 f"{type(self).__name__} ignores the history of a new user: name one of its users, or use a model that "
                 "scores by histories, such as EASE."
             )
-        if not len(liked):
-            raise UserError("liked must name at least one item (got none).")
         codes = dict.fromkeys(_item_code(data, item) for item in _as_list("liked", liked))
+        if not codes:
+            raise UserError("liked must name at least one item (got none).")
         return History.of_items([[*codes]], rating=data.scale[1])
 
     def _recommended(self, data: Dataset, users: np.ndarray, histories: History, k: int) -> pd.DataFrame:
@@ -134,14 +134,16 @@ def _described(data: Dataset, codes: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"item": frame["movie_id"], "title": item_names(frame)})
 
 
-def _user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
-    """Return the codes of users with these ids, compared as text."""
+def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
+    """Return the codes of users with these ids, which are compared as text, int64 (B,).
+
+    Raises:
+        UserError: there is no such user.
+    """
     ids = pd.Index(data.user_frame["user_id"].astype(str))
     codes = ids.get_indexer(pd.Index([str(user) for user in users], dtype=object)).astype(np.int64)
     if len(unknown := np.flatnonzero(codes < 0)):
-        raise UserError(
-            f"users must be ids of users in {data.name}, such as {', '.join(ids[:3])} (got {users[unknown[0]]!r})."
-        )
+        raise UserError(f"There is no user {users[unknown[0]]} in {data.name}: ids are like {', '.join(ids[:3])}.")
     return codes
 
 

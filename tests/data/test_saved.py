@@ -68,6 +68,11 @@ def test_ids_titles_and_metadata_are_read_as_they_were_written(arrays: Dataset, 
     assert read.user_frame["age_group"].cat.ordered
 
 
+def test_users_with_ages_alone_are_read_as_they_were_written(arrays: Dataset, tmp_path: Path):
+    dataset = replace(arrays, user_frame=arrays.user_frame.assign(age=[20, 30, 40]))
+    assert written(dataset, tmp_path / "data").user_frame["age"].tolist() == [20, 30, 40]
+
+
 def test_ids_that_are_numbers_stay_numbers(arrays: Dataset, tmp_path: Path):
     assert written(arrays, tmp_path / "data").item_frame["movie_id"].tolist() == [0, 1, 2, 3]
 
