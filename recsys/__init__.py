@@ -6,6 +6,11 @@ The library, whose parts are imported when they are first used:
     split = recsys.split(data, "leave_last_out")
     model = recsys.models.EASE(l2=300).fit(split.train, split.valid)
     recsys.evaluate(model, split.test, k=10)
+    model.recommend(["ann"], k=10)
+    model.recommend(liked=["Toy Story", "Heat"], k=10)
+    model.similar("Toy Story")
+    model.save("ease")
+    recsys.serve(recsys.load("ease"))
 """
 
 from importlib import import_module
@@ -13,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recsys import models
-    from recsys.library import Dataset, evaluate, load_movielens, split
+    from recsys.library import Dataset, evaluate, load, load_movielens, serve, split
 
-__all__ = ["Dataset", "evaluate", "load_movielens", "models", "split"]
+__all__ = ["Dataset", "evaluate", "load", "load_movielens", "models", "serve", "split"]
 
 
 def __getattr__(name: str) -> Any:

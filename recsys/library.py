@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,8 +28,11 @@ from recsys.data.split import Split
 from recsys.data.splitters import SPLITTERS
 from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
+from recsys.models import base
 from recsys.models.base import Recommender
 from recsys.places import default_cache
+from recsys.progress import progress_shown
+from recsys.studies.runs import MANIFEST
 
 
 class Dataset(dataset.Dataset):
@@ -106,7 +110,8 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
         release: such as `100k`, `1m`, `latest-small` or `32m`.
         path: folder or zip file of the release, or None.
     """
-    return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
+    with redirect_stdout(sys.stderr):  # the source and its licence
+        return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
 
 
 def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) -> Split:
@@ -124,7 +129,11 @@ def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) 
 
 
 def evaluate(
-    models: Recommender | Mapping[str, Recommender], holdout: Holdout, k: int | Sequence[int] = 10
+    models: Recommender | Mapping[str, Recommender],
+    holdout: Holdout,
+    k: int | Sequence[int] = 10,
+    *,
+    progress: bool = False,
 ) -> pd.DataFrame:
     """Measure one or several models on held-out ratings, with all items ranked.
 
@@ -132,14 +141,52 @@ def evaluate(
         models: a fitted model, or fitted models by name.
         holdout: such as `split.valid` or `split.test`.
         k: length of the lists, or several.
+        progress: whether progress is shown.
 
     Returns:
         A row for each model, a column for each metric; the README explains the metrics.
     """
     by_name = models if isinstance(models, Mapping) else {type(models).__name__: models}
     ks = [k] if isinstance(k, int) else list(k)
-    rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
+    with progress_shown(progress):
+        rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def load(directory: str | Path, trusted: bool = False) -> Recommender:
+    """Load a model with its data: one that was saved by its method `save`, or that of a finished run.
+
+    Args:
+        directory: what `save` was given, or the directory of a run of `train.py`.
+        trusted: see `recsys.models.base.load`.
+
+    Raises:
+        UserError: there is no model, it is damaged, or it cannot be loaded without `trusted`.
+    """
+    directory = Path(directory)
+    if not (directory / MANIFEST).is_file():
+        return base.load(directory, trusted)
+    from recsys.commands.run_data import model_and_data  # Hydra, which a saved model does not need
+
+    model, data = model_and_data(directory, trusted)
+    model.data = data
+    return model
+
+
+def serve(model: Recommender, port: int = 8080, store: str | None = None) -> None:
+    """Open the web page and the API on a model, until interrupted.
+
+    Args:
+        model: a fitted model, or a loaded one with its data.
+        port: port of this machine to listen on; 0 for any free port.
+        store: address of the feedback, such as `feedback.sqlite`; None forgets it at the end.
+
+    Raises:
+        UserError: the model has no data, or the port is not available.
+    """
+    from recsys.web.fitted import serve_model  # a web server, which takes a second to load
+
+    serve_model(model, port, store)
 
 
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 LINE_SECONDS = 30.0
@@ -11,9 +14,28 @@ LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postf
 
 log = logging.getLogger(__name__)
 
+_is_shown = ContextVar("is_shown", default=True)
+
+
+@contextmanager
+def progress_shown(is_shown: bool) -> Iterator[None]:
+    """Show the progress of what runs inside, or leave it out as the library does."""
+    token = _is_shown.set(is_shown)
+    try:
+        yield
+    finally:
+        _is_shown.reset(token)
+
+
+def is_progress_shown() -> bool:
+    """Return whether progress is shown here; by default it is."""
+    return _is_shown.get()
+
 
 def progress_options() -> dict[str, Any]:
     """Return options of a `tqdm` bar, by which it logs a line every `LINE_SECONDS` where there is no terminal."""
+    if not is_progress_shown():
+        return {"disable": True}
     if sys.stderr.isatty():
         return {"dynamic_ncols": True}
     every = dict.fromkeys(("mininterval", "maxinterval", "delay"), LINE_SECONDS)

@@ -1,15 +1,29 @@
 """The library: data frames in, models and tables out, without configs and runs."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from hydra.utils import get_class
+from sklearn.base import clone
 
 import recsys
 from recsys.config import compose
 from recsys.config.loader import CONFIGS
 from recsys.data.splitters import SPLITTERS
 from recsys.errors import UserError
+from recsys.models.base import FitContext
+from recsys.models.popularity import Popularity
+from recsys.progress import is_progress_shown
+from recsys.web import fitted
+from recsys.web.lists import ListedFilm, ListOptions
+from recsys.web.recommendation_service import RecommendationService
+from tests.training import run_train
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = ["user", "item", "title", "score", "reason"]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +96,169 @@ def test_ten_lines_split_train_and_measure(data: recsys.Dataset, capsys: pytest.
     assert table.loc["EASE", "ndcg@5"] > table.loc["Popularity", "ndcg@5"]
     assert capsys.readouterr().out == ""
     assert recsys.evaluate(models["EASE"], split.test, k=5).loc["EASE", "ndcg@5"] == table.loc["EASE", "ndcg@5"]
+
+
+@pytest.fixture(scope="module")
+def ease(data: recsys.Dataset) -> recsys.models.EASE:
+    return recsys.models.EASE(l2=1.0).fit(data)
+
+
+def first_list(service: RecommendationService) -> tuple[ListedFilm, ...]:
+    """Return what the page shows to a user of the data."""
+    service.load_all()
+    return service.show_list("ann", ListOptions(k=2)).films
+
+
+def test_the_lines_of_the_readme_work_as_they_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd):
+    lines = re.search(r"^    import recsys\n(?:    .*\n)+", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert lines is not None
+    served: list[ListedFilm] = []
+    monkeypatch.setattr(fitted, "run_server", lambda service, _: served.extend(first_list(service)))
+    monkeypatch.chdir(tmp_path)
+    films = ["Toy Story (1995)", "Heat (1995)", *(f"Film {i} (1999)" for i in range(10))]
+    rated = {"ann": "abcde", "bob": "abcdefgh", "eve": "adghijkl"}
+    rows = [(user, film, 5, 10**9 + place) for user in rated for place, film in enumerate(rated[user])]
+    names = {
+        "frame": pd.DataFrame(rows, columns=["user", "film", "stars", "ts"]),
+        "films": pd.DataFrame({"film": [*"abcdefghijkl"], "title": films}),
+    }
+    exec(lines[0].replace("    ", ""), names)
+    assert "Toy Story" not in [listed.film.title for listed in served]
+    assert len(served) == 2
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+    again = recsys.load("ease").recommend(["ann"], k=10)
+    pd.testing.assert_frame_equal(again, names["model"].recommend(["ann"], k=10))
+    assert set(again["title"]) <= {*films}
+
+
+def test_users_are_recommended_what_they_have_not_rated(ease: recsys.models.EASE, frame: pd.DataFrame):
+    table = ease.recommend(["u3", "u1", "u3"], k=2)
+    assert table.columns.tolist() == COLUMNS
+    assert table["user"].tolist() == ["u3", "u3", "u1", "u1", "u3", "u3"]
+    rated = frame[frame["user"].isin(["u1", "u3"])].groupby("user")["film"].agg(set)
+    assert all(item not in rated[user] for user, item in zip(table["user"], table["item"], strict=True))
+    assert table["title"].tolist() == [f"Film {item[1:]} (1999)" for item in table["item"]]
+    assert table["score"].iloc[0] >= table["score"].iloc[1]
+    assert table.iloc[:2].equals(table.iloc[4:].reset_index(drop=True))
+
+
+def test_the_reason_is_the_item_whose_removal_costs_most(ease: recsys.models.EASE, data: recsys.Dataset):
+    best = ease.recommend(liked=["Film 2", "Film 4"], k=1).iloc[0]
+    codes = [data.item_frame.index[data.item_frame["movie_id"] == film][0] for film in ("f2", "f4")]
+    item = data.item_frame.index[data.item_frame["movie_id"] == best["item"]][0]
+    first = (
+        "Film 2 (1999)" if ease.item_weights[codes[0], item] > ease.item_weights[codes[1], item] else "Film 4 (1999)"
+    )
+    assert best["reason"].startswith(f"because you liked {first}")
+
+
+def test_liked_items_are_given_by_title_or_id(ease: recsys.models.EASE):
+    by_title = ease.recommend(liked=["film 2", "Film 4 (1999)"], k=3)
+    pd.testing.assert_frame_equal(ease.recommend(liked=["f2", "f4"], k=3), by_title)
+    assert by_title["user"].isna().all()
+    assert not {"f2", "f4"} & {*by_title["item"]}
+
+
+def test_similar_items_are_those_of_the_same_users(ease: recsys.models.EASE):
+    near = ease.similar("Film 12", k=4)
+    assert near.columns.tolist() == ["item", "title", "similarity"]
+    assert set(near["item"]) <= {f"f{i}" for i in range(10, 20)} - {"f12"}
+    assert near["similarity"].is_monotonic_decreasing
+    pd.testing.assert_frame_equal(near, ease.similar("f12", k=4))
+
+
+def test_a_model_that_ignores_histories_recommends_to_its_users_only(data: recsys.Dataset):
+    model = Popularity().fit(data)
+    assert model.recommend(["u1"], k=2)["reason"].isna().all()
+    with pytest.raises(UserError, match="Popularity ignores the history of a new user"):
+        model.recommend(liked=["Film 2"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "either users or liked"),
+        ({"users": ["u1"], "liked": ["Film 2"]}, "either users or liked"),
+        ({"users": "u1"}, r"users must be a list \(got 'u1'\): write \['u1'\]"),
+        ({"users": ["u1", "ann"]}, "There is no user ann in frame: ids are like u0, u1,"),
+        ({"liked": "Film 2"}, "liked must be a list"),
+        ({"liked": ["Casablanca"]}, "no film 'Casablanca'"),
+        ({"liked": []}, "liked must name at least one item"),
+        ({"users": ["u1"], "k": 0}, "k must be above zero"),
+    ],
+)
+def test_a_request_that_has_no_answer_is_a_sentence(ease: recsys.models.EASE, arguments: dict, message: str):
+    with pytest.raises(UserError, match=message):
+        ease.recommend(**arguments)
+
+
+def test_no_users_are_an_empty_table(ease: recsys.models.EASE):
+    table = ease.recommend([])
+    assert table.columns.tolist() == COLUMNS
+    assert table.empty
+
+
+def test_a_model_without_data_names_what_it_lacks():
+    with pytest.raises(UserError, match="EASE must know the data with its ids and titles"):
+        recsys.models.EASE().recommend(["u1"])
+
+
+def test_a_run_is_loaded_with_its_data(tmp_path: Path, frame: pd.DataFrame):
+    file = tmp_path / "ratings.csv"
+    frame.set_axis(["user_id", "movie_id", "rating", "time"], axis="columns").to_csv(file, index=False)
+    overrides = ["data=files", f"data.path={file}", f"cache_dir={tmp_path}/cache", "logger=none", "ks=[5]"]
+    assert run_train("model=ease", *overrides, f"hydra.run.dir={tmp_path}/run") == 0
+    assert not (tmp_path / "run" / "model" / "data").exists()  # which its config names
+    assert recsys.load(tmp_path / "run").recommend(["u1"], k=2)["user"].tolist() == ["u1", "u1"]
+
+
+def test_what_is_loaded_again_continues_to_recommend(ease: recsys.models.EASE, tmp_path: Path):
+    ease.save(str(tmp_path / "a [model]"))
+    loaded = recsys.load(str(tmp_path / "a [model]"))
+    for arguments in ({"users": ["u1", "u2"]}, {"liked": ["Film 2"]}):
+        pd.testing.assert_frame_equal(loaded.recommend(**arguments), ease.recommend(**arguments))
+
+
+def test_deep_models_are_quiet_unless_progress_is_wanted(data: recsys.Dataset, capfd: pytest.CaptureFixture):
+    split = recsys.split(data)
+    model = recsys.models.MF(embedding_dim=4, max_epochs=1).fit(split.train, split.valid)
+    recsys.evaluate(model, split.test)
+    shown = capfd.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_progress_is_shown_on_demand(data: recsys.Dataset, monkeypatch: pytest.MonkeyPatch):
+    seen: list[bool] = []
+    monkeypatch.setattr(Popularity, "_fit", lambda *_: seen.append(is_progress_shown()))
+    Popularity().fit(data)
+    Popularity().fit(data, progress=True)
+    Popularity().fit(data, context=FitContext())  # as runs do
+    assert seen == [False, True, True]
+
+
+def test_models_are_cloned_by_scikit_learn(ease: recsys.models.EASE):
+    two = {name: {"_target_": f"recsys.models.{name}"} for name in ("ease.EASE", "popularity.Popularity")}
+    for model in (ease, recsys.models.Blend(two), recsys.models.LinearAR(half_lives=[1.0, 10.0])):
+        copied = clone(model)
+        assert type(copied) is type(model)
+        assert copied.get_params() == model.get_params()
+        assert copied.data is None
+
+
+def test_hyperparameters_are_set_as_the_constructor_takes_them():
+    model = recsys.models.EASE(l2=1.0)
+    assert model.set_params(l2=2.0) is model
+    assert model.get_params()["l2"] == 2.0
+    with pytest.raises(UserError, match="l3"):
+        model.set_params(l3=1.0)
+    with pytest.raises(UserError, match="l2 must be"):
+        model.set_params(l2=-1.0)
+    assert model.l2 == 2.0
+
+
+def test_the_package_is_typed():
+    assert Path(recsys.__file__).with_name("py.typed").is_file()
 
 
 def test_every_split_of_the_configs_has_its_name():

@@ -130,7 +130,7 @@ def train_and_test(folder: Path, ending: str, name: str, n_tested: int) -> Costs
     with costs.stage(f"{name}: test"):
         costs.figures[f"{name}: {METRIC}"] = evaluate(model, test).summary[METRIC]
     with costs.stage(f"{name}: save, load"):
-        model.save(folder / name)
+        model.save_without_data(folder / name)
         load(folder / name)
     return costs
 

@@ -14,12 +14,13 @@ from related import related_films
 from rich.console import Console
 from rich.table import Table
 
-from recsys.analysis.similar import SimilarItems, cosines
 from recsys.config import compose
 from recsys.config.splits import prepared_data
 from recsys.data.dataset import Dataset
 from recsys.models.ease import EASE
 from recsys.models.ials import IALS
+from recsys.models.similar import SimilarItems
+from recsys.models.support import cosines
 
 K = 10
 L2 = (200.0, 500.0, 10_000.0)  # of EASE: the last is that of the page
@@ -39,7 +40,7 @@ def measures(dataset: Dataset) -> Iterator[tuple[str, Measure]]:
     yield "correlation of ratings", ours.correlations
     yield "cosine of documents", ours.cosines_of_documents
     yield "both, documents without titles and people", SimilarItems(dataset, WITHOUT_NAMES).similarities
-    yield "both: recsys.analysis.similar", ours.similarities
+    yield "both: recsys.models.similar", ours.similarities
 
 
 def recall(related: dict[int, set[int]], measure: Measure) -> float:

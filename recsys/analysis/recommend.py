@@ -119,19 +119,6 @@ def recommend_to_all(
     )
 
 
-def user_code(dataset: Dataset, user_id: str) -> int:
-    """Return the code of the user with a raw id, given as text.
-
-    Raises:
-        UserError: there is no such user.
-    """
-    ids = dataset.user_frame["user_id"].astype(str)
-    codes = np.flatnonzero(ids == user_id)
-    if not len(codes):
-        raise UserError(f"There is no user {user_id} in {dataset.name}: ids are like {', '.join(ids[:3])}.")
-    return int(codes[0])
-
-
 def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int]) -> History:
     """Create the history of a new user who gave the highest rating to some films.
 

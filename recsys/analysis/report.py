@@ -8,14 +8,15 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from recsys.analysis.explain import EMBEDDINGS, HISTORY, METADATA, ORDER, most_liked
+from recsys.analysis.explain import METADATA
 from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
 from recsys.analysis.recommend import UNKNOWN, Recommendation
-from recsys.analysis.similar import MEASURE
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
 from recsys.models.base import Recommender
+from recsys.models.similar import MEASURE
+from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, most_liked
 from recsys.terminal import terminal
 
 N_LIKED = 5  # liked films in a title

@@ -13,13 +13,14 @@ from recsys.analysis import report
 from recsys.analysis.history_files.entries import read_history
 from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistory
 from recsys.analysis.history_files.tables import MAX_BYTES
-from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend, user_code
+from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import model_and_data, ranker_of
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
 from recsys.errors import UserError
+from recsys.models.recommending import user_codes
 from recsys.studies.runs import read_run
 
 
@@ -53,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     user = UNKNOWN
     answer: dict[str, Any] = {"run": str(arguments.directory)}
     if arguments.user is not None:
-        user = user_code(dataset, arguments.user)
+        user = int(user_codes(dataset, [arguments.user])[0])
         history = dataset.history(np.array([user]))
     elif arguments.liked:
         history = history_of_liked(model, dataset, [find_item(dataset, title) for title in arguments.liked])

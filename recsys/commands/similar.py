@@ -6,12 +6,12 @@ import argparse
 import json
 
 from recsys.analysis import report
-from recsys.analysis.similar import SimilarItems
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import data_of
 from recsys.data.filters import items_meeting
 from recsys.data.new_items import with_new_items
 from recsys.data.titles import find_item
+from recsys.models.similar import SimilarItems
 from recsys.studies.runs import read_run
 
 

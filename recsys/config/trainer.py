@@ -5,7 +5,6 @@ Lightning takes seconds to import, so settings that it does not have to check ar
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from recsys.config.names import class_name
 from recsys.config.nodes import HYDRAS_OWN, check_node, instantiate
 from recsys.errors import UserError
-from recsys.models.base import Recommender
+from recsys.models.base import Recommender, quieten_lightning
 from recsys.models.trainer_settings import check_trainer_settings
 
 if TYPE_CHECKING:
@@ -25,11 +24,7 @@ if TYPE_CHECKING:
 OWN_LOGS = ("TensorBoardLogger", "CSVLogger")
 ALWAYS_WORKS = {"accelerator": "cpu", "devices": 1}  # so Lightning need not be imported to check it
 
-# Lightning warns about its own code under recent versions of torch, about each resumed run, and about metrics that are
-# the same in every process.
-warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
-warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
+quieten_lightning()
 
 
 def check_trainer(node: DictConfig) -> None:

@@ -18,7 +18,7 @@ def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
     frame["user_id"] = _ids(frame["user_id"])
     for column in frame.columns.difference(["user_id", "age", "age_group", "zip_code"]):
         frame[column] = frame[column].astype("category")
-    if "age" in frame:
+    if {"age", "age_group"} <= {*frame.columns}:
         groups = frame.sort_values("age")["age_group"].dropna().unique()
         frame["age_group"] = pd.Categorical(frame["age_group"], groups, ordered=True)
     return frame

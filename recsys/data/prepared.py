@@ -15,7 +15,8 @@ from recsys.data.clean import PLAYS
 from recsys.data.dataset import Dataset
 from recsys.data.frames import typed_items, typed_users
 from recsys.data.metadata import Match
-from recsys.data.seals import check_seal
+from recsys.data.quoting import one_file
+from recsys.data.seals import REMOVE, check_seal
 from recsys.errors import UserError
 
 
@@ -97,25 +98,30 @@ class Prepared:
     match: Match | None = None
 
 
-def load(folder: Path) -> Prepared:
+def load(folder: Path, advice: str = REMOVE) -> Prepared:
     """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating.
+
+    Args:
+        folder: the folder.
+        advice: what to do if it is damaged.
 
     Raises:
         UserError: the folder is damaged.
     """
-    report = load_report(folder)
+    report = load_report(folder, advice)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
-        table = connection.read_parquet(str(folder / "ratings.parquet"))
+        table = connection.read_parquet(one_file(folder / "ratings.parquet"))
         columns |= {PLAYS: np.float32} if PLAYS in table.columns else {}
         arrays = _arrays(table, columns)
         users, items, negatives = (
-            connection.read_parquet(str(folder / f"{name}.parquet")).df() for name in ("users", "films", "negatives")
+            connection.read_parquet(one_file(folder / f"{name}.parquet")).df()
+            for name in ("users", "films", "negatives")
         )
-    _check_counts(folder, report, ratings=len(arrays["user"]), users=len(users), films=len(items))
+    _check_counts(folder, report, advice, ratings=len(arrays["user"]), users=len(users), films=len(items))
     dataset = Dataset(
         name=report.name,
         users=arrays["user"],
@@ -134,25 +140,24 @@ def load(folder: Path) -> Prepared:
     return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
 
 
-def load_report(folder: Path) -> Report:
-    """Load the report of a prepared folder.
+def load_report(folder: Path, advice: str = REMOVE) -> Report:
+    """Load the report of a prepared folder; see `load`.
 
     Raises:
         UserError: the folder is damaged.
     """
-    check_seal(folder)
+    check_seal(folder, advice)
     stored = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     tuples = {name: tuple(stored.get(name, ())) for name in ("scale", "part_names", "read_as")}
     return Report(**stored | tuples)
 
 
-def _check_counts(folder: Path, report: Report, **found: int) -> None:
+def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> None:
     """Check that the tables have as many rows as the report says."""
     reported = {"ratings": report.rows_kept, "users": report.users, "films": report.films}
     if found != reported:
         raise UserError(
-            f"The tables in {folder} are not those of its report (got {found} rows instead of {reported}): "
-            "remove the folder, and it is made again."
+            f"The tables in {folder} are not those of its report (got {found} rows instead of {reported}): {advice}."
         )
 
 

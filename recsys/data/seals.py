@@ -11,6 +11,7 @@ from recsys.errors import UserError
 from recsys.files import write_text
 
 SEAL = "digests.json"
+REMOVE = "remove the folder, and it is made again"
 
 
 def seal(folder: Path) -> None:
@@ -19,10 +20,14 @@ def seal(folder: Path) -> None:
     write_text(folder / SEAL, json.dumps(digests, indent=2) + "\n")
 
 
-def check_seal(folder: Path) -> None:
+def check_seal(folder: Path, advice: str = REMOVE) -> None:
     """Check that the files of a folder are those that were sealed; folders of earlier versions have no seal.
 
     A process reads every file once, and again only if it was written to.
+
+    Args:
+        folder: the folder.
+        advice: what to do if it is damaged.
 
     Raises:
         UserError: a file is missing or has changed.
@@ -34,9 +39,9 @@ def check_seal(folder: Path) -> None:
         sealed = dict(json.loads(file.read_text(encoding="utf-8")))
         damaged = next((name for name, digest in sealed.items() if _current_digest(folder / name) != digest), None)
     except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"The cache {folder} is damaged ({error}): remove the folder, and it is made again.") from error
+        raise UserError(f"{folder} is damaged ({error}): {advice}.") from error
     if damaged is not None:
-        raise UserError(f"{folder / damaged} is not as it was written: remove {folder}, and it is made again.")
+        raise UserError(f"{folder / damaged} is not as it was written: {advice}.")
 
 
 def _current_digest(file: Path) -> str:

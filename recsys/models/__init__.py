@@ -6,41 +6,49 @@ Each class is imported when it is first used, so that closed-form models do not 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from recsys.models.als import ALS
-    from recsys.models.bayesian_mf import BayesianMF
-    from recsys.models.bias import Bias
-    from recsys.models.biased_mf import BiasedMF
-    from recsys.models.blend import Blend
-    from recsys.models.content import Content, ContentKNN
-    from recsys.models.content_sasrec import ContentSASRec
-    from recsys.models.dae import DAE
-    from recsys.models.ease import EASE
-    from recsys.models.elsa import ELSA
-    from recsys.models.gfcf import GFCF
-    from recsys.models.gru4rec import GRU4Rec
-    from recsys.models.ials import IALS
-    from recsys.models.knn import ItemKNN, UserKNN
-    from recsys.models.lightgcn import LightGCN
-    from recsys.models.linear_ar import LinearAR
-    from recsys.models.low_rank_linear_ar import LowRankLinearAR
-    from recsys.models.markov import Markov
-    from recsys.models.mf import MF
-    from recsys.models.mult_vae import MultVAE
-    from recsys.models.ncf import GMF, MLP, NeuMF
-    from recsys.models.popularity import Popularity
-    from recsys.models.random_walks import RP3Beta
-    from recsys.models.rating_knn import RatingItemKNN, RatingUserKNN
-    from recsys.models.rec_vae import RecVAE
-    from recsys.models.recent_popularity import RecentPopularity
-    from recsys.models.sasrec import SASRec
-    from recsys.models.segment_popularity import SegmentPopularity
-    from recsys.models.slim import SLIM
-    from recsys.models.svd_pp import SVDPP
-    from recsys.models.tfidf import TfidfProfile
-    from recsys.models.trees import GradientBoosting, RandomForest
-    from recsys.models.two_stage import BoostedTwoStage, ForestTwoStage, LambdaMARTTwoStage
-    from recsys.models.two_tower import TwoTower
+if TYPE_CHECKING:  # `as` marks what a strict type checker may import from here
+    from recsys.models.als import ALS as ALS
+    from recsys.models.bayesian_mf import BayesianMF as BayesianMF
+    from recsys.models.bias import Bias as Bias
+    from recsys.models.biased_mf import BiasedMF as BiasedMF
+    from recsys.models.blend import Blend as Blend
+    from recsys.models.content import Content as Content
+    from recsys.models.content import ContentKNN as ContentKNN
+    from recsys.models.content_sasrec import ContentSASRec as ContentSASRec
+    from recsys.models.dae import DAE as DAE
+    from recsys.models.ease import EASE as EASE
+    from recsys.models.elsa import ELSA as ELSA
+    from recsys.models.gfcf import GFCF as GFCF
+    from recsys.models.gru4rec import GRU4Rec as GRU4Rec
+    from recsys.models.ials import IALS as IALS
+    from recsys.models.knn import ItemKNN as ItemKNN
+    from recsys.models.knn import UserKNN as UserKNN
+    from recsys.models.lightgcn import LightGCN as LightGCN
+    from recsys.models.linear_ar import LinearAR as LinearAR
+    from recsys.models.low_rank_linear_ar import LowRankLinearAR as LowRankLinearAR
+    from recsys.models.markov import Markov as Markov
+    from recsys.models.mf import MF as MF
+    from recsys.models.mult_vae import MultVAE as MultVAE
+    from recsys.models.ncf import GMF as GMF
+    from recsys.models.ncf import MLP as MLP
+    from recsys.models.ncf import NeuMF as NeuMF
+    from recsys.models.popularity import Popularity as Popularity
+    from recsys.models.random_walks import RP3Beta as RP3Beta
+    from recsys.models.rating_knn import RatingItemKNN as RatingItemKNN
+    from recsys.models.rating_knn import RatingUserKNN as RatingUserKNN
+    from recsys.models.rec_vae import RecVAE as RecVAE
+    from recsys.models.recent_popularity import RecentPopularity as RecentPopularity
+    from recsys.models.sasrec import SASRec as SASRec
+    from recsys.models.segment_popularity import SegmentPopularity as SegmentPopularity
+    from recsys.models.slim import SLIM as SLIM
+    from recsys.models.svd_pp import SVDPP as SVDPP
+    from recsys.models.tfidf import TfidfProfile as TfidfProfile
+    from recsys.models.trees import GradientBoosting as GradientBoosting
+    from recsys.models.trees import RandomForest as RandomForest
+    from recsys.models.two_stage import BoostedTwoStage as BoostedTwoStage
+    from recsys.models.two_stage import ForestTwoStage as ForestTwoStage
+    from recsys.models.two_stage import LambdaMARTTwoStage as LambdaMARTTwoStage
+    from recsys.models.two_tower import TwoTower as TwoTower
 
 MODULES = {
     "ALS": "als",

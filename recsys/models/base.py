@@ -4,35 +4,57 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
+import shutil
 import time
-from abc import ABC, abstractmethod
+import warnings
+from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.query import History, Pairs, Query
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
+
+# Authors of models import all that they need from here.
+from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
+from recsys.models.capabilities import ExplainsByFeatures as ExplainsByFeatures
+from recsys.models.capabilities import ExplainsByRemoval as ExplainsByRemoval
+from recsys.models.capabilities import HasEmbeddings as HasEmbeddings
+from recsys.models.capabilities import HasOpenCatalogue as HasOpenCatalogue
+from recsys.models.capabilities import ScoresByProducts as ScoresByProducts
 from recsys.models.order import require_order
+from recsys.models.recommending import RecommendsByIds
+from recsys.progress import is_progress_shown, progress_shown
 from recsys.signatures import settings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 MODELS = "recsys.models."  # classes of this package are imported without being trusted
+DATA = "data"  # folder of a saved model's data
 
 
 def lightning_trainer(**options: Any) -> Any:
     """Build a Lightning Trainer, which is imported only now: closed-form models never need it."""
     import pytorch_lightning as pl
 
+    quieten_lightning()
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # its tips, lists of devices
     return pl.Trainer(**options)
+
+
+def quieten_lightning() -> None:
+    """Leave out what Lightning warns about that no user can change.
+
+    It is its own code under recent versions of torch, each resumed run, and metrics that are the same in every process.
+    """
+    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
+    warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
 
 
 QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=False)
@@ -85,7 +107,7 @@ class FitReport:
         return {f"train/{name}": float(value) for name, value in asdict(self).items() if value is not None}
 
 
-class Recommender(ABC):
+class Recommender(RecommendsByIds):
     """Learns from interactions, then scores all items for some users.
 
     A subclass implements `_fit` and `_score`, and perhaps `_predict`. Its constructor takes plain JSON-able
@@ -93,32 +115,32 @@ class Recommender(ABC):
     CSR matrices under the attribute names in `learned`. Hyperparameters and arrays together are the saved model.
 
     Attributes:
-        popularity: float32 (n_items,) number of training interactions of each item: the scores of a user without a
-            history.
-        scale: float32 (2,) lowest and highest rating; only in models that predict ratings.
         fit_report: what the last fit cost.
         n_best_epochs: number of epochs that validation chose and a refit is trained for; None for a model without
             epochs.
     """
 
-    predicts_ratings = False  # True: scores are in rating units
-    uses_history = False  # True: scores follow the history in the query, also for users who were not trained on
-    reads_order = False  # True: scores depend on the order of the history, so training interactions must have times
     pickled = False  # True: the saved model is unpickled when it is loaded, which runs code
     uses_lightning = False  # True: `_fit` needs the trainer of its context
     learned: tuple[str, ...] = ()
-    popularity: np.ndarray | None = None
-    scale: np.ndarray
     fit_report: FitReport
     n_best_epochs: int | None = None
 
-    def fit(self, train: Dataset, valid: Holdout | None = None, context: FitContext | None = None) -> Self:
+    def fit(
+        self,
+        train: Dataset,
+        valid: Holdout | None = None,
+        context: FitContext | None = None,
+        *,
+        progress: bool = False,
+    ) -> Self:
         """Learn from training interactions.
 
         Args:
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
-            context: where and how the fit runs.
+            context: where and how the fit runs; by default on the CPU and quietly.
+            progress: whether progress is shown, whatever the context says.
 
         Raises:
             UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
@@ -130,56 +152,17 @@ class Recommender(ABC):
         self._count(train)
         if self.predicts_ratings:
             self.scale = np.array(train.scale, np.float32)
+        is_shown = progress or (context is not None and is_progress_shown())
+        context = context or FitContext()
+        if progress:
+            context = replace(context, trainer=partial(context.trainer, enable_progress_bar=True))
         started = time.perf_counter()
-        report = self._fit(train, valid, context or FitContext())
+        with progress_shown(is_shown):
+            report = self._fit(train, valid, context)
         seconds = time.perf_counter() - started
         self.fit_report = report or FitReport(seconds, len(train) / seconds)
+        self.data = train
         return self
-
-    def score(self, query: Query) -> np.ndarray:
-        """Score all items for some users.
-
-        Models that rank by histories score the items by popularity for a user without a history. Models that predict
-        ratings return ratings for such a user too, from what they learned about items and users.
-
-        Returns:
-            float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
-        """
-        if not self.uses_history or self.predicts_ratings or self.popularity is None:
-            return self._score(query)
-        known = query.history.lengths > 0
-        if known.all():
-            return self._score(query)
-        scores = np.tile(self.popularity, (len(query), 1))
-        if known.any():
-            scores[known] = self._score(query.select(known))
-        return scores
-
-    def falls_back(self, query: Query) -> np.ndarray:
-        """Return for which users the scores are not those of the model alone, bool (B,)."""
-        return (query.history.lengths == 0) & (self.uses_history and not self.predicts_ratings)
-
-    def score_without_fallback(self, query: Query) -> np.ndarray:
-        """Score without popularity in place of short histories, for example to see what an item in a history adds.
-
-        Returns:
-            float32 (B, n_items), finite.
-        """
-        return self._score(query)
-
-    def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs of user and item.
-
-        Returns:
-            float32 (P,), clipped to the rating scale if the model predicts ratings.
-        """
-        predicted = self._predict(pairs)
-        return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
-
-    @property
-    def scores_new_users(self) -> bool:
-        """Return whether users who were not trained on are scored by their histories."""
-        return self.uses_history
 
     def _count(self, train: Dataset) -> None:
         """Store the popularity of items, before the model is fitted."""
@@ -188,14 +171,6 @@ class Recommender(ABC):
     @abstractmethod
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport | None:
         """Learn from training interactions; see `fit`. A model without epochs need not report its cost."""
-
-    @abstractmethod
-    def _score(self, query: Query) -> np.ndarray:
-        """Return the scores of all items, float32 (B, n_items); a query of a ranking model has no empty history."""
-
-    def _predict(self, pairs: Pairs) -> np.ndarray:
-        """Return the scores of pairs, float32 (P,), not clipped; those of `score` unless a model has a faster way."""
-        return self.score(pairs.query)[pairs.rows, pairs.items]
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
         """Fit a new model with the same hyperparameters to more ratings, for `n_best_epochs` if it trains in epochs."""
@@ -220,6 +195,30 @@ class Recommender(ABC):
         """Return the constructor's arguments by name."""
         return {name: getattr(self, name) for name in settings(type(self))}
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the hyperparameters by name, as scikit-learn calls it.
+
+        Args:
+            deep: without effect, since no hyperparameter is an estimator.
+        """
+        return self.hyperparameters()
+
+    def set_params(self, **params: Any) -> Self:
+        """Change hyperparameters, with the checks of the constructor; the model must then be fitted.
+
+        Raises:
+            UserError: the model has no such hyperparameter, or the constructor refuses the value.
+        """
+        own = self.hyperparameters()
+        for name in params:
+            one_of("the hyperparameter", name, own)
+        vars(self).update(vars(type(self)(**own | params)))
+        return self
+
+    def __sklearn_clone__(self) -> Self:
+        """Return an unfitted copy; by it scikit-learn's `clone` leaves it to constructors to copy lists."""
+        return type(self)(**self.hyperparameters())
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the learned arrays by name; a CSR matrix is four arrays, `name.data` and so on."""
         arrays: dict[str, np.ndarray] = {}
@@ -233,9 +232,26 @@ class Recommender(ABC):
             if name != "popularity" or name in arrays:  # earlier versions stored none
                 setattr(self, name, from_arrays(name, arrays))
 
-    def save(self, directory: Path) -> None:
-        """Write `arrays.npz` and `model.json`; nothing is pickled except by models that declare it."""
+    def save(self, directory: str | Path) -> None:
+        """Write the model with the data that it was fitted to, so that it recommends by raw ids once it is loaded.
+
+        Args:
+            directory: gets the files of `save_without_data`, and `data/`: the interactions, ids, titles and metadata
+                in the layout of prepared data. A model in it is replaced.
+        """
+        self.save_without_data(Path(directory))
+        if self.data is not None:
+            from recsys.data.saved import write_dataset  # DuckDB, which a training does not need here
+
+            write_dataset(self.data, Path(directory) / DATA)
+
+    def save_without_data(self, directory: Path) -> None:
+        """Write `arrays.npz` and `model.json`, as runs do, which read their data by their config.
+
+        Nothing is pickled except by models that declare it.
+        """
         directory.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(directory / DATA, ignore_errors=True)  # of an earlier model
         write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
         described = {
             "class": class_name(self),
@@ -266,98 +282,18 @@ class Recommender(ABC):
             )
 
 
-class HasEmbeddings(ABC):
-    """A model that embeds users and items in one space."""
-
-    @abstractmethod
-    def user_embeddings(self) -> np.ndarray:
-        """Return the embeddings of users, float32 (n_users, d)."""
-
-    @abstractmethod
-    def item_embeddings(self) -> np.ndarray:
-        """Return the embeddings of items, float32 (n_items, d)."""
-
-
-class EmbedsHistories(HasEmbeddings):
-    """A model that also embeds users unseen in training, given their histories."""
-
-    @abstractmethod
-    def embed(self, history: History) -> np.ndarray:
-        """Return the embeddings of the users with these histories (B rows), float32 (B, d)."""
-
-
-class ScoresByProducts(ABC):
-    """A model whose scores are inner products, so that the best items can be looked up in an index.
-
-    The products are what `score_without_fallback` returns; `falls_back` says for which users scores are others.
-    """
-
-    @abstractmethod
-    def user_vectors(self, query: Query) -> np.ndarray:
-        """Return a vector for each user of a query, float32 (B, d)."""
-
-    @abstractmethod
-    def item_vectors(self) -> np.ndarray:
-        """Return a vector for each item, float32 (n_items, d); scores are `user_vectors` times these."""
-
-
-class HasOpenCatalogue(ABC):
-    """A model that scores items without ratings, including items that are added after training."""
-
-    @abstractmethod
-    def add_items(self, items: pd.DataFrame) -> None:
-        """Extend the catalogue without training.
-
-        Args:
-            items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. The
-                first row gets the code `n_items`.
-        """
-
-
-class ExplainsByRemoval(ABC):
-    """A model that knows what its scores owe to an interaction, without scoring the history once more for each."""
-
-    @abstractmethod
-    def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return by how much scores fall when one interaction is removed from a history; for models without order.
-
-        Args:
-            history: history of one row.
-            positions: int64 (m,) positions in the history of the interactions to remove, one at a time.
-            items: int64 (n,) items whose scores are compared.
-
-        Returns:
-            float32 (m, n), of scores as `score_without_fallback` returns them.
-        """
-
-
-class ExplainsByFeatures(ABC):
-    """A model whose scores are sums of what groups of features add."""
-
-    @abstractmethod
-    def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
-        """Return what each group of features adds to the scores of items.
-
-        Args:
-            query: a query of one user.
-            items: int64 (m,) items.
-
-        Returns:
-            A row for each item, a column for each group; NaN for an item that is not scored by features.
-        """
-
-
-def load(directory: Path, trusted: bool = False) -> Recommender:
-    """Load a saved model.
+def load(directory: str | Path, trusted: bool = False) -> Recommender:
+    """Load a saved model, with its data if they were saved.
 
     Args:
-        directory: directory that `save` wrote.
+        directory: directory that `save` or `save_without_data` wrote.
         trusted: whether to import classes from outside `recsys.models` and to unpickle. Both execute code, so set it
             only for models from a source that you trust.
 
     Raises:
-        UserError: the directory has no model, or the model cannot be loaded without `trusted`.
+        UserError: the directory has no model, it is damaged, or it cannot be loaded without `trusted`.
     """
+    directory = Path(directory)
     described = _description(directory)
     name = renamed.current(described["class"])
     if not (name.startswith(MODELS) or trusted):
@@ -379,6 +315,8 @@ def load(directory: Path, trusted: bool = False) -> Recommender:
             f"{directory} was saved by another version and cannot be read by this one ({reason}): train the model "
             "again."
         ) from error
+    if (directory / DATA).is_dir():
+        model.data = _stored_data(directory / DATA, model)
     return model
 
 
@@ -443,6 +381,18 @@ def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
             if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
                 raise ValueError(f"{name} has NaN")
     return arrays
+
+
+def _stored_data(folder: Path, model: Recommender) -> Dataset:
+    """Read the data of a model, whose item codes its arrays must have."""
+    from recsys.data import prepared  # DuckDB, which a model without data does not need
+
+    advice = "save the model again, or remove the folder to use the model without ids and titles"
+    with reading(folder, advice):
+        data = prepared.load(folder, advice).dataset
+        if model.popularity is not None and len(model.popularity) < data.n_items:
+            raise ValueError(f"it has {data.n_items:,} items, and the model has learned {len(model.popularity):,}")
+    return data
 
 
 def _imported(name: str) -> type[Recommender]:

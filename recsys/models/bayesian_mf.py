@@ -26,6 +26,7 @@ from recsys.data.query import Query, row_pointers
 from recsys.errors import UserError, check_not_negative, check_positive, check_seed, one_of
 from recsys.models.base import FitContext, HasEmbeddings, Recommender
 from recsys.models.memory import check_memory
+from recsys.progress import progress_options
 
 USER_FIELDS = ("age_group", "gender", "occupation")
 ITEM_FIELDS = ("genres", "year", "directors", "actors")
@@ -169,7 +170,7 @@ class BayesianMF(Recommender, HasEmbeddings):
         alpha = 1.0  # precision of a rating
         sampled = set(np.linspace(self.burn_in, self.n_sweeps - 1, self.n_samples).astype(int).tolist())
         samples = []
-        for sweep in trange(self.n_sweeps, desc="sampling", unit=" sweeps", disable=None):
+        for sweep in trange(self.n_sweeps, desc="sampling", unit=" sweeps", **progress_options()):
             user_prior.draw(U)
             U = draw_vectors(by_user, ratings - V[train.items, d], V, alpha, user_prior)  # noqa: N806
             item_prior.draw(V)

@@ -21,6 +21,7 @@ from recsys.errors import UserError, check_positive, check_seed, one_of
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender
 from recsys.models.ensemble import Ensemble
+from recsys.progress import progress_options
 
 RANK_OFFSET = 60  # of Cormack et al.: how little the first ranks differ
 MAX_SCORES = 1 << 28  # of validation users by all models, which are held in memory: 1 GiB
@@ -148,7 +149,7 @@ def select_with_replacement(
     """
     total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
     best, best_counts = -np.inf, counts
-    for _ in tqdm(range(n_rounds), desc="choosing weights", disable=None):
+    for _ in tqdm(range(n_rounds), desc="choosing weights", **progress_options()):
         qualities = [quality(total + added) for added in scores]
         chosen = int(np.argmax(qualities))
         total += scores[chosen]

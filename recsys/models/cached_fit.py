@@ -59,7 +59,7 @@ def _cached(
     if (directory / "model.json").is_file():
         return load(directory)
     fitted = fit()
-    fitted.save(directory)
+    fitted.save_without_data(directory)
     return fitted
 
 

@@ -18,6 +18,7 @@ from recsys.files import reading
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
 from recsys.models.histories import ReadsHistories
+from recsys.progress import progress_options
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Ensemble(ReadsHistories):
 
     def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Fit or refit the base models, with early stopping by `valid`."""
-        bar = tqdm(self.base_models.items(), desc="base models", disable=None)
+        bar = tqdm(self.base_models.items(), desc="base models", **progress_options())
         self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
 
     def _fitted(

@@ -8,13 +8,13 @@ from itertools import zip_longest
 
 import numpy as np
 
-from recsys.analysis.explain import most_liked
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import Query
 from recsys.evaluation.reranking import Ranker, rank_by_score
 from recsys.metrics.ranking import mask_seen
 from recsys.models.base import Recommender
+from recsys.models.support import most_liked
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ class RunWriter:
             speed: speed of training by name, such as `train/interactions_per_second`.
             also: functions to call with the run before it counts as finished.
         """
-        model.save(self.directory / "model")
+        model.save_without_data(self.directory / "model")
         if isinstance(model, HasEmbeddings):
             _write_embeddings(self.directory / EMBEDDINGS, model, split)
         _write_json(self.directory / METRICS, metrics)

@@ -14,8 +14,8 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from recsys.analysis.similar import MEASURE
 from recsys.errors import UserError
+from recsys.models.similar import MEASURE
 from recsys.web.catalogue import NotFoundError
 from recsys.web.errors import ERROR_RESPONSES, add_error_handlers, error_response
 from recsys.web.events import Event, Opinions

@@ -14,12 +14,12 @@ from scipy import sparse
 
 from recsys.analysis.explain import Explainer
 from recsys.analysis.history_files.matching import HistoryMatcher
-from recsys.analysis.similar import SimilarItems
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.rating_scale import rating_values
 from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
+from recsys.models.similar import SimilarItems
 
 LABELS = {
     "directors": "Directed by",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -11,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address
+from threading import Thread
 from typing import cast
 
 import uvicorn
@@ -121,8 +123,24 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{shown}:{listening.getsockname()[1]}"
     print(f"Serving {', '.join(service.run_names())} at {address} (Ctrl-C ends it)", flush=True)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run([listening])
+    _run(uvicorn.Server(config), listening)
+
+
+def _run(server: uvicorn.Server, listening: socket.socket) -> None:
+    """Run a server until interrupted: in a thread of its own in a notebook, whose event loop runs already."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        with suppress(KeyboardInterrupt):
+            server.run([listening])
+        return
+    thread = Thread(target=server.run, args=([listening],))
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        server.should_exit = True
+        thread.join()
 
 
 def warn_of_known_users_only(service: RecommendationService) -> None:

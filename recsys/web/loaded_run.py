@@ -183,7 +183,7 @@ class LoadedRun:
         return Prediction(stars, float((others < scores[0, item]).mean()) if len(others) else 1.0)
 
     def similar(self, movie_id: str, options: ListOptions) -> list[tuple[Film, float]]:
-        """Return the most similar films with their similarities; see `recsys.analysis.similar`.
+        """Return the most similar films with their similarities; see `recsys.models.similar`.
 
         Raises:
             UserError: the film or an option names what does not exist.

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.analysis.explain import HISTORY, KINDS, ORDER, Explainer, Reason, most_liked, removal_losses
+from recsys.analysis.explain import KINDS, Explainer, Reason
 from recsys.analysis.recommend import recommend
 from recsys.analysis.report import LEGEND
 from recsys.data.dataset import Dataset
@@ -21,6 +21,7 @@ from recsys.models.knn import ItemKNN
 from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
+from recsys.models.support import HISTORY, ORDER, most_liked, removal_losses
 from recsys.web.pages.components import REASON_KINDS
 
 N_USERS, N_ITEMS = 80, 30

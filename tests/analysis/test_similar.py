@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recsys.analysis.similar import SimilarItems
 from recsys.data.dataset import Dataset
+from recsys.models.similar import SimilarItems
 
 EXPERIMENT = Path(__file__).parents[2] / "experiments" / "similar"
 TITLES = ["Alien", "Aliens Return", "Notting Hill", "Love Actually", "Alien Planet", "Rain"]

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.als import ALS
 from recsys.models.ease import EASE
 from recsys.models.ials import IALS
+from recsys.models.support import removal_losses
 
 MODELS = [EASE(play_weight=0.5), ALS(2, play_weight=0.5), IALS(2, play_weight=0.5)]
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -9,6 +8,7 @@ from recsys.models.ease import EASE
 from recsys.models.ials import IALS
 from recsys.models.knn import UserKNN
 from recsys.models.recency import DAY, check_half_life, recency_weights
+from recsys.models.support import removal_losses
 
 
 def history_of_two() -> History:

@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from recsys.analysis.asking import first_questions
-from recsys.analysis.explain import removal_losses
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
 from recsys.errors import UserError
@@ -17,6 +16,7 @@ from recsys.models.ials import IALS
 from recsys.models.markov import Markov
 from recsys.models.mf import MF
 from recsys.models.popularity import Popularity
+from recsys.models.support import removal_losses
 from recsys.web.catalogue import NotFoundError, _imdb_id, _tmdb_id
 from recsys.web.events import Event, Kind, Opinions
 from recsys.web.exploration import Exploration

@@ -77,8 +77,7 @@ class TrainingBar(Callback):
             total=cast(int, trainer.max_epochs) * n_batches,
             initial=trainer.current_epoch * n_batches,
             unit=" batches",
-            disable=not trainer.is_global_zero,
-            **progress_options(),
+            **{"disable": not trainer.is_global_zero, **progress_options()},
         )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 from collections.abc import Mapping
 
-from recsys.analysis.similar import MEASURE
+from recsys.models.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.events import MARKS, Kind
 from recsys.web.lists import ListOptions, Prediction

@@ -1,13 +1,13 @@
-"""Similar films: those that the same users rated, and that are alike in their metadata.
+"""Similar items: those that the same users rated, and that are alike in their metadata.
 
-The similarity of films i and j is the geometric mean of two measures that are at most 1,
+The similarity of items i and j is the geometric mean of two measures that are at most 1,
 
     sqrt((a + phi(i, j)) (a + t(i, j))) - a,  a = 0.1,
 
 where phi is the correlation between who rated i and who rated j, if it is positive: users who rated both, beyond the
-number that the popularity of the films alone explains. 50 is added to each variance, so that a few users say little. t
-is the cosine of the TF-IDF vectors of the films' documents. With a, one of the two is enough where the other is
-unknown, as for films without ratings, but a film that is near by both is nearer.
+number that the popularity of the items alone explains. 50 is added to each variance, so that a few users say little. t
+is the cosine of the TF-IDF vectors of the items' documents. With a, one of the two is enough where the other is
+unknown, as for items without ratings, but an item that is near by both is nearer.
 
 The weights of a model that ranks well are no such measure: they say what a rating adds to those of the same user, and
 the heavier their penalty, the more of it is popularity (experiments/similar compares them).
@@ -25,9 +25,8 @@ from recsys.data.query import History
 from recsys.data.text import TfidfEncoder, documents
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
-from recsys.models.base import HasEmbeddings
 
-MEASURE = "the same users rated both films, more than by chance, and their metadata have words in common"
+MEASURE = "the same users rated both, more than by chance, and their metadata have words in common"
 FIELDS = ("title", "genres", "keywords", "tags", "directors", "actors", "writers", "plot")  # era is in the ratings
 ALONE = 0.1  # a: what each measure counts where it is zero
 SHRINKAGE = 50  # ratings
@@ -35,11 +34,11 @@ UNKNOWN = -1
 
 
 class SimilarItems:
-    """Finds the films that are similar to one.
+    """Finds the items that are similar to one.
 
     Args:
         dataset: ratings and metadata.
-        fields: metadata fields that make up a film's document.
+        fields: metadata fields that make up a item's document.
     """
 
     def __init__(self, dataset: Dataset, fields: Sequence[str] = FIELDS) -> None:
@@ -48,28 +47,28 @@ class SimilarItems:
         self._words = _word_vectors(dataset, fields)  # (n_items, n_words)
 
     def similarities(self, item: int) -> np.ndarray:
-        """Return the similarity of one film to all films, float32 (n_items,), from 0 to 1."""
+        """Return the similarity of one item to all items, float32 (n_items,), from 0 to 1."""
         product = (ALONE + self.correlations(item)) * (ALONE + self.cosines_of_documents(item))
         return (np.sqrt(product) - ALONE).astype(np.float32)
 
     def nearest(self, item: int, candidates: np.ndarray, k: int) -> list[tuple[int, float]]:
-        """Return at most k films with their similarities, the most similar first, without those that share nothing.
+        """Return at most k items with their similarities, the most similar first, without those that share nothing.
 
         Args:
-            item: code of the film.
-            candidates: int64 (m,) films that may be listed.
-            k: largest number of films.
+            item: code of the item.
+            candidates: int64 (m,) items that may be listed.
+            k: largest number of items.
         """
         values = self.similarities(item)[None]
         items = top_k(mask_seen(values, History.of_items([[item]]), candidates), np.array([UNKNOWN]), k)[0]
         return [(int(other), float(values[0, other])) for other in items if other >= 0 and values[0, other] > 1e-6]
 
     def cosines_of_documents(self, item: int) -> np.ndarray:
-        """Return t of one film and all films, float32 (n_items,)."""
+        """Return t of one item and all items, float32 (n_items,)."""
         return (self._words @ self._words[[item]].T).toarray()[:, 0]
 
     def correlations(self, item: int) -> np.ndarray:
-        """Return phi of one film and all films, 0 where it is negative: float64 (n_items,)."""
+        """Return phi of one item and all items, 0 where it is negative: float64 (n_items,)."""
         counts = self.dataset.item_counts
         users = self.dataset.users[self.dataset.positions_of_item(item)]
         together = np.bincount(self.dataset.history(users).items, minlength=len(counts))
@@ -78,22 +77,10 @@ class SimilarItems:
         return np.maximum(together - by_chance, 0) / np.sqrt(variances[item] * variances)
 
 
-def cosines(model: HasEmbeddings, items: np.ndarray) -> np.ndarray:
-    """Compute the cosines between the embeddings of some films, int64 (B,), and of all films.
-
-    Returns:
-        float (B, n_items), 0 where an embedding is zero.
-    """
-    embeddings = model.item_embeddings()  # (n_items, d)
-    norms = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    directions = embeddings / np.where(norms > 0, norms, 1)
-    return directions[items] @ directions.T
-
-
 def _word_vectors(dataset: Dataset, fields: Sequence[str]) -> sparse.csr_matrix:
-    """Return the TF-IDF vectors of the films, float32 (n_items, n_words)."""
+    """Return the TF-IDF vectors of the items, float32 (n_items, n_words)."""
     texts = documents(dataset.item_frame, fields)
     try:
         return sparse.csr_matrix(TfidfEncoder().fit(texts).encode(texts))
-    except UserError:  # no two films have a word in common
+    except UserError:  # no two items have a word in common
         return sparse.csr_matrix(np.zeros((dataset.n_items, 1), np.float32))

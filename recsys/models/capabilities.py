@@ -1,0 +1,93 @@
+"""What single models can do beside scoring: each capability is a base class that such a model inherits too."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from recsys.data.query import History, Query
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+
+class HasEmbeddings(ABC):
+    """A model that embeds users and items in one space."""
+
+    @abstractmethod
+    def user_embeddings(self) -> np.ndarray:
+        """Return the embeddings of users, float32 (n_users, d)."""
+
+    @abstractmethod
+    def item_embeddings(self) -> np.ndarray:
+        """Return the embeddings of items, float32 (n_items, d)."""
+
+
+class EmbedsHistories(HasEmbeddings):
+    """A model that also embeds users unseen in training, given their histories."""
+
+    @abstractmethod
+    def embed(self, history: History) -> np.ndarray:
+        """Return the embeddings of the users with these histories (B rows), float32 (B, d)."""
+
+
+class ScoresByProducts(ABC):
+    """A model whose scores are inner products, so that the best items can be looked up in an index.
+
+    The products are what `score_without_fallback` returns; `falls_back` says for which users scores are others.
+    """
+
+    @abstractmethod
+    def user_vectors(self, query: Query) -> np.ndarray:
+        """Return a vector for each user of a query, float32 (B, d)."""
+
+    @abstractmethod
+    def item_vectors(self) -> np.ndarray:
+        """Return a vector for each item, float32 (n_items, d); scores are `user_vectors` times these."""
+
+
+class HasOpenCatalogue(ABC):
+    """A model that scores items without ratings, including items that are added after training."""
+
+    @abstractmethod
+    def add_items(self, items: pd.DataFrame) -> None:
+        """Extend the catalogue without training.
+
+        Args:
+            items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. The
+                first row gets the code `n_items`.
+        """
+
+
+class ExplainsByRemoval(ABC):
+    """A model that knows what its scores owe to an interaction, without scoring the history once more for each."""
+
+    @abstractmethod
+    def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Return by how much scores fall when one interaction is removed from a history; for models without order.
+
+        Args:
+            history: history of one row.
+            positions: int64 (m,) positions in the history of the interactions to remove, one at a time.
+            items: int64 (n,) items whose scores are compared.
+
+        Returns:
+            float32 (m, n), of scores as `score_without_fallback` returns them.
+        """
+
+
+class ExplainsByFeatures(ABC):
+    """A model whose scores are sums of what groups of features add."""
+
+    @abstractmethod
+    def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
+        """Return what each group of features adds to the scores of items.
+
+        Args:
+            query: a query of one user.
+            items: int64 (m,) items.
+
+        Returns:
+            A row for each item, a column for each group; NaN for an item that is not scored by features.
+        """

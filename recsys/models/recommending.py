@@ -1,0 +1,162 @@
+"""Recommendations by raw ids and titles, for the users of the data that a model was fitted to and for new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recsys.data.dataset import Dataset
+from recsys.data.item_names import item_names
+from recsys.data.query import History, Query
+from recsys.errors import UserError, check_positive
+from recsys.metrics.ranking import mask_seen, top_k
+from recsys.models.scoring import Scorer
+from recsys.models.support import supports
+
+UNKNOWN = -1
+BATCH_SIZE = 1024  # users that are scored at a time
+
+
+class RecommendsByIds(Scorer):
+    """A model that is used by the ids and titles of its data.
+
+    Attributes:
+        data: the interactions that the model was fitted to, which hold the users' histories and all ids and titles;
+            None before a fit, and in a model that was saved without them.
+    """
+
+    data: Dataset | None = None
+
+    def recommend(
+        self, users: Sequence[Any] | None = None, k: int = 10, *, liked: Sequence[Any] | None = None
+    ) -> pd.DataFrame:
+        """Recommend items to users of the data, or to a new user who liked some items.
+
+        Args:
+            users: ids of users, whose histories are those that the model was fitted to.
+            k: largest number of items per user.
+            liked: items that a new user liked, the latest last: titles, titles with years such as "Heat (1995)", or
+                ids. Given in place of `users`.
+
+        Returns:
+            A row for each item, the best first, in the order of the users: `user`, the id, missing for a new user;
+            `item`, the id; `title`, with the year; `score`; `reason`, the items of the history that support the
+            recommendation, missing where the model knows none.
+
+        Raises:
+            UserError: a user or an item is unknown, or the model does not score new users.
+        """
+        data = self.known_data()
+        if (users is None) == (liked is None):
+            raise UserError("recommend must have either users or liked (got both or neither).")
+        check_positive(k=k)
+        if liked is not None:
+            return self._recommended(data, np.array([UNKNOWN]), self._history_of_liked(data, liked), k)
+        codes = user_codes(data, _as_list("users", users))
+        starts = range(0, max(1, len(codes)), BATCH_SIZE)
+        batches = [codes[start : start + BATCH_SIZE] for start in starts]
+        tables = [self._recommended(data, batch, data.history(batch), k) for batch in batches]
+        return pd.concat(tables, ignore_index=True)
+
+    def similar(self, item: Any, k: int = 10) -> pd.DataFrame:
+        """Find the items that are most similar to one, by who rated them and by their metadata.
+
+        The similarity is that of the data, not of the model; see `recsys.models.similar`.
+
+        Args:
+            item: its title, its title and year such as "Heat (1995)", or its id.
+            k: largest number of items.
+
+        Returns:
+            A row for each item, the most similar first: `item`, `title`, `similarity`.
+
+        Raises:
+            UserError: the item is unknown.
+        """
+        from recsys.models.similar import SimilarItems  # a search of words that a training does not need
+
+        check_positive(k=k)
+        data = self.known_data()
+        near = SimilarItems(data).nearest(_item_code(data, item), np.arange(data.n_items), k)
+        codes = np.array([code for code, _ in near], np.int64)
+        return _described(data, codes).assign(similarity=[similarity for _, similarity in near])
+
+    def known_data(self) -> Dataset:
+        """Return the data with the ids and titles.
+
+        Raises:
+            UserError: the model has none.
+        """
+        if self.data is None:
+            raise UserError(
+                f"{type(self).__name__} must know the data with its ids and titles (got none): fit it, or set its "
+                "attribute data to the data set that it was fitted to."
+            )
+        return self.data
+
+    def _history_of_liked(self, data: Dataset, liked: Sequence[Any]) -> History:
+        if not self.scores_new_users:
+            raise UserError(
+                f"{type(self).__name__} ignores the history of a new user: name one of its users, or use a model that "
+                "scores by histories, such as EASE."
+            )
+        codes = dict.fromkeys(_item_code(data, item) for item in _as_list("liked", liked))
+        if not codes:
+            raise UserError("liked must name at least one item (got none).")
+        return History.of_items([[*codes]], rating=data.scale[1])
+
+    def _recommended(self, data: Dataset, users: np.ndarray, histories: History, k: int) -> pd.DataFrame:
+        """Recommend to users, int64 (B,), with a history each."""
+        scores = self.score(Query(users, histories))
+        ranked = top_k(mask_seen(scores, histories, np.arange(data.n_items)), users, k)  # (B, k)
+        rows, places = np.nonzero(ranked >= 0)
+        items = ranked[rows, places]
+        ids = data.user_frame["user_id"].astype(object).to_numpy()[users]
+        names = item_names(data.item_frame)
+        reasons = [
+            support and support.sentence(names)
+            for row, user in enumerate(users)
+            for support in supports(
+                self, int(user), histories.select(np.array([row])), items[rows == row], data.middle_of_scale
+            )
+        ]
+        table = _described(data, items)
+        table.insert(0, "user", pd.Series(np.where(users[rows] == UNKNOWN, None, ids[rows])).infer_objects())
+        return table.assign(score=scores[rows, items], reason=pd.Series(reasons, dtype=object))
+
+
+def _described(data: Dataset, codes: np.ndarray) -> pd.DataFrame:
+    """Return a row for each item code: its id and its title with the year."""
+    frame = data.item_frame.iloc[codes].reset_index(drop=True)
+    return pd.DataFrame({"item": frame["movie_id"], "title": item_names(frame)})
+
+
+def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
+    """Return the codes of users with these ids, which are compared as text, int64 (B,).
+
+    Raises:
+        UserError: there is no such user.
+    """
+    ids = pd.Index(data.user_frame["user_id"].astype(str))
+    codes = ids.get_indexer(pd.Index([str(user) for user in users], dtype=object)).astype(np.int64)
+    if len(unknown := np.flatnonzero(codes < 0)):
+        raise UserError(f"There is no user {users[unknown[0]]} in {data.name}: ids are like {', '.join(ids[:3])}.")
+    return codes
+
+
+def _item_code(data: Dataset, item: Any) -> int:
+    """Return the code of the item that an id or a title stands for."""
+    from recsys.data.titles import find_item  # a search of titles that a training does not need
+
+    [code] = pd.Index(data.item_frame["movie_id"].astype(object)).get_indexer(pd.Index([item], dtype=object))
+    return int(code) if code >= 0 else find_item(data, str(item))
+
+
+def _as_list(argument: str, values: Any) -> list[Any]:
+    """Check that an argument is a list: a text would be one of letters."""
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise UserError(f"{argument} must be a list (got {values!r}): write [{values!r}].")
+    return list(values)

@@ -1,0 +1,78 @@
+"""The scores of a fitted model: what every `Recommender` answers a query with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from recsys.data.query import Pairs, Query
+
+
+class Scorer(ABC):
+    """Scores all items for some users.
+
+    Attributes:
+        popularity: float32 (n_items,) number of training interactions of each item: the scores of a user without a
+            history.
+        scale: float32 (2,) lowest and highest rating; only in models that predict ratings.
+    """
+
+    predicts_ratings = False  # True: scores are in rating units
+    uses_history = False  # True: scores follow the history in the query, also for users who were not trained on
+    reads_order = False  # True: scores depend on the order of the history, so training interactions must have times
+    popularity: np.ndarray | None = None
+    scale: np.ndarray
+
+    def score(self, query: Query) -> np.ndarray:
+        """Score all items for some users.
+
+        Models that rank by histories score the items by popularity for a user without a history. Models that predict
+        ratings return ratings for such a user too, from what they learned about items and users.
+
+        Returns:
+            float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
+        """
+        if not self.uses_history or self.predicts_ratings or self.popularity is None:
+            return self._score(query)
+        known = query.history.lengths > 0
+        if known.all():
+            return self._score(query)
+        scores = np.tile(self.popularity, (len(query), 1))
+        if known.any():
+            scores[known] = self._score(query.select(known))
+        return scores
+
+    def falls_back(self, query: Query) -> np.ndarray:
+        """Return for which users the scores are not those of the model alone, bool (B,)."""
+        return (query.history.lengths == 0) & (self.uses_history and not self.predicts_ratings)
+
+    def score_without_fallback(self, query: Query) -> np.ndarray:
+        """Score without popularity in place of short histories, for example to see what an item in a history adds.
+
+        Returns:
+            float32 (B, n_items), finite.
+        """
+        return self._score(query)
+
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        """Score pairs of user and item.
+
+        Returns:
+            float32 (P,), clipped to the rating scale if the model predicts ratings.
+        """
+        predicted = self._predict(pairs)
+        return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
+
+    @property
+    def scores_new_users(self) -> bool:
+        """Return whether users who were not trained on are scored by their histories."""
+        return self.uses_history
+
+    @abstractmethod
+    def _score(self, query: Query) -> np.ndarray:
+        """Return the scores of all items, float32 (B, n_items); a query of a ranking model has no empty history."""
+
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """Return the scores of pairs, float32 (P,), not clipped; those of `score` unless a model has a faster way."""
+        return self.score(pairs.query)[pairs.rows, pairs.items]
