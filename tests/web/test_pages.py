@@ -137,7 +137,7 @@ def test_recommendations_follow_the_ratings_of_a_new_viewer_without_a_reload(vis
     stars(first, 4.5).click()
     listed = titles(page)
     assert "The Harbour Road" not in listed
-    expect(cards(page).first).to_contain_text("ecause you liked The Harbour Road (1951)")
+    expect(cards(page).first).to_contain_text("liked The Harbour Road (1951)")
     page.get_by_text("Where the reasons come from").click()  # once for the list, and not on every card
     expect(page.locator(".why")).to_contain_text("score would fall most")
     expect(own_films(page)).to_have_count(1)
@@ -323,7 +323,7 @@ def test_films_drawn_at_random_are_labelled_as_tries_without_a_reason(page_runs,
         show_shelf(session, Shelf("Drama", ListOptions(k=6), listed))
     texts = [element.text for element in client.elements.values() if isinstance(element, Tag)]
     assert texts.count("A try") == 2 * 3
-    assert sum(text.startswith("because") for text in texts) == 3
+    assert sum(text.startswith(("because", "liked by")) for text in texts) == 3
 
 
 def test_two_lists_are_side_by_side_on_a_phone(visit):
