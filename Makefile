@@ -53,7 +53,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 lock: ## resolve pyproject.toml into requirements.lock (with Python 3.11, the oldest that it serves)
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --editable '.[search,parallel,lightgbm,text,databases,docs,dev]' torch==2.13.0 hatchling
+	.venv-lock/bin/pip install --editable '.[search,parallel,lightgbm,text,databases,docs,dev]' torch==2.13.0 hatchling editables
 	{ head -1 requirements.lock; .venv-lock/bin/pip freeze --all --exclude pip --exclude recsys \
 		| sed 's/+.*//' | sort -f; } > requirements.lock.partial
 	mv requirements.lock.partial requirements.lock
