@@ -90,7 +90,6 @@ def test_a_pickled_model_is_not_loaded_without_trusted(boosted, command, tmp_pat
     for arguments in (
         ("importance", boosted),
         ("recommend", boosted, *liked),
-        ("similar", boosted, "Film"),
         ("load", boosted, "--to", tmp_path / "films.duckdb"),
     ):
         status, _, err = command(*arguments)
