@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recsys import models
-    from recsys.library import Dataset, evaluate, load, load_movielens, serve, split
+    from recsys.for_frames import Dataset, evaluate, load, load_movielens, serve, split
 
 __all__ = ["Dataset", "evaluate", "load", "load_movielens", "models", "serve", "split"]
 
@@ -27,4 +27,4 @@ def __getattr__(name: str) -> Any:
     """Import a part of the library."""
     if name not in __all__:
         raise AttributeError(f"module 'recsys' has no attribute {name!r}")
-    return import_module("recsys.models") if name == "models" else getattr(import_module("recsys.library"), name)
+    return import_module("recsys.models") if name == "models" else getattr(import_module("recsys.for_frames"), name)

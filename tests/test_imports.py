@@ -20,7 +20,7 @@ ROOMS = (
     ("studies",),
     ("web",),
     ("config",),  # beside the others: it knows what studies and splits are, and they do not know it
-    ("commands", "library"),
+    ("commands", "for_frames"),
     ("__main__",),
 )
 OUTSIDE = ("testing",)  # for authors of models: nothing of the package imports it

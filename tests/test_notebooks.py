@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import recsys
-from recsys import library
+from recsys import for_frames
 from recsys.web import fitted
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -29,7 +29,7 @@ def data() -> recsys.Dataset:
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
 def test_the_cells_of_a_notebook_run(file: Path, data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(library, "load_movielens", lambda release: data)
+    monkeypatch.setattr(for_frames, "load_movielens", lambda release: data)
     monkeypatch.setattr(fitted, "run_server", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
