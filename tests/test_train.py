@@ -229,7 +229,7 @@ def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order
     assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]
     capsys.readouterr()
     assert test("other", "split=leave_one_out") == 2
-    assert "A test can change protocol, reranker, ks, order_test only (got split)" in capsys.readouterr().err
+    assert "can change protocol, reranker, ks, order_test, split.target only (got split)" in capsys.readouterr().err
     assert test("shuffled", "order_test=true") == 2
     assert "order_test=true must have a model that scores by histories (got MF" in capsys.readouterr().err
 
@@ -240,6 +240,16 @@ def test_the_order_of_histories_makes_no_difference_to_a_model_that_does_not_rea
     for name in ("test/ndcg@10", "test/ndcg@10/warm"):
         assert metrics[f"{name}/shuffled_history"] == pytest.approx(metrics[name])
     assert len(read_run(tmp_path / "run").per_user) < 30
+
+
+def test_a_trained_model_is_tested_again_with_other_targets_after_the_same_cut(data, tmp_path, command):
+    cut = [*data, "model=ease", "split=global_time"]
+    train.train(compose("train", [*cut, f"run_dir={tmp_path}/all"]))
+    metrics = train.train(compose("train", [*cut, "split.target=last", f"run_dir={tmp_path}/last"]))
+    assert command("test", tmp_path / "all", "split.target=last", "--out", tmp_path / "again")[0] == 0
+    again = read_run(tmp_path / "again")
+    assert again.metrics["test/ndcg@10/warm"] == metrics["test/ndcg@10/warm"]
+    assert again.manifest["split"] == read_run(tmp_path / "last").manifest["split"]
 
 
 def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path, train_small):

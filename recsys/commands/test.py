@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from recsys.commands.arguments import add_run, add_trusted
 from recsys.config import compose
 from recsys.config.measurements import measurement_of
+from recsys.config.nodes import instantiate
 from recsys.config.splits import split_reader
 from recsys.config.stored import DATA, stored_config
 from recsys.data.split import Split
@@ -22,7 +23,8 @@ from recsys.studies.runs import Run, read_run
 from recsys.studies.tensorboard import log_directory
 from recsys.studies.testing import conclude
 
-CHANGED = ("protocol", "reranker", "ks", "order_test")  # settings that a test may change
+TARGET = "split.target"
+CHANGED = ("protocol", "reranker", "ks", "order_test", TARGET)  # settings that a test may change
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="protocol=full_and_sampled99 reranker=mmr reranker.trade_off=0.5 'ks=[5,10]' order_test=true",
+        help="protocol=full_and_sampled99 reranker=mmr reranker.trade_off=0.5 'ks=[5,10]' order_test=true "
+        "split.target=successive",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="of the results (default: outputs/DATE/TIME_test_RUN)")
     add_trusted(parser)
@@ -51,7 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     process.fix_randomness(cfg.seed)
     with tested.stage("data"):
         split, origin = split_reader(cfg)()
-        trained.check_split(split)
+        splitter = instantiate(OmegaConf.create(trained.config["split"]))  # with the target of its training
+        trained.check_split(splitter(split.dataset))
         split = _unlearned(trained, split)
         measurement.check(model, split)
     conclude(tested, model, split, measurement, origin, metrics={}, speed={})
@@ -59,15 +63,20 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) -> DictConfig:
     """Return the config of a run with the settings that a test changes."""
-    changed = {override.partition("=")[0].lstrip("+~").partition(".")[0] for override in overrides}
+    keys = [override.partition("=")[0].lstrip("+~") for override in overrides]
+    changed = {key if key == TARGET else key.partition(".")[0] for key in keys}
     if unknown := changed - {*CHANGED}:
         raise UserError(
             f"A test can change {', '.join(CHANGED)} only (got {', '.join(sorted(unknown))}): train a run for the rest."
         )
+    if TARGET in changed:
+        overrides = [f"split={trained.manifest['split']['name']}", *overrides]
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}
     config: dict[str, Any] = trained.config | own | {"test": True, "find_segments": False, "resume": None}
-    for name in changed:
+    if TARGET in changed:
+        config["split"] = trained.config["split"] | {"target": composed.split.target}
+    for name in changed - {TARGET}:
         node = composed[name]
         config[name] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     if config.get("logger"):
