@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, lines of the log elsewhere."""
+"""Progress of long work: a bar on a terminal, lines elsewhere: of the log of a run, or of the error output."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def is_progress_shown() -> bool:
 
 
 def progress_options() -> dict[str, Any]:
-    """Return options of a `tqdm` bar, by which it logs a line every `LINE_SECONDS` where there is no terminal."""
+    """Return options of a `tqdm` bar, by which it writes a line every `LINE_SECONDS` where there is no terminal."""
     if not is_progress_shown():
         return {"disable": True}
     if sys.stderr.isatty():
@@ -43,12 +43,15 @@ def progress_options() -> dict[str, Any]:
 
 
 class _Lines:
-    """A file that logs what a progress bar writes."""
+    """A file that logs what a progress bar writes, or prints it where nothing logs, as in `python -m recsys`."""
 
     def write(self, text: str) -> None:
-        """Log a line, without the characters that move the cursor."""
-        if text.strip():
-            log.info("%s", text.strip())
+        """Write a line, without the characters that move the cursor."""
+        line = text.strip()
+        if line and log.isEnabledFor(logging.INFO):
+            log.info("%s", line)
+        elif line:
+            print(line, file=sys.stderr, flush=True)
 
     def flush(self) -> None:
-        """Do nothing: every line is logged at once."""
+        """Do nothing: every line is written at once."""

@@ -30,6 +30,12 @@ def test_all_output_by_rich_goes_through_the_terminal():
     assert {module for module in modules() if makes_consoles(module)} <= {"recsys.terminal", "recsys.data.report"}
 
 
+def test_progress_of_commands_that_do_not_log_goes_to_the_error_output(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    assert list(tqdm(range(3), "ranking", **progress_options())) == [0, 1, 2]
+    assert "ranking: 1 of 3it" in capsys.readouterr().err
+
+
 def test_progress_without_a_terminal_is_a_line_from_time_to_time(monkeypatch, caplog):
     with caplog.at_level("INFO"):
         assert list(tqdm(range(3), "epoch 1 of 2", **progress_options())) == [0, 1, 2]
