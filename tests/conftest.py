@@ -14,7 +14,8 @@ from tests.servers import _unverified_extensions, fill, mariadb, postgres, serve
 from tests.training import data, prepared_cache, train_command, train_small  # noqa: F401 - fixtures
 
 LONGEST = (
-    "test_pages.py", "test_contract.py", "test_refit.py", "test_config.py", "test_reading.py", "test_studies.py",
+    "test_feedback.py", "test_every_page.py", "test_contract.py", "test_refit.py", "test_config.py", "test_reading.py",
+    "test_studies.py",
     "test_interruptions.py", "test_api.py", "test_train.py", "test_sweeps.py", "test_published.py", "test_databases.py",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The server in a process of its own, and a browser to visit it."""
+"""The server in a process of its own, a browser to visit it, and what tests do on its pages."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = [  # no requests of the browser's own
@@ -45,3 +45,29 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield chromium
         chromium.close()
+
+
+def cards(page: Page) -> Locator:
+    return page.locator(".cards:not([aria-busy=true]) .card:not(.skeleton)")
+
+
+def titles(page: Page) -> list[str]:
+    """Return the titles of the recommended films as soon as they are shown."""
+    expect(cards(page).first).to_be_visible()
+    return cards(page).locator("h3").all_inner_texts()
+
+
+def stars(within: Page | Locator, n: float) -> Locator:
+    return within.get_by_role("radio", name=f"{n:g} star{'' if n == 1 else 's'}", exact=True)
+
+
+def own_films(page: Page) -> Locator:
+    return page.locator("#own-films li")
+
+
+def rate(page: Page, title: str, n: float) -> None:
+    """Find a film by its title and give it stars."""
+    page.get_by_role("searchbox").fill(title)
+    row = page.locator(".found li", has=page.get_by_role("link", name=title, exact=True))
+    stars(row, n).click()
+    expect(own_films(page).filter(has_text=title)).to_be_visible()

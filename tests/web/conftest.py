@@ -21,10 +21,6 @@ from recsys.web.store import Store
 N_USERS, N_FILMS = 60, 60
 LIMIT = 300  # seconds; a busy machine takes as long as it takes
 TITLES = {0: "The Matrix", 1: "<script>alert(1)</script>", 2: "Amélie", 3: "Heat"}  # the others are invented
-WORDS = ["Harbour", "Winter", "Lantern", "Orchard", "Signal", "Garden", "Mirror", "Voyage", "Letter", "Summit"]
-EVIL = "<script>alert(1)</script>"  # a title that a page must show as text
-PAGE_TITLES = [EVIL, *(f"The {word} {end}" for end in ("Road", "House", "Night") for word in WORDS)][:28]
-PAGE_TITLES += ["Koyaanisqatsi: Life Unwound", "Mary Shelley's Frankenstein"]  # words as long as a poster is wide
 
 
 def write_data(folder: Path, ratings: list[tuple], films: pd.DataFrame | None, *overrides: str) -> list[str]:
@@ -72,29 +68,6 @@ def runs(tmp_path_factory) -> dict[str, Path]:
         "lightgcn": ["model=lightgcn", "model.max_epochs=2"],
     }
     return {name: train_run(folder / name, *data, *overrides) for name, overrides in models.items()}
-
-
-@pytest.fixture(scope="session")
-def page_runs(tmp_path_factory) -> Path:
-    """A folder with EASE and LightGCN on 40 users, of whom half like dramas and half comedies, in half stars."""
-    folder = tmp_path_factory.mktemp("pages")
-    rng = np.random.default_rng(0)
-    ratings = [
-        (f"u{user}", item, rng.integers(6, 11) / 2, 10**9 + rng.integers(10**6))
-        for user in range(40)
-        for item in np.arange(user % 2, 30, 2)
-        if rng.random() < 0.6
-    ]
-    titles = [f"{title} ({1950 + i})" for i, title in enumerate(PAGE_TITLES)]
-    films = pd.DataFrame({"movie_id": range(30), "title": titles})
-    films["genres"] = ["Drama" if i % 2 else "Comedy" for i in films["movie_id"]]
-    films["poster"] = ["https://posters.example/3.jpg" if i == 3 else "" for i in films["movie_id"]]
-    data = write_data(folder, ratings, films, "ks=[1,5,10]")
-    train_run(folder / "ease", *data, "model=ease", "model.l2=5", "model.prior_strength=0")
-    train_run(folder / "lightgcn", *data, "model=lightgcn", "model.max_epochs=2")
-    (folder / "ease" / "segments").mkdir()
-    (folder / "ease" / "segments" / "segments.csv").write_text("user_id,name\nu3,Late dramas\n")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page
 
-from tests.web.browsing import browser, running_server
+from tests.web.browsing import browser, cards, rate, running_server
 
 PICTURE = Path("docs", "page.png")
 RATED = {"Fargo": 5, "The Silence of the Lambs": 5, "Twelve Monkeys": 4}
@@ -16,15 +16,12 @@ RATED = {"Fargo": 5, "The Silence of the Lambs": 5, "Twelve Monkeys": 4}
 
 def screenshot(page: Page) -> bytes:
     """Rate some films as a new viewer, and take a screenshot."""
-    search = page.get_by_role("searchbox")
     for title, stars in RATED.items():
-        search.fill(title)
-        row = page.locator(".found li", has=page.get_by_role("link", name=title, exact=True))
-        row.get_by_role("radio", name=f"{stars} stars", exact=True).click()
-        page.locator("aside li", has_text=title).wait_for()
+        rate(page, title, stars)
+    search = page.get_by_role("searchbox")
     search.fill("")
     search.blur()
-    page.locator(".cards[aria-busy=false] .card").first.wait_for()
+    cards(page).first.wait_for()
     page.get_by_role("button", name="Undo").wait_for(state="hidden")
     return page.screenshot()
 
