@@ -69,18 +69,20 @@ def test_the_number_of_ratings_alone_does_not_change_a_runs_identity():
     assert identity({"n_ratings": 5, "model": {"l2": 1.0}}) == identity({"model": {"l2": 1.0}})
 
 
+@cache
+def settings_with_rules(model: str) -> set[str]:
+    node = OmegaConf.to_container(compose("train", [f"model={model}"]).model)
+    return {f"model.{key}" for key, value in flatten(node).items() if f"{RULE}:" in str(value)}
+
+
 @pytest.mark.parametrize("study", [name for name in study_names() if name != "study"])  # which has their defaults
 def test_no_row_of_a_study_depends_on_the_number_of_ratings(study):
-    rules = {}
     for name, setting in read(study).settings.items():
         for row, own in setting.rows.items():
             if "trained" in own.overrides:  # an earlier version tested the model of another row again
                 continue
-            model = own.overrides["model"]
-            if model not in rules:
-                node = OmegaConf.to_container(compose("train", [f"model={model}"]).model)
-                rules[model] = {f"model.{key}" for key, value in flatten(node).items() if f"{RULE}:" in str(value)}
-            assert rules[model] <= {key.removeprefix("~") for key in own.overrides}, f"{name}: {row}"
+            given = {key.removeprefix("~") for key in own.overrides}
+            assert settings_with_rules(own.overrides["model"]) <= given, f"{name}: {row}"
 
 
 @pytest.mark.parametrize(("study", "row"), [(study, row) for study, rows in ROWS.items() for row in rows])
