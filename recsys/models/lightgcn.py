@@ -26,7 +26,7 @@ from recsys.models.neural import BPR, EmbeddingModule, EmbeddingRecommender, Que
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding
 
 COPIES_OF_TABLES = 12  # weights, gradients and moments, layers and their gradients, and the propagated tables
-BYTES_PER_EDGE = 24  # of the graph and its transpose, index and value each
+BYTES_PER_EDGE = 48  # of the graph and its transpose, index and value each, and of what they are built from
 
 
 class Layers(NamedTuple):
@@ -295,11 +295,9 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Check that tables and graph fit in memory, and train."""
         n_nodes = train.n_users + train.n_items
-        n_bytes = 4 * (COPIES_OF_TABLES + 2 * self.n_layers) * n_nodes * self.embedding_dim + BYTES_PER_EDGE * len(
-            train
-        )
+        n_tables = COPIES_OF_TABLES + 2 * self.n_layers
         check_memory(
-            n_bytes,
+            4 * n_tables * n_nodes * self.embedding_dim + BYTES_PER_EDGE * len(train),
             f"{self.n_layers} layers of {self.embedding_dim} numbers for each of {n_nodes:,} users and items",
             "lower model.embedding_dim or model.n_layers",
         )
