@@ -63,7 +63,7 @@ MODELS: dict[str, Callable[[], Recommender]] = {
     "elsa": partial(ELSA, embedding_dim=128, batch_size=128, lr=0.01, max_epochs=1),
     "low_rank_gfcf": partial(LowRankGFCF, rank=128, n_frequencies=48, ideal_weight=5.0),
     "lightgcn": partial(  # whose steps propagate in a graph of some interactions
-        LightGCN, n_layers=2, edges_per_step=500_000, batch_size=32_768, lr=0.01, max_epochs=1
+        LightGCN, n_layers=2, edges_per_step=500_000, batch_size=131_072, lr=0.01, max_epochs=1
     ),
 }
 METRIC = "ndcg@10"
