@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
+from recsys.errors import UserError
 from recsys.models.als import ALS
 from recsys.models.base import Recommender
 from recsys.models.bayesian_mf import BayesianMF
@@ -22,14 +23,18 @@ from recsys.models.popularity import Popularity
 from recsys.models.rec_vae import RecVAE
 from recsys.models.trees import RatingTrees
 from recsys.models.two_stage import TwoStage
-from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender
+from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender, checkerboard
 
 WEIGHING_HISTORIES = (  # one config of each class
     "als", "content", "content_knn", "dae", "ease", "elsa", "gfcf", "ials", "item_knn", "mult_vae", "rec_vae",
     "rp3beta", "slim", "tfidf", "two_tower", "user_knn",
 )  # fmt: skip
-MODELS = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
-MODELS += [f"{name} by recency" for name in WEIGHING_HISTORIES]
+CONFIGURED = sorted(path.stem for path in (CONFIGS / "model").glob("*.yaml"))
+MODELS = [*CONFIGURED, *(f"{name} by recency" for name in WEIGHING_HISTORIES)]
+SMALL_AS_THE_DATA = (  # models that take no more memory than the data do
+    "bias", "content", "content_knn", "popularity", "rating_user_knn", "recent_popularity", "segment_popularity",
+    "tfidf",
+)  # fmt: skip
 NO_TASTE = {"check_checkerboard_is_recovered": "gives all users the same list"}
 OWN_VECTORS = {"check_histories_are_embedded_as_users_with_them_are": "trained users have weights of their own"}
 EXPECTED_FAILED_CHECKS = {
@@ -107,6 +112,13 @@ def test_model(check, trained: TrainedModel, name: str):
     if reason:
         pytest.skip(reason)
     check(trained)
+
+
+@pytest.mark.parametrize("model", [name for name in CONFIGURED if name not in SMALL_AS_THE_DATA])
+def test_what_does_not_fit_in_memory_is_refused_before_work_starts(model: str, monkeypatch):
+    monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
+    with pytest.raises(UserError, match="of memory, but only"):
+        untrained(model, 0).fit(checkerboard(with_dislikes=False)[0])
 
 
 class Sound(Popularity):

@@ -50,6 +50,23 @@ STUDY = {
             "rows": {"Popularity": {"model": "popularity"}, "Wrong": {"model": "bpr", "model.loss": "hinge"}},
             "on_demand": True,
         },
+        "blended": {
+            "overrides": {"split": "leave_last_out", "refit": False},
+            "metrics": ["ndcg@10"],
+            "rows": {
+                "Blend": {
+                    "model": "blend",
+                    "seeds": [0],
+                    "~model.models.linear_ar": None,
+                    "~model.models.sasrec": None,
+                    "model.models.ease": "{EASE}",
+                    "model.models.markov": "{Markov}",
+                },
+                "EASE": {"model": "ease", "seeds": [0]},
+                "Markov": {"model": "markov", "seeds": [0]},
+            },
+            "on_demand": True,
+        },
     },
 }
 N_RUNS = len(STUDY["rows"])
@@ -141,6 +158,14 @@ def test_an_invalid_row_is_refused_before_any_run(study, tmp_path, capsys):
     assert study("split=ratio") == 2
     assert "loss must be one of" in capsys.readouterr().err
     assert not list(tmp_path.rglob("manifest.json"))
+
+
+@pytest.mark.usefixtures("rows_for_figures")
+def test_a_row_blends_the_runs_of_other_rows_that_the_study_makes_first(study, tmp_path):
+    assert study("study.settings_run=[blended]", "study.rows_run=[Blend]") == 0
+    assert dict(report_rows(tmp_path)[["row", "status"]].to_numpy()) == dict.fromkeys(
+        ["Blend", "EASE", "Markov"], "complete"
+    )
 
 
 def test_a_command_that_matches_no_run_is_refused(study, capsys):

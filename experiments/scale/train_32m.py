@@ -40,10 +40,8 @@ from recsys.data.prepared import Prepared
 from recsys.data.sources import Files
 from recsys.data.splitters import LeaveLastOut
 from recsys.evaluation.evaluate import evaluate
+from recsys.models import ELSA, MF, LightGCN, LowRankGFCF, Popularity, TwoTower
 from recsys.models.base import Recommender, load
-from recsys.models.mf import MF
-from recsys.models.popularity import Popularity
-from recsys.models.two_tower import TwoTower
 
 # One setting for all sizes: one epoch, losses that score few films, and steps that update only the rows of their batch.
 BPR: dict[str, Any] = {"loss": "bpr", "n_negatives": 1, "batch_size": 16_384, "lr": 0.01, "max_epochs": 1}
@@ -61,6 +59,11 @@ MODELS: dict[str, Callable[[], Recommender]] = {
         lr=0.005,
         user_id_dropout=0.2,
         max_epochs=1,
+    ),
+    "elsa": partial(ELSA, embedding_dim=128, batch_size=128, lr=0.01, max_epochs=1),
+    "low_rank_gfcf": partial(LowRankGFCF, rank=128, n_frequencies=48, ideal_weight=5.0),
+    "lightgcn": partial(  # whose steps propagate in a graph of some interactions
+        LightGCN, n_layers=2, edges_per_step=500_000, batch_size=131_072, lr=0.01, max_epochs=1
     ),
 }
 METRIC = "ndcg@10"

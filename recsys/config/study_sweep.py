@@ -77,7 +77,8 @@ class StudySweep:
     def _checked(self, study: Study) -> dict[str, Split]:
         """Return the splits of a study by setting and variant.
 
-        It constructs the data, split and model of each row, so that invalid ones are found before any training.
+        It constructs the data, split and model of each row, so that invalid ones are found before any training. A model
+        that reads runs, such as a blend of other rows, is constructed if these have finished.
         """
         checked, splits = set(), {}
         for level in dependency_levels(study, self.directory, find_run=lambda job: None):
@@ -86,7 +87,8 @@ class StudySweep:
                     continue
                 complete("train", self._arguments(job))
                 config = self._config(job)
-                instantiate(OmegaConf.create(config["model"]))
+                if all(is_finished(directory) for directory in job.dependencies):
+                    instantiate(OmegaConf.create(config["model"]))
                 splits[f"{job.setting} {job.variant}".strip()] = self.splits.of(config)
                 checked.add((job.setting, job.variant, job.row))
         return splits

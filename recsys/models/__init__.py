@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # `as` marks what a strict type checker may import from here
     from recsys.models.knn import UserKNN as UserKNN
     from recsys.models.lightgcn import LightGCN as LightGCN
     from recsys.models.linear_ar import LinearAR as LinearAR
+    from recsys.models.low_rank_gfcf import LowRankGFCF as LowRankGFCF
     from recsys.models.low_rank_linear_ar import LowRankLinearAR as LowRankLinearAR
     from recsys.models.markov import Markov as Markov
     from recsys.models.mf import MF as MF
@@ -73,6 +74,7 @@ MODULES = {
     "LambdaMARTTwoStage": "two_stage",
     "LightGCN": "lightgcn",
     "LinearAR": "linear_ar",
+    "LowRankGFCF": "low_rank_gfcf",
     "LowRankLinearAR": "low_rank_linear_ar",
     "MF": "mf",
     "MLP": "ncf",

@@ -53,16 +53,35 @@ class GFCF(ItemToItem):
         Raises:
             UserError: the catalogue is too large for a dense matrix over it.
         """
-        from scipy.sparse.linalg import svds  # scoring needs none of it
-
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "GF-CF")
-        degrees = np.sqrt(np.maximum(train.item_counts, 1)).astype(np.float32)
-        user_degrees = np.sqrt(np.maximum(train.user_counts, 1)).astype(np.float32)
-        normalised = (sparse.diags(1 / user_degrees) @ train.matrix() @ sparse.diags(1 / degrees)).tocsr()
+        normalised, degrees = normalised_interactions(train)
         weights = (normalised.T @ normalised).toarray()
-        rank = min(self.n_frequencies, min(normalised.shape) - 1)
-        if rank:
-            start = np.random.default_rng(self.seed).normal(size=min(normalised.shape)).astype(np.float32)
-            vectors = svds(normalised, k=rank, v0=start)[2].T  # (n_items, rank)
-            weights += self.ideal_weight * (vectors / degrees[:, None]) @ (vectors * degrees[:, None]).T
+        vectors = lowest_frequencies(normalised, self.n_frequencies, self.seed)[1]
+        weights += self.ideal_weight * (vectors / degrees) @ (vectors * degrees).T
         self.item_weights = weights.astype(np.float32, order="C")  # (n_items, n_items)
+
+
+def normalised_interactions(train: Dataset) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Return R~, float32 (n_users, n_items), and the square roots of the numbers of ratings, float32 (n_items, 1)."""
+    user_degrees, degrees = (
+        np.sqrt(np.maximum(counts, 1)).astype(np.float32) for counts in (train.user_counts, train.item_counts)
+    )
+    normalised = sparse.diags(1 / user_degrees) @ train.matrix() @ sparse.diags(1 / degrees)
+    return normalised.tocsr(), degrees[:, None]
+
+
+def lowest_frequencies(normalised: sparse.csr_matrix, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest singular values of R~ in ascending order, and their right vectors as columns.
+
+    Returns:
+        float32 (k,) and (n_items, k), where k is n, or one less than the rank can be.
+    """
+    from scipy.sparse.linalg import svds  # scoring needs none of it
+
+    size = min(normalised.shape)
+    rank = min(n, size - 1)
+    if rank == 0:
+        return np.empty(0, np.float32), np.empty((normalised.shape[1], 0), np.float32)
+    start = np.random.default_rng(seed).normal(size=size).astype(np.float32)
+    _, values, vectors = svds(normalised, k=rank, v0=start)
+    return values, vectors.T

@@ -18,7 +18,7 @@ class ItemToItem(WeighsHistories, ExplainsByRemoval):
             scored item. A dense matrix is C-contiguous, since the product reads rows.
     """
 
-    learned = ("item_weights",)
+    learned: tuple[str, ...] = ("item_weights",)
     item_weights: np.ndarray | sparse.csr_matrix
 
     def _score(self, query: Query) -> np.ndarray:

@@ -7,7 +7,7 @@ Contrastive Learning for Recommendation", TKDE 2023.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from recsys.models.neural import BPR, EmbeddingModule, EmbeddingRecommender, Que
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding
 
 COPIES_OF_TABLES = 12  # weights, gradients and moments, layers and their gradients, and the propagated tables
-BYTES_PER_EDGE = 24  # of the graph and its transpose, index and value each
+BYTES_PER_EDGE = 48  # of the graph and its transpose, index and value each, and of what they are built from
 
 
 class Layers(NamedTuple):
@@ -69,7 +69,7 @@ class GraphBPR(BPR):
 
     def loss(self, module: LightGCNModule, batch: SampledBatch) -> Tensor:
         """See `Objective.loss`."""
-        layers = module.propagate(with_noise=self.contrast_weight > 0)
+        layers = module.propagate(module.training_graph(), with_noise=self.contrast_weight > 0)
         users, items = batch.queries.users, batch.items
         loss = self.cost(dot(layers.mean[users], layers.mean[module.n_users + items]), batch)
         own = module.users(users).square().sum() + module.items(items).square().sum()
@@ -91,8 +91,18 @@ class LightGCNModule(EmbeddingModule):
 
         e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k),   a_ui = 1 / sqrt(n_u n_i) for rated items.
 
-    With noise, each layer is moved by a random vector of length `noise` in the direction of its signs, and the mean is
-    over the layers from 1, as in XSimGCL.
+    With noise, each layer is moved by a random vector of length `noise` in the direction of its signs.
+
+    Args:
+        n_users: number of user codes.
+        n_items: number of item codes.
+        embedding_dim: length of the vectors.
+        n_layers: number of propagations, K.
+        first_layer: the first layer of the mean, in training and in scoring: 0, or 1 as in XSimGCL.
+        noise: length of the noise of a layer.
+        contrasted_layer: the layer that is compared with the mean, from 1.
+        edges_per_step: number of training interactions in the graph of a step, or None for all.
+        **training: see `NeuralModule`.
 
     Attributes:
         propagated_users: float32 (n_users + 1, d) vectors of users and, last, of the unknown user, for scoring.
@@ -108,14 +118,18 @@ class LightGCNModule(EmbeddingModule):
         n_items: int,
         embedding_dim: int,
         n_layers: int,
+        first_layer: int = 0,
         noise: float = 0.1,
         contrasted_layer: int = 1,
+        edges_per_step: int | None = None,
         **training: Any,
     ) -> None:
         super().__init__(n_users, n_items, **training)
         self.users = UserEmbedding(n_users, embedding_dim, std=0.1)
         self.items = item_embedding(n_items, embedding_dim, std=0.1)
-        self.n_layers, self.noise, self.contrasted_layer = n_layers, noise, contrasted_layer
+        self.n_layers, self.first_layer = n_layers, first_layer
+        self.noise, self.contrasted_layer = noise, contrasted_layer
+        self.edges_per_step = edges_per_step
         self.register_buffer("propagated_users", torch.zeros(n_users + 1, embedding_dim))
         self.register_buffer("propagated_items", torch.zeros(n_items, embedding_dim))
         self.graph: Tensor | None = None
@@ -133,17 +147,28 @@ class LightGCNModule(EmbeddingModule):
         indptr, indices, values = map(torch.from_numpy, (symmetric.indptr, symmetric.indices, symmetric.data))
         self.graph = torch.sparse_csr_tensor(indptr, indices, values, symmetric.shape).to(self.device)
 
-    def propagate(self, with_noise: bool = False) -> Layers:
-        """Return the embeddings of all users and items after propagation; `bind` must have been called."""
-        layer = torch.cat([self.users.known, self.items.weight])
-        layers = [] if with_noise else [layer]
+    def training_graph(self) -> Tensor | None:
+        """Return the graph of a step: all of it, or an unbiased estimate from interactions drawn with replacement."""
+        if self.graph is None or self.edges_per_step is None:
+            return self.graph
+        starts = self.graph.crow_indices()[: self.n_users + 1]  # users are the first rows, with each interaction once
+        n_edges = self.graph.values().numel() // 2
+        chosen = torch.randint(n_edges, (self.edges_per_step,), device=self.device)
+        users = torch.searchsorted(starts, chosen.to(starts.dtype), right=True) - 1
+        edges = torch.stack([users, self.graph.col_indices()[chosen].long()])
+        weights = self.graph.values()[chosen].repeat(2) * (n_edges / self.edges_per_step)
+        return torch.sparse_coo_tensor(torch.hstack([edges, edges.flip(0)]), weights, self.graph.shape).to_sparse_csr()
+
+    def propagate(self, graph: Tensor | None, with_noise: bool = False) -> Layers:
+        """Return the embeddings of all users and items after propagation in a graph."""
+        layers = [torch.cat([self.users.known, self.items.weight])]
         for _ in range(self.n_layers):
-            layer = _SymmetricProduct.apply(self.graph, layer)
+            layer = _SymmetricProduct.apply(graph, layers[-1])
             if with_noise:
                 layer = layer + layer.sign() * F.normalize(torch.rand_like(layer)) * self.noise
             layers.append(layer)
-        contrasted = layers[self.contrasted_layer - 1] if with_noise else None
-        return Layers(torch.stack(layers).mean(dim=0), contrasted)
+        contrasted = layers[self.contrasted_layer] if with_noise else None
+        return Layers(torch.stack(layers[self.first_layer :]).mean(dim=0), contrasted)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -151,9 +176,10 @@ class LightGCNModule(EmbeddingModule):
         super().refresh()
         if self.graph is None:
             return
-        users, items = self.propagate().mean.split([self.n_users, self.n_items])
-        trained = users if self.users.trained is None else users[self.users.trained]
-        self.propagated_users.copy_(torch.cat([users, trained.mean(dim=0, keepdim=True)]))
+        users, items = self.propagate(self.graph).mean.split([self.n_users, self.n_items])
+        trained = cast(Tensor, self.users.trained)
+        mean = users[trained].mean(dim=0)
+        self.propagated_users.copy_(torch.vstack([users.where(trained[:, None], mean), mean]))
         self.propagated_items.copy_(items)
 
     def user_tables(self) -> set[str]:
@@ -200,6 +226,8 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
         temperature: see `GraphBPR`.
         noise: length of the noise of a layer, for contrastive training only.
         contrasted_layer: the layer that is compared with the mean, from 1.
+        edges_per_step: number of training interactions that a step draws for its graph, for data sets whose whole graph
+            takes seconds to propagate; None takes all. Scoring always takes all.
         loss: `bpr`.
         n_negatives: number of negatives per positive.
         **training: see `NeuralRecommender`.
@@ -220,6 +248,7 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
         temperature: float = 0.2,
         noise: float = 0.1,
         contrasted_layer: int = 1,
+        edges_per_step: int | None = None,
         loss: str = "bpr",
         n_negatives: int = 1,
         **training: Any,
@@ -230,6 +259,8 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
         super().__init__(loss, n_negatives=n_negatives, **training)
         check_positive(embedding_dim=embedding_dim, n_layers=n_layers, contrasted_layer=contrasted_layer)
         check_not_negative(noise=noise)
+        if edges_per_step is not None:
+            check_positive(edges_per_step=edges_per_step)
         self.objective()  # checks its values
         if contrasted_layer > n_layers:
             raise UserError(f"contrasted_layer must be one of the {n_layers} layers (got {contrasted_layer}).")
@@ -237,11 +268,21 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
         self.n_layers = n_layers
         self.noise = noise
         self.contrasted_layer = contrasted_layer
+        self.edges_per_step = edges_per_step
 
     def build(self, n_users: int, n_items: int, **training: Any) -> LightGCNModule:
         """See `NeuralRecommender.build`."""
-        shape = (self.embedding_dim, self.n_layers, self.noise, self.contrasted_layer)
-        return LightGCNModule(n_users, n_items, *shape, **training)
+        return LightGCNModule(
+            n_users,
+            n_items,
+            self.embedding_dim,
+            self.n_layers,
+            first_layer=int(self.contrast_weight > 0),
+            noise=self.noise,
+            contrasted_layer=self.contrasted_layer,
+            edges_per_step=self.edges_per_step,
+            **training,
+        )
 
     def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`."""
@@ -254,11 +295,9 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Check that tables and graph fit in memory, and train."""
         n_nodes = train.n_users + train.n_items
-        n_bytes = 4 * (COPIES_OF_TABLES + 2 * self.n_layers) * n_nodes * self.embedding_dim + BYTES_PER_EDGE * len(
-            train
-        )
+        n_tables = COPIES_OF_TABLES + 2 * self.n_layers
         check_memory(
-            n_bytes,
+            4 * n_tables * n_nodes * self.embedding_dim + BYTES_PER_EDGE * len(train),
             f"{self.n_layers} layers of {self.embedding_dim} numbers for each of {n_nodes:,} users and items",
             "lower model.embedding_dim or model.n_layers",
         )

@@ -56,7 +56,8 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
     check_memory(
         bytes_per_pair * n_items**2,
         f"{model} on {n_items:,} items",
-        "leave out rarely rated items with data.cleaning.item_core, or take model=item_knn or model=ials",
+        "leave out rarely rated items with data.cleaning.item_core, or take model=item_knn, model=elsa or "
+        "model=low_rank_gfcf",
     )
 
 

@@ -1,0 +1,79 @@
+"""GF-CF for large catalogues: both filters from the lowest frequencies of the graph alone.
+
+See `recsys.models.gfcf`, whose weights between all items must fit in memory. Here memory and time grow linearly with
+the catalogue and the interactions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.query import History, Query
+from recsys.errors import check_positive
+from recsys.models.base import FitContext
+from recsys.models.gfcf import GFCF, lowest_frequencies, normalised_interactions
+from recsys.models.memory import check_memory
+
+BYTES_PER_CELL = 4
+COPIES_OF_VECTORS = 8  # two of the iteration, which keeps twice as many vectors, their result, basis and weights
+BYTES_PER_INTERACTION = 40  # the interactions, both products with the degrees, and the result
+
+
+class LowRankGFCF(GFCF):
+    """Scores items by a linear and an ideal low-pass filter of the history, both of low rank.
+
+    With R~, D_I and V of `GFCF`, and with the singular values S and right singular vectors U of R~, the largest `rank`,
+
+        W = [U S^2, weight D_I^(-1/2) V] [U, D_I^(1/2) V]',
+
+    where U S^2 U' is the best approximation of R~' R~ of its rank. With all singular vectors, W is that of `GFCF`.
+
+    Args:
+        rank: number of singular vectors of the linear filter; the ideal one has `n_frequencies` of them at most.
+        **model: see `GFCF`.
+
+    Raises:
+        UserError: a value is not allowed.
+
+    Attributes:
+        item_basis: float32 (n_items, rank + n_frequencies), the first factor of W.
+        item_weights: float32 (rank + n_frequencies, n_items), the second one.
+    """
+
+    learned = ("item_basis", "item_weights")
+    item_basis: np.ndarray
+    item_weights: np.ndarray
+
+    def __init__(self, rank: int = 512, **model: Any) -> None:
+        super().__init__(**model)
+        check_positive(rank=rank)
+        self.rank = rank
+
+    def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """See `ExplainsByRemoval`: what an interaction adds is its weights."""
+        weights = self.item_basis[history.items[positions]] @ self.item_weights[:, items]
+        return self.history_weights(history)[positions, None] * weights
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Decompose the normalised interactions.
+
+        Raises:
+            UserError: the vectors do not fit in memory.
+        """
+        cells = COPIES_OF_VECTORS * self.rank * (train.n_items + train.n_users // 4)
+        check_memory(
+            BYTES_PER_CELL * cells + BYTES_PER_INTERACTION * len(train),
+            f"LowRankGFCF of rank {self.rank} on {train.n_items:,} items",
+            "give a lower model.rank",
+        )
+        normalised, degrees = normalised_interactions(train)
+        values, vectors = lowest_frequencies(normalised, self.rank, self.seed)
+        ideal = vectors[:, -self.n_frequencies :]  # the last ones have the largest values
+        self.item_basis = np.hstack([vectors * values**2, self.ideal_weight * ideal / degrees]).astype(np.float32)
+        self.item_weights = np.ascontiguousarray(np.hstack([vectors, ideal * degrees]).T, dtype=np.float32)
+
+    def _score(self, query: Query) -> np.ndarray:
+        return self.history_matrix(query.history, len(self.item_basis)) @ self.item_basis @ self.item_weights
