@@ -72,7 +72,7 @@ def _check(wanted: str, is_allowed: Callable[[float], bool], settings: Mapping[s
     for name, value in settings.items():
         if not is_allowed(value):
             raise UserError(f"{name} must be {wanted} (got {value}).")
-        if math.isinf(value):
-            raise UserError(f"{name} must be finite (got {value}).")
         if isinstance(value, int) and value > LARGEST:
             raise UserError(f"{name} must be at most {LARGEST} (got {value}).")
+        if math.isinf(value):
+            raise UserError(f"{name} must be finite (got {value}).")

@@ -30,8 +30,10 @@ def fits(value: Any, hint: Any) -> bool:
     """Return whether a JSON-able value is of a type.
 
     The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
-    type. The result is True for types that JSON cannot express, such as classes of objects.
+    type. The result is True for types that JSON cannot express, such as classes of objects, unless the value is null.
     """
+    if value is None and isinstance(hint, type) and hint not in (Any, NoneType, object):
+        return False
     if type(value) is hint or (get_origin(hint) in (Union, UnionType) and type(value) in get_args(hint)):
         return True  # the usual case, in which pydantic need not be imported
     from pydantic import TypeAdapter, ValidationError
@@ -45,7 +47,9 @@ def fits(value: Any, hint: Any) -> bool:
 
 def described(hint: Any) -> str:
     """Return a type as text, such as `float` or `int | None`."""
-    return hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint).replace("typing.", "")
+    if isinstance(hint, type) and not get_args(hint):
+        return hint.__name__
+    return str(hint).replace("typing.", "").replace("collections.abc.", "")
 
 
 def _expressible(hint: Any) -> Any:

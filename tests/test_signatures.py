@@ -24,6 +24,7 @@ from recsys.signatures import described, fits
         ("anything", Path),
         ({"_target_": "b"}, Path | None),
         ([1], Any),
+        (None, Any),
     ],
 )
 def test_a_value_of_the_type_fits(value, hint):
@@ -40,6 +41,7 @@ def test_a_value_of_the_type_fits(value, hint):
         (1, bool),
         (1, str),
         (None, str),
+        (None, Path),
         ("ab", Sequence[str]),
         ([1, "a"], Sequence[int]),
         ([1], Mapping[str, int]),
@@ -61,5 +63,5 @@ def test_types_are_described_in_words():
     assert [described(hint) for hint in (float, int | None, Sequence[int])] == [
         "float",
         "int | None",
-        "collections.abc.Sequence[int]",
+        "Sequence[int]",
     ]

@@ -30,7 +30,8 @@ from recsys.terminal import working
 
 # What a SELECT can read besides tables: functions that make rows, and none that open files or other databases.
 TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
-SETTINGS = ("current_setting", "getenv", "getvariable", "write_log")  # functions of this process, not of the database
+# Functions of this process, not of the database.
+SETTINGS = ("current_query", "current_setting", "getenv", "getvariable", "write_log")
 SYSTEM = ("system", "temp", "information_schema", "pg_catalog")
 SYSTEM_TABLES = ("duckdb_", "pg_", "pragma_", "sqlite_")  # of DuckDB: databases, settings, secrets, ...
 

@@ -82,7 +82,7 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     """
     for table in raw.tables:
         rows, _ = insert(connection, table)
-        interpret_ids(rows, MISSING)
+        interpret_ids(rows, str(table.file), table.columns or {}, MISSING)
     connection.execute("ALTER TABLE raw_descriptions ADD COLUMN IF NOT EXISTS imdb_id VARCHAR")
     normalize(connection, "raw_descriptions")
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))

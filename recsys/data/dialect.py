@@ -6,6 +6,7 @@ A delimiter is chosen by the header, which must then name the columns that are w
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -107,6 +108,7 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
         delimiter = _by_width(file, samples, len(reading.header))
         names = list(reading.header)
         _check_start(file, lines, [delimiter], mark, lambda row: len(row) == len(names))
+        _refuse_header(file, samples[delimiter], reading.missing)
     else:
         _check_start(file, lines, delimiters, mark, lambda row: set(wanted) <= {name.strip() for name in row})
         delimiter = _by_names(samples, wanted)
@@ -180,6 +182,24 @@ def _check_start(
                     f"{n_before + 1}): set data.skip={n_before}."
                 )
             return
+
+
+def _refuse_header(file: Path, rows: Sequence[Sequence[str]], missing: Collection[str]) -> None:
+    """Check that the first row is no header: text in every column, where the other rows have numbers in one.
+
+    Raises:
+        UserError: it is.
+    """
+    first, *others = rows
+    is_text = not any(_is_number(cell) or cell in ("", *missing) for cell in first)
+    if others and is_text and any(all(map(_is_number, column)) for column in zip(*others, strict=False)):
+        raise UserError(
+            f"{file} must have no header if data.header names the columns (got {', '.join(first)!r}): set data.skip=1."
+        )
+
+
+def _is_number(cell: str) -> bool:
+    return re.fullmatch(r" *-?[0-9]+([.,][0-9]+)? *", cell) is not None
 
 
 def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:

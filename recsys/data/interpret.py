@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import duckdb
 
@@ -18,6 +18,13 @@ from recsys.data.quoting import literal
 from recsys.errors import UserError
 
 _IDS = ("user_id", "movie_id")
+# Regular expressions of ids: those that need no interpretation, invisible characters around others (byte order marks,
+# tabs), whole numbers with a decimal point, other fractions, and numbers as spreadsheets shorten them.
+_PLAIN = "[1-9][0-9]*"
+_INVISIBLE = r"^[\p{Cc}\p{Cf}\p{Z}]+|[\p{Cc}\p{Cf}\p{Z}]+$"
+_WHOLE = "-?[0-9]+[.]0"
+_FRACTION = "-?[0-9]*[.][0-9]+"
+_ROUNDED = "-?[0-9][.][0-9]+[eE][+]?[0-9]+|-?[0-9]+[eE][+][0-9]+"
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "%Y": "years"}
 _LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # of times since 1973
@@ -79,22 +86,85 @@ class Rows:
         )
 
 
-def interpret_ids(rows: Rows, missing: Sequence[str]) -> list[str]:
-    """Set ids that stand for a missing value to NULL, and write whole numbers without a decimal point.
+def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], missing: Sequence[str]) -> list[str]:
+    """Set ids that stand for a missing value to NULL, and write the others as the same id is written elsewhere.
+
+    They lose invisible characters around them, and the decimal point of whole numbers.
+
+    Args:
+        rows: the file's rows in a raw table.
+        label: name of the file in messages.
+        columns: our name -> the file's name of each column.
+        missing: texts that stand for a missing id.
 
     Returns:
-        Notes on ids that were numbers with a decimal point.
+        Notes on ids that were changed, and on ids that may be the same but count as different.
+
+    Raises:
+        UserError: an id is a number in scientific notation, which may be rounded.
     """
     notes = []
-    for name in set(_IDS).intersection(rows.connection.table(rows.table).columns):
-        is_missing = _is_listed(name, missing)
-        n_missing, n_decimal = rows.select(f"count(*) FILTER ({is_missing})", f"count(*) FILTER (suffix({name}, '.0'))")
-        if n_missing:
-            rows.update(name, "NULL", is_missing)
-        if n_decimal and not rows.count(f"NOT regexp_full_match({name}, '-?[0-9]+([.]0)?')"):
-            rows.update(name, f"regexp_replace({name}, '[.]0$', '')", f"suffix({name}, '.0')")
+    for name in (name for name in _IDS if name in rows.connection.table(rows.table).columns):
+        is_padded, is_missing, is_whole, is_fraction, is_rounded, has_zeros = _kinds_of_ids(rows, name, missing)
+        if is_rounded:
+            _refuse_rounded(rows, label, columns, name)
+        if is_padded:
+            rows.update(name, f"nullif({_visible(name)}, '')", f"{name} <> {_visible(name)}")
+            notes.append(f"{name} is read without the invisible characters around it")
+        if is_missing:
+            rows.update(name, "NULL", _is_listed(name, missing))
+        if is_whole and not is_fraction:
+            rows.update(name, f"replace({name}, '.0', '')", f"regexp_full_match({name}, '{_WHOLE}')")
             notes.append(f"{name} such as 1.0 is read as 1")
+        if has_zeros:
+            notes += _differing_by_zeros(rows, name)
     return notes
+
+
+def _visible(name: str) -> str:
+    return f"regexp_replace({name}, '{_INVISIBLE}', '', 'g')"
+
+
+def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[bool, ...]:
+    """Return whether there are padded, missing, whole, fractional, rounded and zero-filled ids, in this order."""
+    kinds = (
+        "id <> text",
+        _is_listed("text", missing),
+        f"regexp_full_match(text, '{_WHOLE}')",
+        f"regexp_full_match(text, '{_FRACTION}') AND NOT suffix(text, '.0')",
+        f"regexp_full_match(text, '{_ROUNDED}')",
+        "regexp_full_match(text, '0[0-9]+')",
+    )
+    found = rows.connection.execute(
+        f"SELECT {', '.join(f'coalesce(bool_or({kind}), false)' for kind in kinds)} "  # noqa: S608
+        f"FROM (SELECT DISTINCT {name} AS id, {_visible('id')} AS text FROM {rows.table} "
+        f"WHERE {rows.condition} AND NOT regexp_full_match({name}, '{_PLAIN}'))"
+    ).fetchall()
+    return found[0]
+
+
+def _refuse_rounded(rows: Rows, label: str, columns: Mapping[str, str | None], name: str) -> NoReturn:
+    """Refuse ids of which one is a number in scientific notation.
+
+    Raises:
+        UserError: always.
+    """
+    is_rounded = f"FILTER (regexp_full_match({_visible(name)}, '{_ROUNDED}'))"
+    row, cell = rows.select(f"min(rowid) {is_rounded}", f"arg_min({name}, rowid) {is_rounded}")
+    raise UserError(
+        f"{label} must have whole ids (got {cell!r} in column {columns.get(name) or name}, "
+        f"row {row - rows.first + 1}, which may be rounded): export this column as text."
+    )
+
+
+def _differing_by_zeros(rows: Rows, name: str) -> list[str]:
+    """Return a note if numbers with and without zeros before them are different ids."""
+    found = rows.connection.execute(
+        f"SELECT min({name}), max({name}) FROM {rows.table} WHERE {rows.condition} "  # noqa: S608
+        f"AND regexp_full_match({name}, '[0-9]+') GROUP BY ltrim({name}, '0') HAVING min({name}) < max({name}) "
+        "ORDER BY ALL LIMIT 1"
+    ).fetchall()
+    return [f"{name} {padded} and {plain} count as different" for padded, plain in found]
 
 
 def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None], reading: Reading) -> list[str]:
@@ -114,17 +184,19 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
     """
     repeated = " AND ".join(f"{name} = {literal(columns.get(name) or name)}" for name in _IDS)
     n_odd_ratings, n_texts, header = rows.select(
-        f"count(*) FILTER ({_IS_ODD_RATING})", f"count(*) FILTER ({_IS_TEXT})", f"min(rowid) FILTER ({repeated})"
+        f"count(*) FILTER ({_IS_ODD_RATING} OR {_is_listed('rating', reading.missing)})",
+        f"count(*) FILTER ({_IS_TEXT} OR {_is_listed('time', reading.missing)})",
+        f"min(rowid) FILTER ({repeated})",
     )
     if header is not None:
         raise UserError(f"{label} repeats its header in row {header - rows.first + 1}: remove this line.")
     notes = []
     if n_odd_ratings:
-        notes += _interpret_numbers(rows, label, "rating", _IS_ODD_RATING, reading)
+        notes += _interpret_numbers(rows, label, "rating", reading)
     if n_texts:
-        notes += _interpret_numbers(rows, label, "time", _IS_ODD_TIME, reading)
+        notes += _interpret_numbers(rows, label, "time", reading)
     for name in rows.further:
-        notes += _interpret_numbers(rows, label, name, f"try_cast({name} AS DOUBLE) IS NULL", reading)
+        notes += _interpret_numbers(rows, label, name, reading)
     notes += _interpret_times(rows, label, reading.time_format)
     if n_texts:
         rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # which TIMESTAMP ignores
@@ -170,9 +242,9 @@ def _is_listed(name: str, texts: Sequence[str]) -> str:
     return f"{name} IN ({', '.join(map(literal, texts))})" if texts else "false"
 
 
-def _interpret_numbers(rows: Rows, label: str, name: str, is_odd: str, reading: Reading) -> list[str]:
+def _interpret_numbers(rows: Rows, label: str, name: str, reading: Reading) -> list[str]:
     """Set missing values to NULL, and replace decimal commas in a column that has no decimal points."""
-    rows.update(name, "NULL", f"{is_odd} AND {_is_listed(name, reading.missing)}")
+    rows.update(name, "NULL", _is_listed(name, reading.missing))
     with_comma = f"regexp_full_match({name}, '-?[0-9]*,[0-9]+')"
     n_commas, n_thousands, n_points = rows.select(
         f"count(*) FILTER ({with_comma})",

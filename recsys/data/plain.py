@@ -94,10 +94,9 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
     if file.suffix.lower() == ".parquet":
         raise UserError(f"{file} is damaged or incomplete: copy or download it again.")
     detected = encoding or _encoding(file, path, start)
-    if detected == "utf-8" and b"\0" in start:
-        raise UserError(f"{file} must be text or Parquet (got other binary data).")
     if encoding is not None or detected != "utf-8":
         path = _transcoded(file, path, detected, scratch / "utf-8")
+    _refuse_zeros(file, path)
     if skip:
         path = _without_first_lines(path, skip, scratch / "skipped")
     if _has_mixed_line_ends(path):
@@ -184,6 +183,20 @@ def _chunks(file: Path) -> Iterator[bytes]:
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
+
+
+def _refuse_zeros(file: Path, path: Path) -> None:
+    """Check that text has no zero bytes, which are part of binary data and of damaged text.
+
+    Raises:
+        UserError: it has.
+    """
+    n_lines = 0
+    for chunk in _chunks(path):
+        before, zero, _ = chunk.partition(b"\0")
+        n_lines += before.count(b"\n")
+        if zero:
+            raise UserError(f"{file} must be text or Parquet (got binary data: a zero byte in line {n_lines + 1}).")
 
 
 def _encoding(file: Path, path: Path, start: bytes) -> str:

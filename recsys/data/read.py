@@ -6,6 +6,7 @@ releases with layouts of their own are in `sql/read`.
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -34,6 +35,9 @@ _DIALECTS = {
     "tsv": Reading(delimiter="\t", quote='"'),
     "atomic": Reading(delimiter="\t", quote=""),
 }
+_SINGLE = ("user_id", "movie_id", "rating", "time")  # columns with one value in a row
+_NESTED = re.compile(r"STRUCT|MAP|UNION|.*\]$")  # types of several values
+_INTERPRETED = (FILE, "atomic")  # queries of files that users write in their own way
 # Columns by which the header of a file is recognised.
 _IDENTIFYING = {"ratings": ("user_id", "movie_id"), "users": ("user_id",), "films": ("movie_id",)}
 
@@ -63,9 +67,9 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
     for table in raw.tables:
         rows, detected = insert(connection, table, scratch)
         named = table.columns or {}
-        if table.query == FILE:
+        if table.query in _INTERPRETED:
             reading = Reading(**table.parameters)
-            detected += interpret_ids(rows, reading.missing)
+            detected += interpret_ids(rows, str(table.file), named, reading.missing)
             if table.name == "ratings":
                 detected += interpret_ratings(rows, str(table.file), named, reading)
         elif table.name == "ratings":
@@ -213,6 +217,9 @@ def columns_as_text(
     known = (*COLUMNS["ratings"], *FURTHER_COLUMNS)
     if name == "ratings" and (unknown := [ours for ours in given if ours not in known]):
         raise UserError(f"The columns of ratings must be {', '.join(known)} (got {', '.join(unknown)}).")
+    for ours, column in selected.items():
+        if ours in _SINGLE and _NESTED.match(kind := types.get(column or "", "")):
+            raise UserError(f"{label} must have one value of {column} in a row (got the type {kind}).")
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
         # lists in JSON's or Python's notation have separators of their own

@@ -64,6 +64,8 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
 def check_weights(n_weights: int, model: Recommender) -> None:
     """Check that training the weights of a neural network fits in memory.
 
+    What a step computes is not counted: it depends on the model, and is in the memory of the device that trains.
+
     Args:
         n_weights: number of weights.
         model: the model, whose hyperparameters decide the number.

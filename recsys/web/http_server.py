@@ -17,7 +17,7 @@ from typing import cast
 
 import uvicorn
 
-from recsys.errors import UserError, check_positive
+from recsys.errors import UserError
 from recsys.web.app import create_app
 from recsys.web.connections import HEADER_BYTES, LimitedConnection, LimitedWebSocket
 from recsys.web.exploration import Exploration
@@ -26,7 +26,8 @@ from recsys.web.pages import add_pages
 from recsys.web.protection import Protection
 from recsys.web.recommendation_service import RecommendationService
 
-HOST = re.compile(r"[\w.:-]+")
+HOST = re.compile(r"[\w.:-]+", re.ASCII)
+MAX_THREADS = 1024  # which every system starts
 WAITING_MESSAGES = 4  # of a WebSocket, each as large as a request body
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -70,7 +71,8 @@ class ServerSettings:
         Raises:
             UserError: a setting is out of its range.
         """
-        check_positive(threads=self.threads)
+        if not 1 <= self.threads <= MAX_THREADS:
+            raise UserError(f"threads must be from 1 to {MAX_THREADS} (got {self.threads}).")
         if not 0 <= self.port < 2**16:
             raise UserError(f"port must be one that exists: ports are from 0 to 65535 (got {self.port}).")
         if not HOST.fullmatch(self.host):
@@ -167,8 +169,8 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "ports are from 0 to 65535"
         raise UserError(
-            f"The server cannot listen on {host}:{port} ({reason}): choose another port with port=N, "
-            "or stop what uses it."
+            f"The server cannot listen on {host}:{port} ({reason}): choose an address of this machine with host=, "
+            "another port with port=N, or stop what uses it."
         ) from error
 
 

@@ -8,14 +8,14 @@ scores are exact.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from usearch.index import Index
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import Query
-from recsys.errors import UserError
+from recsys.errors import UserError, check_not_negative, check_positive
 from recsys.metrics.ranking import top_k
 from recsys.models.base import Recommender, ScoresByProducts
 
@@ -38,6 +38,16 @@ class IndexSettings:
     expansion: int = 256
     n_measured: int = 200
     k: int = 10
+
+    def __post_init__(self) -> None:
+        """Check the ranges of the settings.
+
+        Raises:
+            UserError: a setting is out of range.
+        """
+        settings = {f"index.{name}": value for name, value in asdict(self).items()}
+        check_not_negative(**{"index.beyond": settings.pop("index.beyond")})
+        check_positive(**settings)
 
 
 class FilmIndex:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi.responses import RedirectResponse, Response
@@ -28,7 +28,7 @@ from recsys.web.request_metrics import RequestMetrics
 
 COOKIE = "recsys_token"
 MAX_DIGITS = 12  # of a Content-Length; longer ones are refused without being parsed
-HOST = re.compile(r"\*|(\*\.)?[\w.:-]+")
+HOST = re.compile(r"\*|(\*\.)?[\w.:-]+", re.ASCII)
 TOKEN = re.compile(r"[!-~]+")
 UPLOADS = re.compile("/_nicegui/client/[^/]+/upload/[^/]+")  # of files on the pages
 UPLOAD_BYTES = MAX_BYTES + 4096  # a history, and what multipart/form-data adds to it
@@ -115,7 +115,7 @@ class RequestGuard:
         return message
 
     def _is_at_the_rate(self, scope: Scope) -> bool:
-        return self.limiter.hit(self.rate, _network(scope))
+        return self.limiter.hit(self.rate, client_network(scope))
 
     async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the response that refuses a request, or None if the request is accepted."""
@@ -220,10 +220,16 @@ def _is_for_a_page(scope: Scope, headers: Headers) -> bool:
     return not is_api and "text/html" in headers.get("accept", "")
 
 
-def _network(scope: Scope) -> str:
+def client_network(scope: Scope) -> str:
     """Return the address of a client; of IPv6 the network, of which a client can have every address."""
-    address = (scope.get("client") or ("unknown",))[0].partition("%")[0]
-    return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
+    host = (scope.get("client") or ("unknown",))[0].partition("%")[0]
+    try:
+        address = ip_address(host)
+    except ValueError:  # of a proxy, which may forward anything
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    return str(address.ipv4_mapped or ip_network((address, 64), strict=False))
 
 
 def _equal(given: str, token: str) -> bool:

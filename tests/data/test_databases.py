@@ -11,6 +11,7 @@ import pytest
 from recsys.data.address import Address
 from recsys.data.attach import attached
 from recsys.data.databases import Database, _select
+from recsys.data.quoting import literal
 from recsys.data.sources import Files, MovieLens
 from recsys.data.tables import clean_tables, write_tables
 from recsys.errors import UserError
@@ -147,6 +148,21 @@ def test_selects_of_functions_that_write_are_refused_by_the_database(votes, prep
     assert prepared(Database("votes", COLUMNS)).report.rows_read == 3
 
 
+@pytest.mark.parametrize("called", ["erase()", "nextval('numbers')"])
+def test_views_of_functions_that_write_are_refused_by_the_database(called, postgres, fill, prepared, monkeypatch):
+    statements = f"""CREATE TABLE erased (who text); CREATE SEQUENCE numbers;
+        CREATE FUNCTION erase() RETURNS int LANGUAGE sql AS $$DELETE FROM erased; SELECT 1$$;
+        CREATE VIEW writing AS SELECT {called} AS user_id, 7 AS movie_id"""
+    fill(postgres, f"CALL postgres_execute('target', {literal(statements)})")
+    monkeypatch.setenv(VARIABLE, postgres)
+    try:
+        with pytest.raises(UserError, match="in a read-only transaction"):
+            prepared(Database("writing", {"user_id": "user_id", "movie_id": "movie_id"}))
+    finally:
+        gone = "DROP VIEW writing; DROP FUNCTION erase(); DROP SEQUENCE numbers; DROP TABLE erased"
+        fill(postgres, f"CALL postgres_execute('target', '{gone}')")
+
+
 def test_missing_tables_and_columns_are_named(votes, prepared):
     with pytest.raises(UserError, match="Table with name ballots does not exist"):
         prepared(Database("ballots", COLUMNS))
@@ -262,6 +278,17 @@ def _without_extensions(tmp_path) -> dict[str, str]:
         ("duckdb_databases", "(got duckdb_databases)"),
         ("system.main.duckdb_settings", "(got system.main.duckdb_settings)"),
         ("SELECT current_setting('temp_directory') FROM votes", "(got current_setting())"),
+        ("SELECT current_query() FROM votes", "(got current_query())"),
+        ("SELECT list_transform(['HOME'], x -> system.main.GETENV(x)) FROM votes", "(got getenv())"),
+        ("WITH gone AS (DELETE FROM votes RETURNING *) FROM gone", "a table or one SELECT"),
+        ("SELECT * FROM pg_ls_dir('/')", "(got pg_ls_dir())"),
+        ("SELECT * FROM dblink('dbname=other', 'SELECT 1') AS other", "(got dblink())"),
+        ("FROM arrow_scan(1, 2, 3)", "(got arrow_scan())"),
+        ("FROM votes POSITIONAL JOIN glob('/*')", "(got glob())"),
+        ("FROM (SUMMARIZE votes)", "(got SHOW or DESCRIBE)"),
+        ("FROM source.information_schema.tables", "(got source.information_schema.tables)"),
+        ('FROM "Pg_Catalog".pg_class', "(got pg_catalog.pg_class)"),
+        ("pg_shadow", "(got pg_shadow)"),
         ("SELECT * FROM pg_catalog.pg_database", "(got pg_catalog.pg_database)"),
         ("SELECT who FROM votes WHERE who IN (SELECT name FROM sqlite_master)", "(got sqlite_master)"),
     ],

@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import random
+import re
 from pathlib import Path
 
 import duckdb
@@ -119,7 +120,11 @@ def test_archives_of_several_files_are_refused(ratings):
 
 
 def test_other_kinds_of_files_are_refused(ratings):
-    kinds = {b"\xd0\xcf\x11\xe0": "a spreadsheet", b"<!DOCTYPE html>": "a web page", b"u,m\0": "other binary data"}
+    kinds = {
+        b"\xd0\xcf\x11\xe0": "a spreadsheet",
+        b"<!DOCTYPE html>": "a web page",
+        b"u,m\n1,\0": "a zero byte in line 2",
+    }
     for content, kind in kinds.items():
         with pytest.raises(UserError, match=f"must be text or Parquet.*{kind}"):
             ratings(content + b"x" * 100)
@@ -143,6 +148,15 @@ def test_hash_marks_are_text(ratings):
 def test_damaged_rows_are_refused(line, sentence, ratings):
     with pytest.raises(UserError, match=sentence):
         ratings(CSV + line + "\n4,7,4,1100000000\n")
+
+
+def test_a_header_beside_the_names_of_a_setting_is_refused(ratings):
+    columns = {"user_id": "user_id", "movie_id": "movie_id"}
+    text, names = "userId,movieId\n1,7\n2,8\n", [*columns]
+    with pytest.raises(UserError, match=r"must have no header .* \(got 'userId, movieId'\): set data.skip=1"):
+        ratings(text, columns=columns, header=names)
+    assert len(ratings(text, columns=columns, header=names, skip=1)) == 2
+    assert len(ratings("ann,heat\nbob,7\nbob,up\n", columns=columns, header=names)) == 3
 
 
 def test_a_header_that_names_a_column_twice_is_refused(ratings):
@@ -210,6 +224,37 @@ def test_ids_with_a_decimal_point_match_those_of_items_without_one(write, prepar
     assert prepared(source).dataset.item_frame.title.tolist()[0] == "Seven"
 
 
+def test_whole_numbers_among_other_ids_have_no_decimal_point(ratings):
+    users = [user for user, *_ in ratings(CSV.replace("\n2,7", "\n2.0,7") + "ann,9,1,1100000000\n")]
+    assert {*users} == {"1", "2", "ann"}
+
+
+@pytest.mark.parametrize("invisible", ["\ufeff", "\t", "\u200b"])
+def test_invisible_characters_around_an_id_are_no_part_of_it(invisible, ratings, capsys):
+    assert ratings(CSV.replace("\n2,7", f"\n{invisible}2{invisible},7")) == EXPECTED
+    assert "user_id is read without the invisible characters around it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rounded", ["1.23457E+11", "1e+17", "8.1E10"])
+def test_ids_that_a_spreadsheet_rounded_are_refused(rounded, ratings):
+    with pytest.raises(UserError, match=rf"must have whole ids \(got '{re.escape(rounded)}' in column user_id, row 2"):
+        ratings(CSV.replace("\n2,7", f"\n{rounded},7"))
+    assert len(ratings(CSV.replace("\n2,7", "\n12e34567,7"))) == 3  # a hexadecimal number
+
+
+def test_ids_that_differ_by_zeros_are_reported(ratings, capsys):
+    assert len(ratings(CSV.replace("\n2,7", "\n002,7"))) == 3
+    assert "user_id 002 and 2 count as different" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["[1, 2]", "{'id': 1}", "MAP {1: 2}"])
+def test_parquet_with_several_values_in_place_of_one_is_refused(kind, ratings, tmp_path):
+    file = tmp_path / "made.parquet"
+    duckdb.sql(f"COPY (SELECT {kind} AS user_id, 7 AS movie_id) TO '{file}'")
+    with pytest.raises(UserError, match=r"must have one value of user_id in a row \(got the type "):
+        ratings(file.read_bytes(), "r.parquet", {"user_id": "user_id", "movie_id": "movie_id"})
+
+
 def test_items_of_which_none_has_a_rating_are_refused(write, prepared):
     folder = write({"r.csv": CSV, "films.csv": "movie_id,title\ntt7,Seven\n"})
     source = Files(str(folder / "r.csv"), COLUMNS, films_path=str(folder / "films.csv"))
@@ -227,6 +272,13 @@ def test_texts_for_missing_values_are_no_ids(ratings):
         ratings(CSV + rows)
     assert ratings(CSV + rows, cleaning=Cleaning(max_dropped=1)) == EXPECTED
     assert len(ratings(CSV + rows, missing=[])) == 8
+
+
+def test_numbers_may_stand_for_missing_ratings(ratings):
+    rows = "3,7,-1,1100000000\n3,8,NaN,1100000000\n"
+    with pytest.raises(UserError, match=r"\(got 2 of 5, 2 of them by 'missing rating'\)"):
+        ratings(CSV + rows, missing=[-1, "NaN"])
+    assert ratings(CSV + rows, missing=[-1, "NaN"], cleaning=Cleaning(max_dropped=1)) == EXPECTED
 
 
 # Lines before the header

@@ -340,6 +340,20 @@ def test_rows_with_a_label_of_zero_are_no_interactions(write, prepared):
     assert found.dataset.scale == (1, 1)
 
 
+def test_the_text_of_atomic_files_is_interpreted_as_that_of_other_files(write, prepared):
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    rows = [f"{user}\t7\t4\t{1_100_000_000_000 + user}\n" for user in range(19)]
+    folder = write({"toy.inter": header + "".join(rows) + "nan\t8.0\t4\t1100000000500\n"}, "toy")
+    found = prepared(RecBole(str(folder), name="toy"))
+    assert found.report.dropped["missing id"] == 1
+    assert found.dataset.item_frame["movie_id"].tolist() == [7]
+    assert set(found.dataset.times) == {1_100_000_000}
+    assert found.report.read_as == (
+        "toy.inter: movie_id such as 1.0 is read as 1",
+        "toy.inter: times are milliseconds (data.time_format=ms)",
+    )
+
+
 def test_a_benchmark_of_recbole_has_the_parts_of_a_given_split(write, prepared):
     header = "user_id:token\titem_id:token\trating:float\n"
     folder = write(

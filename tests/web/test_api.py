@@ -28,6 +28,7 @@ from recsys.errors import UserError
 from recsys.web.app import create_app
 from recsys.web.exploration import Exploration
 from recsys.web.http_server import ServerSettings
+from recsys.web.index import IndexSettings
 from recsys.web.protection import UPLOAD_BYTES, Protection, RequestGuard
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.request_metrics import RequestMetrics
@@ -470,11 +471,14 @@ def test_a_token_of_any_signs_is_refused(service, token):
         ({"port": -1}, "ports are from 0 to 65535"),
         ({"host": ""}, "host must be"),
         ({"host": "http://localhost"}, "host must be"),
+        ({"host": "\u00e9" * 70}, "host must be"),
         ({"hosts": ["http://films.example"]}, "hosts must be"),
         ({"hosts": [""]}, "hosts must be"),
         ({"requests_per_minute": 0}, "requests_per_minute must be above zero"),
         ({"max_bytes": -1}, "max_bytes must be above zero"),
-        ({"threads": 0}, "threads must be above zero"),
+        ({"requests_per_minute": 10**400}, "requests_per_minute must be at most 4294967295"),
+        ({"threads": 0}, "threads must be from 1 to 1024"),
+        ({"threads": 10**9}, "threads must be from 1 to 1024"),
         ({"proxies": ["*"]}, "proxies must be IP addresses"),
         ({"tensorboard": "javascript:alert(1)"}, "tensorboard must be an address"),
     ],
@@ -482,6 +486,19 @@ def test_a_token_of_any_signs_is_refused(service, token):
 def test_settings_of_the_server_are_checked(setting, expected):
     with pytest.raises(UserError, match=re.escape(expected)):
         ServerSettings(**setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ({"beyond": -1}, "index.beyond must be zero or above"),
+        ({"connections": 0}, "index.connections must be above zero"),
+        ({"k": 10**20}, "index.k must be at most"),
+    ],
+)
+def test_settings_of_the_index_are_checked(setting, expected):
+    with pytest.raises(UserError, match=re.escape(expected)):
+        IndexSettings(**setting)
 
 
 def test_a_token_that_no_header_can_carry_is_refused_at_the_start(monkeypatch):
@@ -508,8 +525,19 @@ def test_stars_are_those_that_the_data_have(ratings, scale, expected):
 def test_clients_of_one_network_share_a_rate(service, monkeypatch):
     monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))
     app = create_app(service, Protection(requests_per_minute=1))
-    codes = [
-        TestClient(app, client=(address, 1)).get("/api/health", headers={"x-forwarded-for": f"10.0.0.{n}"}).status_code
-        for n, address in enumerate(["1.2.3.4", "1.2.3.4", "1.2.3.5", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"])
-    ]
-    assert codes == [200, 429, 200, 200, 429, 200]
+    codes = {
+        address: TestClient(app, client=(address, 1)).get("/api/health", headers={"x-forwarded-for": name}).status_code
+        for address, name in [
+            ("1.2.3.4", "10.0.0.1"),
+            ("1.2.3.5", "10.0.0.2"),
+            ("::ffff:1.2.3.4", "10.0.0.3"),
+            ("::ffff:1.2.3.6", "10.0.0.4"),
+            ("2001:db8::1", "10.0.0.5"),
+            ("2001:db8::2", "10.0.0.6"),
+            ("2001:db8:0:1::1", "10.0.0.7"),
+            ("forwarded:by a proxy", "10.0.0.8"),
+        ]
+    }
+    refused = [address for address, code in codes.items() if code == 429]
+    assert refused == ["::ffff:1.2.3.4", "2001:db8::2"]
+    assert {*codes.values()} == {200, 429}

@@ -54,6 +54,7 @@ def test_a_port_in_use_is_refused_before_a_run_is_loaded(command, runs, tmp_path
         (["nowhere"], "nowhere holds no finished run"),
         (["{ease}", "prot=1"], "ServerSettings takes no 'prot': did you mean port"),
         (["{ease}", "explore.places=-1"], "explore.places=-1"),
+        (["{ease}", "explore=null"], "'explore' of ServerSettings must be Exploration (got None)"),
         (["{ease}", "port=http"], "'port' of ServerSettings must be int (got 'http')"),
         (["{ease}", "port=99999"], "ports are from 0 to 65535"),
         (

@@ -44,7 +44,7 @@ class Files(Source):
         decimal: decimal mark of ratings and times, a point or a comma.
         time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
             `%m/%d/%Y`.
-        missing: texts that stand for a missing id, rating or time.
+        missing: texts or numbers that stand for a missing id, rating or time.
         skip: number of lines, such as comments, before the header of text files of ratings or, without a header, before
             the first row.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
@@ -73,11 +73,11 @@ class Files(Source):
         encoding: str | None = None,
         decimal: str | None = None,
         time_format: str | None = None,
-        missing: Sequence[str] = MISSING,
+        missing: Sequence[str | float] = MISSING,
         skip: int = 0,
     ) -> None:
         self.reading = Reading(
-            tuple(header), delimiter, quote, encoding, decimal, time_format, tuple(missing), skip=skip
+            tuple(header), delimiter, quote, encoding, decimal, time_format, tuple(map(str, missing)), skip=skip
         )
         self.path = path
         self.glob = glob

@@ -31,6 +31,7 @@ from recsys.web.pages.packets import bound_waiting_packets, report_malformed_pac
 from recsys.web.pages.runs import runs_page
 from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
+from recsys.web.pages.waiting import bound_waiting_pages
 from recsys.web.recommendation_service import RecommendationService
 
 POSITION = re.compile("[0-9]{1,4}")
@@ -101,6 +102,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
 
     report_malformed_packets()
     bound_waiting_packets()
+    bound_waiting_pages(RECONNECT_SECONDS)
     forget_clients_that_hang_up()
     for errors in (404, StarletteHTTPException):  # for 404, NiceGUI has a page of its own
         app.exception_handler(errors)(_error_page)
