@@ -20,7 +20,7 @@ from recsys.evaluation.protocols import AnyProtocol, single_protocols
 from recsys.files import short
 from recsys.models.base import Recommender
 from recsys.studies.examples import Example
-from recsys.terminal import terminal
+from recsys.terminal import print_figures, terminal
 
 PREDICTED = "rmse and mae are errors of predicted ratings, in the unit of the ratings: lower is better."
 COMPARABLE = (
@@ -36,12 +36,9 @@ def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
     """Print a table with a row for each headline metric of the first model, and a column for each model."""
-    table = Table("metric", *metrics, title=title)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name in headline_metrics(next(iter(metrics.values()))):
-        table.add_row(name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values()))
-    terminal().print(table)
+    names = headline_metrics(next(iter(metrics.values())))
+    rows = [[name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values())] for name in names]
+    print_figures(["metric", *metrics], rows, title)
 
 
 def print_example(example: Example) -> None:
