@@ -22,6 +22,7 @@ from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
+from recsys.studies.report import plan
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, is_completed, read_run
 from recsys.studies.testing import conclude, named
@@ -54,6 +55,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
         if cfg.warm_from is not None:
             split = _warm_start(cfg, run, model, split)
         measurement.check(model, split)
+    log.info("%s", plan(model, split))
 
     context = FitContext(run.checkpoints / "selection", resume=run.is_resumed, cache_dir=Path(cfg.cache_dir))
     if trainer is not None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.table import Column, Table
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -19,3 +22,35 @@ def terminal(*, stderr: bool = False) -> Console:
 def working(sentence: str) -> Status:
     """Show on stderr, during the body of a `with` statement, what is being done."""
     return terminal(stderr=True).status(Text(sentence))
+
+
+def print_figures(header: Sequence[str], rows: Sequence[Sequence[str | Text]], title: str) -> None:
+    """Print a table of figures, whose first column names the rows.
+
+    Where the terminal is too narrow for all columns, several tables follow each other, each with the first column. What
+    is too long by itself is folded and not cut.
+
+    Args:
+        header: names of the columns.
+        rows: cells of the rows, as many as there are columns.
+        title: title of the table.
+    """
+    console = terminal()
+    for columns in _parts(header, rows, console.width):
+        names = [Column(header[place], justify="right" if place else "left", overflow="fold") for place in columns]
+        table = Table(*names, title=title, title_justify="left")
+        for row in rows:
+            table.add_row(*(row[place] for place in columns))
+        console.print(table)
+
+
+def _parts(header: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int) -> list[list[int]]:
+    """Return the places of the columns of each table, so that each has the first column and fits if it can."""
+    borders = 3  # cells on both sides of a column's text, and its line
+    widths = [max(cell_len(str(row[place])) for row in (header, *rows)) + borders for place in range(len(header))]
+    parts = [[0]]
+    for place in range(1, len(header)):
+        if len(parts[-1]) > 1 and sum(widths[other] for other in (*parts[-1], place)) >= width:
+            parts.append([0])
+        parts[-1].append(place)
+    return parts

@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from recsys import progress
 from recsys.progress import progress_options
-from recsys.terminal import terminal, working
+from recsys.terminal import print_figures, terminal, working
 from tests.test_imports import imported_names, modules
 
 TITLES = ("[bold]", "[/red] Return", "[Rec] (2007)", "M\\[", ":heart: Story", "[link=http://x]")
@@ -20,6 +20,15 @@ def test_titles_with_brackets_and_colons_are_printed_unchanged(title, capsys):
     assert capsys.readouterr().out.count(title) == 4
     with working(title):
         pass
+
+
+def test_a_table_of_figures_goes_on_below_where_the_terminal_is_too_narrow_for_its_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    print_figures(["metric", *"abcdef"], [["ndcg@10/with_history", *(f"0.{place}234" for place in range(6))]], "Test")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert sum("ndcg@10/with_history" in line for line in lines) == 6  # one column fits beside the names
+    assert all(f"0.{place}234" in "".join(lines) for place in range(6))
 
 
 def test_all_output_by_rich_goes_through_the_terminal():

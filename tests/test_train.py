@@ -81,7 +81,7 @@ def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_c
     assert curves["train/epoch"] == [0, 1, 2]
     assert max(curves["valid/ndcg@10"]) == pytest.approx(metrics["valid/ndcg@10"])
     assert curves["final/test/ndcg@10"] == [pytest.approx(metrics["test/ndcg@10"])]
-    assert {"config/text_summary", "recommendations/user u0/text_summary"} <= set(events.Tags()["tensors"])
+    assert {"settings/text_summary", "recommendations/user u0/text_summary"} <= set(events.Tags()["tensors"])
     assert "_hparams_/session_start_info" in events.summary_metadata
     assert len(next(log.glob("*/films/metadata.tsv")).read_text().splitlines()) == 1 + 25
 
@@ -112,6 +112,10 @@ def test_a_run_prints_test_metrics_beside_popularity_markov_and_recommendations(
     printed = capsys.readouterr().out
     for word in ("EASE", "Popularity", "Markov", "ndcg@10", "liked", "recommended", "Film", "tensorboard --logdir"):
         assert word in printed
+    assert "by chance 0." in " ".join(printed.split())
+    run = tmp_path / "run"
+    assert f"-m recsys recommend {run} --" in printed
+    assert f"-m recsys serve {run}" in printed
 
 
 def test_a_run_on_data_without_times_prints_popularity_alone(train_small, tmp_path, capsys):

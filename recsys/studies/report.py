@@ -1,4 +1,7 @@
-"""The report that a run prints at its end: test metrics next to those of a baseline, and example recommendations."""
+"""What a run prints: what it trains on and, at its end, test metrics next to those of baselines.
+
+The metrics are followed by how to read them, example recommendations, and commands to try next.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,23 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 from rich.table import Table
 
+from recsys.data.dataset import Holdout
+from recsys.data.split import Split
+from recsys.evaluation.protocols import AnyProtocol, single_protocols
 from recsys.files import short
+from recsys.models.base import Recommender
 from recsys.studies.examples import Example
-from recsys.terminal import terminal
+from recsys.terminal import print_figures, terminal
+
+PREDICTED = "rmse and mae are errors of predicted ratings, in the unit of the ratings: lower is better."
+COMPARABLE = (
+    "The other columns are baselines on the same ratings. Figures on another split, or with sampled candidates, cannot "
+    "be compared with them."
+)
 
 
 def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -22,12 +36,9 @@ def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> None:
     """Print a table with a row for each headline metric of the first model, and a column for each model."""
-    table = Table("metric", *metrics, title=title)
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for name in headline_metrics(next(iter(metrics.values()))):
-        table.add_row(name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values()))
-    terminal().print(table)
+    names = headline_metrics(next(iter(metrics.values())))
+    rows = [[name, *(f"{values[name]:.4f}" if name in values else "" for values in metrics.values())] for name in names]
+    print_figures(["metric", *metrics], rows, title)
 
 
 def print_example(example: Example) -> None:
@@ -38,10 +49,44 @@ def print_example(example: Example) -> None:
     terminal().print(table)
 
 
-def print_location(directory: Path) -> None:
-    """Print the directory of a run, and the command that shows its curves if TensorBoard can."""
-    shown = ""
-    if (directory / "tensorboard").is_dir():
-        command = "tensorboard" if shutil.which("tensorboard") else short(Path(sys.executable).parent / "tensorboard")
-        shown = f"; to look at it: {command} --logdir {short(directory)}"
-    print(f"The run is in {short(directory)}{shown}")
+def plan(model: Recommender, split: Split) -> str:
+    """Return in one sentence what is trained on what."""
+    dataset = split.dataset
+    return (
+        f"{type(model).__name__} learns from {len(split.train):,} of {len(dataset):,} ratings by {dataset.n_users:,} "
+        f"users of {dataset.n_items:,} items; {split.name} holds out {len(split.valid.ratings):,} for validation and "
+        f"{len(split.test.ratings):,} for the test."
+    )
+
+
+def print_guide(holdout: Holdout, protocol: AnyProtocol) -> None:
+    """Print what the figures of a test are, and what they can be compared with."""
+    protocols = single_protocols(protocol)
+    meaning = _ranked(protocols[0].n_ranked(holdout)) if protocols else PREDICTED
+    terminal().print(f"Means over {holdout.n_queries:,} test queries. {meaning} {COMPARABLE}")
+
+
+def _ranked(n_items: int) -> str:
+    by_chance = min(1.0, 10 / n_items)
+    return (
+        f"Each ranks {n_items:,} items, without those that its user has rated already: hr@10 is the share of queries "
+        f"with a held-out item among the first 10 (by chance {by_chance:.3f} if there is one), and ndcg@10 also counts "
+        "how near the top it is."
+    )
+
+
+def print_next_steps(directory: Path, model: Recommender, example: Example) -> None:
+    """Print the directory of a run, and commands to try next: curves, recommendations and the web page."""
+    run, recsys = short(directory), f"{_program('python')} -m recsys"
+    is_new = model.scores_new_users and example.liked
+    history = f"--liked {quote(example.liked[0])}" if is_new else f"--user {quote(str(example.user_id))}"
+    curves = [f"{_program('tensorboard')} --logdir {run}"] if (directory / "tensorboard").is_dir() else []
+    print(f"The run is in {run}. Try next:")
+    for command in (*curves, f"{recsys} recommend {run} {history}", f"{recsys} serve {run}"):
+        print(f"  {command}")
+
+
+def _program(name: str) -> str:
+    """Return the name of a program of this environment, with its directory unless the shell finds it."""
+    program = Path(sys.executable).parent / name
+    return name if shutil.which(name) == str(program) else str(short(program))

@@ -41,6 +41,14 @@ from recsys.studies.runs import (
 EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # of a run in the same directory
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 
+STAGES = {
+    "data": "read the ratings and split them",
+    "fit": "learned from the training ratings",
+    "validation": "measured on the validation ratings, by which settings and epochs are chosen",
+    "refit": "learned again, from the training and validation ratings together",
+    "test": "measured on the test ratings, by which nothing was chosen",
+}
+
 log = logging.getLogger(__name__)
 
 
@@ -88,11 +96,11 @@ class RunWriter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage of the run."""
+        """Time one of `STAGES`, and log what was done."""
         started = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - started
-        log.info("%s: %.1f s", name, self.seconds[name])
+        log.info("%s: %s (%.1f s)", name, STAGES[name], self.seconds[name])
 
     def write_learned_before(self, ratings: Dataset) -> None:
         """Store the ratings that the initial weights of a warm start have learned from, as `Dataset.pairs`.

@@ -34,7 +34,6 @@ from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
 from recsys.studies.verification import RUN_KEY
-from recsys.terminal import terminal
 
 REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
@@ -125,7 +124,7 @@ def _finished(runs: pd.DataFrame) -> set[str]:
 def print_tables(tables: Sequence[StudyTable]) -> None:
     """Print tables and their notes in the terminal."""
     for table in tables:
-        terminal().print(table.rich())
+        table.print()
         print("\n".join(table.notes))
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from rich.markup import escape
 from rich.progress import track
-from rich.table import Table
 from rich.text import Text
 
 from recsys.studies.direction import direction
@@ -19,7 +18,7 @@ from recsys.studies.study import Study
 from recsys.studies.study_statistics import COMPLETE, row_statistics
 from recsys.studies.table_notes import ABOVE, BELOW, SIGNIFICANT, table_notes
 from recsys.studies.tables import markdown
-from recsys.terminal import terminal
+from recsys.terminal import print_figures, terminal
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +52,11 @@ class StudyTable:
             caption=(" ".join(map(_latex_text, [f"{self.setting}.", *self.notes])), _latex_text(self.setting)),
         )
 
-    def rich(self) -> Table:
-        """Build the table for the terminal, without its notes."""
+    def print(self) -> None:
+        """Print the table on the terminal, without its notes."""
         cells = self._cells(_TERMINAL)
-        table = Table(title=self.setting, title_justify="left")
-        for position, name in enumerate(cells.columns):
-            table.add_column(str(name), justify="right" if position else "left")
-        for row in cells.to_numpy().tolist():
-            table.add_row(*(Text.from_markup(cell, emoji=False) for cell in row))
-        return table
+        rows = [[Text.from_markup(cell, emoji=False) for cell in row] for row in cells.to_numpy().tolist()]
+        print_figures([str(name) for name in cells.columns], rows, self.setting)
 
     @property
     def baseline(self) -> str | None:

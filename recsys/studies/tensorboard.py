@@ -1,7 +1,7 @@
 """What TensorBoard shows of a finished run in addition to its curves.
 
 These are hyperparameters and final metrics, to compare runs; the embedding projector with titles, genres and years;
-and, as text, all metrics, recommendations for sample users, and the config.
+and, as text, all metrics, recommendations for sample users, and all settings.
 """
 
 from __future__ import annotations
@@ -56,11 +56,12 @@ def log_run(
         examples: recommendations for sample users.
     """
     with EventLog(directory) as events:
-        events.add_text("config", _indented(yaml.safe_dump(dict(config), sort_keys=False)))
         events.add_text("metrics", _metric_table(metrics))
         for example in examples:
             table = _table(("", "liked", "recommended"), example.rows())
             events.add_text(f"recommendations/user {example.user_id}", table)
+        # TensorBoard orders texts by name: all settings come after the metrics and the recommendations.
+        events.add_text("settings", _indented(yaml.safe_dump(dict(config), sort_keys=False)))
         for name, value in metrics.items():
             if COMPARED.search(name):
                 events.add_scalar(f"final/{name}", value)
@@ -140,11 +141,12 @@ def _add_points(
 
 
 def _described_items(dataset: Dataset) -> pd.DataFrame:
-    """Return title with year, and other columns; the first genre alone too, few enough values for a colour each."""
+    """Return title with year, and other columns; first genre and decade have few enough values for a colour each."""
     items = dataset.item_frame
     described = pd.DataFrame({"title": item_names(items)}, index=items.index)
     if "year" in items:
         described["year"] = items["year"]
+        described["decade"] = [pd.NA if pd.isna(year) else f"{year // 10 * 10}s" for year in items["year"]]
     if "genres" in items:
         described["genres"] = [", ".join(genres) for genres in items["genres"]]
         described["first genre"] = [genres[0] if len(genres) else "" for genres in items["genres"]]

@@ -161,8 +161,9 @@ def conclude(
         others = measurement.own(model, split.test) | measurement.baselines(split, run.config["refit"], model)
         columns = {measurement.name(model): tested.summary} | {name: each.summary for name, each in others.items()}
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
+        report.print_guide(split.test, measurement.protocol)
         if split.test.separates_cold:
             print(sentence(split.test))
         report.print_example(shown[0])
-    report.print_location(run.directory)
+    report.print_next_steps(run.directory, model, shown[0])
     return metrics

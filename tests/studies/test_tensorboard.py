@@ -121,8 +121,8 @@ def test_titles_in_a_table_are_shown_sign_by_sign(logged):
     assert "<td>Face|Off</td>" in shown
 
 
-def test_the_config_is_shown_line_by_line(logged):
-    shown = text(logged(EASE()), "config")
+def test_all_settings_are_shown_line_by_line(logged):
+    shown = text(logged(EASE()), "settings")
     assert "<pre><code>seed: 3\nrefit: true\ndata:\n  _target_: recsys.data.sources.MovieLens\n" in shown
 
 
@@ -130,10 +130,10 @@ def test_the_projector_labels_films_and_leaves_unknown_years_empty(logged, datas
     logged(MF(max_epochs=1, embedding_dim=2).fit(dataset))
     table = next((tmp_path / "log").glob("*/films/metadata.tsv")).read_text().splitlines()
     assert [line.split("\t") for line in table] == [
-        ["title", "year", "genres", "first genre", "movie_id", "ratings"],
-        ["M*A*S*H (1970)", "1970", "Comedy, War", "Comedy", "7", "2"],
-        ["Face/Off (1997)", "1997", "Action", "Action", "8", "1"],
-        ["Un known", "", "", "", "9", "1"],
+        ["title", "year", "decade", "genres", "first genre", "movie_id", "ratings"],
+        ["M*A*S*H (1970)", "1970", "1970s", "Comedy, War", "Comedy", "7", "2"],
+        ["Face/Off (1997)", "1997", "1990s", "Action", "Action", "8", "1"],
+        ["Un known", "", "", "", "", "9", "1"],
     ]
     assert np.loadtxt(next((tmp_path / "log").glob("*/users/tensors.tsv"))).shape == (2, 2)
 

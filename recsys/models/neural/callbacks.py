@@ -82,7 +82,7 @@ class TrainingBar(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the number of the epoch."""
-        self.bar.set_description(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", refresh=False)
+        self.bar.set_description_str(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}", refresh=False)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
