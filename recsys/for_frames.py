@@ -28,6 +28,7 @@ from recsys.data.split import Split
 from recsys.data.splitters import SPLITTERS
 from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
+from recsys.extras import naming_extras
 from recsys.models import base
 from recsys.models.base import Recommender
 from recsys.places import default_cache
@@ -182,11 +183,12 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
         store: address of the feedback, such as `feedback.sqlite`; None forgets it at the end.
 
     Raises:
-        UserError: the model has no data, or the port is not available.
+        UserError: the model has no data, the port is not available, or the extra `web` is not installed.
     """
-    from recsys.web.fitted import serve_model  # a web server, which takes a second to load
+    with naming_extras():
+        from recsys.web.fitted import serve_model  # a web server, which takes a second to load
 
-    serve_model(model, port, store)
+        serve_model(model, port, store)
 
 
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
