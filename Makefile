@@ -40,10 +40,11 @@ test: lint docs ## lint, check types, build the manual, run the tests
 # tenth of the time.
 LIGHT := --no-site-packages --no-warn-unused-ignores $(addprefix --disable-error-code ,arg-type call-arg valid-type)
 
-lint: .venv/dev ## check style, format, spelling and types
+lint: .venv/dev ## check style, format, spelling, prose and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/codespell recsys configs docs experiments hydra_plugins train.py README.md
+	$(BIN)/proselint check README.md docs/*.md experiments/*/README.md
 	$(BIN)/mypy
 	for version in 3.12 3.13; do $(BIN)/mypy $(LIGHT) --python-version $$version || exit; done
 
