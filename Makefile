@@ -9,6 +9,7 @@ BIN := .venv/bin
 CPU_BUILDS := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --constraint requirements.lock
 INSTALL := $(PIP) --no-build-isolation --editable
+TORCH := --no-deps $(if $(CUDA),,--retries 1 --extra-index-url $(CPU_BUILDS)) torch
 SERVED := outputs/served
 
 .PHONY: help train serve test lint docs links lock clean
@@ -59,7 +60,7 @@ links: .venv/dev ## check that the links of the manual to other sites lead somew
 .venv/core: requirements.lock pyproject.toml
 	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
 	test -e $@ || $(PYTHON) -m venv --clear .venv
-	$(PIP) --no-deps $(if $(CUDA),,--retries 1 --extra-index-url $(CPU_BUILDS)) torch
+	$(PIP) $(TORCH)
 	$(PIP) hatchling editables
 	$(INSTALL) .
 	touch $@
@@ -75,7 +76,8 @@ links: .venv/dev ## check that the links of the manual to other sites lead somew
 lock: ## resolve pyproject.toml into requirements.lock (with Python 3.11, the oldest that it serves)
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/pip install --extra-index-url $(CPU_BUILDS) --editable '.[dev]' torch==2.13.0 hatchling editables
+	.venv-lock/bin/pip install $(TORCH)==2.13.0
+	.venv-lock/bin/pip install --editable '.[dev]' torch==2.13.0 hatchling editables
 	{ head -1 requirements.lock; .venv-lock/bin/pip freeze --all --exclude pip --exclude recsys \
 		| sed 's/+.*//' | sort -f; } > requirements.lock.partial
 	mv requirements.lock.partial requirements.lock
