@@ -41,7 +41,14 @@ from recsys.studies.runs import MANIFEST
 # Errors name the settings of configs: `data.scale`, `data.columns.time`, `data.cleaning.user_core`, `split.valid`. They
 # are arguments here, most of the same name.
 SETTING = re.compile(r"(?<![\w./])(?:data\.(?:(?:\w+_)?columns\.|cleaning\.)?|cleaning\.|split\.)(\w+)")
-ARGUMENTS = {"user_id": "user", "movie_id": "item", "columns": "the names of columns", "cleaning": "the arguments"}
+ARGUMENTS = {
+    "user_id": "user",
+    "movie_id": "item",
+    "users_path": "users",
+    "films_path": "items",
+    "columns": "the names of columns",
+    "cleaning": "the arguments",
+}
 FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # that a data frame is written to
 
 
@@ -130,7 +137,7 @@ class Dataset(dataset.Dataset):
             with redirect_stdout(io.StringIO()):  # what was detected while reading
                 prepared = prepare(source, place / "cache")
         if prepared.report.losses:
-            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=2)
+            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=3)  # of the caller
         return cls(**{field.name: getattr(prepared.dataset, field.name) for field in fields(dataset.Dataset)})
 
 

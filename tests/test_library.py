@@ -78,6 +78,7 @@ def test_dropped_rows_are_counted_by_rule(frame: pd.DataFrame):
     with pytest.warns(UserWarning, match="3 by 'duplicate of a later rating'") as warned:
         assert len(recsys.Dataset.from_frame(repeated, "user", "film", "stars", "ts")) == len(frame)
     assert "1 by 'missing id'" in str(warned[0].message)
+    assert warned[0].filename == __file__  # the caller's
 
 
 def test_a_missing_column_is_named(frame: pd.DataFrame):
