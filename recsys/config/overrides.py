@@ -73,8 +73,9 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
         searched = tuple(str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH)
-        for extra in {LAUNCHERS.get(o.value()) for o in parsed if o.key_or_group == "hydra/launcher"} - {None}:
-            require(extra)
+        launchers = {str(o.value()) for o in parsed if o.key_or_group == "hydra/launcher"}
+        for launcher in launchers & LAUNCHERS.keys():
+            require(LAUNCHERS[launcher])
         parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
         options = {
             o.key_or_group: _options(sources, config_name, searched, o.key_or_group)
