@@ -20,6 +20,7 @@ from recsys.config.rules import count_ratings_for_rules
 from recsys.config.splits import Splits, split_reader
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
+from recsys.extras import require
 from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
 from recsys.studies.report import plan
@@ -45,6 +46,8 @@ def train(cfg: DictConfig) -> dict[str, float]:
     model, read_split = instantiate(cfg.model), split_reader(cfg)
     measurement = measurement_of(cfg)
     check_trainer(cfg.trainer)
+    if cfg.find_segments:
+        require("plots")  # their report has figures
     trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
     run = RunWriter(directory, settings, OmegaConf.to_yaml(cfg), resumed=cfg.resume is not None)
     process.limit_threads(cfg.threads)

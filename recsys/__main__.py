@@ -24,15 +24,14 @@ def main() -> None:
     for name, sentence in COMMANDS.items():
         command = commands.add_parser(name, help=sentence, description=sentence)
         if name in sys.argv[1:2]:
-            module = import_module(f"recsys.commands.{name}")
+            from recsys.config import one_sentence  # imports Hydra, which the list of commands does not need
+
+            with one_sentence():  # its packages may be of an extra
+                module = import_module(f"recsys.commands.{name}")
             module.add_arguments(command)
-            command.set_defaults(run=module.run)
+            command.set_defaults(run=one_sentence()(module.run))
     arguments = parser.parse_args()
-
-    from recsys.config import one_sentence  # imports Hydra
-
-    with one_sentence():
-        arguments.run(arguments)
+    arguments.run(arguments)
 
 
 if __name__ == "__main__":

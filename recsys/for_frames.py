@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,9 @@ import narwhals as nw
 import pandas as pd
 
 from recsys.data import dataset
+from recsys.data.clean import Cleaning
 from recsys.data.dataset import Holdout
+from recsys.data.dialect import MISSING
 from recsys.data.prepare import prepare
 from recsys.data.raw import LIST_COLUMNS
 from recsys.data.sources import Files, MovieLens
@@ -28,17 +31,43 @@ from recsys.data.split import Split
 from recsys.data.splitters import SPLITTERS
 from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
+from recsys.extras import naming_extras
 from recsys.models import base
 from recsys.models.base import Recommender
 from recsys.places import default_cache
 from recsys.progress import progress_shown
 from recsys.studies.runs import MANIFEST
 
+# Errors name the settings of configs: `data.scale`, `data.columns.time`, `data.cleaning.user_core`, `split.valid`. They
+# are arguments here, most of the same name.
+SETTING = re.compile(r"(?<![\w./])(?:data\.(?:(?:\w+_)?columns\.|cleaning\.)?|cleaning\.|split\.)(\w+)")
+ARGUMENTS = {
+    "user_id": "user",
+    "movie_id": "item",
+    "users_path": "users",
+    "films_path": "items",
+    "columns": "the names of columns",
+    "cleaning": "the arguments",
+}
+FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # that a data frame is written to
+
+
+@contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Let errors inside name arguments and data frames in place of the settings and files that they stand for."""
+    try:
+        yield
+    except UserError as error:
+        message = SETTING.sub(lambda setting: ARGUMENTS.get(setting[1], setting[1]), str(error))
+        message = FILE.sub(lambda file: "frame" if file[1] == "ratings" else file[1], message)
+        raise UserError(message.replace(" is null ", " is None ")) from error
+
 
 class Dataset(dataset.Dataset):
     """A data set that is made from data frames; see `recsys.data.dataset.Dataset`."""
 
     @classmethod
+    @naming_arguments()
     def from_frame(
         cls,
         frame: Any,
@@ -51,7 +80,10 @@ class Dataset(dataset.Dataset):
         users: Any = None,
         scale: tuple[float, float] | None = None,
         time_format: str | None = None,
+        decimal: str | None = None,
+        missing: Sequence[str] = MISSING,
         name: str = "frame",
+        **cleaning: Any,
     ) -> Self:
         """Build a data set from interactions in a data frame of pandas, polars or PyArrow.
 
@@ -69,10 +101,13 @@ class Dataset(dataset.Dataset):
             users: a row for each user, with the column `user` and any of `age`, `gender`, `occupation`, or None.
             scale: lowest and highest possible rating; None guesses it from the ratings.
             time_format: see `recsys.data.sources.Files`; None recognises the usual ones.
+            decimal: decimal mark of ratings that are text, a point or a comma; None recognises it.
+            missing: texts that stand for a missing id, rating or time.
             name: name of the data set.
+            **cleaning: of `recsys.data.clean.Cleaning`, such as `user_core=5`.
 
         Raises:
-            UserError: a column is missing, or no row is left.
+            UserError: a column is missing or cannot be read, or no row is left.
 
         Warns:
             UserWarning: rows were dropped; the message counts them by rule.
@@ -94,15 +129,19 @@ class Dataset(dataset.Dataset):
                 films_columns={"movie_id": item},
                 scale=scale,
                 time_format=time_format,
+                decimal=decimal,
+                missing=missing,
                 name=name,
+                cleaning=Cleaning(**cleaning),
             )
             with redirect_stdout(io.StringIO()):  # what was detected while reading
                 prepared = prepare(source, place / "cache")
         if prepared.report.losses:
-            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=2)
+            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=3)  # of the caller
         return cls(**{field.name: getattr(prepared.dataset, field.name) for field in fields(dataset.Dataset)})
 
 
+@naming_arguments()
 def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Dataset:
     """Load a release of MovieLens; `100k` is downloaded if it is not in the cache, for others give the folder.
 
@@ -114,6 +153,7 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
         return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
 
 
+@naming_arguments()
 def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) -> Split:
     """Split a data set.
 
@@ -182,11 +222,12 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
         store: address of the feedback, such as `feedback.sqlite`; None forgets it at the end.
 
     Raises:
-        UserError: the model has no data, or the port is not available.
+        UserError: the model has no data, the port is not available, or the extra `web` is not installed.
     """
-    from recsys.web.fitted import serve_model  # a web server, which takes a second to load
+    with naming_extras():
+        from recsys.web.fitted import serve_model  # a web server, which takes a second to load
 
-    serve_model(model, port, store)
+        serve_model(model, port, store)
 
 
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:

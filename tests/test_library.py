@@ -78,11 +78,41 @@ def test_dropped_rows_are_counted_by_rule(frame: pd.DataFrame):
     with pytest.warns(UserWarning, match="3 by 'duplicate of a later rating'") as warned:
         assert len(recsys.Dataset.from_frame(repeated, "user", "film", "stars", "ts")) == len(frame)
     assert "1 by 'missing id'" in str(warned[0].message)
+    assert warned[0].filename == __file__  # the caller's
 
 
 def test_a_missing_column_is_named(frame: pd.DataFrame):
     with pytest.raises(UserError, match=r"frame must have a column when \(got user, film, stars, ts\)"):
         recsys.Dataset.from_frame(frame, "user", "film", "stars", "when")
+
+
+@pytest.mark.parametrize(
+    ("changed", "arguments", "sentence"),
+    [
+        ({"stars": "good"}, {}, r"^frame has text where a number belongs: 'good' in column stars"),
+        (
+            {"stars": lambda frame: frame["stars"].where(frame.index > 20)},
+            {},
+            r"'missing rating'.*: check rating, which is None for data without ratings",
+        ),
+        ({"user": "NA"}, {}, r"'missing id'.*: check the names of columns and missing"),
+        ({"ts": 0}, {}, r"set earliest=DATE or time_format\.$"),
+        ({}, {"scale": (9, 10)}, r"set scale=\[LOWEST,HIGHEST\]"),
+        ({}, {"max_dropped": 2}, r"^max_dropped must be a share"),
+        ({}, {"item_core": 10**6}, r"check the arguments\.$"),
+        ({}, {"decimal": ";"}, r"^decimal must be a point or a comma"),
+    ],
+)
+def test_errors_name_arguments_in_place_of_settings(frame: pd.DataFrame, changed: dict, arguments: dict, sentence: str):
+    with pytest.raises(UserError, match=sentence) as error:
+        recsys.Dataset.from_frame(frame.assign(**changed), "user", "film", "stars", "ts", **arguments)
+    assert not re.search(r"data\.|cleaning\.|parquet|null", str(error.value))
+
+
+def test_a_split_names_its_arguments(data: recsys.Dataset):
+    few = data.select(np.arange(len(data)) < 2)
+    with pytest.raises(UserError, match=r"user_core=3, or only train on them with train_only_below=3"):
+        recsys.split(few, "leave_last_out")
 
 
 def test_ten_lines_split_train_and_measure(data: recsys.Dataset, capsys: pytest.CaptureFixture):

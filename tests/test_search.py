@@ -1,5 +1,7 @@
 """Searches of a simple function: trials, files, and continuation."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,8 +140,8 @@ def test_numbers_of_trials_must_be_positive_integers(tmp_path, setting, value):
 
 
 def test_a_search_without_optuna_names_the_command_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(plugin, "optuna", None)
-    with pytest.raises(UserError, match="pip install"):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(UserError, match=r"pip install 'recsys\[search\]'"):
         new_search(tmp_path)
 
 

@@ -13,6 +13,7 @@ COMMANDS = {
     "similar": "List the films that are most similar to one, by the ratings and metadata of a run.",
     "load": "Write clean ratings, users and films into a database; of a run also its recommendations for every user.",
     "serve": "Open a web page and an API on trained runs, and store the feedback of viewers.",
+    "mcp": "Offer trained runs to an assistant, by the Model Context Protocol on standard input and output.",
     "refit": "Train a run again with the feedback of viewers, and serve it in the run's place if it is not worse.",
     "replay": "Estimate from feedback what a run's lists would have been worth to viewers who saw other lists.",
     "segments": "Find segments of a run's users and report on them, or name the segment of a new user.",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 from recsys.commands.arguments import add_trusted
-from recsys.commands.feedback import add_store, open_store
-from recsys.commands.run_data import data_of, reranker_of
+from recsys.commands.feedback import add_store
+from recsys.commands.service import service_of
 from recsys.config import compose, instantiate
 from recsys.web.http_server import ServerSettings, run_server
-from recsys.web.recommendation_service import RecommendationService, runs_by_name
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,11 +28,5 @@ def run(arguments: argparse.Namespace) -> None:
     """Serve until interrupted."""
     overrides = [word for word in arguments.what if "=" in word]
     settings: ServerSettings = instantiate(compose("serve", overrides))
-    runs = runs_by_name([Path(word) for word in arguments.what if word not in overrides])
-    store = open_store(arguments.store, next(iter(runs.values())), create=True)
-    data = partial(data_of, trusted=arguments.trusted)
-    reranker = partial(reranker_of, trusted=arguments.trusted)
-    service = RecommendationService(
-        runs, data, store, settings.explore, settings.index, arguments.trusted, reranker_of=reranker
-    )
-    run_server(service, settings)
+    directories = [Path(word) for word in arguments.what if word not in overrides]
+    run_server(service_of(directories, arguments, settings.explore, settings.index), settings)

@@ -12,11 +12,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.names import class_name, suggestion
 from recsys.errors import UserError
+from recsys.extras import missing
 from recsys.renamed import with_current_targets
 from recsys.signatures import described, fits, settings
 
 HYDRAS_OWN = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
-EXTRAS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # classes whose packages are an extra of this one
+LOGGERS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # their extras: Lightning's errors name no package
 
 
 def instantiate(node: DictConfig | None) -> Any:
@@ -36,10 +37,8 @@ def instantiate(node: DictConfig | None) -> Any:
         if isinstance(cause, UserError):
             raise cause from None
         name = class_name(node._target_)
-        if isinstance(cause, ModuleNotFoundError) and name in EXTRAS:
-            raise UserError(
-                f"{name} needs a package that is not installed: pip install 'recsys[{EXTRAS[name]}]' installs it."
-            ) from error
+        if isinstance(cause, ModuleNotFoundError) and name in LOGGERS:
+            raise missing(f"the package of {name}", LOGGERS[name]) from error
         raise UserError(f"{name} cannot be built: {cause or error}") from error
 
 

@@ -18,6 +18,7 @@ from recsys.config.names import class_name, suggestion
 from recsys.config.nodes import constructor
 from recsys.config.passwords import refuse_passwords, refuse_passwords_in
 from recsys.errors import UserError
+from recsys.extras import require
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
@@ -34,6 +35,7 @@ SYNONYMS = {
     "ckpt_path": "resume=DIR, which continues an interrupted run,",
     "checkpoint": "resume=DIR, which continues an interrupted run,",
 }
+LAUNCHERS = {"joblib": "parallel", "slurm": "slurm", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # extras
 REMOVED = {
     "trained": "trained= is now a command: python -m recsys test RUN protocol=... reranker=...",
     "peek": "peek= is now a script: python experiments/ncf_revisited/peek.py",
@@ -62,7 +64,8 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         directory: directory of the primary config; None for the project's configs.
 
     Raises:
-        UserError: a choice, key or setting does not exist, or a password is given, which a run would store.
+        UserError: a choice, key or setting does not exist, a password is given, which a run would store, or the extra
+            of a launcher is not installed.
     """
     refuse_passwords(overrides)
     overrides = [_with_spaces_quoted(override) for override in overrides]
@@ -70,6 +73,9 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
         searched = tuple(str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH)
+        launchers = {str(o.value()) for o in parsed if o.key_or_group == "hydra/launcher"}
+        for launcher in launchers & LAUNCHERS.keys():
+            require(LAUNCHERS[launcher])
         parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
         options = {
             o.key_or_group: _options(sources, config_name, searched, o.key_or_group)

@@ -27,6 +27,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 from hydra.core.utils import JobReturn
 
 from recsys.errors import UserError
+from recsys.extras import require
 from recsys.files import write_whole
 from recsys.models.neural.callbacks import Pruning
 from recsys.studies.run_writer import failure_reason
@@ -38,8 +39,8 @@ try:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
     from optuna.trial import FrozenTrial, TrialState
-except ImportError:  # an extra; a search says so
-    optuna = None  # type: ignore[assignment]
+except ImportError:  # an extra, which a search requires
+    pass
 
 JOURNAL = "study.journal"  # a log that several processes can write to, also from other machines by a shared disk
 FAILURE = "failure"  # user attribute of a failed trial: the reason
@@ -69,7 +70,7 @@ class Search:
             are never pruned.
 
     Raises:
-        UserError: a number is not a positive integer, or Optuna is not installed.
+        UserError: a number is not a positive integer, or Optuna or matplotlib is not installed.
     """
 
     directory: Path
@@ -87,8 +88,8 @@ class Search:
                 raise UserError(f"{name} must be a positive integer (got {value}).")
         if not (self.prune_after is None or (isinstance(self.prune_after, int) and self.prune_after > 0)):
             raise UserError(f"prune_after must be a positive number of epochs, or null (got {self.prune_after}).")
-        if optuna is None:
-            raise UserError("A search needs Optuna: install it with pip install 'recsys[search]'.")
+        for extra in ("search", "plots"):  # a search ends with a figure
+            require(extra)
 
     def run(self, launch: Launch) -> list[str]:
         """Run trials until there are `n_trials`.

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from recsys.errors import UserError
+from recsys.extras import naming_extras
 
 UNWRITABLE = {
     errno.EACCES,
@@ -36,7 +37,7 @@ TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage si
 def one_sentence() -> Iterator[None]:
     """Turn errors that the user can correct into one sentence on stderr and exit status 2."""
     try:
-        with _threads_that_pass_errors_on():
+        with _threads_that_pass_errors_on(), naming_extras():
             yield
     except (UserError, HydraException, OmegaConfBaseException) as error:
         message = " ".join(str(error).split())

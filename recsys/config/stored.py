@@ -26,7 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 
 import recsys
 from recsys.config.loader import config_loader
-from recsys.config.nodes import EXTRAS, HYDRAS_OWN, constructor
+from recsys.config.nodes import HYDRAS_OWN, LOGGERS, constructor
 from recsys.config.overrides import values_of
 from recsys.config.trainer import OWN_LOGS
 from recsys.data.clean import Cleaning
@@ -54,7 +54,7 @@ SLOTS: dict[str, tuple[type, ...]] = {
 PARTS = (Source, Cleaning, Protocol, Recommender, Encoder)
 LIGHTNING = {
     "trainer": ("pytorch_lightning.Trainer",),
-    "logger": tuple(f"pytorch_lightning.loggers.{name}" for name in (*OWN_LOGS, *EXTRAS)),
+    "logger": tuple(f"pytorch_lightning.loggers.{name}" for name in (*OWN_LOGS, *LOGGERS)),
 }
 DESTINATIONS = ("entity", "tracking_uri")  # of a logger: where another account or server would get the results
 DATA = ("data", "metadata", "split")

@@ -25,6 +25,7 @@ from recsys.config.splits import Splits
 from recsys.config.studies import read_study
 from recsys.data.split import Split
 from recsys.errors import UserError
+from recsys.extras import require
 from recsys.files import short
 from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.outcome import Outcome
@@ -64,6 +65,7 @@ class StudySweep:
         Raises:
             UserError: before any run, if the study, the command or its data are invalid; at the end, if a run failed.
         """
+        require("plots")  # a study ends with figures
         study, self.given = read_study(overrides)
         report = self.directory / REPORT
         write_leakage(report, self._checked(study))

@@ -26,6 +26,7 @@ from tqdm import tqdm
 from recsys.data.dataset import Dataset, Holdout, StepHoldout
 from recsys.data.query import Query
 from recsys.errors import UserError, check_not_negative, check_positive, check_seed, check_shares
+from recsys.extras import naming_extras
 from recsys.models.base import ExplainsByFeatures, FitContext, FitReport
 from recsys.models.cached_fit import cached_refit
 from recsys.models.candidate_features import CandidateFeatures
@@ -297,11 +298,10 @@ class ForestTwoStage(TwoStage):
 
 def _lightgbm() -> ModuleType:
     try:
-        import lightgbm
-    except (ImportError, OSError) as error:  # the latter without the system's library of OpenMP
-        raise UserError(
-            f"LambdaMART needs LightGBM, which pip install 'recsys[lightgbm]' installs (got {error})."
-        ) from error
+        with naming_extras():
+            import lightgbm
+    except OSError as error:
+        raise UserError(f"LightGBM needs the system's OpenMP library, such as Debian's libgomp1 ({error}).") from error
     return lightgbm
 
 

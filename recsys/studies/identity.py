@@ -22,6 +22,7 @@ NOT_DECISIVE_CODE = {
     "recsys.config": "passes settings on, which are part of a run's identity",
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
+    "recsys.extras": "names packages to install",
     "recsys.files": "writes files whole",
     "recsys.places": "says where files are",
     "recsys.renamed": "maps former names",

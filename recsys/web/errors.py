@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from http import HTTPStatus
 from typing import Any, cast
@@ -92,9 +93,14 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
     first = cast(RequestValidationError, error).errors()[0]
     if first["type"] == "json_invalid":
         return error_response(400, f"The body is not valid JSON: {first['ctx']['error']}.")
-    place = ".".join(str(part) for part in first["loc"] if part != "body")
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return error_response(422, f"{place}: {message}" if place else message)
+    return error_response(422, sentence_of_invalid(first))
+
+
+def sentence_of_invalid(error: Mapping[str, Any]) -> str:
+    """Describe an invalid value, one of pydantic's errors: its place and what is wrong with it."""
+    place = ".".join(str(part) for part in error["loc"] if part != "body")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def _http_error(request: Request, error: Exception) -> JSONResponse:

@@ -114,6 +114,13 @@ class ExplainRequest(UserRequest):
     movie_id: Id
 
 
+class SearchRequest(StrictRequest):
+    """Parameters of a search of films."""
+
+    query: str = Field(min_length=1, max_length=100, description="a title, or the beginning of one")
+    k: int = Field(10, ge=1, le=100)
+
+
 class FeedbackRequest(StrictRequest):
     """Body of `/api/feedback`."""
 

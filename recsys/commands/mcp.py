@@ -1,0 +1,34 @@
+"""The command `python -m recsys mcp`: offers finished runs to an assistant, by the Model Context Protocol."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+
+from recsys.commands.arguments import add_trusted
+from recsys.commands.feedback import add_store
+from recsys.commands.service import service_of
+from recsys.web.mcp_server import run_mcp_server
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the runs and the store of feedback."""
+    parser.add_argument(
+        "directories",
+        nargs="+",
+        type=Path,
+        metavar="RUN",
+        help="finished runs on the same data, the default first, or a directory of some",
+    )
+    add_trusted(parser)
+    add_store(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Answer on standard input and output, until the input ends."""
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is for answers alone
+        service = service_of(arguments.directories, arguments)
+        service.load_all()
+    run_mcp_server(service)

@@ -1,0 +1,75 @@
+"""Packages of the project's extras, and the one sentence that says how to install what is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from recsys.errors import UserError
+
+# Extras of pyproject.toml, and the names by which their packages are imported.
+EXTRAS = {
+    "web": (
+        "alembic",
+        "fastapi",
+        "limits",
+        "nicegui",
+        "prometheus_client",
+        "sqlalchemy",
+        "starlette",
+        "usearch",
+        "uvicorn",
+    ),
+    "mcp": ("mcp",),
+    "plots": ("matplotlib",),
+    "databases": ("psycopg", "pymysql"),  # DuckDB's extensions are downloaded where their packages are missing
+    "text": ("sentence_transformers", "transformers"),
+    "search": ("optuna",),
+    "parallel": ("hydra_plugins.hydra_joblib_launcher",),
+    "slurm": ("hydra_plugins.hydra_submitit_launcher",),
+    "lightgbm": ("lightgbm",),
+    "wandb": ("wandb",),
+    "mlflow": ("mlflow",),
+}
+
+
+def missing(package: str, extra: str) -> UserError:
+    """Return the error that a package is not installed, nor the extra that it belongs to."""
+    return UserError(f"This needs {package}, which pip install 'recsys[{extra}]' installs.")
+
+
+def require(extra: str) -> None:
+    """Check that the packages of an extra are installed, before work that needs them at its end.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    for package in EXTRAS[extra]:
+        if importlib.util.find_spec(package) is None:
+            raise missing(package, extra)
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Name the extra to install where an error inside comes from the import of one of its packages.
+
+    Raises:
+        UserError: a package of an extra is missing.
+    """
+    try:
+        yield
+    except Exception as error:
+        module = _missing_module(error)
+        for extra, packages in EXTRAS.items():
+            for package in packages:
+                if f"{module}.".startswith(f"{package}."):
+                    raise missing(package, extra) from error
+        raise
+
+
+def _missing_module(error: BaseException | None) -> str | None:
+    """Return the name of the module whose absence caused an error, or None."""
+    while error is not None and not isinstance(error, ModuleNotFoundError):
+        error = error.__cause__
+    return None if error is None else error.name
