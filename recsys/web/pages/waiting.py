@@ -24,7 +24,7 @@ def bound_waiting_pages(reconnect_seconds: float) -> None:
 
 
 def delete_pages_beyond_the_share() -> None:
-    """Delete the oldest pages of an address of which no browser shows more than `WAITING_PAGES`."""
+    """Delete the oldest of the pages of an address that no browser shows, beyond `WAITING_PAGES`."""
     newer: Counter[str] = Counter()
     for client in sorted(Client.instances.values(), key=lambda client: client.created, reverse=True):
         if not client.has_socket_connection:
