@@ -59,6 +59,7 @@ def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings,
     printed = capsys.readouterr().out
     assert "Cleaning removed 1 of 4 ratings (25%), most of them by the rule 'rating outside the scale'." in printed
     assert printed.endswith(f"report: {tmp_path}/report/report.html\n")
+    assert "prefers-color-scheme: dark" in (tmp_path / "report" / "report.html").read_text()
     assert command("explore", *source, "--out", str(ratings)) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
 
