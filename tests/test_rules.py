@@ -82,7 +82,9 @@ def test_no_row_of_a_study_depends_on_the_number_of_ratings(study):
             if "trained" in own.overrides:  # an earlier version tested the model of another row again
                 continue
             given = {key.removeprefix("~") for key in own.overrides}
-            assert settings_with_rules(own.overrides["model"]) <= given, f"{name}: {row}"
+            removed = tuple(f"{key[1:]}." for key in own.overrides if key.startswith("~"))
+            ruled = {key for key in settings_with_rules(own.overrides["model"]) if not key.startswith(removed)}
+            assert ruled <= given, f"{name}: {row}"
 
 
 @pytest.mark.parametrize(("study", "row"), [(study, row) for study, rows in ROWS.items() for row in rows])

@@ -39,8 +39,9 @@ def test_all_output_by_rich_goes_through_the_terminal():
     assert {module for module in modules() if makes_consoles(module)} <= {"recsys.terminal", "recsys.data.report"}
 
 
-def test_progress_of_commands_that_do_not_log_goes_to_the_error_output(monkeypatch, capsys):
+def test_progress_of_commands_that_do_not_log_goes_to_the_error_output(monkeypatch, caplog, capsys):
     monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    caplog.set_level("WARNING", logger=progress.log.name)
     assert list(tqdm(range(3), "ranking", **progress_options())) == [0, 1, 2]
     assert "ranking: 1 of 3it" in capsys.readouterr().err
 

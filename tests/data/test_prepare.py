@@ -122,8 +122,8 @@ def test_bad_rows_are_dropped_by_their_rules(cleaned):
     assert result.report.rows_read == 11
     assert dropped(result) == {
         "missing id": 2,
-        "missing rating": 1,
-        "rating outside the scale": 3,
+        "missing rating": 2,
+        "rating outside the scale": 2,
         "missing time": 1,
         "impossible time": 3,
     }

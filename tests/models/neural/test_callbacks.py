@@ -84,5 +84,5 @@ class Counter:
     def update(self, n: int = 1) -> None:
         self.n += n
 
-    def set_description(self, text: str, refresh: bool) -> None:
+    def set_description_str(self, text: str, refresh: bool) -> None:
         pass
