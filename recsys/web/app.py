@@ -17,9 +17,7 @@ from recsys.web.recommendation_service import RecommendationService
 from recsys.web.request_metrics import RequestMetrics
 
 REFRESH_SECONDS = 1.0  # between checks for a promoted run
-# A page leaves thousands of objects that only a full collection frees. It blocks every request, so it comes after some
-# fifty pages: later ones would hold more memory and block for longer.
-GC_THRESHOLDS = (2000, 10, 10)
+GC_THRESHOLDS = (2000, 10, 500)  # pages leave much garbage, and a full collection blocks every request
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 
 from nicegui import Client, app
@@ -20,18 +21,30 @@ def bound_waiting_pages(reconnect_seconds: float) -> None:
             and these pages do not use, is deleted as early.
     """
     app.storage.max_tab_storage_age = reconnect_seconds
-    app.timer(SECONDS, delete_pages_beyond_the_share)
+    n_deleted = 0
+
+    def check() -> None:
+        nonlocal n_deleted
+        n_deleted += delete_pages_beyond_the_share()
+        if n_deleted >= WAITING_PAGES:  # each leaves thousands of objects in cycles, which Python frees much later
+            n_deleted = 0
+            gc.collect()
+
+    app.timer(SECONDS, check)
 
 
-def delete_pages_beyond_the_share() -> None:
-    """Delete the oldest of the pages of an address that no browser shows, beyond `WAITING_PAGES`."""
+def delete_pages_beyond_the_share() -> int:
+    """Delete the oldest of the pages of an address that no browser shows, beyond `WAITING_PAGES`; return how many."""
     newer: Counter[str] = Counter()
+    n_deleted = 0
     for client in sorted(Client.instances.values(), key=lambda client: client.created, reverse=True):
         if not client.has_socket_connection:
             network = client_network(client.request.scope)
             newer[network] += 1
             if newer[network] > WAITING_PAGES:
                 _delete(client)
+                n_deleted += 1
+    return n_deleted
 
 
 def _delete(client: Client) -> None:
