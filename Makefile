@@ -55,7 +55,7 @@ docs: .venv/dev ## build the manual, docs/_build/index.html
 links: .venv/dev ## check that the links of the manual to other sites lead somewhere
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
 
-# Stamps of what is installed, each on top of the one before it. A stamp is touched last, so that an interrupted
+# Stamps of what is installed, the extras on top of the core. A stamp is touched last, so that an interrupted
 # installation is repeated.
 .venv/core: requirements.lock pyproject.toml
 	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
@@ -67,9 +67,7 @@ links: .venv/dev ## check that the links of the manual to other sites lead somew
 
 .venv/web: EXTRAS := [web,plots]
 .venv/dev: EXTRAS := [dev]
-.venv/web: .venv/core
-.venv/dev: .venv/web
-.venv/web .venv/dev:
+.venv/web .venv/dev: .venv/core
 	$(INSTALL) '.$(EXTRAS)'
 	touch $@
 
