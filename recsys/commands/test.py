@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> None:
     process.fix_randomness(cfg.seed)
     with tested.stage("data"):
         split, origin = split_reader(cfg)()
-        splitter = instantiate(OmegaConf.create(trained.config["split"]))  # with the target of its training
-        trained.check_split(splitter(split.dataset))
+        own = OmegaConf.create(trained.config["split"])  # may have another target
+        trained.check_split(split if own == cfg.split else instantiate(own)(split.dataset))
         split = _unlearned(trained, split)
         measurement.check(model, split)
     conclude(tested, model, split, measurement, origin, metrics={}, speed={})
@@ -74,9 +74,10 @@ def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) 
     composed = compose("train", [f"seed={trained.config['seed']}", *overrides])
     own = {"run_dir": str(directory), "trained": str(trained.directory)}
     config: dict[str, Any] = trained.config | own | {"test": True, "find_segments": False, "resume": None}
-    if TARGET in changed:
-        config["split"] = trained.config["split"] | {"target": composed.split.target}
-    for name in changed - {TARGET}:
+    for name in changed:
+        if name == TARGET:
+            config["split"] = trained.config["split"] | {"target": composed.split.target}
+            continue
         node = composed[name]
         config[name] = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
     if config.get("logger"):
