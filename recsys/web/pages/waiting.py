@@ -17,8 +17,8 @@ def bound_waiting_pages(reconnect_seconds: float) -> None:
     """Delete pages beyond the share of their address while the application runs; call it once in a process.
 
     Args:
-        reconnect_seconds: for how long NiceGUI keeps a page whose browser is gone; what it stores for a browser's tab,
-            and these pages do not use, is deleted as early.
+        reconnect_seconds: for how long NiceGUI keeps a page whose browser is gone. What it stores for each tab of a
+            browser is deleted after the same time; no page uses it.
     """
     app.storage.max_tab_storage_age = reconnect_seconds
     n_deleted = 0
