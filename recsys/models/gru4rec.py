@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from recsys.errors import check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
 from recsys.models.neural.attention import ByteDropout
-from recsys.models.neural.batches import HistoryBatch
+from recsys.models.neural.batches import HistoryBatch, slices
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
@@ -45,7 +46,7 @@ class GRU4RecModule(SequenceModule):
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
         """See `SequenceModule.states`."""
-        order, batch_sizes = by_step(history.lengths)
+        order, batch_sizes = by_step(history.lengths, history.host_lengths)
         x = self.dropout(table.shape[1] ** 0.5 * F.embedding(history.items[order], table))
         states = self.gru(x, batch_sizes)
         places = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
@@ -59,20 +60,20 @@ class PackedGRU(nn.GRU):
     gradient of its own positions, which is several times as fast on sequences of up to 200 items.
     """
 
-    def forward(self, x: Tensor, batch_sizes: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, batch_sizes: list[int]) -> Tensor:  # type: ignore[override]
         """Return the states of the last layer.
 
         Args:
             x: float32 (P, d) inputs, step by step; see `by_step`.
-            batch_sizes: int64 (steps,) number of sequences at each step, on the CPU.
+            batch_sizes: number of sequences at each step.
 
         Returns:
             float32 (P, hidden_size).
         """
         if x.is_cuda:
-            return super().forward(PackedSequence(x, batch_sizes))[0].data
+            return super().forward(PackedSequence(x, torch.tensor(batch_sizes)))[0].data
         for weights in self.all_weights:
-            x = gru_layer(x, batch_sizes.tolist(), *weights)
+            x = gru_layer(x, batch_sizes, *weights)
         return x
 
 
@@ -141,17 +142,18 @@ class GRU4Rec(SequenceRecommender):
         return super()._fit(train, valid, context)
 
 
-def by_step(lengths: Tensor) -> tuple[Tensor, Tensor]:
+def by_step(lengths: Tensor, host_lengths: np.ndarray) -> tuple[Tensor, list[int]]:
     """Return packed positions in the order in which a recurrent network reads them.
 
     Args:
         lengths: int64 (B,) positions of each sequence, P together.
+        host_lengths: the same as an array.
 
     Returns:
         int64 (P,) positions: the first of all sequences, longest sequence first, then the second of all, and so on; and
-        int64 (longest,) the number of sequences at each step, on the CPU.
+        the number of sequences at each step, as many numbers as the longest has positions.
     """
-    rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
-    steps = torch.arange(len(rows), device=lengths.device) - (lengths.cumsum(0) - lengths)[rows]
+    rows, steps = slices(torch.zeros_like(lengths), lengths, int(host_lengths.sum()))
     ranks = lengths.argsort(descending=True).argsort()
-    return (steps * len(lengths) + ranks[rows]).argsort(), steps.bincount().cpu()
+    ended = np.cumsum(np.bincount(host_lengths))[:-1]  # sequences of at most s positions
+    return (steps * len(lengths) + ranks[rows]).argsort(), (len(lengths) - ended).tolist()

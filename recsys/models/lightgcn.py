@@ -111,6 +111,7 @@ class LightGCNModule(EmbeddingModule):
 
     propagated_users: Tensor
     propagated_items: Tensor
+    graph: Tensor | None
 
     def __init__(
         self,
@@ -132,7 +133,7 @@ class LightGCNModule(EmbeddingModule):
         self.edges_per_step = edges_per_step
         self.register_buffer("propagated_users", torch.zeros(n_users + 1, embedding_dim))
         self.register_buffer("propagated_items", torch.zeros(n_items, embedding_dim))
-        self.graph: Tensor | None = None
+        self.register_buffer("graph", None, persistent=False)
 
     def bind(self, train: Dataset) -> None:
         """Store the normalised adjacency matrix of users and items."""

@@ -121,7 +121,7 @@ class SASRecModule(SequenceModule):
         """See `SequenceModule.states`."""
         places = history.places_from_the_end()
         x = table.shape[1] ** 0.5 * F.embedding(history.items, table) + self.positions(places)
-        x, sequences = self.dropout(x), SimilarLengths(history.lengths)
+        x, sequences = self.dropout(x), SimilarLengths(history.lengths, history.host_lengths)
         for block in self.blocks:
             x = block(x, sequences)
         return self.norm(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
@@ -13,10 +14,11 @@ class SimilarLengths:
     """Groups of sequences of similar length, each padded on the right to the longest of its group.
 
     Under a causal mask no real position attends to padding, which is later, so padding may have any values and needs no
-    mask of its own. The lengths are read from the device once for all layers.
+    mask of its own.
 
     Args:
         lengths: int64 (B,) positions of each sequence, above zero; P together.
+        host_lengths: the same as an array, which the shapes are computed from.
 
     Attributes:
         shapes: sequences and padded length (g, L) of each group.
@@ -26,15 +28,19 @@ class SimilarLengths:
 
     sequences_per_group = 8
 
-    def __init__(self, lengths: Tensor) -> None:
-        ordered, order = lengths.sort()
-        groups = ordered.cpu().split(self.sequences_per_group)
+    def __init__(self, lengths: Tensor, host_lengths: np.ndarray) -> None:
+        size, n_positions = self.sequences_per_group, int(host_lengths.sum())
+        ascending = np.sort(host_lengths)
+        groups = [ascending[start : start + size] for start in range(0, len(ascending), size)]
         self.shapes = [(len(group), int(group[-1])) for group in groups]
-        padded = torch.cat([group[-1:].expand(len(group)) for group in groups]).to(lengths.device)  # (B,) lengths
-        _, self.positions = slices((lengths.cumsum(0) - lengths)[order], padded)
-        self.positions.clamp_(max=int(ordered.cpu().sum()) - 1)
+        ordered, order = lengths.sort()
+        places = torch.arange(len(lengths), device=lengths.device)
+        padded = ordered[(places // size * size + size - 1).clamp(max=len(lengths) - 1)]  # (B,), the longest of a group
+        n_padded = sum(n * length for n, length in self.shapes)
+        _, self.positions = slices((lengths.cumsum(0) - lengths)[order], padded, n_padded)
+        self.positions.clamp_(max=n_positions - 1)
         starts = torch.empty_like(padded).index_copy_(0, order, padded.cumsum(0) - padded)
-        _, self.places = slices(starts, lengths)
+        _, self.places = slices(starts, lengths, n_positions)
 
 
 class CausalAttention(nn.Module):

@@ -23,6 +23,7 @@ class HistoryBatch(NamedTuple):
         rows: int64 (P,) the user, from 0 to B - 1, of each interaction.
         items: int64 (P,) item codes.
         ratings: float32 (P,) ratings.
+        host_lengths: int64 (B,) `lengths` as an array, from which shapes are computed without waiting for a GPU.
         times: int64 (P,) seconds UTC, or None where the source has none.
         recency: float32 (P,) weight of each interaction, or None where all count alike, as in training.
     """
@@ -31,6 +32,7 @@ class HistoryBatch(NamedTuple):
     rows: Tensor
     items: Tensor
     ratings: Tensor
+    host_lengths: np.ndarray
     times: Tensor | None = None
     recency: Tensor | None = None
 
@@ -42,6 +44,7 @@ class HistoryBatch(NamedTuple):
             to_device(history.rows, device),
             to_device(history.items.astype(np.int64), device),
             to_device(history.ratings, device),
+            history.lengths,
             None if history.times is None else to_device(history.times, device),
         )
 
@@ -61,11 +64,12 @@ class HistoryBatch(NamedTuple):
 
     def latest(self, n: int) -> HistoryBatch:
         """Return the latest n interactions of each user, all of those with fewer."""
-        lengths = self.lengths.clamp(max=n)
-        rows, positions = slices(self.lengths.cumsum(0) - lengths, lengths)
+        lengths, host_lengths = self.lengths.clamp(max=n), self.host_lengths.clip(max=n)
+        rows, positions = slices(self.lengths.cumsum(0) - lengths, lengths, int(host_lengths.sum()))
         times = None if self.times is None else self.times[positions]
         recency = None if self.recency is None else self.recency[positions]
-        return HistoryBatch(lengths, rows, self.items[positions], self.ratings[positions], times, recency)
+        items, ratings = self.items[positions], self.ratings[positions]
+        return HistoryBatch(lengths, rows, items, ratings, host_lengths, times, recency)
 
     def places_from_the_end(self) -> Tensor:
         """Return int64 (P,): 0 for the latest interaction of a user, 1 for the one before."""
@@ -87,7 +91,7 @@ class HistoryBatch(NamedTuple):
 
 
 _NONE = torch.empty(0, dtype=torch.long)
-NO_INTERACTIONS = HistoryBatch(_NONE, _NONE, _NONE, torch.empty(0))
+NO_INTERACTIONS = HistoryBatch(_NONE, _NONE, _NONE, torch.empty(0), _NONE.numpy())
 
 
 class QueryBatch(NamedTuple):
@@ -135,16 +139,17 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
-def slices(starts: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+def slices(starts: Tensor, lengths: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
     """Return the elements of some slices, one slice after another.
 
     Args:
         starts: int64 (B,) the first position of each slice.
         lengths: int64 (B,).
+        total: sum P of the lengths; where it is not known, it is read from the device.
 
     Returns:
         int64 (P,) the slice, from 0 to B - 1, that each element belongs to, and its position.
     """
-    rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths)
+    rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths, output_size=total)
     within = torch.arange(len(rows), device=lengths.device) - (lengths.cumsum(0) - lengths)[rows]
     return rows, starts[rows] + within

@@ -238,6 +238,7 @@ class NeuralRecommender(Recommender):
             if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
                 report[name] = float(trainer.callback_metrics[f"train/{name}"])
         write_whole(directory / "finished.json", lambda file: file.write(json.dumps(report, indent=2).encode()))
+        self.module.to(trainer.strategy.root_device)  # where Lightning left it to be evaluated on the CPU
 
     def _trainer(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> pl.Trainer:
         """Build the trainer of a fit."""

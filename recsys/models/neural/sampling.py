@@ -38,17 +38,24 @@ class Interactions:
         self.times = None if train.times is None else torch.from_numpy(train.times).to(device)
         self.indptr = torch.from_numpy(train.indptr).to(device)
         self.item_counts = torch.from_numpy(train.item_counts).to(device)
+        self.user_counts = train.user_counts  # of the host
         self.mean_rating = train.ratings.mean(dtype=np.float64).item()
 
     def __len__(self) -> int:
         return len(self.users)
 
-    def history(self, users: Tensor) -> HistoryBatch:
-        """Return all training interactions of some users, int64 (B,)."""
-        rows, positions = entries(self.indptr, users)
+    def history(self, users: Tensor, host_lengths: np.ndarray) -> HistoryBatch:
+        """Return all training interactions of some users.
+
+        Args:
+            users: int64 (B,) user codes.
+            host_lengths: int64 (B,) their numbers of interactions.
+        """
+        starts = self.indptr[users]
+        lengths = self.indptr[users + 1] - starts
+        rows, positions = slices(starts, lengths, int(host_lengths.sum()))
         times = None if self.times is None else self.times[positions]
-        lengths = self.indptr[users + 1] - self.indptr[users]
-        return HistoryBatch(lengths, rows, self.items[positions].long(), self.ratings[positions], times)
+        return HistoryBatch(lengths, rows, self.items[positions].long(), self.ratings[positions], host_lengths, times)
 
 
 class NegativeSampler:
@@ -136,6 +143,16 @@ class Draw:
         """Return some rows in random order, truncated so that all processes get the same number."""
         shuffled = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
         return shuffled[: self.share.fair(len(rows))]
+
+    def batches(
+        self, users: Tensor, interactions: Interactions, generator: Generator
+    ) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Yield this process's share of some users in random order, with their numbers of interactions."""
+        order, size = self.order(users, generator), self.share.fair(self.batch_size)
+        counts = interactions.user_counts[order.cpu().numpy()]  # read once, so that no step waits for the device
+        for start in range(0, len(order), size):
+            own = slice(start + self.share.rank, start + size, self.share.n_processes)
+            yield order[own], counts[own]
 
     def generator(self, device: torch.device) -> Generator:
         """Return a generator on the device that starts from the epoch's seed."""
@@ -225,10 +242,9 @@ class UserEpoch:
         return self.draw.n_batches(len(self.users))
 
     def __iter__(self) -> Iterator[QueryBatch]:
-        users, share = self.users, self.draw.share
-        for batch in self.draw.order(users, self.draw.generator(users.device)).split(share.fair(self.draw.batch_size)):
-            own = share.rows(batch)
-            yield QueryBatch(own, self.interactions.history(own))
+        users = self.users
+        for own, lengths in self.draw.batches(users, self.interactions, self.draw.generator(users.device)):
+            yield QueryBatch(own, self.interactions.history(own, lengths))
 
 
 def shared_candidates(
@@ -261,8 +277,3 @@ def shared_candidates(
 def _log_choose(n: Tensor, k: int) -> Tensor:
     """Return the logarithm of the number of ways to choose k of n; minus infinity where n is less."""
     return torch.lgamma(n + 1) - lgamma(k + 1) - torch.lgamma(n - k + 1)
-
-
-def entries(indptr: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the entries of rows `chosen` (B,) of a CSR layout: index into `chosen` and position, both int64 (P,)."""
-    return slices(indptr[chosen], indptr[chosen + 1] - indptr[chosen])

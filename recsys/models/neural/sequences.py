@@ -19,7 +19,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import FitContext, FitReport, ScoresByProducts
-from recsys.models.neural.batches import HistoryBatch, QueryBatch, slices
+from recsys.models.neural.batches import HistoryBatch, QueryBatch, slices, to_device
 from recsys.models.neural.module import HistoryModule
 from recsys.models.neural.recommender import HistoryRecommender
 from recsys.models.neural.sampling import Draw, Interactions
@@ -78,13 +78,13 @@ class SequenceModule(HistoryModule):
     def encode(self, queries: QueryBatch) -> Tensor:
         """Return the last state of each user, (B, h); zero for a user without a history."""
         history, table = queries.history, self.item_embeddings()
-        known = history.lengths.nonzero().squeeze(1)
+        known = to_device(np.flatnonzero(history.host_lengths), table.device)
         encoded = table.new_zeros(len(history.lengths), table.shape[1])
         if not len(known):
             return encoded
-        lengths = history.lengths[known]
-        rows = torch.arange(len(known), device=lengths.device).repeat_interleave(lengths)
-        latest = history._replace(lengths=lengths, rows=rows).latest(self.max_length)
+        lengths, host_lengths = history.lengths[known], history.host_lengths[history.host_lengths > 0]
+        rows, _ = slices(lengths, lengths, int(host_lengths.sum()))
+        latest = history._replace(lengths=lengths, host_lengths=host_lengths, rows=rows).latest(self.max_length)
         last = self.states(latest, table)[latest.lengths.cumsum(0) - 1]
         return encoded.index_copy(0, known, last.to(encoded.dtype))
 
@@ -148,16 +148,17 @@ class SequenceEpoch:
         return self.draw.n_batches(len(self.users))
 
     def __iter__(self) -> Iterator[SequenceBatch]:
-        train, share, users = self.interactions, self.draw.share, self.users
+        train, users = self.interactions, self.users
         generator = self.draw.generator(users.device)
-        for batch in self.draw.order(users, generator).split(share.fair(self.draw.batch_size)):
-            own = share.rows(batch)
+        for own, counts in self.draw.batches(users, train, generator):
             last = train.indptr[own + 1] - 1
             lengths = (last - train.indptr[own]).clamp(max=self.max_length)
-            rows, positions = slices(last - lengths, lengths)
+            host_lengths = (counts - 1).clip(max=self.max_length)
+            rows, positions = slices(last - lengths, lengths, int(host_lengths.sum()))
             times = None if train.times is None else train.times[positions]
-            history = HistoryBatch(lengths, rows, train.items[positions].long(), train.ratings[positions], times)
-            negatives = history.items.new_empty(0, 0)
+            items, ratings = train.items[positions].long(), train.ratings[positions]
+            history = HistoryBatch(lengths, rows, items, ratings, host_lengths, times)
+            negatives = items.new_empty(0, 0)
             if self.sampler is not None:
                 negatives = self.sampler.draw(len(positions), generator)
             yield SequenceBatch(QueryBatch(own, history), train.items[positions + 1].long(), negatives)

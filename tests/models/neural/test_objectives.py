@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -40,7 +41,7 @@ def sampled(items: list[list[int]], log_q: Tensor = UNIFORM) -> SampledBatch:
 
 def positives(rows: list[int], items: list[int], n_users: int) -> HistoryBatch:
     lengths = torch.bincount(torch.tensor(rows), minlength=n_users)
-    return HistoryBatch(lengths, torch.tensor(rows), torch.tensor(items), torch.ones(len(items)))
+    return HistoryBatch(lengths, torch.tensor(rows), torch.tensor(items), torch.ones(len(items)), lengths.numpy())
 
 
 def test_log_loss_is_binary_cross_entropy_of_positives_and_negatives():
@@ -124,7 +125,7 @@ def ratings() -> RatingBatch:
 
 
 def users() -> QueryBatch:
-    return QueryBatch(meta(B), HistoryBatch(meta(B), meta(P), meta(P), meta(P, dtype=torch.float)))
+    return QueryBatch(meta(B), HistoryBatch(meta(B), meta(P), meta(P), meta(P, dtype=torch.float), np.zeros(B)))
 
 
 def with_mean(objective: Objective) -> Objective:

@@ -231,9 +231,9 @@ def test_the_next_item_of_a_cycle_is_found_by_its_order(model: SequenceRecommend
 def test_the_recurrent_layers_are_those_of_torch_with_their_gradients():
     torch.manual_seed(0)
     gru = PackedGRU(3, 4, num_layers=2)
-    x, sizes = torch.randn(9, 3, requires_grad=True), torch.tensor([3, 3, 2, 1])
+    x, sizes = torch.randn(9, 3, requires_grad=True), [3, 3, 2, 1]
     found = gru(x, sizes)
-    expected = torch.nn.GRU.forward(gru, PackedSequence(x, sizes))[0].data
+    expected = torch.nn.GRU.forward(gru, PackedSequence(x, torch.tensor(sizes)))[0].data
     weights = [x, *gru.parameters()]
     gradients = [torch.autograd.grad((states * states).sum(), weights) for states in (found, expected)]
     torch.testing.assert_close(found, expected)
