@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from recsys.config import search as plugin
 from recsys.config.search import Search
 from recsys.errors import UserError
+from recsys.models.neural.callbacks import search_storage
 
 
 class Launcher:
@@ -128,7 +130,7 @@ def test_a_search_whose_first_trials_all_fail_ends(tmp_path):
 
 def test_a_directory_with_a_search_of_another_space_is_refused(tmp_path):
     new_search(tmp_path).run(Launcher())
-    with pytest.raises(UserError, match="another directory"):
+    with pytest.raises(UserError, match="choose another one with hydra.sweep.dir"):
         new_search(tmp_path, "interval(0.0, 9.0)").run(Launcher())
 
 
@@ -156,3 +158,76 @@ def test_sweeps_become_distributions():
     assert parsed("tag(log, interval(0.1, 1))") == FloatDistribution(0.1, 1.0, log=True)
     with pytest.raises(UserError, match=r"must be a choice, .*got x=3"):
         parsed("3")
+
+
+def new_worker(tmp_path, name, n_trials=6, **settings):
+    return new_search(tmp_path / name, n_trials=n_trials, storage=str(tmp_path / "shared.journal"), **settings)
+
+
+def test_workers_share_the_trials_of_a_search(tmp_path):
+    others, own = Launcher(), Launcher()
+
+    def launch(jobs, first):
+        if first == 1:  # another worker starts during the second trial, and runs all that are left
+            new_worker(tmp_path, "other").run(others)
+        return own(jobs, first)
+
+    new_worker(tmp_path, "one").run(launch)
+    assert own.firsts == [0, 1]
+    assert others.firsts == [2, 3, 4, 5]
+    assert len({*own.tried, *others.tried}) == 6
+    assert len(pd.read_csv(tmp_path / "one" / "trials.csv")) == 6
+
+
+def kill(jobs, first):
+    raise KeyboardInterrupt
+
+
+def trials_of_killed_worker(tmp_path) -> Launcher:
+    """Run a worker that is killed in its first trial, and then another one; return what the latter has launched."""
+    launch = Launcher()
+    with pytest.raises(KeyboardInterrupt):
+        new_worker(tmp_path, "killed").run(kill)
+    new_worker(tmp_path, "other").run(launch)
+    return launch
+
+
+def test_the_trials_of_a_killed_worker_are_lost_when_it_was_not_seen_for_long(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(plugin, "LOST_AFTER", -1.0)
+    assert trials_of_killed_worker(tmp_path).firsts == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_trials_of_a_killed_worker_are_run_by_others_until_it_starts_again(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        assert trials_of_killed_worker(tmp_path).firsts == [1, 2, 3, 4, 5]
+    assert "trials that other workers still run: 1" in caplog.text
+    again = Launcher()
+    new_worker(tmp_path, "killed").run(again)
+    assert again.firsts == [6]
+
+
+def test_workers_report_while_a_trial_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugin, "SEEN_EVERY", 0.001)
+    seen, launch = set(), Launcher()
+
+    def launch_when_seen_often(jobs, first):
+        stored = optuna.load_study(study_name="search", storage=search_storage(str(tmp_path / "shared.journal")))
+        while len(seen) < 3:
+            seen.add(stored.trials[0].user_attrs[plugin.SEEN])
+        return launch(jobs, first)
+
+    new_worker(tmp_path, "one", n_trials=1).run(launch_when_seen_often)
+    assert launch.firsts == [0]
+
+
+def test_a_database_stores_a_search_of_several_workers(tmp_path):
+    one, other = Launcher(), Launcher()
+    database = f"sqlite:///{tmp_path / 'search.sqlite'}"
+    new_search(tmp_path / "one", n_trials=2, storage=database).run(one)
+    new_search(tmp_path / "other", n_trials=4, storage=database).run(other)
+    assert one.firsts + other.firsts == [0, 1, 2, 3]
+
+
+def test_a_database_that_does_not_answer_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"hydra\.sweeper\.storage must be a file, or the address of a database"):
+        new_search(tmp_path, storage=f"sqlite:///{tmp_path}/missing/search.sqlite").run(Launcher())

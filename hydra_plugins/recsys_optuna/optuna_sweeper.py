@@ -26,7 +26,7 @@ class OptunaSweeper(Sweeper):
 
     Args:
         params: the search space, key -> sweep.
-        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`.
+        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `storage`.
     """
 
     def __init__(self, params: Mapping[str, str], **search: Any) -> None:

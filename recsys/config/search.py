@@ -13,7 +13,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+import platform
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,21 +33,24 @@ from hydra.core.utils import JobReturn
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import write_whole
-from recsys.models.neural.callbacks import Pruning
+from recsys.models.neural.callbacks import Pruning, search_storage
 from recsys.studies.run_writer import failure_reason
 
 try:
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.samplers import RandomSampler, TPESampler
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
     from optuna.trial import FrozenTrial, TrialState
+    from sqlalchemy.exc import SQLAlchemyError  # a package of Optuna's
 except ImportError:  # an extra, which a search requires
     pass
 
-JOURNAL = "study.journal"  # a log that several processes can write to, also from other machines by a shared disk
+JOURNAL = "study.journal"
 FAILURE = "failure"  # user attribute of a failed trial: the reason
+WORKER = "worker"  # that of a trial: who runs it
+SEEN = "seen"  # and when its worker was last known to run it, in seconds UTC
+SEEN_EVERY = 60.0  # seconds
+LOST_AFTER = 900.0  # seconds: trials whose workers were not seen for so long, by clocks that may differ, are lost
 N_FAILED = 3  # trials without a success that end a search: the fault is not in their settings
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
@@ -59,8 +66,12 @@ class Search:
     the end, `history.png` and `history.svg`. A trial is complete, pruned (see `Pruning`), failed (for any reason, such
     as training that diverged) or interrupted together with the search. All but interrupted trials count.
 
+    Several workers, also on several machines, share a search that is in one `storage`; each has a directory of its own.
+    Trials of a worker that was killed are interrupted when it starts again, or when the others have not seen it for 15
+    minutes. A worker ends when all trials are finished or run by others; the directory of the last one has them all.
+
     Args:
-        directory: directory of the search; created if missing.
+        directory: directory of the search, or of this worker; created if missing.
         space: sweeps by setting.
         fixed: overrides of every trial.
         n_trials: total number of trials, including those of earlier runs; fewer if the space has fewer settings.
@@ -68,6 +79,7 @@ class Search:
         n_parallel: number of trials that are launched together; the next ones wait until all of them have ended.
         prune_after: number of epochs after which a trial may be pruned, or None for no pruning. Models without epochs
             are never pruned.
+        storage: where the search is stored, see `search_storage`; None for `study.journal` in the directory.
 
     Raises:
         UserError: a number is not a positive integer, or Optuna or matplotlib is not installed.
@@ -80,6 +92,7 @@ class Search:
     seed: int
     n_parallel: int = 1
     prune_after: int | None = 20
+    storage: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "n_parallel"):
@@ -106,12 +119,15 @@ class Search:
         """
         study = self._study()
         n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
-        while (n_left := n_trials - len(_finished(study))) > 0:
+        while (n_left := n_trials - len(_finished(study)) - len(self._of_others(study))) > 0:
             trials = self._begin(study, min(n_left, self.n_parallel))
-            jobs = launch([self._job(trial) for trial in trials], trials[0].number)
+            with _seen(trials):
+                jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._record(study, trials, jobs)
             self._write_results(study)
             self._check_success(study, N_FAILED)
+        if others := self._of_others(study):
+            log.info("trials that other workers still run: %d", len(others))
         self._check_success(study, n_trials)
         self._plot(study)
         best = overrides(study.best_params)
@@ -126,22 +142,47 @@ class Search:
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
+    @cached_property
+    def address(self) -> str:
+        """Where the search is stored."""
+        return self.storage or str(self.directory / JOURNAL)
+
+    @cached_property
+    def worker(self) -> str:
+        """The name of this worker, which it still has when it is started again: its directory, which is locked."""
+        return f"{platform.node()}:{self.directory.resolve()}"
+
     def _study(self) -> optuna.Study:
         """Open the search in the directory, or start a new one."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory.mkdir(parents=True, exist_ok=True)
-        storage = JournalStorage(JournalFileBackend(str(self.directory / JOURNAL)))
+        try:
+            storage = search_storage(self.address)
+        except (ImportError, SQLAlchemyError) as error:
+            raise UserError(
+                "hydra.sweeper.storage must be a file, or the address of a database that answers, with the packages of "
+                f"'recsys[databases]' (got {self.storage}): {str(error).splitlines()[0]}"
+            ) from error
         study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
         searched = {"space": dict(self.space), "fixed": list(self.fixed)}
         if study.user_attrs.get("searched", searched) != searched:
             raise UserError(
-                f"{self.directory} holds a search of another space or with other fixed settings: "
-                "choose another directory with hydra.sweep.dir=DIR, or remove this one."
+                f"{self.storage or self.directory} holds a search of another space or with other fixed settings: "
+                f"choose another one with hydra.{'sweeper.storage' if self.storage else 'sweep.dir'}=..., or remove it."
             )
         study.set_user_attr("searched", searched)
-        for trial in study.get_trials(states=[TrialState.RUNNING]):
-            study.tell(trial.number, state=TrialState.FAIL)
+        for trial in _running(study):
+            if trial.user_attrs.get(WORKER, self.worker) == self.worker:
+                study.tell(trial.number, state=TrialState.FAIL)
         return study
+
+    def _of_others(self, study: optuna.Study) -> list[FrozenTrial]:
+        """Return the trials that other workers run, after those of lost workers have been recorded as interrupted."""
+        running = _running(study)
+        lost = [trial for trial in running if time.time() - trial.user_attrs.get(SEEN, 0.0) > LOST_AFTER]
+        for trial in lost:
+            study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        return [trial for trial in running if trial not in lost]
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
         """Draw the next trials, with settings that no trial has had: equal settings would give equal results.
@@ -153,7 +194,7 @@ class Search:
         random_sampler = RandomSampler(seed=seed)
         drawing = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed, constant_liar=True))
         drawing.add_trials(study.trials)
-        tried = [trial.params for trial in _finished(study)]
+        tried = [trial.params for trial in (*_finished(study), *_running(study))]
         begun: list[optuna.Trial] = []
         while len(begun) < n:
             drawn = drawing.ask(self.distributions)
@@ -163,7 +204,10 @@ class Search:
             else:
                 tried.append(drawn.params)
                 study.enqueue_trial(drawn.params)
-                begun.append(study.ask(self.distributions))
+                trial = study.ask(self.distributions)
+                trial.set_user_attr(WORKER, self.worker)
+                trial.set_user_attr(SEEN, time.time())
+                begun.append(trial)
         return begun
 
     def _job(self, trial: optuna.Trial) -> list[str]:
@@ -171,7 +215,7 @@ class Search:
         settings = [*self.fixed, *overrides(trial.params)]
         if self.prune_after is None:
             return settings
-        journal = str(self.directory / JOURNAL).replace("'", r"\'")
+        journal = self.address.replace("'", r"\'")
         pruning = (
             f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
             f"metric:${{optimized_metric}},after:{self.prune_after}"
@@ -254,6 +298,29 @@ def _n_values(distribution: BaseDistribution) -> float:
     if isinstance(distribution, IntDistribution):
         return (distribution.high - distribution.low) // distribution.step + 1
     return 1 if distribution.single() else math.inf
+
+
+@contextmanager
+def _seen(trials: Sequence[optuna.Trial]) -> Iterator[None]:
+    """Record every minute, while trials run, that their worker is there."""
+    ended = threading.Event()
+
+    def record() -> None:
+        while not ended.wait(SEEN_EVERY):
+            for trial in trials:
+                trial.set_user_attr(SEEN, time.time())
+
+    thread = threading.Thread(target=record, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:

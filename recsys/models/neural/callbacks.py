@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -13,6 +14,9 @@ from tqdm import tqdm
 
 from recsys.models.neural.data import EpochLoader, epoch_seed
 from recsys.progress import progress_options
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
 
 LOG_EVERY_N_STEPS = 50
 
@@ -152,7 +156,7 @@ class Pruning(Callback):
     run is complete otherwise; its trial is marked with `PRUNED`.
 
     Args:
-        journal: file in which Optuna stores the search.
+        journal: where Optuna stores the search, see `search_storage`.
         trial: number of the trial.
         metric: metric that the search optimises; nothing is pruned if validation does not measure it in every epoch.
         after: number of epochs for which every trial is trained before it may be pruned.
@@ -181,10 +185,8 @@ class Pruning(Callback):
 
     def _is_behind(self, epoch: int) -> bool:
         import optuna  # an extra, which only searches need
-        from optuna.storages import JournalStorage
-        from optuna.storages.journal import JournalFileBackend
 
-        storage = JournalStorage(JournalFileBackend(self.journal))
+        storage = search_storage(self.journal)
         pruner = optuna.pruners.MedianPruner(self.N_UNPRUNED, n_warmup_steps=self.after - 1)
         [search] = storage.get_all_studies()
         study = optuna.load_study(study_name=search.study_name, storage=storage, pruner=pruner)
@@ -194,3 +196,18 @@ class Pruning(Callback):
             return False
         trial.set_user_attr(self.PRUNED, True)
         return True
+
+
+def search_storage(address: str) -> BaseStorage:
+    """Open what Optuna stores a search in.
+
+    Args:
+        address: a file, which several processes can write to, also those of other machines that share its disk; or the
+            address of a database, such as `postgresql://host/name`.
+    """
+    from optuna.storages import JournalStorage, RDBStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if "://" in address:
+        return RDBStorage(re.sub("^postgres(ql)?://", "postgresql+psycopg://", address))
+    return JournalStorage(JournalFileBackend(address))
