@@ -33,9 +33,10 @@ $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 	$(BIN)/python -m recsys segments $(SERVED)/ease space=ratings
 
 # A file's tests stay in one process, which makes its runs and starts its servers once: a third less time. There are as
-# many processes as cores, so each has one thread; files come in the order of tests/conftest.py.
+# many processes as cores, so each has one thread; files come in the order of tests/conftest.py. Modules are
+# compiled once, also where the environment says otherwise, since tests start some hundred processes.
 test: lint docs ## lint, check types, build the manual, run the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 # Later versions of Python differ in their own library, whose use mypy checks without the types of other packages in a
 # tenth of the time.
