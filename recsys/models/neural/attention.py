@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.models.neural.batches import slices
+from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slices
 
 
 class SimilarLengths:
@@ -35,6 +35,24 @@ class SimilarLengths:
         self.positions.clamp_(max=int(ordered.cpu().sum()) - 1)
         starts = torch.empty_like(padded).index_copy_(0, order, padded.cumsum(0) - padded)
         _, self.places = slices(starts, lengths)
+
+
+class EqualLengths(SimilarLengths):
+    """One group of sequences that are padded already.
+
+    Args:
+        history: the padded sequences.
+    """
+
+    def __init__(self, history: PaddedHistoryBatch) -> None:
+        n_users, length = history.by_user(history.items).shape
+        self.shapes = [(n_users, length)]
+        self.positions = self.places = torch.arange(n_users * length)
+
+
+def sequences_of(history: HistoryBatch) -> SimilarLengths:
+    """Return the groups in which the sequences of a batch attend to themselves."""
+    return EqualLengths(history) if isinstance(history, PaddedHistoryBatch) else SimilarLengths(history.lengths)
 
 
 class CausalAttention(nn.Module):
