@@ -15,7 +15,8 @@ from recsys.data.query import History, Query, row_pointers
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, rank_by_score
 from recsys.metrics.ranking import mask_seen
-from recsys.models.base import ExplainsByFeatures, Recommender
+from recsys.models.base import ExplainsByFeatures
+from recsys.models.scoring import Scorer
 from recsys.terminal import terminal
 
 UNKNOWN = -1
@@ -40,7 +41,7 @@ class Recommendation:
 
 
 def recommend(
-    model: Recommender,
+    model: Scorer,
     dataset: Dataset,
     user: int,
     history: History,
@@ -71,7 +72,7 @@ def recommend(
     ]
 
 
-def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[dict[str, float]]:
+def _contributions(model: Scorer, query: Query, items: np.ndarray) -> list[dict[str, float]]:
     """Return what each group of features adds to the score of each film, the largest first, if the model has groups."""
     if not isinstance(model, ExplainsByFeatures) or not len(query.history.items):
         return [{} for _ in items]
@@ -81,7 +82,7 @@ def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[
 
 
 def recommend_to_all(
-    model: Recommender, dataset: Dataset, k: int, rank: Ranker = rank_by_score, batch_size: int = 1024
+    model: Scorer, dataset: Dataset, k: int, rank: Ranker = rank_by_score, batch_size: int = 1024
 ) -> pd.DataFrame:
     """Recommend to every user the best films that the user has not rated, without reasons.
 
@@ -119,7 +120,7 @@ def recommend_to_all(
     )
 
 
-def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int]) -> History:
+def history_of_liked(model: Scorer, dataset: Dataset, items: Sequence[int]) -> History:
     """Create the history of a new user who gave the highest rating to some films.
 
     Raises:
@@ -129,7 +130,7 @@ def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int])
     return history_of_ratings(model, dataset, items, [dataset.scale[1]] * len(items))
 
 
-def history_of_ratings(model: Recommender, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
+def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
     """Create the history of a new user who rated some films, the oldest rating first; see `given_ratings`.
 
     Raises:
@@ -145,7 +146,7 @@ def history_of_ratings(model: Recommender, dataset: Dataset, items: Sequence[int
     return History(row_pointers([len(chosen)]), chosen, np.array(ratings, np.float32)[is_given])
 
 
-def given_ratings(model: Recommender, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
+def given_ratings(model: Scorer, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
     """Return which ratings of a user a model is given, bool (n,).
 
     A model that does not predict ratings learned only from positive interactions, so it is given only the films that

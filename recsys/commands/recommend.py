@@ -21,7 +21,6 @@ from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
 from recsys.errors import UserError
 from recsys.models.recommending import user_codes
-from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         items = [film.item for film in matched.matched]
         history = history_of_ratings(model, dataset, items, [film.rating for film in matched.matched])
         candidates = np.setdiff1d(candidates, items)
-    rank = ranker_of(read_run(arguments.directory), model, dataset, arguments.trusted)
+    rank = ranker_of(arguments.directory, model, dataset, arguments.trusted)
     recommended = recommend(model, dataset, user, history, candidates, arguments.k, rank)
     if arguments.json:
         answer |= report.recommendations_as_json(dataset, user, history, recommended)

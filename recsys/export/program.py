@@ -11,7 +11,6 @@ from recsys.models.base import HasGraph, Recommender
 from recsys.models.graphs import PADDING, PaddedQuery, PopularityGraph, ScoreGraph
 from recsys.models.histories import ReadsHistories
 
-OUTPUTS = ("scores", "scores_without_fallback")
 MAX_BATCH = 1 << 20  # users
 
 
@@ -33,7 +32,7 @@ class ServedGraph(nn.Module):
         self.reads = tuple(name for name in PaddedQuery._fields if name in read)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both scores, float32 (B, n_items), of inputs in the order of `reads`."""
+        """Return `recsys.export.layout.OUTPUTS`, float32 (B, n_items) each, of inputs in the order of `reads`."""
         query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
         own = self.own(query)
         if self.popularity is None:
@@ -60,8 +59,8 @@ def with_graph(model: Recommender) -> HasGraph:
     """
     if not isinstance(model, HasGraph):
         raise UserError(
-            f"{type(model).__name__} has no scores that a graph of tensor operations computes: export a run of a model "
-            "such as ease, linear_ar, mf, two_tower or sasrec."
+            "What is exported must be a model whose scores are a graph of tensor operations, such as ease, linear_ar, mf, "
+            f"two_tower or sasrec (got {type(model).__name__}): choose a run of one."
         )
     return model
 

@@ -169,6 +169,13 @@ class PopularityGraph(nn.Module):
         group_factors: see `groups`.
     """
 
+    popularity: Tensor
+    next_popularity: Tensor
+    moments: Tensor
+    recent_popularity: Tensor
+    groups: Tensor
+    group_factors: Tensor
+
     def __init__(
         self,
         popularity: np.ndarray,

@@ -9,6 +9,7 @@ Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 20
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -290,11 +291,9 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
         """See `HasGraph`: the vectors of the users' features are computed here, as those of items were."""
-        module = cast(TwoTowerModule, self.unallocated(self.n_users, self.n_items))
-        module.load_state_dict(self.module.state_dict(), assign=True)
-        module.eval().refresh()
-        facts = module.user_facts(torch.arange(self.n_users + 1)).detach()
-        module.user_facts = nn.Embedding.from_pretrained(facts)  # type: ignore[assignment]
+        facts = self.module.user_facts(torch.arange(self.n_users + 1)).detach()
+        module = copy(self.module)
+        module._modules = {**module._modules, "user_facts": nn.Embedding.from_pretrained(facts)}
         return HistoryGraph(module, self.weights_graph(length), self.rating_mean)
 
     def arrays(self) -> dict[str, np.ndarray]:
