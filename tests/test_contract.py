@@ -43,7 +43,7 @@ SMALL_AS_THE_DATA = (  # models that take no more memory than the data do
     "bias", "content", "content_knn", "popularity", "rating_user_knn", "recent_popularity", "segment_popularity",
     "tfidf",
 )  # fmt: skip
-AS_ONNX = ("als", "ease_newcomers", "gru4rec", "mult_vae", "ncf", "sasrec", "two_tower")  # one of each kind of graph
+AS_ONNX = ("ease_newcomers", "gru4rec", "mult_vae", "ncf", "sasrec", "two_tower")  # kinds of graphs
 NO_TASTE = {"check_checkerboard_is_recovered": "gives all users the same list"}
 OWN_VECTORS = {"check_histories_are_embedded_as_users_with_them_are": "trained users have weights of their own"}
 EXPECTED_FAILED_CHECKS = {

@@ -1,4 +1,4 @@
-"""Recommendations for one user with reasons, and recommendations for all users."""
+"""Recommendations for one user, with reasons."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
-from rich.progress import track
 
 from recsys.analysis.explain import Explainer, Reason
 from recsys.data.dataset import Dataset
@@ -17,7 +15,6 @@ from recsys.evaluation.reranking import Ranker, rank_by_score
 from recsys.metrics.ranking import mask_seen
 from recsys.models.base import ExplainsByFeatures
 from recsys.models.scoring import Scorer
-from recsys.terminal import terminal
 
 UNKNOWN = -1
 
@@ -79,45 +76,6 @@ def _contributions(model: Scorer, query: Query, items: np.ndarray) -> list[dict[
     added = model.feature_contributions(query, items)
     largest_first = (row.dropna().sort_values(ascending=False, key=abs) for _, row in added.iterrows())
     return [{str(group): float(value) for group, value in row.items()} for row in largest_first]
-
-
-def recommend_to_all(
-    model: Scorer, dataset: Dataset, k: int, rank: Ranker = rank_by_score, batch_size: int = 1024
-) -> pd.DataFrame:
-    """Recommend to every user the best films that the user has not rated, without reasons.
-
-    Args:
-        model: model fitted on this data set.
-        dataset: data set of the users and films.
-        k: largest number of films per user.
-        rank: makes lists of scores.
-        batch_size: number of users that are scored at a time.
-
-    Returns:
-        A row for each film of each user: `user_id`, `place` from 1, `movie_id`, `score`.
-    """
-    console = terminal(stderr=True)
-    starts = range(0, dataset.n_users, batch_size)
-    batches = []
-    for start in track(starts, "Recommending", console=console, transient=True, disable=not console.is_terminal):
-        users = np.arange(start, min(start + batch_size, dataset.n_users))
-        query = dataset.query(users)
-        scores = model.score(query)
-        items = rank(mask_seen(scores, query.history), users, query.history, k)  # (B, k)
-        rows, places = np.nonzero(items >= 0)
-        listed = items[rows, places]
-        batches.append(
-            pd.DataFrame({"user": users[rows], "place": places + 1, "item": listed, "score": scores[rows, listed]})
-        )
-    lists = pd.concat(batches)
-    return pd.DataFrame(
-        {
-            "user_id": dataset.user_frame["user_id"].to_numpy()[lists["user"]],
-            "place": lists["place"].to_numpy(),
-            "movie_id": dataset.item_frame["movie_id"].to_numpy()[lists["item"]],
-            "score": lists["score"].to_numpy(),
-        }
-    )
 
 
 def history_of_liked(model: Scorer, dataset: Dataset, items: Sequence[int]) -> History:

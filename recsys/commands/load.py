@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from recsys.analysis.recommend import recommend_to_all
+from recsys.analysis.recommend_to_all import recommend_to_all
 from recsys.commands.arguments import add_list_length, add_trusted
 from recsys.commands.run_data import model_and_data, ranker_of
 from recsys.config import compose

@@ -15,7 +15,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.new_items import with_new_items
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.evaluation.reranking import Ranker, Reranker, rank_by_score, ranker
+from recsys.evaluation.reranking import Ranker, Reranker, ranker
 from recsys.export.exported import load_export
 from recsys.export.layout import is_export
 from recsys.models.base import HasOpenCatalogue, Recommender
@@ -55,6 +55,11 @@ def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
     return dataset
 
 
+def reranker_in(directory: Path, trusted: bool = False) -> Reranker | None:
+    """Build what reorders the lists of a run or export, or None, as for all exports."""
+    return None if is_export(directory) else reranker_of(read_run(directory), trusted)
+
+
 def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
     """Build what reorders the lists of a run, or None; see `stored_config` for `trusted`."""
     return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
@@ -62,9 +67,7 @@ def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
 
 def ranker_of(directory: Path, model: RecommendsByIds, dataset: Dataset, trusted: bool = False) -> Ranker:
     """Return the function that makes lists of scores: those that a run measured, or in the order of an export's."""
-    if is_export(directory):
-        return rank_by_score
-    return ranker(reranker_of(read_run(directory), trusted), model, dataset)
+    return ranker(reranker_in(directory, trusted), model, dataset)
 
 
 def data_of(run: Run, trusted: bool = False) -> Dataset:

@@ -116,7 +116,7 @@ def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
     history = query.history.latest(length)
     shape = (len(query), length)
     cells = history.rows, length - 1 - history.places_from_the_end
-    columns = {
+    columns: dict[str, tuple[np.ndarray, np.ndarray | None]] = {
         "items": (np.full(shape, padding, np.int64), history.items),
         "times": (np.zeros(shape, np.int64), history.times),
         "plays": (np.ones(shape, np.float32), history.plays),

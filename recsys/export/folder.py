@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -113,7 +113,7 @@ def _write_program(traced: torch.export.ExportedProgram, file: Path, reads: tupl
             torch.export.save(traced, file)
             return
         converted = torch.onnx.export(traced, input_names=list(reads), output_names=list(OUTPUTS), verbose=False)
-        converted.save(file)
+        cast(torch.onnx.ONNXProgram, converted).save(file)  # in one file up to 2 GB
 
 
 @contextmanager

@@ -46,9 +46,10 @@ def served_graph(model: Recommender, data: Dataset, length: int) -> ServedGraph:
     Raises:
         UserError: the model has no graph, or its weights do not fit in memory.
     """
-    graph = with_graph(model).graph(data, length)
-    has_popularity = isinstance(model, ReadsHistories) and not model.predicts_ratings
-    return ServedGraph(graph, model.popularity_graph() if has_popularity else None).eval()
+    graph, popularity = with_graph(model).graph(data, length), None
+    if isinstance(model, ReadsHistories) and not model.predicts_ratings:
+        popularity = model.popularity_graph()
+    return ServedGraph(graph, popularity).eval()
 
 
 def with_graph(model: Recommender) -> HasGraph:
@@ -59,8 +60,8 @@ def with_graph(model: Recommender) -> HasGraph:
     """
     if not isinstance(model, HasGraph):
         raise UserError(
-            "What is exported must be a model whose scores are a graph of tensor operations, such as ease, linear_ar, mf, "
-            f"two_tower or sasrec (got {type(model).__name__}): choose a run of one."
+            "The scores of an exported model must be a graph of tensor operations (got those of "
+            f"{type(model).__name__}): choose a run of a model such as ease, linear_ar, mf, two_tower or sasrec."
         )
     return model
 

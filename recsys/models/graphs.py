@@ -48,7 +48,7 @@ class ScoreGraph(nn.Module):
 
     def lengths(self, query: PaddedQuery) -> Tensor:
         """Return the number of interactions of each user, int64 (B,)."""
-        return (_given(query.items) >= 0).sum(dim=1)
+        return (given(query.items) >= 0).sum(dim=1)
 
     def by_history(self, query: PaddedQuery) -> Tensor:
         """Return which users are scored by their histories, bool (B,)."""
@@ -81,12 +81,12 @@ class HistoryWeights(nn.Module):
 
     def forward(self, query: PaddedQuery) -> Tensor:
         """Return the weights."""
-        weights = torch.where(_given(query.items) >= 0, self.by_place, 0.0)
+        weights = torch.where(given(query.items) >= 0, self.by_place, 0.0)
         if self.days:
-            times = _given(query.times)
+            times = given(query.times)
             weights = weights * torch.exp2((times - times[:, -1:]).float() / (self.days * DAY))
         if self.play_weight:
-            plays = _given(query.plays)
+            plays = given(query.plays)
             plays = plays if self.play_scale is None else torch.log1p(plays / self.play_scale)
             weights = weights * (1 + self.play_weight * plays)
         return weights
@@ -118,7 +118,7 @@ class LinearGraph(ScoreGraph):
 
     def forward(self, query: PaddedQuery) -> Tensor:
         """See `ScoreGraph`."""
-        items = _given(query.items)
+        items = given(query.items)
         empty = self.item_weights.new_zeros(items.shape[0], self.item_weights.shape[1])
         x = [empty.scatter_add(1, items.clamp(min=0), scale(query)) for scale in self.scales]
         if self.item_basis is not None:
@@ -231,13 +231,13 @@ class PopularityGraph(nn.Module):
     def _recent(self, query: PaddedQuery, scores: Tensor) -> Tensor:
         if self.moments is None:
             return torch.zeros_like(scores)
-        rows = (_given(query.moments)[:, None] >= self.moments[1:]).sum(dim=1)
+        rows = (given(query.moments)[:, None] >= self.moments[1:]).sum(dim=1)
         return self.recent_popularity[rows]
 
 
 def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
     """Return the rows of users in a table whose row `unknown` is that of unknown users, int64 (B,)."""
-    users = _given(query.users)
+    users = given(query.users)
     return torch.where(users >= 0, users, unknown)
 
 
@@ -258,7 +258,8 @@ def _spread(values: Tensor) -> Tensor:
     return torch.where(spread > 0, spread, 1.0)
 
 
-def _given(field: Tensor | None) -> Tensor:
+def given(field: Tensor | None) -> Tensor:
+    """Return a field of a query, which the graph must declare in `reads`."""
     if field is None:
         raise ValueError("a graph must declare in `reads` what it reads of a query")
     return field

@@ -6,14 +6,14 @@ scoring.
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from recsys.data.query import History
-from recsys.models.graphs import PaddedQuery
+from recsys.models.graphs import PaddedQuery, given
 from recsys.models.neural.embeddings import pooled
 
 TINY = torch.finfo(torch.float32).tiny  # in place of the length of a history without interactions
@@ -114,7 +114,7 @@ class PaddedHistoryBatch(HistoryBatch):
     @classmethod
     def from_padded(cls, query: PaddedQuery, weights: Tensor) -> PaddedHistoryBatch:
         """Move the histories of a query, int64 (B, L), to the left, with the weights of their interactions (B, L)."""
-        items = cast(Tensor, query.items)
+        items = given(query.items)
         columns = torch.arange(items.shape[1])
         lengths = (items >= 0).sum(dim=1)
         positions = (columns + (items.shape[1] - lengths)[:, None]).clamp(max=items.shape[1] - 1)

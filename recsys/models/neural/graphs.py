@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from recsys.models.graphs import HistoryWeights, PaddedQuery, ScoreGraph, rows_of_users
+from recsys.models.graphs import HistoryWeights, PaddedQuery, ScoreGraph, given, rows_of_users
 from recsys.models.neural.batches import PaddedHistoryBatch, QueryBatch
 from recsys.models.neural.module import HistoryModule, NeuralModule
 
@@ -22,7 +22,7 @@ class UserGraph(ScoreGraph):
         constant: added to the scores, the mean rating.
     """
 
-    reads = ("users",)
+    reads: tuple[str, ...] = ("users",)
 
     def __init__(self, module: NeuralModule, constant: float) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class FoldInGraph(UserGraph):
 
     def forward(self, query: PaddedQuery) -> Tensor:
         """See `ScoreGraph`: the rows of this query's users, known or folded in, take the place of the tables."""
-        history = PaddedHistoryBatch.from_padded(query, torch.ones_like(query.items, dtype=torch.float32))
+        history = PaddedHistoryBatch.from_padded(query, torch.ones_like(given(query.items), dtype=torch.float32))
         x = history.pooled(self.item_vectors, history.weights) / history.lengths.clamp(min=1).sqrt()[:, None]
         folded = (x @ self.regression[:-1] + self.regression[-1]).split(
             [table.embedding_dim for table in self.tables.values()], dim=1

@@ -19,7 +19,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import FitContext, FitReport, ScoresByProducts
-from recsys.models.graphs import PaddedQuery, ScoreGraph
+from recsys.models.graphs import PaddedQuery, ScoreGraph, given
 from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, QueryBatch, slices
 from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.module import HistoryModule
@@ -103,7 +103,7 @@ class SequenceGraph(HistoryGraph):
     def forward(self, query: PaddedQuery) -> Tensor:
         """See `ScoreGraph`; the state of a user without a history is zero."""
         table, n_read = self.module.item_embeddings(), self.module.max_length
-        latest = query._replace(items=query.items[:, -n_read:])
+        latest = query._replace(items=given(query.items)[:, -n_read:])
         history = PaddedHistoryBatch.from_padded(latest, self.weights(latest))
         states = history.by_user(self.module.states(history, table))  # (B, L, h)
         last = states[torch.arange(states.shape[0]), (history.lengths - 1).clamp(min=0)]
