@@ -118,13 +118,16 @@ def _write_program(traced: torch.export.ExportedProgram, file: Path, reads: tupl
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what PyTorch's exporter says about packages and interfaces of its own."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Leave out what the exporter and its packages say about their own interfaces and optimisations."""
+    loggers = {
+        logging.getLogger(name): logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")
+    }
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in loggers.items():
+            logger.setLevel(level)
