@@ -61,7 +61,7 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
     n_best = max(k, 0 if reranker is None else reranker.n_candidates)
     scores = scores_of(model)
     if is_whole and dataset.n_items > arguments.index_beyond and isinstance(model, ScoresByProducts):
-        scores = _indexed(model, dataset, n_best)
+        scores = indexed_scores(model, dataset, n_best)
     maker = ListMaker(
         dataset, k, scores, ranker_of(directory, model, dataset, arguments.trusted), None if is_whole else candidates
     )
@@ -72,8 +72,14 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out} has the lists of {n_users:,} users ({n_users - n_written:,} were there already).")
 
 
-def _indexed(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:
-    """Return a function that scores exactly the films that an index finds, and for users it is of no use for, all."""
+def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:
+    """Return a function that scores the best films, which an index finds, or all where popularity is in the scores.
+
+    Args:
+        model: model whose scores are products of vectors.
+        dataset: data set of the films, and of the users on whom the index is measured.
+        n_best: number of films to find that are not in a user's history.
+    """
     from recsys.web.index import FilmIndex, IndexSettings  # needs the extra web
 
     films = FilmIndex(model, IndexSettings())

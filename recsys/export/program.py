@@ -36,7 +36,7 @@ class ServedGraph(nn.Module):
         query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
         own = self.own(query)
         if self.popularity is None:
-            return own.clone(), own
+            return own.clone(), own  # a graph has an output once
         return self.popularity(own, self.own.lengths(query), self.own.by_history(query), query), own
 
 

@@ -122,7 +122,8 @@ class PaddedHistoryBatch(HistoryBatch):
         chosen = torch.where(real, items.gather(1, positions), 0)
         rows = torch.arange(items.shape[0])[:, None].expand_as(chosen)
         recency = torch.where(real, weights.gather(1, positions), 0.0).flatten()
-        return cls(lengths, rows.flatten(), chosen.flatten(), torch.ones_like(recency), recency=recency)
+        ratings = torch.ones_like(recency)
+        return cls(lengths=lengths, rows=rows.flatten(), items=chosen.flatten(), ratings=ratings, recency=recency)
 
     def sums(self, values: Tensor) -> Tensor:
         """See `HistoryBatch.sums`."""
