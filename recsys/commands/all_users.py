@@ -62,10 +62,16 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
     scores = scores_of(model)
     if is_whole and dataset.n_items > arguments.index_beyond and isinstance(model, ScoresByProducts):
         scores = indexed_scores(model, dataset, n_best)
-    maker = ListMaker(
-        dataset, k, scores, ranker_of(directory, model, dataset, arguments.trusted), None if is_whole else candidates
-    )
-    settings = {"model": _digest(directory), "k": k, "filter": arguments.filter, "films": arguments.films}
+    rank = ranker_of(directory, model, dataset, arguments.trusted)
+    maker = ListMaker(dataset, k, scores, rank, None if is_whole else candidates)
+    settings = {
+        "model": _digest(directory),
+        "reranker": None if reranker is None else repr(reranker),
+        "k": k,
+        "filter": arguments.filter,
+        "films": arguments.films,
+        "index_beyond": arguments.index_beyond,
+    }
     part = arguments.shard or Shard()
     n_written = write_lists(maker, arguments.out, part, settings)
     n_users = sum(len(users) for _, users in part.parts(dataset.n_users))

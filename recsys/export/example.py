@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # The value of each input, by name, as Python source.
 INPUTS = {
-    "users": "np.array([-1])",
+    "users": "np.array([{user}])",
     "items": "np.array([[-1] * ({length} - len(history)) + history])",
     "times": "np.zeros((1, {length}), np.int64)",
     "plays": "np.ones((1, {length}), np.float32)",
@@ -18,6 +18,7 @@ NOTES = {
     "moments": "seconds UTC of the request; this is after all ratings",
 }
 HISTORY = "history = [0, 1, 2]  # positions in items.csv, the latest last\n"
+MASKED = "scores[history] = -np.inf\n"
 EXAMPLE = """\
 import csv
 
@@ -36,11 +37,8 @@ for position in np.argsort(-scores)[:10]:
 
 def example(reads: tuple[str, ...], length: int) -> str:
     """Return the source of the example for a model that reads some inputs, with histories of some columns."""
-    lines = [f'    "{name}": {INPUTS[name].format(length=length)},  # {NOTES[name]}\n' for name in reads]
     has_items = "items" in reads
-    users = [line.replace("[-1]", "[0]", 1) if not has_items else line for line in lines]
-    return EXAMPLE.format(
-        history=HISTORY if has_items else "",
-        inputs="".join(users),
-        masked="scores[history] = -np.inf\n" if has_items else "",
-    )
+    user = -1 if has_items else 0
+    lines = [f'    "{name}": {INPUTS[name].format(length=length, user=user)},  # {NOTES[name]}\n' for name in reads]
+    history, masked = (HISTORY, MASKED) if has_items else ("", "")
+    return EXAMPLE.format(history=history, inputs="".join(lines), masked=masked)

@@ -23,7 +23,7 @@ from recsys.errors import UserError
 from recsys.export.example import example
 from recsys.export.layout import DATA, DESCRIPTION, EMBEDDINGS, EXAMPLE, FILES, ITEMS, OUTPUTS, USERS, is_export
 from recsys.export.program import example_inputs, program, served_graph, with_graph
-from recsys.files import move_into_place, write_text
+from recsys.files import digest_of, move_into_place, write_text
 from recsys.models.base import HasEmbeddings, Recommender, class_name
 from recsys.models.graphs import PADDING
 from recsys.models.histories import LONG
@@ -59,7 +59,8 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
         write_dataset(data, place / DATA)
         if to == "onnx":
             write_text(place / EXAMPLE, example(graph.reads, length))
-        write_text(place / DESCRIPTION, json.dumps(description(model, data, to, graph.reads, length), indent=2) + "\n")
+        described = description(model, data, to, graph.reads, length) | {"digest": digest_of([place / FILES[to]])}
+        write_text(place / DESCRIPTION, json.dumps(described, indent=2) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         move_into_place(place, folder)
 
