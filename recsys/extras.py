@@ -29,6 +29,7 @@ EXTRAS = {
     "parallel": ("hydra_plugins.hydra_joblib_launcher",),
     "slurm": ("hydra_plugins.hydra_submitit_launcher",),
     "lightgbm": ("lightgbm",),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
     "wandb": ("wandb",),
     "mlflow": ("mlflow",),
 }

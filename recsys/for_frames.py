@@ -36,7 +36,7 @@ from recsys.models import base
 from recsys.models.base import Recommender
 from recsys.places import default_cache
 from recsys.progress import progress_shown
-from recsys.studies.runs import MANIFEST
+from recsys.studies.runs import MANIFEST, read_run
 
 # Errors name the settings of configs: `data.scale`, `data.columns.time`, `data.cleaning.user_core`, `split.valid`. They
 # are arguments here, most of the same name.
@@ -206,10 +206,11 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     directory = Path(directory)
     if not (directory / MANIFEST).is_file():
         return base.load(directory, trusted)
-    from recsys.commands.run_data import model_and_data  # Hydra, which a saved model does not need
+    from recsys.commands.run_data import checked_data  # Hydra, which a saved model does not need
 
-    model, data = model_and_data(directory, trusted)
-    model.data = data
+    run = read_run(directory)
+    model = run.model(trusted)
+    model.data = checked_data(run, model, trusted)
     return model
 
 

@@ -1,6 +1,7 @@
 """The contract of every model in configs/model. A new model is tested by having a config."""
 
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,15 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicO
 from recsys.config import compose, instantiate
 from recsys.config.loader import CONFIGS
 from recsys.data.dataset import Dataset
+from recsys.data.query import Query
 from recsys.errors import UserError
+from recsys.export.exported import ExportedModel, load_export
+from recsys.export.folder import default_length, description, export
+from recsys.export.layout import OUTPUTS
+from recsys.export.program import served_graph
+from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.als import ALS
-from recsys.models.base import Recommender
+from recsys.models.base import HasGraph, Recommender
 from recsys.models.bayesian_mf import BayesianMF
 from recsys.models.elsa import ELSA
 from recsys.models.ensemble import Ensemble
@@ -42,6 +49,7 @@ SMALL_AS_THE_DATA = (  # models that take no more memory than the data do
     "bias", "content", "content_knn", "popularity", "rating_user_knn", "recent_popularity", "segment_popularity",
     "tfidf",
 )  # fmt: skip
+AS_ONNX = ("ease_newcomers", "gru4rec", "ncf", "sasrec")  # kinds of graphs
 NO_TASTE = {"check_checkerboard_is_recovered": "gives all users the same list"}
 OWN_VECTORS = {"check_histories_are_embedded_as_users_with_them_are": "trained users have weights of their own"}
 EXPECTED_FAILED_CHECKS = {
@@ -122,6 +130,46 @@ def test_model(check, trained: TrainedModel, name: str):
     if reason:
         pytest.skip(reason)
     check(trained)
+
+
+def test_its_graph_scores_all_users_as_the_model(trained: TrainedModel):
+    model, data = trained.model, trained.given
+    if not isinstance(model, HasGraph):
+        with pytest.raises(UserError, match="a graph of tensor operations"):
+            served_graph(model, data, 1)
+        return
+    length = default_length(model, data)
+    graph = served_graph(model, data, length)
+
+    def compute(output, inputs):
+        with torch.no_grad():
+            return graph(*map(torch.from_numpy, inputs.values()))[OUTPUTS.index(output)].numpy()
+
+    check_scores_are_equal(ExportedModel(description(model, data, "torch", graph.reads, length), compute), trained)
+
+
+def test_its_file_scores_all_users_as_the_model(trained: TrainedModel, name: str, tmp_path: Path):
+    if name not in AS_ONNX:
+        pytest.skip("has a graph of the same kind as another model")
+    pytest.importorskip("onnxscript")
+    export(trained.model, trained.given, tmp_path / "export")
+    check_scores_are_equal(load_export(tmp_path / "export"), trained)
+
+
+def check_scores_are_equal(exported: ExportedModel, trained: TrainedModel) -> None:
+    """Compare scores and the ten best items, of users with histories of all lengths if new users are scored."""
+    queries = [trained.valid.query(np.arange(trained.valid.n_queries)), trained.query]
+    if exported.scores_new_users:
+        histories = trained.train.histories()
+        queries += [Query(np.full(len(histories), -1), histories.latest(n)) for n in (0, 1, 5)]
+    for query in queries:
+        scores, expected = exported.score(query), trained.model.score(query)
+        np.testing.assert_allclose(scores, expected, atol=1e-4)
+        lists = (top_k(mask_seen(ranked, query.history), query.users, 10) for ranked in (scores, expected))
+        np.testing.assert_array_equal(*lists)
+        np.testing.assert_allclose(
+            exported.score_without_fallback(query), trained.model.score_without_fallback(query), atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("model", [name for name in CONFIGURED if name not in SMALL_AS_THE_DATA])

@@ -16,6 +16,7 @@ ROOMS = (
     ("metrics",),
     ("models",),
     ("evaluation",),
+    ("export",),
     ("analysis",),
     ("studies",),
     ("web",),

@@ -130,7 +130,7 @@ def test_a_search_whose_first_trials_all_fail_ends(tmp_path):
 
 def test_a_directory_with_a_search_of_another_space_is_refused(tmp_path):
     new_search(tmp_path).run(Launcher())
-    with pytest.raises(UserError, match="choose another one with hydra.sweep.dir"):
+    with pytest.raises(UserError, match=r"choose another one with hydra\.sweep\.dir"):
         new_search(tmp_path, "interval(0.0, 9.0)").run(Launcher())
 
 

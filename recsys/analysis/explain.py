@@ -19,7 +19,7 @@ import pandas as pd
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import History, row_pointers
-from recsys.models.base import Recommender
+from recsys.models.scoring import Scorer
 from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, Support, kind_of_support, most_liked, strongest, supports
 
 METADATA = "metadata"
@@ -75,7 +75,7 @@ class Explainer:
         self._likers = dataset.users[liked][by_item]
         self._starts = row_pointers(np.bincount(dataset.items[liked], minlength=dataset.n_items))
 
-    def explain(self, model: Recommender, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
+    def explain(self, model: Scorer, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
         """Find the reason for each film of a list.
 
         Args:

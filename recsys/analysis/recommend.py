@@ -1,4 +1,4 @@
-"""Recommendations for one user with reasons, and recommendations for all users."""
+"""Recommendations for one user, with reasons."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
-from rich.progress import track
 
 from recsys.analysis.explain import Explainer, Reason
 from recsys.data.dataset import Dataset
@@ -15,8 +13,8 @@ from recsys.data.query import History, Query, row_pointers
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, rank_by_score
 from recsys.metrics.ranking import mask_seen
-from recsys.models.base import ExplainsByFeatures, Recommender
-from recsys.terminal import terminal
+from recsys.models.base import ExplainsByFeatures
+from recsys.models.scoring import Scorer
 
 UNKNOWN = -1
 
@@ -40,7 +38,7 @@ class Recommendation:
 
 
 def recommend(
-    model: Recommender,
+    model: Scorer,
     dataset: Dataset,
     user: int,
     history: History,
@@ -71,7 +69,7 @@ def recommend(
     ]
 
 
-def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[dict[str, float]]:
+def _contributions(model: Scorer, query: Query, items: np.ndarray) -> list[dict[str, float]]:
     """Return what each group of features adds to the score of each film, the largest first, if the model has groups."""
     if not isinstance(model, ExplainsByFeatures) or not len(query.history.items):
         return [{} for _ in items]
@@ -80,46 +78,7 @@ def _contributions(model: Recommender, query: Query, items: np.ndarray) -> list[
     return [{str(group): float(value) for group, value in row.items()} for row in largest_first]
 
 
-def recommend_to_all(
-    model: Recommender, dataset: Dataset, k: int, rank: Ranker = rank_by_score, batch_size: int = 1024
-) -> pd.DataFrame:
-    """Recommend to every user the best films that the user has not rated, without reasons.
-
-    Args:
-        model: model fitted on this data set.
-        dataset: data set of the users and films.
-        k: largest number of films per user.
-        rank: makes lists of scores.
-        batch_size: number of users that are scored at a time.
-
-    Returns:
-        A row for each film of each user: `user_id`, `place` from 1, `movie_id`, `score`.
-    """
-    console = terminal(stderr=True)
-    starts = range(0, dataset.n_users, batch_size)
-    batches = []
-    for start in track(starts, "Recommending", console=console, transient=True, disable=not console.is_terminal):
-        users = np.arange(start, min(start + batch_size, dataset.n_users))
-        query = dataset.query(users)
-        scores = model.score(query)
-        items = rank(mask_seen(scores, query.history), users, query.history, k)  # (B, k)
-        rows, places = np.nonzero(items >= 0)
-        listed = items[rows, places]
-        batches.append(
-            pd.DataFrame({"user": users[rows], "place": places + 1, "item": listed, "score": scores[rows, listed]})
-        )
-    lists = pd.concat(batches)
-    return pd.DataFrame(
-        {
-            "user_id": dataset.user_frame["user_id"].to_numpy()[lists["user"]],
-            "place": lists["place"].to_numpy(),
-            "movie_id": dataset.item_frame["movie_id"].to_numpy()[lists["item"]],
-            "score": lists["score"].to_numpy(),
-        }
-    )
-
-
-def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int]) -> History:
+def history_of_liked(model: Scorer, dataset: Dataset, items: Sequence[int]) -> History:
     """Create the history of a new user who gave the highest rating to some films.
 
     Raises:
@@ -129,7 +88,7 @@ def history_of_liked(model: Recommender, dataset: Dataset, items: Sequence[int])
     return history_of_ratings(model, dataset, items, [dataset.scale[1]] * len(items))
 
 
-def history_of_ratings(model: Recommender, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
+def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
     """Create the history of a new user who rated some films, the oldest rating first; see `given_ratings`.
 
     Raises:
@@ -145,7 +104,7 @@ def history_of_ratings(model: Recommender, dataset: Dataset, items: Sequence[int
     return History(row_pointers([len(chosen)]), chosen, np.array(ratings, np.float32)[is_given])
 
 
-def given_ratings(model: Recommender, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
+def given_ratings(model: Scorer, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
     """Return which ratings of a user a model is given, bool (n,).
 
     A model that does not predict ratings learned only from positive interactions, so it is given only the films that

@@ -14,7 +14,7 @@ from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
-from recsys.models.base import Recommender
+from recsys.models.scoring import Scorer
 from recsys.models.similar import MEASURE
 from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, most_liked
 from recsys.terminal import terminal
@@ -32,7 +32,7 @@ LEGEND = {
 
 
 def print_recommendations(
-    model: Recommender, dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
+    model: Scorer, dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> None:
     """Print a table of the recommended films, best first, with an explanation of the reasons."""
     names = item_names(dataset.item_frame)

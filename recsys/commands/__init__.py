@@ -10,6 +10,7 @@ COMMANDS = {
     "verify": "Repeat one run of a study, and say whether its figures are those that the study published.",
     "select": "Say which model of a study to use by a metric, and how sure that is.",
     "recommend": "Recommend films to a user of the data or to a new user, with a reason for each.",
+    "export": "Write the model of a run as ONNX or by torch.export, with its catalogue, to run without this package.",
     "similar": "List the films that are most similar to one, by the ratings and metadata of a run.",
     "load": "Write clean ratings, users and films into a database; of a run also its recommendations for every user.",
     "serve": "Open a web page and an API on trained runs, and store the feedback of viewers.",

@@ -49,7 +49,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_list_length(parser: argparse.ArgumentParser, description: str) -> None:
     """Add the option with the length of lists."""
-    parser.add_argument("-k", type=at_least_one, default=10, help=f"{description} (default: %(default)s)")
+    parser.add_argument("-k", "--k", type=at_least_one, default=10, help=f"{description} (default: %(default)s)")
 
 
 def add_films(parser: argparse.ArgumentParser) -> None:

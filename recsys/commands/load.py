@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from recsys.analysis.recommend import recommend_to_all
+from recsys.analysis.recommend_to_all import recommend_to_all
 from recsys.commands.arguments import add_list_length, add_trusted
 from recsys.commands.run_data import model_and_data, ranker_of
 from recsys.config import compose
 from recsys.config.splits import prepared_data
 from recsys.data.address import DEFAULT_VARIABLE, Address
 from recsys.data.tables import TABLES, check_no_tables, clean_tables, write_tables
-from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         directory = Path(arguments.what[0])
         model, dataset = model_and_data(directory, arguments.trusted)
-        rank = ranker_of(read_run(directory), model, dataset, arguments.trusted)
+        rank = ranker_of(directory, model, dataset, arguments.trusted)
         tables = clean_tables(dataset) | {"recommendations": recommend_to_all(model, dataset, arguments.k, rank)}
     write_tables(address, tables, replace=arguments.replace)
     print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")

@@ -1,4 +1,4 @@
-"""The command `python -m recsys recommend`: recommends items to a user."""
+"""The command `python -m recsys recommend`: recommends items to a user, or to all users."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from recsys.analysis.history_files.entries import read_history
 from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistory
 from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend
+from recsys.commands.all_users import add_all_users, recommend_to_all_users
 from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import model_and_data, ranker_of
 from recsys.data.dataset import Dataset
@@ -21,12 +22,11 @@ from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
 from recsys.errors import UserError
 from recsys.models.recommending import user_codes
-from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the user, and the options that determine which films can be listed."""
-    add_run(parser)
+    add_run(parser, "the directory of a finished run, or the folder of an export")
     add_list_length(parser, "films to list at most")
     add_films(parser)
     add_json(parser)
@@ -45,10 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="of a new user: exported by Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles",
     )
+    user.add_argument("--all", action="store_true", help="all users of the data, without reasons, to --out FOLDER")
+    add_all_users(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the recommendations, and before them what is matched of a file."""
+    """Print the recommendations, and before them what is matched of a file; or write those of all users.
+
+    Raises:
+        UserError: the run, the user or an option is of no use.
+    """
+    if arguments.all:
+        recommend_to_all_users(arguments)
+        return
+    if arguments.out is not None or arguments.shard is not None:
+        raise UserError("--out and --shard must be given with --all (got another choice of users).")
     model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
     candidates = items_meeting(dataset, arguments.filter)
     user = UNKNOWN
@@ -68,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
         items = [film.item for film in matched.matched]
         history = history_of_ratings(model, dataset, items, [film.rating for film in matched.matched])
         candidates = np.setdiff1d(candidates, items)
-    rank = ranker_of(read_run(arguments.directory), model, dataset, arguments.trusted)
+    rank = ranker_of(arguments.directory, model, dataset, arguments.trusted)
     recommended = recommend(model, dataset, user, history, candidates, arguments.k, rank)
     if arguments.json:
         answer |= report.recommendations_as_json(dataset, user, history, recommended)

@@ -16,24 +16,48 @@ from recsys.data.new_items import with_new_items
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, Reranker, ranker
+from recsys.export.exported import load_export
+from recsys.export.layout import is_export
 from recsys.models.base import HasOpenCatalogue, Recommender
+from recsys.models.recommending import RecommendsByIds
 from recsys.studies.runs import Run, read_run
 
 
-def model_and_data(directory: Path, trusted: bool, new_films: str | None = None) -> tuple[Recommender, Dataset]:
-    """Read the model of a run and the data that its config names, both extended by new films.
+def model_and_data(directory: Path, trusted: bool, new_films: str | None = None) -> tuple[RecommendsByIds, Dataset]:
+    """Read the model of a run and the data that its config names, or of an export, both extended by new films.
 
     Raises:
         UserError: there is no such run, its data have changed, or its model cannot score new films.
     """
-    run = read_run(directory)
-    model, dataset = run.model(trusted), data_of(run, trusted)
+    model: RecommendsByIds
+    if is_export(directory):
+        model = load_export(directory)
+        dataset = model.known_data()
+    else:
+        run = read_run(directory)
+        model = run.model(trusted)
+        dataset = checked_data(run, model, trusted)
+    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+
+
+def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
+    """Return the data of a run, which must have the items that its model has learned.
+
+    Raises:
+        UserError: they have others.
+    """
+    dataset = data_of(run, trusted)
     if model.popularity is not None and len(model.popularity) != dataset.n_items:
         raise UserError(
-            f"The model in {directory} must have learned {dataset.n_items:,} items (got {len(model.popularity):,}): "
-            "train it again."
+            f"The model in {run.directory} must have learned {dataset.n_items:,} items (got "
+            f"{len(model.popularity):,}): train it again."
         )
-    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+    return dataset
+
+
+def reranker_in(directory: Path, trusted: bool = False) -> Reranker | None:
+    """Build what reorders the lists of a run or export, or None, as for all exports."""
+    return None if is_export(directory) else reranker_of(read_run(directory), trusted)
 
 
 def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
@@ -41,9 +65,9 @@ def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
     return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
 
 
-def ranker_of(run: Run, model: Recommender, dataset: Dataset, trusted: bool = False) -> Ranker:
-    """Return the function that makes the lists of a run of scores: those that the run measured."""
-    return ranker(reranker_of(run, trusted), model, dataset)
+def ranker_of(directory: Path, model: RecommendsByIds, dataset: Dataset, trusted: bool = False) -> Ranker:
+    """Return the function that makes lists of scores: those that a run measured, or in the order of an export's."""
+    return ranker(reranker_in(directory, trusted), model, dataset)
 
 
 def data_of(run: Run, trusted: bool = False) -> Dataset:
@@ -65,7 +89,7 @@ def split_of_config(config: Mapping[str, Any], trusted: bool = False) -> Split:
         return Splits().of(stored_config(config, trusted=trusted))
 
 
-def _extended(model: Recommender, dataset: Dataset, new_films: str) -> Dataset:
+def _extended(model: RecommendsByIds, dataset: Dataset, new_films: str) -> Dataset:
     """Extend data by films from a file, which the model learns about too."""
     if not isinstance(model, HasOpenCatalogue):
         raise UserError(f"{type(model).__name__} scores only the films it was trained on: choose a run of two_tower.")

@@ -24,7 +24,8 @@ from recsys.errors import UserError
 from recsys.metrics.beyond_accuracy import divergence
 from recsys.metrics.genres import distributions, genre_indicators, history_distributions
 from recsys.metrics.ranking import top_k
-from recsys.models.base import HasEmbeddings, Recommender
+from recsys.models.base import HasEmbeddings
+from recsys.models.scoring import Scorer
 
 _BLOCK_SIZE = 64  # users who are reranked at once; the features of their candidates fit in the cache
 
@@ -73,7 +74,7 @@ class Reranker(ABC):
             raise UserError(f"n_candidates must be at least 1 (got {self.n_candidates}).")
 
     @abstractmethod
-    def check(self, model: Recommender, dataset: Dataset) -> None:
+    def check(self, model: Scorer, dataset: Dataset) -> None:
         """Check that the lists of a model, fitted or not, can be reordered.
 
         Raises:
@@ -81,10 +82,10 @@ class Reranker(ABC):
         """
 
     @abstractmethod
-    def costs(self, model: Recommender, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
+    def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
         """Return a function from candidates, int64 (B, n) padded with -1, and histories, B rows, to their costs."""
 
-    def ranker(self, model: Recommender, dataset: Dataset) -> Ranker:
+    def ranker(self, model: Scorer, dataset: Dataset) -> Ranker:
         """Return the function that turns the scores of a fitted model into reordered lists.
 
         Args:
@@ -112,7 +113,7 @@ class Reranker(ABC):
         return rank
 
 
-def ranker(reranker: Reranker | None, model: Recommender, dataset: Dataset) -> Ranker:
+def ranker(reranker: Reranker | None, model: Scorer, dataset: Dataset) -> Ranker:
     """Return the function that makes lists of the scores of a fitted model: reordered ones, or the model's own."""
     return rank_by_score if reranker is None else reranker.ranker(model, dataset)
 
@@ -133,14 +134,14 @@ class MaximalMarginalRelevance(Reranker):
 
     similarity: Literal["genres", "embeddings"] = "genres"
 
-    def check(self, model: Recommender, dataset: Dataset) -> None:
+    def check(self, model: Scorer, dataset: Dataset) -> None:
         """See `Reranker.check`."""
         if self.similarity == "genres":
             _check_genres(dataset)
         elif not isinstance(model, HasEmbeddings):
             raise UserError(f"{type(model).__name__} has no embeddings: choose reranker.similarity=genres.")
 
-    def costs(self, model: Recommender, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
+    def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
         """See `Reranker.costs`."""
         if self.similarity == "embeddings" and isinstance(model, HasEmbeddings):
             embeddings = model.item_embeddings()
@@ -159,11 +160,11 @@ class Calibrated(Reranker):
     All listed items have the same weight.
     """
 
-    def check(self, model: Recommender, dataset: Dataset) -> None:
+    def check(self, model: Scorer, dataset: Dataset) -> None:
         """See `Reranker.check`."""
         _check_genres(dataset)
 
-    def costs(self, model: Recommender, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
+    def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
         """See `Reranker.costs`."""
         of_items = distributions(genre_indicators(dataset.item_frame))
         return lambda candidates, history: _MiscalibrationCosts(
@@ -179,10 +180,10 @@ class Surprising(Reranker):
     Dilemma of Recommender Systems", PNAS 2010.
     """
 
-    def check(self, model: Recommender, dataset: Dataset) -> None:
+    def check(self, model: Scorer, dataset: Dataset) -> None:
         """See `Reranker.check`; the lists of any model can be reordered."""
 
-    def costs(self, model: Recommender, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
+    def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
         """See `Reranker.costs`."""
         counts = np.log1p(dataset.item_counts)
         familiarity = (counts / max(counts.max(), 1)).astype(np.float32)

@@ -72,7 +72,8 @@ def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
 
     It is the k-th largest of the maxima of disjoint groups of items, which costs less than that of all scores.
     """
-    n_groups, n_items = max(256, 4 * k), scores.shape[1]  # many groups, so that the best items seldom share one
+    n_items = scores.shape[1]
+    n_groups = max(256, 4 * k, n_items // 64)  # many groups, so that the best items seldom share one
     maxima = scores[:, :n_groups].copy()
     for start in range(n_groups, n_items, n_groups):
         part = scores[:, start : start + n_groups]

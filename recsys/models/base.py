@@ -27,6 +27,7 @@ from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
 from recsys.models.capabilities import ExplainsByFeatures as ExplainsByFeatures
 from recsys.models.capabilities import ExplainsByRemoval as ExplainsByRemoval
 from recsys.models.capabilities import HasEmbeddings as HasEmbeddings
+from recsys.models.capabilities import HasGraph as HasGraph
 from recsys.models.capabilities import HasOpenCatalogue as HasOpenCatalogue
 from recsys.models.capabilities import ScoresByProducts as ScoresByProducts
 from recsys.models.order import require_order

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from recsys.data.dataset import Dataset
+    from recsys.models.graphs import ScoreGraph
+
 
 class HasEmbeddings(ABC):
     """A model that embeds users and items in one space."""
@@ -45,6 +48,28 @@ class ScoresByProducts(ABC):
     @abstractmethod
     def item_vectors(self) -> np.ndarray:
         """Return a vector for each item, float32 (n_items, d); scores are `user_vectors` times these."""
+
+
+class HasGraph(ABC):
+    """A model whose scores are a graph of tensor operations, which can be exported to run without this package.
+
+    Attributes:
+        n_read: number of latest interactions of a history that scores depend on; None for all.
+    """
+
+    n_read: int | None = None
+
+    @abstractmethod
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """Return the graph of `score_without_fallback`.
+
+        Args:
+            data: the interactions that histories consist of.
+            length: number of columns of the histories that the graph reads.
+
+        Raises:
+            UserError: the weights of the graph do not fit in memory.
+        """
 
 
 class HasOpenCatalogue(ABC):

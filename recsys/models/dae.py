@@ -17,7 +17,7 @@ from recsys.errors import check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_layers
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch, Softmax
-from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.neural.embeddings import item_embedding
 from recsys.models.recency import HalfLife, check_half_life
 
 
@@ -38,7 +38,7 @@ class DAEModule(HistoryModule):
         """Return the hidden layer, (B, h)."""
         history = queries.history
         x = self.dropout(history.unit_weights)  # (P,) nonzero elements of x
-        return torch.tanh(pooled(self.encoder.weight, history.items, history.lengths, x) + self.bias)
+        return torch.tanh(history.pooled(self.encoder.weight, x) + self.bias)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """Return logits of all items, (B, n_items)."""

@@ -16,7 +16,7 @@ from recsys.errors import check_positive
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
 from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
-from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.neural.embeddings import item_embedding
 from recsys.models.recency import HalfLife, check_half_life
 
 COPIES_OF_WEIGHTS = 6  # the unit vectors with theirs, gradients of both, and Adam's two moments
@@ -58,7 +58,7 @@ class ELSAModule(HistoryModule):
 
     def _encode(self, queries: QueryBatch, vectors: Tensor) -> Tensor:
         history = queries.history
-        return pooled(vectors, history.items, history.lengths, history.weights)
+        return history.pooled(vectors, history.weights)
 
 
 class ELSA(HistoryRecommender):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
-from recsys.models.base import EmbedsHistories, FitContext, ScoresByProducts
+from recsys.models.base import EmbedsHistories, FitContext, HasGraph, ScoresByProducts
 from recsys.models.memory import check_memory
 from recsys.models.plays import WeighsPlays
 
+if TYPE_CHECKING:
+    from recsys.models.graphs import ScoreGraph
 
-class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts):
+
+class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
     """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
 
     Attributes:
@@ -64,3 +68,9 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts):
     def item_embeddings(self) -> np.ndarray:
         """See `HasEmbeddings`."""
         return self.item_factors
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`: solving for vectors is no graph, so it holds those of the users' histories."""
+        from recsys.models.graphs import VectorGraph  # torch
+
+        return VectorGraph(self.embed(data.histories()), self.item_factors, data.user_counts)

@@ -20,7 +20,7 @@ from recsys.errors import check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
 from recsys.models.neural.attention import ByteDropout
-from recsys.models.neural.batches import HistoryBatch, slices
+from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slices
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
@@ -46,11 +46,18 @@ class GRU4RecModule(SequenceModule):
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
         """See `SequenceModule.states`."""
+        if isinstance(history, PaddedHistoryBatch):
+            return self.padded_states(history, table)
         order, batch_sizes = by_step(history.lengths, history.host_lengths)
         x = self.dropout(table.shape[1] ** 0.5 * F.embedding(history.items[order], table))
         states = self.gru(x, batch_sizes)
         places = torch.empty_like(order).index_copy_(0, order, torch.arange(len(order), device=order.device))
         return self.output(self.dropout(F.embedding(places, states)))
+
+    def padded_states(self, history: PaddedHistoryBatch, table: Tensor) -> Tensor:
+        """Return the states of padded sequences, which torch's own layer computes all at once, (B L, d)."""
+        x = table.shape[1] ** 0.5 * F.embedding(history.by_user(history.items), table)
+        return self.output(nn.GRU.forward(self.gru, x.transpose(0, 1))[0].transpose(0, 1)).flatten(0, 1)
 
 
 class PackedGRU(nn.GRU):

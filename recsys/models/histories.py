@@ -26,6 +26,7 @@ attributes rated an item than all users did.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,6 +35,9 @@ from recsys.data.query import Query
 from recsys.errors import check_not_negative, check_positive
 from recsys.models.base import Recommender
 from recsys.models.popularity_context import group_factors, next_popularity, recent_popularity, standardised
+
+if TYPE_CHECKING:
+    from recsys.models.graphs import PopularityGraph
 
 LONG = 20  # interactions from which a history is not short
 
@@ -92,6 +96,13 @@ class ReadsHistories(Recommender):
         limit = LONG if self.prior_strength else 1
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)
+
+    def popularity_graph(self) -> PopularityGraph:
+        """Return the graph of what `score` adds to the scores of the model."""
+        from recsys.models.graphs import PopularityGraph  # torch
+
+        arrays = {name: getattr(self, name) for name in self._popularity_arrays()}
+        return PopularityGraph(self.popularity, LONG, self.prior_strength, **arrays)  # type: ignore[arg-type]
 
     def _count(self, train: Dataset) -> None:
         """See `Recommender._count`."""

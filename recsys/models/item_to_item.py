@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import sparse
 
+from recsys.data.dataset import Dataset
 from recsys.data.query import History, Query
-from recsys.models.base import ExplainsByRemoval
+from recsys.models.base import ExplainsByRemoval, HasGraph
+from recsys.models.memory import check_memory
 from recsys.models.recency import WeighsHistories
 
+if TYPE_CHECKING:
+    from recsys.models.graphs import ScoreGraph
 
-class ItemToItem(WeighsHistories, ExplainsByRemoval):
+BYTES_PER_PAIR = 8  # the matrix, and its copy in a graph
+
+
+class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
     """Scores an item by the sum of its weights from the items in the history, X W.
 
     Attributes:
@@ -31,3 +40,17 @@ class ItemToItem(WeighsHistories, ExplainsByRemoval):
         weights = self.item_weights[rows, items]
         dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
         return self.history_weights(history)[positions, None] * dense
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        from recsys.models.graphs import LinearGraph  # torch
+
+        weights = self.item_weights
+        if not isinstance(weights, np.ndarray):
+            check_memory(
+                BYTES_PER_PAIR * data.n_items**2,
+                f"A dense matrix of weights between {data.n_items:,} items, as graphs have,",
+                "export a run of elsa or low_rank_gfcf",
+            )
+            weights = weights.toarray()
+        return LinearGraph([self.weights_graph(length)], weights)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -19,11 +19,14 @@ from scipy import sparse
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import UserError, check_not_negative, check_positive
-from recsys.models.base import FitContext
+from recsys.models.base import FitContext, HasGraph
 from recsys.models.histories import ReadsHistories
 from recsys.models.memory import check_memory
 from recsys.models.recency import recency_weights
 from recsys.models.successions import successions
+
+if TYPE_CHECKING:
+    from recsys.models.graphs import ScoreGraph
 
 NEGLIGIBLE = 2.0**-16  # weight of an interaction that is left out
 BYTES_PER_BLOCK_CELL = 4  # of the Gram matrix, in single precision
@@ -31,7 +34,7 @@ BYTES_PER_SCALE_CELL = 16  # of the successions at a scale, and of the weights w
 BYTES_PER_CELL = 32  # while a block of the Gram matrix is computed
 
 
-class LinearAR(ReadsHistories):
+class LinearAR(ReadsHistories, HasGraph):
     """Scores items by a linear regression on the history, weighted at several time scales.
 
     With x_t^s the vector over items of the history before step t, in which the item k places before t has the weight
@@ -67,6 +70,7 @@ class LinearAR(ReadsHistories):
     reads_order = True
     learned: tuple[str, ...] = ("item_weights",)
     item_weights: np.ndarray
+    item_basis: np.ndarray | None = None  # of histories that are projected
 
     def __init__(
         self,
@@ -92,6 +96,13 @@ class LinearAR(ReadsHistories):
 
     def _score(self, query: Query) -> np.ndarray:
         return self.features(query.history, self.item_weights.shape[1]) @ self.item_weights
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        from recsys.models.graphs import HistoryWeights, LinearGraph, full_history  # torch
+
+        by_place = [at_scale(full_history(length), length, h).toarray()[0] for h in self.half_lives]
+        return LinearGraph([HistoryWeights(places) for places in by_place], self.item_weights, self.item_basis)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Solve the regression.

@@ -6,7 +6,7 @@ the catalogue and the interactions.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from recsys.errors import check_positive
 from recsys.models.base import FitContext
 from recsys.models.gfcf import GFCF, lowest_frequencies, normalised_interactions
 from recsys.models.memory import check_memory
+
+if TYPE_CHECKING:
+    from recsys.models.graphs import ScoreGraph
 
 BYTES_PER_CELL = 4
 COPIES_OF_VECTORS = 8  # two of the iteration, which keeps twice as many vectors, their result, basis and weights
@@ -56,6 +59,12 @@ class LowRankGFCF(GFCF):
         """See `ExplainsByRemoval`: what an interaction adds is its weights."""
         weights = self.item_basis[history.items[positions]] @ self.item_weights[:, items]
         return self.history_weights(history)[positions, None] * weights
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        from recsys.models.graphs import LinearGraph  # torch
+
+        return LinearGraph([self.weights_graph(length)], self.item_weights, self.item_basis)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Decompose the normalised interactions.

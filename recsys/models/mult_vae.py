@@ -15,7 +15,7 @@ from recsys.errors import check_not_negative, check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_layers
 from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
-from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.objectives import multinomial_log_likelihood
 from recsys.models.recency import HalfLife, check_half_life
 
@@ -76,7 +76,7 @@ class MultVAEModule(HistoryModule):
         """Return mean and log variance of z, (B, latent_dim) each."""
         history = queries.history
         x = self.dropout(history.unit_weights)  # (P,)
-        hidden = torch.tanh(pooled(self.items.weight, history.items, history.lengths, x) + self.bias)
+        hidden = torch.tanh(history.pooled(self.items.weight, x) + self.bias)
         mean, log_variance = self.to_posterior(hidden).chunk(2, dim=1)
         return mean, log_variance
 

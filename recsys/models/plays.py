@@ -5,7 +5,7 @@ Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets"
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -14,6 +14,9 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.errors import UserError, check_not_negative, check_positive
 from recsys.models.recency import WeighsHistories
+
+if TYPE_CHECKING:
+    from recsys.models.graphs import HistoryWeights
 
 
 class WeighsPlays(WeighsHistories):
@@ -40,6 +43,13 @@ class WeighsPlays(WeighsHistories):
     def history_weights(self, history: History) -> np.ndarray:
         """Return the weight of each interaction by recency and plays, float32 (n,)."""
         return super().history_weights(history) * self._play_weights(history)
+
+    def weights_graph(self, length: int) -> HistoryWeights:
+        """See `WeighsHistories.weights_graph`."""
+        from recsys.models.graphs import HistoryWeights  # torch
+
+        by_recency = super().weights_graph(length)
+        return HistoryWeights(by_recency.by_place.numpy(), by_recency.days, self.play_weight, self.play_scale)
 
     def training_matrix(self, train: Dataset) -> sparse.csr_matrix:
         """Return the training interactions weighted by plays, float32 (n_users, n_items).

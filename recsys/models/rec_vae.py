@@ -20,7 +20,7 @@ from recsys.errors import check_not_negative, check_positive
 from recsys.models.mult_vae import VariationalAutoencoder
 from recsys.models.neural import HistoryModule, QueryBatch
 from recsys.models.neural.batches import HistoryBatch
-from recsys.models.neural.embeddings import item_embedding, pooled
+from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.objectives import Objective, multinomial_log_likelihood
 from recsys.models.neural.sampling import Draw, Interactions, UserEpoch
 
@@ -128,7 +128,7 @@ class Encoder(nn.Module):
     def forward(self, history: HistoryBatch, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
         """Return mean and log variance of z, (B, latent_dim) each, with a share of the items masked."""
         x = F.dropout(history.unit_weights, dropout)  # (P,)
-        hidden = pooled(self.items.weight, history.items, history.lengths, x) + self.bias
+        hidden = history.pooled(self.items.weight, x) + self.bias
         total = hidden = self.norms[0](F.silu(hidden))
         for layer, norm in zip(self.layers, list(self.norms)[1:], strict=True):
             hidden = norm(F.silu(layer(hidden) + total))

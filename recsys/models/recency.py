@@ -7,7 +7,7 @@ history, or average it, count an interaction as often as its weight says when th
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
@@ -16,6 +16,9 @@ from recsys.data.query import History
 from recsys.errors import UserError, check_positive
 from recsys.models.histories import ReadsHistories
 from recsys.models.popularity_context import DAY
+
+if TYPE_CHECKING:
+    from recsys.models.graphs import HistoryWeights
 
 HalfLife = float | str | None  # a number of items, days such as "30 days", or None for equal weights
 
@@ -50,6 +53,13 @@ class WeighsHistories(ReadsHistories):
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
         """Return the weighted interactions, float32 (n_rows, n_items)."""
         return history.matrix(n_items, self.history_weights(history))
+
+    def weights_graph(self, length: int) -> HistoryWeights:
+        """Return the graph of the weights of histories with some number of columns."""
+        from recsys.models.graphs import HistoryWeights, full_history  # torch
+
+        by_place = self.history_matrix(full_history(length), length).toarray()[0]
+        return HistoryWeights(by_place, days=_days(self.half_life) if isinstance(self.half_life, str) else None)
 
 
 def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:

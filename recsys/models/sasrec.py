@@ -20,7 +20,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError, check_positive, check_shares, one_of
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
-from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths
+from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths, sequences_of
 from recsys.models.neural.batches import HistoryBatch
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
@@ -121,7 +121,7 @@ class SASRecModule(SequenceModule):
         """See `SequenceModule.states`."""
         places = history.places_from_the_end()
         x = table.shape[1] ** 0.5 * F.embedding(history.items, table) + self.positions(places)
-        x, sequences = self.dropout(x), SimilarLengths(history.lengths, history.host_lengths)
+        x, sequences = self.dropout(x), sequences_of(history)
         for block in self.blocks:
             x = block(x, sequences)
         return self.norm(x)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from recsys.errors import check_not_negative, check_positive, check_shares
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch
-from recsys.models.neural.embeddings import UserEmbedding, item_embedding, pooled
+from recsys.models.neural.embeddings import UserEmbedding, item_embedding
 from recsys.models.neural.monitors import RatingMonitor
 from recsys.models.neural.objectives import ByUser
 from recsys.models.neural.sampling import Interactions
@@ -78,8 +78,8 @@ class SVDPPModule(HistoryModule):
     def encode(self, queries: QueryBatch) -> Tensor:
         """See `HistoryModule.encode`."""
         history = queries.history
-        weights = self.history_dropout(history.lengths.rsqrt()[history.rows])  # (P,)
-        return self.users(queries.users) + pooled(self.rated.weight, history.items, history.lengths, weights)
+        weights = self.history_dropout(history.weights * history.lengths.clamp(min=1).rsqrt()[history.rows])  # (P,)
+        return self.users(queries.users) + history.pooled(self.rated.weight, weights)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """Return ratings above the mean of all items, (B, n_items)."""

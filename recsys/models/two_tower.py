@@ -9,6 +9,7 @@ Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems", NeurIPS 20
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -24,11 +25,12 @@ from recsys.data.text import FIELDS
 from recsys.errors import check_positive, check_shares, one_of
 from recsys.files import as_arrays, from_arrays
 from recsys.models.base import FitContext, FitReport, ScoresByProducts
+from recsys.models.graphs import ScoreGraph
 from recsys.models.item_content import ItemContent
 from recsys.models.memory import check_memory
 from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, ReadsItemContent, masked_rows
-from recsys.models.neural.embeddings import pooled
+from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
 from recsys.models.neural.sampling import Interactions, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
@@ -163,10 +165,9 @@ class TwoTowerModule(HistoryModule):
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
         """Apply the user tower: (B, d) vectors of users whose histories index the rows of `history` (C, d)."""
         rated = queries.history
-        shares = rated.weights / rated.sums(rated.weights)[rated.rows]  # (P,)
-        weights = F.dropout(shares, self.history_dropout, self.training)
+        weights = F.dropout(rated.mean_weights, self.history_dropout, self.training)
         own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
-        users = pooled(history, rated.items, rated.lengths, weights) + self.user_facts(queries.users)
+        users = rated.pooled(history, weights) + self.user_facts(queries.users)
         if self.normalized != "neither":
             users = F.normalize(users)
         return F.dropout(users, self.dropout, self.training) + own
@@ -287,6 +288,13 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         """See `ScoresByProducts`: v and the item's bias."""
         items = self.module.catalogue
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`: the vectors of the users' features are computed here, as those of items were."""
+        facts = self.module.user_facts(torch.arange(self.n_users + 1)).detach()
+        module = copy(self.module)
+        module._modules = {**module._modules, "user_facts": nn.Embedding.from_pretrained(facts)}
+        return HistoryGraph(module, self.weights_graph(length), self.rating_mean)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`."""

@@ -17,7 +17,8 @@ from recsys.data.dataset import Dataset
 from recsys.data.query import Query
 from recsys.errors import UserError, check_not_negative, check_positive
 from recsys.metrics.ranking import top_k
-from recsys.models.base import Recommender, ScoresByProducts
+from recsys.models.base import ScoresByProducts
+from recsys.models.scoring import Scorer
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class FilmIndex:
         UserError: the model's scores are not inner products.
     """
 
-    def __init__(self, model: Recommender, settings: IndexSettings) -> None:
+    def __init__(self, model: Scorer, settings: IndexSettings) -> None:
         if not isinstance(model, ScoresByProducts):
             raise UserError(
                 f"The scores of {type(model).__name__} are not inner products, which an index needs: serve a run of "

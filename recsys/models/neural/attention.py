@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.models.neural.batches import slices
+from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slices
 
 
 class SimilarLengths:
@@ -41,6 +41,26 @@ class SimilarLengths:
         self.positions.clamp_(max=n_positions - 1)
         starts = torch.empty_like(padded).index_copy_(0, order, padded.cumsum(0) - padded)
         _, self.places = slices(starts, lengths, n_positions)
+
+
+class EqualLengths(SimilarLengths):
+    """One group of sequences that are padded already.
+
+    Args:
+        history: the padded sequences.
+    """
+
+    def __init__(self, history: PaddedHistoryBatch) -> None:
+        n_users, length = history.by_user(history.items).shape
+        self.shapes = [(n_users, length)]
+        self.positions = self.places = torch.arange(n_users * length)
+
+
+def sequences_of(history: HistoryBatch) -> SimilarLengths:
+    """Return the groups in which the sequences of a batch attend to themselves."""
+    if isinstance(history, PaddedHistoryBatch):
+        return EqualLengths(history)
+    return SimilarLengths(history.lengths, history.host_lengths)
 
 
 class CausalAttention(nn.Module):

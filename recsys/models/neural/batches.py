@@ -13,6 +13,11 @@ import torch
 from torch import Tensor
 
 from recsys.data.query import History
+from recsys.models.graphs import PaddedQuery, given
+from recsys.models.neural.embeddings import pooled
+
+NO_LENGTHS = np.empty(0, np.int64)
+TINY = torch.finfo(torch.float32).tiny  # in place of the length of a history without interactions
 
 
 class HistoryBatch(NamedTuple):
@@ -56,7 +61,21 @@ class HistoryBatch(NamedTuple):
     @property
     def unit_weights(self) -> Tensor:
         """Return the weights of each user scaled to length one, float32 (P,)."""
-        return self.weights * self.sums(self.weights.square()).rsqrt()[self.rows]
+        return self.weights * self.sums(self.weights.square()).clamp(min=TINY).rsqrt()[self.rows]
+
+    @property
+    def mean_weights(self) -> Tensor:
+        """Return the weights of each user scaled to sum one, float32 (P,)."""
+        return self.weights / self.sums(self.weights).clamp(min=TINY)[self.rows]
+
+    def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
+        """Return the sums of the vectors of each user's items, (B, d).
+
+        Args:
+            vectors: (n_items, d), or of those that `items` are rows of.
+            weights: float32 (P,) weights of the interactions.
+        """
+        return pooled(vectors, self.items, self.lengths, weights)
 
     def sums(self, values: Tensor) -> Tensor:
         """Return the sum of each user's values (P,), float32 (B,)."""
@@ -90,8 +109,48 @@ class HistoryBatch(NamedTuple):
         return torch.cat([values, values.new_full((1,), padding)])[positions.masked_fill(missing, len(values))]
 
 
+class PaddedHistoryBatch(HistoryBatch):
+    """Histories in rows of equal length, with padding on the right, whose weight is zero; for graphs.
+
+    The shapes do not depend on the lengths, unlike those of a packed batch, so `host_lengths` is empty. The padding of
+    a row is later than its interactions, so that states of sequences do not depend on it.
+    """
+
+    @classmethod
+    def from_padded(cls, query: PaddedQuery, weights: Tensor) -> PaddedHistoryBatch:
+        """Move the histories of a query, int64 (B, L), to the left, with the weights of their interactions (B, L)."""
+        items = given(query.items)
+        columns = torch.arange(items.shape[1])
+        lengths = (items >= 0).sum(dim=1)
+        positions = (columns + (items.shape[1] - lengths)[:, None]).clamp(max=items.shape[1] - 1)
+        real = columns < lengths[:, None]
+        chosen = torch.where(real, items.gather(1, positions), 0)
+        rows = torch.arange(items.shape[0])[:, None].expand_as(chosen)
+        recency = torch.where(real, weights.gather(1, positions), 0.0).flatten()
+        ratings = torch.ones_like(recency)
+        return cls(lengths, rows.flatten(), chosen.flatten(), ratings, NO_LENGTHS, recency=recency)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """See `HistoryBatch.sums`."""
+        return self.by_user(values).sum(dim=1)
+
+    def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
+        """See `HistoryBatch.pooled`: histories as vectors over items, times the vectors of items."""
+        x = vectors.new_zeros(self.lengths.shape[0], vectors.shape[0])
+        return x.scatter_add(1, self.by_user(self.items), self.by_user(weights)) @ vectors
+
+    def places_from_the_end(self) -> Tensor:
+        """See `HistoryBatch.places_from_the_end`; 0 at padding."""
+        places = self.lengths[:, None] - 1 - torch.arange(self.by_user(self.items).shape[1])
+        return places.clamp(min=0).flatten()
+
+    def by_user(self, values: Tensor) -> Tensor:
+        """Return values of the interactions, (B L, ...), as (B, L, ...)."""
+        return values.unflatten(0, (self.lengths.shape[0], -1))
+
+
 _NONE = torch.empty(0, dtype=torch.long)
-NO_INTERACTIONS = HistoryBatch(_NONE, _NONE, _NONE, torch.empty(0), _NONE.numpy())
+NO_INTERACTIONS = HistoryBatch(_NONE, _NONE, _NONE, torch.empty(0), NO_LENGTHS)
 
 
 class QueryBatch(NamedTuple):

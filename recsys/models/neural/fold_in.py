@@ -20,8 +20,10 @@ import torch
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.models.base import FitContext, FitReport, Recommender
+from recsys.models.graphs import ScoreGraph
 from recsys.models.histories import ReadsHistories
 from recsys.models.neural.embeddings import UserEmbedding
+from recsys.models.neural.graphs import FoldInGraph
 from recsys.models.neural.module import NeuralModule
 from recsys.models.neural.recommender import EmbeddingRecommender, NeuralRecommender
 
@@ -68,6 +70,13 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
     def falls_back(self, query: Query) -> np.ndarray:
         """See `Recommender.falls_back`."""
         return self._folded_in(query)
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        if not self.scores_new_users:
+            return super().graph(data, length)
+        regression = cast(np.ndarray, self.regression)
+        return FoldInGraph(self.module, _tables(self.module), self.trained, regression, self.item_embeddings())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`."""
@@ -130,8 +139,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         state = self.module.state_dict()
         tables = _tables(self.module)
         rows = torch.cat([embeddings, unknown]).split([part.embedding_dim for part in tables.values()], dim=1)
-        with torch.device("meta"):
-            module = self.build(len(x), self.n_items, objective=self.objective(), optimization=self.optimization())
+        module = self.unallocated(len(x), self.n_items)
         device = self.module.device
         state |= {name: own.to(device) for name, own in zip(tables, rows, strict=True)}
         module.load_state_dict(state, assign=True)

@@ -21,12 +21,14 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
 from recsys.files import reading, write_whole
-from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, Recommender
+from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, HasGraph, Recommender
+from recsys.models.graphs import ScoreGraph
 from recsys.models.histories import ReadsHistories
 from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
 from recsys.models.neural.data import TrainingData
+from recsys.models.neural.graphs import HistoryGraph, UserGraph
 from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
@@ -298,16 +300,18 @@ class NeuralRecommender(Recommender):
             torch.manual_seed(self.seed)
             self.module = self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
 
+    def unallocated(self, n_users: int, n_items: int) -> NeuralModule:
+        """Return the untrained module on the meta device, without memory for its weights."""
+        with torch.device("meta"):
+            return self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
+
     def _check_weights(self, train: Dataset) -> None:
         """Check that the weights fit in memory, before any are allocated.
 
         Raises:
             UserError: they do not fit.
         """
-        with torch.device("meta"):
-            module = self.build(
-                train.n_users, train.n_items, objective=self.objective(), optimization=self.optimization()
-            )
+        module = self.unallocated(train.n_users, train.n_items)
         check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:
@@ -345,7 +349,7 @@ def _directory(context: FitContext) -> Iterator[Path]:
         yield context.directory
 
 
-class EmbeddingRecommender(NeuralRecommender, HasEmbeddings):
+class EmbeddingRecommender(NeuralRecommender, HasEmbeddings, HasGraph):
     """A deep model whose module has one embedding per user and item."""
 
     module: EmbeddingModule
@@ -358,8 +362,12 @@ class EmbeddingRecommender(NeuralRecommender, HasEmbeddings):
         """See `HasEmbeddings`."""
         return self.module.item_embeddings().detach().cpu().numpy()
 
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        return UserGraph(self.module, self.rating_mean)
 
-class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
+
+class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, HasGraph):
     """A deep model that encodes histories; the embeddings of users are those of their training histories.
 
     Args:
@@ -404,6 +412,10 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories):
     def item_embeddings(self) -> np.ndarray:
         """See `HasEmbeddings`."""
         return self.module.item_embeddings().detach().cpu().numpy()
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        return HistoryGraph(self.module, self.weights_graph(length), self.rating_mean)
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
         """See `Recommender._predict`: histories are encoded once."""

@@ -19,7 +19,9 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import UserError, check_positive, check_shares
 from recsys.models.base import FitContext, FitReport, ScoresByProducts
-from recsys.models.neural.batches import HistoryBatch, QueryBatch, slices, to_device
+from recsys.models.graphs import PaddedQuery, ScoreGraph, given
+from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, QueryBatch, slices, to_device
+from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.module import HistoryModule
 from recsys.models.neural.recommender import HistoryRecommender
 from recsys.models.neural.sampling import Draw, Interactions
@@ -91,6 +93,21 @@ class SequenceModule(HistoryModule):
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """Return logits of all items, (B, n_items): products of the last states with the items."""
         return self.encode(queries) @ self.item_embeddings().T
+
+
+class SequenceGraph(HistoryGraph):
+    """Scores of a module of sequences: products of the states after the latest interactions with the items."""
+
+    module: SequenceModule
+
+    def forward(self, query: PaddedQuery) -> Tensor:
+        """See `ScoreGraph`; the state of a user without a history is zero."""
+        table, n_read = self.module.item_embeddings(), self.module.max_length
+        latest = query._replace(items=given(query.items)[:, -n_read:])
+        history = PaddedHistoryBatch.from_padded(latest, self.weights(latest))
+        states = history.by_user(self.module.states(history, table))  # (B, L, h)
+        last = states[torch.arange(states.shape[0]), (history.lengths - 1).clamp(min=0)]
+        return torch.where(history.lengths[:, None] > 0, last, 0.0) @ table.T
 
 
 class ItemSampler:
@@ -197,6 +214,15 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         self.calibration = calibration
         check_positive(max_length=max_length)
         check_shares(calibration=calibration)
+
+    @property
+    def n_read(self) -> int:  # type: ignore[override]
+        """See `HasGraph`."""
+        return self.max_length
+
+    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+        """See `HasGraph`."""
+        return SequenceGraph(self.module, self.weights_graph(min(length, self.max_length)), self.rating_mean)
 
     def user_vectors(self, query: Query) -> np.ndarray:
         """See `ScoresByProducts`."""

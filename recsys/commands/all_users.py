@@ -1,0 +1,106 @@
+"""Recommendations of a run to all of its users: `python -m recsys recommend RUN --all`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+import numpy as np
+
+from recsys.analysis.recommend_to_all import ListMaker, Scores, Shard, scores_of, write_lists
+from recsys.commands.run_data import model_and_data, ranker_of, reranker_in
+from recsys.data.dataset import Dataset
+from recsys.data.filters import items_meeting
+from recsys.data.query import Query
+from recsys.errors import UserError
+from recsys.export.layout import DESCRIPTION, is_export
+from recsys.files import digest_of
+from recsys.models.base import ScoresByProducts
+from recsys.models.recommending import RecommendsByIds
+
+BEYOND = 200_000  # films, as of `serve`
+
+
+def add_all_users(parser: argparse.ArgumentParser) -> None:
+    """Add the options of recommendations to all users, but for `--all`."""
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="with --all: gets Parquet files, and may hold some")
+    parser.add_argument(
+        "--shard", type=shard, metavar="i/n", help="with --all: only the share i, from 1, of n processes (default: 1/1)"
+    )
+    parser.add_argument(
+        "--index-beyond",
+        type=int,
+        default=BEYOND,
+        metavar="N",
+        help="with --all: of more films than these, an approximate index finds those to score (default: %(default)s)",
+    )
+
+
+def shard(text: str) -> Shard:
+    """Parse a share of the users, such as `3/8`."""
+    numbers = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
+        raise argparse.ArgumentTypeError(f"must be a share such as 3/8, from 1/8 to 8/8 (got '{text}')")
+    return Shard(int(numbers[1]), int(numbers[2]))
+
+
+def recommend_to_all_users(arguments: argparse.Namespace) -> None:
+    """Write the lists of a shard's users, and print how many there are.
+
+    Raises:
+        UserError: there is no folder to write to, or the run is of no use.
+    """
+    if arguments.out is None:
+        raise UserError("--all must be given with --out FOLDER, which gets the lists (got none).")
+    directory, k = arguments.directory, arguments.k
+    model, dataset = model_and_data(directory, arguments.trusted, arguments.films)
+    candidates = items_meeting(dataset, arguments.filter)
+    is_whole = len(candidates) == dataset.n_items
+    reranker = reranker_in(directory, arguments.trusted)
+    n_best = max(k, 0 if reranker is None else reranker.n_candidates)
+    scores = scores_of(model)
+    if is_whole and dataset.n_items > arguments.index_beyond and isinstance(model, ScoresByProducts):
+        scores = indexed_scores(model, dataset, n_best)
+    rank = ranker_of(directory, model, dataset, arguments.trusted)
+    maker = ListMaker(dataset, k, scores, rank, None if is_whole else candidates)
+    settings = {
+        "model": _digest(directory),
+        "reranker": None if reranker is None else repr(reranker),
+        "k": k,
+        "filter": arguments.filter,
+        "films": arguments.films,
+        "index_beyond": arguments.index_beyond,
+    }
+    part = arguments.shard or Shard()
+    n_written = write_lists(maker, arguments.out, part, settings)
+    n_users = sum(len(users) for _, users in part.parts(dataset.n_users))
+    print(f"{arguments.out} has the lists of {n_users:,} users ({n_users - n_written:,} were there already).")
+
+
+def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:
+    """Return a function that scores the best films, which an index finds, or all where popularity is in the scores.
+
+    Args:
+        model: model whose scores are products of vectors.
+        dataset: data set of the films, and of the users on whom the index is measured.
+        n_best: number of films to find that are not in a user's history.
+    """
+    from recsys.web.index import FilmIndex, IndexSettings  # needs the extra web
+
+    films = FilmIndex(model, IndexSettings())
+    print(f"indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the best of some users.")
+
+    def scores(query: Query) -> np.ndarray:
+        found = films.scores(query, n_best + int(query.history.lengths.max(initial=0)))
+        others = model.falls_back(query)
+        if others.any():
+            found[others] = model.score(query.select(others))
+        return found
+
+    return scores
+
+
+def _digest(directory: Path) -> str:
+    """Return a digest of what a model is loaded from."""
+    return digest_of([directory / (DESCRIPTION if is_export(directory) else "model/model.json")])

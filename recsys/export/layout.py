@@ -1,0 +1,30 @@
+"""The folder of an export.
+
+export.json      inputs, outputs and properties of the model
+model.onnx       or model.pt2, of `torch.export`; weights beyond 2 GB are in model.onnx.data
+items.csv        position, id and title of each item
+users.csv        position and id of each user, where users are an input
+embeddings.npz   vectors of users and items, of models that embed both
+data/            the interactions and metadata, in the layout of prepared data
+example.py       beside model.onnx: recommends with onnxruntime and numpy alone
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DESCRIPTION, ITEMS, USERS, EMBEDDINGS, DATA, EXAMPLE = (
+    "export.json",
+    "items.csv",
+    "users.csv",
+    "embeddings.npz",
+    "data",
+    "example.py",
+)
+FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
+OUTPUTS = ("scores", "scores_without_fallback")
+
+
+def is_export(directory: Path) -> bool:
+    """Return whether a directory holds an export."""
+    return (directory / DESCRIPTION).is_file()

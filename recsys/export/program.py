@@ -1,0 +1,92 @@
+"""The scores of a trained model as a `torch.export` program, with the popularity that short histories are given."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.models.base import HasGraph, Recommender
+from recsys.models.graphs import PADDING, PaddedQuery, PopularityGraph, ScoreGraph
+from recsys.models.histories import ReadsHistories
+
+MAX_BATCH = 1 << 20  # users
+
+
+class ServedGraph(nn.Module):
+    """A model's scores as they are served, and without the popularity in them: see `Recommender.score`.
+
+    Args:
+        graph: the model's own scores.
+        popularity: what is added to them, or None.
+
+    Attributes:
+        reads: names of the inputs, fields of `PaddedQuery` in their order.
+    """
+
+    def __init__(self, graph: ScoreGraph, popularity: PopularityGraph | None) -> None:
+        super().__init__()
+        self.own, self.popularity = graph, popularity
+        read = {*graph.reads, *(() if popularity is None else popularity.reads)}
+        self.reads = tuple(name for name in PaddedQuery._fields if name in read)
+
+    def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `recsys.export.layout.OUTPUTS`, float32 (B, n_items) each, of inputs in the order of `reads`."""
+        query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
+        own = self.own(query)
+        if self.popularity is None:
+            return own.clone(), own  # a graph has an output once
+        return self.popularity(own, self.own.lengths(query), self.own.by_history(query), query), own
+
+
+def served_graph(model: Recommender, data: Dataset, length: int) -> ServedGraph:
+    """Return the graph of a model's scores; see `HasGraph.graph`.
+
+    Raises:
+        UserError: the model has no graph, or its weights do not fit in memory.
+    """
+    graph, popularity = with_graph(model).graph(data, length), None
+    if isinstance(model, ReadsHistories) and not model.predicts_ratings:
+        popularity = model.popularity_graph()
+    return ServedGraph(graph, popularity).eval()
+
+
+def with_graph(model: Recommender) -> HasGraph:
+    """Return a model that can be exported.
+
+    Raises:
+        UserError: it cannot.
+    """
+    if not isinstance(model, HasGraph):
+        raise UserError(
+            "The scores of an exported model must be a graph of tensor operations (got those of "
+            f"{type(model).__name__}): choose a run of a model such as ease, linear_ar, mf, two_tower or sasrec."
+        )
+    return model
+
+
+def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
+    """Trace a graph for any number of users.
+
+    Args:
+        graph: the graph.
+        length: number of columns of its histories.
+    """
+    examples = tuple(example_inputs(length)[name] for name in graph.reads)
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+    with torch.no_grad():
+        return torch.export.export(graph, examples, dynamic_shapes={"inputs": tuple({0: batch} for _ in examples)})
+
+
+def example_inputs(length: int) -> dict[str, Tensor]:
+    """Return inputs of two unknown users, one with an interaction, by name."""
+    items = torch.full((2, length), PADDING)
+    items[0, -1] = 0
+    return {
+        "users": torch.tensor([-1, -1]),
+        "items": items,
+        "times": torch.zeros(2, length, dtype=torch.int64),
+        "plays": torch.ones(2, length),
+        "moments": torch.zeros(2, dtype=torch.int64),
+    }

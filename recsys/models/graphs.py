@@ -1,0 +1,265 @@
+"""Scores as graphs of tensor operations on padded histories, which `torch.export` and ONNX can represent.
+
+A graph reads histories as rows of equal length, the latest interaction in the last column, with `PADDING` on the left
+of shorter ones. It computes in float32 what the model computes, for any number of users at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recsys.data.query import History
+from recsys.models.popularity_context import DAY
+
+PADDING = -1  # item code of a column without an interaction
+
+
+class PaddedQuery(NamedTuple):
+    """What graphs can read of B users; a graph is given only what it declares in `reads`.
+
+    Attributes:
+        users: int64 (B,) user codes; -1 is an unknown user.
+        items: int64 (B, L) item codes of the histories, `PADDING` on the left.
+        times: int64 (B, L) seconds UTC of the interactions.
+        plays: float32 (B, L) how often, or how long, each item was played.
+        moments: int64 (B,) seconds UTC at which the users are served.
+    """
+
+    users: Tensor | None = None
+    items: Tensor | None = None
+    times: Tensor | None = None
+    plays: Tensor | None = None
+    moments: Tensor | None = None
+
+
+class ScoreGraph(nn.Module):
+    """A model's scores without a fallback: `forward` maps a `PaddedQuery` to float32 (B, n_items).
+
+    Attributes:
+        reads: names of the fields of `PaddedQuery` that are read.
+    """
+
+    reads: tuple[str, ...] = ("items",)
+
+    def lengths(self, query: PaddedQuery) -> Tensor:
+        """Return the number of interactions of each user, int64 (B,)."""
+        return (given(query.items) >= 0).sum(dim=1)
+
+    def by_history(self, query: PaddedQuery) -> Tensor:
+        """Return which users are scored by their histories, bool (B,)."""
+        return self.lengths(query) >= 0
+
+
+class HistoryWeights(nn.Module):
+    """Weights of interactions by place, age and plays, float32 (B, L); zero at padding.
+
+    Args:
+        by_place: float32 (L,) weights of the columns.
+        days: half-life of an interaction by its age in days, or None.
+        play_weight: see `recsys.models.plays.WeighsPlays`, as is `play_scale`.
+        play_scale: None counts plays as they are.
+    """
+
+    by_place: Tensor
+
+    def __init__(
+        self,
+        by_place: np.ndarray,
+        days: float | None = None,
+        play_weight: float = 0.0,
+        play_scale: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("by_place", torch.from_numpy(by_place))
+        self.days, self.play_weight, self.play_scale = days, play_weight, play_scale
+        self.reads = ("items", *(["times"] if days else []), *(["plays"] if play_weight else []))
+
+    def forward(self, query: PaddedQuery) -> Tensor:
+        """Return the weights."""
+        weights = torch.where(given(query.items) >= 0, self.by_place, 0.0)
+        if self.days:
+            times = given(query.times)
+            weights = weights * torch.exp2((times - times[:, -1:]).float() / (self.days * DAY))
+        if self.play_weight:
+            plays = given(query.plays)
+            plays = plays if self.play_scale is None else torch.log1p(plays / self.play_scale)
+            weights = weights * (1 + self.play_weight * plays)
+        return weights
+
+
+class LinearGraph(ScoreGraph):
+    """Scores = [x^1 B, ..., x^S B] W, with x^s the histories as vectors over items, weighted at scale s.
+
+    Args:
+        scales: the weights of the interactions at each scale.
+        item_weights: W, float32 (m, n_items).
+        item_basis: B, float32 (n_items, d), or None for the identity.
+    """
+
+    item_weights: Tensor
+    item_basis: Tensor | None
+
+    def __init__(
+        self,
+        scales: Sequence[HistoryWeights],
+        item_weights: np.ndarray,
+        item_basis: np.ndarray | None = None,
+    ) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(scales)
+        self.reads = scales[0].reads
+        self.register_buffer("item_weights", torch.from_numpy(item_weights))
+        self.register_buffer("item_basis", None if item_basis is None else torch.from_numpy(item_basis))
+
+    def forward(self, query: PaddedQuery) -> Tensor:
+        """See `ScoreGraph`."""
+        items = given(query.items)
+        empty = self.item_weights.new_zeros(items.shape[0], self.item_weights.shape[1])
+        x = [empty.scatter_add(1, items.clamp(min=0), scale(query)) for scale in self.scales]
+        if self.item_basis is not None:
+            x = [vectors @ self.item_basis for vectors in x]
+        return torch.cat(x, dim=1) @ self.item_weights
+
+
+class VectorGraph(ScoreGraph):
+    """Scores = products of stored vectors of users with those of items.
+
+    Args:
+        user_vectors: float32 (n_users, d).
+        item_vectors: float32 (n_items, d).
+        lengths: int64 (n_users,) number of interactions that each vector follows from.
+    """
+
+    reads = ("users",)
+    user_vectors: Tensor
+    item_vectors: Tensor
+    n_interactions: Tensor
+
+    def __init__(self, user_vectors: np.ndarray, item_vectors: np.ndarray, lengths: np.ndarray) -> None:
+        super().__init__()
+        self.register_buffer("user_vectors", torch.from_numpy(np.pad(user_vectors, ((0, 1), (0, 0)))))
+        self.register_buffer("item_vectors", torch.from_numpy(item_vectors))
+        self.register_buffer("n_interactions", torch.from_numpy(np.append(lengths, 0)))
+
+    def forward(self, query: PaddedQuery) -> Tensor:
+        """See `ScoreGraph`."""
+        return self.user_vectors[rows_of_users(query, len(self.user_vectors) - 1)] @ self.item_vectors.T
+
+    def lengths(self, query: PaddedQuery) -> Tensor:
+        """See `ScoreGraph.lengths`."""
+        return self.n_interactions[rows_of_users(query, len(self.user_vectors) - 1)]
+
+
+class PopularityGraph(nn.Module):
+    """Popularity in the scores of users with short histories or none; see `recsys.models.histories`.
+
+    Args:
+        popularity: float32 (n_items,) scores of a user without a history.
+        long: number of interactions from which a history is not short.
+        prior_strength: see `ReadsHistories`.
+        next_popularity: see `ReadsHistories`; None without a prior.
+        moments: see `ReadsHistories`; None without a half-life, like `recent_popularity`.
+        recent_popularity: see `moments`.
+        groups: see `ReadsHistories`; None without attributes, like `group_factors`.
+        group_factors: see `groups`.
+    """
+
+    popularity: Tensor
+    next_popularity: Tensor
+    moments: Tensor
+    recent_popularity: Tensor
+    groups: Tensor
+    group_factors: Tensor
+
+    def __init__(
+        self,
+        popularity: np.ndarray,
+        long: int,
+        prior_strength: float = 0.0,
+        next_popularity: np.ndarray | None = None,
+        moments: np.ndarray | None = None,
+        recent_popularity: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
+        group_factors: np.ndarray | None = None,
+    ) -> None:
+        super().__init__()
+        self.long, self.prior_strength = long, prior_strength
+        tables = {
+            "popularity": popularity,
+            "next_popularity": next_popularity,
+            "moments": moments,
+            "recent_popularity": recent_popularity,
+            "groups": groups,
+            "group_factors": group_factors,
+        }
+        for name, table in tables.items():
+            self.register_buffer(name, None if table is None else torch.from_numpy(table))
+        self.adds = any(table is not None for table in (next_popularity, moments, groups))
+        self.reads = (*(["moments"] if moments is not None else []), *(["users"] if groups is not None else []))
+
+    def forward(self, own: Tensor, lengths: Tensor, by_history: Tensor, query: PaddedQuery) -> Tensor:
+        """Return the scores that are served, float32 (B, n_items).
+
+        Args:
+            own: float32 (B, n_items) scores of the model.
+            lengths: int64 (B,) number of interactions.
+            by_history: bool (B,) users who are scored by their histories.
+            query: the users.
+        """
+        scores = torch.where((by_history & (lengths == 0))[:, None], self.popularity, own)
+        return torch.where(by_history[:, None], self._added(scores, lengths, query), scores) if self.adds else scores
+
+    def _added(self, scores: Tensor, lengths: Tensor, query: PaddedQuery) -> Tensor:
+        n = lengths[:, None]
+        popularity, weights = self._recent(query, scores), torch.ones_like(scores[:, :1])
+        if self.next_popularity is not None:
+            short = (n > 0) & (n < self.long)
+            popularity = torch.where(short, self.next_popularity[lengths.clamp(max=self.long - 1)], popularity)
+            by_length = self.prior_strength * ((self.long / n.clamp(min=1).float()) ** 2 - 1)
+            weights = torch.where(short, by_length, weights)
+        if self.groups is not None:
+            factors = self.group_factors[self.groups[rows_of_users(query, len(self.groups) - 1)]].prod(dim=1)
+            popularity = popularity * factors
+            scores = torch.where(n > 0, scores, scores * factors)
+        return scores + weights * _spread(scores) * _standardised(popularity)
+
+    def _recent(self, query: PaddedQuery, scores: Tensor) -> Tensor:
+        if self.moments is None:
+            return torch.zeros_like(scores)
+        rows = (given(query.moments)[:, None] >= self.moments[1:]).sum(dim=1)
+        return self.recent_popularity[rows]
+
+
+def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
+    """Return the rows of users in a table whose row `unknown` is that of unknown users, int64 (B,)."""
+    users = given(query.users)
+    return torch.where(users >= 0, users, unknown)
+
+
+def full_history(length: int) -> History:
+    """Return one history of different items, without times, that were not played: only places weight them."""
+    return History(
+        np.array([0, length]), np.arange(length, dtype=np.int32), np.ones(length, np.float32), plays=np.zeros(length)
+    )
+
+
+def _standardised(counts: Tensor) -> Tensor:
+    return (counts - counts.mean(dim=1, keepdim=True)) / _spread(counts)
+
+
+def _spread(values: Tensor) -> Tensor:
+    """Return the standard deviation of each row, or 1 where it is zero, float32 (B, 1)."""
+    spread = (values - values.mean(dim=1, keepdim=True)).square().mean(dim=1, keepdim=True).sqrt()
+    return torch.where(spread > 0, spread, 1.0)
+
+
+def given(field: Tensor | None) -> Tensor:
+    """Return a field of a query, which the graph must declare in `reads`."""
+    if field is None:
+        raise ValueError("a graph must declare in `reads` what it reads of a query")
+    return field
