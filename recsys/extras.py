@@ -24,6 +24,7 @@ EXTRAS = {
     "mcp": ("mcp",),
     "plots": ("matplotlib",),
     "databases": ("psycopg", "pymysql"),  # DuckDB's extensions are downloaded where their packages are missing
+    "spark": ("pyspark", "py4j"),
     "text": ("sentence_transformers", "transformers"),
     "search": ("optuna",),
     "parallel": ("hydra_plugins.hydra_joblib_launcher",),

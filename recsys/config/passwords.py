@@ -11,10 +11,12 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from recsys.data.address import SECRET
 from recsys.dotted import flatten
 from recsys.errors import UserError
 
-PASSWORD = re.compile(r"://[^/\s]*:\S*@|(^|[?&='\"\s])\w*pass\w*=", re.IGNORECASE)  # in an address
+PASSWORD = re.compile(r"://[^/\s]*:\S*@|jdbc:\S*@|(^|[?&;='\"\s])\w*pass\w*=", re.IGNORECASE)  # in an address
+SECRET_OPTION = re.compile(rf"^\+*engine\.options\S*({SECRET.pattern})\S*=", re.IGNORECASE)
 
 
 def refuse_passwords(texts: Iterable[str]) -> None:
@@ -23,16 +25,17 @@ def refuse_passwords(texts: Iterable[str]) -> None:
     Raises:
         UserError: a text contains a password.
     """
-    if any(PASSWORD.search(text) for text in texts):
+    if any(PASSWORD.search(text) or SECRET_OPTION.search(text) for text in texts):
         raise UserError(
             "The command or a config contains a password, which a run would store: put the address into an environment "
-            "variable and give its name, with data.address_env=NAME (or '${oc.env:NAME}' where no data are read)."
+            "variable and give its name, with data.address_env=NAME (or '${oc.env:NAME}' where no data are read). "
+            "Spark reads its own from spark-defaults.conf."
         )
 
 
 def refuse_passwords_in(config: Mapping[str, Any]) -> None:
     """Check the values of a nested config; see `refuse_passwords`."""
-    refuse_passwords(str(value) for value in flatten(config).values())
+    refuse_passwords(f"{name}={value}" for name, value in flatten(config).items())
 
 
 def refuse_passwords_of_job(cfg: DictConfig) -> None:

@@ -31,9 +31,10 @@ def count_ratings_for_rules(cfg: DictConfig) -> None:
         UserError: the data cannot be prepared.
     """
     if cfg.get("n_ratings") is None and f"${{{RULE}:" in OmegaConf.to_yaml(cfg.model):
-        from recsys.data.prepare import count_ratings  # imports DuckDB, which not every command needs
+        from recsys.config.splits import engine_of  # imports DuckDB, which not every command needs
+        from recsys.data.prepare import count_ratings
 
-        n_ratings = count_ratings(instantiate(cfg.data), Path(cfg.cache_dir))
+        n_ratings = count_ratings(instantiate(cfg.data), Path(cfg.cache_dir), engine_of(cfg))
         OmegaConf.update(cfg, "n_ratings", n_ratings, force_add=True)
 
 

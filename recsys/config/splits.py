@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.nodes import instantiate
+from recsys.data.engines import DuckDB, Engine
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.data.split import Split
@@ -16,7 +17,12 @@ from recsys.data.split import Split
 
 def prepared_data(cfg: DictConfig) -> Prepared:
     """Load the data of a config from the cache, or prepare it again."""
-    return prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata")))
+    return prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata")), engine_of(cfg))
+
+
+def engine_of(cfg: DictConfig) -> Engine:
+    """Build the engine of a config; one of an earlier version has none."""
+    return instantiate(cfg.get("engine")) or DuckDB()
 
 
 class Splits:
@@ -31,7 +37,9 @@ class Splits:
         Raises:
             UserError: the data cannot be reached or cannot be split in this way.
         """
-        cfg = OmegaConf.create({name: config.get(name) for name in ("data", "metadata", "split", "cache_dir")})
+        cfg = OmegaConf.create(
+            {name: config.get(name) for name in ("engine", "data", "metadata", "split", "cache_dir")}
+        )
         key = OmegaConf.to_yaml(cfg)
         if key not in self.built:
             self.built[key] = instantiate(cfg.split)(prepared_data(cfg).dataset)
@@ -50,9 +58,10 @@ def split_reader(cfg: DictConfig) -> Callable[[], tuple[Split, str]]:
         UserError: a setting is refused, such as an address with a password.
     """
     source, metadata, splitter = instantiate(cfg.data), instantiate(cfg.get("metadata")), instantiate(cfg.split)
+    engine = engine_of(cfg)
 
     def read() -> tuple[Split, str]:
-        prepared = prepare(source, Path(cfg.cache_dir), metadata)
+        prepared = prepare(source, Path(cfg.cache_dir), metadata, engine)
         split = splitter(prepared.dataset)
         if cfg.get("segments_from") is not None:
             from recsys.analysis.segments.stored import with_segments

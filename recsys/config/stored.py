@@ -6,6 +6,7 @@ checked before anything is imported, unless a command has `--trusted`:
 - a slot of a config, such as `data`, names a class of this package that is of the slot's base class;
 - Lightning's Trainer and loggers take plain values, and write into the run's own directory;
 - nothing is interpolated, since a resolver can read this machine's environment;
+- no engine is built, since the options of Spark can name programs, and DuckDB makes the same tables;
 - no server is named, nor an account on one, since it would learn of this machine, and may be sent its user's passwords.
 
 `recsys.studies.foreign` sees to it that commands write into the run's own directory, and into an existing cache or this
@@ -80,6 +81,7 @@ def stored_config(
         UserError: the config names what must be trusted.
     """
     if not trusted:
+        config = {name: node for name, node in config.items() if name != "engine"}
         for place, text in _texts(config):
             if "${" in text:
                 raise _refusal(place, "a value and no interpolation", text)

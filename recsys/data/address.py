@@ -11,6 +11,7 @@ from urllib.parse import unquote
 from recsys.errors import UserError
 
 DEFAULT_VARIABLE = "RECSYS_DATABASE_URL"
+SECRET = re.compile(r"secret|password|token|access\.?key", re.IGNORECASE)  # in names of options; Spark hides the same
 _SERVERS = {"postgresql": "postgres", "postgres": "postgres", "mysql": "mysql"}  # scheme of an address -> DuckDB's type
 _FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
 _KNOWN = f"{' or '.join(f'{scheme}://' for scheme in _SERVERS)}, or a file that ends in {', '.join(_FILES)}"
@@ -69,12 +70,7 @@ class Address:
         Raises:
             UserError: the variable is not set, or its address is not valid.
         """
-        if not (text := os.environ.get(variable, "")):
-            raise UserError(
-                f"The environment variable {variable} is not set: give it the database's address, as in "
-                f"export {variable}=postgresql://USER:PASSWORD@HOST/DATABASE"
-            )
-        return cls.parse(text)
+        return cls.parse(in_environment(variable))
 
     def __str__(self) -> str:
         return self.place
@@ -91,3 +87,39 @@ class Address:
             message = message.replace(secret, "***")
         message = re.split(r"\s*LINE \d+:", message)[0]  # the rest is SQL, as are the quotes of drivers
         return " ".join(re.sub(r' "(COPY|CREATE|INSERT|SELECT)\b.*":', ":", message, flags=re.DOTALL).split())
+
+
+@dataclass(frozen=True)
+class JavaAddress:
+    """The address of a database for a driver of Java, `jdbc:...`; its text has neither login nor options.
+
+    Attributes:
+        url: the address; must not be shown, since it may contain a password.
+    """
+
+    url: str = field(repr=False)
+
+    @property
+    def password(self) -> str:
+        """What may contain a password: all before an @, else what follows `password=`; or ""."""
+        login, at, _ = self.url.rpartition("@")
+        found = re.search(r"pass\w*=([^&;]*)", self.url, re.IGNORECASE)
+        return login if at else found[1] if found else ""
+
+    def __str__(self) -> str:
+        kind, _, rest = self.url.removeprefix("jdbc:").partition(":")
+        return f"jdbc:{kind}:{'' if '@' in rest else re.split('[?;]', rest)[0]}"
+
+
+def in_environment(variable: str) -> str:
+    """Return the address in an environment variable.
+
+    Raises:
+        UserError: the variable is not set.
+    """
+    if not (text := os.environ.get(variable, "")):
+        raise UserError(
+            f"The environment variable {variable} is not set: give it the database's address, as in "
+            f"export {variable}=postgresql://USER:PASSWORD@HOST/DATABASE"
+        )
+    return text

@@ -173,15 +173,8 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     while max(core.values()) > 1 and (n_removed := _replace(connection, "core", **core)):
         dropped["user or film with too few ratings"] += n_removed
 
-    if not count(connection, "ratings"):
-        worst = max(dropped, key=lambda rule: dropped[rule])
-        raise UserError(
-            f"Cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
-            f"'{worst}' (the scale is {scale[0]:g} to {scale[1]:g}): {UNCHOSEN.get(worst, 'check data.cleaning')}."
-        )
-    connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
-    for table in ("users", "films", "parts", "negatives"):
-        create(connection, table, table)
+    check_any_left(count(connection, "ratings"), dropped, scale)
+    create_codes(connection)
     further = ["raw_ratings.source"] * gathered + ["plays.plays"] * played
     if further:
         joined = _JOIN_PLAYS if played else ""
@@ -190,6 +183,27 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
     if further:
         connection.execute(_WITH_FURTHER)
     return dropped
+
+
+def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, float]) -> None:
+    """Check that cleaning has left a rating.
+
+    Raises:
+        UserError: it has not.
+    """
+    if not n_left:
+        worst = max(dropped, key=lambda rule: dropped[rule])
+        raise UserError(
+            f"Cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
+            f"'{worst}' (the scale is {scale[0]:g} to {scale[1]:g}): {UNCHOSEN.get(worst, 'check data.cleaning')}."
+        )
+
+
+def create_codes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create `users`, `films`, `parts` and `negatives`, with their codes, from `ratings` and the other raw tables."""
+    connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
+    for table in ("users", "films", "parts", "negatives"):
+        create(connection, table, table)
 
 
 def create(connection: duckdb.DuckDBPyConnection, table: str, query: str, **parameters: object) -> None:

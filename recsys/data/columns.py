@@ -8,10 +8,11 @@ names of the file, except where these are names of ours.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 import duckdb
 
-from recsys.data.quoting import quoted
+from recsys.data.quoting import parquet_files, quoted
 from recsys.data.raw import COLUMNS
 
 OWN = "own."  # no name of ours begins with it
@@ -48,17 +49,19 @@ def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]
     return {_apart(column, _RAW.get(name)): theirs for column, theirs in columns.items()}
 
 
-def read_apart(connection: duckdb.DuckDBPyConnection, name: str, file: str) -> duckdb.DuckDBPyRelation:
+def read_apart(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> duckdb.DuckDBPyRelation:
     """Read a stored clean table, with the own columns of its source set apart."""
-    table = connection.read_parquet(file)
+    table = connection.read_parquet(parquet_files(file))
     return table.project(_renamed({column: _apart(column, _CLEAN.get(name)) for column in table.columns}))
 
 
-def write_together(table: duckdb.DuckDBPyRelation, file: str) -> None:
+def write_together(table: duckdb.DuckDBPyRelation, file: Path) -> None:
     """Store a clean table, with its source's own columns under the source's names, except where these are ours."""
     ours = {column.lower() for column in table.columns}
     names = {column: column.removeprefix(OWN) for column in table.columns}
-    table.project(_renamed({c: c if name.lower() in ours else name for c, name in names.items()})).write_parquet(file)
+    table.project(_renamed({c: c if name.lower() in ours else name for c, name in names.items()})).write_parquet(
+        str(file)
+    )
 
 
 def _apart(column: str, ours: Collection[str] | None) -> str:

@@ -16,12 +16,13 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.address import DEFAULT_VARIABLE, Address
+from recsys.data.address import DEFAULT_VARIABLE, Address, JavaAddress, in_environment
 from recsys.data.attach import attached
 from recsys.data.clean import Cleaning
+from recsys.data.dialect import AS_IT_IS
 from recsys.data.download import sha256
 from recsys.data.quoting import literal, quoted
-from recsys.data.raw import Raw, RawTable, Source
+from recsys.data.raw import Raw, RawTable, Remote, Source
 from recsys.data.read import columns_as_text
 from recsys.data.tables import TABLES
 from recsys.errors import UserError
@@ -54,8 +55,8 @@ class Database(Source):
         films_columns: our name -> the table's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
         links: table of the items' ids in other catalogues: `movie_id`, `imdb_id`, `tmdb_id`.
-        address: `postgresql://USER@HOST/DATABASE`, `mysql://...` or a DuckDB or SQLite file; without a password,
-            because runs store their configs.
+        address: `postgresql://USER@HOST/DATABASE`, `mysql://...` or a DuckDB or SQLite file, or for Spark
+            `jdbc:...`, of whose tables it reads the ratings; without a password, because runs store their configs.
         address_env: environment variable with the address, which may have a password; used if `address` is None.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
         scale: lowest and highest possible rating.
@@ -79,14 +80,14 @@ class Database(Source):
         name: str = "sql",
         cleaning: Cleaning = Cleaning(),
     ) -> None:
-        if address is not None and Address.parse(address).password:
+        self.address = address
+        self.address_env = address_env
+        if address is not None and self._address().password:
             raise UserError(
                 f"data.address holds a password, which runs would store: put the address into {address_env} instead."
             )
         given = ((ratings, columns), (users, users_columns), (films, films_columns), (links, None))
         self.tables = dict(zip(TABLES, given, strict=True))
-        self.address = address
-        self.address_env = address_env
         self.genre_separator = genre_separator
         self.scale = (scale[0], scale[1])
         self.name = name
@@ -98,10 +99,9 @@ class Database(Source):
         Raises:
             UserError: there is no address, the database cannot be reached, or a table or column does not exist.
         """
-        if self.address is not None:
-            address = Address.parse(self.address)
-        else:
-            address = Address.from_environment(self.address_env)
+        address = self._address()
+        if isinstance(address, JavaAddress):
+            return self._remote(address)
         queries = {name: _select(name, table) for name, (table, _) in self.tables.items() if table is not None}
         downloads = cache_dir / "downloads"
         downloads.mkdir(parents=True, exist_ok=True)
@@ -120,6 +120,23 @@ class Database(Source):
                     file = self._copy(connection, label, name, rows, Path(scratch))
                     tables.append(RawTable(name, file, "csv"))
         return Raw(str(address), tuple(tables))
+
+    def _address(self) -> Address | JavaAddress:
+        text = in_environment(self.address_env) if self.address is None else self.address
+        return JavaAddress(text) if text.startswith("jdbc:") else Address.parse(text)
+
+    def _remote(self, address: JavaAddress) -> Raw:
+        """Describe a table of ratings that Spark reads.
+
+        Raises:
+            UserError: other tables are given, or a SELECT.
+        """
+        (table, columns), *others = self.tables.values()
+        if table is None or any(other is not None for other, _ in others):
+            raise UserError(f"Of {address}, Spark reads data.ratings alone: give no other table.")
+        if not re.fullmatch(r"\w+(\.\w+)*", table):
+            raise UserError(f"data.ratings must be the name of a table of {address} (got {table!r}).")
+        return Raw(str(address), (), remote=Remote(str(address), address.url, columns or {}, table, AS_IT_IS))
 
     def _rows(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> str:
         """Write the SELECT of the rows of a SELECT, as text and under our column names."""

@@ -16,6 +16,8 @@ from recsys.data.plain import Plain
 from recsys.errors import UserError
 
 MISSING = ("NULL", "null", "None", "NA", "N/A", "<NA>", "NaN", "nan", "\\N")
+# How text is read that needs no interpretation.
+AS_IT_IS: Mapping[str, Any] = {"missing": (), "decimal": ".", "time_format": "s"}
 _DELIMITERS = (",", "\t", ";", "|", "::", " ")
 _USUAL = {".tsv": "\t", ".TSV": "\t", ".tab": "\t"}
 _N_SAMPLED = 200  # rows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,23 @@ _MEMO = "digests.json"
 _N_SAMPLES, _SAMPLE = 16, 4096  # of a file, from its first to its last byte, and the bytes of each
 
 
-def data_fingerprint(source: Source, raw: Raw, cache_dir: Path) -> str:
+def data_fingerprint(source: Source, raw: Raw, cache_dir: Path, remote: Sequence[Any] = ()) -> str:
     """Return a digest of everything that determines the clean tables: files, how they are read, scale, cleaning, SQL.
 
     The digest includes the comments of the SQL. Editing a comment changes the fingerprint of every data set, and saved
-    runs are then refused because their split has another fingerprint.
+    runs are then refused because their split has another fingerprint. The engine does not count, because the tables are
+    the same with each.
+
+    Args:
+        source: where the ratings come from.
+        raw: its files.
+        cache_dir: folder of downloads and clean tables.
+        remote: what identifies the ratings of `raw.remote`, and how they are read.
     """
     cleaning = asdict(source.cleaning)
     del cleaning["max_dropped"]  # whether tables are used, not what they are
     sql = [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))]
-    return _digest(_files(raw, cache_dir), source.scale, cleaning, sql)
+    return _digest(_files(raw, cache_dir), source.scale, cleaning, sql, *remote)
 
 
 def description_fingerprint(fingerprint: str, raw: Raw, cache_dir: Path) -> str:

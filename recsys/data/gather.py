@@ -58,5 +58,7 @@ class Gathered(Source):
     def locate(self, cache_dir: Path) -> Raw:
         """Find the files of all sources."""
         raws = {name: source.locate(cache_dir) for name, source in self.sources.items()}
+        if remote := [raw.remote.place for raw in raws.values() if raw.remote is not None]:
+            raise UserError(f"Sources that are gathered must be DuckDB's to read (got {remote[0]}): read it by itself.")
         tables = [replace(table, source=name) for name, raw in raws.items() for table in raw.tables]
         return Raw("; ".join(f"{name}: {raw.origin}" for name, raw in raws.items()), tuple(tables))

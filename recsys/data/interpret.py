@@ -17,7 +17,7 @@ from recsys.data.dialect import Reading
 from recsys.data.quoting import literal
 from recsys.errors import UserError
 
-_IDS = ("user_id", "movie_id")
+IDS = ("user_id", "movie_id")
 # Regular expressions of ids: those that need no interpretation, invisible characters around others (byte order marks,
 # tabs), whole numbers with a decimal point, other fractions, and numbers as spreadsheets shorten them.
 _PLAIN = "[1-9][0-9]*"
@@ -25,14 +25,20 @@ _INVISIBLE = r"^[\p{Cc}\p{Cf}\p{Z}]+|[\p{Cc}\p{Cf}\p{Z}]+$"
 _WHOLE = "-?[0-9]+[.]0"
 _FRACTION = "-?[0-9]*[.][0-9]+"
 _ROUNDED = "-?[0-9][.][0-9]+[eE][+]?[0-9]+|-?[0-9]+[eE][+][0-9]+"
-_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-_NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "%Y": "years"}
-_LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # of times since 1973
+UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+UNIT_NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "%Y": "years"}
+LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # of times since 1973
 # Dates written as one number, with the least and greatest of them.
-_COMPACT = {"%Y": (1800, 2100), "%Y%m%d": (18000101, 21001231), "%Y%m%d%H%M%S": (18000101000000, 21001231235959)}
+COMPACT = {"%Y": (1800, 2100), "%Y%m%d": (18000101, 21001231), "%Y%m%d%H%M%S": (18000101000000, 21001231235959)}
 _SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.0), (0.0, 10.0), (0.0, 100.0))
 _DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d", "%d %b %Y", "%b %d, %Y", "%B %d, %Y")
 _CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p")
+
+# Notes on what was detected.
+WITHOUT_INVISIBLE = "{name} is read without the invisible characters around it"
+WHOLE_IDS = "{name} such as 1.0 is read as 1"
+DECIMAL_COMMAS = "{name} has decimal commas (data.decimal=',')"
+TIMES = "times are {name} (data.time_format={format})"
 
 _IS_ODD_RATING = "rating IS NOT NULL AND try_cast(rating AS DOUBLE) IS NULL"
 _IS_NUMBER = "try_cast(time AS DOUBLE) IS NOT NULL"
@@ -104,18 +110,18 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
         UserError: an id is a number in scientific notation, which may be rounded.
     """
     notes = []
-    for name in (name for name in _IDS if name in rows.connection.table(rows.table).columns):
+    for name in (name for name in IDS if name in rows.connection.table(rows.table).columns):
         is_padded, is_missing, is_whole, is_fraction, is_rounded, has_zeros = _kinds_of_ids(rows, name, missing)
         if is_rounded:
             _refuse_rounded(rows, label, columns, name)
         if is_padded:
             rows.update(name, f"nullif({_visible(name)}, '')", f"{name} <> {_visible(name)}")
-            notes.append(f"{name} is read without the invisible characters around it")
+            notes.append(WITHOUT_INVISIBLE.format(name=name))
         if is_missing:
             rows.update(name, "NULL", _is_listed(name, missing))
         if is_whole and not is_fraction:
             rows.update(name, f"replace({name}, '.0', '')", f"regexp_full_match({name}, '{_WHOLE}')")
-            notes.append(f"{name} such as 1.0 is read as 1")
+            notes.append(WHOLE_IDS.format(name=name))
         if has_zeros:
             notes += _differing_by_zeros(rows, name)
     return notes
@@ -182,7 +188,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
     Raises:
         UserError: a row repeats the header, a cell is not a number or a date, or several readings are possible.
     """
-    repeated = " AND ".join(f"{name} = {literal(columns.get(name) or name)}" for name in _IDS)
+    repeated = " AND ".join(f"{name} = {literal(columns.get(name) or name)}" for name in IDS)
     n_odd_ratings, n_texts, header = rows.select(
         f"count(*) FILTER ({_IS_ODD_RATING} OR {_is_listed('rating', reading.missing)})",
         f"count(*) FILTER ({_IS_TEXT} OR {_is_listed('time', reading.missing)})",
@@ -251,15 +257,34 @@ def _interpret_numbers(rows: Rows, label: str, name: str, reading: Reading) -> l
         f"count(*) FILTER (regexp_full_match({name}, '-?[0-9]+,[0-9]{{3}}'))",
         f"count(*) FILTER (contains({name}, '.') AND try_cast({name} AS DOUBLE) IS NOT NULL)",
     )
-    if not n_commas or n_points or reading.decimal == ".":
+    if not has_decimal_commas(label, name, reading, n_commas, n_thousands, n_points):
         return []
+    rows.update(name, f"replace({name}, ',', '.')", with_comma)
+    return [] if reading.decimal else [DECIMAL_COMMAS.format(name=name)]
+
+
+def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n_thousands: int, n_points: int) -> bool:
+    """Return whether the commas in a column of numbers are decimal marks.
+
+    Args:
+        label: name of the file in messages.
+        name: our name of the column.
+        reading: what settings say.
+        n_commas: how many cells are digits with one comma among them.
+        n_thousands: how many of these have three digits after it.
+        n_points: how many cells are numbers with a decimal point.
+
+    Raises:
+        UserError: the commas may also separate thousands.
+    """
+    if not n_commas or n_points or reading.decimal == ".":
+        return False
     if n_commas == n_thousands and reading.decimal is None:
         raise UserError(
             f"{label} has numbers such as 1,234 in its column of {name}: set data.decimal=',' if the comma is a "
             "decimal mark, or write them without it."
         )
-    rows.update(name, f"replace({name}, ',', '.')", with_comma)
-    return [] if reading.decimal else [f"{name} has decimal commas (data.decimal=',')"]
+    return True
 
 
 def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
@@ -267,13 +292,13 @@ def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
     chosen = given or _format_of_numbers(rows) or _format_of_dates(rows, label)
     if chosen is None:
         return []
-    if chosen in _UNITS:
-        whole, divisor = "try_cast(time AS HUGEINT)", _UNITS[chosen]  # // would round negative times up
+    if chosen in UNITS:
+        whole, divisor = "try_cast(time AS HUGEINT)", UNITS[chosen]  # // would round negative times up
         rows.update("time", f"({whole} - ({whole} % {divisor} + {divisor}) % {divisor}) // {divisor}", _IS_NUMBER)
     else:
         parsed = f"try_strptime(time, {literal(chosen)})"
         rows.update("time", f"epoch({parsed})", f"{parsed} IS NOT NULL")
-    return [] if given else [f"times are {_NAMES.get(chosen, chosen)} (data.time_format={chosen})"]
+    return [] if given else [TIMES.format(name=UNIT_NAMES.get(chosen, chosen), format=chosen)]
 
 
 def _format_of_numbers(rows: Rows) -> str | None:
@@ -283,10 +308,10 @@ def _format_of_numbers(rows: Rows) -> str | None:
         f"count({size})",
         f"min({size})",
         f"max({size})",
-        *(f"count(*) FILTER ({size} >= {limit})" for limit in _LEAST.values()),
+        *(f"count(*) FILTER ({size} >= {limit})" for limit in LEAST.values()),
     )
-    units = [unit for unit, count in zip(_LEAST, n_larger, strict=True) if 2 * count > n]
-    compact = [written for written, (low, high) in _COMPACT.items() if n and low <= first <= last <= high]
+    units = [unit for unit, count in zip(LEAST, n_larger, strict=True) if 2 * count > n]
+    compact = [written for written, (low, high) in COMPACT.items() if n and low <= first <= last <= high]
     dates = [written for written in compact if not rows.count(f"{_IS_NUMBER} AND {_cannot_be(written)}")]
     return next(iter([*dates, *units]), None)
 
@@ -320,14 +345,22 @@ def _cannot_be(written: str) -> str:
 
 
 def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
-    """Return the first usual scale that has all ratings of the raw table, else the range of the ratings.
-
-    Ratings that are all 1 only say that an item was seen, so their scale is 1 to 1.
-    """
+    """Return the scale of the ratings of the raw table; see `scale_of`."""
     number = "try_cast(rating AS FLOAT)"
     sql = f"SELECT min({number}), max({number}) FROM raw_ratings WHERE isfinite({number})"  # noqa: S608 - a constant
-    lowest, highest = connection.execute(sql).fetchall()[0]
-    if lowest is None or lowest == highest == 1:
+    return scale_of(*connection.execute(sql).fetchall()[0])
+
+
+def scale_of(lowest: float | None, highest: float | None) -> tuple[float, float]:
+    """Return the first usual scale that has all ratings, else their range.
+
+    Ratings that are all 1 only say that an item was seen, so their scale is 1 to 1.
+
+    Args:
+        lowest: the lowest rating, or None if there is no rating.
+        highest: the highest rating, or None.
+    """
+    if lowest is None or highest is None or lowest == highest == 1:
         return (1.0, 1.0)
     usual = (scale for scale in _SCALES if scale[0] <= lowest and highest <= scale[1])
     return next(usual, (lowest, highest))

@@ -1,8 +1,9 @@
-"""Preparation: raw tables are read into DuckDB, cleaned, stored as Parquet in the cache, and loaded as a data set.
+"""Preparation: an engine reads and cleans raw tables, which are stored as Parquet in the cache and loaded again.
 
-The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet`,
-`users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items that external metadata describes have a
-folder of their own, with `films.parquet` and `match.json`. Both are sealed by digests, see `recsys.data.seals`.
+The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet` (from
+Spark a folder of files), `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items that external
+metadata describes have a folder of their own, with `films.parquet` and `match.json`. Both are sealed by digests, see
+`recsys.data.seals`.
 """
 
 from __future__ import annotations
@@ -18,18 +19,17 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.clean import check_dropped, clean, count
+from recsys.data.clean import check_dropped, count
 from recsys.data.columns import read_apart, write_together
 from recsys.data.describe import describe
 from recsys.data.download import put_in_place
-from recsys.data.fingerprint import data_fingerprint, description_fingerprint
+from recsys.data.engines import DuckDB, Engine
+from recsys.data.fingerprint import description_fingerprint
 from recsys.data.frames import typed_items
-from recsys.data.interpret import guessed_scale
 from recsys.data.metadata import Match, Metadata
-from recsys.data.normalize import move_links, normalize
 from recsys.data.prepared import Prepared, Report, load, load_report
+from recsys.data.quoting import parquet_files
 from recsys.data.raw import Raw, Source
-from recsys.data.read import read
 from recsys.data.seals import check_seal, seal
 from recsys.errors import UserError
 
@@ -38,49 +38,51 @@ WORKING_SPACE = 5
 PREPARED = "prepared"  # folder of a cache that holds the prepared data sets
 
 
-def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, memory_limit: str = "4GB") -> Prepared:
+def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, engine: Engine = DuckDB()) -> Prepared:
     """Prepare a source's data set, or load it from the cache.
 
     Args:
         source: where the ratings come from.
         cache_dir: folder of downloads and clean tables.
         metadata: external metadata of the items; ratings and fingerprint stay the same.
-        memory_limit: DuckDB's memory limit, above which it spills to disk.
+        engine: what reads and cleans the ratings.
 
     Raises:
         UserError: files are missing or unreadable, no rating is left, or the cache cannot be written.
     """
     with _writing(cache_dir):
-        folder = _prepared_folder(source, cache_dir, memory_limit)
+        folder = _prepared_folder(source, cache_dir, engine)
         prepared = load(folder)
         _print_reading(prepared.report)
         check_dropped(prepared.report.dropped, prepared.report.rows_read, source.cleaning)
         return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)
 
 
-def count_ratings(source: Source, cache_dir: Path, memory_limit: str = "4GB") -> int:
+def count_ratings(source: Source, cache_dir: Path, engine: Engine = DuckDB()) -> int:
     """Return the number of ratings of a source's data set, which is prepared if it is not in the cache.
 
     Raises:
         UserError: as `prepare`.
     """
     with _writing(cache_dir):
-        return load_report(_prepared_folder(source, cache_dir, memory_limit)).rows_kept
+        return load_report(_prepared_folder(source, cache_dir, engine)).rows_kept
 
 
-def _prepared_folder(source: Source, cache_dir: Path, memory_limit: str) -> Path:
+def _prepared_folder(source: Source, cache_dir: Path, engine: Engine) -> Path:
     """Return the folder of a source's clean tables, after preparing them if it is missing."""
     raw = source.locate(cache_dir)
-    fingerprint = data_fingerprint(source, raw, cache_dir)
+    if raw.remote is None and "ratings" not in (table.name for table in raw.tables):
+        raise UserError(f"{raw.origin} has no ratings: combine it with a source that has ratings, by data=gathered.")
+    fingerprint = engine.fingerprint(source, raw, cache_dir)
     folder = cache_dir / PREPARED / f"{source.name}-{fingerprint[:16]}"
     if not folder.exists():
         if source.notice:
             print(source.notice)
-        _prepare(source, raw, fingerprint, folder, memory_limit)
+        _prepare(source, raw, fingerprint, folder, engine)
     return folder
 
 
-def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_limit: str) -> None:
+def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: Engine) -> None:
     """Read and clean in a scratch folder, then move the complete tables into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     n_bytes = WORKING_SPACE * sum(path.stat().st_size for path in raw.paths)
@@ -92,34 +94,23 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, memory_li
         scratch, tables = Path(name), Path(name) / "tables"
         tables.mkdir()
         config: dict[str, Any] = {
-            "memory_limit": memory_limit,
+            "memory_limit": engine.memory_limit,
             "temp_directory": str(scratch / "spill"),
             "preserve_insertion_order": True,  # the order of rows breaks ties in time
         }
         with duckdb.connect(config=config) as connection:
             connection.execute("SET enable_progress_bar = false")
             connection.execute("SET TimeZone = 'UTC'")
-            read_as = read(connection, raw.unpacked(scratch), scratch)
-            normalize(connection, "raw_films")
-            move_links(connection)
-            rows_read = count(connection, "raw_ratings")
-            scale = source.scale
-            if scale is None:
-                scale = guessed_scale(connection)
-                if scale[0] < scale[1]:
-                    read_as.append(f"ratings are from {scale[0]:g} to {scale[1]:g} (data.scale)")
-            dropped = clean(connection, scale, source.cleaning)
+            cleaned = engine.clean(connection, source, raw, scratch, tables)
             _check_described(connection)
-            for table in ("ratings", "users", "films", "negatives"):
-                write_together(connection.table(table), str(tables / f"{table}.parquet"))
+            for table in ("users", "films", "negatives"):
+                write_together(connection.table(table), tables / f"{table}.parquet")
             report = Report(
                 name=source.name,
                 origin=raw.origin,
                 fingerprint=fingerprint,
-                rows_read=rows_read,
-                dropped=dropped,
-                read_as=tuple(read_as),
-                **_contents(connection, scale),
+                **vars(cleaned),
+                **_contents(connection),
             )
         (tables / "report.json").write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
         seal(tables)
@@ -173,26 +164,24 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
         tables = Path(scratch) / "tables"
         tables.mkdir()
         with duckdb.connect() as connection:
-            read_apart(connection, "films", str(prepared / "films.parquet")).create("films")
+            read_apart(connection, "films", prepared / "films.parquet").create("films")
             describe(connection, raw)
-            connection.read_parquet(str(prepared / "ratings.parquet")).create_view("ratings")
+            connection.read_parquet(parquet_files(prepared / "ratings.parquet")).create_view("ratings")
             n_ratings = connection.sql("FROM ratings SEMI JOIN matched USING (item)").count("*").fetchall()[0][0]
             match = Match(name, raw.origin, count(connection, "matched"), n_ratings)
-            write_together(connection.table("films"), str(tables / "films.parquet"))
+            write_together(connection.table("films"), tables / "films.parquet")
         (tables / "match.json").write_text(json.dumps(asdict(match), indent=2), encoding="utf-8")
         seal(tables)
         put_in_place(tables, described)
 
 
-def _contents(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float]) -> dict[str, Any]:
+def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """Count the contents of the clean tables, by the fields of `Report`."""
     [(rows_kept, first_time, last_time)] = connection.execute(
         "SELECT count(*), min(time), max(time) FROM ratings"
     ).fetchall()
     [(films_untitled,)] = connection.execute("SELECT count(*) FROM films WHERE title IS NULL").fetchall()
-    [(has_ratings,)] = connection.execute("SELECT count(rating) > 0 FROM raw_ratings").fetchall()
     return {
-        "scale": scale if has_ratings else (1.0, 1.0),
         "rows_kept": rows_kept,
         "users": count(connection, "users"),
         "films": count(connection, "films"),

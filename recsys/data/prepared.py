@@ -15,7 +15,7 @@ from recsys.data.clean import PLAYS
 from recsys.data.dataset import Dataset
 from recsys.data.frames import typed_items, typed_users
 from recsys.data.metadata import Match
-from recsys.data.quoting import one_file
+from recsys.data.quoting import parquet_files
 from recsys.data.seals import REMOVE, check_seal
 from recsys.errors import UserError
 
@@ -88,7 +88,7 @@ class Prepared:
     Attributes:
         dataset: the data set in memory.
         report: the report on its preparation.
-        tables: Parquet files of `ratings`, `users` and `films`, for queries.
+        tables: Parquet files of `ratings`, `users` and `films`, or folders of such files, for queries.
         match: how much of the data set external metadata describes, or None without such metadata.
     """
 
@@ -114,11 +114,11 @@ def load(folder: Path, advice: str = REMOVE) -> Prepared:
         columns: dict[str, type[np.generic]] = {"user": np.int32, "item": np.int32, "rating": np.float32}
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
-        table = connection.read_parquet(one_file(folder / "ratings.parquet"))
+        table = connection.read_parquet(parquet_files(folder / "ratings.parquet"))
         columns |= {PLAYS: np.float32} if PLAYS in table.columns else {}
         arrays = _arrays(table, columns)
         users, items, negatives = (
-            connection.read_parquet(one_file(folder / f"{name}.parquet")).df()
+            connection.read_parquet(parquet_files(folder / f"{name}.parquet")).df()
             for name in ("users", "films", "negatives")
         )
     _check_counts(folder, report, advice, ratings=len(arrays["user"]), users=len(users), films=len(items))

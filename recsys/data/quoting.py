@@ -21,6 +21,11 @@ def one_file(path: Path) -> str:
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
+def parquet_files(path: Path) -> str:
+    """Return a path as a pattern that matches a Parquet file, or the files of a folder in the order of their names."""
+    return one_file(path) + ("/*.parquet" if path.is_dir() else "")
+
+
 def file_literal(path: Path) -> str:
     """Quote the path of one file as an SQL literal."""
     return literal(one_file(path))

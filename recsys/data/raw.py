@@ -72,18 +72,39 @@ class RawTable:
 
 
 @dataclass(frozen=True)
+class Remote:
+    """Ratings that only Spark reads: files of another file system than this machine's, or a table of a database.
+
+    Attributes:
+        place: the address as it may be shown, without a password.
+        address: the address, such as `s3a://BUCKET/FOLDER`, `hdfs://...` or `jdbc:...`.
+        columns: our name -> the name there of each column.
+        table: the database's table, or None for files.
+        reading: how files are read: the fields of `dialect.Reading`.
+    """
+
+    place: str
+    address: str = field(repr=False)
+    columns: Mapping[str, str | None]
+    table: str | None = None
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Raw:
-    """The files of a source on this machine.
+    """The files of a source on this machine, and its ratings elsewhere.
 
     Attributes:
         origin: where the files come from, as text.
         tables: the files and how they are read.
         numeric_ids: whether ids must be whole numbers.
+        remote: the ratings, if no file of the tables has them; else None.
     """
 
     origin: str
     tables: tuple[RawTable, ...]
     numeric_ids: bool = False
+    remote: Remote | None = None
 
     @property
     def paths(self) -> list[Path]:

@@ -27,17 +27,21 @@ from recsys.errors import UserError
 SOURCE = "source"  # column with the name of the gathered source of a row
 LIST = r"""^\s*[\[{]\s*['"\[{]"""  # how a list in JSON's or Python's notation begins
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
+COUNTED_ON = (
+    "times are numbers of rows, counted on from file to file (earlier versions began again in each, so what they "
+    "prepared is not used)"
+)
 FILE = "file"  # the query of a file of any format, whose parameters are those of `Reading`
 # Queries of files in one dialect. (Their SELECTs in sql/ are part of every fingerprint, but let DuckDB detect comments
 # and rows to skip.)
-_DIALECTS = {
+DIALECTS = {
     "csv": Reading(delimiter=",", quote='"'),
     "tsv": Reading(delimiter="\t", quote='"'),
     "atomic": Reading(delimiter="\t", quote=""),
 }
 _SINGLE = ("user_id", "movie_id", "rating", "time")  # columns with one value in a row
-_NESTED = re.compile(r"STRUCT|MAP|UNION|.*\]$")  # types of several values
-_INTERPRETED = (FILE, "atomic")  # queries of files that users write in their own way
+_NESTED = re.compile(r"STRUCT|MAP|UNION|ARRAY|.*\]$")  # types of several values
+INTERPRETED = (FILE, "atomic")  # queries of files that users write in their own way
 # Columns by which the header of a file is recognised.
 _IDENTIFYING = {"ratings": ("user_id", "movie_id"), "users": ("user_id",), "films": ("movie_id",)}
 
@@ -58,8 +62,6 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
     """
-    if "ratings" not in (table.name for table in raw.tables):
-        raise UserError(f"{raw.origin} has no ratings: combine it with a source that has ratings, by data=gathered.")
     for name, columns in COLUMNS.items():
         if name not in (table.name for table in raw.tables):
             connection.execute(f"CREATE TABLE raw_{name} ({', '.join(f'{column} VARCHAR' for column in columns)})")
@@ -67,7 +69,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
     for table in raw.tables:
         rows, detected = insert(connection, table, scratch)
         named = table.columns or {}
-        if table.query in _INTERPRETED:
+        if table.query in INTERPRETED:
             reading = Reading(**table.parameters)
             detected += interpret_ids(rows, str(table.file), named, reading.missing)
             if table.name == "ratings":
@@ -78,10 +80,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
             check_further(rows, str(table.file), named)
         notes += [f"{table.file.name}: {note}" for note in detected]
     if counts_rows_on(raw):
-        notes.append(
-            "times are numbers of rows, counted on from file to file (earlier versions began again in each, so what "
-            "they prepared is not used)"
-        )
+        notes.append(COUNTED_ON)
     return list(dict.fromkeys(notes))
 
 
@@ -118,9 +117,9 @@ def insert(
 
 def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path) -> Iterator[Select]:
     """Yield the SELECTs that may read a table."""
-    reading = Reading(**table.parameters) if table.query == FILE else _DIALECTS.get(table.query)
+    reading = Reading(**table.parameters) if table.query == FILE else DIALECTS.get(table.query)
     if reading is not None:
-        yield from selects(connection, table.file, reading, _wanted(table), scratch)
+        yield from selects(connection, table.file, reading, wanted(table), scratch)
         return
     if table.query.lstrip().startswith("SELECT"):
         yield Select(table.query, {**table.parameters, **_files(table, scratch)})
@@ -145,7 +144,7 @@ def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
     return {f"file{place if place > 1 else ''}": path for place, path in enumerate(paths, start=1)}
 
 
-def _wanted(table: RawTable) -> Collection[str]:
+def wanted(table: RawTable) -> Collection[str]:
     """Return the file's names of the columns by which its header is recognised."""
     columns = table.columns or {}
     named = (columns.get(name, name) for name in _IDENTIFYING.get(table.name, ()))
@@ -206,6 +205,36 @@ def columns_as_text(
     Raises:
         UserError: the source lacks columns, or has columns that the raw table cannot have.
     """
+    selected = selected_columns(label, name, columns, types)
+    texts = {ours: _text(column, types) for ours, column in selected.items()}
+    for ours in texts.keys() & set(LIST_COLUMNS):
+        # lists in JSON's or Python's notation have separators of their own
+        texts[ours] = (
+            f"if(regexp_matches({texts[ours]}, {literal(LIST)}), {texts[ours]}, "
+            f"replace({texts[ours]}, {literal(separator)}, '|'))"
+        )
+    for ours in ("user_id", "movie_id"):
+        if types.get(selected.get(ours) or "") in ("DOUBLE", "FLOAT"):  # whole numbers, if some are missing
+            number = quoted(selected[ours] or "")
+            whole = f"CAST(try_cast({number} AS HUGEINT) AS VARCHAR)"
+            texts[ours] = f"if({number} = trunc({number}), {whole}, nullif({texts[ours]}, 'nan'))"
+    return ", ".join(f"{text} AS {quoted(ours)}" for ours, text in texts.items())
+
+
+def selected_columns(
+    label: str, name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]
+) -> dict[str, str | None]:
+    """Return our name -> the source's name of each column of a raw table; None for those that the source lacks.
+
+    Args:
+        label: name of the source in messages.
+        name: name of the raw table.
+        columns: our name -> the source's name of each column, as in `RawTable`.
+        types: type of each column of the source, in upper case.
+
+    Raises:
+        UserError: the source lacks columns, or has columns that the raw table cannot have.
+    """
     given = named(name, columns, types)
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
     present = f"{label} has the columns {', '.join(types)}"
@@ -220,19 +249,7 @@ def columns_as_text(
     for ours, column in selected.items():
         if ours in _SINGLE and _NESTED.match(kind := types.get(column or "", "")):
             raise UserError(f"{label} must have one value of {column} in a row (got the type {kind}).")
-    texts = {ours: _text(column, types) for ours, column in selected.items()}
-    for ours in texts.keys() & set(LIST_COLUMNS):
-        # lists in JSON's or Python's notation have separators of their own
-        texts[ours] = (
-            f"if(regexp_matches({texts[ours]}, {literal(LIST)}), {texts[ours]}, "
-            f"replace({texts[ours]}, {literal(separator)}, '|'))"
-        )
-    for ours in ("user_id", "movie_id"):
-        if types.get(selected.get(ours) or "") in ("DOUBLE", "FLOAT"):  # whole numbers, if some are missing
-            number = quoted(selected[ours] or "")
-            whole = f"CAST(try_cast({number} AS HUGEINT) AS VARCHAR)"
-            texts[ours] = f"if({number} = trunc({number}), {whole}, nullif({texts[ours]}, 'nan'))"
-    return ", ".join(f"{text} AS {quoted(ours)}" for ours, text in texts.items())
+    return selected
 
 
 def _text(name: str | None, types: Mapping[str, str]) -> str:

@@ -16,7 +16,8 @@ REMOVE = "remove the folder, and it is made again"
 
 def seal(folder: Path) -> None:
     """Write the digests of all files in a folder that is complete."""
-    digests = {file.name: _current_digest(file) for file in sorted(folder.iterdir())}
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file())
+    digests = {file.relative_to(folder).as_posix(): _current_digest(file) for file in files}
     write_text(folder / SEAL, json.dumps(digests, indent=2) + "\n")
 
 

@@ -72,18 +72,26 @@ def selects(
     if text.encoding is None:
         yield _parquet(connection, file, text, reading)
         return
-    notes: tuple[str, ...] = (
-        () if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else (f"encoding {text.encoding}",)
-    )
-    start = text.head(4096).lstrip()
-    if start.startswith(("{", "[")) and not reading.header:
-        yield _json(connection, file, text, start, reading, wanted)
+    if is_json(text, reading):
+        yield _json(connection, file, text, text.head(4096).lstrip(), reading, wanted)
         return
     dialect = detect(file, text, reading, wanted)
-    if dialect.delimiter != (reading.delimiter or usual_delimiter(file)):
-        notes += (f"delimiter {dialect.delimiter!r}",)
+    notes = notes_on(file, text, dialect, reading)
     for quote, escape in dialect.quotings:
         yield _delimited(text, dialect, quote, escape, reading, notes)
+
+
+def is_json(text: Plain, reading: Reading) -> bool:
+    """Return whether a text is JSON: without names given for its columns, it begins with an object or an array."""
+    return text.head(4096).lstrip().startswith(("{", "[")) and not reading.header
+
+
+def notes_on(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple[str, ...]:
+    """Return notes on the encoding and the delimiter of a delimited text, where they are not the usual ones."""
+    notes = [] if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else [f"encoding {text.encoding}"]
+    if dialect.delimiter != (reading.delimiter or usual_delimiter(file)):
+        notes.append(f"delimiter {dialect.delimiter!r}")
+    return tuple(notes)
 
 
 def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:

@@ -36,6 +36,7 @@ NOT_DECISIVE = (
     "run_dir",
     "cache_dir",
     "resume",
+    "engine",
     "logger",
     "study",
     "optimized_metric",
@@ -49,8 +50,8 @@ NOT_DECISIVE = (
 def identity(config: Mapping[str, Any]) -> str:
     """Return a digest of the settings that determine the results of a run.
 
-    The locations of files do not count, since the manifest has fingerprints of their contents. A top-level switch that
-    is off counts as missing, so that a new switch does not change the identity of earlier runs.
+    The locations of files and what read them do not count, since the manifest has fingerprints of their contents. A
+    top-level switch that is off counts as missing, so that a new switch does not change the identity of earlier runs.
     """
     decisive = {
         name: value

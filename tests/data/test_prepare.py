@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from recsys.data import engines
 from recsys.data import fingerprint as fingerprint_module
-from recsys.data import prepare as prepare_module
 from recsys.data.clean import RULES, SQL, Cleaning, clean
 from recsys.data.prepare import prepare
 from recsys.data.report import print_report
@@ -257,7 +257,7 @@ def source(write):
 
 def test_a_second_run_reads_only_the_cache(source, prepared, monkeypatch):
     first = prepared(source)
-    monkeypatch.setattr(prepare_module, "read", None)
+    monkeypatch.setattr(engines, "read", None)
     monkeypatch.setattr(fingerprint_module, "sha256", None)
     second = prepared(source)
     assert second.report == first.report
@@ -310,7 +310,7 @@ def test_interrupted_preparation_leaves_no_files(error, source, prepared, monkey
     def stop(*args):
         raise error
 
-    monkeypatch.setattr(prepare_module, "clean", stop)
+    monkeypatch.setattr(engines, "clean", stop)
     with pytest.raises(error):
         prepared(source)
     assert not any((tmp_path / "cache" / "prepared").iterdir())
@@ -324,7 +324,7 @@ def test_two_processes_can_prepare_the_same_data_at_once(source, prepared, monke
         prepared(source)
         return clean(*args)
 
-    monkeypatch.setattr(prepare_module, "clean", prepared_meanwhile)
+    monkeypatch.setattr(engines, "clean", prepared_meanwhile)
     assert len(prepared(source).dataset) == 2
     assert len(list((tmp_path / "cache" / "prepared").iterdir())) == 1
 

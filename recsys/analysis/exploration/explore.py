@@ -61,7 +61,7 @@ def query(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Q
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for name, file in prepared.tables.items():
-            read_apart(connection, name, str(file)).create_view(name)
+            read_apart(connection, name, file).create_view(name)
         connection.execute((SQL / "views.sql").read_text(encoding="utf-8"))
         for question in track(questions, "Exploring", console=console, transient=True, disable=not console.is_terminal):
             sql = (SQL / f"{question.query or question.name}.sql").read_text(encoding="utf-8")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from recsys.data.clean import FURTHER_COLUMNS, Cleaning
 from recsys.data.dialect import MISSING, Reading
-from recsys.data.raw import Raw, RawTable, Source
+from recsys.data.raw import Raw, RawTable, Remote, Source
 from recsys.data.read import FILE, ROW
 from recsys.data.sources.paths import existing, existing_file, matching
+
+_ADDRESS = re.compile(r"(?!https?:)\w+://")  # of a file system that Spark reads
 
 
 class Files(Source):
@@ -91,23 +94,29 @@ class Files(Source):
         self.cleaning = replace(cleaning, earliest="1970-01-01") if columns.get("time") == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files."""
-        tables = [] if self.path is None else self._ratings(self.path)
+        """Find the files; those of other file systems are Spark's to find."""
+        remote, tables = None, []
+        if self.path is not None and _ADDRESS.match(self.path):
+            remote = self._remote(self.path)
+        elif self.path is not None:
+            tables = self._ratings(self.path)
         reading = Reading(encoding=self.reading.encoding, missing=self.reading.missing).parameters()
         for name, (path, columns) in self.described.items():
             if path is not None:
                 tables.append(RawTable(name, existing_file(path), FILE, columns, self.genre_separator, reading))
-        if not tables:
+        if not tables and remote is None:
             existing(None)
-        return Raw(str(tables[0].file if self.glob is None else self.path), tuple(tables))
+        is_whole = self.glob is not None or remote is not None
+        return Raw(str(self.path if is_whole else tables[0].file), tuple(tables), remote=remote)
+
+    def _remote(self, path: str) -> Remote:
+        """Return the files of ratings at an address such as `s3a://BUCKET/FOLDER`."""
+        address = path if self.glob is None else f"{path.rstrip('/')}/{self.glob}"
+        return Remote(address, address, self._named_columns(), reading=self.reading.parameters())
 
     def _ratings(self, path: str) -> list[RawTable]:
         """Return how each file of ratings is read."""
-        columns = self.columns
-        if header := self.reading.header:
-            columns = {
-                ours: None if theirs == ours and theirs not in header else theirs for ours, theirs in columns.items()
-            }
+        columns = self._named_columns()
         if self.glob is None:
             return [RawTable("ratings", existing_file(path), FILE, columns, parameters=self.reading.parameters())]
         tables = []
@@ -117,3 +126,11 @@ class Files(Source):
             reading = replace(self.reading, constants=constants)
             tables.append(RawTable("ratings", file, FILE, columns, parameters=reading.parameters()))
         return tables
+
+    def _named_columns(self) -> dict[str, str | None]:
+        """Return our name -> the file's name of each column; with a header, columns that it lacks are missing."""
+        header = self.reading.header
+        return {
+            ours: None if header and theirs == ours and theirs not in header else theirs
+            for ours, theirs in self.columns.items()
+        }

@@ -1,0 +1,97 @@
+"""Engines: what reads and cleans the ratings of a source; the clean tables are the same with each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from recsys.data.clean import clean, count
+from recsys.data.columns import write_together
+from recsys.data.fingerprint import data_fingerprint
+from recsys.data.interpret import guessed_scale
+from recsys.data.normalize import move_links, normalize
+from recsys.data.raw import Raw, Source
+from recsys.data.read import read
+from recsys.errors import UserError
+
+SCALE = "ratings are from {:g} to {:g} (data.scale)"  # a note
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """What the report says of reading and cleaning; the attributes are those of `prepared.Report`."""
+
+    rows_read: int
+    scale: tuple[float, float]
+    dropped: dict[str, int]
+    read_as: tuple[str, ...]
+
+
+class Engine(ABC):
+    """Reads and cleans the ratings of a source. DuckDB reads and cleans users and items with each engine.
+
+    Args:
+        memory_limit: DuckDB's memory limit, above which it spills to disk.
+    """
+
+    def __init__(self, memory_limit: str = "4GB") -> None:
+        self.memory_limit = memory_limit
+
+    @abstractmethod
+    def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
+        """Return the fingerprint of a source's data set.
+
+        Raises:
+            UserError: the engine does not read this source.
+        """
+
+    @abstractmethod
+    def clean(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
+    ) -> Cleaned:
+        """Read and clean a source's tables.
+
+        The clean ratings are written to `ratings.parquet`. `ratings`, `users`, `films`, `parts` and `negatives` are
+        then tables of the database, and `raw_users` and `raw_films` what was read.
+
+        Args:
+            connection: an empty database.
+            source: where the ratings come from.
+            raw: its files.
+            scratch: folder of temporary files.
+            tables: folder of the clean tables.
+
+        Raises:
+            UserError: a file cannot be read, or no rating is left.
+        """
+
+
+class DuckDB(Engine):
+    """Reads and cleans on this machine, with the SQL in `recsys/data/sql`."""
+
+    def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
+        """Return a digest of the files and of how they are read and cleaned."""
+        if raw.remote is not None:
+            raise UserError(f"Only Spark reads {raw.remote.place}: set engine=spark.")
+        return data_fingerprint(source, raw, cache_dir)
+
+    def clean(
+        self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
+    ) -> Cleaned:
+        """Read and clean in this process; tables above the memory limit are on disk."""
+        read_as = read(connection, raw.unpacked(scratch), scratch)
+        normalize(connection, "raw_films")
+        move_links(connection)
+        rows_read = count(connection, "raw_ratings")
+        scale = source.scale
+        if scale is None:
+            scale = guessed_scale(connection)
+            if scale[0] < scale[1]:
+                read_as.append(SCALE.format(*scale))
+        dropped = clean(connection, scale, source.cleaning)
+        write_together(connection.table("ratings"), tables / "ratings.parquet")
+        [(has_ratings,)] = connection.execute("SELECT count(rating) > 0 FROM raw_ratings").fetchall()
+        return Cleaned(rows_read, scale if has_ratings else (1.0, 1.0), dropped, tuple(read_as))

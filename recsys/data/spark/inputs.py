@@ -1,0 +1,245 @@
+"""Ratings as Spark reads them: text, under our column names, with the place of each row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from recsys.data.clean import FURTHER_COLUMNS
+from recsys.data.dialect import AS_IT_IS, Reading, detect, usual_delimiter
+from recsys.data.interpret import IDS
+from recsys.data.plain import plain
+from recsys.data.raw import Raw, RawTable, Remote
+from recsys.data.read import DIALECTS, FILE, ROW, selected_columns, wanted
+from recsys.data.selects import is_json, notes_on
+from recsys.errors import UserError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+    from pyspark.sql.types import StructType
+
+SQL = Path(__file__).parent / "sql"
+_TEXT = re.compile(r"\.(csv|tsv|tab|txt|dat)(\.\w+)?$", re.IGNORECASE)  # ends of the names of text files
+# How ratings.dat of MovieLens is read.
+_DAT_COLUMNS = ("user_id", "movie_id", "rating", "time")
+_DAT = RawTable(
+    "ratings",
+    Path(),
+    FILE,
+    dict(zip(_DAT_COLUMNS, _DAT_COLUMNS, strict=True)),
+    parameters={"header": _DAT_COLUMNS, "delimiter": "::", "quote": "", **AS_IT_IS},
+)
+_N_FETCHED = 10_000  # rows of a database at a time
+
+
+@dataclass(frozen=True)
+class Located:
+    """Ratings that Spark has read.
+
+    Attributes:
+        label: the file, address or table in messages.
+        frame: `user_id`, `movie_id`, `rating`, `time` and `part` as text, with the `file`, its `block` and the `id` in
+            it, which give the order of the rows.
+        columns: our name -> the name there of each column.
+        reading: what settings say.
+        counts_rows: whether times are numbers of rows.
+        notes: what was detected.
+    """
+
+    label: str
+    frame: DataFrame
+    columns: Mapping[str, str | None]
+    reading: Reading
+    counts_rows: bool
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the file or table, without the folders above it."""
+        return self.label.rpartition("/")[2]
+
+
+def check_readable(raw: Raw) -> None:
+    """Check that Spark reads the ratings of a source, before it starts.
+
+    Raises:
+        UserError: they are in a layout that only DuckDB reads.
+    """
+    for table in (table for table in raw.tables if table.name == "ratings"):
+        if table.source is not None:
+            raise refusal("gathered sources")
+        if table.query not in (FILE, "dat_ratings", *DIALECTS) or table.query == "atomic":
+            raise refusal(f"the layout of {table.file}")
+        _check_settings(table.columns or {}, table.parameters)
+    if raw.remote is not None:
+        _check_settings(raw.remote.columns, raw.remote.reading)
+        if raw.remote.reading.get("skip"):
+            raise refusal("the lines after data.skip")
+
+
+def _check_settings(columns: Mapping[str, str | None], reading: Mapping[str, Any]) -> None:
+    if further := [name for name in FURTHER_COLUMNS if columns.get(name)]:
+        raise refusal(f"data.columns.{further[0]}")
+    if "%" in (reading.get("time_format") or ""):
+        raise refusal("dates in the format of data.time_format")
+
+
+def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Located:
+    """Read a file on this machine, in the dialect in which DuckDB would read it.
+
+    Args:
+        spark: a session.
+        table: the file and how it is read.
+        scratch: an existing folder for copies, which must exist until the file is read.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if table.query == "dat_ratings":
+        table = replace(_DAT, file=table.file)
+    reading = replace(DIALECTS[table.query], **AS_IT_IS) if table.query in DIALECTS else Reading(**table.parameters)
+    text = plain(table.file, scratch, reading.encoding, reading.skip)
+    address = file_address(text.path)
+    notes: tuple[str, ...] = ()
+    if text.encoding is None:
+        frame = spark.read.parquet(address)
+    elif is_json(text, reading):
+        raise refusal(f"{table.file}, which is JSON,")
+    else:
+        dialect = detect(table.file, text, reading, wanted(table))
+        if len(dialect.quotings) > 1 and ("", "") in dialect.quotings:
+            raise refusal(f"quotation marks that may be text, without data.quote, in {table.file},")
+        quote, escape = dialect.quotings[0]
+        reader = _text_reader(spark, dialect.delimiter, quote, dialect.has_header)
+        reader = reader.options(escape=escape, multiLine=text.has_quotes and quote != "")  # which cannot be divided
+        frame = reader.schema(_texts(dialect.names)).csv(address)
+        notes = notes_on(table.file, text, dialect, reading)
+    for name, value in reading.constants.items():
+        frame = frame.withColumn(name, _functions().lit(value))
+    return _located(str(table.file), frame, table.columns or {}, reading, _place_in_files(), notes)
+
+
+def located_remote(spark: SparkSession, remote: Remote) -> Located:
+    """Read files of another file system, or a table of a database.
+
+    Files whose names end like those of text are text under a header, and others are Parquet; a setting for text, such
+    as `data.delimiter`, also states that they are text.
+
+    Raises:
+        UserError: the ratings cannot be read.
+    """
+    reading = Reading(**remote.reading)
+    if remote.table is not None:
+        reader = spark.read.options(url=remote.address, dbtable=remote.table, fetchsize=_N_FETCHED)
+        return _located(remote.place, reader.format("jdbc").load(), remote.columns, reading, _place_in_table())
+    if not (_TEXT.search(remote.address) or reading.header or reading.delimiter):
+        return _located(remote.place, spark.read.parquet(remote.address), remote.columns, reading, _place_in_files())
+    delimiter = reading.delimiter or usual_delimiter(Path(remote.address))
+    reader = _text_reader(spark, delimiter, '"' if reading.quote is None else reading.quote, not reading.header)
+    reader = reader.options(encoding=reading.encoding or "utf-8", escape='"')
+    if reading.header:
+        reader = reader.schema(_texts(reading.header))
+    return _located(remote.place, reader.csv(remote.address), remote.columns, reading, _place_in_files())
+
+
+def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
+    """Return what identifies remote ratings: names, sizes and times of files, or a digest of a table's rows."""
+    if remote.table is not None:
+        located_remote(spark, remote).frame.createOrReplaceTempView("located")
+        [row] = select(spark, "digest").collect()
+        return [[str(value) for value in row]]
+    files = (
+        spark.read.format("binaryFile")
+        .option("recursiveFileLookup", True)
+        .load(remote.address)
+        .selectExpr("path", "length", "unix_micros(modificationTime) AS time")
+    )
+    return sorted([row["path"], row["length"], row["time"]] for row in files.collect())
+
+
+def select(spark: SparkSession, query: str, **parameters: Any) -> DataFrame:
+    """Return the rows of the SELECT in `sql/<query>.sql`."""
+    return spark.sql((SQL / f"{query}.sql").read_text(encoding="utf-8"), args=parameters)
+
+
+def file_address(path: Path) -> str:
+    """Return the address of a file on this machine, in which Spark takes no character for a pattern."""
+    return "file://" + re.sub(r"([*?{}\[\]\\])", r"\\\1", str(path.resolve()))
+
+
+def refusal(unread: str) -> UserError:
+    """Return the error that only DuckDB reads a kind of ratings."""
+    return UserError(f"Spark does not read {unread}: set engine=duckdb.")
+
+
+def _text_reader(spark: SparkSession, delimiter: str, quote: str, has_header: bool) -> DataFrameReader:
+    return spark.read.options(sep=delimiter, quote=quote, header=has_header, mode="FAILFAST", maxCharsPerColumn=-1)
+
+
+def _texts(names: Sequence[str]) -> StructType:
+    """Return the schema of columns of text."""
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    return StructType([StructField(name, StringType()) for name in names])
+
+
+def _place_in_files() -> tuple[Column, Column]:
+    """Return the file of a row, and where the block of the file begins that a task reads."""
+    column = _functions().col
+    return column("_metadata.file_path"), column("_metadata.file_block_start")
+
+
+def _place_in_table() -> tuple[Column, Column]:
+    """Return the place of a row of a database, which one task reads."""
+    return _functions().lit(""), _functions().lit(0)
+
+
+def _located(
+    label: str,
+    frame: DataFrame,
+    columns: Mapping[str, str | None],
+    reading: Reading,
+    place: tuple[Column, Column],
+    notes: tuple[str, ...] = (),
+) -> Located:
+    """Select our columns as text; columns that the source lacks and empty text are NULL.
+
+    Raises:
+        UserError: columns are missing.
+    """
+    f = _functions()
+    types = {name: kind.upper() for name, kind in frame.dtypes}
+    counts_rows = columns.get("time") == ROW and ROW not in types
+    if counts_rows:
+        columns = {**columns, "time": None}
+    selected = selected_columns(label, "ratings", columns, types)
+    file, block = place
+    texts = [_text(name, types, ours).alias(ours) for ours, name in selected.items()]
+    located = frame.select(
+        *texts, file.alias("file"), block.alias("block"), f.monotonically_increasing_id().alias("id")
+    )
+    return Located(label, located, columns, reading, counts_rows, notes)
+
+
+def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
+    """Return a column as text; ids that are stored as floating-point numbers are whole numbers, if some are missing."""
+    f = _functions()
+    if name is None:
+        return f.lit(None).cast("string")
+    column = f.col(f"`{name.replace('`', '``')}`")
+    text = f.nullif(f.trim(column.cast("string")), f.lit(""))
+    if ours in IDS and types[name] in ("DOUBLE", "FLOAT"):
+        whole = column.try_cast("decimal(38,0)").cast("string")
+        return f.when(column == f.floor(column), whole).otherwise(f.nullif(text, f.lit("NaN")))
+    return text
+
+
+def _functions() -> ModuleType:
+    """Import the functions of columns, which not every installation has."""
+    from pyspark.sql import functions
+
+    return functions

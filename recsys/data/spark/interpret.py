@@ -1,0 +1,129 @@
+"""Interpretation of the text of ratings by Spark, as `recsys.data.interpret` does by DuckDB.
+
+What DuckDB interprets and Spark does not, such as `03/04/2020`, is refused and never read differently.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from recsys.data.interpret import (
+    COMPACT,
+    DECIMAL_COMMAS,
+    IDS,
+    LEAST,
+    TIMES,
+    UNIT_NAMES,
+    UNITS,
+    WHOLE_IDS,
+    WITHOUT_INVISIBLE,
+    has_decimal_commas,
+)
+from recsys.data.spark.inputs import Located, refusal, select
+from recsys.errors import UserError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+
+def numbered(
+    spark: SparkSession, located: Located, numeric_ids: bool, n_before: int
+) -> tuple[DataFrame, Row, list[str]]:
+    """Interpret the rows of a file, and number them.
+
+    Args:
+        spark: a session, whose view `located` has the rows.
+        located: how they were read.
+        numeric_ids: whether ids must be whole numbers.
+        n_before: number of rows in the files before.
+
+    Returns:
+        A row for each rating, with `source_row`, `user_id`, `movie_id`, `rating`, `time` (seconds UTC) and `part`; the
+        facts on its text; and notes on what was detected.
+
+    Raises:
+        UserError: there are no rows, or a cell cannot be interpreted.
+    """
+    from pyspark.sql.functions import array, lit
+
+    missing = array(*map(lit, ("", *located.reading.missing)))  # empty text is missing already
+    names = {
+        f"{kind}_column": located.columns.get(name) or name for name, kind in zip(IDS, ("user", "item"), strict=True)
+    }
+    least = {f"least_{unit}": least for unit, least in LEAST.items()}
+    [facts] = select(spark, "facts", missing=missing, **names, **least).collect()
+    _check(located, facts, numeric_ids)
+    commas = {name: _has_commas(located, name, facts) for name in ("rating", "time")}
+    whole = {name: bool(facts[f"n_{name}_whole"] and not facts[f"n_{name}_fraction"]) for name in IDS}
+    unit = located.reading.time_format or _unit(located, facts)
+    rows = select(
+        spark,
+        "numbered",
+        n_before=n_before,
+        missing=missing,
+        rating_commas=commas["rating"],
+        time_commas=commas["time"],
+        whole_users=whole["user_id"],
+        whole_items=whole["movie_id"],
+        counts_rows=located.counts_rows,
+        divisor=UNITS[unit],
+    )
+    notes = [*located.notes]
+    for name in IDS:
+        notes += [WITHOUT_INVISIBLE.format(name=name)] if facts[f"n_{name}_padded"] else []
+        notes += [WHOLE_IDS.format(name=name)] if whole[name] else []
+    if located.reading.decimal is None:
+        notes += [DECIMAL_COMMAS.format(name=name) for name, has_commas in commas.items() if has_commas]
+    if located.reading.time_format is None and unit in UNIT_NAMES:
+        notes.append(TIMES.format(name=UNIT_NAMES[unit], format=unit))
+    return rows, facts, [f"{located.name}: {note}" for note in notes]
+
+
+def _check(located: Located, facts: Row, numeric_ids: bool) -> None:
+    """Check that there are rows, that ids are exact, and that ratings and times are numbers or dates.
+
+    Raises:
+        UserError: they are not.
+    """
+    label = located.label
+    if not facts["n_rows"]:
+        raise UserError(f"{label} has no rows.")
+    if facts["n_headers"]:
+        raise UserError(f"{label} repeats its header: remove this line.")
+    for name in IDS:
+        if cell := facts[f"rounded_{name}"]:
+            raise UserError(
+                f"{label} must have whole ids (got {cell!r} in column {located.columns.get(name) or name}, which may "
+                "be rounded): export this column as text."
+            )
+    for name in (*IDS, "rating", "time") if numeric_ids else ("rating", "time"):
+        if cell := facts[f"text_{name}"]:
+            column = located.columns.get(name) or name
+            hint = "; engine=duckdb reads dates in other formats than ISO's" if name == "time" else ""
+            raise UserError(f"{label} has text where a number belongs: {cell!r} in column {column}{hint}.")
+
+
+def _has_commas(located: Located, name: str, facts: Row) -> bool:
+    """Return whether the commas in a column of numbers are decimal marks.
+
+    Raises:
+        UserError: they are not, or may also separate thousands.
+    """
+    counts = (facts[f"n_{name}_{kind}"] for kind in ("commas", "thousands", "points"))
+    has_commas = has_decimal_commas(located.label, name, located.reading, *counts)
+    if not has_commas and (cell := facts[f"comma_{name}"]):
+        column = located.columns.get(name) or name
+        raise UserError(f"{located.label} has text where a number belongs: {cell!r} in column {column}.")
+    return has_commas
+
+
+def _unit(located: Located, facts: Row) -> str:
+    """Return the unit of most of the times that are numbers.
+
+    Raises:
+        UserError: they may be dates that are written as numbers, such as 20041109.
+    """
+    n = facts["n_time_numbers"]
+    if n and any(low <= facts["least_time"] <= facts["greatest_time"] <= high for low, high in COMPACT.values()):
+        raise refusal(f"times of {located.label} that may be dates, such as {facts['least_time']:.0f}")
+    return next((unit for unit in LEAST if 2 * facts[f"n_times_{unit}"] > n), "s")

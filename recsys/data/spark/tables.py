@@ -1,0 +1,99 @@
+"""Tables of ratings while Spark cleans them: temporary views, which the SELECTs in `sql` make from each other."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from recsys.data.quoting import literal, one_file, parquet_files
+from recsys.data.spark.inputs import SQL, file_address, select
+from recsys.errors import UserError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+
+class Tables:
+    """Temporary views of a session. Stored rows are in Parquet files, since plans that refer to plans grow quickly.
+
+    Args:
+        spark: the session.
+        scratch: folder of files that Spark's executors and this machine share.
+    """
+
+    def __init__(self, spark: SparkSession, scratch: Path) -> None:
+        self.spark = spark
+        self.scratch = scratch
+        self.folders: dict[str, Path] = {}
+        self.n_stored = 0
+        for statement in (SQL / "functions.sql").read_text(encoding="utf-8").split(";\n"):
+            spark.sql(statement)
+
+    def create(self, table: str, query: str, **parameters: Any) -> None:
+        """Create a view of the SELECT in `sql/<query>.sql`, which runs whenever the view is read."""
+        select(self.spark, query, **parameters).createOrReplaceTempView(table)
+
+    def rows(self, query: str) -> list[Row]:
+        """Return the rows of the SELECT in `sql/<query>.sql`."""
+        return select(self.spark, query).collect()
+
+    def store(self, table: str, rows: DataFrame) -> int:
+        """Store rows, and create a view of what is stored; returns their number."""
+        self.n_stored += 1
+        self.folders[table] = folder = self.scratch / f"{table}-{self.n_stored}"
+        n_rows = _write(rows, folder)
+        self.spark.read.parquet(file_address(folder)).createOrReplaceTempView(table)
+        return n_rows
+
+    def replace(self, table: str, query: str, **parameters: Any) -> int:
+        """Replace a view by the stored rows of a SELECT, which may read the view; returns their number."""
+        replaced = self.folders.get(table)
+        n_rows = self.store(table, select(self.spark, query, **parameters))
+        if replaced is not None:
+            shutil.rmtree(replaced)
+        return n_rows
+
+    def send(self, connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
+        """Create a view of the rows of a query to DuckDB."""
+        file = self.scratch / f"{table}.parquet"
+        connection.execute(f"COPY ({query}) TO {literal(str(file))}")
+        self.spark.read.parquet(file_address(file)).createOrReplaceTempView(table)
+
+    def fetch(self, connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
+        """Create a table of DuckDB from the SELECT in `sql/<query>.sql`."""
+        self.store(query, select(self.spark, query))
+        connection.read_parquet(parquet_files(self.folders[query])).create(table)
+
+    def write_buckets(self, folder: Path, **parameters: Any) -> None:
+        """Write the coded ratings into a folder, a file for each bucket, whose names are in the order of the users."""
+        written = self.scratch / "buckets"
+        _write(select(self.spark, "coded", **parameters), written, partitionBy="bucket")
+        folder.mkdir()
+        for bucket in written.glob("bucket=*"):
+            [file] = bucket.glob("*.parquet")
+            file.rename(folder / f"{int(bucket.name.partition('=')[2]):05d}.parquet")
+
+
+def _write(rows: DataFrame, folder: Path, **options: Any) -> int:
+    """Write rows into a folder of Parquet files, and return their number.
+
+    Raises:
+        UserError: Spark's executors wrote some to disks of their own.
+    """
+    from pyspark.sql import Observation
+    from pyspark.sql.functions import count, lit
+
+    written = Observation()
+    rows.observe(written, count(lit(1)).alias("n_rows")).write.parquet(f"file://{folder.resolve()}", **options)
+    files = [one_file(file) for file in folder.rglob("*.parquet")]
+    with duckdb.connect() as connection:
+        n_found = len(connection.read_parquet(files)) if files else 0
+    if n_found != written.get["n_rows"]:
+        raise UserError(
+            f"Spark's executors must write to the disk of {folder.parent.parent} (got {n_found:,} of "
+            f"{written.get['n_rows']:,} rows): set RECSYS_CACHE to a folder that they share with this machine."
+        )
+    return n_found
