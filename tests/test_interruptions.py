@@ -86,7 +86,7 @@ def test_sigterm_stops_a_sweep(train_small, tmp_path, monkeypatch):
     terminate_once(monkeypatch, EASE, "fit", at_call=2)  # a run fits twice
     assert train_small("-m", "model=ease", "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep") == 143
     assert len(find_runs(tmp_path / "sweep")) == 1
-    assert not (tmp_path / "sweep" / "2_ease_seed2").exists()
+    assert not (tmp_path / "sweep" / "2_ml-100k_ease_seed2").exists()
 
 
 def test_a_requeued_job_of_slurm_resumes_its_own_run(train_small, tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ NOT_DECISIVE = (
     "cache_dir",
     "resume",
     "logger",
+    "label",
     "study",
     "optimized_metric",
     "n_ratings",
