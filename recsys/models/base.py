@@ -10,6 +10,7 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
+from recsys.models.arguments import naming_arguments
 
 # Authors of models import all that they need from here.
 from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
@@ -146,6 +148,13 @@ class Recommender(RecommendsByIds):
             UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
                 on these data.
         """
+        with nullcontext() if context else naming_arguments():  # without a context, nothing was read from configs
+            return self._learn(train, valid, context, progress)
+
+    def _learn(self, train: Dataset, valid: Holdout | None, context: FitContext | None, progress: bool) -> Self:
+        """Learn and take the time; see `fit`."""
+        if not isinstance(train, Dataset):
+            raise UserError(f"train must be a data set, such as the train of a split (got {type(train).__name__}).")
         self._check_hyperparameters()
         if self.reads_order:
             require_order(train, type(self).__name__)
