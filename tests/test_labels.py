@@ -10,8 +10,20 @@ from recsys.config.labels import folder_name, label
     [
         ([], "ncf"),
         (["model=ncf", "data=ml-1m", "model.lr=0.003", "seed=1"], "ncf lr=0.003 seed=1"),
+        (["data.cleaning.min_rating=4", "seed=2"], "ncf min_rating=4 seed=2"),
         (["++model.weight_decay=0.1", "~model.dropout", "split=ratio"], "ncf weight_decay=0.1 split=ratio"),
-        (["data.path=/data", "warm_from=outputs/a", "trainer=gpu", "logger=csv", "hydra.run.dir=x", "resume=x"], "ncf"),
+        (
+            [
+                "data.path=/data",
+                "data.columns.time=when",
+                "warm_from=outputs/a",
+                "trainer=gpu",
+                "logger=csv",
+                "hydra.run.dir=x",
+                "resume=x",
+            ],
+            "ncf",
+        ),
     ],
 )
 def test_a_label_is_the_model_and_the_settings_that_decide_results(overrides, expected):

@@ -15,6 +15,7 @@ from recsys.studies.identity import NOT_DECISIVE
 
 NAMED_BY_THE_DIRECTORY = ("data", "model")
 UNNAMED = (*NAMED_BY_THE_DIRECTORY, *NOT_DECISIVE, "debug", "experiment", "hparams_search", "hydra", "trainer")
+UNNAMED_GROUPS = ("data.", "hydra.", "hydra/", "logger.", "metadata.", "study.", "trainer.")
 LONGEST = 120  # characters of a directory's name, of which file systems allow 255
 
 
@@ -37,7 +38,7 @@ def folder_name(label: str) -> str:
 
 
 def _is_named(key: str) -> bool:
-    return not (key in UNNAMED or key.startswith(("hydra.", "hydra/", "trainer.", "logger.", "study.")))
+    return key.startswith("data.cleaning.") or not (key in UNNAMED or key.startswith(UNNAMED_GROUPS))
 
 
 def _run_label() -> str | None:
