@@ -291,6 +291,11 @@ class Recommender(RecommendsByIds):
             )
 
 
+def must_be_trusted(model: Recommender) -> bool:
+    """Return whether `load` needs `trusted` for a model: its class is from outside this package, or it is pickled."""
+    return model.pickled or not type(model).__module__.startswith(MODELS)
+
+
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
     """Load a saved model, with its data if they were saved.
 
@@ -306,7 +311,10 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     described = _description(directory)
     name = renamed.current(described["class"])
     if not (name.startswith(MODELS) or trusted):
-        raise UserError(f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True.")
+        raise UserError(
+            f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True (on the command line "
+            "--trusted)."
+        )
     cls = _imported(name)
     if cls.pickled and not trusted:
         raise UserError(
