@@ -46,4 +46,4 @@ def _run_label() -> str | None:
     if not HydraConfig.initialized():
         return None
     hydra = HydraConfig.get()
-    return label(hydra.runtime.choices.model, hydra.overrides.task)
+    return label(str(hydra.runtime.choices["model"]), hydra.overrides.task)
