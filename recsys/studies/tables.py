@@ -177,7 +177,7 @@ def print_table(frame: pd.DataFrame, names: Sequence[str], groups: Sequence[str]
     if not terminal().is_terminal:
         print(markdown(frame))
         return
-    figures = [column for column in frame if column not in (*names, *groups)]
+    figures = [str(column) for column in frame if column not in (*names, *groups)]
     for shared, rows in frame.groupby(list(groups), sort=False):
         title = ", ".join(f"{name} {value}" for name, value in zip(groups, shared, strict=True))
         named = rows[list(names)].agg(" ".join, axis=1).str.strip()
