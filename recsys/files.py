@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import StringIO
@@ -101,6 +102,11 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
 def digest_of(files: Iterable[Path]) -> str:
     """Return the SHA-256 of the concatenated contents of files."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def slug(name: str) -> str:
+    """Convert a name to one that is safe for a file or directory."""
+    return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 
 def short(path: Path) -> Path:

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import io
-import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
@@ -33,34 +32,12 @@ from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
 from recsys.extras import naming_extras
 from recsys.models import base
+from recsys.models.arguments import naming_arguments
 from recsys.models.base import Recommender
 from recsys.places import default_cache
 from recsys.progress import progress_shown
+from recsys.signatures import settings
 from recsys.studies.runs import MANIFEST, read_run
-
-# Errors name the settings of configs: `data.scale`, `data.columns.time`, `data.cleaning.user_core`, `split.valid`. They
-# are arguments here, most of the same name.
-SETTING = re.compile(r"(?<![\w./])(?:data\.(?:(?:\w+_)?columns\.|cleaning\.)?|cleaning\.|split\.)(\w+)")
-ARGUMENTS = {
-    "user_id": "user",
-    "movie_id": "item",
-    "users_path": "users",
-    "films_path": "items",
-    "columns": "the names of columns",
-    "cleaning": "the arguments",
-}
-FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # that a data frame is written to
-
-
-@contextmanager
-def naming_arguments() -> Iterator[None]:
-    """Let errors inside name arguments and data frames in place of the settings and files that they stand for."""
-    try:
-        yield
-    except UserError as error:
-        message = SETTING.sub(lambda setting: ARGUMENTS.get(setting[1], setting[1]), str(error))
-        message = FILE.sub(lambda file: "frame" if file[1] == "ratings" else file[1], message)
-        raise UserError(message.replace(" is null ", " is None ")) from error
 
 
 class Dataset(dataset.Dataset):
@@ -107,11 +84,13 @@ class Dataset(dataset.Dataset):
             **cleaning: of `recsys.data.clean.Cleaning`, such as `user_core=5`.
 
         Raises:
-            UserError: a column is missing or cannot be read, or no row is left.
+            UserError: there is no such argument, a column is missing or cannot be read, or no row is left.
 
         Warns:
             UserWarning: rows were dropped; the message counts them by rule.
         """
+        for argument in cleaning:
+            one_of("A further argument", argument, settings(Cleaning))
         columns = {"user_id": user, "movie_id": item, "rating": rating, "time": time}
         ratings = _checked(frame, "frame", [column for column in columns.values() if column is not None])
         with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
@@ -154,20 +133,26 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
 
 
 @naming_arguments()
-def split(data: dataset.Dataset, name: str = "leave_last_out", **settings: Any) -> Split:
+def split(data: dataset.Dataset, name: str = "leave_last_out", **further: Any) -> Split:
     """Split a data set.
 
     Args:
         data: the data set.
         name: a name in `recsys.data.splitters.SPLITTERS`, such as `leave_last_out` or `ratio`.
-        **settings: of the splitter, such as `valid=0.1, test=0.1` of `ratio`.
+        **further: settings of the splitter, such as `valid=0.1, test=0.1` of `ratio`.
 
     Raises:
         UserError: there is no such split, or the data cannot be split this way.
     """
-    return SPLITTERS[one_of("name", name, SPLITTERS)](**settings)(data)
+    if not isinstance(data, dataset.Dataset):
+        raise UserError(f"data must be a data set, such as of Dataset.from_frame (got {type(data).__name__}).")
+    splitter = SPLITTERS[one_of("name", name, SPLITTERS)]
+    for argument in further:
+        one_of(f"A further argument of {name}", argument, settings(splitter))
+    return splitter(**further)(data)
 
 
+@naming_arguments()
 def evaluate(
     models: Recommender | Mapping[str, Recommender],
     holdout: Holdout,
@@ -185,8 +170,18 @@ def evaluate(
 
     Returns:
         A row for each model, a column for each metric; the README explains the metrics.
+
+    Raises:
+        UserError: a model is not fitted, or these are no held-out ratings.
     """
+    if not isinstance(holdout, Holdout):
+        raise UserError(
+            f"holdout must be held-out ratings, such as the test of a split (got {type(holdout).__name__})."
+        )
     by_name = models if isinstance(models, Mapping) else {type(models).__name__: models}
+    for name, model in by_name.items():
+        if model.popularity is None and model.data is None:
+            raise UserError(f"{name} must be fitted: call its method fit.")
     ks = [k] if isinstance(k, int) else list(k)
     with progress_shown(progress):
         rows = {name: evaluation_of(model, holdout, ks=ks).summary for name, model in by_name.items()}
@@ -234,7 +229,11 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
     """Convert a data frame of any library, which must have some columns, to pandas."""
     if not isinstance(frame, pd.DataFrame):
-        other = nw.from_native(frame, eager_only=True)
+        try:
+            other = nw.from_native(frame, eager_only=True)
+        except TypeError as error:
+            kind = type(frame).__name__
+            raise UserError(f"{argument} must be a data frame of pandas, polars or PyArrow (got {kind}).") from error
         frame = pd.DataFrame({column: other[column].to_list() for column in other.columns})
     if missing := [column for column in columns if column not in frame]:
         named = ", ".join(map(str, frame.columns))

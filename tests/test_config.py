@@ -48,6 +48,18 @@ def test_a_value_of_spaces_alone_is_no_empty_text():
     assert compose("train", ["data=files", "data.delimiter= "]).data.delimiter == " "
 
 
+@pytest.mark.parametrize(
+    ("override", "quoted"),
+    [
+        ("data.columns.rating=Stars (1-5)", "data.columns.rating='Stars (1-5)'"),
+        ("segments_from=runs/split.fold=1_seed0", "segments_from='runs/split.fold=1_seed0'"),
+        ("data.path=ratings.csv", "data.path=ratings.csv"),
+    ],
+)
+def test_names_of_files_and_columns_may_be_outside_of_the_grammar_of_overrides(override, quoted):
+    assert complete("train", ["data=files", override]) == ["data=files", quoted]
+
+
 def test_a_setting_that_the_config_lists_stays_as_it_is():
     assert complete("train", ["model=ease", "model.l2=3"]) == ["model=ease", "model.l2=3"]
 

@@ -16,6 +16,8 @@ from recsys.commands.run_data import data_of
 from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.models.base import load
+from recsys.studies.examples import Example
+from recsys.studies.report import print_next_steps
 from recsys.studies.runs import read_run
 from recsys.testing import check_recommender
 from recsys.web.app import create_app
@@ -156,6 +158,12 @@ def test_it_recommends_on_the_command_line_if_it_is_trusted(elsewhere: Elsewhere
     status, out, err = command(*arguments, "--trusted")
     assert status == 0, err
     assert len(json.loads(out)["recommendations"]) == 3
+
+
+def test_the_commands_that_a_run_proposes_trust_it(elsewhere: Elsewhere, capsys):
+    print_next_steps(elsewhere.run, load(elsewhere.run / "model", trusted=True), Example("u1", ["Heat"], []))
+    *_, recommend, serve = capsys.readouterr().out.splitlines()
+    assert (recommend.endswith(" --trusted"), serve.endswith(" --trusted")) == (True, True)
 
 
 def test_it_is_served_if_it_is_trusted(elsewhere: Elsewhere, tmp_path: Path):

@@ -86,7 +86,7 @@ def test_sigterm_stops_a_sweep(train_small, tmp_path, monkeypatch):
     terminate_once(monkeypatch, EASE, "fit", at_call=2)  # a run fits twice
     assert train_small("-m", "model=ease", "seed=0,1,2", f"hydra.sweep.dir={tmp_path}/sweep") == 143
     assert len(find_runs(tmp_path / "sweep")) == 1
-    assert not (tmp_path / "sweep" / "2_ease_seed2").exists()
+    assert not list((tmp_path / "sweep").glob("2_*"))
 
 
 def test_a_requeued_job_of_slurm_resumes_its_own_run(train_small, tmp_path, monkeypatch):
@@ -142,6 +142,7 @@ def test_a_job_of_a_sweep_at_work_cannot_be_resumed(train_small, tmp_path, monke
                 return True
             return False
 
+    subdir = "hydra.sweep.subdir=${hydra.job.num}_ease_seed${seed}"
     jobs = [tmp_path / "sweep" / f"{i}_ease_seed{i}" for i in (0, 1)]
     locked: list[list[bool]] = []
     fit = EASE.fit
@@ -151,5 +152,6 @@ def test_a_job_of_a_sweep_at_work_cannot_be_resumed(train_small, tmp_path, monke
         return fit(model, *args, **kwargs)
 
     monkeypatch.setattr(EASE, "fit", observed)
-    assert train_small("-m", "model=ease", "seed=0,1", "refit=false", f"hydra.sweep.dir={tmp_path}/sweep") == 0
+    sweep = ("-m", "model=ease", "seed=0,1", "refit=false", f"hydra.sweep.dir={tmp_path}/sweep", subdir)
+    assert train_small(*sweep) == 0
     assert locked == [[True], [False, True]]

@@ -101,6 +101,11 @@ def test_a_missing_column_is_named(frame: pd.DataFrame):
         ({}, {"max_dropped": 2}, r"^max_dropped must be a share"),
         ({}, {"item_core": 10**6}, r"check the arguments\.$"),
         ({}, {"decimal": ";"}, r"^decimal must be a point or a comma"),
+        ({}, {"scale": (5, 1)}, r"^scale must be the lowest and the highest rating"),
+        ({"ts": "2001"}, {"time_format": "%Q"}, r"^time_format must be s, ms, us or ns, or a format"),
+        ({}, {"usr_core": 5}, r"^A further argument must be one of .*user_core.*\(got 'usr_core'\)"),
+        ({}, {"items": pd.DataFrame({"film": ["?"]})}, r"^item must be written as in the ratings"),
+        ({}, {"items": "films.csv"}, r"^items must be a data frame of pandas, polars or PyArrow \(got str\)"),
     ],
 )
 def test_errors_name_arguments_in_place_of_settings(frame: pd.DataFrame, changed: dict, arguments: dict, sentence: str):
@@ -111,8 +116,35 @@ def test_errors_name_arguments_in_place_of_settings(frame: pd.DataFrame, changed
 
 def test_a_split_names_its_arguments(data: recsys.Dataset):
     few = data.select(np.arange(len(data)) < 2)
-    with pytest.raises(UserError, match=r"user_core=3, or only train on them with train_only_below=3"):
+    with pytest.raises(UserError, match=r"for name=leave_last_out.*user_core=3.*with train_only_below=3"):
         recsys.split(few, "leave_last_out")
+    with pytest.raises(UserError, match=r"^A further argument of ratio must be one of .*test.*\(got 'tst'\)"):
+        recsys.split(data, "ratio", tst=0.1)
+    with pytest.raises(UserError, match=r"^seed must be a seed"):
+        recsys.split(data, "ratio", seed=-1)
+
+
+def test_a_fit_names_arguments_unless_its_context_is_that_of_a_run(frame: pd.DataFrame):
+    data = recsys.Dataset.from_frame(frame, "user", "film", "stars")
+    with pytest.raises(UserError, match=r"column in time \(row .* such as ease\.$"):
+        recsys.models.Markov().fit(data)
+    with pytest.raises(UserError, match=r"column in data\.columns\.time \(row .* such as model=ease\.$"):
+        recsys.models.Markov().fit(data, context=FitContext())
+
+
+def test_what_is_no_data_set_or_not_fitted_is_refused_by_name(frame: pd.DataFrame, data: recsys.Dataset):
+    split, ease = recsys.split(data, "leave_last_out"), recsys.models.EASE()
+    for call, message in (
+        (lambda: recsys.split(frame), r"^data must be a data set.*\(got DataFrame\)"),
+        (lambda: ease.fit(split), r"^train must be a data set, such as the train of a split \(got Split\)"),
+        (
+            lambda: recsys.evaluate(ease, split),
+            r"^holdout must be held-out ratings, such as the test of a split \(got Split\)",
+        ),
+        (lambda: recsys.evaluate(ease, split.test), r"^EASE must be fitted"),
+    ):
+        with pytest.raises(UserError, match=message):
+            call()
 
 
 def test_ten_lines_split_train_and_measure(data: recsys.Dataset, capsys: pytest.CaptureFixture):

@@ -78,7 +78,7 @@ def segmented(ials, folder) -> Path:
 def test_the_command_finds_the_planted_segments_and_prints_a_verdict(ials, segments):
     status, out, _ = segments(ials, *FAST)
     assert status == 0
-    for word in ("Comedy", "Drama", "hr@10", "Stability at k=2 is 1.00", "report.html"):
+    for word in ("Comedy", "Drama", "hr@10", "The 2 segments", "stability 1.00", "report.html"):
         assert word in out
     members = pd.read_csv(ials / "segments" / "segments.csv")
     assert members.columns.tolist() == ["user_id", "segment", "name"]

@@ -94,5 +94,5 @@ def test_a_closed_form_model_is_trained_logged_and_asked_without_torch(data, tmp
     tested = recsys("test", run, "ks=[3]", "--out", f"{tmp_path}/test")
     assert not modules(trained) & (HEAVY | SPARED)
     assert not modules(f"{asked}\n{tested}") & HEAVY
-    assert list(Path(run, "tensorboard").glob("events.*"))
+    assert list(Path(run, "tensorboard").rglob("events.*"))
     assert Path(tmp_path, "test", "manifest.json").is_file()

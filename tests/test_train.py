@@ -73,17 +73,17 @@ def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_c
     overrides = [*data, "model=mf", "model.max_epochs=3", "model.patience=3", f"run_dir={tmp_path}/run"]
     metrics = train.train(compose("train", overrides))
     log = tmp_path / "run" / "tensorboard"
-    events = EventAccumulator(str(log)).Reload()
+    events, final = (EventAccumulator(str(directory)).Reload() for directory in (log, log / "final"))
     curves = {name: [point.value for point in events.Scalars(name)] for name in events.Tags()["scalars"]}
     by_epoch = {"epoch", "epoch_seconds", "interactions_per_second", "samples_per_second", "loss", "lr"}
-    for name in (*(f"train/{name}" for name in by_epoch), *(f"valid/{name}" for name in RankingMonitor.names)):
+    for name in (*(f"train/{name}" for name in by_epoch), *(f"curves/valid/{name}" for name in RankingMonitor.names)):
         assert len(curves[name]) == 3, name
     assert curves["train/epoch"] == [0, 1, 2]
-    assert max(curves["valid/ndcg@10"]) == pytest.approx(metrics["valid/ndcg@10"])
-    assert curves["final/test/ndcg@10"] == [pytest.approx(metrics["test/ndcg@10"])]
-    assert {"settings/text_summary", "recommendations/user u0/text_summary"} <= set(events.Tags()["tensors"])
-    assert "_hparams_/session_start_info" in events.summary_metadata
-    assert len(next(log.glob("*/films/metadata.tsv")).read_text().splitlines()) == 1 + 25
+    assert max(curves["curves/valid/ndcg@10"]) == pytest.approx(metrics["valid/ndcg@10"])
+    assert final.Scalars("final/test/ndcg@10")[0].value == pytest.approx(metrics["test/ndcg@10"])
+    assert {"settings/text_summary", "recommendations/user u0/text_summary"} <= set(final.Tags()["tensors"])
+    assert "_hparams_/session_start_info" in final.summary_metadata
+    assert len(next(log.glob("final/*/films/metadata.tsv")).read_text().splitlines()) == 1 + 25
 
 
 @pytest.mark.parametrize("logger", ["csv", "none"])
@@ -94,7 +94,7 @@ def test_other_loggers_work(data, tmp_path, logger):
     table = tmp_path / "run" / "csv" / "metrics.csv"
     assert table.is_file() == (logger == "csv")
     if table.is_file():
-        assert {"valid/ndcg@10", "final/test/ndcg@10"} <= set(pd.read_csv(table))
+        assert {"curves/valid/ndcg@10", "final/test/ndcg@10"} <= set(pd.read_csv(table))
     assert not (tmp_path / "run" / "tensorboard").exists()
 
 
@@ -227,7 +227,7 @@ def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order
     assert "test/ndcg@10/sampled9" in same.metrics
     assert not [name for name in same.metrics if name.startswith("valid/")]
     assert same.config["model"] == read_run(tmp_path / "first").config["model"]
-    assert list((tmp_path / "same" / "tensorboard").glob("events.*"))
+    assert list((tmp_path / "same" / "tensorboard").rglob("events.*"))
     assert test("reordered", "reranker=mmr", "reranker.trade_off=1.0", "reranker.similarity=embeddings") == 0
     reordered = read_run(tmp_path / "reordered").metrics
     assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]

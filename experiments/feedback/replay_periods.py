@@ -56,7 +56,7 @@ NEVER, FOLD_IN, WARM, FULL = STRATEGIES = ("never", "fold-in", "warm refit", "fu
 MODELS = {  # overrides of the config, and the strategies that the model supports
     "EASE": (("model=ease", "model.l2=100.0"), (NEVER, FOLD_IN, FULL)),
     "DAE": (("model=dae",), STRATEGIES),
-    "MF, softmax": (
+    "MF softmax": (
         ("model=mf", "model.embedding_dim=256", "model.dropout=0.4", "model.lr=0.003", "model.weight_decay=0.3"),
         (NEVER, WARM, FULL),
     ),

@@ -50,11 +50,11 @@ ROWS = {
     "NeuMF, batch 16,384": [*NEUMF, "model.batch_size=16384"],
     "GMF, batch 4,096": ["model=gmf", "model.embedding_dim=8", *PAPER, "model.batch_size=4096"],
     "MLP, batch 4,096": ["model=mlp", "model.hidden_dims=[64,32,16,8]", *PAPER, "model.batch_size=4096"],
-    "MF, log loss, batch 4,096": ["model=mf", "model.embedding_dim=64", *PAPER, "model.batch_size=4096"],
-    "MF, softmax, 64 users": ["model=mf", "model.embedding_dim=128", "model.loss=softmax", "model.batch_size=64"],
+    "MF log loss, batch 4,096": ["model=mf", "model.embedding_dim=64", *PAPER, "model.batch_size=4096"],
+    "MF softmax, 64 users": ["model=mf", "model.embedding_dim=128", "model.loss=softmax", "model.batch_size=64"],
     "two towers, softmax, 64 users": ["model=two_tower", "model.batch_size=64"],
     "two towers, softmax, 128 users": ["model=two_tower"],
-    "NeuMF, softmax, 64 users": [*NEUMF, "model.loss=softmax", "model.batch_size=64"],
+    "NeuMF softmax, 64 users": [*NEUMF, "model.loss=softmax", "model.batch_size=64"],
 }
 
 

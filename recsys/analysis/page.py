@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from recsys.files import write_whole
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a finding, in which short words before a period are abbreviations (`Dr.`)."""
+    return re.split(r"(?<=[a-z]{4}\.)\s|(?<=[\d%)]\.)\s", text, maxsplit=1)[0]
 
 
 def write_page(path: Path, template: str, **values: Any) -> None:

@@ -39,7 +39,9 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
         help="runs, sweeps, or outputs; of `table` also a study, and overrides that choose a part of it",
     )
     parser.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
-    parser.add_argument("--csv", action="store_true", help="print CSV where Markdown is the default")
+    parser.add_argument(
+        "--csv", action="store_true", help="print CSV; the default is a table, which is Markdown in a file or pipe"
+    )
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

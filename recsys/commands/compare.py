@@ -6,7 +6,7 @@ import argparse
 
 from recsys.commands.arguments import add_tables
 from recsys.studies.runs import find_runs
-from recsys.studies.tables import comparison, markdown
+from recsys.studies.tables import comparison, print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,4 +19,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Print the differences from the baseline."""
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = comparison(runs, arguments.baseline, arguments.metrics)
-    print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
+    if arguments.csv:
+        print(frame.to_csv(index=False))
+    else:
+        print_table(frame, names=["model"], groups=["metric", "splits", "baseline"])

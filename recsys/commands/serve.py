@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until interrupted."""
-    overrides = [word for word in arguments.what if "=" in word]
+    overrides = [word for word in arguments.what if "=" in word and not Path(word).exists()]
     settings: ServerSettings = instantiate(compose("serve", overrides))
     directories = [Path(word) for word in arguments.what if word not in overrides]
     run_server(service_of(directories, arguments, settings.explore, settings.index), settings)

@@ -14,7 +14,7 @@ from recsys.studies.plan import dependency_levels
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
 from recsys.studies.study_report import REPORT, missing_runs, print_tables, publish, write_report
-from recsys.studies.tables import markdown, table
+from recsys.studies.tables import print_table, table
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,7 +28,10 @@ def run(arguments: argparse.Namespace) -> None:
         return
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = table(runs, arguments.metrics)
-    print(frame.to_csv(index=False) if arguments.csv else markdown(frame))
+    if arguments.csv:
+        print(frame.to_csv(index=False))
+    else:
+        print_table(frame, names=["model", "settings"], groups=["data", "split"])
 
 
 def _write_study(name: str, *overrides: str) -> None:

@@ -10,6 +10,7 @@ modules.
 
 from recsys.config.composition import compose, resolve
 from recsys.config.entry import INTERRUPTED, main
+from recsys.config.labels import register_labels
 from recsys.config.nodes import instantiate
 from recsys.config.overrides import complete
 from recsys.config.rules import register_rules
@@ -17,4 +18,5 @@ from recsys.config.sentences import one_sentence
 
 __all__ = ["INTERRUPTED", "complete", "compose", "instantiate", "main", "one_sentence", "resolve"]
 
+register_labels()
 register_rules()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from itertools import product
@@ -11,6 +12,7 @@ from typing import Any, cast
 import hydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from recsys.config.loader import config_loader
@@ -22,6 +24,7 @@ from recsys.extras import require
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
+NAMING = re.compile(r"\+{0,2}((data|metadata)\..*|warm_from|segments_from|run_dir|label|hydra\.(run|sweep)\.\w*dir)")
 Sources = tuple[tuple[str, str], ...]  # provider and path of each place that Hydra finds configs in
 
 # What commands of other tools, or of earlier versions, call a setting.
@@ -68,7 +71,7 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
             of a launcher is not installed.
     """
     refuse_passwords(overrides)
-    overrides = [_with_spaces_quoted(override) for override in overrides]
+    overrides = [_quoted(override) for override in overrides]
     with config_loader(directory) as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
         sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
@@ -110,10 +113,25 @@ def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> M
         return cast(dict[str, Any], OmegaConf.to_container(hydra.compose(config_name, list(choices))))
 
 
-def _with_spaces_quoted(override: str) -> str:
-    """Quote a value of spaces alone, which Hydra would read as an empty text: `data.delimiter=' '` in a shell."""
+def _quoted(override: str) -> str:
+    """Quote what Hydra's grammar would read in another way than as text.
+
+    This is a value of spaces alone (`data.delimiter=' '` in a shell), and a file or column whose name the grammar does
+    not allow (`data.columns.rating='Stars (1-5)'`).
+    """
     key, _, value = override.partition("=")
-    return f"{key}='{value}'" if value.isspace() else override
+    if not (value.isspace() or (NAMING.fullmatch(key) and not _is_in_grammar(override))):
+        return override
+    text = value.replace("'", r"\'")
+    return f"{key}='{text}'"
+
+
+def _is_in_grammar(override: str) -> bool:
+    try:
+        OverridesParser.create().parse_override(override).value()
+    except HydraException:
+        return False
+    return True
 
 
 def values_of(override: Override) -> list[str]:

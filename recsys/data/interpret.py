@@ -297,7 +297,13 @@ def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
         rows.update("time", f"({whole} - ({whole} % {divisor} + {divisor}) % {divisor}) // {divisor}", _IS_NUMBER)
     else:
         parsed = f"try_strptime(time, {literal(chosen)})"
-        rows.update("time", f"epoch({parsed})", f"{parsed} IS NOT NULL")
+        try:
+            rows.update("time", f"epoch({parsed})", f"{parsed} IS NOT NULL")
+        except duckdb.InvalidInputException as error:
+            raise UserError(
+                "data.time_format must be s, ms, us or ns, or a format as for strptime, such as %d/%m/%Y "
+                f"(got {chosen!r})."
+            ) from error
     return [] if given else [TIMES.format(name=UNIT_NAMES.get(chosen, chosen), format=chosen)]
 
 

@@ -135,8 +135,8 @@ def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
         if len(described) and not len(connection.sql(f"FROM raw_{name} SEMI JOIN {name} USING ({raw_id})")):
             one, other = (table.aggregate(f"min({raw_id})").fetchall()[0][0] for table in (described, rated))
             raise UserError(
-                f"The {raw_id} of a file of {name} must be written as in the ratings, but it describes none of those "
-                f"with ratings (got {one!r} and {other!r})."
+                f"data.{name}_columns.{raw_id} must be written as in the ratings, but none of these {name} has ratings "
+                f"(got {one!r} and, in the ratings, {other!r})."
             )
 
 

@@ -26,6 +26,11 @@ from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
 LIST = r"""^\s*[\[{]\s*['"\[{]"""  # how a list in JSON's or Python's notation begins
+COLUMNS_OF = {
+    "users": "data.users_columns",
+    "films": "data.films_columns",
+    "descriptions": "metadata.columns",
+}  # settings
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
 COUNTED_ON = (
     "times are numbers of rows, counted on from file to file (earlier versions began again in each, so what they "
@@ -238,8 +243,12 @@ def selected_columns(
     given = named(name, columns, types)
     selected: dict[str, str | None] = dict.fromkeys(COLUMNS[name]) | dict(given)
     present = f"{label} has the columns {', '.join(types)}"
-    if missing := [column for column in given.values() if column is not None and column not in types]:
-        raise UserError(f"{present}; it lacks {', '.join(missing)}: give other names, or null for a missing column.")
+    missing = {ours: theirs for ours, theirs in given.items() if theirs is not None and theirs not in types}
+    if missing:
+        raise UserError(
+            f"{present}; it lacks {', '.join(missing.values())}: give its names, as in "
+            f"{COLUMNS_OF.get(name, 'data.columns')}.{next(iter(missing))}=NAME, or null for a missing column."
+        )
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
         raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")

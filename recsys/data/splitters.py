@@ -23,7 +23,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import TEST, TEST_KNOWN, TRAIN, VALID, VALID_KNOWN, WITHHELD, Invariant, Split
 from recsys.data.targets import AFTER_A_CUT, OF_COLD_ITEMS
 from recsys.data.ties import shuffle_ties
-from recsys.errors import UserError, one_of
+from recsys.errors import UserError, check_seed, one_of
 
 LATER = {"later": True}
 _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in floating point
@@ -40,8 +40,9 @@ class Splitter(ABC):
         """Split a data set.
 
         Raises:
-            UserError: the data cannot be split this way, or a part would be empty.
+            UserError: a seed is not one, the data cannot be split this way, or a part would be empty.
         """
+        check_seed(**{name: value for name, value in asdict(self).items() if name in ("seed", "ties_seed")})
         labels = self.labels(dataset)
         for label, purpose in ((TRAIN, "train on"), (VALID, "validate on"), (TEST, "test on")):
             if label not in labels:

@@ -10,6 +10,7 @@ import time
 import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
+from recsys.models.arguments import naming_arguments
 
 # Authors of models import all that they need from here.
 from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
@@ -147,6 +149,13 @@ class Recommender(RecommendsByIds):
             UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
                 on these data.
         """
+        with nullcontext() if context else naming_arguments():  # without a context, nothing was read from configs
+            return self._learn(train, valid, context, progress)
+
+    def _learn(self, train: Dataset, valid: Holdout | None, context: FitContext | None, progress: bool) -> Self:
+        """Learn and take the time; see `fit`."""
+        if not isinstance(train, Dataset):
+            raise UserError(f"train must be a data set, such as the train of a split (got {type(train).__name__}).")
         self._check_hyperparameters()
         if self.reads_order:
             require_order(train, type(self).__name__)
@@ -283,6 +292,11 @@ class Recommender(RecommendsByIds):
             )
 
 
+def must_be_trusted(model: Recommender) -> bool:
+    """Return whether `load` needs `trusted` for a model: its class is from outside this package, or it is pickled."""
+    return model.pickled or not type(model).__module__.startswith(MODELS)
+
+
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
     """Load a saved model, with its data if they were saved.
 
@@ -298,7 +312,10 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     described = _description(directory)
     name = renamed.current(described["class"])
     if not (name.startswith(MODELS) or trusted):
-        raise UserError(f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True.")
+        raise UserError(
+            f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True (on the command line "
+            "--trusted)."
+        )
     cls = _imported(name)
     if cls.pickled and not trusted:
         raise UserError(

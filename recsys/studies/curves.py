@@ -17,8 +17,9 @@ logging.getLogger("tensorboard").setLevel(logging.WARNING)  # it logs the end of
 
 def learning_curve(run: Run, metric: str) -> pd.Series:
     """Return a validation metric by the number of epochs trained, from 1; empty if the run did not log it."""
-    scalars, name = logged_scalars(run), f"valid/{metric}"
-    if not {EPOCH, name} <= set(scalars):
+    scalars = logged_scalars(run)
+    name = next((name for name in (f"curves/valid/{metric}", f"valid/{metric}") if name in scalars), None)
+    if name is None or EPOCH not in scalars:
         return pd.Series(dtype=float)
     curve = scalars[[EPOCH, name]].dropna().drop_duplicates(EPOCH, keep="last")  # a resumed run repeats an epoch
     return curve.set_index(curve[EPOCH].astype(int) + 1)[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -63,14 +64,14 @@ class EventLog:
         metadata = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=TEXT))
         self._add(Summary.Value(tag=f"{tag}/text_summary", metadata=metadata, tensor=tensor))
 
-    def add_settings(self, settings: Mapping[str, float | str]) -> None:
-        """Add a run's row to the hyperparameter tab.
+    def add_settings(self, settings: Mapping[str, float | str], label: str) -> None:
+        """Add a run's row to the hyperparameter tab, which shows its label.
 
         The summary that lists the tab's columns is left out, since TensorBoard would use that of one run for all runs
         and not show the settings of other models. Without it, TensorBoard shows the settings of all runs, those that
         differ first.
         """
-        started = SessionStartInfo()
+        started = SessionStartInfo(group_name=label)
         for name, value in settings.items():
             if isinstance(value, str):
                 started.hparams[name].string_value = value
@@ -85,7 +86,12 @@ class EventLog:
             self._add(Summary.Value(tag=tag, metadata=SummaryMetadata(plugin_data=plugin)))
 
     def add_points(
-        self, name: str, points: np.ndarray, columns: Sequence[str], labels: Sequence[Sequence[str]]
+        self,
+        name: str,
+        points: np.ndarray,
+        columns: Sequence[str],
+        labels: Sequence[Sequence[str]],
+        colors: Sequence[str] = (),
     ) -> None:
         """Show points in the embedding projector.
 
@@ -94,6 +100,7 @@ class EventLog:
             points: float (n, d) points.
             columns: names of the columns of labels.
             labels: n rows with a text for each column.
+            colors: columns that the projector offers to colour the points by, as bookmarks that open with them.
         """
         from google.protobuf import text_format  # only models with embeddings need it
 
@@ -101,9 +108,13 @@ class EventLog:
         (self.directory / place).mkdir(parents=True, exist_ok=True)
         write_text(self.directory / place / "tensors.tsv", _lines(points.tolist()))
         write_text(self.directory / place / "metadata.tsv", _lines([columns, *labels]))
-        self.projector.embeddings.add(
+        shown = self.projector.embeddings.add(
             tensor_name=f"{name}:{STEP}", tensor_path=f"{place}/tensors.tsv", metadata_path=f"{place}/metadata.tsv"
         )
+        if colors:
+            shown.bookmarks_path = f"{place}/bookmarks.json"
+            views = [_view(color, columns[0], points.shape) for color in colors]
+            write_text(self.directory / shown.bookmarks_path, json.dumps(views))
         write_text(self.directory / PROJECTOR_FILENAME, text_format.MessageToString(self.projector))
 
     def _add(self, value: Summary.Value) -> None:
@@ -111,6 +122,34 @@ class EventLog:
 
     def _write(self, event: Event) -> None:
         self.file.write(framed(event.SerializeToString()))
+
+
+def _view(color: str, label: str, shape: Sequence[int]) -> dict[str, Any]:
+    """Return a bookmark of the projector: principal components, coloured by a column and labelled by another.
+
+    The projector needs the settings of every other projection too, and then shows none of them.
+    """
+    custom = [f"custom{side}" for side in ("XLeft", "XRight", "YUp", "YDown")]
+    return {
+        "label": f"by {color}",
+        "selectedColorOptionName": color,
+        "selectedLabelOption": label,
+        "selectedProjection": "pca",
+        "pcaComponentDimensions": list(range(min(3, shape[1]))),
+        "dataSetDimensions": list(shape),
+        "projections": [],  # they are computed when the points are shown
+        "selectedPoints": [],
+        "tSNEIteration": 0,
+        "tSNEPerplexity": 8,
+        "tSNELearningRate": 1,  # a power of ten
+        "tSNEis3d": True,
+        "umapIs3d": True,
+        "umapNeighbors": 15,
+        "umapMinDist": 0.1,
+        "customSelectedSearchByMetadataOption": label,
+        **{f"{side}Text": "" for side in custom},
+        **{f"{side}Regex": False for side in custom},
+    }
 
 
 def _lines(rows: Sequence[Sequence[Any]]) -> str:

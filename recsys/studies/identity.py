@@ -38,6 +38,7 @@ NOT_DECISIVE = (
     "resume",
     "engine",
     "logger",
+    "label",
     "study",
     "optimized_metric",
     "n_ratings",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import UserError
+from recsys.files import slug
 from recsys.studies.outcome import Outcome
 from recsys.studies.runs import Run, read_failure
 from recsys.studies.study import REFERENCE, Setting, Study, as_list, row_dependencies
@@ -44,7 +45,8 @@ class Job:
 
     def arguments(self) -> list[str]:
         """Return the command-line arguments of train.py."""
-        return override_arguments({**self.overrides, "seed": self.seed})
+        label = " ".join(part for part in (self.row, self.variant, f"seed={self.seed}") if part)
+        return override_arguments({**self.overrides, "seed": self.seed, "label": label})
 
     def outcome(self, run: Run | None) -> Outcome:
         """Return the outcome of the job, given its finished run or None."""
@@ -107,11 +109,6 @@ def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
 def row_directory(directory: Path, setting: str, row: str) -> Path:
     """Return the directory of a row's runs, below that of its study."""
     return directory / slug(setting) / slug(row)
-
-
-def slug(name: str) -> str:
-    """Convert a name to one that is safe for a file or directory."""
-    return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 
 def _row_levels(study: Study) -> list[list[tuple[str, str]]]:

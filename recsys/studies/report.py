@@ -18,7 +18,7 @@ from recsys.data.dataset import Holdout
 from recsys.data.split import Split
 from recsys.evaluation.protocols import AnyProtocol, single_protocols
 from recsys.files import short
-from recsys.models.base import Recommender
+from recsys.models.base import Recommender, must_be_trusted
 from recsys.studies.examples import Example
 from recsys.terminal import print_figures, terminal
 
@@ -82,7 +82,8 @@ def print_next_steps(directory: Path, model: Recommender, example: Example) -> N
     history = f"--liked {quote(example.liked[0])}" if is_new else f"--user {quote(str(example.user_id))}"
     curves = [f"{_program('tensorboard')} --logdir {run}"] if (directory / "tensorboard").is_dir() else []
     print(f"The run is in {run}. Try next:")
-    for command in (*curves, f"{recsys} recommend {run} {history}", f"{recsys} serve {run}"):
+    trusted = " --trusted" if must_be_trusted(model) else ""
+    for command in (*curves, f"{recsys} recommend {run} {history}{trusted}", f"{recsys} serve {run}{trusted}"):
         print(f"  {command}")
 
 

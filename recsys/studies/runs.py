@@ -7,6 +7,7 @@
     begun.json              digest of the code that it started with
     train.log
     tensorboard/ or csv/    curves, and whatever else the logger stores
+    tensorboard/final/      final metrics, hyperparameters, texts and points, as TensorBoard shows them
     checkpoints/selection/  best and last weights of the fit that validation monitored
     checkpoints/refit/      the same of the fit on training and validation ratings
     model/                  `recsys.models.base.load` reads it, without Hydra

@@ -23,9 +23,8 @@ import pandas as pd
 from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import read_csv, write_whole
+from recsys.files import read_csv, slug, write_whole
 from recsys.studies.outcome import Outcome
-from recsys.studies.plan import slug
 from recsys.studies.report import headline_metrics
 from recsys.studies.runs import Run
 from recsys.studies.searches import SEARCH

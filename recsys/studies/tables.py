@@ -12,6 +12,7 @@ from recsys.errors import UserError
 from recsys.evaluation.intervals import bootstrap_interval, mean_interval
 from recsys.evaluation.significance import holm, randomisation_test, user_differences
 from recsys.studies.runs import Run
+from recsys.terminal import print_figures, terminal
 
 KEYS = ["data", "split", "model", "settings"]
 
@@ -163,6 +164,25 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
     if missing:
         known = ", ".join(str(name) for name in frame.columns if "/" in str(name))
         raise UserError(f"Metrics must be among {known} (got {', '.join(missing)}).")
+
+
+def print_table(frame: pd.DataFrame, names: Sequence[str], groups: Sequence[str]) -> None:
+    """Print a frame of text: in a terminal as tables that fit its width, elsewhere in Markdown.
+
+    Args:
+        frame: cells of the table.
+        names: columns that together name a row.
+        groups: columns whose values the title of a table has, one table for each combination of values.
+    """
+    if not terminal().is_terminal:
+        print(markdown(frame))
+        return
+    figures = [str(column) for column in frame if column not in (*names, *groups)]
+    for shared, rows in frame.groupby(list(groups), sort=False):
+        title = ", ".join(f"{name} {value}" for name, value in zip(groups, shared, strict=True))
+        named = rows[list(names)].agg(" ".join, axis=1).str.strip()
+        cells = [[name, *values] for name, values in zip(named, rows[figures].to_numpy().tolist(), strict=True)]
+        print_figures([names[0], *figures], cells, title)
 
 
 def markdown(frame: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ import html
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from recsys.studies.event_log import EventLog
 from recsys.studies.examples import Example
 
 PROJECTED = 10_000  # rows that a browser still moves with ease
+COLORS = ("first genre", "decade", "segment", "gender", "age_group")  # columns of few values, for a colour each
 COMPARED = re.compile(r"/((hr|ndcg|novelty)@10|rmse)\b")  # these get a column in the hyperparameter tab
 LOGGER = "TensorBoardLogger"
+FINAL = "final"  # directory of what is known at the end; the hyperparameter tab leaves out curves outside of it
 
 
 def log_directory(config: Mapping[str, Any]) -> Path | None:
@@ -55,7 +58,7 @@ def log_run(
         metrics: metrics by name, `valid/...` and `test/...`.
         examples: recommendations for sample users.
     """
-    with EventLog(directory) as events:
+    with EventLog(directory / FINAL) as events:
         events.add_text("metrics", _metric_table(metrics))
         for example in examples:
             table = _table(("", "liked", "recommended"), example.rows())
@@ -65,7 +68,7 @@ def log_run(
         for name, value in metrics.items():
             if COMPARED.search(name):
                 events.add_scalar(f"final/{name}", value)
-        events.add_settings(_settings(config, model))
+        events.add_settings(_settings(config, model), _label(config, model))
         if isinstance(model, HasEmbeddings):
             _add_points(events, "films", model.item_embeddings(), dataset.item_counts, _described_items(dataset))
             _add_points(events, "users", model.user_embeddings(), dataset.user_counts, dataset.user_frame)
@@ -99,6 +102,11 @@ def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, float 
         name: value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
         for name, value in settings.items()
     }
+
+
+def _label(config: Mapping[str, Any], model: Recommender) -> str:
+    """Return the run's label and the time, since TensorBoard would show runs of one label as one."""
+    return f"{config.get('label') or type(model).__name__} {datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
 def _metric_table(metrics: Mapping[str, float]) -> str:
@@ -137,7 +145,8 @@ def _add_points(
     shown = np.sort(np.argsort(-n_ratings, kind="stable")[:PROJECTED])
     labels = described.assign(ratings=n_ratings).iloc[shown].astype(object).fillna("").astype(str)
     labels = labels.replace(r"\s+", " ", regex=True)  # a tab would start another column
-    events.add_points(name, points[shown], list(labels.columns), labels.to_numpy().tolist())
+    colors = [column for column in COLORS if column in labels]
+    events.add_points(name, points[shown], list(labels.columns), labels.to_numpy().tolist(), colors)
 
 
 def _described_items(dataset: Dataset) -> pd.DataFrame:

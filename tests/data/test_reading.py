@@ -259,7 +259,7 @@ def test_items_of_which_none_has_a_rating_are_refused(write, prepared):
     folder = write({"r.csv": CSV, "films.csv": "movie_id,title\ntt7,Seven\n"})
     source = Files(str(folder / "r.csv"), COLUMNS, films_path=str(folder / "films.csv"))
     with pytest.raises(
-        UserError, match=r"movie_id of a file of films must be written as in the ratings.*'tt7' and '7'"
+        UserError, match=r"data.films_columns.movie_id must be written as in the ratings.*'tt7' and, .*'7'"
     ):
         prepared(source)
 

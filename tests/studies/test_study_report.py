@@ -257,7 +257,7 @@ def test_curves_are_read_from_either_logger_and_a_repeated_epoch_counts_once(mak
     assert learning_curve(run, "ndcg@10").empty
     logger = TensorBoardLogger(tmp_path, name="", version="tensorboard")
     for step, epoch, value in ((5, 0, 0.1), (10, 1, 0.2), (11, 1, 0.25)):
-        logger.log_metrics({"train/epoch": epoch, "valid/ndcg@10": value}, step)
+        logger.log_metrics({"train/epoch": epoch, "curves/valid/ndcg@10": value}, step)
     logger.finalize("success")
     assert learning_curve(run, "ndcg@10").to_dict() == pytest.approx({1: 0.1, 2: 0.25})
 

@@ -1,5 +1,7 @@
 """Tables of runs: mean and standard deviation over seeds, and comparisons with a baseline."""
 
+import re
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -7,7 +9,7 @@ from scipy import stats
 from recsys.errors import UserError
 from recsys.evaluation.significance import N_DRAWS, randomisation_test
 from recsys.studies.runs import Run
-from recsys.studies.tables import comparison, markdown, results, table
+from recsys.studies.tables import comparison, markdown, print_table, results, table
 from tests.studies.runs import run_in_memory
 
 
@@ -46,6 +48,20 @@ def test_runs_without_any_of_the_metrics_have_no_row():
     other = run("EASE", 0, 0.1)
     other.metrics["test/hr@10/sampled99"] = other.metrics.pop("test/ndcg@10")
     assert table([run("MF", 0, 0.1), other], ["test/ndcg@10"])["model"].tolist() == ["MF"]
+
+
+def test_a_table_fits_the_terminal_and_is_markdown_elsewhere(monkeypatch, capsys):
+    runs = [run("MF", 0, 0.25, negatives_per_positive=n, embedding_dim=n) for n in (10, 20)]
+    frame = table(runs, ["test/ndcg@10"])
+    print_table(frame, ["model", "settings"], ["data", "split"])
+    assert capsys.readouterr().out == f"{markdown(frame)}\n"
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    print_table(frame, ["model", "settings"], ["data", "split"])
+    printed = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out)
+    assert printed.startswith("data ml-100k, split leave_last_out")
+    assert "MF negatives_per_positive=20 embedding_dim=20" in printed
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 def test_markdown_has_a_line_for_each_row():

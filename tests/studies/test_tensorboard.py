@@ -1,5 +1,7 @@
 """What TensorBoard is given of a run, read back from its files."""
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +9,7 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugin_util import markdown_to_safe_html
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData, SessionStartInfo
 
 from recsys.data.dataset import Dataset
 from recsys.models.base import Recommender
@@ -19,6 +21,7 @@ from recsys.studies.tensorboard import log_run
 
 CONFIG = {
     "seed": 3,
+    "label": "ease seed=3",
     "refit": True,
     "data": {"_target_": "recsys.data.sources.MovieLens", "release": "ml-1m", "cleaning": {"_target_": "x.Cleaning"}},
     "metadata": {"_target_": "recsys.data.metadata.TMDB5000"},
@@ -49,7 +52,7 @@ def logged(dataset, tmp_path):
     def log(model: Recommender) -> EventAccumulator:
         examples = [Example(5, ["M*A*S*H (1970)", "Face|Off"], ["<b>[REC]</b> & _more_"])]
         log_run(tmp_path / "log", CONFIG, model, dataset, METRICS, examples)
-        return EventAccumulator(str(tmp_path / "log")).Reload()
+        return EventAccumulator(str(tmp_path / "log" / "final")).Reload()
 
     return log
 
@@ -59,9 +62,13 @@ def text(events: EventAccumulator, tag: str) -> str:
     return markdown_to_safe_html(events.Tensors(f"{tag}/text_summary")[0].tensor_proto.string_val[0])
 
 
-def settings(events: EventAccumulator) -> dict[str, str | float]:
+def started(events: EventAccumulator) -> SessionStartInfo:
     content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
-    values = HParamsPluginData.FromString(content).session_start_info.hparams
+    return HParamsPluginData.FromString(content).session_start_info
+
+
+def settings(events: EventAccumulator) -> dict[str, str | float]:
+    values = started(events).hparams
     return {name: getattr(value, value.WhichOneof("kind")) for name, value in values.items()}
 
 
@@ -97,6 +104,10 @@ def test_the_seed_stands_once_unless_a_model_has_its_own(logged, dataset, seed, 
     assert given.get("model.seed") == shown
 
 
+def test_a_run_is_named_by_its_label_and_the_time(logged):
+    assert re.fullmatch(r"ease seed=3 \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", started(logged(EASE())).group_name)
+
+
 def test_no_run_decides_the_columns_of_other_runs(logged):
     assert "_hparams_/experiment" not in logged(EASE()).summary_metadata
 
@@ -123,21 +134,25 @@ def test_titles_in_a_table_are_shown_sign_by_sign(logged):
 
 def test_all_settings_are_shown_line_by_line(logged):
     shown = text(logged(EASE()), "settings")
-    assert "<pre><code>seed: 3\nrefit: true\ndata:\n  _target_: recsys.data.sources.MovieLens\n" in shown
+    assert "<pre><code>seed: 3\nlabel: ease seed=3\nrefit: true\ndata:\n  _target_: " in shown
 
 
 def test_the_projector_labels_films_and_leaves_unknown_years_empty(logged, dataset, tmp_path):
     logged(MF(max_epochs=1, embedding_dim=2).fit(dataset))
-    table = next((tmp_path / "log").glob("*/films/metadata.tsv")).read_text().splitlines()
+    [films] = (tmp_path / "log").glob("final/*/films")
+    table = (films / "metadata.tsv").read_text().splitlines()
     assert [line.split("\t") for line in table] == [
         ["title", "year", "decade", "genres", "first genre", "movie_id", "ratings"],
         ["M*A*S*H (1970)", "1970", "1970s", "Comedy, War", "Comedy", "7", "2"],
         ["Face/Off (1997)", "1997", "1990s", "Action", "Action", "8", "1"],
         ["Un known", "", "", "", "", "9", "1"],
     ]
-    assert np.loadtxt(next((tmp_path / "log").glob("*/users/tensors.tsv"))).shape == (2, 2)
+    assert np.loadtxt(next((tmp_path / "log").glob("final/*/users/tensors.tsv"))).shape == (2, 2)
+    bookmarks = json.loads((films / "bookmarks.json").read_text())
+    assert [view["selectedColorOptionName"] for view in bookmarks] == ["first genre", "decade"]
+    assert "00000/films/bookmarks.json" in (films.parents[1] / "projector_config.pbtxt").read_text()
 
 
 def test_a_model_without_embeddings_has_no_projector(logged, tmp_path):
     logged(Popularity())
-    assert not (tmp_path / "log" / "projector_config.pbtxt").exists()
+    assert not (tmp_path / "log" / "final" / "projector_config.pbtxt").exists()

@@ -17,7 +17,7 @@ from torch.utils.tensorboard import SummaryWriter
 from recsys.analysis import figures
 from recsys.analysis.charts import percent
 from recsys.analysis.exploration.explore import Answer, Exploration, explore
-from recsys.analysis.page import write_page
+from recsys.analysis.page import first_sentence, write_page
 from recsys.data.prepared import Prepared, Report
 from recsys.errors import UserError
 
@@ -54,6 +54,7 @@ def write_report(directory: Path, prepared: Prepared) -> Exploration:
         "explore.html.j2",
         report=prepared.report,
         facts=_facts(prepared.report),
+        summary=[(card[0].question.text, first_sentence(card[0].finding)) for _, (card, *_) in sections],
         sections=sections,
         omissions=exploration.omissions,
         cleaning=cleaning_finding(prepared.report),

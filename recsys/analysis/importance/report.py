@@ -17,7 +17,7 @@ from recsys.analysis.importance.accuracy import calibration, coverage, errors
 from recsys.analysis.importance.dependence import QUANTILES, dependence, has_dependence
 from recsys.analysis.importance.permutation import importances
 from recsys.analysis.importance.sample import Sample, draw_sample
-from recsys.analysis.page import write_page
+from recsys.analysis.page import first_sentence, write_page
 from recsys.data.split import Split
 from recsys.models.trees import RatingTrees
 
@@ -79,6 +79,7 @@ def write_report(directory: Path, model: RatingTrees, split: Split, seed: int) -
         n_test=len(split.test.ratings),
         n_repeats=N_REPEATS,
         seed=seed,
+        summary=[(answer.question, first_sentence(answer.finding)) for answer in answers],
         cards=list(zip(answers, images, strict=True)),
     )
     return answers
@@ -110,8 +111,8 @@ def _answer_groups(table: pd.DataFrame, rmse: float) -> Answer:
         "groups",
         "Which groups of features do predictions depend on?",
         "Bars: growth of the error by group of features",
-        f"The root mean squared error is {rmse:.3f} stars. When all columns of a group are permuted among the ratings, "
-        f"it grows most for {_list_growth(table)}.{without_effect}",
+        f"The root mean squared error is {rmse:.3f} stars. When the values of a group are shuffled among the ratings, "
+        f"and so carry no information, it grows most for {_list_growth(table)}.{without_effect}",
         _draw_growth(table, table.index.tolist()),
     )
 

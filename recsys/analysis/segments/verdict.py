@@ -31,15 +31,16 @@ def verdict(measures: Mapping[str, float]) -> str:
     """State in words what the measures of one number of segments imply."""
     stability, silhouette = measures["stability"], measures["silhouette"]
     margin = (measures["high"] - measures["low"]) / 2
-    values = (
-        f"Stability at k={measures['k']:.0f} is {stability:.2f} (± {margin:.2f} over bootstrap samples) and the "
-        f"silhouette is {silhouette:.2f}"
-    )
     if stability < POOR_RECOVERY or silhouette <= NO_STRUCTURE:
-        recovery = "poor" if stability < POOR_RECOVERY else "moderate" if stability < GOOD_RECOVERY else "good"
-        meaning = f"recovery is {recovery}, and the segments are a convenient cut of a continuum, not natural groups"
+        meaning = "are a convenient cut of a continuum, not natural groups"
     elif stability >= GOOD_RECOVERY and silhouette > REASONABLE_STRUCTURE:
-        meaning = "the segments are stable and well separated, as natural groups are"
+        meaning = "are natural groups"
     else:
-        meaning = "there is some structure, with blurred borders between the segments"
-    return f"{values}: {meaning}."
+        meaning = "are groups with blurred borders"
+    partly = "agrees in part" if stability < GOOD_RECOVERY else "agrees"
+    agrees = "hardly agrees" if stability < POOR_RECOVERY else partly
+    apart = "not" if silhouette <= NO_STRUCTURE else "partly" if silhouette <= REASONABLE_STRUCTURE else "well"
+    return (
+        f"The {measures['k']:.0f} segments {meaning}: a segmentation of another sample of the users {agrees} with them "
+        f"(stability {stability:.2f} ± {margin:.2f}), and they are {apart} separated (silhouette {silhouette:.2f})."
+    )

@@ -14,6 +14,7 @@ from recsys.models.neural.module import NeuralModule
 from recsys.models.neural.monitors import Monitor, RankingMonitor, Scorer
 
 SCORES_PER_BATCH = 1 << 24
+CURVES = "curves"  # TensorBoard orders curves by name: this precedes final/ and train/
 
 
 class Validation(Callback):
@@ -43,7 +44,8 @@ class Validation(Callback):
         metrics = {f"valid/{name}": value for name, value in summary(measured, self.monitor).items()}
         module.log_dict(metrics, logger=False)
         if trainer.logger:
-            trainer.logger.log_metrics(metrics, trainer.global_step)
+            curves = {f"{CURVES}/{name}": value for name, value in metrics.items()}
+            trainer.logger.log_metrics(curves, trainer.global_step)
 
 
 def measure(

@@ -1,0 +1,49 @@
+"""Labels of runs: the model and the settings that a command changes, such as `ncf lr=0.003 seed=1`.
+
+TensorBoard shows the label of a run, and the name of its directory ends with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+
+from recsys.files import slug
+from recsys.studies.identity import NOT_DECISIVE
+
+NAMED_BY_THE_DIRECTORY = ("data", "model")
+UNNAMED = (*NAMED_BY_THE_DIRECTORY, *NOT_DECISIVE, "debug", "experiment", "hparams_search", "hydra", "trainer")
+UNNAMED_GROUPS = ("data.", "hydra.", "hydra/", "logger.", "metadata.", "study.", "trainer.")
+LONGEST = 120  # characters of a directory's name, of which file systems allow 255
+
+
+def register_labels() -> None:
+    """Let configs refer to the label of a run, and name its directory by it."""
+    OmegaConf.register_new_resolver("run_label", _run_label, replace=True)
+    OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
+
+
+def label(model: str, overrides: Sequence[str]) -> str:
+    """Return the label of a run of a model, given the overrides of its command; paths are left out."""
+    given = [override.lstrip("+").partition("=") for override in overrides if not override.startswith("~")]
+    changed = [f"{key.rpartition('.')[2]}={value}" for key, _, value in given if _is_named(key) and "/" not in value]
+    return " ".join([model, *changed])
+
+
+def folder_name(label: str) -> str:
+    """Return a label as part of a directory's name, without `=`, which Hydra's overrides would need quotes for."""
+    return slug(label.replace("=", ""))[:LONGEST]
+
+
+def _is_named(key: str) -> bool:
+    return key.startswith("data.cleaning.") or not (key in UNNAMED or key.startswith(UNNAMED_GROUPS))
+
+
+def _run_label() -> str | None:
+    """Return the label of the run of the present job, or None outside of one."""
+    if not HydraConfig.initialized():
+        return None
+    hydra = HydraConfig.get()
+    return label(str(hydra.runtime.choices["model"]), hydra.overrides.task)

@@ -1,0 +1,39 @@
+"""Errors name settings of configs, such as `data.scale` or `model.l2`; in the library, these are arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from recsys.errors import UserError
+
+SETTING = re.compile(r"(?<![\w./])(?:data\.(?:(?:\w+_)?columns\.|cleaning\.)?|cleaning\.|split\.|model\.)(\w+)")
+ARGUMENTS = {  # most have the same name
+    "user_id": "user",
+    "movie_id": "item",
+    "users_path": "users",
+    "films_path": "items",
+    "columns": "the names of columns",
+    "cleaning": "the arguments",
+}
+SPLIT = re.compile(r"\bsplit=(?=\w)")
+MODEL = re.compile(r"(?<![\w.])model=(?=\w)")
+METADATA = re.compile(r"\bmetadata=\w+")
+FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # that a data frame is written to
+
+
+@contextmanager
+def naming_arguments() -> Iterator[None]:
+    """Let errors inside name arguments and data frames in place of the settings and files that they stand for."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(_translated(str(error))) from error
+
+
+def _translated(message: str) -> str:
+    message = SETTING.sub(lambda setting: ARGUMENTS.get(setting[1], setting[1]), message)
+    message = FILE.sub(lambda file: "frame" if file[1] == "ratings" else file[1], message)
+    message = METADATA.sub("items with metadata", SPLIT.sub("name=", MODEL.sub("", message)))
+    return message.replace(" is null ", " is None ")
