@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from recsys.data.dataset import Dataset
+    from recsys.data import dataset
     from recsys.models.graphs import ScoreGraph
 
 
@@ -60,7 +60,7 @@ class HasGraph(ABC):
     n_read: int | None = None
 
     @abstractmethod
-    def graph(self, data: Dataset, length: int) -> ScoreGraph:
+    def graph(self, data: dataset.Dataset, length: int) -> ScoreGraph:
         """Return the graph of `score_without_fallback`.
 
         Args:
