@@ -148,9 +148,8 @@ def test_its_graph_scores_all_users_as_the_model(trained: TrainedModel):
     check_scores_are_equal(ExportedModel(description(model, data, "torch", graph.reads, length), compute), trained)
 
 
-def test_its_file_scores_all_users_as_the_model(trained: TrainedModel, name: str, tmp_path: Path):
-    if name not in AS_ONNX:
-        pytest.skip("has a graph of the same kind as another model")
+@pytest.mark.parametrize("name", AS_ONNX, indirect=True, scope="module")
+def test_its_file_scores_all_users_as_the_model(trained: TrainedModel, tmp_path: Path):
     pytest.importorskip("onnxscript")
     export(trained.model, trained.given, tmp_path / "export")
     check_scores_are_equal(load_export(tmp_path / "export"), trained)

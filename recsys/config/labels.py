@@ -5,16 +5,14 @@ TensorBoard shows the label of a run, and the name of its directory ends with it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from recsys.files import slug
-from recsys.studies.identity import NOT_DECISIVE
 
-NAMED_BY_THE_DIRECTORY = ("data", "model")
-UNNAMED = (*NAMED_BY_THE_DIRECTORY, *NOT_DECISIVE, "debug", "experiment", "hparams_search", "hydra", "trainer")
+UNNAMED = ("data", "model", "debug", "experiment", "hparams_search", "hydra", "trainer")
 UNNAMED_GROUPS = ("data.", "hydra.", "hydra/", "logger.", "metadata.", "study.", "trainer.")
 LONGEST = 120  # characters of a directory's name, of which file systems allow 255
 
@@ -27,9 +25,12 @@ def register_labels() -> None:
 
 def label(model: str, overrides: Sequence[str]) -> str:
     """Return the label of a run of a model, given the overrides of its command; paths are left out."""
+    from recsys.studies.identity import NOT_DECISIVE  # imports pandas, and composing a config does without
+
+    unnamed = {*UNNAMED, *NOT_DECISIVE}
     given = [override.lstrip("+").partition("=") for override in overrides if not override.startswith("~")]
-    changed = [f"{key.rpartition('.')[2]}={value}" for key, _, value in given if _is_named(key) and "/" not in value]
-    return " ".join([model, *changed])
+    named = [(key, value) for key, _, value in given if "/" not in value and _is_named(key, unnamed)]
+    return " ".join([model, *(f"{key.rpartition('.')[2]}={value}" for key, value in named)])
 
 
 def folder_name(label: str) -> str:
@@ -37,8 +38,8 @@ def folder_name(label: str) -> str:
     return slug(label.replace("=", ""))[:LONGEST]
 
 
-def _is_named(key: str) -> bool:
-    return key.startswith("data.cleaning.") or not (key in UNNAMED or key.startswith(UNNAMED_GROUPS))
+def _is_named(key: str, unnamed: Collection[str]) -> bool:
+    return key.startswith("data.cleaning.") or not (key in unnamed or key.startswith(UNNAMED_GROUPS))
 
 
 def _run_label() -> str | None:

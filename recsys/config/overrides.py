@@ -117,7 +117,7 @@ def _quoted(override: str) -> str:
     """Quote what Hydra's grammar would read in another way than as text.
 
     This is a value of spaces alone (`data.delimiter=' '` in a shell), and a file or column whose name the grammar does
-    not allow (`data.columns.rating='Stars (1-5)'`).
+    not allow (`data.columns.rating='Mark (1-5)'`).
     """
     key, _, value = override.partition("=")
     if not (value.isspace() or (NAMING.fullmatch(key) and not _is_in_grammar(override))):

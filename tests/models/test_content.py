@@ -94,7 +94,7 @@ def test_neighbours_are_items_with_ratings_and_never_the_item_itself(dataset):
 
 
 def test_sparse_vectors_are_not_accepted_as_embeddings(dataset):
-    with pytest.raises(UserError, match=r"give encoder\.n_components=256, or model=tfidf"):
+    with pytest.raises(UserError, match=r"give encoder\.n_components=256, or tfidf"):
         Content(TFIDF).fit(dataset)
 
 

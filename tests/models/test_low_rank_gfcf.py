@@ -36,7 +36,7 @@ def test_memory_grows_with_the_items_and_not_with_their_pairs(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 10**9)
     LowRankGFCF(rank=64).fit(large)
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 10**8)
-    with pytest.raises(UserError, match=r"LowRankGFCF of rank 64 on 84,000 items .* model\.rank"):
+    with pytest.raises(UserError, match=r"LowRankGFCF of rank 64 on 84,000 items .* a lower rank"):
         LowRankGFCF(rank=64).fit(large)
 
 

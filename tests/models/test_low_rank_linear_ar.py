@@ -41,5 +41,5 @@ def test_scores_are_products_of_weights_and_the_projected_history(timed: Dataset
 
 def test_a_rank_that_does_not_fit_in_memory_is_an_error(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 10**4)
-    with pytest.raises(UserError, match=r"LowRankLinearAR at 3 time scales and rank 512 on 40 items .* model.rank"):
+    with pytest.raises(UserError, match=r"LowRankLinearAR at 3 time scales and rank 512 on 40 items .* a lower rank"):
         LowRankLinearAR().fit(timed)

@@ -66,7 +66,7 @@ def test_ratings_without_times_are_an_error(untimed: Dataset):
 
 def test_a_window_too_large_for_memory_is_an_error(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 10**4)
-    with pytest.raises(UserError, match=r"lower model\.window"):
+    with pytest.raises(UserError, match=r"lower window"):
         Markov(window=10).fit(timed)
 
 

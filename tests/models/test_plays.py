@@ -79,7 +79,7 @@ def test_an_item_of_a_history_without_plays_was_played_once(model, played: Datas
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: type(m).__name__)
 def test_weights_need_data_with_plays(model, timed: Dataset):
-    with pytest.raises(UserError, match=r"with play_weight=0.5 needs data with plays, .* data.columns.plays"):
+    with pytest.raises(UserError, match=r"with play_weight=0.5 needs data with plays, .* column in plays"):
         model.fit(timed)
 
 
