@@ -49,7 +49,7 @@ SMALL_AS_THE_DATA = (  # models that take no more memory than the data do
     "bias", "content", "content_knn", "popularity", "rating_user_knn", "recent_popularity", "segment_popularity",
     "tfidf",
 )  # fmt: skip
-AS_ONNX = ("ease_newcomers", "gru4rec", "ncf", "sasrec")  # kinds of graphs
+AS_ONNX = ("ncf", "sasrec")  # kinds of graphs; tests of the command export EASE
 NO_TASTE = {"check_checkerboard_is_recovered": "gives all users the same list"}
 OWN_VECTORS = {"check_histories_are_embedded_as_users_with_them_are": "trained users have weights of their own"}
 EXPECTED_FAILED_CHECKS = {
