@@ -62,6 +62,7 @@ class FeedbackPanel:
             self._hint = Tag("p", panel.hint, "meta")
             self._rows = Tag("ul", classes="rows")
             self._download = button("Download ratings (CSV)", self._send_ratings, "quiet")
+        self._section.visible, self._download.visible = bool(panel.hint), False  # until the feedback is known
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
