@@ -207,13 +207,19 @@ class _SymmetricProduct(Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, dense: Tensor) -> Tensor:
         ctx.save_for_backward(matrix)
-        return matrix @ dense
+        return _product(matrix, dense)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
         (matrix,) = ctx.saved_tensors
-        return None, matrix @ gradient
+        return None, _product(matrix, gradient)
+
+
+def _product(matrix: Tensor, dense: Tensor) -> Tensor:
+    """Return the product with a sparse matrix in float32, which it needs."""
+    with torch.autocast(dense.device.type, enabled=False):
+        return matrix @ dense.float()
 
 
 class LightGCN(EmbeddingRecommender, ScoresByProducts):
