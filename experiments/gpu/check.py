@@ -2,9 +2,9 @@
 
     python experiments/gpu/check.py [--accelerators cpu gpu] [--models NAME ...] [--epochs N] [--minutes M] [--out FILE]
 
-Takes less than `--minutes` and no network, if MovieLens-100K was prepared before (`python -m recsys prepare`) and the
-cache directory travels along. Models have the settings of `configs/model`, but few epochs, and texts are encoded by
-TF-IDF. `--accelerators cpu cpu` tries the command where there is no GPU.
+After `--minutes` no further training starts. It needs no network if MovieLens-100K was prepared before (`python -m
+recsys prepare`) and the cache directory travels along. Models have the settings of `configs/model`, but few epochs, and
+texts are encoded by TF-IDF. `--accelerators cpu cpu` tries the command where there is no GPU.
 
 The CSV file and the table have a row for each model and way of training. Test metrics are of the weights of the last
 epoch. The exit status is 1 if the same weights score differently on both devices, if a model that was resumed on the

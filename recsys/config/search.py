@@ -14,12 +14,10 @@ from __future__ import annotations
 import logging
 import math
 import platform
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +32,7 @@ from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import write_whole
 from recsys.models.neural.callbacks import Pruning, search_storage
+from recsys.progress import repeated
 from recsys.studies.run_writer import failure_reason
 
 try:
@@ -121,7 +120,7 @@ class Search:
         n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
         while (n_left := n_trials - len(_finished(study)) - len(self._of_others(study))) > 0:
             trials = self._begin(study, min(n_left, self.n_parallel))
-            with _seen(trials):
+            with repeated(partial(_see, trials), SEEN_EVERY):
                 jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._record(study, trials, jobs)
             self._write_results(study)
@@ -300,23 +299,10 @@ def _n_values(distribution: BaseDistribution) -> float:
     return 1 if distribution.single() else math.inf
 
 
-@contextmanager
-def _seen(trials: Sequence[optuna.Trial]) -> Iterator[None]:
-    """Record every minute, while trials run, that their worker is there."""
-    ended = threading.Event()
-
-    def record() -> None:
-        while not ended.wait(SEEN_EVERY):
-            for trial in trials:
-                trial.set_user_attr(SEEN, time.time())
-
-    thread = threading.Thread(target=record, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def _see(trials: Sequence[optuna.Trial]) -> None:
+    """Record that the worker of some trials is there."""
+    for trial in trials:
+        trial.set_user_attr(SEEN, time.time())
 
 
 def _running(study: optuna.Study) -> list[FrozenTrial]:

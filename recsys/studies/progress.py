@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from recsys.progress import repeated
 from recsys.studies.runs import is_finished, read_failure
 
 POLL_SECONDS = 2.0
@@ -41,19 +41,10 @@ class Progress:
     @contextmanager
     def polling(self, directories: Collection[Path]) -> Iterator[None]:
         """Poll some directories while the body of the `with` statement runs them."""
-        stop = threading.Event()
-
-        def poll() -> None:
-            while not stop.wait(POLL_SECONDS):
-                self.update(directories)
-
-        poller = threading.Thread(target=poll, daemon=True)
-        poller.start()
         try:
-            yield
+            with repeated(lambda: self.update(directories), POLL_SECONDS):
+                yield
         finally:
-            stop.set()
-            poller.join()
             self.update(directories)
 
     def update(self, directories: Collection[Path]) -> None:
