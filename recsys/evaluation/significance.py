@@ -1,8 +1,6 @@
-"""Paired comparison of two models: user differences, randomisation test, effect size, correction for many tests.
+"""Differences of users between two models, their effect size, and the correction of p-values for many tests.
 
-Models are compared user by user on the same split, since users differ far more than models do (Smucker, Allan and
-Carterette, "A Comparison of Statistical Significance Tests for Information Retrieval Evaluation", CIKM 2007).
-`recsys.evaluation.intervals.bootstrap_interval` gives the interval of the mean difference.
+`recsys.evaluation.resampling.compare` gives intervals and p-values.
 """
 
 from __future__ import annotations
@@ -12,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-N_DRAWS = 9999  # of signs: the smallest possible p-value is 1 / (N_DRAWS + 1)
-_BATCH_SIZE = 2**22  # signs that are drawn at once
+SIGNIFICANT = 0.05  # adjusted p-values below it are
 
 
 def user_differences(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> np.ndarray:
@@ -29,26 +26,6 @@ def user_differences(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) 
     """
     differences = pd.concat([own - other for own, other in zip(model, baseline, strict=True)]).dropna()
     return differences.groupby(level=0).mean().to_numpy()
-
-
-def randomisation_test(differences: np.ndarray, seed: int = 0) -> float:
-    """Return the two-sided p-value of paired differences (n,), from random changes of their signs.
-
-    If two models do not differ, each user's two values can be exchanged (Fisher, "The Design of Experiments", 1935).
-    The test assumes no normal distribution, which differences of hits are far from. The observed signs count as one of
-    the draws (Phipson and Smyth, "Permutation P-values Should Never Be Zero", 2010). It is the test of
-    `scipy.stats.permutation_test` with `permutation_type="samples"`, as one matrix product per batch of draws.
-    """
-    nonzero = differences[differences != 0]  # the sign of a zero changes nothing
-    observed = abs(nonzero.sum()) * (1 - 1e-9)  # equal sums may differ by rounding
-    rng = np.random.default_rng(seed)
-    n_extreme, left = 1, N_DRAWS
-    while left:
-        n_drawn = min(left, max(1, _BATCH_SIZE // max(1, len(nonzero))))
-        positive = rng.integers(2, size=(n_drawn, len(nonzero)), dtype=np.int8)
-        n_extreme += int((np.abs((2 * positive - 1) @ nonzero) >= observed).sum())
-        left -= n_drawn
-    return n_extreme / (1 + N_DRAWS)
 
 
 def effect_size(differences: np.ndarray) -> float:

@@ -15,7 +15,7 @@ def direction(metric: str) -> int:
     """Return 1 if larger values of a metric are better, -1 if smaller ones are, and 0 if neither, as for popularity.
 
     Args:
-        metric: name with or without list length and protocol: `ndcg@10/sampled99`.
+        metric: name with or without list length, protocol and kind of users: `ndcg@10/sampled99`, `hr@10/with_history`.
     """
-    name = re.sub(r"@\d+|/sampled\d+", "", metric)
+    name = re.sub(r"@\d+|/sampled\d+|/(with(out)?_history|warm)$", "", metric)
     return 1 if name in ORDERED else -1 if name in ERRORS else 0

@@ -8,16 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from recsys.errors import UserError
-from recsys.evaluation.intervals import Interval, bootstrap_interval
-from recsys.evaluation.significance import randomisation_test, user_differences
+from recsys.evaluation.intervals import Interval
+from recsys.evaluation.resampling import compare
 from recsys.studies.direction import ERRORS, ORDERED
 from recsys.studies.runs import Run
-from recsys.studies.tables import (
-    check_metrics,
-    named_results,
-    on_shared_splits,
-    user_values,
-)
+from recsys.studies.tables import check_metrics, named_results, user_values
 
 CERTAIN, LIKELY = 0.001, 0.05  # p-values below which a lead is beyond reasonable doubt, or likely
 
@@ -31,12 +26,12 @@ class Selection:
         ranking: mean on validation by model, best first, of models that were run on all counted splits.
         left_out: models that were not run on all counted splits, or that lack the metric.
         n_splits: number of counted splits: those that at least half of the models were run on.
-        n_users: number of test users of the two best models.
+        n_users: number of test users whom the two best models share.
         test: mean test metric of the two best models, as their runs report it.
         seconds: mean training time of the two best models.
         lead: lead of the best model over the second on test, mean over users; positive if it is better. It weights
             all users equally, while errors in `test` weight all ratings equally.
-        p_value: p-value of the lead, by a paired randomisation test over users.
+        p_value: p-value of the lead, see `recsys.evaluation.resampling`.
     """
 
     metric: str
@@ -84,8 +79,8 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         metric: a metric that exists for single users: `ndcg@10`, `rmse`.
 
     Raises:
-        UserError: neither larger nor smaller values of the metric are better, or fewer than two models were run on all
-            splits.
+        UserError: neither larger nor smaller values of the metric are better, fewer than two models were run on all
+            splits, or the two best share no test user.
     """
     name = metric.partition("@")[0]
     if name not in ORDERED and name not in ERRORS:
@@ -103,8 +98,10 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         raise UserError("Fewer than two models were run on all splits: run models on the same splits.")
     best, second = ranking.index[:2]
     values = user_values(chosen, f"test/{metric}")
-    pair = on_shared_splits(values[best], values[second])
-    leads = user_differences(*(reversed(pair) if name in ERRORS else pair))
+    ahead, behind = (second, best) if name in ERRORS else (best, second)
+    lead = compare(values[ahead], values[behind])
+    if lead is None:
+        raise UserError(f"No user of {best} was tested with {second} too: run models on the same splits.")
     two = chosen.set_index("name").loc[[best, second]].groupby(level=0)
     test = two[f"test/{metric}"].mean()
     seconds = two["run"].agg(lambda own: sum(run.manifest["seconds"]["fit"] for run in own) / len(own))
@@ -113,11 +110,11 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         ranking,
         left_out=sorted(set(frame["name"]) - complete),
         n_splits=len(splits),
-        n_users=len(set().union(*(users.index for users in pair[0]))),
+        n_users=lead.n_users,
         test=(test[best], test[second]),
         seconds=(seconds[best], seconds[second]),
-        lead=bootstrap_interval(leads),
-        p_value=randomisation_test(leads),
+        lead=lead.interval,
+        p_value=lead.p_value,
     )
 
 

@@ -39,6 +39,19 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """Two rows that the text of a study compares.
+
+    Attributes:
+        rows: their names, `(Markov, EASE)`.
+        metric: one of the setting's metrics.
+    """
+
+    rows: tuple[str, str]
+    metric: str
+
+
+@dataclass(frozen=True)
 class Setting:
     """The data, split and protocol that rows are evaluated on; each setting has a table of its own.
 
@@ -50,6 +63,9 @@ class Setting:
         varied: keys of `overrides` that list several values, even if a command has restricted them to one.
         on_demand: run the setting only if the command names it or selects no other, for example because its files
             cannot be downloaded.
+        pairs: pairs of rows that the text compares, in a config `[Markov, EASE]` or `[Markov, EASE, hr@10]`, by default
+            on the main metric. All pairs of a study are one family of tests.
+        margin: difference within which two rows are equivalent, set before results are known; None: none is.
     """
 
     overrides: Mapping[str, Any]
@@ -57,6 +73,8 @@ class Setting:
     metrics: tuple[str, ...]
     varied: tuple[str, ...] = ()
     on_demand: bool = False
+    pairs: tuple[Pair, ...] = ()
+    margin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +142,7 @@ class Study:
                 f"(got {', '.join(sorted(unknown))})."
             )
         selected = {
-            name: replace(setting, overrides=own, rows=rows)
+            name: replace(setting, overrides=own, rows=rows, pairs=_within(setting.pairs, rows))
             for name, setting in self.settings.items()
             if name in self.settings_run or not self.settings_run
             if (own := _restricted(setting.overrides, command)) and (rows := self._selected_rows(setting.rows, command))
@@ -197,6 +215,7 @@ def as_list(value: Any) -> list[Any]:
 def _setting(name: str, config: Mapping[str, Any]) -> Setting:
     rows = {row: _row(row, {"seeds": config["seeds"], **own}) for row, own in config["rows"].items()}
     own = {key: value for key, value in config.items() if key != "seeds"}
+    own["pairs"] = [_pair(name, pair, rows, config.get("metrics", [])) for pair in config.get("pairs", [])]
     varied = [key for key, value in config.get("overrides", {}).items() if len(as_list(value)) > 1]
     return _construct(Setting, f"the setting {name}", {**own, "rows": rows, "varied": varied})
 
@@ -208,6 +227,16 @@ def _row(name: str, config: Mapping[str, Any]) -> Row:
     return _construct(Row, f"the row {name}", {**own, "overrides": overrides})
 
 
+def _pair(setting: str, names: Sequence[str], rows: Mapping[str, Row], metrics: Sequence[str]) -> Pair:
+    row, other, metric = (*names, *metrics[:1])[:3] if len(names) in (2, 3) and metrics else ("", "", "")
+    if not {row, other} <= rows.keys() or metric not in metrics:
+        raise UserError(
+            f"Pairs of the setting {setting} must name two of its rows, and may name one of its metrics "
+            f"(got {', '.join(map(str, names))})."
+        )
+    return Pair((row, other), metric)
+
+
 def _construct(kind: type, owner: str, values: Mapping[str, Any]) -> Any:
     """Construct a dataclass from a config, whose lists become tuples."""
     known = {each.name for each in fields(kind)}
@@ -217,6 +246,10 @@ def _construct(kind: type, owner: str, values: Mapping[str, Any]) -> Any:
         return kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
     except TypeError as error:
         raise UserError(f"The description of {owner} is incomplete: {error}.") from error
+
+
+def _within(pairs: Sequence[Pair], rows: Mapping[str, Row]) -> tuple[Pair, ...]:
+    return tuple(pair for pair in pairs if {*pair.rows} <= rows.keys())
 
 
 def _restricted(overrides: Mapping[str, Any], command: Mapping[str, Sequence[str]]) -> dict[str, Any]:

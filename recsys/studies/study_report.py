@@ -4,6 +4,8 @@
     table.md        a table for each setting, with notes
     table.tex       the same tables in LaTeX, with the package booktabs
     table.csv       the statistics behind the tables, comparisons included
+    pairs.csv       comparisons that the study declares, if it declares any; table.md shows them too
+    orders.csv      how far the settings agree on the order of their rows, if they have the same rows
     figures/        PNG and SVG
     leakage/        for each split, the overlap of its parts and its invariants
     search/         trials of the searches, with a figure each
@@ -24,6 +26,8 @@ from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import read_csv, slug, write_whole
+from recsys.studies.declared_pairs import pair_statistics, pairs_markdown
+from recsys.studies.orders import order_agreement
 from recsys.studies.outcome import Outcome
 from recsys.studies.report import headline_metrics
 from recsys.studies.runs import Run
@@ -60,6 +64,13 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
     _write(directory / "table.csv", pd.concat([table.statistics for table in tables]).to_csv(index=False))
     origin = f"Made by `python -m recsys table {study.name}`."
     sections = [f"## {table.setting}\n\n{table.markdown()}" for table in tables]
+    pairs = pair_statistics(study, outcomes)
+    if len(pairs):
+        _write(directory / "pairs.csv", pairs.to_csv(index=False))
+        sections.append(f"## Declared comparisons\n\n{pairs_markdown(study, pairs)}")
+    orders = order_agreement(study, outcomes)
+    if len(orders):
+        _write(directory / "orders.csv", orders.to_csv(index=False))
     _write(directory / "table.md", "\n\n".join([f"# {study.question}", origin, *sections]) + "\n")
     _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
     write_figures(directory / "figures", study, outcomes, tables)

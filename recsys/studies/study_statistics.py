@@ -13,15 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys.evaluation.intervals import bootstrap_interval
-from recsys.evaluation.significance import effect_size, holm, randomisation_test, user_differences
+from recsys.evaluation.resampling import UserMetrics, compare
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.study import Setting
-from recsys.studies.tables import on_shared_splits
 
 COMPLETE, FAILED, NOT_RUN = "complete", "failed", "not run"
-COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p", "p_holm"]
+COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p"]
 
 
 def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
@@ -36,8 +34,8 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
         A frame with a row for each metric and row of the table: `metric`, `row`; `status` (complete, failed, not run);
         number of `seeds` with their `mean` and `std`; the result `published` by others; number of `configurations`
         compared; mean `seconds` of training; the `baseline`, the number of `users` of the comparison, their mean
-        `difference` with the ends `low` and `high` of its interval, the `effect_size`, and the p-values `p` and
-        `p_holm`, the latter adjusted for all rows. NaN where a value does not exist.
+        `difference` with the ends `low` and `high` of its interval, the `effect_size` and the p-value `p`. NaN where
+        a value does not exist.
 
     Raises:
         UserError: a finished run was not tested.
@@ -102,31 +100,27 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
     return max((each.n_configurations for each in outcomes if each.n_configurations is not None), default=np.nan)
 
 
+def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, UserMetrics]:
+    """Return metrics of the users of a row's complete runs, by metric; those that single users lack are left out."""
+    frames = {
+        (seed, str(run.manifest["split"]["fingerprint"])): run.per_user_metrics(metrics)
+        for seed, run in complete_runs(outcomes)
+    }
+    known = {str(metric) for frame in frames.values() for metric in frame}
+    return {metric: {key: own[metric] for key, own in frames.items() if metric in own} for metric in known}
+
+
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
     """Compare rows with the baseline on metrics that exist for single users; columns as in `COMPARED`."""
-    user_metrics = {row: _user_metrics_by_split(outcomes, metrics) for row, outcomes in by_row.items()}
+    values = {row: user_metrics(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:
-        values = {
-            row: {split: users[metric] for split, users in by_split.items() if metric in users}
-            for row, by_split in user_metrics.items()
-        }
-        pairs = {row: on_shared_splits(own, values[baseline]) for row, own in values.items() if row != baseline}
-        differences = {row: user_differences(*pair) for row, pair in pairs.items() if pair[0]}
-        p_values = {row: randomisation_test(own) for row, own in differences.items()}
-        adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
-        for row, own in differences.items():
-            interval = bootstrap_interval(own)
-            tested = (len(own), interval.mean, interval.low, interval.high, effect_size(own))
-            records.append((metric, row, baseline, *tested, p_values[row], adjusted[row]))
+        for row, own in values.items():
+            if row == baseline or metric not in own or metric not in values[baseline]:
+                continue
+            if (found := compare(own[metric], values[baseline][metric])) is not None:
+                ends = (found.interval.mean, found.interval.low, found.interval.high)
+                records.append((metric, row, baseline, found.n_users, *ends, found.effect_size, found.p_value))
     return records
-
-
-def _user_metrics_by_split(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """Return the metrics of each user, a column each, averaged over seeds, by fingerprint of the split."""
-    frames: dict[str, list[pd.DataFrame]] = {}
-    for _, run in complete_runs(outcomes):
-        frames.setdefault(run.manifest["split"]["fingerprint"], []).append(run.per_user_metrics(metrics))
-    return {split: pd.concat(own).groupby(level=0).mean() for split, own in frames.items()}

@@ -12,11 +12,12 @@ from rich.markup import escape
 from rich.progress import track
 from rich.text import Text
 
+from recsys.evaluation.significance import SIGNIFICANT, holm
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import COMPLETE, row_statistics
-from recsys.studies.table_notes import ABOVE, BELOW, SIGNIFICANT, table_notes
+from recsys.studies.table_notes import ABOVE, BELOW, table_notes
 from recsys.studies.tables import markdown
 from recsys.terminal import print_figures, terminal
 
@@ -28,7 +29,8 @@ class StudyTable:
     Attributes:
         setting: name of the setting.
         metrics: metrics of the columns, the main metric first.
-        statistics: result of `row_statistics`, with a column `setting`.
+        statistics: result of `row_statistics`, with columns `setting` and `p_holm`, the p-value adjusted for all rows,
+            metrics and settings of the study.
         notes: notes below the table, in sentences.
     """
 
@@ -139,14 +141,19 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
     Raises:
         UserError: a finished run was not tested.
     """
-    tables, console = [], terminal(stderr=True)
+    measured, console = {}, terminal(stderr=True)
     settings = study.settings.items()
     for name, setting in track(settings, "Comparing", console=console, transient=True, disable=not console.is_terminal):
         by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])
-        statistics = row_statistics(setting, study.baselines, by_row)
+        measured[name] = by_row, row_statistics(setting, study.baselines, by_row)
+    p_values = pd.concat([statistics["p"] for _, statistics in measured.values()], keys=list(measured))
+    adjusted = pd.Series(holm(p_values.dropna().to_numpy()), p_values.dropna().index).reindex(p_values.index)
+    tables = []
+    for name, (by_row, statistics) in measured.items():
         statistics.insert(0, "setting", name)
-        notes = table_notes(setting, study, statistics, by_row)
-        tables.append(StudyTable(name, setting.metrics, statistics, notes))
+        statistics["p_holm"] = adjusted[name]
+        notes = table_notes(study.settings[name], study, statistics, by_row, n_tests=int(adjusted.notna().sum()))
+        tables.append(StudyTable(name, study.settings[name].metrics, statistics, notes))
     return tables
 
 

@@ -7,27 +7,27 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from recsys.evaluation.intervals import LEVEL
-from recsys.evaluation.significance import N_DRAWS
+from recsys.evaluation.intervals import LEVEL, N_RESAMPLES
+from recsys.evaluation.significance import SIGNIFICANT
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
 from recsys.studies.study import Setting, Study
 
-SIGNIFICANT = 0.05  # adjusted p-values below it are marked
 ABOVE, BELOW = "↑", "↓"
 
 
 def table_notes(
-    setting: Setting, study: Study, statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]
+    setting: Setting, study: Study, statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]], n_tests: int
 ) -> list[str]:
     """Write the notes of a table, in sentences.
 
     Args:
         setting: setting of the table.
         study: study of the setting.
-        statistics: result of `row_statistics`.
+        statistics: those of a `StudyTable`.
         by_row: outcomes of each row.
+        n_tests: number of tests that p-values of the study are adjusted for.
     """
     runs = [run for outcomes in by_row.values() for _, run in complete_runs(outcomes)]
     notes = [_missing_runs(row, outcomes) for row, outcomes in by_row.items() if not all(each.run for each in outcomes)]
@@ -39,7 +39,7 @@ def table_notes(
     )
     if statistics["published"].notna().any():
         notes.append("Published values were reported by others for the same data and split; no test involves them.")
-    notes.append(_comparisons(setting, study, statistics))
+    notes.append(_comparisons(setting, study, statistics, n_tests))
     notes.append(
         "Configurations: the number compared on validation to choose the settings of a row; empty if unknown. Seconds: "
         f"training, including the refit on training and validation ratings, mean over runs ({_machines(runs)})."
@@ -69,21 +69,20 @@ def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
     return f"{row}: {', '.join(missing)}{complete}."
 
 
-def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame) -> str:
+def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame, n_tests: int) -> str:
     """Explain the marks, and name the metrics and rows that were not tested."""
     tested = statistics.dropna(subset=["p_holm"])
     if tested.empty:
         return f"No test: no baseline ({', '.join(study.baselines)}) shares a split with another row, both complete."
     baseline = tested["baseline"].iloc[0]
-    n_rows = tested.groupby("metric").size()
     measured = set(statistics.loc[statistics["mean"].notna(), "row"])
     candidates = [row for row in study.baselines if row in measured]
     sentences = [
-        f"{ABOVE} and {BELOW}: significantly above or below {baseline}, p < {SIGNIFICANT} in a paired randomisation "
-        f"test over {_range(tested['users'], 'user')} ({N_DRAWS:,} draws, mean over a user's runs), adjusted by "
-        f"Holm's method for {_range(n_rows, 'row')}. {baseline} is the best of {', '.join(candidates)} by "
-        f"{setting.metrics[0]} on validation. The tests generalise to other users, not to other seeds; ± shows the "
-        f"variation over seeds. Effect sizes and {LEVEL:.0%} bootstrap intervals are in table.csv."
+        f"{ABOVE} and {BELOW}: significantly above or below {baseline}, p < {SIGNIFICANT} in a paired bootstrap over "
+        f"{_range(tested['users'], 'user')}, and over splits and seeds where there are several ({N_RESAMPLES:,} "
+        f"draws), adjusted by Holm's method for the {_number(n_tests, 'test')} of the study. {baseline} is the best of "
+        f"{', '.join(candidates)} by {setting.metrics[0]} on validation. ± shows the variation over seeds alone. "
+        f"Effect sizes and {LEVEL:.0%} intervals are in table.csv."
     ]
     pooled = [metric for metric in setting.metrics if direction(metric) < 0 or metric.endswith("/relevant")]
     if pooled:

@@ -9,8 +9,9 @@ import pandas as pd
 
 from recsys.dotted import flatten
 from recsys.errors import UserError
-from recsys.evaluation.intervals import bootstrap_interval, mean_interval
-from recsys.evaluation.significance import holm, randomisation_test, user_differences
+from recsys.evaluation.intervals import mean_interval
+from recsys.evaluation.resampling import UserMetrics, compare, split_means
+from recsys.evaluation.significance import holm
 from recsys.studies.runs import Run
 from recsys.terminal import print_figures, terminal
 
@@ -71,11 +72,10 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
     """Compare models with a baseline, in text; a row for each metric and model.
 
-    A comparison covers the splits that both were tested on, and a user's value there is the mean over seeds and, where
-    ratings are predicted one by one, over these ratings. `mean` and `baseline` are averages over splits of the mean
-    over users, with 95% intervals where there are several; `difference` is the average over users with its bootstrap
-    interval, and `p` the p-value of a paired randomisation test over users, adjusted by Holm for all models compared on
-    the metric.
+    A comparison covers the users and splits that both were tested on; where ratings are predicted one by one, a user's
+    value is the mean over them. `mean` and `baseline` are averages over splits of the mean over users and seeds, with
+    95% intervals where there are several splits; `difference` has a bootstrap interval over users, splits and seeds,
+    and `p` is its p-value, adjusted by Holm for all models compared on the metric.
 
     Args:
         runs: runs on one data set and kind of split.
@@ -94,16 +94,15 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
     for metric in metrics:
         values = user_values(frame.dropna(subset=[metric]), metric)
         of_baseline = values.get(baseline, {})
-        pairs = {name: on_shared_splits(own, of_baseline) for name, own in values.items() if name != baseline}
-        pairs = {name: pair for name, pair in pairs.items() if pair[0]}
-        if not pairs:
+        compared = {name: compare(own, of_baseline) for name, own in values.items() if name != baseline}
+        found = {name: difference for name, difference in compared.items() if difference is not None}
+        if not found:
             raise UserError(f"No other model was tested on a split of {baseline}: run both on the same splits.")
-        differences = {name: user_differences(*pair) for name, pair in pairs.items()}
-        p_values = holm([randomisation_test(own) for own in differences.values()])
-        for (name, pair), p_value in zip(pairs.items(), p_values, strict=True):
-            means = (str(mean_interval([users.mean() for users in side])) for side in pair)
-            difference = str(bootstrap_interval(differences[name]))
-            rows.append((metric, name, str(len(pair[0])), *means, difference, f"{p_value:.2g}"))
+        p_values = holm([difference.p_value for difference in found.values()])
+        for (name, difference), p_value in zip(found.items(), p_values, strict=True):
+            means = pd.concat([split_means(values[name]), split_means(of_baseline)], axis=1).dropna()
+            of_both = (str(mean_interval(own.to_numpy())) for _, own in means.items())
+            rows.append((metric, name, str(len(means)), *of_both, str(difference.interval), f"{p_value:.2g}"))
     return pd.DataFrame(rows, columns=["metric", "model", "splits", "mean", "baseline", "difference", "p"])
 
 
@@ -121,8 +120,8 @@ def named_results(runs: Sequence[Run]) -> pd.DataFrame:
     return frame
 
 
-def user_values(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Series]]:
-    """Return a test metric of each user, averaged over seeds, by model and fingerprint of the split.
+def user_values(frame: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
+    """Return a test metric of each user by seed and split, by model.
 
     Args:
         frame: result of `named_results`.
@@ -137,21 +136,11 @@ def user_values(frame: pd.DataFrame, metric: str) -> dict[str, dict[str, pd.Seri
         raise UserError(f"A metric of single users must be among test/{', test/'.join(known)} (got {metric}).")
     return {
         str(name): {
-            str(split): pd.concat([run.per_user.set_index("user_id")[column] for run in group["run"]])
-            .groupby(level=0)
-            .mean()
-            for split, group in of_model.groupby("fingerprint")
+            (seed, split): run.per_user.set_index("user_id")[column]
+            for run, seed, split in zip(own["run"], own["seed"], own["fingerprint"], strict=True)
         }
-        for name, of_model in frame.groupby("name", sort=False)
+        for name, own in frame.groupby("name", sort=False)
     }
-
-
-def on_shared_splits(
-    model: dict[str, pd.Series], baseline: dict[str, pd.Series]
-) -> tuple[list[pd.Series], list[pd.Series]]:
-    """Restrict the values of two models, by split, to the splits that both were tested on."""
-    splits = [split for split in model if split in baseline]
-    return [model[split] for split in splits], [baseline[split] for split in splits]
 
 
 def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:

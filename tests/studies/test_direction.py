@@ -5,8 +5,16 @@ from recsys.studies.direction import ORDERED, direction
 
 
 def test_larger_accuracy_and_smaller_errors_are_better_and_popularity_is_neither():
-    metrics = ("hr@10/sampled99", "auc/sampled99", "f1/relevant", "rmse", "mean_popularity@10")
-    assert [direction(metric) for metric in metrics] == [1, 1, 1, -1, 0]
+    metrics = (
+        "hr@10/sampled99",
+        "auc/sampled99",
+        "f1/relevant",
+        "ndcg@10/with_history",
+        "hr@5/warm",
+        "rmse",
+        "mean_popularity@10",
+    )
+    assert [direction(metric) for metric in metrics] == [1, 1, 1, 1, 1, -1, 0]
 
 
 def test_every_accuracy_metric_has_a_direction():

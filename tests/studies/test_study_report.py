@@ -1,16 +1,21 @@
 """Outcomes become the report of a study: tables with notes, runs.csv, and the figures that have data."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from pytorch_lightning.loggers import TensorBoardLogger
+from scipy.stats import kendalltau
 
 from recsys.errors import UserError
-from recsys.evaluation.significance import holm, randomisation_test
+from recsys.evaluation.resampling import compare
+from recsys.evaluation.significance import holm
 from recsys.studies.curves import learning_curve
+from recsys.studies.declared_pairs import pair_statistics
+from recsys.studies.orders import kendall_tau, order_agreement
 from recsys.studies.outcome import Outcome
 from recsys.studies.runs import Run
 from recsys.studies.slice_figures import slice_means
@@ -109,24 +114,86 @@ def test_smaller_errors_are_better(make):
     assert any("The tests weight all users equally, while rmse in the table" in note for note in table.notes)
 
 
-def test_users_are_averaged_over_seeds_and_p_values_are_adjusted_for_all_rows(outcomes):
+def user_values(outcomes: list[Outcome], row: str) -> dict[tuple[int, str], pd.Series]:
+    return {(each.seed, "a"): each.run.per_user_metrics(["ndcg@10"])["ndcg@10"] for each in outcomes if each.row == row}
+
+
+def test_rows_are_compared_over_users_and_seeds_and_p_values_are_adjusted_for_all_rows(outcomes):
     table = only(study(*LEVELS), outcomes)
-    users = {
-        row: pd.concat([each.run.per_user_metrics(["ndcg@10"]) for each in outcomes if each.row == row])
-        .groupby(level=0)
-        .mean()
-        for row in LEVELS
+    found = {
+        row: compare(*(user_values(outcomes, each) for each in (row, "item_knn"))) for row in ("popularity", "ease")
     }
-    differences = {row: (users[row] - users["item_knn"])["ndcg@10"].to_numpy() for row in ("popularity", "ease")}
-    p_values = [randomisation_test(own) for own in differences.values()]
-    for row, p_value, adjusted in zip(differences, p_values, holm(p_values), strict=True):
-        found = line(table, row)
-        assert found[["baseline", "users", "p", "p_holm"]].tolist() == ["item_knn", N_USERS, p_value, adjusted]
-        assert found["difference"] == pytest.approx(differences[row].mean())
-        assert found["low"] < found["difference"] < found["high"]
-        assert found["effect_size"] == pytest.approx(differences[row].mean() / differences[row].std(ddof=1))
+    adjusted = holm([each.p_value for each in found.values()])
+    for (row, expected), p_holm in zip(found.items(), adjusted, strict=True):
+        own = line(table, row)
+        assert own[["baseline", "users", "p", "p_holm"]].tolist() == ["item_knn", N_USERS, expected.p_value, p_holm]
+        assert own["difference"] == pytest.approx(line(table, row)["mean"] - line(table, "item_knn")["mean"])
+        assert own["low"] < own["difference"] < own["high"]
+        assert own["effect_size"] == expected.effect_size
     assert cells(table, "popularity")[1].endswith("↓")
     assert np.isnan(line(table, "item_knn")["p"])
+
+
+def test_p_values_are_adjusted_for_all_settings_of_a_study(outcomes):
+    folds = study(*LEVELS).settings["folds"]
+    twice = Study("demo", "Which?", {"folds": folds, "again": folds}, (0, 1), tuple(LEVELS)[:2], 20, 1e-3)
+    [table, _] = study_tables(twice, [*outcomes, *(replace(each, setting="again") for each in outcomes)])
+    p_values = [line(table, row)["p"] for row in ("popularity", "ease")]
+    expected = holm(p_values * 2)[:2]
+    assert [line(table, row)["p_holm"] for row in ("popularity", "ease")] == pytest.approx(expected)
+    assert any("for the 4 tests of the study" in note for note in table.notes)
+
+
+def test_declared_pairs_are_one_family_with_intervals_equivalence_and_power(outcomes, tmp_path):
+    config = {
+        "name": "demo",
+        "question": "Which?",
+        "settings": {
+            "folds": {
+                "overrides": {},
+                "metrics": ["ndcg@10"],
+                "rows": {row: {"model": row, "seeds": [0, 1]} for row in LEVELS},
+                "pairs": [["ease", "item_knn"], ["ease", "popularity", "ndcg@10"]],
+                "margin": 0.1,
+            }
+        },
+    }
+    planned = Study.from_config(config)
+    pairs = pair_statistics(planned, outcomes).set_index("other")
+    expected = {other: compare(*(user_values(outcomes, each) for each in ("ease", other))) for other in pairs.index}
+    assert pairs["p_holm"].tolist() == holm([each.p_value for each in expected.values()]).tolist()
+    assert pairs.loc["popularity", ["conclusion", "equivalent"]].tolist() == ["above", False]
+    assert pairs.loc["item_knn", "equivalent"]
+    assert pairs.loc["item_knn", "detectable"] == pytest.approx(2.8 * expected["item_knn"].standard_error)
+    write_report(tmp_path, planned, outcomes)
+    text = (tmp_path / "table.md").read_text()
+    assert "## Declared comparisons" in text
+    assert "above, equivalent |" in text or "undecided, equivalent |" in text
+    assert len(pd.read_csv(tmp_path / "pairs.csv")) == 2
+
+
+@pytest.mark.parametrize("pair", [["ease"], ["ease", "slim"], ["ease", "mf", "hr@10"], ["ease", "mf", "ndcg@10", "x"]])
+def test_a_pair_of_unknown_rows_or_metrics_is_refused(pair):
+    setting = {"overrides": {}, "metrics": ["ndcg@10"], "rows": {"ease": {}, "mf": {}}, "pairs": [pair]}
+    with pytest.raises(UserError, match=f"Pairs of the setting folds must name two of its rows.*got {', '.join(pair)}"):
+        Study.from_config({"name": "demo", "question": "Which?", "settings": {"folds": setting}})
+
+
+def test_the_agreement_of_two_orders_is_told_beside_what_resampling_leaves(outcomes):
+    folds = study(*LEVELS).settings["folds"]
+    two = Study("demo", "Which?", {"folds": folds, "again": folds}, (0, 1), tuple(LEVELS)[:2], 20, 1e-3)
+    reversed_rows = dict(zip(LEVELS, reversed(LEVELS), strict=True))
+    again = [replace(each, setting="again", row=reversed_rows[each.row]) for each in outcomes]
+    [found] = order_agreement(two, [*outcomes, *again]).to_dict("records")
+    assert (found["setting"], found["other_setting"], found["rows"]) == ("folds", "again", 3)
+    assert found["tau"] == pytest.approx(-1.0)
+    assert found["high"] < found["noise_low"]
+
+
+def test_tau_is_that_of_scipy_with_ties():
+    one, other = np.random.default_rng(0).integers(4, size=(2, 9, 6)).astype(float)
+    expected = [kendalltau(a, b).statistic for a, b in zip(one, other, strict=True)]
+    assert kendall_tau(one, other) == pytest.approx(expected)
 
 
 def test_values_that_are_equal_after_rounding_are_all_best(make):

@@ -3,11 +3,13 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 from recsys.errors import UserError
-from recsys.evaluation.significance import N_DRAWS, randomisation_test
+from recsys.evaluation.intervals import N_RESAMPLES
+from recsys.evaluation.resampling import compare
 from recsys.studies.runs import Run
 from recsys.studies.tables import comparison, markdown, print_table, results, table
 from tests.studies.runs import run_in_memory
@@ -83,9 +85,9 @@ def test_models_are_compared_user_by_user_on_the_splits_that_they_share():
     runs.append(run_with_users("MF", "c", {1: 0.9}))  # a split that the baseline was not tested on
     row = comparison(runs, "EASE", ["test/ndcg@10"]).loc[0]
     assert row[["model", "splits"]].tolist() == ["MF", "2"]
-    differences = [0.5 * (0.3 - 0.1 + 0.2 - 0.3), 0.5 - 0.4, 0.5 * (0.4 - 0.2 + 0.9 - 0.5)]  # of users 1, 2 and 3
-    assert row["difference"].startswith(f"{np.mean(differences):.4f} [")
-    assert row["p"] == f"{randomisation_test(np.array(differences)):.2g}"
+    assert row["difference"].startswith(f"{0.475 - np.mean([0.7 / 3, 0.4]):.4f} [")
+    expected = compare(*({(0, split): pd.Series(users) for split, users in own.items()} for own in (mf, ease)))
+    assert row["p"] == f"{expected.p_value:.2g}"
     half = stats.t.ppf(0.975, 1) * stats.sem([0.4, 0.55])
     assert row["mean"] == f"0.4750 [{0.475 - half:.4f}, {0.475 + half:.4f}]"
     assert row["baseline"].startswith(f"{np.mean([0.7 / 3, 0.4]):.4f} [")
@@ -107,10 +109,10 @@ def test_an_unknown_baseline_or_one_without_shared_splits_is_refused():
         comparison(runs, "EASE", ["test/ndcg@10"])
 
 
-def test_the_p_value_is_of_the_randomisation_test_that_study_tables_use():
+def test_a_clear_difference_has_the_smallest_p_value():
     values = {name: dict(enumerate(value + np.zeros(40))) for name, value in (("EASE", 0.1), ("MF", 0.5))}
     row = comparison([run_with_users(name, "a", own) for name, own in values.items()], "EASE", ["test/ndcg@10"]).loc[0]
-    assert row["p"] == f"{1 / (N_DRAWS + 1):.2g}" == "0.0001"
+    assert row["p"] == f"{2 / (N_RESAMPLES + 1):.2g}" == "0.0002"
 
 
 def test_metrics_of_all_users_together_and_several_data_sets_are_refused():

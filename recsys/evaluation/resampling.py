@@ -1,0 +1,157 @@
+"""Paired comparison of two models by a crossed bootstrap over all that was drawn at random: users, splits and seeds.
+
+Users, splits and seeds are resampled independently of each other, and a value of a user on a split with a seed has the
+product of their weights (Owen, "The Pigeonhole Bootstrap", AOAS 2007). Intervals therefore hold for other users, splits
+and seeds, where there are several of them. Of n units n - 1 are drawn, which makes the variance of a mean of few units,
+such as three seeds, unbiased (Rao and Wu, "Resampling Inference with Complex Survey Data", JASA 1988). Users and splits
+have the same weights for both models, since users differ far more than models do (Smucker, Allan and Carterette, "A
+Comparison of Statistical Significance Tests for Information Retrieval Evaluation", CIKM 2007).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recsys.evaluation.intervals import LEVEL, N_RESAMPLES, Interval
+from recsys.evaluation.significance import effect_size
+
+UserMetrics = Mapping[tuple[int, str], pd.Series]  # a metric of each user, indexed by user, by seed and split
+
+EQUIVALENCE_LEVEL = 0.9  # of the interval for equivalence, which is two one-sided tests at 5%
+_BATCH_SIZE = 2**22  # weights that are drawn at once
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference between the means of two models.
+
+    Attributes:
+        n_users: number of users on whom both were tested.
+        interval: the difference with its percentile interval, whose ends are NaN if nothing can be resampled.
+        equivalence: the interval of 90%: models are equivalent within a margin if it is between -margin and margin
+            (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics, 1987).
+        standard_error: standard deviation of the resampled differences.
+        effect_size: see `effect_size`, over users.
+        p_value: two-sided; the share of resampled differences on the other side of zero, twice.
+    """
+
+    n_users: int
+    interval: Interval
+    equivalence: Interval
+    standard_error: float
+    effect_size: float
+    p_value: float
+
+    def is_equivalent(self, margin: float) -> bool:
+        """Return whether two one-sided tests at 5% find the difference between -margin and margin."""
+        return -margin < self.equivalence.low and self.equivalence.high < margin
+
+
+def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:
+    """Compare two models on the users and splits on which both were tested; None if there are none.
+
+    A mean is taken over users, then over seeds, then over splits, as in tables.
+    """
+    shared = _tested(model).intersection(_tested(baseline))  # of split and user
+    if shared.empty:
+        return None
+    pair = {"model": _restricted(model, shared), "baseline": _restricted(baseline, shared)}
+    draws = resampled_means(pair)
+    differences = draws["model"] - draws["baseline"]
+    differences = differences[np.isfinite(differences)]
+    observed = split_means(pair["model"]).mean() - split_means(pair["baseline"]).mean()
+    of_users = (_seed_means(pair["model"]) - _seed_means(pair["baseline"])).groupby(level="user").mean().to_numpy()
+    n_opposite = min((differences <= 0).sum(), (differences >= 0).sum())
+    return Difference(
+        len(of_users),
+        _interval(float(observed), differences, LEVEL),
+        _interval(float(observed), differences, EQUIVALENCE_LEVEL),
+        float(differences.std()),
+        effect_size(of_users),
+        min(1.0, 2 * float(1 + n_opposite) / (1 + len(differences))),
+    )
+
+
+def split_means(values: UserMetrics) -> pd.Series:
+    """Return the mean over users, then over seeds, by split; NaN of a user does not count."""
+    means = pd.Series([own.mean() for own in values.values()], index=[split for _, split in values])
+    return means.groupby(level=0, sort=False).mean()
+
+
+def resampled_means(values: Mapping[str, UserMetrics], seed: int = 0) -> dict[str, np.ndarray]:
+    """Resample the mean over splits of `split_means`, for several models.
+
+    Args:
+        values: a metric of each user by model; NaN, or without an entry, where a user was not tested.
+        seed: seed of the bootstrap.
+
+    Returns:
+        float64 (`N_RESAMPLES`,) for each model; NaN if no user of the drawn splits is drawn. Users and splits of a draw
+        have the same weights in all models, while the seeds of each model are resampled on their own.
+    """
+    splits = sorted({split for own in values.values() for _, split in own})
+    users = pd.Index([]).union(pd.concat([s for own in values.values() for s in own.values()]).index).unique()
+    cells = {name: _cells(own, splits, users) for name, own in values.items()}
+    rng = np.random.default_rng(seed)
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in values}
+    for size in _batch_sizes(len(users)):
+        of_users, of_splits = _weights(rng, size, len(users)), _weights(rng, size, len(splits))
+        for name, (sums, counts) in cells.items():
+            of_seeds = _weights(rng, size, len(sums))
+            n_tested = counts @ of_users.T  # (n_seeds, n_splits, size); 0 where no user of a split is drawn
+            means = (sums @ of_users.T) / np.maximum(n_tested, 1)
+            weights = np.einsum("ds,dv->svd", of_seeds, of_splits) * (n_tested > 0)
+            with np.errstate(invalid="ignore"):
+                drawn[name].append((weights * means).sum(axis=(0, 1)) / weights.sum(axis=(0, 1)))
+    return {name: np.concatenate(own) for name, own in drawn.items()}
+
+
+def _tested(values: UserMetrics) -> pd.MultiIndex:
+    """Return the pairs of split and user on which a model was tested with some seed."""
+    return _seed_means(values).index  # type: ignore[return-value]
+
+
+def _seed_means(values: UserMetrics) -> pd.Series:
+    """Return the mean over seeds, indexed by split and user."""
+    frame = pd.concat(list(values.values()), keys=[split for _, split in values], names=["split", "user"])
+    return frame.dropna().groupby(level=[0, 1]).mean()
+
+
+def _restricted(values: UserMetrics, shared: pd.MultiIndex) -> UserMetrics:
+    """Return the values of the pairs of split and user in an index."""
+    users = {split: shared[shared.get_level_values(0) == split].droplevel(0) for split in shared.unique(0)}
+    return {(seed, split): own.reindex(users[split]) for (seed, split), own in values.items() if split in users}
+
+
+def _cells(values: UserMetrics, splits: Sequence[str], users: pd.Index) -> tuple[np.ndarray, np.ndarray]:
+    """Return values with 0 for users who were not tested, and 1 for those who were: float32 (seeds, splits, users)."""
+    seeds = sorted({seed for seed, _ in values})
+    cells = np.full((len(seeds), len(splits), len(users)), np.nan, np.float32)
+    for (seed, split), own in values.items():
+        cells[seeds.index(seed), splits.index(split)] = own.reindex(users)
+    return np.nan_to_num(cells), np.isfinite(cells).astype(np.float32)
+
+
+def _weights(rng: np.random.Generator, size: int, n: int) -> np.ndarray:
+    """Draw how often each of n units is among n - 1 that are drawn with replacement; float32 (size, n), 1 if n is 1."""
+    if n == 1:
+        return np.ones((size, 1), np.float32)
+    chosen = rng.integers(n, size=(size, n - 1)) + n * np.arange(size)[:, None]
+    return np.bincount(chosen.ravel(), minlength=size * n).reshape(size, n).astype(np.float32)
+
+
+def _batch_sizes(n_users: int) -> Iterator[int]:
+    size = max(1, _BATCH_SIZE // max(1, n_users))
+    for start in range(0, N_RESAMPLES, size):
+        yield min(size, N_RESAMPLES - start)
+
+
+def _interval(observed: float, draws: np.ndarray, level: float) -> Interval:
+    if np.ptp(draws) == 0:
+        return Interval(observed, np.nan, np.nan)
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(observed, float(low), float(high))

@@ -1,0 +1,77 @@
+"""The pairs of rows that a study declares in its config: one family of tests, and what its README may speak of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from recsys.evaluation.intervals import LEVEL, Interval
+from recsys.evaluation.resampling import EQUIVALENCE_LEVEL, compare
+from recsys.evaluation.significance import SIGNIFICANT, holm
+from recsys.studies.outcome import Outcome, outcomes_by_row
+from recsys.studies.study import Study
+from recsys.studies.study_statistics import user_metrics
+from recsys.studies.tables import markdown
+
+COLUMNS = [
+    "setting", "metric", "row", "other", "users", "difference", "low", "high", "detectable", "effect_size", "p",
+    "p_holm", "equivalent", "conclusion",
+]  # fmt: skip
+# The expectation of a two-sided test at 5% with a power of 80%, in standard errors: 1.96 + 0.84.
+DETECTABLE = 2.8
+
+
+def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Compare the pairs of rows that a study declares.
+
+    Returns:
+        A frame with a row for each pair that both have complete runs on shared splits: `setting`, `metric`, `row` and
+        the `other` row; number of `users`; the `difference` with the ends `low` and `high` of its interval; the
+        smallest `detectable` difference; the `effect_size`; the p-values `p` and `p_holm`, the latter adjusted for all
+        pairs of the study; whether the rows are `equivalent` within the setting's margin, NaN without one; and the
+        `conclusion`: above, below or undecided.
+    """
+    records = []
+    for name, setting in study.settings.items():
+        by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])
+        metrics = {pair.metric for pair in setting.pairs}
+        values = {row: user_metrics(by_row[row], sorted(metrics)) for pair in setting.pairs for row in pair.rows}
+        for pair in setting.pairs:
+            own, other = (values[row].get(pair.metric) for row in pair.rows)
+            found = compare(own, other) if own and other else None
+            if found is not None:
+                ends = (found.interval.mean, found.interval.low, found.interval.high)
+                detectable = DETECTABLE * found.standard_error
+                equivalent = np.nan if setting.margin is None else found.is_equivalent(setting.margin)
+                tested = (found.n_users, *ends, detectable, found.effect_size, found.p_value, np.nan, equivalent, "")
+                records.append((name, pair.metric, *pair.rows, *tested))
+    frame = pd.DataFrame(records, columns=COLUMNS)
+    frame["p_holm"] = holm(frame["p"].to_numpy(float))
+    direction = np.where(frame["difference"] > 0, "above", "below")
+    frame["conclusion"] = np.where(frame["p_holm"] < SIGNIFICANT, direction, "undecided")
+    return frame
+
+
+def pairs_markdown(study: Study, pairs: pd.DataFrame) -> str:
+    """Format the result of `pair_statistics` in Markdown, with a note."""
+    text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
+    ends = pairs[["difference", "low", "high"]].itertuples(index=False)
+    text["difference"] = [str(Interval(*each)) for each in ends]
+    text["detectable"] = pairs["detectable"].map("{:.4f}".format)
+    text["p"] = pairs["p_holm"].map("{:.2g}".format)
+    equivalent = pairs["equivalent"].map({True: ", equivalent", False: ""}).fillna("")
+    text["conclusion"] = pairs["conclusion"] + equivalent
+    margins = sorted({setting.margin for setting in study.settings.values() if setting.margin is not None})
+    note = (
+        f"Differences of means with {LEVEL:.0%} intervals. Users, splits and seeds are resampled, each kind where "
+        f"there are several. p is adjusted by Holm's method for the {len(pairs)} pairs, which the config declares. "
+        "A difference of the size `detectable` is found with a power of 80% by one test at 5%."
+    )
+    if margins:
+        note += (
+            f" Equivalent: the {EQUIVALENCE_LEVEL:.0%} interval is within the margin of "
+            f"{', '.join(f'{margin:g}' for margin in margins)}, which the config declares."
+        )
+    return f"{markdown(text)}\n\n{note}"

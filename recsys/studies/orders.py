@@ -1,0 +1,87 @@
+"""How far two protocols agree on the order of models: Kendall's tau, beside what the draw of users and seeds leaves.
+
+Two protocols can order models differently because they ask different questions, or because the differences between
+models are within the noise. The noise is measured by the tau of a protocol with itself, between two resamples of its
+users, splits and seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from recsys.evaluation.intervals import LEVEL
+from recsys.evaluation.resampling import resampled_means, split_means
+from recsys.studies.direction import direction
+from recsys.studies.outcome import Outcome, outcomes_by_row
+from recsys.studies.study import Study
+from recsys.studies.study_statistics import user_metrics
+
+_ENDS = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+COLUMNS = [
+    "setting",
+    "metric",
+    "other_setting",
+    "other_metric",
+    "rows",
+    "tau",
+    "low",
+    "high",
+    "noise_low",
+    "noise_high",
+]
+
+
+def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """Compare the orders of the rows by the metrics of all settings that share the base of the main metric.
+
+    Returns:
+        A frame with a row for each two protocols, which are a setting and a metric: the number of `rows` that both
+        have, `tau` with the ends `low` and `high` of its percentile interval, and the ends `noise_low` and `noise_high`
+        of the interval of tau between two resamples of one protocol, the noisier of the two. Protocols with fewer than
+        three common rows are left out.
+    """
+    observed, resampled = {}, {}
+    for seed, (name, setting) in enumerate(study.settings.items()):
+        by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])
+        values = {row: user_metrics(own, setting.metrics) for row, own in by_row.items()}
+        for metric in setting.metrics:
+            if metric.partition("/")[0] != setting.metrics[0].partition("/")[0]:
+                continue
+            users = {row: by_metric[metric] for row, by_metric in values.items() if metric in by_metric}
+            if users:
+                sign = direction(metric) or 1
+                observed[name, metric] = pd.Series({row: sign * split_means(own).mean() for row, own in users.items()})
+                resampled[name, metric] = sign * pd.DataFrame(resampled_means(users, seed))
+    return _agreement(observed, resampled)
+
+
+def _agreement(
+    observed: Mapping[tuple[str, str], pd.Series], resampled: Mapping[tuple[str, str], pd.DataFrame]
+) -> pd.DataFrame:
+    """Compare each pair of protocols on the rows that both have; columns as in `COLUMNS`."""
+    records = []
+    for one, other in combinations(observed, 2):
+        rows = observed[one].index.intersection(observed[other].index)
+        if len(rows) < 3:
+            continue
+        draws = [resampled[each][rows].to_numpy() for each in (one, other)]
+        noise = min((kendall_tau(own, np.roll(own, 1, axis=0)) for own in draws), key=np.mean)
+        tau = kendall_tau(*(observed[each][rows].to_numpy()[None] for each in (one, other)))[0]
+        ends = (*np.quantile(kendall_tau(*draws), _ENDS), *np.quantile(noise, _ENDS))
+        records.append((*one, *other, len(rows), tau, *ends))
+    return pd.DataFrame(records, columns=COLUMNS)
+
+
+def kendall_tau(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return Kendall's tau-b of each row of two arrays, (n_draws, n) each; 0 where all values of a row are equal.
+
+    Kendall, "The Treatment of Ties in Ranking Problems", Biometrika 1945.
+    """
+    first, second = np.triu_indices(one.shape[1], 1)
+    signs = [np.sign(values[:, first] - values[:, second]) for values in (one, other)]
+    n_ordered = [np.abs(own).sum(axis=1) for own in signs]
+    return (signs[0] * signs[1]).sum(axis=1) / np.sqrt(np.maximum(n_ordered[0] * n_ordered[1], 1))
