@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import train
+from recsys.analysis import search_history
 from recsys.commands import verify
 from recsys.config import loader
 from recsys.models.ease import EASE
@@ -92,19 +93,21 @@ def study(monkeypatch, tmp_path, configs, data, train_command):
 
 @pytest.fixture
 def rows_for_figures(monkeypatch) -> None:
-    """Reports have the names of the drawn rows in place of figures, which take longer than the runs."""
+    """Reports have the names of the drawn rows in place of figures, which take longer than the runs; searches none."""
 
     def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "rows.txt").write_text("\n".join(outcome.row for outcome in outcomes))
 
     monkeypatch.setattr(study_figures, "write_figures", write_figures)
+    monkeypatch.setattr(search_history, "write_history", lambda *arguments: None)
 
 
 def report_rows(tmp_path) -> pd.DataFrame:
     return pd.read_csv(tmp_path / "outputs" / "experiments" / "tiny" / "report" / "runs.csv")
 
 
+@pytest.mark.usefixtures("rows_for_figures")
 def test_an_interrupted_study_continues_and_reuses_finished_runs(study, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         interrupt_once(patch, EASE, "fit", at_call=2)  # after the search's two trials

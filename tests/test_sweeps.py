@@ -44,6 +44,7 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(train_s
     assert trials["model.l2"].nunique() == 4
     best = yaml.safe_load((tmp_path / "search" / "best.yaml").read_text())
     assert best["value"] == trials["value"].max()
+    assert (tmp_path / "search" / "history.png").stat().st_size > 1000
     runs = find_runs(tmp_path / "search")
     assert max(run.metrics["valid/ndcg@10"] for run in runs) == best["value"]
     assert not [name for run in runs for name in run.metrics if name.startswith("test/")]
