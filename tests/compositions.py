@@ -3,15 +3,34 @@
 import copy
 import os
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import ConfigRepository
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from recsys.config import compose
 from recsys.places import CONFIGS
+
+
+def choose(group: str, name: str) -> DictConfig:
+    """The config of a run with a choice; Hydra composes it only if the choice's file is not the node itself."""
+    file = CONFIGS / group / f"{name}.yaml"
+    node = OmegaConf.load(file)
+    if "defaults" in node or "@package" in file.read_text():
+        return compose("train", [f"{group}={name}", "++run_dir=/tmp/none"])
+    config = copy.deepcopy(_of_defaults())
+    with open_dict(config):  # a group may have no choice by default
+        config[group] = node
+    return config
+
+
+@cache
+def _of_defaults() -> DictConfig:
+    return compose("train", ["++run_dir=/tmp/none"])
 
 
 def _places(repository: Any) -> tuple:
