@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 import train
-from recsys.analysis import search_history
 from recsys.commands import verify
 from recsys.config import loader
 from recsys.models.ease import EASE
@@ -92,15 +91,14 @@ def study(monkeypatch, tmp_path, configs, data, train_command):
 
 
 @pytest.fixture
-def rows_for_figures(monkeypatch) -> None:
-    """Reports have the names of the drawn rows in place of figures, which take longer than the runs; searches none."""
+def rows_for_figures(monkeypatch, undrawn) -> None:
+    """Reports have the names of the drawn rows in place of figures, which take longer than the runs."""
 
     def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "rows.txt").write_text("\n".join(outcome.row for outcome in outcomes))
 
     monkeypatch.setattr(study_figures, "write_figures", write_figures)
-    monkeypatch.setattr(search_history, "write_history", lambda *arguments: None)
 
 
 def report_rows(tmp_path) -> pd.DataFrame:
