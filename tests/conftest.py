@@ -38,9 +38,9 @@ def _coarse_figures() -> Iterator[None]:
 @pytest.fixture
 def undrawn(monkeypatch) -> None:
     """Reports whose figures are made but not drawn, which takes most of their time."""
-    monkeypatch.setattr(figures, "freeze_layout", lambda fig: None)
     monkeypatch.setattr(figures, "data_uri", lambda fig: "data:image/svg+xml;base64,")
     for module in (figures, search_history):
+        monkeypatch.setattr(module, "freeze_layout", lambda fig: None)
         monkeypatch.setattr(module, "save", lambda fig, directory, name, title: None)
 
 
