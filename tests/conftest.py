@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from recsys.__main__ import main
-from recsys.analysis import figures
+from recsys.analysis import figures, search_history
 from recsys.data.dataset import Dataset
+from tests.compositions import _shared_compositions  # noqa: F401 - a fixture
 from tests.servers import _unverified_extensions, fill, mariadb, postgres, server  # noqa: F401 - fixtures
 from tests.training import data, prepared_cache, train_command, train_small  # noqa: F401 - fixtures
 
@@ -32,6 +33,15 @@ def _coarse_figures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "DPI", 30)
         yield
+
+
+@pytest.fixture
+def undrawn(monkeypatch) -> None:
+    """Reports whose figures are made but not drawn, which takes most of their time."""
+    monkeypatch.setattr(figures, "data_uri", lambda fig: "data:image/svg+xml;base64,")
+    for module in (figures, search_history):
+        monkeypatch.setattr(module, "freeze_layout", lambda fig: None)
+        monkeypatch.setattr(module, "save", lambda fig, directory, name, title: None)
 
 
 @pytest.fixture

@@ -1,20 +1,22 @@
 """Overrides are checked against configs and constructors before anything runs."""
 
 import sys
-from itertools import zip_longest
 
 import hydra
 import pytest
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import complete, compose, instantiate, main
 from recsys.config.entry import may_sweep
 from recsys.config.loader import CONFIGS
+from recsys.config.nodes import constructor
 from recsys.errors import UserError
 from recsys.models.ease import EASE
+from recsys.signatures import settings
 from tests import kill_training
+from tests.compositions import choose
 
 PARTS = ("split", "protocol", "reranker", "model", "trainer", "logger")
 
@@ -125,29 +127,49 @@ def names(group: str) -> list[str]:
     return sorted({path.stem for path in (CONFIGS / group).glob("*.yaml")} - {"wandb", "mlflow"})
 
 
-def composed_and_instantiated(*overrides: str) -> DictConfig:
-    cfg = compose("train", [*overrides, "++run_dir=/tmp/none"])
+def instantiate_parts(cfg: DictConfig) -> None:
     for part in PARTS:
         instantiate(cfg.get(part))
-    return cfg
 
 
-def test_every_config_of_a_part_composes_and_names_what_exists():
-    for row in zip_longest(*([f"{group}={name}" for name in names(group)] for group in ("data", *PARTS))):
-        composed_and_instantiated(*filter(None, row))  # a config of each group at once
+@pytest.mark.parametrize("group", ["data", *PARTS])
+def test_every_config_of_a_part_composes_and_names_what_exists(group):
+    for name in names(group):
+        node = choose(group, name).get(group)
+        if group == "data":  # some need a path
+            constructor(node._target_)
+        else:
+            instantiate(node)
 
 
 @pytest.mark.parametrize("group", ["debug", "experiment"])
 def test_every_config_that_changes_others_composes_and_names_what_exists(group):
     for name in names(group):
-        composed_and_instantiated(f"{group}={name}")
+        instantiate_parts(compose("train", [f"{group}={name}", "++run_dir=/tmp/none"]))
 
 
-def test_every_search_composes_and_sees_no_test_ratings():
-    for name in names("hparams_search"):
-        cfg = composed_and_instantiated(f"hparams_search={name}")
-        assert cfg.test is False
-        assert cfg.refit is False
+def test_searches_see_no_test_ratings():
+    cfg = compose("train", ["hparams_search=base", "++run_dir=/tmp/none"])
+    instantiate_parts(cfg)
+    assert cfg.test is False
+    assert cfg.refit is False
+
+
+def test_every_search_is_one_of_a_models_settings():
+    for name in [name for name in names("hparams_search") if name != "base"]:
+        search = yaml.safe_load((CONFIGS / "hparams_search" / f"{name}.yaml").read_text())
+        base, model, *others = search.pop("defaults")
+        space = search.pop("hydra")["sweeper"]["params"]
+        assert base == "base"
+        if others or search:  # with another split than the base
+            cfg = compose("train", [f"hparams_search={name}", "++run_dir=/tmp/none"])
+            instantiate_parts(cfg)
+            assert (cfg.test, cfg.refit) == (False, False)
+        cfg = choose("model", model["override /model"])
+        for key in space:
+            node, _, setting = key.rpartition(".")
+            owner = OmegaConf.select(cfg, node, throw_on_missing=True)
+            assert setting in owner or setting in settings(constructor(owner._target_)), f"{name}: {key}"
 
 
 @pytest.mark.parametrize("model", kill_training.MODELS)
@@ -161,13 +183,6 @@ def test_jobs_for_slurm_compose_with_what_a_cluster_asks_for():
     with hydra.initialize_config_dir(str(CONFIGS), version_base="1.3"):
         launcher = hydra.compose("train", asked, return_hydra_config=True).hydra.launcher
     assert (launcher.partition, launcher.gpus_per_node, launcher.timeout_min) == ("short", 1, 240)
-
-
-def test_every_search_space_names_settings_of_its_model():
-    for path in sorted((CONFIGS / "hparams_search").glob("*.yaml")):
-        space = yaml.safe_load(path.read_text())["hydra"].get("sweeper", {}).get("params", {})
-        completed = complete("train", [f"hparams_search={path.stem}", *(f"{k}={v}" for k, v in space.items())])
-        assert len(completed) == 1 + len(space)
 
 
 @pytest.mark.parametrize(

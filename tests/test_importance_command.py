@@ -76,8 +76,8 @@ def test_the_report_is_self_contained_and_has_all_figures(boosted, command):
         assert (boosted / "trees" / f"{name}.svg").read_text().lstrip().startswith("<?xml")
 
 
-def test_the_report_of_a_run_without_intervals_says_how_to_learn_them(trained, command, monkeypatch):
-    monkeypatch.setattr(report.figures, "save", lambda *_: None)
+@pytest.mark.usefixtures("undrawn")
+def test_the_report_of_a_run_without_intervals_says_how_to_learn_them(trained, command):
     run = trained("without", *LIGHT)
     assert command("importance", run, "--trusted")[0] == 0
     page = (run / "trees" / "report.html").read_text()

@@ -15,6 +15,7 @@ from recsys.studies.identity import identity
 from recsys.studies.plan import override_arguments
 from recsys.studies.runs import read_run
 from recsys.studies.study import Study
+from tests.compositions import choose
 
 ROWS = {  # of the README's tables on MovieLens-100K, by the model that reproduces them
     "ncf_revisited": {
@@ -72,7 +73,7 @@ def test_the_number_of_ratings_alone_does_not_change_a_runs_identity():
 
 @cache
 def settings_with_rules(model: str) -> set[str]:
-    node = OmegaConf.to_container(compose("train", [f"model={model}"]).model)
+    node = OmegaConf.to_container(choose("model", model).model)
     return {f"model.{key}" for key, value in flatten(node).items() if f"{RULE}:" in str(value)}
 
 
@@ -96,11 +97,9 @@ def test_lists_of_rows_are_unambiguous_because_no_name_of_a_row_has_a_comma(stud
 @pytest.mark.parametrize(("study", "row"), [(study, row) for study, rows in ROWS.items() for row in rows])
 def test_the_default_settings_of_a_model_are_those_of_its_row(study, row):
     rows = read(study).settings["ml-100k"].rows
-    own, default = (
-        instantiate(compose("train", overrides).model).hyperparameters()
-        for overrides in (override_arguments(rows[row].overrides), [f"model={ROWS[study][row]}"])
-    )
-    assert own == default
+    own = compose("train", override_arguments(rows[row].overrides))
+    default = choose("model", ROWS[study][row])
+    assert instantiate(own.model).hyperparameters() == instantiate(default.model).hyperparameters()
 
 
 @pytest.mark.parametrize("former", ["ease_100k", "ncf_1m"])

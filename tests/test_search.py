@@ -1,6 +1,7 @@
 """Searches of a simple function: trials, files, and continuation."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -11,10 +12,24 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+from recsys.analysis import search_history
 from recsys.config import search as plugin
 from recsys.config.search import Search
 from recsys.errors import UserError
 from recsys.models.neural.callbacks import search_storage
+
+
+@pytest.fixture(autouse=True)
+def drawn(monkeypatch) -> list[Path]:
+    """The directories that figures were drawn in, without the figures, which take longer than the searches."""
+    drawn = []
+
+    def write_history(directory, *_):
+        drawn.append(directory)
+        (directory / "history.png").touch()
+
+    monkeypatch.setattr(search_history, "write_history", write_history)
+    return drawn
 
 
 class Launcher:
@@ -46,7 +61,7 @@ def new_search(tmp_path, sweep="interval(0.0, 8.0)", **settings):
     return Search(tmp_path, {"model.l2": sweep}, ["model=ease"], **{"n_trials": 5, "seed": 0, **settings})
 
 
-def test_a_search_returns_its_best_overrides_and_writes_all_trials(tmp_path):
+def test_a_search_returns_its_best_overrides_and_writes_all_trials(tmp_path, drawn):
     launch = Launcher()
     found = new_search(tmp_path).run(launch)
     trials = pd.read_csv(tmp_path / "trials.csv")
@@ -57,24 +72,26 @@ def test_a_search_returns_its_best_overrides_and_writes_all_trials(tmp_path):
         "trial": best["trial"],
         "overrides": found,
     }
-    assert (tmp_path / "history.png").is_file()
+    assert drawn == [tmp_path]
     assert launch.firsts == [0, 1, 2, 3, 4]
     assert all(batch[0][0] == "model=ease" for batch in launch.launched)
 
 
-def test_a_finished_search_returns_the_same_without_further_trials(tmp_path):
+def test_a_finished_search_returns_the_same_without_further_trials_or_figures(tmp_path, drawn):
     second = Launcher()
     assert new_search(tmp_path).run(Launcher()) == new_search(tmp_path).run(second)
     assert not second.launched
+    assert drawn == [tmp_path]
 
 
-def test_a_continued_search_draws_the_same_trials_as_an_uninterrupted_one(tmp_path):
+def test_a_continued_search_draws_the_same_trials_as_an_uninterrupted_one(tmp_path, drawn):
     whole, before, after = Launcher(), Launcher(), Launcher()
     new_search(tmp_path / "whole", n_trials=14).run(whole)
     new_search(tmp_path / "parts", n_trials=12).run(before)
     new_search(tmp_path / "parts", n_trials=14).run(after)
     assert before.tried + after.tried == whole.tried
     assert after.firsts[0] == 12
+    assert drawn == [tmp_path / "whole", tmp_path / "parts", tmp_path / "parts"]
 
 
 @pytest.mark.parametrize("sweep", ["choice(1, 2, 7)", "range(1, 4)", "choice(1, 2, 3, 2)"])

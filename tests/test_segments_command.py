@@ -55,7 +55,7 @@ def trained(folder):
 
 
 @pytest.fixture
-def segments(command):
+def segments(command, undrawn):
     """Run `python -m recsys segments ARGUMENTS`, and return the exit status, stdout and stderr."""
     return lambda *arguments: command("segments", *arguments)
 

@@ -91,7 +91,7 @@ def study(monkeypatch, tmp_path, configs, data, train_command):
 
 
 @pytest.fixture
-def rows_for_figures(monkeypatch) -> None:
+def rows_for_figures(monkeypatch, undrawn) -> None:
     """Reports have the names of the drawn rows in place of figures, which take longer than the runs."""
 
     def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
@@ -105,6 +105,7 @@ def report_rows(tmp_path) -> pd.DataFrame:
     return pd.read_csv(tmp_path / "outputs" / "experiments" / "tiny" / "report" / "runs.csv")
 
 
+@pytest.mark.usefixtures("rows_for_figures")
 def test_an_interrupted_study_continues_and_reuses_finished_runs(study, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         interrupt_once(patch, EASE, "fit", at_call=2)  # after the search's two trials

@@ -44,6 +44,7 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(train_s
     assert trials["model.l2"].nunique() == 4
     best = yaml.safe_load((tmp_path / "search" / "best.yaml").read_text())
     assert best["value"] == trials["value"].max()
+    assert (tmp_path / "search" / "history.png").stat().st_size > 1000
     runs = find_runs(tmp_path / "search")
     assert max(run.metrics["valid/ndcg@10"] for run in runs) == best["value"]
     assert not [name for run in runs for name in run.metrics if name.startswith("test/")]
@@ -51,6 +52,7 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(train_s
     assert "another" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_search_counts_trials_that_fail_and_ends_if_all_do(train_small, tmp_path, capsys):
     search = ("hparams_search=base", "model=ease", "hydra.sweeper.n_trials=3")
     assert train_small(*search, "model.l2=choice(much,more)", f"hydra.sweep.dir={tmp_path}/search") == 2
@@ -69,6 +71,7 @@ def test_a_search_by_a_metric_that_does_not_exist_ends_before_its_first_trial(tr
     assert [path.name for path in (tmp_path / "search").iterdir() if path.is_dir()] == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_search_prunes_trials_that_are_behind_and_tells_after_how_many_epochs(train_small, tmp_path, monkeypatch):
     monkeypatch.setattr(Pruning, "N_UNPRUNED", 1)
     search = ("hparams_search=base", "model=mf", "model.lr=choice(0.03,0.000001)", "logger=none", "trainer=cpu")

@@ -1,12 +1,18 @@
 """Whole runs on a small file: what they write and print, and how they refuse bad input."""
 
+import io
+import shutil
 import sys
 from collections import namedtuple
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import train
@@ -17,23 +23,62 @@ from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.models.markov import Markov
 from recsys.models.neural.monitors import RankingMonitor
-from recsys.studies.runs import read_run
+from recsys.studies.runs import Run, read_run
+from tests.training import run_train, write_data
 
 
-def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):
-    metrics = train.train(
-        compose(
-            "train",
-            [*data, "model=mf", "model.max_epochs=2", "model.embedding_dim=8", "seed=3", f"run_dir={tmp_path}/run"],
-        )
-    )
-    run = read_run(tmp_path / "run")
-    assert run.metrics == metrics
+@dataclass
+class Trained:
+    """A run that tests read; they write elsewhere."""
+
+    directory: Path
+    printed: str
+
+    @property
+    def run(self) -> Run:
+        return read_run(self.directory)
+
+
+@pytest.fixture(scope="module")
+def shared_train(tmp_path_factory, prepared_cache) -> Callable[..., Trained]:
+    """`python train.py ARGUMENTS` on the small file, for several tests."""
+    folder = tmp_path_factory.mktemp("shared")
+    data = write_data(folder, prepared_cache)
+
+    def trained(name: str, *arguments: str) -> Trained:
+        with redirect_stdout(io.StringIO()) as out:
+            assert run_train(*data, *arguments, f"hydra.run.dir={folder}/{name}") == 0
+        return Trained(folder / name, out.getvalue())
+
+    return trained
+
+
+MF = ("model=mf", "model.max_epochs=3", "model.patience=3", "model.embedding_dim=8")
+
+
+@pytest.fixture(scope="module")
+def mf(shared_train) -> Trained:
+    return shared_train("mf", *MF, "seed=3")
+
+
+@pytest.fixture(scope="module")
+def unlogged(shared_train) -> Trained:
+    """The same of another seed, without a logger."""
+    return shared_train("unlogged", *MF, "seed=4", "logger=none")
+
+
+@pytest.fixture(scope="module")
+def ease(shared_train) -> Trained:
+    return shared_train("ease", "model=ease")
+
+
+def test_a_run_keeps_all_that_it_was_made_of(mf):
+    run, metrics = mf.run, mf.run.metrics
     assert {"valid/ndcg@10", "test/ndcg@10", "test/hr@1", "test/auc"} <= metrics.keys()
-    assert run.config["model"]["max_epochs"] == 2
+    assert run.config["model"]["max_epochs"] == 3
     assert run.manifest["status"] == "complete"
     assert run.manifest["seed"] == 3
-    assert run.manifest["data"]["ratings"] == len(pd.read_csv(tmp_path / "ratings.csv"))
+    assert run.manifest["data"]["ratings"] == len(pd.read_csv(mf.directory.parent / "ratings.csv"))
     assert run.manifest["data"]["fingerprint"] != run.manifest["split"]["fingerprint"]
     assert run.manifest["speed"]["train/interactions_per_second"] > 0
     assert run.manifest["peak_memory_bytes"] > 10**7
@@ -51,28 +96,23 @@ def test_a_run_keeps_all_that_it_was_made_of(data, tmp_path):
         assert embeddings["split"] == run.manifest["split"]["fingerprint"]
 
 
-def test_the_saved_model_is_the_one_that_was_tested(data, tmp_path):
-    cfg = compose("train", [*data, "model=ease", f"run_dir={tmp_path}/run"])
-    metrics = train.train(cfg)
+def test_the_saved_model_is_the_one_that_was_tested(ease):
+    cfg = OmegaConf.create(dict(ease.run.config))
     split = instantiate(cfg.split)(prepare(instantiate(cfg.data), Path(cfg.cache_dir)).dataset)
-    again = evaluate(read_run(tmp_path / "run").model(), split.test, ks=(1, 5, 10))
+    again = evaluate(ease.run.model(), split.test, ks=(1, 5, 10))
+    metrics = ease.run.metrics
     assert again.summary == {name.removeprefix("test/"): metrics[name] for name in metrics if name.startswith("test/")}
 
 
-def test_the_same_seed_gives_the_same_metrics_and_another_seed_others(data, tmp_path):
-    def metrics(name, seed):
-        overrides = [*data, "model=mf", "model.max_epochs=2", f"seed={seed}", f"run_dir={tmp_path}/{name}"]
-        return train.train(compose("train", [*overrides, "logger=none"]))
-
-    first = metrics("a", 0)
-    assert metrics("b", 0) == first
-    assert metrics("c", 1) != first
+def test_the_same_seed_gives_the_same_metrics_and_another_seed_others(mf, unlogged, data, tmp_path):
+    again = train.train(compose("train", [*data, *MF, "seed=3", "logger=none", f"run_dir={tmp_path}/again"]))
+    assert again == mf.run.metrics == read_run(tmp_path / "again").metrics
+    assert unlogged.run.metrics != again
 
 
-def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_config(data, tmp_path):
-    overrides = [*data, "model=mf", "model.max_epochs=3", "model.patience=3", f"run_dir={tmp_path}/run"]
-    metrics = train.train(compose("train", overrides))
-    log = tmp_path / "run" / "tensorboard"
+def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_config(mf):
+    metrics = mf.run.metrics
+    log = mf.directory / "tensorboard"
     events, final = (EventAccumulator(str(directory)).Reload() for directory in (log, log / "final"))
     curves = {name: [point.value for point in events.Scalars(name)] for name in events.Tags()["scalars"]}
     by_epoch = {"epoch", "epoch_seconds", "interactions_per_second", "samples_per_second", "loss", "lr"}
@@ -86,36 +126,34 @@ def test_tensorboard_gets_curves_hyperparameters_projector_recommendations_and_c
     assert len(next(log.glob("final/*/films/metadata.tsv")).read_text().splitlines()) == 1 + 25
 
 
-@pytest.mark.parametrize("logger", ["csv", "none"])
-def test_other_loggers_work(data, tmp_path, logger):
-    train.train(
-        compose("train", [*data, "model=mf", "model.max_epochs=1", f"logger={logger}", f"run_dir={tmp_path}/run"])
-    )
-    table = tmp_path / "run" / "csv" / "metrics.csv"
-    assert table.is_file() == (logger == "csv")
-    if table.is_file():
-        assert {"curves/valid/ndcg@10", "final/test/ndcg@10"} <= set(pd.read_csv(table))
+def test_the_csv_logger_writes_curves_and_final_metrics_to_one_table(data, tmp_path):
+    train.train(compose("train", [*data, "model=mf", "model.max_epochs=1", "logger=csv", f"run_dir={tmp_path}/run"]))
+    table = pd.read_csv(tmp_path / "run" / "csv" / "metrics.csv")
+    assert {"curves/valid/ndcg@10", "final/test/ndcg@10"} <= set(table)
     assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_a_run_without_a_logger_writes_no_curves(unlogged):
+    assert not (unlogged.directory / "csv").exists()
+    assert not (unlogged.directory / "tensorboard").exists()
 
 
 @pytest.mark.parametrize("debug", ["default", "profiler", "overfit"])
 def test_debug_configs_work(data, tmp_path, debug):
     train.train(
-        compose("train", [*data, "model=ncf", f"debug={debug}", "model.max_epochs=2", f"run_dir={tmp_path}/run"])
+        compose("train", [*data, "model=ncf", f"debug={debug}", "model.max_epochs=1", f"run_dir={tmp_path}/run"])
     )
     for written in ("*profile*.txt", "*profile*.trace.json"):
         assert bool(list((tmp_path / "run").glob(written))) == (debug == "profiler")
 
 
-def test_a_run_prints_test_metrics_beside_popularity_markov_and_recommendations(train_small, tmp_path, capsys):
-    assert train_small("model=ease", f"hydra.run.dir={tmp_path}/run") == 0
-    printed = capsys.readouterr().out
+def test_a_run_prints_test_metrics_beside_popularity_markov_and_recommendations(ease):
+    printed = ease.printed
     for word in ("EASE", "Popularity", "Markov", "ndcg@10", "liked", "recommended", "Film", "tensorboard --logdir"):
         assert word in printed
     assert "by chance 0." in " ".join(printed.split())
-    run = tmp_path / "run"
-    assert f"-m recsys recommend {run} --" in printed
-    assert f"-m recsys serve {run}" in printed
+    assert f"-m recsys recommend {ease.directory} --" in printed
+    assert f"-m recsys serve {ease.directory}" in printed
 
 
 def test_a_run_on_data_without_times_prints_popularity_alone(train_small, tmp_path, capsys):
@@ -173,6 +211,21 @@ def test_bad_input_is_one_sentence_and_status_2(train_small, tmp_path, capsys, a
     assert words in said
 
 
+@pytest.fixture(scope="module")
+def little_data(tmp_path_factory) -> Callable[[list[tuple[int, int]]], list[str]]:
+    """Overrides for a file of pairs, in a folder where each is prepared once."""
+    folder = tmp_path_factory.mktemp("little")
+
+    def write(pairs: list[tuple[int, int]]) -> list[str]:
+        file = folder / f"{len(pairs)}_of_{len({user for user, _ in pairs})}.csv"
+        rows = "".join(f"{user},{item},{10**9 + item}\n" for user, item in pairs)
+        if not file.exists():
+            file.write_text(f"user_id,movie_id,time\n{rows}")
+        return [f"data.path={file}", f"cache_dir={folder}/cache"]
+
+    return write
+
+
 EVERYTHING = [(user, item) for user in range(4) for item in range(5)]
 
 
@@ -195,11 +248,9 @@ EVERYTHING = [(user, item) for user in range(4) for item in range(5)]
     ],
 )
 def test_data_that_leave_nothing_to_learn_or_to_rank_are_one_sentence(
-    train_command, tmp_path, capsys, pairs, arguments, words
+    train_command, little_data, tmp_path, capsys, pairs, arguments, words
 ):
-    rows = "".join(f"{user},{item},{10**9 + item}\n" for user, item in pairs)
-    (tmp_path / "r.csv").write_text(f"user_id,movie_id,time\n{rows}")
-    places = (f"data.path={tmp_path}/r.csv", f"cache_dir={tmp_path}/cache", f"hydra.run.dir={tmp_path}/run")
+    places = (*little_data(pairs), f"hydra.run.dir={tmp_path}/run")
     assert train_command("data=files", "data.columns.rating=null", "ks=[1]", *places, *arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: ")
@@ -207,10 +258,10 @@ def test_data_that_leave_nothing_to_learn_or_to_rank_are_one_sentence(
     assert words in said
 
 
-def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order(data, tmp_path, monkeypatch, capsys):
+def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order(mf, tmp_path, monkeypatch, capsys):
     def test(name: str, *arguments: str) -> int | str | None:
         monkeypatch.setattr(
-            sys, "argv", ["recsys", "test", f"{tmp_path}/first", *arguments, "--out", f"{tmp_path}/{name}"]
+            sys, "argv", ["recsys", "test", str(mf.directory), *arguments, "--out", f"{tmp_path}/{name}"]
         )
         try:
             command_line()
@@ -218,15 +269,14 @@ def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order
             return stop.code
         return 0
 
-    mf = [*data, "model=mf", "model.max_epochs=1"]
-    first = train.train(compose("train", [*mf, f"run_dir={tmp_path}/first"]))
+    first = mf.run.metrics
     protocol = ["protocol=full_and_sampled99", "protocol.protocols.sampled99.n=9"]
     assert test("same", *protocol) == 0
     same = read_run(tmp_path / "same")
     assert same.metrics["test/ndcg@10"] == first["test/ndcg@10"]
     assert "test/ndcg@10/sampled9" in same.metrics
     assert not [name for name in same.metrics if name.startswith("valid/")]
-    assert same.config["model"] == read_run(tmp_path / "first").config["model"]
+    assert same.config["model"] == mf.run.config["model"]
     assert list((tmp_path / "same" / "tensorboard").rglob("events.*"))
     assert test("reordered", "reranker=mmr", "reranker.trade_off=1.0", "reranker.similarity=embeddings") == 0
     reordered = read_run(tmp_path / "reordered").metrics
@@ -265,12 +315,12 @@ def test_rows_in_order_of_time_are_trained_on_without_times_and_header(tmp_path,
     assert read_run(tmp_path / "run").manifest["data"]["ratings"] == 160
 
 
-def test_the_config_of_a_run_can_be_used_in_another_directory(data, tmp_path):
-    train.train(compose("train", [*data, "model=popularity", f"run_dir={tmp_path}/run"]))
-    run = read_run(tmp_path / "run")
+def test_the_config_of_a_run_can_be_used_in_another_directory(ease, tmp_path):
+    run = read_run(Path(shutil.copytree(ease.directory, tmp_path / "run")))
     moved = run.config_in(tmp_path / "other")
-    assert run.config["logger"]["save_dir"] == f"{tmp_path}/run"
+    assert run.config["logger"]["save_dir"] == str(ease.directory)
     assert moved["logger"]["save_dir"] == f"{tmp_path}/other"
     assert moved["cache_dir"] == run.config["cache_dir"]
     (run.directory / "unresolved.yaml").unlink()  # as in runs of earlier versions without Hydra's own folder
+    shutil.rmtree(run.directory / ".hydra")
     assert run.config_in(tmp_path / "other") == run.config

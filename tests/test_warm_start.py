@@ -16,7 +16,7 @@ SMALL = ("model=mf", "model.embedding_dim=4", "model.max_epochs=2", "model.batch
 RATIO = ("split=ratio", "split.valid=0.3")  # drawn anew for every seed
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ratings() -> pd.DataFrame:
     """30 users who rated 5 to 15 of 25 films."""
     rng = np.random.default_rng(0)
@@ -28,18 +28,25 @@ def ratings() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"])
 
 
-@pytest.fixture
-def run(tmp_path):
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
     """Train MF on ratings, kept in a directory of a name."""
+    cache = tmp_path_factory.mktemp("cache")
 
     def run(name: str, ratings: pd.DataFrame, *overrides: str, model: Sequence[str] = SMALL) -> Run:
-        path = tmp_path / f"{name}.csv"
-        ratings.to_csv(path, index=False)
-        places = [f"data.path={path}", f"cache_dir={tmp_path}/cache", f"run_dir={tmp_path}/{name}"]
+        folder = tmp_path_factory.mktemp("warm")
+        ratings.to_csv(folder / f"{name}.csv", index=False)
+        places = [f"data.path={folder}/{name}.csv", f"cache_dir={cache}", f"run_dir={folder}/{name}"]
         train.train(compose("train", ["data=files", *places, "logger=none", "ks=[5,10]", *model, *overrides]))
-        return read_run(tmp_path / name)
+        return read_run(folder / name)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def first(run, ratings) -> Run:
+    """The run that others continue from."""
+    return run("first", ratings)
 
 
 @pytest.fixture
@@ -54,8 +61,7 @@ def grown(ratings: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([ratings, pd.DataFrame(rows, columns=ratings.columns)])
 
 
-def test_nothing_is_measured_that_earlier_weights_have_learned_from(run, ratings, grown):
-    first = run("first", ratings)
+def test_nothing_is_measured_that_earlier_weights_have_learned_from(run, first, grown):
     second = run("second", grown, f"warm_from={first.directory}", "model.max_epochs=1")
     splits = Splits()
     before, after = (splits.of(one.config) for one in (first, second))
@@ -90,13 +96,11 @@ def test_what_was_learned_is_known_over_several_runs(run, ratings):
         (SMALL, "no rating to validate on"),
     ],
 )
-def test_what_cannot_be_continued_is_one_sentence(run, ratings, model, told):
-    first = run("first", ratings)
+def test_what_cannot_be_continued_is_one_sentence(run, first, ratings, model, told):
     with pytest.raises(UserError, match=told):
         run("second", ratings, f"warm_from={first.directory}", model=model)
 
 
-def test_other_films_are_refused(run, ratings):
-    first = run("first", ratings)
+def test_other_films_are_refused(run, first, ratings):
     with pytest.raises(UserError, match="got 24 items, the model has 25"):
         run("second", ratings[ratings["movie_id"] != 3], f"warm_from={first.directory}")

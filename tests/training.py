@@ -23,24 +23,29 @@ def prepared_cache(tmp_path_factory) -> Path:
 @pytest.fixture
 def data(tmp_path, prepared_cache) -> list[str]:
     """Overrides for 30 users who rated 5 to 15 of 25 films."""
+    return write_data(tmp_path, prepared_cache)
+
+
+def write_data(folder: Path, cache: Path) -> list[str]:
+    """Write the small files into a folder; gives the overrides for them."""
     rng = np.random.default_rng(0)
     rows = [
         (f"u{user}", item, rng.integers(1, 6), 10**9 + rng.integers(10**6))
         for user in range(30)
         for item in rng.choice(25, rng.integers(5, 16), replace=False)
     ]
-    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(tmp_path / "ratings.csv", index=False)
+    pd.DataFrame(rows, columns=["user_id", "movie_id", "rating", "time"]).to_csv(folder / "ratings.csv", index=False)
     films = pd.DataFrame(
         {"movie_id": range(25), "title": [f"Film {i} ({1950 + i})" for i in range(25)], "genres": "Drama"}
     )
-    films.to_csv(tmp_path / "films.csv", index=False)
+    films.to_csv(folder / "films.csv", index=False)
     return [
         "data=files",
-        f"data.path={tmp_path}/ratings.csv",
-        f"data.films_path={tmp_path}/films.csv",
+        f"data.path={folder}/ratings.csv",
+        f"data.films_path={folder}/films.csv",
         *(f"data.films_columns.{name}={name}" for name in ("movie_id", "title", "genres")),
         "ks=[1,5,10]",
-        f"cache_dir={prepared_cache}",
+        f"cache_dir={cache}",
     ]
 
 

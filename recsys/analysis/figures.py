@@ -90,7 +90,7 @@ def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **lay
 def freeze_layout(fig: Figure) -> None:
     """Compute the layout of a finished figure once, so that saving it to several files does not repeat the work."""
     fig.draw_without_rendering()
-    fig.set_layout_engine("none")
+    fig.set_layout_engine(None)  # with any engine, also "none", matplotlib draws a figure twice to save it
 
 
 def data_uri(fig: Figure) -> str:

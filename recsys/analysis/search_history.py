@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from recsys.analysis.figures import FAINT, INK, MAIN, MUTED, OTHER, WIDTH, save, style
+from recsys.analysis.figures import FAINT, INK, MAIN, MUTED, OTHER, WIDTH, freeze_layout, save, style
 
 COLUMNS = 3  # panels of settings in a row
 TOP, PANEL = 2.1, 1.5  # inches, heights of the history and of a row of panels
@@ -30,6 +30,7 @@ def write_history(
     """
     with style():
         fig = plot_history(trials, settings, logarithmic)
+        freeze_layout(fig)
         save(fig, directory, "history", f"{len(trials)} trials")
 
 

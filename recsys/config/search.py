@@ -45,6 +45,7 @@ except ImportError:  # an extra, which a search requires
     pass
 
 JOURNAL = "study.journal"
+TRIALS = "trials.csv"
 FAILURE = "failure"  # user attribute of a failed trial: the reason
 WORKER = "worker"  # that of a trial: who runs it
 SEEN = "seen"  # and when its worker was last known to run it, in seconds UTC
@@ -238,7 +239,7 @@ class Search:
 
     def _write_results(self, study: optuna.Study) -> None:
         trials = _frame(study)
-        write_whole(self.directory / "trials.csv", lambda file: file.write(trials.to_csv(index=False).encode()))
+        write_whole(self.directory / TRIALS, lambda file: file.write(trials.to_csv(index=False).encode()))
         if not _is_any_complete(study):
             return
         best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": overrides(study.best_params)}
@@ -254,6 +255,9 @@ class Search:
     def _plot(self, study: optuna.Study) -> None:
         from recsys.analysis.search_history import write_history  # imports matplotlib
 
+        figure, results = self.directory / "history.png", self.directory / TRIALS
+        if figure.is_file() and results.is_file() and figure.stat().st_mtime_ns >= results.stat().st_mtime_ns:
+            return  # of a search that was finished before
         trials = _frame(study)
         for key, drawn in self.distributions.items():
             if isinstance(drawn, CategoricalDistribution):

@@ -10,6 +10,7 @@ import pytest
 from pytorch_lightning.loggers import TensorBoardLogger
 from scipy.stats import kendalltau
 
+from recsys.analysis import figures
 from recsys.errors import UserError
 from recsys.evaluation.resampling import compare
 from recsys.evaluation.significance import holm
@@ -39,6 +40,14 @@ def make(tmp_path) -> Callable[..., Run]:
         return write_run(tmp_path / "runs" / str(n_runs), level, *arguments, random_seed=n_runs, **settings)
 
     return make
+
+
+@pytest.fixture
+def drawn(monkeypatch, undrawn) -> list[str]:
+    """The names of the figures, which are made but not drawn."""
+    names: list[str] = []
+    monkeypatch.setattr(figures, "save", lambda fig, directory, name, title: names.append(name))
+    return names
 
 
 def study(*rows: str, metrics: tuple[str, ...] = ("ndcg@10",), **described: Row) -> Study:
@@ -301,21 +310,22 @@ def test_statistics_are_reproducible(outcomes):
     pd.testing.assert_frame_equal(*(only(study(*LEVELS), outcomes).statistics for _ in range(2)))
 
 
-def test_sampled_metrics_and_calibration_have_figures(make, tmp_path):
+def test_sampled_metrics_and_calibration_have_figures(make, tmp_path, drawn):
     metric = "ndcg@10/sampled99"
     planned = [outcome(row, make(level, metric=metric)) for row, level in LEVELS.items()]
     bins = pd.DataFrame({"n": [60, 60], "predicted": [2.9, 4.1], "actual": [3.0, 4.0]})
     bins.to_csv(planned[0].run.directory / "calibration.csv", index=False)
     write_report(tmp_path, study(*LEVELS, metrics=(metric,)), planned)
-    names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
-    assert {"list_length", "calibration", "training_time"} <= names
+    assert {"list_length", "calibration", "training_time"} <= set(drawn)
 
 
-def test_calibration_with_few_ratings_is_not_drawn(make, tmp_path):
+@pytest.mark.parametrize(("n", "is_drawn"), [(9, False), (60, True)])
+def test_calibration_is_drawn_of_enough_ratings_alone(make, tmp_path, drawn, n, is_drawn):
     run = make(0.1)
-    pd.DataFrame({"n": [9], "predicted": [3.0], "actual": [4.0]}).to_csv(run.directory / "calibration.csv", index=False)
+    pd.DataFrame({"n": [n], "predicted": [3.0], "actual": [4.0]}).to_csv(run.directory / "calibration.csv", index=False)
     write_report(tmp_path, study("ease"), [outcome("ease", run)])
-    assert not list((tmp_path / "figures").glob("calibration*"))
+    assert "list_length" in drawn
+    assert ("calibration" in drawn) == is_drawn
 
 
 def test_curves_are_read_from_either_logger_and_a_repeated_epoch_counts_once(make, tmp_path):
