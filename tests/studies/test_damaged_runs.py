@@ -50,6 +50,7 @@ DAMAGE = [
     ("manifest.json", write('{"data": {"name": "ml-100k"}, "split": {}}')),
     ("manifest.json", write('{"data": {"name": "ml-100k", "fingerprint": 7}, "split": {"fingerprint": "a"}}')),
     *(("per_user.parquet", damage) for damage in ANY.values() if damage is not Path.unlink),
+    ("config.yaml", write("[" * 10_000)),
     ("failure.json", write("{}")),
 ]
 

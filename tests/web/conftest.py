@@ -1,5 +1,6 @@
 """Runs that the tests of the web room share, services over them and stores of feedback."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,9 +15,12 @@ from recsys.data.address import Address
 from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.studies.runs import Run
+from recsys.web.database import create_engine
 from recsys.web.deadline import Deadline
+from recsys.web.exploration import Exploration
 from recsys.web.recommendation_service import RecommendationService
 from recsys.web.store import Store
+from recsys.web.visits import Visits
 
 N_USERS, N_FILMS = 60, 60
 LIMIT = 300  # seconds; a busy machine takes as long as it takes
@@ -112,15 +116,34 @@ def small_ease(small_run) -> Path:
     return small_run("model=ease", "model.l2=5", "model.prior_strength=0")
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory) -> Path:
+    """The file of an empty store: it is copied faster than the migrations create it."""
+    file = tmp_path_factory.mktemp("feedback") / "feedback.sqlite"
+    Store.open(Address.parse(str(file))).close()
+    return file
+
+
 @pytest.fixture
-def feedback(tmp_path) -> Iterator[Store]:
+def feedback(tmp_path, empty_store) -> Iterator[Store]:
     """An empty store of feedback in SQLite."""
-    store = Store.open(Address.parse(f"{tmp_path}/feedback.sqlite"))
+    address = Address.parse(str(shutil.copy(empty_store, tmp_path / "feedback.sqlite")))
+    store = Store(address, create_engine(address))
     yield store
     store.close()
 
 
+@pytest.fixture(scope="session")
+def loaded_service(runs, empty_store) -> RecommendationService:
+    """A service over all runs, loaded once; `service` gives it the store of a test."""
+    address = Address.parse(str(empty_store))
+    service = RecommendationService(runs, dataset_of, Store(address, create_engine(address)), deadline=Deadline(LIMIT))
+    service.load_all()
+    return service
+
+
 @pytest.fixture
-def service(runs, feedback) -> RecommendationService:
+def service(loaded_service, feedback) -> RecommendationService:
     """A service over all runs and an empty store, without randomized places."""
-    return RecommendationService(runs, dataset_of, feedback, deadline=Deadline(LIMIT))
+    loaded_service.store, loaded_service.visits, loaded_service.explore = feedback, Visits(), Exploration()
+    return loaded_service

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 import schemathesis
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from limits.storage import memory
@@ -25,6 +26,7 @@ from starlette.websockets import WebSocketDisconnect
 
 from recsys.data.rating_scale import rating_values
 from recsys.errors import UserError
+from recsys.web.api import add_api
 from recsys.web.app import create_app
 from recsys.web.exploration import Exploration
 from recsys.web.http_server import ServerSettings
@@ -38,10 +40,37 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 LIKED = [{"movie_id": 0}, {"movie_id": "2"}, {"movie_id": 4, "stars": 4}]
 
 
-@pytest.fixture
-def client(service) -> Iterator[TestClient]:
-    with TestClient(create_app(service, Protection()), raise_server_exceptions=False) as client:
+@pytest.fixture(scope="module")
+def running(loaded_service) -> Iterator[TestClient]:
+    """The application, which all tests share: building its routes takes longer than most of them."""
+    app = create_app(loaded_service, Protection(requests_per_minute=10**6))
+    with TestClient(app, raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture
+def client(running, service) -> TestClient:
+    """The application over the store of a test."""
+    return running
+
+
+@pytest.fixture(scope="module")
+def unguarded(loaded_service) -> FastAPI:
+    """The API without protection."""
+    app = FastAPI(openapi_url="/api/openapi.json")
+    add_api(app, loaded_service, RequestMetrics())
+    return app
+
+
+@pytest.fixture
+def guarded(unguarded, service) -> Callable[..., TestClient]:
+    """The API over the store of a test, with protection by settings."""
+
+    def guarded(**protection) -> TestClient:
+        app = RequestGuard(unguarded, Protection(**protection), RequestMetrics())
+        return TestClient(app, base_url="http://localhost:8080")
+
+    return guarded
 
 
 def message(answer: httpx.Response, status: int) -> str:
@@ -138,7 +167,8 @@ def test_runs_have_metrics_and_say_whether_they_serve_new_users(client):
     assert "test/ndcg@10" in runs[0]["metrics"]
 
 
-def test_health_and_metrics_describe_the_server(client):
+def test_health_and_metrics_describe_the_server(service):
+    client = TestClient(create_app(service, Protection()))
     assert client.get("/api/health").json() == {"status": "ok"}
     client.post("/api/recommend", json={"history": LIKED})
     client.post("/api/recommend", json={})
@@ -219,12 +249,8 @@ def test_recommendations_continue_without_the_store(client, service, tmp_path):
     assert client.post("/api/recommend", json={"history": LIKED}).status_code == 200
 
 
-def guarded(service, **protection) -> TestClient:
-    return TestClient(create_app(service, Protection(**protection)), base_url="http://localhost:8080")
-
-
-def test_requests_under_other_names_or_from_other_sites_are_refused(service):
-    client = guarded(service, hosts=["localhost"])
+def test_requests_under_other_names_or_from_other_sites_are_refused(guarded):
+    client = guarded(hosts=["localhost"])
     assert client.get("/api/runs").status_code == 200
     assert "not called 'evil.example'" in message(client.get("/api/runs", headers={"host": "evil.example"}), 403)
     assert "another site" in message(client.get("/api/runs", headers={"origin": "http://evil.example"}), 403)
@@ -246,8 +272,8 @@ def test_requests_under_other_names_or_from_other_sites_are_refused(service):
         ("[", 400),
     ],
 )
-def test_hosts_are_compared_by_name_without_the_port(service, host, status):
-    client = guarded(service, hosts=["localhost", "::1", "*.example.com"])
+def test_hosts_are_compared_by_name_without_the_port(guarded, host, status):
+    client = guarded(hosts=["localhost", "::1", "*.example.com"])
     answer = client.get("/api/health", headers={"host": host})
     assert answer.status_code == status
     assert "x-frame-options" in answer.headers
@@ -260,7 +286,7 @@ def test_a_name_with_a_wildcard_in_the_wrong_place_is_refused_at_the_start(host)
 
 
 def test_every_route_but_health_needs_the_token(service):
-    client = guarded(service, token="s3cret")
+    client = TestClient(create_app(service, Protection(token="s3cret")), base_url="http://localhost:8080")
     assert "Give the token" in message(client.get("/api/runs"), 401)
     assert "Give the token" in message(client.get("/"), 401)
     message(client.get("/api/metrics"), 401)
@@ -272,8 +298,8 @@ def test_every_route_but_health_needs_the_token(service):
 @pytest.mark.parametrize(
     "headers", [{"host": "["}, {"origin": "http://["}, {"cookie": "a,b=1; user@x=2; =; recsys_token"}]
 )
-def test_malformed_headers_are_no_server_error(service, headers):
-    client = guarded(service, token="s3cret")
+def test_malformed_headers_are_no_server_error(guarded, headers):
+    client = guarded(token="s3cret")
     answer = client.get("/api/health", headers=headers)
     assert answer.status_code in (200, 400), answer.text
     assert client.get("/api/runs", headers=headers).status_code in (400, 401)
@@ -281,14 +307,12 @@ def test_malformed_headers_are_no_server_error(service, headers):
     assert client.get("/api/runs", headers=with_token).status_code == 200
 
 
-def test_the_token_in_an_address_becomes_a_cookie(service):
-    client = guarded(service, token="s3cret")
+def test_the_token_in_an_address_becomes_a_cookie(guarded):
+    client = guarded(token="s3cret")
     redirect = client.get("/api/runs?token=s3cret", follow_redirects=False)
     assert redirect.status_code == 303
     assert redirect.headers["location"] == "/api/runs"  # without the token
-    away = guarded(service, token="s3cret").get(
-        "http://localhost:8080//evil.example/?token=s3cret", follow_redirects=False
-    )
+    away = guarded(token="s3cret").get("http://localhost:8080//evil.example/?token=s3cret", follow_redirects=False)
     assert away.headers["location"] == "/evil.example/"
     cookie = redirect.headers["set-cookie"]
     assert "HttpOnly" in cookie
@@ -296,10 +320,10 @@ def test_the_token_in_an_address_becomes_a_cookie(service):
     assert client.get("/api/runs").status_code == 200
 
 
-def test_websockets_need_origin_and_token_too(service):
+def test_websockets_need_origin_and_token_too(guarded):
     for client, headers in (
-        (guarded(service), {"origin": "http://evil.example"}),
-        (guarded(service, token="s3cret"), {}),
+        (guarded(), {"origin": "http://evil.example"}),
+        (guarded(token="s3cret"), {}),
     ):
         with pytest.raises(WebSocketDisconnect), client.websocket_connect("/_nicegui_ws/socket.io", headers=headers):
             pass
@@ -325,10 +349,10 @@ def test_packets_beyond_the_rate_end_a_socket(monkeypatch):
             socket.receive_text()
 
 
-def test_a_browser_that_is_refused_sees_a_page(service, monkeypatch):
+def test_a_browser_that_is_refused_sees_a_page(guarded, monkeypatch):
     monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    client = guarded(service, token="s3cret", hosts=["localhost"], requests_per_minute=3)
+    client = guarded(token="s3cret", hosts=["localhost"], requests_per_minute=3)
     for path, host, status, sentence in (
         ("/film/1", "localhost:8080", 401, "open the page once as /?token=TOKEN"),
         ("/", "<b>.example", 403, "&#x27;&lt;b&gt;.example&#x27;"),
@@ -344,19 +368,19 @@ def test_a_browser_that_is_refused_sees_a_page(service, monkeypatch):
     message(client.get("/style.css", headers={"accept": "text/css,*/*"}), 429)
 
 
-def test_requests_beyond_the_rate_are_refused(service, monkeypatch):
+def test_requests_beyond_the_rate_are_refused(guarded, monkeypatch):
     monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: 2e9))  # or a minute could end between requests
-    client = guarded(service, requests_per_minute=3)
+    client = guarded(requests_per_minute=3)
     assert [client.get("/api/health").status_code for _ in range(4)] == [200, 200, 200, 429]
-    guessing = guarded(service, token="s3cret", requests_per_minute=2)
+    guessing = guarded(token="s3cret", requests_per_minute=2)
     assert [guessing.get(f"/?token={guess}").status_code for guess in range(3)] == [401, 401, 429]
     refused = client.get("/api/health")
     assert "More than 3 requests in a minute" in message(refused, 429)
     assert refused.headers["retry-after"] == "1"
 
 
-def test_a_body_too_large_is_refused_with_and_without_its_length(service):
-    client = guarded(service, max_bytes=1000)
+def test_a_body_too_large_is_refused_with_and_without_its_length(guarded):
+    client = guarded(max_bytes=1000)
     body = b'{"history": [' + b" " * 2000 + b"]}"
     json = {"content-type": "application/json"}
     assert "1,000 bytes" in message(client.post("/api/recommend", content=body, headers=json), 413)
@@ -367,8 +391,8 @@ def test_a_body_too_large_is_refused_with_and_without_its_length(service):
     assert "bytes" in message(client.post(upload, content=b"x" * (UPLOAD_BYTES + 1)), 413)
 
 
-def test_responses_have_security_headers(service):
-    headers = guarded(service).get("/api/health").headers
+def test_responses_have_security_headers(guarded):
+    headers = guarded().get("/api/health").headers
     assert "default-src 'self'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
 
@@ -384,7 +408,7 @@ def test_fuzzing_finds_no_response_outside_the_schema(service, mode):
         if mode is GenerationMode.NEGATIVE and not takes_something:
             continue  # there is no invalid request
 
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(operation.as_strategy(mode))
         def fuzz(case: schemathesis.Case) -> None:
             case.call_and_validate(checks=CHECKS)
@@ -392,10 +416,10 @@ def test_fuzzing_finds_no_response_outside_the_schema(service, mode):
         fuzz()
 
 
-@pytest.fixture
-def behind_pages(service, monkeypatch) -> TestClient:
+@pytest.fixture(scope="module")
+def behind_pages(loaded_service) -> TestClient:
     """The API with a page at every other address, as NiceGUI adds them: its errors are HTML."""
-    app = create_app(service, Protection())
+    app = create_app(loaded_service, Protection())
     app.mount("/", HTMLResponse("<h1>Not found</h1>", 404))
     return TestClient(app, raise_server_exceptions=False)
 
@@ -440,14 +464,14 @@ def test_a_damaged_run_is_named_without_its_place(runs, feedback, tmp_path, capl
     assert service.loaded_run().segment("1") is None
     service = RecommendationService({"mine": run}, dataset_of, feedback)
     (run / "model" / "model.json").unlink()
-    client = guarded(service)
+    client = TestClient(create_app(service, Protection()), base_url="http://localhost:8080")
     for answer in (client.get("/api/runs"), client.post("/api/recommend", json={"user_id": "1"})):
         assert message(answer, 503) == "The run mine cannot be loaded: see the server's log."
     assert f"{run}/model must be a directory with a saved model" in caplog.text
 
 
-def test_health_says_nothing_of_places(service, tmp_path, caplog):
-    client = guarded(service, token="s3cret")
+def test_health_says_nothing_of_places(guarded, service, tmp_path, caplog):
+    client = guarded(token="s3cret")
     service.store.close()
     (tmp_path / "feedback.sqlite").unlink()
     (tmp_path / "feedback.sqlite").mkdir()
@@ -456,8 +480,8 @@ def test_health_says_nothing_of_places(service, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("token", ["€", "\udcff", "é", "\x00", "a" * 5000])
-def test_a_token_of_any_signs_is_refused(service, token):
-    client = guarded(service, token="s3cret")
+def test_a_token_of_any_signs_is_refused(guarded, token):
+    client = guarded(token="s3cret")
     raw = token.encode("utf-8", "surrogateescape")
     message(client.get(f"/api/runs?token={quote(raw)}"), 401)
     message(client.get("/api/runs", headers={b"authorization": b"Bearer " + raw.replace(b"\0", b"")}), 401)

@@ -3,10 +3,11 @@
 import fcntl
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from omegaconf import OmegaConf
 import train
 from recsys.analysis.recommend import UNKNOWN
 from recsys.config.splits import Splits
+from recsys.data.address import Address
+from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies.runs import Run, read_run
 from recsys.web import refit as module
@@ -26,6 +29,7 @@ from recsys.web.loaded_run import load_run
 from recsys.web.promotion import USERS, VIEWERS, PromotionDecision
 from recsys.web.pseudonyms import id_in_runs
 from recsys.web.refit import SNAPSHOT, Refitter
+from recsys.web.store import Store
 
 ROOT = Path(__file__).parents[2]
 NOW = 1_500_000_000
@@ -48,14 +52,72 @@ def rates(feedback) -> Callable[..., None]:
     return rates
 
 
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    """The splits of all refits, each built once."""
+    return Splits()
+
+
+def train_here(config: Mapping[str, Any], directory: Path) -> None:
+    train.train(OmegaConf.create(config))
+
+
 @pytest.fixture
-def refits(feedback) -> Callable[..., Refitter]:
+def refits(feedback, splits) -> Callable[..., Refitter]:
     """Refitters that train in this process."""
+    return lambda run, **chosen: Refitter(run, feedback, splits.of, train_here, **chosen)
 
-    def train_here(config, directory: Path) -> None:
-        train.train(OmegaConf.create(config))
 
-    return lambda run, **chosen: Refitter(run, feedback, lambda config: Splits().of(config), train_here, **chosen)
+@pytest.fixture
+def promoting(refits, monkeypatch) -> Callable[..., Refitter]:
+    """Refitters that train nothing: a refit is a copy of its run, which is promoted unless `promoted` is patched."""
+    numbers = count()
+
+    def refit(self: Refitter, active: Run, before: Split, ratings: pd.DataFrame) -> PromotionDecision:
+        ignored = shutil.ignore_patterns(rollout.REFITS)
+        directory = shutil.copytree(self.run, self.run / rollout.REFITS / f"{next(numbers)}", ignore=ignored)
+        decision = PromotionDecision(str(active.directory), str(directory), "ndcg@10", [])
+        if decision.promoted:
+            rollout.promote(self.run, directory)
+        return decision
+
+    monkeypatch.setattr(Refitter, "_refit", refit)
+    return refits
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """A run with two promoted refits, the second after more feedback."""
+
+    run: Path
+    first: PromotionDecision
+    second: PromotionDecision
+
+
+SECRET = "web-0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def refitted(small_ease, empty_store, splits, tmp_path_factory) -> Refitted:
+    """Two viewers, and a user of the data, rate films before the first refit; before the second, so does another."""
+    folder = tmp_path_factory.mktemp("refitted")
+    run = shutil.copytree(small_ease, folder / "run")
+    store = Store.open(Address.parse(str(shutil.copy(empty_store, folder / "feedback.sqlite"))))
+    keys = count()
+
+    def rates(user: str, *films: int, stars: float = 5.0) -> None:
+        store.add([Event(f"k{(n := next(keys))}", user, Kind.RATING, NOW + n, str(film), stars) for film in films])
+
+    for viewer in (SECRET, "web-2"):
+        rates(viewer, 0, 2, 4, 6)
+    rates("3", 8)
+    refitter = Refitter(run, store, splits.of, train_here)
+    first = refitter.refit()
+    rates("abe", 1, 3, 5, 7)  # before the others, so that codes of viewers change
+    rates(SECRET, 0, stars=2.0)
+    second = refitter.refit()
+    store.close()
+    return Refitted(run, first, second)
 
 
 def compared(promotion: PromotionDecision) -> dict[tuple[str, str], int]:
@@ -90,20 +152,17 @@ def test_a_refit_learns_from_feedback_and_replaces_the_run(ease, refits, rates, 
     assert json.loads((refit.directory / "promotion.json").read_text())["promoted"]
 
 
-def test_runs_know_viewers_by_pseudonyms(ease, refits, rates, feedback):
-    secret = "web-0123456789abcdef"
-    rates(secret, 0, 2, 4, 6)
-    rates("3", 8)
-    refit = read_run(Path(refits(ease).refit().refit))
+def test_runs_know_viewers_by_pseudonyms(refitted):
+    ease, refit = refitted.run, read_run(Path(refitted.first.refit))
     known = {*ratings_of(refit)["user_id"]}
-    pseudonym = id_in_runs(secret, known)
+    pseudonym = id_in_runs(SECRET, known)
     assert pseudonym in known
     assert "3" in known
-    assert not [file for file in ease.rglob("*") if file.is_file() and secret.encode() in file.read_bytes()]
+    assert not [file for file in ease.rglob("*") if file.is_file() and SECRET.encode() in file.read_bytes()]
     loaded = load_run(
         "run", refit, Catalogue(Splits().of(read_run(ease).config).dataset), lambda run: Splits().of(run.config).dataset
     )
-    assert loaded.user_and_history(secret, Opinions())[0] == loaded.user_codes[pseudonym]
+    assert loaded.user_and_history(SECRET, Opinions())[0] == loaded.user_codes[pseudonym]
     assert loaded.user_and_history(pseudonym, Opinions())[0] == UNKNOWN  # the pseudonym is no secret
     directly = load_run(
         "refit", refit, Catalogue(Splits().of(refit.config).dataset), lambda run: Splits().of(run.config).dataset
@@ -111,17 +170,13 @@ def test_runs_know_viewers_by_pseudonyms(ease, refits, rates, feedback):
     assert directly.user_and_history(pseudonym, Opinions())[0] == UNKNOWN
 
 
-def test_later_feedback_replaces_earlier_feedback_and_leaves_earlier_refits_unchanged(ease, refits, rates):
-    rates("web-1", 0, 2, 4, 6)
-    first = Path(refits(ease).refit().refit)
-    rates("abe", 1, 3, 5, 7)  # before web-1, so that codes of viewers change
-    rates("web-1", 0, stars=2.0)
-    second = refits(ease).refit()
-    assert second.served == str(first)
-    assert list(read_run(Path(second.refit)).config["data"]["sources"]) == ["files", "feedback"]
-    assert len(ratings_of(read_run(Path(second.refit)))) == len(ratings_of(read_run(first))) + 4
+def test_later_feedback_replaces_earlier_feedback_and_leaves_earlier_refits_unchanged(refitted):
+    first, second = Path(refitted.first.refit), Path(refitted.second.refit)
+    assert refitted.second.served == str(first)
+    assert list(read_run(second).config["data"]["sources"]) == ["files", "feedback"]
+    assert len(ratings_of(read_run(second))) == len(ratings_of(read_run(first))) + 4
     read_run(first).check_split(Splits().of(read_run(first).config))
-    assert [path.name for path in rollout.promoted(ease)] == [first.name, Path(second.refit).name]
+    assert [path.name for path in rollout.promoted(refitted.run)] == [first.name, second.name]
 
 
 def test_a_warm_refit_continues_and_is_compared_on_unlearned_ratings(small_run, refits, rates):
@@ -134,12 +189,12 @@ def test_a_warm_refit_continues_and_is_compared_on_unlearned_ratings(small_run, 
     assert compared(promotion) == {(str(run), USERS): 30}
 
 
-def test_without_new_ratings_nothing_is_trained(ease, refits, rates):
+def test_without_new_ratings_nothing_is_trained(ease, promoting, rates):
     rates("web-1", 0, 2, 4, 6)
-    assert refits(ease).refit() is not None
-    assert refits(ease).refit() is None
+    assert promoting(ease).refit().promoted
+    assert promoting(ease).refit() is None
     rates("web-1", 8)
-    assert refits(ease).refit() is not None
+    assert promoting(ease).refit() is not None
 
 
 def test_a_refit_that_may_be_worse_is_not_promoted(ease, refits, rates, monkeypatch):
@@ -169,14 +224,11 @@ def randomized(model_of: Callable, rng: np.random.Generator) -> Callable:
     return model
 
 
-def test_a_refit_of_a_refit_is_also_compared_with_the_original_run(ease, refits, rates):
-    for viewer in ("web-1", "web-2"):
-        rates(viewer, 0, 2, 4, 6)
-    first = refits(ease).refit()
-    assert compared(first) == {(str(ease), USERS): 30, (str(ease), VIEWERS): 2}
-    rates("web-1", 8)
-    groups = {(run, who): n for run in (first.refit, str(ease)) for who, n in ((USERS, 30), (VIEWERS, 2))}
-    assert compared(refits(ease).refit()) == groups
+def test_a_refit_of_a_refit_is_also_compared_with_the_original_run(refitted):
+    original, first = str(refitted.run), refitted.first.refit
+    assert compared(refitted.first) == {(original, USERS): 30, (original, VIEWERS): 2}
+    groups = ((USERS, 30), (VIEWERS, 2))  # all but SECRET, whose last film was learned
+    assert compared(refitted.second) == {(run, who): n for run in (first, original) for who, n in groups}
 
 
 def test_rating_models_are_compared_by_their_error(small_run, refits, rates):
@@ -255,27 +307,27 @@ def test_an_unattended_refit_is_not_repeated_after_a_failure(ease, refits, rates
     assert len(attempts) == 3
 
 
-def test_other_options_start_another_refit(ease, refits, rates, monkeypatch):
+def test_other_options_start_another_refit(ease, promoting, rates, monkeypatch):
     monkeypatch.setattr(PromotionDecision, "promoted", False)
     rates("web-1", 0, 2, 4, 6)
-    assert refits(ease).refit() is not None
-    assert refits(ease).refit() is None
-    assert refits(ease, margin=0.01).refit() is not None
-    with pytest.raises(UserError, match="EASE is fitted in one step"):
-        refits(ease, warm=True).refit()
+    assert promoting(ease).refit() is not None
+    assert promoting(ease).refit() is None
+    assert promoting(ease, margin=0.01).refit() is not None
+    assert promoting(ease, margin=0.01).refit() is None
+    assert promoting(ease, margin=0.01, warm=True).refit() is not None
 
 
-def test_a_roll_back_holds_until_new_feedback_or_an_attended_refit(ease, refits, rates):
+def test_a_roll_back_holds_until_new_feedback_or_an_attended_refit(ease, promoting, rates):
     rates("web-1", 0, 2, 4, 6)
-    rolled_back = refits(ease).refit().refit
+    rolled_back = promoting(ease).refit().refit
     rollout.roll_back(ease)
-    assert refits(ease, unattended=True).refit() is None
-    assert refits(ease, unattended=True, margin=0.01).refit() is None
-    attended = refits(ease).refit()
+    assert promoting(ease, unattended=True).refit() is None
+    assert promoting(ease, unattended=True, margin=0.01).refit() is None
+    attended = promoting(ease).refit()
     assert attended.promoted
     rollout.roll_back(ease)
     rates("web-1", 8, at=rollout.rolled_back_at(ease) + 1)
-    later = refits(ease, unattended=True).refit()
+    later = promoting(ease, unattended=True).refit()
     assert later.served == str(ease)
     assert later.promoted
     assert later.refit not in (rolled_back, attended.refit)
@@ -286,39 +338,37 @@ def test_a_store_without_ratings_is_refused(ease, refits):
         refits(ease).refit()
 
 
-def test_one_refit_or_roll_back_at_a_time(ease, refits, rates, command):
+def test_one_refit_or_roll_back_at_a_time(ease, promoting, rates, command):
     rates("web-1", 0, 2, 4, 6)
     (ease / rollout.REFITS).mkdir()
     with (ease / rollout.REFITS / module.LOCK).open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="already being refitted"):
-            refits(ease).refit()
+            promoting(ease).refit()
         status, _, err = command("refit", ease, "--roll-back")
         assert (status, "already being refitted" in err) == (2, True)
-    assert refits(ease).refit() is not None  # the file of another process remains, without its lock
+    assert promoting(ease).refit() is not None  # the file of another process remains, without its lock
 
 
-def test_roll_back_activates_the_previous_version(ease, refits, rates, command):
-    rates("web-1", 0, 2, 4, 6)
-    first = refits(ease).refit().refit
-    rates("web-1", 8)
-    refits(ease).refit()
-    assert command("refit", ease, "--roll-back")[:2] == (0, f"{first} is served again.\n")
-    assert command("refit", ease, "--roll-back")[:2] == (0, f"{ease} is served again.\n")
-    status, _, err = command("refit", ease, "--roll-back")
+def test_roll_back_activates_the_previous_version(refitted, command, tmp_path):
+    run = shutil.copytree(refitted.run, tmp_path / "run")
+    first = run / rollout.REFITS / Path(refitted.first.refit).name
+    assert command("refit", run, "--roll-back")[:2] == (0, f"{first} is served again.\n")
+    assert command("refit", run, "--roll-back")[:2] == (0, f"{run} is served again.\n")
+    status, _, err = command("refit", run, "--roll-back")
     assert (status, err.count("\n")) == (2, 1)
     assert "no promoted refit" in err
 
 
 def test_earlier_refits_are_deleted_but_the_active_one_and_its_predecessor(ease, refits, rates, monkeypatch):
-    monkeypatch.setattr(module, "N_INACTIVE", 2)
+    monkeypatch.setattr(module, "N_INACTIVE", 1)
     directories = []
-    for film in range(5):
+    for film in range(4):
         monkeypatch.setattr(PromotionDecision, "promoted", film < 2)
         rates("web-1", *(range(4) if film == 0 else [film + 4]))
         directories.append(Path(refits(ease).refit().refit))
     there = [directory.is_dir() for directory in directories]
-    assert there == [True, True, False, True, True]
+    assert there == [True, True, False, True]
     assert rollout.active(ease) == directories[1]
     cache = Path(read_run(ease).config["cache_dir"])
     assert [any(cache.glob(f"prepared/*+{directory.name}-*")) for directory in directories] == there

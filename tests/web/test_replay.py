@@ -46,7 +46,7 @@ def record(store: Store, clock: Iterator[int], user_id: str, kind: Kind, movie_i
 
 def test_replaying_the_logging_run_reproduces_its_lists(service, feedback, clock):
     all_options = [ListOptions(4), ListOptions(3, genres=("Drama",)), ListOptions(5, years=(1990, None), surprise=0.5)]
-    for user in [*USERS, "web-1"]:
+    for user in ["u1", "u2", "web-1"]:
         for options in all_options:
             shown = service.show_list(user, options, "ease")
             first, second, *_ = (listed.film.movie_id for listed in shown.films)
@@ -56,7 +56,7 @@ def test_replaying_the_logging_run_reproduces_its_lists(service, feedback, clock
             if options is all_options[0]:
                 record(feedback, clock, user, Kind.UNDO, undoes=key)
     replayed = replay(service.loaded_run("ease"), feedback)
-    assert replayed.shown_by == {"ease": 3 * 13}
+    assert replayed.shown_by == {"ease": 3 * 3}
     assert replayed.left_out == 0
     assert replayed.found.support == 1
     assert replayed.found.observed.mean == replayed.found.ips.mean == replayed.found.snips.mean == 1

@@ -160,12 +160,12 @@ def test_no_request_fails_while_versions_are_switched(copied, run):
         while (answer := answers.get(timeout=LIMIT)) != version:
             assert answer in ("run", "run/refits/later")
 
-    threads = [threading.Thread(target=request_lists) for _ in range(4)]
+    threads = [threading.Thread(target=request_lists) for _ in range(2)]
     for thread in threads:
         thread.start()
     try:
         wait_for("run")
-        for _ in range(3):
+        for _ in range(2):
             rollout.promote(run, run / "refits" / "later")
             copied.refresh()
             wait_for("run/refits/later")

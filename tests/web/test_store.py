@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import count
+from itertools import count, product
 from urllib.parse import quote
 
 import pytest
@@ -208,15 +208,15 @@ def test_users_films_and_keys_differ_by_case_and_accents(store, event):
     assert [store.opinions(name).ratings for name in names] == [{name: 3.0} for name in names]
 
 
-@pytest.mark.parametrize("name", ["", "a\0", "\ud800", " ann", "x" * 256, "a\nb"])
-def test_names_that_some_database_would_alter_are_refused(store, event, name):
-    for ask in (
-        lambda: store.add([event(Kind.SEEN, name)]),
-        lambda: store.opinions(name),
-        lambda: store.recent(name, 1),
-    ):
+def test_names_that_some_database_would_alter_are_refused(store, event):
+    asks = (
+        lambda name: store.add([event(Kind.SEEN, name)]),
+        lambda name: store.opinions(name),
+        lambda name: store.recent(name, 1),
+    )
+    for name, ask in product(["", "a\0", "\ud800", " ann", "x" * 256, "a\nb"], asks):
         with pytest.raises(UserError, match="A name must have 1 to 255 printable characters"):
-            ask()
+            ask(name)
 
 
 def test_ratings_without_a_film_or_finite_stars_are_refused(store, event):
@@ -253,8 +253,8 @@ def test_an_empty_store_has_empty_tables(store):
 
 
 def test_of_simultaneous_writers_of_one_event_exactly_one_stores_it(store, event):
-    events = [event(Kind.RATING, str(film), 3.0) for film in range(20)]
-    together = threading.Barrier(8, timeout=LIMIT)
+    events = [event(Kind.RATING, str(film), 3.0) for film in range(8)]
+    together = threading.Barrier(4, timeout=LIMIT)
 
     def send(_: int) -> list[bool]:
         found = []
@@ -263,10 +263,10 @@ def test_of_simultaneous_writers_of_one_event_exactly_one_stores_it(store, event
             found += store.add([event])
         return found
 
-    with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(send, range(8)))
-    assert [sum(new) for new in zip(*found, strict=True)] == [1] * 20
-    assert store.counts()["rating"] == 20
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(send, range(4)))
+    assert [sum(new) for new in zip(*found, strict=True)] == [1] * 8
+    assert store.counts()["rating"] == 8
 
 
 def test_a_store_that_many_open_at_once_is_created_once(address):
