@@ -1,5 +1,6 @@
 """Two towers against their equations, and items and users that training has not seen."""
 
+import copy
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +21,7 @@ SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_coun
 SMALL = {"encoder": SVD, "min_count": 1, "embedding_dim": 8, "batch_size": 8, "lr": 0.03, "max_epochs": 20}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dataset() -> Dataset:
     """30 users and 12 items; even users rate wars, odd ones romances; the last item of either kind has no rating."""
     rng = np.random.default_rng(0)
@@ -37,9 +38,15 @@ def dataset() -> Dataset:
     return dataset
 
 
-@pytest.fixture
-def model(dataset: Dataset) -> TwoTower:
+@pytest.fixture(scope="module")
+def trained(dataset: Dataset) -> TwoTower:
     return TwoTower(**SMALL, user_id_dropout=0.5).fit(dataset)
+
+
+@pytest.fixture
+def model(trained: TwoTower) -> TwoTower:
+    """A model of its own for each test, which may add items."""
+    return copy.deepcopy(trained)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
