@@ -18,7 +18,7 @@ from recsys.models.neural.content import FEATURES_WEIGHT
 from recsys.models.two_tower import TwoTower
 
 SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_count": 1}
-SMALL = {"encoder": SVD, "min_count": 1, "embedding_dim": 8, "batch_size": 8, "lr": 0.03, "max_epochs": 20}
+SMALL = {"encoder": SVD, "min_count": 1, "embedding_dim": 8, "batch_size": 8, "lr": 0.05, "max_epochs": 12}
 
 
 @pytest.fixture(scope="module")
