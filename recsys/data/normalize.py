@@ -43,8 +43,9 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
         connection: a database with the table.
         table: `raw_films` or `raw_descriptions`.
     """
-    columns = connection.table(table).columns
-    for column in columns:
+    if not len(connection.table(table)):
+        return
+    for column in connection.table(table).columns:
         absent = NO_VALUE if column in (*LIST_COLUMNS, "certificate", "plot") else (NULL,)
         _update(connection, table, column, "NULL", f"{quoted(column)} IN ({', '.join(map(literal, absent))})")
     connection.create_function("elements_as_text", _elements, ["VARCHAR", "VARCHAR"], "VARCHAR")

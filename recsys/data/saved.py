@@ -36,8 +36,10 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
             "films": _items(dataset.item_frame),
             "negatives": _negatives(dataset.negatives),
         }
-        for name, frame in frames.items():
-            _write(frame, tables / f"{name}.parquet")
+        n_rows = max(map(len, frames.values()))
+        with duckdb.connect(config={"pandas_analyze_sample": max(1, n_rows)}) as connection:
+            for name, frame in frames.items():
+                _write(connection, frame, tables / f"{name}.parquet")
         (tables / "report.json").write_text(json.dumps(asdict(_report(dataset)), indent=2), encoding="utf-8")
         seal(tables)
         shutil.rmtree(folder, ignore_errors=True)
@@ -73,12 +75,11 @@ def _negatives(negatives: np.ndarray | None) -> pd.DataFrame:
     return pd.DataFrame({"user": users, "place": places, "item": items})
 
 
-def _write(frame: pd.DataFrame, file: Path) -> None:
+def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, file: Path) -> None:
     lists = [column for column in frame if column in LIST_COLUMNS]
     casts = [f"CAST({quoted(column)} AS VARCHAR[]) AS {quoted(column)}" for column in lists]
     chosen = f"* REPLACE ({', '.join(casts)})" if casts else "*"
-    with duckdb.connect(config={"pandas_analyze_sample": max(1, len(frame))}) as connection:
-        connection.from_df(frame).project(chosen).write_parquet(str(file))
+    connection.from_df(frame).project(chosen).write_parquet(str(file))
 
 
 def _report(dataset: Dataset) -> Report:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special, stats
 
 LEVEL = 0.95  # of confidence
 N_RESAMPLES = 9999  # of the bootstrap
@@ -39,7 +39,7 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Interval(mean, np.nan, np.nan)
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * stats.sem(values))
+    half = float(special.stdtrit(n - 1, (1 + LEVEL) / 2) * stats.sem(values))
     return Interval(mean, mean - half, mean + half)
 
 

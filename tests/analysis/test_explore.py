@@ -1,6 +1,7 @@
 """Tests of the exploratory report: the queries, the findings, and the files that are written."""
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -221,13 +222,15 @@ def test_a_significant_difference_in_taste_is_reported_with_its_direction():
     assert summarize_tastes(rows).startswith(expected)
 
 
-@pytest.fixture
-def report(prepared, monkeypatch, tmp_path) -> Path:
-    monkeypatch.setitem(PARAMETERS, "min_size", 2)
-    exploration = write_report(tmp_path / "report", prepared)
+@pytest.fixture(scope="module")
+def report(prepared, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("reports") / "report"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PARAMETERS, "min_size", 2)
+        exploration = write_report(folder, prepared)
     assert [answer.question for answer in exploration.answers] == list(QUESTIONS)
     assert exploration.omissions == []
-    return tmp_path / "report"
+    return folder
 
 
 def test_a_report_is_self_contained_escapes_titles_and_has_all_figures(report):
@@ -248,10 +251,10 @@ def test_a_report_is_self_contained_escapes_titles_and_has_all_figures(report):
     assert events.Tags()["images"] == list(BY_NAME)
 
 
-def test_questions_that_the_data_cannot_answer_are_omitted_with_a_reason(tmp_path):
+def test_questions_that_the_data_cannot_answer_are_omitted_with_a_reason(report, tmp_path):
     only_pairs = prepare(files(tmp_path, "user_id", "movie_id"), tmp_path / "cache")
-    for _ in range(2):  # a second report replaces the first
-        exploration = write_report(tmp_path / "report", only_pairs)
+    shutil.copytree(report, tmp_path / "report")  # which the second report replaces
+    exploration = write_report(tmp_path / "report", only_pairs)
     assert [answer.question.name for answer in exploration.answers] == ["filling", "concentration", "tail", "activity"]
     text = " ".join(exploration.omissions)
     assert all(REQUIREMENTS[name] in text for name in ("ratings", "times", "genres", "years"))

@@ -1,18 +1,25 @@
 """Fixtures for tests of the data: tiny sources in all layouts, a cache, a web server and a package index."""
 
+import copy
 import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate
+from recsys.config.loader import CONFIGS
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 
 Content = Mapping[str, str | bytes]
+
+APART = ("kaggle-movies", "kaggle-movies-small", "ncf")  # configs that choose metadata or a split beside the data
 
 
 def zipped(files: Content) -> bytes:
@@ -93,12 +100,30 @@ def prepared(tmp_path: Path) -> Callable[..., Prepared]:
     return lambda source, metadata=None: prepare(source, tmp_path / "cache", metadata)
 
 
+@cache
+def _composed(*overrides: str) -> DictConfig:
+    return compose("train", overrides)
+
+
+def _config(data: str, metadata: str | None) -> DictConfig:
+    """The config of a data set and its metadata: most are composed together, once for all tests."""
+    if data in APART:
+        return copy.deepcopy(_composed(f"data={data}", *([] if metadata is None else [f"metadata={metadata}"])))
+    names = {"data": sorted(path.stem for path in (CONFIGS / "data").glob("*.yaml") if path.stem not in APART)}
+    names["metadata"] = sorted(path.stem for path in (CONFIGS / "metadata").glob("*.yaml"))
+    every = _composed(*(f"+{group}@every_{group}.{name}={name}" for group in names for name in names[group]))
+    return OmegaConf.create({"data": every.every_data[data], "metadata": every.every_metadata[metadata or "release"]})
+
+
 @pytest.fixture
 def load(prepared: Callable[..., Prepared]) -> Callable[..., Prepared]:
     """Load a data set by settings of `train.py`."""
 
     def load(*settings: str) -> Prepared:
-        cfg = compose("train", settings)
-        return prepared(instantiate(cfg.data), instantiate(cfg.get("metadata")))
+        values = dict(setting.split("=", 1) for setting in settings)
+        cfg = _config(values.pop("data"), values.pop("metadata", None))
+        for key, value in values.items():
+            OmegaConf.update(cfg, key, yaml.safe_load(value))
+        return prepared(instantiate(cfg.data), instantiate(cfg.metadata))
 
     return load

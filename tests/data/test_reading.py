@@ -12,7 +12,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from recsys.data.clean import Cleaning
+from recsys.data.clean import Cleaning, check_dropped
+from recsys.data.engines import DuckDB
 from recsys.data.fingerprint import data_fingerprint, forget_digests
 from recsys.data.sources import Files
 from recsys.errors import UserError
@@ -26,12 +27,30 @@ EXPECTED = {("1", "7", 4.5, 1100000000), ("2", "7", 3.0, 1100000100), ("2", "8",
 
 
 @pytest.fixture
-def ratings(write, prepared):
-    """Write files, prepare one of them, and return its clean ratings under the ids of the source."""
+def ratings(write, tmp_path):
+    """Write files, read and clean one of them, and return its clean ratings under the ids of the source."""
 
     def ratings(content, name="r.csv", columns=COLUMNS, **settings):
-        folder = write({name: content})
-        found = prepared(Files(str(folder / name), columns, **settings))
+        source = Files(str(write({name: content}) / name), columns, **settings)
+        with duckdb.connect(config={"threads": 1}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            cleaned = DuckDB().clean(connection, source, source.locate(tmp_path), tmp_path, tmp_path)
+            rows = connection.execute(
+                'SELECT user_id, movie_id, rating, time FROM ratings JOIN users USING ("user") JOIN films USING (item)'
+            ).fetchall()
+        check_dropped(cleaned.dropped, cleaned.rows_read, source.cleaning)
+        assert len(rows) == cleaned.rows_read - sum(cleaned.dropped.values())
+        return set(rows)
+
+    return ratings
+
+
+@pytest.fixture
+def stored(write, prepared):
+    """Prepare a file, and return its clean ratings as they are stored."""
+
+    def stored(content, **settings):
+        found = prepared(Files(str(write({"r.csv": content}) / "r.csv"), COLUMNS, **settings))
         tables = {table: str(file) for table, file in found.tables.items()}
         rows = duckdb.sql(
             f"SELECT user_id, movie_id, rating, time FROM '{tables['ratings']}' "
@@ -40,7 +59,7 @@ def ratings(write, prepared):
         assert len(rows) == found.report.rows_kept
         return set(rows)
 
-    return ratings
+    return stored
 
 
 def written(times):
@@ -230,8 +249,8 @@ def test_whole_numbers_among_other_ids_have_no_decimal_point(ratings):
 
 
 @pytest.mark.parametrize("invisible", ["\ufeff", "\t", "\u200b"])
-def test_invisible_characters_around_an_id_are_no_part_of_it(invisible, ratings, capsys):
-    assert ratings(CSV.replace("\n2,7", f"\n{invisible}2{invisible},7")) == EXPECTED
+def test_invisible_characters_around_an_id_are_no_part_of_it(invisible, stored, capsys):
+    assert stored(CSV.replace("\n2,7", f"\n{invisible}2{invisible},7")) == EXPECTED
     assert "user_id is read without the invisible characters around it" in capsys.readouterr().out
 
 
@@ -242,8 +261,8 @@ def test_ids_that_a_spreadsheet_rounded_are_refused(rounded, ratings):
     assert len(ratings(CSV.replace("\n2,7", "\n12e34567,7"))) == 3  # a hexadecimal number
 
 
-def test_ids_that_differ_by_zeros_are_reported(ratings, capsys):
-    assert len(ratings(CSV.replace("\n2,7", "\n002,7"))) == 3
+def test_ids_that_differ_by_zeros_are_reported(stored, capsys):
+    assert len(stored(CSV.replace("\n2,7", "\n002,7"))) == 3
     assert "user_id 002 and 2 count as different" in capsys.readouterr().out
 
 
@@ -354,11 +373,11 @@ def test_the_scale_is_that_of_the_ratings_if_none_is_set(values, scale, write, p
     assert found.report.rows_kept == 2
 
 
-def test_losses_that_no_setting_chose_end_with_a_sentence(ratings, capsys):
+def test_losses_that_no_setting_chose_end_with_a_sentence(ratings, stored, capsys):
     with pytest.raises(
         UserError, match=r"more than 5% .* \(got 1 of 3, 1 of them by 'rating outside the scale'\): set data.scale"
     ):
-        ratings(CSV, scale=(1, 5))
+        stored(CSV, scale=(1, 5))
     assert "cleaning dropped 1 of 3 ratings: 1 by 'rating outside the scale'" in capsys.readouterr().out
     assert len(ratings(CSV, scale=(1, 5), cleaning=Cleaning(max_dropped=0.5))) == 2
     assert len(ratings(CSV, cleaning=Cleaning(min_rating=4))) == 1  # a rule that a setting chose

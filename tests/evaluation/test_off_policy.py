@@ -34,10 +34,10 @@ def log(seed: int, listed: np.ndarray) -> pd.DataFrame:
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """Few resamples, since most tests check estimates only."""
-    monkeypatch.setattr("recsys.evaluation.intervals.N_RESAMPLES", 99)
+    monkeypatch.setattr("recsys.evaluation.intervals.N_RESAMPLES", 9)
 
 
-def estimates(listed: np.ndarray, n: int = 150) -> pd.DataFrame:
+def estimates(listed: np.ndarray, n: int = 80) -> pd.DataFrame:
     found = [off_policy(log(seed, listed), K) for seed in range(n)]
     return pd.DataFrame(
         [(one.ips.mean, one.snips.mean, one.support) for one in found], columns=["ips", "snips", "support"]
@@ -53,9 +53,7 @@ def test_inverse_propensities_estimate_the_reward_of_another_models_lists():
     assert abs(found["support"].mean() - 1) < 3 * error["support"]
     assert abs(found["snips"].mean() - reward) < 0.03 * reward
     assert found["snips"].std() < found["ips"].std()
-    naive = np.mean(
-        [K * shown[shown["listed"] == 1]["reward"].mean() for shown in (log(s, listed) for s in range(150))]
-    )
+    naive = np.mean([K * shown[shown["listed"] == 1]["reward"].mean() for shown in (log(s, listed) for s in range(80))])
     assert naive > reward + 0.2
 
 

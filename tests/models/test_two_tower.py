@@ -1,5 +1,6 @@
 """Two towers against their equations, and items and users that training has not seen."""
 
+import copy
 from dataclasses import replace
 from functools import partial
 
@@ -17,10 +18,10 @@ from recsys.models.neural.content import FEATURES_WEIGHT
 from recsys.models.two_tower import TwoTower
 
 SVD = {"_target_": "recsys.data.text.TfidfEncoder", "n_components": 4, "min_count": 1}
-SMALL = {"encoder": SVD, "min_count": 1, "embedding_dim": 8, "batch_size": 8, "lr": 0.03, "max_epochs": 20}
+SMALL = {"encoder": SVD, "min_count": 1, "embedding_dim": 8, "batch_size": 8, "lr": 0.05, "max_epochs": 12}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def dataset() -> Dataset:
     """30 users and 12 items; even users rate wars, odd ones romances; the last item of either kind has no rating."""
     rng = np.random.default_rng(0)
@@ -37,9 +38,15 @@ def dataset() -> Dataset:
     return dataset
 
 
-@pytest.fixture
-def model(dataset: Dataset) -> TwoTower:
+@pytest.fixture(scope="module")
+def trained(dataset: Dataset) -> TwoTower:
     return TwoTower(**SMALL, user_id_dropout=0.5).fit(dataset)
+
+
+@pytest.fixture
+def model(trained: TwoTower) -> TwoTower:
+    """A model of its own for each test, which may add items."""
+    return copy.deepcopy(trained)
 
 
 def unit(vector: np.ndarray) -> np.ndarray:

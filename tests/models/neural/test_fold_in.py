@@ -9,13 +9,14 @@ from recsys.models.ncf import GMF, MLP, NeuMF
 from recsys.models.neural.fold_in import FoldsIn
 from recsys.models.popularity_context import next_popularity
 
-TRAINING = {"max_epochs": 30, "lr": 0.02, "batch_size": 64}
+TRAINING = {"max_epochs": 12, "lr": 0.05, "batch_size": 64}
 MODELS = {
     "mf": MF(embedding_dim=4, **TRAINING),
     "gmf": GMF(embedding_dim=4, **TRAINING),
-    "mlp": MLP(hidden_dims=[16, 8], **TRAINING | {"max_epochs": 60}),
+    "mlp": MLP(hidden_dims=[16, 8], **TRAINING | {"max_epochs": 20}),
     "ncf": NeuMF(embedding_dim=4, hidden_dims=[8, 4], **TRAINING),
 }
+SHORT = TRAINING | {"max_epochs": 2}
 N_USERS, N_ITEMS = 40, 16
 
 
@@ -68,13 +69,13 @@ def test_a_loaded_model_folds_in_as_the_saved_one(model: FoldsIn, tmp_path):
 
 
 def test_the_prior_of_short_histories_holds_for_new_users_alone(train: Dataset):
-    model = MF(embedding_dim=4, prior_strength=1e6, **TRAINING).fit(train)
+    model = MF(embedding_dim=4, prior_strength=1e6, **SHORT).fit(train)
     new, known = model.score(of([-1, 3], [0], [0]))
     assert new.argmax() == next_popularity(train, 2)[1].argmax()
-    np.testing.assert_allclose(known, MF(embedding_dim=4, **TRAINING).fit(train).score(of([3], [0]))[0], rtol=1e-5)
+    np.testing.assert_allclose(known, MF(embedding_dim=4, **SHORT).fit(train).score(of([3], [0]))[0], rtol=1e-5)
 
 
 def test_a_model_of_ratings_folds_nobody_in(train: Dataset):
-    model = MF(embedding_dim=4, loss="squared", **TRAINING).fit(train)
+    model = MF(embedding_dim=4, loss="squared", **SHORT).fit(train)
     assert not model.scores_new_users
     np.testing.assert_array_equal(model.score(of([-1], [0, 2])), model.score(of([-1], [])))

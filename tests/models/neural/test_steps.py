@@ -21,7 +21,7 @@ from recsys.models.neural import NeuralRecommender
 from recsys.models.svd_pp import SVDPP
 from recsys.models.trainer_settings import REFUSED
 
-SMALL = {"batch_size": 64, "max_epochs": 3, "lr": 0.02}
+SMALL = {"batch_size": 64, "max_epochs": 2, "lr": 0.02}
 SGD = {**SMALL, "optimizer": "sgd", "lr": 1.0}
 
 
@@ -73,7 +73,7 @@ def n_batches(train: Dataset) -> int:
         MF(embedding_dim=4, lr_schedule="linear", **SGD),
         MF(embedding_dim=4, loss="bpr", rowwise=True, **SMALL),
         SVDPP(embedding_dim=4, history_dropout=0.5, **{**SMALL, "batch_size": 1}),
-        GRU4Rec(embedding_dim=4, hidden_dim=4, **{**SMALL, "batch_size": 4}),
+        GRU4Rec(embedding_dim=4, hidden_dim=4, **{**SMALL, "batch_size": 3}),
     ],
     ids=["neumf", "cosine", "linear_sgd", "rowwise", "svd_pp", "gru4rec"],
 )
@@ -111,12 +111,12 @@ def test_gradients_are_clipped(timed: Dataset):
 
 def test_gradients_are_accumulated(timed: Dataset):
     watch = fit(MF(embedding_dim=4, **SMALL), timed, accumulate_grad_batches=2)
-    assert watch.n_steps == 3 * ceil(n_batches(timed) / 2)
+    assert watch.n_steps == 2 * ceil(n_batches(timed) / 2)
 
 
 def test_accumulation_can_be_scheduled_by_a_callback(timed: Dataset):
     watch = fit(MF(embedding_dim=4, **SMALL), timed, GradientAccumulationScheduler({0: 1, 1: 4}))
-    assert watch.n_steps == n_batches(timed) + 2 * ceil(n_batches(timed) / 4)
+    assert watch.n_steps == n_batches(timed) + ceil(n_batches(timed) / 4)
 
 
 def test_a_training_ends_after_max_steps(timed: Dataset):
@@ -127,7 +127,7 @@ def test_a_training_ends_after_max_steps(timed: Dataset):
 @pytest.mark.parametrize(("limit", "expected"), [(2, 2), (0.5, None)])
 def test_epochs_can_be_limited(timed: Dataset, limit: float, expected: int | None):
     watch = fit(MF(embedding_dim=4, **SMALL), timed, limit_train_batches=limit)
-    assert watch.n_steps == 3 * (expected or n_batches(timed) // 2)
+    assert watch.n_steps == 2 * (expected or n_batches(timed) // 2)
 
 
 @pytest.mark.parametrize("limits", [{"limit_train_batches": 0}, {"max_steps": 0}])
@@ -143,7 +143,7 @@ def test_weight_averaging_is_refused_since_the_best_epoch_is_kept(timed: Dataset
 
 def test_overfitted_batches_are_the_same_in_every_epoch(timed: Dataset):
     watch = fit(MF(embedding_dim=4, **SMALL), timed, overfit_batches=1)
-    assert watch.n_steps == 3
+    assert watch.n_steps == 2
     changed = (watch.after["items.weight"] != watch.before["items.weight"]).any(dim=1)
     one_epoch = fit(MF(embedding_dim=4, **{**SMALL, "max_epochs": 1, "weight_decay": 0}), timed, overfit_batches=1)
     once = (one_epoch.after["items.weight"] != one_epoch.before["items.weight"]).any(dim=1)
@@ -158,14 +158,14 @@ def test_half_precision_trains_alike_in_groups_and_one_by_one(timed: Dataset):
 
 
 class InterruptInGroup(Callback):
-    """Interrupts within a group of steps of the third epoch, by the loss, so that no hook sees single steps."""
+    """Interrupts within a group of steps of the second epoch, by the loss, so that no hook sees single steps."""
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         objective, n_calls = module.objective, 0
 
         def loss(module: pl.LightningModule, batch) -> torch.Tensor:
             nonlocal n_calls
-            n_calls += trainer.current_epoch == 2
+            n_calls += trainer.current_epoch == 1
             if n_calls == 5:
                 raise KeyboardInterrupt
             return type(objective).loss(objective, module, batch)
@@ -177,7 +177,7 @@ class InterruptInGroup(Callback):
 def test_a_run_that_is_interrupted_within_a_group_resumes_to_the_same_weights(
     split: Split, tmp_path: Path, others: list[Callback]
 ):
-    model = MF(embedding_dim=4, lr_schedule="cosine", **{**SMALL, "max_epochs": 5})
+    model = MF(embedding_dim=4, lr_schedule="cosine", **{**SMALL, "max_epochs": 3})
     whole = fit(model, split.train, *others)
     context = FitContext(tmp_path, trainer(InterruptInGroup()))
     with pytest.raises(SystemExit):
@@ -186,8 +186,8 @@ def test_a_run_that_is_interrupted_within_a_group_resumes_to_the_same_weights(
     context = FitContext(tmp_path, trainer(watch, *others), resume=True)
     type(model)(**model.hyperparameters()).fit(split.train, context=context)
     assert watch.grouped == (not others)
-    assert watch.first_step == 2 * n_batches(split.train)
-    assert watch.n_steps == whole.n_steps == 5 * n_batches(split.train)
+    assert watch.first_step == n_batches(split.train)
+    assert watch.n_steps == whole.n_steps == 3 * n_batches(split.train)
     torch.testing.assert_close(watch.after, whole.after, rtol=0, atol=0)
 
 
@@ -197,8 +197,8 @@ def test_a_run_that_is_interrupted_within_a_group_resumes_to_the_same_weights(
 def test_steps_before_an_interruption_count_towards_max_steps(
     split: Split, tmp_path: Path, others: list[Callback], limited_before: bool
 ):
-    model = NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **{**SMALL, "max_epochs": 5})
-    n_before = 2 * n_batches(split.train)
+    model = NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **{**SMALL, "max_epochs": 3})
+    n_before = n_batches(split.train)
     limit = {"max_steps": n_before + 5}
     begin = trainer(InterruptInGroup(), *others, **(limit if limited_before else {}))
     with pytest.raises(SystemExit):
@@ -213,7 +213,7 @@ def test_steps_before_an_interruption_count_towards_max_steps(
 def test_a_run_resumes_to_the_same_weights_with_callbacks_that_change_the_grouping(
     split: Split, tmp_path: Path, began: list[Callback]
 ):
-    model = MF(embedding_dim=4, lr_schedule="cosine", **{**SMALL, "max_epochs": 5})
+    model = MF(embedding_dim=4, lr_schedule="cosine", **{**SMALL, "max_epochs": 3})
     begin = FitContext(tmp_path, trainer(InterruptInGroup(), *began))
     with pytest.raises(SystemExit):
         type(model)(**model.hyperparameters()).fit(split.train, split.valid, begin)
@@ -223,7 +223,7 @@ def test_a_run_resumes_to_the_same_weights_with_callbacks_that_change_the_groupi
     assert watch.grouped == bool(began)
     whole = model.fit(split.train, split.valid)
     assert resumed.n_best_epochs == whole.n_best_epochs
-    assert resumed.fit_report.epochs == whole.fit_report.epochs == 5
+    assert resumed.fit_report.epochs == whole.fit_report.epochs == 3
     for name, array in whole.arrays().items():
         np.testing.assert_array_equal(resumed.arrays()[name], array, err_msg=name)
 

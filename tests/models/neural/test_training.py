@@ -1,6 +1,9 @@
 """What a fit of any deep model does: best weights, resuming, refits, processes, reproducibility."""
 
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +34,7 @@ def trainer(*callbacks: Callback, **options) -> partial:
     return partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False, callbacks=list(callbacks), **options)
 
 
-TWO_PROCESSES = trainer(devices=2, strategy="ddp_spawn")
+TWO_PROCESSES = trainer(devices=2, strategy="ddp_fork")
 NO_TRAINER = partial(pytest.fail, "was trained")
 
 
@@ -149,12 +152,20 @@ def test_a_refit_is_trained_for_the_epochs_that_validation_chose(split: Split):
     assert refit.trained_on == split.refit_train.fingerprint
 
 
+def fit_in_two_processes(model: NeuralRecommender, train: Dataset, valid: Holdout, folder: Path) -> NeuralRecommender:
+    return model.fit(train, valid, FitContext(folder, TWO_PROCESSES))
+
+
 def test_two_processes_step_learn_and_validate_as_one_does(split: Split, tmp_path: Path):
-    """Each has as many ratings as the other; only the order of summation differs."""
+    """Each has as many ratings as the other; only the order of summation differs.
+
+    They are forks of a process that imports what they need once, and cannot be those of one that has trained before.
+    """
     train = split.train.select(np.arange(len(split.train)) < len(split.train) // 2 * 2)
-    settings = {**SMALL, "optimizer": "sgd", "lr": 1.0}
-    one = MF(embedding_dim=4, **settings).fit(train, split.valid, FitContext(tmp_path / "one", trainer()))
-    two = MF(embedding_dim=4, **settings).fit(train, split.valid, FitContext(tmp_path / "two", TWO_PROCESSES))
+    model = MF(embedding_dim=4, **{**SMALL, "optimizer": "sgd", "lr": 1.0})
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        two = pool.submit(fit_in_two_processes, model, train, split.valid, tmp_path / "two").result()
+    one = fresh(model).fit(train, split.valid, FitContext(tmp_path / "one", trainer()))
     ends = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two")]
     assert ends[0]["global_step"] == ends[1]["global_step"]
     torch.testing.assert_close(ends[0]["state_dict"], ends[1]["state_dict"], rtol=0, atol=1e-5)
@@ -162,6 +173,21 @@ def test_two_processes_step_learn_and_validate_as_one_does(split: Split, tmp_pat
     best = torch.load(tmp_path / "two" / "best.ckpt", weights_only=True)
     reported = [c["best_model_score"] for c in best["callbacks"].values() if c.get("monitor") == "valid/ndcg@10"]
     assert float(reported[0]) == np.float32(validation(two, split.valid))
+
+
+class Spawning(pl.Trainer):
+    """Pickles what processes that are spawned for a fit get, as the strategy of trainer=ddp does."""
+
+    def fit(self, *args, **kwargs) -> None:
+        trainer, (module, *_), _ = ForkingPickler.loads(ForkingPickler.dumps((self, args, kwargs)))
+        assert len(trainer.callbacks) == len(self.callbacks)
+        torch.testing.assert_close(module.state_dict(), args[0].state_dict())
+        super().fit(*args, **kwargs)
+
+
+def test_a_fit_can_be_sent_to_another_process(split: Split):
+    new = partial(Spawning, accelerator="cpu", enable_progress_bar=False)
+    MF(embedding_dim=4, **{**SMALL, "max_epochs": 1}).fit(split.train, split.valid, FitContext(trainer=new))
 
 
 def test_the_same_seed_trains_the_same_model_and_another_seed_another(split: Split):
@@ -172,7 +198,7 @@ def test_the_same_seed_trains_the_same_model_and_another_seed_another(split: Spl
 
 def test_a_few_batches_can_be_overfitted(split: Split, tmp_path: Path):
     context = FitContext(tmp_path, trainer(overfit_batches=1))
-    settings = {**SMALL, "max_epochs": 200, "patience": 200}
+    settings = {**SMALL, "max_epochs": 60, "patience": 60, "lr": 0.1}
     model = MF(embedding_dim=16, **settings).fit(split.train, split.valid, context)
     last = torch.load(tmp_path / "last.ckpt", weights_only=True)
     model.module.load_state_dict(last["state_dict"])
