@@ -11,7 +11,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first takes a fifth less time
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = [  # no requests of the browser's own
     "--no-sandbox",
     "--disable-background-networking",
