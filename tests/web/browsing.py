@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first takes a fifth less time
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first is a fifth faster
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = [  # no requests of the browser's own
     "--no-sandbox",
