@@ -20,9 +20,9 @@ from tests.training import data, prepared_cache, train_command, train_small  # n
 importlib.metadata.entry_points = cache(importlib.metadata.entry_points)
 
 LONGEST = (
-    "test_feedback.py", "test_every_page.py", "test_contract.py", "test_refit.py", "test_config.py", "test_reading.py",
-    "test_studies.py",
-    "test_interruptions.py", "test_api.py", "test_train.py", "test_sweeps.py", "test_published.py", "test_databases.py",
+    "test_contract.py", "test_every_page.py", "test_spark.py", "test_feedback.py", "test_training.py",
+    "test_studies.py", "test_reading.py", "test_databases.py", "test_refit.py", "test_train.py", "test_start.py",
+    "test_config.py", "test_store.py", "test_interruptions.py", "test_sources.py", "test_metadata.py", "test_steps.py",
 )  # fmt: skip
 
 
