@@ -9,7 +9,7 @@ from pathlib import Path
 from recsys.commands.training import run_train
 from recsys.config.studies import read_study
 from recsys.studies.plan import override_arguments
-from recsys.studies.verification import RUN_KEY, Verification, published_run
+from recsys.studies.verification import RUN_KEY, Verification, published_run, seed_deviations
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,9 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Repeat the run and compare its metrics; the exit status is 1 if they differ."""
-    published = published_run(
-        Path("experiments", arguments.study, "runs.csv"), **{name: getattr(arguments, name) for name in RUN_KEY}
-    )
+    file = Path("experiments", arguments.study, "runs.csv")
+    published = published_run(file, **{name: getattr(arguments, name) for name in RUN_KEY})
     directory = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", arguments.study)
     chosen = override_arguments({"study.settings_run": [published["setting"]], "study.rows_run": [published["row"]]})
     study, _ = read_study([f"experiment={arguments.study}", *chosen])
@@ -42,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     ]
     run_train(train, directory, "run")
     repeated = published_run(directory / "report" / "runs.csv", **{name: published[name] for name in RUN_KEY})
-    verification = Verification(published, repeated, study.tolerance)
+    verification = Verification(published, repeated, seed_deviations(file, published), study.tolerance)
     print("\n".join(verification.sentences()))
     if not verification.agrees:
         raise SystemExit(1)

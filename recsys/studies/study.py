@@ -91,7 +91,7 @@ class Study:
         search: also search for settings that have already been chosen.
         settings_run: names of the settings to run; if empty, all except those on demand.
         rows_run: names of the rows to run, besides those that they depend on; if empty, all.
-        tolerance: relative difference within which results from another machine still agree.
+        tolerance: relative difference within which a row of one seed still agrees on another processor.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Study:
     search: bool = False
     settings_run: tuple[str, ...] = ()
     rows_run: tuple[str, ...] = ()
-    tolerance: float = 0.05
+    tolerance: float = 0.01
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Study:

@@ -120,11 +120,15 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draw the ranks of the rows by one metric under each setting and protocol; None unless all have the same rows."""
+    """Draw the ranks of the rows by one metric under each setting and protocol, of all users together.
+
+    Returns None unless all have the same rows.
+    """
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
     for table in tables:
-        for metric in (metric for metric in table.metrics if metric.partition("/")[0] == base):
+        of_all_users = [metric for metric in table.metrics if not metric.endswith("_history")]
+        for metric in (metric for metric in of_all_users if metric.partition("/")[0] == base):
             means = table.statistics[table.statistics["metric"] == metric].set_index("row")["mean"].dropna()
             name = "\n".join([table.setting, *metric.split("/")])
             ranks[name] = means.rank(ascending=direction(metric) < 0)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from recsys.studies.verification import PLATFORM, RUN_KEY, SOURCE, Verification
+from recsys.studies.verification import PLATFORM, RUN_KEY, SOURCE, Verification, published_run, seed_deviations
 
 PUBLISHED = pd.Series(
     dict.fromkeys([*SOURCE, *PLATFORM, "code"], "same")
@@ -12,8 +12,11 @@ PUBLISHED = pd.Series(
 )
 
 
-def verified(**changes) -> Verification:
-    return Verification(PUBLISHED, pd.Series({**PUBLISHED, **changes}), tolerance=0.05)
+ONE_SEED = pd.Series(dtype=float)
+
+
+def verified(deviations: pd.Series = ONE_SEED, **changes) -> Verification:
+    return Verification(PUBLISHED, pd.Series({**PUBLISHED, **changes}), deviations, tolerance=0.05)
 
 
 def test_results_of_one_platform_agree_to_the_digit_or_not_at_all():
@@ -29,6 +32,33 @@ def test_results_of_another_platform_may_differ_by_the_tolerance(value, agrees):
     verification = verified(machine="another", **{"test/ndcg@10": value})
     assert verification.agrees == agrees
     assert "within 5%, since machine differ" in verification.sentences()[0]
+    assert ("the largest difference is 0.01" in verification.sentences()[0]) == agrees
+
+
+@pytest.mark.parametrize(("value", "agrees"), [(0.255, True), (0.257, False)])
+def test_rows_of_several_seeds_may_differ_by_three_deviations_on_another_platform(value, agrees):
+    deviations = pd.Series({"valid/ndcg@10": 0.01, "test/ndcg@10": 0.002})
+    verification = verified(deviations, machine="another", **{"test/ndcg@10": value})
+    assert verification.agrees == agrees
+    assert "within 3 standard deviations of its seeds" in verification.sentences()[0]
+    assert ("(0.006000 allowed)" in verification.sentences()[-1]) != agrees
+
+
+def test_equal_results_of_another_platform_are_said_to_agree_to_the_digit():
+    assert "agree to the digit: 2 metrics" in verified(machine="another").sentences()[0]
+
+
+def test_deviations_are_those_of_the_seeds_of_the_row(tmp_path):
+    rows = [("last", "", "MF", seed, "complete", value) for seed, value in enumerate((0.1, 0.2, 0.3))]
+    rows += [("last", "", "EASE", 0, "complete", 0.9), ("last", "", "MF", 3, "not run", None)]
+    columns = ["setting", "variant", "row", "seed", "status", "test/ndcg@10"]
+    pd.DataFrame(rows, columns=columns).assign(seconds_fit=1.0).to_csv(tmp_path / "runs.csv", index=False)
+    of_row = {
+        row: seed_deviations(tmp_path / "runs.csv", published_run(tmp_path / "runs.csv", row=row))
+        for row in ("MF", "EASE")
+    }
+    assert of_row["MF"].to_dict() == pytest.approx({"test/ndcg@10": 0.1})
+    assert of_row["EASE"].isna().all()
 
 
 def test_results_of_another_split_are_not_comparable():
