@@ -77,6 +77,12 @@ def test_a_search_returns_its_best_overrides_and_writes_all_trials(tmp_path, dra
     assert all(batch[0][0] == "model=ease" for batch in launch.launched)
 
 
+@pytest.mark.parametrize(("sweep", "warns"), [("interval(3.0, 8.0)", True), ("interval(0.0, 8.0)", False)])
+def test_a_search_warns_if_its_best_is_at_an_end_of_a_range(tmp_path, caplog, sweep, warns):
+    new_search(tmp_path, sweep, n_trials=12).run(Launcher())
+    assert ("the best model.l2 is at an end of its range" in caplog.text) == warns
+
+
 def test_a_finished_search_returns_the_same_without_further_trials_or_figures(tmp_path, drawn):
     second = Launcher()
     assert new_search(tmp_path).run(Launcher()) == new_search(tmp_path).run(second)

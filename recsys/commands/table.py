@@ -50,12 +50,12 @@ def _write_study(name: str, *overrides: str) -> None:
         raise UserError(f"No run of {name} is finished: start them with python train.py experiment={name}.")
     folder = Path("experiments", study.name)
     if missing := missing_runs(folder, study, outcomes):
-        print_tables(write_report(directory / REPORT, study, outcomes))
+        print_tables(write_report(directory / REPORT, directory, study, outcomes))
         print(
             f"Tables and figures are in {directory / REPORT}. {folder} stays as it is, because {len(missing)} of its "
             f"finished runs are not among these (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
         )
         return
-    print_tables(write_report(folder, study, outcomes))
+    print_tables(write_report(folder, directory, study, outcomes))
     publish(directory, folder)
     print(f"Tables and figures are in {folder}.")

@@ -46,6 +46,7 @@ except ImportError:  # an extra, which a search requires
 
 JOURNAL = "study.journal"
 TRIALS = "trials.csv"
+END = 0.05  # of a range
 FAILURE = "failure"  # user attribute of a failed trial: the reason
 WORKER = "worker"  # that of a trial: who runs it
 SEEN = "seen"  # and when its worker was last known to run it, in seconds UTC
@@ -134,6 +135,12 @@ class Search:
         n_failed = sum(FAILURE in trial.user_attrs for trial in study.trials)
         counted = f"{n_trials} trials ({n_failed} failed)"
         log.info("best of %s in %s: %.5f with %s", counted, self.directory, study.best_value, " ".join(best))
+        for key, drawn in self.distributions.items():
+            if _is_at_an_end(drawn, study.best_params[key]):
+                log.warning(
+                    "the best %s is at an end of its range (%g, from %g to %g), so that the optimum may be outside it",
+                    *(key, study.best_params[key], drawn.low, drawn.high),  # type: ignore[attr-defined]
+                )
         return best
 
     @cached_property
@@ -292,6 +299,16 @@ def distribution(override: Override) -> BaseDistribution:
         if isinstance(sweep, IntervalSweep):
             return FloatDistribution(float(sweep.start or 0), float(sweep.end or 0), log=on_log_scale)
     raise UserError(f"A search space must be a choice, an interval or a range of integers (got {override.input_line}).")
+
+
+def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
+    """Return whether a value is within a twentieth of its range, on the scale that is searched, of either end."""
+    if isinstance(distribution, CategoricalDistribution):
+        return False
+    low, high, own = distribution.low, distribution.high, value  # type: ignore[attr-defined]
+    if distribution.log:  # type: ignore[attr-defined]
+        low, high, own = math.log(low), math.log(high), math.log(own)
+    return not END < (own - low) / max(high - low, 1e-12) < 1 - END
 
 
 def _n_values(distribution: BaseDistribution) -> float:

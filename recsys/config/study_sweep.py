@@ -71,7 +71,7 @@ class StudySweep:
         write_leakage(report, self._checked(study))
         study = self._searched(study)
         outcomes = self._run(study)
-        print_tables(write_report(report, study, outcomes))
+        print_tables(write_report(report, self.directory, study, outcomes))
         print(f"Tables and figures are in {short(report)}. To publish them: python -m recsys table {study.name}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:
             raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, first {failed[0].row}: {failed[0].failure}")

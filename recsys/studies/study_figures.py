@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from scipy.stats import kendalltau
 
 from recsys.analysis import charts, figures
 from recsys.files import read_csv
+from recsys.studies.budget import budget_curves
 from recsys.studies.curves import learning_curve
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
@@ -55,11 +57,14 @@ class _SettingData:
         return pd.Series({row: seed_means(own, f"test/{metric}").mean() for row, own in self.by_row.items()}).dropna()
 
 
-def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
+def write_figures(
+    directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]
+) -> None:
     """Write each figure as PNG and SVG; names end in the setting if there are several.
 
     Args:
         directory: directory of the figures; created if missing.
+        runs: directory of the study's runs, which has its searches.
         study: the study.
         outcomes: outcomes of all its runs.
         tables: tables of its settings.
@@ -70,8 +75,9 @@ def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], ta
         for table in track(tables, "Drawing", console=console, transient=True, disable=not console.is_terminal):
             own = [outcome for outcome in outcomes if outcome.setting == table.setting]
             suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.setting)
-            data = _setting_data(table, outcomes_by_row(study.settings[table.setting], own))
-            for name, title, fig in _figures(data):
+            setting = study.settings[table.setting]
+            data = _setting_data(table, outcomes_by_row(setting, own))
+            for name, title, fig in chain(_figures(data), _budget(data, budget_curves(runs, table.setting, setting))):
                 figures.freeze_layout(fig)
                 figures.save(fig, directory, name + suffix, title)
         if (ranks := _ranks_by_protocol(tables)) is not None:
@@ -177,6 +183,15 @@ def _learning_curves(data: _SettingData) -> Figure | None:
     _lines(ax, curves, data.colours, marker="")
     _plain_logarithms(ax, (1, 2, 5))
     return fig
+
+
+def _budget(data: _SettingData, curves: Mapping[str, pd.Series]) -> Iterator[tuple[str, str, Figure]]:
+    curves = {row: curves[row] for row in data.by_row if row in curves}  # the best row first
+    if curves:
+        fig, ax = _axes(len(curves))
+        ax.set(xlabel="configurations drawn at random", ylabel=f"expected best {data.metric} on validation")
+        _lines(ax, curves, data.colours, marker="")
+        yield "budget", f"{data.metric} on validation by number of configurations", fig
 
 
 def _popularity_bias(data: _SettingData) -> Figure | None:

@@ -42,11 +42,12 @@ REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
 
 
-def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
+def write_report(directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
     """Write tables, figures and `runs.csv`.
 
     Args:
         directory: directory of the report; created if missing.
+        runs: directory of the study's runs, which has its searches.
         study: the study.
         outcomes: outcomes of all its runs.
 
@@ -73,7 +74,7 @@ def write_report(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
         _write(directory / "orders.csv", orders.to_csv(index=False))
     _write(directory / "table.md", "\n\n".join([f"# {study.question}", origin, *sections]) + "\n")
     _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
-    write_figures(directory / "figures", study, outcomes, tables)
+    write_figures(directory / "figures", runs, study, outcomes, tables)
     return tables
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from recsys.analysis import figures
 from recsys.errors import UserError
 from recsys.evaluation.resampling import compare
 from recsys.evaluation.significance import holm
+from recsys.studies.budget import budget_curves, expected_best
 from recsys.studies.curves import learning_curve
 from recsys.studies.declared_pairs import pair_statistics
 from recsys.studies.orders import kendall_tau, order_agreement
@@ -174,7 +176,7 @@ def test_declared_pairs_are_one_family_with_intervals_equivalence_and_power(outc
     assert pairs.loc["popularity", ["conclusion", "equivalent"]].tolist() == ["above", False]
     assert pairs.loc["item_knn", "equivalent"]
     assert pairs.loc["item_knn", "detectable"] == pytest.approx(2.8 * expected["item_knn"].standard_error)
-    write_report(tmp_path, planned, outcomes)
+    write_report(tmp_path, tmp_path, planned, outcomes)
     text = (tmp_path / "table.md").read_text()
     assert "## Declared comparisons" in text
     assert "above, equivalent |" in text or "undecided, equivalent |" in text
@@ -246,7 +248,7 @@ def test_a_failed_run_is_listed_with_its_reason_and_without_local_paths(make):
 
 
 def test_a_study_without_runs_has_a_report(tmp_path):
-    write_report(tmp_path / "demo", study("ease"), [outcome("ease")])
+    write_report(tmp_path / "demo", tmp_path, study("ease"), [outcome("ease")])
     assert "| ease | not run |" in (tmp_path / "demo" / "table.md").read_text()
     assert len(pd.read_csv(tmp_path / "demo" / "table.csv")) == 1
 
@@ -291,7 +293,7 @@ def test_the_report_has_runs_tables_and_figures(outcomes, tmp_path, capsys):
     folds = study(*LEVELS).settings["folds"]
     planned = Study("demo", "Which?", {"folds": folds, "by time": folds}, (0, 1), tuple(LEVELS), 20, 1e-3)
     directory = tmp_path / "demo"
-    print_tables(write_report(directory, planned, outcomes))
+    print_tables(write_report(directory, tmp_path, planned, outcomes))
     assert "item_knn" in capsys.readouterr().out
     runs = pd.read_csv(directory / "runs.csv")
     assert runs[["row", "seed"]].to_numpy().tolist() == [[row, seed] for row in LEVELS for seed in (0, 1)]
@@ -315,7 +317,7 @@ def test_sampled_metrics_and_calibration_have_figures(make, tmp_path, drawn):
     planned = [outcome(row, make(level, metric=metric)) for row, level in LEVELS.items()]
     bins = pd.DataFrame({"n": [60, 60], "predicted": [2.9, 4.1], "actual": [3.0, 4.0]})
     bins.to_csv(planned[0].run.directory / "calibration.csv", index=False)
-    write_report(tmp_path, study(*LEVELS, metrics=(metric,)), planned)
+    write_report(tmp_path, tmp_path, study(*LEVELS, metrics=(metric,)), planned)
     assert {"list_length", "calibration", "training_time"} <= set(drawn)
 
 
@@ -323,7 +325,7 @@ def test_sampled_metrics_and_calibration_have_figures(make, tmp_path, drawn):
 def test_calibration_is_drawn_of_enough_ratings_alone(make, tmp_path, drawn, n, is_drawn):
     run = make(0.1)
     pd.DataFrame({"n": [n], "predicted": [3.0], "actual": [4.0]}).to_csv(run.directory / "calibration.csv", index=False)
-    write_report(tmp_path, study("ease"), [outcome("ease", run)])
+    write_report(tmp_path, tmp_path, study("ease"), [outcome("ease", run)])
     assert "list_length" in drawn
     assert ("calibration" in drawn) == is_drawn
 
@@ -362,3 +364,23 @@ def test_bands_whose_bounds_differ_between_variants_are_averaged_by_position():
     assert means["value"].tolist() == ["band 1", "10-20"]
     assert means["mean"].tolist() == pytest.approx([0.1, 0.3])
     assert slice_means(frames, "segment", "ndcg@10").empty
+
+
+def test_searches_have_a_figure_of_what_more_configurations_bring(make, tmp_path, undrawn, monkeypatch):
+    names = []
+    monkeypatch.setattr(figures, "save", lambda fig, directory, name, title: names.append(name))
+    folder = tmp_path / "folds" / "ease" / "search"
+    folder.mkdir(parents=True)
+    pd.DataFrame({"value": [0.1, None, 0.4]}).to_csv(folder / "trials.csv", index=False)
+    planned = study("ease", "slim")
+    curves = budget_curves(tmp_path, "folds", planned.settings["folds"])
+    assert list(curves) == ["ease"]
+    assert curves["ease"].to_dict() == pytest.approx(dict(enumerate(expected_best(np.array([0.1, 0.1, 0.4])), 1)))
+    write_report(tmp_path / "report", tmp_path, planned, [outcome("ease", make(0.1))])
+    assert "budget" in names
+
+
+def test_the_expected_best_is_the_mean_over_all_draws():
+    values = np.array([0.3, 0.1, 0.4])
+    expected = [np.mean([max(draw) for draw in product(values, repeat=n)]) for n in (1, 2, 3)]
+    assert expected_best(values) == pytest.approx(expected)

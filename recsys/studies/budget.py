@@ -1,0 +1,44 @@
+"""What a row's result owes to the number of configurations that were compared on validation.
+
+Dodge et al., "Show Your Work: Improved Reporting of Experimental Results", EMNLP 2019.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recsys.files import read_csv
+from recsys.studies.plan import row_directory
+from recsys.studies.searches import SEARCH
+from recsys.studies.study import Setting
+
+
+def expected_best(values: np.ndarray) -> np.ndarray:
+    """Return the expected maximum of 1 to n values that are drawn from n given ones with replacement, float64 (n,)."""
+    n_values = len(values)
+    shares = np.arange(n_values + 1) / n_values
+    n_drawn = np.arange(1, n_values + 1)[:, None]
+    return np.diff(shares**n_drawn, axis=1) @ np.sort(values)
+
+
+def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Series]:
+    """Return the expected best validation metric by number of configurations, for each row that was searched.
+
+    Trials that were pruned count with their value at that epoch, and failed ones as the worst trial.
+
+    Args:
+        runs: directory of the study's runs.
+        name: name of the setting.
+        setting: the setting, whose main metric the searches maximise.
+    """
+    curves = {}
+    for row in setting.rows:
+        file = row_directory(runs, name, row) / SEARCH / "trials.csv"
+        if file.is_file():
+            values = read_csv(file, ["value"])["value"]
+            best = expected_best(values.fillna(values.min()).to_numpy(float))
+            curves[row] = pd.Series(best, np.arange(1, len(best) + 1))
+    return curves
