@@ -6,10 +6,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from recsys.evaluation.intervals import Interval
+
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"<!-- (?P<file>\S+/table\.csv), (?P<setting>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
+PAIRS = re.compile(r"<!-- (?P<file>\S+/pairs\.csv), (?P<setting>.+?), (?P<metric>\S+) -->\n\n(?P<table>(?:\|.*\n)+)")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 FILES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("experiments/*/README.md"))]
+COMPARISONS = [marked for file in FILES for marked in PAIRS.finditer(file.read_text())]
 TABLES = [marked for file in FILES for marked in MARKED.finditer(file.read_text())]
 
 
@@ -25,6 +29,21 @@ def test_a_table_has_the_figures_of_its_study(marked):
             mean = means[name, metric.lower()]
             figure = "" if pd.isna(mean) else f"{mean:.4f}"  # empty: the row has no such metric
             assert cell.strip("*").split(" ")[0].strip("*") == figure, (name, metric)
+
+
+@pytest.mark.parametrize("marked", COMPARISONS, ids=lambda marked: f"{marked['file']}, {marked['setting']}")
+def test_differences_and_conclusions_are_those_of_declared_pairs(marked):
+    """A line has the two rows, the difference with its interval, the smallest detectable one, p, and the conclusion."""
+    pairs = pd.read_csv(ROOT / marked["file"])
+    pairs = pairs[(pairs["setting"] == marked["setting"]) & (pairs["metric"] == marked["metric"])]
+    pairs = pairs.set_index(["row", "other"])
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in marked["table"].splitlines()[2:]]
+    for row, other, *cells in rows:
+        own = pairs.loc[row, other]
+        conclusion = own["conclusion"] + ", equivalent" * (str(own["equivalent"]) == "True")  # NaN without a margin
+        difference = str(Interval(*own[["difference", "low", "high"]].astype(float)))
+        assert cells == [difference, f"{own['detectable']:.4f}", f"{own['p_holm']:.2g}", conclusion], (row, other)
+    assert {(row[0], row[1]) for row in rows} == set(pairs.index)  # none is left out
 
 
 def test_there_are_such_tables():

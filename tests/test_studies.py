@@ -94,7 +94,9 @@ def study(monkeypatch, tmp_path, configs, data, train_command):
 def rows_for_figures(monkeypatch, undrawn) -> None:
     """Reports have the names of the drawn rows in place of figures, which take longer than the runs."""
 
-    def write_figures(directory: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]) -> None:
+    def write_figures(
+        directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "rows.txt").write_text("\n".join(outcome.row for outcome in outcomes))
 

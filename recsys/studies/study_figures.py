@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from rich.progress import track
 from scipy.optimize import isotonic_regression
 from scipy.stats import kendalltau
@@ -136,7 +137,8 @@ def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
         of_all_users = [metric for metric in table.metrics if not metric.endswith("_history")]
         for metric in (metric for metric in of_all_users if metric.partition("/")[0] == base):
             means = table.statistics[table.statistics["metric"] == metric].set_index("row")["mean"].dropna()
-            name = "\n".join([table.setting, *metric.split("/")])
+            protocol = " ".join([table.setting, *metric.split("/")[1:]]).replace("sampled", "sampled ")
+            name = "\n".join(wrap(protocol, 8))
             ranks[name] = means.rank(ascending=direction(metric) < 0)
     frame = pd.DataFrame(ranks)
     if frame.shape[1] < 2 or len(tables) < 2 or len(frame) < 3 or frame.isna().to_numpy().any():
@@ -145,10 +147,10 @@ def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
     fig, ax = _axes(len(frame))
     _lines(ax, {str(row): pd.Series(-own.to_numpy()) for row, own in frame.iterrows()}, _colours(frame.index))
     first = frame.columns[0]
-    labels = [f"{name}\ntau {kendalltau(frame[first], frame[name]).statistic:.2f}" for name in frame]
+    labels = [f"{name}\nτ {kendalltau(frame[first], frame[name]).statistic:.2f}" for name in frame]
     ax.set_xticks(range(frame.shape[1]), labels, fontsize=charts.SMALL)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{-y:.0f}"))
-    ax.set(ylabel="rank", xlabel="tau: Kendall's rank correlation with the first column")
+    ax.set(ylabel=f"rank by {base}", xlabel="τ: Kendall's rank correlation with the first column")
     return fig
 
 
@@ -191,6 +193,7 @@ def _budget(data: _SettingData, curves: Mapping[str, pd.Series]) -> Iterator[tup
         fig, ax = _axes(len(curves))
         ax.set(xlabel="configurations drawn at random", ylabel=f"expected best {data.metric} on validation")
         _lines(ax, curves, data.colours, marker="")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         yield "budget", f"{data.metric} on validation by number of configurations", fig
 
 
