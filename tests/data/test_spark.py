@@ -54,8 +54,10 @@ def spark(tmp_path_factory) -> Iterator[Spark]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from pyspark.sql import SparkSession
-    builder = SparkSession.builder.master("local[1]").config("spark.local.dir", str(tmp_path_factory.mktemp("spark")))
-    for name, value in OPTIONS.items():
+    scratch = tmp_path_factory.mktemp("spark")
+    places = {"spark.local.dir": str(scratch), "spark.sql.warehouse.dir": str(scratch / "warehouse")}
+    builder = SparkSession.builder.master("local[1]")
+    for name, value in (places | OPTIONS).items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     yield Spark(n_buckets=3)

@@ -67,7 +67,8 @@ def session(master: str, remote: str | None, options: Mapping[str, Any], scratch
         builder = SparkSession.builder.appName("recsys")
         if remote is None:
             builder = builder.master(master)
-            for name, value in ({"spark.local.dir": str(scratch)} | _AT_START | dict(options)).items():
+            places = {"spark.local.dir": str(scratch), "spark.sql.warehouse.dir": str(scratch / "warehouse")}
+            for name, value in (places | _AT_START | dict(options)).items():
                 builder = builder.config(name, value)
         else:
             builder = builder.remote(remote)
