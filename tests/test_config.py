@@ -46,6 +46,11 @@ def test_a_setting_that_only_a_constructor_knows_is_let_through():
     assert compose("train", ["model=ncf", "model.negative_power=0.5"]).model.negative_power == 0.5
 
 
+@pytest.mark.parametrize("master", ["local[2]", "local[*]", "spark://host:7077"])
+def test_the_address_of_a_master_needs_no_quotes(master):
+    assert compose("train", ["engine=spark", f"engine.master={master}"]).engine.master == master
+
+
 def test_a_value_of_spaces_alone_is_no_empty_text():
     assert compose("train", ["data=files", "data.delimiter= "]).data.delimiter == " "
 

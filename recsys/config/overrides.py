@@ -24,7 +24,10 @@ from recsys.extras import require
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
-NAMING = re.compile(r"\+{0,2}((data|metadata)\..*|warm_from|segments_from|run_dir|label|hydra\.(run|sweep)\.\w*dir)")
+NAMING = re.compile(
+    r"\+{0,2}((data|metadata)\..*|engine\.(master|remote)|warm_from|segments_from|run_dir|label"
+    r"|hydra\.(run|sweep)\.\w*dir)"
+)
 Sources = tuple[tuple[str, str], ...]  # provider and path of each place that Hydra finds configs in
 
 # What commands of other tools, or of earlier versions, call a setting.
