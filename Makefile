@@ -57,7 +57,7 @@ links: .venv/dev ## check that the links of the manual to other sites lead somew
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
 
 # Stamps of what is installed, the extras on top of the core. A stamp is touched last, so that an interrupted
-# installation is repeated. setuptools builds Hydra's parser, which comes as source; what venv brings may be too old or none.
+# installation is repeated. setuptools builds Hydra's parser, which comes as source: venv brings an old one or none.
 .venv/core: requirements.lock pyproject.toml
 	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
 	test -e $@ || $(PYTHON) -m venv --clear .venv

@@ -27,7 +27,8 @@ def expected_best(values: np.ndarray) -> np.ndarray:
 def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Series]:
     """Return the expected best validation metric by number of configurations, for each row that was searched.
 
-    Trials that were pruned count with their value at that epoch, and failed ones as the worst trial.
+    Trials that were pruned count with their value at that epoch, and failed ones as the worst trial. Interrupted ones
+    do not count.
 
     Args:
         runs: directory of the study's runs.
@@ -38,7 +39,8 @@ def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Serie
     for row in setting.rows:
         file = row_directory(runs, name, row) / SEARCH / "trials.csv"
         if file.is_file():
-            values = read_csv(file, ["value"])["value"]
+            trials = read_csv(file, ["state", "value"])
+            values = trials.loc[trials["state"] != "stopped", "value"]
             best = expected_best(values.fillna(values.min()).to_numpy(float))
             curves[row] = pd.Series(best, np.arange(1, len(best) + 1))
     return curves

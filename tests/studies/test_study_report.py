@@ -371,7 +371,9 @@ def test_searches_have_a_figure_of_what_more_configurations_bring(make, tmp_path
     monkeypatch.setattr(figures, "save", lambda fig, directory, name, title: names.append(name))
     folder = tmp_path / "folds" / "ease" / "search"
     folder.mkdir(parents=True)
-    pd.DataFrame({"value": [0.1, None, 0.4]}).to_csv(folder / "trials.csv", index=False)
+    states = ["complete", "failed", "stopped", "pruned"]
+    trials = pd.DataFrame({"state": states, "value": [0.1, None, None, 0.4]})
+    trials.to_csv(folder / "trials.csv", index=False)
     planned = study("ease", "slim")
     curves = budget_curves(tmp_path, "folds", planned.settings["folds"])
     assert list(curves) == ["ease"]
