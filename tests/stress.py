@@ -2,6 +2,11 @@
 
 The whole suite runs five times in a row. The tests of pages, servers and threads run 30 times beside four processes
 that use all the time a processor gives them. A test that depends on how busy the machine is fails here sooner or later.
+
+Two of these commands at once keep each other busy, and take half as long:
+
+    python -m tests.stress --concurrent 0
+    python -m tests.stress --suite 0 --busy 0 --processes 3
 """
 
 import argparse
@@ -9,6 +14,7 @@ import multiprocessing
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,12 +33,13 @@ def main() -> None:
         "--concurrent", type=int, default=30, metavar="N", help="runs beside busy processes (default: 30)"
     )
     parser.add_argument("--busy", type=int, default=4, metavar="N", help="busy processes (default: 4)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="their own processes (default: 1)")
     parser.add_argument("tests", nargs="*", default=CONCURRENT, help="tests to run beside busy processes")
     arguments = parser.parse_args()
     failures = [failed for number in range(arguments.suite) for failed in run(f"suite {number + 1}", ["-n", "auto"])]
     with busy_processes(arguments.busy):
         for number in range(arguments.concurrent):
-            failures += run(f"beside busy processes {number + 1}", arguments.tests)
+            failures += run(f"beside busy processes {number + 1}", ["-n", str(arguments.processes), *arguments.tests])
     for test, n_failures in Counter(failures).most_common():
         print(f"{n_failures} times: {test}")
     sys.exit(bool(failures))
@@ -40,10 +47,21 @@ def main() -> None:
 
 def run(name: str, arguments: Sequence[str]) -> list[str]:
     """Run pytest, and return the tests that failed."""
-    command = [sys.executable, "-m", "pytest", "--tb=short", "-rfE", "--dist", "loadfile", *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--tb=short",
+        "-rfE",
+        "--dist",
+        "loadfile",
+        "--no-loadscope-reorder",
+        *arguments,
+    ]
+    start = time.monotonic()
     ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     failed = FAILED.findall(ended.stdout) or ([f"pytest ended with {ended.returncode}"] if ended.returncode else [])
-    print(f"{name}: {f'{len(failed)} failed' if failed else 'passed'}", flush=True)
+    print(f"{name}: {f'{len(failed)} failed' if failed else 'passed'} in {time.monotonic() - start:.0f} s", flush=True)
     if failed:
         print(ended.stdout, flush=True)
     return failed

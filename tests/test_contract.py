@@ -82,7 +82,7 @@ def untrained(name: str, seed: int) -> Recommender:
     if getattr(model, "prior_strength", 0.0):
         small |= {"prior_strength": 0.01}  # all histories are short
     if isinstance(model, ALS):
-        small |= {"l2": 10.0}
+        small |= {"embedding_dim": 16, "l2": 10.0}
     if isinstance(model, IALS):
         small |= {"unobserved_weight": 0.3, "l2": 0.007}
     if isinstance(model, NeuralRecommender):
