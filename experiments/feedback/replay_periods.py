@@ -13,8 +13,12 @@ rate in it. Only then are these ratings fed back, in one of these ways:
 
 The numbers of epochs of full and warm refits are chosen once, within the first half, which is all that validation sees:
 as train.py does by default, on each user's second-to-last rating. For warm refits the last tenth of that half, as many
-ratings as a period has, is new to the weights from which training continues; they train 1 to 10 epochs. Writes
-table.csv, table.md, periods.csv and figures/ beside this file.
+ratings as a period has, is new to the weights from which training continues; they train 1 to 10 epochs.
+
+Means are over the users of a period, then over seeds, then over periods. Strategies are compared with `never` and with
+popularity, and warm refits with full ones; for known users also without the last two periods. It is one family of
+tests. Writes
+table.csv, pairs.csv, periods.csv, table.md and figures/ beside this file.
 """
 
 from __future__ import annotations
@@ -38,13 +42,14 @@ from recsys.config import compose, instantiate
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.prepare import prepare
 from recsys.data.splitters import LeaveLastOut
-from recsys.evaluation.intervals import bootstrap_interval
-from recsys.evaluation.significance import user_differences
+from recsys.evaluation.resampling import UserMetrics, compare, split_means
 from recsys.files import write_whole
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.models.base import Recommender
 from recsys.models.neural import NeuralRecommender
+from recsys.studies.declared_pairs import PairOfRows, compare_pairs, pairs_markdown
+from recsys.studies.tables import markdown
 
 HERE = Path(__file__).parent
 FIRST = 0.5  # share of the ratings, the earliest, that precede the first period
@@ -63,6 +68,8 @@ MODELS = {  # overrides of the config, and the strategies that the model support
 }
 BASELINE = ("Popularity", ("model=popularity",))
 KNOWN, NEW, TRIED_BY_NEW = GROUPS = ("known users", "new users", f"new users after {TRIED} ratings")
+EARLIER = f"{KNOWN}, periods 1 to {N_PERIODS - 2}"
+COMPARED = (f"ndcg@{K}", f"ndcg@{K}, liked")
 COLOURS = dict(zip(STRATEGIES, ("#8a8d91", *figures.COLOURS[:3]), strict=True))
 
 
@@ -192,29 +199,87 @@ def metrics_of_users(model: Recommender, holdout: Holdout, histories: Dataset) -
     yield from values.values()
 
 
+def settings_of(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each group by name, and known users without the last two periods."""
+    for group in GROUPS:
+        yield group, rows[rows["group"] == group]
+    yield EARLIER, rows[(rows["group"] == KNOWN) & (rows["period"] <= N_PERIODS - 2)]
+
+
+def values_by_row(rows: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
+    """Return a metric of each user by seed and period, for each row of the table; the rows are of one group."""
+    found: dict[str, dict[tuple[int, str], pd.Series]] = {}
+    for (model, strategy, seed, period), own in rows.groupby(["model", "strategy", "seed", "period"], sort=False):
+        found.setdefault(named(model, strategy), {})[seed, str(period)] = own.set_index("user")[metric]
+    return dict(found)
+
+
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average over seeds and periods, then over users; with intervals, also of the difference from `never`."""
+    """Average over users, seeds and periods, and sum the CPU seconds of all refits."""
     metrics = [f"{name}@{K}{ending}" for ending in ("", ", liked") for name in ("ndcg", "hr")]
-    of_users = rows.groupby(["group", "model", "strategy", "user", "period"], sort=False)[metrics].mean()
-    of_users = of_users.groupby(["group", "model", "strategy", "user"], sort=False).mean()
-    summed = rows.drop_duplicates(["model", "strategy", "seed", "period"])
-    seconds = summed.groupby(["model", "strategy", "seed"])["seconds"].sum().groupby(["model", "strategy"]).mean()
+    refits = rows.drop_duplicates(["model", "strategy", "seed", "period"])
+    seconds = refits.groupby(["model", "strategy", "seed"])["seconds"].sum().groupby(["model", "strategy"]).mean()
+    seconds.index = [named(*row) for row in seconds.index]
+    return pd.DataFrame(
+        {
+            "setting": setting,
+            "row": row,
+            "metric": metric,
+            "users": pd.concat(list(values.values())).dropna().index.nunique(),
+            "mean": split_means(values).mean(),
+            "refit_seconds": seconds[row],
+        }
+        for setting, own in settings_of(rows)
+        for metric in metrics
+        for row, values in values_by_row(own, metric).items()
+    )
+
+
+def pairs_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare strategies with `never` and with popularity, and warm refits with full ones."""
+    return compare_pairs(
+        [
+            PairOfRows(setting, metric, row, other, values[row], values[other])
+            for setting, own in settings_of(rows)
+            for metric in COMPARED
+            for values in [values_by_row(own, metric)]
+            for row, other in declared_pairs()
+        ]
+    )
+
+
+def declared_pairs() -> Iterator[tuple[str, str]]:
+    """Yield the names of rows that are compared."""
+    for model, (_, strategies) in MODELS.items():
+        for strategy in strategies[1:]:
+            yield named(model, strategy), named(model, NEVER)
+            yield named(model, strategy), BASELINE[0]
+        if WARM in strategies:
+            yield named(model, WARM), named(model, FULL)
+
+
+def periods_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """Average over users and seeds in each period, with the difference from `never` and its unadjusted interval."""
     lines = []
-    for (group, model, strategy), values in of_users.groupby(level=[0, 1, 2], sort=False):
-        for metric in metrics:
-            own = values[metric].droplevel([0, 1, 2]).dropna()
-            line = {"setting": group, "row": named(model, strategy), "metric": metric, "users": len(own)}
-            interval = bootstrap_interval(own.to_numpy())
-            line |= {"mean": interval.mean, "low": interval.low, "high": interval.high}
-            if (group, model, NEVER) in of_users.index:
-                never = of_users.loc[(group, model, NEVER), metric].dropna()
-                difference = bootstrap_interval(user_differences([own], [never]))
-                line |= {
-                    "above_never": difference.mean,
-                    "above_never_low": difference.low,
-                    "above_never_high": difference.high,
-                }
-            lines.append(line | {"refit_seconds": seconds[model, strategy]})
+    for group, of_group in rows.groupby("group", sort=False):
+        for metric in COMPARED:
+            values = values_by_row(of_group, metric)
+            for model, strategy in of_group[["model", "strategy"]].drop_duplicates().itertuples(index=False):
+                for period in range(1, N_PERIODS + 1):
+                    own, never = (
+                        {
+                            key: users
+                            for key, users in values.get(named(model, name), {}).items()
+                            if key[1] == str(period)
+                        }
+                        for name in (strategy, NEVER)
+                    )
+                    line = {"group": group, "model": model, "strategy": strategy, "period": period, "metric": metric}
+                    line |= {"users": next(iter(own.values())).notna().sum(), "mean": split_means(own).mean()}
+                    if strategy != NEVER and (found := compare(own, never) if never else None):
+                        interval = found.interval
+                        line |= {"above_never": interval.mean, "low": interval.low, "high": interval.high}
+                    lines.append(line)
     return pd.DataFrame(lines)
 
 
@@ -223,55 +288,45 @@ def named(model: str, strategy: str) -> str:
     return model if model == BASELINE[0] else f"{model}: {strategy}"
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """Return a table for each group: the metrics, and the difference of NDCG from `never`."""
+def report(table: pd.DataFrame, pairs: pd.DataFrame) -> str:
+    """Return a table for each setting, and one of all pairs, in Markdown."""
     parts = []
-    for group, lines in table.groupby("setting", sort=False):
-        users = lines.groupby("metric", sort=False)["users"].max()
-        rows = [f"## {group}, {users.iloc[0]} ({users.iloc[-1]} who liked a film)", ""]
-        rows += ["| | NDCG@10 | HR@10 | above never | NDCG@10, liked | HR@10, liked | above never | seconds |"]
-        rows += ["| --- | ---: | ---: | --- | ---: | ---: | --- | ---: |"]
-        for name, metrics in lines.groupby("row", sort=False):
-            ndcg, hits, ndcg_liked, hits_liked = (metric for _, metric in metrics.iterrows())
-            cells = [*_cells(ndcg, hits), *_cells(ndcg_liked, hits_liked), f"{ndcg['refit_seconds']:.1f}"]
-            rows.append("| " + " | ".join([str(name), *cells]) + " |")
-        parts.append("\n".join(rows))
-    return "\n\n".join(parts) + "\n"
+    for setting, own in table.groupby("setting", sort=False):
+        means = own.pivot_table(values="mean", index="row", columns="metric", sort=False).map("{:.4f}".format)
+        means["seconds"] = own.groupby("row")["refit_seconds"].first().map("{:.1f}".format)
+        users = own.groupby("metric", sort=False)["users"].max()
+        text = means.rename_axis(None, axis="columns").reset_index()
+        parts.append(f"## {setting}, {users.iloc[0]} ({users.iloc[-1]} who liked a film)\n\n{markdown(text)}")
+    return "\n\n".join([*parts, f"## Comparisons\n\n{pairs_markdown(pairs, by='script')}"]) + "\n"
 
 
-def _cells(ndcg: pd.Series, hits: pd.Series) -> list[str]:
-    low, high = ndcg["above_never_low"], ndcg["above_never_high"]
-    above = "" if pd.isna(low) else f"{ndcg['above_never']:+.4f} [{low:+.4f}, {high:+.4f}]"
-    return [f"{ndcg['mean']:.4f}", f"{hits['mean']:.4f}", above]
-
-
-def draw(rows: pd.DataFrame) -> None:
-    """Plot NDCG by period and strategy: a row of panels for each model, known users beside new ones with ratings."""
-    metric, shown = f"ndcg@{K}", (KNOWN, TRIED_BY_NEW)
-    means = rows.groupby(["group", "model", "strategy", "period"])[metric].mean()
+def draw(periods: pd.DataFrame) -> None:
+    """Plot the gain of each strategy by period: a row of panels for each model, known users beside new ones."""
+    shown = (KNOWN, TRIED_BY_NEW)
+    gains = periods[periods["metric"] == COMPARED[1]].set_index(["model", "strategy", "group"]).sort_index()
     with figures.style():
         figure, axes = figures.panels(
-            1.75 * len(MODELS) + 0.6, len(MODELS), len(shown), grid="y", sharex=True, sharey="col"
+            1.75 * len(MODELS) + 0.6, len(MODELS), len(shown), grid="y", sharex=True, sharey="row"
         )
-        for row, (model, (_, strategies)) in enumerate(MODELS.items()):
-            for column, group in enumerate(shown):
-                panel = axes[row * len(shown) + column]
-                popular = means[group, BASELINE[0], FULL]
-                panel.plot(popular.index, popular, color=figures.FAINT, linestyle=":", label="popularity")
-                for strategy in strategies:
-                    line = means[group, model, strategy]
-                    panel.plot(line.index, line, "o-", color=COLOURS[strategy], label=strategy, ms=3, lw=1.5)
-                panel.set_ylim(bottom=0)
-                panel.set_title(f"{model}: {group}" if row == 0 else model, fontsize=9, loc="left")
-                panel.set_xticks(range(1, N_PERIODS + 1))
+        places = ((model, strategies, group) for model, (_, strategies) in MODELS.items() for group in shown)
+        for place, (panel, (model, strategies, group)) in enumerate(zip(axes, places, strict=True)):
+            panel.axhline(0, color=figures.FAINT, lw=1)
+            for shift, strategy in enumerate(strategies[1:]):
+                own = gains.loc[(model, strategy, group)]
+                gain = own["above_never"]
+                ends = (gain - own["low"].fillna(gain), own["high"].fillna(gain) - gain)
+                style = {"color": COLOURS[strategy], "ms": 3, "lw": 1.2, "elinewidth": 0.8}
+                panel.errorbar(own["period"] + 0.2 * (shift - 1), gain, ends, fmt="o", label=strategy, **style)
+            panel.set_title(f"{model}: {group}" if place < len(shown) else model, fontsize=9, loc="left")
+            panel.set_xticks(range(1, N_PERIODS + 1))
         for panel in axes[-len(shown) :]:
             panel.set_xlabel("period")
         for panel in axes[:: len(shown)]:
-            panel.set_ylabel("NDCG@10")
-        lines = {line.get_label(): line for panel in axes for line in panel.get_lines()}
-        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+            panel.set_ylabel("gain of NDCG@10")
+        labels = {line.get_label(): line for panel in axes for line in panel.containers}
+        figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
         (HERE / "figures").mkdir(exist_ok=True)
-        figures.save(figure, HERE / "figures", "by_period", "How much of what users rated next was listed")
+        figures.save(figure, HERE / "figures", "by_period", "Gain of feedback on liked films, MovieLens-100K")
 
 
 def main() -> None:
@@ -295,15 +350,13 @@ def main() -> None:
 
 def write(rows: pd.DataFrame, dataset: Dataset) -> None:
     """Write the tables and the figure, and print how often users return."""
-    table = table_of(rows)
-    keys = ["group", "model", "strategy", "period"]
-    periods = rows.drop(columns=["user", "seed"]).groupby(keys, sort=False).mean().reset_index()
-    for name, frame in (("table", table), ("periods", periods)):
+    table, pairs, periods = table_of(rows), pairs_of(rows), periods_of(rows)
+    for name, frame in (("table", table), ("pairs", pairs), ("periods", periods)):
         text = frame.to_csv(index=False, float_format="%.6f")
         write_whole(HERE / f"{name}.csv", lambda file, text=text: file.write(text.encode()))
-    write_whole(HERE / "table.md", lambda file: file.write(markdown(table).encode()))
-    draw(rows)
-    print(markdown(table))
+    write_whole(HERE / "table.md", lambda file: file.write(report(table, pairs).encode()))
+    draw(periods)
+    print(report(table, pairs))
     _, served = in_time(dataset)
     n_periods = sum((period.ratings.user_counts > 0).astype(int) for period in served)
     print(f"{(n_periods > 0).sum()} users rate after the first part, {(n_periods > 1).sum()} in more than one period.")

@@ -24,8 +24,8 @@ from recsys.config import compose, instantiate
 from recsys.config.splits import prepared_data
 from recsys.data.dataset import Dataset
 from recsys.data.splitters import NewUsers
-from recsys.evaluation.intervals import bootstrap_interval
-from recsys.evaluation.significance import user_differences
+from recsys.evaluation.intervals import Interval
+from recsys.evaluation.resampling import UserMetrics, compare, split_means
 from recsys.files import write_whole
 from recsys.models.base import Recommender
 
@@ -66,25 +66,30 @@ def simulated(dataset: Dataset, model: Recommender, n_draws: int) -> pd.DataFram
 
 
 def table_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average over users, each the mean of its draws, with the interval of the difference from popularity."""
-    of_users = rows.groupby(["strategy", "questions", "user"], sort=False)[["ndcg", "seen"]].mean()
+    """Average over the users of a draw, then over draws, with the interval of the difference from popularity."""
     lines = []
-    for (strategy, n), values in of_users.groupby(level=[0, 1], sort=False):
-        own, baseline = values["ndcg"].droplevel([0, 1]), of_users["ndcg"][BASELINE, n]
-        difference = bootstrap_interval(user_differences([own], [baseline]))
+    for (strategy, n), own in rows.groupby(["strategy", "questions"], sort=False):
+        of_baseline = by_draw(rows[(rows["strategy"] == BASELINE) & (rows["questions"] == n)])
+        found = None if strategy == BASELINE else compare(by_draw(own), of_baseline)
+        difference = Interval(0.0, np.nan, np.nan) if found is None else found.interval
         lines.append(
             {
                 "strategy": strategy,
                 "questions": n,
-                "users": len(values),
-                "ndcg": own.mean(),
-                "seen": values["seen"].mean(),
+                "users": own["user"].nunique(),
+                "ndcg": split_means(by_draw(own)).mean(),
+                "seen": own.groupby("draw")["seen"].mean().mean(),
                 "above_popularity": difference.mean,
                 "low": difference.low,
                 "high": difference.high,
             }
         )
     return pd.DataFrame(lines)
+
+
+def by_draw(rows: pd.DataFrame) -> UserMetrics:
+    """Return NDCG of each user by draw of users; nothing else is drawn at random."""
+    return {(0, str(draw)): own.set_index("user")["ndcg"] for draw, own in rows.groupby("draw")}
 
 
 def markdown(table: pd.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,18 +43,10 @@ def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
     return Interval(mean, mean - half, mean + half)
 
 
-def bootstrap_interval(values: np.ndarray, seed: int = 0) -> Interval:
-    """Return the mean of values (n,) with its bootstrap interval, whose ends are NaN if all values are equal.
-
-    It is the BCa interval (bias-corrected and accelerated): Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
-    """
-    if not len(values) or np.ptp(values) == 0:
-        return Interval(float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
-    return _bootstrap((values,), np.mean, seed)
-
-
 def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 0) -> Interval:
-    """Return the ratio of two sums over users with its BCa bootstrap interval.
+    """Return the ratio of two sums over users with its BCa bootstrap interval (bias-corrected and accelerated).
+
+    Efron, "Better Bootstrap Confidence Intervals", JASA 1987.
 
     Args:
         numerators: float (n,) summand of each user in the numerator.
@@ -68,20 +60,15 @@ def bootstrap_ratio(numerators: ArrayLike, denominators: ArrayLike, seed: int = 
     above, below = np.asarray(numerators, float), np.asarray(denominators, float)
     if np.allclose(above * below.sum(), below * above.sum()):
         return Interval(float(above.sum() / below.sum()) if below.any() else np.nan, np.nan, np.nan)
-    return _bootstrap((above, below), _ratio, seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
+        ends = stats.bootstrap(
+            (above, below), _ratio, paired=True, n_resamples=N_RESAMPLES, confidence_level=LEVEL,
+            batch=max(1, _BATCH_SIZE // len(above)), method="BCa", rng=np.random.default_rng(seed),
+        ).confidence_interval  # fmt: skip
+    return Interval(float(_ratio(above, below, -1)), float(ends.low), float(ends.high))
 
 
 def _ratio(numerators: np.ndarray, denominators: np.ndarray, axis: int) -> np.ndarray:
     with np.errstate(invalid="ignore"):  # a resample whose denominators are all 0
         return numerators.sum(axis) / denominators.sum(axis)
-
-
-def _bootstrap(samples: tuple[np.ndarray, ...], statistic: Callable[..., np.ndarray], seed: int) -> Interval:
-    """Return a statistic of samples of the same users, (n,) each, with its BCa interval."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-        ends = stats.bootstrap(
-            samples, statistic, paired=True, n_resamples=N_RESAMPLES, confidence_level=LEVEL,
-            batch=max(1, _BATCH_SIZE // len(samples[0])), method="BCa", rng=np.random.default_rng(seed),
-        ).confidence_interval  # fmt: skip
-    return Interval(float(statistic(*samples, axis=-1)), float(ends.low), float(ends.high))

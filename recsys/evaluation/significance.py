@@ -1,4 +1,4 @@
-"""Differences of users between two models, their effect size, and the correction of p-values for many tests.
+"""The size of paired differences, and the correction of p-values for many tests.
 
 `recsys.evaluation.resampling.compare` gives intervals and p-values.
 """
@@ -8,24 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 SIGNIFICANT = 0.05  # adjusted p-values below it are
-
-
-def user_differences(model: Sequence[pd.Series], baseline: Sequence[pd.Series]) -> np.ndarray:
-    """Subtract a baseline's metric from a model's, for each user on whom both were tested.
-
-    Args:
-        model: metric of each user, indexed by user; one series per split.
-        baseline: the same for the baseline, on the same splits.
-
-    Returns:
-        float64 (n_users,). A user's difference is the mean over splits, so that each user contributes one value and
-        the values are independent, as tests assume.
-    """
-    differences = pd.concat([own - other for own, other in zip(model, baseline, strict=True)]).dropna()
-    return differences.groupby(level=0).mean().to_numpy()
 
 
 def effect_size(differences: np.ndarray) -> float:

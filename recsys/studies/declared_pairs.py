@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from recsys.evaluation.intervals import LEVEL, Interval
-from recsys.evaluation.resampling import EQUIVALENCE_LEVEL, compare
+from recsys.evaluation.resampling import EQUIVALENCE_LEVEL, UserMetrics, compare
 from recsys.evaluation.significance import SIGNIFICANT, holm
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
@@ -23,30 +24,56 @@ COLUMNS = [
 DETECTABLE = 2.8
 
 
+class PairOfRows(NamedTuple):
+    """A row and another one to compare it with by a metric of users; a margin of equivalence, if there is one."""
+
+    setting: str
+    metric: str
+    row: str
+    other: str
+    values: UserMetrics
+    other_values: UserMetrics
+    margin: float | None = None
+
+
 def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Compare the pairs of rows that a study declares.
+    """Compare the pairs of rows that a study declares and that have complete runs on shared splits.
 
     Returns:
-        A frame with a row for each pair that both have complete runs on shared splits: `setting`, `metric`, `row` and
-        the `other` row; number of `users`; the `difference` with the ends `low` and `high` of its interval; the
-        smallest `detectable` difference; the `effect_size`; the p-values `p` and `p_holm`, the latter adjusted for all
-        pairs of the study; whether the rows are `equivalent` within the setting's margin, NaN without one; and the
-        `conclusion`: above, below or undecided.
+        What `compare_pairs` does.
     """
-    records = []
+    return compare_pairs(list(_declared(study, outcomes)))
+
+
+def _declared(study: Study, outcomes: Sequence[Outcome]) -> Iterator[PairOfRows]:
     for name, setting in study.settings.items():
         by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])
-        metrics = {pair.metric for pair in setting.pairs}
-        values = {row: user_metrics(by_row[row], sorted(metrics)) for pair in setting.pairs for row in pair.rows}
+        metrics = sorted({pair.metric for pair in setting.pairs})
+        values = {row: user_metrics(by_row[row], metrics) for pair in setting.pairs for row in pair.rows}
         for pair in setting.pairs:
             own, other = (values[row].get(pair.metric) for row in pair.rows)
-            found = compare(own, other) if own and other else None
-            if found is not None:
-                ends = (found.interval.mean, found.interval.low, found.interval.high)
-                detectable = DETECTABLE * found.standard_error
-                equivalent = np.nan if setting.margin is None else found.is_equivalent(setting.margin)
-                tested = (found.n_users, *ends, detectable, found.effect_size, found.p_value, np.nan, equivalent, "")
-                records.append((name, pair.metric, *pair.rows, *tested))
+            if own and other:
+                yield PairOfRows(name, pair.metric, *pair.rows, own, other, setting.margin)
+
+
+def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
+    """Compare pairs of rows, which are one family of tests.
+
+    Returns:
+        A frame with a row for each pair that was tested on some shared user: `setting`, `metric`, `row` and the `other`
+        row; number of `users`; the `difference` with the ends `low` and `high` of its interval; the smallest
+        `detectable` difference; the `effect_size`; the p-values `p` and `p_holm`, the latter adjusted for all pairs;
+        whether the rows are `equivalent` within the margin, NaN without one; and the `conclusion`: above, below or
+        undecided.
+    """
+    records = []
+    for setting, metric, row, other, values, other_values, margin in pairs:
+        found = compare(values, other_values)
+        if found is not None:
+            ends = (found.interval.mean, found.interval.low, found.interval.high)
+            equivalent = np.nan if margin is None else found.is_equivalent(margin)
+            tested = (DETECTABLE * found.standard_error, found.effect_size, found.p_value, np.nan, equivalent, "")
+            records.append((setting, metric, row, other, found.n_users, *ends, *tested))
     frame = pd.DataFrame(records, columns=COLUMNS)
     frame["p_holm"] = holm(frame["p"].to_numpy(float))
     direction = np.where(frame["difference"] > 0, "above", "below")
@@ -54,8 +81,8 @@ def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return frame
 
 
-def pairs_markdown(study: Study, pairs: pd.DataFrame) -> str:
-    """Format the result of `pair_statistics` in Markdown, with a note."""
+def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str = "config") -> str:
+    """Format the result of `compare_pairs` in Markdown, with a note on margins and on what declares the pairs."""
     text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
     ends = pairs[["difference", "low", "high"]].itertuples(index=False)
     text["difference"] = [str(Interval(*each)) for each in ends]
@@ -63,15 +90,14 @@ def pairs_markdown(study: Study, pairs: pd.DataFrame) -> str:
     text["p"] = pairs["p_holm"].map("{:.2g}".format)
     equivalent = pairs["equivalent"].map({True: ", equivalent", False: ""}).fillna("")
     text["conclusion"] = pairs["conclusion"] + equivalent
-    margins = sorted({setting.margin for setting in study.settings.values() if setting.margin is not None})
     note = (
         f"Differences of means with {LEVEL:.0%} intervals. Users, splits and seeds are resampled, each kind where "
-        f"there are several. p is adjusted by Holm's method for the {len(pairs)} pairs, which the config declares. "
+        f"there are several. p is adjusted by Holm's method for the {len(pairs)} pairs, which the {by} declares. "
         "A difference of the size `detectable` is found with a power of 80% by one test at 5%."
     )
     if margins:
         note += (
             f" Equivalent: the {EQUIVALENCE_LEVEL:.0%} interval is within the margin of "
-            f"{', '.join(f'{margin:g}' for margin in margins)}, which the config declares."
+            f"{', '.join(f'{margin:g}' for margin in sorted(margins))}, which the {by} declares."
         )
     return f"{markdown(text)}\n\n{note}"

@@ -68,7 +68,8 @@ def write_report(directory: Path, runs: Path, study: Study, outcomes: Sequence[O
     pairs = pair_statistics(study, outcomes)
     if len(pairs):
         _write(directory / "pairs.csv", pairs.to_csv(index=False))
-        sections.append(f"## Declared comparisons\n\n{pairs_markdown(study, pairs)}")
+        margins = {setting.margin for setting in study.settings.values() if setting.margin is not None}
+        sections.append(f"## Declared comparisons\n\n{pairs_markdown(pairs, margins)}")
     orders = order_agreement(study, outcomes)
     if len(orders):
         _write(directory / "orders.csv", orders.to_csv(index=False))

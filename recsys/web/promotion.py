@@ -14,15 +14,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
+import pandas as pd
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Pairs, Query
 from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
-from recsys.evaluation.intervals import bootstrap_interval
 from recsys.evaluation.protocols import FULL_RANKING
+from recsys.evaluation.resampling import Difference, compare
 from recsys.files import write_whole
 from recsys.models.base import FitContext, Recommender
 from recsys.studies.direction import ERRORS
@@ -168,13 +170,15 @@ class PromotionTest:
     def _compare_group(
         self, who: str, earlier: str, before: np.ndarray, after: np.ndarray, margin: float | None
     ) -> GroupComparison:
-        better = (after - before) * (-1 if self.metric in ERRORS else 1)
-        interval = bootstrap_interval(better)
+        sign = -1 if self.metric in ERRORS else 1
+        of_users = ({(0, ""): pd.Series(sign * values)} for values in (after, before))
+        better = cast(Difference, compare(*of_users))  # not None, since a group has at least two users
+        interval = better.interval
         all_equal = np.isnan(interval.low)  # the improvement is the same for every user
         return GroupComparison(
             who=who,
             earlier=earlier,
-            users=len(better),
+            users=better.n_users,
             before=float(before.mean()),
             after=float(after.mean()),
             better=interval.mean,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recsys.evaluation import intervals
-from recsys.evaluation.intervals import bootstrap_interval, bootstrap_ratio, mean_interval
+from recsys.evaluation.intervals import bootstrap_ratio, mean_interval
 
 
 def test_intervals_contain_the_mean_as_often_as_their_level_says():
@@ -14,19 +14,6 @@ def test_intervals_contain_the_mean_as_often_as_their_level_says():
 
 def test_one_value_has_no_interval():
     assert str(mean_interval([0.25])) == "0.2500"
-
-
-def test_bootstrap_intervals_contain_the_mean_of_skewed_values_about_as_often_as_their_level_says(monkeypatch):
-    monkeypatch.setattr(intervals, "N_RESAMPLES", 299)
-    rng = np.random.default_rng(4)
-    found = [bootstrap_interval(rng.exponential(1.0, 60), seed) for seed in range(400)]
-    covered = np.mean([interval.low <= 1.0 <= interval.high for interval in found])
-    assert covered == pytest.approx(0.95, abs=0.035)
-
-
-def test_values_that_are_all_equal_have_no_interval():
-    assert str(bootstrap_interval(np.full(4, 0.25))) == "0.2500"
-    assert np.isnan(bootstrap_interval(np.empty(0)).mean)
 
 
 def test_intervals_contain_the_ratio_about_as_often_as_their_level_says(monkeypatch):

@@ -10,6 +10,7 @@ from asyncio import to_thread
 from collections.abc import Callable, Sequence
 from functools import partial
 from secrets import token_hex
+from typing import Any
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments, UploadEventArguments
@@ -159,31 +160,40 @@ class _OwnHistory:
             notice(sentence)
 
     def _show(self) -> None:
-        """Show what was found, and the ways to use it."""
+        """Show what was found, and the ways to use it.
+
+        It is changed in place from then on: a click on an element that was just replaced by an equal one would be lost.
+        """
         self._sources.props["open"] = False
         self._result.clear()
-        n_found, n_missing = len(self._matched), len(self._unmatched)
-        n_rated = sum(film.is_rated for film in self._matched.values())
-        self._status.text = f"{n_found:,} of {_count(n_found + n_missing, 'film')} found in {self._source}"
         with self._result:
             with Tag("section", classes="panel found-history"):
-                Tag("h2", self._status.text)
-                for sentence in _explanations(list(self._matched.values())):
-                    Tag("p", sentence, "meta")
-                if n_found:
-                    with Tag("div", classes="line"):
-                        button("Use for this visit", self._use, "strong")
-                        button("Store my ratings" if n_rated else "Store as seen", self._store)
+                self._heading = Tag("h2")
+                self._explanations = Tag("div")
+                with Tag("div", classes="line") as self._ways:
+                    button("Use for this visit", self._use, "strong")
+                    self._store_button = button("", self._store)
             with Tag("div", classes="sides"):
-                if n_found:
-                    _long_list(f"Found ({n_found:,})", uncertain_first(self._matched.values()), self._matched_row)
-                if n_missing:
-                    ambiguous_first = sorted(self._unmatched, key=lambda film: not film.candidates)
-                    _long_list(f"Not used ({n_missing:,})", ambiguous_first, self._unmatched_row)
+                ambiguous_first = sorted(self._unmatched, key=lambda film: not film.candidates)
+                self._found = _FilmList("Found", uncertain_first(self._matched.values()), self._matched_row)
+                self._not_used = _FilmList("Not used", ambiguous_first, self._unmatched_row)
+        self._summarize()
 
-    def _matched_row(self, film: MatchedFilm) -> None:
+    def _summarize(self) -> None:
+        """Say how many films were found, and what is to be known of them."""
+        films = list(self._matched.values())
+        n_all = len(films) + len(self._unmatched)
+        self._status.text = self._heading.text = f"{len(films):,} of {_count(n_all, 'film')} found in {self._source}"
+        self._explanations.clear()
+        with self._explanations:
+            for sentence in _explanations(films):
+                Tag("p", sentence, "meta")
+        self._ways.visible = bool(films)
+        self._store_button.text = "Store my ratings" if any(film.is_rated for film in films) else "Store as seen"
+
+    def _matched_row(self, film: MatchedFilm) -> Tag:
         name = str(self.loaded.catalogue.names[film.item])
-        with Tag("li"):
+        with Tag("li") as row:
             with Tag("div", classes="row-body"):
                 Tag("span", name, "row-title")
                 remarks = [f"in the file: {film.name}"] * (not name.startswith(film.name))
@@ -194,29 +204,37 @@ class _OwnHistory:
                 fixed_stars(film.rating)
             else:
                 Tag("span", "seen", "meta")
-            button("Leave out", partial(self._leave_out, film), "quiet", aria_label=f"Leave out {name}")
+            button("Leave out", partial(self._leave_out, film, row), "quiet", aria_label=f"Leave out {name}")
+        return row
 
-    def _unmatched_row(self, film: UnmatchedFilm) -> None:
-        with Tag("li"), Tag("div", classes="row-body"):
+    def _unmatched_row(self, film: UnmatchedFilm) -> Tag:
+        with Tag("li") as row, Tag("div", classes="row-body"):
             Tag("span", film.name, "row-title")
             Tag("span", "several films: which one is it?" if film.candidates else film.reason, "meta")
             if film.candidates:
                 with Tag("div", classes="chips"):
                     for candidate in film.candidates:
-                        button(self._label(candidate.item), partial(self._choose, film, candidate), "chip")
+                        button(self._label(candidate.item), partial(self._choose, film, candidate, row), "chip")
+        return row
 
     def _label(self, item: int) -> str:
         return f"{self.loaded.catalogue.names[item]}: {_count(int(self.loaded.dataset.item_counts[item]), 'rating')}"
 
-    def _leave_out(self, film: MatchedFilm) -> None:
+    def _leave_out(self, film: MatchedFilm, row: Tag) -> None:
         del self._matched[film.item]
-        self._unmatched.append(UnmatchedFilm(film.name, "left out by you", (film,)))
-        self._show()
+        self._found.remove(row)
+        left_out = UnmatchedFilm(film.name, "left out by you", (film,))
+        self._unmatched.append(left_out)
+        self._not_used.add(left_out)
+        self._summarize()
 
-    def _choose(self, film: UnmatchedFilm, candidate: MatchedFilm) -> None:
+    def _choose(self, film: UnmatchedFilm, candidate: MatchedFilm, row: Tag) -> None:
         self._unmatched.remove(film)
-        self._matched.setdefault(candidate.item, candidate)
-        self._show()
+        self._not_used.remove(row)
+        if candidate.item not in self._matched:
+            self._matched[candidate.item] = candidate
+            self._found.add(candidate)
+        self._summarize()
 
     def _use(self) -> None:
         self._begin_visit()
@@ -263,25 +281,45 @@ class _OwnHistory:
         self.service.visits.begin(self.viewer, BroughtHistory(self._source, ratings))
 
 
-def _long_list(title: str, films: Sequence, add_row: Callable[..., None]) -> None:
-    """Add a panel with films, of which the first are shown until "Show all" is pressed."""
-    with Tag("section", classes="panel") as section:
-        heading = Tag("h2", title)
-        section.props["aria-labelledby"] = heading.html_id
-        rows = Tag("ul", classes="rows")
+class _FilmList:
+    """A panel with films, of which the first are shown until "Show all" is pressed; hidden without any."""
 
-        def show(part: Sequence) -> None:
-            with rows:
-                for film in part:
-                    add_row(film)
+    def __init__(self, title: str, films: Sequence[Any], add_row: Callable[[Any], Tag]) -> None:
+        self._title, self._add_row, self._n_films = title, add_row, len(films)
+        with Tag("section", classes="panel") as self._section:
+            self._heading = Tag("h2")
+            self._section.props["aria-labelledby"] = self._heading.html_id
+            self._rows = Tag("ul", classes="rows")
+            if films[N_SHOWN:]:
+                self._rest = button(f"Show all {len(films):,}", partial(self._show_rest, films[N_SHOWN:]), "more")
+        self._show(films[:N_SHOWN])
+        self._count()
 
-        def show_rest() -> None:
-            show(films[N_SHOWN:])
-            rest.delete()
+    def add(self, film: Any) -> None:
+        """Show one more film, as the first."""
+        self._n_films += 1
+        with self._rows:
+            self._add_row(film).move(target_index=0)
+        self._count()
 
-        show(films[:N_SHOWN])
-        if len(films) > N_SHOWN:
-            rest = button(f"Show all {len(films):,}", show_rest, "more")
+    def remove(self, row: Tag) -> None:
+        """Show a film no longer."""
+        self._n_films -= 1
+        row.delete()
+        self._count()
+
+    def _show(self, films: Sequence[Any]) -> None:
+        with self._rows:
+            for film in films:
+                self._add_row(film)
+
+    def _show_rest(self, films: Sequence[Any]) -> None:
+        self._show(films)
+        self._rest.delete()
+
+    def _count(self) -> None:
+        self._heading.text = f"{self._title} ({self._n_films:,})"
+        self._section.visible = self._n_films > 0
 
 
 def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
