@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 
 LARGEST = 2**32 - 1  # integer: seeds are no larger, and no array has so many rows
 
@@ -70,6 +71,8 @@ def check_seed(**settings: int) -> None:
 
 def _check(wanted: str, is_allowed: Callable[[float], bool], settings: Mapping[str, float]) -> None:
     for name, value in settings.items():
+        if not isinstance(value, Real):
+            raise UserError(f"{name} must be a number (got {value!r}).")
         if not is_allowed(value):
             raise UserError(f"{name} must be {wanted} (got {value}).")
         if isinstance(value, int) and value > LARGEST:

@@ -37,7 +37,7 @@ EXTRAS = {
 
 
 def missing(package: str, extra: str) -> UserError:
-    """Return the error that a package is not installed, nor the extra that it belongs to."""
+    """Return the error for a missing package, which names the extra to install."""
     return UserError(f"This needs {package}, which pip install 'recsys[{extra}]' installs.")
 
 

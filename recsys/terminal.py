@@ -19,9 +19,9 @@ def terminal(*, stderr: bool = False) -> Console:
     return Console(stderr=stderr, markup=False, emoji=False)
 
 
-def working(sentence: str) -> Status:
-    """Show on stderr, during the body of a `with` statement, what is being done."""
-    return terminal(stderr=True).status(Text(sentence))
+def working(text: str) -> Status:
+    """Return a context manager that shows a spinner with a text on stderr."""
+    return terminal(stderr=True).status(Text(text))
 
 
 def print_figures(header: Sequence[str], rows: Sequence[Sequence[str | Text]], title: str) -> None:

@@ -98,7 +98,10 @@ def test_a_missing_column_is_named(frame: pd.DataFrame):
         ({"user": "NA"}, {}, r"'missing id'.*: check the names of columns and missing"),
         ({"ts": 0}, {}, r"set earliest=DATE or time_format\.$"),
         ({}, {"scale": (9, 10)}, r"set scale=\[LOWEST,HIGHEST\]"),
-        ({}, {"max_dropped": 2}, r"^max_dropped must be a share"),
+        ({}, {"max_dropped": 2}, r"^max_dropped must be between 0 and 1 \(got 2\)"),
+        ({}, {"user_core": "a"}, r"^user_core must be a number \(got 'a'\)"),
+        ({}, {"min_rating": "a"}, r"^min_rating must be a number \(got 'a'\)"),
+        ({}, {"scale": 3}, r"^scale must be the lowest and the highest rating \(got 3\)"),
         ({}, {"item_core": 10**6}, r"check the arguments\.$"),
         ({}, {"decimal": ";"}, r"^decimal must be a point or a comma"),
         ({}, {"scale": (5, 1)}, r"^scale must be the lowest and the highest rating"),
@@ -126,9 +129,9 @@ def test_a_split_names_its_arguments(data: recsys.Dataset):
 
 def test_a_fit_names_arguments_unless_its_context_is_that_of_a_run(frame: pd.DataFrame):
     data = recsys.Dataset.from_frame(frame, "user", "film", "stars")
-    with pytest.raises(UserError, match=r"column in time \(row .* such as ease\.$"):
+    with pytest.raises(UserError, match=r"set time to the column .* such as ease\.$"):
         recsys.models.Markov().fit(data)
-    with pytest.raises(UserError, match=r"column in data\.columns\.time \(row .* such as model=ease\.$"):
+    with pytest.raises(UserError, match=r"set data\.columns\.time to the column .* such as model=ease\.$"):
         recsys.models.Markov().fit(data, context=FitContext())
 
 

@@ -89,7 +89,7 @@ class Questions:
 
     @classmethod
     def in_order(cls, items: Sequence[int]) -> Questions:
-        """Ask about films in one order, whatever the answers."""
+        """Return the strategy that asks about films in a fixed order, regardless of the answers."""
         return cls({(): items})
 
     def next(self, seen: np.ndarray) -> np.ndarray:

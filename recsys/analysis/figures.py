@@ -60,7 +60,7 @@ def style() -> AbstractContextManager[None]:
 
 
 def subplots(height: float, grid: str = "") -> tuple[Figure, Axes]:
-    """Create a figure that is one column wide, with a single pair of axes.
+    """Create a figure of the common width with a single `Axes`.
 
     Args:
         height: height of the figure in inches.
@@ -71,7 +71,7 @@ def subplots(height: float, grid: str = "") -> tuple[Figure, Axes]:
 
 
 def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **layout: Any) -> tuple[Figure, list[Axes]]:
-    """Create a figure that is one column wide, with several axes in row-major order.
+    """Create a figure of the common width with several `Axes`, in row-major order.
 
     Args:
         height: height of the figure in inches.

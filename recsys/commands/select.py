@@ -7,6 +7,7 @@ from pathlib import Path
 
 from recsys.studies.runs import find_runs
 from recsys.studies.selection import select
+from recsys.terminal import terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,4 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the choice and its reasons."""
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
-    print("\n".join(select(runs, arguments.metric).sentences()))
+    for sentence in select(runs, arguments.metric).sentences():
+        terminal().print(sentence)

@@ -41,7 +41,7 @@ class OutputLock(Callback):
             _hold(Path(config.hydra.runtime.output_dir))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Give up the lock of a sweep's job."""
+        """Release the lock of a sweep's job."""
         if HydraConfig.get().mode is RunMode.MULTIRUN and _writes():
             _held.pop().close()
 

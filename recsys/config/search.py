@@ -99,9 +99,11 @@ class Search:
         for name in ("n_trials", "n_parallel"):
             value = getattr(self, name)
             if not (isinstance(value, int) and value > 0):
-                raise UserError(f"{name} must be a positive integer (got {value}).")
+                raise UserError(f"hydra.sweeper.{name} must be a positive integer (got {value}).")
         if not (self.prune_after is None or (isinstance(self.prune_after, int) and self.prune_after > 0)):
-            raise UserError(f"prune_after must be a positive number of epochs, or null (got {self.prune_after}).")
+            raise UserError(
+                f"hydra.sweeper.prune_after must be a positive number of epochs, or null (got {self.prune_after})."
+            )
         for extra in ("search", "plots"):  # a search ends with a figure
             require(extra)
 

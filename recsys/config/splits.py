@@ -26,7 +26,7 @@ def engine_of(cfg: DictConfig) -> Engine:
 
 
 class Splits:
-    """The splits that configs describe, each built once."""
+    """Builds the splits that configs describe, each once."""
 
     def __init__(self) -> None:
         self.built: dict[str, Split] = {}

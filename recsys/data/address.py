@@ -14,7 +14,10 @@ DEFAULT_VARIABLE = "RECSYS_DATABASE_URL"
 SECRET = re.compile(r"secret|password|token|access\.?key", re.IGNORECASE)  # in names of options; Spark hides the same
 _SERVERS = {"postgresql": "postgres", "postgres": "postgres", "mysql": "mysql"}  # scheme of an address -> DuckDB's type
 _FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
-_KNOWN = f"{' or '.join(f'{scheme}://' for scheme in _SERVERS)}, or a file that ends in {', '.join(_FILES)}"
+_KNOWN = (
+    f"begin with {' or '.join(f'{scheme}://' for scheme in _SERVERS)}, or be the path of a file that ends in "
+    f"{' or '.join(_FILES)}"
+)
 
 # Stricter than the drivers, whose messages would quote the rest of a password that they take for a host or a port.
 _URL = re.compile(
@@ -51,10 +54,10 @@ class Address:
         scheme, is_url, _ = text.partition("://")
         if not is_url:
             if (ending := Path(text).suffix) not in _FILES:
-                raise UserError(f"The database's address is of an unknown kind: it must begin with {_KNOWN}.")
+                raise UserError(f"The database's address is of an unknown kind: it must {_KNOWN}.")
             return cls(text, _FILES[ending], text)
         if scheme not in _SERVERS:
-            raise UserError(f"The database's address must begin with {_KNOWN} (got {scheme}://).")
+            raise UserError(f"The database's address must {_KNOWN} (got {scheme}://).")
         if not (found := _URL.fullmatch(text)):
             raise UserError(
                 f"The address of the {_SERVERS[scheme]} database must be of the form "

@@ -32,7 +32,9 @@ class Catalogue(Metadata):
         """
         path = Path(self.path or "").expanduser()
         if self.path is None or not path.exists():
-            raise UserError(f"metadata.path must be the folder of {self.name} (got {self.path}).")
+            raise UserError(
+                f"metadata.path must be an existing folder with the files of {self.name} (got {self.path})."
+            )
         return Raw(str(path), (self._table(path if path.is_dir() else path.parent),))
 
     @abstractmethod

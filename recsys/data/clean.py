@@ -6,14 +6,15 @@ the order of `RULES`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from numbers import Real
 from pathlib import Path
 
 import duckdb
 
-from recsys.errors import UserError
+from recsys.errors import UserError, check_finite, check_positive, check_shares
 
 SQL = Path(__file__).parent / "sql"
 DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
@@ -108,8 +109,22 @@ class Cleaning:
             raise UserError(
                 f"cleaning.earliest must be an ISO date, such as 1990-01-01 (got {self.earliest})."
             ) from error
-        if not 0 <= self.max_dropped <= 1:
-            raise UserError(f"cleaning.max_dropped must be a share from 0 to 1 (got {self.max_dropped}).")
+        check_shares(**{"cleaning.max_dropped": self.max_dropped})
+        check_positive(**{"cleaning.user_core": self.user_core, "cleaning.item_core": self.item_core})
+        if self.min_rating is not None:
+            check_finite(**{"cleaning.min_rating": self.min_rating})
+
+
+def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
+    """Return the lowest and the highest rating of a scale, given in this order.
+
+    Raises:
+        UserError: they are not two ascending numbers.
+    """
+    ends = list(scale) if isinstance(scale, Sequence) else [scale]
+    if not (len(ends) == 2 and all(isinstance(end, Real) for end in ends) and ends[0] <= ends[1]):
+        raise UserError(f"data.scale must be the lowest and the highest rating (got {scale}).")
+    return ends[0], ends[1]
 
 
 def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -> None:

@@ -18,7 +18,7 @@ import duckdb
 
 from recsys.data.address import DEFAULT_VARIABLE, Address, JavaAddress, in_environment
 from recsys.data.attach import attached
-from recsys.data.clean import Cleaning
+from recsys.data.clean import Cleaning, checked_scale
 from recsys.data.dialect import AS_IT_IS
 from recsys.data.download import sha256
 from recsys.data.quoting import literal, quoted
@@ -89,7 +89,7 @@ class Database(Source):
         given = ((ratings, columns), (users, users_columns), (films, films_columns), (links, None))
         self.tables = dict(zip(TABLES, given, strict=True))
         self.genre_separator = genre_separator
-        self.scale = (scale[0], scale[1])
+        self.scale = checked_scale(scale)
         self.name = name
         self.cleaning = cleaning
 

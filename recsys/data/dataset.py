@@ -297,7 +297,7 @@ class StepHoldout(Holdout):
         return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
-        """See `Holdout.seen`."""
+        """Return the interactions of each query's user before its time; see `Holdout.seen`."""
         starts = self.timeline.indptr[self.query_users[rows]]
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 

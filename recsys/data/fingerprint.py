@@ -58,7 +58,7 @@ def _digest(*decisive: Any) -> str:
 
 
 def forget_digests(cache_dir: Path) -> None:
-    """Forget the digests of all files, so that they are computed from their whole contents again."""
+    """Delete the stored digests, so that every file is read in full again."""
     (cache_dir / _MEMO).unlink(missing_ok=True)
 
 

@@ -34,7 +34,9 @@ def with_new_items(dataset: Dataset, path: str) -> Dataset:
             "SELECT * EXCLUDE (source_row, keys, tmdb_id) REPLACE ("
             "coalesce(movie_id, 'new ' || (source_row + 1)) AS movie_id) FROM described ORDER BY source_row"
         ).df()
-    titled = found["title"].notna().tolist() or [False]  # a file without rows has no title in its first
+    if found.empty:
+        raise UserError(f"{path} must have a row for each new item (got none).")
+    titled = found["title"].notna().tolist()
     if not all(titled):
         raise UserError(f"Every row of {path} must have a title: row {1 + titled.index(False)} has none.")
     item_frame = pd.concat([dataset.item_frame, typed_items(found)], ignore_index=True)

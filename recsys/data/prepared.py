@@ -155,10 +155,9 @@ def load_report(folder: Path, advice: str = REMOVE) -> Report:
 def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> None:
     """Check that the tables have as many rows as the report says."""
     reported = {"ratings": report.rows_kept, "users": report.users, "films": report.films}
-    if found != reported:
-        raise UserError(
-            f"The tables in {folder} are not those of its report (got {found} rows instead of {reported}): {advice}."
-        )
+    wrong = [f"{n:,} {name} instead of {reported[name]:,}" for name, n in found.items() if n != reported[name]]
+    if wrong:
+        raise UserError(f"The tables in {folder} do not have the rows that its report states ({wrong[0]}): {advice}.")
 
 
 def _arrays(table: duckdb.DuckDBPyRelation, columns: dict[str, type[np.generic]]) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Raw tables: the files of a source on this machine, and how each is read."""
+"""Raw tables of a source: local files, or remote ratings that Spark reads, and how each is read."""
 
 from __future__ import annotations
 

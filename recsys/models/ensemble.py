@@ -49,8 +49,10 @@ class Ensemble(ReadsHistories):
         if len(self.models) < 2:
             raise UserError(f"models must name at least two models (got {', '.join(self.models) or 'none'}).")
         for name, model in self.base_models.items():
-            if model.predicts_ratings or model.pickled:
-                raise UserError(f"models must rank items and be saved as plain arrays (got {name}).")
+            if model.predicts_ratings:
+                raise UserError(f"models must rank items (got {name}, which predicts ratings).")
+            if model.pickled:
+                raise UserError(f"models must be of a kind that is saved without pickle (got {name}).")
         self.uses_lightning = any(model.uses_lightning for model in self.base_models.values())
         self._earlier: Self | None = None  # the ensemble that this one refits
 

@@ -223,16 +223,16 @@ def _product(matrix: Tensor, dense: Tensor) -> Tensor:
 
 
 class LightGCN(EmbeddingRecommender, ScoresByProducts):
-    """Graph convolution without weights; see `LightGCNModule`.
+    """Graph convolution without feature transformations and nonlinearities; see `LightGCNModule`.
 
     Args:
-        embedding_dim: length of the vectors.
+        embedding_dim: dimension of the embeddings.
         n_layers: number of propagations.
         l2: see `GraphBPR`.
         contrast_weight: see `GraphBPR`; above 0 the model is XSimGCL.
         temperature: see `GraphBPR`.
-        noise: length of the noise of a layer, for contrastive training only.
-        contrasted_layer: the layer that is compared with the mean, from 1.
+        noise: L2 norm of the noise that is added to each embedding in each layer; for contrastive training only.
+        contrasted_layer: number of the layer, from 1, whose embeddings are compared with the mean over layers.
         edges_per_step: number of training interactions that a step draws for its graph, for data sets whose whole graph
             takes seconds to propagate; None takes all. Scoring always takes all.
         loss: `bpr`.

@@ -17,7 +17,7 @@ COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 def available_bytes() -> int:
-    """Return the bytes that can still be allocated: an estimate by Linux; on other systems, all of the memory."""
+    """Return an estimate of the free memory in bytes: `MemAvailable` on Linux, all of the memory elsewhere."""
     if MEMINFO.is_file():
         fields = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
         return int(fields["MemAvailable"].removesuffix("kB")) * 1024

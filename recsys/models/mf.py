@@ -92,7 +92,7 @@ class MF(FoldsIn, ScoresByProducts):
         self.rowwise = rowwise
         if rowwise and (self.objectives[self.loss].scores_catalogue or self.optimizer != "adam"):
             raise UserError(
-                "rowwise must be false where a step scores the whole catalogue, or with another optimizer than adam "
+                "rowwise=true must be used with optimizer=adam and a loss that does not score all items, such as bpr "
                 f"(got loss={self.loss} and optimizer={self.optimizer})."
             )
 

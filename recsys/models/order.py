@@ -18,7 +18,7 @@ def require_order(train: Dataset, model: str) -> None:
     """
     if train.times is None:
         raise UserError(
-            f"{model} needs ratings with times, since it learns from their order, but {train.name} has none: name the "
-            "column in data.columns.time (row for a file whose rows are in order), or take a model that ignores order, "
-            "such as model=ease."
+            f"{model} needs ratings with times, since it learns from their order, but {train.name} has none: set "
+            "data.columns.time to the column of times, or to row if the rows of the file are in order of time, or take "
+            "a model that ignores order, such as model=ease."
         )

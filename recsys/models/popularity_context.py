@@ -14,14 +14,16 @@ DAY = 24 * 3600
 
 
 def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
-    """Count the interactions that follow the first n of their user, and one more for each item, spread by popularity.
+    """Count the interactions of each item that are not among the first n of their user, for each n below `n_first`.
+
+    For n above 0, `n_items` pseudo-counts in proportion to popularity are added.
 
     Args:
-        train: the interactions; without times their order means nothing, and all are counted for each n.
-        n_first: number of rows.
+        train: the interactions; without times their order means nothing, and each row is the plain popularity.
+        n_first: number of lengths n of a history, from 0.
 
     Returns:
-        float32 (n_first, n_items), a row for each n from 0; the first is the popularity, to which nothing is added.
+        float32 (n_first, n_items); the first row is the plain popularity.
     """
     counts = np.tile(train.item_counts.astype(np.float64), (n_first, 1))
     if train.times is not None:

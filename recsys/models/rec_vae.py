@@ -174,7 +174,7 @@ class RecVAEModule(HistoryModule):
         return self.encoder(queries.history)[0]
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items at the posterior mean, (B, n_items)."""
+        """Return logits of all items at the posterior mean, (B, n_items); `items` is ignored."""
         return self.output(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:

@@ -105,11 +105,11 @@ class RatingTrees(Recommender):
         interval: float | None = None,
         seed: int = 0,
     ) -> None:
+        check_positive(n_segments=n_segments, n_folds=n_folds, interval=1 if interval is None else interval)
         if n_folds < 2:
             raise UserError(f"n_folds must be at least 2 (got {n_folds}).")
-        if interval is not None and not 0 < interval < 1:
-            raise UserError(f"interval must be a share of ratings between 0 and 1, such as 0.9 (got {interval}).")
-        check_positive(n_segments=n_segments, n_folds=n_folds)
+        if interval is not None and not interval < 1:
+            raise UserError(f"interval must be a share of ratings below 1, such as 0.9 (got {interval}).")
         check_seed(seed=seed)
         self.models = dict(models or {})
         self.texts = dict(texts or {})

@@ -42,11 +42,11 @@ def cache_of(config: dict[str, Any]) -> str:
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse YAML that this package has written.
+    """Parse the YAML of a run of unknown origin.
 
     Raises:
-        yaml.YAMLError: it is damaged, or has aliases, with which a few lines stand for gigabytes, or NUL characters,
-            which no path can have, or is nested too deeply.
+        yaml.YAMLError: it is malformed, is nested too deeply, or contains aliases (which could expand to gigabytes) or
+            NUL characters (which no path has).
     """
     depth = 0
     for event in yaml.parse(text, _LOADER):

@@ -120,7 +120,9 @@ class Run:
             np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored,
         ):
             if str(stored["split"]) != split.fingerprint:
-                raise UserError(f"The embeddings of {self.directory} were learned on another split: train it again.")
+                raise UserError(
+                    f"The embeddings of {self.directory} were learned on another split: train the run again."
+                )
             users = stored["users"]
             if users.ndim != 2 or len(users) != split.dataset.n_users or not np.isfinite(users).all():
                 raise ValueError(f"users must be a finite row for each of {split.dataset.n_users:,} users")
@@ -281,7 +283,7 @@ def find_runs(directory: Path) -> list[Run]:
     """
     runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST))]
     if not runs:
-        raise UserError(f"{directory} holds no finished run: name a run directory, a sweep, or outputs.")
+        raise UserError(f"{directory} holds no finished run: name the directory of a run or of a sweep, or outputs/.")
     return runs
 
 

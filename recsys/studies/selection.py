@@ -55,7 +55,7 @@ class Selection:
             )
         sentences.append(
             f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}. With all users weighted equally, "
-            f"{best} is ahead by {self.lead} ({self.n_users:,} users, p {self.p_value:.2g})."
+            f"the lead of {best} is {self.lead} ({self.n_users:,} users, p {self.p_value:.2g})."
         )
         sentences.append(self._advice(best, second))
         sentences.append(f"Training took {self.seconds[0]:.3g} s for {best} and {self.seconds[1]:.3g} s for {second}.")

@@ -24,7 +24,7 @@ from recsys.terminal import print_figures, terminal
 
 @dataclass(frozen=True, eq=False)
 class StudyTable:
-    """The table of one setting.
+    """The results of all rows of a study in one of its settings: on one data set, split and protocol.
 
     Attributes:
         setting: name of the setting.

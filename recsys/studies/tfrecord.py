@@ -1,6 +1,6 @@
 """Records as TensorBoard reads them: the TFRecord format, whose checksums are CRC-32C (Castagnoli).
 
-TensorBoard's own writer imports its substitute for TensorFlow, which takes longer than all else that a log needs.
+TensorBoard's own writer is not used, because importing it takes longer than everything else that logging needs.
 """
 
 from __future__ import annotations

@@ -195,10 +195,14 @@ class LoadedRun:
         return [(self.catalogue.film_at(item), similarity) for item, similarity in near]
 
     def user_and_history(self, user_id: str | None, opinions: Opinions) -> tuple[int, History]:
-        """Return a user's code and their history with feedback, as one row; see `given_ratings`.
+        """Return a user's code, -1 if unseen in training, and a history of one row in which feedback replaces ratings.
+
+        A model that does not predict ratings gets only the liked items of the feedback; see
+        `recsys.analysis.recommend.given_ratings`.
 
         Raises:
-            UserError: the user is unseen in training and the model does not score by histories.
+            UserError: the user is unseen in training and the model does not score by histories, or an opinion is on an
+                unknown film.
         """
         user = UNKNOWN if user_id is None else self.user_codes.get(self._id_in_run(user_id), UNKNOWN)
         if user == UNKNOWN and not self.scores_new_users:

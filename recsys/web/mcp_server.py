@@ -1,6 +1,7 @@
-"""A server of the Model Context Protocol, through which assistants search, recommend and explain films.
+"""A server of the Model Context Protocol (https://modelcontextprotocol.io), for AI assistants.
 
-Its tools are requests of the API over the same service: https://modelcontextprotocol.io.
+Its tools search, recommend and explain films. They take the same requests as the HTTP API, and the same service
+answers.
 """
 
 from __future__ import annotations

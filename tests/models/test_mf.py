@@ -62,7 +62,7 @@ def test_vectors_of_users_and_items_give_predicted_ratings_as_products(train: Da
 
 @pytest.mark.parametrize("other", [{"loss": "softmax"}, {"loss": "bpr", "optimizer": "sgd"}])
 def test_rowwise_steps_need_adam_and_an_objective_that_scores_some_items(other: dict[str, str]):
-    with pytest.raises(UserError, match=r"rowwise must be false where .*got loss="):
+    with pytest.raises(UserError, match=r"rowwise=true must be used with .*got loss="):
         MF(rowwise=True, **other)
 
 

@@ -159,4 +159,4 @@ def _column(text: str) -> str:
 
 def _check_length(name: str, rows: list[Any]) -> None:
     if len(rows) > MAX_ROWS:
-        raise UserError(f"{name} must have at most {MAX_ROWS:,} rows: leave out the oldest.")
+        raise UserError(f"{name} must have at most {MAX_ROWS:,} rows (got {len(rows):,}): leave out the oldest.")

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from recsys.data.clean import FURTHER_COLUMNS, Cleaning
+from recsys.data.clean import FURTHER_COLUMNS, Cleaning, checked_scale
 from recsys.data.dialect import MISSING, Reading
 from recsys.data.raw import Raw, RawTable, Remote, Source
 from recsys.data.read import FILE, ROW
 from recsys.data.sources.paths import existing, existing_file, matching
-from recsys.errors import UserError
 
 _ADDRESS = re.compile(r"(?!https?:)\w+://")  # of a file system that Spark reads
 
@@ -90,9 +89,7 @@ class Files(Source):
         }
         self.described = {"users": (users_path, users_columns), "films": (films_path, films_columns)}
         self.genre_separator = genre_separator
-        if scale is not None and not (len(scale) == 2 and scale[0] <= scale[1]):
-            raise UserError(f"data.scale must be the lowest and the highest rating (got {scale}).")
-        self.scale = None if scale is None else (scale[0], scale[1])
+        self.scale = None if scale is None else checked_scale(scale)
         self.name = name
         self.cleaning = replace(cleaning, earliest="1970-01-01") if columns.get("time") == ROW else cleaning
 

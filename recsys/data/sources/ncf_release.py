@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from recsys.data.clean import Cleaning
+from recsys.data.clean import Cleaning, checked_scale
 from recsys.data.quoting import literal
 from recsys.data.raw import Raw, RawTable, Source
 from recsys.data.read import ROW
@@ -48,7 +48,7 @@ class NCFRelease(Source):
             raise UserError(f"data.columns of data=ncf must be its time: time, row or null (got {dict(columns)}).")
         self.path = path
         self.name = name
-        self.scale = (scale[0], scale[1])
+        self.scale = checked_scale(scale)
         self.time = columns["time"]
         self.cleaning = replace(cleaning, earliest="1970-01-01") if self.time == ROW else cleaning
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recsys.data.clean import LABEL, Cleaning
+from recsys.data.clean import LABEL, Cleaning, checked_scale
 from recsys.data.dialect import Reading
 from recsys.data.raw import COLUMNS, Raw, RawTable, Source
 from recsys.data.read import FILE
@@ -51,7 +51,7 @@ class RecBole(Source):
         self.path = path
         self.name = name or Path(path or "").resolve().name
         self.seq_separator = seq_separator
-        self.scale = (scale[0], scale[1])
+        self.scale = checked_scale(scale)
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:

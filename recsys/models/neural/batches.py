@@ -69,10 +69,10 @@ class HistoryBatch(NamedTuple):
         return self.weights / self.sums(self.weights).clamp(min=TINY)[self.rows]
 
     def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
-        """Return the sums of the vectors of each user's items, (B, d).
+        """Return the weighted sum of the item vectors of each user's history, (B, d).
 
         Args:
-            vectors: (n_items, d), or of those that `items` are rows of.
+            vectors: float (n, d) vectors that `items` indexes, usually one for each item of the catalogue.
             weights: float32 (P,) weights of the interactions.
         """
         return pooled(vectors, self.items, self.lengths, weights)

@@ -63,7 +63,9 @@ class TrainingFingerprint(Callback):
 
 
 class TrainingBar(Callback):
-    """Shows one progress bar for the whole training, or logs lines, with the epoch and the monitored metric.
+    """Shows one progress bar for the whole training, with the epoch and the monitored metric.
+
+    Where stderr is not a terminal, it logs a line every 30 seconds instead.
 
     Args:
         monitor: name of the monitored metric.

@@ -29,13 +29,13 @@ class Optimization:
     """How the weights of a module are updated.
 
     Args:
-        optimizer: `adam` or `sgd`.
+        optimizer: `adam` (AdamW) or `sgd`.
         lr: learning rate.
-        weight_decay: decoupled for Adam (AdamW).
-        lr_schedule: `constant`, or `linear` or `cosine` decay to zero at the end of `epochs`; `warmup_linear` rises
-            from zero in the first tenth before that, since Adam's first steps have full size for any gradient.
-        epochs: number of epochs that the schedule spans, by default the trainer's. A refit stops earlier on the same
-            schedule.
+        weight_decay: decoupled for `adam`, an L2 penalty for `sgd`.
+        lr_schedule: `constant`; `linear` or `cosine` decay to zero over `epochs`; or `warmup_linear`, a linear increase
+            from zero over the first tenth of the steps, then a linear decay to zero.
+        epochs: number of epochs that the schedule spans, by default the trainer's. A refit, which trains only for the
+            number of epochs that was best, keeps the schedule.
     """
 
     optimizer: str = "adam"

@@ -192,8 +192,8 @@ class NeuralRecommender(Recommender):
             self.rating_mean = train.ratings.mean(dtype=np.float64).item()
         if has_sparse_gradients(self.module) and context.trainer.keywords.get("gradient_clip_val"):
             raise UserError(
-                "trainer.gradient_clip_val must be left out where steps update rows of tables, as with "
-                "model.rowwise=true or with sampled_softmax of a two-tower model: sparse gradients are not clipped."
+                "trainer.gradient_clip_val must be left out with sparse gradients of embeddings, which are not "
+                "clipped: with model.rowwise=true, and with model.loss=sampled_softmax of a two-tower model."
             )
         self.module.bind(train)
         self.initialise(train, valid)
@@ -281,8 +281,8 @@ class NeuralRecommender(Recommender):
             trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
         if trained_on != self.trained_on:
             raise UserError(
-                "A run must be resumed on the ratings that it started with (got others): restore its data and split, "
-                "or start a new run."
+                "A run must be resumed on the ratings that it started with, which those of its data and split are not: "
+                "restore these settings, or start a new run."
             )
 
     def _score(self, query: Query) -> np.ndarray:

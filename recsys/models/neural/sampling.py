@@ -136,7 +136,7 @@ class Draw:
     share: Share = Share()
 
     def n_batches(self, n_rows: int, batch_size: int | None = None) -> int:
-        """Return the number of batches in an epoch of `n_rows` rows."""
+        """Return the number of batches in an epoch of `n_rows` rows; None takes the batch size of the draw."""
         return ceil(self.share.fair(n_rows) / self.share.fair(batch_size or self.batch_size))
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Validation at the end of every epoch, by the metrics that evaluate every model."""
+"""Validation at the end of every epoch, by the code that evaluates every model in the end."""
 
 from __future__ import annotations
 

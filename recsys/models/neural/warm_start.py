@@ -24,11 +24,15 @@ def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) ->
     Raises:
         UserError: a hyperparameter outside `MAY_DIFFER` differs.
     """
-    differing = [name for name in own if own[name] != earlier[name] and name not in MAY_DIFFER]
+    differing = [
+        f"{name} {earlier[name]} (got {own[name]})"
+        for name in own
+        if own[name] != earlier[name] and name not in MAY_DIFFER
+    ]
     if differing:
         raise UserError(
-            f"{', '.join(differing)} of the model must be those of the earlier run: continue with the same settings, "
-            f"of which only {', '.join(MAY_DIFFER)} may differ."
+            f"The model must have the settings of the earlier run, {', '.join(differing)}: only "
+            f"{', '.join(MAY_DIFFER)} may differ."
         )
 
 

@@ -11,7 +11,7 @@ GONE = ("Client has been deleted", "The client this element belongs to has been 
 
 
 async def connected() -> None:
-    """Wait until the browser has connected to its page, and end the building of a page that no browser shows.
+    """Wait until the browser has connected, and cancel the construction of the page if it never does.
 
     Raises:
         CancelledError: the client has not connected for a minute, and NiceGUI has deleted the page.

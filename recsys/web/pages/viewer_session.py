@@ -31,7 +31,7 @@ MAX_EVENTS = 200  # opinions that a page lists
 
 @dataclass(frozen=True)
 class Site:
-    """What all pages share.
+    """Objects that all pages share.
 
     Attributes:
         service: answers the pages' requests.
@@ -99,7 +99,7 @@ class ViewerSession:
         return address("film", film.movie_id, user=user, run=self.run, shown=list_id, at=position)
 
     def follow(self, follower: Callable[[], Awaitable[None]]) -> None:
-        """Call a part of the page whenever the opinions or the run have changed."""
+        """Register a callback that is awaited whenever the viewer's opinions or the run change."""
         self._followers.append(follower)
 
     def show_errors(self) -> AbstractContextManager[None]:

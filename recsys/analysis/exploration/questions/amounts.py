@@ -36,7 +36,7 @@ def summarize_stars(rows: pd.DataFrame) -> str:
 
 
 def draw_filling(rows: pd.DataFrame) -> Figure:
-    """Draw the density by tenths of the users and tenths of the films."""
+    """Draw a heatmap of the density of the rating matrix, by tenths of the users and of the films."""
     grid = rows.pivot_table(index="user_tenth", columns="film_tenth", values="share")
     fig, ax = figures.subplots(4.4)
     users, films = ([str(tenth) for tenth in tenths] for tenths in (grid.index, grid.columns))
