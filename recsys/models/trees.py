@@ -24,7 +24,15 @@ from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Pairs, Query
-from recsys.errors import UserError, check_not_negative, check_positive, check_seed, check_shares, one_of
+from recsys.errors import (
+    UserError,
+    check_finite,
+    check_not_negative,
+    check_positive,
+    check_seed,
+    check_shares,
+    one_of,
+)
 from recsys.models.base import FitContext, HasEmbeddings, Recommender, make
 from recsys.models.cached_fit import cached_fit, cached_refit
 from recsys.models.conformal import Margins
@@ -105,11 +113,13 @@ class RatingTrees(Recommender):
         interval: float | None = None,
         seed: int = 0,
     ) -> None:
-        check_positive(n_segments=n_segments, n_folds=n_folds, interval=1 if interval is None else interval)
+        check_positive(n_segments=n_segments, n_folds=n_folds)
         if n_folds < 2:
             raise UserError(f"n_folds must be at least 2 (got {n_folds}).")
-        if interval is not None and not interval < 1:
-            raise UserError(f"interval must be a share of ratings below 1, such as 0.9 (got {interval}).")
+        if interval is not None:
+            check_finite(interval=interval)
+            if not 0 < interval < 1:
+                raise UserError(f"interval must be a share of ratings between 0 and 1, such as 0.9 (got {interval}).")
         check_seed(seed=seed)
         self.models = dict(models or {})
         self.texts = dict(texts or {})
