@@ -82,6 +82,7 @@ def test_a_run_keeps_all_that_it_was_made_of(mf):
     assert run.manifest["data"]["fingerprint"] != run.manifest["split"]["fingerprint"]
     assert run.manifest["speed"]["train/interactions_per_second"] > 0
     assert run.manifest["peak_memory_bytes"] > 10**7
+    assert 0 < run.manifest["cpu_seconds"]["fit"] < 60
     assert {"data", "fit", "refit", "test"} <= run.manifest["seconds"].keys()
     assert {"torch", "python"} <= run.manifest["versions"].keys()
     for fit in ("selection", "refit"):

@@ -8,6 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def commit() -> dict[str, Any]:
 def circumstances(threads: int) -> dict[str, Any]:
     """Return the command, versions, hardware, number of threads and peak memory of this process.
 
+    The peak is since `forget_peak_memory`.
+
     Args:
         threads: number of threads that the run may use; reported if torch is not loaded.
     """
@@ -53,6 +56,12 @@ def circumstances(threads: int) -> dict[str, Any]:
         "threads": torch.get_num_threads() if torch else threads,
         "peak_memory_bytes": _peak_memory(),
     }
+
+
+def forget_peak_memory() -> None:
+    """Let the peak memory be that from now on, where the system allows it (Linux): a process may make many runs."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_memory() -> int:

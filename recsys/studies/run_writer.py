@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,9 +86,11 @@ class RunWriter:
         write_text(directory / CONFIG, config)
         write_text(directory / UNRESOLVED, config if unresolved is None else unresolved)
         _write_json(directory / BEGUN, {"code": code_digest()})
+        provenance.forget_peak_memory()
         self.git = provenance.commit()  # as the run begins, since files may change while it works
         self.directory = directory
         self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
 
     @property
     def checkpoints(self) -> Path:
@@ -97,9 +100,10 @@ class RunWriter:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one of `STAGES`, and log what was done."""
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), _cpu_seconds()
         yield
         self.seconds[name] = time.perf_counter() - started
+        self.cpu_seconds[name] = _cpu_seconds() - cpu_started
         log.info("%s: %s (%.1f s)", name, STAGES[name], self.seconds[name])
 
     def write_learned_before(self, ratings: Dataset) -> None:
@@ -164,6 +168,7 @@ class RunWriter:
             "seed": self.config["seed"],
             "code": code_digest(),
             "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
             "speed": speed,
             "git": self.git,
             **provenance.circumstances(self.config["threads"]),
@@ -189,6 +194,12 @@ def failure_reason(error: Exception) -> str:
     """Return why a run failed, in one line."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     return kind + " ".join(str(error).split())
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU seconds of all threads of this process and of its processes that have ended."""
+    user, system, children_user, children_system, _ = os.times()
+    return user + system + children_user + children_system
 
 
 def _write_json(path: Path, value: Any) -> None:

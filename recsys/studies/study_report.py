@@ -143,8 +143,8 @@ def print_tables(tables: Sequence[StudyTable]) -> None:
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Return the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
 
-    `commit` ends in + if files differed from it. `seconds_*` are the times of stages, `peak_memory_mib` is the peak
-    memory of the process.
+    `commit` ends in + if files differed from it. `seconds_*` and `cpu_seconds_*` are the times of stages,
+    `peak_memory_mib` is the peak memory of the process during the run.
     """
     metrics = [metric for setting in study.settings.values() for metric in setting.metrics]
     rows = []
@@ -166,10 +166,11 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     """Return cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
-    manifest, seconds = run.manifest, run.manifest["seconds"]
+    manifest, stages = run.manifest, ("fit", "refit", "test")
+    clocks = {clock: manifest.get(clock, {}) for clock in ("seconds", "cpu_seconds")}
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]
     return {
-        **{f"seconds_{stage}": round(seconds[stage], 3) for stage in ("fit", "refit", "test") if stage in seconds},
+        **{f"{clock}_{s}": round(own[s], 3) for clock, own in clocks.items() for s in stages if s in own},
         "peak_memory_mib": round(manifest["peak_memory_bytes"] / 2**20),
         "machine": machine(run),
         "threads": manifest["threads"],

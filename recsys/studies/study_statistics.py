@@ -33,8 +33,9 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
     Returns:
         A frame with a row for each metric and row of the table: `metric`, `row`; `status` (complete, failed, not run);
         number of `seeds` with their `mean` and `std`; the result `published` by others; number of `configurations`
-        compared; mean `seconds` of training; the `baseline`, the number of `users` of the comparison, their mean
-        `difference` with the ends `low` and `high` of its interval, the `effect_size` and the p-value `p`. NaN where
+        compared; mean `seconds` and `cpu_seconds` of training, and the highest `memory_mib` of the process; the
+        `baseline`, the number of `users` of the comparison, their mean `difference` with the ends `low` and `high` of
+        its interval, the `effect_size` and the p-value `p`. NaN where
         a value does not exist.
 
     Raises:
@@ -61,11 +62,25 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
     return None if means.empty else str(means.idxmax())
 
 
-def training_seconds(outcomes: Sequence[Outcome]) -> float:
-    """Return the mean training time in seconds, refits included, over the complete runs; NaN if none was trained."""
-    seconds = [run.manifest["seconds"] for _, run in complete_runs(outcomes)]
+def training_seconds(outcomes: Sequence[Outcome], clock: str = "seconds") -> float:
+    """Return the mean training time, refits included, over the complete runs; NaN if none was trained and measured.
+
+    Args:
+        outcomes: outcomes of a row.
+        clock: `seconds`, or `cpu_seconds`, which runs of earlier versions lack.
+    """
+    seconds = [run.manifest.get(clock, {}) for _, run in complete_runs(outcomes)]
     trained = [each["fit"] + each.get("refit", 0.0) for each in seconds if "fit" in each]
     return float(np.mean(trained)) if trained else np.nan
+
+
+def peak_memory(outcomes: Sequence[Outcome]) -> float:
+    """Return the highest peak memory in MiB over the complete runs; NaN if none was measured.
+
+    The peak of a run without CPU seconds, of an earlier version, may be that of a run before it in the same process.
+    """
+    measured = [run.manifest for _, run in complete_runs(outcomes) if "cpu_seconds" in run.manifest]
+    return max((manifest["peak_memory_bytes"] / 2**20 for manifest in measured), default=np.nan)
 
 
 def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
@@ -85,6 +100,8 @@ def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.Da
                     "published": row.published.get(metric, np.nan),
                     "configurations": _configurations(by_row[name]),
                     "seconds": training_seconds(by_row[name]),
+                    "cpu_seconds": training_seconds(by_row[name], "cpu_seconds"),
+                    "memory_mib": peak_memory(by_row[name]),
                 }
             )
     return pd.DataFrame(records)

@@ -75,7 +75,10 @@ class StudyTable:
                 columns[f"{metric} published"] = _formatted(own["published"], "{:.4g}".format)
         cost = self.statistics.drop_duplicates("row").set_index("row")
         columns["configurations"] = _formatted(cost["configurations"], "{:,.0f}".format)
-        columns["seconds"] = _formatted(cost["seconds"], _seconds)
+        clock = "cpu_seconds" if cost["cpu_seconds"].notna().any() else "seconds"
+        columns[clock.replace("cpu_", "CPU ")] = _formatted(cost[clock], _seconds)
+        if cost["memory_mib"].notna().any():
+            columns["MiB"] = _formatted(cost["memory_mib"], "{:,.0f}".format)
         frame = pd.DataFrame(columns)
         frame.insert(0, "model", [markup.escape(str(row)) for row in frame.index])
         return frame

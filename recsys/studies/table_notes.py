@@ -43,6 +43,8 @@ def table_notes(
     notes.append(
         "Configurations: the number compared on validation to choose the settings of a row; empty if unknown. Seconds: "
         f"training, including the refit on training and validation ratings, mean over runs ({_machines(runs)})."
+        + " MiB: the highest memory of the process, data and packages included."
+        * bool(statistics["memory_mib"].notna().any())
     )
     return notes + _code_versions(runs)
 

@@ -89,6 +89,7 @@ def _manifest(split: str, commit: str, dirty: bool) -> dict:
         "data": {"name": "ml-100k", "fingerprint": "data"},
         "split": {"name": "folds", "fingerprint": split},
         "seconds": {"data": 9.0, "fit": 2.0, "validation": 9.0, "refit": 1.0, "test": 0.5},
+        "cpu_seconds": {"fit": 4.0, "refit": 2.0},
         "git": {"commit": commit, "dirty": dirty},
         "versions": {"torch": "2.13.0", "numpy": "2.4.0", "scipy": "1.17.0", "scikit-learn": "1.8.0"},
         "hardware": {"machine": "x86_64", "processor": "Abacus", "cores": 2, "gpus": []},

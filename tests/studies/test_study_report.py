@@ -276,8 +276,8 @@ def test_notes_report_several_versions_of_the_code(make):
 def test_published_values_have_a_column_if_there_are_any(make):
     planned = [outcome(row, make(0.1)) for row in ("ease", "slim")]
     table = only(study("slim", ease=Row({}, published={"ndcg@10": 0.445})), planned)
-    assert "| model | ndcg@10 | ndcg@10 published | configurations | seconds |" in table.markdown()
-    assert cells(table, "ease")[2:] == ["0.445", "20", "3"]
+    assert "| model | ndcg@10 | ndcg@10 published | configurations | CPU seconds | MiB |" in table.markdown()
+    assert cells(table, "ease")[2:] == ["0.445", "20", "6", "3"]
     assert cells(table, "slim")[2] == ""
 
 
