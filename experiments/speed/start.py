@@ -37,6 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         run = f"{directory}/ease"
         commands = {
+            "import torch": ["-c", "import torch"],  # tells how fast the machine is
             "python -m recsys --help": ["-m", "recsys", "--help"],
             "import recsys.config": ["-c", "import recsys.config"],
             "import recsys.models.ease": ["-c", "import recsys.models.ease"],

@@ -58,7 +58,7 @@ class UnmatchedFilm:
     Attributes:
         name: title and year in the file.
         reason: why it is not used.
-        candidates: the films of the data that it may be, if there are several.
+        candidates: the films of the data that it may be, if there are several; the one that a viewer left out.
     """
 
     name: str

@@ -210,7 +210,7 @@ class _OwnHistory:
     def _unmatched_row(self, film: UnmatchedFilm) -> Tag:
         with Tag("li") as row, Tag("div", classes="row-body"):
             Tag("span", film.name, "row-title")
-            Tag("span", "several films: which one is it?" if film.candidates else film.reason, "meta")
+            Tag("span", "several films: which one is it?" if len(film.candidates) > 1 else film.reason, "meta")
             if film.candidates:
                 with Tag("div", classes="chips"):
                     for candidate in film.candidates:

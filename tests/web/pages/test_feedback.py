@@ -220,6 +220,7 @@ def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file
     upload(page, "films.csv", "\n".join(["title,year,rating", *rows]))
     page.get_by_role("button", name="Leave out The Winter Road (1952)").click()
     expect(page.get_by_role("heading", name="1 of 4 films found")).to_be_visible()
+    expect(page.get_by_role("region", name="Not used (3)")).to_contain_text("left out by you")
     page.get_by_role("button", name="The Winter Road (1952)").click()
     page.get_by_role("button", name="Store my ratings").click()
     expect(page.get_by_text("Stored: 2 films.")).to_be_visible()
