@@ -59,7 +59,7 @@ def undrawn(monkeypatch) -> None:
     monkeypatch.setattr(figures, "data_uri", lambda fig: "data:image/svg+xml;base64,")
     for module in (figures, search_history):
         monkeypatch.setattr(module, "freeze_layout", lambda fig: None)
-        monkeypatch.setattr(module, "save", lambda fig, directory, name, title: None)
+        monkeypatch.setattr(module, "save", lambda fig, directory, name, *texts: None)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def draw(table: pd.DataFrame, name: str) -> None:
         axes.set_xlabel("questions")
         axes.set_ylabel("NDCG@10")
         axes.legend(frameon=False, fontsize=9)
-        figures.save(figure, OUT, name, "Lists after questions to new users")
+        figures.save(figure, OUT, name, "Lists after questions to new users", name)
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from matplotlib.transforms import Bbox
 from recsys.files import write_whole
 
 WIDTH = 5.0  # inches; text stays readable on a phone
-TITLE = 0.3  # inches, height of the title above a figure
+TITLE, SUBTITLE = 0.3, 0.2  # inches, heights of the texts above a figure
 DPI = 160  # resolution of PNG files
 UNDATED = {"Date": None}  # without a date, equal figures give equal files
 
@@ -100,11 +100,21 @@ def data_uri(fig: Figure) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def save(fig: Figure, directory: Path, name: str, title: str) -> None:
-    """Write a figure with a title above it to `<name>.png` and `<name>.svg`, each file atomically."""
+def save(fig: Figure, directory: Path, name: str, title: str, subtitle: str = "") -> None:
+    """Write a figure to `<name>.png` and `<name>.svg`, each file atomically.
+
+    Args:
+        fig: the figure.
+        directory: directory of the files.
+        name: name of the files without ending.
+        title: title above the figure.
+        subtitle: smaller text between the title and the figure; none if empty.
+    """
     width, height = fig.get_size_inches()
-    fig.text(0.01, 1.01, title, fontsize=11, fontweight="bold", va="bottom")
-    frame = Bbox.from_extents(0, 0, width, height + TITLE)
+    above = SUBTITLE if subtitle else 0.0
+    fig.text(0.01, 1.01, subtitle, fontsize=9, color=MUTED, va="bottom")
+    fig.text(0.01, 1.01 + above / height, title, fontsize=11, fontweight="bold", va="bottom")
+    frame = Bbox.from_extents(0, 0, width, height + above + TITLE)
     svg, png = (directory / f"{name}.{kind}" for kind in ("svg", "png"))
     write_whole(svg, lambda file: fig.savefig(file, format="svg", bbox_inches=frame, metadata=UNDATED))
     write_whole(png, lambda file: fig.savefig(file, format="png", bbox_inches=frame, dpi=DPI))

@@ -19,6 +19,8 @@ from scipy.optimize import isotonic_regression
 from scipy.stats import kendalltau
 
 from recsys.analysis import charts, figures
+from recsys.evaluation.intervals import LEVEL
+from recsys.evaluation.resampling import resampled_means
 from recsys.files import read_csv
 from recsys.studies.budget import budget_curves
 from recsys.studies.curves import learning_curve
@@ -26,7 +28,7 @@ from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
 from recsys.studies.slice_figures import slice_figures
 from recsys.studies.study import Study
-from recsys.studies.study_statistics import seed_means, training_seconds
+from recsys.studies.study_statistics import seed_means, training_seconds, user_metrics
 from recsys.studies.study_table import StudyTable
 from recsys.terminal import terminal
 
@@ -34,6 +36,7 @@ N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish m
 LINE_HEIGHT = 0.15  # inches of a label
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 MIN_RATINGS = 50  # of a calibration bin; the mean over fewer ratings is noise
+ABBREVIATIONS = {"auc", "hr", "mae", "map", "mrr", "ndcg", "rmse"}
 LIST_METRICS = ("coverage", "novelty", "diversity", "miscalibration")  # drawn against the main metric
 
 
@@ -46,12 +49,14 @@ class _SettingData:
         other_metrics: the other metrics of the setting's table.
         by_row: outcomes of the rows to draw, the best row first.
         colours: colours of rows, the same in all figures; only the best rows stand out.
+        intervals: ends of the interval of the main metric by row, for rows whose users have the metric.
     """
 
     metric: str
     other_metrics: tuple[str, ...]
     by_row: dict[str, list[Outcome]]
     colours: dict[str, str]
+    intervals: pd.DataFrame
 
     def test_means(self, metric: str) -> pd.Series:
         """Return the mean of a test metric over seeds, for each row that has the metric."""
@@ -80,17 +85,40 @@ def write_figures(
             data = _setting_data(table, outcomes_by_row(setting, own))
             for name, title, fig in chain(_figures(data), _budget(data, budget_curves(runs, table.setting, setting))):
                 figures.freeze_layout(fig)
-                figures.save(fig, directory, name + suffix, title)
+                figures.save(fig, directory, name + suffix, _capitalised(title), _subtitle(table.setting, own))
         if (ranks := _ranks_by_protocol(tables)) is not None:
             figures.freeze_layout(ranks)
             figures.save(ranks, directory, "orders", "Does the protocol change the order?")
+
+
+def _capitalised(title: str) -> str:
+    """Return a title with its first word, often the name of a metric, in capitals as the field writes it."""
+    first = re.match("[a-z]*", title)[0]  # type: ignore[index]
+    return (first.upper() if first in ABBREVIATIONS else first.capitalize()) + title[len(first) :]
+
+
+def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
+    """Return the names of the data and of the setting, unless that of the setting has both."""
+    names = sorted({run.manifest["data"]["name"] for _, run in complete_runs(outcomes)})
+    return setting if setting.startswith(tuple(names)) else ", ".join([*names, setting])
 
 
 def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _SettingData:
     main = table.metrics[0]
     means = table.statistics[table.statistics["metric"] == main].set_index("row")["mean"].dropna()
     order = means.sort_values(ascending=direction(main) < 0, kind="stable").index
-    return _SettingData(main, table.metrics[1:], {row: by_row[row] for row in order}, _colours(order))
+    own = {row: by_row[row] for row in order}
+    return _SettingData(main, table.metrics[1:], own, _colours(order), _intervals(main, own))
+
+
+def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
+    """Return the ends of the bootstrap interval of a metric's mean over users, a column for each row that has it.
+
+    Errors are means over ratings in tables, and not over users, so they have none.
+    """
+    found = {row: user_metrics(own, [metric]).get(metric) for row, own in by_row.items()}
+    values = {row: own for row, own in found.items() if own and direction(metric) > 0 and "/relevant" not in metric}
+    return pd.DataFrame(resampled_means(values) if values else {}).quantile([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
 
 
 def _colours(rows: pd.Index) -> dict[str, str]:
@@ -121,8 +149,8 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
     """Draw the main metric against a metric beyond accuracy, such as diversity."""
     means = data.test_means(data.metric)
     fig, ax = _axes(len(means))
-    _points(ax, data.test_means(metric), means, data.colours)
-    ax.set(xlabel=metric, ylabel=data.metric)
+    _points(ax, data.test_means(metric), means, data)
+    ax.set(xlabel=metric, ylabel=_with_intervals(data))
     return fig
 
 
@@ -203,8 +231,8 @@ def _popularity_bias(data: _SettingData) -> Figure | None:
     if len(popularity) < 2:
         return None
     fig, ax = _axes(len(popularity))
-    _points(ax, popularity, data.test_means(data.metric), data.colours)
-    ax.set(xlabel="mean number of ratings of the films in lists of ten", ylabel=data.metric)
+    _points(ax, popularity, data.test_means(data.metric), data)
+    ax.set(xlabel="mean number of ratings of the films in lists of ten", ylabel=_with_intervals(data))
     return fig
 
 
@@ -215,10 +243,10 @@ def _training_time(data: _SettingData) -> Figure | None:
     if len(means) < 2:
         return None
     fig, ax = _axes(len(means))
-    _points(ax, seconds, means, data.colours)
+    _points(ax, seconds, means, data)
     front = pareto_front(seconds, means, direction(data.metric))
     ax.step(seconds[front], means[front], where="post", color=figures.MUTED, linewidth=1, zorder=0)
-    ax.set(xscale="log", xlabel="seconds of training\nthe line is the Pareto front", ylabel=data.metric)
+    ax.set(xscale="log", xlabel="seconds of training\nthe line is the Pareto front", ylabel=_with_intervals(data))
     _plain_logarithms(ax, (1,))
     return fig
 
@@ -276,12 +304,19 @@ def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str]
     _names(ax, {row: (float(curve.index[-1]), float(curve.iloc[-1])) for row, curve in curves.items()}, colours)
 
 
-def _points(ax: Axes, x: pd.Series, y: pd.Series, colours: Mapping[str, str]) -> None:
-    """Draw a dot for each row with its name at the right."""
+def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
+    """Draw a dot for each row, with the interval of its main metric, and its name at the right."""
     rows = list(x.index.intersection(y.index))
-    ax.scatter(x[rows], y[rows], c=[colours[row] for row in rows], s=34, zorder=2)
+    ax.scatter(x[rows], y[rows], c=[data.colours[row] for row in rows], s=34, zorder=2)
+    for row in data.intervals.columns.intersection(rows):
+        ax.vlines(x[row], *data.intervals[row], color=data.colours[row], linewidth=1)
     ax.margins(0.06)
-    _names(ax, {row: (x[row], y[row]) for row in rows}, colours)
+    _names(ax, {row: (x[row], y[row]) for row in rows}, data.colours)
+
+
+def _with_intervals(data: _SettingData) -> str:
+    """Return the label of an axis with the main metric."""
+    return data.metric if data.intervals.empty else f"{data.metric}, {LEVEL:.0%} intervals"
 
 
 def _plain_logarithms(ax: Axes, subs: Sequence[int]) -> None:

@@ -48,7 +48,7 @@ def make(tmp_path) -> Callable[..., Run]:
 def drawn(monkeypatch, undrawn) -> list[str]:
     """The names of the figures, which are made but not drawn."""
     names: list[str] = []
-    monkeypatch.setattr(figures, "save", lambda fig, directory, name, title: names.append(name))
+    monkeypatch.setattr(figures, "save", lambda fig, directory, name, *texts: names.append(name))
     return names
 
 
@@ -368,7 +368,7 @@ def test_bands_whose_bounds_differ_between_variants_are_averaged_by_position():
 
 def test_searches_have_a_figure_of_what_more_configurations_bring(make, tmp_path, undrawn, monkeypatch):
     names = []
-    monkeypatch.setattr(figures, "save", lambda fig, directory, name, title: names.append(name))
+    monkeypatch.setattr(figures, "save", lambda fig, directory, name, *texts: names.append(name))
     folder = tmp_path / "folds" / "ease" / "search"
     folder.mkdir(parents=True)
     states = ["complete", "failed", "stopped", "pruned"]
