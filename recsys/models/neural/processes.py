@@ -60,7 +60,8 @@ def lost_processes_explained() -> Iterator[None]:
     try:
         yield
     except ProcessExitedException as error:
-        raise _lost(error.signal_name or f"exit status {error.exit_code}") from error
+        reason = error.signal_name or f"exit status {error.exit_code}"
+        raise _lost(f"{reason}, often for lack of memory" if reason == "SIGKILL" else reason) from error
     except (ProcessRaisedException, RuntimeError) as error:
         if not any(part in str(error) for part in LOST):
             raise
@@ -69,6 +70,6 @@ def lost_processes_explained() -> Iterator[None]:
 
 def _lost(reason: str) -> UserError:
     return UserError(
-        f"A process of the training ended before the others ({reason}; SIGKILL is often a lack of memory), so that "
-        "all of them have ended: resume the run, with as many processes or fewer, to continue from its last epoch."
+        f"A process of the training ended before the others ({reason}), so that all of them have ended: resume the "
+        "run, with as many processes or another number, to continue from its last epoch."
     )

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,6 +35,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 
 from recsys.data.dataset import Dataset
+from recsys.data.query import row_pointers
 from recsys.errors import UserError
 from recsys.models.neural.embeddings import UserTable
 from recsys.models.neural.processes import joined, of_each, summed
@@ -48,18 +49,23 @@ def is_sharded(strategy: object) -> bool:
     return isinstance(strategy, ShardedByUser) or (isinstance(strategy, str) and strategy in START_METHODS)
 
 
-def shards(train: Dataset, n_processes: int) -> list[range]:
+def shards(user_counts: np.ndarray, n_processes: int) -> list[range]:
     """Divide users into consecutive groups with about equally many training ratings, one for each process.
+
+    Args:
+        user_counts: int64 (n_users,) number of ratings of each user.
+        n_processes: number of processes.
 
     Raises:
         UserError: there are too few users.
     """
-    targets = np.arange(1, n_processes) * len(train) / n_processes
-    after = np.searchsorted(train.indptr, targets)  # the first boundary between users that is not before the target
+    indptr = row_pointers(user_counts)
+    targets = np.arange(1, n_processes) * indptr[-1] / n_processes
+    after = np.searchsorted(indptr, targets)  # the first boundary between users that is not before the target
     before = np.maximum(after - 1, 0)
-    is_nearer = targets - train.indptr[before] < train.indptr[after] - targets
-    stops = [0, *np.where(is_nearer, before, after).tolist(), train.n_users]
-    if not np.diff(train.indptr[stops]).all():
+    is_nearer = targets - indptr[before] < indptr[after] - targets
+    stops = [0, *np.where(is_nearer, before, after).tolist(), len(user_counts)]
+    if not np.diff(indptr[stops]).all():
         raise UserError(
             f"Each of {n_processes} processes must have users with training ratings, but there are too few for that: "
             "lower trainer.devices."
@@ -141,12 +147,11 @@ class ShardedByUser(DDPStrategy):
                 of users whose codes are not in the order of the processes.
         """
         if own is None:
-            users = shards(train, self.world_size)
+            users = shards(train.user_counts, self.world_size)
         else:
             starts_and_stops = of_each(torch.tensor([own.start, own.stop], device=self.root_device))
             users = [range(start, stop) for start, stop in starts_and_stops.tolist()]
-            if [0, *(part.stop for part in users)] != [*(part.start for part in users), train.n_users]:
-                raise UserError(f"The processes must have consecutive users, all of them together (got {users}).")
+            check_users(users, train.n_users)
         self.share = OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
         return self.share
 
@@ -222,6 +227,18 @@ class ShardedByUser(DDPStrategy):
         """Return the rows of this process's users and the unknown one."""
         own = self.share.own
         return torch.cat([rows[own.start : own.stop], rows[-1:]])
+
+
+def check_users(users: Sequence[range], n_users: int) -> None:
+    """Check that each user belongs to one process, and that codes are in the order of the processes.
+
+    Raises:
+        UserError: they are not.
+    """
+    if [0, *(part.stop for part in users)] != [*(part.start for part in users), n_users]:
+        raise UserError(
+            f"The users of processes must follow one another from 0 to {n_users} (got {', '.join(map(str, users))})."
+        )
 
 
 def check_module(module: nn.Module) -> None:

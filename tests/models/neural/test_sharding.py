@@ -24,12 +24,12 @@ from recsys.models.base import FitContext, load
 from recsys.models.dae import DAE
 from recsys.models.gru4rec import GRU4Rec
 from recsys.models.lightgcn import LightGCN
-from recsys.models.mf import MF
+from recsys.models.mf import MF, MFModule
 from recsys.models.ncf import NeuMF
-from recsys.models.neural import NeuralRecommender, sharding
+from recsys.models.neural import LogLoss, NeuralRecommender, TrainingData, sharding
 from recsys.models.neural.embeddings import UserTable
 from recsys.models.neural.sampling import Draw, NegativeSampler, SampledEpoch
-from recsys.models.neural.sharding import OwnInteractions, OwnUsers, shards
+from recsys.models.neural.sharding import OwnInteractions, OwnUsers, check_users, shards
 from recsys.models.sasrec import SASRec
 from recsys.models.two_tower import TwoTower
 
@@ -109,7 +109,7 @@ class Killed(Callback):
 
 @pytest.mark.parametrize("n_processes", [1, 2, 3, 7])
 def test_processes_have_consecutive_users_with_about_equally_many_ratings(timed: Dataset, n_processes: int):
-    own = shards(timed, n_processes)
+    own = shards(timed.user_counts, n_processes)
     assert [user for part in own for user in part] == list(range(timed.n_users))
     counts = [int(timed.user_counts[part.start : part.stop].sum()) for part in own]
     assert max(abs(count - len(timed) / n_processes) for count in counts) <= timed.user_counts.max()
@@ -117,11 +117,11 @@ def test_processes_have_consecutive_users_with_about_equally_many_ratings(timed:
 
 def test_more_processes_than_users_are_refused(timed: Dataset):
     with pytest.raises(UserError, match=r"lower trainer\.devices"):
-        shards(timed, 61)
+        shards(timed.user_counts, 61)
 
 
 def test_every_process_takes_as_many_steps_and_has_each_of_its_positives_once(timed: Dataset, monkeypatch):
-    parts = shards(timed, 3)
+    parts = shards(timed.user_counts, 3)
     own = [timed.of_users(part) for part in parts]
     assert len({len(train) for train in own}) > 1
     monkeypatch.setattr(sharding, "of_each", lambda values: torch.tensor([[len(train)] for train in own]))
@@ -208,6 +208,43 @@ def test_a_training_that_loses_a_process_ends_with_a_sentence_and_resumes_with_f
     for part in ("global_step", "state_dict", "optimizer_states"):
         own, expected = checkpoint(tmp_path / "cut")[part], checkpoint(tmp_path / "whole")[part]
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
+
+
+class ReadByEachProcess(TrainingData):
+    """Has the ratings of the process's own users alone, before the training knows anything of all."""
+
+    def setup(self, stage: str) -> None:
+        self.users = shards(self.train.user_counts, 2)[self.trainer.global_rank]
+        self.train = self.train.of_users(self.users)
+        super().setup(stage)
+
+
+def train_module(train: Dataset, data: type[TrainingData], file: Path) -> None:
+    """Train a module in two processes, without a recommender, and write its weights."""
+    torch.manual_seed(0)
+    module = MFModule(train.n_users, train.n_items, 4, objective=LogLoss(negative_power=0.5))
+    module.bind(train)
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    trainer = pl.Trainer(max_epochs=2, devices=2, strategy="sharded_fork", use_distributed_sampler=False, **options)
+    trainer.fit(module, data(train, module.objective, 64))
+    torch.save(module.state_dict(), file)
+
+
+def test_processes_that_have_read_their_own_ratings_alone_learn_what_those_with_all_ratings_do(
+    timed: Dataset, pool: ProcessPoolExecutor, tmp_path: Path
+):
+    for data in (TrainingData, ReadByEachProcess):
+        pool.submit(train_module, timed, data, tmp_path / data.__name__).result()
+    whole, own = (torch.load(tmp_path / data.__name__) for data in (TrainingData, ReadByEachProcess))
+    assert len(whole["users.weight"]) == timed.n_users + 1
+    torch.testing.assert_close(own, whole, rtol=0, atol=0)
+
+
+def test_users_of_two_processes_or_of_none_are_refused():
+    check_users([range(10), range(10, 24)], 24)
+    for users in ([range(10), range(9, 24)], [range(10), range(11, 24)], [range(10), range(10, 23)]):
+        with pytest.raises(UserError, match="must follow one another from 0 to 24"):
+            check_users(users, 24)
 
 
 def test_a_holdout_of_some_users_has_their_queries_alone(split: Split):
