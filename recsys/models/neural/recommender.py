@@ -242,7 +242,9 @@ class NeuralRecommender(Recommender):
                 "Training ended before the first step: raise trainer.limit_train_batches, max_steps or max_time."
             )
         seconds = time.perf_counter() - started
-        report = {"seconds": seconds, "epochs": trainer.current_epoch, "interactions_per_second": len(train) / seconds}
+        # Where other processes have trained, the trainer of this one only knows the metrics that they return.
+        n_epochs = max(trainer.current_epoch, int(trainer.callback_metrics.get("train/epochs", 0)))
+        report = {"seconds": seconds, "epochs": n_epochs, "interactions_per_second": len(train) / seconds}
         for name in ("interactions_per_second", "epoch_seconds", "samples_per_second"):
             if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
                 report[name] = float(trainer.callback_metrics[f"train/{name}"])

@@ -1,5 +1,6 @@
 """Training sharded by user: processes have the ratings and embeddings of their own users, and learn as one does."""
 
+import json
 import os
 import signal
 import sys
@@ -161,6 +162,7 @@ def test_any_number_of_processes_learns_the_same_from_the_same_batches(
         callbacks = [OwnAlone()] if n_processes > 1 and "optimizer" not in options else []
         other = load(pool.submit(fit, new(), even, context(folder, n_processes, *callbacks)).result())
         own = checkpoint(folder)
+        assert json.loads((folder / "finished.json").read_text())["epochs"] == 4
         for part in ("state_dict", "optimizer_states"):
             torch.testing.assert_close(own[part], expected[part], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(
