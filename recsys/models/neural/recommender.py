@@ -34,7 +34,7 @@ from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralMo
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.processes import lost_processes_explained
-from recsys.models.neural.sharding import check_module, is_sharded
+from recsys.models.neural.sharding import check_sharding, is_sharded
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
@@ -321,8 +321,9 @@ class NeuralRecommender(Recommender):
             UserError: they do not fit, or cannot be sharded by user.
         """
         module = self.unallocated(train.n_users, train.n_items)
-        if is_sharded(context.trainer.keywords.get("strategy")):
-            check_module(module)
+        options = context.trainer.keywords
+        if is_sharded(options.get("strategy")):
+            check_sharding(module, type(self).__name__, options.get("gradient_clip_val"), options.get("precision"))
         check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:

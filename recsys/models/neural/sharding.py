@@ -157,7 +157,8 @@ class ShardedByUser(DDPStrategy):
 
     def setup(self, trainer: pl.Trainer) -> None:
         """Cut the tables of users to the rows of this process, and set up everything else as for `DDPStrategy`."""
-        check_module(cast(pl.LightningModule, self.lightning_module))
+        module = cast(pl.LightningModule, self.lightning_module)
+        check_sharding(module, type(module).__name__, trainer.gradient_clip_val, trainer.precision)
         for _, table in self._tables():
             table.hold(self.share.own)
         super().setup(trainer)
@@ -241,16 +242,29 @@ def check_users(users: Sequence[range], n_users: int) -> None:
         )
 
 
-def check_module(module: nn.Module) -> None:
+def check_sharding(module: nn.Module, name: str, gradient_clip_val: float | None, precision: object) -> None:
     """Check that a module can be trained so.
 
+    Args:
+        module: the module.
+        name: what the model is called in messages.
+        gradient_clip_val: setting of the trainer.
+        precision: setting of the trainer, by default None or 32.
+
     Raises:
-        UserError: its steps need more of the users than the rows of those in a batch.
+        UserError: a step needs more of the users than the rows of those in its batch, or a setting would let processes
+            update the weights that they have in common by different gradients.
     """
     if not getattr(module, "shards_users", False):
         raise UserError(
-            f"{type(module).__name__} cannot be trained sharded by user, as it does not declare that a step needs the "
-            "users of its batch alone: take trainer=ddp."
+            f"{name} cannot be trained sharded by user, as it does not declare that a step needs the users of its "
+            "batch alone: take trainer=ddp."
+        )
+    if gradient_clip_val is not None or str(precision).startswith("16"):
+        raise UserError(
+            "A training sharded by user must have neither trainer.gradient_clip_val nor a precision of 16 bits with "
+            "scaled gradients, since no process knows the gradients of all users: leave them out, or take "
+            "trainer.precision=bf16-mixed."
         )
 
 

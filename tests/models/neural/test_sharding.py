@@ -29,6 +29,7 @@ from recsys.models.mf import MF, MFModule
 from recsys.models.ncf import NeuMF
 from recsys.models.neural import LogLoss, NeuralRecommender, TrainingData, sharding
 from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural.processes import lost_processes_explained
 from recsys.models.neural.sampling import Draw, NegativeSampler, SampledEpoch
 from recsys.models.neural.sharding import OwnInteractions, OwnUsers, check_users, shards
 from recsys.models.sasrec import SASRec
@@ -260,7 +261,23 @@ def test_a_holdout_of_some_users_has_their_queries_alone(split: Split):
     assert len(part.known) == whole.known.user_counts[20:40].sum()
 
 
+def refused(**options) -> FitContext:
+    return FitContext(trainer=partial(pytest.fail, "was trained", strategy="sharded_spawn", **options))
+
+
 def test_a_model_whose_steps_need_other_users_is_refused_before_training(timed: Dataset):
-    refused = FitContext(trainer=partial(pytest.fail, "was trained", strategy="sharded_spawn"))
-    with pytest.raises(UserError, match="LightGCNModule cannot be trained sharded by user"):
-        LightGCN(embedding_dim=4).fit(timed, context=refused)
+    with pytest.raises(UserError, match="LightGCN cannot be trained sharded by user"):
+        LightGCN(embedding_dim=4).fit(timed, context=refused())
+
+
+@pytest.mark.parametrize("options", [{"gradient_clip_val": 1.0}, {"precision": "16-mixed"}])
+def test_settings_by_which_processes_would_update_items_differently_are_refused(timed: Dataset, options: dict):
+    with pytest.raises(UserError, match=r"neither trainer\.gradient_clip_val nor a precision of 16 bits"):
+        MF(embedding_dim=4).fit(timed, context=refused(**options))
+
+
+def test_an_error_of_the_training_itself_is_not_taken_for_a_lost_process():
+    with pytest.raises(UserError, match="its connection was closed"), lost_processes_explained():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1220")
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), lost_processes_explained():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
