@@ -31,7 +31,7 @@ def of_each(values: Tensor) -> Tensor:
 
 
 def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor:
-    """Return the rows of all processes in the first one, and elsewhere the given rows.
+    """Return the rows of all processes in the first one, and elsewhere the given rows, in the memory of the CPU.
 
     Args:
         rows: (n, ...) the rows of this process.
@@ -40,8 +40,8 @@ def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor
     """
     if dist.get_rank():
         dist.send(rows.to(device).contiguous(), 0)
-        return rows
-    whole = rows.new_empty(parts[-1].stop, *rows.shape[1:])
+        return rows.cpu()
+    whole = torch.empty(parts[-1].stop, *rows.shape[1:], dtype=rows.dtype)
     whole[: len(rows)] = rows
     for rank, part in enumerate(parts[1:], start=1):
         received = torch.empty(len(part), *rows.shape[1:], dtype=rows.dtype, device=device)

@@ -222,7 +222,7 @@ class ShardedByUser(DDPStrategy):
 
     def _whole(self, rows: Tensor) -> Tensor:
         """Return the rows of all users and the unknown one in the first process, and elsewhere the given ones."""
-        return torch.cat([joined(rows[:-1], self.share.users, self.root_device), rows[-1:]])
+        return torch.cat([joined(rows[:-1], self.share.users, self.root_device), rows[-1:].cpu()])
 
     def _cut(self, rows: Tensor) -> Tensor:
         """Return the rows of this process's users and the unknown one."""
