@@ -152,7 +152,7 @@ class Draw:
     share: Share = Share()
 
     def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
-        """Return where batches begin and end, see `Share.bounds`."""
+        """Return where batches begin and end, see `Share.bounds`; None takes the batch size of the draw."""
         return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
