@@ -56,6 +56,14 @@ def test_resuming_with_another_config_names_what_differs(train_small, tmp_path, 
     assert train_small(f"resume={tmp_path}/run", "seed=0") == 0
 
 
+def test_a_run_can_be_resumed_with_another_number_of_processes(train_small, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_once(patch, EASE, "fit")
+        assert train_small("model=ease", "trainer=sharded", f"hydra.run.dir={tmp_path}/run") == 130
+    assert train_small(f"resume={tmp_path}/run", "trainer.devices=1") == 0
+    assert read_run(tmp_path / "run").config["trainer"]["devices"] == 1
+
+
 def test_a_run_that_begins_in_the_place_of_a_finished_one_is_not_finished(train_small, tmp_path, monkeypatch):
     place = f"hydra.run.dir={tmp_path}/run"
     assert train_small("model=ease", place) == 0

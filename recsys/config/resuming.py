@@ -15,6 +15,9 @@ from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
 
+# A run can be resumed with other values of these, on which the samples of a batch depend, but nothing else.
+PROCESSES = ("trainer.devices", "trainer.num_nodes")
+
 
 def resumed(
     config_name: str, overrides: Sequence[str], searched: Sequence[str] = (), *, trusted: bool = False
@@ -47,7 +50,7 @@ def resumed(
 
         check_stored_overrides(first)
     now = flatten(cast(dict[str, Any], OmegaConf.to_container(compose(config_name, [*searched, *first, *further]))))
-    ignored = {"resume", *REMOVED}
+    ignored = {"resume", *PROCESSES, *REMOVED}
     changed = sorted(k for k in then.keys() | now.keys() if k not in ignored and then.get(k) != now.get(k))
     if changed:
         raise UserError(f"{directory} was started with another config ({', '.join(changed)}): leave out what differs.")

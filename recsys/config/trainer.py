@@ -39,6 +39,8 @@ def check_trainer(node: DictConfig) -> None:
         return
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+    import recsys.models.neural.sharding  # noqa: F401 - registers strategies of its own
+
     check_node(node)
     try:
         instantiate(node)(logger=False, callbacks=[])  # a Trainer would add its own to the list of the config

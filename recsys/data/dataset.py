@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -174,6 +174,10 @@ class Dataset:
             plays=None if self.plays is None else self.plays[chosen],
         )
 
+    def of_users(self, users: range) -> Dataset:
+        """Return a copy of the ratings of users with consecutive codes; codes stay."""
+        return self.select(np.arange(self.indptr[users.start], self.indptr[users.stop]))
+
     def histories(self) -> History:
         """Return the ratings of all users, a row per user code."""
         return History(self.indptr, self.items, self.ratings, self.times, self.plays)
@@ -259,6 +263,11 @@ class Holdout:
         """Return the ratings whose items are not ranked in some queries (B,), a row each."""
         return self.unranked.history(self.query_users[rows])
 
+    def of_users(self, users: range) -> Self:
+        """Return the queries of users with consecutive codes, with a copy of their ratings alone."""
+        rated = None if self.rated is None else self.rated.of_users(users)
+        return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
+
     def interactions(self) -> sparse.csr_matrix:
         """Return all items that each user has rated, known or not, as the nonzeros of (n_users, n_items)."""
         return self.unranked.matrix() + self.ratings.matrix()
@@ -300,6 +309,12 @@ class StepHoldout(Holdout):
         """Return the interactions of each query's user before its time; see `Holdout.seen`."""
         starts = self.timeline.indptr[self.query_users[rows]]
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
+
+    def of_users(self, users: range) -> Self:
+        """See `Holdout.of_users`."""
+        held_out, first = self.ratings.indptr, self.timeline.indptr[users.start]
+        ends = self.ends[held_out[users.start] : held_out[users.stop]] - first
+        return replace(super().of_users(users), timeline=self.timeline.of_users(users), ends=ends)
 
     def interactions(self) -> sparse.csr_matrix:
         """See `Holdout.interactions`."""

@@ -98,12 +98,14 @@ class Prepared:
     match: Match | None = None
 
 
-def load(folder: Path, advice: str = REMOVE) -> Prepared:
+def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prepared:
     """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating.
 
     Args:
         folder: the folder.
         advice: what to do if it is damaged.
+        users: consecutive codes of the users whose ratings are read, or None for all. The codes and frames of users and
+            items are those of the whole data set.
 
     Raises:
         UserError: the folder is damaged.
@@ -115,21 +117,24 @@ def load(folder: Path, advice: str = REMOVE) -> Prepared:
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
         table = connection.read_parquet(parquet_files(folder / "ratings.parquet"))
+        if users is not None:  # ratings are in the order of users, so most of the others are skipped in the files
+            table = table.filter(f'"user" >= {users.start} AND "user" < {users.stop}')
         columns |= {PLAYS: np.float32} if PLAYS in table.columns else {}
         arrays = _arrays(table, columns)
-        users, items, negatives = (
+        user_frame, item_frame, negatives = (
             connection.read_parquet(parquet_files(folder / f"{name}.parquet")).df()
             for name in ("users", "films", "negatives")
         )
-    _check_counts(folder, report, advice, ratings=len(arrays["user"]), users=len(users), films=len(items))
+    n_ratings = len(arrays["user"]) if users is None else report.rows_kept
+    _check_counts(folder, report, advice, ratings=n_ratings, users=len(user_frame), films=len(item_frame))
     dataset = Dataset(
         name=report.name,
         users=arrays["user"],
         items=arrays["item"],
         ratings=arrays["rating"],
         times=arrays.get("time"),
-        user_frame=typed_users(users),
-        item_frame=typed_items(items),
+        user_frame=typed_users(user_frame),
+        item_frame=typed_items(item_frame),
         scale=report.scale,
         fingerprint=report.fingerprint,
         parts=arrays.get("part"),
@@ -138,6 +143,20 @@ def load(folder: Path, advice: str = REMOVE) -> Prepared:
         plays=arrays.get(PLAYS),
     )
     return Prepared(dataset, report, {name: folder / f"{name}.parquet" for name in ("ratings", "users", "films")})
+
+
+def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
+    """Return the number of ratings of each user of a prepared folder, int64 (n_users,), without loading the ratings.
+
+    Raises:
+        UserError: the folder is damaged.
+    """
+    counts = np.zeros(load_report(folder, advice).users, np.int64)
+    with duckdb.connect() as connection:
+        table = connection.read_parquet(parquet_files(folder / "ratings.parquet"))
+        found = table.aggregate('"user", count(*) AS n', '"user"').fetchnumpy()
+    counts[found["user"]] = found["n"]
+    return counts
 
 
 def load_report(folder: Path, advice: str = REMOVE) -> Report:

@@ -24,6 +24,8 @@ from recsys.models.recency import HalfLife, check_half_life
 class DAEModule(HistoryModule):
     """Logits = W' tanh(V x + b) + c, with x the history as a vector of 0 and 1, scaled to length one."""
 
+    shards_users = True
+
     def __init__(self, n_users: int, n_items: int, hidden_dim: int, dropout: float = 0.5, **training: Any) -> None:
         super().__init__(n_users, n_items, **training)
         self.encoder = item_embedding(n_items, hidden_dim)

@@ -24,6 +24,7 @@ from recsys.models.neural.fold_in import FoldsIn
 class MFModule(EmbeddingModule):
     """Logit = b_u + b_i + p_u . q_i."""
 
+    shards_users = True
     scores_per_pass = 1 << 22  # without hidden layers, a product for many users reads the items once
 
     def __init__(

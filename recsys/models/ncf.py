@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 class GMFModule(EmbeddingModule):
     """Generalised matrix factorisation: phi = p_u * q_i, logit = h . phi (equations 8 and 9)."""
 
+    shards_users = True
+
     def __init__(self, n_users: int, n_items: int, embedding_dim: int, dropout: float = 0.0, **training: Any) -> None:
         super().__init__(n_users, n_items, **training)
         self.users = UserEmbedding(n_users, embedding_dim)
@@ -59,6 +61,8 @@ class GMFModule(EmbeddingModule):
 
 class MLPModule(EmbeddingModule):
     """A multi-layer perceptron on the concatenated embeddings (equation 10)."""
+
+    shards_users = True
 
     def __init__(
         self, n_users: int, n_items: int, hidden_dims: Sequence[int], dropout: float = 0.0, **training: Any
@@ -99,6 +103,8 @@ class NeuMFModule(EmbeddingModule):
 
     That layer is linear in [phi_GMF; phi_MLP], so its logit is the sum of the two parts' logits.
     """
+
+    shards_users = True
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ from recsys.models.item_content import ItemContent
 from recsys.models.memory import check_memory
 from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, ReadsItemContent, masked_rows
+from recsys.models.neural.embeddings import UserTable
 from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.objectives import ByUser, shared_softmax_loss, softmax_loss
 from recsys.models.neural.sampling import Interactions, shared_candidates
@@ -89,7 +90,7 @@ class SharedSampledSoftmax(ByUser):
         self.item_counts = train.item_counts
         weights = torch.where(self.item_counts > 0, self.item_counts.double() ** self.negative_power, 0.0)
         self.draw = (weights / weights.sum()).float()
-        self.n_users = int((train.indptr.diff() > 0).sum())
+        self.n_users = train.n_raters
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
         """See `Objective.loss`."""
@@ -113,6 +114,7 @@ class TwoTowerModule(HistoryModule):
         **training: see `NeuralModule`.
     """
 
+    shards_users = True
     text: Tensor
 
     def __init__(
@@ -137,7 +139,7 @@ class TwoTowerModule(HistoryModule):
         self.facts = FeatureEmbedding(features, _random_map(features.shape[1], d))
         self.user_facts = FeatureEmbedding(user_features, torch.zeros(user_features.shape[1], d))
         self.ids = nn.Embedding(n_items, 2 * d + 1, sparse=sparse_gradients)
-        self.user_ids = nn.Embedding(user_features.shape[0], d, sparse=sparse_gradients)
+        self.user_ids = UserTable(self.n_users, d, sparse=sparse_gradients)
         for own in (self.ids, self.user_ids):
             nn.init.zeros_(own.weight)
         self.log_scale = nn.Parameter(-torch.tensor(settings.temperature).log(), settings.learn_temperature)
@@ -193,10 +195,6 @@ class TwoTowerModule(HistoryModule):
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
         """Return logits of all items, (B, n_items), as they were embedded by `refresh`."""
         return self.logits(self.encode(queries), self.catalogue)
-
-    def user_tables(self) -> set[str]:
-        """See `NeuralModule.user_tables`."""
-        return super().user_tables() | {"user_ids.weight"}
 
     def item_embeddings(self) -> Tensor:
         """Return v, (n_items, d)."""

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load
+from recsys.data.prepared import load, user_counts
 from recsys.data.saved import write_dataset
 from recsys.errors import UserError
 
@@ -88,3 +88,13 @@ def test_a_damaged_table_is_named_with_what_to_do(arrays: Dataset, tmp_path: Pat
     (tmp_path / "data" / "films.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"films\.parquet is not as it was written: save it again\."):
         load(tmp_path / "data", "save it again")
+
+
+def test_the_ratings_of_some_users_are_read_alone_under_the_same_codes(timed: Dataset, tmp_path: Path):
+    write_dataset(timed, tmp_path / "data")
+    np.testing.assert_array_equal(user_counts(tmp_path / "data"), timed.user_counts)
+    for users in (range(20, 40), range(0, 1), range(5, 5)):
+        own, expected = load(tmp_path / "data", users=users).dataset, timed.of_users(users)
+        assert (own.n_users, own.n_items) == (timed.n_users, timed.n_items)
+        for name in ("users", "items", "ratings", "times"):
+            np.testing.assert_array_equal(getattr(own, name), getattr(expected, name))

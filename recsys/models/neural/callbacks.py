@@ -143,7 +143,7 @@ class TrainingCurves(Callback):
                 "train/interactions_per_second": self.n_interactions / seconds,
                 "train/samples_per_second": self.n_interactions * self.samples_per_interaction / seconds,
             }
-            pl_module.log_dict(speed, logger=False)
+            pl_module.log_dict(speed | {"train/epochs": trainer.current_epoch + 1.0}, logger=False)
             values |= {"train/epoch": trainer.current_epoch, **speed}
         if trainer.logger:
             trainer.logger.log_metrics(values, trainer.global_step)

@@ -13,13 +13,15 @@ import pytorch_lightning as pl
 from recsys.data.dataset import Dataset
 from recsys.models.neural.objectives import Epoch, Objective
 from recsys.models.neural.sampling import Draw, Interactions, Share
+from recsys.models.neural.sharding import OwnInteractions, ShardedByUser
 
 
 class TrainingData(pl.LightningDataModule):
     """Draws the training epochs of an objective.
 
     An epoch depends only on the seed and its number. In a distributed run all processes draw the same epoch, and each
-    takes its share of every batch.
+    takes its share of every batch. In one that is sharded by user, each process keeps the interactions of its own users
+    and draws an epoch of them.
 
     Args:
         train: training interactions.
@@ -28,10 +30,18 @@ class TrainingData(pl.LightningDataModule):
         seed: seed of the draws.
         steps_per_call: number of batches passed to one call of `training_step`, which takes a step on each; more than
             one only for modules without automatic optimisation.
+        users: codes of the users whose interactions `train` has, where each process of a training sharded by user has
+            read those of its own users only; None if `train` has all.
     """
 
     def __init__(
-        self, train: Dataset, objective: Objective, batch_size: int = 256, seed: int = 0, steps_per_call: int = 1
+        self,
+        train: Dataset,
+        objective: Objective,
+        batch_size: int = 256,
+        seed: int = 0,
+        steps_per_call: int = 1,
+        users: range | None = None,
     ) -> None:
         super().__init__()
         self.train = train
@@ -39,13 +49,26 @@ class TrainingData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.steps_per_call = steps_per_call
+        self.users = users
 
     def setup(self, stage: str) -> None:
         """Copy the interactions to the device, once."""
         trainer = cast(pl.Trainer, self.trainer)
-        self.interactions = Interactions(self.train, trainer.strategy.root_device)
+        device = trainer.strategy.root_device
+        if isinstance(trainer.strategy, ShardedByUser):
+            self.share: Share = trainer.strategy.assign(self.train, self.users)
+            self.train = self.train.of_users(trainer.strategy.share.own)
+            self.interactions: Interactions = OwnInteractions(self.train, device)
+        else:
+            self.share = Share(trainer.global_rank, trainer.world_size)
+            self.interactions = Interactions(self.train, device)
         self.objective.bind(self.interactions)
-        self.share = Share(trainer.global_rank, trainer.world_size)
+
+    def teardown(self, stage: str) -> None:
+        """Complete the trained module where it returns to another process."""
+        strategy = cast(pl.Trainer, self.trainer).strategy
+        if isinstance(strategy, ShardedByUser):
+            strategy.restore_tables()
 
     def train_dataloader(self) -> EpochLoader:
         """Return an iterable that draws the trainer's current epoch each time."""
@@ -59,7 +82,8 @@ class TrainingData(pl.LightningDataModule):
         """Draw the trainer's current epoch; always the first one if the trainer overfits a few batches."""
         trainer = cast(pl.Trainer, self.trainer)
         number = 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]
-        return self.objective.epoch(self.interactions, Draw(self.batch_size, epoch_seed(self.seed, number), self.share))
+        seed = epoch_seed(self.seed, number, self.share.stream)
+        return self.objective.epoch(self.interactions, Draw(self.batch_size, seed, self.share))
 
 
 class EpochLoader:
@@ -85,5 +109,8 @@ class EpochLoader:
 
 
 def epoch_seed(*numbers: int) -> int:
-    """Return a seed for an epoch that differs between epochs of one run and between runs with neighbouring seeds."""
+    """Return a seed for an epoch that differs between epochs of one run and between runs with neighbouring seeds.
+
+    A last number of zero changes nothing.
+    """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

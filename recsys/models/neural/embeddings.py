@@ -6,11 +6,47 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
+from recsys.models.neural.processes import summed
 
-class UserEmbedding(nn.Embedding):
+
+class UserTable(nn.Embedding):
     """One row per user and a last one for unknown users, (n_users + 1, d).
 
-    Users without training interactions share the unknown user's row, the mean of the trained ones: see `refresh`.
+    In a training sharded by user, each process holds the rows of its own users only, (m + 1, d): see `hold`.
+
+    Args:
+        n_users: number of user codes.
+        embedding_dim: length of the rows, d.
+        sparse: whether gradients are sparse, see `recsys.models.neural.optimization.RowwiseAdamW`.
+
+    Attributes:
+        own: codes of the m users of this process, or None if the table has the rows of all users.
+    """
+
+    own: range | None = None
+
+    def __init__(self, n_users: int, embedding_dim: int, sparse: bool = False) -> None:
+        super().__init__(n_users + 1, embedding_dim, sparse=sparse)
+
+    def forward(self, users: Tensor) -> Tensor:
+        """Look up users by their codes; all users of other processes are unknown here."""
+        if self.own is None:
+            return super().forward(users)
+        rows = users - self.own.start
+        return super().forward(rows.where((rows >= 0) & (rows < len(self.own)), len(self.own)))
+
+    def hold(self, own: range) -> None:
+        """Drop the rows of all users but some consecutive ones."""
+        rows = torch.cat([self.weight[own.start : own.stop], self.weight[-1:]])
+        self.weight, self.own = nn.Parameter(rows.detach()), own
+
+    def restore(self, rows: Tensor) -> None:
+        """Set the rows of all users and the unknown one, (n_users + 1, d)."""
+        self.weight, self.own = nn.Parameter(rows), None
+
+
+class UserEmbedding(UserTable):
+    """A table whose users without training interactions share the unknown user's row, the mean of the trained ones.
 
     Args:
         n_users: number of user codes.
@@ -22,7 +58,7 @@ class UserEmbedding(nn.Embedding):
     trained: Tensor | None
 
     def __init__(self, n_users: int, embedding_dim: int, std: float = 0.01, sparse: bool = False) -> None:
-        super().__init__(n_users + 1, embedding_dim, sparse=sparse)
+        super().__init__(n_users, embedding_dim, sparse)
         nn.init.normal_(self.weight, std=std)
         self.register_buffer("trained", None, persistent=False)
 
@@ -35,6 +71,12 @@ class UserEmbedding(nn.Embedding):
         """Store which users have training interactions, boolean (n_users,)."""
         self.trained = trained
 
+    def hold(self, own: range) -> None:
+        """See `UserTable.hold`."""
+        super().hold(own)
+        if self.trained is not None:
+            self.trained = self.trained[own.start : own.stop].clone()
+
     @torch.no_grad()
     def refresh(self) -> None:
         """Set the rows of unknown and untrained users to the mean of the trained users' rows.
@@ -42,9 +84,16 @@ class UserEmbedding(nn.Embedding):
         A table that was not bound to training data, as after loading, has these rows already.
         """
         if self.trained is not None:
-            mean = self.known[self.trained].mean(dim=0)
+            mean = self._mean(self.known[self.trained])
             self.weight[-1] = mean
             self.known[~self.trained] = mean
+
+    def _mean(self, rows: Tensor) -> Tensor:
+        """Return the mean of the trained users' rows (n, d), in all processes together."""
+        if self.own is None:
+            return rows.mean(dim=0)
+        sums = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]).double())
+        return (sums[:-1] / sums[-1]).to(rows.dtype)
 
 
 def item_embedding(n_items: int, embedding_dim: int, std: float = 0.01, sparse: bool = False) -> nn.Embedding:

@@ -17,7 +17,7 @@ from recsys.data.query import Pairs, Query
 from recsys.errors import UserError
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, to_device
 from recsys.models.neural.data import EpochLoader
-from recsys.models.neural.embeddings import UserEmbedding
+from recsys.models.neural.embeddings import UserEmbedding, UserTable
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.optimization import Optimization
 from recsys.models.recency import HalfLife, recency_weights
@@ -37,6 +37,7 @@ class NeuralModule(pl.LightningModule):
     """
 
     reads_history: ClassVar[bool] = False  # True: `forward` uses the histories of queries
+    shards_users: ClassVar[bool] = False  # True: of users, a step needs the rows of those in its batch alone
     scores_per_pass: ClassVar[int] = 1 << 18  # of scoring: hidden layers of that many rows stay in the cache
 
     def __init__(
@@ -88,7 +89,7 @@ class NeuralModule(pl.LightningModule):
 
     def user_tables(self) -> set[str]:
         """Return the names in `state_dict` of tables with a row per user, with or without one for unknown users."""
-        return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserEmbedding)}
+        return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserTable)}
 
     def parameter_groups(self) -> Iterable[Any]:
         """Return the optimiser's parameter groups; by default, one group with all weights."""

@@ -28,10 +28,13 @@ from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
 from recsys.models.neural.data import TrainingData
+from recsys.models.neural.embeddings import UserTable
 from recsys.models.neural.graphs import HistoryGraph, UserGraph
 from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
+from recsys.models.neural.processes import lost_processes_explained
+from recsys.models.neural.sharding import check_sharding, is_sharded
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
@@ -185,7 +188,7 @@ class NeuralRecommender(Recommender):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train the module; without `valid` for all epochs, and with the last weights."""
         check_trainer_settings(context.trainer.keywords)
-        self._check_weights(train)
+        self._check_weights(train, context)
         self._build(train.n_users, train.n_items)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
@@ -207,6 +210,9 @@ class NeuralRecommender(Recommender):
                     (directory / name).unlink(missing_ok=True)
             if not finished.is_file():
                 self._train(train, valid, context, directory)
+            if any(part.own is not None for part in self.module.modules() if isinstance(part, UserTable)):
+                self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
+                self.module.bind(train)
             chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
             with reading(chosen):
                 state = torch.load(chosen, weights_only=True)
@@ -229,13 +235,16 @@ class NeuralRecommender(Recommender):
         if resumed is not None:
             self._check_checkpoint(resumed)
         started = time.perf_counter()
-        trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
+        with lost_processes_explained():
+            trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
         if not checkpoint.is_file():
             raise UserError(
                 "Training ended before the first step: raise trainer.limit_train_batches, max_steps or max_time."
             )
         seconds = time.perf_counter() - started
-        report = {"seconds": seconds, "epochs": trainer.current_epoch, "interactions_per_second": len(train) / seconds}
+        # Where other processes have trained, the trainer of this one only knows the metrics that they return.
+        n_epochs = max(trainer.current_epoch, int(trainer.callback_metrics.get("train/epochs", 0)))
+        report = {"seconds": seconds, "epochs": n_epochs, "interactions_per_second": len(train) / seconds}
         for name in ("interactions_per_second", "epoch_seconds", "samples_per_second"):
             if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
                 report[name] = float(trainer.callback_metrics[f"train/{name}"])
@@ -305,13 +314,16 @@ class NeuralRecommender(Recommender):
         with torch.device("meta"):
             return self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
 
-    def _check_weights(self, train: Dataset) -> None:
-        """Check that the weights fit in memory, before any are allocated.
+    def _check_weights(self, train: Dataset, context: FitContext) -> None:
+        """Check that the weights fit in memory and that the trainer can distribute them, before any are allocated.
 
         Raises:
-            UserError: they do not fit.
+            UserError: they do not fit, or cannot be sharded by user.
         """
         module = self.unallocated(train.n_users, train.n_items)
+        options = context.trainer.keywords
+        if is_sharded(options.get("strategy")):
+            check_sharding(module, type(self).__name__, options.get("gradient_clip_val"), options.get("precision"))
         check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:

@@ -1,14 +1,16 @@
 """Training epochs as slices of tensors on the device: positives with negatives, single ratings, or whole users.
 
 An epoch is a pure function of its seed, so a resumed run sees what an uninterrupted one would have seen. All processes
-of a distributed run draw the same epoch, and each takes its share of every batch.
+of a distributed run draw the same epoch, and each takes its share of every batch, unless the run is sharded by user:
+see `recsys.models.neural.sharding`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import ceil, lgamma
+from itertools import pairwise
+from math import lgamma
 
 import numpy as np
 import torch
@@ -40,6 +42,7 @@ class Interactions:
         self.item_counts = torch.from_numpy(train.item_counts).to(device)
         self.user_counts = train.user_counts  # of the host
         self.mean_rating = train.ratings.mean(dtype=np.float64).item()
+        self.n_raters = int((self.user_counts > 0).sum())
 
     def __len__(self) -> int:
         return len(self.users)
@@ -112,13 +115,26 @@ class Share:
     rank: int = 0
     n_processes: int = 1
 
+    @property
+    def stream(self) -> int:
+        """Return what distinguishes the draws of this process from those of others: nothing, as all draw the same."""
+        return 0
+
     def fair(self, n_rows: int) -> int:
         """Round a number of rows down to a multiple of the number of processes, but to at least one row for each."""
         return max(1, n_rows // self.n_processes) * self.n_processes
 
-    def rows(self, batch: Tensor) -> Tensor:
-        """Return the rows of this process: every n-th row, with n processes."""
-        return batch if self.n_processes == 1 else batch[self.rank :: self.n_processes]
+    def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
+        """Return where the batches of `n_rows` drawn rows begin and where the last one ends, int64 (n_batches + 1,).
+
+        The last rows are left out if processes would not get the same number of them.
+        """
+        n_rows = self.fair(n_rows)
+        return np.append(np.arange(0, n_rows, self.fair(batch_size)), n_rows)
+
+    def rows(self, start: int, stop: int) -> slice:
+        """Return the rows of this process in a batch: every n-th row, with n processes."""
+        return slice(start + self.rank, stop, self.n_processes)
 
 
 @dataclass(frozen=True)
@@ -135,23 +151,22 @@ class Draw:
     seed: int
     share: Share = Share()
 
-    def n_batches(self, n_rows: int, batch_size: int | None = None) -> int:
-        """Return the number of batches in an epoch of `n_rows` rows; None takes the batch size of the draw."""
-        return ceil(self.share.fair(n_rows) / self.share.fair(batch_size or self.batch_size))
+    def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
+        """Return where batches begin and end, see `Share.bounds`; None takes the batch size of the draw."""
+        return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
-        """Return some rows in random order, truncated so that all processes get the same number."""
-        shuffled = rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
-        return shuffled[: self.share.fair(len(rows))]
+        """Return some rows in random order."""
+        return rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
 
     def batches(
         self, users: Tensor, interactions: Interactions, generator: Generator
     ) -> Iterator[tuple[Tensor, np.ndarray]]:
         """Yield this process's share of some users in random order, with their numbers of interactions."""
-        order, size = self.order(users, generator), self.share.fair(self.batch_size)
+        order = self.order(users, generator)
         counts = interactions.user_counts[order.cpu().numpy()]  # read once, so that no step waits for the device
-        for start in range(0, len(order), size):
-            own = slice(start + self.share.rank, start + size, self.share.n_processes)
+        for start, stop in pairwise(self.bounds(len(order)).tolist()):
+            own = self.share.rows(start, stop)
             yield order[own], counts[own]
 
     def generator(self, device: torch.device) -> Generator:
@@ -181,19 +196,23 @@ class SampledEpoch:
         return self.draw.share.fair(self.draw.batch_size // (1 + self.n_negatives))
 
     def __len__(self) -> int:
-        return self.draw.n_batches(len(self.positives), self.positives_per_batch)
+        return len(self.draw.bounds(len(self.positives), self.positives_per_batch)) - 1
 
     def __iter__(self) -> Iterator[SampledBatch]:
         positives, share = self.positives, self.draw.share
         generator = self.draw.generator(positives.users.device)
         order = self.draw.order(torch.arange(len(positives), device=positives.users.device), generator)
-        size = self.positives_per_batch
-        for drawn in order.split(max(1, POSITIVES_PER_DRAW // size) * size):
-            users = positives.users[drawn]
+        bounds = self.draw.bounds(len(positives), self.positives_per_batch)
+        n_together = max(1, POSITIVES_PER_DRAW // self.positives_per_batch)
+        for first in range(0, len(bounds) - 1, n_together):
+            group = bounds[first : first + n_together + 1]
+            drawn = order[group[0] : group[-1]]
+            users = positives.users[drawn].long()
             negatives = self.sampler.draw(users, self.n_negatives, generator)
             items = torch.cat([positives.items[drawn].unsqueeze(1), negatives], dim=1)
-            for user_slice, item_slice in zip(users.long().split(size), items.split(size), strict=True):
-                yield SampledBatch(QueryBatch(share.rows(user_slice)), share.rows(item_slice), self.sampler.log_q)
+            for start, stop in pairwise((group - group[0]).tolist()):
+                own = share.rows(start, stop)
+                yield SampledBatch(QueryBatch(users[own]), items[own], self.sampler.log_q)
 
 
 @dataclass(frozen=True)
@@ -209,14 +228,14 @@ class RatingEpoch:
     draw: Draw
 
     def __len__(self) -> int:
-        return self.draw.n_batches(len(self.ratings))
+        return len(self.draw.bounds(len(self.ratings))) - 1
 
     def __iter__(self) -> Iterator[RatingBatch]:
         ratings, share = self.ratings, self.draw.share
         device = ratings.users.device
         order = self.draw.order(torch.arange(len(ratings), device=device), self.draw.generator(device))
-        for batch in order.split(share.fair(self.draw.batch_size)):
-            own = share.rows(batch)
+        for start, stop in pairwise(self.draw.bounds(len(ratings)).tolist()):
+            own = order[share.rows(start, stop)]
             queries = QueryBatch(ratings.users[own].long())
             yield RatingBatch(queries, ratings.items[own].long().unsqueeze(1), ratings.ratings[own])
 
@@ -239,7 +258,7 @@ class UserEpoch:
         return (self.interactions.indptr.diff() > 0).nonzero().squeeze(1)
 
     def __len__(self) -> int:
-        return self.draw.n_batches(len(self.users))
+        return len(self.draw.bounds(len(self.users))) - 1
 
     def __iter__(self) -> Iterator[QueryBatch]:
         users = self.users

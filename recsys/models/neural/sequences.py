@@ -51,6 +51,7 @@ class SequenceModule(HistoryModule):
         **training: see `NeuralModule`.
     """
 
+    shards_users = True
     scores_per_pass = 1 << 20  # the states of a few hundred sequences are computed together
 
     def __init__(self, n_users: int, n_items: int, max_length: int, **training: Any) -> None:
@@ -162,7 +163,7 @@ class SequenceEpoch:
         return (self.interactions.indptr.diff() > 1).nonzero().squeeze(1)
 
     def __len__(self) -> int:
-        return self.draw.n_batches(len(self.users))
+        return len(self.draw.bounds(len(self.users))) - 1
 
     def __iter__(self) -> Iterator[SequenceBatch]:
         train, users = self.interactions, self.users

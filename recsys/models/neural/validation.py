@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import Callback
 from recsys.data.dataset import Holdout
 from recsys.models.neural.module import NeuralModule
 from recsys.models.neural.monitors import Monitor, RankingMonitor, Scorer
+from recsys.models.neural.sharding import ShardedByUser
 
 SCORES_PER_BATCH = 1 << 24
 CURVES = "curves"  # TensorBoard orders curves by name: this precedes final/ and train/
@@ -20,7 +21,8 @@ CURVES = "curves"  # TensorBoard orders curves by name: this precedes final/ and
 class Validation(Callback):
     """Measures a module on held-out ratings and logs `valid/...` metrics, which other callbacks can monitor.
 
-    The metrics are the same on any number of processes, each of which measures its share of the queries.
+    The metrics are the same on any number of processes, each of which measures its share of the queries: those of its
+    own users if the training is sharded by user.
 
     Args:
         holdout: held-out ratings.
@@ -33,13 +35,20 @@ class Validation(Callback):
         self.scorer = scorer
         self.monitor = monitor or RankingMonitor()
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Decide which queries are measured by this process."""
+        if isinstance(trainer.strategy, ShardedByUser):
+            self.holdout = self.holdout.of_users(trainer.strategy.share.own)
+            self.rows = np.arange(self.holdout.n_queries)
+        else:
+            self.rows = np.arange(trainer.global_rank, self.holdout.n_queries, trainer.world_size)
+
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the module with its current weights."""
         module = cast(NeuralModule, pl_module)
         module.refresh()
         module.eval()
-        rows = np.arange(trainer.global_rank, self.holdout.n_queries, trainer.world_size)
-        measured = _gathered(measure(self.scorer or module, self.holdout, self.monitor, rows), trainer)
+        measured = _gathered(measure(self.scorer or module, self.holdout, self.monitor, self.rows), trainer)
         module.train()
         metrics = {f"valid/{name}": value for name, value in summary(measured, self.monitor).items()}
         module.log_dict(metrics, logger=False)

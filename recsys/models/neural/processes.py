@@ -1,0 +1,75 @@
+"""What the processes of a distributed training tell each other, and what a user reads when one of them is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
+
+from recsys.errors import UserError
+
+# Parts of the messages of torch.distributed when another process of the group does not answer any more.
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL error")
+
+
+def summed(values: Tensor) -> Tensor:
+    """Return the sums of values of all processes, of the same shape; the same in each process."""
+    total = values.clone()
+    dist.all_reduce(total)
+    return total
+
+
+def of_each(values: Tensor) -> Tensor:
+    """Return the values (n,) of all processes, (n_processes, n)."""
+    gathered = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, values)
+    return torch.stack(gathered)
+
+
+def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor:
+    """Return the rows of all processes in the first one, and elsewhere the given rows, in the memory of the CPU.
+
+    Args:
+        rows: (n, ...) the rows of this process.
+        parts: the positions of each process's rows among all of them, in ascending order.
+        device: device of the training, by which processes exchange tensors.
+    """
+    if dist.get_rank():
+        dist.send(rows.to(device).contiguous(), 0)
+        return rows.cpu()
+    whole = torch.empty(parts[-1].stop, *rows.shape[1:], dtype=rows.dtype)
+    whole[: len(rows)] = rows
+    for rank, part in enumerate(parts[1:], start=1):
+        received = torch.empty(len(part), *rows.shape[1:], dtype=rows.dtype, device=device)
+        dist.recv(received, rank)
+        whole[part.start : part.stop] = received
+    return whole
+
+
+@contextmanager
+def lost_processes_explained() -> Iterator[None]:
+    """Raise one sentence where a process of the enclosed training was killed, or its machine or network failed.
+
+    Raises:
+        UserError: a process was lost.
+    """
+    try:
+        yield
+    except ProcessExitedException as error:
+        reason = error.signal_name or f"exit status {error.exit_code}"
+        raise _lost(f"{reason}, often for lack of memory" if reason == "SIGKILL" else reason) from error
+    except (ProcessRaisedException, RuntimeError) as error:
+        if not any(part in str(error) for part in LOST):
+            raise
+        raise _lost("its connection was closed") from error
+
+
+def _lost(reason: str) -> UserError:
+    return UserError(
+        f"A process of the training ended before the others ({reason}), so that all of them have ended: resume the "
+        "run, with as many processes or another number, to continue from its last epoch."
+    )

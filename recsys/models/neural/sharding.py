@@ -1,0 +1,277 @@
+"""Training sharded by user: each process has the ratings, the embeddings and the optimiser's state of its own users.
+
+The users of a process have consecutive codes, and all processes have about as many ratings. Each process draws samples
+and negatives of its own users only. In a step of n processes,
+
+- the gradients of all weights but the tables of users are averaged over the processes, as in any distributed training;
+- a row of a table of users has a gradient in the process of its user only, which is divided by n, so that users and
+  items are updated as if one process had computed the loss of all samples of the step.
+
+The weights are drawn whole and then cut, so that they do not depend on the number of processes. Checkpoints hold the
+whole tables, which the first process collects: what one number of processes has trained, any other number can resume,
+and a single process evaluates.
+
+`pl.Trainer(strategy="sharded")` trains so in processes that torchrun or Slurm started, or Lightning by running the
+command again; `sharded_spawn` and `sharded_fork` start processes for the fit only.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim import Optimizer
+
+from recsys.data.dataset import Dataset
+from recsys.data.query import row_pointers
+from recsys.errors import UserError
+from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural.processes import joined, of_each, summed
+from recsys.models.neural.sampling import Interactions, Share
+
+START_METHODS = {"sharded": "popen", "sharded_spawn": "spawn", "sharded_fork": "fork"}
+
+
+def is_sharded(strategy: object) -> bool:
+    """Return whether a strategy of Lightning, or one that a name stands for, shards by user."""
+    return isinstance(strategy, ShardedByUser) or (isinstance(strategy, str) and strategy in START_METHODS)
+
+
+def shards(user_counts: np.ndarray, n_processes: int) -> list[range]:
+    """Divide users into consecutive groups with about equally many training ratings, one for each process.
+
+    Args:
+        user_counts: int64 (n_users,) number of ratings of each user.
+        n_processes: number of processes.
+
+    Raises:
+        UserError: there are too few users.
+    """
+    indptr = row_pointers(user_counts)
+    targets = np.arange(1, n_processes) * indptr[-1] / n_processes
+    after = np.searchsorted(indptr, targets)  # the first boundary between users that is not before the target
+    before = np.maximum(after - 1, 0)
+    is_nearer = targets - indptr[before] < indptr[after] - targets
+    stops = [0, *np.where(is_nearer, before, after).tolist(), len(user_counts)]
+    if not np.diff(indptr[stops]).all():
+        raise UserError(
+            f"Each of {n_processes} processes must have users with training ratings, but there are too few for that: "
+            "lower trainer.devices."
+        )
+    return [range(start, stop) for start, stop in pairwise(stops)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnUsers(Share):
+    """A process that draws its own batches, from the training interactions of its own users.
+
+    An epoch has as many steps in every process, and as many as it would have in one process that had all users. Each
+    process divides its samples evenly among them.
+
+    Attributes:
+        users: codes of the users of each process, in ascending order.
+        device: device of the training.
+    """
+
+    users: tuple[range, ...]
+    device: torch.device
+
+    @property
+    def own(self) -> range:
+        """Return the codes of the users of this process."""
+        return self.users[self.rank]
+
+    @property
+    def stream(self) -> int:
+        """See `Share.stream`: each process draws for itself."""
+        return self.rank
+
+    def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
+        """See `Share.bounds`, of the rows of this process; all processes must call this together."""
+        of_all = of_each(torch.tensor([n_rows], device=self.device))
+        n_steps = min(ceil(int(of_all.sum()) / self.fair(batch_size)), int(of_all.min()))  # no batch is empty
+        return np.arange(n_steps + 1) * n_rows // n_steps
+
+    def rows(self, start: int, stop: int) -> slice:
+        """See `Share.rows`: all, as they are of this process already."""
+        return slice(start, stop)
+
+
+class OwnInteractions(Interactions):
+    """Training interactions of a process's own users; counts of items, users and the mean rating are of all users.
+
+    Args:
+        train: see `Interactions`.
+        device: see `Interactions`.
+    """
+
+    def __init__(self, train: Dataset, device: torch.device) -> None:
+        super().__init__(train, device)
+        self.item_counts = summed(self.item_counts)
+        self.n_raters = int(summed(torch.tensor([self.n_raters], device=device)))
+        own = torch.tensor([train.ratings.sum(dtype=np.float64), len(train)], dtype=torch.float64, device=device)
+        total, n_ratings = summed(own).tolist()
+        self.mean_rating = total / n_ratings
+
+
+class ShardedByUser(DDPStrategy):
+    """Distributes a training by users; see the module's docstring.
+
+    Args:
+        **options: see `DDPStrategy`.
+    """
+
+    share: OwnUsers
+
+    def assign(self, train: Dataset, own: range | None) -> OwnUsers:
+        """Decide which users belong to which process, once the processes are connected.
+
+        Args:
+            train: the training interactions of all users, or of this process's own.
+            own: codes of the users whose interactions `train` has, or None if it has all.
+
+        Raises:
+            UserError: there are too few users, or processes have been given the interactions of the same users, or
+                of users whose codes are not in the order of the processes.
+        """
+        if own is None:
+            users = shards(train.user_counts, self.world_size)
+        else:
+            starts_and_stops = of_each(torch.tensor([own.start, own.stop], device=self.root_device))
+            users = [range(start, stop) for start, stop in starts_and_stops.tolist()]
+            check_users(users, train.n_users)
+        self.share = OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
+        return self.share
+
+    def setup(self, trainer: pl.Trainer) -> None:
+        """Cut the tables of users to the rows of this process, and set up everything else as for `DDPStrategy`."""
+        module = cast(pl.LightningModule, self.lightning_module)
+        check_sharding(module, type(module).__name__, trainer.gradient_clip_val, trainer.precision)
+        for _, table in self._tables():
+            table.hold(self.share.own)
+        super().setup(trainer)
+
+    def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
+        """Leave the tables of users out of what processes have in common."""
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, [name for name, _ in self._tables()])
+        for part in model.modules():
+            if isinstance(part, UserTable):
+                part.weight.register_hook(lambda gradient: gradient / self.world_size)
+            elif isinstance(part, nn.Embedding) and part.sparse:
+                # Its values, which DistributedDataParallel divides in place, can be shared with other gradients.
+                part.weight.register_hook(torch.clone)
+        return super()._setup_model(model)
+
+    def on_exception(self, exception: BaseException) -> None:
+        """Let SIGTERM end a process that was started for the fit without a further message, as the first error is."""
+        super().on_exception(exception)
+        if self._start_method != "popen" and multiprocessing.parent_process() is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        """Return the weights, in the first process with the rows of all users."""
+        state = super().lightning_module_state_dict()
+        return state | {name: self._whole(state[name]) for name, _ in self._tables()}
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        """Return the optimiser's state, in the first process with the rows of all users."""
+        state: dict[str, Any] = super().optimizer_state(optimizer)
+        return state | {"state": state["state"] | dict(self._states(optimizer, state, self._whole))}
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        """Load the state of this process's users from that of all."""
+        own = []
+        for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
+            own.append(state | {"state": state["state"] | dict(self._states(optimizer, state, self._cut))})
+        super().load_optimizer_state_dict({**checkpoint, "optimizer_states": own})
+
+    def restore_tables(self) -> None:
+        """Give the first process the rows of all users, where it was started for the fit and returns the weights."""
+        if self._start_method == "popen":
+            return
+        for _, table in self._tables():
+            whole = self._whole(table.weight.detach())
+            if self.is_global_zero:
+                table.restore(whole)
+
+    def _tables(self) -> list[tuple[str, UserTable]]:
+        """Return the tables of users by the names of their weights."""
+        parts = cast(pl.LightningModule, self.lightning_module).named_modules()
+        return [(f"{name}.weight", part) for name, part in parts if isinstance(part, UserTable)]
+
+    def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
+        """Yield the state of each table of users by the number of its weights, with changed rows."""
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        tables = {id(table.weight) for _, table in self._tables()}
+        for number, weight in enumerate(weights):
+            if id(weight) in tables and number in state["state"]:
+                values = copy(state["state"][number])
+                yield number, {n: change(value) if has_rows(value) else value for n, value in values.items()}
+
+    def _whole(self, rows: Tensor) -> Tensor:
+        """Return the rows of all users and the unknown one in the first process, and elsewhere the given ones."""
+        return torch.cat([joined(rows[:-1], self.share.users, self.root_device), rows[-1:].cpu()])
+
+    def _cut(self, rows: Tensor) -> Tensor:
+        """Return the rows of this process's users and the unknown one."""
+        own = self.share.own
+        return torch.cat([rows[own.start : own.stop], rows[-1:]])
+
+
+def check_users(users: Sequence[range], n_users: int) -> None:
+    """Check that each user belongs to one process, and that codes are in the order of the processes.
+
+    Raises:
+        UserError: they are not.
+    """
+    if [0, *(part.stop for part in users)] != [*(part.start for part in users), n_users]:
+        raise UserError(
+            f"The users of processes must follow one another from 0 to {n_users} (got {', '.join(map(str, users))})."
+        )
+
+
+def check_sharding(module: nn.Module, name: str, gradient_clip_val: float | None, precision: object) -> None:
+    """Check that a module can be trained so.
+
+    Args:
+        module: the module.
+        name: what the model is called in messages.
+        gradient_clip_val: setting of the trainer.
+        precision: setting of the trainer, by default None or 32.
+
+    Raises:
+        UserError: a step needs more of the users than the rows of those in its batch, or a setting would let processes
+            update the weights that they have in common by different gradients.
+    """
+    if not getattr(module, "shards_users", False):
+        raise UserError(
+            f"{name} cannot be trained sharded by user, as it does not declare that a step needs the users of its "
+            "batch alone: take trainer=ddp."
+        )
+    if gradient_clip_val is not None or str(precision).startswith("16"):
+        raise UserError(
+            "A training sharded by user must have neither trainer.gradient_clip_val nor a precision of 16 bits with "
+            "scaled gradients, since no process knows the gradients of all users: leave them out, or take "
+            "trainer.precision=bf16-mixed."
+        )
+
+
+def has_rows(value: Any) -> bool:
+    """Return whether a value of an optimiser's state has a row for each row of the weights."""
+    return isinstance(value, Tensor) and value.dim() > 0
+
+
+for _name, _start_method in START_METHODS.items():
+    StrategyRegistry.register(_name, ShardedByUser, "Sharded by user", start_method=_start_method)

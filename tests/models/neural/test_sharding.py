@@ -1,0 +1,283 @@
+"""Training sharded by user: processes have the ratings and embeddings of their own users, and learn as one does."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.data.split import Split
+from recsys.data.splitters import LeaveLastOut
+from recsys.errors import UserError
+from recsys.metrics.accuracy import ranking_metrics
+from recsys.models.base import FitContext, load
+from recsys.models.dae import DAE
+from recsys.models.gru4rec import GRU4Rec
+from recsys.models.lightgcn import LightGCN
+from recsys.models.mf import MF, MFModule
+from recsys.models.ncf import NeuMF
+from recsys.models.neural import LogLoss, NeuralRecommender, TrainingData, sharding
+from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural.processes import lost_processes_explained
+from recsys.models.neural.sampling import Draw, NegativeSampler, SampledEpoch
+from recsys.models.neural.sharding import OwnInteractions, OwnUsers, check_users, shards
+from recsys.models.sasrec import SASRec
+from recsys.models.two_tower import TwoTower
+
+TITLES = {"_target_": "recsys.data.text.PPMIEncoder", "dim": 4, "min_count": 1}
+SMALL = {"batch_size": 64, "max_epochs": 2, "lr": 0.02}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def even() -> Split:
+    """24 users with 8 ratings of 20 items each, 6 of them for training: shards that have equally many."""
+    rng = np.random.default_rng(0)
+    users, items = np.repeat(np.arange(24), 8), np.concatenate([rng.permutation(20)[:8] for _ in range(24)])
+    ratings, times = rng.integers(1, 6, len(users)), np.arange(len(users))
+    return LeaveLastOut()(Dataset.from_arrays(users, items, ratings, times, n_users=24, n_items=20, fingerprint="even"))
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPoolExecutor]:
+    """Processes that have imported what they need, one for each fit: a training cannot fork from one that has trained.
+
+    They are forks of a server that does nothing else.
+    """
+    method = get_context("forkserver")
+    method.set_forkserver_preload([name for name in sys.modules if name.startswith("recsys.")])
+    with ProcessPoolExecutor(1, method, max_tasks_per_child=1) as pool:
+        yield pool
+
+
+def context(folder: Path, n_processes: int | None, *callbacks: Callback, resume: bool = False) -> FitContext:
+    """A context whose training is sharded among some processes, or not distributed at all."""
+    options = {"devices": 1} if n_processes is None else {"devices": n_processes, "strategy": "sharded_fork"}
+    new = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False, callbacks=list(callbacks), **options)
+    return FitContext(folder, new, resume=resume)
+
+
+def checkpoint(folder: Path) -> dict:
+    return torch.load(folder / "last.ckpt", weights_only=True)
+
+
+class OwnAlone(Callback):
+    """Checks that a process has the rows, their optimiser's state and the ratings of its own users alone."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        own = trainer.strategy.share.own
+        assert 0 < len(own) < module.n_users
+        tables = [part for part in module.modules() if isinstance(part, UserTable)]
+        assert tables
+        state = trainer.optimizers[0].state
+        for table in tables:
+            assert len(table.weight) == len(own) + 1
+            assert {len(value) for value in state[table.weight].values() if value.dim()} == {len(own) + 1}
+        holdout = next(callback.holdout for callback in trainer.callbacks if hasattr(callback, "holdout"))
+        for ratings in (trainer.datamodule.train, holdout.ratings, holdout.known):
+            assert set(ratings.users.tolist()) <= set(own)
+
+
+class Curve(Callback):
+    """Writes the monitored metric of each epoch to a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            value = trainer.callback_metrics[f"valid/{module.objective.monitor.metric}"]
+            self.file.write_text(repr(float(value)))
+
+
+class Killed(Callback):
+    """Kills the last process in the third epoch."""
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module, batch, batch_index: int) -> None:
+        if trainer.current_epoch == 2 and trainer.global_rank == trainer.world_size - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("n_processes", [1, 2, 3, 7])
+def test_processes_have_consecutive_users_with_about_equally_many_ratings(timed: Dataset, n_processes: int):
+    own = shards(timed.user_counts, n_processes)
+    assert [user for part in own for user in part] == list(range(timed.n_users))
+    counts = [int(timed.user_counts[part.start : part.stop].sum()) for part in own]
+    assert max(abs(count - len(timed) / n_processes) for count in counts) <= timed.user_counts.max()
+
+
+def test_more_processes_than_users_are_refused(timed: Dataset):
+    with pytest.raises(UserError, match=r"lower trainer\.devices"):
+        shards(timed.user_counts, 61)
+
+
+def test_every_process_takes_as_many_steps_and_has_each_of_its_positives_once(timed: Dataset, monkeypatch):
+    parts = shards(timed.user_counts, 3)
+    own = [timed.of_users(part) for part in parts]
+    assert len({len(train) for train in own}) > 1
+    monkeypatch.setattr(sharding, "of_each", lambda values: torch.tensor([[len(train)] for train in own]))
+    monkeypatch.setattr(sharding, "summed", lambda values: values)
+    n_steps = set()
+    for rank, train in enumerate(own):
+        draw = Draw(60, rank, OwnUsers(rank, 3, users=tuple(parts), device=CPU))
+        interactions = OwnInteractions(train, CPU)
+        epoch = SampledEpoch(interactions, NegativeSampler(interactions), 4, draw)
+        batches = list(epoch)
+        drawn = [p for b in batches for p in zip(b.queries.users.tolist(), b.items[:, 0].tolist(), strict=True)]
+        assert sorted(drawn) == sorted(zip(train.users.tolist(), train.items.tolist(), strict=True))
+        assert len(epoch) == len(batches)
+        n_steps.add(len(batches))
+    assert n_steps == {-(-len(timed) // 12)}  # 12 positives with 4 negatives each
+
+
+def fit(model: NeuralRecommender, split: Split, context: FitContext) -> Path:
+    """Fit a model and save it, in the directory of its checkpoints."""
+    model.fit(split.train, split.valid, context).save_without_data(context.directory / "model")
+    return context.directory / "model"
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"rowwise": True}, {"optimizer": "sgd", "lr": 1.0}], ids=["adam", "rowwise", "sgd"]
+)
+def test_any_number_of_processes_learns_the_same_from_the_same_batches(
+    even: Split, pool: ProcessPoolExecutor, tmp_path: Path, options: dict
+):
+    """Each step is on all ratings, of which the processes have equally many."""
+    new = partial(MF, embedding_dim=4, loss="squared", **{**SMALL, "batch_size": 144, "max_epochs": 4} | options)
+    model = new().fit(even.train, even.valid, context(tmp_path / "alone", None))
+    expected = checkpoint(tmp_path / "alone")
+    assert expected["global_step"] == 4
+    for n_processes in (1, 2, 3):
+        folder = tmp_path / f"{n_processes}"
+        callbacks = [OwnAlone()] if n_processes > 1 and "optimizer" not in options else []
+        other = load(pool.submit(fit, new(), even, context(folder, n_processes, *callbacks)).result())
+        own = checkpoint(folder)
+        assert json.loads((folder / "finished.json").read_text())["epochs"] == 4
+        for part in ("state_dict", "optimizer_states"):
+            torch.testing.assert_close(own[part], expected[part], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            other.score(even.test.query(np.arange(24))), model.score(even.test.query(np.arange(24))), atol=1e-4
+        )
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        MF(embedding_dim=4, **SMALL),
+        NeuMF(embedding_dim=4, hidden_dims=(8, 4), dropout=0.3, **SMALL),
+        DAE(hidden_dim=4, **SMALL | {"batch_size": 8}),
+        TwoTower(TITLES, embedding_dim=4, user_id_dropout=0.2, **SMALL | {"batch_size": 8}),
+        TwoTower(TITLES, embedding_dim=4, loss="sampled_softmax", n_negatives=5, **SMALL | {"batch_size": 8}),
+        SASRec(embedding_dim=4, **SMALL | {"batch_size": 8}),
+        GRU4Rec(embedding_dim=4, loss="gbce", n_negatives=5, **SMALL | {"batch_size": 8}),
+    ],
+    ids=["mf", "ncf", "dae", "two_tower", "two_tower_sampled", "sasrec", "gru4rec"],
+)
+def test_validation_by_processes_of_their_own_users_is_that_of_one_process(
+    model: NeuralRecommender, split: Split, pool: ProcessPoolExecutor, tmp_path: Path
+):
+    """Measured are the weights of the last epoch, which any process can restore from the checkpoint."""
+    fitted = load(pool.submit(fit, model, split, context(tmp_path, 2, Curve(tmp_path / "curve"))).result())
+    fitted.module.load_state_dict(checkpoint(tmp_path)["state_dict"])
+    fitted._use()
+    scores = fitted.score(split.valid.known.query(split.valid.users))
+    expected = ranking_metrics(scores, split.valid, ks=(10,))["ndcg@10"].mean()
+    assert float((tmp_path / "curve").read_text()) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("n_processes", [None, 1, 3])
+def test_a_training_that_loses_a_process_ends_with_a_sentence_and_resumes_with_fewer_or_more(
+    even: Split, pool: ProcessPoolExecutor, tmp_path: Path, n_processes: int | None
+):
+    new = partial(MF, embedding_dim=4, loss="squared", **{**SMALL, "batch_size": 144, "max_epochs": 5})
+    with pytest.raises(UserError, match=r"A process of the training ended before the others .* resume the run"):
+        pool.submit(fit, new(), even, context(tmp_path / "cut", 2, Killed())).result()
+    assert checkpoint(tmp_path / "cut")["epoch"] == 1
+    again = context(tmp_path / "cut", n_processes, resume=True)
+    resumed = load(pool.submit(fit, new(), even, again).result() if n_processes else fit(new(), even, again))
+    whole = new().fit(even.train, even.valid, context(tmp_path / "whole", None))
+    assert resumed.n_best_epochs == whole.n_best_epochs
+    for part in ("global_step", "state_dict", "optimizer_states"):
+        own, expected = checkpoint(tmp_path / "cut")[part], checkpoint(tmp_path / "whole")[part]
+        torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
+
+
+class ReadByEachProcess(TrainingData):
+    """Has the ratings of the process's own users alone, before the training knows anything of all."""
+
+    def setup(self, stage: str) -> None:
+        self.users = shards(self.train.user_counts, 2)[self.trainer.global_rank]
+        self.train = self.train.of_users(self.users)
+        super().setup(stage)
+
+
+def train_module(train: Dataset, data: type[TrainingData], file: Path) -> None:
+    """Train a module in two processes, without a recommender, and write its weights."""
+    torch.manual_seed(0)
+    module = MFModule(train.n_users, train.n_items, 4, objective=LogLoss(negative_power=0.5))
+    module.bind(train)
+    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
+    trainer = pl.Trainer(max_epochs=2, devices=2, strategy="sharded_fork", use_distributed_sampler=False, **options)
+    trainer.fit(module, data(train, module.objective, 64))
+    torch.save(module.state_dict(), file)
+
+
+def test_processes_that_have_read_their_own_ratings_alone_learn_what_those_with_all_ratings_do(
+    timed: Dataset, pool: ProcessPoolExecutor, tmp_path: Path
+):
+    for data in (TrainingData, ReadByEachProcess):
+        pool.submit(train_module, timed, data, tmp_path / data.__name__).result()
+    whole, own = (torch.load(tmp_path / data.__name__) for data in (TrainingData, ReadByEachProcess))
+    assert len(whole["users.weight"]) == timed.n_users + 1
+    torch.testing.assert_close(own, whole, rtol=0, atol=0)
+
+
+def test_users_of_two_processes_or_of_none_are_refused():
+    check_users([range(10), range(10, 24)], 24)
+    for users in ([range(10), range(9, 24)], [range(10), range(11, 24)], [range(10), range(10, 23)]):
+        with pytest.raises(UserError, match="must follow one another from 0 to 24"):
+            check_users(users, 24)
+
+
+def test_a_holdout_of_some_users_has_their_queries_alone(split: Split):
+    whole: Holdout = split.valid
+    part = whole.of_users(range(20, 40))
+    rows = np.flatnonzero((whole.users >= 20) & (whole.users < 40))
+    np.testing.assert_array_equal(part.users, whole.users[rows])
+    own, expected = part.query(np.arange(len(rows))), whole.query(rows)
+    for name in ("indptr", "items", "ratings", "times"):
+        np.testing.assert_array_equal(getattr(own.history, name), getattr(expected.history, name))
+    assert len(part.known) == whole.known.user_counts[20:40].sum()
+
+
+def refused(**options) -> FitContext:
+    return FitContext(trainer=partial(pytest.fail, "was trained", strategy="sharded_spawn", **options))
+
+
+def test_a_model_whose_steps_need_other_users_is_refused_before_training(timed: Dataset):
+    with pytest.raises(UserError, match="LightGCN cannot be trained sharded by user"):
+        LightGCN(embedding_dim=4).fit(timed, context=refused())
+
+
+@pytest.mark.parametrize("options", [{"gradient_clip_val": 1.0}, {"precision": "16-mixed"}])
+def test_settings_by_which_processes_would_update_items_differently_are_refused(timed: Dataset, options: dict):
+    with pytest.raises(UserError, match=r"neither trainer\.gradient_clip_val nor a precision of 16 bits"):
+        MF(embedding_dim=4).fit(timed, context=refused(**options))
+
+
+def test_an_error_of_the_training_itself_is_not_taken_for_a_lost_process():
+    with pytest.raises(UserError, match="its connection was closed"), lost_processes_explained():
+        raise RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:1220")
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"), lost_processes_explained():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
