@@ -23,6 +23,7 @@ class UserTable(nn.Embedding):
         own: codes of the m users of this process, or None if the table has the rows of all users.
     """
 
+    weight: nn.Parameter
     own: range | None = None
 
     def __init__(self, n_users: int, embedding_dim: int, sparse: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
 from recsys.data.dataset import Dataset
@@ -111,6 +111,16 @@ class NeuralModule(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": self.optimization.schedule(optimizer, n_steps), "interval": "step"},
         }
+
+    def on_fit_start(self) -> None:
+        """Give DistributedDataParallel copies of sparse gradients.
+
+        It divides their values in place, which can be shared with other gradients of the same step.
+        """
+        if self.trainer.world_size > 1:
+            for part in self.modules():
+                if isinstance(part, nn.Embedding) and part.sparse:
+                    part.weight.register_hook(torch.clone)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Call `Objective.after_epoch` after the last batch, before callbacks measure and store the weights."""

@@ -169,9 +169,6 @@ class ShardedByUser(DDPStrategy):
         for part in model.modules():
             if isinstance(part, UserTable):
                 part.weight.register_hook(lambda gradient: gradient / self.world_size)
-            elif isinstance(part, nn.Embedding) and part.sparse:
-                # Its values, which DistributedDataParallel divides in place, can be shared with other gradients.
-                part.weight.register_hook(torch.clone)
         return super()._setup_model(model)
 
     def on_exception(self, exception: BaseException) -> None:

@@ -61,9 +61,11 @@ def pool() -> Iterator[ProcessPoolExecutor]:
         yield pool
 
 
-def context(folder: Path, n_processes: int | None, *callbacks: Callback, resume: bool = False) -> FitContext:
-    """A context whose training is sharded among some processes, or not distributed at all."""
-    options = {"devices": 1} if n_processes is None else {"devices": n_processes, "strategy": "sharded_fork"}
+def context(
+    folder: Path, n_processes: int | None, *callbacks: Callback, resume: bool = False, strategy: str = "sharded_fork"
+) -> FitContext:
+    """A context whose training is distributed among some processes, sharded by default, or not distributed at all."""
+    options = {"devices": 1} if n_processes is None else {"devices": n_processes, "strategy": strategy}
     new = partial(pl.Trainer, accelerator="cpu", enable_progress_bar=False, callbacks=list(callbacks), **options)
     return FitContext(folder, new, resume=resume)
 
@@ -169,6 +171,17 @@ def test_any_number_of_processes_learns_the_same_from_the_same_batches(
         np.testing.assert_allclose(
             other.score(even.test.query(np.arange(24))), model.score(even.test.query(np.arange(24))), atol=1e-4
         )
+
+
+def test_rows_with_sparse_gradients_are_learned_by_two_processes_as_by_one(
+    even: Split, pool: ProcessPoolExecutor, tmp_path: Path
+):
+    settings = {**SMALL, "batch_size": 144, "max_epochs": 4, "rowwise": True}
+    new = partial(MF, embedding_dim=4, loss="squared", **settings)
+    new().fit(even.train, even.valid, context(tmp_path / "alone", None))
+    pool.submit(fit, new(), even, context(tmp_path / "two", 2, strategy="ddp_fork")).result()
+    own, expected = (checkpoint(tmp_path / name)["state_dict"] for name in ("two", "alone"))
+    torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
