@@ -237,7 +237,7 @@ def test_new_films_require_titles_and_a_model_with_an_open_catalogue(command, ru
     assert (status, "must be new, or left out: 3 already exists" in err) == (2, True)
     (tmp_path / "empty.csv").write_text("title,year\n")
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "empty.csv")
-    assert (status, "row 1 has none" in err) == (2, True)
+    assert (status, "must have a row for each new item (got none)" in err) == (2, True)
     status, _, err = command("recommend", runs / "two_tower", "--user", "u3", "--films", tmp_path / "none.csv")
     assert (status, "must be an existing CSV or Parquet file" in err) == (2, True)
 
