@@ -33,6 +33,7 @@ from recsys.studies.report import headline_metrics
 from recsys.studies.runs import Run
 from recsys.studies.searches import SEARCH
 from recsys.studies.study import Study
+from recsys.studies.study_statistics import peak_memory
 from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
@@ -144,7 +145,7 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Return the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
 
     `commit` ends in + if files differed from it. `seconds_*` and `cpu_seconds_*` are the times of stages,
-    `peak_memory_mib` is the peak memory of the process during the run.
+    `peak_memory_mib` is the peak memory of the process during the run, see `peak_memory`.
     """
     metrics = [metric for setting in study.settings.values() for metric in setting.metrics]
     rows = []
@@ -171,7 +172,7 @@ def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]
     return {
         **{f"{clock}_{s}": round(own[s], 3) for clock, own in clocks.items() for s in stages if s in own},
-        "peak_memory_mib": round(manifest["peak_memory_bytes"] / 2**20),
+        "peak_memory_mib": round(peak_memory(run), 1),
         "machine": machine(run),
         "threads": manifest["threads"],
         **{package: manifest["versions"][package] for package in ("torch", "numpy", "scipy", "scikit-learn")},

@@ -16,6 +16,7 @@ import pandas as pd
 from recsys.evaluation.resampling import UserMetrics, compare
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
+from recsys.studies.runs import Run
 from recsys.studies.study import Setting
 
 COMPLETE, FAILED, NOT_RUN = "complete", "failed", "not run"
@@ -74,13 +75,12 @@ def training_seconds(outcomes: Sequence[Outcome], clock: str = "seconds") -> flo
     return float(np.mean(trained)) if trained else np.nan
 
 
-def peak_memory(outcomes: Sequence[Outcome]) -> float:
-    """Return the highest peak memory in MiB over the complete runs; NaN if none was measured.
+def peak_memory(run: Run) -> float:
+    """Return the peak memory of a run in MiB, NaN if it was not measured.
 
     The peak of a run without CPU seconds, of an earlier version, may be that of a run before it in the same process.
     """
-    measured = [run.manifest for _, run in complete_runs(outcomes) if "cpu_seconds" in run.manifest]
-    return max((manifest["peak_memory_bytes"] / 2**20 for manifest in measured), default=np.nan)
+    return run.manifest["peak_memory_bytes"] / 2**20 if "cpu_seconds" in run.manifest else np.nan
 
 
 def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
@@ -101,7 +101,9 @@ def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.Da
                     "configurations": _configurations(by_row[name]),
                     "seconds": training_seconds(by_row[name]),
                     "cpu_seconds": training_seconds(by_row[name], "cpu_seconds"),
-                    "memory_mib": peak_memory(by_row[name]),
+                    "memory_mib": pd.Series(
+                        [peak_memory(run) for _, run in complete_runs(by_row[name])], dtype=float
+                    ).max(),
                 }
             )
     return pd.DataFrame(records)
