@@ -165,7 +165,9 @@ class ShardedByUser(DDPStrategy):
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
         """Leave the tables of users out of what processes have in common."""
-        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, [name for name, _ in self._tables()])
+        tables = [name for name, part in model.named_modules() if isinstance(part, UserTable)]
+        own = [f"{table}.{part}" for table in tables for part in ("weight", "trained")]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, own)
         for part in model.modules():
             if isinstance(part, UserTable):
                 part.weight.register_hook(lambda gradient: gradient / self.world_size)

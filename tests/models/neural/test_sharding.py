@@ -173,6 +173,20 @@ def test_any_number_of_processes_learns_the_same_from_the_same_batches(
         )
 
 
+def test_the_first_process_may_have_more_users_than_others(pool: ProcessPoolExecutor, tmp_path: Path):
+    """Which users are trained is a buffer of a process's own, which is not sent to the others."""
+    rng = np.random.default_rng(0)
+    counts = np.repeat([4, 16], [18, 6])
+    items = np.concatenate([rng.permutation(20)[:count] for count in counts])
+    users, ratings, times = np.repeat(np.arange(24), counts), rng.integers(1, 6, len(items)), np.arange(len(items))
+    dataset = Dataset.from_arrays(users, items, ratings, times, n_users=24, n_items=20, fingerprint="uneven")
+    split = LeaveLastOut()(dataset)
+    first, second = shards(split.train.user_counts, 2)
+    assert len(first) > len(second)
+    pool.submit(fit, MF(embedding_dim=4, **SMALL), split, context(tmp_path, 2)).result()
+    assert len(checkpoint(tmp_path)["state_dict"]["users.weight"]) == 25
+
+
 def test_rows_with_sparse_gradients_are_learned_by_two_processes_as_by_one(
     even: Split, pool: ProcessPoolExecutor, tmp_path: Path
 ):
