@@ -16,9 +16,8 @@ as train.py does by default, on each user's second-to-last rating. For warm refi
 ratings as a period has, is new to the weights from which training continues; they train 1 to 10 epochs.
 
 Means are over the users of a period, then over seeds, then over periods. Strategies are compared with `never` and with
-popularity, and warm refits with full ones; for known users also without the last two periods. It is one family of
-tests. Writes
-table.csv, pairs.csv, periods.csv, table.md and figures/ beside this file.
+popularity, and warm refits with full ones; for known users also without the last two periods. All of them are one
+family of tests. Writes table.csv, pairs.csv, periods.csv, table.md and figures/ beside this file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the processes of a distributed training tell each other, and what a user reads when one of them is lost."""
+"""What the processes of a distributed training exchange, and the error that a lost process ends in."""
 
 from __future__ import annotations
 

@@ -165,12 +165,11 @@ class ShardedByUser(DDPStrategy):
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
         """Leave the tables of users out of what processes have in common."""
-        tables = [name for name, part in model.named_modules() if isinstance(part, UserTable)]
-        own = [f"{table}.{part}" for table in tables for part in ("weight", "trained")]
+        own = []
+        for name, table in self._tables():
+            table.weight.register_hook(lambda gradient: gradient / self.world_size)
+            own += [name, f"{name.removesuffix('weight')}trained"]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, own)
-        for part in model.modules():
-            if isinstance(part, UserTable):
-                part.weight.register_hook(lambda gradient: gradient / self.world_size)
         return super()._setup_model(model)
 
     def on_exception(self, exception: BaseException) -> None:
