@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -56,7 +57,9 @@ def run_train(*arguments: object) -> int:
         patch.setenv("HYDRA_FULL_ERROR", "0")
         patch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
         try:
-            main(train.objective)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("error", "Callback .* raised")  # Hydra goes on after a callback that fails
+                main(train.objective)
         except SystemExit as stop:
             return stop.code
         finally:

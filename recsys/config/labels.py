@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from recsys.files import slug
 
@@ -42,9 +42,12 @@ def _is_named(key: str, unnamed: Collection[str]) -> bool:
     return key.startswith("data.cleaning.") or not (key in unnamed or key.startswith(UNNAMED_GROUPS))
 
 
-def _run_label() -> str | None:
-    """Return the label of the run of the present job, or None outside of one."""
-    if not HydraConfig.initialized():
+def _run_label(*, _root_: DictConfig) -> str | None:
+    """Return the label of the run of a config, or None outside of a job.
+
+    Callbacks name the directory of a run before it is a job, when the config itself has Hydra's settings.
+    """
+    if "hydra" not in _root_ and not HydraConfig.initialized():
         return None
-    hydra = HydraConfig.get()
+    hydra = _root_.hydra if "hydra" in _root_ else HydraConfig.get()
     return label(str(hydra.runtime.choices["model"]), hydra.overrides.task)
