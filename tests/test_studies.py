@@ -26,10 +26,10 @@ STUDY = {
     "question": "Does it work?",
     "seeds": [0, 1],
     "baselines": ["Popularity"],
-    "n_trials": 2,
+    "n_trials": 5,
     "rows": {
         "Popularity": {"model": "popularity", "seeds": [0]},
-        "EASE": {"model": "ease", "seeds": [0], "search": {"model.l2": "interval(1.0, 9.0)"}},
+        "EASE": {"model": "ease", "seeds": [0], "n_trials": 2, "search": {"model.l2": "interval(1.0, 9.0)"}},
         "NeuMF, pretrained": {
             "model": "ncf",
             "seeds": [1],

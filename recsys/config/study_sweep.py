@@ -102,9 +102,10 @@ class StudySweep:
             fixed = {key: value for key, value in own.overrides.items() if key not in own.search}
             overrides = {**variant_overrides(setting)[0], **fixed, **SEARCHING, "optimized_metric": setting.metrics[0]}
             directory = row_directory(self.directory, name, row) / SEARCH
-            log.info("Search: %s on %s, %d trials in %s", row, name, study.n_trials, short(directory))
+            n_trials = study.n_trials_of(own)
+            log.info("Search: %s on %s, %d trials in %s", row, name, n_trials, short(directory))
             arguments = [*self.given, *override_arguments(overrides)]
-            search = Search(directory, own.search, arguments, study.n_trials, seed=0)
+            search = Search(directory, own.search, arguments, n_trials, seed=0)
             search.run(partial(self._launch_trials, directory))
         return with_search_results(study, self.directory)
 

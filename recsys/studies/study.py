@@ -25,6 +25,7 @@ class Row:
             GMF on the same setting, variant and seed, which runs first. `~model.alpha: null` leaves a setting that the
             model's config lists to the constructor.
         search: search space for further settings, tuned on validation, in Hydra's sweep syntax; may be empty.
+        n_trials: number of configurations that a search tries; None: that of the study.
         n_configurations: number of configurations that were compared on validation to choose `overrides`; None if
             unknown.
         published: results that others published for the same data and split, by metric: `{hr@10: 0.719}`.
@@ -33,6 +34,7 @@ class Row:
 
     overrides: Mapping[str, Any]
     search: Mapping[str, str] = field(default_factory=dict)
+    n_trials: int | None = None
     n_configurations: int | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
@@ -87,7 +89,7 @@ class Study:
         settings: settings by name.
         seeds: default seeds of the final runs; searches use a seed of their own.
         baselines: names of rows; the other rows are compared with the one that is best on validation.
-        n_trials: number of configurations that a search tries, the same for every row.
+        n_trials: number of configurations that the search of a row tries.
         search: also search for settings that have already been chosen.
         settings_run: names of the settings to run; if empty, all except those on demand.
         rows_run: names of the rows to run, besides those that they depend on; if empty, all.
@@ -174,13 +176,21 @@ class Study:
             if name in selected
         }
 
+    def n_trials_of(self, row: Row) -> int:
+        """Return the number of configurations that the search of a row tries."""
+        return self.n_trials if row.n_trials is None else row.n_trials
+
     def with_chosen_overrides(self, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
         """Return the study with the overrides that searches chose, by the names of their setting and row."""
         settings = {
             name: replace(
                 setting,
                 rows={
-                    row: replace(own, overrides={**own.overrides, **chosen[name, row]}, n_configurations=self.n_trials)
+                    row: replace(
+                        own,
+                        overrides={**own.overrides, **chosen[name, row]},
+                        n_configurations=self.n_trials_of(own),
+                    )
                     if (name, row) in chosen
                     else own
                     for row, own in setting.rows.items()
