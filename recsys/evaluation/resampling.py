@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES, Interval
 from recsys.evaluation.significance import effect_size
@@ -49,6 +50,13 @@ class Difference:
     def is_equivalent(self, margin: float) -> bool:
         """Return whether two one-sided tests at 5% find the difference between -margin and margin."""
         return -margin < self.equivalence.low and self.equivalence.high < margin
+
+    def lower_bound(self, error: float) -> float:
+        """Return what the difference exceeds except with a probability of `error`, by the normal approximation.
+
+        Levels far below 5% are beyond the quantiles that resamples can estimate.
+        """
+        return self.interval.mean + float(ndtri(error)) * self.standard_error
 
 
 def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:

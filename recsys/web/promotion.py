@@ -4,13 +4,16 @@ Users of the data set and viewers who are new to it are compared separately: a r
 the viewers, so their gain would hide what the users lose. A refit is also compared with the original run, because
 otherwise small losses would add up over refits.
 
-The same test ratings decide about every refit, without a correction for multiple tests. The metrics of a promoted run
-are therefore not those of a run that was tested once.
+The same test ratings decide about every refit of a run. Each of these looks at them spends a part of the error rate, so
+that the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`, however many there
+are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 1983). The metrics
+of a promoted run are still not those of a run that was tested once.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,13 +28,14 @@ from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.protocols import FULL_RANKING
 from recsys.evaluation.resampling import Difference, compare
-from recsys.files import write_whole
+from recsys.files import reading, write_whole
 from recsys.models.base import FitContext, Recommender
 from recsys.studies.direction import ERRORS
 
 PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"
 RANKING_MARGIN = 0.1  # what the interval of some hundred users can resolve
+ERROR_RATE = 0.025  # of all looks together
 ERROR_MARGIN = 0.01  # a tenth of an error is more than the difference between plain biases and the best models
 
 
@@ -39,7 +43,7 @@ ERROR_MARGIN = 0.01  # a tenth of an error is more than the difference between p
 class GroupComparison:
     """Compares a refit with an earlier run on one group of users.
 
-    For users of the data set the refit must be shown to be non-inferior: the interval of the difference, paired over
+    For users of the data set the refit must be shown to be non-inferior: the lower bound of the difference, paired over
     users, must be above a loss of `margin` times the earlier run's metric. The absence of a significant difference
     would not be enough, since with few users no two models differ significantly. Superiority is not required, since the
     ratings of a hundred films cannot change the mean over all users noticeably. Viewers are too few at first to show
@@ -52,8 +56,9 @@ class GroupComparison:
         before: metric of the earlier run, a mean over users.
         after: metric of the refit.
         better: improvement by the refit; positive is better, also for error metrics.
-        low: lower end of the interval of the improvement.
-        high: upper end of the interval of the improvement.
+        low: lower end of the 95% interval of the improvement.
+        high: upper end of the 95% interval of the improvement.
+        bound: lower bound of the improvement at the level of this look, see `level`.
         margin: acceptable loss as a share of `before`; None for viewers.
     """
 
@@ -65,12 +70,13 @@ class GroupComparison:
     better: float
     low: float
     high: float
+    bound: float
     margin: float | None
 
     @property
     def passed(self) -> bool:
         """Whether this group's comparison allows the promotion."""
-        return self.high >= 0 if self.margin is None else self.low >= -self.margin * self.before
+        return self.high >= 0 if self.margin is None else self.bound >= -self.margin * self.before
 
     def sentence(self, metric: str) -> str:
         """State the metrics and the conclusion."""
@@ -78,6 +84,7 @@ class GroupComparison:
             conclusion = "not shown to be worse" if self.passed else "worse"
         else:
             conclusion = f"{'not' if self.passed else 'may be'} worse by more than {100 * self.margin:.3g}%"
+            conclusion += f", with a lower bound of {self.bound:+.4f} for all refits together"
         return (
             f"{metric} of {self.users:,} {self.who}: refit {self.after:.4f}, {self.earlier} {self.before:.4f}; "
             f"improvement {self.better:+.4f} [{self.low:+.4f}, {self.high:+.4f}]: {conclusion}."
@@ -92,12 +99,14 @@ class PromotionDecision:
         served: name of the active run.
         refit: name of the refit.
         metric: the metric compared, a mean over users.
+        look: number of refits of the run that were compared on its test ratings, including this one.
         comparisons: comparisons with the active run and, if that is a refit itself, with the original run.
     """
 
     served: str
     refit: str
     metric: str
+    look: int
     comparisons: tuple[GroupComparison, ...]
 
     @property
@@ -117,6 +126,20 @@ class PromotionDecision:
         """Write the decision as JSON."""
         text = json.dumps(asdict(self) | {"promoted": self.promoted}, indent=2) + "\n"
         write_whole(directory / PROMOTION, lambda file: file.write(text.encode()))
+
+
+def level(look: int) -> float:
+    """Return the part of the error rate that a look spends, counted from 1; all parts add up to `ERROR_RATE`."""
+    return ERROR_RATE * 6 / (math.pi * look) ** 2
+
+
+def looks(refits: Path) -> int:
+    """Return the number of refits in a directory that have been compared, including those that were deleted since."""
+    last = 0
+    for file in refits.glob(f"*/{PROMOTION}"):
+        with reading(file, "remove it"):
+            last = max(last, int(json.loads(file.read_text(encoding="utf-8")).get("look", 1)))
+    return last
 
 
 class PromotionTest:
@@ -147,12 +170,18 @@ class PromotionTest:
         self.test, self.metric, self.ks = test, metric, ks
         self.before = {name: self._per_user(model) for name, model in earlier.items()}
 
-    def compare(self, refit: Recommender, margin: float | None) -> tuple[GroupComparison, ...]:
-        """Compare a refit with each earlier run on each group; None takes the default margin of the metric."""
+    def compare(self, refit: Recommender, margin: float | None, look: int = 1) -> tuple[GroupComparison, ...]:
+        """Compare a refit with each earlier run on each group.
+
+        Args:
+            refit: model of the refit.
+            margin: see `GroupComparison`; None takes the default of the metric.
+            look: number of refits that have been compared on these test ratings, including this one.
+        """
         margin = (ERROR_MARGIN if self.metric in ERRORS else RANKING_MARGIN) if margin is None else margin
         after = self._per_user(refit)
         return tuple(
-            self._compare_group(who, name, before[members], after[members], margin if who == USERS else None)
+            self._compare_group(who, name, before[members], after[members], margin if who == USERS else None, look)
             for name, before in self.before.items()
             for who, members in self.groups.items()
         )
@@ -168,7 +197,7 @@ class PromotionTest:
         return per_user[self.metric].to_numpy()
 
     def _compare_group(
-        self, who: str, earlier: str, before: np.ndarray, after: np.ndarray, margin: float | None
+        self, who: str, earlier: str, before: np.ndarray, after: np.ndarray, margin: float | None, look: int
     ) -> GroupComparison:
         sign = -1 if self.metric in ERRORS else 1
         of_users = ({(0, ""): pd.Series(sign * values)} for values in (after, before))
@@ -184,6 +213,7 @@ class PromotionTest:
             better=interval.mean,
             low=interval.mean if all_equal else interval.low,
             high=interval.mean if all_equal else interval.high,
+            bound=better.lower_bound(level(look)),
             margin=margin,
         )
 

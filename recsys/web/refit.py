@@ -36,7 +36,7 @@ from recsys.errors import UserError
 from recsys.files import reading, short, write_whole
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
-from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel
+from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel, looks
 from recsys.web.pseudonyms import id_in_runs
 from recsys.web.rollout import REFITS
 from recsys.web.store import Store
@@ -109,9 +109,12 @@ class Refitter:
         write_whole(directory / SNAPSHOT, lambda file: file.write(_snapshot(ratings)))
         config = config_with_feedback(active, before.dataset, directory, self.warm)
         test = self._promotion_test(active, before, ratings, config)
+        look = looks(self.run / REFITS) + 1
         self.train(config, directory)
-        comparisons = test.compare(read_run(directory).model(self.trusted), self.margin)
-        decision = PromotionDecision(str(short(active.directory)), str(short(directory)), test.metric, comparisons)
+        comparisons = test.compare(read_run(directory).model(self.trusted), self.margin, look)
+        decision = PromotionDecision(
+            str(short(active.directory)), str(short(directory)), test.metric, look, comparisons
+        )
         decision.write(directory)
         if decision.promoted:
             rollout.promote(self.run, directory)

@@ -12,7 +12,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
 from recsys.errors import UserError
 from recsys.models.base import FitContext, Recommender
-from recsys.web.promotion import USERS, VIEWERS, GroupComparison, PromotionDecision, PromotionTest
+from recsys.web.promotion import ERROR_RATE, USERS, VIEWERS, GroupComparison, PromotionDecision, PromotionTest, level
 
 N_USERS, N_FILMS = 400, 20
 IN_DATA = np.arange(N_USERS) < 300  # the others are viewers
@@ -61,7 +61,7 @@ def promotion_test(
 
 
 def decision(earlier: dict[str, Recommender], refit: Recommender) -> PromotionDecision:
-    return PromotionDecision("RUN", "refit", "hr@10", promotion_test(earlier).compare(refit, None))
+    return PromotionDecision("RUN", "refit", "hr@10", 1, promotion_test(earlier).compare(refit, None))
 
 
 def test_gains_of_viewers_do_not_hide_losses_of_users():
@@ -87,7 +87,8 @@ def test_fewer_than_two_viewers_are_not_compared_and_the_decision_says_so():
     comparisons = promotion_test({"RUN": Finds([])}, np.arange(N_USERS) > 0).compare(Finds([]), None)
     assert [comparison.who for comparison in comparisons] == [USERS]
     assert any(
-        "fewer than two" in sentence for sentence in PromotionDecision("RUN", "refit", "hr@10", comparisons).sentences()
+        "fewer than two" in sentence
+        for sentence in PromotionDecision("RUN", "refit", "hr@10", 1, comparisons).sentences()
     )
 
 
@@ -108,7 +109,7 @@ def test_the_default_margin_of_errors_is_a_hundredth(off, margin, passed):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "margin", "passed"),
+    ("bound", "high", "margin", "passed"),
     [
         (-0.01, 1.0, 0.1, True),
         (-0.011, 1.0, 0.1, False),
@@ -117,6 +118,20 @@ def test_the_default_margin_of_errors_is_a_hundredth(off, margin, passed):
         (-1.0, -0.001, None, False),
     ],
 )
-def test_users_need_non_inferiority_and_viewers_no_significant_loss(low, high, margin, passed):
-    comparison = GroupComparison("", "RUN", 100, before=0.1, after=0.1, better=0.0, low=low, high=high, margin=margin)
+def test_users_need_non_inferiority_and_viewers_no_significant_loss(bound, high, margin, passed):
+    comparison = GroupComparison("", "RUN", 100, 0.1, 0.1, better=0.0, low=-1.0, high=high, bound=bound, margin=margin)
     assert comparison.passed is passed
+
+
+def test_all_looks_at_the_same_test_ratings_share_one_error_rate():
+    levels = [level(look) for look in range(1, 10_001)]
+    assert levels == sorted(levels, reverse=True)
+    assert 0.999 * ERROR_RATE < sum(levels) < ERROR_RATE
+
+
+def test_a_loss_that_is_within_the_margin_at_the_first_look_may_be_beyond_it_at_a_later_one():
+    test, refit = promotion_test({"RUN": Finds(range(400))}), Finds(range(18, 400))
+    first, tenth = (test.compare(refit, None, look)[0] for look in (1, 10))
+    assert (first.low, first.high) == (tenth.low, tenth.high)
+    assert first.passed
+    assert not tenth.passed

@@ -76,7 +76,7 @@ def promoting(refits, monkeypatch) -> Callable[..., Refitter]:
     def refit(self: Refitter, active: Run, before: Split, ratings: pd.DataFrame) -> PromotionDecision:
         ignored = shutil.ignore_patterns(rollout.REFITS)
         directory = shutil.copytree(self.run, self.run / rollout.REFITS / f"{next(numbers)}", ignore=ignored)
-        decision = PromotionDecision(str(active.directory), str(directory), "ndcg@10", [])
+        decision = PromotionDecision(str(active.directory), str(directory), "ndcg@10", 1, [])
         if decision.promoted:
             rollout.promote(self.run, directory)
         return decision
@@ -173,6 +173,7 @@ def test_runs_know_viewers_by_pseudonyms(refitted):
 def test_later_feedback_replaces_earlier_feedback_and_leaves_earlier_refits_unchanged(refitted):
     first, second = Path(refitted.first.refit), Path(refitted.second.refit)
     assert refitted.second.served == str(first)
+    assert (refitted.first.look, refitted.second.look) == (1, 2)  # at the same test ratings
     assert list(read_run(second).config["data"]["sources"]) == ["files", "feedback"]
     assert len(ratings_of(read_run(second))) == len(ratings_of(read_run(first))) + 4
     read_run(first).check_split(Splits().of(read_run(first).config))
