@@ -70,7 +70,7 @@ def problems(folder: Path) -> list[str]:
     found = []
     position = 0
     for block in yaml.load((folder / "cells.yaml").read_text(), yaml.BaseLoader):
-        for words, numbers, parts in _entries(block, text[position:]):
+        for words, numbers, parts in _entries(block, text[text.rfind("\n", 0, position) + 1 :]):
             place = _place(words, text, position)
             if place is None:
                 found.append(f"{words!r} does not follow {' '.join(text[:position].split()[-6:])!r}")
