@@ -57,9 +57,7 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     if not len(
         connection.table("described").filter("coalesce(movie_id, imdb_id, title, CAST(tmdb_id AS VARCHAR)) IS NOT NULL")
     ):
-        raise UserError(
-            f"Metadata must have values in imdb_id, movie_id, tmdb_id or title, but {raw.origin} has none."
-        )
+        raise UserError(f"Metadata must have values in imdb_id, movie_id, tmdb_id or title, but {raw.origin} has none.")
     create(connection, "matched", "matched")
     connection.execute(_IMDB_NUMBERS)
     connection.execute(_MATCHED_BY_IMDB)

@@ -58,7 +58,7 @@ METRICS = "metrics.json"
 EMBEDDINGS = "embeddings.npz"
 LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
-RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # interpolations of the run directory
+RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # in unresolved settings
 
 MANIFEST_TYPES = {"data.name": str, "data.fingerprint": str, "split.name": str, "split.fingerprint": str}
 
@@ -96,7 +96,7 @@ class Run:
             return users
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
-        """Read some of the test metrics, a row for each user id; metrics that are not computed per user are left out.
+        """Read some of the per-user test metrics, indexed by user id; metrics that are not stored are left out.
 
         Raises:
             UserError: the run was not tested.
