@@ -289,7 +289,7 @@ def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -
     _require(embedded.shape == users.shape, f"embed must return the shape {users.shape} (got {embedded.shape}).")
     _require(
         np.allclose(embedded, users, atol=1e-3),
-        "embed must return the embeddings of users for their training histories, unless users have own weights.",
+        "embed must return the embeddings of users for their training histories, unless users have separate weights.",
     )
 
 
@@ -416,7 +416,7 @@ def _require_error(refused: Callable[[], object], what: str) -> None:
         refused()
     except UserError:
         return
-    raise AssertionError(f"A model that cannot {what} must refuse to, by a UserError.")
+    raise AssertionError(f"A model that cannot {what} must raise UserError.")
 
 
 def _close(some: np.ndarray, others: np.ndarray) -> bool:

@@ -52,7 +52,7 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
         UserError: no folder is given, or the run cannot be loaded.
     """
     if arguments.out is None:
-        raise UserError("--all must be given with --out FOLDER, which gets the lists (got none).")
+        raise UserError("--all must be given with --out FOLDER, to which lists are written (got none).")
     directory, k = arguments.directory, arguments.k
     model, dataset = model_and_data(directory, arguments.trusted, arguments.films)
     candidates = items_meeting(dataset, arguments.filter)

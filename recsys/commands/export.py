@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--length",
         type=at_least_one,
         metavar="N",
-        help="number of latest films of a history to read (default: the longest history of the data, or the model's maximum)",
+        help="number of latest films of a history to read (default: the longest history, or the model's maximum)",
     )
     add_trusted(parser)
 

@@ -55,7 +55,7 @@ def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
     if model.popularity is not None and len(model.popularity) != dataset.n_items:
         raise UserError(
             f"The model in {run.directory} must have learned {dataset.n_items:,} items (got "
-            f"{len(model.popularity):,}): train it again."
+            f"{len(model.popularity):,}): train the run again."
         )
     return dataset
 

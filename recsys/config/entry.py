@@ -107,5 +107,5 @@ def _explained_interruption() -> Iterator[None]:
         directory = short(Path(HydraConfig.get().runtime.output_dir))
         word = "Terminated" if is_terminated else "Interrupted"
         program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"
-        print(f"\n{word}; to go on: {program} resume={directory}", file=sys.stderr)
+        print(f"\n{word}; to continue: {program} resume={directory}", file=sys.stderr)
         raise SystemExit(TERMINATED if is_terminated else INTERRUPTED) from None

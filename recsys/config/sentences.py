@@ -28,7 +28,7 @@ UNWRITABLE = {
     errno.EISDIR,
     errno.EEXIST,
 }
-DISK_IS_FULL = "free some space and go on with resume=DIR, or choose another place with hydra.run.dir=DIR."
+DISK_IS_FULL = "free some space and continue with resume=DIR, or choose another place with hydra.run.dir=DIR."
 # torch raises RuntimeError, on a GPU a subclass of it
 TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage size calculation overflowed")
 

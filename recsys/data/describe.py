@@ -88,7 +88,7 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:
-    """Write the select list of the items' columns, whose missing values are filled in by descriptions."""
+    """Return the select list of the items' columns, whose missing values are filled in by descriptions."""
     tables = ("films", "described")  # DuckDB ignores the case of column names
     own, others = ({column.lower(): column for column in connection.table(name).columns} for name in tables)
     selected = []

@@ -189,7 +189,7 @@ def _check_start(
 
 
 def _refuse_header(file: Path, rows: Sequence[Sequence[str]], missing: Collection[str]) -> None:
-    """Check that the first row is not a header, which has text in every column where other rows have numbers in one.
+    """Check that the first row is not a header: text in every column, although one column has numbers in other rows.
 
     Raises:
         UserError: the first row is a header.

@@ -63,7 +63,7 @@ def forget_digests(cache_dir: Path) -> None:
 
 
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Return the SHA-256 of each file, from the memo if the state of the file has not changed.
+    """Return the SHA-256 of each file, from the memo if the state of the file has not changed, otherwise computed.
 
     Digests of contents identify the same data on every machine; the memo avoids reading gigabytes at every start.
     """

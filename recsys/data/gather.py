@@ -63,6 +63,8 @@ class Gathered(Source):
         """
         raws = {name: source.locate(cache_dir) for name, source in self.sources.items()}
         if remote := [raw.remote.place for raw in raws.values() if raw.remote is not None]:
-            raise UserError(f"data=gathered cannot contain a source that only Spark reads (got {remote[0]}): leave it out.")
+            raise UserError(
+                f"data=gathered cannot contain a source that only Spark reads (got {remote[0]}): leave it out."
+            )
         tables = [replace(table, source=name) for name, raw in raws.items() for table in raw.tables]
         return Raw("; ".join(f"{name}: {raw.origin}" for name, raw in raws.items()), tuple(tables))

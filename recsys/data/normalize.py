@@ -85,8 +85,8 @@ def _update(connection: duckdb.DuckDBPyConnection, table: str, column: str, valu
 def _elements(column: str, text: str) -> str:
     """Rewrite a list in JSON, Python's or another notation with bars between the elements.
 
-    An element that is an object is replaced by its name. Of a crew, only the role of the column is included; of a cast,
-    only the first `N_ACTORS`.
+    An element that is an object is replaced by its name. Of a crew, only members with the column's role are included;
+    of a cast, only the first `N_ACTORS`.
     """
     entries = _parsed(text)
     if column in _ROLES:

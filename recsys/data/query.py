@@ -180,7 +180,7 @@ class Pairs:
         return len(self.items)
 
     def with_past_histories(self) -> Pairs:
-        """Return the pairs with a query of a row per pair, whose history ends before the time of the pair.
+        """Return the pairs with a query that has one row per pair, whose history ends before the pair's time.
 
         If the pairs or the histories have no times, histories are complete.
         """

@@ -203,7 +203,7 @@ class Run:
             UserError: the splits differ.
         """
         if split.fingerprint != self.manifest["split"]["fingerprint"]:
-            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it again.")
+            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train a new run.")
 
     def check_data(self, dataset: Dataset) -> None:
         """Check that data have the users and items on which the run was trained; warn if they differ in another way.
