@@ -184,7 +184,7 @@ def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> Non
 
 
 def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
-    """Users without a history get scores by popularity from models of histories, and predicted ratings in scale."""
+    """Users without a history are ranked by popularity if the model uses histories; predicted ratings are in scale."""
     empty = Query(SOME_USERS, History.of_items([[]] * len(SOME_USERS)))
     if trained.model.predicts_ratings:
         predicted = trained.model.predict(Pairs(empty, np.arange(len(SOME_USERS)), np.arange(len(SOME_USERS))))
@@ -207,7 +207,7 @@ def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) 
 
 
 def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
-    """A loaded model has the hyperparameters and scores of the saved one."""
+    """A loaded model has the hyperparameters and scores of the saved one; loading needs trust only if it runs code."""
     trusted = trained.model.pickled or not class_name(trained.model).startswith(MODELS)
     with tempfile.TemporaryDirectory() as directory:
         trained.model.save(Path(directory))

@@ -17,7 +17,7 @@ ROOMS = ("data", "metrics", "models", "evaluation")  # packages whose code, with
 
 # Modules that training imports but that do not affect its results -> what they do.
 NOT_DECISIVE_CODE = {
-    "recsys": "is empty",
+    "recsys": "imports parts of the library",
     "recsys.analysis": "describes models that are trained already",
     "recsys.config": "passes settings on, which are part of a run's identity",
     "recsys.dotted": "names settings",

@@ -118,7 +118,7 @@ def publish(runs: Path, directory: Path) -> None:
 def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[str]:
     """Return setting, row and seed of the finished runs of a published folder that a new report would lack.
 
-    A new report lacks runs if the outcomes cover only a part of the study, or if the runs were made on another machine.
+    A new report lacks runs if the outcomes cover only a part of the study, or if the runs are on another machine.
     """
     published = directory / "runs.csv"
     if not published.is_file():
