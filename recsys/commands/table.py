@@ -57,7 +57,7 @@ def _write_study(name: str, *overrides: str) -> None:
         print_tables(write_report(directory / REPORT, directory, study, outcomes))
         print(
             f"Tables and figures are in {directory / REPORT}. {folder} stays as it is, because {len(missing)} of its "
-            f"finished runs are not among these (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
+            f"finished runs are not in this report (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
         )
         return
     print_tables(write_report(folder, directory, study, outcomes))

@@ -175,7 +175,7 @@ class Search:
             storage = search_storage(self.address)
         except (ImportError, SQLAlchemyError) as error:
             raise UserError(
-                "hydra.sweeper.storage must be a file, or the address of a database that answers, with the packages of "
+                "hydra.sweeper.storage must be a file, or the address of a reachable database, with the packages of "
                 f"'recsys[databases]' (got {self.storage}): {str(error).splitlines()[0]}"
             ) from error
         study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)

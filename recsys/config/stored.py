@@ -85,7 +85,7 @@ def stored_config(
         config = {name: node for name, node in config.items() if name != "engine"}
         for place, text in _texts(config):
             if "${" in text:
-                raise _refusal(place, "a value and no interpolation", text)
+                raise _refusal(place, "a value without interpolations", text)
         for slot in slots:
             if config.get(slot):  # an empty node builds nothing
                 _check_slot(slot, config[slot], Path(str(config.get("run_dir"))), known)

@@ -142,8 +142,8 @@ def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -
     n_dropped, worst = sum(unchosen.values()), max(UNCHOSEN, key=lambda rule: unchosen[rule])
     if n_dropped > cleaning.max_dropped * n_rows:
         raise UserError(
-            f"Cleaning must not drop more than {cleaning.max_dropped:.0%} of the ratings by rules that no setting "
-            f"chose (got {n_dropped:,} of {n_rows:,}, {unchosen[worst]:,} of them by '{worst}'): {UNCHOSEN[worst]}, "
+            f"Cleaning must not drop more than {cleaning.max_dropped:.0%} of the ratings by rules that always "
+            f"apply (got {n_dropped:,} of {n_rows:,}, {unchosen[worst]:,} of them by '{worst}'): {UNCHOSEN[worst]}, "
             "or allow it with data.cleaning.max_dropped=1."
         )
 

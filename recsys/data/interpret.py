@@ -283,7 +283,7 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
     if n_commas == n_thousands and reading.decimal is None:
         raise UserError(
             f"{label} has numbers such as 1,234 in its column of {name}: set data.decimal=',' if the comma is a "
-            "decimal mark, or write them without it."
+            "decimal mark, or write the numbers without commas."
         )
     return True
 

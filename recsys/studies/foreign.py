@@ -31,7 +31,7 @@ def check_links(directory: Path) -> None:
             if path.is_symlink() and not path.resolve().is_relative_to(whole):
                 raise UserError(
                     f"A run must hold no symbolic link that leads out of its directory (got {path}): replace it by "
-                    "what it leads to, or remove it."
+                    "its target, or remove it."
                 )
 
 

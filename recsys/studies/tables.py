@@ -133,7 +133,7 @@ def user_values(frame: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
     column = metric.removeprefix("test/")
     known = [name for name in frame["run"].iloc[0].per_user if name != "user_id"]
     if column == metric or column not in known:
-        raise UserError(f"A metric of single users must be among test/{', test/'.join(known)} (got {metric}).")
+        raise UserError(f"A per-user metric must be among test/{', test/'.join(known)} (got {metric}).")
     return {
         str(name): {
             (seed, split): run.per_user.set_index("user_id")[column]

@@ -36,6 +36,6 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
         if not len(holdout.ratings):
             raise UserError(
                 f"{split.dataset.name} has no rating to {purpose} that is unseen by the earlier run: "
-                "wait for further ratings, or leave out --warm (of train.py, warm_from)."
+                "wait for further ratings, or leave out --warm (for train.py, warm_from)."
             )
     return measured

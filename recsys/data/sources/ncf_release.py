@@ -45,7 +45,7 @@ class NCFRelease(Source):
         columns: Mapping[str, str | None] = _COLUMNS,
     ) -> None:
         if set(columns) != {"time"} or columns["time"] not in ("time", ROW, None):
-            raise UserError(f"data.columns of data=ncf must be its time: time, row or null (got {dict(columns)}).")
+            raise UserError(f"data.columns of data=ncf must set only time, to time, row or null (got {dict(columns)}).")
         self.path = path
         self.name = name
         self.scale = checked_scale(scale)

@@ -14,7 +14,7 @@ def existing(path: str | Path | None) -> Path:
         UserError: no path is given, or the path does not exist.
     """
     if path is None:
-        raise UserError("This source is read from disk: give its place with data.path=PATH.")
+        raise UserError("This source is read from disk: give its path with data.path=PATH.")
     found = Path(path).expanduser()
     if not found.exists():
         raise UserError(f"{path} does not exist.")

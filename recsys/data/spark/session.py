@@ -125,7 +125,7 @@ def _failure(error: Exception, address: str) -> UserError:
     if found := re.search(
         r"MALFORMED_RECORD_IN_PARSING.*?Malformed records are detected in record parsing: (.*)", text
     ):
-        return UserError(f"Rows must have a field for each column (Spark got {found[1][:80]}): mend or remove them.")
+        return UserError(f"Rows must have a field for each column (Spark got {found[1][:80]}): correct or remove them.")
     cause = re.search(r"^Caused by: (.*)", text, re.MULTILINE)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("An error occurred")]
     return UserError(f"Spark failed: {' '.join((cause[1] if cause else lines[0]).split())[:500]}")
