@@ -33,10 +33,13 @@ log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig) -> dict[str, float]:
-    """Train, measure and store one run, in `cfg.run_dir`.
+    """Train, measure and store one run in the directory `cfg.run_dir`.
 
     Returns:
-        `valid/...` metrics of the model that validation chose, and `test/...` metrics of the final model.
+        Metrics by name: `valid/...` of the model that validation chose, and `test/...` of the final model.
+
+    Raises:
+        UserError: a setting is not valid, or the data cannot be prepared, split or learned from.
     """
     count_ratings_for_rules(cfg)
     directory, settings = Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True)
@@ -69,7 +72,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     with run.stage("validation"):
         metrics = named("valid", measurement(model, split.valid))
     if cfg.refit:
-        with run.stage("refit"):  # without the logger: curves would be drawn over those of the first fit
+        with run.stage("refit"):  # without the logger, whose curves would overlay those of the first fit
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
     if not process.reports():
         return metrics
@@ -77,9 +80,10 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def objective(cfg: DictConfig) -> float | None:
-    """Train one run, and return what a search maximises: `cfg.optimized_metric` on validation, errors negated.
+    """Train one run, and return the value that a search maximises.
 
-    None where validation does not measure that metric.
+    Returns:
+        `cfg.optimized_metric` on validation, negated for errors; None if validation does not measure this metric.
     """
     value = train(cfg).get(f"valid/{cfg.optimized_metric}")
     return -value if value is not None and cfg.optimized_metric in ("rmse", "mae") else value
@@ -95,7 +99,7 @@ def _warm_start(cfg: DictConfig, run: RunWriter, model: Recommender, split: Spli
 
 
 def _further_work(cfg: DictConfig, split: Split) -> list[Callable[[Run], object]]:
-    """Return what else the config wants to be done with the run: finding segments of its users."""
+    """Return functions to call with the finished run, as the config requires: to find segments of its users."""
     if not cfg.find_segments:
         return []
     from recsys.studies.segmenting import find_segments  # imports scikit-learn, which takes seconds

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, lines elsewhere: of the log of a run, or of the error output."""
+"""Progress of long work: a bar in a terminal, otherwise lines in the log of a run or on stderr."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _is_shown = ContextVar("is_shown", default=True)
 
 @contextmanager
 def progress_shown(is_shown: bool) -> Iterator[None]:
-    """Show the progress of what runs inside, or leave it out as the library does."""
+    """Show or hide the progress of work in the `with` statement; the library hides it."""
     token = _is_shown.set(is_shown)
     try:
         yield
@@ -29,12 +29,12 @@ def progress_shown(is_shown: bool) -> Iterator[None]:
 
 
 def is_progress_shown() -> bool:
-    """Return whether progress is shown here; by default it is."""
+    """Return whether progress is shown in this context; the default is True."""
     return _is_shown.get()
 
 
 def progress_options() -> dict[str, Any]:
-    """Return options of a `tqdm` bar, by which it writes a line every `LINE_SECONDS` where there is no terminal."""
+    """Return options for a `tqdm` bar; without a terminal, it then writes a line every `LINE_SECONDS`."""
     if not is_progress_shown():
         return {"disable": True}
     if sys.stderr.isatty():
@@ -44,7 +44,7 @@ def progress_options() -> dict[str, Any]:
 
 
 class _Lines:
-    """A file that logs what a progress bar writes, or prints it where nothing logs, as in `python -m recsys`."""
+    """A file that logs the lines of a progress bar, or prints them on stderr if logging of information is off."""
 
     def write(self, text: str) -> None:
         """Write a line, without the characters that move the cursor."""
@@ -55,7 +55,7 @@ class _Lines:
             print(line, file=sys.stderr, flush=True)
 
     def flush(self) -> None:
-        """Do nothing: every line is written at once."""
+        """Do nothing, since every line is written immediately."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Former names in saved runs and configs, mapped to the current ones; each is supported for one version."""
+"""Former names in saved runs and configs, mapped to the current names; each is supported for one version."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ ARRAYS: dict[str, dict[str, str]] = {
         "module.films_out.bias": "module.decoder.bias",
     },
 }
-# Of any deep model.
+# The same for all deep models.
 MODULE_ARRAYS = {"module.codes": "user_codes"}
 
-# Tables of users whose rows of unknown and untrained users are equal; earlier versions left the latter random.
+# User tables of deep models, in which untrained users have the row of the unknown user; in earlier versions their rows
+# were random.
 USER_TABLES = ("users.weight", "user_bias.weight")
 
 
@@ -55,8 +56,8 @@ def current(target: str) -> str:
 
 
 def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the arrays of a saved model as the current version of its class stores them."""
-    import numpy as np  # not needed where configs alone are read
+    """Convert the arrays of a saved model to the form in which the current version of its class stores them."""
+    import numpy as np  # not needed for configs
 
     names = MODULE_ARRAYS | ARRAYS.get(target, {})
     renamed = {names.get(name, name): array for name, array in arrays.items()}
@@ -70,7 +71,7 @@ def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, n
 
 
 def with_current_targets(config: Any) -> Any:
-    """Copy a plain config, however nested, with the current name in every `_target_`."""
+    """Return a copy of a nested plain config with the current name in every `_target_`."""
     if isinstance(config, Mapping):
         return {
             key: current(value) if key == "_target_" and isinstance(value, str) else with_current_targets(value)

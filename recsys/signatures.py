@@ -10,9 +10,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def settings(called: Callable[..., Any]) -> dict[str, Any]:
-    """Return the type of each keyword argument that a class or function takes, by name.
+    """Return the type of each keyword argument of a class or function, by name.
 
-    The keywords of parent classes count too where a constructor passes unnamed **keywords on.
+    If a constructor takes `**keywords`, the arguments of its parent class are included.
     """
     types: dict[str, Any] = {}
     for function in _constructors(called) if isinstance(called, type) else [called]:
@@ -27,7 +27,7 @@ def settings(called: Callable[..., Any]) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Return whether a JSON-able value is of a type.
+    """Return whether a JSON-able value has a type.
 
     The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
     type. The result is True for types that JSON cannot express, such as classes of objects, unless the value is null.
@@ -35,7 +35,7 @@ def fits(value: Any, hint: Any) -> bool:
     if value is None and isinstance(hint, type) and hint not in (Any, NoneType, object):
         return False
     if type(value) is hint or (get_origin(hint) in (Union, UnionType) and type(value) in get_args(hint)):
-        return True  # the usual case, in which pydantic need not be imported
+        return True  # the common case, for which pydantic need not be imported
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -53,12 +53,12 @@ def described(hint: Any) -> str:
 
 
 def _expressible(hint: Any) -> Any:
-    """Replace those parts of a type by Any that JSON cannot express."""
+    """Replace the parts of a type that JSON cannot express by Any."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal or hint in (int, float, bool, str, NoneType):
         return hint
     if origin in (Union, UnionType):
-        return Union[tuple(map(_expressible, arguments))]  # noqa: UP007 - of a computed tuple
+        return Union[tuple(map(_expressible, arguments))]  # noqa: UP007 - the tuple is computed
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return dict[str, Any]
     if isinstance(origin, type) and issubclass(origin, Sequence):

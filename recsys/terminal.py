@@ -1,4 +1,4 @@
-"""The terminal: text is printed as it is, since square brackets and colons in titles are no markup."""
+"""Output in the terminal, in which square brackets and colons in text are not interpreted as markup."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def terminal(*, stderr: bool = False) -> Console:
 
 
 def working(text: str) -> Status:
-    """Return a context manager that shows a spinner with a text on stderr."""
+    """Return a context manager that shows a spinner and a text on stderr."""
     return terminal(stderr=True).status(Text(text))
 
 
 def print_figures(header: Sequence[str], rows: Sequence[Sequence[str | Text]], title: str) -> None:
     """Print a table of figures, whose first column names the rows.
 
-    Where the terminal is too narrow for all columns, several tables follow each other, each with the first column. What
-    is too long by itself is folded and not cut.
+    If the terminal is too narrow for all columns, several tables are printed, each with the first column. A cell that
+    is still too long is folded.
 
     Args:
         header: names of the columns.
@@ -45,8 +45,12 @@ def print_figures(header: Sequence[str], rows: Sequence[Sequence[str | Text]], t
 
 
 def _parts(header: Sequence[str], rows: Sequence[Sequence[str | Text]], width: int) -> list[list[int]]:
-    """Return the places of the columns of each table, so that each has the first column and fits if it can."""
-    borders = 3  # cells on both sides of a column's text, and its line
+    """Distribute columns over tables that each start with the first column and fit the width where possible.
+
+    Returns:
+        Positions of the columns of each table.
+    """
+    borders = 3  # a space on both sides of a column's text, and a line
     widths = [max(cell_len(str(row[place])) for row in (header, *rows)) + borders for place in range(len(header))]
     parts = [[0]]
     for place in range(1, len(header)):

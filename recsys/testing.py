@@ -7,9 +7,10 @@ A model from outside the project is tested in three lines, by any test runner:
     def test_my_model():
         check_recommender(lambda seed: MyModel(max_epochs=40, seed=seed))
 
-The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items and odd users odd ones.
-The items' genres are `even` and `odd`. A model that predicts ratings also sees low ratings of the other items. `CHECKS`
-has the checks one by one, to be run as separate tests on a model that is trained once: see tests/test_contract.py.
+The data are a checkerboard of `N_USERS` users and `N_ITEMS` items: even users rate even items, and odd users odd items.
+The genres of items are `even` and `odd`. A model that predicts ratings also sees low ratings of the other items.
+`CHECKS` lists the checks, which can be run as separate tests on a model that is trained once, as in
+tests/test_contract.py.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ SEED = 0
 LIKES = np.arange(N_USERS)[:, None] % 2 == np.arange(N_ITEMS) % 2  # (N_USERS, N_ITEMS)
 SOME_USERS = np.array([5, 0, -1, N_USERS - 1, 5])  # an unknown one among them, and one twice
 NONE_FAIL: Mapping[str, str] = MappingProxyType({})
-EPOCHS = "max_epochs"  # the setting of a model that learns in epochs: few suffice where a check needs no good one
+EPOCHS = "max_epochs"  # setting of models that train in epochs; some checks need only a few
 
 
 def check_recommender(
@@ -52,12 +53,13 @@ def check_recommender(
     """Train a model on a small data set and run all checks on it.
 
     Args:
-        build: returns an untrained model, given a seed, with settings that suit a data set of a few hundred ratings.
+        build: function that returns an untrained model, given a seed, with settings that suit a data set of a few
+            hundred ratings.
         expected_failed_checks: names of checks that the model need not pass, with the reason; these are not run.
 
     Raises:
-        AssertionError: the model fails a check; the message says how.
-        ValueError: there is no check of that name.
+        AssertionError: the model fails a check; the message describes the failure.
+        ValueError: `expected_failed_checks` has a name that is not the name of a check.
     """
     names = {check.__name__ for check in CHECKS}
     if unknown := [name for name in expected_failed_checks if name not in names]:
@@ -97,7 +99,7 @@ class TrainedModel:
 
 
 def checkerboard(with_dislikes: bool) -> tuple[Dataset, Holdout]:
-    """Build the data set, with times and genres.
+    """Build the checkerboard with times and genres: training interactions, and a held-out one of each user.
 
     Args:
         with_dislikes: whether users also rate items that they do not like, two points lower.
@@ -153,9 +155,9 @@ def check_pairs_are_predicted_as_rows_are_scored(trained: TrainedModel) -> None:
 
 
 def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> None:
-    """Two different histories of a user give different scores where it is declared, and the same otherwise.
+    """Two different histories of a user give different scores if the model declares so, otherwise the same scores.
 
-    `uses_history` declares it for users who were trained on, `scores_new_users` for others.
+    `uses_history` declares it for users in the training data, `scores_new_users` for other users.
     """
     even = History.of_items([[0, 2, 4], [6], [0, 2], [4], [0, 2, 4]])
     odd = History.of_items([[1, 3, 5], [7], [1, 3], [5], [1, 3, 5]])
@@ -169,7 +171,7 @@ def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> N
 
 
 def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> None:
-    """A history and the same history reversed give different scores where `reads_order` is true, else the same."""
+    """A history and its reverse give different scores if `reads_order` is true, otherwise the same scores."""
     forth = History.of_items([[0, 2, 3, 8], [6, 5], [0, 1, 2], [7, 4], [9, 3, 5]])
     back = History.of_items([[8, 3, 2, 0], [5, 6], [2, 1, 0], [4, 7], [5, 3, 9]])
     first, second = (trained.model.score(Query(SOME_USERS, history)) for history in (forth, back))
@@ -182,7 +184,7 @@ def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> Non
 
 
 def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
-    """A model that ranks by histories falls back to popularity; one that predicts ratings stays in rating units."""
+    """Users without a history are ranked by popularity if the model uses histories; predicted ratings are in scale."""
     empty = Query(SOME_USERS, History.of_items([[]] * len(SOME_USERS)))
     if trained.model.predicts_ratings:
         predicted = trained.model.predict(Pairs(empty, np.arange(len(SOME_USERS)), np.arange(len(SOME_USERS))))
@@ -205,7 +207,7 @@ def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) 
 
 
 def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
-    """A model has the same hyperparameters and scores after loading, which needs trust only if it runs code."""
+    """A loaded model has the hyperparameters and scores of the saved one; loading needs trust only if it runs code."""
     trusted = trained.model.pickled or not class_name(trained.model).startswith(MODELS)
     with tempfile.TemporaryDirectory() as directory:
         trained.model.save(Path(directory))
@@ -222,7 +224,7 @@ def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
 
 
 def check_same_seed_trains_the_same_model(trained: TrainedModel) -> None:
-    """Two models with the same seed, trained on the same data, have equal scores, here after two epochs."""
+    """Two models with the same seed that are trained on the same data for two epochs have equal scores."""
 
     def fitted() -> Recommender:
         return _with_epochs(trained.build(SEED), 2).fit(copy.deepcopy(trained.train), trained.valid)
@@ -256,14 +258,14 @@ def check_inputs_are_left_unchanged(trained: TrainedModel) -> None:
 
 
 def check_hyperparameters_build_the_same_model(trained: TrainedModel) -> None:
-    """Hyperparameters can be written as JSON, and a constructor takes them back."""
+    """The constructor accepts a model's hyperparameters after conversion to JSON and back."""
     hyperparameters = trained.model.hyperparameters()
     copied = type(trained.model)(**json.loads(json.dumps(hyperparameters))).hyperparameters()
     _require(copied == hyperparameters, f"Hyperparameters must be the same after construction (got {copied}).")
 
 
 def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None:
-    """Embeddings of users and items, where a model has some, are float32 and of the same length."""
+    """Embeddings of users and items, if the model has any, are float32 and have equal dimensions."""
     if not isinstance(trained.model, HasEmbeddings):
         return
     users, items = trained.model.user_embeddings(), trained.model.item_embeddings()
@@ -287,12 +289,12 @@ def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -
     _require(embedded.shape == users.shape, f"embed must return the shape {users.shape} (got {embedded.shape}).")
     _require(
         np.allclose(embedded, users, atol=1e-3),
-        "embed must return the embeddings of users for their training histories, unless users have own weights.",
+        "embed must return the embeddings of users for their training histories, unless users have separate weights.",
     )
 
 
 def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
-    """Inner products of `user_vectors` and `item_vectors`, where a model has some, are its own scores."""
+    """Inner products of `user_vectors` and `item_vectors`, if the model has these, equal its scores."""
     if not isinstance(trained.model, ScoresByProducts):
         return
     query = trained.train.query(np.arange(N_USERS))
@@ -304,9 +306,9 @@ def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
 
 
 def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
-    """A model that supports warm starts keeps the earlier scores, also where user codes change and a user is new.
+    """After a warm start, scores are those of the earlier model, even if user codes change and there is a new user.
 
-    If the model has a learning rate, it is set so low that one more epoch forgets nothing.
+    Scores are compared for models with a learning rate, which is so low that one more epoch hardly changes them.
     """
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
@@ -333,7 +335,10 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model that ignores order trains on data without times; one that ranks also on data without ratings."""
+    """A model that ignores order can be trained on data without times; a ranking model also without ratings.
+
+    A model that reads the order raises `UserError`.
+    """
     train, predicts_ratings = trained.train, trained.model.predicts_ratings
     ratings = train.ratings if predicts_ratings else np.ones_like(train.ratings)
     scale = train.scale if predicts_ratings else (1.0, 1.0)
@@ -346,7 +351,7 @@ def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
 
 
 def check_checkerboard_is_recovered(trained: TrainedModel) -> None:
-    """Unrated items of a user's genre score above the others; non-personalised models cannot pass this check."""
+    """Unrated items of a user's genre have higher scores than the others; non-personalised models cannot pass."""
     users = np.arange(N_USERS)
     scores = trained.model.score(trained.train.query(users))
     scores[trained.train.matrix().toarray() > 0] = np.nan
@@ -383,13 +388,13 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
 
 
 def _with_epochs(model: Recommender, max_epochs: int) -> Recommender:
-    """Return an untrained model of the same settings, but for the number of epochs if it learns in epochs."""
+    """Return an untrained model with the same settings, except for the number of epochs if it trains in epochs."""
     settings = model.hyperparameters()
     return type(model)(**settings | ({EPOCHS: max_epochs} if EPOCHS in settings else {}))
 
 
 def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
-    """Return the ratings under new codes of users, given the earlier code of each, with one rating by a new user."""
+    """Return the ratings with new user codes, given the earlier code of each, and with one rating by a new user."""
     later = Dataset.from_arrays(
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
         np.append(train.items, 0),
@@ -411,7 +416,7 @@ def _require_error(refused: Callable[[], object], what: str) -> None:
         refused()
     except UserError:
         return
-    raise AssertionError(f"A model that cannot {what} must refuse to, by a UserError.")
+    raise AssertionError(f"A model that cannot {what} must raise UserError.")
 
 
 def _close(some: np.ndarray, others: np.ndarray) -> bool:

@@ -102,7 +102,8 @@ def test_sigterm_ends_a_run_with_status_143_and_says_how_to_go_on(
     with monkeypatch.context() as patch:
         terminate_once(patch, owner, method, at_call=2 if model == "mf" else 0)
         assert train_small(*SETTINGS[model], f"hydra.run.dir={tmp_path}/broken") == 143
-    assert capsys.readouterr().err.rstrip().endswith(f"Terminated; to go on: python train.py resume={tmp_path}/broken")
+    said = capsys.readouterr().err.rstrip()
+    assert said.endswith(f"Terminated; to continue: python train.py resume={tmp_path}/broken")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert train_small(f"resume={tmp_path}/broken") == 0
     assert read_run(tmp_path / "broken").metrics == metrics_of(model)

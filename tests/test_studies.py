@@ -203,7 +203,7 @@ def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command,
     ):
         status, out, _ = command("table", "tiny", *selected, "logger=none", *data)
         assert status == 0
-        assert f"1 of its finished runs are not among these (first {left_out})" in " ".join(out.split())
+        assert f"1 of its finished runs are not in this report (first {left_out})" in " ".join(out.split())
         assert "Tables and figures are in outputs/experiments/tiny/report" in out
     assert {file: file.read_bytes() for file in published.rglob("*") if file.is_file()} == whole
     shutil.rmtree(tmp_path / "outputs")

@@ -284,7 +284,7 @@ def test_a_trained_model_is_tested_again_by_another_protocol_or_in_another_order
     assert reordered["test/embedding_diversity@10"] > first["test/embedding_diversity@10"]
     capsys.readouterr()
     assert test("other", "split=leave_one_out") == 2
-    assert "can change protocol, reranker, ks, order_test, split.target only (got split)" in capsys.readouterr().err
+    assert "can change only protocol, reranker, ks, order_test, split.target (got split)" in capsys.readouterr().err
     assert test("shuffled", "order_test=true") == 2
     assert "order_test=true must have a model that scores by histories (got MF" in capsys.readouterr().err
 

@@ -1,1 +1,1 @@
-"""A Hydra sweeper on Optuna; Hydra finds it under this namespace."""
+"""A Hydra sweeper that uses Optuna; Hydra finds it in this namespace."""

@@ -1,8 +1,9 @@
-"""A Hydra sweeper that searches hyperparameters; `recsys.config.search` describes how, and the syntax of spaces.
+"""A Hydra sweeper that searches hyperparameters; `recsys.config.search` describes the search and the syntax of spaces.
 
-The published hydra-optuna-sweeper needs an Optuna before 3. The space is in `hydra.sweeper.params` or on the command
-line. `hydra.sweep.dir` holds all files, with a directory for each trial; the same command again continues until
-`n_trials` are done. Hydra imports every plugin whenever it starts, so this one imports its work only when it is used.
+It replaces the published hydra-optuna-sweeper, which requires Optuna 2. The space is given in `hydra.sweeper.params` or
+on the command line. `hydra.sweep.dir` contains all files, with a directory for each trial; if the same command is run
+again, it continues until `n_trials` are done. Hydra imports every plugin whenever it starts, so this plugin imports the
+search only when it is used.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class OptunaSweeper(Sweeper):
     """Maximises the value that the task returns.
 
     Args:
-        params: the search space, key -> sweep.
+        params: the search space, setting -> sweep.
         **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `storage`.
     """
 
@@ -51,7 +52,9 @@ class OptunaSweeper(Sweeper):
         assert self.launcher is not None  # noqa: S101  Hydra calls setup first
         parser = OverridesParser.create(config_loader=self.config_loader)
         given = parser.parse_overrides([f"{key}={value}" for key, value in self.params.items()] + list(arguments))
-        lines = {override.key_or_group: override for override in given}  # the command line comes last and wins
+        lines = {
+            override.key_or_group: override for override in given
+        }  # the command line comes last and takes precedence
         swept = {key: override for key, override in lines.items() if override.is_sweep_override()}
         space = {key: str(override.input_line).partition("=")[2] for key, override in swept.items()}
         fixed = [str(override.input_line) for key, override in lines.items() if key not in swept]

@@ -1,1 +1,1 @@
-"""A Hydra sweeper that runs studies; Hydra finds it under this namespace."""
+"""A Hydra sweeper that runs studies; Hydra finds it in this namespace."""

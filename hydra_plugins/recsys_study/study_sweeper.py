@@ -1,6 +1,6 @@
-"""A Hydra sweeper that runs a study; `recsys.config.study_sweep` describes how.
+"""A Hydra sweeper that runs a study; `recsys.config.study_sweep` describes the steps.
 
-Hydra imports every plugin whenever it starts, so this one imports its work only when it is used.
+Hydra imports every plugin whenever it starts, so this plugin imports the study's modules only when it is used.
 """
 
 from __future__ import annotations

@@ -19,21 +19,21 @@ from recsys.files import digest_of
 from recsys.models.base import ScoresByProducts
 from recsys.models.recommending import RecommendsByIds
 
-BEYOND = 200_000  # films, as of `serve`
+BEYOND = 200_000  # films; the default of `serve` too
 
 
 def add_all_users(parser: argparse.ArgumentParser) -> None:
-    """Add the options of recommendations to all users, but for `--all`."""
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="with --all: gets Parquet files, and may hold some")
+    """Add the options of recommendations to all users, except `--all` itself."""
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="with --all: folder of Parquet files, new or begun")
     parser.add_argument(
-        "--shard", type=shard, metavar="i/n", help="with --all: only the share i, from 1, of n processes (default: 1/1)"
+        "--shard", type=shard, metavar="i/n", help="with --all: only the i-th of n shares of the users (default: 1/1)"
     )
     parser.add_argument(
         "--index-beyond",
         type=int,
         default=BEYOND,
         metavar="N",
-        help="with --all: of more films than these, an approximate index finds those to score (default: %(default)s)",
+        help="with --all: number of films above which an approximate index finds those to score (default: %(default)s)",
     )
 
 
@@ -49,10 +49,10 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
     """Write the lists of a shard's users, and print how many there are.
 
     Raises:
-        UserError: there is no folder to write to, or the run is of no use.
+        UserError: no folder is given, or the run cannot be loaded.
     """
     if arguments.out is None:
-        raise UserError("--all must be given with --out FOLDER, which gets the lists (got none).")
+        raise UserError("--all must be given with --out FOLDER, to which lists are written (got none).")
     directory, k = arguments.directory, arguments.k
     model, dataset = model_and_data(directory, arguments.trusted, arguments.films)
     candidates = items_meeting(dataset, arguments.filter)
@@ -79,17 +79,22 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
 
 
 def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:
-    """Return a function that scores the best films, which an index finds, or all where popularity is in the scores.
+    """Return a function that scores the best films, which an approximate index finds.
+
+    For users for whom the model falls back to popularity, the function scores all films.
 
     Args:
         model: model whose scores are products of vectors.
-        dataset: data set of the films, and of the users on whom the index is measured.
-        n_best: number of films to find that are not in a user's history.
+        dataset: data set of the films, and of users on whom the recall of the index is measured.
+        n_best: number of films to find for each user, besides those in the history.
     """
     from recsys.web.index import FilmIndex, IndexSettings  # needs the extra web
 
     films = FilmIndex(model, IndexSettings())
-    print(f"indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the best of some users.")
+    print(
+        f"indexed {dataset.n_items:,} films; the index finds {films.recall(dataset):.1%} of the best films of a sample "
+        "of users."
+    )
 
     def scores(query: Query) -> np.ndarray:
         found = films.scores(query, n_best + int(query.history.lengths.max(initial=0)))
@@ -102,5 +107,5 @@ def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Sco
 
 
 def _digest(directory: Path) -> str:
-    """Return a digest of what a model is loaded from."""
+    """Return a digest of the file that describes the model of a run or export."""
     return digest_of([directory / (DESCRIPTION if is_export(directory) else "model/model.json")])

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and the parsers of their values."""
+"""Arguments that several commands share, and parsers of their values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
     """Add config overrides that choose the data."""
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as of train.py: data=ml-1m data.path=DIR")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="overrides as for train.py: data=ml-1m data.path=DIR"
+    )
 
 
 def add_trusted(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +22,7 @@ def add_trusted(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trusted",
         action="store_true",
-        help="of a run that you made: import the classes that it names from outside recsys, and unpickle its model",
+        help="trust the run: import classes that it names from outside recsys, and unpickle its model",
     )
 
 
@@ -36,7 +38,7 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="DIR",
-        help="runs, sweeps, or outputs; of `table` also a study, and overrides that choose a part of it",
+        help="runs, sweeps, or outputs; for `table` also a study, and overrides that choose a part of it",
     )
     parser.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
     parser.add_argument(
@@ -61,10 +63,10 @@ def add_films(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="CONDITION",
-        help="genre=Comedy, 'year>=1990', any column of the films; several all hold",
+        help="genre=Comedy, 'year>=1990', or on any other column of the films; may be repeated, and all must hold",
     )
     parser.add_argument(
-        "--films", metavar="FILE", help="films that came later: CSV or Parquet with title, year, genres, plot, ..."
+        "--films", metavar="FILE", help="file of new films: CSV or Parquet with title, year, genres, plot, ..."
     )
 
 

@@ -12,7 +12,9 @@ from recsys.studies.tables import comparison, print_table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs, the metrics and the baseline."""
     add_tables(parser)
-    parser.add_argument("--baseline", required=True, metavar="MODEL", help="as `table` names it: TfidfProfile")
+    parser.add_argument(
+        "--baseline", required=True, metavar="MODEL", help="name of a model as in `table`: TfidfProfile"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The command `python -m recsys explore`: analyses the ratings of a data set before any model."""
+"""The command `python -m recsys explore`: analyses the ratings of a data set before any model is trained."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from recsys.config.splits import prepared_data
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of data and the directory of the report."""
     add_overrides(parser)
-    parser.add_argument("--out", type=Path, metavar="DIR", help="of the report (default: outputs/explore/NAME)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="directory of the report (default: outputs/explore/NAME)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--length",
         type=at_least_one,
         metavar="N",
-        help="latest films of a history that are read (default: as many as the model reads of the data's)",
+        help="number of latest films of a history to read (default: the longest history, or the model's maximum)",
     )
     add_trusted(parser)
 
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         require("onnx")
     exported = read_run(arguments.directory)
     model = exported.model(arguments.trusted)
-    with_graph(model)  # before its data are prepared
+    with_graph(model)  # fails before the data are prepared if the model cannot be exported
     dataset = checked_data(exported, model, arguments.trusted)
     folder = arguments.out or arguments.directory / "export"
     export(model, dataset, folder, arguments.to, arguments.length)

@@ -1,4 +1,4 @@
-"""The feedback store that a command names."""
+"""The feedback store of a command."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--store",
         metavar="ADDRESS",
-        help="of feedback: an .sqlite file, postgresql://USER:PASSWORD@HOST/DATABASE, mysql://... (default: the value "
-        f"of the environment variable {VARIABLE}, else {STORES / 'DATA.sqlite'})",
+        help="store of feedback: an .sqlite file, postgresql://USER:PASSWORD@HOST/DATABASE, mysql://... (default: the "
+        f"value of the environment variable {VARIABLE}, else {STORES / 'DATA.sqlite'})",
     )
 
 
 def open_store(address: str | None, run: Path, *, create: bool = False) -> Store:
-    """Open the store at an address, by default that in the environment variable or else the one of a run's data set.
+    """Open the store at an address; the default is in `RECSYS_STORE_URL`, or else the store of the run's data set.
+
+    Args:
+        address: address of the store, or None for the default.
+        run: directory of the run.
+        create: whether to create a store that does not exist.
 
     Raises:
-        UserError: there is no such store, or it has feedback on other data.
+        UserError: the store does not exist, or has feedback on other data.
     """
     data = data_name(read_run(run))
     text = address or os.environ.get(VARIABLE)

@@ -15,9 +15,13 @@ from recsys.studies.runs import read_run
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run and the seed."""
-    add_run(parser, "a finished run of random_forest, ...")
+    add_run(parser, "the directory of a finished run of random_forest or gradient_boosting")
     parser.add_argument(
-        "--seed", type=seed, default=0, metavar="N", help="of ratings drawn and of permutations (default: %(default)s)"
+        "--seed",
+        type=seed,
+        default=0,
+        metavar="N",
+        help="seed of sampled ratings and of permutations (default: %(default)s)",
     )
     add_trusted(parser)
 

@@ -1,4 +1,4 @@
-"""The command `python -m recsys load`: writes a data set, or a run's recommendations too, to tables of a database."""
+"""The command `python -m recsys load`: writes a data set, or that of a run and its recommendations, to a database."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from recsys.data.tables import TABLES, check_no_tables, clean_tables, write_tabl
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run or data, and the database."""
-    parser.add_argument("what", nargs="*", metavar="RUN|KEY=VALUE", help="a run, or overrides as of train.py")
+    parser.add_argument("what", nargs="*", metavar="RUN|KEY=VALUE", help="a run, or overrides as for train.py")
     parser.add_argument(
         "--to",
         metavar="ADDRESS",

@@ -1,4 +1,4 @@
-"""The command `python -m recsys mcp`: offers finished runs to an assistant, by the Model Context Protocol."""
+"""The command `python -m recsys mcp`: offers finished runs to an assistant by the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="RUN",
-        help="finished runs on the same data, the default first, or a directory of some",
+        help="finished runs on the same data, the default run first, or a directory of such runs",
     )
     add_trusted(parser)
     add_store(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer on standard input and output, until the input ends."""
-    with contextlib.redirect_stdout(sys.stderr):  # standard output is for answers alone
+    """Answer requests on standard input by standard output, until the input ends."""
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         service = service_of(arguments.directories, arguments)
         service.load_all()
     run_mcp_server(service)

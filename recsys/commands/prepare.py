@@ -15,10 +15,12 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add settings, and whether files are compared in full."""
+    """Add the choice of data, and the option to read all files in full."""
     add_overrides(parser)
     parser.add_argument(
-        "--check", action="store_true", help="read all files again in full, in case one changed with its size and times"
+        "--check",
+        action="store_true",
+        help="read all files in full again, in case one has changed although its size and times have not",
     )
 
 

@@ -32,28 +32,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_json(parser)
     add_trusted(parser)
     user = parser.add_mutually_exclusive_group(required=True)
-    user.add_argument("--user", metavar="ID", help="as the data's source has it")
+    user.add_argument("--user", metavar="ID", help="id of a user in the data")
     user.add_argument(
         "--liked",
         action="append",
         metavar="TITLE",
-        help="of a new user: 'Heat (1995)'; may be repeated, the latest last",
+        help="title that a new user likes: 'Heat (1995)'; may be repeated, the latest last",
     )
     user.add_argument(
         "--history",
         type=Path,
         metavar="FILE",
-        help="of a new user: exported by Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles",
+        help="history of a new user: an export of Letterboxd, IMDb, Netflix, Trakt or MovieLens, or a CSV with titles",
     )
     user.add_argument("--all", action="store_true", help="all users of the data, without reasons, to --out FOLDER")
     add_all_users(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the recommendations, and before them what is matched of a file; or write those of all users.
+    """Print recommendations for a user, after the films that were found in a history file, or write all users' lists.
 
     Raises:
-        UserError: the run, the user or an option is of no use.
+        UserError: the run cannot be loaded, the user or a title is unknown, or an option is not valid.
     """
     if arguments.all:
         recommend_to_all_users(arguments)
@@ -89,7 +89,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _matched_history(dataset: Dataset, file: Path) -> MatchedHistory:
-    """Read a history from a file, as far as the data have its films."""
+    """Read a history from a file, and match its films with those of the data.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)

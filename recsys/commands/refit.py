@@ -26,19 +26,21 @@ from recsys.web.refit import CONFIG, Refitter, refit_lock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, how to train and compare it, and when."""
-    add_run(parser, "a finished run, as it is named to `serve`")
+    """Add the run, and the options of training, comparison, schedule and feedback."""
+    add_run(parser, "the directory of a finished run, as given to `serve`")
     parser.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
     parser.add_argument(
         "--margin",
         type=share,
         metavar="SHARE",
-        help="of what earlier runs reach that a refit must be shown not to lose "
-        f"(default: {RANKING_MARGIN}, of errors {ERROR_MARGIN})",
+        help="largest share of an earlier run's metric that a refit may lose "
+        f"(default: {RANKING_MARGIN}, for errors {ERROR_MARGIN})",
     )
     when = parser.add_mutually_exclusive_group()
-    when.add_argument("--every", type=period, metavar="PERIOD", help="repeat it: 30s, 10m, 1h, 1d")
-    when.add_argument("--roll-back", action="store_true", help="serve again what was served before the last promotion")
+    when.add_argument("--every", type=period, metavar="PERIOD", help="repeat the refit: 30s, 10m, 1h, 1d")
+    when.add_argument(
+        "--roll-back", action="store_true", help="serve the run again that was served before the last promotion"
+    )
     add_trusted(parser)
     add_store(parser)
 
@@ -74,7 +76,7 @@ def _repeat(refitter: Refitter, seconds: float) -> None:
             started = time.monotonic()
             try:
                 _refit(refitter)
-            except Exception as error:  # the next one may succeed
+            except Exception as error:  # the next refit may succeed
                 print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
             time.sleep(max(0, started + seconds - time.monotonic()))
     except KeyboardInterrupt:
@@ -90,7 +92,7 @@ def _refit(refitter: Refitter) -> None:
 
 
 def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
-    """Train a stored config in a directory, which gets the config too; see `stored_config` for `trusted`."""
+    """Train a stored config, which is also written to the directory; see `stored_config` for `trusted`."""
     stored_config(config, config, trusted=trusted)
     logging = {"job_logging": {"loggers": {"pytorch_lightning": {"level": "WARNING"}}}}  # as in configs/train.yaml
     place = {"run": {"dir": str(directory)}, "job": {"name": "train"}}

@@ -1,4 +1,4 @@
-"""The command `python -m recsys replay`: evaluates a run off-policy, on lists of other runs that viewers have seen."""
+"""The command `python -m recsys replay`: evaluates a run off-policy, by feedback on lists of other runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the reward and the store of feedback."""
     add_run(parser)
     parser.add_argument(
-        "--reward", choices=[*REWARDS], default="click", help=f"what is counted: {', '.join(REWARDS.values())}"
+        "--reward", choices=[*REWARDS], default="click", help=f"reward to estimate: {', '.join(REWARDS.values())}"
     )
     add_json(parser)
     add_trusted(parser)

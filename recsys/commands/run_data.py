@@ -1,4 +1,4 @@
-"""The data and the model of a run, read for commands."""
+"""Loading of a run's data and model for commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ from recsys.studies.runs import Run, read_run
 
 
 def model_and_data(directory: Path, trusted: bool, new_films: str | None = None) -> tuple[RecommendsByIds, Dataset]:
-    """Read the model of a run and the data that its config names, or of an export, both extended by new films.
+    """Load the model and data of a run or an export.
+
+    Args:
+        directory: directory of the run, or folder of the export.
+        trusted: see `stored_config`.
+        new_films: file of new films, which are added to the data and the model, or None.
 
     Raises:
         UserError: there is no such run, its data have changed, or its model cannot score new films.
@@ -41,38 +46,38 @@ def model_and_data(directory: Path, trusted: bool, new_films: str | None = None)
 
 
 def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
-    """Return the data of a run, which must have the items that its model has learned.
+    """Load the data of a run, and check that they have as many items as the model was trained on.
 
     Raises:
-        UserError: they have others.
+        UserError: the numbers of items differ, or the data have other users or items than the run's.
     """
     dataset = data_of(run, trusted)
     if model.popularity is not None and len(model.popularity) != dataset.n_items:
         raise UserError(
             f"The model in {run.directory} must have learned {dataset.n_items:,} items (got "
-            f"{len(model.popularity):,}): train it again."
+            f"{len(model.popularity):,}): train the run again."
         )
     return dataset
 
 
 def reranker_in(directory: Path, trusted: bool = False) -> Reranker | None:
-    """Build what reorders the lists of a run or export, or None, as for all exports."""
+    """Build the reranker of a run, or return None if it has none; exports never have one."""
     return None if is_export(directory) else reranker_of(read_run(directory), trusted)
 
 
 def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
-    """Build what reorders the lists of a run, or None; see `stored_config` for `trusted`."""
+    """Build the reranker of a run, or return None if it has none; see `stored_config` for `trusted`."""
     return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
 
 
 def ranker_of(directory: Path, model: RecommendsByIds, dataset: Dataset, trusted: bool = False) -> Ranker:
-    """Return the function that makes lists of scores: those that a run measured, or in the order of an export's."""
+    """Return the function that turns scores into lists: with the reranker of a run, or in the order of scores."""
     return ranker(reranker_in(directory, trusted), model, dataset)
 
 
 def data_of(run: Run, trusted: bool = False) -> Dataset:
-    """Load the data of a run from the cache, or prepare it again; see `stored_config` for `trusted`."""
-    with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
+    """Load the data of a run from the cache, or prepare them again; see `stored_config` for `trusted`."""
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         dataset = prepared_data(stored_config(run.config, trusted=trusted)).dataset
     run.check_data(dataset)
     return dataset
@@ -85,12 +90,16 @@ def split_of(run: Run, trusted: bool = False) -> Split:
 
 def split_of_config(config: Mapping[str, Any], trusted: bool = False) -> Split:
     """Compute the split that a stored config describes; see `stored_config` for `trusted`."""
-    with contextlib.redirect_stdout(sys.stderr):  # the source of data is no part of an answer
+    with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         return Splits().of(stored_config(config, trusted=trusted))
 
 
 def _extended(model: RecommendsByIds, dataset: Dataset, new_films: str) -> Dataset:
-    """Extend data by films from a file, which the model learns about too."""
+    """Add films from a file to the data and to the model.
+
+    Raises:
+        UserError: the model cannot score films that it was not trained on.
+    """
     if not isinstance(model, HasOpenCatalogue):
         raise UserError(f"{type(model).__name__} scores only the films it was trained on: choose a run of two_tower.")
     extended = with_new_items(dataset, new_films)

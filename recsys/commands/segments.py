@@ -20,7 +20,7 @@ from recsys.studies.segmenting import find_segments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the settings, and films that a new user likes."""
+    """Add the run, the settings, and the films that a new user likes."""
     add_run(parser)
     parser.add_argument(
         "overrides",
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="segments=hdbscan space=ratings segments.n_segments=5 map=tsne",
     )
     parser.add_argument(
-        "--liked", action="append", metavar="TITLE", help="of a new user: 'Heat (1995)'; may be repeated"
+        "--liked", action="append", metavar="TITLE", help="title that a new user likes: 'Heat (1995)'; may be repeated"
     )
     add_trusted(parser)
 

@@ -14,7 +14,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs and the metric."""
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs or sweeps of one study")
     parser.add_argument(
-        "--metric", default="ndcg@10", metavar="NAME", help="ndcg@10, f1@10, rmse (default: %(default)s)"
+        "--metric",
+        default="ndcg@10",
+        metavar="NAME",
+        help="per-user metric: ndcg@10, f1@10, rmse (default: %(default)s)",
     )
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what",
         nargs="+",
         metavar="RUN|KEY=VALUE",
-        help="finished runs on the same data, the default first, or a directory of some; settings: port=8000",
+        help="finished runs on the same data, the default run first, or a directory of such runs; settings: port=8000",
     )
     add_trusted(parser)
     add_store(parser)

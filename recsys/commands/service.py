@@ -20,16 +20,16 @@ def service_of(
     explore: Exploration = Exploration(),
     index: IndexSettings = IndexSettings(),
 ) -> RecommendationService:
-    """Build the service on runs, the default first, or on directories of some.
+    """Build the service on finished runs.
 
     Args:
-        directories: see `runs_by_name`.
-        arguments: with those of `add_trusted` and `add_store`.
-        explore: randomised places in lists that viewers see.
-        index: when films are indexed.
+        directories: directories of runs, the default run first, or directories of several runs; see `runs_by_name`.
+        arguments: parsed arguments, including those of `add_trusted` and `add_store`.
+        explore: settings of randomised places in lists.
+        index: settings of the index of films.
 
     Raises:
-        UserError: there is no run, the runs are of different data, or the store is of other data.
+        UserError: there is no run, the runs have different data, or the store has feedback on other data.
     """
     runs = runs_by_name(directories)
     store = open_store(arguments.store, next(iter(runs.values())), create=True)

@@ -18,7 +18,9 @@ from recsys.studies.runs import read_run
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the film, and the options that determine which films can be listed."""
     add_run(parser)
-    parser.add_argument("title", metavar="TITLE", help="with its year in brackets if need be")
+    parser.add_argument(
+        "title", metavar="TITLE", help="title of a film, with its year in brackets if the title is ambiguous"
+    )
     add_list_length(parser, "films to list at most")
     add_films(parser)
     add_json(parser)

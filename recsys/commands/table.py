@@ -18,11 +18,11 @@ from recsys.studies.tables import print_table, table
 
 __all__ = ["add_arguments", "run"]
 
-STUDIES = Path("outputs", "experiments")  # the runs of studies, unless a command names another place
+STUDIES = Path("outputs", "experiments")  # default directory of the runs of studies
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print a table of runs, or write the folder of a study again."""
+    """Print a table of runs, or rewrite the folder of a study."""
     if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
         _write_study(*map(str, arguments.directories))
         return
@@ -37,7 +37,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _write_study(name: str, *overrides: str) -> None:
     """Write experiments/<name>/ from the finished runs of a study, without training.
 
-    A folder with further finished runs is not overwritten: the report is then written next to the runs.
+    If the folder has finished runs that the new report would lack, it is not overwritten: the report is then written
+    next to the runs.
+
+    Raises:
+        UserError: the study has no finished run.
     """
     study, given = read_study([f"experiment={name}", *overrides])
     directory = STUDIES / study.name
@@ -53,7 +57,7 @@ def _write_study(name: str, *overrides: str) -> None:
         print_tables(write_report(directory / REPORT, directory, study, outcomes))
         print(
             f"Tables and figures are in {directory / REPORT}. {folder} stays as it is, because {len(missing)} of its "
-            f"finished runs are not among these (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
+            f"finished runs are not in this report (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
         )
         return
     print_tables(write_report(folder, directory, study, outcomes))

@@ -37,12 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="protocol=full_and_sampled99 reranker=mmr reranker.trade_off=0.5 'ks=[5,10]' order_test=true "
         "split.target=successive",
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="of the results (default: outputs/DATE/TIME_test_RUN)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="directory of the results (default: outputs/DATE/TIME_test_RUN)"
+    )
     add_trusted(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Test the model, and store the results as a run of their own, which `table` and `compare` read."""
+    """Test the model, and store the results as a separate run, which `table` and `compare` can read."""
     now, trained = datetime.now(UTC), read_run(arguments.directory)
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
@@ -62,12 +64,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) -> DictConfig:
-    """Return the config of a run with the settings that a test changes."""
+    """Return the config of a run with the settings that a test changes.
+
+    Raises:
+        UserError: a test cannot change a setting, or the run must be trusted.
+    """
     keys = [override.partition("=")[0].lstrip("+~") for override in overrides]
     changed = {key if key == TARGET else key.partition(".")[0] for key in keys}
     if unknown := changed - {*CHANGED}:
         raise UserError(
-            f"A test can change {', '.join(CHANGED)} only (got {', '.join(sorted(unknown))}): train a run for the rest."
+            f"A test can change only {', '.join(CHANGED)} (got {', '.join(sorted(unknown))}): train a run for the rest."
         )
     if TARGET in changed:
         overrides = [f"split={trained.manifest['split']['name']}", *overrides]
@@ -87,5 +93,5 @@ def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) 
 
 
 def _unlearned(trained: Run, split: Split) -> Split:
-    """Leave out test ratings that the weights of a warm start have learned from."""
+    """Leave out test ratings on which the weights of a warm start were trained."""
     return split.for_warm_start(trained.has_learned(split, split.dataset)) if trained.is_warm else split

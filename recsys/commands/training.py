@@ -1,4 +1,4 @@
-"""Running train.py in a process of its own, for commands that train."""
+"""Execution of train.py in a child process, for commands that train."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
         UserError: the training failed.
     """
     train = [sys.executable, str(TRAIN), *arguments]
-    with exit_on_sigterm():  # which ends the child too
+    with exit_on_sigterm():  # so that SIGTERM also ends the child
         status = subprocess.run(train, stdout=2, check=False).returncode  # noqa: S603
     if status:
         raise UserError(f"The {purpose} failed; the reason is above, and its files so far are in {short(directory)}.")

@@ -14,10 +14,12 @@ from recsys.studies.verification import RUN_KEY, Verification, published_run, se
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the study, and the options that select one of its runs."""
-    parser.add_argument("study", metavar="STUDY", help="as in experiments/ and configs/experiment/")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of all its runs: data.path=DIR")
+    parser.add_argument("study", metavar="STUDY", help="name of a study in experiments/")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides for the run: data.path=DIR")
     for name in RUN_KEY:
-        parser.add_argument(f"--{name}", metavar="NAME", help="of the run (of several, the one that trained fastest)")
+        parser.add_argument(
+            f"--{name}", metavar="NAME", help=f"{name} of the run (of several runs, the one that trained fastest)"
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -1,8 +1,8 @@
 """The package's interface to Hydra: composes configs, checks overrides, and instantiates the objects that they name.
 
-Configs hold chosen values only; defaults live in constructors. So `model.weight_decay=0.1` is a valid override where
-the model's constructor takes a `weight_decay`, whether its config lists one or not, and a name that neither knows is an
-error that suggests the nearest ones, before anything runs.
+Configs hold only chosen values; defaults are in constructors. `model.weight_decay=0.1` is therefore a valid override if
+the model's constructor takes `weight_decay`, whether or not the config lists it. A name that neither has is an error,
+raised before anything runs, that suggests similar names.
 
 `config.splits`, `config.measurements` and `config.studies` depend on other parts of the package: import them as
 modules.

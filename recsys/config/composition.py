@@ -1,4 +1,4 @@
-"""Configs composed from files and overrides, without running anything."""
+"""Composition of configs from files and overrides, without running anything."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | N
     """Compose a file in configs/ with checked overrides.
 
     Args:
-        config_name: name of the file, without its ending.
+        config_name: name of the file, without its extension.
         overrides: overrides of the command line, see `overrides.complete`.
         directory: directory of the file; None for the project's configs.
 
     Raises:
-        UserError: an override names what does not exist.
+        UserError: an override is not valid.
     """
     completed = complete(config_name, overrides, directory)
     with config_loader(directory):

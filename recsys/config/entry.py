@@ -41,7 +41,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     """
     with one_sentence(), giving_up_locks(), exit_on_sigterm():
         sys.argv[1:] = _checked(sys.argv[1:], config_name)
-        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra passes errors on instead of printing them
+        os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing them
         if may_sweep(sys.argv[1:]):
             hydra.main(version_base="1.3", config_path=str(loader.CONFIGS), config_name=config_name)(_job(task))()
         else:  # hydra.main would compose the config twice, first only to see whether it sweeps
@@ -84,11 +84,11 @@ def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
 
 @contextmanager
 def _logged_failure() -> Iterator[None]:
-    """Log which job of a sweep failed and store why; the others go on, and the sweep ends with the first error."""
+    """Log and store the error of a failed job of a sweep; other jobs still run, and the sweep ends with the error."""
     try:
         yield
     except Exception as error:
-        from recsys.studies.run_writer import write_failure  # the layout of runs, and what writes them
+        from recsys.studies.run_writer import write_failure  # not imported by commands that start no run
 
         log.error("job %s failed: %s", HydraConfig.get().job.num, error)
         write_failure(Path(HydraConfig.get().runtime.output_dir), error)
@@ -97,7 +97,7 @@ def _logged_failure() -> Iterator[None]:
 
 @contextmanager
 def _explained_interruption() -> Iterator[None]:
-    """After Ctrl-C or SIGTERM, say how to continue; Lightning shuts down in good order and then exits."""
+    """Print how to continue after Ctrl-C or SIGTERM, at which Lightning shuts down gracefully and exits."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stop:
@@ -107,5 +107,5 @@ def _explained_interruption() -> Iterator[None]:
         directory = short(Path(HydraConfig.get().runtime.output_dir))
         word = "Terminated" if is_terminated else "Interrupted"
         program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"
-        print(f"\n{word}; to go on: {program} resume={directory}", file=sys.stderr)
+        print(f"\n{word}; to continue: {program} resume={directory}", file=sys.stderr)
         raise SystemExit(TERMINATED if is_terminated else INTERRUPTED) from None

@@ -18,14 +18,14 @@ LONGEST = 120  # characters of a directory's name, of which file systems allow 2
 
 
 def register_labels() -> None:
-    """Let configs refer to the label of a run, and name its directory by it."""
+    """Register the resolvers `run_label` and `folder_name`, by which configs name a run and its directory."""
     OmegaConf.register_new_resolver("run_label", _run_label, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
 
 
 def label(model: str, overrides: Sequence[str]) -> str:
     """Return the label of a run of a model, given the overrides of its command; paths are left out."""
-    from recsys.studies.identity import NOT_DECISIVE  # imports pandas, and composing a config does without
+    from recsys.studies.identity import NOT_DECISIVE  # imports pandas, which composing a config does not need
 
     unnamed = {*UNNAMED, *NOT_DECISIVE}
     given = [override.lstrip("+").partition("=") for override in overrides if not override.startswith("~")]
@@ -34,7 +34,7 @@ def label(model: str, overrides: Sequence[str]) -> str:
 
 
 def folder_name(label: str) -> str:
-    """Return a label as part of a directory's name, without `=`, which Hydra's overrides would need quotes for."""
+    """Convert a label to a part of a directory's name, without `=`, which would need quotes in Hydra's overrides."""
     return slug(label.replace("=", ""))[:LONGEST]
 
 
@@ -45,7 +45,7 @@ def _is_named(key: str, unnamed: Collection[str]) -> bool:
 def _run_label(*, _root_: DictConfig) -> str | None:
     """Return the label of the run of a config, or None outside of a job.
 
-    Callbacks name the directory of a run before it is a job, when the config itself has Hydra's settings.
+    Hydra's callbacks resolve the run directory before the job starts; the config then contains Hydra's own settings.
     """
     if "hydra" not in _root_ and not HydraConfig.initialized():
         return None

@@ -15,7 +15,7 @@ from recsys.places import CONFIGS
 
 @contextmanager
 def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
-    """Yield a loader of the configs in a directory, by default the project's, or of those of a running Hydra job."""
+    """Yield Hydra's config loader, that of a running job or one for a directory, by default the project's configs."""
     if GlobalHydra.instance().is_initialized():  # a sweep or a job is running
         yield GlobalHydra.instance().config_loader()
         return

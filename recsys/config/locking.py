@@ -1,4 +1,4 @@
-"""Locks of output directories: a run, sweep, search or study that is at work is not started again beside itself."""
+"""Locks of output directories, so that no two commands work on the same run, sweep, search or study."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from recsys.config.sentences import one_sentence
 from recsys.errors import UserError
 
 LOCK = ".lock"
-UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # by some network file systems
+UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}  # errors of network file systems without locks
 
-_held: list[IO[bytes]] = []  # closing a file gives up its lock, as the end of a process does, however it ends
+_held: list[IO[bytes]] = []  # closing a file releases its lock; so does the end of the process
 
 
 class OutputLock(Callback):
@@ -48,7 +48,7 @@ class OutputLock(Callback):
 
 @contextlib.contextmanager
 def giving_up_locks() -> Iterator[None]:
-    """Give up all locks at the end of a command."""
+    """Release all locks at the end of a command."""
     try:
         yield
     finally:
@@ -57,9 +57,9 @@ def giving_up_locks() -> Iterator[None]:
 
 
 def _hold(directory: Path) -> None:
-    """Lock a directory until the command ends; of several processes of one run, the one that writes locks it.
+    """Lock a directory until the command ends; if a run has several processes, only the one that writes does so.
 
-    Hydra ignores exceptions in callbacks, but not the exit of the process.
+    If the directory is locked, the process exits, since Hydra ignores exceptions in callbacks.
     """
     if not _writes():
         return
@@ -71,8 +71,8 @@ def _hold(directory: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"{directory} is in use by another process: wait for its end, or choose another directory with "
-                "hydra.run.dir=DIR (of a sweep hydra.sweep.dir=DIR)."
+                f"{directory} is in use by another process: wait until that ends, or choose another directory with "
+                "hydra.run.dir=DIR (for a sweep, hydra.sweep.dir=DIR)."
             ) from error
         except OSError as error:
             if error.errno not in UNSUPPORTED:
@@ -80,7 +80,7 @@ def _hold(directory: Path) -> None:
 
 
 def _writes() -> bool:
-    """Return whether this is the process of a run that writes to its directory."""
+    """Return whether this process, of those of a run, writes to the run's directory."""
     from recsys.studies.process import reports  # imports NumPy
 
     return reports()

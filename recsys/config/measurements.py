@@ -13,16 +13,16 @@ def check_optimized_metric(cfg: DictConfig) -> None:
     """Check, before the first trial of a search, that the metric to optimise exists.
 
     Raises:
-        UserError: it does not.
+        UserError: the metric does not exist.
     """
     check_metric(cfg.optimized_metric, list(cfg.ks), instantiate(cfg.get("protocol")))
 
 
 def measurement_of(cfg: DictConfig) -> Measurement:
-    """Build the measurement of a config, which may be that of an earlier version and lack later settings.
+    """Build the measurement that a config describes; stored configs of earlier versions may lack some settings.
 
     Raises:
-        UserError: a setting is refused.
+        UserError: a setting is not valid.
     """
     return Measurement(
         protocol=instantiate(cfg.get("protocol")),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-LISTED = 60  # longer lists of names are left out where there are near ones
+LISTED = 60  # a longer list of names is left out if there are similar names to suggest
 
 
 def suggestion(name: str, options: Collection[str]) -> str:
-    """Return the end of a sentence about a name that is not among the options: the most similar ones, and all."""
+    """Return the end of a sentence about a name that is not among the options: similar options, and a list of all."""
     near = difflib.get_close_matches(name, options, cutoff=0.5)
     question = f": did you mean {' or '.join(near)}?" if near else "."
     all_names = f" There are {', '.join(sorted(options))}." if options and not (near and len(options) > LISTED) else ""

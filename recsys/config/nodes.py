@@ -1,4 +1,4 @@
-"""Config nodes that name a class in `_target_`: checked against its constructor, and instantiated."""
+"""Checks and instantiation of config nodes that name a class in `_target_`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from recsys.renamed import with_current_targets
 from recsys.signatures import described, fits, settings
 
 HYDRAS_OWN = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
-LOGGERS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # their extras: Lightning's errors name no package
+LOGGERS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # logger -> extra, since Lightning's errors name none
 
 
 def instantiate(node: DictConfig | None) -> Any:
     """Instantiate the class that a config node names in `_target_`; return None for no node or an empty one.
 
     Raises:
-        UserError: the constructor does not accept the node's keys or values.
+        UserError: the constructor does not accept the node's keys or values, or fails.
     """
     if not node:
         return None

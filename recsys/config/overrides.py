@@ -30,7 +30,7 @@ NAMING = re.compile(
 )
 Sources = tuple[tuple[str, str], ...]  # provider and path of each place that Hydra finds configs in
 
-# What commands of other tools, or of earlier versions, call a setting.
+# Names of settings in other tools -> suggestion.
 SYNONYMS = {
     "epochs": "model.max_epochs",
     "n_epochs": "model.max_epochs",
@@ -41,7 +41,7 @@ SYNONYMS = {
     "ckpt_path": "resume=DIR, which continues an interrupted run,",
     "checkpoint": "resume=DIR, which continues an interrupted run,",
 }
-LAUNCHERS = {"joblib": "parallel", "slurm": "slurm", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # extras
+LAUNCHERS = {"joblib": "parallel", "slurm": "slurm", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # -> extra
 REMOVED = {
     "trained": "trained= is now a command: python -m recsys test RUN protocol=... reranker=...",
     "peek": "peek= is now a script: python experiments/ncf_revisited/peek.py",
@@ -58,7 +58,7 @@ MERGED = {
 
 
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
-    """Check overrides, and add Hydra's prefix `++` to those that only a constructor knows.
+    """Check overrides, and add Hydra's prefix `++` to settings that are in a constructor but not in a config.
 
     Prefixed overrides (`+`, `++`, `~`) and Hydra's own are not changed. A sweep over several models accepts only
     settings that all of them have.
@@ -86,14 +86,14 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         options = {
             o.key_or_group: _options(sources, config_name, searched, o.key_or_group)
             for o in parsed
-            if "." not in o.key_or_group  # of a setting; looking for its options takes as long as composing a config
+            if "." not in o.key_or_group  # dotted keys are no groups; a look-up takes as long as a composition
         }
         dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options.get(o.key_or_group)]
         others = [_alternatives(o, options.get(o.key_or_group, [])) for o in parsed if o not in dotted]
         configs = [
             _composed(sources, config_name, (*searched, *chosen))
             for chosen in product(*others)
-            if dotted  # which alone are looked up; composing a config takes longer than all other checks
+            if dotted  # only these are looked up; composing a config takes longer than all other checks
         ]
         for config in configs:
             refuse_passwords_in(config)
@@ -104,23 +104,23 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
 
 @cache
 def _options(sources: Sources, config_name: str, searched: tuple[str, ...], group: str) -> Collection[str]:
-    """Return the names of a group's configs. A study or a sweep looks for the same ones once for each of its runs."""
+    """Return the names of a group's configs; cached, because a sweep needs the same names for each of its runs."""
     with config_loader() as loader:
         return loader.get_group_options(group, config_name=config_name, overrides=list(searched))
 
 
 @cache
 def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the config of some choices, which is composed once for all runs that differ in settings alone."""
+    """Return the composed config of some choices; cached, because many runs of a sweep differ only in settings."""
     with config_loader():
         return cast(dict[str, Any], OmegaConf.to_container(hydra.compose(config_name, list(choices))))
 
 
 def _quoted(override: str) -> str:
-    """Quote what Hydra's grammar would read in another way than as text.
+    """Quote the value of an override if it is text that Hydra's grammar would misread.
 
-    This is a value of spaces alone (`data.delimiter=' '` in a shell), and a file or column whose name the grammar does
-    not allow (`data.columns.rating='Mark (1-5)'`).
+    Such a value consists of spaces (`data.delimiter=' '` in a shell), or is the name of a file or column that the
+    grammar does not allow (`data.columns.rating='Mark (1-5)'`).
     """
     key, _, value = override.partition("=")
     if not (value.isspace() or (NAMING.fullmatch(key) and not _is_in_grammar(override))):
@@ -146,7 +146,11 @@ def values_of(override: Override) -> list[str]:
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
-    """Return an override as each job of a sweep has it: itself, or each choice that it sweeps over."""
+    """Return the override that each job of a sweep has: the override itself, or one for each choice that it sweeps.
+
+    Raises:
+        UserError: a choice does not exist.
+    """
     choices = values_of(override)
     if override.type is OverrideType.CHANGE:
         for choice in choices:
@@ -162,7 +166,11 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
 
 
 def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool:
-    """Return whether a config contains a dotted key; False if it is only an argument of its node's constructor."""
+    """Return whether a config contains a dotted key; False if the key is only an argument of a node's constructor.
+
+    Raises:
+        UserError: the key is neither.
+    """
     node: Any = config
     owner = None
     for name in key.split("."):
@@ -185,7 +193,7 @@ def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool
 
 
 def _unknown(key: str, config: Mapping[str, Any], groups: Collection[str]) -> str:
-    """Return a sentence about a key whose first part is no setting of the config."""
+    """Return the sentence about a key whose first part is not in the config."""
     name = key.partition(".")[0]
     if name in REMOVED:
         return f"{REMOVED[name]}."

@@ -39,7 +39,7 @@ def refuse_passwords_in(config: Mapping[str, Any]) -> None:
 
 
 def refuse_passwords_of_job(cfg: DictConfig) -> None:
-    """Check the config of a running Hydra job; if it contains a password, remove what Hydra has written already.
+    """Check the config of a running Hydra job; if it contains a password, remove what Hydra has already written.
 
     Raises:
         UserError: the config contains a password.

@@ -15,14 +15,14 @@ from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
 
-# A run can be resumed with other values of these, on which the samples of a batch depend, but nothing else.
+# A run can be resumed with other values of these settings, which only affect the samples in each batch.
 PROCESSES = ("trainer.devices", "trainer.num_nodes")
 
 
 def resumed(
     config_name: str, overrides: Sequence[str], searched: Sequence[str] = (), *, trusted: bool = False
 ) -> list[str]:
-    """Return the overrides of a command; with `resume=DIR`, preceded by those that the run in DIR started with.
+    """Return the overrides of a command, preceded for `resume=DIR` by those with which the run in DIR was started.
 
     Args:
         config_name: name of the primary config.
@@ -31,13 +31,13 @@ def resumed(
         trusted: whether the stored overrides may name any class, which runs its code.
 
     Raises:
-        UserError: the directory holds no interrupted run, one with another config, or one that must be trusted.
+        UserError: the directory holds no interrupted run, or a run with another config or one that must be trusted.
     """
     named = [override for override in overrides if override.startswith("resume=")]
     further = [override for override in overrides if override not in named]
     if not named:
         return list(overrides)
-    from recsys.studies.foreign import parse_yaml  # these import much that other commands may not need
+    from recsys.studies.foreign import parse_yaml  # imported here, since most commands do not resume a run
 
     directory = Path(str(OverridesParser.create().parse_override(named[-1]).value()))
     begun = directory / ".hydra"
@@ -62,7 +62,7 @@ def _check_interrupted(directory: Path) -> None:
     from recsys.studies.foreign import check_links
     from recsys.studies.runs import is_finished
 
-    for name in ("config.yaml", "overrides.yaml"):  # which Hydra writes in this order, as a run begins
+    for name in ("config.yaml", "overrides.yaml"):  # Hydra writes them in this order as a run begins
         if not (directory / ".hydra" / name).is_file():
             raise UserError(
                 f"resume= must name a run directory, such as one under outputs/ (got {directory}, which has no "

@@ -1,8 +1,8 @@
 """Settings that depend on the number of ratings: `lr: ${if_fewer_ratings:500000,0.003,0.005}`.
 
-The value is the second one if the data set has fewer ratings than the first number, and otherwise the third one. An
-override of the setting replaces the rule. `n_ratings` of a config is the number that rules compare; while it is null,
-they take the value for fewer.
+The value is the second argument if the data set has fewer ratings than the first, otherwise the third. An override of
+the setting replaces the rule. The number of ratings is `n_ratings` of the config; while it is null, rules yield the
+value for fewer ratings.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ RULE = "if_fewer_ratings"
 
 
 def register_rules() -> None:
-    """Let configs state rules, and name the default cache."""
+    """Register the resolvers of rules and of the default cache."""
     OmegaConf.register_new_resolver(RULE, _if_fewer_ratings, replace=True)
     OmegaConf.register_new_resolver("default_cache", default_cache, replace=True)
 
 
 def count_ratings_for_rules(cfg: DictConfig) -> None:
-    """Set `n_ratings` of a run's config to the number of its ratings, if its model has a rule and none is given.
+    """Set `n_ratings` of a run's config to the number of ratings in its data, if it is null and the model has a rule.
 
     Raises:
         UserError: the data cannot be prepared.

@@ -1,4 +1,4 @@
-"""Hyperparameter search with Optuna's TPE that continues interrupted searches.
+"""Hyperparameter search with Optuna's TPE; interrupted searches can be continued.
 
 Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. The search space is
 written in Hydra's sweep syntax:
@@ -40,19 +40,19 @@ try:
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
     from optuna.samplers import RandomSampler, TPESampler
     from optuna.trial import FrozenTrial, TrialState
-    from sqlalchemy.exc import SQLAlchemyError  # a package of Optuna's
+    from sqlalchemy.exc import SQLAlchemyError  # a dependency of Optuna
 except ImportError:  # an extra, which a search requires
     pass
 
 JOURNAL = "study.journal"
 TRIALS = "trials.csv"
-END = 0.05  # of a range
+END = 0.05  # share of a range that counts as one of its ends
 FAILURE = "failure"  # user attribute of a failed trial: the reason
-WORKER = "worker"  # that of a trial: who runs it
-SEEN = "seen"  # and when its worker was last known to run it, in seconds UTC
-SEEN_EVERY = 60.0  # seconds
-LOST_AFTER = 900.0  # seconds: trials whose workers were not seen for so long, by clocks that may differ, are lost
-N_FAILED = 3  # trials without a success that end a search: the fault is not in their settings
+WORKER = "worker"  # user attribute of a trial: the worker that runs it
+SEEN = "seen"  # user attribute of a trial: when its worker last reported that it runs, in seconds UTC
+SEEN_EVERY = 60.0  # seconds between reports
+LOST_AFTER = 900.0  # seconds without a report after which a trial is lost; long, since workers' clocks may differ
+N_FAILED = 3  # number of failed trials, if no trial succeeded, that end a search: the settings are not the cause
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence[JobReturn]]
 
@@ -61,21 +61,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Search:
-    """Searches for the settings that maximise the return value of a job; no settings are tried twice.
+    """Searches for the settings that maximise the return value of a job, without trying the same settings twice.
 
     The directory holds `study.journal`, which Optuna reads, `trials.csv` with a row for each trial, `best.yaml` and, at
     the end, `history.png` and `history.svg`. A trial is complete, pruned (see `Pruning`), failed (for any reason, such
     as training that diverged) or interrupted together with the search. All but interrupted trials count.
 
-    Several workers, also on several machines, share a search that is in one `storage`; each has a directory of its own.
-    Trials of a worker that was killed are interrupted when it starts again, or when the others have not seen it for 15
-    minutes. A worker ends when all trials are finished or run by others; the directory of the last one has them all.
+    Several workers, also on several machines, can share a search in one `storage`; each has its own directory. The
+    trials of a worker that was killed count as interrupted once it starts again, or once it has not reported for 15
+    minutes. A worker ends when each remaining trial is run by another; the results of the last worker to end are
+    complete.
 
     Args:
         directory: directory of the search, or of this worker; created if missing.
-        space: sweeps by setting.
+        space: setting -> sweep.
         fixed: overrides of every trial.
-        n_trials: total number of trials, including those of earlier runs; fewer if the space has fewer settings.
+        n_trials: total number of trials, including those of earlier commands; fewer if the space has fewer
+            combinations.
         seed: seed of the sampler.
         n_parallel: number of trials that are launched together; the next ones wait until all of them have ended.
         prune_after: number of epochs after which a trial may be pruned, or None for no pruning. Models without epochs
@@ -111,7 +113,7 @@ class Search:
         """Run trials until there are `n_trials`.
 
         Args:
-            launch: runs jobs, given the overrides of each job and the number of the first one.
+            launch: function that runs jobs, given the overrides of each job and the number of the first.
 
         Returns:
             The overrides of the best settings.
@@ -140,7 +142,7 @@ class Search:
         for key, drawn in self.distributions.items():
             if _is_at_an_end(drawn, study.best_params[key]):
                 log.warning(
-                    "the best %s is at an end of its range (%g, from %g to %g), so that the optimum may be outside it",
+                    "the best %s is at an end of its range (%g, from %g to %g), so the optimum may be outside it",
                     *(key, study.best_params[key], drawn.low, drawn.high),  # type: ignore[attr-defined]
                 )
         return best
@@ -153,23 +155,27 @@ class Search:
 
     @cached_property
     def address(self) -> str:
-        """Where the search is stored."""
+        """The address of the storage: `storage`, or the journal in the directory."""
         return self.storage or str(self.directory / JOURNAL)
 
     @cached_property
     def worker(self) -> str:
-        """The name of this worker, which it still has when it is started again: its directory, which is locked."""
+        """The name of this worker: its machine and directory, so that it has the same name when it starts again."""
         return f"{platform.node()}:{self.directory.resolve()}"
 
     def _study(self) -> optuna.Study:
-        """Open the search in the directory, or start a new one."""
+        """Open the stored search, or start a new one.
+
+        Raises:
+            UserError: the storage cannot be reached, or holds another search.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.directory.mkdir(parents=True, exist_ok=True)
         try:
             storage = search_storage(self.address)
         except (ImportError, SQLAlchemyError) as error:
             raise UserError(
-                "hydra.sweeper.storage must be a file, or the address of a database that answers, with the packages of "
+                "hydra.sweeper.storage must be a file, or the address of a reachable database, with the packages of "
                 f"'recsys[databases]' (got {self.storage}): {str(error).splitlines()[0]}"
             ) from error
         study = optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
@@ -186,7 +192,7 @@ class Search:
         return study
 
     def _of_others(self, study: optuna.Study) -> list[FrozenTrial]:
-        """Return the trials that other workers run, after those of lost workers have been recorded as interrupted."""
+        """Record the trials of lost workers as interrupted, and return those that other workers still run."""
         running = _running(study)
         lost = [trial for trial in running if time.time() - trial.user_attrs.get(SEEN, 0.0) > LOST_AFTER]
         for trial in lost:
@@ -194,10 +200,10 @@ class Search:
         return [trial for trial in running if trial not in lost]
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
-        """Draw the next trials, with settings that no trial has had: equal settings would give equal results.
+        """Draw the next trials, with settings that no trial has had, since equal settings would give equal results.
 
-        They are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number of
-        trials so far, so that a continued search does not repeat its first draws.
+        Settings are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number
+        of trials so far, so that a continued search does not repeat its first draws.
         """
         seed = int(np.random.SeedSequence([self.seed, len(study.trials)]).generate_state(1)[0])
         random_sampler = RandomSampler(seed=seed)
@@ -256,7 +262,11 @@ class Search:
         write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
 
     def _check_success(self, study: optuna.Study, n_trials: int) -> None:
-        """Check that not all trials have failed, once there are `n_trials`."""
+        """Check that not all trials have failed, once at least `n_trials` have.
+
+        Raises:
+            UserError: all trials have failed.
+        """
         failures = [trial.user_attrs[FAILURE] for trial in study.trials if FAILURE in trial.user_attrs]
         if len(failures) >= n_trials and not _is_any_complete(study):
             raise UserError(f"All {len(failures)} trials in {self.directory} failed, the first: {failures[0]}")
@@ -266,7 +276,7 @@ class Search:
 
         figure, results = self.directory / "history.png", self.directory / TRIALS
         if figure.is_file() and results.is_file() and figure.stat().st_mtime_ns >= results.stat().st_mtime_ns:
-            return  # of a search that was finished before
+            return  # the search was finished earlier
         trials = _frame(study)
         for key, drawn in self.distributions.items():
             if isinstance(drawn, CategoricalDistribution):
@@ -287,7 +297,7 @@ def distribution(override: Override) -> BaseDistribution:
     """Convert a sweep in Hydra's syntax to a distribution of Optuna.
 
     Raises:
-        UserError: the override is none of the sweeps that the module describes.
+        UserError: the override is not one of the sweeps that this module describes.
     """
     sweep: Any = override.value()
     if override.is_sweep_override():
@@ -304,7 +314,7 @@ def distribution(override: Override) -> BaseDistribution:
 
 
 def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a value is within a twentieth of its range, on the scale that is searched, of either end."""
+    """Return whether a value is at an end (`END`) of its distribution's range, on the scale of the distribution."""
     if isinstance(distribution, CategoricalDistribution):
         return False
     low, high, own = distribution.low, distribution.high, value  # type: ignore[attr-defined]
@@ -323,7 +333,7 @@ def _n_values(distribution: BaseDistribution) -> float:
 
 
 def _see(trials: Sequence[optuna.Trial]) -> None:
-    """Record that the worker of some trials is there."""
+    """Report that the worker of some trials still runs."""
     for trial in trials:
         trial.set_user_attr(SEEN, time.time())
 
@@ -341,10 +351,10 @@ def _is_any_complete(study: optuna.Study) -> bool:
 
 
 def _value(job: JobReturn) -> float | str:
-    """Return the value of a job, or why it failed.
+    """Return the value of a job, or the reason why it failed.
 
     Raises:
-        UserError: the job was complete, but without a value.
+        UserError: the job completed without a value.
     """
     try:
         value = job.return_value
@@ -362,7 +372,7 @@ def _state(trial: FrozenTrial) -> str:
 
 
 def _result(trial: FrozenTrial) -> str:
-    """Describe the value or the end of a trial."""
+    """Describe the result of a trial for the log: its value, `failed`, or the number of epochs before it was pruned."""
     state = _state(trial)
     if state == "failed":
         return state

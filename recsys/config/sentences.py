@@ -1,4 +1,4 @@
-"""Errors that the user can correct, as one sentence and an exit status."""
+"""Reports of errors that the user can correct, as one sentence and an exit status."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNWRITABLE = {
     errno.EISDIR,
     errno.EEXIST,
 }
-DISK_IS_FULL = "free some space and go on with resume=DIR, or choose another place with hydra.run.dir=DIR."
+DISK_IS_FULL = "free some space and continue with resume=DIR, or choose another place with hydra.run.dir=DIR."
 # torch raises RuntimeError, on a GPU a subclass of it
 TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage size calculation overflowed")
 
@@ -59,7 +59,7 @@ def one_sentence() -> Iterator[None]:
 
 @contextmanager
 def _threads_that_pass_errors_on() -> Iterator[None]:
-    """Print no traceback of a thread that keeps its error for the main thread, as TensorBoard's writer does."""
+    """Suppress the traceback of a thread that passes its error to the main thread, as TensorBoard's writer does."""
     report = threading.excepthook
 
     def report_unless_passed_on(failed: threading.ExceptHookArgs) -> None:

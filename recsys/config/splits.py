@@ -16,17 +16,21 @@ from recsys.data.split import Split
 
 
 def prepared_data(cfg: DictConfig) -> Prepared:
-    """Load the data of a config from the cache, or prepare it again."""
+    """Load the data that a config describes from the cache, or prepare them.
+
+    Raises:
+        UserError: the data cannot be prepared.
+    """
     return prepare(instantiate(cfg.data), Path(cfg.cache_dir), instantiate(cfg.get("metadata")), engine_of(cfg))
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the engine of a config; one of an earlier version has none."""
+    """Build the engine of a config; the default is DuckDB, for configs of earlier versions without an engine."""
     return instantiate(cfg.get("engine")) or DuckDB()
 
 
 class Splits:
-    """Builds the splits that configs describe, each once."""
+    """Builds the splits that configs describe, and caches them."""
 
     def __init__(self) -> None:
         self.built: dict[str, Split] = {}
@@ -47,15 +51,15 @@ class Splits:
 
 
 def split_reader(cfg: DictConfig) -> Callable[[], tuple[Split, str]]:
-    """Return a function that reads and splits the data of a config; nothing is read before it is called.
+    """Check the settings of a config's data, and return a function that reads and splits the data.
 
     Returns:
-        A function that returns the split, whose users have segments if `segments_from` names a run, and where the
-        data came from. It raises UserError if the data cannot be reached or cannot be split in this way, or if the
-        segments are of another split.
+        A function that returns the split, whose users have segments if `segments_from` names a run, and the origin of
+        the data as text. It raises `UserError` if the data cannot be reached or cannot be split in this way, or if the
+        segments belong to another split.
 
     Raises:
-        UserError: a setting is refused, such as an address with a password.
+        UserError: a setting is not valid, such as an address with a password.
     """
     source, metadata, splitter = instantiate(cfg.data), instantiate(cfg.get("metadata")), instantiate(cfg.split)
     engine = engine_of(cfg)

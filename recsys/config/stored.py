@@ -1,18 +1,18 @@
-"""Configs and commands that runs store: what may be built from them without trusting the run.
+"""Configs and commands that runs store, and what may be built from them without trust in the run.
 
-A run's directory may be of unknown origin, and building a config runs what its `_target_` names. So the names are
-checked before anything is imported, unless a command has `--trusted`:
+A run's directory may be of unknown origin, and instantiating a config runs the code that its `_target_` names. So
+configs are checked before anything is imported, unless a command has `--trusted`:
 
-- a slot of a config, such as `data`, names a class of this package that is of the slot's base class;
-- Lightning's Trainer and loggers take plain values, and write into the run's own directory;
+- a slot of a config, such as `data`, must name a class of this package that is a subclass of the slot's base class;
+- Lightning's Trainer and loggers take plain values, and must write into the run's own directory;
 - nothing is interpolated, since a resolver can read this machine's environment;
-- no engine is built, since the options of Spark can name programs, and DuckDB makes the same tables;
-- no server is named, nor an account on one, since it would learn of this machine, and may be sent its user's passwords.
+- no engine is built, since the options of Spark can name programs, and DuckDB creates the same tables;
+- no server or account on a server may be named, since it would learn of this machine, and might receive passwords.
 
-`recsys.studies.foreign` sees to it that commands write into the run's own directory, and into an existing cache or this
-machine's own. Files can be named: they are what the run was trained on, are only read, and must have the users and
-items of the run's manifest. So can the environment variable that holds a database's address, which is the user's own
-and is never shown.
+`recsys.studies.foreign` ensures that commands write only into the run's own directory, and into an existing cache or
+that of this machine. Configs may name the files that the run was trained on: these are only read, and must have the
+users and items of the run's manifest. They may also name the environment variable that holds a database's address,
+which belongs to the user of this machine and is never shown.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ from recsys.models.base import Recommender
 from recsys.renamed import current
 from recsys.studies.foreign import cache_of
 
-# The base classes of what a slot can name, and of the nodes inside these. Nodes elsewhere are never built.
+# Slot -> base classes of the class that it may name. Nodes inside a slot must name a subclass of one of `PARTS`. Nodes
+# elsewhere are never built.
 SLOTS: dict[str, tuple[type, ...]] = {
     "data": (Source,),
     "metadata": (Metadata,),
@@ -57,12 +58,12 @@ LIGHTNING = {
     "trainer": ("pytorch_lightning.Trainer",),
     "logger": tuple(f"pytorch_lightning.loggers.{name}" for name in (*OWN_LOGS, *LOGGERS)),
 }
-DESTINATIONS = ("entity", "tracking_uri")  # of a logger: where another account or server would get the results
+DESTINATIONS = ("entity", "tracking_uri")  # settings of loggers that send results to another account or server
 DATA = ("data", "metadata", "split")
 
 PACKAGE = Path(recsys.__file__).parent
 DIRECTIVES = {"_target_", "_recursive_", "_convert_"}  # Hydra's keys that only describe how a node is built
-PLAIN = re.compile(r"(?!\.\.$)[\w.,:@+ -]*")  # a text that is neither a path nor an address
+PLAIN = re.compile(r"(?!\.\.$)[\w.,:@+ -]*")  # text that is neither a path nor an address
 ADVICE = "if you trust its source, add --trusted (for warm_from: let the command's own config name the class)"
 
 
@@ -73,18 +74,18 @@ def stored_config(
 
     Args:
         config: the config, as nested plain values.
-        slots: the keys to check, which are those that are built.
-        trusted: whether building them may run any code.
-        known: classes that may be built although they are from outside, because the command itself names them.
+        slots: the keys to check: those from which the caller builds objects.
+        trusted: whether building these objects may run any code.
+        known: classes from outside this package that may be built, because the command itself names them.
 
     Raises:
-        UserError: the config names what must be trusted.
+        UserError: the config can only be built if the run is trusted.
     """
     if not trusted:
         config = {name: node for name, node in config.items() if name != "engine"}
         for place, text in _texts(config):
             if "${" in text:
-                raise _refusal(place, "a value and no interpolation", text)
+                raise _refusal(place, "a value without interpolations", text)
         for slot in slots:
             if config.get(slot):  # an empty node builds nothing
                 _check_slot(slot, config[slot], Path(str(config.get("run_dir"))), known)
@@ -92,7 +93,7 @@ def stored_config(
 
 
 def targets(config: Any) -> set[str]:
-    """Return the classes that a config names."""
+    """Return the names of all classes in a config."""
     return {str(node["_target_"]) for _, node in _mappings(config) if "_target_" in node}
 
 
@@ -100,7 +101,7 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
     """Check the overrides of a stored command: they must choose among configs, or set plain values.
 
     Raises:
-        UserError: an override names what must be trusted.
+        UserError: an override does anything else, for which the run must be trusted.
     """
     with config_loader() as loader:
         groups = {*loader.list_groups("")}
@@ -152,7 +153,7 @@ def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], kn
 
 
 def _is_in_room(target: str, bases: tuple[type, ...]) -> bool:
-    """Return whether a name is of a module in the room of one of the bases, by the files of this package alone."""
+    """Return whether a class name belongs to a module beside one of the bases; nothing is imported to find out."""
     *module, name = target.split(".")
     file = PACKAGE.joinpath(*module[1:])
     return (
@@ -167,7 +168,11 @@ def _is_subclass(cls: object, bases: tuple[type, ...]) -> bool:
 
 
 def _check_lightning(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> None:
-    """Check that a trainer or a logger is one of Lightning's own, and that it writes into the run's directory only."""
+    """Check that a trainer or a logger is one of Lightning's, and writes only into the run's directory.
+
+    Raises:
+        UserError: it is another class, or a setting is neither a plain value nor a path in the directory.
+    """
     target = str(node.get("_target_"))
     if target in known:
         return

@@ -29,7 +29,7 @@ def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
     An override of a key that the study varies, such as a seed or a model, selects among the runs instead.
 
     Raises:
-        UserError: an override names what does not exist, the experiment is not a study, or no run is selected.
+        UserError: an override is not valid, the experiment is not a study, or no run is selected.
     """
     overrides = complete("train", overrides)
     with loader.config_loader() as config_loader:

@@ -1,8 +1,8 @@
 """The runs of a study: `python train.py experiment=<study>`.
 
-It searches the settings of rows that need it, runs what is missing, and writes the report. The same command continues
-an interrupted study. Arguments for keys that the study varies (`data=`, `model=`, `seed=`, `split.fold=`) select among
-its runs; all other arguments (`trainer=gpu`, `data.path=DIR`) apply to every run.
+The command searches the settings of rows that have a search space, runs what is missing, and writes the report. The
+same command continues an interrupted study. Arguments for keys that the study varies (`data=`, `model=`, `seed=`,
+`split.fold=`) select among its runs; all other arguments (`trainer=gpu`, `data.path=DIR`) apply to every run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class StudySweep:
 
     Args:
         directory: directory of the runs.
-        launcher: runs jobs.
+        launcher: Hydra's launcher, which runs jobs.
     """
 
     def __init__(self, directory: Path, launcher: Launcher) -> None:
@@ -63,7 +63,8 @@ class StudySweep:
             overrides: config overrides of the command.
 
         Raises:
-            UserError: before any run, if the study, the command or its data are invalid; at the end, if a run failed.
+            UserError: the study, the command or its data are invalid, raised before any run; or a run failed, raised at
+                the end.
         """
         require("plots")  # a study ends with figures
         study, self.given = read_study(overrides)
@@ -77,10 +78,10 @@ class StudySweep:
             raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, first {failed[0].row}: {failed[0].failure}")
 
     def _checked(self, study: Study) -> dict[str, Split]:
-        """Return the splits of a study by setting and variant.
+        """Check the rows of a study, and return its splits by setting and variant.
 
-        It constructs the data, split and model of each row, so that invalid ones are found before any training. A model
-        that reads runs, such as a blend of other rows, is constructed if these have finished.
+        The data, split and model of each row are constructed, so that invalid ones are found before any training. A
+        model that reads runs, such as a blend of other rows, is constructed only if these runs have finished.
         """
         checked, splits = set(), {}
         for level in dependency_levels(study, self.directory, find_run=lambda job: None):
@@ -96,7 +97,7 @@ class StudySweep:
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """Search on validation, with the first variant of each setting; returns the study with the best settings."""
+        """Search on validation, with the first variant of each setting; return the study with the best settings."""
         for name, row in rows_to_search(study):
             setting, own = study.settings[name], study.settings[name].rows[row]
             fixed = {key: value for key, value in own.overrides.items() if key not in own.search}
@@ -131,7 +132,7 @@ class StudySweep:
         return self._launch([(directory / f"trial_{first + i}", list(job)) for i, job in enumerate(jobs)], first)
 
     def _launch(self, jobs: Sequence[tuple[Path, Sequence[str]]], first: int = 0) -> Sequence[JobReturn]:
-        """Run jobs, given as directory and arguments; a job that fails stores its reason there and stops no other.
+        """Run jobs; one that fails stores the reason in its directory, and does not stop the others.
 
         Args:
             jobs: directory and arguments of each job.
@@ -144,9 +145,9 @@ class StudySweep:
         return self.launcher.launch(arguments, initial_job_idx=first)
 
     def _resuming_arguments(self, job: Job) -> list[str]:
-        """Return a job's arguments, which resume a run of the job that was interrupted.
+        """Return a job's arguments, with `resume=` if an interrupted run of the job is in its directory.
 
-        The marks of any other run in the directory are removed.
+        If another run is in the directory, the marks of its state are removed.
         """
         if is_interrupted(job.directory, self._config(job)):
             return [*self._arguments(job), *override_arguments({"resume": str(job.directory)})]

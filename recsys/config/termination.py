@@ -1,4 +1,4 @@
-"""SIGTERM, which schedulers and containers send to end a process, as an exception that unwinds it."""
+"""Conversion of SIGTERM, which schedulers and containers send to end a process, to an exception."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TERMINATED = 128 + signal.SIGTERM  # the exit status, as shells report it
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Exit with `TERMINATED` at SIGTERM; Lightning calls this handler after its own, and shuts down in good order."""
+    """Exit with `TERMINATED` at SIGTERM; Lightning calls this handler after its own, and shuts down gracefully."""
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(TERMINATED)

@@ -1,6 +1,6 @@
-"""Settings of Lightning's Trainer and of the logger: they are honoured, or refused with what to set instead.
+"""Checks and instantiation of the settings of Lightning's Trainer and of the logger.
 
-Lightning takes seconds to import, so settings that it does not have to check are passed on unchecked.
+Lightning takes seconds to import, so it is not imported for settings that always work.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
 OWN_LOGS = ("TensorBoardLogger", "CSVLogger")
-ALWAYS_WORKS = {"accelerator": "cpu", "devices": 1}  # so Lightning need not be imported to check it
+ALWAYS_WORKS = {"accelerator": "cpu", "devices": 1}  # Lightning need not be imported to check these
 
 quieten_lightning()
 
@@ -39,19 +39,19 @@ def check_trainer(node: DictConfig) -> None:
         return
     from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
-    import recsys.models.neural.sharding  # noqa: F401 - registers strategies of its own
+    import recsys.models.neural.sharding  # noqa: F401 - registers further strategies
 
     check_node(node)
     try:
-        instantiate(node)(logger=False, callbacks=[])  # a Trainer would add its own to the list of the config
+        instantiate(node)(logger=False, callbacks=[])  # otherwise a Trainer appends to the config's list
     except (MisconfigurationException, TypeError, ValueError) as error:
         raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
 
 
 def needs_lightning(cfg: DictConfig, model: Recommender) -> bool:
-    """Return whether a run needs Lightning: for a trainer to fit its model, or for a logger that every model uses.
+    """Return whether a run needs Lightning: to fit its model, or for a logger that records every model.
 
-    TensorBoard's files are written without Lightning, and the CSV logger only stores the curves of deep models.
+    TensorBoard's files are written without Lightning, and the CSV logger stores only the curves of deep models.
     """
     logger = cfg.get("logger")
     return model.uses_lightning or (bool(logger) and class_name(logger._target_) not in OWN_LOGS)
@@ -61,7 +61,7 @@ def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
     """Instantiate the trainer of a config, as a partial to which a fit adds arguments, and its logger.
 
     Raises:
-        UserError: see `check_trainer`; or the logger's package is missing.
+        UserError: a setting of the trainer is not valid, see `check_trainer`, or the logger's package is missing.
     """
     check_trainer(cfg.trainer)
     trainer = cfg.trainer
@@ -73,9 +73,10 @@ def lightning(cfg: DictConfig) -> tuple[partial[Trainer], Logger | None]:
 
 
 def _with_own_requeue(trainer: partial[Trainer]) -> partial[Trainer]:
-    """Leave it to `process.is_requeued` to resume a job of Slurm, at the last epoch; Lightning resumes within epochs.
+    """Disable Lightning's requeuing of Slurm jobs, which `process.is_requeued` replaces.
 
-    A batch cannot be drawn again without those before it, so an epoch that is continued would see other samples.
+    Lightning would resume within an epoch. A batch cannot be drawn again without the batches before it, so the rest of
+    the epoch would have other samples; the project's requeued jobs resume at the last complete epoch.
     """
     from pytorch_lightning.plugins.environments import SLURMEnvironment
 

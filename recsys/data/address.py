@@ -1,4 +1,4 @@
-"""Addresses of databases, which can be shown without user and password."""
+"""Addresses of databases; messages show them without user name and password."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from recsys.errors import UserError
 
 DEFAULT_VARIABLE = "RECSYS_DATABASE_URL"
-SECRET = re.compile(r"secret|password|token|access\.?key", re.IGNORECASE)  # in names of options; Spark hides the same
+SECRET = re.compile(r"secret|password|token|access\.?key", re.IGNORECASE)  # as in spark.redaction.regex
 _SERVERS = {"postgresql": "postgres", "postgres": "postgres", "mysql": "mysql"}  # scheme of an address -> DuckDB's type
 _FILES = {".duckdb": "duckdb", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite"}
 _KNOWN = (
@@ -19,7 +19,8 @@ _KNOWN = (
     f"{' or '.join(_FILES)}"
 )
 
-# Stricter than the drivers, whose messages would quote the rest of a password that they take for a host or a port.
+# Stricter than the drivers: where a password has special characters, they take its rest for a host or a port and quote
+# it in their messages.
 _URL = re.compile(
     r"(?P<scheme>\w+)://"
     r"(?:[^:@/?#\s]*(?::(?P<password>[^:@/?#\s]*))?@)?"
@@ -30,7 +31,7 @@ _URL = re.compile(
 
 @dataclass(frozen=True)
 class Address:
-    """The address of a database; its text has neither user nor password.
+    """The address of a database; `str(address)` has neither user name nor password.
 
     Attributes:
         url: address that DuckDB attaches; must not be shown, since it may contain a password.
@@ -49,7 +50,7 @@ class Address:
         """Parse an address.
 
         Raises:
-            UserError: the address is of an unknown kind or malformed; the message does not quote it.
+            UserError: the kind of the address is unknown, or the address is malformed; the message does not quote it.
         """
         scheme, is_url, _ = text.partition("://")
         if not is_url:
@@ -88,13 +89,13 @@ class Address:
         message = str(error).replace(self.url, self.place)
         for secret in {self.password, unquote(self.password)} - {""}:
             message = message.replace(secret, "***")
-        message = re.split(r"\s*LINE \d+:", message)[0]  # the rest is SQL, as are the quotes of drivers
+        message = re.split(r"\s*LINE \d+:", message)[0]  # the rest quotes SQL, as drivers do in "..."
         return " ".join(re.sub(r' "(COPY|CREATE|INSERT|SELECT)\b.*":', ":", message, flags=re.DOTALL).split())
 
 
 @dataclass(frozen=True)
 class JavaAddress:
-    """The address of a database for a driver of Java, `jdbc:...`; its text has neither login nor options.
+    """The JDBC address of a database, `jdbc:...`; `str(address)` has neither login nor options.
 
     Attributes:
         url: the address; must not be shown, since it may contain a password.
@@ -104,7 +105,7 @@ class JavaAddress:
 
     @property
     def password(self) -> str:
-        """What may contain a password: all before an @, else what follows `password=`; or ""."""
+        """The part that may contain a password: all before an @, else the value of `password=`, or ""."""
         login, at, _ = self.url.rpartition("@")
         found = re.search(r"pass\w*=([^&;]*)", self.url, re.IGNORECASE)
         return login if at else found[1] if found else ""

@@ -18,20 +18,23 @@ from recsys.errors import UserError
 def attached(
     address: Address, alias: str, *, read_only: bool, written: Path | None = None
 ) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Connect DuckDB to a database and use it, so that its tables need no prefix.
+    """Attach a database to a new DuckDB connection as its default, so that the names of tables need no prefix.
 
     Args:
         address: address of the database.
-        alias: DuckDB's name of the database.
-        read_only: whether the database is only read.
-        written: the one folder whose files statements can use; None for any file.
+        alias: name of the database in DuckDB.
+        read_only: whether to attach the database read-only.
+        written: the only folder whose files statements may read and write; None allows all files.
+
+    Yields:
+        The connection.
 
     Raises:
         UserError: the database cannot be reached, or a statement inside the context fails.
     """
     if read_only and address.is_file and not Path(address.url).is_file():
         raise UserError(f"{address} does not exist.")
-    # One thread preserves the order in which the database returns rows, and is as fast. Times are read in UTC.
+    # One thread preserves the order in which the database returns rows, and is as fast as several.
     with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute("SET enable_progress_bar = false")
         connection.execute("SET TimeZone = 'UTC'")
@@ -51,7 +54,7 @@ def attached(
 
 
 def _close_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Let statements use no files but those in a folder, for good: views and SELECTs could read any."""
+    """Restrict the connection to the files in a folder, irrevocably: views and SELECTs could read any file."""
     connection.execute(f"SET allowed_directories = [{literal(str(folder.resolve()))}]")
     connection.execute(f"SET temp_directory = {literal(str(folder.resolve() / 'spill'))}")
     for option in ("enable_external_access", "python_enable_replacements"):

@@ -1,4 +1,4 @@
-"""Catalogues of item metadata in the layouts of their publishers, on disk."""
+"""Catalogues of item metadata, read from local files in the layouts of their publishers."""
 
 # ruff: noqa: S608 - SQL is put together from constants of this file only
 
@@ -15,20 +15,20 @@ from recsys.errors import UserError
 
 
 class Catalogue(Metadata):
-    """A catalogue in a folder.
+    """A catalogue of item metadata in a local folder.
 
     Args:
-        path: the folder of its files, or one of them.
+        path: the folder with the catalogue's files, or one of the files.
     """
 
     def __init__(self, path: str | None) -> None:
         self.path = path
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files.
+        """Return the files of the catalogue.
 
         Raises:
-            UserError: some do not exist.
+            UserError: a file does not exist.
         """
         path = Path(self.path or "").expanduser()
         if self.path is None or not path.exists():
@@ -39,10 +39,14 @@ class Catalogue(Metadata):
 
     @abstractmethod
     def _table(self, folder: Path) -> RawTable:
-        """Return how the files in a folder are read."""
+        """Describe how to read the files in a folder."""
 
     def _joined(self, query: str, *files: Path, **parameters: float) -> RawTable:
-        """Return how a SELECT joins several files."""
+        """Describe the table that a SELECT joins from several files.
+
+        Raises:
+            UserError: a file does not exist.
+        """
         if missing := [file.name for file in files if not file.is_file()]:
             raise UserError(f"metadata.path must hold all files of {self.name} (got {self.path} without {missing[0]}).")
         return RawTable("descriptions", files[0], query, parameters=parameters, others=files[1:])
@@ -52,7 +56,7 @@ class KaggleMovies(Catalogue):
     """The Movies Dataset of Kaggle: 45,000 films of The Movie Database, with plots, keywords, cast and crew."""
 
     name = "kaggle-movies"
-    # a few rows lack fields, since a text before them contains the end of a line
+    # a few rows lack fields, because a line break in a text splits the row
     _movies = delimited(
         "adult belongs_to_collection budget genres homepage id imdb_id original_language original_title overview "
         "popularity poster_path production_companies production_countries release_date revenue runtime "
@@ -75,9 +79,9 @@ class KaggleMovies(Catalogue):
 
 
 class IMDb(Catalogue):
-    """IMDb's title.basics: titles, years, genres and runtimes of everything but episodes and games.
+    """IMDb's file title.basics: titles, years, genres and runtimes of all titles except episodes and games.
 
-    Items are matched by IMDb ids, if the ratings' source has them, else by title and year.
+    Items are matched by IMDb ids if the ratings' source has them, otherwise by title and year.
     """
 
     name = "imdb"
@@ -97,9 +101,9 @@ class TagGenome(Catalogue):
     """The tag genome of MovieLens as keywords: tags of high relevance, the most relevant first.
 
     Args:
-        path: the folder of its files: a MovieLens release (`genome-scores.csv`), or the tag genome of 2012
-            (`tag_relevance.dat`) or of 2021 (`tagdl.csv`).
-        min_relevance: lowest relevance of an item's keywords, from 0 to 1.
+        path: the folder with the files of a MovieLens release (`genome-scores.csv`), of the tag genome of 2012
+            (`tag_relevance.dat`) or of that of 2021 (`tagdl.csv`).
+        min_relevance: minimum relevance of a tag, from 0 to 1, for it to become a keyword of an item.
     """
 
     name = "tag-genome"
@@ -107,7 +111,7 @@ class TagGenome(Catalogue):
     _tags = delimited("tag_id tag", file="$file2", quote='"', header=True)
     _scores_2012 = delimited("movie_id tag_id relevance", "\t")
     _tags_2012 = delimited("tag_id tag popularity", "\t", file="$file2")
-    # file of scores -> further files, and the source of tags with their relevance
+    # file of scores -> further files, and the FROM clause of tags with their relevance
     _layouts: ClassVar[dict[str, tuple[tuple[str, ...], str]]] = {
         "genome-scores.csv": (("genome-tags.csv",), f"{_scores} AS scores JOIN {_tags} AS tags USING (tag_id)"),
         "tag_relevance.dat": (

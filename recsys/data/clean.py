@@ -20,7 +20,7 @@ SQL = Path(__file__).parent / "sql"
 DUPLICATE, ACROSS_SOURCES = "duplicate of a later rating", "duplicate across sources"
 LABEL, NEGATIVE = "label", "negative by its label"
 PLAYS = "plays"
-FURTHER_COLUMNS = (LABEL, PLAYS)  # of ratings, for sources that have them
+FURTHER_COLUMNS = (LABEL, PLAYS)  # optional columns of ratings
 RULES = (
     "missing id",
     "missing rating",
@@ -32,7 +32,7 @@ RULES = (
     "rating below the threshold",
     "user or film with too few ratings",
 )
-# Rules that apply without being chosen, and what else may be wrong if they drop many ratings.
+# Rules that always apply -> what to check if they drop many ratings.
 UNCHOSEN = {
     "missing id": "check data.columns and data.missing",
     "missing rating": "check data.columns.rating, which is null for data without ratings",
@@ -49,19 +49,19 @@ JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
 JOIN raw_ratings AS clean ON clean.rowid = ratings.source_row
 WHERE checked.rule IS NULL AND dropped.source <> clean.source
 """
-# For sources whose rows have a label: a number, which is not positive if a row is no interaction.
+# For sources whose rows have a label, a number or a truth value: rows whose label is not positive are no interactions.
 _NEGATIVES = """
 UPDATE checked SET rule = $rule FROM raw_ratings
 WHERE raw_ratings.rowid = source_row AND rule IS NULL
     AND coalesce(try_cast(label AS DOUBLE), try_cast(try_cast(label AS BOOLEAN) AS DOUBLE)) <= 0
 """
-# For sources with plays: those of all rows of a pair of user and item; a row that gives no number is one play.
+# For sources with plays: their sum over all rows of a pair of user and item; a row without a number counts as one play.
 _PLAYS = """
 CREATE TABLE plays AS SELECT checked.user_id, checked.movie_id, sum(coalesce(try_cast(plays AS DOUBLE), 1)) AS plays
 FROM checked JOIN raw_ratings ON raw_ratings.rowid = source_row
 WHERE rule IS NULL GROUP BY ALL
 """
-# Columns that not every data set has, in the order of the rows of `coded.sql`.
+# Optional columns, with their rows in the order of `coded.sql`.
 _FURTHER = """
 CREATE TABLE further AS SELECT {columns} FROM ratings
 JOIN raw_ratings ON raw_ratings.rowid = source_row
@@ -81,18 +81,18 @@ ALTER TABLE with_further RENAME TO ratings;
 
 @dataclass(frozen=True)
 class Cleaning:
-    """Options of cleaning; the other rules always apply.
+    """Options of cleaning; rules that have no option here always apply.
 
     Attributes:
         min_rating: drop ratings below this threshold; None drops none.
-        user_core: drop users with fewer clean ratings than this. Users and items are dropped in turn until none is left
-            to drop (the k-core).
+        user_core: drop users with fewer clean ratings than this. Users and items are dropped alternately until all
+            that remain have enough ratings (the k-core).
         item_core: drop items with fewer clean ratings than this.
-        keep_unknown_films: keep ratings of items that the source's metadata lacks.
-        earliest: drop ratings before this date, whose times are considered impossible. For data with order numbers
-            instead of times it must be 1970-01-01.
-        max_dropped: share of the ratings, above which data are refused, that may be dropped by rules which no setting
-            chose (`UNCHOSEN`). The clean tables do not depend on it.
+        keep_unknown_films: keep ratings of items that the source's metadata does not contain.
+        earliest: ISO date; ratings before it are dropped, because their times are considered impossible. For data with
+            order numbers instead of times it must be 1970-01-01.
+        max_dropped: largest share of the ratings that the rules which always apply (`UNCHOSEN`) may drop; cleaning
+            fails above it. The clean tables do not depend on it.
     """
 
     min_rating: float | None = None
@@ -116,10 +116,10 @@ class Cleaning:
 
 
 def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
-    """Return the lowest and the highest rating of a scale, given in this order.
+    """Check the scale of ratings, and return its lowest and its highest rating.
 
     Raises:
-        UserError: they are not two ascending numbers.
+        UserError: the scale is not two numbers in ascending order.
     """
     ends = list(scale) if isinstance(scale, Sequence) else [scale]
     if not (len(ends) == 2 and all(isinstance(end, Real) for end in ends) and ends[0] <= ends[1]):
@@ -128,17 +128,22 @@ def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
 
 
 def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -> None:
-    """Check how many ratings were dropped by rules that no setting chose.
+    """Check that the rules that always apply (`UNCHOSEN`) dropped few ratings.
+
+    Args:
+        dropped: rule -> number of ratings that it dropped.
+        n_rows: number of ratings before cleaning.
+        cleaning: cleaning options.
 
     Raises:
-        UserError: more than `cleaning.max_dropped` of them.
+        UserError: these rules dropped more than the share `cleaning.max_dropped` of the ratings.
     """
     unchosen = {rule: dropped[rule] for rule in UNCHOSEN}
     n_dropped, worst = sum(unchosen.values()), max(UNCHOSEN, key=lambda rule: unchosen[rule])
     if n_dropped > cleaning.max_dropped * n_rows:
         raise UserError(
-            f"Cleaning must not drop more than {cleaning.max_dropped:.0%} of the ratings by rules that no setting "
-            f"chose (got {n_dropped:,} of {n_rows:,}, {unchosen[worst]:,} of them by '{worst}'): {UNCHOSEN[worst]}, "
+            f"Cleaning must not drop more than {cleaning.max_dropped:.0%} of the ratings by rules that always "
+            f"apply (got {n_dropped:,} of {n_rows:,}, {unchosen[worst]:,} of them by '{worst}'): {UNCHOSEN[worst]}, "
             "or allow it with data.cleaning.max_dropped=1."
         )
 
@@ -201,10 +206,10 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
 
 
 def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, float]) -> None:
-    """Check that cleaning has left a rating.
+    """Check that at least one rating is left after cleaning.
 
     Raises:
-        UserError: it has not.
+        UserError: no rating is left.
     """
     if not n_left:
         worst = max(dropped, key=lambda rule: dropped[rule])
@@ -233,7 +238,7 @@ def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> int:
-    """Replace the table `ratings` by a SELECT from it; returns the number of rows that this removes."""
+    """Replace the table `ratings` by a SELECT from it, and return the number of removed rows."""
     before = count(connection, "ratings")
     create(connection, "replacement", query, **parameters)
     connection.execute("DROP TABLE ratings")

@@ -1,8 +1,8 @@
-"""Columns of users and items: which of them have a meaning here, and how a file's own columns are set apart.
+"""Columns of users and items: those that recsys knows, and those of a file's own, which get a prefix.
 
-A file may have columns of its own, with any name. While SQL works on a table, their names have a prefix, so that a
-column `rating` or `rowid` of items is not taken for that of a rating or a table. Stored tables and data frames have the
-names of the file, except where these are names of ours.
+A file may have columns of its own, with any name. While SQL works on a table, their names have the prefix `OWN`, so a
+column `rating` or `rowid` of an items file does not clash with the rating of a user or the row id of a table. Stored
+tables and data frames have the file's names without the prefix, except where recsys has a column of that name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import duckdb
 from recsys.data.quoting import parquet_files, quoted
 from recsys.data.raw import COLUMNS
 
-OWN = "own."  # no name of ours begins with it
+OWN = "own."  # no column that recsys knows begins with it
 EXTERNAL_IDS = ("imdb_id", "tmdb_id")
 _RAW = {
     "users": COLUMNS["users"],
@@ -26,15 +26,15 @@ _CLEAN = {"users": (*_RAW["users"], "user", "age_group", "source"), "films": (*_
 
 
 def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]) -> dict[str, str | None]:
-    """Name the columns that are read from a file.
+    """Return our name -> the file's name of each column to read.
 
-    Columns that have a meaning here are also recognised in another case, such as `Title`, if no other column has the
-    name. For users and items, `columns` gives the names that differ; for other tables, all columns to read.
+    Columns that recsys knows are also recognised in another case, such as `Title`, if no column has the exact name.
+    For users and items, `columns` gives only the names that differ; for other tables, all columns to read.
 
     Args:
         name: name of the raw table.
-        columns: our name -> the file's name of each column, or None.
-        types: the columns of the file.
+        columns: our name -> the file's name of each column (None if the file lacks it); None if no name is given.
+        types: name -> type of each column of the file.
     """
     if columns and name not in ("users", "films"):
         return dict(columns)
@@ -45,18 +45,23 @@ def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[st
 
 
 def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Set a file's own columns apart, in our name -> the file's name of each column."""
+    """Add the prefix to the names of a file's own columns.
+
+    Args:
+        name: name of the raw table.
+        columns: our name -> the file's name of each column.
+    """
     return {_apart(column, _RAW.get(name)): theirs for column, theirs in columns.items()}
 
 
 def read_apart(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> duckdb.DuckDBPyRelation:
-    """Read a stored clean table, with the own columns of its source set apart."""
+    """Read a stored clean table, and add the prefix to the names of its source's own columns."""
     table = connection.read_parquet(parquet_files(file))
     return table.project(_renamed({column: _apart(column, _CLEAN.get(name)) for column in table.columns}))
 
 
 def write_together(table: duckdb.DuckDBPyRelation, file: Path) -> None:
-    """Store a clean table, with its source's own columns under the source's names, except where these are ours."""
+    """Store a clean table as Parquet, without the prefix of its source's own columns where names stay unique."""
     ours = {column.lower() for column in table.columns}
     names = {column: column.removeprefix(OWN) for column in table.columns}
     table.project(_renamed({c: c if name.lower() in ours else name for c, name in names.items()})).write_parquet(

@@ -1,8 +1,8 @@
 """Databases as sources: tables and queries of PostgreSQL, MySQL, DuckDB and SQLite.
 
-Tables and queries are read, as text and under our column names, into CSV files in the cache that are named by their
-content. A database is then a source like any other file, with the same cleaning and a fingerprint of the rows that were
-read. A password comes from the environment; messages, configs and runs never contain it.
+Tables and results of queries are copied, as text and under our column names, to CSV files in the cache, which are named
+by a digest of their content. These files are then cleaned like those of any other source, and the fingerprint covers
+the rows that were read. Passwords come from the environment; messages, configs and runs never contain them.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from recsys.errors import UserError
 from recsys.files import move_into_place
 from recsys.terminal import working
 
-# What a SELECT can read besides tables: functions that make rows, and none that open files or other databases.
+# Table functions that a SELECT may call: they generate rows, and open no file or other database.
 TABLE_FUNCTIONS = ("unnest", "range", "generate_series")
-# Functions of this process, not of the database.
+# Functions that expose or change the state of this process, which a SELECT must not call.
 SETTINGS = ("current_query", "current_setting", "getenv", "getvariable", "write_log")
 SYSTEM = ("system", "temp", "information_schema", "pg_catalog")
-SYSTEM_TABLES = ("duckdb_", "pg_", "pragma_", "sqlite_")  # of DuckDB: databases, settings, secrets, ...
+SYSTEM_TABLES = ("duckdb_", "pg_", "pragma_", "sqlite_")  # prefixes: DuckDB's databases, settings, secrets, ...
 
 
 class Database(Source):
     """Ratings in a database, optionally with users and items; the database is only read.
 
-    A table is given by its name, or `SCHEMA.NAME`, or as a SELECT in DuckDB's SQL. All tables are read in one
+    Each table is given as `NAME`, as `SCHEMA.NAME`, or as a SELECT in DuckDB's SQL. All tables are read in one
     transaction. Ratings of a user with equal times keep the order of the rows, which a SELECT can determine.
 
     Args:
@@ -55,9 +55,9 @@ class Database(Source):
         films_columns: our name -> the table's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
         links: table of the items' ids in other catalogues: `movie_id`, `imdb_id`, `tmdb_id`.
-        address: `postgresql://USER@HOST/DATABASE`, `mysql://...` or a DuckDB or SQLite file, or for Spark
-            `jdbc:...`, of whose tables it reads the ratings; without a password, because runs store their configs.
-        address_env: environment variable with the address, which may have a password; used if `address` is None.
+        address: `postgresql://USER@HOST/DATABASE`, `mysql://...`, a DuckDB or SQLite file, or `jdbc:...`, from which
+            Spark reads only the ratings. It must not contain a password, because runs store their configs.
+        address_env: environment variable with the address, which may contain a password; used if `address` is None.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
         scale: lowest and highest possible rating.
         name: name of the data set.
@@ -94,7 +94,7 @@ class Database(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Read the tables into files in the cache.
+        """Copy the tables to files in the cache, and return the files.
 
         Raises:
             UserError: there is no address, the database cannot be reached, or a table or column does not exist.
@@ -126,20 +126,20 @@ class Database(Source):
         return JavaAddress(text) if text.startswith("jdbc:") else Address.parse(text)
 
     def _remote(self, address: JavaAddress) -> Raw:
-        """Describe a table of ratings that Spark reads.
+        """Describe the table of ratings that Spark reads.
 
         Raises:
-            UserError: other tables are given, or a SELECT.
+            UserError: a table of users, items or links is given, or the ratings are a SELECT.
         """
         (table, columns), *others = self.tables.values()
         if table is None or any(other is not None for other, _ in others):
-            raise UserError(f"Of {address}, Spark reads data.ratings alone: give no other table.")
+            raise UserError(f"Spark reads only data.ratings from {address}: give no other table.")
         if not re.fullmatch(r"\w+(\.\w+)*", table):
             raise UserError(f"data.ratings must be the name of a table of {address} (got {table!r}).")
         return Raw(str(address), (), remote=Remote(str(address), address.url, columns or {}, table, AS_IT_IS))
 
     def _rows(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> str:
-        """Write the SELECT of the rows of a SELECT, as text and under our column names."""
+        """Return a SELECT of the rows of `query`, as text and under our column names."""
         found = connection.sql(query)
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
@@ -158,10 +158,10 @@ class Database(Source):
 
 
 def _select(name: str, table: str) -> str:
-    """Write the SELECT that reads a table, which is given by its name or as a SELECT.
+    """Return the SELECT that reads a table, which is given by its name or as a SELECT.
 
     Raises:
-        UserError: it is SQL other than one SELECT, or reads what is no table of the database.
+        UserError: `table` is SQL other than one SELECT, or reads anything but tables of the database.
     """
     if not re.search(r"\s", table):
         table = f"FROM {'.'.join(map(quoted, table.split('.')))}"
@@ -181,15 +181,17 @@ def _select(name: str, table: str) -> str:
 
 
 def _check_stored(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
-    """Check the views of a DuckDB file that a SELECT reads as SELECTs are checked, since DuckDB itself runs them.
+    """Check the views of a DuckDB file that a SELECT reads, directly or through other views.
+
+    Views must meet the same conditions as SELECTs of the user, because DuckDB runs both in this process.
 
     Args:
-        connection: the database, in the catalogue `source`.
-        name: the table that the SELECT is for.
+        connection: a connection with the database attached as `source`.
+        name: name of the raw table that the SELECT yields.
         query: the SELECT.
 
     Raises:
-        UserError: a view reads what is no table of the database, or a macro is called that the file stores.
+        UserError: a view reads anything but tables of the database, or a macro that the file stores is called.
     """
     own = "WHERE database_name = 'source' AND NOT internal"
     views = connection.execute(f"SELECT view_name, sql FROM duckdb_views() {own}").fetchall()  # noqa: S608
@@ -206,7 +208,7 @@ def _check_stored(connection: duckdb.DuckDBPyConnection, name: str, query: str) 
 
 
 def _select_of(view: str) -> str:
-    """Return the SELECT of a CREATE VIEW: what follows the first AS that is a keyword and no part of a name."""
+    """Return the SELECT of a CREATE VIEW statement: what follows the first AS that is a keyword."""
     sql = view.encode()  # places are counted in bytes
     keywords = [place for place, kind in duckdb.tokenize(view) if kind == duckdb.token_type.keyword]
     start = next(place for place in keywords if sql.startswith(b"AS ", place))
@@ -214,13 +216,13 @@ def _select_of(view: str) -> str:
 
 
 def _check_nodes(name: str, nodes: Iterable[Mapping[str, Any]], macros: Collection[str] = ()) -> None:
-    """Check that the nodes of a SELECT read tables of the database.
+    """Check that the nodes of a SELECT read only tables of the database.
 
     Raises:
-        UserError: one reads something else.
+        UserError: a node reads anything else.
     """
     for node in nodes:
-        if node.get("error"):  # as it was written, it is no SELECT
+        if node.get("error"):  # not a SELECT
             raise UserError(f"data.{name} must read views that are SELECTs (got {node['error_message']}).")
         called = str(node.get("function_name", "")).lower()
         if read := _unreadable(node) or (f"the macro {called}()" if called in macros else None):
@@ -238,7 +240,7 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(node: Mapping[str, Any]) -> str | None:
-    """Return the name of what a node reads, if that is not a table of the database; None for other nodes."""
+    """Return the name of what a node reads if it is not a table of the database, otherwise None."""
     match node.get("type"):
         case "SHOW_REF":
             return "SHOW or DESCRIBE"

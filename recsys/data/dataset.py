@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Ratings under contiguous codes, with the frames of users and items; immutable.
+    """Ratings with contiguous user and item codes, and data frames of the users and items; immutable.
 
     A subset of the ratings (`select`) is a Dataset too, with the same codes and frames.
 
@@ -34,13 +34,13 @@ class Dataset:
         items: int32 (n,) item codes; a pair of user and item occurs once.
         ratings: float32 (n,) ratings; all 1 where the source has only interactions.
         times: int64 (n,) seconds UTC, or None.
-        user_frame: one row per user code: `user_id` and what the source has (`age`, `gender`, `occupation`, ...).
+        user_frame: one row per user code: `user_id` and the source's columns (`age`, `gender`, `occupation`, ...).
         item_frame: one row per item code: `movie_id`, `title`, `year`, `genres` (a list), ...
         scale: lowest and highest rating of the source.
         fingerprint: digest of the source and of the cleaning that produced this data set.
         parts: int8 (n,) the source's own partition (folds; train and test) as codes into `part_names`, or None.
         part_names: names of the parts, `("u1", ..., "u5")` or `("train", "test")`.
-        negatives: int32 (n_users, m) unrated items that the source ranks each user's test item among, or None; short
+        negatives: int32 (n_users, m) unrated items, among which the source ranks each user's test item, or None; short
             rows are padded with -1.
         plays: float32 (n,) how often, or how long, a user played the item of each rating, or None.
     """
@@ -73,7 +73,19 @@ class Dataset:
         name: str = "arrays",
         fingerprint: str = "",
     ) -> Dataset:
-        """Build a data set from arrays in source order, which are sorted here; the frames hold ids and titles only."""
+        """Build a data set from arrays in source order, whose frames hold only ids and titles.
+
+        Args:
+            users: user codes (n,), from 0.
+            items: item codes (n,), from 0.
+            ratings: ratings (n,); None for 1 everywhere.
+            times: times (n,) in seconds UTC, or None.
+            plays: plays (n,), see `Dataset.plays`, or None.
+            n_users: number of users; None for the highest code plus one.
+            n_items: number of items; None for the highest code plus one.
+            name: name of the data set.
+            fingerprint: digest that identifies the data.
+        """
         columns = (users,) if times is None else (times, users)
         order = np.lexsort([np.asarray(column) for column in columns])
         user_codes = np.asarray(users, np.int32)[order]
@@ -109,7 +121,7 @@ class Dataset:
 
     @property
     def middle_of_scale(self) -> float:
-        """Return the lowest rating that counts as a liking."""
+        """Return the middle of the scale, the lowest rating that counts as positive."""
         return sum(self.scale) / 2
 
     @cached_property
@@ -134,7 +146,7 @@ class Dataset:
 
     @cached_property
     def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the positions of all ratings, by item, and where those of each item begin."""
+        """Return the positions of all ratings sorted by item, int64 (n,), and row pointers, int64 (n_items + 1,)."""
         return np.argsort(self.items, kind="stable"), row_pointers(self.item_counts)
 
     def positions_of_item(self, item: int) -> np.ndarray:
@@ -144,7 +156,7 @@ class Dataset:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Return a number for each rating, int64 (n,), which identifies its pair of user and item."""
+        """Return a number that identifies the pair of user and item of each rating, int64 (n,)."""
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
@@ -163,7 +175,11 @@ class Dataset:
         return known_ids.get_indexer(own_ids).astype(np.int64)
 
     def select(self, chosen: np.ndarray) -> Dataset:
-        """Return the ratings of a boolean mask (n,), or at positions in order of users and times; codes stay."""
+        """Return a subset of the ratings with unchanged codes.
+
+        Args:
+            chosen: bool (n,) mask, or int64 (m,) ascending positions.
+        """
         return replace(
             self,
             users=self.users[chosen],
@@ -175,11 +191,11 @@ class Dataset:
         )
 
     def of_users(self, users: range) -> Dataset:
-        """Return a copy of the ratings of users with consecutive codes; codes stay."""
+        """Return a copy of the ratings of users with consecutive codes; codes are unchanged."""
         return self.select(np.arange(self.indptr[users.start], self.indptr[users.stop]))
 
     def histories(self) -> History:
-        """Return the ratings of all users, a row per user code."""
+        """Return the ratings of all users as a history with a row per user code."""
         return History(self.indptr, self.items, self.ratings, self.times, self.plays)
 
     def history(self, users: np.ndarray) -> History:
@@ -200,7 +216,7 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Holdout:
-    """Held-out ratings, and the ratings that are known when they are to be predicted.
+    """Held-out ratings, and the ratings that are known when the held-out ones are predicted.
 
     A holdout has a query for each user with held-out ratings, in the order of the users' codes. A subclass may have
     several queries for a user.
@@ -256,20 +272,20 @@ class Holdout:
         return Query(users, self.known.history(users), times)
 
     def relevant(self, rows: np.ndarray) -> History:
-        """Return the held-out ratings of some queries (B,), a row each."""
+        """Return the held-out ratings of some queries, int64 (B,), as a history with a row for each."""
         return self.ratings.history(self.query_users[rows])
 
     def seen(self, rows: np.ndarray) -> History:
-        """Return the ratings whose items are not ranked in some queries (B,), a row each."""
+        """Return the ratings whose items are not ranked in some queries, int64 (B,), as a history with a row each."""
         return self.unranked.history(self.query_users[rows])
 
     def of_users(self, users: range) -> Self:
-        """Return the queries of users with consecutive codes, with a copy of their ratings alone."""
+        """Return the holdout of users with consecutive codes, with a copy of only their ratings."""
         rated = None if self.rated is None else self.rated.of_users(users)
         return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
 
     def interactions(self) -> sparse.csr_matrix:
-        """Return all items that each user has rated, known or not, as the nonzeros of (n_users, n_items)."""
+        """Return a float32 matrix (n_users, n_items) that is nonzero where a user rated an item, held out or not."""
         return self.unranked.matrix() + self.ratings.matrix()
 
 
@@ -278,8 +294,8 @@ class StepHoldout(Holdout):
     """A holdout with a query for each held-out rating, whose history ends where that rating was made.
 
     Attributes:
-        timeline: the ratings that histories consist of. They can run on past `known`, the ratings that models were
-            trained on, and hold held-out ratings, which later queries then see.
+        timeline: the ratings that histories consist of. Besides `known`, the ratings that models were trained on, it
+            may contain held-out ratings, which are then in the histories of the user's later queries.
         ends: int64 (n_queries,) position in the timeline at which the history of each held-out rating ends, ascending.
     """
 
@@ -306,7 +322,7 @@ class StepHoldout(Holdout):
         return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
-        """Return the interactions of each query's user before its time; see `Holdout.seen`."""
+        """Return the ratings of each query's user before the held-out rating; see `Holdout.seen`."""
         starts = self.timeline.indptr[self.query_users[rows]]
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 

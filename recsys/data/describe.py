@@ -1,4 +1,4 @@
-"""Items described by external metadata: which description belongs to which item, and what it adds.
+"""Addition of external metadata to items: which description belongs to which item, and what it adds.
 
 A description is matched to the item with the same id; otherwise to the item with the same IMDb or TMDB id, if the
 ratings' source has such ids; otherwise to an item with the same title and year (`sql/clean/matched.sql` has the rules).
@@ -26,7 +26,7 @@ CREATE TEMP VIEW imdb_items AS
 SELECT item, imdb_number(coalesce(imdb_id, if(starts_with(movie_id, 'tt'), movie_id, NULL))) AS number FROM films;
 CREATE TEMP VIEW imdb_rows AS SELECT source_row, movie_id, imdb_number(imdb_id) AS number FROM described;
 """
-# An equal IMDb id comes before everything but an equal item id; titles do not match if these ids differ.
+# An equal IMDb id takes precedence over any match but an equal item id. Equal titles do not match if IMDb ids differ.
 _MATCHED_BY_IMDB = """
 CREATE TABLE matched_by_imdb AS
 WITH compared AS (
@@ -51,15 +51,13 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
         raw: the files of descriptions.
 
     Raises:
-        UserError: a file cannot be read, or has nothing that identifies items.
+        UserError: a file cannot be read, or no description has an id or a title.
     """
     read_descriptions(connection, raw)
     if not len(
         connection.table("described").filter("coalesce(movie_id, imdb_id, title, CAST(tmdb_id AS VARCHAR)) IS NOT NULL")
     ):
-        raise UserError(
-            f"Metadata must have an imdb_id or values in one of movie_id, tmdb_id, title, but {raw.origin} has none."
-        )
+        raise UserError(f"Metadata must have values in imdb_id, movie_id, tmdb_id or title, but {raw.origin} has none.")
     create(connection, "matched", "matched")
     connection.execute(_IMDB_NUMBERS)
     connection.execute(_MATCHED_BY_IMDB)
@@ -90,8 +88,8 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:
-    """Write the select list of the items' columns, whose missing values are filled in by descriptions."""
-    tables = ("films", "described")  # whose names of columns do not depend on case
+    """Return the select list of the items' columns, whose missing values are filled in by descriptions."""
+    tables = ("films", "described")  # DuckDB ignores the case of column names
     own, others = ({column.lower(): column for column in connection.table(name).columns} for name in tables)
     selected = []
     for name in dict.fromkeys((*own, *others)):

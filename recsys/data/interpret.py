@@ -1,7 +1,7 @@
 """Interpretation of the text of ratings: missing values, ids that are numbers, decimal commas, and units of times.
 
 Afterwards ids are text, ratings are numbers, and times are seconds since 1970 or ISO dates, as the SQL of cleaning
-expects them. Choices that no setting made are returned as notes.
+expects them. What was detected, because no setting gives it, is returned as notes for the report.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from recsys.errors import UserError
 
 IDS = ("user_id", "movie_id")
 # Regular expressions of ids: those that need no interpretation, invisible characters around others (byte order marks,
-# tabs), whole numbers with a decimal point, other fractions, and numbers as spreadsheets shorten them.
+# tabs), whole numbers with a decimal point, other fractions, and scientific notation, as spreadsheets write it.
 _PLAIN = "[1-9][0-9]*"
 _INVISIBLE = r"^[\p{Cc}\p{Cf}\p{Z}]+|[\p{Cc}\p{Cf}\p{Z}]+$"
 _WHOLE = "-?[0-9]+[.]0"
@@ -27,8 +27,8 @@ _FRACTION = "-?[0-9]*[.][0-9]+"
 _ROUNDED = "-?[0-9][.][0-9]+[eE][+]?[0-9]+|-?[0-9]+[eE][+][0-9]+"
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 UNIT_NAMES = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "%Y": "years"}
-LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # of times since 1973
-# Dates written as one number, with the least and greatest of them.
+LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # smallest number of a time since 1973, by unit
+# Formats of dates that are written as one number -> the smallest and largest plausible number.
 COMPACT = {"%Y": (1800, 2100), "%Y%m%d": (18000101, 21001231), "%Y%m%d%H%M%S": (18000101000000, 21001231235959)}
 _SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.0), (0.0, 10.0), (0.0, 100.0))
 _DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d", "%d %b %Y", "%b %d, %Y", "%B %d, %Y")
@@ -45,7 +45,7 @@ _IS_NUMBER = "try_cast(time AS DOUBLE) IS NOT NULL"
 _IS_TEXT = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL"
 _IS_ODD_TIME = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL AND try_cast(time AS TIMESTAMP) IS NULL"
 _HAS_OFFSET = "regexp_matches(time, ':[0-9.]+ ?[+-][0-9]{2}(:?[0-9]{2})?$')"
-# What the cells of columns must be that not every source has, and the condition of those that are not.
+# Optional column -> what its cells must be, and the SQL condition that wrong cells meet.
 _WRONG = {
     LABEL: ("a number, true or false", "try_cast(label AS DOUBLE) IS NULL AND try_cast(label AS BOOLEAN) IS NULL"),
     PLAYS: ("a number that is not negative", "coalesce(try_cast(plays AS DOUBLE), -1) NOT BETWEEN 0 AND 1e15"),
@@ -68,12 +68,12 @@ class Rows:
 
     @property
     def condition(self) -> str:
-        """SQL condition that only these rows meet."""
+        """SQL condition that exactly these rows meet."""
         return f"rowid >= {self.first:d}" if self.first else "true"
 
     @property
     def further(self) -> list[str]:
-        """Those of `FURTHER_COLUMNS` that the table has."""
+        """The optional columns (`FURTHER_COLUMNS`) that the table has."""
         return [name for name in self.connection.table(self.table).columns if name in FURTHER_COLUMNS]
 
     def select(self, *expressions: str) -> tuple[Any, ...]:
@@ -93,9 +93,9 @@ class Rows:
 
 
 def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], missing: Sequence[str]) -> list[str]:
-    """Set ids that stand for a missing value to NULL, and write the others as the same id is written elsewhere.
+    """Set ids that stand for a missing value to NULL, and normalise the notation of the others.
 
-    They lose invisible characters around them, and the decimal point of whole numbers.
+    Invisible characters around an id are removed, and so is the decimal point of whole numbers.
 
     Args:
         rows: the file's rows in a raw table.
@@ -104,7 +104,7 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
         missing: texts that stand for a missing id.
 
     Returns:
-        Notes on ids that were changed, and on ids that may be the same but count as different.
+        Notes on changed ids, and on ids that count as different but may mean the same.
 
     Raises:
         UserError: an id is a number in scientific notation, which may be rounded.
@@ -150,7 +150,7 @@ def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[bool, 
 
 
 def _refuse_rounded(rows: Rows, label: str, columns: Mapping[str, str | None], name: str) -> NoReturn:
-    """Refuse ids of which one is a number in scientific notation.
+    """Raise the error for ids in scientific notation, naming the first such id.
 
     Raises:
         UserError: always.
@@ -164,7 +164,7 @@ def _refuse_rounded(rows: Rows, label: str, columns: Mapping[str, str | None], n
 
 
 def _differing_by_zeros(rows: Rows, name: str) -> list[str]:
-    """Return a note if numbers with and without zeros before them are different ids."""
+    """Return a note with an example if ids differ only by leading zeros."""
     found = rows.connection.execute(
         f"SELECT min({name}), max({name}) FROM {rows.table} WHERE {rows.condition} "  # noqa: S608
         f"AND regexp_full_match({name}, '[0-9]+') GROUP BY ltrim({name}, '0') HAVING min({name}) < max({name}) "
@@ -180,13 +180,14 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         rows: the file's rows in the raw table of ratings.
         label: name of the file in messages.
         columns: our name -> the file's name of each column.
-        reading: what settings say.
+        reading: settings of how to read the file.
 
     Returns:
         Notes on what was detected.
 
     Raises:
-        UserError: a row repeats the header, a cell is not a number or a date, or several readings are possible.
+        UserError: a row repeats the header, a cell is not a number or a date, or the notation of numbers or dates is
+            ambiguous.
     """
     repeated = " AND ".join(f"{name} = {literal(columns.get(name) or name)}" for name in IDS)
     n_odd_ratings, n_texts, header = rows.select(
@@ -205,7 +206,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         notes += _interpret_numbers(rows, label, name, reading)
     notes += _interpret_times(rows, label, reading.time_format)
     if n_texts:
-        rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # which TIMESTAMP ignores
+        rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # TIMESTAMP ignores offsets
     if n_odd_ratings or n_texts:
         check_numbers(rows, label, columns)
     return notes
@@ -215,7 +216,7 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
     """Check that ratings are numbers, times are numbers or dates and, for some sources, that ids are numbers.
 
     Raises:
-        UserError: a cell is not, which the message names.
+        UserError: a cell is not; the message names the first such cell.
     """
     sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
     cells = rows.connection.execute(sql, {"first_row": rows.first, "numeric_ids": numeric_ids}).fetchall()
@@ -228,10 +229,10 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
 
 
 def check_further(rows: Rows, label: str, columns: Mapping[str, str | None]) -> None:
-    """Check the labels and plays of a source that has them.
+    """Check the optional columns of ratings: labels and plays.
 
     Raises:
-        UserError: a cell is not what it must be, which the message names.
+        UserError: a cell is not of the required kind (`_WRONG`); the message names the first such cell.
     """
     for name in rows.further:
         wanted, condition = _WRONG[name]
@@ -269,10 +270,10 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
     Args:
         label: name of the file in messages.
         name: our name of the column.
-        reading: what settings say.
-        n_commas: how many cells are digits with one comma among them.
-        n_thousands: how many of these have three digits after it.
-        n_points: how many cells are numbers with a decimal point.
+        reading: settings of how to read the file.
+        n_commas: number of cells that consist of digits and one comma.
+        n_thousands: number of these cells that have exactly three digits after the comma.
+        n_points: number of cells that are numbers with a decimal point.
 
     Raises:
         UserError: the commas may also separate thousands.
@@ -282,13 +283,17 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
     if n_commas == n_thousands and reading.decimal is None:
         raise UserError(
             f"{label} has numbers such as 1,234 in its column of {name}: set data.decimal=',' if the comma is a "
-            "decimal mark, or write them without it."
+            "decimal mark, or write the numbers without commas."
         )
     return True
 
 
 def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
-    """Turn times into seconds, unless they are seconds or ISO dates already."""
+    """Convert times to seconds, unless they already are seconds or ISO dates; return a note if the format is detected.
+
+    Raises:
+        UserError: the given format is not valid, or several formats fit.
+    """
     chosen = given or _format_of_numbers(rows) or _format_of_dates(rows, label)
     if chosen is None:
         return []
@@ -308,7 +313,7 @@ def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
 
 
 def _format_of_numbers(rows: Rows) -> str | None:
-    """Return the unit of most of the times that are numbers, or the format of dates that are written as numbers."""
+    """Return the unit of most times that are numbers, or the format of dates written as numbers; None for seconds."""
     size = "abs(try_cast(time AS DOUBLE))"
     n, first, last, *n_larger = rows.select(
         f"count({size})",
@@ -340,7 +345,7 @@ def _format_of_dates(rows: Rows, label: str) -> str | None:
             return None
     if len(fitting) > 1:
         raise UserError(
-            f"{label} has dates whose days may be months and months days: set data.time_format to "
+            f"{label} has dates in which the order of day and month is ambiguous: set data.time_format to "
             f"{' or '.join(repr(written) for written in fitting)}."
         )
     return fitting[0]
@@ -351,16 +356,16 @@ def _cannot_be(written: str) -> str:
 
 
 def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
-    """Return the scale of the ratings of the raw table; see `scale_of`."""
+    """Guess the scale of the ratings in the raw table; see `scale_of`."""
     number = "try_cast(rating AS FLOAT)"
     sql = f"SELECT min({number}), max({number}) FROM raw_ratings WHERE isfinite({number})"  # noqa: S608 - a constant
     return scale_of(*connection.execute(sql).fetchall()[0])
 
 
 def scale_of(lowest: float | None, highest: float | None) -> tuple[float, float]:
-    """Return the first usual scale that has all ratings, else their range.
+    """Return the first common rating scale that contains all ratings, otherwise the range of the ratings.
 
-    Ratings that are all 1 only say that an item was seen, so their scale is 1 to 1.
+    If all ratings are 1, they only state that an item was seen, and the scale is 1 to 1.
 
     Args:
         lowest: the lowest rating, or None if there is no rating.

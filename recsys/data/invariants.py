@@ -1,4 +1,4 @@
-"""Invariants of splits: what each splitter guarantees, as a sentence and a check."""
+"""Invariants that splitters guarantee, each as a sentence and a check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def n_older(ratings: Dataset, known: Dataset) -> int:
 
 
 def _stages(split: Split) -> Iterator[tuple[Holdout, Dataset]]:
-    """The holdouts of validation and test, each with the ratings that models train on before."""
+    """Yield the validation and the test holdout, each with the ratings that the evaluated model is trained on."""
     yield split.valid, split.train
     yield split.test, split.refit_train
 

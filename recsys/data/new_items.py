@@ -1,4 +1,4 @@
-"""New items, which have no ratings yet, added to a data set."""
+"""Addition of new items, which have no ratings yet, to a data set."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from recsys.errors import UserError
 
 
 def with_new_items(dataset: Dataset, path: str) -> Dataset:
-    """Add items without ratings to a data set.
+    """Return a copy of a data set with further items, which have no ratings.
 
     Args:
         dataset: the data set; its items keep their codes.
-        path: CSV or Parquet file of the new items, with at least a title; other columns are those of `metadata=files`.
+        path: CSV or Parquet file with a row for each new item, which must have a title; the columns are those of
+            `metadata=files`.
 
     Raises:
         UserError: the file cannot be read, or an item has no title or an id that the data set already has.

@@ -1,7 +1,7 @@
 """Normalisation of raw item metadata, which is text in the notations of many publishers.
 
-The SELECTs in `sql/clean` read lists with bars between the elements, durations in minutes, years and ISO dates. Cells
-in other notations are rewritten for them; all other cells stay as they are.
+The SELECTs in `sql/clean` expect lists with bars between the elements, durations in minutes, years and ISO dates. Cells
+in other notations are rewritten accordingly; all other cells stay as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from recsys.data.columns import EXTERNAL_IDS
 from recsys.data.quoting import literal, quoted
 from recsys.data.raw import LIST_COLUMNS
 
-NULL = r"\N"  # of database dumps
+NULL = r"\N"  # in database dumps
 NO_VALUE = (
     NULL,
     "nan",
@@ -28,9 +28,9 @@ NO_VALUE = (
     "null",
     "None",
     "<NA>",
-)  # in columns that are not names, which may be such words
-N_ACTORS = 10  # of a cast in billing order
-# Entries of a crew that belong to a column: the key that says so, and its value.
+)  # not in columns of names, since a name may be such a word
+N_ACTORS = 10  # number of actors to keep, in billing order
+# column -> the key and the value by which entries of a crew belong to it
 _ROLES = {"directors": ("job", "Director"), "writers": ("department", "Writing")}
 _DATES = ("%d-%b-%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%Y.%m.%d", "%d.%m.%Y")
 _YEAR = r"\b(1[89]\d\d|20\d\d)\b"
@@ -58,7 +58,7 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     _update(connection, table, "release_date", "date_of(release_date)", "try_cast(release_date AS TIMESTAMP) IS NULL")
     for column, condition in (
         ("year", "try_cast(year AS SMALLINT) IS NULL"),
-        # a year in brackets after the title comes before that of the date
+        # a year in brackets after the title takes precedence over the year of the date
         ("release_date", r"year IS NULL AND NOT coalesce(regexp_matches(title, '\(\d{4}'), false)"),
     ):
         found = f"nullif(regexp_extract({column}, {literal(_YEAR)}, 1), '')"
@@ -66,7 +66,7 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
 
 
 def move_links(connection: duckdb.DuckDBPyConnection) -> None:
-    """Move ids in other catalogues from the items to their links, for items without links."""
+    """Move ids in other catalogues from `raw_films` to `raw_links`, except for items that have links already."""
     ids = [column for column in EXTERNAL_IDS if column in connection.table("raw_films").columns]
     if not ids:
         return
@@ -83,10 +83,10 @@ def _update(connection: duckdb.DuckDBPyConnection, table: str, column: str, valu
 
 
 def _elements(column: str, text: str) -> str:
-    """Return the elements of a list in JSON, Python's or another notation, separated by bars.
+    """Rewrite a list in JSON, Python's or another notation with bars between the elements.
 
-    Elements that are objects stand for their names. Those of a crew are limited to the role that the column is for, and
-    those of a cast to the first `N_ACTORS`.
+    An element that is an object is replaced by its name. Of a crew, only members with the column's role are included;
+    of a cast, only the first `N_ACTORS`.
     """
     entries = _parsed(text)
     if column in _ROLES:
@@ -99,11 +99,11 @@ def _elements(column: str, text: str) -> str:
 
 
 def _parsed(text: str) -> list[Any]:
-    """Parse a list; what is neither JSON nor Python is taken as text with commas, in brackets or braces."""
+    """Parse a list in JSON or Python's notation; other text in brackets or braces is split at its commas."""
     text = text.strip()
     for parse in (json.loads, ast.literal_eval):
         try:
-            # the elements of an array that numpy printed have no commas between them
+            # numpy prints arrays without commas between the elements
             found = parse(re.sub(r"(?<=['\"])\s+(?=['\"])", ", ", text))
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
@@ -114,7 +114,7 @@ def _parsed(text: str) -> list[Any]:
 
 
 def _minutes(text: str) -> str:
-    """Return a duration such as `1h 31m`, `PT1H31M` or `1:31:00` in minutes; other text as it is."""
+    """Convert a duration such as `1h 31m`, `PT1H31M` or `1:31:00` to minutes; return other text unchanged."""
     plain = text.strip().lower()
     if clock := re.fullmatch(r"(\d+):(\d\d)(?::\d\d(?:\.\d+)?)?", plain):
         return str(60 * int(clock[1]) + int(clock[2]))
@@ -126,7 +126,7 @@ def _minutes(text: str) -> str:
 
 
 def _date(text: str) -> str:
-    """Return a date in one of `_DATES` in ISO notation; other text as it is."""
+    """Convert a date in one of the formats `_DATES` to ISO notation; return other text unchanged."""
     for notation in _DATES:
         try:
             return datetime.strptime(text, notation).date().isoformat()

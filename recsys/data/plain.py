@@ -1,6 +1,6 @@
-"""Files of any compression and encoding as plain files: decompressed, and text in UTF-8 without a byte order mark.
+"""Conversion of files to plain files: decompressed, with text in UTF-8 without a byte order mark.
 
-What a file is follows from its first bytes, whatever its name.
+Compression and encoding are detected from the content of a file, not from its name.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ZIP = b"PK\x03\x04"
 _STREAMS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # begins like that of UTF-16
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, since it begins with the mark of UTF-16
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -50,10 +50,10 @@ SELECT line FROM read_csv({file}, compression = 'zstd', auto_detect = false, hea
 
 @dataclass(frozen=True)
 class Plain:
-    """A plain file.
+    """A plain file: Parquet, or text in UTF-8.
 
     Attributes:
-        path: the file; a copy if the original is compressed or in another encoding than UTF-8.
+        path: the file; a copy if the original had to be converted.
         encoding: encoding of the original text; None for Parquet.
         has_quotes: whether the text contains double quotation marks.
     """
@@ -72,11 +72,11 @@ class Plain:
 
 
 def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0) -> Plain:
-    """Return a file as a plain file, copied into `scratch` where needed.
+    """Convert a file to a plain file, which is a copy in `scratch` if the file is not plain already.
 
     Args:
         file: the file.
-        scratch: an existing folder.
+        scratch: an existing folder for the copy.
         encoding: encoding of text; None to detect it.
         skip: number of lines to leave out at the beginning of text.
 
@@ -105,7 +105,11 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
 
 
 def _decompressed(file: Path, scratch: Path) -> Path:
-    """Return a file decompressed, or itself if it is not compressed."""
+    """Decompress a file into `scratch`, and return the copy; return the file itself if it is not compressed.
+
+    Raises:
+        UserError: the file is damaged or incomplete, or an archive of several files.
+    """
     with file.open("rb") as stream:
         start = stream.read(8)
     copy = scratch / "decompressed"
@@ -129,7 +133,11 @@ def _decompressed(file: Path, scratch: Path) -> Path:
 
 
 def _extract_only_member(file: Path, copy: Path) -> None:
-    """Extract the one file of a zip archive."""
+    """Extract the only file of a zip archive.
+
+    Raises:
+        UserError: the archive has no file or several, is a spreadsheet, or cannot be unpacked.
+    """
     with zipfile.ZipFile(file) as archive:
         names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
         if "[Content_Types].xml" in names:
@@ -144,7 +152,11 @@ def _extract_only_member(file: Path, copy: Path) -> None:
 
 
 def _decompress_zstandard(file: Path, copy: Path) -> None:
-    """Decompress text by DuckDB, which does not notice that a file ends early."""
+    """Decompress text by DuckDB, which would not notice that a file ends early.
+
+    Raises:
+        EOFError: the file ends early.
+    """
     if not _has_whole_frames(file):
         raise EOFError
     with duckdb.connect() as connection, copy.open("w", encoding="utf-8", newline="") as target:
@@ -154,7 +166,7 @@ def _decompress_zstandard(file: Path, copy: Path) -> None:
 
 
 def _has_whole_frames(file: Path) -> bool:
-    """Whether a file is a sequence of complete Zstandard frames (RFC 8878, section 3.1), by the sizes of blocks."""
+    """Return whether a file is a sequence of complete Zstandard frames (RFC 8878, section 3.1), by its block sizes."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         while stream.tell() < size:
@@ -174,7 +186,7 @@ def _has_whole_frames(file: Path) -> bool:
                     return False
                 block = int.from_bytes(header, "little")
                 last = bool(block & 1)
-                stream.seek(1 if block >> 1 & 3 == 1 else block >> 3, 1)  # one repeated byte, or so many
+                stream.seek(1 if block >> 1 & 3 == 1 else block >> 3, 1)  # one byte to repeat, or the block
             stream.seek(4 * (descriptor >> 2 & 1), 1)  # checksum
         return stream.tell() == size
 
@@ -189,7 +201,7 @@ def _refuse_zeros(file: Path, path: Path) -> None:
     """Check that text has no zero bytes, which are part of binary data and of damaged text.
 
     Raises:
-        UserError: it has.
+        UserError: the text has a zero byte.
     """
     n_lines = 0
     for chunk in _chunks(path):
@@ -200,10 +212,10 @@ def _refuse_zeros(file: Path, path: Path) -> None:
 
 
 def _encoding(file: Path, path: Path, start: bytes) -> str:
-    """Detect the encoding of text: by its byte order mark, its zeros, or as UTF-8; else it is Windows-1252.
+    """Detect the encoding of text: by its byte order mark, its zero bytes, or as UTF-8; otherwise Windows-1252.
 
     Raises:
-        UserError: the text is mostly UTF-8, but not everywhere.
+        UserError: most but not all of the text is UTF-8.
     """
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -222,7 +234,7 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
         n_damaged = lossy.count("\ufffd")
         if sum(character > "\x7f" for character in lossy) - n_damaged > n_damaged:
             raise UserError(
-                f"{file} must be in one encoding (got UTF-8 with {n_damaged:,} other bytes): "
+                f"{file} must be in one encoding (got UTF-8 with {n_damaged:,} invalid bytes): "
                 "save it again, or set data.encoding."
             ) from None
         return "windows-1252"
@@ -230,7 +242,11 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
 
 
 def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
-    """Write text in UTF-8."""
+    """Convert text from an encoding to UTF-8, and return the copy.
+
+    Raises:
+        UserError: the encoding is unknown, or the text is not in this encoding.
+    """
     try:
         with (
             path.open(encoding=encoding, newline="") as text,
@@ -245,7 +261,7 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
 
 
 def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
-    """Write text in UTF-8 without its first n lines."""
+    """Copy a text in UTF-8 without its first n lines, and return the copy."""
     with (
         path.open(encoding="utf-8", newline="") as text,
         copy.open("w", encoding="utf-8", newline="") as target,
@@ -268,7 +284,7 @@ def _has_mixed_line_ends(path: Path) -> bool:
 
 
 def _with_equal_line_ends(path: Path, copy: Path) -> Path:
-    """Write a text with LF at the end of all lines."""
+    """Copy a text with LF at the end of all lines, and return the copy."""
     with path.open("rb") as lines, copy.open("wb") as target:
         target.writelines(line[:-2] + b"\n" if line.endswith(b"\r\n") else line for line in lines)
     return copy

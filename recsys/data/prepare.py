@@ -1,8 +1,8 @@
-"""Preparation: an engine reads and cleans raw tables, which are stored as Parquet in the cache and loaded again.
+"""Preparation of data: an engine reads and cleans a source, and the clean tables are cached as Parquet files.
 
 The keys of the cache are fingerprints, see `recsys.data.fingerprint`. A prepared folder holds `ratings.parquet` (from
-Spark a folder of files), `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items that external
-metadata describes have a folder of their own, with `films.parquet` and `match.json`. Both are sealed by digests, see
+Spark a folder of files), `users.parquet`, `films.parquet`, `negatives.parquet` and `report.json`. Items with external
+metadata are stored in another folder, with `films.parquet` and `match.json`. Both folders are sealed by digests, see
 `recsys.data.seals`.
 """
 
@@ -33,7 +33,8 @@ from recsys.data.raw import Raw, Source
 from recsys.data.seals import check_seal, seal
 from recsys.errors import UserError
 
-# Disk space that preparation needs, in sizes of the source: an unpacked archive, DuckDB's spilled data, clean tables.
+# Disk space that preparation needs, as a multiple of the source's size: an unpacked archive, DuckDB's spilled data and
+# the clean tables.
 WORKING_SPACE = 5
 PREPARED = "prepared"  # folder of a cache that holds the prepared data sets
 
@@ -44,11 +45,12 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, e
     Args:
         source: where the ratings come from.
         cache_dir: folder of downloads and clean tables.
-        metadata: external metadata of the items; ratings and fingerprint stay the same.
-        engine: what reads and cleans the ratings.
+        metadata: external metadata of the items; ratings and fingerprint do not depend on it.
+        engine: engine that reads and cleans the ratings.
 
     Raises:
-        UserError: files are missing or unreadable, no rating is left, or the cache cannot be written.
+        UserError: files are missing or unreadable, cleaning leaves no rating or drops too many, or the cache cannot be
+            written.
     """
     with _writing(cache_dir):
         folder = _prepared_folder(source, cache_dir, engine)
@@ -62,7 +64,7 @@ def count_ratings(source: Source, cache_dir: Path, engine: Engine = DuckDB()) ->
     """Return the number of ratings of a source's data set, which is prepared if it is not in the cache.
 
     Raises:
-        UserError: as `prepare`.
+        UserError: files are missing or unreadable, cleaning leaves no rating, or the cache cannot be written.
     """
     with _writing(cache_dir):
         return load_report(_prepared_folder(source, cache_dir, engine)).rows_kept
@@ -83,7 +85,7 @@ def _prepared_folder(source: Source, cache_dir: Path, engine: Engine) -> Path:
 
 
 def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: Engine) -> None:
-    """Read and clean in a scratch folder, then move the complete tables into place."""
+    """Read and clean a source in a scratch folder, then move the complete tables into place."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     n_bytes = WORKING_SPACE * sum(path.stat().st_size for path in raw.paths)
     if shutil.disk_usage(folder.parent).free < n_bytes:
@@ -125,10 +127,10 @@ def _print_reading(report: Report) -> None:
 
 
 def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
-    """Check that files of users and items describe some of those that have ratings.
+    """Check that a file of users or items, if any, describes at least one user or item with ratings.
 
     Raises:
-        UserError: a file describes none, so that its ids must be written in another way.
+        UserError: a file describes none; its ids are then probably written in another notation.
     """
     for name, raw_id in (("users", "user_id"), ("films", "movie_id")):
         described, rated = connection.table(f"raw_{name}"), connection.table(name)
@@ -208,7 +210,7 @@ def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]
 
 @contextmanager
 def _writing(cache_dir: Path) -> Iterator[None]:
-    """Report a lack of disk space, memory or permission in one sentence."""
+    """Create the cache, and turn a lack of disk space, memory or permission into a `UserError`."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         yield

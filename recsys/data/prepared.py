@@ -1,4 +1,4 @@
-"""Prepared data sets: a data set loaded from the clean tables in the cache, with the report on its preparation."""
+"""Prepared data sets, loaded from the clean tables in the cache, and the reports on their preparation."""
 
 from __future__ import annotations
 
@@ -99,11 +99,13 @@ class Prepared:
 
 
 def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prepared:
-    """Load a prepared folder in chunks, so that peak memory is little more than the arrays' 20 bytes per rating.
+    """Load the data set of a prepared folder.
+
+    Ratings are read in chunks, so peak memory is little more than the arrays' 20 bytes per rating.
 
     Args:
         folder: the folder.
-        advice: what to do if it is damaged.
+        advice: advice for the error message if the folder is damaged.
         users: consecutive codes of the users whose ratings are read, or None for all. The codes and frames of users and
             items are those of the whole data set.
 
@@ -117,7 +119,7 @@ def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prep
         columns |= {"time": np.int64} if report.first_time is not None else {}
         columns |= {"part": np.int8} if report.part_names else {}
         table = connection.read_parquet(parquet_files(folder / "ratings.parquet"))
-        if users is not None:  # ratings are in the order of users, so most of the others are skipped in the files
+        if users is not None:  # ratings are sorted by user, so DuckDB skips most row groups of others
             table = table.filter(f'"user" >= {users.start} AND "user" < {users.stop}')
         columns |= {PLAYS: np.float32} if PLAYS in table.columns else {}
         arrays = _arrays(table, columns)
@@ -172,7 +174,11 @@ def load_report(folder: Path, advice: str = REMOVE) -> Report:
 
 
 def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> None:
-    """Check that the tables have as many rows as the report says."""
+    """Check that the tables have as many rows as the report states.
+
+    Raises:
+        UserError: a table has more or fewer rows.
+    """
     reported = {"ratings": report.rows_kept, "users": report.users, "films": report.films}
     wrong = [f"{n:,} {name} instead of {reported[name]:,}" for name, n in found.items() if n != reported[name]]
     if wrong:

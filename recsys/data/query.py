@@ -59,12 +59,12 @@ class History:
         return np.repeat(self.indptr[1:], self.lengths) - np.arange(1, len(self.items) + 1)
 
     def reversed(self) -> History:
-        """Return the interactions of each row in reverse order, without times, which would not be in order."""
+        """Return the history with each row reversed, and without times, which would be in descending order."""
         positions = np.repeat(self.indptr[:-1] + self.indptr[1:] - 1, self.lengths) - np.arange(len(self.items))
         return replace(self._slice(self.indptr, positions), times=None)
 
     def latest(self, n: int) -> History:
-        """Return the last n interactions of each row, or all of a shorter one."""
+        """Return the last n interactions of each row, or all interactions of a shorter row."""
         lengths = np.minimum(self.lengths, n)
         return select_rows(self.indptr[1:] - lengths, lengths, self)
 
@@ -74,7 +74,7 @@ class History:
         return self._slice(indptr - indptr[0], slice(indptr[0], indptr[-1]))
 
     def shuffled(self, rng: np.random.Generator) -> History:
-        """Return the history with the items of each row, their ratings and plays, in random order; times stay."""
+        """Return the history with the items, ratings and plays of each row in random order; times are unchanged."""
         order = np.lexsort((rng.random(len(self.items)), self.rows))
         return replace(self._slice(self.indptr, order), times=self.times)
 
@@ -84,14 +84,14 @@ class History:
         return select_rows(self.indptr[positions], self.lengths[positions], self)
 
     def positions_at(self, rows: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return the positions of the first interactions in some rows that are not before given times.
+        """Return the position of the first interaction in each row that is not before a given time.
 
         Args:
             rows: int64 (P,) rows.
             times: int64 (P,) seconds UTC, of a history that has times.
 
         Returns:
-            int64 (P,), between the start and the end of each row.
+            int64 (P,); the end of the row if all its interactions are before the time.
         """
         own_times = cast("np.ndarray", self.times)
         start = min(own_times.min(initial=0), times.min(initial=0))
@@ -104,7 +104,7 @@ class History:
 
         Args:
             n_items: size of the catalogue.
-            weights: float32 (n,) of the interactions, or None for 1 where a user has rated an item.
+            weights: float32 (n,) value of each interaction, or None for 1.
         """
         from scipy import sparse  # not every command needs it
 
@@ -180,9 +180,9 @@ class Pairs:
         return len(self.items)
 
     def with_past_histories(self) -> Pairs:
-        """Return the pairs with a row of the query for each, whose history is the part before the pair's time.
+        """Return the pairs with a query that has one row per pair, whose history ends before the pair's time.
 
-        Without times the pairs come after their histories, which stay whole.
+        If the pairs or the histories have no times, histories are complete.
         """
         history, stops = self.query.history, self.query.history.indptr[self.rows + 1]
         if self.times is not None and history.times is not None:
@@ -203,7 +203,7 @@ def row_pointers(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
 
 
 def select_rows(starts: np.ndarray, lengths: np.ndarray, interactions: History) -> History:
-    """Gather B rows, given by their starts and lengths, both (B,), in the arrays of `interactions`."""
+    """Return B rows of `interactions`, given by their start positions (B,) and lengths (B,), as a history."""
     indptr = row_pointers(lengths)
     positions = np.repeat(starts - indptr[:-1], lengths) + np.arange(indptr[-1])
     return interactions._slice(indptr, positions)

@@ -17,12 +17,12 @@ def literal(text: str) -> str:
 
 
 def one_file(path: Path) -> str:
-    """Return a path as a pattern that matches this file alone, since DuckDB takes every path for a pattern."""
+    """Return a pattern that matches only this file, since DuckDB interprets every path as a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def parquet_files(path: Path) -> str:
-    """Return a path as a pattern that matches a Parquet file, or the files of a folder in the order of their names."""
+    """Return a pattern that matches a Parquet file, or the Parquet files in a folder in the order of their names."""
     return one_file(path) + ("/*.parquet" if path.is_dir() else "")
 
 

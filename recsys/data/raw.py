@@ -1,4 +1,4 @@
-"""Raw tables of a source: local files, or remote ratings that Spark reads, and how each is read."""
+"""Raw tables of a source: local files, or remote ratings that Spark reads, and how to read them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RawTable:
         name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
             `negatives`, or `descriptions` (external metadata of items).
         file: path of the file, or its name in the folder or archive of the source.
-        query: name of the SELECT in `sql/read` that reads it, or `file` if its format is detected, or a SELECT itself.
+        query: name of the SELECT in `sql/read` that reads the file, or `file` to detect its format, or a SELECT itself.
         columns: our name -> the file's name of each column, if the SELECT does not return our names; None stands for
             no such column.
         separator: separator of the genres of an item, and of the elements of other lists.
@@ -45,8 +45,8 @@ class RawTable:
         optional: whether the source may lack the file.
         archive: the zip file that contains the file, or None.
         source: name of the gathered source of the rows, which each row stores; None if there is only one source.
-        others: further files that a SELECT reads, as `$files` with the first, or as `$file2` and so on; as `$NAME` for
-            NAME.csv if it is in `sql/read`.
+        others: further files that the SELECT reads. In a SELECT itself, `$files` stands for all files, or `$file2`,
+            `$file3` and so on for the further ones; in a SELECT of `sql/read`, `$NAME` stands for NAME.csv.
     """
 
     name: str
@@ -61,7 +61,11 @@ class RawTable:
     others: tuple[Path, ...] = ()
 
     def unpacked(self, folder: Path) -> RawTable:
-        """Return the table with its file unpacked into `folder`, if it is in an archive."""
+        """Return the table with its file unpacked into `folder`, if the file is in an archive.
+
+        Raises:
+            UserError: the archive is damaged.
+        """
         if self.archive is None:
             return self
         with zipfile.ZipFile(self.archive) as archive:
@@ -73,14 +77,14 @@ class RawTable:
 
 @dataclass(frozen=True)
 class Remote:
-    """Ratings that only Spark reads: files of another file system than this machine's, or a table of a database.
+    """Ratings that only Spark can read: files of a remote file system, or a table of a database.
 
     Attributes:
-        place: the address as it may be shown, without a password.
+        place: the address without a password, for messages.
         address: the address, such as `s3a://BUCKET/FOLDER`, `hdfs://...` or `jdbc:...`.
-        columns: our name -> the name there of each column.
-        table: the database's table, or None for files.
-        reading: how files are read: the fields of `dialect.Reading`.
+        columns: our name -> the source's name of each column.
+        table: name of the table in a database, or None for files.
+        reading: how to read files: the attributes of `dialect.Reading`.
     """
 
     place: str
@@ -92,13 +96,13 @@ class Remote:
 
 @dataclass(frozen=True)
 class Raw:
-    """The files of a source on this machine, and its ratings elsewhere.
+    """The local files of a source, and its remote ratings, if any.
 
     Attributes:
         origin: where the files come from, as text.
-        tables: the files and how they are read.
+        tables: the files and how to read them.
         numeric_ids: whether ids must be whole numbers.
-        remote: the ratings, if no file of the tables has them; else None.
+        remote: the ratings if they are remote, otherwise None.
     """
 
     origin: str
@@ -112,7 +116,11 @@ class Raw:
         return list(dict.fromkeys(p for table in self.tables for p in (table.archive or table.file, *table.others)))
 
     def unpacked(self, folder: Path) -> Raw:
-        """Return the files unpacked, those of each archive into a folder of their own inside `folder`."""
+        """Unpack the files that are in archives, each into its own folder inside `folder`.
+
+        Raises:
+            UserError: an archive is damaged.
+        """
         tables = (table.unpacked(folder / str(place)) for place, table in enumerate(self.tables))
         return replace(self, tables=tuple(tables))
 
@@ -122,7 +130,7 @@ class Source(ABC):
 
     Attributes:
         name: name of the data set.
-        scale: lowest and highest possible rating; None if the ratings decide.
+        scale: lowest and highest possible rating; None to derive them from the ratings.
         cleaning: cleaning options.
         notice: licence and citation, or "".
     """
@@ -134,7 +142,7 @@ class Source(ABC):
 
     @abstractmethod
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files of the source, or download them into `cache_dir`.
+        """Return the files of the source, downloading them into `cache_dir` where needed.
 
         Raises:
             UserError: the files do not exist or cannot be downloaded.

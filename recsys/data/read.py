@@ -1,7 +1,7 @@
-"""Reading of files into raw tables: the source's text under our column names.
+"""Reading of files into raw tables, which hold the text of the source under our column names.
 
-Text, JSON and Parquet are read with every option stated, since DuckDB's detection drops rows silently. The SELECTs of
-releases with layouts of their own are in `sql/read`.
+Text, JSON and Parquet are read with every option stated, since DuckDB's detection drops rows silently. The SELECTs for
+releases with special layouts are in `sql/read`.
 """
 
 from __future__ import annotations
@@ -33,33 +33,34 @@ COLUMNS_OF = {
 }  # settings
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
 COUNTED_ON = (
-    "times are numbers of rows, counted on from file to file (earlier versions began again in each, so what they "
-    "prepared is not used)"
+    "times are row numbers, which continue from file to file (data that earlier versions prepared with numbers that "
+    "restart at each file are not used)"
 )
 FILE = "file"  # the query of a file of any format, whose parameters are those of `Reading`
-# Queries of files in one dialect. (Their SELECTs in sql/ are part of every fingerprint, but let DuckDB detect comments
-# and rows to skip.)
+# Queries that read files in a fixed dialect. (SELECTs of these names are in sql/, since they are part of every
+# fingerprint, but are not used: they let DuckDB detect comments and rows to skip.)
 DIALECTS = {
     "csv": Reading(delimiter=",", quote='"'),
     "tsv": Reading(delimiter="\t", quote='"'),
     "atomic": Reading(delimiter="\t", quote=""),
 }
-_SINGLE = ("user_id", "movie_id", "rating", "time")  # columns with one value in a row
-_NESTED = re.compile(r"STRUCT|MAP|UNION|ARRAY|.*\]$")  # types of several values
-INTERPRETED = (FILE, "atomic")  # queries of files that users write in their own way
+_SINGLE = ("user_id", "movie_id", "rating", "time")  # columns that must have one value in each row
+_NESTED = re.compile(r"STRUCT|MAP|UNION|ARRAY|.*\]$")  # types with several values
+INTERPRETED = (FILE, "atomic")  # queries of files whose notation of ids, numbers and times is not known
 # Columns by which the header of a file is recognised.
 _IDENTIFYING = {"ratings": ("user_id", "movie_id"), "users": ("user_id",), "films": ("movie_id",)}
 
 
 def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None = None) -> list[str]:
-    """Create a table `raw_NAME` for each name in `COLUMNS` from a source's unpacked files; without a file it is empty.
+    """Read a source's unpacked files into tables `raw_NAME`, one for each name in `COLUMNS`.
 
-    Rows are in the order of their files. In gathered data, each row has the name of its `source`.
+    A table without a file is empty. Rows are in the order of the files. In gathered data, the column `source` has the
+    name of each row's source.
 
     Args:
         connection: a database.
         raw: the files.
-        scratch: folder for temporary copies of files; None for the system's.
+        scratch: folder for temporary copies of files; None for that of the system.
 
     Returns:
         Notes on what was detected, by file.
@@ -90,7 +91,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
 
 
 def counts_rows_on(raw: Raw) -> bool:
-    """Return whether times are numbers of rows in several files, where the rows of later files are later."""
+    """Return whether times are row numbers that continue over several files of ratings."""
     later = [table for table in raw.tables if table.name == "ratings"][1:]
     return any((table.columns or {}).get("time") == ROW for table in later)
 
@@ -101,7 +102,7 @@ def insert(
     """Append the rows of a file to its raw table.
 
     Returns:
-        These rows of the table, and notes on what was detected.
+        The appended rows, and notes on what was detected.
 
     Raises:
         UserError: the file cannot be read or lacks columns, or a file of ratings has no rows.
@@ -121,7 +122,7 @@ def insert(
 
 
 def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path) -> Iterator[Select]:
-    """Yield the SELECTs that may read a table."""
+    """Yield SELECTs that may read a table, in the order in which to try them."""
     reading = Reading(**table.parameters) if table.query == FILE else DIALECTS.get(table.query)
     if reading is not None:
         yield from selects(connection, table.file, reading, wanted(table), scratch)
@@ -138,7 +139,7 @@ def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Pa
 
 
 def _files(table: RawTable, scratch: Path) -> dict[str, Any]:
-    """Return the parameters of a SELECT for its files: `files` for all, or `file`, `file2`, `file3` and so on."""
+    """Return the parameters with the files of a SELECT: `files` for all, or `file`, `file2`, `file3` and so on."""
     paths = []
     for place, file in enumerate((table.file, *table.others)):
         folder = scratch / str(place)
@@ -171,9 +172,9 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
     found = connection.sql(query, params=parameters)
     types = dict(zip(found.columns, map(str, found.types), strict=True))
     if table.source is not None:
-        types.pop(SOURCE, None)  # from gathering before
+        types.pop(SOURCE, None)  # of rows that were gathered earlier
     if (table.columns or {}).get("time") == ROW and ROW not in types:
-        number = f"row_number() OVER () + {_n_rows(connection, name)}"  # later files are later
+        number = f"row_number() OVER () + {_n_rows(connection, name)}"  # continues from file to file
         query = f"SELECT *, {number} AS {quoted(ROW)} FROM ({query})"  # noqa: S608 - a constant
         types[ROW] = "BIGINT"
     given = apart(table.name, named(table.name, table.columns, types))
@@ -198,7 +199,7 @@ def _n_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 def columns_as_text(
     label: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
 ) -> str:
-    """Write the select list of our columns as text; columns that a source lacks and empty text are NULL.
+    """Return a select list of our columns as text, in which columns that a source lacks and empty texts are NULL.
 
     Args:
         label: name of the source in messages.
@@ -213,13 +214,13 @@ def columns_as_text(
     selected = selected_columns(label, name, columns, types)
     texts = {ours: _text(column, types) for ours, column in selected.items()}
     for ours in texts.keys() & set(LIST_COLUMNS):
-        # lists in JSON's or Python's notation have separators of their own
+        # lists in JSON's or Python's notation have another separator
         texts[ours] = (
             f"if(regexp_matches({texts[ours]}, {literal(LIST)}), {texts[ours]}, "
             f"replace({texts[ours]}, {literal(separator)}, '|'))"
         )
     for ours in ("user_id", "movie_id"):
-        if types.get(selected.get(ours) or "") in ("DOUBLE", "FLOAT"):  # whole numbers, if some are missing
+        if types.get(selected.get(ours) or "") in ("DOUBLE", "FLOAT"):  # of integers with missing values
             number = quoted(selected[ours] or "")
             whole = f"CAST(try_cast({number} AS HUGEINT) AS VARCHAR)"
             texts[ours] = f"if({number} = trunc({number}), {whole}, nullif({texts[ours]}, 'nan'))"
@@ -229,7 +230,7 @@ def columns_as_text(
 def selected_columns(
     label: str, name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Return our name -> the source's name of each column of a raw table; None for those that the source lacks.
+    """Return our name -> the source's name of each column of a raw table, or None where the source lacks the column.
 
     Args:
         label: name of the source in messages.
@@ -272,7 +273,7 @@ def _text(name: str | None, types: Mapping[str, str]) -> str:
 
 
 def _encoding(file: Path) -> str:
-    """Detect the encoding: older releases are in Latin-1, copies of them often in UTF-8."""
+    """Detect the encoding of a release: old releases are in Latin-1, copies of them often in UTF-8."""
     try:
         file.read_text(encoding="utf-8")
     except UnicodeDecodeError:

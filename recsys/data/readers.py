@@ -1,24 +1,27 @@
-"""Sources of SELECTs that read files in a known layout, with every option stated that could be detected wrongly."""
+"""Calls of DuckDB's table functions that read files in a known layout.
+
+They state every option that DuckDB could detect wrongly.
+"""
 
 from __future__ import annotations
 
 from recsys.data.quoting import literal
 
-LINE = ("line", "\x01")  # names and delimiter of text that is not divided: a control character that it does not contain
+LINE = ("line", "\x01")  # column and delimiter of text that is not split: it does not contain this control character
 
 
 def delimited(
     names: str, delimiter: str = ",", options: str = "", *, file: str = "$file", quote: str = "", header: bool = False
 ) -> str:
-    """Write the source of delimited text.
+    """Return a call of `read_csv` for delimited text, with all columns as text.
 
     Args:
         names: names of the columns, separated by spaces.
         delimiter: separator of the fields.
         options: further options of `read_csv`.
-        file: the parameter with the file, or the files.
+        file: the SQL parameter with the file, or the files.
         quote: quotation mark of fields that contain the delimiter, or "" for none.
-        header: whether the first row has names, which are ignored.
+        header: whether the first row is a header, whose names are ignored.
     """
     columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in names.split())
     stated = f"auto_detect = false, header = {header}, delim = {literal(delimiter)}, columns = {{{columns}}}"
@@ -27,14 +30,19 @@ def delimited(
 
 
 def headed() -> str:
-    """Write the source of CSV whose header decides which columns it has."""
+    """Return a call of `read_csv` for CSV whose columns are those of its header, all as text."""
     return (
         """read_csv($file, header = true, all_varchar = true, delim = ',', quote = '"', escape = '"', comment = '')"""
     )
 
 
 def json_lines(names: str, nested: str = "") -> str:
-    """Write the source of some fields of JSON lines, as text and, where they are `nested`, as JSON."""
+    """Return a call of `read_json` for JSON lines.
+
+    Args:
+        names: names of the fields to read as text, separated by spaces.
+        nested: names of the fields to read as JSON, separated by spaces.
+    """
     types = dict.fromkeys(names.split(), "VARCHAR") | dict.fromkeys(nested.split(), "JSON")
     columns = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in types.items())
     return f"read_json($file, format = 'newline_delimited', columns = {{{columns}}})"

@@ -11,7 +11,7 @@ from recsys.terminal import terminal
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
-    """Print the numbers of rows read, dropped by each rule and left, what is covered, and the match with metadata."""
+    """Print the numbers of ratings read, dropped by each rule and left, the data set's size, and metadata coverage."""
     report, match = prepared.report, prepared.match
     table = Table(title=report.name, show_header=False)
     table.add_column()
@@ -33,7 +33,7 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     table.add_row("time span", report.span, end_section=prepared.dataset.times is None)
     if prepared.dataset.times is not None:
         share = share_of_tied_last_ratings(prepared.dataset)
-        table.add_row("  last ratings at the second of the one before", f"{share:.1%}", end_section=True)
+        table.add_row("  last ratings with the time of the rating before", f"{share:.1%}", end_section=True)
     if match is not None:
         table.add_row(f"items described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")

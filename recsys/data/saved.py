@@ -1,4 +1,4 @@
-"""Data sets that are written from memory, in the layout of prepared folders, so that `prepared.load` reads them."""
+"""Storage of data sets from memory in the layout of prepared folders, which `prepared.load` reads."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from recsys.data.raw import LIST_COLUMNS
 from recsys.data.seals import seal
 from recsys.files import move_into_place
 
-ITEM_COLUMNS = ("movie_id", "title", "year", "genres")  # which every stored table of items has
+ITEM_COLUMNS = ("movie_id", "title", "year", "genres")  # columns of every stored table of items
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write a data set, in place of an earlier one in the same folder."""
+    """Write a data set to a folder, which is replaced if it exists."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="saving-") as scratch:
         tables = Path(scratch) / "tables"
         tables.mkdir()
@@ -64,7 +64,7 @@ def _items(item_frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text_ids(frame: pd.DataFrame, ids: str, code: str) -> pd.DataFrame:
-    """Write raw ids as text, as all stored tables do, and set a column of the source apart that is named as codes."""
+    """Convert raw ids to text, and add the prefix `OWN` to a column of the source that has the name of the codes."""
     return frame.assign(**{ids: frame[ids].astype(str)}).rename(columns={code: OWN + code})
 
 
@@ -83,7 +83,7 @@ def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, file: Pat
 
 
 def _report(dataset: Dataset) -> Report:
-    """Describe the data set; what was dropped before it came into memory is not known."""
+    """Return the report on a data set in memory, of which it is unknown what cleaning dropped."""
     times = dataset.times
     return Report(
         name=dataset.name,

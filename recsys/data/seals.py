@@ -1,4 +1,4 @@
-"""Seals of cached folders: digests of their files, so that damage on disk is an error and not another data set."""
+"""Seals of cached folders: digests of their files, by which damage on disk is detected."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ REMOVE = "remove the folder, and it is made again"
 
 
 def seal(folder: Path) -> None:
-    """Write the digests of all files in a folder that is complete."""
+    """Write the digests of all files of a complete folder into it."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
     digests = {file.relative_to(folder).as_posix(): _current_digest(file) for file in files}
     write_text(folder / SEAL, json.dumps(digests, indent=2) + "\n")
 
 
 def check_seal(folder: Path, advice: str = REMOVE) -> None:
-    """Check that the files of a folder are those that were sealed; folders of earlier versions have no seal.
+    """Check that the files of a folder have not changed since it was sealed; a folder without a seal passes.
 
-    A process reads every file once, and again only if it was written to.
+    A process reads every file once, and again only if the file was written to.
 
     Args:
         folder: the folder.
-        advice: what to do if it is damaged.
+        advice: advice for the error message if the folder is damaged.
 
     Raises:
         UserError: a file is missing or has changed.
@@ -42,7 +42,7 @@ def check_seal(folder: Path, advice: str = REMOVE) -> None:
     except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{folder} is damaged ({error}): {advice}.") from error
     if damaged is not None:
-        raise UserError(f"{folder / damaged} is not as it was written: {advice}.")
+        raise UserError(f"{folder / damaged} has changed since it was written: {advice}.")
 
 
 def _current_digest(file: Path) -> str:
@@ -52,6 +52,6 @@ def _current_digest(file: Path) -> str:
 
 @cache
 def _digest(file: Path, *state: int) -> str:
-    """Return the BLAKE2 digest of a file in a state: a gigabyte takes about a second."""
+    """Return the BLAKE2 digest of a file, cached by the file's state; a gigabyte takes about a second."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "blake2b").hexdigest()

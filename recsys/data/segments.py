@@ -13,11 +13,12 @@ def join_segments(split: Split, segments: pd.DataFrame) -> Split:
     """Join users' segments to the users of a split.
 
     Args:
-        split: the split; its labels and its fingerprint stay the same.
+        split: the split; its labels and its fingerprint do not change.
         segments: a row for each user with the columns `user_id`, compared as text, and `segment`, a categorical.
 
     Returns:
-        The split whose `user_frame` has a column `segment` with the same categories, missing for all other users.
+        The split with a column `segment` in its `user_frame`: a categorical with the same categories, missing for users
+        without a segment.
     """
     users = split.dataset.user_frame
     by_id = segments.set_index(segments["user_id"].astype(str))["segment"]

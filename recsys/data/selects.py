@@ -41,10 +41,10 @@ class Select:
     """A SELECT that reads a file.
 
     Attributes:
-        sql: its text.
-        parameters: its parameters.
-        notes: what was detected.
-        implausible: SQL condition that no row meets if the file was understood.
+        sql: text of the SELECT.
+        parameters: parameters of the SELECT.
+        notes: notes on what was detected.
+        implausible: SQL condition that no row meets if the dialect is right.
     """
 
     sql: str
@@ -56,12 +56,12 @@ class Select:
 def selects(
     connection: duckdb.DuckDBPyConnection, file: Path, reading: Reading, wanted: Collection[str], scratch: Path
 ) -> Iterator[Select]:
-    """Yield the SELECTs that may read a file; the first that succeeds is right.
+    """Yield SELECTs that may read a file; the first that succeeds is the right one.
 
     Args:
         connection: a database.
         file: the file.
-        reading: what settings say.
+        reading: settings of how to read the file.
         wanted: names of columns that the file should have.
         scratch: an existing folder for copies, which must exist until the file is read.
 
@@ -82,12 +82,12 @@ def selects(
 
 
 def is_json(text: Plain, reading: Reading) -> bool:
-    """Return whether a text is JSON: without names given for its columns, it begins with an object or an array."""
+    """Return whether a text is JSON: it begins with an object or an array, and no setting names its columns."""
     return text.head(4096).lstrip().startswith(("{", "[")) and not reading.header
 
 
 def notes_on(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple[str, ...]:
-    """Return notes on the encoding and the delimiter of a delimited text, where they are not the usual ones."""
+    """Return notes on the encoding and the delimiter of a delimited text, where they are unusual."""
     notes = [] if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else [f"encoding {text.encoding}"]
     if dialect.delimiter != (reading.delimiter or usual_delimiter(file)):
         notes.append(f"delimiter {dialect.delimiter!r}")
@@ -95,7 +95,13 @@ def notes_on(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tup
 
 
 def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:
-    """Return the sentence on a file that DuckDB cannot read, without its first `skip` lines."""
+    """Return the error to raise for a file that DuckDB cannot read.
+
+    Args:
+        file: the file.
+        error: DuckDB's error.
+        skip: number of skipped lines at the beginning, which is added to line numbers.
+    """
     text = str(error).partition("Possible fixes")[0]
     text = re.sub(r"Line: (\d+)", lambda line: f"Line: {int(line[1]) + skip}", text)
     for pattern, sentence in _REFUSALS.items():
@@ -125,9 +131,9 @@ def _delimited(
     implausible = []
     if ("", "") in dialect.quotings and text.has_quotes and len(dialect.quotings) > 1:
         for name in map(quoted, dialect.names):
-            if quote:  # a mark in one row and a mark in a later one that enclose what is between
+            if quote:  # marks in two rows seem to enclose the text between them
                 implausible.append(f"contains({name}, chr(10)) AND contains({name}, {literal(dialect.delimiter)})")
-            else:  # quoted after all
+            else:  # fields are quoted after all
                 implausible.append(f"regexp_full_match({name}, '\".*\"')")
     if quote not in ('"', ""):
         notes += (f"quotation mark {quote}",)
@@ -144,7 +150,7 @@ def _parquet(connection: duckdb.DuckDBPyConnection, file: Path, plain_file: Plai
         stored = connection.sql(f"SELECT name FROM parquet_schema({path})").fetchall()  # noqa: S608
     except duckdb.Error as error:
         raise refusal(file, error) from error
-    if renamed := set(columns).difference(name for (name,) in stored):  # as DuckDB does with equal names
+    if renamed := set(columns).difference(name for (name,) in stored):  # DuckDB renames equal names
         raise UserError(f"{file} must name each column once (got {', '.join(sorted(renamed))} after renaming).")
     return Select(sql)
 
@@ -157,7 +163,11 @@ def _json(
     reading: Reading,
     wanted: Collection[str],
 ) -> Select:
-    """Read JSON as text, because typed numbers would change ids."""
+    """Return a SELECT that reads JSON as text, because typed numbers would change ids.
+
+    Raises:
+        UserError: the file does not have one object for each row, or repeats a key.
+    """
     layout = "array" if start.startswith("[") else "newline_delimited"
     if layout != "array" and not start.partition("\n")[0].rstrip().endswith("}") and "\n" in start:
         layout = "unstructured"  # objects over several lines
@@ -182,7 +192,7 @@ def _json(
 
 
 def _json_text(name: str) -> str:
-    """Write a value as text; elements of lists get bars between them, unless they are objects."""
+    """Return the SQL for a value as text; the elements of a list are joined by bars, unless some are objects."""
     path = '$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     value, elements = literal(path), literal(f"{path}[*]")
     return (

@@ -75,11 +75,11 @@ class Split:
         return self._holdout(TEST, self.refit_train, self.test_candidates)
 
     def for_warm_start(self, learned: np.ndarray) -> Split:
-        """Adapt the split to a model whose weights were trained on some of its ratings before.
+        """Adapt the split to a model whose weights have already been trained on some of its ratings.
 
-        Held-out ratings that the model was trained on would inflate its metrics. Those of validation therefore become
-        training ratings, and those of the test are withheld. The training ratings of the refit and the fingerprint stay
-        the same.
+        Held-out ratings that the model was trained on would inflate its metrics. Such validation ratings therefore
+        become training ratings, and such test ratings are withheld. The training ratings of the refit and the
+        fingerprint do not change.
 
         Args:
             learned: bool (n,), whether the model was trained on each rating of the data set.
@@ -92,7 +92,8 @@ class Split:
     def _holdout(self, label: int, train: Dataset, candidates: np.ndarray | None) -> Holdout:
         """Hold out the targets among the ratings of one label.
 
-        Histories are the training ratings and those of new users, unless the targets' histories run on.
+        Histories are the training ratings and the known ratings of new users. If `targets.histories_run_on`, they also
+        include earlier held-out ratings.
         """
         held_out = np.flatnonzero(self.labels == label)
         positions = held_out[self.targets.chosen(self.dataset.users[held_out])]
@@ -116,7 +117,7 @@ class Invariant:
 
     Attributes:
         sentence: the property in words.
-        holds: whether a split has it.
+        holds: tests whether a split has the property.
     """
 
     sentence: str

@@ -40,7 +40,7 @@ class Splitter(ABC):
         """Split a data set.
 
         Raises:
-            UserError: a seed is not one, the data cannot be split this way, or a part would be empty.
+            UserError: a setting is not valid, the data cannot be split this way, or a part would be empty.
         """
         check_seed(**{name: value for name, value in asdict(self).items() if name in ("seed", "ties_seed")})
         labels = self.labels(dataset)
@@ -67,7 +67,10 @@ class Splitter(ABC):
 
 
 def later_setting(default: Any) -> Any:
-    """Declare a setting that a splitter was given later: at its default it is no part of the fingerprint."""
+    """Declare a setting that is not part of the fingerprint at its default.
+
+    Settings added to a splitter after its first use need this, so that fingerprints of published splits do not change.
+    """
     return field(default=default, metadata=LATER)
 
 
@@ -76,7 +79,7 @@ class TimeSplitter(Splitter):
     """Base class of splitters that order the ratings of a user by time.
 
     Args:
-        ties: order of a user's ratings of the same second: `last_row` (the source's last row is the latest) or
+        ties: order of a user's ratings with equal times: `last_row` (the source's last row is the latest) or
             `shuffled` (random, also in the histories that models read).
         ties_seed: seed of that random order.
     """
@@ -135,17 +138,17 @@ class GlobalTime(TimeSplitter):
     """Splits at two points in time, the same for all users: validation starts at the first, the test at the second.
 
     Ratings with equal times are on the same side of a cut. Users and items that first appear after a cut are not
-    removed: how a model handles them is part of what is measured. Where ratings are predicted one by one, metrics are
-    also reported without them, as published figures are (`ndcg@10/warm`).
+    removed, because a model's handling of them is part of what is measured. Unless `target` is `all`, metrics are also
+    reported without these users and items (`ndcg@10/warm`), as in published figures.
 
     Args:
         valid_from: start of validation: a quantile of the ratings' times, or an ISO date (in UTC unless it has an
             offset).
         test_from: start of the test, in the same form.
-        target: which of a user's ratings in validation and in the test are predicted: `all` of them together, from the
-            ratings before the cut; the `first`, from these too; the `last`, from all ratings before it; or each
-            (`successive`), one step at a time, from all ratings before it. The model stays the one that was trained
-            before the cut.
+        target: which of a user's ratings in validation and in the test are predicted, and from which history: `all` of
+            them together, from the ratings before the cut; the `first`, also from the ratings before the cut; the
+            `last`, from all of the user's earlier ratings; or each one in turn (`successive`), from all of the user's
+            earlier ratings. The model is trained only on ratings before the cut.
     """
 
     valid_from: float | str = 0.8
@@ -248,9 +251,9 @@ class ColdItems(Splitter):
         valid: share of the items for validation.
         test: share of the items for the test.
         seed: seed of the draw.
-        target: `all` held-out ratings of a user are predicted together, from all of the user's other ratings; or the
-            `last`, or each by itself (`successive`), from those before it, as models that read the order of a history
-            need.
+        target: which of a user's held-out ratings are predicted, and from which history: `all` of them together, from
+            all of the user's known ratings; the `last`, or each one separately (`successive`), from the earlier ones of
+            these, as models that read the order of a history require.
     """
 
     valid: float = 0.1
@@ -292,7 +295,8 @@ class ColdUsers(TimeSplitter):
     Args:
         valid: share of the users for validation.
         test: share of the users for the test.
-        known: share of such a user's ratings in the history, which has at least one rating and leaves at least one.
+        known: share of such a user's ratings that form the history; at least one rating is in it, and at least one is
+            held out.
         seed: seed of the draws.
     """
 
@@ -322,8 +326,9 @@ class NewUsers(TimeSplitter):
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
     ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
-    every `n_known`. If there are several numbers, equally many users have each. The refit trains on the history and the
-    held-out ratings of validation users. The first ratings are the oldest, or random ones if the source has no times.
+    every `n_known`. If `n_known` is several numbers, each applies to an equal number of users. The refit trains on the
+    history and the held-out ratings of validation users. The first ratings are the oldest, or random ones if the source
+    has no times.
     The users are drawn from those with more than `found_after` ratings.
 
     Args:
@@ -370,7 +375,7 @@ class Given(TimeSplitter):
     where the source has times, else a random one.
 
     Args:
-        seed: seed of that draw.
+        seed: seed of the random validation ratings.
     """
 
     seed: int = 0
@@ -432,7 +437,7 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
 
 
 def _cut(times: np.ndarray, name: str, at: float | str) -> int:
-    """Return the first time after a cut, in seconds UTC."""
+    """Return the earliest time that is after a cut, in seconds UTC."""
     refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
     if isinstance(at, str):
         try:
@@ -453,12 +458,12 @@ def _check_shares(**shares: float) -> None:
 
 
 def _share(counts: np.ndarray | int, share: float) -> np.ndarray:
-    """Return that share of each count, rounded down: int64 of the shape of `counts`."""
+    """Return a share of each count, rounded down: int64 of the shape of `counts`."""
     return np.floor(np.multiply(counts, share) + _SHARE_ROUNDING).astype(np.int64)
 
 
 def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.ndarray]:
-    """Draw disjoint random shares of the codes."""
+    """Draw disjoint random shares of the codes, and return an array for each share."""
     ends = np.cumsum([int(_share(len(codes), share)) for share in shares])
     return np.split(np.random.default_rng(seed).permutation(codes), ends)[:-1]
 
@@ -470,7 +475,7 @@ def _in_turn(sizes: dict[int, np.ndarray]) -> np.ndarray:
 
 
 def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Put the labels of the ratings at some positions in the order of the data set."""
+    """Return labels in the order of the data set, given that `labels[i]` belongs to the rating at `positions[i]`."""
     scattered = np.empty_like(labels)
     scattered[positions] = labels
     return scattered
@@ -483,12 +488,12 @@ def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) ->
 
 
 def _by_codes(dataset: Dataset) -> np.ndarray:
-    """Positions of the ratings by user and item code, int64 (n,): the same order for every order of source rows."""
+    """Return the positions of the ratings sorted by user and item code, int64 (n,), whatever the source's row order."""
     return np.argsort(dataset.pairs)
 
 
 def _shuffled_within_users(dataset: Dataset, seed: int) -> np.ndarray:
-    """Positions of the ratings by user, in random order for each user: int64 (n,)."""
+    """Return the positions of the ratings sorted by user, in random order for each user: int64 (n,)."""
     keys = np.random.default_rng(seed).integers(2**32, size=len(dataset))
     keys += dataset.users.astype(np.int64) << 32  # `users` ascends, so it is the same by position and by code
     return _by_codes(dataset)[np.argsort(keys, kind="stable")]

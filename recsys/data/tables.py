@@ -1,4 +1,4 @@
-"""Clean tables of a data set, and how tables are written into a database."""
+"""Conversion of a data set to tables, and writing of tables into a database."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
     """Convert a data set to tables of ratings, users, items and links to other catalogues, which `Database` reads.
 
     Lists become text with a bar between the elements. Columns that the data set lacks are left out, as is the age
-    group, which follows from the age. Ratings are in the order of the data set and, if it has parts, sorted by part,
-    because the first rows of the parts determine the order of the parts.
+    group, which follows from the age. Ratings are in the order of the data set. If it has parts, ratings are sorted by
+    part, because the first rows of the parts determine the order of the parts.
     """
     ratings = {
         "user_id": dataset.user_frame["user_id"].to_numpy()[dataset.users],
@@ -102,13 +102,13 @@ def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replac
                     connection.execute(f"INSERT INTO {quoted(unfinished[name])} FROM frame_of_{name}")
             _rename(connection, address, unfinished, replaced)
     except BaseException:
-        if address.kind == "mysql":  # the others roll back
+        if address.kind == "mysql":  # other databases roll back
             _drop(address, unfinished.values())
         raise
 
 
 def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> list[str]:
-    """Return those of the names that tables or views of the attached target have."""
+    """Return the names that tables or views of the attached database already have."""
     found = connection.execute(
         "SELECT table_name FROM information_schema.tables "
         "WHERE table_catalog = 'target' AND table_schema = current_schema() ORDER BY table_name"
@@ -119,7 +119,7 @@ def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> 
 def _rename(
     connection: duckdb.DuckDBPyConnection, address: Address, unfinished: Mapping[str, str], replaced: Collection[str]
 ) -> None:
-    """Rename the finished tables at once, and drop the tables that they replace."""
+    """Rename all finished tables in one step, and drop the tables that they replace."""
     if address.kind != "mysql":
         for name in replaced:
             connection.execute(f"DROP TABLE {quoted(name)}")
@@ -138,7 +138,7 @@ def _use_unicode(connection: duckdb.DuckDBPyConnection, names: Iterable[str]) ->
     """Make empty MySQL tables store text in every script, whatever the database's default is."""
     for name in names:
         _execute_in_mysql(connection, f"ALTER TABLE `{name}` CONVERT TO CHARACTER SET utf8mb4")
-    connection.commit()  # MySQL has committed by itself
+    connection.commit()  # MySQL has committed implicitly
     connection.begin()
 
 

@@ -1,7 +1,7 @@
 """Targets: which of a user's held-out ratings are to be predicted, and from which history.
 
-Compared in Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline Evaluation of Sequential
-Recommenders", RecSys 2025.
+Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline Evaluation of Sequential Recommenders",
+RecSys 2025, compare these choices.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Targets:
-    """A choice among held-out ratings.
+    """A choice among held-out ratings, and of the histories from which they are predicted.
 
     Attributes:
-        chosen: marks the ratings to predict, bool (n,), given the user of each held-out rating, int (n,), in the order
-            of users and times.
+        chosen: function that marks the ratings to predict, bool (n,), given the user of each held-out rating, int (n,),
+            in the order of users and times.
         separates_cold: whether metrics are also reported without cold queries; see `Holdout`.
-        one_by_one: whether each rating is predicted by itself, from a history that ends where it was made. Otherwise a
-            user's ratings are predicted together, from all ratings of the history.
-        histories_run_on: whether such a history also holds the held-out ratings before.
+        one_by_one: whether each rating is predicted separately, from a history that ends just before it. Otherwise a
+            user's ratings are predicted together, from the whole history.
+        histories_run_on: whether a history that ends just before a rating includes earlier held-out ratings.
     """
 
     chosen: Callable[[np.ndarray], np.ndarray]

@@ -31,8 +31,8 @@ TOLERANCE = 0.05  # titles this close to the best match are ambiguous
 RELATED = 0.6  # lowest similarity at which a title is suggested
 SHOWN = 5
 EQUAL, CONTAINED = 3.0, 2.0  # similarities of an equal title, and of one that contains the query
-SHORTEST_PART = 3  # characters of a query that is searched for inside titles
-N_NORMALIZED = 10_000  # queries whose normalised form is stored
+SHORTEST_PART = 3  # minimum length of a query that is searched for inside titles
+N_NORMALIZED = 10_000  # number of queries whose normalised form is cached
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ class TitleMatches:
     Attributes:
         items: int64 (n,) item codes.
         similarity: float64 (n,) `EQUAL`, `CONTAINED`, or one minus the edit distance (optimal string alignment) divided
-            by the length of the longer text; less than `RELATED` is not computed exactly.
-        prefix_similarity: float64 (n,) the same for the query and a prefix of the title of the same length.
+            by the length of the longer text; values below `RELATED` are not exact.
+        prefix_similarity: float64 (n,) one minus the edit distance between the query and a prefix of the title of the
+            same length, divided by this length; values below `RELATED` are not exact.
         same_year: bool (n,) False if the query names a year other than the item's.
     """
 
@@ -64,7 +65,7 @@ class TitleSearch:
         self.item_frame = dataset.item_frame
         self._connection = _connection_with_macros()
         self._in_use = Lock()  # a connection serves one thread at a time
-        self._normalized = lru_cache(N_NORMALIZED)(self._normalize)  # while titles are typed, beginnings recur
+        self._normalized = lru_cache(N_NORMALIZED)(self._normalize)  # prefixes recur while titles are typed
         titles = dataset.item_frame["title"].astype(object)
         frame = pd.DataFrame({"item": np.arange(dataset.n_items), "title": titles.to_numpy()}).dropna()
         self._connection.register("titles", frame)
@@ -97,7 +98,7 @@ class TitleSearch:
         return TitleMatches(items, similarity[order], prefix_similarity[order], same_year)
 
     def suggest(self, typed: str, k: int) -> np.ndarray:
-        """Return up to k items whose titles match what was typed so far, int64, the best match first."""
+        """Return up to k items whose titles match the text typed so far, int64 (m,), the best match first."""
         matches = self.match(typed)
         similarity = np.maximum(matches.similarity, matches.prefix_similarity)
         similarity[~matches.same_year] = 0.0
@@ -119,9 +120,10 @@ class TitleSearch:
 
 
 def _edit_similarities(key: str, others: list[str], length: int | None) -> np.ndarray:
-    """Compare a text with others: one less the edit distance as a share of `length`, or else of the longer text.
+    """Return the similarity of a text to others, float64 (n,): one minus the edit distance divided by a length.
 
-    Similarities below `RELATED` are some number below it, since most texts are quickly known to be so different.
+    The length is `length` or, if that is None, the length of the longer text. Similarities below `RELATED` are not
+    exact, because the computation stops early for texts that differ so much.
     """
     if length is None:
         return cdist([key], others, scorer=OSA.normalized_similarity, dtype=np.float64, score_cutoff=RELATED)[0]
@@ -130,7 +132,7 @@ def _edit_similarities(key: str, others: list[str], length: int | None) -> np.nd
 
 
 def title_keys(titles: Sequence[str]) -> list[list[str]]:
-    """Return what titles are compared by: the normalised title, and each normalised title in brackets after it."""
+    """Return the keys by which titles are compared: the normalised title, and each normalised title in brackets."""
     with _connection_with_macros() as connection:
         connection.register("titles", pd.DataFrame({"title": pd.Series(titles, dtype=object)}).reset_index())
         return [
@@ -142,7 +144,7 @@ def find_item(dataset: Dataset, query: str) -> int:
     """Return the code of the item that a title, or a title and a year such as "heat (1995)", stands for.
 
     Raises:
-        UserError: no title matches, or several do; the message names the nearest.
+        UserError: no title matches, or several do; the message names the closest titles.
     """
     matches = TitleSearch(dataset).match(query)
     names = item_names(dataset.item_frame)[matches.items]
@@ -166,13 +168,13 @@ def _connection_with_macros() -> duckdb.DuckDBPyConnection:
 
 
 def _title_and_year(query: str) -> tuple[str, int | None]:
-    """Split off the year, and move a trailing article to the front: "Matrix, The (1999)"."""
+    """Split a title such as "Matrix, The (1999)" into its text, with the article in front, and its year or None."""
     title, year = re.fullmatch(r"\s*(.*?)\s*(?:\((\d{4})\))?\s*", query, re.DOTALL).groups()  # type: ignore[union-attr]
     return re.sub(r"^(.*), (the|an|a)$", r"\2 \1", title, flags=re.IGNORECASE), int(year) if year else None
 
 
 def _best_matches(similarity: np.ndarray) -> np.ndarray:
-    """Return the places of all matches that are as good as the best, if that is good enough."""
+    """Return the positions of all matches about as good as the best (`TOLERANCE`), if they reach `MATCH`."""
     best = similarity.max(initial=0.0)
     return np.flatnonzero(similarity >= max(best - TOLERANCE, MATCH))
 

@@ -1,4 +1,4 @@
-"""What a row's result owes to the number of configurations that were compared on validation.
+"""The expected best validation result of a row, by the number of configurations that are compared.
 
 Dodge et al., "Show Your Work: Improved Reporting of Experimental Results", EMNLP 2019.
 """
@@ -17,7 +17,7 @@ from recsys.studies.study import Setting
 
 
 def expected_best(values: np.ndarray) -> np.ndarray:
-    """Return the expected maximum of 1 to n values that are drawn from n given ones with replacement, float64 (n,)."""
+    """Return the expected maximum of 1, 2, ..., n draws with replacement from n values, float64 (n,)."""
     n_values = len(values)
     shares = np.arange(n_values + 1) / n_values
     n_drawn = np.arange(1, n_values + 1)[:, None]
@@ -27,8 +27,8 @@ def expected_best(values: np.ndarray) -> np.ndarray:
 def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Series]:
     """Return the expected best validation metric by number of configurations, for each row that was searched.
 
-    Trials that were pruned count with their value at that epoch, and failed ones as the worst trial. Interrupted ones
-    do not count.
+    A pruned trial counts with its value at the epoch of pruning, a failed trial with the lowest value of all trials.
+    Interrupted trials do not count.
 
     Args:
         runs: directory of the study's runs.

@@ -1,4 +1,4 @@
-"""The pairs of rows that a study declares in its config: one family of tests, and what its README may speak of."""
+"""Comparisons of the pairs of rows that a study declares in its config, as one family of tests."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COLUMNS = [
     "setting", "metric", "row", "other", "users", "difference", "low", "high", "detectable", "effect_size", "p",
     "p_holm", "equivalent", "conclusion",
 ]  # fmt: skip
-# The expectation of a two-sided test at 5% with a power of 80%, in standard errors: 1.96 + 0.84.
+# The difference that a two-sided test at 5% finds with a power of 80%, in standard errors: 1.96 + 0.84.
 DETECTABLE = 2.8
 
 
 class PairOfRows(NamedTuple):
-    """A row and another one to compare it with by a metric of users; a margin of equivalence, if there is one."""
+    """Two rows to compare by a per-user metric, and the margin of equivalence or None."""
 
     setting: str
     metric: str
@@ -40,7 +40,7 @@ def pair_statistics(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Compare the pairs of rows that a study declares and that have complete runs on shared splits.
 
     Returns:
-        What `compare_pairs` does.
+        The frame that `compare_pairs` returns.
     """
     return compare_pairs(list(_declared(study, outcomes)))
 
@@ -57,7 +57,7 @@ def _declared(study: Study, outcomes: Sequence[Outcome]) -> Iterator[PairOfRows]
 
 
 def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
-    """Compare pairs of rows, which are one family of tests.
+    """Compare pairs of rows as one family of tests.
 
     Returns:
         A frame with a row for each pair that was tested on some shared user: `setting`, `metric`, `row` and the `other`
@@ -82,7 +82,13 @@ def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
 
 
 def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str = "config") -> str:
-    """Format the result of `compare_pairs` in Markdown, with a note on margins and on what declares the pairs."""
+    """Format the result of `compare_pairs` in Markdown, with a note on how to read it.
+
+    Args:
+        pairs: frame of `compare_pairs`.
+        margins: declared margins of equivalence.
+        by: what declares the pairs and margins, for the note.
+    """
     text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
     ends = pairs[["difference", "low", "high"]].itertuples(index=False)
     text["difference"] = [str(Interval(*each)) for each in ends]

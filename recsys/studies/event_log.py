@@ -25,7 +25,7 @@ from tensorboard.plugins.text.metadata import PLUGIN_NAME as TEXT
 from recsys.files import write_text
 from recsys.studies.tfrecord import framed
 
-HPARAMS = "hparams"  # this plugin's names are in a module that imports TensorBoard's substitute for TensorFlow
+HPARAMS = "hparams"  # the module that defines this name imports TensorBoard's substitute for TensorFlow
 SESSION_START, SESSION_END = "_hparams_/session_start_info", "_hparams_/session_end_info"
 STEP = "00000"  # the folder of points that belong to no step, as torch names it
 
@@ -65,11 +65,15 @@ class EventLog:
         self._add(Summary.Value(tag=f"{tag}/text_summary", metadata=metadata, tensor=tensor))
 
     def add_settings(self, settings: Mapping[str, float | str], label: str) -> None:
-        """Add a run's row to the hyperparameter tab, which shows its label.
+        """Add a row with the settings of a run to the hyperparameter tab.
 
-        The summary that lists the tab's columns is left out, since TensorBoard would use that of one run for all runs
-        and not show the settings of other models. Without it, TensorBoard shows the settings of all runs, those that
-        differ first.
+        The summary that lists the columns of the tab is left out, since TensorBoard would use that of one run for all
+        runs, and not show the settings of other models. Without it, TensorBoard shows the settings of all runs, those
+        that differ first.
+
+        Args:
+            settings: name -> value.
+            label: label of the run in the tab.
         """
         started = SessionStartInfo(group_name=label)
         for name, value in settings.items():
@@ -100,7 +104,7 @@ class EventLog:
             points: float (n, d) points.
             columns: names of the columns of labels.
             labels: n rows with a text for each column.
-            colors: columns that the projector offers to colour the points by, as bookmarks that open with them.
+            colors: columns by which points can be coloured; the projector offers a bookmark for each.
         """
         from google.protobuf import text_format  # only models with embeddings need it
 
@@ -127,7 +131,7 @@ class EventLog:
 def _view(color: str, label: str, shape: Sequence[int]) -> dict[str, Any]:
     """Return a bookmark of the projector: principal components, coloured by a column and labelled by another.
 
-    The projector needs the settings of every other projection too, and then shows none of them.
+    The projector requires the settings of all other projections too, although the bookmark shows none of them.
     """
     custom = [f"custom{side}" for side in ("XLeft", "XRight", "YUp", "YDown")]
     return {

@@ -1,4 +1,4 @@
-"""Example recommendations: what a model recommends to some users, next to what they liked."""
+"""Example recommendations: items that a model recommends to some users, next to items that they liked."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def examples(
     Args:
         model: fitted model.
         query: B users; items in their histories are not recommended.
-        dataset: brings the ids of users and the titles of items.
+        dataset: data set with the ids of the users and the titles of the items.
         k: maximum length of both lists.
-        rank: makes lists of scores.
+        rank: function that turns scores into lists.
     """
     history = query.history
     top = rank(mask_seen(model.score(query), history), query.users, history, k)  # (B, k), -1 where fewer are left

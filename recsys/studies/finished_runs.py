@@ -17,7 +17,7 @@ class FinishedRuns:
 
     Args:
         root: the directory.
-        config_of: returns the complete config of a job.
+        config_of: function that returns the complete config of a job.
     """
 
     def __init__(self, root: Path, config_of: Callable[[Job], Mapping[str, Any]]) -> None:

@@ -1,6 +1,6 @@
-"""Directories of runs of unknown origin: reading one takes bounded memory, and commands write nowhere else.
+"""Checks of run directories of unknown origin, so that reading takes bounded memory and nothing is written elsewhere.
 
-What a run's config may name is decided by `recsys.config.stored`.
+`recsys.config.stored` checks which classes, files and addresses a run's config names.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from recsys.errors import UserError
 from recsys.places import default_cache
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML has it
-_DEEPEST = 100  # levels of a config
+_DEEPEST = 100  # maximum number of nested levels of a config
 
 
 def check_links(directory: Path) -> None:
-    """Check that no symbolic link leads out of a run, where commands would write to it or delete what it holds.
+    """Check that no symbolic link leads out of a run directory, since commands would write to or delete its target.
 
     Raises:
-        UserError: there is such a link.
+        UserError: a link leads out of the directory.
     """
     whole = directory.resolve()
     for folder, *names in os.walk(directory):
@@ -31,12 +31,12 @@ def check_links(directory: Path) -> None:
             if path.is_symlink() and not path.resolve().is_relative_to(whole):
                 raise UserError(
                     f"A run must hold no symbolic link that leads out of its directory (got {path}): replace it by "
-                    "what it leads to, or remove it."
+                    "its target, or remove it."
                 )
 
 
 def cache_of(config: dict[str, Any]) -> str:
-    """Return the cache that a run's config names if this machine has it, else this machine's own."""
+    """Return the cache that a run's config names if it exists on this machine, otherwise the default cache."""
     named = str(config.get("cache_dir"))
     return named if Path(named, PREPARED).is_dir() else default_cache()
 
@@ -45,8 +45,8 @@ def parse_yaml(text: str) -> Any:
     """Parse the YAML of a run of unknown origin.
 
     Raises:
-        yaml.YAMLError: it is malformed, is nested too deeply, or contains aliases (which could expand to gigabytes) or
-            NUL characters (which no path has).
+        yaml.YAMLError: the text is malformed, is nested too deeply, or contains aliases (which could expand to
+            gigabytes) or NUL characters (which no path has).
     """
     depth = 0
     for event in yaml.parse(text, _LOADER):

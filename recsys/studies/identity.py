@@ -13,11 +13,11 @@ from recsys.dotted import flatten
 from recsys.files import digest_of
 from recsys.places import PACKAGE, TRAIN
 
-ROOMS = ("data", "metrics", "models", "evaluation")  # whose code decides figures, with train.py
+ROOMS = ("data", "metrics", "models", "evaluation")  # packages whose code, with train.py, determines results
 
-# Modules that a training imports, and that decide none of its figures.
+# Modules that training imports but that do not affect its results -> what they do.
 NOT_DECISIVE_CODE = {
-    "recsys": "is empty",
+    "recsys": "imports parts of the library",
     "recsys.analysis": "describes models that are trained already",
     "recsys.config": "passes settings on, which are part of a run's identity",
     "recsys.dotted": "names settings",
@@ -32,6 +32,7 @@ NOT_DECISIVE_CODE = {
     "recsys.terminal": "prints",
 }
 
+# Settings that do not affect results.
 NOT_DECISIVE = (
     "run_dir",
     "cache_dir",
@@ -51,8 +52,9 @@ NOT_DECISIVE = (
 def identity(config: Mapping[str, Any]) -> str:
     """Return a digest of the settings that determine the results of a run.
 
-    The locations of files and what read them do not count, since the manifest has fingerprints of their contents. A
-    top-level switch that is off counts as missing, so that a new switch does not change the identity of earlier runs.
+    The locations of files and the engine that reads them do not count, since the manifest has fingerprints of their
+    contents. A top-level switch that is off counts as missing, so that a new switch does not change the identity of
+    earlier runs.
     """
     decisive = {
         name: value
@@ -64,7 +66,7 @@ def identity(config: Mapping[str, Any]) -> str:
 
 
 def id_digests(dataset: Dataset) -> dict[str, str]:
-    """Return digests of the raw ids of `users` and `items` in the order of their codes, which a model's arrays have."""
+    """Return digests of the raw ids of `users` and of `items`, each in the order of the codes."""
     ids = {"users": dataset.user_frame["user_id"], "items": dataset.item_frame["movie_id"]}
     return {
         name: hashlib.sha256(json.dumps(raw.astype(str).tolist()).encode()).hexdigest() for name, raw in ids.items()

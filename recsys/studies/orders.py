@@ -1,4 +1,4 @@
-"""How far two protocols agree on the order of models: Kendall's tau, beside what the draw of users and seeds leaves.
+"""The agreement of two protocols on the order of models: Kendall's tau, beside the tau that noise alone would give.
 
 Two protocols can order models differently because they ask different questions, or because the differences between
 models are within the noise. The noise is measured by the tau of a protocol with itself, between two resamples of its
@@ -36,13 +36,15 @@ COLUMNS = [
 
 
 def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """Compare the orders of the rows by the metrics of all settings that share the base of the main metric.
+    """Compare the orders of rows under all pairs of protocols.
+
+    A protocol is a setting with one of its metrics, here with those that share the base name of the main metric, such
+    as `ndcg@10` and `ndcg@10/sampled99`.
 
     Returns:
-        A frame with a row for each two protocols, which are a setting and a metric: the number of `rows` that both
-        have, `tau` with the ends `low` and `high` of its percentile interval, and the ends `noise_low` and `noise_high`
-        of the interval of tau between two resamples of one protocol, the noisier of the two. Protocols with fewer than
-        three common rows are left out.
+        A frame with a row for each pair of protocols: the number of `rows` that both have, `tau` with the ends `low`
+        and `high` of its percentile interval, and the ends `noise_low` and `noise_high` of the interval of tau between
+        two resamples of the noisier protocol. Pairs with fewer than three common rows are left out.
     """
     observed, resampled = {}, {}
     for seed, (name, setting) in enumerate(study.settings.items()):

@@ -62,7 +62,7 @@ def dependency_levels(
     Args:
         study: the study, with all settings chosen.
         directory: directory of the study's runs.
-        find_run: returns the finished run of a job, in any directory, or None.
+        find_run: function that returns the finished run of a job, in any directory, or None.
 
     Returns:
         Jobs by level, each with its finished run, or None if it has to be run, possibly because a dependency is newer.
@@ -101,7 +101,8 @@ def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
     """Format config overrides as command-line arguments.
 
     Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor. A
-    key that begins with `~`, whose value is null, leaves a setting of the config to its constructor.
+    key that begins with `~` and has the value null removes a setting from the config, so that the constructor's default
+    applies.
     """
     return [_override_argument(key, value) for key, value in overrides.items()]
 
@@ -112,7 +113,11 @@ def row_directory(directory: Path, setting: str, row: str) -> Path:
 
 
 def _row_levels(study: Study) -> list[list[tuple[str, str]]]:
-    """Return names of setting and row by level; a row depends on rows of earlier levels only."""
+    """Return the names of setting and row of all rows by level; a row depends only on rows of earlier levels.
+
+    Raises:
+        UserError: the dependencies form a cycle.
+    """
     left = {
         (name, row): row_dependencies(setting.rows, row)
         for name, setting in study.settings.items()

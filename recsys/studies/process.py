@@ -10,7 +10,7 @@ import numpy as np
 
 from recsys.errors import check_seed
 
-RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # of a process among several, as torchrun and Slurm set them
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # variables by which torchrun and Slurm number processes
 
 
 def fix_randomness(seed: int) -> None:
@@ -26,7 +26,7 @@ def fix_randomness(seed: int) -> None:
         pl.seed_everything(seed, verbose=False)
         return
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - of libraries that draw from the global generator
+    np.random.seed(seed)  # noqa: NPY002 - for libraries that draw from the global generator
     if "torch" in sys.modules:
         import torch
 
@@ -44,7 +44,7 @@ def limit_threads(n: int) -> None:
 
 
 def is_requeued() -> bool:
-    """Return whether Slurm runs this job again, after a preemption, the failure of a node or `scontrol requeue`."""
+    """Return whether Slurm has restarted this job, after a preemption, a node failure or `scontrol requeue`."""
     return int(os.environ.get("SLURM_RESTART_COUNT", 0)) > 0
 
 

@@ -20,14 +20,14 @@ log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Logs a line when a run ends, in whichever process or machine it runs.
+    """Logs a line when a run of a study ends, in any process or on any machine.
 
-    A launcher reports nothing before all of its runs have ended, so the run directories are polled. Lines are
-    logged instead of drawing a bar, because runs write to the same terminal, or there is none.
+    A launcher reports nothing before all of its runs have ended, so the run directories are polled. Lines are logged
+    instead of drawing a bar, because runs may write to the same terminal, or there may be no terminal.
 
     Args:
         name: name of the study.
-        n_finished: number of runs that were finished before.
+        n_finished: number of runs that had finished before.
         missing: directories of the runs that have to be run.
     """
 
@@ -40,7 +40,7 @@ class Progress:
 
     @contextmanager
     def polling(self, directories: Collection[Path]) -> Iterator[None]:
-        """Poll some directories while the body of the `with` statement runs them."""
+        """Poll some run directories during the `with` statement, whose body runs them."""
         try:
             with repeated(lambda: self.update(directories), POLL_SECONDS):
                 yield
@@ -56,7 +56,7 @@ class Progress:
             log.info("%s", self.line(len(running)))
 
     def line(self, n_running: int) -> str:
-        """Return `ncf_revisited: 12 of 90 runs done, 1 running, 04:10 elapsed, 34:00 remaining`."""
+        """Return a line such as `ncf_revisited: 12 of 90 runs done, 1 running, 04:10 elapsed, 34:00 remaining`."""
         return tqdm.format_meter(
             self.n_runs - len(self.missing),
             self.n_runs,

@@ -15,14 +15,14 @@ from typing import Any
 
 from recsys.places import IS_CHECKOUT, PACKAGE
 
-CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # tables that studies write do not count
+CODE = (":/recsys", ":/configs", ":/hydra_plugins", ":/train.py")  # not the tables that studies write
 PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", "scikit-learn", "duckdb", "hydra-core")
 
 
 def commit() -> dict[str, Any]:
-    """Return the commit of the running code and whether code or configs differ from it; empty without a repository.
+    """Return the commit of the running code, and whether code or configs differ from it; empty without a repository.
 
-    An installed package has none: a repository around it is another project's.
+    An installed package has no commit: a repository that contains it belongs to another project.
     """
     if not IS_CHECKOUT or shutil.which("git") is None:
         return {}
@@ -38,7 +38,7 @@ def commit() -> dict[str, Any]:
 def circumstances(threads: int) -> dict[str, Any]:
     """Return the command, versions, hardware, number of threads and peak memory of this process.
 
-    The peak is since `forget_peak_memory`.
+    Peak memory is measured since `forget_peak_memory` was called.
 
     Args:
         threads: number of threads that the run may use; reported if torch is not loaded.
@@ -59,7 +59,7 @@ def circumstances(threads: int) -> dict[str, Any]:
 
 
 def forget_peak_memory() -> None:
-    """Let the peak memory be that from now on, where the system allows it (Linux): a process may make many runs."""
+    """Reset the peak memory of this process, which may execute several runs; has an effect only on Linux."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 

@@ -1,6 +1,6 @@
-"""What a run prints: what it trains on and, at its end, test metrics next to those of baselines.
+"""Messages of a run: its model and data at the start and, at the end, test metrics next to those of baselines.
 
-The metrics are followed by how to read them, example recommendations, and commands to try next.
+The metrics are followed by an explanation, example recommendations, and commands to try next.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def print_metrics(title: str, metrics: Mapping[str, Mapping[str, float]]) -> Non
 
 
 def print_example(example: Example) -> None:
-    """Print what a user liked next to what the model recommends."""
+    """Print the items that a user liked next to those that the model recommends."""
     table = Table("", "liked", "recommended", title=f"User {example.user_id}")
     for place, liked, recommended in example.rows():
         table.add_row(str(place), liked, recommended)
@@ -50,7 +50,7 @@ def print_example(example: Example) -> None:
 
 
 def plan(model: Recommender, split: Split) -> str:
-    """Return in one sentence what is trained on what."""
+    """Describe the model and its training, validation and test ratings in one sentence."""
     dataset = split.dataset
     return (
         f"{type(model).__name__} learns from {len(split.train):,} of {len(dataset):,} ratings by {dataset.n_users:,} "
@@ -60,7 +60,7 @@ def plan(model: Recommender, split: Split) -> str:
 
 
 def print_guide(holdout: Holdout, protocol: AnyProtocol) -> None:
-    """Print what the figures of a test are, and what they can be compared with."""
+    """Print what the figures of a test mean, and with which figures they can be compared."""
     protocols = single_protocols(protocol)
     meaning = _ranked(protocols[0].n_ranked(holdout)) if protocols else PREDICTED
     terminal().print(f"Means over {holdout.n_queries:,} test queries. {meaning} {COMPARABLE}")
@@ -88,6 +88,6 @@ def print_next_steps(directory: Path, model: Recommender, example: Example) -> N
 
 
 def _program(name: str) -> str:
-    """Return the name of a program of this environment, with its directory unless the shell finds it."""
+    """Return the command for a program of this environment: its name if the shell finds it, otherwise its path."""
     program = Path(sys.executable).parent / name
     return name if shutil.which(name) == str(program) else str(short(program))

@@ -1,4 +1,4 @@
-"""Writing a run directory; `runs` describes its layout and reads it."""
+"""Writing of run directories; `runs` describes their layout and reads them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from recsys.studies.runs import (
     is_interrupted,
 )
 
-EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # of a run in the same directory
+EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # folders of an earlier run
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 
 STAGES = {
@@ -59,7 +59,7 @@ class RunWriter:
     Args:
         directory: directory of the run, created if it does not exist.
         config: every setting, resolved, as YAML.
-        unresolved: the same before interpolations were resolved; None if there were none.
+        unresolved: every setting with its interpolations, as YAML; None if there are no interpolations.
         resumed: whether to continue from the files of an interrupted run; otherwise they are removed. A job that Slurm
             has requeued always continues its own run.
 
@@ -107,15 +107,19 @@ class RunWriter:
         log.info("%s: %s (%.1f s)", name, STAGES[name], self.seconds[name])
 
     def write_learned_before(self, ratings: Dataset) -> None:
-        """Store the ratings that the initial weights of a warm start have learned from, as `Dataset.pairs`.
+        """Store the ratings on which the initial weights of a warm start were trained, as `Dataset.pairs`.
 
-        A later warm start must not be tested on them: a random split that is drawn again may put them into the test,
-        and the runs that learned from them may have been deleted.
+        A later warm start must not be tested on these ratings: a new random split may put them into the test, and the
+        runs that were trained on them may have been deleted by then.
         """
         write_whole(self.directory / LEARNED_BEFORE, lambda file: np.savez(file, pairs=ratings.pairs))
 
     def write_test(self, tested: Evaluation) -> None:
-        """Store the test metrics of each user and slice, and the calibration of predicted ratings."""
+        """Store the test metrics of each user and slice, and the calibration of predicted ratings.
+
+        Raises:
+            UserError: the metrics cannot be written.
+        """
         partial = self.directory / f"{PER_USER}.partial"
         try:
             duckdb.from_df(tested.per_user).write_parquet(str(partial))
@@ -185,19 +189,19 @@ def clear_marks(directory: Path) -> None:
 
 
 def write_failure(directory: Path, error: Exception) -> None:
-    """Store why a run failed."""
+    """Store the reason why a run failed."""
     directory.mkdir(parents=True, exist_ok=True)
     _write_json(directory / FAILURE, {"failure": failure_reason(error)})
 
 
 def failure_reason(error: Exception) -> str:
-    """Return why a run failed, in one line."""
+    """Return the reason why a run failed, in one line."""
     kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
     return kind + " ".join(str(error).split())
 
 
 def _cpu_seconds() -> float:
-    """Return the CPU seconds of all threads of this process and of its processes that have ended."""
+    """Return the CPU seconds of all threads of this process, and of its child processes that have ended."""
     user, system, children_user, children_system, _ = os.times()
     return user + system + children_user + children_system
 

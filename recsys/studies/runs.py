@@ -1,21 +1,21 @@
 """The layout of run directories, and functions that read them.
 
     .hydra/                 the command, for `resume=`
-    .lock                   locked while the run is at work
+    .lock                   locked while a process works on the run
     config.yaml             every setting, resolved
     unresolved.yaml         the same with interpolations, for a refit in another directory
-    begun.json              digest of the code that it started with
+    begun.json              digest of the code with which the run started
     train.log
-    tensorboard/ or csv/    curves, and whatever else the logger stores
+    tensorboard/ or csv/    curves and other output of the logger
     tensorboard/final/      final metrics, hyperparameters, texts and points, as TensorBoard shows them
     checkpoints/selection/  best and last weights of the fit that validation monitored
-    checkpoints/refit/      the same of the fit on training and validation ratings
+    checkpoints/refit/      the same for the fit on training and validation ratings
     model/                  `recsys.models.base.load` reads it, without Hydra
     metrics.json            `valid/ndcg@10`, `test/ndcg@10`, ...
     per_user.parquet        a row for each test user, a column for each metric
     slices.csv              test metrics of groups of users and items
     calibration.csv         predicted and actual ratings, if the model predicts ratings
-    learned_before.npz      ratings that the initial weights had learned from, after a warm start
+    learned_before.npz      ratings on which the initial weights of a warm start had been trained
     embeddings.npz          embeddings, if the model has some, with raw ids and the split's fingerprint
     segments/               segments of users, written by `python -m recsys segments`
     trees/                  importance of features, written by `python -m recsys importance`
@@ -58,7 +58,7 @@ METRICS = "metrics.json"
 EMBEDDINGS = "embeddings.npz"
 LEARNED_BEFORE = "learned_before.npz"
 PER_USER = "per_user.parquet"
-RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # as settings refer to it
+RUN_DIRECTORY = re.compile(r"\$\{(run_dir|hydra:(runtime\.output_dir|run\.dir))\}")  # in unresolved settings
 
 MANIFEST_TYPES = {"data.name": str, "data.fingerprint": str, "split.name": str, "split.fingerprint": str}
 
@@ -96,7 +96,7 @@ class Run:
             return users
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
-        """Read only some of the test metrics of users, indexed by user; metrics that single users lack are left out.
+        """Read some of the per-user test metrics, indexed by user id; metrics that are not stored are left out.
 
         Raises:
             UserError: the run was not tested.
@@ -111,7 +111,7 @@ class Run:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.
 
         Raises:
-            UserError: the model has none, or they were learned on another split.
+            UserError: the model has no embeddings, or they were learned on another split.
         """
         if not (self.directory / EMBEDDINGS).is_file():
             raise UserError(f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none.")
@@ -129,18 +129,18 @@ class Run:
             return users
 
     def learned_from(self, split: Split) -> Dataset:
-        """Return the ratings of the run's split that the final model learned from, which are never test ratings."""
+        """Return the ratings of the run's split on which the final model was trained, never test ratings."""
         return split.refit_train if self.config["refit"] else split.train
 
     def has_learned(self, split: Split, later: Dataset) -> np.ndarray:
-        """Mark the ratings of later data that the final model's weights have learned from, in any run so far.
+        """Mark the ratings of later data on which the final model's weights were trained, in this or an earlier run.
 
         Args:
             split: split of the run.
             later: later ratings of the same items.
 
         Returns:
-            bool (n,), True for each of the later ratings that the weights have learned from.
+            bool (n,), True for each of the later ratings on which the weights were trained.
 
         Raises:
             UserError: the items differ.
@@ -169,11 +169,11 @@ class Run:
 
     @cached_property
     def identity(self) -> str:
-        """The digest of its settings; see `identity.identity`."""
+        """The digest of the run's settings; see `identity.identity`."""
         return identity(self.config)
 
     def config_in(self, directory: Path) -> dict[str, Any]:
-        """Return every setting for a run in another directory, which therefore writes nothing into this one.
+        """Return every setting for a run in another directory, so that it writes nothing into this run's directory.
 
         Args:
             directory: the directory that replaces the run's own in settings that refer to it, such as the logger's.
@@ -203,15 +203,15 @@ class Run:
             UserError: the splits differ.
         """
         if split.fingerprint != self.manifest["split"]["fingerprint"]:
-            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train it again.")
+            raise UserError(f"The split is no longer the one that {self.directory} was trained on: train a new run.")
 
     def check_data(self, dataset: Dataset) -> None:
         """Check that data have the users and items on which the run was trained; warn if they differ in another way.
 
-        Runs of earlier versions stored no digests of ids, so that only numbers can be compared.
+        For runs of earlier versions, which have no digests of ids, only the numbers of users and items are compared.
 
         Raises:
-            UserError: the users or items differ, so that the model's codes would mean others.
+            UserError: the users or items differ, so the model's codes would stand for others.
         """
         then = self.manifest["data"]
         if then["fingerprint"] == dataset.fingerprint:
@@ -251,7 +251,7 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
 
 
 def read_failure(directory: Path) -> str | None:
-    """Return why a run failed, or None if it did not."""
+    """Return the reason why a run failed, or None if it did not fail."""
     file = directory / FAILURE
     with reading(file):
         return json.loads(file.read_text())["failure"] if file.is_file() else None
@@ -261,7 +261,7 @@ def read_run(directory: Path) -> Run:
     """Read a finished run.
 
     Raises:
-        UserError: there is no finished run, its files are damaged, or a symbolic link leads out of it.
+        UserError: the directory holds no finished run, its files are damaged, or a symbolic link leads out of it.
     """
     if not is_finished(directory):
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
@@ -276,7 +276,7 @@ def read_run(directory: Path) -> Run:
 
 
 def find_runs(directory: Path) -> list[Run]:
-    """Read all finished runs in a directory or below it, by path.
+    """Read all finished runs in a directory or below it, in the order of their paths.
 
     Raises:
         UserError: there is no finished run.
@@ -294,8 +294,8 @@ def _read(
 
     Args:
         file: the file.
-        parse: parses its text.
-        types: types of values that there must be, by dotted name.
+        parse: function that parses the text of the file.
+        types: dotted name -> type of each required value.
         of_values: types that the values of the mapping may have.
 
     Raises:
@@ -325,7 +325,7 @@ class _Moved:
     after: str
 
     def settings(self, resolved: Any, unresolved: Any) -> Any:
-        """Return settings, given with and without resolved interpolations."""
+        """Return the moved settings, given the same settings with resolved and with unresolved interpolations."""
         if isinstance(resolved, dict):
             written = unresolved if isinstance(unresolved, dict) else {}
             return {name: self.settings(value, written.get(name, value)) for name, value in resolved.items()}
@@ -336,5 +336,5 @@ class _Moved:
 
 
 def _in(directory: str, unresolved: str) -> str:
-    """Replace the interpolations of a run's directory."""
+    """Replace the interpolations of the run directory by a directory."""
     return RUN_DIRECTORY.sub(lambda _: directory, unresolved)

@@ -1,4 +1,4 @@
-"""Segments of a run's users: found, reported, and stored in the run's directory."""
+"""Search for segments of a run's users; the segments and a report are stored in the run's directory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
         UserError: the segments are to be found in the embeddings, but the model has none or was trained on another
             split.
     """
-    # They import matplotlib and scikit-learn, which a run without segments does not need.
+    # These modules import matplotlib and scikit-learn, which a run without segments does not need.
     from recsys.analysis.segments import report
     from recsys.analysis.segments.spaces import RATINGS, embedding_points, rating_points
     from recsys.analysis.segments.stored import StoredSegments, segments_directory

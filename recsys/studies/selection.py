@@ -45,7 +45,7 @@ class Selection:
     p_value: float
 
     def sentences(self) -> list[str]:
-        """Report the ranking, the test and the advice."""
+        """Return sentences on the ranking, the test and the model to use."""
         best, second = self.ranking.index[:2]
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
         sentences = [f"By {self.metric} on validation, mean over {_counted(self.n_splits, 'split')}: {order}."]
@@ -76,7 +76,7 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
 
     Args:
         runs: tested runs on one data set and kind of split.
-        metric: a metric that exists for single users: `ndcg@10`, `rmse`.
+        metric: a per-user metric, such as `ndcg@10` or `rmse`.
 
     Raises:
         UserError: neither larger nor smaller values of the metric are better, fewer than two models were run on all

@@ -60,7 +60,8 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
         metric: name of a column.
 
     Returns:
-        `value`, `n` and `mean`, a row for each slice; empty if a run lacks the metric or the kind.
+        A frame with the columns `value`, `n` and `mean` and a row for each slice; empty if a run lacks the metric or
+        the kind.
     """
     if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
         return pd.DataFrame()

@@ -13,7 +13,7 @@ from typing import Any
 
 from recsys.errors import UserError
 
-REFERENCE = re.compile(r"\{([^{}]+)\}")  # in the value of an override: the run of another row
+REFERENCE = re.compile(r"\{([^{}]+)\}")  # reference to the run of another row, in the value of an override
 
 
 @dataclass(frozen=True)
@@ -22,10 +22,10 @@ class Row:
 
     Attributes:
         overrides: config overrides: `{model: ease, model.l2: 300}`. `{GMF}` inside a value refers to the run of the row
-            GMF on the same setting, variant and seed, which runs first. `~model.alpha: null` leaves a setting that the
-            model's config lists to the constructor.
+            GMF on the same setting, variant and seed, which runs first. `~model.alpha: null` removes a setting from the
+            model's config, so that the constructor's default applies.
         search: search space for further settings, tuned on validation, in Hydra's sweep syntax; may be empty.
-        n_trials: number of configurations that a search tries; None: that of the study.
+        n_trials: number of configurations that a search tries; None for that of the study.
         n_configurations: number of configurations that were compared on validation to choose `overrides`; None if
             unknown.
         published: results that others published for the same data and split, by metric: `{hr@10: 0.719}`.
@@ -45,7 +45,7 @@ class Pair:
     """Two rows that the text of a study compares.
 
     Attributes:
-        rows: their names, `(Markov, EASE)`.
+        rows: names of the rows, such as `(Markov, EASE)`.
         metric: one of the setting's metrics.
     """
 
@@ -61,13 +61,15 @@ class Setting:
         overrides: config overrides: `{data: ml-100k, split: folds, split.fold: [1, 2, 3, 4, 5]}`. Every combination of
             the listed values is run, and the table shows the mean over them.
         rows: rows of the table by name.
-        metrics: columns of the table without `valid/` or `test/`, the main metric first: `ndcg@10`.
+        metrics: metrics in the columns of the table, without `valid/` or `test/`, such as `ndcg@10`; the main metric
+            comes first.
         varied: keys of `overrides` that list several values, even if a command has restricted them to one.
         on_demand: run the setting only if the command names it or selects no other, for example because its files
             cannot be downloaded.
         pairs: pairs of rows that the text compares, in a config `[Markov, EASE]` or `[Markov, EASE, hr@10]`, by default
             on the main metric. All pairs of a study are one family of tests.
-        margin: difference within which two rows are equivalent, set before results are known; None: none is.
+        margin: difference within which two rows are equivalent, set before results are known; None for no test of
+            equivalence.
     """
 
     overrides: Mapping[str, Any]
@@ -87,7 +89,7 @@ class Study:
         name: name of the study, of its config and of its folder.
         question: the question, in one sentence.
         settings: settings by name.
-        seeds: default seeds of the final runs; searches use a seed of their own.
+        seeds: default seeds of the final runs; searches use another seed.
         baselines: names of rows; the other rows are compared with the one that is best on validation.
         n_trials: number of configurations that the search of a row tries.
         search: also search for settings that have already been chosen.
@@ -111,7 +113,7 @@ class Study:
     def from_config(cls, config: Mapping[str, Any]) -> Study:
         """Build a study from its description in a config.
 
-        `seeds` and `rows` of the study are the defaults of its settings, and `seeds` of a setting that of its rows.
+        The study's `seeds` and `rows` are the defaults for its settings, and a setting's `seeds` those for its rows.
 
         Raises:
             UserError: a key or a name is unknown, or a required key is missing.
@@ -205,7 +207,7 @@ def row_dependencies(rows: Mapping[str, Row], name: str) -> set[str]:
     """Return the names of the rows that a row refers to.
 
     Raises:
-        UserError: it refers to an unknown row.
+        UserError: the row refers to an unknown row.
     """
     values = [value for value in rows[name].overrides.values() if isinstance(value, str)]
     referenced = {row for value in values for row in REFERENCE.findall(value)}
@@ -263,7 +265,7 @@ def _within(pairs: Sequence[Pair], rows: Mapping[str, Row]) -> tuple[Pair, ...]:
 
 
 def _restricted(overrides: Mapping[str, Any], command: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the overrides of a setting with the values that a command selects; empty if it selects others."""
+    """Return the overrides of a setting with only the values that a command selects; empty if it selects none."""
     restricted = dict(overrides)
     for key in overrides.keys() & command.keys():
         values = [value for value in as_list(overrides[key]) if str(value) in command[key]]

@@ -1,4 +1,4 @@
-"""Figures of a study, drawn for every setting whose runs have the data."""
+"""Figures of a study, drawn for each setting whose runs have the necessary data."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from recsys.studies.study_table import StudyTable
 from recsys.terminal import terminal
 
 N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish more colours
-LINE_HEIGHT = 0.15  # inches of a label
+LINE_HEIGHT = 0.15  # height of a label, in inches
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
-MIN_RATINGS = 50  # of a calibration bin; the mean over fewer ratings is noise
+MIN_RATINGS = 50  # minimum number of ratings in a calibration bin; the mean over fewer is noise
 ABBREVIATIONS = {"auc", "hr", "mae", "map", "mrr", "ndcg", "rmse"}
 LIST_METRICS = ("coverage", "novelty", "diversity", "miscalibration")  # drawn against the main metric
 
@@ -48,7 +48,7 @@ class _SettingData:
         metric: the main metric.
         other_metrics: the other metrics of the setting's table.
         by_row: outcomes of the rows to draw, the best row first.
-        colours: colours of rows, the same in all figures; only the best rows stand out.
+        colours: colour of each row, the same in all figures; only the best rows are highlighted.
         intervals: ends of the interval of the main metric by row, for rows whose users have the metric.
     """
 
@@ -66,7 +66,7 @@ class _SettingData:
 def write_figures(
     directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], tables: Sequence[StudyTable]
 ) -> None:
-    """Write each figure as PNG and SVG; names end in the setting if there are several.
+    """Write each figure as PNG and SVG; file names end with the setting if there are several.
 
     Args:
         directory: directory of the figures; created if missing.
@@ -92,13 +92,13 @@ def write_figures(
 
 
 def _capitalised(title: str) -> str:
-    """Return a title with its first word, often the name of a metric, in capitals as the field writes it."""
+    """Return a title with a capital first letter; the name of a metric, such as NDCG, is written in capitals."""
     first = re.match("[a-z]*", title)[0]  # type: ignore[index]
     return (first.upper() if first in ABBREVIATIONS else first.capitalize()) + title[len(first) :]
 
 
 def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
-    """Return the names of the data and of the setting, unless that of the setting has both."""
+    """Return the names of the data and of the setting, or only the latter if it begins with the former."""
     names = sorted({run.manifest["data"]["name"] for _, run in complete_runs(outcomes)})
     return setting if setting.startswith(tuple(names)) else ", ".join([*names, setting])
 
@@ -112,9 +112,10 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
 
 
 def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
-    """Return the ends of the bootstrap interval of a metric's mean over users, a column for each row that has it.
+    """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each row.
 
-    Errors are means over ratings in tables, and not over users, so they have none.
+    Rows without the metric have no column. Errors have no intervals, because their means in tables are over ratings and
+    not over users.
     """
     found = {row: user_metrics(own, [metric]).get(metric) for row, own in by_row.items()}
     values = {row: own for row, own in found.items() if own and direction(metric) > 0 and "/relevant" not in metric}
@@ -127,7 +128,7 @@ def _colours(rows: pd.Index) -> dict[str, str]:
 
 
 def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
-    """Yield name, title and figure, for all figures that the setting has data for."""
+    """Yield the name, title and figure of each figure for which the setting has data."""
     drawings: dict[str, tuple[str, Callable[[_SettingData], Figure | None]]] = {
         "list_length": (f"{data.metric.partition('@')[0]} by length of the list", _by_list_length),
         "learning_curves": (f"{data.metric} on validation by epoch", _learning_curves),
@@ -155,9 +156,9 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 
 
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
-    """Draw the ranks of the rows by one metric under each setting and protocol, of all users together.
+    """Draw the ranks of the rows by one metric under each setting and protocol, over all users.
 
-    Returns None unless all have the same rows.
+    Returns None unless there are several settings, all with the same rows.
     """
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
@@ -252,7 +253,7 @@ def _training_time(data: _SettingData) -> Figure | None:
 
 
 def pareto_front(seconds: pd.Series, values: pd.Series, direction: int) -> list[str]:
-    """Return the rows that no other row beats in both time and metric, the fastest first.
+    """Return the rows that no other row surpasses in both time and metric, the fastest first.
 
     Args:
         seconds: training time by row.
@@ -281,7 +282,7 @@ def _calibration(data: _SettingData) -> Figure | None:
 
 
 def calibration_gaps(bins: pd.DataFrame) -> pd.Series:
-    """Return mean actual less mean predicted rating, by mean predicted rating; bins of several runs are pooled.
+    """Return the mean actual minus the mean predicted rating, by mean predicted rating, with bins pooled over runs.
 
     Args:
         bins: `n` ratings of each bin with their means `predicted` and `actual`.
@@ -334,7 +335,7 @@ def _names(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[s
     heights = (np.array([ends[row][1] for row in rows]) - low) / (high - low)
     gap = LINE_HEIGHT / (ax.figure.get_figheight() - 0.8)  # type: ignore[union-attr]
     steps = gap * np.arange(len(rows))
-    # The nearest heights that are a gap apart.
+    # The closest heights that are at least a gap apart.
     separated = np.clip(isotonic_regression(heights - steps).x, 0, max(0, 1 - steps[-1])) + steps
     for row, height in zip(rows, separated, strict=True):
         colour = colours[row]

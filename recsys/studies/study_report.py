@@ -5,7 +5,7 @@
     table.tex       the same tables in LaTeX, with the package booktabs
     table.csv       the statistics behind the tables, comparisons included
     pairs.csv       comparisons that the study declares, if it declares any; table.md shows them too
-    orders.csv      how far the settings agree on the order of their rows, if they have the same rows
+    orders.csv      agreement of the settings on the order of their rows, if they share rows
     figures/        PNG and SVG
     leakage/        for each split, the overlap of its parts and its invariants
     search/         trials of the searches, with a figure each
@@ -58,7 +58,7 @@ def write_report(directory: Path, runs: Path, study: Study, outcomes: Sequence[O
     Raises:
         UserError: a finished run was not tested.
     """
-    from recsys.studies.study_figures import write_figures  # it imports matplotlib
+    from recsys.studies.study_figures import write_figures  # imports matplotlib
 
     tables = study_tables(study, outcomes)
     directory.mkdir(parents=True, exist_ok=True)
@@ -116,9 +116,9 @@ def publish(runs: Path, directory: Path) -> None:
 
 
 def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[str]:
-    """Return the finished runs of a published folder that a new report would lack: their setting, row and seed.
+    """Return setting, row and seed of the finished runs of a published folder that a new report would lack.
 
-    They are not among the outcomes if these are a part of the study, and not finished if they were run elsewhere.
+    A new report lacks runs if the outcomes cover only a part of the study, or if the runs are on another machine.
     """
     published = directory / "runs.csv"
     if not published.is_file():
@@ -128,7 +128,7 @@ def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> 
 
 
 def _finished(runs: pd.DataFrame) -> set[str]:
-    """Return names of the finished runs in a frame as `runs_frame` returns it."""
+    """Return the names of the finished runs in a frame of `runs_frame`."""
     finished = runs[runs["status"] == "complete"].fillna({"variant": ""})
     keys = finished[RUN_KEY].to_numpy().tolist()
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
@@ -144,8 +144,8 @@ def print_tables(tables: Sequence[StudyTable]) -> None:
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Return the rows of `runs.csv`, one for each planned run; an unfinished run has empty cells.
 
-    `commit` ends in + if files differed from it. `seconds_*` and `cpu_seconds_*` are the times of stages,
-    `peak_memory_mib` is the peak memory of the process during the run, see `peak_memory`.
+    `commit` ends in + if files differed from the commit. `seconds_*` and `cpu_seconds_*` are the times of the stages,
+    and `peak_memory_mib` is the peak memory of the process during the run, see `peak_memory`.
     """
     metrics = [metric for setting in study.settings.values() for metric in setting.metrics]
     rows = []
@@ -166,7 +166,7 @@ def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
-    """Return cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
+    """Return the cost and provenance of a run, and its metrics: the given ones and the headline metrics."""
     manifest, stages = run.manifest, ("fit", "refit", "test")
     clocks = {clock: manifest.get(clock, {}) for clock in ("seconds", "cpu_seconds")}
     chosen = [f"{stage}/{metric}" for metric in metrics for stage in ("valid", "test")]

@@ -36,8 +36,7 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
         number of `seeds` with their `mean` and `std`; the result `published` by others; number of `configurations`
         compared; mean `seconds` and `cpu_seconds` of training, and the highest `memory_mib` of the process; the
         `baseline`, the number of `users` of the comparison, their mean `difference` with the ends `low` and `high` of
-        its interval, the `effect_size` and the p-value `p`. NaN where
-        a value does not exist.
+        its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
 
     Raises:
         UserError: a finished run was not tested.
@@ -49,7 +48,7 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Return a metric such as `test/ndcg@10` by complete seed: the mean over variants, NaN if one lacks the metric."""
+    """Return the mean of a metric such as `test/ndcg@10` over variants, by complete seed; NaN if a variant lacks it."""
     runs = complete_runs(outcomes)
     values = pd.Series([run.metrics.get(metric, np.nan) for _, run in runs], [seed for seed, _ in runs], float)
     return values.groupby(level=0).agg(lambda own: own.mean(skipna=False))
@@ -64,7 +63,7 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
 
 
 def training_seconds(outcomes: Sequence[Outcome], clock: str = "seconds") -> float:
-    """Return the mean training time, refits included, over the complete runs; NaN if none was trained and measured.
+    """Return the mean training time over the complete runs, refits included; NaN if no time was measured.
 
     Args:
         outcomes: outcomes of a row.
@@ -78,7 +77,8 @@ def training_seconds(outcomes: Sequence[Outcome], clock: str = "seconds") -> flo
 def peak_memory(run: Run) -> float:
     """Return the peak memory of a run in MiB, NaN if it was not measured.
 
-    The peak of a run without CPU seconds, of an earlier version, may be that of a run before it in the same process.
+    In manifests without CPU seconds, of earlier versions, the peak may belong to a previous run in the same process; it
+    counts as not measured.
     """
     return run.manifest["peak_memory_bytes"] / 2**20 if "cpu_seconds" in run.manifest else np.nan
 
@@ -120,7 +120,7 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
 
 
 def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, UserMetrics]:
-    """Return metrics of the users of a row's complete runs, by metric; those that single users lack are left out."""
+    """Return the per-user metrics of a row's complete runs, by metric; others than per-user metrics are left out."""
     frames = {
         (seed, str(run.manifest["split"]["fingerprint"])): run.per_user_metrics(metrics)
         for seed, run in complete_runs(outcomes)
@@ -132,7 +132,7 @@ def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[st
 def _comparisons(
     metrics: Sequence[str], baseline: str, by_row: Mapping[str, Sequence[Outcome]]
 ) -> list[tuple[Any, ...]]:
-    """Compare rows with the baseline on metrics that exist for single users; columns as in `COMPARED`."""
+    """Compare rows with the baseline on per-user metrics; columns as in `COMPARED`."""
     values = {row: user_metrics(outcomes, metrics) for row, outcomes in by_row.items()}
     records: list[tuple[Any, ...]] = []
     for metric in metrics:

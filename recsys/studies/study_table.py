@@ -91,7 +91,7 @@ class _Markup:
     Attributes:
         best: format of the best value.
         second: format of the second best value.
-        escape: escapes plain text.
+        escape: function that escapes plain text.
     """
 
     best: str
@@ -99,7 +99,7 @@ class _Markup:
     escape: Callable[[str], str]
 
     def cell(self, statistics: pd.Series) -> str:
-        """Write mean, standard deviation and mark of significance; the status of the row if it has no mean."""
+        """Format the mean, standard deviation and mark of significance, or the status of a row without a mean."""
         mean, std = statistics["mean"], statistics["std"]
         if pd.isna(mean):
             return "" if statistics["status"] == COMPLETE else str(statistics["status"])
@@ -179,6 +179,6 @@ def _seconds(value: float) -> str:
 
 
 def _ranks(metric: str, means: pd.Series) -> pd.Series:
-    """Rank means after rounding, 1 for the best; all are 0 if the metric has no better direction."""
+    """Rank means after rounding, 1 for the best; all ranks are 0 if neither direction of the metric is better."""
     rounded = means.map(_number, na_action="ignore").astype(float)
     return (rounded * -direction(metric)).rank(method="dense") if direction(metric) else 0 * rounded

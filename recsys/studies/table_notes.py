@@ -25,7 +25,7 @@ def table_notes(
     Args:
         setting: setting of the table.
         study: study of the setting.
-        statistics: those of a `StudyTable`.
+        statistics: statistics of the `StudyTable`.
         by_row: outcomes of each row.
         n_tests: number of tests that p-values of the study are adjusted for.
     """
@@ -56,7 +56,7 @@ def machine(run: Run) -> str:
 
 
 def code_version(run: Run) -> str | None:
-    """Return the digest of a run's code, or else its commit; None if neither is known."""
+    """Return the digest of a run's code, otherwise its commit; None if neither is known."""
     return run.manifest.get("code") or run.manifest["git"].get("commit")
 
 
@@ -122,7 +122,7 @@ def _code_versions(runs: Sequence[Run]) -> list[str]:
 
 
 def _averages(statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]) -> str:
-    """Name the seeds and variants that values are means over."""
+    """Describe the seeds and variants over which values are means."""
     variants = list(dict.fromkeys(each.variant for outcomes in by_row.values() for each in outcomes))
     over = f"the mean over {', '.join(variants)}" if len(variants) > 1 else ""
     if statistics["std"].isna().all():

@@ -70,21 +70,21 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
 
 
 def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd.DataFrame:
-    """Compare models with a baseline, in text; a row for each metric and model.
+    """Compare models with a baseline; return a frame of text with a row for each metric and model.
 
-    A comparison covers the users and splits that both were tested on; where ratings are predicted one by one, a user's
-    value is the mean over them. `mean` and `baseline` are averages over splits of the mean over users and seeds, with
-    95% intervals where there are several splits; `difference` has a bootstrap interval over users, splits and seeds,
-    and `p` is its p-value, adjusted by Holm for all models compared on the metric.
+    A comparison covers the users and splits on which both models were tested. Where ratings are predicted one by one, a
+    user's value is the mean over the ratings. `mean` and `baseline` are averages over splits of the mean over users and
+    seeds, with 95% intervals where there are several splits. `difference` has a bootstrap interval over users, splits
+    and seeds, and `p` is its p-value, adjusted by Holm's method for all models compared on the metric.
 
     Args:
         runs: runs on one data set and kind of split.
         baseline: name of a model, with its settings if they differ between its runs: `TfidfProfile` or `EASE l2=100`.
-        metrics: test metrics that exist for single users: `test/ndcg@10`.
+        metrics: per-user test metrics, such as `test/ndcg@10`.
 
     Raises:
-        UserError: the runs are on several data sets or kinds of split, none is of the baseline, no other model shares a
-            split with it, or a metric does not exist for single users.
+        UserError: the runs are on several data sets or kinds of split, no run is of the baseline, no other model shares
+            a split with the baseline, or a metric is not computed per user.
     """
     frame = named_results(runs)
     check_metrics(frame, metrics)
@@ -107,7 +107,7 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
 
 
 def named_results(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return `results` with the `run` of each row and a `name`, its model with the settings that differ.
+    """Return `results` with two more columns: the `run` of each row, and its `name`, the model with differing settings.
 
     Raises:
         UserError: the runs are on several data sets or kinds of split.
@@ -121,19 +121,19 @@ def named_results(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def user_values(frame: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
-    """Return a test metric of each user by seed and split, by model.
+    """Return a per-user test metric: name of the model -> (seed, split) -> values indexed by user id.
 
     Args:
         frame: result of `named_results`.
-        metric: `test/ndcg@10`.
+        metric: name of the metric, such as `test/ndcg@10`.
 
     Raises:
-        UserError: the metric does not exist for single users.
+        UserError: the metric is not computed per user.
     """
     column = metric.removeprefix("test/")
     known = [name for name in frame["run"].iloc[0].per_user if name != "user_id"]
     if column == metric or column not in known:
-        raise UserError(f"A metric of single users must be among test/{', test/'.join(known)} (got {metric}).")
+        raise UserError(f"A per-user metric must be among test/{', test/'.join(known)} (got {metric}).")
     return {
         str(name): {
             (seed, split): run.per_user.set_index("user_id")[column]
@@ -161,7 +161,7 @@ def print_table(frame: pd.DataFrame, names: Sequence[str], groups: Sequence[str]
     Args:
         frame: cells of the table.
         names: columns that together name a row.
-        groups: columns whose values the title of a table has, one table for each combination of values.
+        groups: columns whose values form the title; each combination of values has its own table in a terminal.
     """
     if not terminal().is_terminal:
         print(markdown(frame))

@@ -1,7 +1,7 @@
-"""What TensorBoard shows of a finished run in addition to its curves.
+"""Logs of a finished run for TensorBoard, in addition to the curves.
 
-These are hyperparameters and final metrics, to compare runs; the embedding projector with titles, genres and years;
-and, as text, all metrics, recommendations for sample users, and all settings.
+They contain hyperparameters and final metrics, for the comparison of runs; embeddings with titles, genres and years,
+for the projector; and, as text, all metrics, recommendations for sample users, and all settings.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from recsys.models.base import HasEmbeddings, Recommender
 from recsys.studies.event_log import EventLog
 from recsys.studies.examples import Example
 
-PROJECTED = 10_000  # rows that a browser still moves with ease
+PROJECTED = 10_000  # maximum number of points, for the projector to stay fluid in a browser
 COLORS = ("first genre", "decade", "segment", "gender", "age_group")  # columns of few values, for a colour each
 COMPARED = re.compile(r"/((hr|ndcg|novelty)@10|rmse)\b")  # these get a column in the hyperparameter tab
 LOGGER = "TensorBoardLogger"
-FINAL = "final"  # directory of what is known at the end; the hyperparameter tab leaves out curves outside of it
+FINAL = "final"  # directory of the final results, apart from the curves, which the hyperparameter tab then leaves out
 
 
 def log_directory(config: Mapping[str, Any]) -> Path | None:
@@ -75,10 +75,10 @@ def log_run(
 
 
 def log_segments(directory: Path, points: np.ndarray, n_ratings: np.ndarray, users: pd.DataFrame) -> None:
-    """Show users in the projector, to be coloured by their segment; an earlier log of them is replaced.
+    """Log users for the projector, which can colour them by segment; an earlier log in the directory is replaced.
 
     Args:
-        directory: directory of a separate log, since the projector's config lists the points of one writer only.
+        directory: directory of a separate log, since the projector's config lists the points of only one writer.
         points: float (n, d) points of the users.
         n_ratings: int64 (n,) number of ratings of each user.
         users: n rows with a column `segment` and further labels.
@@ -105,7 +105,7 @@ def _settings(config: Mapping[str, Any], model: Recommender) -> dict[str, float 
 
 
 def _label(config: Mapping[str, Any], model: Recommender) -> str:
-    """Return the run's label and the time, since TensorBoard would show runs of one label as one."""
+    """Return the run's label and the time, since TensorBoard would show runs with equal labels as one."""
     return f"{config.get('label') or type(model).__name__} {datetime.now():%Y-%m-%d %H:%M:%S}"
 
 
@@ -138,9 +138,10 @@ def _indented(text: str) -> str:
 def _add_points(
     events: EventLog, name: str, points: np.ndarray, n_ratings: np.ndarray, described: pd.DataFrame
 ) -> None:
-    """Show the embeddings (n, d) with the most ratings; a table of n rows gives their labels and colours.
+    """Add the embeddings, of (n, d), of the users or items with the most ratings.
 
-    The projector treats an empty cell as missing, so a numeric column with gaps still counts as numeric.
+    `described`, a frame of n rows, has their labels and colours. The projector treats an empty cell as missing, so a
+    numeric column with gaps still counts as numeric.
     """
     shown = np.sort(np.argsort(-n_ratings, kind="stable")[:PROJECTED])
     labels = described.assign(ratings=n_ratings).iloc[shown].astype(object).fillna("").astype(str)
@@ -150,7 +151,7 @@ def _add_points(
 
 
 def _described_items(dataset: Dataset) -> pd.DataFrame:
-    """Return title with year, and other columns; first genre and decade have few enough values for a colour each."""
+    """Return a frame with title and year, and further columns, of which `COLORS` have few values."""
     items = dataset.item_frame
     described = pd.DataFrame({"title": item_names(items)}, index=items.index)
     if "year" in items:

@@ -35,7 +35,7 @@ N_EXAMPLES = 5  # queries whose recommendations are logged; those of the first a
 
 @dataclass(frozen=True)
 class Measurement:
-    """The way in which a run measures its models.
+    """The protocol, list lengths and reranker with which a run measures its models.
 
     Attributes:
         protocol: determines which items are ranked; None measures only predicted ratings.
@@ -54,20 +54,20 @@ class Measurement:
         return evaluate(model, holdout, self.protocol, self.ks, reranker=self.reranker)
 
     def test(self, model: Recommender, holdout: Holdout) -> Evaluation:
-        """Measure a fitted model, also for shuffled histories if their order matters to it."""
+        """Measure a fitted model, also with shuffled histories if the model reads their order."""
         tested = self(model, holdout)
         if not (self.order_test or model.reads_order):
             return tested
         return replace(tested, summary=tested.summary | order_test(model, holdout, self.protocol, self.ks))
 
     def own(self, model: Recommender, holdout: Holdout) -> dict[str, Evaluation]:
-        """Measure the lists of a fitted model itself, by its name, if they are otherwise measured reordered."""
+        """Measure a fitted model without the reranker, by the model's name; empty if there is no reranker."""
         if self.reranker is None:
             return {}
         return {type(model).__name__: replace(self, reranker=None)(model, holdout)}
 
     def name(self, model: Recommender) -> str:
-        """Name what is measured: the model, and what reorders its lists."""
+        """Return the names of the classes of the model and, if there is one, of the reranker."""
         names = [model] if self.reranker is None else [model, self.reranker]
         return ", ".join(type(part).__name__ for part in names)
 
@@ -88,10 +88,16 @@ class Measurement:
             check_order_test(model, self.protocol)
 
     def baselines(self, split: Split, refit: bool, own: Recommender) -> dict[str, Evaluation]:
-        """Measure the models that another should surpass, by name, without a reranker; not those of its own class.
+        """Measure the baselines of a model by name, without a reranker, except one of the model's own class.
 
-        These are biases if ratings are predicted, else popularity and, if the data have times, Markov neighbours: what
-        the order of interactions is worth by itself. A baseline that the data are too large for is left out.
+        If ratings are predicted, the baseline is user and item biases. Otherwise it is popularity and, if the data have
+        times, Markov neighbours, which read the order of interactions. A baseline is left out with a warning if it
+        cannot be fitted, for example because the data are too large for it.
+
+        Args:
+            split: the split.
+            refit: whether the model was trained on training and validation ratings; baselines then are as well.
+            own: the model that the baselines are for.
         """
         train = split.refit_train if refit else split.train
         models: list[Recommender] = [Bias()] if self.protocol is None else [Popularity()]
@@ -129,7 +135,7 @@ def conclude(
     Args:
         run: writer of the run, which stores the results.
         model: the final model.
-        split: split on which it was trained.
+        split: split on which the model was trained.
         measurement: how the model is tested.
         origin: where the data came from.
         metrics: validation metrics by name.

@@ -1,6 +1,6 @@
-"""Records as TensorBoard reads them: the TFRecord format, whose checksums are CRC-32C (Castagnoli).
+"""Records in the TFRecord format, which TensorBoard reads; its checksums are CRC-32C (Castagnoli).
 
-TensorBoard's own writer is not used, because importing it takes longer than everything else that logging needs.
+TensorBoard's own writer is not used, because importing it takes longer than all other imports of the log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def crc32c(data: bytes) -> int:
 
 
 def _checksum(data: bytes) -> bytes:
-    """Return the masked checksum: rotated and offset, since a CRC of data that contain CRCs says little."""
+    """Return the masked checksum: rotated and offset, since a CRC of data that contain CRCs detects fewer errors."""
     crc = crc32c(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 

@@ -15,11 +15,11 @@ from recsys.files import read_csv
 RUN_KEY = ["setting", "variant", "row", "seed"]  # columns that identify a run of a study
 PLATFORM = ["machine", "threads", "torch", "numpy", "scipy", "scikit-learn"]  # equal platforms give equal digits
 SOURCE = ["data", "split"]  # fingerprints
-N_DEVIATIONS = 3  # of seeds: two runs of different seeds differ by less in 97% of the cases
+N_DEVIATIONS = 3  # allowed standard deviations over seeds: 97% of pairs of seeds differ by less
 
 
 def published_run(file: Path, **criteria: Any) -> pd.Series:
-    """Read a finished run from the published runs of a study; of several matching ones, the fastest to train.
+    """Read a finished run from the published runs of a study; of several matches, the one that trained fastest.
 
     Args:
         file: `runs.csv` of the study.
@@ -66,10 +66,10 @@ class Verification:
 
     Attributes:
         published: row of the published `runs.csv`.
-        repeated: the same row, of the repetition.
+        repeated: the same row for the repetition.
         deviations: standard deviation of each metric over seeds, NaN where there is one seed. On another platform, a
-            metric may differ by `N_DEVIATIONS` of it; on the same platform results must be equal.
-        tolerance: relative difference that is allowed on another platform to rows of one seed.
+            metric may differ by `N_DEVIATIONS` times this; on the same platform results must be equal.
+        tolerance: relative difference that is allowed on another platform for rows with one seed.
     """
 
     published: pd.Series
@@ -98,7 +98,7 @@ class Verification:
         return frame.assign(agree=(frame["published"] - frame["repeated"]).abs() <= frame["allowed"])
 
     def sentences(self) -> list[str]:
-        """Report the verdict, its criterion, and the largest difference."""
+        """Return sentences on whether the results agree, by which criterion, and on the largest difference."""
         if differing := self.differing(SOURCE):
             return [f"The results are not comparable: {' and '.join(differing)} differ from the published run."]
         frame = self.frame()

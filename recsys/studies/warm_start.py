@@ -1,4 +1,4 @@
-"""Warm starts: training continues from an earlier run's weights, and is tested on ratings new to these weights."""
+"""Warm starts: training continues from an earlier run's weights, and the test excludes ratings known to these."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
     Args:
         earlier: the earlier run.
         before: split of the earlier run.
-        run: writer of the new run, which stores the ratings that the weights have learned from.
+        run: writer of the new run, which stores the ratings on which the weights were trained.
         model: untrained model with the same hyperparameters.
         split: split of the new run.
 
     Returns:
-        The split without the validation and test ratings that the weights have learned from.
+        The split without the validation and test ratings on which the weights were trained.
 
     Raises:
         UserError: the model cannot continue, the earlier run's split changed, or no rating is left to measure.
     """
     earlier.check_split(before)
-    # The config that trains now names the class, so it is imported already; unpickling would run other code.
+    # The new run's config names the class, so it is imported already; unpickling would run other code.
     is_trusted = earlier.model_class == class_name(model) and not model.pickled
     model.continue_from(earlier.model(is_trusted), split.dataset.users_in(before.dataset))
     learned = earlier.has_learned(before, split.dataset)
@@ -36,6 +36,6 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
         if not len(holdout.ratings):
             raise UserError(
                 f"{split.dataset.name} has no rating to {purpose} that is unseen by the earlier run: "
-                "wait for further ratings, or leave out --warm (of train.py, warm_from)."
+                "wait for further ratings, or leave out --warm (for train.py, warm_from)."
             )
     return measured

@@ -129,7 +129,7 @@ def test_sources_without_any_ratings_are_refused(files, prepared):
 
 
 def test_gathering_no_sources_is_refused():
-    with pytest.raises(UserError, match=r"needs at least one source: name some, \+data@data\.sources\.NAME="):
+    with pytest.raises(UserError, match=r"needs at least one source: add some, as in \+data@data\.sources\.NAME="):
         Gathered({})
 
 

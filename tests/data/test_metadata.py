@@ -202,7 +202,7 @@ def test_bad_catalogues_are_refused(films, catalogue, prepared, tmp_path):
     source = films(["Heat (1995)"])
     with pytest.raises(UserError, match=r"metadata\.path must be an existing file \(got None\)"):
         prepared(source, Files(None))
-    with pytest.raises(UserError, match=r"values in one of movie_id, tmdb_id, title, but .*catalogue.csv has none"):
+    with pytest.raises(UserError, match=r"values in imdb_id, movie_id, tmdb_id or title, but .*catalogue.csv has none"):
         prepared(source, catalogue({"id": 1, "plot": "p"}))
     with pytest.raises(UserError, match=r"catalogue.csv has the columns id, plot; it lacks name"):
         prepared(source, catalogue({"id": 1, "plot": "p"}, columns={"title": "name"}))

@@ -290,7 +290,7 @@ def test_rows_that_are_counted_on_are_not_taken_for_those_of_earlier_versions(wr
     one, both = Files(str(folder / "1.csv"), columns), Files(str(folder), columns, glob="*.csv")
     found = prepared(both)
     assert sorted(found.dataset.times.tolist()) == [1, 2, 3, 4]
-    assert any("counted on from file to file (earlier versions" in note for note in found.report.read_as)
+    assert any("continue from file to file (data that earlier versions" in note for note in found.report.read_as)
     alone = prepared(one).dataset.fingerprint
     monkeypatch.setattr(fingerprint_module, "counts_rows_on", lambda raw: False)  # as in earlier versions
     assert prepared(one).dataset.fingerprint == alone
@@ -386,7 +386,7 @@ def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):
     assert printed["items"] == "1"
     assert printed["density"] == "100.000%"
     assert printed["time span"] == "1997-11-20 to 1997-11-21"
-    assert printed["last ratings at the second of the one before"] == "0.0%"
+    assert printed["last ratings with the time of the rating before"] == "0.0%"
 
 
 def test_caches_that_cannot_be_written_are_refused_at_once(source, tmp_path, monkeypatch):

@@ -86,7 +86,7 @@ def test_a_data_set_replaces_an_earlier_one(arrays: Dataset, tmp_path: Path):
 def test_a_damaged_table_is_named_with_what_to_do(arrays: Dataset, tmp_path: Path):
     write_dataset(arrays, tmp_path / "data")
     (tmp_path / "data" / "films.parquet").write_bytes(b"PAR1")
-    with pytest.raises(UserError, match=r"films\.parquet is not as it was written: save it again\."):
+    with pytest.raises(UserError, match=r"films\.parquet has changed since it was written: save it again\."):
         load(tmp_path / "data", "save it again")
 
 

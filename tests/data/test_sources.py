@@ -225,7 +225,7 @@ def test_bad_files_are_refused(write, prepared):
     for name, sentence in refused.items():
         with pytest.raises(UserError, match=sentence):
             prepared(Files(str(folder / name), COLUMNS))
-    with pytest.raises(UserError, match=r"give its place with data\.path="):
+    with pytest.raises(UserError, match=r"give its path with data\.path="):
         prepared(Files(None, COLUMNS))
 
 
@@ -439,7 +439,7 @@ def test_an_ncf_release_with_few_times_names_the_setting_that_reads_it(write, lo
     settings = ("data=ncf", f"data.path={write(files)}", "data.name=toy")
     with pytest.raises(UserError, match=r"3 of them by 'missing time'\): check data.columns.time, which is null"):
         load(*settings)
-    with pytest.raises(UserError, match=r"data.columns of data=ncf must be its time: time, row or null \(got"):
+    with pytest.raises(UserError, match=r"data.columns of data=ncf must set only time, to time, row or null \(got"):
         load(*settings, "data.columns.time=rating")
     write({"toy.train.rating": "0\t3\t5\n0\t1\t4\n1\t1\t3\n"})
     with pytest.raises(UserError, match=r"toy.train.rating has no times: set data.columns.time=null, or row if"):

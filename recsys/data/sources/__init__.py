@@ -1,6 +1,6 @@
 """Sources of ratings in files: MovieLens, a user's own files, RecBole's atomic files, other publishers' layouts.
 
-A source finds its files, or downloads them, and states how each is read into a raw table; `recsys.data.prepare` reads,
+A source locates or downloads its files, and states how to read each into a raw table; `recsys.data.prepare` reads,
 cleans and caches them.
 """
 

@@ -13,15 +13,15 @@ from recsys.data.raw import Raw, RawTable, Remote, Source
 from recsys.data.read import FILE, ROW
 from recsys.data.sources.paths import existing, existing_file, matching
 
-_ADDRESS = re.compile(r"(?!https?:)\w+://")  # of a file system that Spark reads
+_ADDRESS = re.compile(r"(?!https?:)\w+://")  # of a remote file system, which Spark reads
 
 
 class Files(Source):
     """Ratings in files of delimited text, JSON or Parquet, optionally with files of users and items.
 
-    The contents of a file decide its format, compression (gzip, bzip2, xz, Zstandard, or zip of one file), encoding
-    and dialect, whatever its name. What the settings below leave as None is detected, and printed where it is not the
-    usual. Rows that cannot be read are refused.
+    Format, compression (gzip, bzip2, xz, Zstandard, or zip of one file), encoding and dialect are detected from the
+    content of a file; its name only decides between delimiters that fit equally well. Settings below that are None are
+    detected, and printed if they are unusual. A file with a row that cannot be read is an error.
 
     Args:
         path: file of the ratings, or a folder if there is a `glob`. None if this is one of several gathered sources and
@@ -29,18 +29,18 @@ class Files(Source):
         columns: our name -> the file's name of each column: `user_id`, `movie_id` and, if there are such columns,
             `rating`, `time` (numbers or dates, see `time_format`), `part` (the source's own partition), `label` (rows
             with 0 or less, or false, are dropped as negatives) and `plays` (how often, or how long, the item was
-            played; plays of the same user and item are added up). `row` as the time means that rows are in order of
-            time: times are then numbers of rows, of which only the order has a meaning.
+            played; plays of the same user and item are added up). `row` as the time states that rows are in order of
+            time: times are then row numbers, of which only the order is meaningful.
         glob: pattern of the files of ratings below the folder, such as `**/*.parquet`, which are read in the order of
-            their names. Folders named `column=value` add a column to the files below them.
+            their names. A folder named `column=value` adds a column to the files below it.
         users_path: file of users.
         users_columns: our name -> the file's name of each column, where they differ: `user_id`, and any of `age`,
             `gender`, `occupation`, `zip_code` or names of your own.
         films_path: file of items.
         films_columns: our name -> the file's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
-        header: names of all columns in order, for text files of ratings without a header. Those of `columns` that are
-            neither among them nor mapped to another name are taken as missing.
+        header: names of all columns in order, for text files of ratings without a header. A column in `columns` that
+            is mapped to its own name, and that the header lacks, counts as missing.
         delimiter: separator of the fields of text files of ratings.
         quote: quotation mark of fields that contain the delimiter, or "" for none.
         encoding: encoding of all text files, as Python names it.
@@ -51,8 +51,8 @@ class Files(Source):
         skip: number of lines, such as comments, before the header of text files of ratings or, without a header, before
             the first row.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
-        scale: lowest and highest possible rating; None takes the least usual scale that has all ratings, else their
-            range.
+        scale: lowest and highest possible rating; None takes the first common scale that contains all ratings,
+            otherwise the range of the ratings.
         name: name of the data set.
         cleaning: cleaning options.
     """
@@ -94,7 +94,11 @@ class Files(Source):
         self.cleaning = replace(cleaning, earliest="1970-01-01") if columns.get("time") == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files; those of other file systems are Spark's to find."""
+        """Return the files; remote files are described by their address, which Spark reads.
+
+        Raises:
+            UserError: a local file does not exist, or no path is given.
+        """
         remote, tables = None, []
         if self.path is not None and _ADDRESS.match(self.path):
             remote = self._remote(self.path)
@@ -110,12 +114,12 @@ class Files(Source):
         return Raw(str(self.path if is_whole else tables[0].file), tuple(tables), remote=remote)
 
     def _remote(self, path: str) -> Remote:
-        """Return the files of ratings at an address such as `s3a://BUCKET/FOLDER`."""
+        """Describe the files of ratings at an address such as `s3a://BUCKET/FOLDER`."""
         address = path if self.glob is None else f"{path.rstrip('/')}/{self.glob}"
         return Remote(address, address, self._named_columns(), reading=self.reading.parameters())
 
     def _ratings(self, path: str) -> list[RawTable]:
-        """Return how each file of ratings is read."""
+        """Describe how to read each file of ratings."""
         columns = self._named_columns()
         if self.glob is None:
             return [RawTable("ratings", existing_file(path), FILE, columns, parameters=self.reading.parameters())]
@@ -128,7 +132,7 @@ class Files(Source):
         return tables
 
     def _named_columns(self) -> dict[str, str | None]:
-        """Return our name -> the file's name of each column; with a header, columns that it lacks are missing."""
+        """Return our name -> the file's name of each column, or None for columns that a given header lacks."""
         header = self.reading.header
         return {
             ours: None if header and theirs == ours and theirs not in header else theirs

@@ -18,8 +18,8 @@ class Release:
     """A MovieLens release.
 
     Attributes:
-        digest: digest of its archive.
-        tables: its files and how they are read.
+        digest: digest of the archive.
+        tables: the files and how to read them.
         scale: lowest and highest possible rating.
     """
 
@@ -120,7 +120,11 @@ class MovieLens(Source):
         )
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the release on disk or in the cache, or download it."""
+        """Return the files of the release, from disk, from the cache or downloaded.
+
+        Raises:
+            UserError: the release is incomplete, or cannot be downloaded.
+        """
         release = RELEASES[self.name]
         if self.path is not None:
             return _locate(Path(self.path).expanduser(), release.tables, origin=self.path)
@@ -152,7 +156,11 @@ class MovieLens(Source):
 
 
 def _locate(path: Path, tables: tuple[RawTable, ...], origin: str) -> Raw:
-    """Find the files of a release in a folder or zip archive, or in a folder inside it."""
+    """Find the files of a release in a folder or zip archive, or in a folder inside it.
+
+    Raises:
+        UserError: `path` is neither a folder nor a zip archive, or lacks files of the release.
+    """
     if path.is_dir():
         names = {p.name: p for p in [*path.glob("*/*"), *path.glob("*")]}
         archive = None

@@ -1,4 +1,4 @@
-"""The release of the NCF paper.
+"""Data in the layout of the release of the NCF paper.
 
 He et al., "Neural Collaborative Filtering", WWW 2017.
 """
@@ -25,13 +25,13 @@ class NCFRelease(Source):
 
     The data set has the parts `train` and `test`, and the negatives against which each user's test item is ranked.
 
-    Lines are `user item rating time`, where the time may be absent, or a placeholder below 100000 if it is missing.
+    Lines are `user item rating time`. The time may be absent; times below 100000 are placeholders for missing ones.
 
     Args:
         path: the folder of the files.
         name: NAME, which is `ml-1m` or `pinterest-20` in the release.
-        columns: `time`: `time` if the files have times; None if they have none, or not for all ratings; `row` if rows
-            are in order of time, and those of test come after those of training.
+        columns: `{"time": "time"}` if the files have times; `{"time": None}` if some or all ratings lack times;
+            `{"time": "row"}` if rows are in order of time, and test ratings come after training ratings.
         scale: lowest and highest possible rating.
         cleaning: cleaning options.
     """
@@ -45,7 +45,7 @@ class NCFRelease(Source):
         columns: Mapping[str, str | None] = _COLUMNS,
     ) -> None:
         if set(columns) != {"time"} or columns["time"] not in ("time", ROW, None):
-            raise UserError(f"data.columns of data=ncf must be its time: time, row or null (got {dict(columns)}).")
+            raise UserError(f"data.columns of data=ncf must set only time, to time, row or null (got {dict(columns)}).")
         self.path = path
         self.name = name
         self.scale = checked_scale(scale)
@@ -53,7 +53,11 @@ class NCFRelease(Source):
         self.cleaning = replace(cleaning, earliest="1970-01-01") if self.time == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files."""
+        """Return the files.
+
+        Raises:
+            UserError: a file does not exist, or has no times although `columns` states so.
+        """
         folder = existing(self.path)
         tables = (
             self._ratings(existing(folder / f"{self.name}.train.rating"), "train"),
@@ -63,10 +67,10 @@ class NCFRelease(Source):
         return Raw(str(folder), tables, numeric_ids=True)
 
     def _ratings(self, file: Path, part: str) -> RawTable:
-        """Return how the ratings of a part are read.
+        """Describe how to read the ratings of a part.
 
         Raises:
-            UserError: the file has no times, and no setting says so.
+            UserError: the file has no times although `columns` states so.
         """
         if self.time == "time":
             with file.open(encoding="utf-8", errors="replace") as lines:
@@ -80,7 +84,7 @@ class NCFRelease(Source):
 
 
 def _without_times(part: str) -> str:
-    """Write the SELECT of ratings whose lines may have no time."""
+    """Return the SELECT of ratings without their times, which lines may lack."""
     return f"""
     SELECT fields[1] AS user_id, fields[2] AS movie_id, fields[3] AS rating, {literal(part)} AS part
     FROM (SELECT string_split(line, chr(9)) AS fields FROM {delimited(*LINE)})

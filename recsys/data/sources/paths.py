@@ -8,13 +8,13 @@ from recsys.errors import UserError
 
 
 def existing(path: str | Path | None) -> Path:
-    """Return a path, in which `~` is the home directory, after checking that it exists.
+    """Return a path with `~` replaced by the home directory, after checking that the path exists.
 
     Raises:
-        UserError: no path is given, or it does not exist.
+        UserError: no path is given, or the path does not exist.
     """
     if path is None:
-        raise UserError("This source is read from disk: give its place with data.path=PATH.")
+        raise UserError("This source is read from disk: give its path with data.path=PATH.")
     found = Path(path).expanduser()
     if not found.exists():
         raise UserError(f"{path} does not exist.")
@@ -25,7 +25,7 @@ def existing_file(path: str | Path) -> Path:
     """Return the path of a file after checking that it exists.
 
     Raises:
-        UserError: it does not exist, or is a folder.
+        UserError: the path does not exist, or is a folder.
     """
     found = existing(path)
     if found.is_dir():
@@ -37,7 +37,7 @@ def matching(folder: Path, pattern: str) -> list[Path]:
     """Return the files below a folder that match a pattern, in the order of their names.
 
     Raises:
-        UserError: there are none, or the pattern is none.
+        UserError: no file matches, or the pattern is not valid.
     """
     try:
         files = sorted(path for path in folder.glob(pattern) if path.is_file())

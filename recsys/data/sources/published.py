@@ -1,4 +1,4 @@
-"""Data sets in the layouts of their publishers, who do not allow a download or need an account for it.
+"""Data sets in the layouts of publishers that forbid automatic downloads or require an account.
 
 The configs in `configs/data` cite the documentation of each layout.
 """
@@ -19,7 +19,7 @@ from recsys.data.sources.paths import existing
 from recsys.errors import UserError
 
 Scale = tuple[float, float]
-SEEN: Scale = (1, 1)  # of data without ratings
+SEEN: Scale = (1, 1)  # scale of data without ratings
 _SPREADSHEETS = (".xls", ".xlsx", ".ods")
 
 
@@ -28,7 +28,7 @@ class Layout:
     """A publisher's layout.
 
     Attributes:
-        tables: what is read; `file` is a pattern of names of files. Each file is read by the tables with the first
+        tables: tables to read, whose `file` is a pattern of file names. Each file is read by the tables with the first
             pattern that its name matches.
         scale: lowest and highest possible rating.
         plays: SQL expression of the plays in a row of the ratings, or None if the layout has none.
@@ -40,7 +40,7 @@ class Layout:
 
 
 class Published(Source):
-    """A data set in the layout of its publisher, on disk.
+    """A local data set in the layout of its publisher.
 
     Args:
         name: name of the layout, and of the data set.
@@ -63,10 +63,10 @@ class Published(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files of the layout.
+        """Return the files of the layout.
 
         Raises:
-            UserError: there are no ratings in the layout, or some are in spreadsheets.
+            UserError: no file of ratings exists, or a file is a spreadsheet.
         """
         path, layout = existing(self.path), LAYOUTS[self.name]
         tables = [_with_plays(table, layout.plays) if self.plays else table for table in layout.tables]
@@ -81,7 +81,7 @@ class Published(Source):
 
 
 def _with_plays(table: RawTable, plays: str | None) -> RawTable:
-    """Return how a table is read with plays, if it is one of ratings."""
+    """Add a column of plays to the SELECT of a table of ratings; return other tables unchanged."""
     if table.name != "ratings":
         return table
     return replace(table, query=f"SELECT {plays} AS plays, {table.query.strip().removeprefix('SELECT')}")
@@ -91,7 +91,7 @@ def _refuse_spreadsheets(files: Sequence[Path], tables: Sequence[RawTable]) -> N
     """Check that no file of the layout is a spreadsheet that was not saved as CSV.
 
     Raises:
-        UserError: one is.
+        UserError: a file is a spreadsheet.
     """
     for file in files:
         saved = file.with_suffix(".csv")
@@ -111,7 +111,7 @@ def _by_pattern(files: Sequence[Path], tables: Iterable[RawTable]) -> dict[Path,
 
 
 def _read(files: Sequence[Path], table: RawTable) -> list[RawTable]:
-    """Return how files are read: together if the SELECT reads several, else each by itself."""
+    """Return the raw tables of files: one for all files if the SELECT reads several, otherwise one for each file."""
     if files and "$files" in table.query:
         return [replace(table, file=files[0], others=tuple(files[1:]))]
     return [replace(table, file=file) for file in files]
@@ -135,7 +135,7 @@ SELECT split_part(line, ',', 1) AS movie_id, nullif(split_part(line, ',', 2), 'N
     regexp_extract(line, '^[^,]*,[^,]*,(.*)$', 1) AS title
 FROM {_LINE}
 """
-# Jester: a row for each user with the number of ratings, then a rating of each item; 99 stands for none.
+# Jester: a row for each user with the number of ratings, then a rating of each item; 99 stands for a missing rating.
 _JESTER = f"""
 SELECT user_id, movie_id, rating FROM (
     SELECT user_id, unnest(ratings) AS rating, generate_subscripts(ratings, 1) AS movie_id
@@ -145,7 +145,7 @@ WHERE try_cast(rating AS DOUBLE) IS DISTINCT FROM 99
 
 
 def _python_text(key: str) -> str:
-    """Write an expression of a text in a line that is a Python dict, as Python prints it."""
+    """Return SQL that extracts the text under a key from a line that is a printed Python dict."""
     pattern = rf"""'{key}': u?(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)")"""
     found = " || ".join(f"regexp_extract(line, {literal(pattern)}, {group})" for group in (1, 2))
     return f"nullif({found}, '')"
@@ -206,7 +206,7 @@ def _parts(scale: Scale, source: str, rating: str, **patterns: Sequence[str]) ->
 
 
 def _kdd_cup_ratings(part: str) -> str:
-    """Write the SELECT of a part of KDD Cup 2011: after a line `USER|NUMBER`, lines of item, score, day and time."""
+    """Return the SELECT of a part of KDD Cup 2011: after a line `USER|NUMBER`, lines of item, score, day and time."""
     return f"""
     SELECT user_id, fields[1] AS movie_id, fields[2] AS rating, {literal(part)} AS part,
         try_cast(fields[3] AS BIGINT) * 86400 + epoch(try_cast(fields[4] AS TIME)) AS time
@@ -220,7 +220,7 @@ def _kdd_cup_ratings(part: str) -> str:
 
 
 def _kdd_cup_items(first_genre: int) -> str:
-    """Write the SELECT of tracks or albums of KDD Cup 2011, which have ids of genres from a field on."""
+    """Return the SELECT of tracks or albums of KDD Cup 2011, whose fields from `first_genre` on are ids of genres."""
     return f"""
     SELECT fields[1] AS movie_id, array_to_string(fields[{first_genre}:], '|') AS genres
     FROM (SELECT string_split(line, '|') AS fields FROM {_LINE})

@@ -29,8 +29,8 @@ _PARTS = ("train", "valid", "test")
 class RecBole(Source):
     """Ratings in RecBole's atomic files: NAME.inter and, if they exist, NAME.user and NAME.item.
 
-    In place of NAME.inter there may be a benchmark's NAME.train.inter, NAME.valid.inter and NAME.test.inter, which are
-    the parts of `split=given`. Rows with a `label` of 0 are negatives, which cleaning drops.
+    A benchmark has NAME.train.inter, NAME.valid.inter and NAME.test.inter instead of NAME.inter; these are the parts of
+    `split=given`. Rows with a `label` of 0 are negatives, which cleaning drops.
 
     Args:
         path: the folder of the files.
@@ -55,7 +55,11 @@ class RecBole(Source):
         self.cleaning = cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Find the files, and read their columns from their headers."""
+        """Return the files, with the columns that their headers name.
+
+        Raises:
+            UserError: the folder or its interactions do not exist.
+        """
         folder = existing(self.path)
         tables = self._ratings(folder)
         for name, ending in (("users", "user"), ("films", "item")):
@@ -65,7 +69,7 @@ class RecBole(Source):
         return Raw(str(folder), tuple(tables))
 
     def _ratings(self, folder: Path) -> list[RawTable]:
-        """Return how the interactions, or those of each part of a benchmark, are read."""
+        """Describe how to read the interactions, or those of each part of a benchmark."""
         whole = folder / f"{self.name}.inter"
         parts = {part: folder / f"{self.name}.{part}.inter" for part in _PARTS}
         found = {part: file for part, file in parts.items() if file.exists()}
@@ -80,7 +84,7 @@ class RecBole(Source):
 
 
 def _columns(file: Path) -> dict[str, str]:
-    """Map our names to the `field:type` of the header."""
+    """Return our name -> `field:type` of each column in the header."""
     with file.open(encoding="utf-8-sig") as lines:
         header = lines.readline().rstrip("\r\n").split("\t")
     columns: dict[str, str] = {}

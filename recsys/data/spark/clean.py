@@ -1,4 +1,4 @@
-"""Reading and cleaning of ratings by Spark, step by step as `recsys.data.read` and `recsys.data.clean` do by DuckDB."""
+"""Reading and cleaning of ratings by Spark, in the steps of `recsys.data.read` and `recsys.data.clean` for DuckDB."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Content:
-    """What the view `raw_ratings` has.
+    """Facts about the view `raw_ratings`.
 
     Attributes:
         n_rows: number of rows.
         has_ratings: whether any row has a rating.
         has_times: whether any row has a time.
-        notes: what was detected while reading.
+        notes: notes on what was detected while reading.
     """
 
     n_rows: int
@@ -35,7 +35,7 @@ class Content:
 
 
 def read_ratings(tables: Tables, raw: Raw) -> Content:
-    """Create the view `raw_ratings`, whose rows are interpreted, and numbered in the order of the files.
+    """Create the view `raw_ratings` of interpreted rows, which are numbered in the order of the files.
 
     Raises:
         UserError: a file cannot be read or interpreted.
@@ -69,7 +69,7 @@ def clean_ratings(tables: Tables, content: Content, scale: tuple[float, float], 
 
     Args:
         tables: the views.
-        content: what `raw_ratings` has.
+        content: facts about `raw_ratings`.
         scale: lowest and highest rating of the source.
         cleaning: cleaning options.
 

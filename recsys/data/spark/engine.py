@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
 
 class Spark(Engine):
-    """Reads and cleans ratings by Spark; users, items and codes are DuckDB's.
+    """Reads and cleans ratings by Spark; DuckDB reads users and items, and assigns the codes.
 
-    The clean ratings are a folder of files, one for each bucket of users whose codes follow each other. The cache must
-    be on a disk that Spark's executors share with this machine.
+    The clean ratings are a folder of files, one for each bucket of users with consecutive codes. The cache must be on a
+    disk that Spark's executors share with this machine.
 
     Args:
         master: address of the cluster's master (`spark://HOST:7077`, `yarn`, `k8s://...`), or `local[N]` for N cores of
             this machine.
         remote: address of a Spark Connect server, `sc://HOST`, in place of the master, or None.
         n_buckets: number of buckets of users.
-        options: Spark's own settings by name, such as `spark.driver.memory`, unless a Connect server has its own;
-            without passwords, because runs store their configs.
+        options: Spark's settings by name, such as `spark.driver.memory`; a Connect server uses its own instead. They
+            must not contain passwords, because runs store their configs.
         memory_limit: DuckDB's memory limit, above which it spills to disk.
     """
 
@@ -70,7 +70,7 @@ class Spark(Engine):
             )
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the fingerprint that DuckDB gives; of ratings that it does not read, one of names, sizes and times."""
+        """Return the same fingerprint as DuckDB for local ratings; remote ratings are identified by `inputs.state`."""
         if (remote := raw.remote) is None:
             return data_fingerprint(source, raw, cache_dir)
         check_readable(raw)
@@ -81,7 +81,7 @@ class Spark(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean in tasks of Spark, whose intermediate tables are files in the scratch folder."""
+        """Read and clean by Spark, with intermediate tables as files in the scratch folder."""
         check_readable(raw)
         raw = raw.unpacked(scratch)
         described = replace(raw, tables=tuple(table for table in raw.tables if table.name != "ratings"))
@@ -107,7 +107,7 @@ class Spark(Engine):
         return Cleaned(content.n_rows, scale if content.has_ratings else (1.0, 1.0), dropped, tuple(read_as))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, views: Tables, folder: Path) -> None:
-        """Write the ratings under DuckDB's codes, and read them as its table `ratings`."""
+        """Write the ratings with DuckDB's codes into a folder, and create DuckDB's view `ratings` of the files."""
         views.send(connection, "users", 'SELECT user_id, "user" FROM users')
         views.send(connection, "films", "SELECT movie_id, item FROM films")
         views.send(connection, "parts", "FROM parts")

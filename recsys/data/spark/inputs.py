@@ -1,4 +1,4 @@
-"""Ratings as Spark reads them: text, under our column names, with the place of each row."""
+"""Ratings that Spark reads as text, under our column names, with the place of each row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 SQL = Path(__file__).parent / "sql"
-_TEXT = re.compile(r"\.(csv|tsv|tab|txt|dat)(\.\w+)?$", re.IGNORECASE)  # ends of the names of text files
+_TEXT = re.compile(r"\.(csv|tsv|tab|txt|dat)(\.\w+)?$", re.IGNORECASE)  # extensions of text files
 # How ratings.dat of MovieLens is read.
 _DAT_COLUMNS = ("user_id", "movie_id", "rating", "time")
 _DAT = RawTable(
@@ -33,7 +33,7 @@ _DAT = RawTable(
     dict(zip(_DAT_COLUMNS, _DAT_COLUMNS, strict=True)),
     parameters={"header": _DAT_COLUMNS, "delimiter": "::", "quote": "", **AS_IT_IS},
 )
-_N_FETCHED = 10_000  # rows of a database at a time
+_N_FETCHED = 10_000  # rows to fetch from a database at a time
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Located:
     """Ratings that Spark has read.
 
     Attributes:
-        label: the file, address or table in messages.
-        frame: `user_id`, `movie_id`, `rating`, `time` and `part` as text, with the `file`, its `block` and the `id` in
-            it, which give the order of the rows.
-        columns: our name -> the name there of each column.
-        reading: what settings say.
-        counts_rows: whether times are numbers of rows.
-        notes: what was detected.
+        label: name of the file, address or table in messages.
+        frame: `user_id`, `movie_id`, `rating`, `time` and `part` as text; and `file`, `block` and `id`, by which rows
+            are in order.
+        columns: our name -> the source's name of each column.
+        reading: settings of how to read the ratings.
+        counts_rows: whether times are row numbers.
+        notes: notes on what was detected.
     """
 
     label: str
@@ -64,10 +64,10 @@ class Located:
 
 
 def check_readable(raw: Raw) -> None:
-    """Check that Spark reads the ratings of a source, before it starts.
+    """Check, before Spark starts, that it can read the ratings of a source.
 
     Raises:
-        UserError: they are in a layout that only DuckDB reads.
+        UserError: only DuckDB can read the ratings, because of their layout or of a setting.
     """
     for table in (table for table in raw.tables if table.name == "ratings"):
         if table.source is not None:
@@ -89,11 +89,11 @@ def _check_settings(columns: Mapping[str, str | None], reading: Mapping[str, Any
 
 
 def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Located:
-    """Read a file on this machine, in the dialect in which DuckDB would read it.
+    """Read a local file, in the dialect in which DuckDB would read it.
 
     Args:
         spark: a session.
-        table: the file and how it is read.
+        table: the file and how to read it.
         scratch: an existing folder for copies, which must exist until the file is read.
 
     Raises:
@@ -108,14 +108,14 @@ def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Locate
     if text.encoding is None:
         frame = spark.read.parquet(address)
     elif is_json(text, reading):
-        raise refusal(f"{table.file}, which is JSON,")
+        raise refusal(f"the JSON of {table.file}")
     else:
         dialect = detect(table.file, text, reading, wanted(table))
         if len(dialect.quotings) > 1 and ("", "") in dialect.quotings:
-            raise refusal(f"quotation marks that may be text, without data.quote, in {table.file},")
+            raise refusal(f"{table.file} without data.quote, since its quotation marks may be text")
         quote, escape = dialect.quotings[0]
         reader = _text_reader(spark, dialect.delimiter, quote, dialect.has_header)
-        reader = reader.options(escape=escape, multiLine=text.has_quotes and quote != "")  # which cannot be divided
+        reader = reader.options(escape=escape, multiLine=text.has_quotes and quote != "")  # not in parallel
         frame = reader.schema(_texts(dialect.names)).csv(address)
         notes = notes_on(table.file, text, dialect, reading)
     for name, value in reading.constants.items():
@@ -124,10 +124,10 @@ def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Locate
 
 
 def located_remote(spark: SparkSession, remote: Remote) -> Located:
-    """Read files of another file system, or a table of a database.
+    """Read files of a remote file system, or a table of a database.
 
-    Files whose names end like those of text are text under a header, and others are Parquet; a setting for text, such
-    as `data.delimiter`, also states that they are text.
+    Files with an extension of text, such as .csv, are read as text, with a header unless `data.header` is set; so are
+    files with other extensions if `data.header` or `data.delimiter` is set. All others are read as Parquet.
 
     Raises:
         UserError: the ratings cannot be read.
@@ -147,7 +147,7 @@ def located_remote(spark: SparkSession, remote: Remote) -> Located:
 
 
 def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
-    """Return what identifies remote ratings: names, sizes and times of files, or a digest of a table's rows."""
+    """Return values that identify remote ratings: names, sizes and times of files, or a digest of a table's rows."""
     if remote.table is not None:
         located_remote(spark, remote).frame.createOrReplaceTempView("located")
         [row] = select(spark, "digest").collect()
@@ -167,12 +167,12 @@ def select(spark: SparkSession, query: str, **parameters: Any) -> DataFrame:
 
 
 def file_address(path: Path) -> str:
-    """Return the address of a file on this machine, in which Spark takes no character for a pattern."""
+    """Return the address of a local file, with the characters escaped that Spark interprets as a pattern."""
     return "file://" + re.sub(r"([*?{}\[\]\\])", r"\\\1", str(path.resolve()))
 
 
 def refusal(unread: str) -> UserError:
-    """Return the error that only DuckDB reads a kind of ratings."""
+    """Return the error to raise for ratings that only DuckDB can read."""
     return UserError(f"Spark does not read {unread}: set engine=duckdb.")
 
 
@@ -188,13 +188,13 @@ def _texts(names: Sequence[str]) -> StructType:
 
 
 def _place_in_files() -> tuple[Column, Column]:
-    """Return the file of a row, and where the block of the file begins that a task reads."""
+    """Return columns with the file of a row, and with the start of the block in that file that a task reads."""
     column = _functions().col
     return column("_metadata.file_path"), column("_metadata.file_block_start")
 
 
 def _place_in_table() -> tuple[Column, Column]:
-    """Return the place of a row of a database, which one task reads."""
+    """Return the same columns for a database, which one task reads: they are constant."""
     return _functions().lit(""), _functions().lit(0)
 
 
@@ -226,7 +226,7 @@ def _located(
 
 
 def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
-    """Return a column as text; ids that are stored as floating-point numbers are whole numbers, if some are missing."""
+    """Return a column as text; ids stored as floating-point numbers, since some are missing, become whole numbers."""
     f = _functions()
     if name is None:
         return f.lit(None).cast("string")
@@ -239,7 +239,7 @@ def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
 
 
 def _functions() -> ModuleType:
-    """Import the functions of columns, which not every installation has."""
+    """Import pyspark's column functions, which only the extra `spark` installs."""
     from pyspark.sql import functions
 
     return functions

@@ -1,6 +1,6 @@
-"""Interpretation of the text of ratings by Spark, as `recsys.data.interpret` does by DuckDB.
+"""Interpretation of the text of ratings by Spark, with the results of `recsys.data.interpret` for DuckDB.
 
-What DuckDB interprets and Spark does not, such as `03/04/2020`, is refused and never read differently.
+Notations that only DuckDB interprets, such as the date `03/04/2020`, are an error.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def numbered(
 
     Args:
         spark: a session, whose view `located` has the rows.
-        located: how they were read.
+        located: how the rows were read.
         numeric_ids: whether ids must be whole numbers.
-        n_before: number of rows in the files before.
+        n_before: number of rows in earlier files.
 
     Returns:
         A row for each rating, with `source_row`, `user_id`, `movie_id`, `rating`, `time` (seconds UTC) and `part`; the
-        facts on its text; and notes on what was detected.
+        facts about the text (`sql/facts.sql`); and notes on what was detected.
 
     Raises:
         UserError: there are no rows, or a cell cannot be interpreted.
@@ -83,7 +83,7 @@ def _check(located: Located, facts: Row, numeric_ids: bool) -> None:
     """Check that there are rows, that ids are exact, and that ratings and times are numbers or dates.
 
     Raises:
-        UserError: they are not.
+        UserError: there are no rows, or a cell is not of this kind.
     """
     label = located.label
     if not facts["n_rows"]:
@@ -107,7 +107,7 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
     """Return whether the commas in a column of numbers are decimal marks.
 
     Raises:
-        UserError: they are not, or may also separate thousands.
+        UserError: the commas are no decimal marks, or may also separate thousands.
     """
     counts = (facts[f"n_{name}_{kind}"] for kind in ("commas", "thousands", "points"))
     has_commas = has_decimal_commas(located.label, name, located.reading, *counts)
@@ -118,10 +118,10 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
 
 
 def _unit(located: Located, facts: Row) -> str:
-    """Return the unit of most of the times that are numbers.
+    """Return the unit of most times that are numbers.
 
     Raises:
-        UserError: they may be dates that are written as numbers, such as 20041109.
+        UserError: the times may be dates that are written as numbers, such as 20041109.
     """
     n = facts["n_time_numbers"]
     if n and any(low <= facts["least_time"] <= facts["greatest_time"] <= high for low, high in COMPACT.values()):

@@ -1,4 +1,4 @@
-"""Sessions of Spark, and its failures in one sentence."""
+"""Spark sessions, whose failures are reported in one sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _AT_START = {"spark.ui.showConsoleProgress": "false", "spark.log.level": "ERROR"}
-# What the SELECTs rely on.
+# Settings that the SELECTs rely on.
 _OF_SESSION = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
@@ -37,14 +37,17 @@ _PATIENCE = 10  # seconds for a server to answer
 def session(master: str, remote: str | None, options: Mapping[str, Any], scratch: Path) -> Iterator[SparkSession]:
     """Provide a session, whose failures are reported in one sentence.
 
-    A process that has a session already, such as a notebook or what `spark-submit` starts, gets a new one of the same
-    application, which keeps running; otherwise the application ends with the statement.
+    In a process that has a session already, such as a notebook or an application of `spark-submit`, this is a new
+    session of the same application, which keeps running. Otherwise the application ends with the `with` statement.
 
     Args:
         master: address of the cluster's master, or `local[N]`.
         remote: address of a Spark Connect server, in place of the master, or None.
-        options: Spark's own settings by name; a Connect server has its own.
-        scratch: folder of temporary files on this machine.
+        options: Spark's settings by name; a Connect server uses its own instead.
+        scratch: local folder for temporary files.
+
+    Yields:
+        The session.
 
     Raises:
         UserError: pyspark or Java is missing, the master does not answer, or Spark fails.
@@ -56,7 +59,7 @@ def session(master: str, remote: str | None, options: Mapping[str, Any], scratch
         from pyspark.sql import SparkSession
     from py4j.protocol import Py4JError
 
-    logging.getLogger("py4j").setLevel(logging.WARNING)  # below, it logs every connection
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # at INFO it logs every connection
     running = SparkSession.getActiveSession()
     if running is None:
         check_reachable(remote or master)
@@ -108,7 +111,7 @@ def check_reachable(address: str) -> None:
 
 
 def _failure(error: Exception, address: str) -> UserError:
-    """Return the sentence on a failure of Spark; stack traces and what follows the first line are left out."""
+    """Return the error to raise for a failure of Spark, with the first line of its message and no stack trace."""
     if isinstance(error, ImportError):
         return UserError(f"A session at {address} needs more packages ({error}): pip install 'pyspark[connect]'.")
     text = re.sub(r"jdbc:\S*", "jdbc:...", str(error))  # which may hold a password
@@ -122,7 +125,7 @@ def _failure(error: Exception, address: str) -> UserError:
     if found := re.search(
         r"MALFORMED_RECORD_IN_PARSING.*?Malformed records are detected in record parsing: (.*)", text
     ):
-        return UserError(f"Rows must have a field for each column (Spark got {found[1][:80]}): mend or remove them.")
+        return UserError(f"Rows must have a field for each column (Spark got {found[1][:80]}): correct or remove them.")
     cause = re.search(r"^Caused by: (.*)", text, re.MULTILINE)
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("An error occurred")]
     return UserError(f"Spark failed: {' '.join((cause[1] if cause else lines[0]).split())[:500]}")

@@ -1,4 +1,4 @@
-"""Tables of ratings while Spark cleans them: temporary views, which the SELECTs in `sql` make from each other."""
+"""Tables of ratings while Spark cleans them: temporary views, created by the SELECTs in `sql`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """Temporary views of a session. Stored rows are in Parquet files, since plans that refer to plans grow quickly.
+    """Temporary views of a session.
+
+    Rows between steps are stored as Parquet files, since query plans that contain earlier plans grow quickly.
 
     Args:
         spark: the session.
-        scratch: folder of files that Spark's executors and this machine share.
+        scratch: folder for files, which Spark's executors and this machine share.
     """
 
     def __init__(self, spark: SparkSession, scratch: Path) -> None:
@@ -41,7 +43,7 @@ class Tables:
         return select(self.spark, query).collect()
 
     def store(self, table: str, rows: DataFrame) -> int:
-        """Store rows, and create a view of what is stored; returns their number."""
+        """Store rows as Parquet, create a view of them, and return their number."""
         self.n_stored += 1
         self.folders[table] = folder = self.scratch / f"{table}-{self.n_stored}"
         n_rows = _write(rows, folder)
@@ -49,7 +51,7 @@ class Tables:
         return n_rows
 
     def replace(self, table: str, query: str, **parameters: Any) -> int:
-        """Replace a view by the stored rows of a SELECT, which may read the view; returns their number."""
+        """Replace a view by the stored rows of a SELECT, which may read the view, and return their number."""
         replaced = self.folders.get(table)
         n_rows = self.store(table, select(self.spark, query, **parameters))
         if replaced is not None:
@@ -57,18 +59,18 @@ class Tables:
         return n_rows
 
     def send(self, connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
-        """Create a view of the rows of a query to DuckDB."""
+        """Create a view of the result of a query in DuckDB."""
         file = self.scratch / f"{table}.parquet"
         connection.execute(f"COPY ({query}) TO {literal(str(file))}")
         self.spark.read.parquet(file_address(file)).createOrReplaceTempView(table)
 
     def fetch(self, connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
-        """Create a table of DuckDB from the SELECT in `sql/<query>.sql`."""
+        """Create a table in DuckDB from the result of the SELECT in `sql/<query>.sql`."""
         self.store(query, select(self.spark, query))
         connection.read_parquet(parquet_files(self.folders[query])).create(table)
 
     def write_buckets(self, folder: Path, **parameters: Any) -> None:
-        """Write the coded ratings into a folder, a file for each bucket, whose names are in the order of the users."""
+        """Write the coded ratings into a folder: a file for each bucket, named in the order of the users' codes."""
         written = self.scratch / "buckets"
         _write(select(self.spark, "coded", **parameters), written, partitionBy="bucket")
         folder.mkdir()
@@ -81,7 +83,7 @@ def _write(rows: DataFrame, folder: Path, **options: Any) -> int:
     """Write rows into a folder of Parquet files, and return their number.
 
     Raises:
-        UserError: Spark's executors wrote some to disks of their own.
+        UserError: rows are missing in the folder, because Spark's executors wrote them to disks of their own.
     """
     from pyspark.sql import Observation
     from pyspark.sql.functions import count, lit

@@ -18,7 +18,7 @@ def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None =
     """Fit an encoder to documents and encode them, or load the result from the cache.
 
     Args:
-        encoder: the encoder, which is fitted afterwards, so that it can encode further documents.
+        encoder: the encoder; it is fitted in place, and can then encode further documents.
         documents: a text for each item.
         cache_dir: folder of the cache, whose keys are the documents, the encoder and its settings; None for no cache.
 

@@ -15,28 +15,27 @@ Vectors = np.ndarray | sparse.csr_matrix
 
 @dataclass
 class Encoder(ABC):
-    """Encodes documents as vectors of length 1, or as zero vectors if an encoder knows no word of a document.
+    """Encodes documents as vectors of unit length, or as a zero vector if no word of a document is known.
 
-    An encoder is a dataclass of JSON-able settings. It stores what it learns as arrays, in the attributes that
-    `learned` names.
+    An encoder is a dataclass of JSON-able settings. Learned arrays are in the attributes that `learned` names.
     """
 
     learned: ClassVar[tuple[str, ...]] = ()
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Learn from documents, if there is anything to learn; returns self."""
+        """Fit the encoder to documents, if it learns anything from them, and return it."""
         return self
 
     @abstractmethod
     def encode(self, documents: Sequence[str]) -> Vectors:
-        """Encode documents: float32 (n_documents, d), either an array or, if most entries are zero, a CSR matrix."""
+        """Encode documents as float32 (n_documents, d), an array or, if most entries are zero, a CSR matrix."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the learned arrays by name."""
         return {name: getattr(self, name) for name in self.learned}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Set the learned arrays to those that `arrays` returned; returns self."""
+        """Set the learned arrays to those that `arrays` returned, and return the encoder."""
         for name in self.learned:
             setattr(self, name, arrays[name])
         return self

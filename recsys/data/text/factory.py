@@ -19,7 +19,7 @@ def make_encoder(setting: Mapping[str, Any]) -> Encoder:
     """Construct an encoder from its class in `_target_` and its settings.
 
     Raises:
-        UserError: there is no such encoder.
+        UserError: `_target_` is not the name of an encoder.
     """
     settings = dict(setting)
     name = current(str(settings.pop("_target_", ""))).rpartition(".")[2]

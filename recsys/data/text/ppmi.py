@@ -28,7 +28,7 @@ class PPMIEncoder(Encoder):
         window: maximum distance, in words, between words that count as co-occurring.
         min_count: minimum number of documents that must contain a word for it to be used.
         smoothing: the paper's a; smaller values reduce the weight of frequent words.
-        seed: seed of the SVD's start.
+        seed: seed of the randomised SVD.
     """
 
     dim: int = 128

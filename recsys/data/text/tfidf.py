@@ -21,7 +21,7 @@ class TfidfEncoder(Encoder):
         n_components: number of dimensions after a truncated SVD; None for no SVD, which gives a CSR matrix with a
             column for each word.
         min_count: minimum number of documents that must contain a word for it to be used.
-        seed: seed of the SVD's start.
+        seed: seed of the randomised SVD.
     """
 
     n_components: int | None = None

@@ -30,7 +30,7 @@ def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_ma
         The counts, float32 (n_documents, n_words), and the words, text (n_words,).
 
     Raises:
-        UserError: no word is in so many documents.
+        UserError: no word occurs in `min_count` documents.
     """
     counter = vectorizer(min_count=min_count)
     try:
