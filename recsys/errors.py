@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
 
-LARGEST = 2**32 - 1  # integer: seeds are no larger, and no array has so many rows
+LARGEST = 2**32 - 1  # largest integer setting: no seed is larger, and no array has more rows
 
 
 class UserError(Exception):
@@ -28,16 +28,16 @@ def check_positive(**settings: float) -> None:
     """Check that settings, given by name, are finite and above zero.
 
     Raises:
-        UserError: a setting is not.
+        UserError: a setting is infinite, NaN, zero or negative.
     """
     _check("above zero", lambda value: value > 0, settings)
 
 
 def check_not_negative(**settings: float) -> None:
-    """Check that settings, given by name, are finite, and zero or above.
+    """Check that settings, given by name, are finite and not negative.
 
     Raises:
-        UserError: a setting is not.
+        UserError: a setting is infinite, NaN or negative.
     """
     _check("zero or above", lambda value: value >= 0, settings)
 
@@ -46,7 +46,7 @@ def check_finite(**settings: float) -> None:
     """Check that settings, given by name, are finite.
 
     Raises:
-        UserError: a setting is not.
+        UserError: a setting is infinite or NaN.
     """
     _check("a number", lambda value: not math.isnan(value), settings)
 
@@ -61,10 +61,10 @@ def check_shares(**settings: float) -> None:
 
 
 def check_seed(**settings: int) -> None:
-    """Check that settings, given by name, are seeds that every random generator takes.
+    """Check that settings, given by name, are seeds that every random number generator accepts.
 
     Raises:
-        UserError: a setting is not.
+        UserError: a setting is below 0 or above `LARGEST`.
     """
     _check(f"a seed from 0 to {LARGEST}", lambda value: 0 <= value <= LARGEST, settings)
 

@@ -1,4 +1,4 @@
-"""Packages of the project's extras, and the one sentence that says how to install what is missing."""
+"""The project's optional dependencies (extras), and the error that says how to install a missing one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def missing(package: str, extra: str) -> UserError:
 
 
 def require(extra: str) -> None:
-    """Check that the packages of an extra are installed, before work that needs them at its end.
+    """Check that the packages of an extra are installed, so that long work does not fail at its end for lack of them.
 
     Raises:
         UserError: a package is missing.
@@ -54,7 +54,7 @@ def require(extra: str) -> None:
 
 @contextmanager
 def naming_extras() -> Iterator[None]:
-    """Name the extra to install where an error inside comes from the import of one of its packages.
+    """Turn a failed import of an extra's package inside the `with` block into an error that names the extra to install.
 
     Raises:
         UserError: a package of an extra is missing.

@@ -35,7 +35,10 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
 
 
 def move_into_place(finished: Path, place: Path) -> None:
-    """Rename a file or folder once its content is on disk: a loss of power leaves the old one or the new one, whole."""
+    """Rename a file or folder once its content is on disk.
+
+    A power failure leaves either the old or the new content in place, complete.
+    """
     for path in (*finished.rglob("*"), finished):
         _sync(path)
     finished.replace(place)
@@ -43,7 +46,7 @@ def move_into_place(finished: Path, place: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk."""
+    """Flush a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -57,15 +60,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 @contextmanager
-def reading(path: Path, advice: str = "restore it, or make what holds it again") -> Iterator[None]:
-    """Report a file that cannot be read, or does not hold what it should, in one sentence.
+def reading(path: Path, advice: str = "restore it, or recreate what contains it") -> Iterator[None]:
+    """Turn any exception raised while a file is read and parsed into a `UserError` of one sentence.
 
     Args:
         path: the file.
-        advice: what to do if it is damaged.
+        advice: what to do if the file is damaged.
 
     Raises:
-        UserError: the body of the `with` statement has raised an exception of any kind, as parsers do.
+        UserError: the body of the `with` statement raised an exception. All kinds are caught, since parsers raise many.
     """
     try:
         yield
@@ -73,7 +76,7 @@ def reading(path: Path, advice: str = "restore it, or make what holds it again")
         raise
     except Exception as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(f"{path} is damaged, or of another version ({reason[:200]}): {advice}.") from error
+        raise UserError(f"{path} is damaged, or was written by another version ({reason[:200]}): {advice}.") from error
 
 
 def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame:
@@ -81,11 +84,11 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
 
     Args:
         path: the file.
-        columns: columns that it must have.
+        columns: columns that the file must have.
         options: options of `pandas.read_csv`.
 
     Raises:
-        UserError: it is damaged; a line that is cut off would otherwise be read as numbers that are too short.
+        UserError: the file is damaged. A truncated last line counts as damage, since its last number may lack digits.
     """
     import pandas as pd
 
@@ -110,12 +113,12 @@ def slug(name: str) -> str:
 
 
 def short(path: Path) -> Path:
-    """Return a path relative to the working directory if it is below it, else unchanged."""
+    """Return a path relative to the working directory if it is inside that directory, else unchanged."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.ndarray]:
-    """Return an array under its name, or a CSR matrix as four arrays, `name.data` and so on."""
+    """Return a mapping of names to arrays: an array under `name`, or the four parts of a CSR matrix, as `name.data`."""
     import numpy as np
     from scipy import sparse
 

@@ -1,6 +1,6 @@
-"""The library: data frames become a data set, which is split, learned from and measured without configs and runs.
+"""The Python interface for data frames: build and split a data set, then train and evaluate models, without configs.
 
-`import recsys` gives all of this: `recsys.Dataset`, `recsys.split`, `recsys.models.EASE`, `recsys.evaluate`.
+`import recsys` gives access to all of this: `recsys.Dataset`, `recsys.split`, `recsys.models.EASE`, `recsys.evaluate`.
 """
 
 from __future__ import annotations
@@ -68,23 +68,24 @@ class Dataset(dataset.Dataset):
         an earlier one, and rows without ids, ratings or plausible times are dropped.
 
         Args:
-            frame: a row for each interaction.
-            user: column of the users' ids, as is `item` of the items' ids.
-            item: see `user`.
-            rating: column of ratings; None where there are only interactions.
-            time: column of times: dates, or numbers since 1970; None where there are none.
-            items: a row for each item, with the column `item` and any of `title`, `year`, `genres` (lists, or text with
-                a bar between the genres) and further metadata, or None.
-            users: a row for each user, with the column `user` and any of `age`, `gender`, `occupation`, or None.
-            scale: lowest and highest possible rating; None guesses it from the ratings.
-            time_format: see `recsys.data.sources.Files`; None recognises the usual ones.
+            frame: data frame with a row for each interaction.
+            user: name of the column of user ids.
+            item: name of the column of item ids.
+            rating: name of the column of ratings; None if the frame has interactions without ratings.
+            time: name of the column of times: dates, or time since 1970 as a number; None if the frame has no times.
+            items: data frame with a row for each item: the column named by `item` and any of `title`, `year`, `genres`
+                (lists, or text with a bar between the genres) and further metadata; or None.
+            users: data frame with a row for each user: the column named by `user` and any of `age`, `gender`,
+                `occupation`; or None.
+            scale: lowest and highest possible rating; None infers them from the ratings.
+            time_format: see `recsys.data.sources.Files`; None recognises common formats.
             decimal: decimal mark of ratings that are text, a point or a comma; None recognises it.
-            missing: texts that stand for a missing id, rating or time.
+            missing: strings that stand for a missing id, rating or time.
             name: name of the data set.
-            **cleaning: of `recsys.data.clean.Cleaning`, such as `user_core=5`.
+            **cleaning: settings of `recsys.data.clean.Cleaning`, such as `user_core=5`.
 
         Raises:
-            UserError: there is no such argument, a column is missing or cannot be read, or no row is left.
+            UserError: an argument is unknown, a column is missing or cannot be read, or no row is left after cleaning.
 
         Warns:
             UserWarning: rows were dropped; the message counts them by rule.
@@ -113,28 +114,29 @@ class Dataset(dataset.Dataset):
                 name=name,
                 cleaning=Cleaning(**cleaning),
             )
-            with redirect_stdout(io.StringIO()):  # what was detected while reading
+            with redirect_stdout(io.StringIO()):  # hides notes on the detected formats
                 prepared = prepare(source, place / "cache")
         if prepared.report.losses:
-            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=3)  # of the caller
+            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=3)  # points to the caller's line
         return cls(**{field.name: getattr(prepared.dataset, field.name) for field in fields(dataset.Dataset)})
 
 
 @naming_arguments()
 def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Dataset:
-    """Load a release of MovieLens; `100k` is downloaded if it is not in the cache, for others give the folder.
+    """Load a release of MovieLens as a data set.
 
     Args:
-        release: such as `100k`, `1m`, `latest-small` or `32m`.
-        path: folder or zip file of the release, or None.
+        release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`.
+        path: folder or zip file of the release. None is possible for `100k`, which is downloaded if it is not in the
+            cache.
     """
-    with redirect_stdout(sys.stderr):  # the source and its licence
+    with redirect_stdout(sys.stderr):  # notes on the source and its licence
         return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
 
 
 @naming_arguments()
 def split(data: dataset.Dataset, name: str = "leave_last_out", **further: Any) -> Split:
-    """Split a data set.
+    """Split a data set into training, validation and test ratings.
 
     Args:
         data: the data set.
@@ -142,10 +144,10 @@ def split(data: dataset.Dataset, name: str = "leave_last_out", **further: Any) -
         **further: settings of the splitter, such as `valid=0.1, test=0.1` of `ratio`.
 
     Raises:
-        UserError: there is no such split, or the data cannot be split this way.
+        UserError: the splitter or a setting is unknown, or the data cannot be split this way.
     """
     if not isinstance(data, dataset.Dataset):
-        raise UserError(f"data must be a data set, such as of Dataset.from_frame (got {type(data).__name__}).")
+        raise UserError(f"data must be a data set, such as one from Dataset.from_frame (got {type(data).__name__}).")
     splitter = SPLITTERS[one_of("name", name, SPLITTERS)]
     for argument in further:
         one_of(f"A further argument of {name}", argument, settings(splitter))
@@ -160,24 +162,22 @@ def evaluate(
     *,
     progress: bool = False,
 ) -> pd.DataFrame:
-    """Measure one or several models on held-out ratings, with all items ranked.
+    """Measure one or several models on held-out ratings by ranking all items (full ranking).
 
     Args:
         models: a fitted model, or fitted models by name.
-        holdout: such as `split.valid` or `split.test`.
-        k: length of the lists, or several.
-        progress: whether progress is shown.
+        holdout: held-out ratings, such as `split.valid` or `split.test`.
+        k: list length, or several list lengths.
+        progress: whether to show progress.
 
     Returns:
         A row for each model, a column for each metric; the README explains the metrics.
 
     Raises:
-        UserError: a model is not fitted, or these are no held-out ratings.
+        UserError: a model is not fitted, or `holdout` is not a `Holdout`.
     """
     if not isinstance(holdout, Holdout):
-        raise UserError(
-            f"holdout must be held-out ratings, such as the test of a split (got {type(holdout).__name__})."
-        )
+        raise UserError(f"holdout must be held-out ratings, such as split.test (got {type(holdout).__name__}).")
     by_name = models if isinstance(models, Mapping) else {type(models).__name__: models}
     for name, model in by_name.items():
         if model.popularity is None and model.data is None:
@@ -189,19 +189,19 @@ def evaluate(
 
 
 def load(directory: str | Path, trusted: bool = False) -> Recommender:
-    """Load a model with its data: one that was saved by its method `save`, or that of a finished run.
+    """Load a model and its data from a directory that `save` wrote, or from that of a finished run.
 
     Args:
-        directory: what `save` was given, or the directory of a run of `train.py`.
+        directory: directory that was passed to `Recommender.save`, or the directory of a run of `train.py`.
         trusted: see `recsys.models.base.load`.
 
     Raises:
-        UserError: there is no model, it is damaged, or it cannot be loaded without `trusted`.
+        UserError: the directory has no model, the model is damaged, or it cannot be loaded without `trusted`.
     """
     directory = Path(directory)
     if not (directory / MANIFEST).is_file():
         return base.load(directory, trusted)
-    from recsys.commands.run_data import checked_data  # Hydra, which a saved model does not need
+    from recsys.commands.run_data import checked_data  # imports Hydra, which a saved model does not need
 
     run = read_run(directory)
     model = run.model(trusted)
@@ -210,24 +210,24 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
 
 
 def serve(model: Recommender, port: int = 8080, store: str | None = None) -> None:
-    """Open the web page and the API on a model, until interrupted.
+    """Serve the web page and the API for a model until interrupted.
 
     Args:
         model: a fitted model, or a loaded one with its data.
         port: port of this machine to listen on; 0 for any free port.
-        store: address of the feedback, such as `feedback.sqlite`; None forgets it at the end.
+        store: database of feedback, such as `feedback.sqlite`; with None, feedback is lost when the server stops.
 
     Raises:
         UserError: the model has no data, the port is not available, or the extra `web` is not installed.
     """
     with naming_extras():
-        from recsys.web.fitted import serve_model  # a web server, which takes a second to load
+        from recsys.web.fitted import serve_model  # imports a web server, which takes a second
 
         serve_model(model, port, store)
 
 
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Convert a data frame of any library, which must have some columns, to pandas."""
+    """Convert a data frame of any supported library to pandas, and check that it has the given columns."""
     if not isinstance(frame, pd.DataFrame):
         try:
             other = nw.from_native(frame, eager_only=True)
@@ -242,7 +242,7 @@ def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _written(frame: pd.DataFrame, file: Path) -> str:
-    """Write a data frame as Parquet, with lists as text."""
+    """Write a data frame as Parquet, with lists joined by bars, and return the path."""
     lists = {
         column: ["|".join(map(str, element)) if isinstance(element, list | tuple) else element for element in values]
         for column, values in frame.items()

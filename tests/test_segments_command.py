@@ -135,7 +135,7 @@ def test_segment_popularity_uses_the_segments_of_a_run(segmented, trained):
 
 
 def test_segments_of_another_split_are_refused(segmented, trained):
-    with pytest.raises(UserError, match="of another split"):
+    with pytest.raises(UserError, match="found in another split"):
         trained("other", "model=popularity", f"segments_from={segmented}", "split=leave_one_out")
 
 

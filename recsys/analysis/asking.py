@@ -1,10 +1,10 @@
-"""Which films to ask a new user about first: strategies, and a simulation that compares them.
+"""Strategies that choose the first films to ask a new user about, and a simulation that compares them.
 
 A strategy asks one question after another, "have you seen this film, and how do you rate it?", and "not seen" is an
-answer too. In the simulation a random half of each user's ratings answers the questions, and the lists that a model
-makes of the answers are measured on the other half. Rashid et al., "Getting to Know You: Learning New User Preferences
-in Recommender Systems", IUI 2002, compare such strategies; trees of questions are those of Golbandi, Koren and Lempel,
-"Adaptive Bootstrapping of Recommender Systems Using Decision Trees", WSDM 2011.
+answer too. In the simulation, a random half of each user's ratings answers the questions, and the lists that a model
+recommends given the answers are evaluated on the other half. Such strategies are compared by Rashid et al., "Getting to
+Know You: Learning New User Preferences in Recommender Systems", IUI 2002; trees of questions are those of Golbandi,
+Koren and Lempel, "Adaptive Bootstrapping of Recommender Systems Using Decision Trees", WSDM 2011.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.base import Recommender
 
 K = 10  # length of the lists that are measured
-N_CANDIDATES = 100  # most rated films, among which strategies choose
-N_PANEL = 100  # users by whom the first questions of a page are chosen, which takes seconds
-MAX_ITEMS = 10_000  # in a larger catalogue it would take minutes
-MIN_USERS = 30  # whose answers a branch of a tree is chosen by
-BATCH_SIZE = 1024  # users whose lists are measured at once
+N_CANDIDATES = 100  # number of most rated films, among which strategies choose
+N_PANEL = 100  # size of the panel for the first questions of a page, which are chosen in seconds
+MAX_ITEMS = 10_000  # largest catalogue for which a panel chooses these questions; a larger one would take minutes
+MIN_USERS = 30  # least number of users in a branch of a tree
+BATCH_SIZE = 1024  # number of users whose lists are measured at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Panel:
         users: int64 (B,) user codes.
         answers: float32 (B, n_items) ratings, NaN where a user has not seen the film.
         relevant: the held-out ratings, B rows.
-        times: int64 (B,) seconds UTC at which the users come, or None.
+        times: int64 (B,) seconds UTC at which the users answer, or None.
     """
 
     users: np.ndarray
@@ -46,11 +46,11 @@ class Panel:
 
     @classmethod
     def draw(cls, ratings: Dataset, seed: int = 0) -> Panel:
-        """Let a random half of the ratings of each user answer questions, and hold out the others.
+        """Draw a random half of each user's ratings as answers, and hold out the others.
 
         Args:
-            ratings: all ratings of the users; those with one rating are left out.
-            seed: seed of the halves.
+            ratings: all ratings of the users; users with one rating are left out.
+            seed: seed of the draw.
         """
         shuffled = np.lexsort([np.random.default_rng(seed).random(len(ratings)), ratings.users])
         places = np.empty(len(ratings), np.int64)
@@ -64,12 +64,12 @@ class Panel:
         return cls(users, matrix, ratings.select(~answers).history(users), times)
 
     def select(self, rows: np.ndarray) -> Panel:
-        """Return some users, given by their positions."""
+        """Return a panel of some of the users, given by their positions."""
         times = None if self.times is None else self.times[rows]
         return Panel(self.users[rows], self.answers[rows], self.relevant.select(rows), times)
 
     def answered(self, items: np.ndarray) -> tuple[np.ndarray, Query]:
-        """Answer questions, items (B, t): return which items were seen, bool (B, t), and the query of these answers."""
+        """Return the answers to questions about items (B, t): bool (B, t) if seen, and a query with the ratings."""
         ratings = np.take_along_axis(self.answers, items, axis=1)
         seen = ~np.isnan(ratings)
         history = History(row_pointers(seen.sum(axis=1)), items[seen].astype(np.int32), ratings[seen])
@@ -78,11 +78,11 @@ class Panel:
 
 @dataclass(frozen=True)
 class Questions:
-    """A strategy: which film comes next after some answers.
+    """A strategy, which chooses the film of the next question given the answers so far.
 
     Attributes:
-        orders: films in order by the answers before them, of which True is "seen"; () is the order from the start. The
-            order of the most answers that a user has given applies.
+        orders: films in the order of the questions that follow some first answers, by these answers (True is "seen").
+            () is the order from the start; for a user, the order after the most matching answers applies.
     """
 
     orders: Mapping[tuple[bool, ...], Sequence[int]]
@@ -93,7 +93,7 @@ class Questions:
         return cls({(): items})
 
     def next(self, seen: np.ndarray) -> np.ndarray:
-        """Return the next film for users with some answers, bool (B, t): int64 (B,)."""
+        """Return the film of the next question to each user, int64 (B,), given the answers so far, bool (B, t)."""
         return np.array([self._after(tuple(answers)) for answers in seen.tolist()], np.int64)
 
     def _after(self, answers: tuple[bool, ...]) -> int:
@@ -115,8 +115,8 @@ def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> 
     """Ask the users of a panel n questions.
 
     Returns:
-        After 0 to n questions, the NDCG@10 of each user's list, float64 (n + 1, B), and the number of films that each
-        has seen of those in the questions, int64 (n + 1, B).
+        The NDCG@10 of each user's list after 0 to n questions, float64 (n + 1, B), and the number of films in these
+        questions that each user has seen, int64 (n + 1, B).
     """
     items = np.empty((len(panel.users), 0), np.int64)
     quality, n_seen = [], []
@@ -132,8 +132,8 @@ def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> 
 def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
     """Choose the films of the first questions to new viewers of a page.
 
-    They are chosen by expected gain for users of the data, or by popularity where that would take too long or the model
-    does not score new users.
+    The films are chosen by expected gain for users of the data, or by popularity if that would take too long or the
+    model does not score new users.
     """
     has_title = dataset.item_frame["title"].notna().to_numpy()
     candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item]]
@@ -150,7 +150,7 @@ def panel_of_trained(train: Dataset, n: int, seed: int = 0) -> Panel:
 
 
 def by_popularity(train: Dataset, n: int) -> list[int]:
-    """Return the n films with the most ratings; fewer if fewer have any."""
+    """Return the n films with the most ratings; fewer if fewer have ratings."""
     return _largest(train.item_counts, n)
 
 
@@ -165,10 +165,11 @@ def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
 
 
 def by_unlikeness(train: Dataset, n: int) -> list[int]:
-    """Choose n popular films that differ in taste.
+    """Choose n popular films that appeal to different users.
 
-    The first film has the most ratings. Each further one is the candidate whose mean-centred ratings are least similar
-    to those of any film chosen before (Gonzalez, "Clustering to Minimize the Maximum Intercluster Distance", 1985).
+    The first film is the one with the most ratings. Each further one is the candidate whose mean-centred ratings have
+    the smallest maximum similarity to those of the films chosen before (Gonzalez, "Clustering to Minimize the Maximum
+    Intercluster Distance", Theoretical Computer Science 1985).
     """
     candidates = by_popularity(train, N_CANDIDATES)
     deviations = train.histories().matrix(train.n_items, train.ratings).tocsc()[:, candidates].astype(np.float64)
@@ -193,11 +194,11 @@ def by_expected_gain(
     """Choose n films one by one, each of which improves the lists of a panel's users the most, on average.
 
     Args:
-        model: makes the lists.
-        panel: users whose answers the films are chosen by.
-        candidates: films that may be in a question.
+        model: model that makes the lists.
+        panel: users whose answers determine the choice.
+        candidates: films that can be in a question.
         n: number of films.
-        earlier: films of the questions before.
+        earlier: films of earlier questions.
     """
     chosen = list(earlier)
     while len(chosen) < len(earlier) + min(n, len(candidates)):
@@ -209,11 +210,11 @@ def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int
     """Choose n films as `by_expected_gain` does, separately for users who gave different answers.
 
     Args:
-        model: makes the lists.
-        panel: users whose answers the films are chosen by.
-        candidates: films that may be in a question.
+        model: model that makes the lists.
+        panel: users whose answers determine the choice.
+        candidates: films that can be in a question.
         n: number of questions.
-        depth: number of answers from which the order no longer depends on them; in a branch of few users it does not.
+        depth: number of first answers on which the order depends; fewer in branches with fewer than `MIN_USERS` users.
     """
     orders: dict[tuple[bool, ...], Sequence[int]] = {}
 

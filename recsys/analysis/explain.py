@@ -1,11 +1,11 @@
-"""Reasons for recommendations: the films of the history that support each of them, and what is particular to it.
+"""Reasons for recommendations: the films of the history that support a recommendation, and traits that they share.
 
-What supports a recommendation is what the model itself knows, see `recsys.models.support`: films whose removal from the
-history costs most of the score, or whose embeddings are nearest. For models that know neither, it is the film that has
-the largest share of people, keywords and genres in common with the recommended one.
+The supporting films are found by the model itself, see `recsys.models.support`: they are those whose removal from the
+history reduces the score most, or whose embeddings are nearest. For models without histories and embeddings, it is the
+film that has the largest share of people, keywords and genres in common with the recommended one.
 
-A reason adds what is particular to the recommended film: people, keywords or genres that it shares with those films and
-that no reason before it in the list has named, or else how many of the users who liked those films liked it.
+A reason adds a detail about the recommended film: people, keywords or genres that it shares with the supporting films
+and that no earlier reason in the list names, or else how many of the users who liked the supporting films liked it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, Support, kind_of_s
 
 METADATA = "metadata"
 KINDS = (ORDER, HISTORY, EMBEDDINGS, METADATA)
-TRAITS = ("directors", "actors", "writers", "keywords", "tags", "genres")  # the most telling first
-MAX_OF_A_TRAIT = 10  # values of one column that count: a cast can be long
-MAX_SHARED = 2  # traits that a reason names
-COMMON = 0.25  # share of films from which a trait says too little
-MIN_AGREEING = 3  # users, from which their number is named
+TRAITS = ("directors", "actors", "writers", "keywords", "tags", "genres")  # the most informative first
+MAX_OF_A_TRAIT = 10  # largest number of values of a column that are used, since a cast can be long
+MAX_SHARED = 2  # largest number of traits that a reason names
+COMMON = 0.25  # largest share of films with a trait that a reason names
+MIN_AGREEING = 3  # least number of agreeing users that a reason names
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Reason(Support):
         kind: one of `KINDS`, see the module.
         items: codes of one or two films of the history, the strongest first.
         strength: loss of score, cosine, or share in common, of the first film; always positive.
-        shared: people, keywords and genres of the recommended film and of those films.
-        n_agreeing: how many users liked those films and the recommended one; 0 if that is not part of the reason.
-        n_users: how many users liked those films.
+        shared: people, keywords and genres that the recommended film shares with the films in `items`.
+        n_agreeing: number of users who liked the films in `items` and the recommended one; 0 if this is not part of the
+            reason.
+        n_users: number of users who liked the films in `items`.
     """
 
     shared: tuple[str, ...] = ()
@@ -49,7 +50,7 @@ class Reason(Support):
     n_users: int = 0
 
     def sentence(self, names: np.ndarray) -> str:
-        """Return the reason in words; see `Support.sentence`."""
+        """Return the reason as a phrase; see `Support.sentence`."""
         films, shared = " and ".join(names[[*self.items]]), ", ".join(self.shared)
         if self.kind == METADATA:
             return f"{shared}, like {films}, which you liked"
@@ -108,7 +109,7 @@ class Explainer:
         return np.array([[len(row & column) / max(1, len(row | column)) for column in columns] for row in rows])
 
     def _with_particulars(self, reasons: Sequence[Reason | None], items: np.ndarray) -> list[Reason | None]:
-        """Add to each reason what is particular to its film."""
+        """Add a detail about the recommended film to each reason; see `_particular`."""
         named: set[str] = set()
         described: list[Reason | None] = []
         for reason, item in zip(reasons, items.tolist(), strict=True):
@@ -117,7 +118,13 @@ class Explainer:
         return described
 
     def _particular(self, reason: Reason, item: int, named: set[str]) -> Reason:
-        """Add to a reason what its film shares with the named ones, or the users who liked all of them."""
+        """Add to a reason the traits that its film shares with the supporting ones, or how many users liked them all.
+
+        Args:
+            reason: the reason.
+            item: code of the recommended film.
+            named: traits that earlier reasons name.
+        """
         if reason.kind == METADATA:
             return replace(reason, shared=self._shared(item, reason.items))
         limit = COMMON * self.dataset.n_items
@@ -146,7 +153,7 @@ class Explainer:
 
 
 def _traits(item_frame: pd.DataFrame) -> list[tuple[str, ...]]:
-    """Return the people, keywords and genres of each film, the most telling first."""
+    """Return the people, keywords and genres of each film, the most informative first."""
     columns = [item_frame[name] for name in TRAITS if name in item_frame]
     if not columns:
         return [()] * len(item_frame)

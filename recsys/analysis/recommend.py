@@ -27,8 +27,8 @@ class Recommendation:
         item: code of the film.
         score: score of the model.
         reason: the strongest reason, or None where no liked film supports the recommendation.
-        contributions: what each group of features adds to the score, the largest first, of a model in two stages; empty
-            for other models.
+        contributions: contribution of each group of features to the score, by name of the group, the largest first;
+            empty if the model does not score by groups of features.
     """
 
     item: int
@@ -55,7 +55,7 @@ def recommend(
         history: history of one row.
         candidates: int64 (m,) films that may be recommended.
         k: largest number of films.
-        rank: makes lists of scores.
+        rank: function that turns scores into lists.
     """
     query = Query(np.array([user]), history)
     scores = model.score(query)
@@ -70,7 +70,7 @@ def recommend(
 
 
 def _contributions(model: Scorer, query: Query, items: np.ndarray) -> list[dict[str, float]]:
-    """Return what each group of features adds to the score of each film, the largest first, if the model has groups."""
+    """Return the contribution of each group of features to the score of each film; see `Recommendation`."""
     if not isinstance(model, ExplainsByFeatures) or not len(query.history.items):
         return [{} for _ in items]
     added = model.feature_contributions(query, items)
@@ -105,9 +105,9 @@ def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ra
 
 
 def given_ratings(model: Scorer, dataset: Dataset, ratings: np.ndarray) -> np.ndarray:
-    """Return which ratings of a user a model is given, bool (n,).
+    """Return which ratings of a user belong in the history for a model, bool (n,).
 
-    A model that does not predict ratings learned only from positive interactions, so it is given only the films that
-    the user liked.
+    A model that does not predict ratings learned from positive interactions only, so its history has only the films
+    that the user liked.
     """
     return ratings >= (0 if model.predicts_ratings else dataset.middle_of_scale)

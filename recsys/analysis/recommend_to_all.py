@@ -23,9 +23,9 @@ from recsys.models.capabilities import ScoresByProducts
 from recsys.models.scoring import Scorer
 from recsys.progress import progress_options
 
-SCORES_PER_BATCH = 1 << 23  # which bounds the memory, and leaves a matrix product large enough to be fast
+SCORES_PER_BATCH = 1 << 23  # bounds memory, while matrix products are large enough to be fast
 USERS_PER_PART = 1 << 13
-SETTINGS = "recommendations.json"  # what the files of a folder were made with
+SETTINGS = "recommendations.json"  # settings with which the files of a folder were made
 
 # Of B users -> float32 (B, n_items), -inf at items that are not ranked; an array that the caller may change.
 Scores = Callable[[Query], np.ndarray]
@@ -33,13 +33,13 @@ Scores = Callable[[Query], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class ListMaker:
-    """Makes the lists of users: the best items that they have not rated.
+    """Makes the lists of users: the best items that a user has not rated.
 
     Attributes:
         dataset: data set of the users and items.
         k: largest number of items per user.
-        scores: scores users.
-        rank: makes lists of scores.
+        scores: function that scores users.
+        rank: function that turns scores into lists.
         candidates: int64 (m,) items that may be recommended, or None for all.
     """
 
@@ -59,7 +59,7 @@ class ListMaker:
         query = self.dataset.query(users)
         scores = self.scores(query)
         if self.candidates is None:
-            scores[query.history.rows, query.history.items] = -np.inf  # a copy would take a tenth of the time
+            scores[query.history.rows, query.history.items] = -np.inf  # in place: a copy would take a tenth of the time
         else:
             scores = mask_seen(scores, query.history, self.candidates)
         ranked = self.rank(scores, users, query.history, self.k)  # (B, k)
@@ -75,7 +75,7 @@ class Shard:
     """The share of one process in the parts of all users: parts `number` - 1, `number` - 1 + `of`, ...
 
     Attributes:
-        number: from 1.
+        number: number of the process, from 1.
         of: number of processes.
     """
 
@@ -83,7 +83,7 @@ class Shard:
     of: int = 1
 
     def parts(self, n_users: int) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the number and the users, int64 (n,), of each part, which do not depend on the number of processes."""
+        """Yield the number and the users, int64 (n,), of each part; `of` does not change which users form a part."""
         for part in range(self.number - 1, -(-n_users // USERS_PER_PART), self.of):
             yield part, np.arange(part * USERS_PER_PART, min((part + 1) * USERS_PER_PART, n_users))
 
@@ -106,7 +106,7 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
 
 
 def scores_of(model: Scorer) -> Scores:
-    """Return the function that scores users with a model, in a faster form where scores are products of vectors."""
+    """Return the function that scores users with a model, which is faster if the model is a `ScoresByProducts`."""
     if not isinstance(model, ScoresByProducts):
         return lambda query: np.array(model.score(query))
     item_vectors = np.ascontiguousarray(model.item_vectors().T)  # (d, n_items)
@@ -122,13 +122,13 @@ def scores_of(model: Scorer) -> Scores:
 
 
 def write_lists(maker: ListMaker, folder: Path, shard: Shard, settings: Mapping[str, Any]) -> int:
-    """Write the lists of a shard's users as Parquet files, whole ones, unless they are there already.
+    """Write the lists of a shard's users as Parquet files, each atomically; files that exist are skipped.
 
     Args:
         maker: makes the lists.
-        folder: gets a file for each part, and one with the settings.
+        folder: folder for a file for each part, and one with the settings.
         shard: the share of this process.
-        settings: what the lists depend on, JSON-able.
+        settings: JSON-able settings that the lists depend on.
 
     Returns:
         The number of users whose lists were written.
@@ -149,7 +149,11 @@ def write_lists(maker: ListMaker, folder: Path, shard: Shard, settings: Mapping[
 
 
 def _check_settings(file: Path, settings: Mapping[str, Any]) -> None:
-    """Store the settings of a folder, or compare them with those that it has."""
+    """Store the settings in a new folder, or check that they equal those stored in the folder.
+
+    Raises:
+        UserError: the folder has other settings.
+    """
     if not file.is_file():
         write_text(file, json.dumps(settings, indent=2) + "\n")
     with reading(file):

@@ -22,10 +22,10 @@ from recsys.terminal import terminal
 N_LIKED = 5  # liked films in a title
 N_MATCHED = 20  # films of a history in each of two tables
 N_GROUPS = 3  # groups of features in a row
-LEGEND_OF_FEATURES = "Score by features: what the groups of features add to the score that add, or take off, most."
+LEGEND_OF_FEATURES = "Score by features: the contributions of the groups of features that change the score most."
 LEGEND = {
     ORDER: "Reason (right after): the film without which the score would fall most, mostly because it is recent.",
-    HISTORY: "Reason: the liked films without which the score would fall most, and what is particular to this film.",
+    HISTORY: "Reason: the liked films without which the score would fall most, and a detail about this film.",
     EMBEDDINGS: "Reason: the liked films with the most similar embeddings; the model itself does not use the history.",
     METADATA: "Reason: the liked film that shares most people and genres; the model itself does not use the history.",
 }
@@ -51,7 +51,7 @@ def print_recommendations(
 
 
 def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
-    """Print which films of a history are matched with which, by what, and which are not used, and why."""
+    """Print the matched films of a history and how they were matched, and the films that are not used, with reasons."""
     names = item_names(dataset.item_frame)
     matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
     matched.title = f"{len(history.matched):,} films of {history.source}"

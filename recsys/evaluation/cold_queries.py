@@ -1,8 +1,8 @@
-"""Cold queries: without a history, or with a held-out item that no model was trained on.
+"""Cold queries: queries without a history, or whose held-out item has no training ratings.
 
-After a cut in time there are such queries. They are part of all metrics, and the metrics of warm queries alone are
-reported beside these, since published figures leave cold ones out. Where some users have a history and others have
-none, the metrics of both are reported too, since a site serves both, and models differ most in how.
+Cold queries occur in splits by time. They count in all metrics; the metrics of warm queries alone are reported as well,
+since published figures exclude cold ones. If only some queries have a history, metrics are also reported for those with
+and without one, since models differ most in how they serve users without a history.
 """
 
 from __future__ import annotations
@@ -17,21 +17,22 @@ WARM, NO_HISTORY, UNTRAINED_ITEM, BOTH = "warm", "no history", "item without tra
 
 
 def kinds(holdout: Holdout) -> pd.Categorical[str]:
-    """Return which kind of query each one of a holdout with single held-out ratings is (n_queries,)."""
+    """Return the kind of each query, (n_queries,), of a holdout with one held-out rating per query."""
     no_history = holdout.history_lengths == 0
     untrained = holdout.known.item_counts[holdout.ratings.items] == 0
     return pd.Categorical.from_codes(no_history + 2 * untrained, pd.Index([WARM, NO_HISTORY, UNTRAINED_ITEM, BOTH]))
 
 
 def warm_only(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Return the accuracy of warm queries under names such as `ndcg@10/warm`; NaN for cold ones."""
+    """Return the accuracy of warm queries, NaN for cold ones, in columns such as `ndcg@10/warm`."""
     return _accuracy(per_query, np.asarray(kinds(holdout) == WARM), "warm")
 
 
 def by_history(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Return the accuracy of queries with a history and of those without one, under names with such a suffix.
+    """Return the accuracy of queries with a history and of those without one.
 
-    The names are `ndcg@10/with_history` and `ndcg@10/without_history`; there are none unless both kinds occur.
+    The columns are `ndcg@10/with_history`, `ndcg@10/without_history` and so on, with NaN for queries of the other kind;
+    there are no columns unless both kinds occur.
     """
     known = holdout.history_lengths > 0
     if known.all() or not known.any():
@@ -41,16 +42,16 @@ def by_history(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
 
 
 def sentence(holdout: Holdout) -> str:
-    """Return how many queries are cold, in words."""
+    """Return a sentence with the numbers of cold and of warm queries."""
     counts = pd.Series(kinds(holdout)).value_counts()
     return (
-        f"Of {holdout.n_queries:,} queries {counts[NO_HISTORY] + counts[BOTH]:,} have no history and "
-        f"{counts[UNTRAINED_ITEM] + counts[BOTH]:,} an item without training ratings; metrics named /warm are those of "
-        f"the other {counts[WARM]:,}."
+        f"Of {holdout.n_queries:,} queries, {counts[NO_HISTORY] + counts[BOTH]:,} have no history and "
+        f"{counts[UNTRAINED_ITEM] + counts[BOTH]:,} have a held-out item without training ratings; metrics named /warm "
+        f"are means over the other {counts[WARM]:,}."
     )
 
 
 def _accuracy(per_query: pd.DataFrame, chosen: np.ndarray, suffix: str) -> pd.DataFrame:
-    """Return the accuracy of chosen queries, NaN for others, under names with a suffix."""
+    """Return the accuracy of chosen queries, NaN for others, in columns with a suffix."""
     names = [name for name in per_query if str(name).partition("@")[0] in ACCURACY]
     return per_query.loc[chosen, names].reindex(per_query.index).add_suffix(f"/{suffix}")

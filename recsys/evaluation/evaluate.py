@@ -29,8 +29,9 @@ class Evaluation:
     Attributes:
         per_user: a row for each user with held-out ratings: `user_id` and a column for each metric of single users,
             the mean of the user's queries if there are several.
-        summary: the value of every metric over all queries, of which a user has one unless ratings are predicted step
-            by step. Metrics of predicted ratings are pooled over ratings, metrics of lists are means over queries.
+        summary: the value of every metric over all queries. Metrics of lists are means over queries, and metrics of
+            predicted ratings are pooled over ratings. A user has one query, or one for each held-out rating if the
+            holdout is a `StepHoldout`.
         top: int64 (n_queries, k) lists, a row for each query, padded with -1; no columns if nothing is ranked. With
             several protocols, the lists of the first.
         calibration: a row for each bin of predictions, a quarter of a rating unit wide: its centre `stars`, the number
@@ -38,8 +39,8 @@ class Evaluation:
             no rows if no ratings are predicted.
         per_query: a row of metrics for each query of the holdout.
         per_rating: a row of metrics for each held-out rating: `recall@k` is 1 in the top k, else 0; `dcg@k` its
-            discounted gain, whose mean equals NDCG where a query has one held-out rating; `mse` and `mae` are errors of
-            predicted ratings.
+            discounted gain, whose mean equals NDCG if every query has one held-out rating; `mse` and `mae` are the
+            squared and absolute errors of predicted ratings.
         holdout: the holdout.
     """
 
@@ -104,7 +105,7 @@ def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
     """Check that a metric exists, apart from its suffix (`/sampled99`), which can depend on the data.
 
     Raises:
-        UserError: it does not.
+        UserError: the metric does not exist.
     """
     ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
     ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
@@ -115,13 +116,13 @@ def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
 
 
 def _has_ratings(holdout: Holdout) -> bool:
-    """Whether the data have ratings, rather than that items were seen."""
+    """Return whether the data have ratings rather than interactions without a value."""
     lowest, highest = holdout.known.scale
     return lowest < highest
 
 
 def _leaves_a_choice(holdout: Holdout) -> bool:
-    """Whether some user has an item that is neither rated nor held out."""
+    """Return whether for some user there is an item that is neither rated nor held out."""
     n_rated = holdout.unranked.user_counts + holdout.ratings.user_counts
     return bool((n_rated[holdout.query_users] < holdout.known.n_items).any())
 
@@ -143,12 +144,12 @@ def evaluate(
         protocol: determines which items are ranked, in one way or in several; with None nothing is ranked, and only
             predicted ratings are measured.
         ks: list lengths. Metrics beyond accuracy use one, `LIST_LENGTH`, or the largest k if that is less.
-        batch_bytes: size of the scores of one batch of users, in bytes; the peak of memory is a few times that.
+        batch_bytes: size of the scores of one batch of users, in bytes; peak memory use is a few times that.
         reranker: reorders lists before they are measured, or None. AUC is computed from the scores and not affected.
-        shuffle_seed: seed of a random order in which the model is given each history, or None for the order in time.
+        shuffle_seed: seed for shuffling each history before the model reads it, or None for histories in time order.
 
     Raises:
-        UserError: see `check`; or a score is not finite.
+        UserError: `check` fails, or a score is not finite.
     """
     check(model, ks, holdout, protocol, reranker)
     batch_size = max(1, batch_bytes // (4 * holdout.known.n_items))
@@ -183,7 +184,7 @@ def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarra
 
 
 def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:
-    """Average the queries of each user, whose `user_id` is the first column."""
+    """Average the metrics of each user's queries; the first column is `user_id`."""
     means = per_query
     if holdout.n_queries > len(holdout.users):
         means = per_query.groupby(holdout.query_users).mean().reset_index(drop=True)
@@ -195,7 +196,7 @@ def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarr
     """Split the positions of a holdout's queries into batches, with a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    from tqdm import tqdm  # costs start time
+    from tqdm import tqdm  # imported late, since it delays the start
 
     return tqdm(batches, description, leave=False, **progress_options())
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-LEVEL = 0.95  # of confidence
-N_RESAMPLES = 9999  # of the bootstrap
-_BATCH_SIZE = 2**22  # values that are resampled at once
+LEVEL = 0.95  # confidence level
+N_RESAMPLES = 9999  # number of resamples of the bootstrap
+_BATCH_SIZE = 2**22  # number of values that are resampled at a time
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from recsys.data.query import History
 
 
 def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
-    """Sample items that a user has not rated in either part of a holdout, uniformly and without replacement.
+    """Sample, for each user of a holdout, items that are neither known nor held out, uniformly without replacement.
 
     Args:
         holdout: the histories and the held-out ratings of its users.
@@ -17,14 +17,15 @@ def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
         seed: seed of the sample.
 
     Returns:
-        int32 (len(holdout.users), n) item codes. A user with fewer than n unrated items has them all, padded with -1.
+        int32 (len(holdout.users), n) item codes. A user with fewer than n unrated items gets all of them, padded with
+        -1.
     """
     users, n_items = holdout.users, holdout.known.n_items
     rated = _rated_items(holdout)
     n_unrated = n_items - np.diff(rated.indptr)
     nth = _sample_subsets(n_unrated, n, np.random.default_rng(seed))
-    # A user's i-th rated item (from 0) comes after (its code - i) unrated ones. This counts the rated items that come
-    # before the nth unrated one, whose code is nth plus their number.
+    # A user's i-th rated item (from 0) comes after (its code - i) unrated ones. The search counts the rated items
+    # before the nth unrated one, whose code is nth plus this count.
     unrated_before = rated.items - (np.arange(len(rated.items)) - rated.indptr[rated.rows])
     rows = np.arange(len(users))[:, None]
     keys = rated.rows * (n_items + 1) + unrated_before

@@ -1,8 +1,9 @@
-"""The order test: how good a model's rankings are when it is given each history in random order.
+"""The order test: the accuracy of a model that reads each history in random order.
 
-The difference to the metrics in the order of time is what the model gains from that order (Woolridge et al., "Sequence
-or Pseudo-Sequence? An Analysis of Sequential Recommendation Datasets", PERSPECTIVES workshop at RecSys 2021; Klenitskiy
-et al., "Does It Look Sequential? An Analysis of Datasets for Evaluation of Sequential Recommendations", RecSys 2024).
+The difference from the accuracy on histories in time order is what the model gains from that order (Woolridge et al.,
+"Sequence or Pseudo-Sequence? An Analysis of Sequential Recommendation Datasets", PERSPECTIVES workshop at RecSys 2021;
+Klenitskiy et al., "Does It Look Sequential? An Analysis of Datasets for Evaluation of Sequential Recommendations",
+RecSys 2024).
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ from recsys.models.base import Recommender
 
 
 def check_order_test(model: Recommender, protocol: AnyProtocol) -> None:
-    """Check that shuffled histories can change what a model is measured by.
+    """Check that shuffling histories can change the metrics of a model.
 
     Raises:
         UserError: the model scores without the history of a query, or nothing is ranked.
     """
     if not model.uses_history:
         raise UserError(
-            f"order_test=true must have a model that scores by histories (got {type(model).__name__}, whose scores "
-            "follow the user): leave it out."
+            f"order_test=true must have a model that scores by histories (got {type(model).__name__}, which scores by "
+            "user codes): leave it out."
         )
     if protocol is None:
         raise UserError("order_test=true must have a protocol that ranks items (got protocol=ratings): leave it out.")
@@ -35,14 +36,14 @@ def check_order_test(model: Recommender, protocol: AnyProtocol) -> None:
 def order_test(
     model: Recommender, holdout: Holdout, protocol: AnyProtocol, ks: Sequence[int], seed: int = 0
 ) -> dict[str, float]:
-    """Return the NDCG of a fitted model for shuffled histories, under names such as `ndcg@10/shuffled_history`.
+    """Return the NDCG of a fitted model on shuffled histories, by names such as `ndcg@10/shuffled_history`.
 
     Args:
         model: a fitted model.
         holdout: the held-out ratings and the users' histories.
         protocol: determines which items are ranked.
-        ks: list lengths of the other metrics; this one is at `LIST_LENGTH`, or the largest k if that is less.
-        seed: seed of the random orders.
+        ks: list lengths of the evaluation; the order test uses `LIST_LENGTH`, or the largest k if that is less.
+        seed: seed for shuffling.
     """
     k = min(LIST_LENGTH, max(ks))
     summary = evaluate(model, holdout, protocol, [k], shuffle_seed=seed).summary

@@ -26,7 +26,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def suffix(self, holdout: Holdout) -> str:
-        """Return the suffix of the names of metrics."""
+        """Return the suffix of the metrics' names, such as `/sampled99`."""
 
     @abstractmethod
     def n_ranked(self, holdout: Holdout) -> int:
@@ -34,7 +34,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def mask(self, holdout: Holdout) -> Mask:
-        """Return the function that excludes all other items from the ranking."""
+        """Return the function that excludes items that are not ranked; see `Mask`."""
 
 
 @dataclass(frozen=True)

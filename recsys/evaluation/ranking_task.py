@@ -61,13 +61,13 @@ class RankingTask:
         # Results are written to arrays allocated here. Small arrays that outlive a batch would fragment the memory of
         # its scores, so that the next batch could not reuse it.
         n_queries = holdout.n_queries
-        self.n_ranked = 0  # of the held-out ratings
+        self.n_ranked = 0  # held-out ratings that have been ranked
         self.top = np.empty((n_queries, max(ks)), np.int64)
         self.ranks = np.empty(len(holdout.ratings), np.int64)  # in the order of queries, as the held-out ratings are
         self.values: dict[str, np.ndarray] = defaultdict(lambda: np.empty(n_queries))
 
     def measure(self, rows: np.ndarray, query: Query, scores: np.ndarray) -> None:
-        """Measure a batch; batches come in the order of the holdout's queries.
+        """Measure a batch of queries; batches must come in the order of the holdout's queries.
 
         Args:
             rows: int64 (B,) positions of the queries in the holdout.
@@ -101,7 +101,7 @@ class RankingTask:
 
 
 def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
-    """Return the metrics of single lists beyond accuracy, by name: those that data and model allow."""
+    """Return the metrics of single lists beyond accuracy, by name, for which data and model have what is needed."""
     counts, n_users = dataset.item_counts, int((dataset.user_counts > 0).sum())
     metrics: dict[str, ListMetric] = {
         "novelty": lambda top, history: beyond_accuracy.novelty(top, counts, n_users),
@@ -121,7 +121,7 @@ def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]
 
 
 def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
-    """Compute the metrics of all lists together."""
+    """Compute coverage and the Gini coefficient, which are metrics of all lists together."""
     exposure = np.bincount(top[top >= 0], minlength=holdout.known.n_items)
     if holdout.candidates is not None:
         exposure = exposure[holdout.candidates]

@@ -5,8 +5,8 @@ Every reranker fills a list greedily, place by place, with the candidate that ha
     (1 - trade_off) * relevance - trade_off * cost
 
 where relevance is the model's score, scaled to 0 to 1 over the user's candidates, and the cost depends on the items
-that are already listed. The candidates are a user's best items. Among equal values the model's order decides, so that
-`trade_off` 0 gives the model's own list.
+that are already listed. The candidates are a user's best items. Equal values are ranked in the model's order, so
+`trade_off=0` gives the model's own list.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from recsys.metrics.ranking import top_k
 from recsys.models.base import HasEmbeddings
 from recsys.models.scoring import Scorer
 
-_BLOCK_SIZE = 64  # users who are reranked at once; the features of their candidates fit in the cache
+_BLOCK_SIZE = 64  # number of users who are reranked at a time; the features of their candidates fit in the cache
 
 # (scores (B, n_items) with -inf at items that are not ranked, users (B,), their histories, k) -> lists int64 (B, k),
 # padded with -1
@@ -114,7 +114,7 @@ class Reranker(ABC):
 
 
 def ranker(reranker: Reranker | None, model: Scorer, dataset: Dataset) -> Ranker:
-    """Return the function that makes lists of the scores of a fitted model: reordered ones, or the model's own."""
+    """Return the function that turns the scores of a fitted model into lists: reordered ones, or the model's own."""
     return rank_by_score if reranker is None else reranker.ranker(model, dataset)
 
 
@@ -154,7 +154,7 @@ class MaximalMarginalRelevance(Reranker):
 
 @dataclass(frozen=True)
 class Calibrated(Reranker):
-    """Lists genres in the proportions of the user's history: the cost is the divergence of the list from these.
+    """Lists genres in the proportions of the user's history: the cost is the divergence of the list from the history.
 
     Steck, "Calibrated Recommendations", RecSys 2018; `recsys.metrics.beyond_accuracy.miscalibration` has the equation.
     All listed items have the same weight.
@@ -236,14 +236,14 @@ class _MiscalibrationCosts(ListCosts):
 
 
 def _jaccard(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
-    """Return the Jaccard similarity (B, n, 1) of features of 0 and 1, (B, n, d) and (B, d, 1)."""
+    """Return the Jaccard similarity (B, n, 1) of binary features (B, n, d) and (B, d, 1)."""
     shared = features @ listed
     joint = features.sum(axis=2, keepdims=True) + listed.sum(axis=1, keepdims=True) - shared
     return shared / np.maximum(joint, 1)
 
 
 def _cosine(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
-    """Return the cosine (B, n, 1) of vectors of length 1, (B, n, d) and (B, d, 1)."""
+    """Return the cosine (B, n, 1) of unit vectors (B, n, d) and (B, d, 1)."""
     return features @ listed
 
 
@@ -257,7 +257,7 @@ def _relevance(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def _greedy_order(relevance: np.ndarray, costs: ListCosts, trade_off: float, n_places: int) -> np.ndarray:
-    """Choose the candidate at each place of a list, int64 (B, n_places); -1 where no candidate is left."""
+    """Return the index of the candidate at each place of a list, int64 (B, n_places); -1 if no candidate is left."""
     rows = np.arange(len(relevance))
     order = np.empty((len(relevance), n_places), np.int64)
     left = relevance > -np.inf

@@ -1,11 +1,12 @@
-"""Paired comparison of two models by a crossed bootstrap over all that was drawn at random: users, splits and seeds.
+"""Paired comparison of two models by a crossed bootstrap over three random factors: users, splits and seeds.
 
-Users, splits and seeds are resampled independently of each other, and a value of a user on a split with a seed has the
-product of their weights (Owen, "The Pigeonhole Bootstrap", AOAS 2007). Intervals therefore hold for other users, splits
-and seeds, where there are several of them. Of n units n - 1 are drawn, which makes the variance of a mean of few units,
-such as three seeds, unbiased (Rao and Wu, "Resampling Inference with Complex Survey Data", JASA 1988). Users and splits
-have the same weights for both models, since users differ far more than models do (Smucker, Allan and Carterette, "A
-Comparison of Statistical Significance Tests for Information Retrieval Evaluation", CIKM 2007).
+Users, splits and seeds are resampled independently of each other. The value of a user on a split with a seed is
+weighted by the product of the three weights (Owen, "The Pigeonhole Bootstrap", AOAS 2007). Intervals therefore
+generalise to other users, splits and seeds, if several of each were tested. From n units, n - 1 are drawn, which makes
+the variance of a mean of few units, such as three seeds, unbiased (Rao and Wu, "Resampling Inference with Complex
+Survey Data", JASA 1988). Users and splits have the same weights for both models, since users differ far more than
+models do (Smucker, Allan and Carterette, "A Comparison of Statistical Significance Tests for Information Retrieval
+Evaluation", CIKM 2007).
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from scipy.special import ndtri
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES, Interval
 from recsys.evaluation.significance import effect_size
 
-UserMetrics = Mapping[tuple[int, str], pd.Series]  # a metric of each user, indexed by user, by seed and split
+UserMetrics = Mapping[tuple[int, str], pd.Series]  # (seed, split) -> the values of a metric, indexed by user
 
-EQUIVALENCE_LEVEL = 0.9  # of the interval for equivalence, which is two one-sided tests at 5%
-_BATCH_SIZE = 2**22  # weights that are drawn at once
+EQUIVALENCE_LEVEL = 0.9  # level of the interval for equivalence, which corresponds to two one-sided tests at 5%
+_BATCH_SIZE = 2**22  # number of weights that are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,14 @@ class Difference:
     """The difference between the means of two models.
 
     Attributes:
-        n_users: number of users on whom both were tested.
+        n_users: number of users on whom both models were tested.
         interval: the difference with its percentile interval, whose ends are NaN if nothing can be resampled.
-        equivalence: the interval of 90%: models are equivalent within a margin if it is between -margin and margin
-            (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics, 1987).
+        equivalence: the 90% interval: the models are equivalent within a margin if this interval is between -margin and
+            margin (Schuirmann, "A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing
+            the Equivalence of Average Bioavailability", Journal of Pharmacokinetics and Biopharmaceutics 1987).
         standard_error: standard deviation of the resampled differences.
-        effect_size: see `effect_size`, over users.
-        p_value: two-sided; the share of resampled differences on the other side of zero, twice.
+        effect_size: effect size over users; see `recsys.evaluation.significance.effect_size`.
+        p_value: two-sided; twice the share of resampled differences on the other side of zero.
     """
 
     n_users: int
@@ -52,19 +54,19 @@ class Difference:
         return -margin < self.equivalence.low and self.equivalence.high < margin
 
     def lower_bound(self, error: float) -> float:
-        """Return what the difference exceeds except with a probability of `error`, by the normal approximation.
+        """Return the one-sided lower confidence bound of the difference at level 1 - `error`.
 
-        Levels far below 5% are beyond the quantiles that resamples can estimate.
+        The bound uses the normal approximation, since resamples cannot estimate quantiles far below 5%.
         """
         return self.interval.mean + float(ndtri(error)) * self.standard_error
 
 
 def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:
-    """Compare two models on the users and splits on which both were tested; None if there are none.
+    """Compare two models on the users and splits on which both were tested; return None if there are none.
 
-    A mean is taken over users, then over seeds, then over splits, as in tables.
+    Values are averaged over users, then over seeds, then over splits, as in tables.
     """
-    shared = _tested(model).intersection(_tested(baseline))  # of split and user
+    shared = _tested(model).intersection(_tested(baseline))  # pairs of split and user
     if shared.empty:
         return None
     pair = {"model": _restricted(model, shared), "baseline": _restricted(baseline, shared)}
@@ -85,7 +87,7 @@ def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:
 
 
 def split_means(values: UserMetrics) -> pd.Series:
-    """Return the mean over users, then over seeds, by split; NaN of a user does not count."""
+    """Return the mean over users, then over seeds, indexed by split; users with NaN do not count."""
     means = pd.Series([own.mean() for own in values.values()], index=[split for _, split in values])
     return means.groupby(level=0, sort=False).mean()
 
@@ -94,12 +96,13 @@ def resampled_means(values: Mapping[str, UserMetrics], seed: int = 0) -> dict[st
     """Resample the mean over splits of `split_means`, for several models.
 
     Args:
-        values: a metric of each user by model; NaN, or without an entry, where a user was not tested.
+        values: a metric of each user, by model; NaN or missing for users who were not tested.
         seed: seed of the bootstrap.
 
     Returns:
-        float64 (`N_RESAMPLES`,) for each model; NaN if no user of the drawn splits is drawn. Users and splits of a draw
-        have the same weights in all models, while the seeds of each model are resampled on their own.
+        float64 (`N_RESAMPLES`,) for each model; NaN in resamples that draw no user of the drawn splits. Within a
+        resample, users and splits have the same weights for all models, while each model's seeds are drawn
+        independently.
     """
     splits = sorted({split for own in values.values() for _, split in own})
     users = pd.Index([]).union(pd.concat([s for own in values.values() for s in own.values()]).index).unique()
@@ -130,13 +133,13 @@ def _seed_means(values: UserMetrics) -> pd.Series:
 
 
 def _restricted(values: UserMetrics, shared: pd.MultiIndex) -> UserMetrics:
-    """Return the values of the pairs of split and user in an index."""
+    """Select the values of the pairs of split and user in an index."""
     users = {split: shared[shared.get_level_values(0) == split].droplevel(0) for split in shared.unique(0)}
     return {(seed, split): own.reindex(users[split]) for (seed, split), own in values.items() if split in users}
 
 
 def _cells(values: UserMetrics, splits: Sequence[str], users: pd.Index) -> tuple[np.ndarray, np.ndarray]:
-    """Return values with 0 for users who were not tested, and 1 for those who were: float32 (seeds, splits, users)."""
+    """Return the values (0 for users not tested) and who was tested (1 or 0): float32 (n_seeds, n_splits, n_users)."""
     seeds = sorted({seed for seed, _ in values})
     cells = np.full((len(seeds), len(splits), len(users)), np.nan, np.float32)
     for (seed, split), own in values.items():
@@ -145,7 +148,7 @@ def _cells(values: UserMetrics, splits: Sequence[str], users: pd.Index) -> tuple
 
 
 def _weights(rng: np.random.Generator, size: int, n: int) -> np.ndarray:
-    """Draw how often each of n units is among n - 1 that are drawn with replacement; float32 (size, n), 1 if n is 1."""
+    """Draw n - 1 of n units with replacement and return how often each was drawn, float32 (size, n); 1 if n is 1."""
     if n == 1:
         return np.ones((size, 1), np.float32)
     chosen = rng.integers(n, size=(size, n - 1)) + n * np.arange(size)[:, None]

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SIGNIFICANT = 0.05  # adjusted p-values below it are
+SIGNIFICANT = 0.05  # adjusted p-values below this are significant
 
 
 def effect_size(differences: np.ndarray) -> float:
-    """Return the mean of paired differences (n,) in units of their standard deviation; NaN where all are equal.
+    """Return the mean of paired differences (n,) in units of their standard deviation; NaN if all are equal.
 
-    d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium, 0.8 large.
+    This is d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium and
+    0.8 large.
     """
     if not len(differences) or np.ptp(differences) == 0:
         return np.nan
@@ -23,7 +24,10 @@ def effect_size(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Adjust p-values for multiple tests: Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979."""
+    """Return p-values (n,) adjusted for multiple tests by Holm's method, float64 (n,).
+
+    Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 1979.
+    """
     given = np.asarray(p_values, float)
     order = np.argsort(given)
     steps = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))

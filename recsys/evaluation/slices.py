@@ -1,4 +1,4 @@
-"""Averages of metrics over slices: groups of users, or of held-out ratings by the item."""
+"""Averages of metrics over slices: groups of users, or groups of held-out ratings by item."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
 
 
 def _averages(name: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
-    """Average each column of `values` over the rows that share a label, (n,)."""
+    """Average each column of `values` over the rows that share a label; `labels` is (n,)."""
     groups = values.groupby(pd.CategoricalIndex(labels), observed=True, dropna=False)
     frame = groups.mean()
     frame.insert(0, "n", groups.size())

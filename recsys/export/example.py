@@ -1,4 +1,4 @@
-"""The example in an export's folder, which recommends with onnxruntime and numpy alone."""
+"""The example script in an export's folder, which recommends with onnxruntime and numpy alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ for position in np.argsort(-scores)[:10]:
 
 
 def example(reads: tuple[str, ...], length: int) -> str:
-    """Return the source of the example for a model that reads some inputs, with histories of some columns."""
+    """Return the source of the example for a model with the inputs `reads` and histories of `length` columns."""
     has_items = "items" in reads
     user = -1 if has_items else 0
     lines = [f'    "{name}": {INPUTS[name].format(length=length, user=user)},  # {NOTES[name]}\n' for name in reads]

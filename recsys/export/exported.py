@@ -1,4 +1,4 @@
-"""Exports as models: what a folder of `recsys.export.folder` holds scores users as the trained model did."""
+"""Loading of exports as models, whose scores are those of the trained model."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ Scores = Callable[[str, Mapping[str, np.ndarray]], np.ndarray]
 
 
 class ExportedModel(RecommendsByIds):
-    """An exported model, which scores by onnxruntime or by `torch.export`.
+    """An exported model, which computes scores by onnxruntime or by `torch.export`.
 
     Args:
         description: content of `export.json`.
-        scores: computes an output of the model.
+        scores: function that computes an output of the model; see `Scores`.
     """
 
     def __init__(self, description: Mapping[str, Any], scores: Scores) -> None:
@@ -106,12 +106,12 @@ def load_export(folder: Path) -> ExportedModel:
 
 
 def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
-    """Return a query as arrays by their names in `recsys.models.graphs.PaddedQuery`.
+    """Return a query as arrays, by the names of the fields of `recsys.models.graphs.PaddedQuery`.
 
     Args:
-        query: B users; of their histories the latest interactions are given.
+        query: B users with their histories, of which the latest `length` interactions are used.
         length: number of columns of the histories.
-        padding: item code in front of shorter histories.
+        padding: item code that fills shorter histories from the left.
     """
     history = query.history.latest(length)
     shape = (len(query), length)

@@ -1,4 +1,4 @@
-"""Writing of exports: a model's file, what its inputs are, the catalogue, the histories, and an example."""
+"""Writing of exports: the model, a description of its inputs and outputs, the catalogue, the histories, an example."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ from recsys.models.histories import LONG
 
 
 def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", length: int | None = None) -> None:
-    """Write a trained model so that it runs without this package.
+    """Write a trained model in a format that runs without this package.
 
     Args:
         model: the trained model.
         data: the interactions that users' histories consist of, with ids and titles.
-        folder: gets the files of `recsys.export.layout`; an earlier export in it is replaced.
+        folder: folder for the files of `recsys.export.layout`; an earlier export in it is replaced.
         to: `onnx`, or `torch` for a program of `torch.export`.
-        length: number of latest interactions that histories may have; None for the longest history of the data, or as
-            many as the model reads.
+        length: number of latest interactions that a history can have; None for `default_length`.
 
     Raises:
         UserError: the model cannot be exported, or the folder holds something else.
@@ -66,14 +65,14 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
 
 
 def default_length(model: Recommender, data: Dataset) -> int:
-    """Return the number of columns with which no history of the data loses an interaction that the model reads."""
+    """Return a number of columns that holds all interactions that the model reads from any history of the data."""
     longest = max(LONG, int(data.user_counts.max(initial=0)))
     n_read = with_graph(model).n_read
     return longest if n_read is None else min(longest, max(LONG, n_read))
 
 
 def description(model: Recommender, data: Dataset, to: str, reads: tuple[str, ...], length: int) -> dict[str, Any]:
-    """Return what `export.json` holds: how to run the model, and what its scores follow."""
+    """Return the content of `export.json`: how to run the model, and what its scores depend on."""
     has_items = "items" in reads
     return {
         "format": to,
@@ -99,7 +98,7 @@ def description(model: Recommender, data: Dataset, to: str, reads: tuple[str, ..
 
 
 def _write_catalogue(data: Dataset, folder: Path, has_users: bool) -> None:
-    """Write the ids of items, and of users where they are inputs, by position."""
+    """Write ids and titles of items, and ids of users if they are an input of the model, by position."""
     names = item_names(data.item_frame)
     items = pd.DataFrame({"id": data.item_frame["movie_id"].to_numpy(), "title": names})
     items.to_csv(folder / ITEMS, index_label="position")
@@ -114,12 +113,12 @@ def _write_program(traced: torch.export.ExportedProgram, file: Path, reads: tupl
             torch.export.save(traced, file)
             return
         converted = torch.onnx.export(traced, input_names=list(reads), output_names=list(OUTPUTS), verbose=False)
-        cast(torch.onnx.ONNXProgram, converted).save(file)  # in one file up to 2 GB
+        cast(torch.onnx.ONNXProgram, converted).save(file)  # a single file up to 2 GB
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what the exporter and its packages say about their own interfaces and optimisations."""
+    """Silence the exporter's messages about its own interfaces and optimisations, and those of its packages."""
     loggers = {
         logging.getLogger(name): logging.getLogger(name).level for name in ("torch.onnx", "onnxscript", "onnx_ir")
     }

@@ -1,10 +1,10 @@
 """The folder of an export.
 
 export.json      inputs, outputs and properties of the model
-model.onnx       or model.pt2, of `torch.export`; weights beyond 2 GB are in model.onnx.data
+model.onnx       the model, or model.pt2 for `torch.export`; weights beyond 2 GB are in model.onnx.data
 items.csv        position, id and title of each item
 users.csv        position and id of each user, where users are an input
-embeddings.npz   vectors of users and items, of models that embed both
+embeddings.npz   vectors of users and items, if the model embeds both
 data/            the interactions and metadata, in the layout of prepared data
 example.py       beside model.onnx: recommends with onnxruntime and numpy alone
 """

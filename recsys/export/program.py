@@ -1,4 +1,4 @@
-"""The scores of a trained model as a `torch.export` program, with the popularity that short histories are given."""
+"""A trained model as a `torch.export` program, with the popularity that is added to the scores of short histories."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MAX_BATCH = 1 << 20  # users
 
 
 class ServedGraph(nn.Module):
-    """A model's scores as they are served, and without the popularity in them: see `Recommender.score`.
+    """Computes a model's scores as served, and its own scores without popularity; see `Recommender.score`.
 
     Args:
-        graph: the model's own scores.
-        popularity: what is added to them, or None.
+        graph: module that computes the model's own scores.
+        popularity: module that mixes popularity into these scores, or None.
 
     Attributes:
         reads: names of the inputs, fields of `PaddedQuery` in their order.
@@ -36,7 +36,7 @@ class ServedGraph(nn.Module):
         query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
         own = self.own(query)
         if self.popularity is None:
-            return own.clone(), own  # a graph has an output once
+            return own.clone(), own  # a copy, since a graph cannot return the same tensor twice
         return self.popularity(own, self.own.lengths(query), self.own.by_history(query), query), own
 
 
@@ -53,10 +53,10 @@ def served_graph(model: Recommender, data: Dataset, length: int) -> ServedGraph:
 
 
 def with_graph(model: Recommender) -> HasGraph:
-    """Return a model that can be exported.
+    """Return the model after checking that it can be exported.
 
     Raises:
-        UserError: it cannot.
+        UserError: the model cannot be exported.
     """
     if not isinstance(model, HasGraph):
         raise UserError(
@@ -67,11 +67,11 @@ def with_graph(model: Recommender) -> HasGraph:
 
 
 def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
-    """Trace a graph for any number of users.
+    """Trace a graph with a variable batch size.
 
     Args:
         graph: the graph.
-        length: number of columns of its histories.
+        length: number of columns of the histories.
     """
     examples = tuple(example_inputs(length)[name] for name in graph.reads)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
@@ -80,7 +80,7 @@ def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
 
 
 def example_inputs(length: int) -> dict[str, Tensor]:
-    """Return inputs of two unknown users, one with an interaction, by name."""
+    """Return inputs, by name, of two unknown users with histories of `length` columns, one of them empty."""
     items = torch.full((2, length), PADDING)
     items[0, -1] = 0
     return {

@@ -21,7 +21,7 @@ KS = (1, 5, 10, 20, 50)
 def ranking_metrics(
     scores: np.ndarray, holdout: Holdout, ks: Sequence[int] = KS, rows: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Rank all items that the users of some queries have not rated, and measure the lists.
+    """Rank, for each query, the items that its user has not rated, and compute the accuracy of the lists.
 
     Args:
         scores: float32 (B, n_items); not changed.
@@ -137,7 +137,7 @@ ACCURACY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def auc(ranked: np.ndarray, relevant: History) -> np.ndarray:
-    """Estimate the probability that a relevant item scores higher than another ranked item; a tie counts one half.
+    """Estimate the probability that a relevant item scores higher than another ranked item; ties count one half.
 
     Hanley and McNeil, "The Meaning and Use of the Area under a ROC Curve", Radiology 1982. Where no other item is
     ranked, the value is 0.5.
@@ -155,13 +155,13 @@ def auc(ranked: np.ndarray, relevant: History) -> np.ndarray:
     scores = ranked[relevant.rows, relevant.items]
     bounds = zip(relevant.indptr[:-1], relevant.indptr[1:], strict=True)
     leads = [_lead(row, scores[start:stop]) for row, (start, stop) in zip(ranked, bounds, strict=True)]
-    # Of two relevant items one leads the other, so that in the sum over a user they cancel out.
+    # A pair of relevant items is counted once with each sign, so it cancels out of the sum over a user's items.
     total = np.array(leads) - n_relevant * n_unranked
     return 0.5 + 0.5 * total / np.maximum(n_relevant * n_others, 1)
 
 
 def _lead(row: np.ndarray, scores: np.ndarray) -> int:
-    """Count the items of a row, (n_items,), that are below each of some scores, less those above, over all scores."""
+    """Sum, over some scores, the number of items of a row (n_items,) that score lower minus those that score higher."""
     if len(scores) <= 3:  # two passes over the row per score cost less than sorting it
         return sum(int(np.count_nonzero(row < score)) - int(np.count_nonzero(row > score)) for score in scores)
     ascending = np.sort(row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_SMOOTHING = 0.01  # alpha of `miscalibration`: a genre that a list lacks must not cost infinity
+_SMOOTHING = 0.01  # alpha of `miscalibration`: keeps the divergence finite if the list lacks a genre
 
 
 def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarray:
@@ -35,8 +35,8 @@ def mean_popularity(top: np.ndarray, item_counts: np.ndarray) -> np.ndarray:
 def jaccard_diversity(top: np.ndarray, features: np.ndarray) -> np.ndarray:
     """Compute intra-list diversity: 1 - Jaccard similarity, averaged over all pairs of items in a list.
 
-    Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005. Items without features are
-    similar to none; the diversity of a list with fewer than two items is 0.
+    Ziegler et al., "Improving Recommendation Lists Through Topic Diversification", WWW 2005. An item without features
+    has similarity 0 to all others; the diversity of a list with fewer than two items is 0.
 
     Args:
         top: int (B, k) lists, padded with -1.
@@ -84,7 +84,7 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
 
 def divergence(target: np.ndarray, mixed: np.ndarray) -> np.ndarray:
-    """Compute the divergence that `miscalibration` defines, (B, n), of n distributions q (B, n, g) from p (B, g)."""
+    """Return the divergence of `miscalibration`, float (B, n), of n distributions q (B, n, g) from p (B, g)."""
     tiny = np.finfo(mixed.dtype).tiny  # makes logarithms finite where p is 0 and the term does not count
     smoothed = (1 - _SMOOTHING) * mixed + _SMOOTHING * target[:, None]
     cross = np.log(np.maximum(smoothed, tiny)) @ target[:, :, None]
@@ -123,7 +123,7 @@ def _mean_over_list(values: np.ndarray, top: np.ndarray) -> np.ndarray:
 
 
 def _mean_over_pairs(distances: np.ndarray, top: np.ndarray) -> np.ndarray:
-    """Average distances (B, k, k) over all pairs of different places that hold an item."""
+    """Average distances (B, k, k) over all pairs of different positions that hold an item; 0 without such pairs."""
     listed = top >= 0
     pairs = listed[:, :, None] & listed[:, None, :] & ~np.eye(top.shape[1], dtype=bool)
     return np.where(pairs, distances, 0.0).sum(axis=(1, 2)) / np.maximum(pairs.sum(axis=(1, 2)), 1)

@@ -9,7 +9,7 @@ from recsys.data.query import History
 
 
 def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:
-    """Return float32 (n_items, g): 1 where an item has a genre; g is 0 where no item has any."""
+    """Return genres as float32 (n_items, g): 1 if the item has the genre, else 0; g is 0 if no item has a genre."""
     lists = item_frame["genres"] if "genres" in item_frame else pd.Series([[]] * len(item_frame))
     values = lists.reset_index(drop=True).explode().dropna()
     codes, names = pd.factorize(values)

@@ -11,7 +11,7 @@ import numpy as np
 
 from recsys.data.query import History
 
-_BLOCK_SIZE = 2**20  # scores that are ranked at once, which limits memory for intermediate results
+_BLOCK_SIZE = 2**20  # number of scores that are ranked at a time, which limits memory for intermediate results
 _LOWEST = np.finfo(np.float32).min
 
 
@@ -54,7 +54,7 @@ def top_k(scores: np.ndarray, users: np.ndarray, k: int, seed: int = 0) -> np.nd
 
 
 def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """Sort the few items of each row that may be among its k best; k is at most n_items."""
+    """Return the k best items of each row, int64 (B, k), by sorting the few that may be; k is at most n_items."""
     rows, items = np.divmod(np.flatnonzero(scores >= _lower_bound(scores, k)), scores.shape[1])
     values = scores[rows, items]
     # Double precision has room for a random number below the last bit of a float32, so adding it breaks ties only.
@@ -68,9 +68,10 @@ def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) ->
 
 
 def _lower_bound(scores: np.ndarray, k: int) -> np.ndarray:
-    """Return a finite value, float32 (B, 1), that at least the k best finite scores of a row reach, and few others.
+    """Return a finite lower bound of the k best finite scores of each row, float32 (B, 1), that few other scores reach.
 
-    It is the k-th largest of the maxima of disjoint groups of items, which costs less than that of all scores.
+    The bound is the k-th largest of the maxima of disjoint groups of items, which is cheaper to find than the k-th
+    largest of all scores.
     """
     n_items = scores.shape[1]
     n_groups = max(256, 4 * k, n_items // 64)  # many groups, so that the best items seldom share one

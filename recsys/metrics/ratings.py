@@ -1,13 +1,13 @@
 """Metrics of predicted ratings, pooled over groups of ratings.
 
-They are defined in Herlocker et al., "Evaluating Collaborative Filtering Recommender Systems", TOIS 2004.
+The metrics are defined in Herlocker et al., "Evaluating Collaborative Filtering Recommender Systems", TOIS 2004.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-RELEVANT_RATING = 4.0  # ratings from here on call an item relevant
+RELEVANT_RATING = 4.0  # lowest rating of a relevant item
 
 
 def rating_metrics(predicted: np.ndarray, actual: np.ndarray, groups: np.ndarray, n: int) -> dict[str, np.ndarray]:

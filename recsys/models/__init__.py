@@ -6,7 +6,7 @@ Each class is imported when it is first used, so that closed-form models do not 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # `as` marks what a strict type checker may import from here
+if TYPE_CHECKING:  # `as` marks a re-export for strict type checkers
     from recsys.models.als import ALS as ALS
     from recsys.models.bayesian_mf import BayesianMF as BayesianMF
     from recsys.models.bias import Bias as Bias
@@ -100,7 +100,7 @@ __all__ = [*MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a class."""
+    """Import the module of a class, and return the class."""
     if name not in MODULES:
         raise AttributeError(f"module 'recsys.models' has no attribute {name!r}")
     return getattr(import_module(f"recsys.models.{MODULES[name]}"), name)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class ALS(Factorisation):
-    """Fits rated pairs to 1 and all others to 0; `IALS` has a regularisation that depends on the number of ratings.
+    """Factorises interactions with targets of 1 for rated pairs and 0 for all others.
+
+    The regularisation is the same for all users and items; that of `IALS` depends on the number of ratings.
 
     Args:
         embedding_dim: length of the vectors.
@@ -30,7 +32,7 @@ class ALS(Factorisation):
         confidence: weight of a rated pair, which `play_weight` multiplies; that of an unrated pair is 1.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
-        half_life: of a history whose vector is solved for; see `WeighsHistories`.
+        half_life: half-life of the interactions that a user's vector is fitted to; see `WeighsHistories`.
         play_weight: see `WeighsPlays`.
         play_scale: see `WeighsPlays`.
     """
@@ -56,7 +58,7 @@ class ALS(Factorisation):
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; runs on as many threads as torch does."""
-        with threadpool_limits(1, "blas"):  # each of the library's threads would start as many again
+        with threadpool_limits(1, "blas"):  # else each of the library's threads would start as many BLAS threads
             model = self._library_model()
             model.fit(self.training_matrix(train), show_progress=False)
         return model.user_factors, model.item_factors

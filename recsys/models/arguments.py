@@ -1,4 +1,4 @@
-"""Errors name settings of configs, such as `data.scale` or `model.l2`; in the library, these are arguments."""
+"""Errors for users of the library, which name arguments in place of configs' settings such as `model.l2`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ARGUMENTS = {  # most have the same name
 SPLIT = re.compile(r"\bsplit=(?=\w)")
 MODEL = re.compile(r"(?<![\w.])model=(?=\w)")
 METADATA = re.compile(r"\bmetadata=\w+")
-FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # that a data frame is written to
+FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # files that data frames are written to
 
 
 @contextmanager
 def naming_arguments() -> Iterator[None]:
-    """Let errors inside name arguments and data frames in place of the settings and files that they stand for."""
+    """Replace settings and files by arguments and data frames in the messages of errors raised in the `with` block."""
     try:
         yield
     except UserError as error:

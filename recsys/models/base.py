@@ -42,18 +42,19 @@ DATA = "data"  # folder of a saved model's data
 
 
 def lightning_trainer(**options: Any) -> Any:
-    """Build a Lightning Trainer, which is imported only now: closed-form models never need it."""
+    """Build a Lightning Trainer; Lightning is imported here, since closed-form models do not need it."""
     import pytorch_lightning as pl
 
     quieten_lightning()
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # its tips, lists of devices
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # hides tips and device lists
     return pl.Trainer(**options)
 
 
 def quieten_lightning() -> None:
-    """Leave out what Lightning warns about that no user can change.
+    """Hide warnings of Lightning that users can do nothing about.
 
-    It is its own code under recent versions of torch, each resumed run, and metrics that are the same in every process.
+    They concern Lightning's own use of deprecated torch functions, the checkpoint directory of a resumed run, and
+    validation metrics that are not synchronised because they are equal in all processes.
     """
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
@@ -65,12 +66,12 @@ QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=Fa
 
 @dataclass(frozen=True)
 class FitContext:
-    """Where and how a fit runs. Nothing in it changes what is learned, except for rounding.
+    """Where and how a fit runs. Except for rounding, the context does not affect what is learned.
 
     Attributes:
         directory: directory for checkpoints, or None to store none.
-        trainer: builds Lightning's Trainer from the arguments that a model adds to its keywords (accelerator, devices,
-            precision, callbacks, ...); used by deep models only.
+        trainer: builds Lightning's Trainer; its keywords are settings of the Trainer (accelerator, devices, precision,
+            callbacks, ...), to which a model adds its own. Used by deep models only.
         logger: a Lightning logger for curves, or None.
         resume: whether to continue from the last checkpoint in `directory`, if there is one.
         cache_dir: directory for results that other fits can reuse, such as text embeddings; None caches nothing.
@@ -85,7 +86,7 @@ class FitContext:
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a fit cost.
+    """The cost of a fit.
 
     Attributes:
         seconds: wall-clock time in seconds.
@@ -94,8 +95,8 @@ class FitReport:
         epoch_seconds: seconds of the last epoch without its validation, or None for a model without epochs.
         samples_per_second: samples per second in the last epoch, where each sampled negative counts as a sample; None
             for a model without epochs.
-        candidate_recall: share of validation's held-out ratings that are among the candidates of a model in two stages;
-            None for other models.
+        candidate_recall: share of the held-out validation ratings whose items are among the candidates of a two-stage
+            model; None for other models.
     """
 
     seconds: float
@@ -118,8 +119,8 @@ class Recommender(RecommendsByIds):
     CSR matrices under the attribute names in `learned`. Hyperparameters and arrays together are the saved model.
 
     Attributes:
-        fit_report: what the last fit cost.
-        n_best_epochs: number of epochs that validation chose and a refit is trained for; None for a model without
+        fit_report: the cost of the last fit.
+        n_best_epochs: number of epochs that validation chose and for which a refit trains; None for a model without
             epochs.
     """
 
@@ -143,7 +144,7 @@ class Recommender(RecommendsByIds):
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
             context: where and how the fit runs; by default on the CPU and quietly.
-            progress: whether progress is shown, whatever the context says.
+            progress: whether to show progress, regardless of the context.
 
         Raises:
             UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
@@ -153,9 +154,9 @@ class Recommender(RecommendsByIds):
             return self._learn(train, valid, context, progress)
 
     def _learn(self, train: Dataset, valid: Holdout | None, context: FitContext | None, progress: bool) -> Self:
-        """Learn and take the time; see `fit`."""
+        """Fit the model and measure the time that this takes; see `fit`."""
         if not isinstance(train, Dataset):
-            raise UserError(f"train must be a data set, such as the train of a split (got {type(train).__name__}).")
+            raise UserError(f"train must be a data set, such as split.train (got {type(train).__name__}).")
         self._check_hyperparameters()
         if self.reads_order:
             require_order(train, type(self).__name__)
@@ -180,7 +181,7 @@ class Recommender(RecommendsByIds):
 
     @abstractmethod
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport | None:
-        """Learn from training interactions; see `fit`. A model without epochs need not report its cost."""
+        """Learn from training interactions; see `fit`. A model without epochs can return None as its report."""
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
         """Fit a new model with the same hyperparameters to more ratings, for `n_best_epochs` if it trains in epochs."""
@@ -206,7 +207,7 @@ class Recommender(RecommendsByIds):
         return {name: getattr(self, name) for name in settings(type(self))}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the hyperparameters by name, as scikit-learn calls it.
+        """Return the hyperparameters by name; this is scikit-learn's name for `hyperparameters`.
 
         Args:
             deep: without effect, since no hyperparameter is an estimator.
@@ -214,10 +215,10 @@ class Recommender(RecommendsByIds):
         return self.hyperparameters()
 
     def set_params(self, **params: Any) -> Self:
-        """Change hyperparameters, with the checks of the constructor; the model must then be fitted.
+        """Change hyperparameters, with the checks of the constructor; the model must then be fitted again.
 
         Raises:
-            UserError: the model has no such hyperparameter, or the constructor refuses the value.
+            UserError: the model has no such hyperparameter, or the constructor rejects the value.
         """
         own = self.hyperparameters()
         for name in params:
@@ -226,7 +227,7 @@ class Recommender(RecommendsByIds):
         return self
 
     def __sklearn_clone__(self) -> Self:
-        """Return an unfitted copy; by it scikit-learn's `clone` leaves it to constructors to copy lists."""
+        """Return an unfitted copy for scikit-learn's `clone`, which otherwise rejects constructors that copy lists."""
         return type(self)(**self.hyperparameters())
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -243,25 +244,25 @@ class Recommender(RecommendsByIds):
                 setattr(self, name, from_arrays(name, arrays))
 
     def save(self, directory: str | Path) -> None:
-        """Write the model with the data that it was fitted to, so that it recommends by raw ids once it is loaded.
+        """Write the model and the data that it was fitted to, so that the loaded model can recommend by raw ids.
 
         Args:
-            directory: gets the files of `save_without_data`, and `data/`: the interactions, ids, titles and metadata
-                in the layout of prepared data. A model in it is replaced.
+            directory: directory for the files of `save_without_data` and for `data/`: the interactions, ids, titles and
+                metadata in the layout of prepared data. An earlier model in the directory is replaced.
         """
         self.save_without_data(Path(directory))
         if self.data is not None:
-            from recsys.data.saved import write_dataset  # DuckDB, which a training does not need here
+            from recsys.data.saved import write_dataset  # imports DuckDB, which training does not need
 
             write_dataset(self.data, Path(directory) / DATA)
 
     def save_without_data(self, directory: Path) -> None:
-        """Write `arrays.npz` and `model.json`, as runs do, which read their data by their config.
+        """Write `arrays.npz` and `model.json` only, as in runs, whose configs say how to prepare their data.
 
-        Nothing is pickled except by models that declare it.
+        Only models with `pickled = True` are pickled.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(directory / DATA, ignore_errors=True)  # of an earlier model
+        shutil.rmtree(directory / DATA, ignore_errors=True)  # the data of an earlier model
         write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
         described = {
             "class": class_name(self),
@@ -276,7 +277,7 @@ class Recommender(RecommendsByIds):
         return [*common, *(name for name in self.learned if name not in common)]
 
     def _check_hyperparameters(self) -> None:
-        """Check that a copy can be constructed, as a refit and loading will do."""
+        """Check that the hyperparameters construct an equal copy, as refitting and loading require."""
         name = type(self).__name__
         try:
             own = self.hyperparameters()
@@ -306,7 +307,7 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
             only for models from a source that you trust.
 
     Raises:
-        UserError: the directory has no model, it is damaged, or it cannot be loaded without `trusted`.
+        UserError: the directory has no model, the model is damaged, or it cannot be loaded without `trusted`.
     """
     directory = Path(directory)
     described = _description(directory)
@@ -384,11 +385,14 @@ def _description(directory: Path) -> dict[str, Any]:
 
 
 def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
-    """Read the arrays of a model, which must be those that were saved with it.
+    """Read the arrays of a model after checking that they were saved with it.
 
     Args:
         file: the file of arrays.
-        digest: its digest, or None as in models of earlier versions.
+        digest: digest of the file when it was saved, or None for models of earlier versions, which stored none.
+
+    Raises:
+        UserError: the file is damaged, is another file, or contains NaN.
     """
     with reading(file):
         if digest not in (None, digest_of([file])):
@@ -402,8 +406,8 @@ def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
 
 
 def _stored_data(folder: Path, model: Recommender) -> Dataset:
-    """Read the data of a model, whose item codes its arrays must have."""
-    from recsys.data import prepared  # DuckDB, which a model without data does not need
+    """Read the data of a model, and check that it has no more items than the model's arrays."""
+    from recsys.data import prepared  # imports DuckDB, which a model without data does not need
 
     advice = "save the model again, or remove the folder to use the model without ids and titles"
     with reading(folder, advice):

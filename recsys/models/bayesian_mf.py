@@ -50,8 +50,8 @@ class RatingRows(NamedTuple):
 class Prior:
     """A normal prior of vectors, with means mu + beta' f given side information f, drawn by Gibbs steps.
 
-    Side information is rotated to orthogonal columns first, without those that are zero. The prior of beta is the same
-    in all directions, so this changes no vector, and at most n columns are left.
+    Side information is first rotated to orthogonal columns, and columns of zeros are dropped. Since the prior of beta
+    is the same in all directions, this does not change the distribution of the vectors, and at most n columns remain.
 
     Args:
         side_information: float64 (n, f); f may be 0.
@@ -64,7 +64,7 @@ class Prior:
         self.columns, self.squares = orthogonal_columns(side_information)  # (n, r) and their squared lengths (r,)
         self.beta = np.zeros((len(self.squares), d))
         self.link_precision = 1.0  # lambda of beta
-        self.shift = np.zeros((side_information.shape[0], d))  # of the means
+        self.shift = np.zeros((side_information.shape[0], d))  # shift of each vector's prior mean by side information
 
     def draw(self, vectors: np.ndarray) -> None:
         """Draw mu and Lambda, then beta, then its precision, given vectors (n, d)."""
@@ -92,7 +92,10 @@ class Prior:
         return n / weight * average + noise, precision
 
     def _draw_link(self, deviations: np.ndarray) -> None:
-        """Draw beta, matrix normal with covariance (F'F + lambda I)^-1 of rows and Lambda^-1 of columns."""
+        """Draw beta, which is matrix normal with row covariance (F'F + lambda I)^-1 and column covariance Lambda^-1.
+
+        Then draw lambda given beta, and update the shift of the means.
+        """
         variance = 1 / (self.squares + self.link_precision)  # (r,)
         noise = np.linalg.solve(np.linalg.cholesky(self.precision).T, self.rng.standard_normal(self.beta.T.shape)).T
         self.beta = variance[:, None] * (self.columns.T @ deviations) + np.sqrt(variance)[:, None] * noise
@@ -109,8 +112,8 @@ class BayesianMF(Recommender, HasEmbeddings):
 
     Args:
         embedding_dim: length of the vectors, the paper's D.
-        side: side information that moves the means of the priors: `rated`, which items were rated by whom, and `facts`,
-            the metadata of users and items.
+        side: side information that moves the means of the priors: `rated` (which users rated which items) and `facts`
+            (the metadata of users and items).
         min_count: minimum number of users or items that must have a metadata value for it to be used.
         n_sweeps: number of Gibbs sweeps, each of which draws all variables.
         burn_in: number of initial sweeps to discard, before the chain has converged.
@@ -206,7 +209,7 @@ class BayesianMF(Recommender, HasEmbeddings):
         )
 
     def _side_information(self, train: Dataset) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-        """Return the side information of users (n_users, f) and of items (n_items, g)."""
+        """Return the side information, CSR float64, of users (n_users, f) and of items (n_items, g)."""
         users, items = [sparse.csr_matrix((train.n_users, 0))], [sparse.csr_matrix((train.n_items, 0))]
         if "rated" in self.side:
             rated = train.matrix().astype(np.float64)
@@ -228,12 +231,12 @@ class BayesianMF(Recommender, HasEmbeddings):
 def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alpha: float, prior: Prior) -> np.ndarray:
     """Draw the vectors of one side given those of the other.
 
-    Row u is normal with precision Lambda + alpha X'X and mean (that)^-1 (Lambda mu_u + alpha X' r), X being the other
-    side's vectors of its ratings with a 1 for its own bias (equations 11 to 13).
+    Row u is normal with precision P = Lambda + alpha X'X and mean P^-1 (Lambda mu_u + alpha X' r), where X holds the
+    other side's vectors of the row's ratings, each with an appended 1 for the row's bias (equations 11 to 13).
 
     Args:
         rows: the ratings of the side that is drawn.
-        ratings: float64 (n_ratings,) less the mean and the other side's biases, in the order before sorting.
+        ratings: float64 (n_ratings,) ratings minus the mean and the other side's biases, in the order before sorting.
         others: float64 (m, d + 1) vectors of the other side, whose last elements are biases.
         alpha: precision of a rating.
         prior: prior of the vectors that are drawn.
@@ -265,7 +268,7 @@ def draw_wishart(scale: np.ndarray, degrees: int, rng: np.random.Generator) -> n
 
 
 def orthogonal_columns(matrix: sparse.csr_matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Rotate the columns of a matrix (n, f) to orthogonal ones, and leave out those that become zero.
+    """Rotate the columns of a matrix (n, f) to orthogonal ones, and drop those that become zero.
 
     Returns:
         The columns, float64 (n, r), and their squared lengths, float64 (r,).
@@ -283,7 +286,7 @@ def _check_side_information(of_users: sparse.csr_matrix, of_items: sparse.csr_ma
     check_memory(
         8 * widest * (3 * widest + n_rows),  # products, their eigenvectors and workspace; columns
         f"Side information in {widest:,} columns",
-        "leave out who rated which item, model.side=[facts]",
+        "leave out the ratings as side information, model.side=[facts]",
     )
 
 

@@ -16,7 +16,7 @@ from recsys.models.neural import RatingBatch, SquaredError
 
 
 class PenalisedSquaredError(SquaredError):
-    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), a mean over ratings.
+    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), averaged over ratings.
 
     Args:
         l2: penalty on the vectors, lambda.

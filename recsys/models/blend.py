@@ -23,8 +23,8 @@ from recsys.models.base import FitContext, Recommender
 from recsys.models.ensemble import Ensemble
 from recsys.progress import progress_options
 
-RANK_OFFSET = 60  # of Cormack et al.: how little the first ranks differ
-MAX_SCORES = 1 << 28  # of validation users by all models, which are held in memory: 1 GiB
+RANK_OFFSET = 60  # k of Cormack et al.: the larger, the less the first ranks differ
+MAX_SCORES = 1 << 28  # most scores of validation users, over all models, that are held in memory: 1 GiB
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +40,12 @@ class Blend(Ensemble):
 
     Args:
         models: the models by name, see `Ensemble`.
-        weights: the weight of each model by name, which are divided by their sum; None chooses them on validation or,
-            without validation, sets them all equal.
+        weights: weight of each model by name, normalised to sum to one; None chooses weights on validation or, without
+            validation, sets all of them equal.
         normalization: `reciprocal_rank` or `standard`.
-        n_rounds: rounds of the selection.
-        seed: seed of the sample of validation users, if all of them do not fit in memory.
-        **prior: see `ReadsHistories`; besides, each model has its own.
+        n_rounds: number of rounds of the selection.
+        seed: seed of the sample of validation users that is drawn if the scores of all do not fit in memory.
+        **prior: see `ReadsHistories`; each base model also has its own prior.
 
     Raises:
         UserError: a value is not allowed.
@@ -99,7 +99,7 @@ class Blend(Ensemble):
         self.shares = (weights / weights.sum()).astype(np.float32)
 
     def _selected(self, valid: Holdout) -> np.ndarray:
-        """Return how often greedy selection chose each model, float64 (n_models,)."""
+        """Return how often greedy selection on validation chose each model, float64 (n_models,)."""
         n_queries = min(valid.n_queries, max(1, MAX_SCORES // (len(self.models) * valid.ratings.n_items)))
         rows = np.sort(np.random.default_rng(self.seed).permutation(valid.n_queries)[:n_queries])
         query = valid.query(rows)
@@ -137,15 +137,16 @@ NORMALIZATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 def select_with_replacement(
     scores: Sequence[np.ndarray], quality: Callable[[np.ndarray], float], n_rounds: int
 ) -> np.ndarray:
-    """Select models greedily, any of them several times, so that the sum of their scores has the best quality.
+    """Select models greedily with replacement to maximise the quality of the sum of their scores.
 
     Args:
-        scores: float32 (B, n_items) of each model.
-        quality: the quality of some scores; higher is better.
-        n_rounds: models to select.
+        scores: float32 (B, n_items) for each model.
+        quality: function that returns the quality of scores (B, n_items); higher is better.
+        n_rounds: number of selections.
 
     Returns:
-        float64 (n_models,) how often each model was selected up to the round with the best quality, the first of them.
+        float64 (n_models,) how often each model was selected up to the round with the best quality, or up to the first
+        such round.
     """
     total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
     best, best_counts = -np.inf, counts

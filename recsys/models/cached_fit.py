@@ -19,7 +19,7 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
     Args:
         model: unfitted model.
         train: training ratings.
-        valid: held-out ratings for early stopping, or None. They must follow from the fingerprint of `train`.
+        valid: held-out ratings for early stopping, or None. The fingerprint of `train` must determine them.
         context: context of the ensemble's fit. Base models get its trainer without callbacks, and store neither
             checkpoints nor curves.
 

@@ -1,7 +1,7 @@
-"""Features of candidates for a ranking: of the user, the item, the moment, and of what user and item have in common.
+"""Features of candidates for ranking: of the user, the item, the moment, and the affinity between user and item.
 
-All of them follow from training ratings and from the histories of a query. The moment is that of the latest rating of a
-history, since when the next one will be made is not known.
+All features are computed from training ratings and from the histories of a query. The moment is the time of the latest
+rating in a history, since the time of the next rating is unknown.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from recsys.models.knn import ItemKNN
 from recsys.models.learned_arrays import LearnedArrays
 from recsys.models.recency import DAY, HalfLife, recency_weights
 
-RECENT = 5.0  # items after which the weight of a rating is halved in what is called recent
-WINDOWS = (7, 30)  # days before the moment in which ratings of an item are counted
-MAX_GENRES = 20  # the most frequent ones
-N_NEIGHBOURS, SHRINKAGE = 200, 10.0  # of co-occurrence
+RECENT = 5.0  # half-life, in items, of the weights of ratings in features named "recent"
+WINDOWS = (7, 30)  # lengths, in days, of the periods before the moment in which ratings of an item are counted
+MAX_GENRES = 20  # the most frequent genres are used
+N_NEIGHBOURS, SHRINKAGE = 200, 10.0  # of the co-occurrence of items
 
-Columns = dict[str, np.ndarray]  # (P,) by name
+Columns = dict[str, np.ndarray]  # name of a column -> its values (P,)
 
 
 class CandidateFeatures(LearnedArrays):
@@ -33,20 +33,20 @@ class CandidateFeatures(LearnedArrays):
 
     Attributes:
         popularity: float32 (n_items,) logarithm of one plus the number of ratings.
-        years: float32 (n_items,) the mean of the known ones where unknown, and 0 where all are.
-        genre_names: text (g,).
+        years: float32 (n_items,) year of each item; the mean of the known years if unknown, or 0 if none is known.
+        genre_names: str (g,) names of the genres.
         genres: float32 (n_items, g) 1 if the item has the genre, else 0.
-        co_occurrence: float32 (n_items, n_items), CSR: shrunk cosines of the items that are rated by the same users.
+        co_occurrence: float32 (n_items, n_items), CSR: shrunk cosine similarities of items by the users who rated them.
         clock: int64 (2,) times of the first and of the last rating, in seconds.
-        first_times: int64 (n_items,) time of the first rating of each item; that of the last of all where it has none.
-        rating_keys: int64 (n,) ascending: `_keys` of the items and times of all ratings.
+        first_times: int64 (n_items,) time of the first rating of each item; `clock[1]` for an item without ratings.
+        rating_keys: int64 (n,) `_keys` of the items and times of all ratings, ascending.
     """
 
     learned = ("popularity", "years", "genre_names", "genres", "co_occurrence", "clock", "first_times", "rating_keys")
     co_occurrence: sparse.csr_matrix
 
     def fit(self, train: Dataset) -> Self:
-        """Learn from ratings, which must have times."""
+        """Learn from training ratings, which must have times."""
         times, frame = np.asarray(train.times), train.item_frame
         self.popularity = np.log1p(train.item_counts).astype(np.float32)
         self.years = _known_years(frame)
@@ -60,7 +60,7 @@ class CandidateFeatures(LearnedArrays):
         return self
 
     def transform(self, pairs: Pairs) -> dict[str, Columns]:
-        """Return the columns of each group, float (P,)."""
+        """Return the columns, float (P,) each, of the groups `user`, `item`, `moment` and `affinity`."""
         if pairs.query.history.times is None:
             pairs = self._with_times(pairs)
         history = pairs.query.history
@@ -118,24 +118,27 @@ class CandidateFeatures(LearnedArrays):
         }
 
     def _profiles(self, history: History, half_life: HalfLife) -> sparse.csr_matrix:
-        """Return the items of each row with weights that sum to one, float32 (B, n_items)."""
+        """Return the items of each history with weights that sum to one, CSR float32 (B, n_items)."""
         weights = recency_weights(history, half_life)
         sums = np.bincount(history.rows, weights, minlength=len(history))
         return history.matrix(len(self.popularity), (weights / sums[history.rows]).astype(np.float32))
 
     def _with_times(self, pairs: Pairs) -> Pairs:
-        """Return pairs whose histories, which have no times, count as if rated at the end of training."""
+        """Return the pairs with times in their histories: all interactions get the time of the last training rating."""
         history = pairs.query.history
         timed = replace(history, times=np.full(len(history.items), self.clock[1]))
         return replace(pairs, query=replace(pairs.query, history=timed))
 
     def _keys(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return numbers that are in order of items, then of times, int64; times outside of training are cut off."""
+        """Return sort keys, int64 (n,), that order ratings by item, then by time.
+
+        Times before or after the training ratings are clipped to just outside their range.
+        """
         start, end = self.clock
         return items * (end - start + 2) + np.clip(times - start + 1, 0, end - start + 1)
 
     def _ratings_until(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return the number of ratings of each item until a time and of all items before it, int64 (P,)."""
+        """Return the number of ratings of each item until a time, plus all ratings of items with lower codes: (P,)."""
         return np.searchsorted(self.rating_keys, self._keys(items, times), side="right")
 
 
@@ -162,5 +165,5 @@ def _moment(pairs: Pairs, moments: np.ndarray) -> Columns:
 
 
 def _times_at(history: History, positions: np.ndarray, moments: np.ndarray) -> np.ndarray:
-    """Return the times at a position of each row, int64 (B,); the moment where a row is empty."""
+    """Return the time at a position of each row, int64 (B,), or the moment if the row is empty."""
     return np.where(history.lengths > 0, np.append(np.asarray(history.times), 0)[positions], moments)

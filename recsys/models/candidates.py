@@ -1,4 +1,4 @@
-"""Candidates: the best unseen items by each of several models, with features for a second ranking."""
+"""Candidates: the best unseen items according to each of several models, with features for a second ranking."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Candidates:
     """The candidates of the users of a query.
 
     Attributes:
-        rows: int64 (P,) row of the query, ascending.
+        rows: int64 (P,) row of each candidate's user in the query, ascending.
         items: int64 (P,) item codes, ascending within a row.
-        features: values of each column by name (P,), by group of columns.
+        features: columns (P,) by name, by name of the group.
         scores: float32 (B, n_items) standardised scores of the first model for all items.
     """
 
@@ -56,7 +56,7 @@ class FirstStage:
     features: CandidateFeatures
 
     def candidates(self, query: Query) -> Candidates:
-        """Find the candidates of a query's users, each among the best unseen items by at least one model."""
+        """Find the items that are among the best unseen ones of a query's user according to at least one model."""
         scores = [standard_scores(model.score(query)) for model in self.models.values()]  # (B, n_items) each
         seen = query.history.matrix(scores[0].shape[1]).toarray() > 0
         ranks = [_ranks(np.where(seen, -np.inf, score)) for score in scores]

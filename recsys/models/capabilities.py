@@ -1,4 +1,4 @@
-"""What single models can do beside scoring: each capability is a base class that such a model inherits too."""
+"""Optional capabilities of models beyond scoring: each is a base class that a model inherits beside `Recommender`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class EmbedsHistories(HasEmbeddings):
 class ScoresByProducts(ABC):
     """A model whose scores are inner products, so that the best items can be looked up in an index.
 
-    The products are what `score_without_fallback` returns; `falls_back` says for which users scores are others.
+    The products equal `score_without_fallback`; `falls_back` returns the users whose final scores can differ from them.
     """
 
     @abstractmethod
@@ -86,11 +86,11 @@ class HasOpenCatalogue(ABC):
 
 
 class ExplainsByRemoval(ABC):
-    """A model that knows what its scores owe to an interaction, without scoring the history once more for each."""
+    """A model that computes the effect of each interaction on its scores without rescoring the history for each."""
 
     @abstractmethod
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return by how much scores fall when one interaction is removed from a history; for models without order.
+        """Return by how much scores fall if one interaction is removed from a history, whose order must not matter.
 
         Args:
             history: history of one row.
@@ -103,11 +103,11 @@ class ExplainsByRemoval(ABC):
 
 
 class ExplainsByFeatures(ABC):
-    """A model whose scores are sums of what groups of features add."""
+    """A model whose scores are sums of contributions of groups of features."""
 
     @abstractmethod
     def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
-        """Return what each group of features adds to the scores of items.
+        """Return the contribution of each group of features to the scores of items.
 
         Args:
             query: a query of one user.

@@ -2,9 +2,9 @@
 
 Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for Regression", JASA 2018, for
 intervals that are wider where errors are larger; Vovk, "Cross-conformal predictors", Annals of Mathematics and
-Artificial Intelligence 2015, for out-of-fold errors, with which all ratings train the model and all calibrate the
-intervals. The coverage holds for ratings with the distribution of the training ratings; later ratings can differ, and
-so do features computed from few folds.
+Artificial Intelligence 2015, for out-of-fold errors, which allow all ratings both to train the model and to calibrate
+the intervals. The coverage holds for ratings with the distribution of the training ratings. Later ratings can have
+another distribution, and so can features that are computed from a part of the folds.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Margins:
         errors = np.abs(ratings - _out_of_fold(estimator, frame, ratings, fold_of, "errors"))
         expected = np.maximum(_out_of_fold(estimator, frame, errors, fold_of, "spread of errors"), MIN_SPREAD)
         self.spread: RegressorMixin = clone(estimator).fit(frame, errors)
-        scores = np.sort(np.append(errors / expected, np.inf))  # a new rating adds one score, which can be any
+        scores = np.sort(np.append(errors / expected, np.inf))  # a new rating adds one score of unknown size
         self.factor = scores[int(np.ceil(self.share * len(scores))) - 1]
         return self
 

@@ -1,9 +1,10 @@
 """Content-based models: items as vectors of their metadata, users as the items that they rated.
 
-An item's vector is that of its document (`recsys.data.text`). Ratings of other users play no part, so items without
+An item's vector is that of its document (`recsys.data.text`). Ratings of other users are not used, so items without
 ratings are scored like any other. `ContentProfile` represents a user by the mean of the rated items, weighted by
-ratings, and ranks items by their cosine with it (Lops, de Gemmis and Semeraro, "Content-based Recommender Systems:
-State of the Art and Trends", Recommender Systems Handbook, 2011). `ContentKNN` uses only the most similar rated items.
+ratings, and ranks items by their cosine with this mean (Lops, de Gemmis and Semeraro, "Content-based Recommender
+Systems: State of the Art and Trends", Recommender Systems Handbook, 2011). `ContentKNN` uses only the rated items that
+are most similar to the scored one.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class ContentProfile(WeighsHistories):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         self.vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)
         self.average = np.asarray(self.vectors.mean(axis=0)).ravel()
-        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2 leaves sparse vectors sparse
+        # |x - m|^2 = |x|^2 - 2 x.m + |m|^2, so sparse vectors need not be centred, which would make them dense
         own = row_norms(self.vectors, squared=True)
         squares = np.where(own > 0, own - 2 * (self.vectors @ self.average) + self.average @ self.average, 0)
         self.lengths = np.sqrt(np.where(squares > ROUNDING, squares, np.inf)).astype(np.float32)
@@ -136,7 +137,7 @@ class ContentKNN(ItemToItem):
         vectors = encode_items(train, make_encoder(self.encoder), self.fields, context.cache_dir)
         vectors = sparse.csr_matrix(vectors)
         rated = np.flatnonzero(train.item_counts)
-        position = np.full(train.n_items, -1)  # of an item among those with ratings
+        position = np.full(train.n_items, -1)  # position of an item among those with ratings, or -1
         position[rated] = np.arange(len(rated))
         neighbours = nearest(
             vectors, vectors[rated], self.k, shrinkage=0.0, denominator=cosine(), same=position
@@ -164,7 +165,7 @@ def check_dense(vectors: Vectors) -> np.ndarray:
     """Return an encoder's vectors after checking that they are dense.
 
     Raises:
-        UserError: they are sparse.
+        UserError: the vectors are sparse.
     """
     if sparse.issparse(vectors):
         raise UserError(

@@ -1,8 +1,8 @@
-"""SASRec on items that are embedded by their metadata, beside or in place of their ids.
+"""SASRec whose items are embedded by their metadata, in addition to or in place of their ids.
 
-An item without ratings then takes its place in sequences at once. Items are embedded as by the two towers; ids are
-masked at random during training: Volkovs, Yu and Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems",
-NeurIPS 2017.
+Items without ratings can therefore occur in sequences and be scored as soon as they are added. Items are embedded as in
+`recsys.models.two_tower`; ids are masked at random during training (Volkovs, Yu and Poutanen, "DropoutNet: Addressing
+Cold Start in Recommender Systems", NeurIPS 2017).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ContentSASRecModule(SASRecModule):
     def __init__(self, n_users: int, n_items: int, settings: ContentSASRec, **training: Any) -> None:
         super().__init__(n_users, n_items, settings, **training)
         content, d = settings.content, settings.embedding_dim
-        nn.init.zeros_(self.items.weight)  # as of items without ratings
+        nn.init.zeros_(self.items.weight)  # items without ratings retain a zero vector
         self.register_buffer("text", torch.from_numpy(content.text), persistent=False)
         self.text_map = nn.Parameter(0.02 * torch.randn(content.text.shape[1], d))
         self.facts = FeatureEmbedding(content.facts, 0.02 * torch.randn(content.facts.shape[1], d))
@@ -40,7 +40,7 @@ class ContentSASRecModule(SASRecModule):
         self.id_dropout = settings.id_dropout
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`: parts of the items are masked in training."""
+        """See `SequenceModule.item_table`; during training, text elements and ids are masked at random."""
         text = F.dropout(self.text, self.text_dropout, self.training)
         facts = FEATURES_WEIGHT * self.facts(torch.arange(self.n_items, device=self.device))
         return text @ self.text_map + facts + masked_rows(self.items.weight, self.id_dropout, self.training)
@@ -55,7 +55,7 @@ class ContentSASRecModule(SASRecModule):
         self.train(training)
 
     def item_embeddings(self) -> Tensor:
-        """See `SequenceModule.item_embeddings`: as they were embedded by `refresh`."""
+        """See `SequenceModule.item_embeddings`; returns the embeddings that `refresh` computed."""
         return self.catalogue
 
 
@@ -67,7 +67,8 @@ class ContentSASRec(ReadsItemContent, SASRec):
         fields: metadata fields that make up an item's document, in this order.
         min_count: minimum number of rated items that must have a feature for it to be used.
         text_dropout: share of a sentence embedding's elements that is masked during training.
-        id_dropout: share of the items' ids that is masked; 1 learns none, so that the metadata alone count.
+        id_dropout: share of the items' ids that is masked during training; with 1, no id vectors are learned and items
+            are embedded by metadata alone.
         **model: see `SASRec`.
 
     Raises:

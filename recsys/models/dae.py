@@ -22,7 +22,7 @@ from recsys.models.recency import HalfLife, check_half_life
 
 
 class DAEModule(HistoryModule):
-    """Logits = W' tanh(V x + b) + c, with x the history as a vector of 0 and 1, scaled to length one."""
+    """Logits = W' tanh(V x + b) + c, where x is the history as a binary vector, scaled to unit length."""
 
     shards_users = True
 

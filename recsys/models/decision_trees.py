@@ -1,7 +1,8 @@
-"""Ensembles of decision trees as plain arrays: saved without a pickle, and with the reasons for what they predict.
+"""Ensembles of decision trees as plain arrays, which are saved without pickle and can explain their predictions.
 
-What a feature adds to a prediction is the sum, over the splits by this feature on the way to the leaves, of how much
-the value of the node changes: Saabas, "Interpreting random forests", 2014. These sum to the prediction less its mean.
+A feature's contribution to a prediction is the sum of the changes in node value at the splits by this feature, on the
+paths from the roots to the leaves (Saabas, "Interpreting random forests", blog post, 2014). The contributions sum to
+the prediction minus `DecisionTrees.mean`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from recsys.models.learned_arrays import LearnedArrays
 
 if TYPE_CHECKING:
-    from lightgbm import Booster  # of an extra
+    from lightgbm import Booster  # an optional dependency
 
-LEAF = -1  # in place of a feature
-CELLS_PER_PASS = 1 << 16  # pairs of a row and a tree that are followed at a time, so few that caches hold them
+LEAF = -1  # marks a leaf, in place of a feature
+CELLS_PER_PASS = 1 << 16  # pairs of a row and a tree that are traversed together, few enough to fit in CPU caches
 
 
 class DecisionTrees(LearnedArrays):
@@ -27,13 +28,13 @@ class DecisionTrees(LearnedArrays):
     Args:
         roots: int64 (n_trees,) first node of each tree.
         features: int64 (n_nodes,) the column that a node splits by, or `LEAF`.
-        thresholds: float64 (n_nodes,) rows go left if their value is not above it.
-        children: int64 (n_nodes, 2) nodes on the left and on the right, of any number at leaves.
-        values: float64 (n_nodes,) what the tree predicts at a leaf, and the mean of that at other nodes.
-        constant: what is added to the sum of the trees.
+        thresholds: float64 (n_nodes,) rows go left if their value is not above the threshold.
+        children: int64 (n_nodes, 2) left and right child of each node; arbitrary at leaves.
+        values: float64 (n_nodes,) prediction of the tree at a leaf; mean prediction at other nodes.
+        constant: constant that is added to the sum of the trees.
 
     Raises:
-        ValueError: a node does not come before its children, so that following them might not end.
+        ValueError: a node does not come before its children, so a traversal might not end.
     """
 
     learned = ("roots", "features", "thresholds", "children", "values", "constant")
@@ -75,7 +76,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_forest(cls, estimator: RandomForestClassifier) -> Self:
-        """Return the trees of a fitted binary classifier; they sum to its probability."""
+        """Return the trees of a fitted binary classifier; they sum to its probability of the second class."""
         trees = [tree.tree_ for tree in estimator.estimators_]
         offsets = _offsets([tree.feature for tree in trees])
         counts = np.concatenate([tree.value[:, 0] for tree in trees])  # (n_nodes, 2) of each class, or their shares
@@ -105,22 +106,22 @@ class DecisionTrees(LearnedArrays):
 
     @property
     def mean(self) -> float:
-        """Return the sum of the values at the roots and of the constant: what is predicted before any split."""
+        """Return the constant plus the sum of the values at the roots, which is the prediction before any split."""
         return float(self.constant + self.values[self.roots].sum())
 
     def predict(self, frame: np.ndarray) -> np.ndarray:
-        """Return the predictions for rows, float64 (n,); they are given as float32 (n, n_features), finite."""
+        """Return the predictions, float64 (n,), for rows of finite features, float32 (n, n_features)."""
         return self.mean + self.contributions(frame, np.zeros(frame.shape[1], np.int64))[:, 0]
 
     def contributions(self, frame: np.ndarray, groups: np.ndarray) -> np.ndarray:
-        """Return what each group of features adds to the predictions for rows.
+        """Return the contribution of each group of features to the predictions.
 
         Args:
             frame: float32 (n, n_features), finite.
             groups: int64 (n_features,) the group of each feature, from 0.
 
         Returns:
-            float64 (n, n_groups); a row sums to the prediction less `mean`.
+            float64 (n, n_groups); a row sums to the prediction minus `mean`.
         """
         n_groups = int(groups.max()) + 1
         added = np.zeros((len(frame), n_groups))
@@ -156,5 +157,5 @@ def _offsets(trees: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _shifts(offsets: np.ndarray) -> np.ndarray:
-    """Return what is added to the node numbers within a tree, int64 (n_nodes, 1)."""
+    """Return the offset from each node's number within its tree to its number across trees, int64 (n_nodes, 1)."""
     return np.repeat(offsets[:-1], np.diff(offsets))[:, None]

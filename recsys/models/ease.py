@@ -16,7 +16,7 @@ from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 from recsys.models.plays import WeighsPlays
 
-BYTES_PER_PAIR = 24  # peak for each pair of items: the sparse Gram matrix and its dense copy, or three dense doubles
+BYTES_PER_PAIR = 24  # peak memory per pair of items: the sparse Gram matrix and its dense copy, or three doubles
 
 
 class EASE(WeighsPlays, ItemToItem):
@@ -24,7 +24,8 @@ class EASE(WeighsPlays, ItemToItem):
 
     Args:
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
-        **history: see `WeighsPlays`; weights by plays are the paper's X, and far above 1 they need a larger `l2`.
+        **history: see `WeighsPlays`. Weights by plays are elements of the paper's X; weights far above 1 need a larger
+            `l2`.
     """
 
     def __init__(self, l2: float = 500.0, **history: Any) -> None:
@@ -38,7 +39,7 @@ class EASE(WeighsPlays, ItemToItem):
         Raises:
             UserError: the catalogue is too large for a dense matrix over it.
         """
-        from scipy import linalg  # half of what this module would take to import, and scoring needs none of it
+        from scipy import linalg  # would double the import time of this module, and scoring does not need it
 
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "EASE")
         interactions = self.training_matrix(train)  # (n_users, n_items)

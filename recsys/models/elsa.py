@@ -1,4 +1,4 @@
-"""ELSA: a linear autoencoder whose item-to-item weights have low rank, for catalogues that EASE has no memory for.
+"""ELSA: a linear autoencoder with low-rank item-to-item weights, for catalogues that are too large for EASE.
 
 Vancura, Alves, Kasalicky and Kordik, "Scalable Linear Shallow Autoencoder for Collaborative Filtering", RecSys 2022.
 """
@@ -19,12 +19,12 @@ from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, Quer
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.recency import HalfLife, check_half_life
 
-COPIES_OF_WEIGHTS = 6  # the unit vectors with theirs, gradients of both, and Adam's two moments
+COPIES_OF_WEIGHTS = 6  # the vectors, the vectors scaled to unit length, gradients of both, and Adam's two moments
 COPIES_OF_SCORES = 3  # with gradients
 
 
 class NormalisedSquaredError(ByUser):
-    """Squared distance of a user's interactions and scores, both scaled to length one: the paper's equation 4."""
+    """Squared distance between a user's interactions and scores, both scaled to unit length: the paper's equation 4."""
 
     def loss(self, module: ELSAModule, batch: QueryBatch) -> Tensor:
         """See `Objective.loss`: |x / |x| - s / |s||^2 = 2 - 2 x . s / (|x| |s|)."""
@@ -35,7 +35,7 @@ class NormalisedSquaredError(ByUser):
 
 
 class ELSAModule(HistoryModule):
-    """Scores = x (A A' - I), where x is the history as a vector of 0 and 1 and the rows of A have length one."""
+    """Scores = x (A A' - I), where x is the history as a binary vector and the rows of A have unit length."""
 
     def __init__(self, n_users: int, n_items: int, embedding_dim: int, **training: Any) -> None:
         super().__init__(n_users, n_items, **training)

@@ -1,4 +1,4 @@
-"""Access to the embeddings of a finished run that was trained on the same split."""
+"""Loading of the model of a finished run that has embeddings and was trained on the same split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load_embedding_model(run: Path, train: Dataset) -> Recommender:
         train: training ratings, whose fingerprint identifies their split.
 
     Raises:
-        UserError: the run has no embeddings, or they are of another split.
+        UserError: the run has no embeddings, or they were trained on another split.
     """
     files = [run / "embeddings.npz", *sorted(run.glob("*/embeddings.npz"))]
     split_of = {file.parent: _split(file) for file in files if file.is_file()}

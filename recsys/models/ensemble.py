@@ -1,4 +1,4 @@
-"""The base class of models that combine several others: how these are named, fitted, refitted and stored."""
+"""The base class of models that combine several base models: it builds, fits, refits and stores the base models."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ log = logging.getLogger(__name__)
 
 
 class Ensemble(ReadsHistories):
-    """A model that ranks items by what several base models score.
+    """A model that ranks items by the scores of several base models.
 
     Args:
-        models: the models by name: hyperparameters, with the class in `_target_`, or the directory of a run. Of a run
-            the settings are used and, if it was trained on the same ratings, the weights that its checkpoints store.
-        **prior: see `ReadsHistories`; besides, each model has its own.
+        models: the base models by name, each given by its hyperparameters, with the class in `_target_`, or by the
+            directory of a run. From a run, the settings are used, and also the weights in its checkpoints if it was
+            trained on the same ratings.
+        **prior: see `ReadsHistories`; each base model also has its own prior.
 
     Raises:
         UserError: there are fewer than two models, or one predicts ratings or must be unpickled.
@@ -57,7 +58,7 @@ class Ensemble(ReadsHistories):
         self._earlier: Self | None = None  # the ensemble that this one refits
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """See `Recommender.refit`: the base models are refitted, and how they are combined stays the same."""
+        """See `Recommender.refit`; the base models are refitted, and their combination stays the same."""
         model = type(self)(**self.hyperparameters())
         model.runs, model._earlier = self.runs, self
         return model.fit(train, context=context)
@@ -101,7 +102,7 @@ def without_prefix(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.
 
 
 def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
-    """Return where a run stores its fit or refit to these ratings; None if it stores none."""
+    """Return the directory of a run's checkpoints of its fit or refit to these ratings; None if there are none."""
     directory = run / "checkpoints" / ("refit" if refit else "selection")
     if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):
         return None

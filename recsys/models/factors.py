@@ -70,7 +70,7 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
         return self.item_factors
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`: solving for vectors is no graph, so it holds those of the users' histories."""
+        """See `HasGraph`; the graph stores the vectors of the users in `data`, since it cannot solve for vectors."""
         from recsys.models.graphs import VectorGraph  # torch
 
         return VectorGraph(self.embed(data.histories()), self.item_factors, data.user_counts)

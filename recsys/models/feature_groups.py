@@ -1,8 +1,8 @@
 """Features of pairs of user and item, in groups of columns, for models that regress ratings on them.
 
-A group is fitted to ratings and then describes pairs, by what it learned and by the histories in the query. Pairs that
+A group is fitted to ratings and then describes pairs by what it learned and by the histories in the query. Pairs that
 are themselves among the ratings must be described by a group that was fitted without them (see `out_of_fold`). Columns
-hold numbers, or text for categories; unknown values are NaN. `preprocessing` turns all of them into numbers.
+hold numbers, or text for categories; unknown values are NaN. `preprocessing` turns all columns into finite numbers.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from recsys.models.segmentation import Segmentation
 
 DAY, HOUR = 86_400, 3_600  # in seconds
 DAYS_PER_YEAR = 365.2425
-N_NEAREST = 5  # ratings before, and after, a moment from which the user's mood is estimated
-DAMPING = 5.0  # ratings at the mean that are added to a user's of a kind of item, or in a mood
+N_NEAREST = 5  # number of ratings before a moment, and after it, from which the user's mood is estimated
+DAMPING = 5.0  # number of average ratings that are added to those from which a taste or mood is estimated
 KIND_FIELDS = ("genres", "year")
 PEOPLE_FIELDS = ("directors", "actors", "writers")
 USER_FIELDS = ("age", "age_group", "gender", "occupation")
@@ -50,7 +50,7 @@ TIME_COLUMNS = [
     "user's mood",
     "user's ratings on the day",
 ]
-N_COMPONENTS = 16  # of people and of texts
+N_COMPONENTS = 16  # number of columns to which people and texts are reduced
 
 
 class Group(ABC):
@@ -69,7 +69,7 @@ class Group(ABC):
     def transform(self, pairs: Pairs) -> pd.DataFrame:
         """Return the columns, a row for each pair."""
 
-    def align(self, other: Self, train: Dataset) -> None:  # noqa: B027  most columns mean the same by their names
+    def align(self, other: Self, train: Dataset) -> None:  # noqa: B027  most groups' columns have a fixed meaning
         """Match the meaning of the columns to that in a group of the same class fitted to other ratings."""
 
 
@@ -129,7 +129,7 @@ class Demographics(Group):
 
     def transform(self, pairs: Pairs) -> pd.DataFrame:
         """See `Group.transform`."""
-        users = self.users.reindex(pairs.query.users)  # -1 is in no row, so unknown users have missing values
+        users = self.users.reindex(pairs.query.users)  # no row has the index -1, so unknown users have missing values
         return users.iloc[pairs.rows].reset_index(drop=True)
 
 
@@ -224,7 +224,7 @@ class Time(Group):
         return pd.DataFrame(columns, columns=self.columns)
 
     def _mood(self, pairs: Pairs, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the damped mean residual of the nearest ratings, and the ratings within half a day: (P,) each."""
+        """Return the damped mean residual of the nearest ratings, and the number within half a day: (P,) each."""
         history, rows = pairs.query.history, pairs.rows
         at = history.positions_at(rows, times)
         low = np.maximum(at - N_NEAREST, history.indptr[rows])
@@ -245,7 +245,7 @@ class Embeddings(Group):
         self.users, self.items = model.user_embeddings(), model.item_embeddings()  # (n_users, d), (n_items, d)
 
     def align(self, other: Self, train: Dataset) -> None:
-        """Rotate the axes to those of another group: two trainings find the same space up to a rotation."""
+        """Rotate the embeddings to match those of another group, since training determines axes only up to rotation."""
         own_space, other_space = (np.concatenate([group.users, group.items]) for group in (self, other))
         rotation = orthogonal_procrustes(own_space, other_space)[0]
         self.users, self.items = self.users @ rotation, self.items @ rotation
@@ -350,7 +350,7 @@ def _histories(train: Dataset) -> History:
 
 
 def _row_means(history: History, values: np.ndarray) -> np.ndarray:
-    """Return the means of values of a history's interactions (n,) by row (B,); NaN where a row is empty."""
+    """Return the mean of the interactions' values (n,) for each row of a history, (B,); NaN for an empty row."""
     sums = np.bincount(history.rows, values, minlength=len(history))
     return np.divide(sums, history.lengths, out=np.full(len(sums), np.nan), where=history.lengths > 0)
 
@@ -361,7 +361,7 @@ def _baseline() -> Bias:
 
 
 def _components(columns: sparse.csr_matrix, name: str) -> pd.DataFrame:
-    """Return the first `N_COMPONENTS` principal directions of rows (n, f), or fewer if there are fewer columns."""
+    """Reduce rows (n, f) to at most `N_COMPONENTS` columns by truncated singular value decomposition."""
     n_components = min(N_COMPONENTS, *columns.shape)
     if not n_components:
         return pd.DataFrame(index=np.arange(columns.shape[0]))

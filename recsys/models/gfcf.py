@@ -16,7 +16,7 @@ from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 
-BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix, its dense copy and the ideal filter
+BYTES_PER_PAIR = 16  # peak memory per pair of items: the sparse Gram matrix, its dense copy and the ideal filter
 
 
 class GFCF(ItemToItem):
@@ -31,7 +31,7 @@ class GFCF(ItemToItem):
     Args:
         n_frequencies: number of singular vectors, the lowest frequencies of the graph.
         ideal_weight: weight of the ideal filter, the paper's alpha.
-        seed: seed of the start of the iterative decomposition.
+        seed: seed of the start vector of the iterative decomposition.
         **history: see `WeighsHistories`.
 
     Raises:
@@ -74,9 +74,9 @@ def lowest_frequencies(normalised: sparse.csr_matrix, n: int, seed: int) -> tupl
     """Return the largest singular values of R~ in ascending order, and their right vectors as columns.
 
     Returns:
-        float32 (k,) and (n_items, k), where k is n, or one less than the rank can be.
+        float32 (k,) and (n_items, k), where k is n, but at most min(n_users, n_items) - 1.
     """
-    from scipy.sparse.linalg import svds  # scoring needs none of it
+    from scipy.sparse.linalg import svds  # imported late, since scoring does not need it
 
     size = min(normalised.shape)
     rank = min(n, size - 1)

@@ -20,7 +20,7 @@ PADDING = -1  # item code of a column without an interaction
 
 
 class PaddedQuery(NamedTuple):
-    """What graphs can read of B users; a graph is given only what it declares in `reads`.
+    """The inputs that graphs can read for B users; a graph gets only those that it declares in `reads`.
 
     Attributes:
         users: int64 (B,) user codes; -1 is an unknown user.
@@ -56,13 +56,13 @@ class ScoreGraph(nn.Module):
 
 
 class HistoryWeights(nn.Module):
-    """Weights of interactions by place, age and plays, float32 (B, L); zero at padding.
+    """Computes weights of interactions by position, age and plays.
 
     Args:
         by_place: float32 (L,) weights of the columns.
         days: half-life of an interaction by its age in days, or None.
-        play_weight: see `recsys.models.plays.WeighsPlays`, as is `play_scale`.
-        play_scale: None counts plays as they are.
+        play_weight: see `recsys.models.plays.WeighsPlays`.
+        play_scale: see `recsys.models.plays.WeighsPlays`.
     """
 
     by_place: Tensor
@@ -80,7 +80,7 @@ class HistoryWeights(nn.Module):
         self.reads = ("items", *(["times"] if days else []), *(["plays"] if play_weight else []))
 
     def forward(self, query: PaddedQuery) -> Tensor:
-        """Return the weights."""
+        """Return the weights, float32 (B, L); zero at padding."""
         weights = torch.where(given(query.items) >= 0, self.by_place, 0.0)
         if self.days:
             times = given(query.times)
@@ -127,12 +127,12 @@ class LinearGraph(ScoreGraph):
 
 
 class VectorGraph(ScoreGraph):
-    """Scores = products of stored vectors of users with those of items.
+    """Scores = inner products of stored user vectors and item vectors.
 
     Args:
         user_vectors: float32 (n_users, d).
         item_vectors: float32 (n_items, d).
-        lengths: int64 (n_users,) number of interactions that each vector follows from.
+        lengths: int64 (n_users,) number of interactions from which each user vector was computed.
     """
 
     reads = ("users",)
@@ -156,11 +156,11 @@ class VectorGraph(ScoreGraph):
 
 
 class PopularityGraph(nn.Module):
-    """Popularity in the scores of users with short histories or none; see `recsys.models.histories`.
+    """Adds popularity to scores, or replaces those of users without a history; see `recsys.models.histories`.
 
     Args:
         popularity: float32 (n_items,) scores of a user without a history.
-        long: number of interactions from which a history is not short.
+        long: least number of interactions of a history that is not short.
         prior_strength: see `ReadsHistories`.
         next_popularity: see `ReadsHistories`; None without a prior.
         moments: see `ReadsHistories`; None without a half-life, like `recent_popularity`.
@@ -203,11 +203,11 @@ class PopularityGraph(nn.Module):
         self.reads = (*(["moments"] if moments is not None else []), *(["users"] if groups is not None else []))
 
     def forward(self, own: Tensor, lengths: Tensor, by_history: Tensor, query: PaddedQuery) -> Tensor:
-        """Return the scores that are served, float32 (B, n_items).
+        """Return the scores with popularity, float32 (B, n_items).
 
         Args:
-            own: float32 (B, n_items) scores of the model.
-            lengths: int64 (B,) number of interactions.
+            own: float32 (B, n_items) the model's own scores.
+            lengths: int64 (B,) number of interactions of each user.
             by_history: bool (B,) users who are scored by their histories.
             query: the users.
         """
@@ -242,7 +242,7 @@ def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
 
 
 def full_history(length: int) -> History:
-    """Return one history of different items, without times, that were not played: only places weight them."""
+    """Return one history of `length` distinct items without times or plays, so weights depend on position alone."""
     return History(
         np.array([0, length]), np.arange(length, dtype=np.int32), np.ones(length, np.float32), plays=np.zeros(length)
     )
@@ -259,7 +259,11 @@ def _spread(values: Tensor) -> Tensor:
 
 
 def given(field: Tensor | None) -> Tensor:
-    """Return a field of a query, which the graph must declare in `reads`."""
+    """Return a field of a query after checking that the query has it.
+
+    Raises:
+        ValueError: the field is None, because the graph does not declare it in `reads`.
+    """
     if field is None:
         raise ValueError("a graph must declare in `reads` what it reads of a query")
     return field

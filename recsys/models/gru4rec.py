@@ -26,7 +26,7 @@ from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
-COPIES_OF_LAYERS = 12  # of a layer: its gates, states and gradients
+COPIES_OF_LAYERS = 12  # numbers per state of a layer: gates, states and gradients
 
 
 class GRU4RecModule(SequenceModule):
@@ -55,23 +55,23 @@ class GRU4RecModule(SequenceModule):
         return self.output(self.dropout(F.embedding(places, states)))
 
     def padded_states(self, history: PaddedHistoryBatch, table: Tensor) -> Tensor:
-        """Return the states of padded sequences, which torch's own layer computes all at once, (B L, d)."""
+        """Return the states of padded sequences, (B L, d), computed by one call of `torch.nn.GRU`."""
         x = table.shape[1] ** 0.5 * F.embedding(history.by_user(history.items), table)
         return self.output(nn.GRU.forward(self.gru, x.transpose(0, 1))[0].transpose(0, 1)).flatten(0, 1)
 
 
 class PackedGRU(nn.GRU):
-    """A GRU of packed sequences that trains fast on a CPU.
+    """A GRU on packed sequences that trains fast on a CPU.
 
-    On a CPU the backward pass of torch's own clears a gradient for all positions at every step. Here each step has a
-    gradient of its own positions, which is several times as fast on sequences of up to 200 items.
+    On a CPU, the backward pass of `torch.nn.GRU` clears a gradient of all positions at every step. Here the gradient of
+    each step covers only its own positions, which is several times as fast on sequences of up to 200 items.
     """
 
     def forward(self, x: Tensor, batch_sizes: list[int]) -> Tensor:  # type: ignore[override]
         """Return the states of the last layer.
 
         Args:
-            x: float32 (P, d) inputs, step by step; see `by_step`.
+            x: float32 (P, d) inputs in the order of `by_step`.
             batch_sizes: number of sequences at each step.
 
         Returns:
@@ -104,8 +104,8 @@ class GRU4Rec(SequenceRecommender):
 
     Args:
         embedding_dim: length d of the items' vectors.
-        hidden_dim: units of each layer.
-        n_layers: recurrent layers.
+        hidden_dim: number of units of each layer.
+        n_layers: number of recurrent layers.
         dropout: share of the elements of the input and of the last layer's states that is masked.
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
         **training: see `SequenceRecommender`.
@@ -153,12 +153,12 @@ def by_step(lengths: Tensor, host_lengths: np.ndarray) -> tuple[Tensor, list[int
     """Return packed positions in the order in which a recurrent network reads them.
 
     Args:
-        lengths: int64 (B,) positions of each sequence, P together.
-        host_lengths: the same as an array.
+        lengths: int64 (B,) number of positions of each sequence, P in total.
+        host_lengths: `lengths` as a NumPy array.
 
     Returns:
-        int64 (P,) positions: the first of all sequences, longest sequence first, then the second of all, and so on; and
-        the number of sequences at each step, as many numbers as the longest has positions.
+        int64 (P,) positions: the first of every sequence, longest sequence first, then the second of every sequence,
+        and so on; and the number of sequences at each step, a list as long as the longest sequence.
     """
     rows, steps = slices(torch.zeros_like(lengths), lengths, int(host_lengths.sum()))
     ranks = lengths.argsort(descending=True).argsort()

@@ -1,26 +1,27 @@
-"""Popularity in the scores of models that read histories, as much as what is known of a user leaves room for.
+"""Popularity in the scores of models that read histories, with more weight for users with shorter histories.
 
-A model that scores by histories learns little from one or two interactions, and ranks worse by them than popularity
-does. `ReadsHistories.score` returns for item i
+A model that scores by histories learns little from one or two interactions, and ranks items for such users worse than
+popularity does. `ReadsHistories.score` returns for item i
 
     s_i + w_n sd(s) z(c)_i
 
 where s are the model's own scores, or popularity for a user without a history, sd(s) is their standard deviation over
-the items, and z standardises popularity c over the items. What c and w_n are depends on the number n of interactions:
+the items, and z standardises popularity c over the items. c and w_n depend on the number n of interactions:
 
     0 < n < 20        w_n = strength ((20 / n)^2 - 1); c(i) counts the training interactions with item i that are not
                       among the first n of their user
     n = 0, n >= 20    w_n = 1 with a half-life, else 0; c(i) counts the training interactions with item i before the
-                      moment of the query, with weights that halve every so many days
+                      moment of the query, weighted by recency with this half-life
 
-Users go on with other items than they began with, so what follows n interactions is not popularity; as few users may
-go on so far, one interaction for each item, spread by popularity, is added to it. The weight falls with the square of
-n: a slower fall that helps new users as much costs users with 10 to 20 interactions more where random interactions are
-held out, not later ones. Recent popularity says what users rate now, which a model of all years does not; in short
-histories it costs more than it adds (experiments/newcomers).
+Users' first items differ from their later ones, so popularity after n interactions differs from overall popularity.
+Since few users may have more than n interactions, n_items pseudo-counts in proportion to overall popularity are added
+to c. The weight decreases with the square of n: a slower decrease that helps new users as much lowers the accuracy for
+users with 10 to 20 interactions more if random rather than later interactions are held out. Recent popularity reflects
+what users rate now, which a model trained on all years does not; for short histories it lowers accuracy
+(experiments/newcomers).
 
-Where attributes of users are known, such as gender, popularity is multiplied by how much more the users with equal
-attributes rated an item than all users did.
+If attributes of users, such as gender, are given, popularity is multiplied by a ratio: how popular an item is among
+users with equal attributes, divided by how popular it is among all users.
 """
 
 from __future__ import annotations
@@ -39,29 +40,30 @@ from recsys.models.popularity_context import group_factors, next_popularity, rec
 if TYPE_CHECKING:
     from recsys.models.graphs import PopularityGraph
 
-LONG = 20  # interactions from which a history is not short
+LONG = 20  # least number of interactions of a history that is not short
 
 
 class ReadsHistories(Recommender):
-    """A model whose scores follow the history in the query.
+    """A model that scores by the history in the query.
 
     Args:
-        prior_strength: weight of popularity in the scores of short histories; 0 leaves it out.
-        popularity_half_life: days after which a training interaction counts half in the recent popularity that is added
-            to the scores of all other users; None leaves it out. Data without times have none.
-        popularity_by: columns of the table of users, such as gender, by whose values both popularities differ, and
-            that by which items are scored for a user without a history. Those that the data lack are ignored.
+        prior_strength: weight of popularity in the scores of users with short histories; 0 adds none.
+        popularity_half_life: half-life, in days, of training interactions in the recent popularity that is added to the
+            scores of all other users; None adds none. It has no effect if the data have no times.
+        popularity_by: columns of the table of users, such as gender. Both popularities are adjusted to users with the
+            same values, and so are the scores of users without a history. Columns that the data lack are ignored.
 
     Raises:
         UserError: a value is not allowed.
 
     Attributes:
-        next_popularity: float32 (20, n_items) c of short histories by n; only with a `prior_strength`.
-        moments: int64 (m,) seconds UTC, ascending; only with a half-life, like `recent_popularity`.
+        next_popularity: float32 (20, n_items) c of users with short histories, a row for each n; set if
+            `prior_strength` is above 0.
+        moments: int64 (m,) seconds UTC, ascending; set if there is a half-life, like `recent_popularity`.
         recent_popularity: float32 (m, n_items) c of other users at each moment.
-        groups: int64 (n_users + 1, n_columns) rows of `group_factors`; the last row is that of unknown users. Only with
-            `popularity_by`, like `group_factors`.
-        group_factors: float32 (n_groups, n_items).
+        groups: int64 (n_users + 1, 1 + n_columns) each user's rows of `group_factors`; the last row is that of unknown
+            users. Set if there is `popularity_by`, like `group_factors`.
+        group_factors: float32 (n_groups, n_items) factors of popularity in each group of users.
     """
 
     uses_history = True
@@ -85,20 +87,20 @@ class ReadsHistories(Recommender):
         self.popularity_by = list(popularity_by)
 
     def score(self, query: Query) -> np.ndarray:
-        """See `Recommender.score`; popularity is added, except by models that predict ratings."""
+        """See `Recommender.score`; adds popularity, except if the model predicts ratings."""
         scores, changed = super().score(query), self.falls_back(query)
         if self._popularity_arrays() and changed.any():
             scores[changed] = self._with_popularity(scores[changed], query.select(changed))
         return scores
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """See `Recommender.falls_back`; with popularity in the scores, for the users who have it there."""
+        """See `Recommender.falls_back`; also true for users to whose scores popularity is added."""
         limit = LONG if self.prior_strength else 1
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)
 
     def popularity_graph(self) -> PopularityGraph:
-        """Return the graph of what `score` adds to the scores of the model."""
+        """Return the graph that adds popularity to the model's own scores, as `score` does."""
         from recsys.models.graphs import PopularityGraph  # torch
 
         arrays = {name: getattr(self, name) for name in self._popularity_arrays()}

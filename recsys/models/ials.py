@@ -22,7 +22,7 @@ from recsys.errors import check_finite, check_not_negative, check_positive, chec
 from recsys.models.base import ExplainsByRemoval
 from recsys.models.factors import Factorisation
 
-NUMBERS_PER_BATCH = 1 << 20  # in the vectors or the linear systems that are solved together
+NUMBERS_PER_BATCH = 1 << 20  # size of the vectors or the linear systems that are solved together
 
 
 class IALS(Factorisation, ExplainsByRemoval):
@@ -37,7 +37,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         init_std: standard deviation of the length of an initial vector, the paper's sigma*.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
-        half_life: of a history whose vector is solved for; see `WeighsHistories`.
+        half_life: half-life of the interactions that a user's vector is fitted to; see `WeighsHistories`.
         play_weight: see `WeighsPlays`.
         play_scale: see `WeighsPlays`.
     """
@@ -68,7 +68,7 @@ class IALS(Factorisation, ExplainsByRemoval):
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""
-        vars(self).pop("_item_columns", None)  # of an earlier fit
+        vars(self).pop("_item_columns", None)  # cached by an earlier fit
         d = self.embedding_dim
         rated = self.training_matrix(train)  # (n_users, n_items)
         raters = rated.T.tocsr()
@@ -85,11 +85,11 @@ class IALS(Factorisation, ExplainsByRemoval):
         return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`: the vectors without each interaction, all from one factorisation.
+        """See `ExplainsByRemoval`; one factorisation serves the vectors without each of the interactions.
 
-        Without interaction j, of weight c and with vector h, the system of `_solve` is A - c h h', where A has the l2
-        of one interaction fewer, and its right side b - c h. By the formula of Sherman and Morrison its solution is
-        y + z h'y / (1 - h'z), with A z = c h and A y = b - c h.
+        Without interaction j, which has weight c and vector h, the matrix of the system in `_solve` is A - c h h',
+        where A has the l2 of one interaction fewer, and the right-hand side is b - c h. By the Sherman-Morrison formula
+        the solution is y + z h'y / (1 - h'z), with A z = c h and A y = b - c h.
         """
         factors, common = self._item_columns
         weights = torch.from_numpy(self.history_weights(history))[:, None]
@@ -108,19 +108,20 @@ class IALS(Factorisation, ExplainsByRemoval):
 
     @cached_property
     def _item_columns(self) -> tuple[Tensor, Tensor]:
-        """See `_columns`: of all items, which takes longer than the rest of one user's vector."""
+        """Return `_columns` of all items; cached, since this takes longer than the rest of solving for one user."""
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the vectors of columns with a zero vector behind them (m + 1, d), and alpha_0 H' H (d, d)."""
+        """Return the vectors H of m columns with a zero vector appended (m + 1, d), and alpha_0 H' H (d, d)."""
         common = self.unobserved_weight * factors.T @ factors
         return torch.cat([factors, torch.zeros(1, factors.shape[1])]), common
 
     def _solve(self, rated: sparse.csr_matrix, padded: Tensor, common: Tensor) -> Tensor:
         """Solve for the vectors of rows, float32 (B, d), given their rated columns (B, m) and the result of `_columns`.
 
-        Row u solves (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1 with H_u the vectors of its columns and the
-        diagonal C their values in `rated`, which are 1 (equation 8) or weights of plays and recency.
+        The vector w of row u solves (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1, where H_u has the vectors of
+        the row's columns, and the diagonal of C has their values in `rated`: 1 (equation 8), or weights by plays and
+        recency.
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
@@ -136,14 +137,14 @@ class IALS(Factorisation, ExplainsByRemoval):
         return solved
 
     def _l2(self, counts: Tensor, n_columns: int) -> Tensor:
-        """Return lambda_u of rows with some numbers of rated columns."""
+        """Return lambda_u, float32 (B,), of rows with `counts` rated columns out of `n_columns`."""
         return self.l2 * (counts + self.unobserved_weight * n_columns) ** self.frequency_power
 
 
 def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield rows of similar length (b,) with their columns and values (b, L), within the batch's memory.
+    """Yield batches of rows of similar length: row numbers (b,), and their columns and values (b, L).
 
-    Columns are padded with column m.
+    Columns are padded with column m, and the size of a batch is limited by `NUMBERS_PER_BATCH`.
     """
     indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
     values = torch.from_numpy(rated.data)

@@ -27,10 +27,11 @@ class ItemContent:
         min_count: minimum number of rated items that must have a feature for it to be used.
 
     Attributes:
-        text: float32 (n_items, d_text) directions from the average rated item; zero for an item without metadata.
-        facts: float32 (n_items, f), 1 where an item has a feature.
+        text: float32 (n_items, d_text) unit vectors in the direction from the average rated item to each item; zero for
+            an item without metadata.
+        facts: float32 (n_items, f), CSR: 1 if an item has a feature, else 0.
         average: float32 (d_text,) mean vector of the rated items.
-        fact_names: text (f,), see `recsys.data.features.vocabulary`.
+        fact_names: str (f,) names of the features; see `recsys.data.features.vocabulary`.
     """
 
     text: np.ndarray
@@ -44,7 +45,13 @@ class ItemContent:
         self.min_count = min_count
 
     def fit(self, train: Dataset, cache_dir: Path | None, earlier: ItemContent | None = None) -> None:
-        """Encode the items of training data; a warm start needs the inputs that the earlier weights are of.
+        """Encode the items of training data.
+
+        Args:
+            train: the training data.
+            cache_dir: directory in which text vectors are cached, or None.
+            earlier: for a warm start, the content that the earlier weights were trained on, whose average and features
+                are used again; else None.
 
         Raises:
             UserError: the encoder's vectors are sparse.
@@ -61,7 +68,7 @@ class ItemContent:
         self.facts = features(train.item_frame, self.fact_names)
 
     def add(self, items: pd.DataFrame) -> None:
-        """Encode items that are not in the training data, after those that are."""
+        """Encode new items, and append them to those of the training data."""
         vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         self.text = np.concatenate([self.text, self._centred(vectors)])
         self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")
@@ -73,7 +80,7 @@ class ItemContent:
         return arrays | {f"encoder.{name}": array for name, array in self.text_encoder.arrays().items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back the arrays that `arrays` returned, which may be among others."""
+        """Set the learned arrays to those that `arrays` returned; other entries of the mapping are ignored."""
         self.text = cast(np.ndarray, from_arrays("text", arrays))
         self.facts = cast(sparse.csr_matrix, from_arrays("facts", arrays))
         self.average, self.fact_names = arrays["average"], arrays["fact_names"]
@@ -83,5 +90,8 @@ class ItemContent:
         self.text_encoder = make_encoder(self.encoder).restore(learned)
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return unit vectors from the average item, float32 (n, d_text), since what all items share shows no taste."""
+        """Return unit vectors in the direction from the average item, float32 (n, d_text); see `ItemContent.text`.
+
+        They are centred because what all items have in common says nothing about tastes.
+        """
         return normalize(np.where(vectors.any(axis=1, keepdims=True), vectors - self.average, 0.0)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The base class of item-to-item models: a weight for each pair of items, however it is learned."""
+"""The base class of item-to-item models, which learn a weight for each pair of items."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
         return scores if isinstance(scores, np.ndarray) else scores.toarray()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`: what an interaction adds is its weights."""
+        """See `ExplainsByRemoval`; an interaction contributes its item's row of weights."""
         rows = history.items[positions][:, None]
         weights = self.item_weights[rows, items]
         dense = weights if isinstance(weights, np.ndarray) else weights.toarray()

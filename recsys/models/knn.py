@@ -26,7 +26,9 @@ from recsys.models.item_to_item import ItemToItem
 from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 from recsys.models.recency import WeighsHistories
 
-BM25_K1, BM25_B = 1.2, 0.75  # Robertson and Zaragoza, "The Probabilistic Relevance Framework", 2009, section 3.4
+# Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", Foundations and Trends in
+# Information Retrieval 2009, section 3.4
+BM25_K1, BM25_B = 1.2, 0.75
 
 # (binary rows (B, m), training rows that hold each column (m,), number of training rows) -> weighted rows (B, m)
 Weighting = Callable[[sparse.csr_matrix, np.ndarray, int], sparse.csr_matrix]
@@ -90,12 +92,12 @@ def nearest(
         rows: float32 (B, m).
         others: float32 (n, m).
         k: number of neighbours of each row; fewer if fewer rows have a column in common with it.
-        shrinkage: see above.
-        denominator: see above.
-        same: int64 (B,) index of each row among the others, since it is not its own neighbour; -1 if it is not there.
+        shrinkage: constant that is added to the denominator.
+        denominator: function that returns the denominator; see `cosine` and `tversky`.
+        same: int64 (B,) index of each row in `others`, so that it is not its own neighbour; -1 if it is not there.
 
     Returns:
-        float32 (B, n) similarities, at most k of each row above zero.
+        CSR float32 (B, n) similarities, of which at most k in each row are above zero.
     """
     norms, other_norms = (np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in (rows, others))
     size = max(1, VALUES_PER_BLOCK // others.shape[0])
@@ -154,11 +156,12 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         shrinkage: added to the denominator of similarities; larger values favour pairs of items that many users rated.
         weighting: weighting of the users who rated an item: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of users with many ratings.
-        alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 is the usual one, smaller
-            values favour popular items.
+        alpha: power of the scored item's squared norm in the denominator of the cosine. 0.5 gives the usual cosine;
+            smaller values favour popular items.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: weight in Tversky's index of what only the scored item has; Jaccard's has 1, Dice's 0.5.
-        other_weight: weight in Tversky's index of what only the other item has.
+        own_weight: weight in Tversky's index of the users who rated only the scored item. Both weights are 1 in
+            Jaccard's index and 0.5 in Dice's.
+        other_weight: weight in Tversky's index of the users who rated only the other item.
         **history: see `WeighsHistories`.
 
     Raises:
@@ -169,7 +172,7 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         """Find the neighbours of all items.
 
         Raises:
-            UserError: they do not fit in memory.
+            UserError: the neighbours do not fit in memory.
         """
         n_items = train.n_items
         check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} items")
@@ -191,11 +194,12 @@ class UserKNN(_NearestNeighbours):
         weighting: weighting of the items that a user rated: `none`, `tfidf` or `bm25`. The latter two reduce the weight
             of popular items.
         alpha: power of the user's own squared norm in the denominator of the cosine, which scales all scores of that
-            user; the neighbour's power is 1 - alpha. 0.5 is the usual one, larger values favour neighbours with many
-            ratings.
+            user; the neighbour's power is 1 - alpha. 0.5 gives the usual cosine; larger values favour neighbours with
+            many ratings.
         similarity: `cosine`, or an index of overlap: `jaccard`, `dice` or `tversky`.
-        own_weight: weight in Tversky's index of what only the user has; Jaccard's has 1, Dice's 0.5.
-        other_weight: weight in Tversky's index of what only the neighbour has.
+        own_weight: weight in Tversky's index of the items that only the user rated. Both weights are 1 in Jaccard's
+            index and 0.5 in Dice's.
+        other_weight: weight in Tversky's index of the items that only the neighbour rated.
         **history: see `WeighsHistories`.
 
     Raises:

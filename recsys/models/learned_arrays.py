@@ -1,4 +1,4 @@
-"""The base class of fitted objects that models are composed of, and that store what they learn as arrays."""
+"""The base class of fitted parts of models, which store what they learn as arrays."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from recsys.models.neural import BPR, EmbeddingModule, EmbeddingRecommender, Que
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding
 
 COPIES_OF_TABLES = 12  # weights, gradients and moments, layers and their gradients, and the propagated tables
-BYTES_PER_EDGE = 48  # of the graph and its transpose, index and value each, and of what they are built from
+BYTES_PER_EDGE = 48  # for the graph and its transpose, an index and a value each, and the matrices they are built from
 
 
 class Layers(NamedTuple):
@@ -47,9 +47,9 @@ class GraphBPR(BPR):
     Args:
         n_negatives: see `BPR`.
         negative_power: see `BPR`.
-        l2: penalty on the squared embeddings, a half for each sample, as in the authors' code.
+        l2: weight of half the squared norms of the batch's embeddings, averaged over samples as in the authors' code.
         contrast_weight: weight of the contrastive loss (XSimGCL's equation 10), or 0 for LightGCN.
-        temperature: of the contrastive loss.
+        temperature: temperature of the contrastive loss.
     """
 
     def __init__(
@@ -81,26 +81,26 @@ class GraphBPR(BPR):
         return loss
 
     def _contrast(self, one: Tensor, other: Tensor) -> Tensor:
-        """Return the InfoNCE loss of two views of some nodes, (n, d) each: a node shall be nearest to itself."""
+        """Return the InfoNCE loss of two views of n nodes, (n, d) each, whose positive pairs are the same node."""
         similarities = F.normalize(one) @ F.normalize(other).T
         return F.cross_entropy(similarities / self.temperature, torch.arange(len(one), device=one.device))
 
 
 class LightGCNModule(EmbeddingModule):
-    """Logit = e_u . e_i with e the mean over the layers k = 0, ..., K of the propagated embeddings (equation 4 to 6).
+    """Logit = e_u . e_i with e the mean over layers k = 0, ..., K of the propagated embeddings (equations 4 to 6).
 
         e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k),   a_ui = 1 / sqrt(n_u n_i) for rated items.
 
-    With noise, each layer is moved by a random vector of length `noise` in the direction of its signs.
+    With noise, a random vector of length `noise` with the signs of the embedding is added to it in each layer.
 
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
         embedding_dim: length of the vectors.
         n_layers: number of propagations, K.
-        first_layer: the first layer of the mean, in training and in scoring: 0, or 1 as in XSimGCL.
-        noise: length of the noise of a layer.
-        contrasted_layer: the layer that is compared with the mean, from 1.
+        first_layer: first layer of the mean, in training and in scoring: 0, or 1 as in XSimGCL.
+        noise: L2 norm of the noise that is added to each embedding in each layer.
+        contrasted_layer: number, from 1, of the layer that is contrasted with the mean over layers.
         edges_per_step: number of training interactions in the graph of a step, or None for all.
         **training: see `NeuralModule`.
 
@@ -173,7 +173,7 @@ class LightGCNModule(EmbeddingModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Propagate the embeddings, if the graph is known; after loading they are stored."""
+        """Propagate the embeddings; without a graph, as after loading, use the stored propagated ones."""
         super().refresh()
         if self.graph is None:
             return
@@ -188,7 +188,7 @@ class LightGCNModule(EmbeddingModule):
         return super().user_tables() | {"propagated_users"}
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; as of the last `refresh`."""
+        """See `NeuralModule.forward`; uses the embeddings that the last `refresh` propagated."""
         vectors = self.propagated_items
         return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
 
@@ -202,7 +202,7 @@ class LightGCNModule(EmbeddingModule):
 
 
 class _SymmetricProduct(Function):
-    """The product of a symmetric sparse matrix and a dense one; PyTorch's own backward pass copies the sparse one."""
+    """The product of a symmetric sparse matrix and a dense one; PyTorch's own backward pass would copy the former."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, dense: Tensor) -> Tensor:
@@ -217,7 +217,7 @@ class _SymmetricProduct(Function):
 
 
 def _product(matrix: Tensor, dense: Tensor) -> Tensor:
-    """Return the product with a sparse matrix in float32, which it needs."""
+    """Return the product with a sparse matrix in float32, which sparse products need."""
     with torch.autocast(dense.device.type, enabled=False):
         return matrix @ dense.float()
 
@@ -232,7 +232,7 @@ class LightGCN(EmbeddingRecommender, ScoresByProducts):
         contrast_weight: see `GraphBPR`; above 0 the model is XSimGCL.
         temperature: see `GraphBPR`.
         noise: L2 norm of the noise that is added to each embedding in each layer; for contrastive training only.
-        contrasted_layer: number of the layer, from 1, whose embeddings are compared with the mean over layers.
+        contrasted_layer: number, from 1, of the layer whose embeddings are contrasted with the mean over layers.
         edges_per_step: number of training interactions that a step draws for its graph, for data sets whose whole graph
             takes seconds to propagate; None takes all. Scoring always takes all.
         loss: `bpr`.

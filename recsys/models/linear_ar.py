@@ -1,9 +1,9 @@
 """Linear autoregression: ridge regression from the history before each step to the next item, in closed form.
 
-The EASE of sequences. It is related to SLIST: Choi, Kim, Lee, Shim and Lee, "Session-aware Linear Item-Item Models for
-Session-based Recommendation", WWW 2021, which regresses the rest of a session on its beginning, at one time scale.
-Here every step of every history is a sample, and the history before it is written at several time scales side by side,
-so that the last item, the last few and the long run each have weights of their own.
+The model is the counterpart of EASE for sequences. It is related to SLIST (Choi, Kim, Lee, Shim and Lee, "Session-aware
+Linear Item-Item Models for Session-based Recommendation", WWW 2021), which regresses the rest of a session on its
+beginning, at one time scale. Here every step of every history is a sample, and the history before the step is
+represented at several time scales, so that the last item, the last few items and all items each have their own weights.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from recsys.models.successions import successions
 if TYPE_CHECKING:
     from recsys.models.graphs import ScoreGraph
 
-NEGLIGIBLE = 2.0**-16  # weight of an interaction that is left out
-BYTES_PER_BLOCK_CELL = 4  # of the Gram matrix, in single precision
-BYTES_PER_SCALE_CELL = 16  # of the successions at a scale, and of the weights with their copy
+NEGLIGIBLE = 2.0**-16  # interactions with smaller weights are ignored
+# Bytes per pair of items:
+BYTES_PER_BLOCK_CELL = 4  # in each block of the Gram matrix, in single precision
+BYTES_PER_SCALE_CELL = 16  # at each time scale, for the successions, and for the weights and their copy
 BYTES_PER_CELL = 32  # while a block of the Gram matrix is computed
 
 
@@ -45,19 +46,19 @@ class LinearAR(ReadsHistories, HasGraph):
 
     minimise sum_t |x_t W - e_t|^2 + l2 |W|^2. Scores are x W, with x of the whole history.
 
-    No x_t is written down. As x_(t+1)^s = a_s x_t^s + e_t, the blocks of the Gram matrix follow from the successions
-    C_s = sum_t x_t^s' e_t, the histories x^s of all users at their ends, and the item counts n:
+    The vectors x_t are not computed. Since x_(t+1)^s = a_s x_t^s + e_t, the blocks of the Gram matrix can be computed
+    from the successions C_s = sum_t x_t^s' e_t, the vectors x^s of all users' complete histories, and item counts n:
 
         (1 - a_s a_r) sum_t x_t^s' x_t^r = a_s C_s + a_r C_r' + diag(n) - sum_users x^s' x^r
 
-    Where much of the order is arbitrary, because many ratings share their second or what is near matters more than what
-    is later, histories read backwards are more samples: with the weight b, C_s becomes C_s + b C_s', n becomes
-    (1 + b) n, and b times the histories x^s from their beginnings count among those of users.
+    If much of the order is arbitrary, because many ratings have the same time or because proximity matters more than
+    order, reversed histories can serve as further samples, with weight b: C_s becomes C_s + b C_s', n becomes
+    (1 + b) n, and the sum over users includes the reversed histories with weight b.
 
     Args:
-        half_lives: items after which the weight of an interaction is halved, one for each time scale.
+        half_lives: half-lives, in items, of the weight of an interaction, one for each time scale.
         l2: weight penalty. Larger values favour items that follow many others.
-        backward_weight: b, the weight of samples from histories that are read backwards.
+        backward_weight: b, the weight of samples from reversed histories.
         **prior: see `ReadsHistories`.
 
     Raises:
@@ -70,7 +71,7 @@ class LinearAR(ReadsHistories, HasGraph):
     reads_order = True
     learned: tuple[str, ...] = ("item_weights",)
     item_weights: np.ndarray
-    item_basis: np.ndarray | None = None  # of histories that are projected
+    item_basis: np.ndarray | None = None  # set by subclasses that project histories
 
     def __init__(
         self,
@@ -110,13 +111,13 @@ class LinearAR(ReadsHistories, HasGraph):
         Raises:
             UserError: the Gram matrix does not fit in memory, or is not positive definite with so small a penalty.
         """
-        from scipy import linalg  # half of what this module would take to import, and scoring needs none of it
+        from scipy import linalg  # would double the import time of this module, and scoring does not need it
 
         n_scales, n_items = len(self.half_lives), train.n_items
         check_memory(
             (BYTES_PER_BLOCK_CELL * n_scales**2 + BYTES_PER_SCALE_CELL * n_scales + BYTES_PER_CELL) * n_items**2,
             f"LinearAR at {n_scales} time scales on {n_items:,} items",
-            "leave out rarely rated items with data.cleaning.item_core, give fewer model.half_lives, or take "
+            "leave out rarely rated items with data.cleaning.item_core, give fewer model.half_lives, or choose "
             "model=markov",
         )
         successive = self._successions(train)
@@ -132,7 +133,7 @@ class LinearAR(ReadsHistories, HasGraph):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _successions(self, train: Dataset) -> list[np.ndarray]:
-        """Return C_s of each time scale, float64 (n_items, n_items), including successions that are read backwards."""
+        """Return C_s of each time scale, float64 (n_items, n_items), including those of reversed histories."""
         sums = [np.zeros(train.n_items**2) for _ in self.half_lives]
         reaches = [_reach(half_life) for half_life in self.half_lives]
         for distance, earlier, later in successions(train.histories(), max(reaches)):
@@ -144,7 +145,7 @@ class LinearAR(ReadsHistories, HasGraph):
         return [forward + self.backward_weight * forward.T for forward in squares]
 
     def _gram(self, train: Dataset, successive: list[np.ndarray]) -> np.ndarray:
-        """Return the Gram matrix, float32 (n_scales * n_items, n_scales * n_items), blocks below the diagonal empty."""
+        """Return the Gram matrix, float32 (n_scales * n_items, n_scales * n_items), with only its upper blocks set."""
         n, n_scales = train.n_items, len(self.half_lives)
         gram = np.empty((n_scales * n, n_scales * n), np.float32, order="F")
         decays = [2 ** (-1 / half_life) for half_life in self.half_lives]
@@ -156,7 +157,7 @@ class LinearAR(ReadsHistories, HasGraph):
         return gram
 
     def _ends(self, history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
-        """Return histories as they are seen from their ends, and below, weighted, from their beginnings."""
+        """Return the vectors x^s of complete histories and, below them, those of reversed histories times b^0.5."""
         forward = at_scale(history, n_items, half_life)
         if not self.backward_weight:
             return forward

@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from recsys.models.graphs import ScoreGraph
 
 BYTES_PER_CELL = 4
-COPIES_OF_VECTORS = 8  # two of the iteration, which keeps twice as many vectors, their result, basis and weights
+COPIES_OF_VECTORS = 8  # for the iteration, which has twice as many vectors in two copies; its result; basis and weights
 BYTES_PER_INTERACTION = 40  # the interactions, both products with the degrees, and the result
 
 
 class LowRankGFCF(GFCF):
     """Scores items by a linear and an ideal low-pass filter of the history, both of low rank.
 
-    With R~, D_I and V of `GFCF`, and with the singular values S and right singular vectors U of R~, the largest `rank`,
+    With R~, D_I and V of `GFCF`, and with the `rank` largest singular values S of R~ and their right vectors U,
 
         W = [U S^2, weight D_I^(-1/2) V] [U, D_I^(1/2) V]',
 
-    where U S^2 U' is the best approximation of R~' R~ of its rank. With all singular vectors, W is that of `GFCF`.
+    where U S^2 U' is the best approximation of R~' R~ of this rank. With all singular vectors, W is that of `GFCF`.
 
     Args:
-        rank: number of singular vectors of the linear filter; the ideal one has `n_frequencies` of them at most.
+        rank: number of singular vectors of the linear filter; the ideal filter uses at most `n_frequencies` of them.
         **model: see `GFCF`.
 
     Raises:
@@ -56,7 +56,7 @@ class LowRankGFCF(GFCF):
         self.rank = rank
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`: what an interaction adds is its weights."""
+        """See `ExplainsByRemoval`; an interaction contributes its item's row of W."""
         weights = self.item_basis[history.items[positions]] @ self.item_weights[:, items]
         return self.history_weights(history)[positions, None] * weights
 
@@ -80,7 +80,7 @@ class LowRankGFCF(GFCF):
         )
         normalised, degrees = normalised_interactions(train)
         values, vectors = lowest_frequencies(normalised, self.rank, self.seed)
-        ideal = vectors[:, -self.n_frequencies :]  # the last ones have the largest values
+        ideal = vectors[:, -self.n_frequencies :]  # the last vectors have the largest singular values
         self.item_basis = np.hstack([vectors * values**2, self.ideal_weight * ideal / degrees]).astype(np.float32)
         self.item_weights = np.ascontiguousarray(np.hstack([vectors, ideal * degrees]).T, dtype=np.float32)
 

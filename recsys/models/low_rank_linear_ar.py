@@ -1,7 +1,8 @@
 """Linear autoregression for large catalogues: ridge regression on a few dimensions of the history, in closed form.
 
 See `recsys.models.linear_ar`, whose Gram matrix over all items and time scales must fit in memory. Here histories are
-projected on the main directions of the ratings first, so that memory and time grow linearly with the catalogue.
+first projected onto the leading singular vectors of the interactions, so that memory and time grow linearly with the
+catalogue.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from recsys.models.base import FitContext
 from recsys.models.linear_ar import LinearAR, at_scale
 from recsys.models.memory import check_memory
 
-STEPS_PER_CHUNK = 1 << 14  # and those of the row in which a chunk ends
+STEPS_PER_CHUNK = 1 << 14  # approximate, since a chunk consists of whole histories
 BYTES_PER_CELL = 4
 
 
@@ -34,12 +35,12 @@ class LowRankLinearAR(LinearAR):
 
     minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W. With all n_items dimensions they are those of `LinearAR`.
 
-    The projected histories follow from h_(t+1)^s = a_s h_t^s + V[item at step t]. They are computed for some users at a
-    time and summed into both products.
+    The projected histories h are computed by the recursion h_(t+1)^s = a_s h_t^s + V[item at step t], for some users at
+    a time, and summed into both products.
 
     Args:
-        rank: dimensions of a projected history at each time scale.
-        seed: seed of the start of the iterative decomposition.
+        rank: number of dimensions of a projected history at each time scale.
+        seed: seed of the start vector of the iterative decomposition.
         **model: see `LinearAR`.
 
     Raises:
@@ -70,7 +71,7 @@ class LowRankLinearAR(LinearAR):
         Raises:
             UserError: the weights do not fit in memory, or the penalty is too small.
         """
-        from scipy import linalg  # scoring needs none of it
+        from scipy import linalg  # imported late, since scoring does not need it
 
         n_scales = len(self.half_lives)
         check_memory(
@@ -94,7 +95,7 @@ class LowRankLinearAR(LinearAR):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _basis(self, train: Dataset) -> np.ndarray:
-        """Return the main right singular vectors of the interactions, float32 (n_items, rank or fewer)."""
+        """Return the leading right singular vectors of the interactions, float32 (n_items, rank or fewer)."""
         from scipy.sparse.linalg import svds
 
         matrix = train.matrix()
@@ -103,9 +104,9 @@ class LowRankLinearAR(LinearAR):
         return np.ascontiguousarray(svds(matrix, k=min(self.rank, n - 1), v0=start)[2].T)
 
     def _steps(self, history: History) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield the projected histories before the steps of some rows, float32 (n, n_scales * rank), and their items.
+        """Yield, for chunks of n steps, the projected histories, float32 (n, n_scales * rank), and the next items (n,).
 
-        h_(t+1) = a h_t + v_t is a recursive filter of the vectors v_t of a row.
+        The recursion h_(t+1) = a h_t + v_t is a recursive filter of the vectors v_t of a row's items.
         """
         from scipy.signal import lfilter
 

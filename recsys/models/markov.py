@@ -1,8 +1,8 @@
-"""Markov neighbours: items that were rated soon after an item are the candidates for what comes next.
+"""Markov neighbours: an item is scored by how often users rated it soon after the latest items of a history.
 
-A first-order Markov chain, smoothed by skips: Shani, Heckerman and Brafman, "An MDP-Based Recommender System", JMLR
-2005, section 4.1. Counts over windows with weights that decay by distance are the sequential rules of Ludewig and
-Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
+The model is a first-order Markov chain, smoothed by skipping: Shani, Heckerman and Brafman, "An MDP-Based Recommender
+System", JMLR 2005, section 4.1. Counts over windows with weights that decay by distance are the sequential rules of
+Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Markov(ItemToItem):
         N_ij = sum over k = 1..window of (n_ij(k) + backward_weight n_ji(k)) / k^distance_power
         score_j = sum over the last items i of (1 + p_i)^-place_power N_ij / (sum over j' of N_ij' + smoothing)
 
-    where p_i is how many items of the history came after i.
+    where p_i is the number of items after i in the history.
 
     Args:
         window: largest distance at which one item counts as coming after another.
@@ -40,7 +40,8 @@ class Markov(ItemToItem):
         place_power: decay of the weight of an item by its place from the end of the history.
         smoothing: added to the sum of an item's successions. The larger, the more an item with few ratings is
             discounted.
-        backward_weight: weight of j before i. With 0 only what comes after counts, with 1 only nearness.
+        backward_weight: weight of the histories in which j comes before i. With 0, only later items count; with 1, only
+            the distance matters and not the order.
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
         popularity_by: see `ReadsHistories`.
@@ -85,7 +86,7 @@ class Markov(ItemToItem):
         """Count successions.
 
         Raises:
-            UserError: they do not fit in memory.
+            UserError: the counts do not fit in memory.
         """
         n_cells = min(self.window * len(train), train.n_items**2)
         check_memory(

@@ -10,8 +10,9 @@ from recsys.models.base import Recommender
 
 MEMINFO = Path("/proc/meminfo")
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
-# Weights and moments, which Lightning gathers in memory before it writes them, and which are loaded again at the end.
-# Together 7: measured are 7.4 for a GMF of 26 million weights and Adam, libraries that are imported meanwhile included.
+# Weights and Adam's two moments, which Lightning gathers in memory before it writes a checkpoint, and which are loaded
+# again at the end. Both constants sum to 7 copies; a training of GMF with 26 million weights and Adam was measured to
+# take 7.4, including the libraries that it imports.
 COPIES_IN_A_CHECKPOINT = 3
 COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
@@ -30,15 +31,16 @@ def check_memory(n_bytes: int, subject: str, advice: str) -> None:
     Args:
         n_bytes: peak memory of the computation.
         subject: subject of the error message, which names what needs the memory.
-        advice: what to do if it does not fit.
+        advice: what to do if the computation does not fit.
 
     Raises:
-        UserError: it does not fit.
+        UserError: the computation does not fit.
     """
     available = available_bytes()
     if n_bytes > available:
         raise UserError(
-            f"{subject} takes {n_bytes / 1e9:.1f} GB of memory, but only {available / 1e9:.1f} GB are free: {advice}."
+            f"{subject} would take {n_bytes / 1e9:.1f} GB of memory, but only {available / 1e9:.1f} GB are free: "
+            f"{advice}."
         )
 
 
@@ -51,12 +53,12 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
         model: name of the model, for the error message.
 
     Raises:
-        UserError: it does not fit.
+        UserError: the matrix does not fit.
     """
     check_memory(
         bytes_per_pair * n_items**2,
         f"{model} on {n_items:,} items",
-        "leave out rarely rated items with data.cleaning.item_core, or take model=item_knn, model=elsa or "
+        "leave out rarely rated items with data.cleaning.item_core, or choose model=item_knn, model=elsa or "
         "model=low_rank_gfcf",
     )
 
@@ -64,14 +66,14 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
 def check_weights(n_weights: int, model: Recommender) -> None:
     """Check that training the weights of a neural network fits in memory.
 
-    What a step computes is not counted: it depends on the model, and is in the memory of the device that trains.
+    Activations are not counted: their size depends on the model, and they are in the memory of the training device.
 
     Args:
         n_weights: number of weights.
-        model: the model, whose hyperparameters decide the number.
+        model: the model, whose hyperparameters determine the number of weights.
 
     Raises:
-        UserError: it does not fit.
+        UserError: the training does not fit.
     """
     widths = [f"model.{name}" for name in model.hyperparameters() if name.endswith(("_dim", "_dims"))]
     check_memory(
@@ -82,7 +84,7 @@ def check_weights(n_weights: int, model: Recommender) -> None:
 
 
 def check_layers(n_items: int, hidden_dim: int, batch_size: int) -> None:
-    """Check that training a layer from all items and one to all items fits in memory.
+    """Check that the training of two layers, one from all items and one to all items, fits in memory.
 
     Args:
         n_items: size of the catalogue.
@@ -90,11 +92,11 @@ def check_layers(n_items: int, hidden_dim: int, batch_size: int) -> None:
         batch_size: number of users in a step, each with logits of all items.
 
     Raises:
-        UserError: it does not fit.
+        UserError: the training does not fit.
     """
     numbers = COPIES_OF_WEIGHTS * 2 * hidden_dim + COPIES_OF_LOGITS * batch_size
     check_memory(
         4 * n_items * numbers,
-        f"A layer of {hidden_dim} to and from {n_items:,} items",
+        f"A layer of {hidden_dim} units to and from {n_items:,} items",
         "lower model.hidden_dim or model.batch_size",
     )

@@ -21,13 +21,13 @@ from recsys.models.recency import HalfLife, check_half_life
 
 
 class AnnealedELBO(ByUser):
-    """Multinomial log likelihood of a user's items less beta KL(q(z | x) || N(0, I)): the paper's equation 6.
+    """Multinomial log likelihood of a user's items minus beta KL(q(z | x) || N(0, I)): the paper's equation 6.
 
     beta grows linearly to `kl_weight`, as in section 2.2.2.
 
     Args:
         kl_weight: the largest beta.
-        annealing_steps: steps in which beta grows.
+        annealing_steps: number of steps over which beta grows.
     """
 
     def __init__(self, kl_weight: float = 0.2, annealing_steps: int = 2000) -> None:
@@ -51,7 +51,7 @@ class MultVAEModule(HistoryModule):
     """Logits = W' tanh(V' z + c) + b with z ~ N(mu, sigma^2), where an MLP computes both from the history.
 
     Attributes:
-        n_steps: float32 () steps taken, for the annealing.
+        n_steps: float32 () number of training steps taken, which determines beta.
     """
 
     n_steps: Tensor
@@ -89,7 +89,7 @@ class MultVAEModule(HistoryModule):
         return self.output(decoded)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return the hidden layer of the decoder at the posterior mean, whose space is that of W, (B, hidden_dim)."""
+        """Return the decoder's hidden layer at the posterior mean, in the space of the rows of W: (B, hidden_dim)."""
         return self.decode(self.posterior(queries)[0])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:

@@ -1,7 +1,7 @@
 """Neural collaborative filtering: GMF, MLP and their fusion, NeuMF.
 
-He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017. Equations are numbered as there. The
-paper's sigmoid belongs to its log loss, so modules return logits: the order of items is the same.
+He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017. Equations are numbered as in the paper.
+Modules return logits, and the paper's sigmoid is applied in the log loss; both rank items in the same order.
 """
 
 from __future__ import annotations
@@ -326,8 +326,8 @@ def _check_tower(hidden_dims: list[int]) -> None:
 def _pretrained(run: str, train: Dataset) -> NeuralModule:
     """Return the module of a run with the weights that were trained on exactly these interactions.
 
-    A run holds two sets of weights: those that validation selected and those of the refit. If a selection started from
-    the refit's, the validation ratings that these have seen would make its validation metrics too good.
+    A run holds two sets of weights: those selected by validation and those of the refit. The refit was trained on the
+    validation ratings, so a training that started from its weights would have validation metrics that are too good.
     """
     model = load(Path(run) / "model")
     if not isinstance(model, NeuralRecommender):

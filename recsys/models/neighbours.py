@@ -7,12 +7,12 @@ from scipy import sparse
 
 from recsys.models.memory import check_memory
 
-VALUES_PER_BLOCK = 1 << 24  # computed at a time, whatever the size of the data
+VALUES_PER_BLOCK = 1 << 24  # number of weights that are computed at a time, whatever the size of the data
 BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of each, twice
 
 
 def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
-    """Return the k largest values above zero in each row, float32 (B, n)."""
+    """Return the k largest values of each row that are above zero, as CSR (B, n)."""
     n_rows, n = values.shape
     k = min(k, n)
     columns = np.argpartition(values, n - k, axis=1)[:, n - k :]  # (B, k)
@@ -23,9 +23,9 @@ def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
 
 
 def check_neighbours(n: int, k: int, subject: str) -> None:
-    """Check that k neighbours of n users or items each fit in memory.
+    """Check that k neighbours for each of n users or items fit in memory.
 
     Raises:
-        UserError: they do not.
+        UserError: the neighbours do not fit.
     """
     check_memory(BYTES_PER_NEIGHBOUR * n * min(k, n), subject, "lower model.k")

@@ -1,4 +1,4 @@
-"""What models that read the order of interactions need of their data."""
+"""A check of the data of models that read the order of interactions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def require_order(train: Dataset, model: str) -> None:
         model: name of the model, for the error.
 
     Raises:
-        UserError: they have no times.
+        UserError: the interactions have no times.
     """
     if train.times is None:
         raise UserError(
             f"{model} needs ratings with times, since it learns from their order, but {train.name} has none: set "
-            "data.columns.time to the column of times, or to row if the rows of the file are in order of time, or take "
-            "a model that ignores order, such as model=ease."
+            "data.columns.time to the column of times, or to row if the rows of the file are in time order, or "
+            "choose a model that ignores order, such as model=ease."
         )

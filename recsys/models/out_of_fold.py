@@ -1,7 +1,7 @@
 """Out-of-fold features: training ratings described by what was learned from the other folds of the ratings.
 
-Wolpert, "Stacked Generalization", Neural Networks 1992. Features of a training rating are then as inexact as those of a
-rating that was never seen; slightly more so, since one fold is missing, and counts are slightly smaller.
+Wolpert, "Stacked Generalization", Neural Networks 1992. The features of a training rating are then about as inexact as
+those of an unseen rating, or slightly more so, since one fold is missing and counts are slightly smaller.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def out_of_fold_features(
         train: the ratings.
         n_folds: number of folds.
         seed: seed of the assignment to folds.
-        describe: learns from ratings (those of the other folds), then returns features of pairs (those of the fold),
-            whose histories are the ratings that it learned from.
+        describe: function that learns from ratings (those of the other folds), then returns the features of pairs
+            (those of the fold), whose histories are the ratings that it learned from.
 
     Returns:
         One row per rating, in the order of the training ratings.

@@ -1,4 +1,4 @@
-"""Plays as weights: how often, or how long, a user played an item says how much the interaction counts.
+"""Plays as weights: interactions are weighted by how often, or how long, a user played an item.
 
 Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", ICDM 2008.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class WeighsPlays(WeighsHistories):
-    """A model that can weight interactions by plays: in training, and the histories that it scores by.
+    """A model that can weight interactions by plays, both in training and in the histories of queries.
 
     Args:
-        play_weight: what a play adds to the weight of an interaction, 1 + play_weight * plays; the paper's alpha. 0
-            weights all interactions equally.
-        play_scale: if given, plays count as log(1 + plays / play_scale); the paper's epsilon.
+        play_weight: the paper's alpha: an interaction has the weight 1 + play_weight * plays, so 0 weights all
+            interactions equally.
+        play_scale: the paper's epsilon: if given, plays are replaced by log(1 + plays / play_scale).
         **history: see `WeighsHistories`.
 
     Raises:
@@ -55,7 +55,7 @@ class WeighsPlays(WeighsHistories):
         """Return the training interactions weighted by plays, float32 (n_users, n_items).
 
         Raises:
-            UserError: the data have no plays.
+            UserError: `play_weight` is above 0, but the data have no plays.
         """
         if self.play_weight and train.plays is None:
             raise UserError(
@@ -67,7 +67,7 @@ class WeighsPlays(WeighsHistories):
         return history.matrix(train.n_items, self._play_weights(history))
 
     def _play_weights(self, history: History) -> np.ndarray:
-        """Return the weight of each interaction by plays, float32 (n,); where plays are unknown, each is one play."""
+        """Return the weight of each interaction by plays, float32 (n,); if plays are unknown, each counts as one."""
         plays = np.ones(len(history.items), np.float32) if history.plays is None else history.plays
         if self.play_scale is not None:
             plays = np.log1p(plays / self.play_scale)

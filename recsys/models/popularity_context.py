@@ -8,9 +8,9 @@ import numpy as np
 
 from recsys.data.dataset import Dataset
 
-N_MOMENTS = 64  # at which recent popularity is stored, with equally many interactions between them
-DAMPING = 300  # average users that are added to each group of users
-DAY = 24 * 3600
+N_MOMENTS = 64  # number of moments at which recent popularity is stored, with equally many interactions between them
+DAMPING = 300  # number of average users that are added to each group of users
+DAY = 24 * 3600  # seconds
 
 
 def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
     For n above 0, `n_items` pseudo-counts in proportion to popularity are added.
 
     Args:
-        train: the interactions; without times their order means nothing, and each row is the plain popularity.
+        train: the interactions; without times their order is unknown, and each row is the plain popularity.
         n_first: number of lengths n of a history, from 0.
 
     Returns:
@@ -37,11 +37,11 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
 
 
 def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """Count the interactions before some moments by recency.
+    """Count the interactions with each item up to some moments, weighted by recency.
 
     Args:
         train: the interactions.
-        half_life: days after which the weight of an interaction is halved.
+        half_life: half-life, in days, of the weight of an interaction.
 
     Returns:
         The moments, int64 (m,) seconds UTC, ascending, and the counts at each, float32 (m, n_items). Without times,
@@ -64,17 +64,18 @@ def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.
 def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Compute how much more popular items are in groups of users with equal attributes.
 
-    The factor of an item is the share of a group's users who rated it over that of all users, after 300 average users
-    were added to the group. A user's factor is the product of those of the user's groups, as if attributes were
-    independent (naive Bayes).
+    An item's factor in a group is the share of the group's users who rated the item, damped by 300 average users,
+    divided by the share of all users who rated it. A user's factor is the product of the factors in the user's groups,
+    as if attributes were independent (naive Bayes).
 
     Args:
         train: the interactions.
-        columns: columns of the table of users; those that the data lack have no groups.
+        columns: columns of the table of users; columns that the data lack are ignored.
 
     Returns:
-        The groups of each user, int64 (n_users + 1, n_columns), and the factors, float32 (1 + n_groups, n_items). The
-        first factors are 1, for a missing value and, in the last row of users, for unknown ones.
+        The groups of each user as rows of the factors, int64 (n_users + 1, 1 + n_columns), and the factors, float32
+        (1 + n_groups, n_items). Row 0 of the factors is 1 for all items. It is the group of all users in column 0, of
+        users with a missing value, and of unknown users, who are the last row.
     """
     frame = train.user_frame
     groups = [np.zeros(train.n_users + 1, np.int64)]

@@ -20,16 +20,17 @@ from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 
 
 class RP3Beta(ItemToItem):
-    """Scores items by the probability that a walk from the user, over a user who shares an item, ends at them.
+    """Scores an item by the probability that a random walk from the user, via an item and another user, ends at it.
 
-    With n_i the users of item i and n_u the items of user u, the weight of item j for an item i in the history is
+    With n_i the number of users of item i and n_u the number of items of user u, the weight of item j for an item i in
+    the history is
 
         w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u of both i and j.
 
     Args:
-        k: items with the largest weights that each item in a history leads to; the others get none.
+        k: number of weights that are stored for each item in a history, the largest ones.
         alpha: power of the transition probabilities. Smaller values reduce the influence of users with few items.
-        beta: power by which popular items are reduced; 0 is P3alpha.
+        beta: power of the penalty on popular items; 0 is P3alpha.
         **history: see `WeighsHistories`.
 
     Raises:
@@ -58,7 +59,7 @@ class RP3Beta(ItemToItem):
 
 
 def _power(counts: np.ndarray, exponent: float) -> sparse.dia_matrix:
-    """Return the diagonal matrix of counts to a power; 0 where nothing is counted."""
+    """Return the diagonal matrix of counts to a power; 0 for counts of 0."""
     powers = np.power(counts, exponent, where=counts > 0, out=np.zeros(len(counts)), dtype=np.float64)
     return sparse.diags(powers.astype(np.float32))
 

@@ -20,7 +20,7 @@ from recsys.models.base import FitContext, Recommender
 from recsys.models.bias import Bias
 from recsys.models.memory import check_memory
 
-BYTES_PER_PAIR = 32  # of items: the float32 matrices that a correlation takes
+BYTES_PER_PAIR = 32  # bytes per pair of items: the float32 matrices from which correlations are computed
 TINY = 1e-9
 
 
@@ -32,10 +32,10 @@ class _RatingNeighbours(Bias):
         self.amplification = amplification
         self.damping = damping
 
-    _predict = Recommender._predict  # from whole rows of scores
+    _predict = Recommender._predict  # computes whole rows of scores, unlike that of `Bias`
 
     def residual_matrix(self, history: History) -> sparse.csr_matrix:
-        """Return the residuals of histories, float32 (B, n_items): ratings less the predictions of `Bias`."""
+        """Return the residuals of histories, CSR float32 (B, n_items): ratings minus the predictions of `Bias`."""
         expected = self.mean + self.item_bias[history.items] + self.user_bias(history)[history.rows]
         residuals = (history.ratings - expected).astype(np.float32)
         return sparse.csr_matrix((residuals, history.items, history.indptr), (len(history), len(self.item_bias)))
@@ -57,7 +57,7 @@ class RatingItemKNN(_RatingNeighbours):
     Args:
         shrinkage: number of shared ratings at which a correlation is halved.
         amplification: power of the correlation.
-        damping: added to the sum of weights, which shrinks the mean towards zero.
+        damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
         **bias: further arguments, see `Bias`.
     """
 
@@ -67,9 +67,11 @@ class RatingItemKNN(_RatingNeighbours):
         """Correlate all pairs of items.
 
         Raises:
-            UserError: they do not fit in memory.
+            UserError: the correlations do not fit in memory.
         """
-        check_memory(BYTES_PER_PAIR * train.n_items**2, f"Correlating {train.n_items:,} items", "take model=biased_mf")
+        check_memory(
+            BYTES_PER_PAIR * train.n_items**2, f"Correlating {train.n_items:,} items", "choose model=biased_mf"
+        )
         super()._fit(train, valid, context)
         raters = self.residual_matrix(train.histories()).T.tocsr()  # (n_items, n_users)
         self.item_weights = self.weights(raters, raters)  # (n_items, n_items)
@@ -87,7 +89,7 @@ class RatingUserKNN(_RatingNeighbours):
     Args:
         shrinkage: number of shared ratings at which a correlation is halved.
         amplification: power of the correlation.
-        damping: added to the sum of weights, which shrinks the mean towards zero.
+        damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
         **bias: further arguments, see `Bias`.
     """
 
@@ -106,13 +108,13 @@ class RatingUserKNN(_RatingNeighbours):
 
 
 def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return 1 for each stored value, also for stored zeros."""
+    """Return a matrix with 1 at each stored value, including stored zeros."""
     return _like(matrix, np.ones_like(matrix.data))
 
 
 def _like(matrix: sparse.csr_matrix, values: np.ndarray) -> sparse.csr_matrix:
-    """Return other values at the same positions.
+    """Return a matrix with other values at the same positions.
 
-    Unlike `power`, this does not sort the matrix's indices in place, which are the items of a history.
+    Unlike `power`, this does not sort the indices of the matrix in place, which it shares with a history.
     """
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)

@@ -1,4 +1,4 @@
-"""Rating profiles: users as vectors of how much more often, and how much higher, they rate each genre and decade."""
+"""Rating profiles: vectors of how much more often, and how much higher, a user rates each genre and decade."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from recsys.errors import UserError
 from recsys.models.learned_arrays import LearnedArrays
 
 FIELDS = ("genres", "year")
-PROFILE_DAMPING = 10.0  # average ratings that are added to each history, so that two ratings are no extreme taste
-ITEM_DAMPING = 10.0  # ratings at the mean that are added to those of each item
+PROFILE_DAMPING = 10.0  # number of average ratings that are added to each history, so that short ones are not extreme
+ITEM_DAMPING = 10.0  # number of ratings equal to the mean that are added to those of each item
 
 
 class RatingProfiles(LearnedArrays):
@@ -28,7 +28,7 @@ class RatingProfiles(LearnedArrays):
     the user's mean deviation is subtracted. Both are damped towards 0, the profile of a user without a history.
 
     Attributes:
-        facts: float32 (n_items, f) share of each item in genres and decades; rows sum to 1.
+        facts: float32 (n_items, f) shares of each item's genres and decade, which sum to 1.
         average: float (f,) mean of `facts` over ratings.
         item_means: float64 (n_items,) damped mean rating of each item, see `damped_item_means`.
     """
@@ -36,7 +36,7 @@ class RatingProfiles(LearnedArrays):
     learned = ("facts", "average", "item_means")
 
     def fit(self, ratings: Dataset) -> Self:
-        """Learn the averages with which users are compared.
+        """Learn the averages that users are compared with.
 
         Raises:
             UserError: no item has a genre or a year.

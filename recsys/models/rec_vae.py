@@ -58,14 +58,14 @@ class AlternatingEpoch:
 
 
 class CompositeELBO(Objective):
-    """Multinomial log likelihood of a user's items less gamma |x| KL(q(z | x) || p(z | x)): the paper's equation 11.
+    """Multinomial log likelihood of a user's items minus gamma |x| KL(q(z | x) || p(z | x)): the paper's equation 11.
 
-    Each epoch trains the encoder on masked histories, then the decoder on whole ones, for which the divergence, which
-    does not depend on it, is left out. The prior then gets the encoder of this epoch.
+    Each epoch trains the encoder on masked histories, then the decoder on whole ones. The decoder's loss has no
+    divergence, which does not depend on the decoder. At the end of the epoch, the encoder replaces that in the prior.
 
     Args:
-        kl_weight: gamma.
-        encoder_passes: passes over the users that train the encoder in an epoch.
+        kl_weight: gamma, the weight of the divergence.
+        encoder_passes: number of passes over the users that train the encoder in an epoch.
     """
 
     scores_catalogue = True
@@ -78,7 +78,7 @@ class CompositeELBO(Objective):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Count the passes over the interactions."""
+        """Return the number of passes over the interactions in an epoch."""
         return self.encoder_passes + 1
 
     def epoch(self, train: Interactions, draw: Draw) -> AlternatingEpoch:
@@ -109,7 +109,7 @@ class CompositeELBO(Objective):
         return -multinomial_log_likelihood(module.output(z), queries.history)
 
     def after_epoch(self, module: RecVAEModule) -> None:
-        """See `Objective.after_epoch`: the encoder becomes part of the prior."""
+        """See `Objective.after_epoch`; copies the encoder into the prior."""
         module.earlier_encoder.load_state_dict(module.encoder.state_dict())
 
 
@@ -140,7 +140,7 @@ class Encoder(nn.Module):
 class RecVAEModule(HistoryModule):
     """Logits = W' z + b with z ~ q(z | x), a normal distribution whose mean and variance the encoder computes.
 
-    The prior p(z | x) is a mixture of N(0, I), of q by the encoder as it was after the epoch before, and of N(0, e^10).
+    The prior p(z | x) is a mixture of N(0, I), of q by the encoder at the end of the previous epoch, and of N(0, e^10).
     """
 
     def __init__(
@@ -189,8 +189,8 @@ class RecVAE(VariationalAutoencoder):
         kl_weight: see `CompositeELBO`.
         encoder_passes: see `CompositeELBO`.
         loss: `composite_elbo`.
-        **model: see `VariationalAutoencoder`; `dropout` is for steps of the encoder, and an epoch of `max_epochs` has
-            the passes of the encoder and that of the decoder.
+        **model: see `VariationalAutoencoder`. `dropout` applies only to the training of the encoder, and each epoch
+            that `max_epochs` counts has all passes of the encoder and that of the decoder.
 
     Raises:
         UserError: a value is not allowed.

@@ -1,7 +1,7 @@
-"""Recency of a history: weights of interactions that halve every so many items, or every so many days.
+"""Weights of the interactions in a history by recency, with a half-life in items or in days.
 
 The weights are relative to the latest interaction of the history, whose weight is 1. Models that are linear in a
-history, or average it, count an interaction as often as its weight says when they score; training is not changed.
+history, or average it, multiply interactions by these weights when they score; training is not affected.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class WeighsHistories(ReadsHistories):
     """A model that weights the interactions of a history by their recency.
 
     Args:
-        half_life: items, or days as in "30 days", after which the weight of an interaction is halved; None weights all
-            interactions of a history equally.
+        half_life: half-life of the weight of an interaction, as a number of items, or in days as in "30 days"; None
+            weights all interactions of a history equally.
         **prior: see `ReadsHistories`.
 
     Raises:
@@ -51,11 +51,11 @@ class WeighsHistories(ReadsHistories):
         return recency_weights(history, self.half_life)
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return the weighted interactions, float32 (n_rows, n_items)."""
+        """Return the weighted interactions, CSR float32 (n_rows, n_items)."""
         return history.matrix(n_items, self.history_weights(history))
 
     def weights_graph(self, length: int) -> HistoryWeights:
-        """Return the graph of the weights of histories with some number of columns."""
+        """Return the graph that computes the weights of histories with `length` columns."""
         from recsys.models.graphs import HistoryWeights, full_history  # torch
 
         by_place = self.history_matrix(full_history(length), length).toarray()[0]
@@ -67,8 +67,8 @@ def recency_weights(history: History, half_life: HalfLife) -> np.ndarray:
 
     Args:
         history: rows in time order.
-        half_life: a number of items, days as in "30 days", or None for weights of 1. Histories without times, such as
-            those that a new user lists, count as if rated at one moment.
+        half_life: a number of items, days as in "30 days", or None for weights of 1. With days, histories without
+            times, such as those that a new user lists, have weights of 1 too.
     """
     if half_life is None:
         return np.ones(len(history.items), np.float32)
@@ -84,7 +84,7 @@ def check_half_life(half_life: HalfLife) -> HalfLife:
     """Return a half-life after checking it.
 
     Raises:
-        UserError: it is neither a number above zero, nor days as in "30 days", nor None.
+        UserError: the half-life is neither a number above zero, nor days as in "30 days", nor None.
     """
     if half_life is not None:
         check_positive(half_life=_days(half_life) if isinstance(half_life, str) else half_life)

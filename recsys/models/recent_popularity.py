@@ -1,7 +1,7 @@
 """Recent popularity: ranks items by their number of ratings in the last days of training, the same for all users.
 
-The baseline for personalisation when popularity changes over time: Ji, Sun, Zhang and Li, "A Re-visit of the
-Popularity Baseline in Recommender Systems", SIGIR 2020.
+This is the non-personalised baseline for data whose popularity changes over time: Ji, Sun, Zhang and Li, "A Re-visit of
+the Popularity Baseline in Recommender Systems", SIGIR 2020.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from recsys.models.popularity_context import DAY
 
 
 class RecentPopularity(Recommender):
-    """Scores an item by its number of ratings in the last days of training; ties are broken by all its ratings.
+    """Scores an item by its number of ratings in the last days of training, then by its number of all ratings.
 
     Args:
-        days: length of the time before the last training rating in which ratings count.
+        days: length, in days, of the period before the last training rating in which ratings count.
 
     Raises:
         UserError: `days` is not above zero.
 
     Attributes:
-        scores: float32 (n_items,).
+        scores: float32 (n_items,) the scores, which are the same for all users.
     """
 
     learned = ("scores",)

@@ -17,11 +17,11 @@ from recsys.models.scoring import Scorer
 from recsys.models.support import supports
 
 UNKNOWN = -1
-BATCH_SIZE = 1024  # users that are scored at a time
+BATCH_SIZE = 1024  # number of users that are scored at a time
 
 
 class RecommendsByIds(Scorer):
-    """A model that is used by the ids and titles of its data.
+    """A model that recommends by the ids and titles of its data.
 
     Attributes:
         data: the interactions that the model was fitted to, which hold the users' histories and all ids and titles;
@@ -44,7 +44,7 @@ class RecommendsByIds(Scorer):
         Returns:
             A row for each item, the best first, in the order of the users: `user`, the id, missing for a new user;
             `item`, the id; `title`, with the year; `score`; `reason`, the items of the history that support the
-            recommendation, missing where the model knows none.
+            recommendation, missing if the model finds none.
 
         Raises:
             UserError: a user or an item is unknown, or the model does not score new users.
@@ -62,12 +62,12 @@ class RecommendsByIds(Scorer):
         return pd.concat(tables, ignore_index=True)
 
     def similar(self, item: Any, k: int = 10) -> pd.DataFrame:
-        """Find the items that are most similar to one, by who rated them and by their metadata.
+        """Find the items that are most similar to an item, by the users who rated them and by metadata.
 
-        The similarity is that of the data, not of the model; see `recsys.models.similar`.
+        The similarity is computed from the data and does not depend on the model; see `recsys.models.similar`.
 
         Args:
-            item: its title, its title and year such as "Heat (1995)", or its id.
+            item: title of the item, title and year such as "Heat (1995)", or id.
             k: largest number of items.
 
         Returns:
@@ -76,7 +76,7 @@ class RecommendsByIds(Scorer):
         Raises:
             UserError: the item is unknown.
         """
-        from recsys.models.similar import SimilarItems  # a search of words that a training does not need
+        from recsys.models.similar import SimilarItems  # imported late, since training does not need it
 
         check_positive(k=k)
         data = self.known_data()
@@ -85,10 +85,10 @@ class RecommendsByIds(Scorer):
         return _described(data, codes).assign(similarity=[similarity for _, similarity in near])
 
     def known_data(self) -> Dataset:
-        """Return the data with the ids and titles.
+        """Return the data of the model after checking that it has them.
 
         Raises:
-            UserError: the model has none.
+            UserError: the model has no data.
         """
         if self.data is None:
             raise UserError(
@@ -109,7 +109,7 @@ class RecommendsByIds(Scorer):
         return History.of_items([[*codes]], rating=data.scale[1])
 
     def _recommended(self, data: Dataset, users: np.ndarray, histories: History, k: int) -> pd.DataFrame:
-        """Recommend to users, int64 (B,), with a history each."""
+        """Recommend items to users, int64 (B,), given the history of each; see `recommend`."""
         scores = self.score(Query(users, histories))
         ranked = top_k(mask_seen(scores, histories, np.arange(data.n_items)), users, k)  # (B, k)
         rows, places = np.nonzero(ranked >= 0)
@@ -138,7 +138,7 @@ def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
     """Return the codes of users with these ids, which are compared as text, int64 (B,).
 
     Raises:
-        UserError: there is no such user.
+        UserError: an id is unknown.
     """
     ids = pd.Index(data.user_frame["user_id"].astype(str))
     codes = ids.get_indexer(pd.Index([str(user) for user in users], dtype=object)).astype(np.int64)
@@ -148,15 +148,15 @@ def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
 
 
 def _item_code(data: Dataset, item: Any) -> int:
-    """Return the code of the item that an id or a title stands for."""
-    from recsys.data.titles import find_item  # a search of titles that a training does not need
+    """Return the code of the item with an id or a title."""
+    from recsys.data.titles import find_item  # imported late, since training does not need it
 
     [code] = pd.Index(data.item_frame["movie_id"].astype(object)).get_indexer(pd.Index([item], dtype=object))
     return int(code) if code >= 0 else find_item(data, str(item))
 
 
 def _as_list(argument: str, values: Any) -> list[Any]:
-    """Check that an argument is a list: a text would be one of letters."""
+    """Return an argument as a list after checking that it is one; a string would become a list of characters."""
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise UserError(f"{argument} must be a list (got {values!r}): write [{values!r}].")
     return list(values)

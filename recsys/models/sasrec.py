@@ -1,9 +1,10 @@
 """SASRec: causal self-attention over a history in time order predicts the next item.
 
-Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. Trained on the cross-entropy over the catalogue
-(Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys 2023) or on gBCE
-(Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative Sampling",
-RecSys 2023). Blocks normalise their input (pre-norm), or have gates as in eSASRec (Tikhonovich et al., RecSys 2025).
+Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. The model is trained on the cross-entropy over
+the catalogue (Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys
+2023) or on gBCE (Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
+Negative Sampling", RecSys 2023). Blocks normalise their input (pre-norm), and can have gates (Tikhonovich et al.,
+"eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025).
 
 Unlike in the paper, dropout is applied neither to the attention weights nor inside the feed-forward layers.
 """
@@ -27,7 +28,7 @@ from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
-COPIES_OF_LAYERS = 24  # of a block: inputs, masks and gradients of its layers
+COPIES_OF_LAYERS = 24  # numbers per element of a block's input: inputs, masks and gradients of its layers
 
 
 class PreNormBlock(nn.Module):
@@ -35,9 +36,9 @@ class PreNormBlock(nn.Module):
 
     Args:
         dim: width d.
-        n_heads: of the attention.
+        n_heads: number of attention heads.
         expansion: width of the inner layer, in multiples of d.
-        dropout: share of the elements of what is added that is masked.
+        dropout: share of the elements that are masked in each term that is added to x.
     """
 
     def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
@@ -52,13 +53,13 @@ class PreNormBlock(nn.Module):
         return nn.Sequential(nn.Linear(dim, inner_dim), nn.ReLU(), nn.Linear(inner_dim, dim))
 
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
-        """Return (P, d) of packed positions x (P, d)."""
+        """Return the output (P, d) of the block for packed positions x (P, d)."""
         x = x + self.dropout(self.attention(self.attention_norm(x), sequences))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 
 
 class SwiGLU(nn.Module):
-    """W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", 2020."""
+    """W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020."""
 
     def __init__(self, dim: int, inner_dim: int) -> None:
         super().__init__()
@@ -66,15 +67,15 @@ class SwiGLU(nn.Module):
         self.outer = nn.Linear(inner_dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (P, d) of x (P, d)."""
+        """Return the output (P, d) of the layers for x (P, d)."""
         gate, value = self.inner(x).chunk(2, dim=1)
         return self.outer(F.silu(gate) * value)
 
 
 class LiGRBlock(PreNormBlock):
-    """A pre-norm block whose additions are gated, x' = x + attention(norm(x)) * sigmoid(G x), with SwiGLU layers.
+    """A pre-norm block with SwiGLU layers and gated additions, such as x' = x + attention(norm(x)) * sigmoid(G x).
 
-    Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact" (LiGR), 2025.
+    Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact" (LiGR), arXiv 2025.
     """
 
     def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
@@ -98,7 +99,7 @@ BLOCKS = {"pre_norm": PreNormBlock, "ligr": LiGRBlock}
 class SASRecModule(SequenceModule):
     """Logit of item i after position t = norm(x_t) . e_i, where blocks compute x from sqrt(d) e + p.
 
-    e are the vectors of items and p those of positions, counted from the end of the sequence.
+    Here e are the vectors of items, and p those of positions, which are counted from the end of the sequence.
     """
 
     def __init__(self, n_users: int, n_items: int, settings: SASRec, **training: Any) -> None:
@@ -132,10 +133,10 @@ class SASRec(SequenceRecommender):
 
     Args:
         embedding_dim: width d of items and states.
-        n_blocks: blocks of attention and feed-forward layers.
-        n_heads: attention heads, which divide d.
+        n_blocks: number of blocks of attention and feed-forward layers.
+        n_heads: number of attention heads, a divisor of d.
         expansion: width of the inner feed-forward layer, in multiples of d.
-        dropout: share of the elements that is masked, of the input and of what each layer adds.
+        dropout: share of the elements that are masked, in the input and in the output of each layer.
         block: `pre_norm`, or `ligr` with gates.
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
         **training: see `SequenceRecommender`.

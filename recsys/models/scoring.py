@@ -1,4 +1,4 @@
-"""The scores of a fitted model: what every `Recommender` answers a query with."""
+"""The interface by which a fitted model scores items, a base class of `Recommender`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Scorer(ABC):
     """Scores all items for some users.
 
     Attributes:
-        popularity: float32 (n_items,) number of training interactions of each item: the scores of a user without a
-            history.
+        popularity: float32 (n_items,) number of training interactions of each item, which are the scores for a user
+            without a history.
         scale: float32 (2,) lowest and highest rating; only in models that predict ratings.
     """
 
     predicts_ratings = False  # True: scores are in rating units
-    uses_history = False  # True: scores follow the history in the query, also for users who were not trained on
+    uses_history = False  # True: scores depend on the history in the query, also for users unseen in training
     reads_order = False  # True: scores depend on the order of the history, so training interactions must have times
     popularity: np.ndarray | None = None
     scale: np.ndarray
@@ -27,8 +27,8 @@ class Scorer(ABC):
     def score(self, query: Query) -> np.ndarray:
         """Score all items for some users.
 
-        Models that rank by histories score the items by popularity for a user without a history. Models that predict
-        ratings return ratings for such a user too, from what they learned about items and users.
+        For a user without a history, models that rank by histories return the popularity of the items. Models that
+        predict ratings return ratings for such a user too, from what they learned about items and users.
 
         Returns:
             float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
@@ -44,11 +44,11 @@ class Scorer(ABC):
         return scores
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """Return for which users the scores are not those of the model alone, bool (B,)."""
+        """Return whether each user's scores include popularity or consist of it, bool (B,)."""
         return (query.history.lengths == 0) & (self.uses_history and not self.predicts_ratings)
 
     def score_without_fallback(self, query: Query) -> np.ndarray:
-        """Score without popularity in place of short histories, for example to see what an item in a history adds.
+        """Score all items by the model alone, without popularity for users with short histories or none.
 
         Returns:
             float32 (B, n_items), finite.
@@ -66,13 +66,13 @@ class Scorer(ABC):
 
     @property
     def scores_new_users(self) -> bool:
-        """Return whether users who were not trained on are scored by their histories."""
+        """Return whether users unseen in training are scored by their histories."""
         return self.uses_history
 
     @abstractmethod
     def _score(self, query: Query) -> np.ndarray:
-        """Return the scores of all items, float32 (B, n_items); a query of a ranking model has no empty history."""
+        """Return the scores of all items, float32 (B, n_items); models that rank by histories get no empty ones."""
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
-        """Return the scores of pairs, float32 (P,), not clipped; those of `score` unless a model has a faster way."""
+        """Return the scores of pairs, float32 (P,), not clipped; by default, elements of the result of `score`."""
         return self.score(pairs.query)[pairs.rows, pairs.items]

@@ -90,7 +90,7 @@ class SegmentPopularity(ReadsHistories):
             getattr(self, name).restore({key.removeprefix(f"{name}."): array for key, array in arrays.items()})
 
     def _parts(self) -> tuple[str, ...]:
-        """Return the attributes that find segments and have arrays of their own."""
+        """Return the names of the attributes that find segments and store learned arrays."""
         return ("profiles", "segmentation") if self.uses_history else ()
 
     def _segments(self, users: np.ndarray, history: History) -> np.ndarray:
@@ -100,7 +100,7 @@ class SegmentPopularity(ReadsHistories):
         return np.where(history.lengths > 0, self.segmentation.predict(self.profiles.transform(history)), -1)
 
     def _shares(self, train: Dataset, segments: np.ndarray) -> np.ndarray:
-        """Return the damped shares of each segment, and those of all users last, float32 (k + 1, n_items)."""
+        """Return the damped shares of k segments and, in the last row, those of all users: float32 (k + 1, n_items)."""
         users = np.flatnonzero((segments >= 0) & (train.user_counts > 0))
         shape = (segments.max() + 1, train.n_users)
         members = sparse.csr_matrix((np.ones(len(users)), (segments[users], users)), shape)

@@ -1,11 +1,11 @@
 """Segments: clusters of users that are close to each other, in a model's space or by their rating profiles.
 
-Users are assigned by one rule, both those whom the segments were fitted to and those who come later. K-means assigns to
-the nearest centre (Lloyd, "Least Squares Quantization in PCM", IEEE Transactions on Information Theory 1982), a
+The same rule assigns users to segments, whether or not the segments were fitted to them. K-means assigns users to the
+nearest centre (Lloyd, "Least Squares Quantization in PCM", IEEE Transactions on Information Theory 1982), and a
 Gaussian mixture to the most probable component. Ward's tree (Ward, "Hierarchical Grouping to Optimize an Objective
 Function", JASA 1963) and HDBSCAN (Campello, Moulavi and Sander, "Density-Based Clustering Based on Hierarchical Density
-Estimates", PAKDD 2013) have no rule for new points, so they assign to the nearest centre of the clusters that they
-found. HDBSCAN's noise belongs to the nearest segment; `noise` is its share.
+Estimates", PAKDD 2013) have no rule for new points, so users are assigned to the nearest centre of the clusters found.
+This includes users whom HDBSCAN considers noise; `noise` is their share.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ from recsys.errors import UserError, one_of
 from recsys.models.learned_arrays import LearnedArrays
 from recsys.models.memory import check_memory
 
-N_INIT = 10  # random starts of k-means and mixtures, of which the best counts
+N_INIT = 10  # number of random starts of k-means and mixtures, of which the best is used
 
 
 class Segmentation(LearnedArrays):
     """Finds segments of points, and predicts the segment that a point belongs to.
 
-    Segments are numbered by size, the largest first. A segment that no point is assigned to is left out.
+    Segments are numbered by size, the largest first. Segments without points are left out.
 
     Args:
-        n_segments: number of segments. HDBSCAN finds its own number, of clusters with at least a quarter of the users
-            that each of `n_segments` equal segments would have; if it finds none, all users are in one segment.
+        n_segments: number of segments. HDBSCAN determines the number itself: its clusters have at least a quarter of
+            the users that each of `n_segments` equal segments would have. If it finds none, all users are in one
+            segment.
         method: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
-        n_components: number of principal components to which points are reduced first; None uses all dimensions.
+        n_components: number of principal components to which points are first reduced; None uses all dimensions.
         seed: seed of the random initialisation.
 
     Raises:
@@ -81,8 +82,8 @@ class Segmentation(LearnedArrays):
         """Find the segments of points, (n, d).
 
         Raises:
-            UserError: there are fewer than two segments or not more points than segments, or the tree of the points
-                does not fit in memory.
+            UserError: `n_segments` is below 2 or not below the number of points, or the distances of all pairs of
+                points, which Ward's tree needs, do not fit in memory.
         """
         if not 2 <= self.n_segments < len(points):
             raise UserError(
@@ -115,7 +116,7 @@ class Segmentation(LearnedArrays):
         return pairwise_distances(self.reduce(points), self.centres)
 
     def reduce(self, points: np.ndarray) -> np.ndarray:
-        """Project points (n, d) to the principal components that segments are found in, float64 (n, c)."""
+        """Project points (n, d) onto the principal components, in whose space segments are found, float64 (n, c)."""
         return (points - self.average) @ self.directions.T
 
     def _fit_kmeans(self, points: np.ndarray) -> None:
@@ -128,7 +129,7 @@ class Segmentation(LearnedArrays):
         self.centres, self.weights, self.precisions = mixture.means_, mixture.weights_, mixture.precisions_cholesky_
 
     def _fit_agglomerative(self, points: np.ndarray) -> None:
-        check_memory(4 * len(points) ** 2, f"A tree of {len(points):,} users", "take the method kmeans")
+        check_memory(4 * len(points) ** 2, f"A tree of {len(points):,} users", "choose the method kmeans")
         self.centres = _centres(points, AgglomerativeClustering(self.n_segments).fit(points).labels_)
 
     def _fit_hdbscan(self, points: np.ndarray) -> None:

@@ -1,16 +1,16 @@
-"""Similar items: those that the same users rated, and that are alike in their metadata.
+"""Similar items: items that the same users rated, and that have similar metadata.
 
-The similarity of items i and j is the geometric mean of two measures that are at most 1,
+The similarity of items i and j is a geometric mean of two measures from 0 to 1, phi and t:
 
-    sqrt((a + phi(i, j)) (a + t(i, j))) - a,  a = 0.1,
+    sqrt((a + phi(i, j)) (a + t(i, j))) - a,  a = 0.1.
 
-where phi is the correlation between who rated i and who rated j, if it is positive: users who rated both, beyond the
-number that the popularity of the items alone explains. 50 is added to each variance, so that a few users say little. t
-is the cosine of the TF-IDF vectors of the items' documents. With a, one of the two is enough where the other is
-unknown, as for items without ratings, but an item that is near by both is nearer.
+phi is the correlation between the sets of users who rated i and j, or 0 if it is negative: it measures how many more
+users rated both than the popularity of the items explains. 50 is added to each variance, so that a few users have
+little influence. t is the cosine of the TF-IDF vectors of the items' documents. Because of a, items can be similar by
+one measure if the other is 0, as for items without ratings, but items that are similar by both rank higher.
 
-The weights of a model that ranks well are no such measure: they say what a rating adds to those of the same user, and
-the heavier their penalty, the more of it is popularity (experiments/similar compares them).
+The item-to-item weights of accurate models measure something else. They express what a rating adds to the user's other
+ratings, and the larger their penalty, the more they reflect popularity (experiments/similar compares both).
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from recsys.data.text import TfidfEncoder, documents
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
 
-MEASURE = "the same users rated both, more than by chance, and their metadata have words in common"
-FIELDS = ("title", "genres", "keywords", "tags", "directors", "actors", "writers", "plot")  # era is in the ratings
-ALONE = 0.1  # a: what each measure counts where it is zero
-SHRINKAGE = 50  # ratings
+MEASURE = "more users rated both than chance explains, and their metadata have words in common"
+FIELDS = ("title", "genres", "keywords", "tags", "directors", "actors", "writers", "plot")  # ratings reflect the year
+ALONE = 0.1  # a, the constant that is added to each measure
+SHRINKAGE = 50  # added to each variance of phi
 UNKNOWN = -1
 
 
 class SimilarItems:
-    """Finds the items that are similar to one.
+    """Finds the items that are similar to an item.
 
     Args:
         dataset: ratings and metadata.
-        fields: metadata fields that make up a item's document.
+        fields: metadata fields that make up an item's document.
     """
 
     def __init__(self, dataset: Dataset, fields: Sequence[str] = FIELDS) -> None:
@@ -52,7 +52,7 @@ class SimilarItems:
         return (np.sqrt(product) - ALONE).astype(np.float32)
 
     def nearest(self, item: int, candidates: np.ndarray, k: int) -> list[tuple[int, float]]:
-        """Return at most k items with their similarities, the most similar first, without those that share nothing.
+        """Return at most k items and their similarities, the most similar first; items with similarity 0 are left out.
 
         Args:
             item: code of the item.
@@ -64,11 +64,11 @@ class SimilarItems:
         return [(int(other), float(values[0, other])) for other in items if other >= 0 and values[0, other] > 1e-6]
 
     def cosines_of_documents(self, item: int) -> np.ndarray:
-        """Return t of one item and all items, float32 (n_items,)."""
+        """Return t of an item with all items, float32 (n_items,)."""
         return (self._words @ self._words[[item]].T).toarray()[:, 0]
 
     def correlations(self, item: int) -> np.ndarray:
-        """Return phi of one item and all items, 0 where it is negative: float64 (n_items,)."""
+        """Return phi of an item with all items, float64 (n_items,); 0 in place of negative values."""
         counts = self.dataset.item_counts
         users = self.dataset.users[self.dataset.positions_of_item(item)]
         together = np.bincount(self.dataset.history(users).items, minlength=len(counts))

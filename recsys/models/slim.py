@@ -1,9 +1,9 @@
 """SLIM: each item as a sparse, non-negative combination of the others.
 
 Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011. A few sweeps of coordinate
-descent find nearly which weights are positive; block principal pivoting (Kim and Park, "Fast Nonnegative Matrix
-Factorization: An Active-Set-Like Method and Comparisons", SIAM Journal on Scientific Computing 2011) starts from them
-and solves the regression of each item exactly, at the cost of a few small linear systems.
+descent determine approximately which weights are positive. From there, block principal pivoting (Kim and Park, "Fast
+Nonnegative Matrix Factorization: An Active-Set-Like Method and Comparisons", SIAM Journal on Scientific Computing 2011)
+solves the regression of each item exactly, at the cost of a few small linear systems.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
 
-BYTES_PER_PAIR = 16  # peak for each pair of items: the sparse Gram matrix and its dense copy
+BYTES_PER_PAIR = 16  # peak memory per pair of items: the sparse Gram matrix and its dense copy
 BLOCK = 64  # coordinates whose gradients are computed in one matrix product
-MAX_GRADIENT = 1e-3  # of a zero weight towards positive values, in interactions: zero but for rounding
-PATIENCE = 3  # exchanges of many weights at once, without fewer wrong ones than ever before
+MAX_GRADIENT = 1e-3  # largest gradient, in interactions, towards a positive value of a weight that counts as zero
+PATIENCE = 3  # number of exchanges of all wrong weights that may fail to reduce their number
 
 
 class SLIM(ItemToItem):
@@ -31,8 +31,8 @@ class SLIM(ItemToItem):
     Args:
         l1: penalty on the sum of weights, the paper's lambda. Larger values make the matrix sparser.
         l2: penalty on half the sum of squared weights, the paper's beta.
-        tolerance: coordinate descent stops after a sweep that changes no weight by more than this. It decides the time
-            of a fit, and not its result, since the weights are then solved for exactly.
+        tolerance: coordinate descent stops after a sweep that changes no weight by more than this. It affects the time
+            of a fit but not the result, since the weights are then solved for exactly.
         max_sweeps: maximum number of sweeps over all weights.
         **history: see `WeighsHistories`.
     """
@@ -96,17 +96,18 @@ class SLIM(ItemToItem):
 def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Minimise w (gram + l2 I) w / 2 - target w for w >= 0 by block principal pivoting.
 
-    Weights that are assumed to be positive are solved for, the others are zero. All whose sign or gradient contradicts
-    the assumption change sides; or only the last of them, which is slower but always ends, if that makes no progress.
+    Weights that are assumed to be positive are solved for, and the others are zero. Weights whose sign or gradient
+    contradicts the assumption are wrong. The assumption is exchanged for all wrong weights or, if that makes no
+    progress, for the last of them only, which is slower but always terminates.
 
     Args:
         gram: float32 (n, n).
         l2: penalty on half the sum of squared weights.
         target: float64 (n,); minus infinity for a weight that must be zero.
-        start: boolean (n,) which weights to assume positive at first.
+        start: bool (n,) whether each weight is assumed to be positive at first.
 
     Returns:
-        float64 (n,).
+        float64 (n,) weights.
     """
     positive, fewest_wrong, patience = start, len(target), PATIENCE
     while True:

@@ -1,4 +1,4 @@
-"""Successions: which items follow which in histories, and how far apart, without a loop over users."""
+"""Successions: pairs of items of a history by their distance, found without a loop over users."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from recsys.data.query import History
 
 
 def successions(history: History, max_distance: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield, for each distance from 1, all pairs of an item and the item that comes so many places later in its row.
+    """Yield, for each distance from 1, all pairs of items that are this many places apart in a row.
 
-    The flat interactions are compared with themselves, shifted by the distance; pairs across rows are left out.
+    The flat interactions are paired with themselves, shifted by the distance; pairs across rows are left out.
 
     Args:
         history: rows in time order.
-        max_distance: largest distance; larger ones than the longest row has are not yielded.
+        max_distance: largest distance; distances that do not occur in the longest row are not yielded.
 
     Yields:
         The distance, and int32 (P,) codes of the earlier and of the later items.

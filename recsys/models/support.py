@@ -1,14 +1,15 @@
 """The items of a history that support a recommendation most, according to the model that makes it.
 
-There are three kinds of support. The first that a model has is given:
+There are three kinds of support, of which the first that applies is used:
 
-- order: the loss of score when the item is removed from the history of a model that reads its order, if at least half
-  of that score is lost as well when the item stays, but becomes the oldest of the history: its place is what counts.
-- history: the loss of score when the liked item is removed from the history, which is how the model itself uses it; Li,
-  Monroe and Jurafsky, "Understanding Neural Networks through Representation Erasure", arXiv 2016.
-- embeddings: for models that ignore histories, the cosine of the two items' embeddings.
+- order: for models that read the order of a history, the loss of score when an item is removed from the history, if at
+  least half of this loss also occurs when the item is moved to the oldest position instead.
+- history: the loss of score when a liked item is removed from the history; Li, Monroe and Jurafsky, "Understanding
+  Neural Networks through Representation Erasure", arXiv 2016.
+- embeddings: for models that ignore histories, the cosine of the embeddings of a liked item and the recommended one.
 
-Few items of a history are the strongest for most of a list, so a second item is named that is at least half as strong.
+The same few items of a history often support most of a list best, so a second item is named if it is at least half as
+strong as the first.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from recsys.models.capabilities import ExplainsByRemoval, HasEmbeddings
 from recsys.models.scoring import Scorer
 
 ORDER, HISTORY, EMBEDDINGS = "order", "history", "embeddings"
-SENTENCES = {ORDER: "right after {}", HISTORY: "because you liked {}", EMBEDDINGS: "near to {}, which you liked"}
-SHARE_OF_ORDER = 0.5  # of the loss of score, which an item must cause by its place
-SHARE_OF_SECOND = 0.5  # of the strength of the first item, which the second must have
-MAX_LIKED = 50  # liked items that are considered, since some users have rated thousands
+SENTENCES = {ORDER: "right after {}", HISTORY: "because you liked {}", EMBEDDINGS: "similar to {}, which you liked"}
+SHARE_OF_ORDER = 0.5  # least share of the loss of score that must be due to the item's position
+SHARE_OF_SECOND = 0.5  # least strength of the second item, as a share of the strength of the first
+MAX_LIKED = 50  # largest number of liked items that are considered, since some users have rated thousands
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Support:
     """The items of a history that support a recommendation.
 
     Attributes:
-        kind: what they support it by, see the module.
+        kind: kind of support, `order`, `history` or `embeddings`; see the module.
         items: codes of one or two items of the history, the strongest first.
         strength: loss of score, or cosine, of the first item; always positive.
     """
@@ -44,7 +45,7 @@ class Support:
     strength: float
 
     def sentence(self, names: np.ndarray) -> str:
-        """Return the support in words.
+        """Return the support as a phrase, such as "because you liked Heat (1995)".
 
         Args:
             names: names of all items, as `data.item_names.item_names` returns them.
@@ -53,9 +54,13 @@ class Support:
 
 
 def kind_of_support(model: Scorer, user: int) -> str | None:
-    """Return by what a model supports its recommendations to a user, -1 for an unknown one; None for a model without.
+    """Return the kind of support of a model for its recommendations to a user, or None if the model has none.
 
-    A model that reads the order of histories supports some by order.
+    A model that reads the order of histories can also support some recommendations by order.
+
+    Args:
+        model: fitted model.
+        user: code of the user; -1 for an unknown user.
     """
     if model.uses_history or (user < 0 and model.scores_new_users):
         return HISTORY
@@ -94,7 +99,13 @@ def supports(
 
 
 def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | None:
-    """Name the strongest item, and the second if it is nearly as strong; None if none has a strength above zero."""
+    """Return the support by the strongest items, one or two; None if no item has a strength above zero.
+
+    Args:
+        kind: kind of support.
+        items: int (m,) items of the history.
+        strengths: float (m,) strength of each item.
+    """
     first, *second = np.argsort(-strengths, kind="stable")[:2]
     if strengths[first] <= 0:
         return None
@@ -103,7 +114,7 @@ def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | 
 
 
 def _by_order(model: Scorer, user: int, history: History, items: np.ndarray) -> list[Support | None]:
-    """Find the items that support recommendations by their place in the history, whatever their rating."""
+    """Find the items that support recommendations by their position in the history, whatever their rating."""
     if not model.reads_order or not len(history.items):
         return [None] * len(items)
     latest = np.arange(len(history.items))[::-1][:MAX_LIKED]
@@ -135,8 +146,8 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
 def removal_losses(model: Scorer, user: int, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
     """Compute the loss of some items' scores when one item is removed from the history.
 
-    Some models know these losses. For others, the histories without each item are scored in one batch: where recency
-    counts, what came before a removed item moves up.
+    Models that are `ExplainsByRemoval` and do not read order compute these losses themselves. For other models, the
+    histories without each item are scored in one batch; the items before a removed one then become more recent.
 
     Args:
         model: fitted model that uses histories.

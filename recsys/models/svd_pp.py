@@ -46,7 +46,7 @@ class PenalisedSquaredErrorByUser(ByUser):
         history = batch.history
         rows, users, items = history.rows, batch.users[history.rows], module.items(history.items)
         biases = torch.cat([module.user_bias(users), module.item_bias(history.items)], dim=1)  # (P, 2)
-        encoded = F.embedding(rows, module.dropout(module.encode(batch)))  # unlike [rows], the same on all threads
+        encoded = F.embedding(rows, module.dropout(module.encode(batch)))  # unlike [rows], the same for any threads
         error = (encoded * items).sum(1) + biases.sum(1) - (history.ratings - self.mean_rating)
         vectors = module.users(users).square().sum(1) + items.square().sum(1)
         penalty = self.l2 * vectors + self.bias_l2 * biases.square().sum(1)
@@ -82,7 +82,7 @@ class SVDPPModule(HistoryModule):
         return self.users(queries.users) + history.pooled(self.rated.weight, weights)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return ratings above the mean of all items, (B, n_items)."""
+        """Return the differences of the ratings of all items from the mean rating, (B, n_items)."""
         encoded = self.encode(queries)
         return encoded @ self.items.weight.T + self.user_bias(queries.users) + self.item_bias.weight.T
 

@@ -8,7 +8,7 @@ from recsys.errors import UserError
 
 _EVERY_USER = "validation measures all users once after each epoch"
 
-# What to do instead, or why nothing need be done.
+# What to do instead, or why nothing needs to be done.
 REFUSED = {
     "max_epochs": "set model.max_epochs, which counts for schedules and refits too",
     "fast_dev_run": "debug=default runs a few batches of everything",
@@ -28,7 +28,7 @@ REFUSED = {
 
 
 def check_trainer_settings(names: Iterable[str]) -> None:
-    """Check that none of some trainer settings, given by name, is one that a fit chooses itself.
+    """Check that no trainer setting, given by name, is one that a fit chooses itself.
 
     Raises:
         UserError: a setting is chosen by the fit itself.

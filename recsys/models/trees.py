@@ -1,4 +1,4 @@
-"""Random forest and gradient boosting: regress ratings on features of user, item and time, and on other models.
+"""Random forest and gradient boosting: regression of ratings on features of users, items, times and other models.
 
 Breiman, "Random Forests", Machine Learning 2001; Friedman, "Greedy Function Approximation: A Gradient Boosting
 Machine", Annals of Statistics 2001, on histograms as in Ke et al., "LightGBM: A Highly Efficient Gradient Boosting
@@ -65,7 +65,7 @@ GROUPS = (
     "predictions",
     "embeddings",
 )
-PAIRS_PER_PASS = 1 << 19  # whose features are computed at a time when whole catalogues are scored
+PAIRS_PER_PASS = 1 << 19  # number of pairs whose features are computed at a time
 STATE = ("popularity", "scale", "base_models", "groups", "trees", "margins")
 
 
@@ -76,8 +76,8 @@ class RatingTrees(Recommender):
         models: settings of the base models, whose predictions are features, by name: hyperparameters, with the class in
             `_target_`.
         texts: settings of encoders of the items' metadata by name, with the class in `_target_`.
-        embeddings: a run on the same split, or a directory of runs that has one; a copy of its model is fitted to the
-            training ratings, and its embeddings are features. None uses no embeddings.
+        embeddings: directory of a run on the same split, or of several runs that include one. A copy of its model is
+            fitted to the training ratings, and its embeddings are features. None uses no embeddings.
         features: whether to use each group of columns, by name; groups that are not named are used.
         n_segments: number of segments by rating profiles.
         n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
@@ -138,7 +138,7 @@ class RatingTrees(Recommender):
         """Return the unfitted trees."""
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """See `Recommender.refit`: the base models are refitted too."""
+        """See `Recommender.refit`; also refits the base models."""
         model = type(self)(**self.hyperparameters())
         model._earlier = self.base_models
         return model.fit(train, context=context)
@@ -147,7 +147,8 @@ class RatingTrees(Recommender):
         """Fit the base models, with early stopping by `valid`, then the trees to out-of-fold features.
 
         Raises:
-            UserError: a base model is an ensemble of trees, or the run of `embeddings` has none or is of another split.
+            UserError: a base model is an ensemble of trees, or the run of `embeddings` has no embeddings or was trained
+                on another split.
         """
         if self._earlier is None:
             self.base_models = self._fit_base_models(train, valid, context)
@@ -207,7 +208,7 @@ class RatingTrees(Recommender):
         return {group.name: group.transform(pairs).columns.tolist() for group in self.groups}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; a pickle is the only form that scikit-learn's trees can be stored in."""
+        """See `Recommender.arrays`; scikit-learn's trees can only be stored as a pickle."""
         state = {name: getattr(self, name) for name in STATE}
         return {"state": np.frombuffer(pickle.dumps(state), np.uint8)}
 
@@ -244,7 +245,7 @@ class RatingTrees(Recommender):
         return [group.fit(train) for name, group in groups.items() if self._uses(name)]
 
     def _learned_groups(self, train: Dataset, base_models: Mapping[str, Recommender]) -> dict[str, Group]:
-        """Return groups that learn from ratings, fitted to some."""
+        """Return the groups that learn from ratings, fitted to the given ones."""
         predicting = {name: model for name, model in base_models.items() if name != "embeddings"}
         groups: dict[str, Group] = {
             "statistics": Statistics(),

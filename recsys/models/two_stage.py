@@ -2,10 +2,10 @@
 
 Volkovs et al., "Two-stage Model for Automatic Playlist Continuation at Scale", RecSys Challenge 2018.
 
-The trees learn from labels, the last ratings of each user in training. The features of a label come from the history
-before it and from models that are fitted without any label, so that no feature has seen its label. The models that
-serve are fitted to all training ratings; since they know more than those that the trees learned from, their scores are
-slightly better than the trees expect.
+The trees learn from labels, the last training ratings of each user. The features of a label come from the history
+before it and from models that are fitted without any label, so that no feature contains information about its label.
+The models that are used to score are fitted to all training ratings. Since these are more ratings, their scores are
+slightly more accurate than those that the trees learned from.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ log = logging.getLogger(__name__)
 
 
 class TwoStage(Ensemble, ExplainsByFeatures):
-    """Base class: finds candidates by several models and ranks them by trees; a subclass fits the trees.
+    """Base class of models that find candidates by several models and rank them by trees, which a subclass fits.
 
     Candidates are scored above all other items, which follow in the order of the first model.
 
     Args:
-        models: the models that find candidates by name, see `Ensemble`; their scores and ranks are features too.
-        n_candidates: candidates of each model.
-        budgets: candidates of some models by name, in place of `n_candidates`.
-        n_labels: last ratings of each user in training that the trees learn from; at most half of them.
+        models: models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
+        n_candidates: number of candidates of each model.
+        budgets: number of candidates of some models, by name, in place of `n_candidates`.
+        n_labels: number of last training ratings of each user that the trees learn from, at most half of them.
         n_negatives: mean number of candidates that are sampled for each label.
         seed: seed of the samples and of the trees.
         **prior: see `Ensemble`.
@@ -57,8 +57,8 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         UserError: a value is not allowed.
 
     Attributes:
-        features: the features of candidates, fitted to all training ratings.
-        trees: the second stage.
+        features: features of candidates, fitted to all training ratings.
+        trees: the fitted trees of the second stage.
     """
 
     reads_order = True
@@ -92,7 +92,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         """Fit the second stage.
 
         Args:
-            frame: float32 (n, n_columns) features of candidates, those of one list after the other.
+            frame: float32 (n, n_columns) features of candidates, list by list.
             labels: bool (n,) whether the candidate is the item that the user rated.
             sizes: int64 (n_lists,) number of candidates in each list; a list has one label.
         """
@@ -115,7 +115,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
 
     def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return what `fit_trees` takes: labels among sampled candidates."""
+        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled candidates."""
         labels = last_ratings(train, self.n_labels)
         models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
         first_stage = FirstStage(models, self._budgets, CandidateFeatures().fit(labels.known))
@@ -131,7 +131,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
             sizes.append(np.bincount(rows[chosen], minlength=len(has_label))[has_label])
         if not 0 < sum(map(np.sum, are_labels)) < sum(map(len, are_labels)):
             raise UserError(
-                f"{type(self).__name__} must find last ratings of users among other candidates, to learn from (got "
+                f"{type(self).__name__} must find users' last ratings among other candidates to learn from them (got "
                 f"none of {len(labels.ratings):,}): raise model.n_candidates, or train on users with more ratings."
             )
         return np.concatenate(frames), np.concatenate(are_labels), np.concatenate(sizes)
@@ -235,11 +235,11 @@ class LambdaMARTTwoStage(BoostedTwoStage):
     Highly Efficient Gradient Boosting Decision Tree", NeurIPS 2017. The arguments are those of `BoostedTwoStage`.
 
     Raises:
-        UserError: also in `fit`, without LightGBM, which a fitted model does not need.
+        UserError: a value is not allowed or, in `fit`, LightGBM is not installed. A fitted model does not need it.
     """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that LightGBM is there, and fit both stages."""
+        """Check that LightGBM is installed, and fit both stages."""
         if self._earlier is None:
             _lightgbm()
         return super()._fit(train, valid, context)
@@ -306,7 +306,7 @@ def _lightgbm() -> ModuleType:
 
 
 def last_ratings(train: Dataset, n: int) -> StepHoldout:
-    """Hold out the last ratings of each user, at most half of them; the history of each one ends before it."""
+    """Hold out the last n ratings of each user, but at most half of them; histories end before the held-out rating."""
     places = train.histories().places_from_the_end
     held_out = places < np.minimum(n, train.user_counts // 2)[train.users]
     earlier = train.select(~held_out)
@@ -316,7 +316,7 @@ def last_ratings(train: Dataset, n: int) -> StepHoldout:
 
 
 def _described(first_stage: FirstStage, holdout: Holdout, description: str) -> Iterator[tuple[Candidates, np.ndarray]]:
-    """Yield the candidates of some queries at a time, and which of them are held out, bool (P,)."""
+    """Yield, for batches of queries, the candidates, and whether each candidate is held out, bool (P,)."""
     n_items = holdout.ratings.n_items
     size = max(1, VALUES_PER_BLOCK // (n_items * len(first_stage.models)))
     for start in tqdm(range(0, holdout.n_queries, size), desc=description, **progress_options()):

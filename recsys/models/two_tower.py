@@ -43,7 +43,7 @@ COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 class ItemTower(NamedTuple):
-    """What the item tower returns for C items.
+    """The output of the item tower for C items.
 
     Attributes:
         vectors: float32 (C, d) vectors of the items as candidates, v.
@@ -103,12 +103,12 @@ class TwoTowerModule(HistoryModule):
 
     Item tower: v_i, b_i and h_i, the item as an element of a history, are a linear map of the item's sentence embedding
     and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the user's
-    features, scaled to length one, plus an embedding of the user's id.
+    features, scaled to unit length, plus an embedding of the user's id.
 
     Args:
-        text: float32 (n_items, d_text) embeddings, frozen.
-        features: (n_items, f) binary.
-        user_features: (n_users + 1, g) binary; the last row is the unknown user's.
+        text: float32 (n_items, d_text) sentence embeddings of the items, which are not trained.
+        features: (n_items, f) binary features of items.
+        user_features: (n_users + 1, g) binary features of users; the last row is that of unknown users.
         settings: hyperparameters of the model.
         sparse_gradients: whether the id embeddings have sparse gradients, for steps that look up few ids.
         **training: see `NeuralModule`.
@@ -154,7 +154,7 @@ class TwoTowerModule(HistoryModule):
         self.train(training)
 
     def items(self, items: Tensor) -> ItemTower:
-        """Apply the item tower to some items (C,)."""
+        """Apply the item tower to items (C,)."""
         text = F.dropout(self.text[items], self.text_dropout, self.training)
         ids = masked_rows(self.ids(items), self.id_dropout, self.training)
         embedded = text @ self.text_map + FEATURES_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
@@ -165,7 +165,7 @@ class TwoTowerModule(HistoryModule):
         return ItemTower(vectors, history, popularity.squeeze(1))
 
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
-        """Apply the user tower: (B, d) vectors of users whose histories index the rows of `history` (C, d)."""
+        """Apply the user tower to users whose histories index the rows of `history` (C, d), and return (B, d)."""
         rated = queries.history
         weights = F.dropout(rated.mean_weights, self.history_dropout, self.training)
         own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
@@ -179,7 +179,7 @@ class TwoTowerModule(HistoryModule):
         return self.log_scale.exp() * users @ items.vectors.T + items.popularity
 
     def logits_among(self, queries: QueryBatch, items: Tensor) -> tuple[Tensor, HistoryBatch]:
-        """Score some items (C,), ascending, that include those of the histories; the towers share one pass over them.
+        """Score items (C,), ascending, which include those of the histories; each is embedded once for both towers.
 
         Returns:
             (B, C) logits, and the histories with their items as columns of the logits.
@@ -193,7 +193,7 @@ class TwoTowerModule(HistoryModule):
         return self.users(queries, self.catalogue.history)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items), as they were embedded by `refresh`."""
+        """Return logits of all items, (B, n_items), with the vectors of items from the last `refresh`."""
         return self.logits(self.encode(queries), self.catalogue)
 
     def item_embeddings(self) -> Tensor:
@@ -209,8 +209,8 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         fields: metadata fields that make up an item's document, in this order.
         min_count: minimum number of rated items that must have a feature for it to be used.
         embedding_dim: length of the vectors, d.
-        normalized: which vectors are scaled to length one: those of `users` (before the ids are added), of `both` users
-            and items, or of `neither`.
+        normalized: which vectors are scaled to unit length: those of `users` (before the ids are added), of `both`
+            users and items, or of `neither`.
         temperature: initial value of T.
         learn_temperature: whether T is trained; weight decay then pulls it towards one.
         text_dropout: share of the elements of a sentence embedding that is masked during training.
@@ -288,7 +288,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`: the vectors of the users' features are computed here, as those of items were."""
+        """See `HasGraph`; the graph stores the sum of each user's feature vectors."""
         facts = self.module.user_facts(torch.arange(self.n_users + 1)).detach()
         module = copy(self.module)
         module._modules = {**module._modules, "user_facts": nn.Embedding.from_pretrained(facts)}
@@ -323,7 +323,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
             4 * numbers,
             f"Training {per_item} numbers for each of {train.n_items:,} items, {per_user} for each of "
             f"{train.n_users:,} users",
-            "lower model.embedding_dim, or take model.loss=sampled_softmax",
+            "lower model.embedding_dim, or choose model.loss=sampled_softmax",
         )
 
 

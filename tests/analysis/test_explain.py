@@ -166,7 +166,7 @@ def test_sentences_depend_on_the_kind_of_reason():
     assert Reason("history", (1, 0), 1.0).sentence(names) == "because you liked Fargo (1996) and Heat (1995)"
     assert Reason("history", (0,), 1.0, ("Crime",)).sentence(names) == "because you liked Heat (1995): Crime"
     assert Reason("order", (0,), 1.0).sentence(names) == "right after Heat (1995)"
-    assert Reason("embeddings", (0,), 1.0).sentence(names) == "near to Heat (1995), which you liked"
+    assert Reason("embeddings", (0,), 1.0).sentence(names) == "similar to Heat (1995), which you liked"
     shared = Reason("metadata", (0,), 1.0, ("Crime", "C"))
     assert shared.sentence(names) == "Crime, C, like Heat (1995), which you liked"
     agreeing = Reason("history", (1, 0), 1.0, n_agreeing=7, n_users=9)

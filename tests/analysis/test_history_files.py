@@ -241,7 +241,7 @@ def test_movielens_ids_count_only_where_the_data_have_them():
 
 def test_a_list_of_imdb_without_own_ratings_is_no_history(matcher):
     content = f"{IMDB}\ntt0113277,,,Heat,Heat,u,Movie,8,170,1995,Crime\n"
-    assert found(matcher, content) == ({}, {"Heat (1995)": "the file has no rating of it"})
+    assert found(matcher, content) == ({}, {"Heat (1995)": "the file has no rating for it"})
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])

@@ -172,7 +172,7 @@ def test_the_names_of_segments_are_joined_to_the_users_of_a_split(study, planted
 
 def test_segments_of_another_split_are_refused(study, planted, found, tmp_path):
     store(study, LeaveOneOut()(planted), found, tmp_path)
-    with pytest.raises(UserError, match="of another split"):
+    with pytest.raises(UserError, match="found in another split"):
         with_segments(LeaveOneOut(seed=1)(planted), tmp_path)
 
 

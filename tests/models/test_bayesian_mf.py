@@ -103,7 +103,7 @@ def test_items_without_ratings_and_frames_without_metadata_are_supported(timed: 
 def test_side_information_that_does_not_fit_in_memory_is_an_error(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 2_000_000)
     many = Dataset.from_arrays([0, 1], [0, 1], n_users=400, n_items=300)
-    with pytest.raises(UserError, match=r"Side information in 300 columns takes .*: leave out who rated which item"):
+    with pytest.raises(UserError, match=r"Side information in 300 columns would take .*: leave out the ratings"):
         BayesianMF(embedding_dim=1, side=["rated"], n_sweeps=2, burn_in=0, n_samples=1).fit(many)
 
 

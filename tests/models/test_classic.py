@@ -79,7 +79,7 @@ def test_refit_returns_a_new_model_and_leaves_the_old_one_unchanged(model, timed
 def test_a_catalogue_too_large_for_ease_is_an_error(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
-    with pytest.raises(UserError, match=r"84,000 items takes 169\.3 GB of memory, but only 32\.0 GB .*take item_knn"):
+    with pytest.raises(UserError, match=r"would take 169\.3 GB of memory, but only 32\.0 GB .*choose item_knn"):
         EASE().fit(train)
 
 

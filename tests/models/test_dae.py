@@ -72,5 +72,5 @@ def test_other_losses_are_refused():
 
 def test_weights_that_do_not_fit_in_memory_are_refused(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="A layer of 8 to and from 40 items"):
+    with pytest.raises(UserError, match="A layer of 8 units to and from 40 items"):
         DAE(**SMALL).fit(timed)

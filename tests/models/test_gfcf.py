@@ -25,7 +25,7 @@ def test_a_single_item_is_no_problem():
 
 def test_full_weights_of_a_large_catalogue_are_refused_before_work_starts(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
-    with pytest.raises(UserError, match=r"GF-CF on 84,000 items takes 112\.9 GB of memory, .* low_rank_gfcf"):
+    with pytest.raises(UserError, match=r"GF-CF on 84,000 items would take 112\.9 GB of memory, .* low_rank_gfcf"):
         GFCF().fit(Dataset.from_arrays([0, 1], [0, 1], n_users=2, n_items=84_000))
 
 

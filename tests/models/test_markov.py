@@ -60,7 +60,7 @@ def test_a_history_may_repeat_an_item(timed: Dataset):
 
 
 def test_ratings_without_times_are_an_error(untimed: Dataset):
-    with pytest.raises(UserError, match=r"Markov needs ratings with times.*take a model that ignores order"):
+    with pytest.raises(UserError, match=r"Markov needs ratings with times.*choose a model that ignores order"):
         Markov().fit(untimed)
 
 

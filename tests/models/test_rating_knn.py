@@ -65,5 +65,5 @@ def test_a_user_is_a_neighbour_of_an_unknown_user_with_the_same_history(timed: D
 def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
-    with pytest.raises(UserError, match=r"Correlating 84,000 items takes .*: take biased_mf"):
+    with pytest.raises(UserError, match=r"Correlating 84,000 items would take .*: choose biased_mf"):
         RatingItemKNN().fit(train)

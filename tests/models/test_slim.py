@@ -74,5 +74,5 @@ def test_scores_follow_the_history_in_the_query(timed: Dataset):
 def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
-    with pytest.raises(UserError, match=r"84,000 items takes 112\.9 GB of memory"):
+    with pytest.raises(UserError, match=r"84,000 items would take 112\.9 GB of memory"):
         SLIM().fit(train)

@@ -59,7 +59,7 @@ DAMAGE = [
 def test_a_damaged_file_of_a_run_is_named(tmp_path, name, damage):
     run = write_run(tmp_path / "run", 0.5).directory
     damage(run / name)
-    with pytest.raises(UserError, match=rf"{name} is damaged, or of another version \(") as raised:
+    with pytest.raises(UserError, match=rf"{name} is damaged, or was written by another version \(") as raised:
         read_all(run)
     assert "\n" not in str(raised.value)
 
@@ -105,7 +105,7 @@ def test_a_damaged_file_beside_a_run_is_named(whole, tmp_path, name, damage):
     read = READERS[name][1]
     read(run)
     damage(run / name)
-    with pytest.raises(UserError, match=rf"{name} is damaged, or of another version \(") as raised:
+    with pytest.raises(UserError, match=rf"{name} is damaged, or was written by another version \(") as raised:
         read(run)
     assert "\n" not in str(raised.value)
 

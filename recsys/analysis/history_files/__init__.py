@@ -1,1 +1,1 @@
-"""Histories that viewers bring from elsewhere: files that other services export, matched with the films of the data."""
+"""Histories from other services: exported files are read, and their films are matched with those of the data."""

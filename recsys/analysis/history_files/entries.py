@@ -1,4 +1,4 @@
-"""The films that a file of a history names, with their years, ratings, times and ids."""
+"""Reading of history files: the films in them, with their years, ratings, times and ids."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ _EPISODE = re.compile(
     re.IGNORECASE,
 )
 _DATES = ("%m/%d/%y", "%d/%m/%y", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%y", "%d.%m.%Y", "%d-%m-%Y", "%a %b %d %H:%M:%S %Y")
-_HIGHEST = (5.0, 10.0, 100.0)  # ratings of scales that no format states
+_HIGHEST = (5.0, 10.0, 100.0)  # highest ratings of the scales that are tried if a format states none
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A film as a row of a file names it.
+    """A film as a row of a file describes it.
 
     Attributes:
-        titles: its title, and others that the row has.
+        titles: title of the film, and other titles in the row.
         year: year of release, or None.
-        liking: the rating as a share of the highest of the file's scale; None for a film without a rating.
-        imdb_id: number of its IMDb id, or None.
-        tmdb_id: its id of The Movie Database, or None.
-        movie_id: its id of MovieLens, or None.
-        problem: why it cannot be used, or empty.
-        no_film: what it is instead of a film, unless an id says otherwise; or empty.
-        series: the series of which it is an episode, unless a film has this title; or empty.
+        liking: the rating as a share of the highest rating of the file's scale; None for a film without a rating.
+        imdb_id: number of the film's IMDb id, or None.
+        tmdb_id: id in The Movie Database, or None.
+        movie_id: id in MovieLens, or None.
+        problem: why the row cannot be used, or empty.
+        no_film: what the row is instead of a film, such as a TV series, if none of its ids is that of a film; or empty.
+        series: the series of which the row is an episode, if no film has its title; or empty.
     """
 
     titles: tuple[str, ...]
@@ -52,7 +52,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Title and year as the file has them."""
+        """Return title and year as in the file."""
         unnamed = "a film without a title" if self.movie_id is None else f"film {self.movie_id}"
         title = self.titles[0] if self.titles else unnamed
         return title if self.year is None else f"{title} ({self.year})"
@@ -64,8 +64,8 @@ class HistoryFile:
 
     Attributes:
         name: name of the file.
-        formats: names of the formats of what it has.
-        entries: its films, the earliest first where the file has dates.
+        formats: names of the formats of the file's tables.
+        entries: the films of the file, in order of their dates, if the file has dates.
     """
 
     name: str
@@ -78,10 +78,10 @@ def read_history(name: str, content: bytes) -> HistoryFile:
 
     Args:
         name: name of the file, for messages.
-        content: its bytes.
+        content: content of the file.
 
     Raises:
-        UserError: it cannot be read, has no films, is of no format that is known, or of several viewers.
+        UserError: the file cannot be read, has no films, has an unknown format, or is the history of several viewers.
     """
     tables = read_tables(name, content)
     recognised = [(table, found) for table in tables if (found := _format_of(table)) is not None]
@@ -104,7 +104,7 @@ def _format_of(table: Table) -> Format | None:
 
 
 def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
-    """Return the films of a table with their times in seconds UTC, or None."""
+    """Return the time of each row of a table, in seconds UTC or None, and its film."""
     columns = {field: [name for name in names if name in table.columns] for field, names in layout.columns.items()}
     cells = [
         {field: next(filter(None, (row.get(name, "") for name in names)), "") for field, names in columns.items()}
@@ -121,11 +121,11 @@ def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
 
 
 def _entry(row: Mapping[str, str], own: Mapping[str, str], layout: Format, scale: tuple[float, float]) -> Entry:
-    """Build an entry from the cells that a format gives a meaning.
+    """Build the entry of a row.
 
     Args:
         row: all cells by the file's columns.
-        own: cells by what they hold.
+        own: cells by the fields of the format, such as `title`.
         layout: the format.
         scale: lowest and highest rating.
     """
@@ -154,9 +154,9 @@ def _entry(row: Mapping[str, str], own: Mapping[str, str], layout: Format, scale
 
 
 def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tuple[float | None, str]:
-    """Return a rating as a share of the highest, None for none, and the problem with it, or an empty text."""
+    """Return a rating as a share of the highest one, or None without a rating; and a problem, or an empty string."""
     if not text:
-        return None, "" if unrated_is_seen else "the file has no rating of it"
+        return None, "" if unrated_is_seen else "the file has no rating for it"
     low, high = scale
     rating = _float(text)
     if not low <= rating <= high:
@@ -165,7 +165,7 @@ def _liking(text: str, scale: tuple[float, float], unrated_is_seen: bool) -> tup
 
 
 def _scale(ratings: Sequence[str]) -> tuple[float, float]:
-    """Return the scale that ratings are probably of: up to 5, 10 or 100."""
+    """Infer the scale of ratings, which is from 0 to 5, 10 or 100."""
     highest = max((value for text in ratings if not math.isnan(value := _float(text))), default=0.0)
     return 0.0, next((end for end in _HIGHEST if highest <= end), _HIGHEST[-1])
 
@@ -185,7 +185,7 @@ def number_of_id(text: str) -> int | None:
 
 
 def _times(texts: Sequence[str]) -> list[float | None]:
-    """Parse dates and times by the first notation that all of them have, as seconds UTC; None where there is none."""
+    """Parse dates and times by the first notation that fits all of them, as seconds UTC; None for an empty text."""
     for parse in _PARSERS:
         try:
             return [parse(text) if text else None for text in texts]

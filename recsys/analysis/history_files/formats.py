@@ -1,8 +1,8 @@
-"""The layouts of exported histories, which are recognised by their columns.
+"""The formats of exported histories, which are recognised by their columns.
 
-The columns follow what the services document and what their users publish; the project has no real export of any. Names
-of columns are compared in lower case, with spaces for underscores and hyphens. Records of JSON are read as rows, whose
-nested fields have columns such as `movie.title`.
+The columns follow the documentation of the services and examples that their users published, and were not tested on
+real exports. Names of columns are compared in lower case, with spaces in place of underscores and hyphens. Records of
+JSON are read as rows, and their nested fields as columns such as `movie.title`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Format:
-    """The layout of a file.
+    """A format of history files.
 
     Attributes:
-        name: as viewers know it.
+        name: name of the format that viewers know.
         recognised_by: columns that every file of the format has.
-        columns: columns by what they hold (`title`, `year`, `rating`, `time`, `imdb_id`, `tmdb_id`, `movie_id`, `kind`,
-            `owner`); of several columns, the first with text in a row counts.
-        scale: lowest and highest rating, or None if it follows from the ratings.
-        has_no_other_columns: whether further columns make it another format.
+        columns: names of columns by field (`title`, `other_title`, `year`, `rating`, `time`, `imdb_id`, `tmdb_id`,
+            `movie_id`, `kind`, `owner`); of several columns, the first with text in a row is used.
+        scale: lowest and highest rating, or None if they are inferred from the ratings.
+        has_no_other_columns: whether a file with further columns is of another format.
         unrated_is_seen: whether a film without a rating was seen.
-        excluded: reasons by column: a row with text in the column is not used.
+        excluded: reasons to ignore a row with text in a column, by column.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Format:
 
 SERIES = "a TV series"
 ON_A_LIST = "on a list, which does not say that it was seen"
-FORMATS = (  # the first that recognises a file
+FORMATS = (  # the first that recognises a file is used
     Format(  # ratings.csv, watched.csv, diary.csv and reviews.csv
         "Letterboxd",
         frozenset({"name", "year", "letterboxd uri"}),
@@ -69,7 +69,7 @@ FORMATS = (  # the first that recognises a file
     Format(
         "Netflix", frozenset({"title", "date"}), {"title": ("title",), "time": ("date",)}, has_no_other_columns=True
     ),
-    Format(  # ViewingActivity.csv of all data that Netflix has of an account
+    Format(  # ViewingActivity.csv from the download of all data of a Netflix account
         "Netflix",
         frozenset({"title", "start time", "profile name"}),
         {"title": ("title",), "time": ("start time",), "owner": ("profile name",)},
@@ -95,7 +95,7 @@ FORMATS = (  # the first that recognises a file
         {"title": ("title",), "rating": ("rating",), "imdb_id": ("imdb id",), "tmdb_id": ("tmdb id",)},
         scale=(0.5, 5),
     ),
-    Format(  # ratings.csv of a release, of one user
+    Format(  # ratings.csv of a release, reduced to one user
         "MovieLens",
         frozenset({"movieid", "rating"}),
         {

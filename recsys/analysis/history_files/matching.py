@@ -1,7 +1,7 @@
-"""Matches the films of a history with those of a data set: by id, else by title and year.
+"""Matching of the films of a history with those of a data set: by id, else by title and year.
 
-A film is matched with one film of the data or with none: if several are equally good, it is ambiguous. Films that have
-different ids of one kind are different, whatever their titles are.
+A film is matched with one film of the data or with none: if several match equally well, it is ambiguous. Films with
+different ids of the same kind are different, whatever their titles are.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from recsys.data.rating_scale import rating_values
 from recsys.data.sources.movielens import RELEASES
 from recsys.errors import UserError
 
-MAX_FILMS = 20_000  # different ones, or episodes, in a file
-SHOWN = 3  # films that a reason names
-IDS = {"imdb_id": "IMDb id", "tmdb_id": "TMDb id", "movie_id": "MovieLens id"}  # by field, the first that decides first
-CERTAIN = (*IDS.values(), TITLE_AND_YEAR)  # ways of matching
-WITH_MOVIELENS_IDS = RELEASES.keys() - {"ml-100k"}  # which has numbers of its own
+MAX_FILMS = 20_000  # largest number of different films and episodes in a file
+SHOWN = 3  # largest number of films that a reason names
+IDS = {"imdb_id": "IMDb id", "tmdb_id": "TMDb id", "movie_id": "MovieLens id"}  # names by field, in order of precedence
+CERTAIN = (*IDS.values(), TITLE_AND_YEAR)  # certain ways of matching
+WITH_MOVIELENS_IDS = RELEASES.keys() - {"ml-100k"}  # ml-100k numbers its films differently
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class MatchedFilm:
 
     Attributes:
         item: code of the film.
-        rating: the rating on the scale of the data; for a film without one, the mean rating of the data.
-        is_rated: whether the history has a rating.
+        rating: the rating on the scale of the data; for a film without a rating, the value nearest to the data's mean.
+        is_rated: whether the history has a rating of the film.
         name: title and year in the file.
-        way: what was equal: an id, the title and year, the title alone, ...
+        way: how the film was matched: by an id, by title and year, by title alone, ...
     """
 
     item: int
@@ -47,7 +47,7 @@ class MatchedFilm:
 
     @property
     def is_certain(self) -> bool:
-        """Whether the film was found by an id, or by its title and year."""
+        """Return whether the film was matched by an id, or by its title and year."""
         return self.way in CERTAIN
 
 
@@ -58,7 +58,7 @@ class UnmatchedFilm:
     Attributes:
         name: title and year in the file.
         reason: why it is not used.
-        candidates: the films of the data that it may be, if there are several; the one that a viewer left out.
+        candidates: films of the data that it can be, if it is ambiguous; or the matched film, if a viewer rejected it.
     """
 
     name: str
@@ -68,12 +68,12 @@ class UnmatchedFilm:
 
 @dataclass(frozen=True)
 class MatchedHistory:
-    """A history in terms of a data set.
+    """A history whose films are matched with those of a data set.
 
     Attributes:
-        source: name of the file and of its formats.
-        matched: its films that the data have, each once with its latest rating, the earliest first.
-        unmatched: its other films, each once.
+        source: names of the file and of its formats.
+        matched: films that the data have, each once with its latest rating, in the order of the history.
+        unmatched: other films of the history, each once.
     """
 
     source: str
@@ -82,7 +82,7 @@ class MatchedHistory:
 
 
 class HistoryMatcher:
-    """The films of a data set, to match histories with; safe to use from many threads.
+    """Matches histories with the films of a data set; can be used by several threads.
 
     Args:
         dataset: the data set.
@@ -100,12 +100,12 @@ class HistoryMatcher:
         self._index = TitleIndex(titles, [None if pd.isna(year) else int(year) for year in years])
 
     def match(self, history: HistoryFile) -> MatchedHistory:
-        """Match the films of a file, of which the latest rating of each counts.
+        """Match the films of a file; of several ratings of a film, the latest is used.
 
         Raises:
             UserError: there are too many different films.
         """
-        entries = list(dict.fromkeys(history.entries[::-1]))[::-1]  # of equal ones, the latest
+        entries = list(dict.fromkeys(history.entries[::-1]))[::-1]  # of equal entries, the latest
         if len(entries) > MAX_FILMS:
             raise UserError(
                 f"{history.name} must have at most {MAX_FILMS:,} different films (got {len(entries):,}): "
@@ -123,19 +123,19 @@ class HistoryMatcher:
         return MatchedHistory(source, tuple(matched.values()), tuple(unmatched))
 
     def match_each(self, entries: Sequence[Entry]) -> list[MatchedFilm | UnmatchedFilm]:
-        """Match each row of a file by itself."""
+        """Match each row of a file independently of the others."""
         keys = keys_of([title for entry in entries for title in entry.titles])
         return [self._find(entry, keys) for entry in entries]
 
     def rating(self, liking: float | None) -> float:
-        """Return the value of the data's scale that is nearest to a rating, of two the higher.
+        """Return the value of the data's scale that is nearest to a rating; of two equally near values, the higher.
 
         Args:
-            liking: the rating as a share of the highest of its own scale, so that 8 of 10 are 4 of 5. None stands for a
-                film without a rating, which gets the mean rating: an interaction for models that learn from
-                interactions, and no opinion for those that predict ratings.
+            liking: the rating as a share of the highest rating of its own scale, so that 8 of 10 becomes 4 of 5. None
+                stands for a film without a rating, which gets about the mean rating: models that learn from
+                interactions see an interaction, and models that predict ratings see a neutral rating.
         """
-        low, high = min(self._values[0], 0.0), self._values[-1]  # a scale such as -10 to 10 is used from its lowest
+        low, high = min(self._values[0], 0.0), self._values[-1]  # 0, except for scales such as -10 to 10
         wanted = self._mean if liking is None else low + liking * (high - low)
         distances = np.abs(self._values - wanted).round(6)
         return float(self._values[distances == distances.min()][-1])
@@ -165,7 +165,7 @@ class HistoryMatcher:
         return MatchedFilm(item, self.rating(entry.liking), entry.liking is not None, entry.name, way)
 
     def _may_be(self, entry: Entry, item: int) -> bool:
-        """Return whether no id says that a film is another."""
+        """Return whether an entry and a film of the data have no different ids of the same kind."""
         own = {field: getattr(entry, field) for field in IDS}
         return all(own[field] is None or ids.get(item, own[field]) == own[field] for field, ids in self._ids.items())
 
@@ -175,13 +175,13 @@ class HistoryMatcher:
 
 
 def uncertain_first(films: Iterable[MatchedFilm]) -> list[MatchedFilm]:
-    """Return films in the order in which they should be checked: the uncertain ones first, the latest first of each."""
+    """Return films in the order in which to check them: uncertain ones before certain ones, each the latest first."""
     latest_first = list(films)[::-1]
     return sorted(latest_first, key=lambda film: film.is_certain)
 
 
 def _ids(dataset: Dataset, field: str) -> dict[int, int]:
-    """Return the ids of a kind by item code; none where the data have others under this name."""
+    """Return the ids of a kind by item code; empty if the data have none, or other ids in the column `movie_id`."""
     if field not in dataset.item_frame or (field == "movie_id" and dataset.name not in WITH_MOVIELENS_IDS):
         return {}
     numbers = (number_of_id(str(value)) for value in dataset.item_frame[field])

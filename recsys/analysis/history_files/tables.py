@@ -1,6 +1,6 @@
-"""Files of delimited text or JSON, or zip archives of them, as tables of text, within limits of size.
+"""Reading of delimited text, JSON, and zip archives of such files as tables of text, within limits of size.
 
-What is uploaded may be anything, so nothing is unpacked to disk, and no size that a file states is believed.
+Uploaded files are not trusted: nothing is unpacked to disk, and the sizes that an archive states are not relied on.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from recsys.analysis.history_files.formats import NO_HISTORIES
 from recsys.errors import UserError
 
 MAX_BYTES = 5 * 2**20  # of a file
-MAX_UNPACKED = 20 * 2**20  # of a zip archive
-MAX_MEMBERS = 1000
-MAX_ROWS = 50_000
+MAX_UNPACKED = 20 * 2**20  # bytes of the unpacked files of a zip archive
+MAX_MEMBERS = 1000  # files of a zip archive
+MAX_ROWS = 50_000  # of a table
 MAX_DEPTH = 2  # of records inside records
-MAX_CELL = 500  # characters of a cell that are read: no title is as long
+MAX_CELL = 500  # characters of a cell that are read; titles are shorter
 DELIMITERS = ",;\t|"
 TEXT = (".csv", ".tsv", ".txt", ".json")
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError, ValueError)
@@ -36,9 +36,9 @@ class Table:
 
     Attributes:
         name: name of the file.
-        columns: names in lower case, with spaces for underscores and hyphens.
-        rows: cells by column; a missing one is empty.
-        uneven: numbers of the lines that have more cells than there are columns, whose cells are unreliable.
+        columns: names of the columns in lower case, with spaces in place of underscores and hyphens.
+        rows: cells by column; a missing cell is empty.
+        uneven: numbers of the lines that have more cells than there are columns, and are not among the rows.
     """
 
     name: str
@@ -51,17 +51,19 @@ def read_tables(name: str, content: bytes) -> list[Table]:
     """Read a file, or the files of a zip archive that may be histories, in alphabetical order.
 
     Raises:
-        UserError: the file is too large, damaged, empty, or neither text nor a zip archive.
+        UserError: the file is too large, is damaged, has too many rows, or is neither text nor a zip archive.
     """
     if len(content) > MAX_BYTES:
-        raise UserError(f"{name} must have at most {MAX_BYTES // 2**20} MB (got more): leave out what is no history.")
+        raise UserError(
+            f"{name} must have at most {MAX_BYTES // 2**20} MB (got more): leave out what does not belong to a history."
+        )
     if content.startswith(b"PK\x03\x04"):
         return [_table(member, text) for member, text in _members(name, content)]
     return [_table(name, content)]
 
 
 def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the names and contents of an archive's files of text."""
+    """Yield the names and contents of the text files in an archive that may be histories."""
     left = MAX_UNPACKED
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
@@ -69,11 +71,12 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
                 raise UserError(f"{name} must be text (got a spreadsheet or document): save it as CSV.")
             for member in sorted(filter(_may_be_a_history, archive.namelist()[:MAX_MEMBERS])):
                 with archive.open(member) as packed:
-                    text = packed.read(left + 1)  # what the archive says of its sizes may be wrong
+                    text = packed.read(left + 1)  # the sizes that the archive states may be wrong
                 left -= len(text)
                 if left < 0:
                     raise UserError(
-                        f"{name} must unpack to at most {MAX_UNPACKED // 2**20} MB: leave out what is no history."
+                        f"{name} must unpack to at most {MAX_UNPACKED // 2**20} MB: leave out what does not belong to "
+                        "a history."
                     )
                 yield PurePosixPath(member).name, text
     except _DAMAGED as error:
@@ -91,7 +94,7 @@ def _table(name: str, content: bytes) -> Table:
 
 
 def _decoded(name: str, content: bytes) -> str:
-    """Decode UTF-8 or UTF-16 with or without a byte order mark, or else Windows-1252, which old exports have."""
+    """Decode UTF-16 with a byte order mark, UTF-8 with or without one, or else Windows-1252, as in old exports."""
     encodings = ("utf-16",) if content[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252")
     for encoding in encodings:
         try:
@@ -137,7 +140,7 @@ def _of_json(name: str, text: str) -> Table:
 
 
 def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the columns and cells of a record: those of nested records, but no lists."""
+    """Yield the columns and cells of a record, including those of nested records, without lists."""
     for key, value in record.items():
         column = prefix + _column(str(key))
         if isinstance(value, dict) and prefix.count(".") < MAX_DEPTH:
@@ -147,7 +150,7 @@ def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _cell(text: str) -> str:
-    """Return the printable characters of a cell: others could control a terminal."""
+    """Return the printable characters of a cell, since others could control a terminal, up to `MAX_CELL`."""
     if not text.isprintable():
         text = "".join(character for character in " ".join(text.split()) if character.isprintable())
     return text.strip()[:MAX_CELL]

@@ -1,13 +1,13 @@
 """An index of films by title and year, tolerant of articles, accents, numbers, years off by one and typing errors.
 
-The ways to find a title are tried in this order; the first that finds films decides:
+The following ways to find a title are tried in this order, and the first that finds films is used:
 
-1. An equal title, as `recsys.data.titles` compares them, of the same year, else of the year before or after.
-2. An equal title after articles, numbers, parts and brackets are unified (`plainer_title`), under the same condition.
-3. A title with a typing error: at least `SIMILAR` alike, of the same year or the one before or after, with the same
-   first and last letter and the same numbers, so that one part of a series is not another.
+1. An equal title, as compared by `recsys.data.titles`, of the same year, else of the year before or after.
+2. An equal title after articles, numbers, parts and brackets are unified (`plainer_title`), of the same years.
+3. A title with a typing error, that is, with a similarity of at least `SIMILAR`, of the same year or the one before or
+   after. The first and last letter and all numbers must be equal, so that parts of a series are not confused.
 
-Without a year, only equal titles count, of any year.
+If the year is unknown, only equal titles count, of any year.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from rapidfuzz.process import extract
 
 from recsys.data.titles import title_keys
 
-SIMILAR = 0.88  # one wrong character in nine
-N_SIMILAR = 5  # titles with a typing error that are considered
+SIMILAR = 0.88  # least similarity of titles: one wrong character in nine
+N_SIMILAR = 5  # largest number of titles with a typing error that are considered
 
 TITLE_AND_YEAR, TITLE_ALONE = "title and year", "title alone"  # ways in which a film is found
 
@@ -41,17 +41,17 @@ _ENGLISH_ARTICLE = re.compile(r"\b(?:the|an?) ")
 _ALSO_KNOWN_AS = re.compile(r"\ba\.k\.a\. ")
 _PART = re.compile(r"\b(?:part|pt|vol|volume|chapter|episode)\b[. ]+(?=\d)")
 _WORD = re.compile(r"[^\W_]+")
-# "Star Wars: Episode V - The Empire Strikes Back" is also known by what is before and after "Episode V"
+# "Star Wars: Episode V - The Empire Strikes Back" is also known by the parts before and after "Episode V"
 _EPISODE = re.compile(r"(.+): Episode \w+ - (.+)")
 
 
 @dataclass(frozen=True)
 class TitleKeys:
-    """What titles are compared by.
+    """The keys by which a title is compared with others.
 
     Attributes:
-        equal: normalised titles.
-        plainer: normalised titles after `plainer_title`.
+        equal: normalised forms of the title.
+        plainer: normalised forms of the result of `plainer_title`.
     """
 
     equal: tuple[str, ...]
@@ -63,9 +63,9 @@ class Found:
     """Films that a title may stand for.
 
     Attributes:
-        items: codes of equally good films.
-        way: how they were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or less surely.
-        others: codes of films with an equal title, of years that are too far off.
+        items: codes of films that match equally well.
+        way: how the films were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or another, less certain way.
+        others: codes of films with an equal title whose years differ too much.
     """
 
     items: tuple[int, ...]
@@ -74,7 +74,7 @@ class Found:
 
 
 class TitleIndex:
-    """Films by title and year; safe to use from many threads.
+    """An index of films by title and year; can be used by several threads.
 
     Args:
         titles: the title of each film, or None.
@@ -93,7 +93,7 @@ class TitleIndex:
             if name == titles[item]:
                 for key in keys[name].equal:
                     self._equal[key].append(item)
-        self._keys_by_part: dict[tuple[int | None, str], list[str]] = defaultdict(list)  # of a year
+        self._keys_by_part: dict[tuple[int | None, str], list[str]] = defaultdict(list)  # by year and `_fixed_part`
         for key, items in self._plainer.items():
             for year in {years[item] for item in items}:
                 self._keys_by_part[year, _fixed_part(key)].append(key)
@@ -104,7 +104,7 @@ class TitleIndex:
         Args:
             titles: the title, and other titles of the same film.
             year: year of release, or None.
-            is_possible: whether a film with an equal title can be meant.
+            is_possible: function that returns whether the film with an item code can be meant.
         """
         equal = [key for title in titles for key in title.equal]
         plainer = [key for title in titles for key in title.plainer]
@@ -120,7 +120,7 @@ class TitleIndex:
         return Found(tuple(similar), "similar title and year", tuple(dict.fromkeys(others)))
 
     def _near(self, items: Sequence[int], year: int) -> Found | None:
-        """Return the films of the year, else of the year before or after, else those of no known year."""
+        """Return the films of the year, else of the year before or after, else all if their years are unknown."""
         years = {item: self.years[item] for item in items}
         for distance, way in ((0, TITLE_AND_YEAR), (1, "title, year off by one")):
             near = tuple(item for item, other in years.items() if other is not None and abs(other - year) == distance)
@@ -130,7 +130,7 @@ class TitleIndex:
         return Found(tuple(items), "title, year unknown") if is_unknown else None
 
     def _similar(self, key: str, year: int) -> list[int]:
-        """Return the films of about a year whose titles are the most similar to one, if they are similar enough."""
+        """Return the films with the titles most similar to a title, among films that differ by at most one year."""
         part = _fixed_part(key)
         keys = [other for near in (year - 1, year, year + 1) for other in self._keys_by_part.get((near, part), ())]
         scored = extract(key, keys, scorer=OSA.normalized_similarity, score_cutoff=SIMILAR, limit=N_SIMILAR)
@@ -178,11 +178,14 @@ def plainer_title(title: str) -> str:
 
 
 def _names(title: str) -> list[str]:
-    """Return the names that a film of the data goes by."""
+    """Return the names by which a film of the data is known."""
     match = _EPISODE.fullmatch(title)
     return [title, *match.groups()] if match else [title]
 
 
 def _fixed_part(key: str) -> str:
-    """Return what a typing error does not change: the ends of a title, which give a plural away, and its numbers."""
+    """Return the parts of a title that similar titles must share: the first and last character, and the numbers.
+
+    The last character distinguishes a plural from its singular.
+    """
     return " ".join((key[0], key[-1], *re.findall(r"\d+", key)))

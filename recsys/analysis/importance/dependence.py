@@ -1,7 +1,8 @@
 """Partial dependence: how predictions change with the value of a single feature.
 
-The partial dependence (Friedman, "Greedy Function Approximation", Annals of Statistics 2001) is the mean of individual
-curves, one for each rating (Goldstein et al., "Peeking Inside the Black Box", JCGS 2015).
+The partial dependence (Friedman, "Greedy Function Approximation: A Gradient Boosting Machine", Annals of Statistics
+2001) is the mean of individual curves, one for each rating (Goldstein, Kapelner, Bleich and Pitkin, "Peeking Inside the
+Black Box: Visualizing Statistical Learning with Plots of Individual Conditional Expectation", JCGS 2015).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import pandas as pd
 from scipy.stats.mstats import mquantiles
 from sklearn.inspection import partial_dependence
 
-N_CURVES = 300  # ratings whose individual curves are computed
-N_STEPS = 20  # values of the feature
-QUANTILES = (0.05, 0.95)  # of the feature, between which curves are computed
+N_CURVES = 300  # number of ratings whose individual curves are computed
+N_STEPS = 20  # number of values of the feature on a curve
+QUANTILES = (0.05, 0.95)  # quantiles of the feature between which curves are computed
 
 
 def has_dependence(values: pd.Series) -> bool:

@@ -26,7 +26,7 @@ def importances(
     Args:
         trees: fitted regressor of the sample's features.
         sample: ratings on which the error is measured.
-        blocks: columns of each block, by its name.
+        blocks: columns of each block, by name of the block.
         n_repeats: number of permutations of each block.
         seed: seed of the permutations.
         description: label of the progress bar.

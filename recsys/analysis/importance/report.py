@@ -112,7 +112,7 @@ def _answer_groups(table: pd.DataFrame, rmse: float) -> Answer:
         "Which groups of features do predictions depend on?",
         "Bars: growth of the error by group of features",
         f"The root mean squared error is {rmse:.3f} stars. When the values of a group are shuffled among the ratings, "
-        f"and so carry no information, it grows most for {_list_growth(table)}.{without_effect}",
+        f"and so carry no information, the error grows most for {_list_growth(table)}.{without_effect}",
         _draw_growth(table, table.index.tolist()),
     )
 
@@ -249,5 +249,5 @@ def _labels(table: pd.DataFrame) -> list[str]:
 
 
 def _label(kind: str, band: str) -> str:
-    """Describe a band in words; those of users and films are ranges of numbers of ratings."""
+    """Describe a band in words; bands of users and films are ranges of their numbers of ratings."""
     return f"{kind}s with {band} ratings" if kind in ("user", "film") else band

@@ -13,7 +13,7 @@ from recsys.data.query import Pairs
 from recsys.evaluation.slices import quantile_bands
 from recsys.models.trees import RatingTrees
 
-MAX_RATINGS = 5000  # a random sample where the test has more
+MAX_RATINGS = 5000  # largest number of ratings; a random sample is drawn if the test has more
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Sample:
 
     @property
     def rmse(self) -> float:
-        """Root mean squared error in stars."""
+        """Return the root mean squared error in stars."""
         return root_mean_squared_error(self.ratings, self.predicted)
 
 

@@ -1,9 +1,15 @@
 """Measures of a segmentation, which inform the choice of the number of segments.
 
-The measures are the silhouette (Rousseeuw, "Silhouettes", JCAM 1987), Davies-Bouldin (IEEE TPAMI 1979),
-Calinski-Harabasz (Communications in Statistics 1974), and stability: the adjusted Rand index (Hubert and Arabie,
-"Comparing Partitions", 1985) between the segments of all users and those found in bootstrap samples of the users
-(Hennig, "Cluster-wise Assessment of Cluster Stability", CSDA 2007).
+The measures are
+
+- the silhouette (Rousseeuw, "Silhouettes: A Graphical Aid to the Interpretation and Validation of Cluster Analysis",
+  Journal of Computational and Applied Mathematics 1987);
+- the Davies-Bouldin index (Davies and Bouldin, "A Cluster Separation Measure", IEEE TPAMI 1979);
+- the Calinski-Harabasz index (Calinski and Harabasz, "A Dendrite Method for Cluster Analysis", Communications in
+  Statistics 1974);
+- stability: the adjusted Rand index (Hubert and Arabie, "Comparing Partitions", Journal of Classification 1985) between
+  the segments of all users and those found in bootstrap samples of the users (Hennig, "Cluster-wise Assessment of
+  Cluster Stability", Computational Statistics & Data Analysis 2007).
 """
 
 from __future__ import annotations
@@ -19,7 +25,7 @@ from recsys.evaluation.intervals import Interval, mean_interval
 from recsys.models.segmentation import Segmentation
 from recsys.terminal import terminal
 
-SAMPLE_SIZE = 5000  # users of whom the silhouette is computed, since it needs the distances of all pairs
+SAMPLE_SIZE = 5000  # largest number of users for the silhouette, which needs the distances of all pairs
 
 
 def measure(segmentation: Segmentation, points: np.ndarray, numbers: Sequence[int], n_bootstraps: int) -> pd.DataFrame:
@@ -44,7 +50,7 @@ def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray
     """Compute the mean adjusted Rand index between segments and those of bootstrap samples, with its interval.
 
     Args:
-        segmentation: settings; it is not refitted itself.
+        segmentation: the segmentation, whose settings are used and which is not refitted itself.
         points: (n, d) points of all users, to which the segments of each sample are assigned.
         labels: int64 (n,) segments of all users.
         n_bootstraps: number of samples of n points, drawn with replacement.

@@ -1,8 +1,8 @@
 """Profiles of segments: size, habits, distinctive traits, typical films, a name, and a model's metrics.
 
-Films are typical of a segment by their lift, the ratio of observed to expected numbers of ratings. The lift is damped,
-so that a handful of ratings makes no film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency Tables",
-The American Statistician 1999).
+Films are typical of a segment if their lift, the ratio of observed to expected numbers of ratings, is high. The lift is
+damped, so that a few ratings do not make a film typical (after DuMouchel, "Bayesian Data Mining in Large Frequency
+Tables", The American Statistician 1999).
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ class Profile:
         share: share of all users.
         median_ratings: median number of ratings per user.
         mean_stars: mean of the segment's ratings.
-        above_means: mean difference between a rating and the film's mean, in stars.
+        above_means: mean difference between the segment's ratings and the films' mean ratings, in stars.
         distinctions: traits with the largest effects, strongest first.
         films: most typical films, highest lift first.
         n_tested: number of users on whom the model was tested.
-        metrics: mean and interval over the tested users by name of the metric; empty below two users.
+        metrics: mean over the tested users and its interval, by name of the metric; empty for fewer than two users.
     """
 
     name: str

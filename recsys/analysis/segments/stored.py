@@ -30,7 +30,7 @@ class StoredSegments:
         segmentation: fitted segmentation, which assigns users to segments.
         names: names of the segments.
         space: space in which the segments were found, `embeddings` or `ratings`.
-        ratings: fingerprint of the ratings that they were found in, `<split>/train+valid`.
+        ratings: fingerprint of the ratings in which the segments were found, `<split>/train+valid`.
     """
 
     segmentation: Segmentation
@@ -72,8 +72,8 @@ class StoredSegments:
         """
         if self.ratings.partition("/")[0] != split.fingerprint:
             raise UserError(
-                "These segments are of another split: use the data, cleaning and split of the run in which they were "
-                "found, or find new ones with `python -m recsys segments RUN`."
+                "These segments were found in another split: use the data, cleaning and split of the run in which they "
+                "were found, or find new ones with `python -m recsys segments RUN`."
             )
 
 
@@ -121,7 +121,7 @@ def with_segments(split: Split, run: Path) -> Split:
     metrics, unless the run was trained with refit=false.
 
     Raises:
-        UserError: the run has no segments, or they are of another split.
+        UserError: the run has no segments, or they were found in another split.
     """
     segments = read_segments(run)
     segments.check(split)

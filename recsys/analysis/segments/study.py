@@ -22,7 +22,7 @@ class FoundSegments:
     Attributes:
         users: int64 (n,) codes of the users with ratings.
         points: (n, d) points of these users.
-        labels: int64 (n,) their segments, from 0, by decreasing size.
+        labels: int64 (n,) segments of these users, numbered from 0 by decreasing size.
         measures: a row for each candidate number `k` of segments, see `measures.measure`; a single row where the method
             determines the number itself.
         profiles: descriptions of the segments.
@@ -38,7 +38,7 @@ class FoundSegments:
 
     @property
     def k(self) -> int:
-        """Number of segments."""
+        """Return the number of segments."""
         return len(self.profiles)
 
     def measures_at(self, k: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Traits of users, such as tastes, habits and demographics, and the names of segments that follow from them.
+"""Traits of users, such as tastes, habits and demographics, and names of segments that are derived from traits.
 
 The effect of a trait in a segment is the difference between the segment's mean and the mean of all users, in standard
 deviations over users; Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988, calls an effect of 0.2
@@ -83,7 +83,7 @@ def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
-    """Name segments by their strongest traits: two tastes and one other, and more if names would be equal."""
+    """Return names of segments by their strongest traits: two tastes and one other, or more to make names distinct."""
     names = [_name(traits, row, 1) for row in effects]
     for n_others in range(2, len(traits)):
         names = [

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-BEST = {  # which value of a measure is best
+BEST = {  # whether the largest or the smallest value of a measure is best
     "silhouette": "max",
     "davies_bouldin": "min",
     "calinski_harabasz": "max",

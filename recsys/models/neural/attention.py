@@ -17,13 +17,13 @@ class SimilarLengths:
     mask of its own.
 
     Args:
-        lengths: int64 (B,) positions of each sequence, above zero; P together.
-        host_lengths: the same as an array, which the shapes are computed from.
+        lengths: int64 (B,) number of positions of each sequence, above zero; P in total.
+        host_lengths: `lengths` as a NumPy array, from which shapes are computed.
 
     Attributes:
-        shapes: sequences and padded length (g, L) of each group.
-        positions: int64 (Q,) packed position of each padded one, group after group.
-        places: int64 (P,) place of each packed position among the padded ones.
+        shapes: number of sequences g and padded length L of each group.
+        positions: int64 (Q,) the packed position from which each padded position is filled, group after group.
+        places: int64 (P,) the padded position of each packed position.
     """
 
     sequences_per_group = 8
@@ -44,7 +44,7 @@ class SimilarLengths:
 
 
 class EqualLengths(SimilarLengths):
-    """One group of sequences that are padded already.
+    """One group of sequences that are already padded to equal length.
 
     Args:
         history: the padded sequences.
@@ -57,18 +57,20 @@ class EqualLengths(SimilarLengths):
 
 
 def sequences_of(history: HistoryBatch) -> SimilarLengths:
-    """Return the groups in which the sequences of a batch attend to themselves."""
+    """Return the groups in which self-attention over the sequences of a batch is computed."""
     if isinstance(history, PaddedHistoryBatch):
         return EqualLengths(history)
     return SimilarLengths(history.lengths, history.host_lengths)
 
 
 class CausalAttention(nn.Module):
-    """Multi-head attention of each position to itself and earlier ones: Vaswani et al., NeurIPS 2017, section 3.2.
+    """Multi-head attention of each position to itself and earlier ones.
+
+    Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.2.
 
     Args:
         dim: width d of the input and the output.
-        n_heads: heads, each of width d / n_heads.
+        n_heads: number of heads, each of width d / n_heads.
     """
 
     def __init__(self, dim: int, n_heads: int) -> None:
@@ -78,7 +80,7 @@ class CausalAttention(nn.Module):
         self.output = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
-        """Return (P, d) of packed positions x (P, d)."""
+        """Return the attended values (P, d) of packed positions x (P, d)."""
         projected = self.queries_keys_values(x)  # (P, 3 d)
         padded = F.embedding(sequences.positions, projected)  # (Q, 3 d)
         groups = padded.split([n * length for n, length in sequences.shapes])
@@ -86,7 +88,7 @@ class CausalAttention(nn.Module):
         return self.output(F.embedding(sequences.places, torch.cat(heads)))
 
     def _attend(self, projected: Tensor) -> Tensor:
-        """Return (g L, d) of g sequences of equal length, (g, L, 3 d)."""
+        """Return the attended values (g L, d) of g sequences of length L, given projections (g, L, 3 d)."""
         heads = projected.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)  # (3, g, H, L, d / H)
         queries, keys, values = heads.unbind()
         attended = F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
@@ -94,10 +96,10 @@ class CausalAttention(nn.Module):
 
 
 class ByteDropout(nn.Module):
-    """Dropout whose mask is drawn from random bytes, several times as fast on a CPU as `nn.Dropout`.
+    """Dropout whose mask is drawn from random bytes, which is several times as fast on a CPU as `nn.Dropout`.
 
     Args:
-        share: of the elements that is masked, in steps of 1 / 256.
+        share: share of the elements that are masked, rounded to a multiple of 1 / 256.
     """
 
     def __init__(self, share: float) -> None:
@@ -105,7 +107,7 @@ class ByteDropout(nn.Module):
         self.masked = min(255, round(256 * share))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Mask elements of x in training, and scale the others so that expectations stay."""
+        """Mask elements of x in training, and scale the others so that expected values do not change."""
         if not self.training or not self.masked:
             return x
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)

@@ -1,4 +1,4 @@
-"""Queries and training samples as tensors, as a module sees them.
+"""Queries and training samples as tensors, the inputs of modules and objectives.
 
 A `QueryBatch` is a `recsys.data.query.Query` on the device of the module. Modules receive it both in training and in
 scoring.
@@ -28,9 +28,9 @@ class HistoryBatch(NamedTuple):
         rows: int64 (P,) the user, from 0 to B - 1, of each interaction.
         items: int64 (P,) item codes.
         ratings: float32 (P,) ratings.
-        host_lengths: int64 (B,) `lengths` as an array, from which shapes are computed without waiting for a GPU.
-        times: int64 (P,) seconds UTC, or None where the source has none.
-        recency: float32 (P,) weight of each interaction, or None where all count alike, as in training.
+        host_lengths: int64 (B,) `lengths` as a NumPy array, from which shapes are computed without waiting for a GPU.
+        times: int64 (P,) seconds UTC, or None if the source has no times.
+        recency: float32 (P,) weight of each interaction, or None if all weights are equal, as in training.
     """
 
     lengths: Tensor
@@ -60,12 +60,12 @@ class HistoryBatch(NamedTuple):
 
     @property
     def unit_weights(self) -> Tensor:
-        """Return the weights of each user scaled to length one, float32 (P,)."""
+        """Return the weights, scaled so that those of each user have an L2 norm of 1: float32 (P,)."""
         return self.weights * self.sums(self.weights.square()).clamp(min=TINY).rsqrt()[self.rows]
 
     @property
     def mean_weights(self) -> Tensor:
-        """Return the weights of each user scaled to sum one, float32 (P,)."""
+        """Return the weights, scaled so that those of each user sum to 1: float32 (P,)."""
         return self.weights / self.sums(self.weights).clamp(min=TINY)[self.rows]
 
     def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class HistoryBatch(NamedTuple):
         return values.new_zeros(len(self.lengths)).index_add(0, self.rows, values)
 
     def latest(self, n: int) -> HistoryBatch:
-        """Return the latest n interactions of each user, all of those with fewer."""
+        """Return the latest n interactions of each user, or all if there are fewer."""
         lengths, host_lengths = self.lengths.clamp(max=n), self.host_lengths.clip(max=n)
         rows, positions = slices(self.lengths.cumsum(0) - lengths, lengths, int(host_lengths.sum()))
         times = None if self.times is None else self.times[positions]
@@ -110,15 +110,15 @@ class HistoryBatch(NamedTuple):
 
 
 class PaddedHistoryBatch(HistoryBatch):
-    """Histories in rows of equal length, with padding on the right, whose weight is zero; for graphs.
+    """Histories in rows of equal length, with padding of weight zero on the right, as graphs read them.
 
     The shapes do not depend on the lengths, unlike those of a packed batch, so `host_lengths` is empty. The padding of
-    a row is later than its interactions, so that states of sequences do not depend on it.
+    a row comes after its interactions, so states of sequences do not depend on padding.
     """
 
     @classmethod
     def from_padded(cls, query: PaddedQuery, weights: Tensor) -> PaddedHistoryBatch:
-        """Move the histories of a query, int64 (B, L), to the left, with the weights of their interactions (B, L)."""
+        """Shift the histories of a query, int64 (B, L), and the weights of interactions (B, L) to the left."""
         items = given(query.items)
         columns = torch.arange(items.shape[1])
         lengths = (items >= 0).sum(dim=1)
@@ -204,10 +204,10 @@ def slices(starts: Tensor, lengths: Tensor, total: int | None = None) -> tuple[T
     Args:
         starts: int64 (B,) the first position of each slice.
         lengths: int64 (B,).
-        total: sum P of the lengths; where it is not known, it is read from the device.
+        total: sum P of the lengths; None reads it from the device.
 
     Returns:
-        int64 (P,) the slice, from 0 to B - 1, that each element belongs to, and its position.
+        The slice of each element, from 0 to B - 1, and its position: int64 (P,) each.
     """
     rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths, output_size=total)
     within = torch.arange(len(rows), device=lengths.device) - (lengths.cumsum(0) - lengths)[rows]

@@ -32,7 +32,7 @@ class EpochSeeds(Callback):
         self.seed = seed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start a new epoch after that of the checkpoint; with `max_steps`, Lightning would continue that one."""
+        """Start the epoch after that of the checkpoint; with `max_steps`, Lightning would continue the old epoch."""
         loop = trainer.fit_loop
         loop.epoch_progress.current.completed = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         loop.epoch_loop.restarting = False
@@ -150,23 +150,23 @@ class TrainingCurves(Callback):
 
 
 class Pruning(Callback):
-    """Ends a trial whose best value so far is worse than the median of the complete trials after the same epochs.
+    """Ends a trial whose best value so far is worse than the median of complete trials after as many epochs.
 
-    Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017, section 3.2: the median stopping
-    rule. Trials are compared by their best epoch so far, since the weights of the best epoch are what a training
-    returns. The trial is reached through Optuna's journal, so it may run in any process that sees the file. A pruned
-    run is complete otherwise; its trial is marked with `PRUNED`.
+    This is the median stopping rule: Golovin et al., "Google Vizier: A Service for Black-Box Optimization", KDD 2017,
+    section 3.2. Trials are compared by their best epoch so far, since training returns the weights of the best epoch.
+    Trials are accessed through Optuna's storage, so a trial can run in any process that can access the storage. A
+    pruned run is otherwise complete; its trial is marked with `PRUNED`.
 
     Args:
-        journal: where Optuna stores the search, see `search_storage`.
+        journal: address of the storage of the search; see `search_storage`.
         trial: number of the trial.
         metric: metric that the search optimises; nothing is pruned if validation does not measure it in every epoch.
-        after: number of epochs for which every trial is trained before it may be pruned.
+        after: number of epochs that every trial trains before it can be pruned.
     """
 
     PRUNED = "pruned"
-    N_UNPRUNED = 5  # complete trials before any is pruned: a median of fewer says little
-    ERRORS = ("rmse", "mae")  # metrics that should fall
+    N_UNPRUNED = 5  # number of complete trials before any is pruned, since a median of fewer is unreliable
+    ERRORS = ("rmse", "mae")  # metrics that are minimised
 
     def __init__(self, journal: str, trial: int, metric: str, after: int) -> None:
         self.journal = journal
@@ -186,7 +186,7 @@ class Pruning(Callback):
         trainer.should_stop |= trainer.strategy.broadcast(is_behind)
 
     def _is_behind(self, epoch: int) -> bool:
-        import optuna  # an extra, which only searches need
+        import optuna  # an optional dependency, which only searches need
 
         storage = search_storage(self.journal)
         pruner = optuna.pruners.MedianPruner(self.N_UNPRUNED, n_warmup_steps=self.after - 1)
@@ -201,11 +201,11 @@ class Pruning(Callback):
 
 
 def search_storage(address: str) -> BaseStorage:
-    """Open what Optuna stores a search in.
+    """Open the storage of an Optuna search.
 
     Args:
-        address: a file, which several processes can write to, also those of other machines that share its disk; or the
-            address of a database, such as `postgresql://host/name`.
+        address: path of a file, which several processes can write to, including those on other machines that share its
+            disk; or the address of a database, such as `postgresql://host/name`.
     """
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend

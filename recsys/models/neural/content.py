@@ -1,4 +1,4 @@
-"""Deep models that embed items by their metadata, and the layers that they share."""
+"""The base class of deep models that embed items by their metadata, and the layers that these models share."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
 
 
 class ReadsItemContent(NeuralRecommender, HasOpenCatalogue):
-    """A recommender whose module embeds items by their metadata, also items that are added after training.
+    """A recommender whose module embeds items by their metadata, including items that are added after training.
 
-    A subclass names this class before the recommender that it extends.
+    Among its base classes, a subclass lists this class before the recommender that it extends.
 
     Attributes:
-        content: what the module is built from.
+        content: the metadata of items, from which the module is built.
         id_table: name in the module's `state_dict` of the vectors of item ids, (n_items, d).
     """
 
@@ -48,7 +48,7 @@ class ReadsItemContent(NeuralRecommender, HasOpenCatalogue):
         self._use()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns the vocabularies and encoder that new items are encoded with."""
+        """See `Recommender.arrays`; also returns the vocabulary and the encoder, which new items need."""
         return super().arrays() | self.content.arrays()
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -92,5 +92,5 @@ class FeatureEmbedding(nn.Module):
 
 
 def masked_rows(own: Tensor, share: float, training: bool) -> Tensor:
-    """Set a random share of the rows (B, d) to zero in training, as the ids of items without ratings are."""
+    """Set a random share of the rows (B, d) to zero in training, like the id vectors of items without ratings."""
     return own * (torch.rand(len(own), 1, device=own.device) >= share) if training else own

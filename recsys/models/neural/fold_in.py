@@ -1,12 +1,12 @@
-"""Fold-in: users who were not trained on get embeddings from their histories, by a linear regression.
+"""Fold-in: a linear regression computes embeddings of users unseen in training from their histories.
 
-A model with an embedding for each user has none for a new one. What its items say about a user with history H is
-x = sum over i in H of q_i / sqrt(|H|), with q_i the embedding of item i. The regression
+A model with an embedding for each user has none for a new user. A user with history H is therefore represented by
+x = sum over i in H of q_i / sqrt(|H|), where q_i is the embedding of item i. The regression
 
     e = mean(e) + (x - mean(x)) W,   W = (X' X + 100 s^2 I)^-1 X' E
 
-predicts the embedding e of a user from it: X and E hold x and e of the trained users, less their means, and s^2 is the
-mean variance of x, so that the penalty weighs as much as 100 users. All weights of the model stay as they are.
+predicts the embedding e of a user from x. X and E hold x and e of the training users, minus their means, and s^2 is the
+mean variance of x, so the penalty weighs as much as 100 users. The weights of the model itself do not change.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ PENALTY = 100  # users
 
 
 class FoldsIn(EmbeddingRecommender, ReadsHistories):
-    """A model with an embedding for each user, which also scores users who were not trained on.
+    """A model with an embedding for each training user, which also scores users unseen in training.
 
     Args:
-        prior_strength: for users who were not trained on; see `ReadsHistories`.
+        prior_strength: strength of the prior for users unseen in training; see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
         popularity_by: see `ReadsHistories`.
         **training: see `NeuralRecommender`.
@@ -44,8 +44,8 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     Attributes:
         trained: bool (n_users,) whether a user has training interactions.
-        regression: float32 (d + 1, n_weights) W and, last, the intercept; the columns are those of all tables of users.
-            None in models that an earlier version saved, which score new users by the mean user.
+        regression: float32 (d + 1, n_weights) W, with the intercept as its last row; the columns are those of all
+            tables of users. None in models saved by earlier versions, which score new users like the average user.
     """
 
     uses_history = False
@@ -64,7 +64,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     @property
     def scores_new_users(self) -> bool:
-        """See `Recommender.scores_new_users`; a model of ratings does not, since the regression ignores them."""
+        """See `Recommender.scores_new_users`; false if the model predicts ratings, as the regression ignores them."""
         return self.regression is not None and not self.predicts_ratings
 
     def falls_back(self, query: Query) -> np.ndarray:
@@ -92,7 +92,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train, and solve the regression."""
-        self.regression = None  # of an earlier fit, which validation would use
+        self.regression = None  # otherwise validation would use that of an earlier fit
         report = super()._fit(train, valid, context)
         self.trained = train.user_counts > 0
         users = np.concatenate([part.known.detach().cpu().numpy() for part in _tables(self.module).values()], axis=1)
@@ -131,11 +131,11 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         return sums / np.sqrt(np.maximum(history.lengths, 1), dtype=np.float32)[:, None]
 
     def _with_users(self, history: History) -> NeuralModule:
-        """Return a module with the users of these histories, which shares all other weights."""
+        """Return a module whose users are those of the given histories, and which shares all other weights."""
         regression = cast(np.ndarray, self.regression)
         x = self._features(history)
         embeddings = torch.from_numpy(x @ regression[:-1] + regression[-1])
-        unknown = embeddings[-1:]  # the row of unknown users, for whom nothing is scored
+        unknown = embeddings[-1:]  # fills the row of unknown users, which is not used
         state = self.module.state_dict()
         tables = _tables(self.module)
         rows = torch.cat([embeddings, unknown]).split([part.embedding_dim for part in tables.values()], dim=1)

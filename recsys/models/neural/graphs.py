@@ -1,4 +1,4 @@
-"""The graphs of deep models: their modules on padded histories; see `recsys.models.graphs`."""
+"""Graphs of deep models, which apply the models' modules to padded histories; see `recsys.models.graphs`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from recsys.models.neural.module import HistoryModule, NeuralModule
 
 
 class UserGraph(ScoreGraph):
-    """Scores of a module that knows users by their codes.
+    """Computes the scores of a module that identifies users by their codes.
 
     Args:
         module: the trained module.
-        constant: added to the scores, the mean rating.
+        constant: constant that is added to the scores: the mean rating, or 0.
     """
 
     reads: tuple[str, ...] = ("users",)
@@ -33,7 +33,7 @@ class UserGraph(ScoreGraph):
         return self.module(QueryBatch(rows_of_users(query, self.module.n_users))) + self.constant
 
     def lengths(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.lengths`: of no history, as none is read."""
+        """See `ScoreGraph.lengths`; zeros, since no histories are read."""
         return torch.zeros_like(rows_of_users(query, 0))
 
     def by_history(self, query: PaddedQuery) -> Tensor:
@@ -42,14 +42,14 @@ class UserGraph(ScoreGraph):
 
 
 class FoldInGraph(UserGraph):
-    """Scores of a module that knows users by their codes, and others by a regression on their histories.
+    """Computes the scores of a module with user embeddings; a regression on histories replaces missing embeddings.
 
     Args:
         module: the trained module.
         tables: the module's tables of users, (n_users + 1, d) each, by the names of their weights.
-        trained: bool (n_users,) which users were trained on.
+        trained: bool (n_users,) whether each user has training interactions.
         regression: see `recsys.models.neural.fold_in.FoldsIn`.
-        item_vectors: float32 (n_items, d) what the regression reads of items.
+        item_vectors: float32 (n_items, d) item embeddings, from which the inputs of the regression are computed.
     """
 
     reads = ("users", "items")
@@ -72,7 +72,7 @@ class FoldInGraph(UserGraph):
         self.register_buffer("item_vectors", torch.from_numpy(item_vectors))
 
     def forward(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph`: the rows of this query's users, known or folded in, take the place of the tables."""
+        """See `ScoreGraph`; replaces the module's tables of users by rows for the users of this query alone."""
         history = PaddedHistoryBatch.from_padded(query, torch.ones_like(given(query.items), dtype=torch.float32))
         x = history.pooled(self.item_vectors, history.weights) / history.lengths.clamp(min=1).sqrt()[:, None]
         folded = (x @ self.regression[:-1] + self.regression[-1]).split(
@@ -90,17 +90,17 @@ class FoldInGraph(UserGraph):
         return ScoreGraph.lengths(self, query)
 
     def by_history(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.by_history`: users who were not trained on, with a history."""
+        """See `ScoreGraph.by_history`; true for users unseen in training who have a history."""
         return ~self.trained[rows_of_users(query, self.module.n_users)] & (self.lengths(query) > 0)
 
 
 class HistoryGraph(ScoreGraph):
-    """Scores of a module that reads histories.
+    """Computes the scores of a module that reads histories.
 
     Args:
         module: the trained module.
-        weights: the weights of the interactions.
-        constant: added to the scores, the mean rating.
+        weights: computes the weights of interactions.
+        constant: constant that is added to the scores: the mean rating, or 0.
     """
 
     def __init__(self, module: HistoryModule, weights: HistoryWeights, constant: float) -> None:

@@ -1,4 +1,4 @@
-"""The base of every deep model: weights and a forward pass, trained by Lightning on an objective."""
+"""The base classes of modules of deep models: weights and a forward pass, trained by Lightning on an objective."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from recsys.models.recency import HalfLife, recency_weights
 
 
 class NeuralModule(pl.LightningModule):
-    """Weights and `forward`; a subclass is the model of a paper.
+    """The weights and the forward pass of a deep model.
 
-    A module knows no recommender, split or data module. Any `pl.Trainer` can train it on a
+    A module does not depend on a recommender, a split or a data module. Any `pl.Trainer` can train it on a
     `recsys.models.neural.data.TrainingData`.
 
     Args:
@@ -37,8 +37,8 @@ class NeuralModule(pl.LightningModule):
     """
 
     reads_history: ClassVar[bool] = False  # True: `forward` uses the histories of queries
-    shards_users: ClassVar[bool] = False  # True: of users, a step needs the rows of those in its batch alone
-    scores_per_pass: ClassVar[int] = 1 << 18  # of scoring: hidden layers of that many rows stay in the cache
+    shards_users: ClassVar[bool] = False  # True: of the tables of users, a step needs only its batch's rows
+    scores_per_pass: ClassVar[int] = 1 << 18  # scores computed together; hidden layers of as many rows fit in the cache
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class NeuralModule(pl.LightningModule):
         Args:
             queries: users with their histories.
             items: int64 (B, C) items of each query, or None for the whole catalogue. Modules that score the catalogue
-                from a history need not take any.
+                from a history need not support a selection of items.
 
         Returns:
             (B, C), or (B, n_items).
@@ -69,8 +69,8 @@ class NeuralModule(pl.LightningModule):
     def bind(self, train: Dataset) -> None:
         """Store what the module needs from the training data, such as a graph, in non-persistent buffers.
 
-        This is called before training but not after loading. What scoring needs must therefore be a weight, a
-        persistent buffer or an argument of the constructor.
+        This is called before training, but not after loading. Everything that scoring needs must therefore be a weight,
+        a persistent buffer or an argument of the constructor.
         """
         trained = torch.from_numpy(train.user_counts > 0).to(self.device)
         for part in self.modules():
@@ -79,7 +79,7 @@ class NeuralModule(pl.LightningModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Compute what follows from the weights, such as the unknown user's row or the vectors of all items.
+        """Recompute what is derived from the weights, such as the unknown user's row or the vectors of all items.
 
         This is called before validation, after the best weights are restored, and after loading.
         """
@@ -88,7 +88,7 @@ class NeuralModule(pl.LightningModule):
                 part.refresh()
 
     def user_tables(self) -> set[str]:
-        """Return the names in `state_dict` of tables with a row per user, with or without one for unknown users."""
+        """Return the names in `state_dict` of tables with a row per user, and perhaps one more for unknown users."""
         return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserTable)}
 
     def parameter_groups(self) -> Iterable[Any]:
@@ -113,9 +113,10 @@ class NeuralModule(pl.LightningModule):
         }
 
     def on_fit_start(self) -> None:
-        """Give DistributedDataParallel copies of sparse gradients.
+        """Make DistributedDataParallel work on copies of sparse gradients.
 
-        It divides their values in place, which can be shared with other gradients of the same step.
+        DistributedDataParallel divides the values of a gradient in place, and sparse gradients of the same step can
+        share their values.
         """
         if self.trainer.world_size > 1:
             for part in self.modules():
@@ -128,11 +129,11 @@ class NeuralModule(pl.LightningModule):
             self.objective.after_epoch(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the number of steps for both ways of taking them, as a run may be resumed in the other one.
+        """Restore the number of steps for single steps and for `_several_steps`, since a resumed run may change modes.
 
-        Lightning counts single steps and those of `_several_steps` apart, and `trainer.max_steps` limits each count.
+        Lightning counts the steps of both modes separately, and `trainer.max_steps` limits each count.
         """
-        if "loops" not in checkpoint:  # of weights alone
+        if "loops" not in checkpoint:  # a checkpoint of weights alone
             return
         loop = checkpoint["loops"]["fit_loop"]
         single = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]
@@ -179,8 +180,8 @@ class NeuralModule(pl.LightningModule):
     def _several_steps(self, batches: Sequence[Any]) -> Tensor:
         """Take an optimisation step on each batch, and return the last loss.
 
-        Lightning's own work at a step costs as much as a small step. Here it is done once for several, so this is for
-        trainers that do nothing else at a step: see `recsys.models.neural.recommender`.
+        Lightning's overhead per step is as large as the cost of a small step. Here the overhead occurs once for several
+        steps, so this works only with trainers that need not see each step: see `recsys.models.neural.recommender`.
         """
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
         schedule = cast("LRScheduler | None", self.lr_schedulers())
@@ -199,7 +200,7 @@ class NeuralModule(pl.LightningModule):
         return loss.detach()
 
     def _n_steps(self) -> float:
-        """Return the optimisation steps that the schedule spans."""
+        """Return the number of optimisation steps that the schedule spans."""
         n_steps = self.trainer.estimated_stepping_batches
         if not self.automatic_optimization:
             loader = cast(EpochLoader, self.trainer.train_dataloader)
@@ -236,7 +237,7 @@ class HistoryModule(NeuralModule):
         """Return the vectors of items in the space of `encode`, (n_items, h)."""
 
     def batch(self, query: Query) -> QueryBatch:
-        """See `NeuralModule.batch`: with the weights of the interactions, unless all count alike."""
+        """See `NeuralModule.batch`; includes the weights of interactions, unless all are equal."""
         queries = super().batch(query)
         if self.half_life is None:
             return queries
@@ -244,7 +245,7 @@ class HistoryModule(NeuralModule):
         return queries._replace(history=queries.history._replace(recency=recency))
 
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs; each history is encoded once, however many pairs it has.
+        """Score pairs; each history is encoded once, even if it occurs in several pairs.
 
         Returns:
             float32 (P,).

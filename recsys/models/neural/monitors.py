@@ -13,7 +13,7 @@ from recsys.metrics.accuracy import ranking_metrics
 
 
 class Scorer(Protocol):
-    """Anything that scores queries: a recommender, or a module without one."""
+    """An object that scores queries, such as a recommender or a module."""
 
     def score(self, query: Query) -> np.ndarray:
         """Return the scores of all items, float32 (B, n_items)."""
@@ -37,11 +37,11 @@ class Monitor(ABC):
 
     @abstractmethod
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the values whose means are the metrics, for queries given by their positions, int64 (B,).
+        """Compute the values whose means `summary` turns into metrics, for queries given by positions, int64 (B,).
 
         Returns:
             A distinct key for each value, int64 (n,), and the values, float64 (len(names), n). Values are sorted by
-            their keys before they are averaged, so that the mean does not depend on the batches.
+            their keys before they are averaged, so the means do not depend on the batches.
         """
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Objectives of sequence models: at each position of a sequence, the next item against others."""
+"""Objectives of sequence models: each position of a sequence learns to score the next item above others."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from recsys.models.neural.objectives import Objective
 from recsys.models.neural.sampling import Draw, Interactions
 from recsys.models.neural.sequences import ItemSampler, SequenceBatch, SequenceEpoch, SequenceModule
 
-# Logits that are computed together: on a CPU as many as its cache holds, elsewhere as many as keep it busy.
+# Number of logits that are computed together: as many as fit in a CPU's cache, or enough to keep other devices busy.
 LOGITS_PER_PASS = {"cpu": 1 << 18}
 LOGITS_PER_PASS_ELSEWHERE = 1 << 26
 
 
 class NextItem(Objective):
-    """A sample is a user with the whole sequence, each position of which predicts the next item.
+    """Base class of objectives whose samples are sequences of users, in which each position predicts the next item.
 
     Args:
-        max_length: positions of a sequence, the latest.
-        rated_only: leave items without interactions out of the negatives, where they are embedded by their metadata:
-            they would be learned to be unpopular.
+        max_length: maximum number of positions in a sequence; the latest ones are used.
+        rated_only: whether items without interactions are excluded from the negatives. If items are embedded by their
+            metadata, these items would otherwise be learned to be unpopular.
     """
 
     sampler: ItemSampler | None = None
@@ -42,7 +42,10 @@ class NextItem(Objective):
 
 
 class NextItemSoftmax(NextItem):
-    """Cross-entropy over the whole catalogue: Klenitskiy and Vasilev, RecSys 2023."""
+    """Cross-entropy over the whole catalogue.
+
+    Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: Is BERT4Rec Really Better than SASRec?", RecSys 2023.
+    """
 
     scores_catalogue = True
 
@@ -60,12 +63,12 @@ class NextItemSoftmax(NextItem):
 
 
 class SampledNextItem(NextItem):
-    """The next item against negatives that a few consecutive positions share; see `ItemSampler`.
+    """Base class of objectives with sampled negatives, which a few consecutive positions share; see `ItemSampler`.
 
     Args:
         max_length: see `NextItem`.
-        n_negatives: items drawn for those positions.
-        negative_power: they are drawn in proportion to popularity to this power; 0 is uniform.
+        n_negatives: number of negatives that each group of positions shares.
+        negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
         rated_only: see `NextItem`.
     """
 
@@ -85,7 +88,7 @@ class SampledNextItem(NextItem):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Count the next item and the negatives."""
+        """Return the number of scores per interaction: of the next item and of the negatives."""
         return 1 + self.n_negatives
 
     def bind(self, train: Interactions) -> None:
@@ -94,7 +97,7 @@ class SampledNextItem(NextItem):
         self.sampler = ItemSampler(train, self.n_negatives, self.negative_power, self.rated_only)
 
     def logits(self, module: SequenceModule, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """Return the logits of the next items, (P,), and of the negatives, (P, n); minus infinity for the next item."""
+        """Return the logits of next items, (P,), and of negatives, (P, n): minus infinity if it is the next item."""
         items = module.item_table()
         states = module.states(batch.queries.history, items)
         n_groups, size = len(batch.negatives), self.sampler.positions_per_draw
@@ -110,8 +113,10 @@ class SampledNextItem(NextItem):
 class SampledNextItemSoftmax(SampledNextItem):
     """Cross-entropy over an estimate of the whole catalogue: the next item, and negatives corrected for their draw.
 
-    A negative that is drawn with probability q counts 1 / (n q) times, and the next item once: the logQ correction of
-    Bengio and Senecal, IEEE TNN 2008, for a positive that is always there (Khrylchenko et al., RecSys 2025).
+    A negative that is drawn with probability q counts 1 / (n q) times, and the next item once. This is the logQ
+    correction (Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic
+    Language Model", IEEE TNN 2008) for a positive that is always included (Khrylchenko et al., "Correcting the LogQ
+    Correction: Revisiting Sampled Softmax for Large-Scale Retrieval", RecSys 2025).
     """
 
     def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
@@ -124,14 +129,17 @@ class SampledNextItemSoftmax(SampledNextItem):
 
 
 class GBCE(SampledNextItem):
-    """Generalised binary cross-entropy of gSASRec: Petrov and Macdonald, RecSys 2023, equations 13 to 16.
+    """Generalised binary cross-entropy of gSASRec.
 
-    sigmoid(s) of the next item is raised to the power b = a (t (1 - 1 / a) + 1 / a), with a the share of the other
-    items that are drawn, which undoes the overconfidence that drawing few negatives causes.
+    Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
+    Sampling", RecSys 2023, equations 13 to 16. sigmoid(s) of the next item is raised to the power
+    b = a (t (1 - 1 / a) + 1 / a), where a is the share of the other items that are drawn. This corrects the
+    overconfidence caused by a small number of negatives.
 
-    Unlike in the paper, s is the logit plus log(b / n), the log-odds of an average item. Without this constant all
-    vectors first learn it as a common component, which hides what tells items apart: training then stays at the quality
-    of popularity for many epochs. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, start so too.
+    Unlike in the paper, s is the logit plus log(b / n), the log-odds of an average item. Without this constant, all
+    vectors first learn it as a common component, which masks the differences between items, and training is no more
+    accurate than popularity for many epochs. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, initialise
+    their bias in the same way.
 
     Args:
         max_length: see `NextItem`.
@@ -163,21 +171,21 @@ class GBCE(SampledNextItem):
 
 
 def product_softmax_loss(states: Tensor, items: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean cross-entropy of the logits `states @ items.T`, (P, n_items), which are never stored whole.
+    """Return the mean cross-entropy of the logits `states @ items.T`, (P, n_items), without storing all of them.
 
     Args:
-        states: (P, h).
-        items: (n_items, h).
-        targets: int64 (P,).
+        states: (P, h) states of the positions.
+        items: (n_items, h) vectors of the items.
+        targets: int64 (P,) next item of each position.
     """
     with torch.autocast(states.device.type, enabled=False):  # sums over many positions need float32
         return _ProductSoftmax.apply(states.float(), items.float(), targets)
 
 
 class _ProductSoftmax(Function):
-    """Computes gradients with the loss, a few rows of logits at a time, which stay in the cache of a CPU.
+    """Computes gradients together with the loss, for a few rows of logits at a time, which fit in a CPU's cache.
 
-    Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025, do so for memory.
+    Wijmans et al., "Cut Your Losses in Large-Vocabulary Language Models", ICLR 2025, do the same to save memory.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Objectives: what a training sample is, how an epoch is drawn, what it costs, and what validation monitors.
+"""Objectives, which define training samples, how an epoch draws them, their loss, and the metrics of validation.
 
 A new loss is a new `Objective`, in any file and any package; a model lists the objectives that it accepts in
 `NeuralRecommender.objectives`.
@@ -34,13 +34,12 @@ class Objective(ABC):
     Its constructor takes hyperparameters of the recommender under the same names. Losses are computed on the device,
     without waiting for it: no `.item()`, no NumPy.
 
-    A model that trains its parts in turn (such as RecVAE: Shenbin et al., WSDM 2020) has an objective whose epoch
-    yields a batch for each part and whose loss gives gradients to that part only; weights without a gradient do not
-    change.
+    A model that trains its parts in turn (such as `recsys.models.rec_vae.RecVAE`) has an objective whose epoch yields a
+    batch for each part and whose loss gives gradients to that part only; weights without a gradient do not change.
     """
 
     monitor: ClassVar[Monitor] = RankingMonitor()
-    predicts_ratings: ClassVar[bool] = False  # True: the module's output is in rating units, above the mean rating
+    predicts_ratings: ClassVar[bool] = False  # True: the module's output is a difference from the mean rating
     scores_catalogue: ClassVar[bool] = False  # True: a step scores all items, not only some for each user
 
     @property
@@ -49,11 +48,11 @@ class Objective(ABC):
         return 1
 
     def bind(self, train: Interactions) -> None:  # noqa: B027  not every objective needs it
-        """Prepare to draw from training interactions, which are on the device of the training."""
+        """Prepare to draw from training interactions, which are on the training device."""
 
     @abstractmethod
     def epoch(self, train: Interactions, draw: Draw) -> Epoch:
-        """Return this process's share of the batches of an epoch; the same draw gives the same batches."""
+        """Return this process's share of the batches of an epoch; equal draws return equal batches."""
 
     @abstractmethod
     def loss(self, module: Any, batch: Any) -> Tensor:
@@ -64,10 +63,10 @@ class Objective(ABC):
 
 
 class Sampled(Objective):
-    """Positives against sampled negatives; see `NegativeSampler`.
+    """Base class of objectives that compare positives with sampled negatives; see `NegativeSampler`.
 
     Args:
-        n_negatives: number of negatives drawn for each positive, afresh in each epoch.
+        n_negatives: number of negatives drawn for each positive in each epoch.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
     """
 
@@ -78,7 +77,7 @@ class Sampled(Objective):
 
     @property
     def samples_per_interaction(self) -> int:
-        """Return the number of samples of a positive and its negatives."""
+        """Return the number of scores per interaction: of the positive and of its negatives."""
         return 1 + self.n_negatives
 
     def bind(self, train: Interactions) -> None:
@@ -99,16 +98,23 @@ class Sampled(Objective):
 
 
 class LogLoss(Sampled):
-    """Binary cross-entropy, positives against sampled negatives: He et al., WWW 2017, equation 7."""
+    """Binary cross-entropy of positives and sampled negatives.
+
+    He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017, equation 7.
+    """
 
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
-        """See `Sampled.cost`: -log sigmoid(x) of a positive is softplus(-x), -log(1 - sigmoid(x)) softplus(x)."""
+        """See `Sampled.cost`; -log(sigmoid(x)) is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x)."""
         positive, negatives = logits[:, 0], logits[:, 1:]
         return (F.softplus(-positive).sum() + F.softplus(negatives).sum()) / logits.numel()
 
 
 class BPR(Sampled):
-    """Bayesian personalised ranking: Rendle et al., UAI 2009."""
+    """Bayesian personalised ranking.
+
+    Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI
+    2009.
+    """
 
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
         """See `Sampled.cost`."""
@@ -118,7 +124,9 @@ class BPR(Sampled):
 class SampledSoftmax(Sampled):
     """Cross-entropy over a positive and its negatives, corrected for the probability of each negative (logQ).
 
-    Bengio and Senecal, IEEE TNN 2008; Yi et al., RecSys 2019.
+    Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model",
+    IEEE TNN 2008; Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys
+    2019.
     """
 
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
@@ -138,7 +146,10 @@ class ByUser(Objective):
 
 
 class Softmax(ByUser):
-    """Cross-entropy of a user's items over the whole catalogue: Liang et al., WWW 2018, equation 2."""
+    """Cross-entropy of a user's items over the whole catalogue.
+
+    Liang, Krishnan, Hoffman and Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, equation 2.
+    """
 
     def loss(self, module: Any, batch: QueryBatch) -> Tensor:
         """See `Objective.loss`."""
@@ -146,9 +157,10 @@ class Softmax(ByUser):
 
 
 class SquaredError(Objective):
-    """Mean squared error of ratings: Koren, Bell and Volinsky, IEEE Computer 2009, equation 5.
+    """Mean squared error of ratings.
 
-    A module predicts the difference between a rating and the mean training rating.
+    Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5.
+    The module predicts the difference between a rating and the mean training rating.
     """
 
     monitor = RatingMonitor()
@@ -169,13 +181,13 @@ class SquaredError(Objective):
 
 
 def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the mean cross-entropy over positives, given logits (B, C); items of the positives are columns."""
+    """Return the mean cross-entropy over positives, given logits (B, C), whose columns `positives.items` indexes."""
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
 
 
 def multinomial_log_likelihood(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the log likelihood of the positives of a user, mean over users, given logits (B, C)."""
+    """Return the log likelihood of a user's positives, averaged over users, given logits as in `softmax_loss`."""
     return -len(positives.items) / len(logits) * softmax_loss(logits, positives)
 
 
@@ -183,18 +195,18 @@ def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: T
     """Return the cross-entropy over a sample of items that the users of a batch share.
 
     An item that is in the sample with probability p counts 1 / p times in the normaliser, as in the logQ correction of
-    Yi et al., RecSys 2019. A user's own positives are always in the sample and count once.
+    Yi et al. (see `SampledSoftmax`). A user's own positives are always in the sample and count once.
 
     Args:
         logits: float32 (B, C) logits of the sample.
-        positives: interactions of the users, with columns of the logits as `items`.
+        positives: interactions of the users, whose `items` are columns of the logits.
         log_included: float32 (C,) log p.
     """
     own = (positives.rows, positives.items)
     return softmax_loss((logits - log_included.to(logits.dtype)).index_put(own, logits[own]), positives)
 
 
-# What a model accepts that scores any items for any user from embeddings.
+# The objectives of models that can score any items for any user from embeddings.
 RANKING_OBJECTIVES: dict[str, type[Objective]] = {
     "log": LogLoss,
     "bpr": BPR,

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from recsys.errors import check_not_negative, check_positive, one_of
 
 OPTIMIZERS = ("adam", "sgd")
-WARMUP = 0.1  # of all steps
+WARMUP = 0.1  # share of all steps
 SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rate after a share of all steps
     "constant": lambda done: 1.0,
     "linear": lambda done: 1.0 - done,
@@ -26,16 +26,16 @@ SCHEDULES: dict[str, Callable[[float], float]] = {  # factor of the learning rat
 
 @dataclass(frozen=True)
 class Optimization:
-    """How the weights of a module are updated.
+    """Settings of the optimiser of a module.
 
     Args:
         optimizer: `adam` (AdamW) or `sgd`.
         lr: learning rate.
-        weight_decay: decoupled for `adam`, an L2 penalty for `sgd`.
+        weight_decay: weight decay, which is decoupled for `adam` and an L2 penalty for `sgd`.
         lr_schedule: `constant`; `linear` or `cosine` decay to zero over `epochs`; or `warmup_linear`, a linear increase
             from zero over the first tenth of the steps, then a linear decay to zero.
-        epochs: number of epochs that the schedule spans, by default the trainer's. A refit, which trains only for the
-            number of epochs that was best, keeps the schedule.
+        epochs: number of epochs that the schedule spans, by default the trainer's `max_epochs`. It leaves the schedule
+            of a refit unchanged, which trains for fewer epochs.
     """
 
     optimizer: str = "adam"
@@ -65,16 +65,17 @@ class Optimization:
 
 
 def has_sparse_gradients(module: nn.Module) -> bool:
-    """Return whether an embedding table of the module has sparse gradients, for the rows of a step only."""
+    """Return whether an embedding table of the module has sparse gradients, which hold only the rows of a step."""
     return any(getattr(part, "sparse", False) for part in module.modules())
 
 
 class RowwiseAdamW(torch.optim.AdamW):
-    """AdamW (Loshchilov and Hutter, ICLR 2019) that updates only the rows of a table that a step looked up.
+    """AdamW that updates only the rows of an embedding table that a step looked up.
 
-    This applies to tables with sparse gradients; other weights are updated as usual. Each row counts the steps that it
-    took part in, and weight decay acts on it in those steps only. The cost of a step thus depends on the number of rows
-    looked up, and not on the size of the table.
+    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. This applies to tables with sparse
+    gradients; other weights are updated as usual. Each row counts the steps that looked it up, and is subject to weight
+    decay in those steps only. The cost of a step thus depends on the number of rows looked up, and not on the size of
+    the table.
     """
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Recommenders that train a `NeuralModule`: hyperparameters, fit with early stopping, saving, refit."""
+"""Recommenders that train a `NeuralModule`: their hyperparameters, fit with early stopping, refit and saving."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
 from recsys.signatures import settings
 
-STEPS_PER_CALL = 32  # of training_step, where the trainer allows several
-BATCH_HOOKS = (  # that a callback may define, which then sees every step, or changes how steps are taken
+STEPS_PER_CALL = 32  # optimisation steps per call of training_step, if the trainer allows several
+BATCH_HOOKS = (  # hooks of callbacks that observe every step, or change how steps are taken
     "on_train_epoch_start",
     "on_train_batch_start",
     "on_train_batch_end",
@@ -50,7 +50,7 @@ BATCH_HOOKS = (  # that a callback may define, which then sees every step, or ch
     "on_after_backward",
     "on_before_optimizer_step",
 )
-USERS_PER_PASS = 4096  # embedded together after a fit
+USERS_PER_PASS = 4096  # number of users that are embedded together after a fit
 
 
 class NeuralRecommender(Recommender):
@@ -66,8 +66,8 @@ class NeuralRecommender(Recommender):
             otherwise positives plus negatives.
         optimizer: `adam` or `sgd`.
         lr: learning rate.
-        weight_decay: decoupled for Adam (AdamW).
-        lr_schedule: `constant`, `linear`, `cosine` or `warmup_linear`, see `Optimization`; over `max_epochs`.
+        weight_decay: weight decay; see `Optimization`.
+        lr_schedule: `constant`, `linear`, `cosine` or `warmup_linear`, over `max_epochs`; see `Optimization`.
         max_epochs: maximum number of passes over the training interactions.
         patience: number of epochs without an improvement of the monitored metric (validation ndcg@10, or rmse) after
             which training stops.
@@ -111,14 +111,16 @@ class NeuralRecommender(Recommender):
         check_finite(negative_power=negative_power)
         check_seed(seed=seed)
         self.optimization()  # checks its values
-        self.n_epochs = max_epochs  # fewer in a refit, which stops where validation chose to
+        self.n_epochs = max_epochs  # fewer in a refit, which trains for as many epochs as validation chose
         self.predicts_ratings = self.objectives[loss].predicts_ratings
         self.rating_mean = 0.0  # added to the output of the module
-        self.earlier: tuple[NeuralRecommender, np.ndarray] | None = None  # warm start: from what, and its user codes
+        self.earlier: tuple[NeuralRecommender, np.ndarray] | None = None  # see `continue_from`
 
     @abstractmethod
     def build(self, n_users: int, n_items: int, **training: Any) -> NeuralModule:
-        """Return the untrained module of these hyperparameters; it is first built on the meta device, to be measured.
+        """Return an untrained module with these hyperparameters.
+
+        This is also called on the meta device, to count the weights before they are allocated.
 
         Args:
             n_users: number of user codes.
@@ -127,7 +129,7 @@ class NeuralRecommender(Recommender):
         """
 
     def initialise(self, train: Dataset, valid: Holdout | None) -> None:
-        """Replace the random initial weights, in models that start from pretrained ones; by default, do nothing."""
+        """Replace the random initial weights, if the model starts from pretrained ones; by default, do nothing."""
 
     def objective(self) -> Objective:
         """Return the objective that `loss` names, whose arguments are the hyperparameters with the same names."""
@@ -152,7 +154,7 @@ class NeuralRecommender(Recommender):
         return self.for_refit().fit(train, context=context)
 
     def for_refit(self) -> Self:
-        """Return an unfitted model with the hyperparameters of this one, and what its fit chose on validation."""
+        """Return an unfitted model with the same hyperparameters, and with the choices that validation made."""
         model = type(self)(**self.hyperparameters())
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
         return model
@@ -186,7 +188,7 @@ class NeuralRecommender(Recommender):
         self._use()
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Train the module; without `valid` for all epochs, and with the last weights."""
+        """Train the module; without `valid`, train for all epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
         self._check_weights(train, context)
         self._build(train.n_users, train.n_items)
@@ -195,7 +197,7 @@ class NeuralRecommender(Recommender):
             self.rating_mean = train.ratings.mean(dtype=np.float64).item()
         if has_sparse_gradients(self.module) and context.trainer.keywords.get("gradient_clip_val"):
             raise UserError(
-                "trainer.gradient_clip_val must be left out with sparse gradients of embeddings, which are not "
+                "trainer.gradient_clip_val must be left out if embeddings have sparse gradients, which are not "
                 "clipped: with model.rowwise=true, and with model.loss=sampled_softmax of a two-tower model."
             )
         self.module.bind(train)
@@ -249,7 +251,7 @@ class NeuralRecommender(Recommender):
             if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
                 report[name] = float(trainer.callback_metrics[f"train/{name}"])
         write_whole(directory / "finished.json", lambda file: file.write(json.dumps(report, indent=2).encode()))
-        self.module.to(trainer.strategy.root_device)  # where Lightning left it to be evaluated on the CPU
+        self.module.to(trainer.strategy.root_device)  # Lightning moves the module to the CPU at the end
 
     def _trainer(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> pl.Trainer:
         """Build the trainer of a fit."""
@@ -272,7 +274,7 @@ class NeuralRecommender(Recommender):
             ]
         own = {
             "max_epochs": self.n_epochs,
-            "log_every_n_steps": 0,  # by Lightning: TrainingCurves logs
+            "log_every_n_steps": 0,  # turns off Lightning's logging, since TrainingCurves logs
             "default_root_dir": directory,
             "use_distributed_sampler": False,
             "enable_model_summary": False,
@@ -285,13 +287,17 @@ class NeuralRecommender(Recommender):
         )
 
     def _check_checkpoint(self, checkpoint: Path) -> None:
-        """Continue on the same training interactions only."""
+        """Check that a checkpoint was trained on the training interactions of this fit.
+
+        Raises:
+            UserError: the checkpoint was trained on other interactions, or is damaged.
+        """
         with reading(checkpoint):
             trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
         if trained_on != self.trained_on:
             raise UserError(
-                "A run must be resumed on the ratings that it started with, which those of its data and split are not: "
-                "restore these settings, or start a new run."
+                "A run must be resumed on the ratings that it started with, but its data and split settings now give "
+                "others: restore these settings, or start a new run."
             )
 
     def _score(self, query: Query) -> np.ndarray:
@@ -303,7 +309,7 @@ class NeuralRecommender(Recommender):
         return self.module.predict(pairs) + np.float32(self.rating_mean)
 
     def _build(self, n_users: int, n_items: int) -> None:
-        """Build the untrained module; drawing its weights leaves the global random state alone."""
+        """Build the untrained module without changing the global random state."""
         self.n_users, self.n_items = n_users, n_items
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -318,7 +324,7 @@ class NeuralRecommender(Recommender):
         """Check that the weights fit in memory and that the trainer can distribute them, before any are allocated.
 
         Raises:
-            UserError: they do not fit, or cannot be sharded by user.
+            UserError: the weights do not fit, or cannot be sharded by user.
         """
         module = self.unallocated(train.n_users, train.n_items)
         options = context.trainer.keywords
@@ -352,7 +358,7 @@ def _checkpoint(directory: Path, name: str, **options: Any) -> ModelCheckpoint:
 
 @contextmanager
 def _directory(context: FitContext) -> Iterator[Path]:
-    """Return where checkpoints go: the context's directory, else one that is removed after the training."""
+    """Yield the directory for checkpoints: the context's, or a temporary one that is removed after the training."""
     if context.directory is None:
         with tempfile.TemporaryDirectory() as directory:
             yield Path(directory)
@@ -394,7 +400,7 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, Ha
 
     module: HistoryModule
 
-    learned = ("user_codes",)  # float32 (n_users, d)
+    learned = ("user_codes",)  # embeddings of the training users, float32 (n_users, d)
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Training epochs as slices of tensors on the device: positives with negatives, single ratings, or whole users.
 
-An epoch is a pure function of its seed, so a resumed run sees what an uninterrupted one would have seen. All processes
+An epoch is a pure function of its seed, so a resumed run sees the same samples as an uninterrupted one. All processes
 of a distributed run draw the same epoch, and each takes its share of every batch, unless the run is sharded by user:
 see `recsys.models.neural.sharding`.
 """
@@ -40,7 +40,7 @@ class Interactions:
         self.times = None if train.times is None else torch.from_numpy(train.times).to(device)
         self.indptr = torch.from_numpy(train.indptr).to(device)
         self.item_counts = torch.from_numpy(train.item_counts).to(device)
-        self.user_counts = train.user_counts  # of the host
+        self.user_counts = train.user_counts  # a NumPy array on the host
         self.mean_rating = train.ratings.mean(dtype=np.float64).item()
         self.n_raters = int((self.user_counts > 0).sum())
 
@@ -52,7 +52,7 @@ class Interactions:
 
         Args:
             users: int64 (B,) user codes.
-            host_lengths: int64 (B,) their numbers of interactions.
+            host_lengths: int64 (B,) number of interactions of each of these users.
         """
         starts = self.indptr[users]
         lengths = self.indptr[users + 1] - starts
@@ -81,7 +81,7 @@ class NegativeSampler:
         n_rated.index_add_(0, positives.users.long(), drawable[positives.items.long()].long())
         if bool((n_rated >= drawable.sum()).any()):
             raise UserError(
-                "Every user must have an unrated item to draw negatives from, but one has rated them all: use "
+                "Every user must have an unrated item to draw negatives from, but a user has rated all of them: use "
                 "model.loss=softmax, which draws none."
             )
         self.uniform = power == 0.0
@@ -117,7 +117,7 @@ class Share:
 
     @property
     def stream(self) -> int:
-        """Return what distinguishes the draws of this process from those of others: nothing, as all draw the same."""
+        """Return the number of this process's random stream: 0 for every process, since all draw the same epoch."""
         return 0
 
     def fair(self, n_rows: int) -> int:
@@ -125,9 +125,9 @@ class Share:
         return max(1, n_rows // self.n_processes) * self.n_processes
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
-        """Return where the batches of `n_rows` drawn rows begin and where the last one ends, int64 (n_batches + 1,).
+        """Return the positions at which batches of `n_rows` drawn rows begin and the last one ends: (n_batches + 1,).
 
-        The last rows are left out if processes would not get the same number of them.
+        The last rows are left out if they cannot be divided equally among processes.
         """
         n_rows = self.fair(n_rows)
         return np.append(np.arange(0, n_rows, self.fair(batch_size)), n_rows)
@@ -139,12 +139,12 @@ class Share:
 
 @dataclass(frozen=True)
 class Draw:
-    """What determines the samples of an epoch, apart from the interactions.
+    """Settings that determine the samples of an epoch, given the interactions.
 
     Attributes:
         batch_size: number of samples in a step.
-        seed: seed of this epoch.
-        share: rows that belong to this process.
+        seed: seed of the epoch.
+        share: rows of each batch that belong to this process.
     """
 
     batch_size: int
@@ -152,7 +152,7 @@ class Draw:
     share: Share = Share()
 
     def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
-        """Return where batches begin and end, see `Share.bounds`; None takes the batch size of the draw."""
+        """Return the bounds of batches, see `Share.bounds`; with None, `batch_size` is that of the draw."""
         return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
@@ -162,7 +162,7 @@ class Draw:
     def batches(
         self, users: Tensor, interactions: Interactions, generator: Generator
     ) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Yield this process's share of some users in random order, with their numbers of interactions."""
+        """Yield batches of this process's share of users, in random order, with each user's number of interactions."""
         order = self.order(users, generator)
         counts = interactions.user_counts[order.cpu().numpy()]  # read once, so that no step waits for the device
         for start, stop in pairwise(self.bounds(len(order)).tolist()):

@@ -1,4 +1,4 @@
-"""Models of sequences: training on the next item of each position, and scoring from the last position.
+"""Models of sequences: training to predict the next item at each position, and scoring from the last position.
 
 Sequences are packed: the histories of a batch are stored one after another, so that layers compute no padding.
 """
@@ -31,9 +31,10 @@ class SequenceBatch(NamedTuple):
     """Sequences with the item that follows each position.
 
     Attributes:
-        queries: users, with the items that are read as histories, P positions together.
+        queries: users, whose histories are the input items, P positions in total.
         targets: int64 (P,) the next item of each position.
-        negatives: int64 (ceil(P / s), n) items drawn for each s consecutive positions; none without a sampler.
+        negatives: int64 (ceil(P / s), n) items drawn for each group of s consecutive positions; empty without a
+            sampler.
     """
 
     queries: QueryBatch
@@ -42,12 +43,12 @@ class SequenceBatch(NamedTuple):
 
 
 class SequenceModule(HistoryModule):
-    """A module that reads a history from the oldest item to the latest, and has a state after each.
+    """A module that reads a history from the oldest item to the latest, and computes a state after each item.
 
     Args:
-        n_users: user codes.
-        n_items: item codes.
-        max_length: of a longer history the latest items are read.
+        n_users: number of user codes.
+        n_items: number of item codes.
+        max_length: maximum number of items that are read: the latest ones of a longer history.
         **training: see `NeuralModule`.
     """
 
@@ -60,18 +61,18 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def item_table(self) -> Tensor:
-        """Return the vectors of items that are read, and that states are compared with, (n_items, h).
+        """Return the vectors of items, (n_items, h), which are inputs of the model and are multiplied with its states.
 
-        Computed once for a step, or for scoring.
+        This is called once per step, or once before scoring.
         """
 
     @abstractmethod
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """Return the state after each interaction, (P, h), computed only from it and its user's earlier ones.
+        """Return the state after each interaction, (P, h), computed from this and earlier interactions of its user.
 
         Args:
-            history: of users with at least one interaction and at most `max_length`.
-            table: that `item_table` returned.
+            history: histories of users with at least one and at most `max_length` interactions.
+            table: the result of `item_table`.
         """
 
     def item_embeddings(self) -> Tensor:
@@ -97,7 +98,7 @@ class SequenceModule(HistoryModule):
 
 
 class SequenceGraph(HistoryGraph):
-    """Scores of a module of sequences: products of the states after the latest interactions with the items."""
+    """Computes the scores of a sequence module: inner products of the last states with the items' vectors."""
 
     module: SequenceModule
 
@@ -114,17 +115,17 @@ class SequenceGraph(HistoryGraph):
 class ItemSampler:
     """Draws items in proportion to popularity ** power, for groups of consecutive positions.
 
-    The positions of a group share their negatives, so that scores are products of matrices; an item that is drawn for a
-    position that it follows is left out by the loss.
+    The positions of a group share their negatives, so that scores are matrix products. If a drawn item is the next item
+    of a position, losses do not count it as a negative there.
 
     Args:
         train: the training interactions.
-        n_negatives: items drawn for a group, with replacement.
-        power: 0 draws uniformly, 1 by number of interactions.
-        rated_only: draw items with interactions alone.
+        n_negatives: number of items drawn for a group, with replacement.
+        power: 0 draws uniformly, 1 in proportion to the number of interactions.
+        rated_only: whether to draw only items with interactions.
     """
 
-    positions_per_draw = 128  # the vectors of the negatives are gathered once for all of them
+    positions_per_draw = 128  # size of a group, for which the vectors of the negatives are gathered once
 
     def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0, rated_only: bool = False) -> None:
         self.n_negatives = n_negatives
@@ -135,7 +136,7 @@ class ItemSampler:
         self.log_q = self.weights.log().float()
 
     def draw(self, n_positions: int, generator: torch.Generator) -> Tensor:
-        """Return int64 (n_groups, n_negatives)."""
+        """Draw the negatives of each group of positions, int64 (n_groups, n_negatives)."""
         shape = (ceil(n_positions / self.positions_per_draw), self.n_negatives)
         drawn = torch.multinomial(self.weights, shape[0] * shape[1], replacement=True, generator=generator)
         return drawn.view(shape)
@@ -146,9 +147,10 @@ class SequenceEpoch:
     """One pass over the users in random order, each with the latest items; yields `SequenceBatch`.
 
     Args:
-        interactions: of training.
-        draw: `batch_size` counts users.
-        max_length: positions of a user; a position is followed by a later item, so users with two items have one.
+        interactions: the training interactions.
+        draw: determines the samples; its `batch_size` counts users.
+        max_length: maximum number of positions of a user. Each position has a next item, so a user with two items has
+            one position.
         sampler: draws negatives, or None.
     """
 
@@ -186,11 +188,12 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
     """A deep model of sequences, which needs ratings with times to learn from.
 
     Args:
-        max_length: items of a history that are read, the latest.
-        loss: see the model's `objectives`; `batch_size` counts users.
-        n_negatives: items drawn for each few consecutive positions, for losses with negatives.
-        calibration: of `gbce`, the paper's t: 0 is the log loss, 1 corrects its scores for the share of items drawn.
-        batch_size: users in a step, each with the whole sequence.
+        max_length: maximum number of items of a history that are read: the latest ones.
+        loss: see the model's `objectives`.
+        n_negatives: number of items drawn for each group of consecutive positions, for losses with negatives.
+        calibration: t of the paper on `gbce`: 0 is the log loss, and 1 fully corrects scores for the share of items
+            that are drawn.
+        batch_size: number of users in a step, each with the whole sequence.
         **training: see `HistoryRecommender`.
 
     Raises:
@@ -198,7 +201,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
     """
 
     reads_order = True
-    rated_only = False  # True: items without training interactions are no negatives, as their vectors are of use
+    rated_only = False  # True: items without training interactions are never negatives; see `NextItem`
     module: SequenceModule
 
     def __init__(
@@ -242,6 +245,6 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         if train.user_counts.max(initial=0) < 2:
             raise UserError(
                 f"{type(self).__name__} learns which item follows another, so some user must have two training ratings "
-                f"(those of {train.name} have one at most): take model=popularity."
+                f"(those of {train.name} have one at most): choose model=popularity."
             )
         return super()._fit(train, valid, context)

@@ -1,4 +1,4 @@
-"""Validation at the end of every epoch, by the code that evaluates every model in the end."""
+"""Validation at the end of every epoch, by the same code as the final evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Validation(Callback):
 
     Args:
         holdout: held-out ratings.
-        scorer: recommender to measure instead of the module that belongs to it, or None.
+        scorer: recommender to measure instead of its module, or None.
         monitor: metrics to measure.
     """
 
@@ -36,7 +36,7 @@ class Validation(Callback):
         self.monitor = monitor or RankingMonitor()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Decide which queries are measured by this process."""
+        """Select the queries that this process measures."""
         if isinstance(trainer.strategy, ShardedByUser):
             self.holdout = self.holdout.of_users(trainer.strategy.share.own)
             self.rows = np.arange(self.holdout.n_queries)
@@ -66,14 +66,14 @@ def measure(
 
 
 def summary(measured: list[tuple[np.ndarray, np.ndarray]], monitor: Monitor) -> dict[str, float]:
-    """Return the metrics by name, given all that was measured."""
+    """Return the metrics by name, given the results of `measure` for all queries."""
     keys, values = (np.concatenate(parts, axis=-1) for parts in zip(*measured, strict=True))
     metrics = monitor.summary(values[:, np.argsort(keys)].mean(axis=1))
     return dict(zip(monitor.names, metrics.tolist(), strict=True))
 
 
 def _gathered(measured: list[Any], trainer: pl.Trainer) -> list[Any]:
-    """Return what all processes have measured."""
+    """Return the results of all processes."""
     if trainer.world_size == 1:
         return measured
     by_process: list[Any] = [None] * trainer.world_size

@@ -1,7 +1,7 @@
-"""Warm starts: a training that continues from the weights of an earlier model of the same items.
+"""Warm starts: training that continues from the weights of an earlier model of the same items.
 
-Validation chooses the number of epochs as for any other training, but at least one, since the earlier weights contain
-nothing about new users.
+Validation chooses the number of epochs as in any other training, but at least one, since the earlier weights contain
+no information about new users.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from recsys.errors import UserError
 from recsys.models.neural.module import NeuralModule
 
-MAY_DIFFER = ("max_epochs", "patience", "seed")  # hyperparameters of a model and the one that it continues from
+MAY_DIFFER = ("max_epochs", "patience", "seed")  # hyperparameters that need not equal those of the earlier model
 
 
 def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
@@ -54,6 +54,6 @@ def take_over(module: NeuralModule, earlier: NeuralModule, users: np.ndarray) ->
         if taken.shape != own[name].shape:
             raise UserError(
                 f"{name} of the earlier run must have the shape {tuple(own[name].shape)} (got {tuple(taken.shape)}), "
-                "which differs where items have other features: leave out --warm."
+                "which depends on the features of the items: leave out --warm."
             )
         own[name].copy_(taken)

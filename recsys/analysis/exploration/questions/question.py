@@ -1,7 +1,7 @@
 """A question of the exploratory report: the data that it requires, its figure, and its finding as text.
 
-The numbers come from the SELECT statement of the question's name in `sql/`. Findings hold for any data set: they report
-a difference only where it exceeds chance.
+The numbers come from a SELECT statement in `sql/`, usually of the question's name. The wording of findings holds for
+any data set: a finding reports a difference only if chance does not explain it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 MIN_SIZE = 20  # users or films in a group; the mean of a smaller group is unreliable
-DAMPING = 25  # average ratings that are added to every film
-N_LISTED = 10  # films in a list
-PARAMETERS = {"min_size": MIN_SIZE, "damping": DAMPING, "n_listed": N_LISTED}  # of all SELECT statements
+DAMPING = 25  # number of average ratings that are added to those of every film
+N_LISTED = 10  # number of films in a list
+PARAMETERS = {"min_size": MIN_SIZE, "damping": DAMPING, "n_listed": N_LISTED}  # parameters of all SELECT statements
 
 # The properties of a data set that a question may require, each with the reason to give where the data lack it.
 REQUIREMENTS = {
