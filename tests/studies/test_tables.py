@@ -118,7 +118,7 @@ def test_a_clear_difference_has_the_smallest_p_value():
 def test_metrics_of_all_users_together_and_several_data_sets_are_refused():
     runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "a", {1: 0.2})]
     runs[1].metrics["test/coverage@10"] = 0.5
-    with pytest.raises(UserError, match=r"single users must be among test/ndcg@10 \(got test/coverage@10\)"):
+    with pytest.raises(UserError, match=r"per-user metric must be among test/ndcg@10 \(got test/coverage@10\)"):
         comparison(runs, "EASE", ["test/coverage@10"])
     runs[1].manifest["data"]["name"] = "ml-1m"
     with pytest.raises(
