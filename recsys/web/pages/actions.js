@@ -8,7 +8,8 @@
   function actionOf(control) {
     const row = control?.closest("[data-key]");
     const list = row?.closest("[data-actions]");
-    return control?.dataset.act && list && { list, detail: [control.dataset.act, row.dataset.key, control.dataset.value ?? ""] };
+    const { act, value = "" } = control?.dataset ?? {};
+    return act && list && { list, detail: [act, row.dataset.key, value] };
   }
 
   function send({ list, detail }) {
@@ -23,7 +24,8 @@
 
   function press(event) {
     const control = event.target.closest?.("button, a[href]");
-    const isPlain = event.isPrimary && event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // which opens another tab
+    const isPlain = event.isPrimary && event.button === 0 && !hasModifier;
     pressed = control && isPlain ? { control, action: actionOf(control), x: event.clientX, y: event.clientY } : null;
     isReleased = false;
   }

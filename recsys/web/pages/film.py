@@ -80,9 +80,10 @@ class _Expected:
 
 def _in_words(prediction: Prediction) -> tuple[str, str]:
     """Return what a run expects in a few words, and what these mean."""
-    rank = f"The model ranks this film above {prediction.match:.0%} of the others that have not been rated yet."
+    match = f"{int(100 * prediction.match)}%"  # of all others only if it is 100%
+    rank = f"The model ranks this film above {match} of the others that have not been rated yet."
     if prediction.stars is None:
-        return f"{prediction.match:.0%} match", rank
+        return f"{match} match", rank
     return f"★ {prediction.stars:.1f} predicted", rank
 
 

@@ -157,7 +157,8 @@ class Recommendations:
             return
         self._cards.clear()
         status = f"Films for you by genre: {', '.join(shelf.genre for shelf in shelves)}."
-        self._show({shelf.genre: shelf for shelf in shelves}, partial(ShelfRow, self.session), status)
+        rows = {("genre", shelf.genre): shelf for shelf in shelves}  # no film has such a key
+        self._show(rows, partial(ShelfRow, self.session), status)
         for shelf in shelves:
             self._listings |= shelf.listings
         restore_focus(self.heading)  # the tile that was acted on is no longer there
@@ -187,8 +188,9 @@ class Recommendations:
         if kinds != self._kinds:
             self._kinds = kinds
             self._why.clear()
-            with self._why:
-                reason_kinds(kinds)
+            if kinds:
+                with self._why:
+                    reason_kinds(kinds)
 
 
 class Card:
@@ -196,7 +198,7 @@ class Card:
 
     def __init__(self, session: ViewerSession, listing: Listing) -> None:
         self.session = session
-        self._remark: tuple[str | None, bool] | None = None
+        self._remark: tuple[str | None, bool] = (None, False)  # the reason, and whether the film is explored
         film = listing[1].film
         with Tag("article", classes="card", data_key=film.movie_id) as self.element:
             poster(film, session.loaded.catalogue)

@@ -70,7 +70,7 @@ def test_a_link_that_moves_between_press_and_release_is_followed(visit):
     with pressed(page, cards(page).nth(1).get_by_role("link")):
         press_in_page(cards(page).first.get_by_role("button", name="Seen it"))
         expect(cards(page).filter(has_text=first)).to_have_count(0)
-    expect(page.get_by_role("heading", name=second, exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", level=1, name=second, exact=True)).to_be_visible()
 
 
 def test_a_press_that_is_released_elsewhere_is_no_click(visit):

@@ -13,6 +13,7 @@ from nicegui import Client, ui
 from playwright.sync_api import expect
 
 from recsys.data.address import Address
+from recsys.web.deadline import Deadline
 from recsys.web.exploration import Exploration
 from recsys.web.lists import ListOptions
 from recsys.web.pages.components import Tag
@@ -23,7 +24,7 @@ from recsys.web.pages.viewer_session import Site, ViewerSession
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.store import Store
 from tests.web.browsing import CHROMIUM, cards, own_films, rate, stars, titles
-from tests.web.conftest import dataset_of, train_run
+from tests.web.conftest import LIMIT, dataset_of, train_run
 from tests.web.pages.conftest import EVIL
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -65,7 +66,9 @@ def test_films_are_arranged_by_year_and_by_genre(visit):
 
 
 def test_films_drawn_at_random_are_labelled_as_tries_without_a_reason(page_run, feedback):
-    service = RecommendationService({"ease": page_run}, dataset_of, feedback, Exploration(3, 20))
+    service = RecommendationService(
+        {"ease": page_run}, dataset_of, feedback, Exploration(3, 20), deadline=Deadline(LIMIT)
+    )
     with Client(ui.page("")) as client:
         session = ViewerSession(Site(service, None), "u3", service.loaded_run(), None, Snackbar())
         listed = service.build_list("u3", ListOptions(k=6))
