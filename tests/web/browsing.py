@@ -66,9 +66,18 @@ def own_films(page: Page) -> Locator:
     return page.locator("#own-films li")
 
 
+def watchlist(page: Page) -> Locator:
+    return page.locator("#watchlist li")
+
+
 def rate(page: Page, title: str, n: float) -> None:
     """Find a film by its title and give it stars."""
     page.get_by_role("searchbox").fill(title)
     row = page.locator(".found li", has=page.get_by_role("link", name=title, exact=True))
     stars(row, n).click()
     expect(own_films(page).filter(has_text=title)).to_be_visible()
+
+
+def upload(page: Page, name: str, content: str) -> None:
+    """Bring a file to the page for histories from elsewhere."""
+    page.locator(".drop input").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content.encode()})

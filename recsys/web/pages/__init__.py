@@ -28,6 +28,7 @@ from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.own_history import history_page
 from recsys.web.pages.packets import bound_waiting_packets, report_malformed_packets
+from recsys.web.pages.rows import add_action_script
 from recsys.web.pages.runs import runs_page
 from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
@@ -108,6 +109,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
         app.exception_handler(errors)(_error_page)
     app.exception_handler(Exception)(_server_error_page)  # NiceGUI's own shows the exception
     ui.add_css(STYLE, shared=True)
+    add_action_script()
     ui.run_with(
         api,
         title="recsys",

@@ -41,6 +41,7 @@ REASON_KINDS = {  # kind of reason: its name, and an explanation
 }
 
 
+RATE = "rate"
 EXPLORED = "A try"  # badge of a film that was drawn at random
 MAX_LETTERS = 20  # of a word on a drawn poster, which is never broken; a longer word is
 _WORD = re.compile(r"[^\s\u2e80-\uffff-]+")  # what a browser does not break: not at spaces, hyphens and Chinese signs
@@ -65,25 +66,22 @@ class Tag(TextElement):
 
 
 class Stars(Element, component="stars.js"):
-    """Stars to rate a film with.
+    """Stars to rate a film with: they are the action `RATE` of the row in which they are, and its value.
 
     Args:
         steps: values of the rating scale, ascending; half stars are drawn if the scale has them.
         given: the current rating, or None.
         label: label of the group for screen readers.
-        give: called with the chosen stars.
     """
 
-    def __init__(
-        self, steps: Sequence[float], given: float | None, label: str, give: Callable[[float], Awaitable[None]]
-    ) -> None:
+    def __init__(self, steps: Sequence[float], given: float | None, label: str) -> None:
         super().__init__()
         self.props.update({"steps": list(steps), "given": given, "label": label})
-        self.on("give", lambda event: give(float(event.args)))
 
     def show(self, given: float | None) -> None:
         """Show another rating."""
-        self.props["given"] = given
+        if given != self.props["given"]:
+            self.props["given"] = given
 
 
 def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str = "", **attributes: Any) -> Tag:

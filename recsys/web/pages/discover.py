@@ -13,6 +13,7 @@ from recsys.web.pages.layout import page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.own_history import history_invitation
 from recsys.web.pages.recommendations import Recommendations
+from recsys.web.pages.rows import on_action
 from recsys.web.pages.search import Search
 from recsys.web.pages.tiles import rated_tile
 from recsys.web.pages.viewer_session import VIEWER, Site, ViewerSession, viewer_id
@@ -93,6 +94,7 @@ class _WellKnownFilms:
             with Tag("summary") as self._summary:
                 Tag("h2", "Start with these")
             with Tag("ul", classes="strip row") as self._strip:
+                on_action(self._strip, session.rate_row)
                 for _ in range(WELL_KNOWN):
                     with Tag("li", classes="skeleton", aria_hidden="true"):
                         Tag("div", classes="poster")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from nicegui import ui
 
 from recsys.web.events import Event, Kind
-from recsys.web.pages.components import Stars, Tag, button, restore_focus
+from recsys.web.pages.components import RATE, Stars, Tag, button, restore_focus
+from recsys.web.pages.rows import Action, Rows, action_button, on_action
+from recsys.web.pages.tiles import viewer_stars
 from recsys.web.pages.viewer_session import MARK_LABELS, ViewerSession
 
 FILE = "ratings.csv"
+REMOVE = "remove"
 
 
 @dataclass(frozen=True)
@@ -60,47 +64,58 @@ class FeedbackPanel:
                 self._count = Tag("span", "", "count")
             self._section.props["aria-labelledby"] = self._heading.html_id
             self._hint = Tag("p", panel.hint, "meta")
-            self._rows = Tag("ul", classes="rows")
+            place = Tag("ul", classes="rows")
+            self._rows: Rows[Event] = Rows(place)
+            on_action(place, self._act)
             self._download = button("Download ratings (CSV)", self._send_ratings, "quiet")
         self._section.visible, self._download.visible = bool(panel.hint), False  # until the feedback is known
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
         """Show the current feedback."""
-        events = self.panel.events(self.session)
+        codes = self.session.loaded.catalogue.codes
+        events = [event for event in self.panel.events(self.session) if event.movie_id in codes]
         self._section.visible = bool(events or self.panel.hint)
         self._count.text = str(len(events) or "")
         self._hint.visible = not events
         self._download.visible = any(event.kind is Kind.RATING for event in events)
-        self._rows.clear()
-        with self._rows:
-            for event in events:
-                self._row(event)
+        self._rows.show(
+            {(event.movie_id, event.kind): event for event in events}, partial(_Row, self.session, self.panel)
+        )
 
-    def _row(self, event: Event) -> None:
-        catalogue = self.session.loaded.catalogue
-        if event.movie_id not in catalogue.codes:
-            return
-        film = catalogue.film_at(catalogue.codes[event.movie_id])
-
-        async def remove() -> None:
-            await self.session.remove(film.movie_id, self.panel.kinds)
+    async def _act(self, action: Action) -> None:
+        if action.name == RATE:
+            await self.session.rate_row(action)
+        elif action.name == REMOVE:
+            await self.session.remove(action.key, self.panel.kinds)
             restore_focus(self._heading)
-
-        with Tag("li"):
-            with Tag("div", classes="row-body"):
-                Tag("a", film.name, href=self.session.film_address(film))
-                if event.kind in (Kind.RATING, Kind.WATCH_LATER):
-                    given, label = self.session.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
-                    Stars(catalogue.stars, given, label, lambda stars: self.session.rate(film, stars))
-                else:
-                    Tag("span", MARK_LABELS[event.kind], "meta")
-            button("Remove", remove, "quiet", aria_label=f"Remove {film.name} from {self.panel.title}")
 
     async def _send_ratings(self) -> None:
         """Send the ratings as a file over the page's own connection, so that no address has the viewer's secret id."""
         with self.session.show_errors():
             ui.download.content(await self.session.ratings_as_csv(), FILE, "text/csv")
+
+
+class _Row:
+    """A row: a film with the viewer's stars or mark."""
+
+    def __init__(self, session: ViewerSession, panel: Panel, event: Event) -> None:
+        self.session = session
+        film = session.loaded.catalogue.film(str(event.movie_id))
+        self._stars: Stars | None = None
+        with Tag("li", data_key=film.movie_id) as self.element:
+            with Tag("div", classes="row-body"):
+                Tag("a", film.name, href=session.film_address(film))
+                if event.kind in (Kind.RATING, Kind.WATCH_LATER):
+                    self._stars = viewer_stars(session, film)
+                else:
+                    Tag("span", MARK_LABELS[event.kind], "meta")
+            action_button("Remove", REMOVE, "quiet", aria_label=f"Remove {film.name} from {panel.title}")
+
+    def show(self, event: Event) -> None:
+        """Show the current stars."""
+        if self._stars is not None:
+            self._stars.show(self.session.opinions.ratings.get(str(event.movie_id)))
 
 
 def panel_links(session: ViewerSession, panels: Sequence[Panel]) -> None:

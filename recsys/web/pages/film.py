@@ -13,6 +13,7 @@ from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Stars, Tag, badge, button, facts_line, poster
 from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
+from recsys.web.pages.rows import on_action
 from recsys.web.pages.tiles import film_tile
 from recsys.web.pages.viewer_session import MARK_LABELS, Site, ViewerSession, viewer_id
 
@@ -79,9 +80,10 @@ class _Expected:
 
 def _in_words(prediction: Prediction) -> tuple[str, str]:
     """Return what a run expects in a few words, and what these mean."""
-    rank = f"The model ranks this film above {prediction.match:.0%} of the others that have not been rated yet."
+    match = f"{int(100 * prediction.match)}%"  # of all others only if it is 100%
+    rank = f"The model ranks this film above {match} of the others that have not been rated yet."
     if prediction.stars is None:
-        return f"{prediction.match:.0%} match", rank
+        return f"{match} match", rank
     return f"★ {prediction.stars:.1f} predicted", rank
 
 
@@ -92,16 +94,12 @@ class _OwnOpinion:
         self.session = session
         self.film = film
         whose = f"Stars of viewer {session.user_id}" if session.is_in_data else "Your stars"
-        with Tag("div", classes="own"):
+        with Tag("div", classes="own", data_key=film.movie_id) as own:
             Tag("span", whose, "field-label")
-            self._stars = Stars(
-                session.loaded.catalogue.stars,
-                None,
-                f"{whose} for {film.title}",
-                lambda stars: session.rate(film, stars),
-            )
+            self._stars = Stars(session.loaded.catalogue.stars, None, f"{whose} for {film.title}")
             self._remove = button("Remove", lambda: session.remove(film.movie_id, [Kind.RATING]), "quiet")
             self._remove.visible = False
+        on_action(own, session.rate_row)
         with Tag("div", classes="chips"):
             self._marks = {kind: self._mark_button(kind) for kind in MARK_LABELS}
         session.follow(self._follow)

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from nicegui import ui
 
 from recsys.errors import UserError
-from recsys.web.pages.components import Tag, button, value_of
+from recsys.web.pages.components import Tag, value_of
 from recsys.web.pages.cookies import cookie, cookie_script
+from recsys.web.pages.rows import Action, action_button, on_action
 
 NAVIGATION = {"/": "Discover", "/user": "Viewers", "/compare": "Compare", "/runs": "Models"}
 COLOURS = {"": "Auto", "light": "Light", "dark": "Dark"}
+MAX_UNDOS = 10  # messages whose Undo works, though they may just have been replaced
 _IS_DARK = {"light": False, "dark": True}
 # The browser itself stores the choice, so it holds on the next page even if that is opened at once.
 _STORE_AND_EMIT = f"(event) => {{ {cookie_script('colours', 'event.target.value')}; emit(event.target.value); }}"
@@ -27,18 +29,28 @@ class Snackbar:
 
     def __init__(self) -> None:
         self._place = Tag("div", classes="snackbar-place", role="status")
+        self._undos: dict[str, Callable[[], Awaitable[None]]] = {}  # of the latest messages, by number
+        self._n_messages = 0
+        on_action(self._place, self._undo)
 
     def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
         """Replace the message."""
+        self._n_messages += 1
+        key = str(self._n_messages)
         self._place.clear()
-        with self._place, Tag("div", classes="snackbar"):
+        with self._place, Tag("div", classes="snackbar", data_key=key):
             Tag("span", sentence)
             if undo is not None:
-                button("Undo", undo, "quiet")
+                action_button("Undo", "undo", "quiet")
+                self._undos = dict([*self._undos.items(), (key, undo)][-MAX_UNDOS:])
 
     def hide(self) -> None:
         """Remove the message."""
         self._place.clear()
+
+    async def _undo(self, action: Action) -> None:
+        if undo := self._undos.pop(action.key, None):
+            await undo()
 
     @contextmanager
     def show_errors(self) -> Iterator[None]:
@@ -47,6 +59,7 @@ class Snackbar:
             yield
         except UserError as error:
             self.show(str(error))
+            self._place.client.run_javascript("dispatchEvent(new Event('refused'))")  # for Stars
 
 
 def page_layout(title: str, current: str = "") -> Snackbar:

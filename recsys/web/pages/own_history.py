@@ -6,11 +6,12 @@ used: for the visit, which nothing stores, or as stored ratings.
 
 from __future__ import annotations
 
+import sys
 from asyncio import to_thread
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import count
 from secrets import token_hex
-from typing import Any
 
 from nicegui import ui
 from nicegui.events import GenericEventArguments, UploadEventArguments
@@ -25,6 +26,7 @@ from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag, button, fixed_stars, notice
 from recsys.web.pages.layout import Snackbar, page_layout
 from recsys.web.pages.links import address
+from recsys.web.pages.rows import Action, Rows, action_button, on_action
 from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 from recsys.web.recommendation_service import now
 from recsys.web.visits import VISIT_SECONDS, BroughtHistory
@@ -61,7 +63,7 @@ def history_invitation(session: ViewerSession) -> None:
     visit = session.site.service.visits.history(session.user_id)
     with Tag("p") as line:
         if visit is not None:
-            Tag("span", f"{_count(len(visit.ratings), 'film')} of {visit.source} count for this visit. ")
+            Tag("span", f"{_count(len(visit.ratings), 'film')} from {visit.source} count for this visit. ")
         text = "Or bring your history from elsewhere" if visit is None else "Change"
         Tag("a", text, "link", href=address("history", run=session.run))
 
@@ -99,13 +101,14 @@ class _OwnHistory:
         self.viewer = viewer_id()
         self._snackbar = snackbar
         self._source = ""
-        self._matched: dict[int, MatchedFilm] = {}
-        self._unmatched: list[UnmatchedFilm] = []
+        self._matched: dict[str, MatchedFilm] = {}  # by code of the film, in the order of the file
+        self._unmatched: dict[str, UnmatchedFilm] = {}  # by number
+        self._numbers = map(str, count())
         reading = partial(self._show_notice, "The file is being read.")
         upload = ui.upload(on_begin_upload=reading, on_upload=self._read).style("display: none")
         with Tag("label", classes="drop"):
             Tag("strong", "Choose a file, or drop it here")
-            Tag("span", "of Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles", "meta")
+            Tag("span", "from Letterboxd, IMDb, Netflix, Trakt or MovieLens, or any CSV file with titles", "meta")
             field = Tag("input", type="file", accept=".csv,.json,.zip,.tsv,.txt", aria_label="File with your history")
         send = _SEND.format(max_bytes=MAX_BYTES, too_large=TOO_LARGE, failed=FAILED, url=upload.props["url"])
         field.on("change", self._refuse, js_handler=send)
@@ -127,7 +130,7 @@ class _OwnHistory:
         if visit is None:
             return
         with Tag("div", classes="notice"):
-            Tag("p", f"{_count(len(visit.ratings), 'film')} of {visit.source} count for this visit.")
+            Tag("p", f"{_count(len(visit.ratings), 'film')} from {visit.source} count for this visit.")
             button("Forget them", self._forget)
             Tag("a", "See recommendations", "button", href=address("", run=self.run))
 
@@ -146,8 +149,9 @@ class _OwnHistory:
             self._show_notice(str(error))
             return
         self._source = matched.source
-        self._matched = {film.item: film for film in matched.matched}
-        self._unmatched = list(matched.unmatched)
+        self._matched = {str(film.item): film for film in matched.matched}
+        ambiguous_first = sorted(matched.unmatched, key=lambda film: not film.candidates)
+        self._unmatched = {next(self._numbers): film for film in ambiguous_first}
         self._show()
 
     def _match(self, name: str, content: bytes) -> MatchedHistory:
@@ -160,10 +164,7 @@ class _OwnHistory:
             notice(sentence)
 
     def _show(self) -> None:
-        """Show what was found, and the ways to use it.
-
-        It is changed in place from then on: a click on an element that was just replaced by an equal one would be lost.
-        """
+        """Show what was found, and the ways to use it."""
         self._sources.props["open"] = False
         self._result.clear()
         with self._result:
@@ -174,9 +175,9 @@ class _OwnHistory:
                     button("Use for this visit", self._use, "strong")
                     self._store_button = button("", self._store)
             with Tag("div", classes="sides"):
-                ambiguous_first = sorted(self._unmatched, key=lambda film: not film.candidates)
-                self._found = _FilmList("Found", uncertain_first(self._matched.values()), self._matched_row)
-                self._not_used = _FilmList("Not used", ambiguous_first, self._unmatched_row)
+                found = [str(film.item) for film in uncertain_first(self._matched.values())]
+                self._found = _FilmList("Found", found, self._matched_row, self._leave_out)
+                self._not_used = _FilmList("Not used", self._unmatched, self._unmatched_row, self._choose)
         self._summarize()
 
     def _summarize(self) -> None:
@@ -191,49 +192,54 @@ class _OwnHistory:
         self._ways.visible = bool(films)
         self._store_button.text = "Store my ratings" if any(film.is_rated for film in films) else "Store as seen"
 
-    def _matched_row(self, film: MatchedFilm) -> Tag:
+    def _matched_row(self, item: str) -> None:
+        film = self._matched[item]
         name = str(self.loaded.catalogue.names[film.item])
-        with Tag("li") as row:
-            with Tag("div", classes="row-body"):
-                Tag("span", name, "row-title")
-                remarks = [f"in the file: {film.name}"] * (not name.startswith(film.name))
-                remarks += [film.way] * (not film.is_certain and film.way != TITLE_ALONE)
-                if remarks:
-                    Tag("span", " · ".join(remarks), "meta")
-            if film.is_rated:
-                fixed_stars(film.rating)
-            else:
-                Tag("span", "seen", "meta")
-            button("Leave out", partial(self._leave_out, film, row), "quiet", aria_label=f"Leave out {name}")
-        return row
+        with Tag("div", classes="row-body"):
+            Tag("span", name, "row-title")
+            remarks = [f"in the file: {film.name}"] * (not name.startswith(film.name))
+            remarks += [film.way] * (not film.is_certain and film.way != TITLE_ALONE)
+            if remarks:
+                Tag("span", " · ".join(remarks), "meta")
+        if film.is_rated:
+            fixed_stars(film.rating)
+        else:
+            Tag("span", "seen", "meta")
+        action_button("Leave out", "leave_out", "quiet", aria_label=f"Leave out {name}")
 
-    def _unmatched_row(self, film: UnmatchedFilm) -> Tag:
-        with Tag("li") as row, Tag("div", classes="row-body"):
+    def _unmatched_row(self, number: str) -> None:
+        film = self._unmatched[number]
+        with Tag("div", classes="row-body"):
             Tag("span", film.name, "row-title")
             Tag("span", "several films: which one is it?" if len(film.candidates) > 1 else film.reason, "meta")
             if film.candidates:
                 with Tag("div", classes="chips"):
                     for candidate in film.candidates:
-                        button(self._label(candidate.item), partial(self._choose, film, candidate, row), "chip")
-        return row
+                        action_button(self._label(candidate.item), "choose", "chip", value=str(candidate.item))
 
     def _label(self, item: int) -> str:
         return f"{self.loaded.catalogue.names[item]}: {_count(int(self.loaded.dataset.item_counts[item]), 'rating')}"
 
-    def _leave_out(self, film: MatchedFilm, row: Tag) -> None:
-        del self._matched[film.item]
-        self._found.remove(row)
-        left_out = UnmatchedFilm(film.name, "left out by you", (film,))
-        self._unmatched.append(left_out)
-        self._not_used.add(left_out)
+    def _leave_out(self, action: Action) -> None:
+        film = self._matched.pop(action.key, None)
+        if film is None:
+            return
+        number = next(self._numbers)
+        self._unmatched[number] = UnmatchedFilm(film.name, "left out by you", (film,))
+        self._found.remove(action.key)
+        self._not_used.add(number)
         self._summarize()
 
-    def _choose(self, film: UnmatchedFilm, candidate: MatchedFilm, row: Tag) -> None:
-        self._unmatched.remove(film)
-        self._not_used.remove(row)
-        if candidate.item not in self._matched:
-            self._matched[candidate.item] = candidate
-            self._found.add(candidate)
+    def _choose(self, action: Action) -> None:
+        candidates = self._unmatched[action.key].candidates if action.key in self._unmatched else ()
+        chosen = next((film for film in candidates if str(film.item) == action.value), None)
+        if chosen is None:
+            return
+        del self._unmatched[action.key]
+        self._not_used.remove(action.key)
+        if action.value not in self._matched:
+            self._matched[action.value] = chosen
+            self._found.add(action.value)
         self._summarize()
 
     def _use(self) -> None:
@@ -282,44 +288,59 @@ class _OwnHistory:
 
 
 class _FilmList:
-    """A panel with films, of which the first are shown until "Show all" is pressed; hidden without any."""
+    """A panel with films, of which the first are shown until "Show all" is pressed; hidden without any.
 
-    def __init__(self, title: str, films: Sequence[Any], add_row: Callable[[Any], Tag]) -> None:
-        self._title, self._add_row, self._n_films = title, add_row, len(films)
+    Args:
+        title: its heading.
+        keys: keys of the films.
+        fill: adds what the row of a key has.
+        act: called with actions on the rows.
+    """
+
+    def __init__(
+        self, title: str, keys: Iterable[str], fill: Callable[[str], None], act: Callable[[Action], None]
+    ) -> None:
+        self._title, self._keys, self._n_shown = title, [*keys], N_SHOWN
         with Tag("section", classes="panel") as self._section:
             self._heading = Tag("h2")
             self._section.props["aria-labelledby"] = self._heading.html_id
-            self._rows = Tag("ul", classes="rows")
-            if films[N_SHOWN:]:
-                self._rest = button(f"Show all {len(films):,}", partial(self._show_rest, films[N_SHOWN:]), "more")
-        self._show(films[:N_SHOWN])
-        self._count()
+            self._rows: Rows[str] = Rows(Tag("ul", classes="rows"))
+            on_action(self._rows.place, act)
+            self._all = button("", self._show_all, "more")
+        self._add_row = partial(_Row, fill)
+        self._show()
 
-    def add(self, film: Any) -> None:
+    def add(self, key: str) -> None:
         """Show one more film, as the first."""
-        self._n_films += 1
-        with self._rows:
-            self._add_row(film).move(target_index=0)
-        self._count()
+        self._keys.insert(0, key)
+        self._show()
 
-    def remove(self, row: Tag) -> None:
+    def remove(self, key: str) -> None:
         """Show a film no longer."""
-        self._n_films -= 1
-        row.delete()
-        self._count()
+        self._keys.remove(key)
+        self._show()
 
-    def _show(self, films: Sequence[Any]) -> None:
-        with self._rows:
-            for film in films:
-                self._add_row(film)
+    def _show_all(self) -> None:
+        self._n_shown = sys.maxsize
+        self._show()
 
-    def _show_rest(self, films: Sequence[Any]) -> None:
-        self._show(films)
-        self._rest.delete()
+    def _show(self) -> None:
+        n_films = len(self._keys)
+        self._rows.show({key: key for key in self._keys[: self._n_shown]}, self._add_row)
+        self._heading.text = f"{self._title} ({n_films:,})"
+        self._section.visible = n_films > 0
+        self._all.text, self._all.visible = f"Show all {n_films:,}", n_films > self._n_shown
 
-    def _count(self) -> None:
-        self._heading.text = f"{self._title} ({self._n_films:,})"
-        self._section.visible = self._n_films > 0
+
+class _Row:
+    """The row of a film, which never changes."""
+
+    def __init__(self, fill: Callable[[str], None], key: str) -> None:
+        with Tag("li", data_key=key) as self.element:
+            fill(key)
+
+    def show(self, key: str) -> None:
+        """Leave the row as it is."""
 
 
 def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
@@ -328,10 +349,10 @@ def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
     n_seen, n_without_year = len(films) - n_rated, sum(film.way == TITLE_ALONE for film in films)
     seen, alone = _count(n_seen, "film"), _count(n_without_year, "film")
     sentences = {
-        f"{_count(n_rated, 'film')} with your stars, in the steps that are used here.": n_rated,
-        f"{seen} without stars. They count for a visit with the average rating; stored, they are seen.": n_seen,
-        f"{alone} found by the title alone, without a year: a remake may be meant.": n_without_year,
-        f"A visit ends after {VISIT_SECONDS // 3600} hours without you, and nothing of it is stored.": len(films),
+        f"{_count(n_rated, 'film')} with your stars, rounded to the steps that are used here.": n_rated,
+        f"{seen} without stars. They count as average for a visit, and are marked as seen if you store them.": n_seen,
+        f"{alone} found by title alone, without a year: it may be a remake.": n_without_year,
+        f"A visit ends after {VISIT_SECONDS // 3600} hours of inactivity, and nothing from it is stored.": len(films),
     }
     return [sentence for sentence, n in sentences.items() if n]
 

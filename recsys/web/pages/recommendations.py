@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import to_thread
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from recsys.errors import UserError
 from recsys.web.events import Kind
-from recsys.web.lists import FilmList, ListedFilm, ListOptions, Order
+from recsys.web.lists import ListOptions, Order
 from recsys.web.pages.components import (
-    Stars,
+    RATE,
     Tag,
     button,
     explored_badge,
@@ -25,8 +26,12 @@ from recsys.web.pages.components import (
 )
 from recsys.web.pages.controls import PAGE_SIZE, Controls
 from recsys.web.pages.feedback_panel import Panel, panel_links
-from recsys.web.pages.shelves import Shelf, build_shelves, show_shelf
+from recsys.web.pages.rows import Action, Row, Rows, action_button, on_action
+from recsys.web.pages.shelves import Shelf, ShelfRow, build_shelves
+from recsys.web.pages.tiles import Listing, viewer_stars
 from recsys.web.pages.viewer_session import MARK_LABELS, ViewerSession
+
+NOTHING_LEFT = "You have rated or hidden all films of these genres and years. Choose fewer genres or a longer period."
 
 
 class Recommendations:
@@ -40,8 +45,9 @@ class Recommendations:
 
     def __init__(self, session: ViewerSession, title: str, panels: Sequence[Panel]) -> None:
         self.session = session
-        self._shown: list[str] = []
-        self._kinds: set[str] = set()  # of reasons
+        self._cards: dict[str, Listing] = {}  # by id of the film
+        self._listings: dict[str, Listing] = {}  # the latest of every film that was shown, to which feedback belongs
+        self._kinds: list[str] = []  # of reasons
         self._n_requests = 0
         self._display = asyncio.Lock()
         self._focus_place: int | None = None  # place from 0 of the card that was acted on, where the focus belongs
@@ -52,8 +58,10 @@ class Recommendations:
                 self._controls = Controls(session, self.refresh)
             section.props["aria-labelledby"] = self.heading.html_id
             self._status = Tag("p", "", "visually-hidden", role="status")
-            with Tag("div", classes="cards") as self._cards:
+            with Tag("div", classes="cards") as self._place:
                 skeletons(6)
+            self._rows: Rows[Any] = Rows(self._place)  # cards or shelves
+            on_action(self._place, self._act)
             self._more = button("Show more", self._show_more, "more")
             self._more.visible = False
             self._why = Tag("div")
@@ -61,13 +69,13 @@ class Recommendations:
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
-        """Replace the list or the shelves by new ones."""
-        self._cards.props["aria-busy"] = "true"
+        """Show a new list or new shelves."""
+        self._place.props["aria-busy"] = "true"
         options = self._controls.options
         if self._controls.is_in_shelves:
             await self._request(partial(build_shelves, self.session, options), self._show_shelves)
             return
-        options = replace(options, k=max(PAGE_SIZE, len(self._shown)))
+        options = replace(options, k=max(PAGE_SIZE, len(self._cards)))
         await self._request(partial(self._build, options), self._show_list)
 
     async def _request(self, build: Callable[[], list[Shelf]], show: Callable[[list[Shelf]], None]) -> None:
@@ -106,94 +114,114 @@ class Recommendations:
         """Append further films to the list, or add them where the order by year puts them."""
         options = self._controls.options
         if options.order is Order.BEST:
-            self._focus_place = 0
-            further = replace(options, without=tuple(self._shown))
+            self._focus_place = len(self._cards)
+            further = replace(options, without=tuple(self._cards))
             await self._request(partial(self._build, further), self._add_cards)
         else:
-            longer = replace(options, k=len(self._shown) + PAGE_SIZE)
+            longer = replace(options, k=len(self._cards) + PAGE_SIZE)
             await self._request(partial(self._build, longer), self._show_list)
 
+    async def _act(self, action: Action) -> None:
+        """Store what the viewer did with a film, whether or not it is still listed."""
+        if action.key not in self._listings:
+            return
+        shown, listed = self._listings[action.key]
+        self._focus_place = [*self._cards].index(action.key) if action.key in self._cards else None
+        if action.name == RATE:
+            await self.session.rate(listed.film, float(action.value), shown, listed)
+        elif action.name in MARK_LABELS:
+            await self.session.mark(Kind(action.name), listed.film, shown, listed)
+
     def _show_list(self, shelves: list[Shelf]) -> None:
-        self._clear()
-        self._add_cards(shelves)
+        self._cards.clear()
+        if shelves[0].listed.films:
+            self._add_cards(shelves)
+        else:
+            self._show_notice(NOTHING_LEFT)
 
     def _add_cards(self, shelves: list[Shelf]) -> None:
         [shelf] = shelves
-        films = shelf.listed.films
-        with self._cards:
-            links = [self._card(shelf.listed, film) for film in films]
-            if not (links or self._shown):
-                notice("No films match these genres and years. Choose fewer genres or a longer period.")
-        self._shown += [listed.film.movie_id for listed in films]
-        self._more.visible = len(films) == shelf.options.k
-        self._explain_reasons(listed.reason_kind for listed in films)
-        first = f", starting with {films[0].film.title}" if films else ""
-        self._status.text = f"{len(links)} {'more ' * bool(shelf.options.without)}films for you{first}."
-        if self._focus_place is not None and links:
-            restore_focus(links[min(self._focus_place, len(links) - 1)])
+        self._cards |= shelf.listings
+        n_films, films = len(shelf.listings), "more films" if shelf.options.without else "films"
+        first = f", starting with {shelf.listed.films[0].film.title}" if n_films else ""
+        self._show(self._cards, partial(Card, self.session), f"{n_films} {films} for you{first}.")
+        self._more.visible = n_films == shelf.options.k
+        cards = [row for row in self._rows.shown.values() if isinstance(row, Card)]
+        if self._focus_place is not None:
+            restore_focus(cards[min(self._focus_place, len(cards) - 1)].link)
         self._focus_place = None
 
     def _show_shelves(self, shelves: list[Shelf]) -> None:
-        self._clear()
-        with self._cards:
-            for shelf in shelves:
-                show_shelf(self.session, shelf)
-            if not shelves:
-                notice("No films match these genres and years. Choose fewer genres or a longer period.")
-        self._status.text = f"Films for you by genre: {', '.join(shelf.genre for shelf in shelves)}."
+        if not shelves:
+            self._show_notice(NOTHING_LEFT)
+            return
+        self._cards.clear()
+        status = f"Films for you by genre: {', '.join(shelf.genre for shelf in shelves)}."
+        rows = {("genre", shelf.genre): shelf for shelf in shelves}  # no film has such a key
+        self._show(rows, partial(ShelfRow, self.session), status)
+        for shelf in shelves:
+            self._listings |= shelf.listings
         restore_focus(self.heading)  # the tile that was acted on is no longer there
 
     def _show_invitation(self) -> None:
-        self._clear()
-        with self._cards, Tag("div", classes="invitation"):
+        self._show_none("")
+        with self._place, Tag("div", classes="invitation"):
             Tag("p", "Rate a film or two above, and your recommendations will appear here.")
 
     def _show_notice(self, sentence: str) -> None:
-        self._clear()
-        with self._cards:
+        self._show_none(sentence)
+        with self._place:
             notice(sentence)
-        self._status.text = sentence
 
-    def _clear(self) -> None:
+    def _show_none(self, status: str) -> None:
         self._cards.clear()
-        self._shown.clear()
-        self._kinds.clear()
-        self._why.clear()
-        self._cards.props["aria-busy"] = "false"
+        self._show({}, partial(Card, self.session), status)
+
+    def _show(self, rows: Mapping[Any, Any], add: Callable[[Any], Row[Any]], status: str) -> None:
+        """Show cards, shelves or neither, and explain the kinds of reasons that the cards have, once below them."""
+        self._rows.show(rows, add)
+        self._place.props["aria-busy"] = "false"
         self._more.visible = False
-        self._status.text = ""
+        self._status.text = status
+        self._listings |= self._cards
+        kinds = sorted({listed.reason_kind for _, listed in self._cards.values() if listed.reason_kind is not None})
+        if kinds != self._kinds:
+            self._kinds = kinds
+            self._why.clear()
+            if kinds:
+                with self._why:
+                    reason_kinds(kinds)
 
-    def _explain_reasons(self, kinds: Iterable[str | None]) -> None:
-        """Explain the kinds of the reasons that are shown, once below the list."""
-        self._kinds |= {kind for kind in kinds if kind is not None}
-        self._why.clear()
-        if self._kinds:
-            with self._why:
-                reason_kinds(sorted(self._kinds))
 
-    def _card(self, shown: FilmList, listed: ListedFilm) -> Tag:
-        film, session = listed.film, self.session
+class Card:
+    """A row: a recommended film with its reason, to be rated or marked."""
 
-        async def rate(stars: float) -> None:
-            self._focus_place = listed.position - 1
-            await session.rate(film, stars, shown, listed)
-
-        async def mark(kind: Kind) -> None:
-            self._focus_place = listed.position - 1
-            await session.mark(kind, film, shown, listed)
-
-        with Tag("article", classes="card"):
+    def __init__(self, session: ViewerSession, listing: Listing) -> None:
+        self.session = session
+        self._remark: tuple[str | None, bool] = (None, False)  # the reason, and whether the film is explored
+        film = listing[1].film
+        with Tag("article", classes="card", data_key=film.movie_id) as self.element:
             poster(film, session.loaded.catalogue)
             with Tag("div", classes="card-body"):
                 with Tag("h3"):
-                    link = Tag("a", film.title, href=session.film_address(film, shown, listed.position))
+                    self.link = Tag("a", film.title)
                 Tag("p", facts_line(film), "meta")
-                if listed.reason:
-                    Tag("p", listed.reason, "reason")
+                self._remark_place = Tag("div")
+                with Tag("div", classes="actions"):
+                    viewer_stars(session, film)
+                    for kind, text in MARK_LABELS.items():
+                        action_button(text, kind, "quiet", aria_label=f"{text}: {film.title}")
+        self.show(listing)
+
+    def show(self, listing: Listing) -> None:
+        """Show where the film is listed now, and why."""
+        shown, listed = listing
+        self.link.props["href"] = self.session.film_address(listed.film, shown, listed.position)
+        if (remark := (listed.reason, listed.is_explored)) != self._remark:
+            self._remark = remark
+            self._remark_place.clear()
+            with self._remark_place:
                 if listed.is_explored:
                     explored_badge()
-                with Tag("div", classes="actions"):
-                    Stars(session.loaded.catalogue.stars, None, f"Your stars for {film.title}", rate)
-                    for kind, text in MARK_LABELS.items():
-                        button(text, partial(mark, kind), "quiet", aria_label=f"{text}: {film.title}")
-        return link
+                elif listed.reason:
+                    Tag("p", listed.reason, "reason")

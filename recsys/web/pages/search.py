@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from asyncio import to_thread
+from functools import partial
 
 from recsys.web.catalogue import Film
-from recsys.web.pages.components import EMIT_VALUE, Stars, Tag, poster, value_of
+from recsys.web.pages.components import EMIT_VALUE, Tag, poster, value_of
+from recsys.web.pages.rows import Action, Rows, on_action
+from recsys.web.pages.tiles import viewer_stars
 from recsys.web.pages.viewer_session import ViewerSession
 
 N_RESULTS = 6
@@ -35,7 +38,7 @@ class Search:
     def __init__(self, session: ViewerSession) -> None:
         self.session = session
         self._n_searches = 0
-        self._shown: dict[str, Stars] = {}
+        self._films: dict[str, Film] = {}
         with Tag("div", classes="search", role="search") as box:
             with Tag("label", classes="field"):
                 Tag("span", "Find films you know", "field-label")
@@ -43,6 +46,8 @@ class Search:
             self._status = Tag("p", "", "visually-hidden", role="status")
             self._found = Tag("ul", classes="found", aria_label="Films found")
             self._found.visible = False
+            self._rows: Rows[Film] = Rows(self._found)
+            on_action(self._found, self._rate)
         field.props["spellcheck"] = "false"
         field.on("focus", lambda: self._found.classes(remove="folded"))
         field.on(
@@ -63,36 +68,41 @@ class Search:
             self._show(typed, films)
 
     def _show(self, typed: str, films: list[Film]) -> None:
-        self._shown.clear()
-        self._found.clear()
+        self._films = {film.movie_id: film for film in films}
         self._found.visible = bool(films)
         self._found.classes(remove="folded")
         self._found.props["data-query"] = typed
-        with self._found:
-            for film in films:
-                self._row(film)
+        self._show_rows()
         is_missing = bool(typed.strip()) and not films
         self._status.text = _MISSING if is_missing else _summary(len(films))
         self._status.classes(**{"remove" if is_missing else "add": "visually-hidden"})
 
-    def _row(self, film: Film) -> None:
-        catalogue = self.session.loaded.catalogue
-        with Tag("li"):
-            poster(film, catalogue, "small")
-            with Tag("div", classes="row-body"):
-                Tag("a", film.title, href=self.session.film_address(film))
-                Tag("span", "" if film.year is None else str(film.year), "meta")
-            given = self.session.opinions.ratings.get(film.movie_id)
-            label = f"Your stars for {film.name}"
-            self._shown[film.movie_id] = Stars(catalogue.stars, given, label, lambda stars: self._rate(film, stars))
+    def _show_rows(self) -> None:
+        self._rows.show(self._films, partial(_Row, self.session))
 
-    async def _rate(self, film: Film, stars: float) -> None:
-        await self.session.rate(film, stars)
+    async def _rate(self, action: Action) -> None:
+        await self.session.rate_row(action)
         self._found.classes("folded")
 
     async def _follow(self) -> None:
-        for movie_id, stars in self._shown.items():
-            stars.show(self.session.opinions.ratings.get(movie_id))
+        self._show_rows()
+
+
+class _Row:
+    """A row: a film that was found, with the viewer's stars."""
+
+    def __init__(self, session: ViewerSession, film: Film) -> None:
+        self.session = session
+        with Tag("li", data_key=film.movie_id) as self.element:
+            poster(film, session.loaded.catalogue, "small")
+            with Tag("div", classes="row-body"):
+                Tag("a", film.title, href=session.film_address(film))
+                Tag("span", "" if film.year is None else str(film.year), "meta")
+            self._stars = viewer_stars(session, film)
+
+    def show(self, film: Film) -> None:
+        """Show the current stars."""
+        self._stars.show(self.session.opinions.ratings.get(film.movie_id))
 
 
 def _summary(n_films: int) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import partial
 
 from recsys.web.lists import FilmList, ListOptions
 from recsys.web.pages.components import Tag
-from recsys.web.pages.tiles import listed_tile
+from recsys.web.pages.rows import Rows
+from recsys.web.pages.tiles import ListedTile, Listing
 from recsys.web.pages.viewer_session import ViewerSession
 
 N_SHELVES = 6
@@ -28,6 +30,11 @@ class Shelf:
     genre: str
     options: ListOptions
     listed: FilmList
+
+    @property
+    def listings(self) -> dict[str, Listing]:
+        """The films by id."""
+        return {listed.film.movie_id: (self.listed, listed) for listed in self.listed.films}
 
 
 def build_shelves(session: ViewerSession, options: ListOptions) -> list[Shelf]:
@@ -50,11 +57,17 @@ def build_shelves(session: ViewerSession, options: ListOptions) -> list[Shelf]:
     return [shelf for shelf in shelves if shelf.listed.films]
 
 
-def show_shelf(session: ViewerSession, shelf: Shelf) -> None:
-    """Add a shelf."""
-    with Tag("section", classes="shelf") as section:
-        heading = Tag("h3", shelf.genre)
-        section.props["aria-labelledby"] = heading.html_id
-        with Tag("ul", classes="strip row"):
-            for listed in shelf.listed.films:
-                listed_tile(session, shelf.listed, listed)
+class ShelfRow:
+    """A row: a shelf with its films."""
+
+    def __init__(self, session: ViewerSession, shelf: Shelf) -> None:
+        self.session = session
+        with Tag("section", classes="shelf") as self.element:
+            heading = Tag("h3", shelf.genre)
+            self.element.props["aria-labelledby"] = heading.html_id
+            self._tiles: Rows[Listing] = Rows(Tag("ul", classes="strip row"))
+        self.show(shelf)
+
+    def show(self, shelf: Shelf) -> None:
+        """Show other films of the genre."""
+        self._tiles.show(shelf.listings, partial(ListedTile, self.session))

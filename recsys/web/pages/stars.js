@@ -8,19 +8,20 @@ export default {
         :class="{ half: value % 1 || halves, filled: value <= (hovered ?? chosen ?? 0) }"
         :aria-checked="String(value === chosen)" :aria-label="value + (value === 1 ? ' star' : ' stars')"
         :tabindex="i === reachable ? 0 : -1"
-        @click="give(value)" @pointerenter="hovered = value" @keydown="move($event, i)">
+        data-act="rate" :data-value="value" @click="choose(value)" @pointerenter="hovered = value" @keydown="move($event, i)">
         <svg :viewBox="box(value)" aria-hidden="true"><path :d="star" /></svg>
       </button>
     </div>`,
   props: { steps: Array, given: Number, label: String },
-  emits: ["give"],
   data() {
     return { chosen: this.given ?? null, hovered: null, star: STAR };
   },
-  watch: {
-    given(stars) {
-      this.chosen = stars ?? null;
-    },
+  watch: { given: "reset" },
+  mounted() {
+    addEventListener("refused", this.reset);
+  },
+  unmounted() {
+    removeEventListener("refused", this.reset);
   },
   computed: {
     halves() {
@@ -35,10 +36,12 @@ export default {
       if (!this.halves) return "0 0 24 24";
       return value % 1 ? "0 0 12 24" : "12 0 12 24";
     },
-    give(value) {
+    reset() {
+      this.chosen = this.given ?? null;
+    },
+    choose(value) {
       this.chosen = value;
       this.hovered = null;
-      this.$emit("give", value);
     },
     move(event, i) {
       const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

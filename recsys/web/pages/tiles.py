@@ -11,30 +11,47 @@ from recsys.web.pages.viewer_session import ViewerSession
 def film_tile(session: ViewerSession, film: Film) -> None:
     """Add a film that cannot be rated in place."""
     with Tag("li"):
-        _poster_and_title(session, film, session.film_address(film))
+        _poster_and_title(session, film)
 
 
 def rated_tile(session: ViewerSession, film: Film) -> Stars:
     """Add a film with the viewer's stars, and return these."""
-    with Tag("li"):
-        _poster_and_title(session, film, session.film_address(film))
-        given, label = session.opinions.ratings.get(film.movie_id), f"Your stars for {film.name}"
-        return Stars(session.loaded.catalogue.stars, given, label, lambda stars: session.rate(film, stars))
+    with Tag("li", data_key=film.movie_id):
+        _poster_and_title(session, film)
+        return viewer_stars(session, film)
 
 
-def listed_tile(session: ViewerSession, shown: FilmList, listed: ListedFilm) -> None:
-    """Add a film of a list, to be rated."""
-    film = listed.film
-    with Tag("li"):
-        _poster_and_title(session, film, session.film_address(film, shown, listed.position))
-        if listed.is_explored:
-            Tag("span", EXPLORED, "badge")
-        label = f"Your stars for {film.name}"
-        Stars(session.loaded.catalogue.stars, None, label, lambda stars: session.rate(film, stars, shown, listed))
+Listing = tuple[FilmList, ListedFilm]  # a film and the list in which it is
 
 
-def _poster_and_title(session: ViewerSession, film: Film, href: str) -> None:
+class ListedTile:
+    """A row: a film of a list, to be rated."""
+
+    def __init__(self, session: ViewerSession, listing: Listing) -> None:
+        self.session = session
+        film = listing[1].film
+        with Tag("li", data_key=film.movie_id) as self.element:
+            self._link = _poster_and_title(session, film)
+            self._badge = Tag("span", "", "badge")
+            viewer_stars(session, film)
+        self.show(listing)
+
+    def show(self, listing: Listing) -> None:
+        """Show where the film is listed now."""
+        shown, listed = listing
+        self._link.props["href"] = self.session.film_address(listed.film, shown, listed.position)
+        self._badge.text = EXPLORED if listed.is_explored else ""
+
+
+def viewer_stars(session: ViewerSession, film: Film) -> Stars:
+    """Add the viewer's stars for a film."""
+    given = session.opinions.ratings.get(film.movie_id)
+    return Stars(session.loaded.catalogue.stars, given, f"Your stars for {film.name}")
+
+
+def _poster_and_title(session: ViewerSession, film: Film) -> Tag:
     poster(film, session.loaded.catalogue)
     with Tag("div", classes="row-body"):
-        Tag("a", film.title, href=href)
+        link = Tag("a", film.title, href=session.film_address(film))
         Tag("span", "" if film.year is None else str(film.year), "meta")
+    return link

@@ -19,6 +19,7 @@ from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.cookies import cookie, set_cookie
 from recsys.web.pages.layout import Snackbar
 from recsys.web.pages.links import address
+from recsys.web.pages.rows import Action
 from recsys.web.ratings_file import ratings_as_csv
 from recsys.web.recommendation_service import RecommendationService, now
 from recsys.web.store import EVERYTHING
@@ -134,6 +135,10 @@ class ViewerSession:
         """Store a rating."""
         noun = "star" if stars == 1 else "stars"
         await self._record(f"{stars:g} {noun}: {film.title}", self._event(Kind.RATING, film, shown, listed, stars))
+
+    async def rate_row(self, action: Action) -> None:
+        """Store the stars that were given in a row, whose key is the film's id."""
+        await self.rate(self.loaded.catalogue.film(action.key), float(action.value))
 
     async def mark(
         self, kind: Kind, film: Film, shown: FilmList | None = None, listed: ListedFilm | None = None

@@ -13,17 +13,18 @@ from nicegui import Client, ui
 from playwright.sync_api import expect
 
 from recsys.data.address import Address
+from recsys.web.deadline import Deadline
 from recsys.web.exploration import Exploration
 from recsys.web.lists import ListOptions
 from recsys.web.pages.components import Tag
 from recsys.web.pages.layout import Snackbar
 from recsys.web.pages.recommendations import Recommendations
-from recsys.web.pages.shelves import Shelf, show_shelf
+from recsys.web.pages.shelves import Shelf, ShelfRow
 from recsys.web.pages.viewer_session import Site, ViewerSession
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.store import Store
 from tests.web.browsing import CHROMIUM, cards, own_films, rate, stars, titles
-from tests.web.conftest import dataset_of, train_run
+from tests.web.conftest import LIMIT, dataset_of, train_run
 from tests.web.pages.conftest import EVIL
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -65,14 +66,16 @@ def test_films_are_arranged_by_year_and_by_genre(visit):
 
 
 def test_films_drawn_at_random_are_labelled_as_tries_without_a_reason(page_run, feedback):
-    service = RecommendationService({"ease": page_run}, dataset_of, feedback, Exploration(3, 20))
+    service = RecommendationService(
+        {"ease": page_run}, dataset_of, feedback, Exploration(3, 20), deadline=Deadline(LIMIT)
+    )
     with Client(ui.page("")) as client:
         session = ViewerSession(Site(service, None), "u3", service.loaded_run(), None, Snackbar())
         listed = service.build_list("u3", ListOptions(k=6))
         recommendations = Recommendations(session, "For you", ())
-        for film in listed.films:
-            recommendations._card(listed, film)
-        show_shelf(session, Shelf("Drama", ListOptions(k=6), listed))
+        shelf = Shelf("Drama", ListOptions(k=6), listed)
+        recommendations._show_list([shelf])
+        ShelfRow(session, shelf)
     texts = [element.text for element in client.elements.values() if isinstance(element, Tag)]
     assert texts.count("A try") == 2 * 3
     assert sum(text.startswith(("because", "liked by")) for text in texts) == 3
@@ -177,13 +180,20 @@ def test_the_models_are_listed_with_metrics_and_a_link_to_tensorboard(visit):
     expect(page.locator("th", has_text=re.compile("^[a-z_]+@"))).to_have_count(0)
 
 
+LOW_TARGETS = """() =>
+    [...document.querySelectorAll("button:not(.badge), select, summary, input, nav a, .rows a, a.chip")]
+    .filter((target) => target.checkVisibility() && target.getBoundingClientRect().height < 39.9)
+    .map((target) => target.outerHTML)"""
+
+
 @pytest.mark.parametrize("path", PATHS)
-def test_a_phone_is_wide_enough_and_axe_finds_nothing_serious(visit, path):
+def test_a_phone_is_wide_enough_for_targets_of_40_pixels_and_axe_finds_nothing_serious(visit, path):
     page = visit(path, width=375, height=812, tolerate="404")
     if path == "/":
         rate(page, "The Winter Road", 5)
     page.wait_for_function("!document.querySelector('.skeleton, [aria-busy=true]')")
     assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert page.evaluate(LOW_TARGETS) == []
     for scheme, options in {"light": None, "dark": CONTRAST}.items():  # colours alone differ
         page.emulate_media(color_scheme=scheme)
         expect(page.locator("body")).to_have_class(re.compile(f"body--{scheme}"))

@@ -6,14 +6,10 @@ import sqlite3
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.web.browsing import CHROMIUM, cards, own_films, rate, stars, titles
-from tests.web.pages.conftest import EVIL
+from tests.web.browsing import CHROMIUM, cards, own_films, rate, stars, titles, upload, watchlist
+from tests.web.pages.conftest import EVIL, TITLES
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
-
-
-def watchlist(page: Page) -> Locator:
-    return page.locator("#watchlist li")
 
 
 def top(locator: Locator) -> float:
@@ -198,8 +194,15 @@ def test_everything_works_by_keyboard(visit):
     expect(cards(page).first).to_contain_text(second)
 
 
-def upload(page: Page, name: str, content: str) -> None:
-    page.locator(".drop input").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content.encode()})
+def test_stars_given_by_keyboard_where_films_are_listed_keep_the_focus(visit):
+    page = visit()
+    rate(page, "The Winter Road", 5)
+    stars(own_films(page).first, 5).focus()
+    for key in ("ArrowLeft", "ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator(".snackbar")).to_contain_text("4 stars: The Winter Road")
+    expect(page.locator(".found li").first.locator("[aria-checked=true]")).to_have_attribute("aria-label", "4 stars")
+    expect(stars(own_films(page).first, 4)).to_be_focused()
 
 
 def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file):
@@ -213,7 +216,7 @@ def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file
     n_before = stored.execute("SELECT count(*) FROM events").fetchone()
     page.get_by_role("button", name="Use for this visit").click()
     expect(cards(page)).to_have_count(12)
-    expect(page.get_by_text("2 films of films.csv (table) count for this visit.")).to_be_visible()
+    expect(page.get_by_text("2 films from films.csv (table) count for this visit.")).to_be_visible()
     assert stored.execute("SELECT count(*) FROM events").fetchone() == n_before
 
     page.get_by_role("link", name="Change").click()
@@ -229,6 +232,21 @@ def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Stored: 2 films.")).to_be_hidden()
     assert set(stored.execute(latest)) == {("undo", None)}
+
+
+def test_show_all_names_as_many_films_as_there_are_after_some_were_left_out(visit):
+    page = visit("/history")
+    upload(page, "films.csv", "\n".join(["title,year", *(f"{TITLES[i]},{1950 + i}" for i in range(1, 16))]))
+    found = page.get_by_role("region", name="Found")
+    expect(page.get_by_role("button", name="Show all 15")).to_be_visible()
+    expect(found.get_by_role("listitem")).to_have_count(12)
+    for n_left in (14, 13):
+        found.get_by_role("button", name="Leave out").first.click()
+        expect(page.get_by_role("button", name=f"Show all {n_left}")).to_be_visible()
+        expect(found.get_by_role("listitem")).to_have_count(12)
+    page.get_by_role("button", name="Show all 13").click()
+    expect(found.get_by_role("listitem")).to_have_count(13)
+    expect(page.get_by_role("button", name="Show all")).to_be_hidden()
 
 
 def test_a_file_that_is_no_history_is_refused_in_one_sentence(visit):

@@ -1,0 +1,61 @@
+// A browser sends no click if what was pressed is moved or replaced before the release, so the press decides here. An
+// action on a row is sent by its list, with the row's key, since the server may have deleted the row in the meantime.
+(() => {
+  const NEAR = 10; // pixels from press to release; further away, the viewer changed their mind
+  let pressed = null; // until its click
+  let isReleased = false; // without a click of the browser, which may follow and would be a second one
+
+  function actionOf(control) {
+    const row = control?.closest("[data-key]");
+    const list = row?.closest("[data-actions]");
+    const { act, value = "" } = control?.dataset ?? {};
+    return act && list && { list, detail: [act, row.dataset.key, value] };
+  }
+
+  function send({ list, detail }) {
+    list.dispatchEvent(new CustomEvent("act", { detail }));
+  }
+
+  function release({ control, action }) {
+    isReleased = true;
+    if (action && !control.isConnected) send(action);
+    else control.click();
+  }
+
+  function press(event) {
+    const control = event.target.closest?.("button, a[href]");
+    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // which opens another tab
+    const isPlain = event.isPrimary && event.button === 0 && !hasModifier;
+    pressed = control && isPlain ? { control, action: actionOf(control), x: event.clientX, y: event.clientY } : null;
+    isReleased = false;
+  }
+
+  function lift(event) {
+    const press = pressed;
+    if (press && Math.hypot(event.clientX - press.x, event.clientY - press.y) > NEAR) pressed = null;
+    setTimeout(() => {
+      if (!press || pressed !== press) return;
+      pressed = null;
+      release(press);
+    });
+  }
+
+  function click(event) {
+    if (event.isTrusted && event.detail > 0) { // of a pointer
+      const press = pressed;
+      pressed = null;
+      const isElsewhere = press && !press.control.contains(event.target);
+      if (isReleased || isElsewhere) {
+        event.preventDefault();
+        event.stopPropagation();
+        if (isElsewhere) release(press);
+        return;
+      }
+    }
+    const action = actionOf(event.target.closest?.("button"));
+    if (action) send(action);
+  }
+
+  const listeners = { pointerdown: press, pointerup: lift, pointercancel: () => (pressed = null), click };
+  for (const [type, listener] of Object.entries(listeners)) addEventListener(type, listener, true);
+})();
