@@ -53,11 +53,13 @@ def lightning_trainer(**options: Any) -> Any:
 def quieten_lightning() -> None:
     """Leave out what Lightning warns about that no user can change.
 
-    It is its own code under recent versions of torch, each resumed run, and metrics that are the same in every process.
+    It is its own code under recent versions of torch, each resumed run, metrics that are the same in every process, and
+    Slurm's `srun`, which it names in each fit wherever it is installed.
     """
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
+    warnings.filterwarnings("ignore", r"The `srun` command is available on your system but is not used")
 
 
 QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=False)
