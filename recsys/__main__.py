@@ -11,6 +11,8 @@ from pathlib import Path
 from recsys.commands import COMMANDS
 from recsys.places import TRAIN
 
+DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. Each command has a --help of its own."
+
 
 def main() -> None:
     """Parse the command line and run one command, importing only its own module."""
@@ -19,7 +21,7 @@ def main() -> None:
         sys.argv = [f"{program} train", *sys.argv[2:]]
         runpy.run_path(str(TRAIN), run_name="__main__")
         return
-    parser = argparse.ArgumentParser(prog=program, description=__doc__)
+    parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, sentence in COMMANDS.items():
         command = commands.add_parser(name, help=sentence, description=sentence)

@@ -12,6 +12,7 @@ from typing import Any
 
 LINE_SECONDS = 30.0
 LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {rate_fmt}, {remaining} left{postfix}"
+UP = "\x1b[A"  # moves the cursor up, from a bar that another one stands above
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class _Lines:
 
     def write(self, text: str) -> None:
         """Write a line, without the characters that move the cursor."""
-        line = text.strip()
+        line = text.replace(UP, "").strip()
         if line and log.isEnabledFor(logging.INFO):
             log.info("%s", line)
         elif line:

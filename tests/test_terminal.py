@@ -46,6 +46,16 @@ def test_progress_of_commands_that_do_not_log_goes_to_the_error_output(monkeypat
     assert "ranking: 1 of 3it" in capsys.readouterr().err
 
 
+def test_progress_of_a_bar_below_another_one_has_no_empty_lines(monkeypatch, caplog):
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with caplog.at_level("INFO"), tqdm(total=2, desc="outer", **progress_options()) as outer:
+        for _ in range(2):
+            list(tqdm(range(2), "inner", **progress_options()))
+            outer.update()
+    assert any(message.startswith("inner: 1 of 2") for message in caplog.messages)
+    assert all(message.startswith(("outer: ", "inner: ")) for message in caplog.messages)
+
+
 def test_progress_without_a_terminal_is_a_line_from_time_to_time(monkeypatch, caplog):
     with caplog.at_level("INFO"):
         assert list(tqdm(range(3), "epoch 1 of 2", **progress_options())) == [0, 1, 2]

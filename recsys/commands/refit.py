@@ -19,6 +19,7 @@ from recsys.commands.training import run_train
 from recsys.config import INTERRUPTED
 from recsys.config.stored import stored_config
 from recsys.files import short
+from recsys.places import CONFIGS
 from recsys.studies.runs import read_run
 from recsys.web import rollout
 from recsys.web.promotion import ERROR_MARGIN, RANKING_MARGIN
@@ -94,7 +95,7 @@ def _refit(refitter: Refitter) -> None:
 def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
     """Train a stored config, which is also written to the directory; see `stored_config` for `trusted`."""
     stored_config(config, config, trusted=trusted)
-    logging = {"job_logging": {"loggers": {"pytorch_lightning": {"level": "WARNING"}}}}  # as in configs/train.yaml
+    logging = {"job_logging": OmegaConf.load(CONFIGS / "train.yaml").hydra.job_logging}  # which the stored config lacks
     place = {"run": {"dir": str(directory)}, "job": {"name": "train"}}
     OmegaConf.save({**config, "hydra": logging | place}, directory / CONFIG)
     run_train(["--config-path", str(directory.resolve()), "--config-name", Path(CONFIG).stem], directory, "refit")

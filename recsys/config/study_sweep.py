@@ -22,7 +22,7 @@ from recsys.config.nodes import instantiate
 from recsys.config.overrides import complete
 from recsys.config.search import Search
 from recsys.config.splits import Splits
-from recsys.config.studies import read_study
+from recsys.config.studies import read_study, study_names
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.extras import require
@@ -73,7 +73,9 @@ class StudySweep:
         study = self._searched(study)
         outcomes = self._run(study)
         print_tables(write_report(report, self.directory, study, outcomes))
-        print(f"Tables and figures are in {short(report)}. To publish them: python -m recsys table {study.name}")
+        is_own = study.name not in study_names()  # from --config-dir, where `table` does not look
+        publish = "" if is_own else f" To publish them: python -m recsys table {study.name}"
+        print(f"Tables and figures are in {short(report)}.{publish}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:
             raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, first {failed[0].row}: {failed[0].failure}")
 

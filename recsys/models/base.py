@@ -53,12 +53,14 @@ def lightning_trainer(**options: Any) -> Any:
 def quieten_lightning() -> None:
     """Hide warnings of Lightning that users can do nothing about.
 
-    They concern Lightning's own use of deprecated torch functions, the checkpoint directory of a resumed run, and
-    validation metrics that are not synchronised because they are equal in all processes.
+    They concern Lightning's own use of deprecated torch functions, the checkpoint directory of a resumed run,
+    validation metrics that are not synchronised because they are equal in all processes, and Slurm's `srun`, which
+    Lightning names in each fit wherever it is installed.
     """
     warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
     warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
+    warnings.filterwarnings("ignore", r"The `srun` command is available on your system but is not used")
 
 
 QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=False)

@@ -41,8 +41,8 @@ class RatingProfiles(LearnedArrays):
         Raises:
             UserError: no item has a genre or a year.
         """
-        names, indicators = genres_and_decades(ratings.item_frame)
-        if all(name.endswith(f"={MISSING}") for name in names):
+        indicators = genres_and_decades(ratings.item_frame)[1]
+        if not has_genres_or_years(ratings.item_frame):
             raise UserError("The items must have genres or years for rating profiles (got none): add metadata=files.")
         self.facts = indicators / indicators.sum(axis=1, keepdims=True)
         self.average = ratings.item_counts @ self.facts / max(1, len(ratings))
@@ -65,6 +65,11 @@ def damped_item_means(ratings: Dataset) -> np.ndarray:
     mean = ratings.ratings.mean(dtype=np.float64)
     deviations = np.bincount(ratings.items, ratings.ratings - mean, minlength=ratings.n_items)
     return mean + deviations / (ITEM_DAMPING + ratings.item_counts)
+
+
+def has_genres_or_years(item_frame: pd.DataFrame) -> bool:
+    """Return whether any item has a genre or a year."""
+    return not all(name.endswith(f"={MISSING}") for name in genres_and_decades(item_frame)[0])
 
 
 def genres_and_decades(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

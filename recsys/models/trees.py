@@ -8,6 +8,7 @@ Decision Tree", NeurIPS 2017. Predictions of other models are features too; trai
 
 from __future__ import annotations
 
+import logging
 import pickle
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Pairs, Query
+from recsys.data.text import FIELDS, documents
 from recsys.errors import (
     UserError,
     check_finite,
@@ -52,6 +54,7 @@ from recsys.models.feature_groups import (
     preprocessing,
 )
 from recsys.models.out_of_fold import assign_folds, out_of_fold_features
+from recsys.models.rating_profiles import has_genres_or_years
 from recsys.progress import progress_options
 
 GROUPS = (
@@ -68,6 +71,8 @@ GROUPS = (
 PAIRS_PER_PASS = 1 << 19  # number of pairs whose features are computed at a time
 STATE = ("popularity", "scale", "base_models", "groups", "trees", "margins")
 
+log = logging.getLogger(__name__)
+
 
 class RatingTrees(Recommender):
     """Base class of both tree ensembles: computes features, and fits trees to out-of-fold features.
@@ -78,7 +83,8 @@ class RatingTrees(Recommender):
         texts: settings of encoders of the items' metadata by name, with the class in `_target_`.
         embeddings: directory of a run on the same split, or of several runs that include one. A copy of its model is
             fitted to the training ratings, and its embeddings are features. None uses no embeddings.
-        features: whether to use each group of columns, by name; groups that are not named are used.
+        features: whether to use each group of columns, by name; groups that are not named are used, except those for
+            which no item has metadata.
         n_segments: number of segments by rating profiles.
         n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
         later_ratings: whether features of a rating may use the user's ratings after it. They describe the user's mood
@@ -131,6 +137,7 @@ class RatingTrees(Recommender):
         self.interval = interval
         self.seed = seed
         self.margins: Margins | None = None
+        self._undescribed: frozenset[str] = frozenset()  # groups that the items have no metadata for
         self._earlier: Mapping[str, Recommender] | None = None  # base models of the model that this one refits
 
     @abstractmethod
@@ -150,6 +157,10 @@ class RatingTrees(Recommender):
             UserError: a base model is an ensemble of trees, or the run of `embeddings` has no embeddings or was trained
                 on another split.
         """
+        missing = sorted(group for group in _undescribed_groups(train.item_frame) if self._uses(group))
+        if missing:
+            log.info("features left out, because the items have no metadata for them: %s", ", ".join(missing))
+        self._undescribed = frozenset(missing)
         if self._earlier is None:
             self.base_models = self._fit_base_models(train, valid, context)
         else:
@@ -220,7 +231,7 @@ class RatingTrees(Recommender):
         return feature_frame(groups, pairs if self.later_ratings else pairs.with_past_histories())
 
     def _uses(self, group: str) -> bool:
-        return self.features.get(group, True)
+        return self.features.get(group, True) and group not in self._undescribed
 
     def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> dict[str, Recommender]:
         unfitted = {name: make(setting) for name, setting in self.models.items() if self._uses("predictions")}
@@ -262,6 +273,12 @@ class RatingTrees(Recommender):
         for start in range(0, len(pairs), PAIRS_PER_PASS):
             stop = start + PAIRS_PER_PASS
             yield slice(start, stop), self.feature_frame(pairs.between(start, stop))
+
+
+def _undescribed_groups(item_frame: pd.DataFrame) -> set[str]:
+    """Return the groups of features whose metadata no item has; other groups do without."""
+    described = {"texts": any(documents(item_frame, FIELDS)), "segments": has_genres_or_years(item_frame)}
+    return {group for group, is_described in described.items() if not is_described}
 
 
 class RandomForest(RatingTrees):

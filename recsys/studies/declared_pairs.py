@@ -98,7 +98,8 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
     text["conclusion"] = pairs["conclusion"] + equivalent
     note = (
         f"Differences of means with {LEVEL:.0%} intervals. Users, splits and seeds are resampled, each kind where "
-        f"there are several. p is adjusted by Holm's method for the {len(pairs)} pairs, which the {by} declares. "
+        f"there are several. p is adjusted by Holm's method for the {len(pairs)} "
+        f"pair{'s' * (len(pairs) > 1)}, which the {by} declares. "
         "A difference of the size `detectable` is found with a power of 80% by one test at 5%."
     )
     if margins:

@@ -24,8 +24,8 @@ from recsys.terminal import print_figures, terminal
 
 PREDICTED = "rmse and mae are errors of predicted ratings, in the unit of the ratings: lower is better."
 COMPARABLE = (
-    "The other columns are baselines on the same ratings. Figures on another split, or with sampled candidates, cannot "
-    "be compared with them."
+    "The other columns are baselines with default settings, on the same ratings. Figures on another split, or with "
+    "sampled candidates, cannot be compared with them."
 )
 
 

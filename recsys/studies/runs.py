@@ -114,7 +114,10 @@ class Run:
             UserError: the model has no embeddings, or they were learned on another split.
         """
         if not (self.directory / EMBEDDINGS).is_file():
-            raise UserError(f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none.")
+            raise UserError(
+                f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none. Segments by "
+                "genres and decades need none: space=ratings."
+            )
         with (
             reading(self.directory / EMBEDDINGS),
             np.load(self.directory / EMBEDDINGS, allow_pickle=False) as stored,

@@ -236,6 +236,11 @@ def _row(name: str, config: Mapping[str, Any]) -> Row:
     known = {each.name for each in fields(Row)}
     own = {key: value for key, value in config.items() if key in known}
     overrides = {key: value for key, value in config.items() if key not in known}
+    if not isinstance(own.get("search", {}), Mapping):
+        raise UserError(
+            f"search of the row {name} must be a mapping of settings to their values, as in "
+            f"search: {{model.l2: 'choice(100, 300)'}} (got {own['search']!r})."
+        )
     return _construct(Row, f"the row {name}", {**own, "overrides": overrides})
 
 

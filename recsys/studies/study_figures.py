@@ -36,7 +36,7 @@ N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish m
 LINE_HEIGHT = 0.15  # height of a label, in inches
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 MIN_RATINGS = 50  # minimum number of ratings in a calibration bin; the mean over fewer is noise
-ABBREVIATIONS = {"auc", "hr", "mae", "map", "mrr", "ndcg", "rmse"}
+ABBREVIATIONS = {"auc", "dcg", "hr", "mae", "map", "mrr", "ndcg", "rmse"}
 LIST_METRICS = ("coverage", "novelty", "diversity", "miscalibration")  # drawn against the main metric
 
 

@@ -79,12 +79,13 @@ def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame, n_tes
     baseline = tested["baseline"].iloc[0]
     measured = set(statistics.loc[statistics["mean"].notna(), "row"])
     candidates = [row for row in study.baselines if row in measured]
+    best = f" {baseline} is the best of {', '.join(candidates)} by {setting.metrics[0]} on validation."
     sentences = [
         f"{ABOVE} and {BELOW}: significantly above or below {baseline}, p < {SIGNIFICANT} in a paired bootstrap over "
         f"{_range(tested['users'], 'user')}, and over splits and seeds where there are several ({N_RESAMPLES:,} "
-        f"draws), adjusted by Holm's method for the {_number(n_tests, 'test')} of the study. {baseline} is the best of "
-        f"{', '.join(candidates)} by {setting.metrics[0]} on validation. ± shows the variation over seeds alone. "
-        f"Effect sizes and {LEVEL:.0%} intervals are in table.csv."
+        f"draws), adjusted by Holm's method for the {_number(n_tests, 'test')} of the study."
+        f"{best if len(candidates) > 1 else ''} ± shows the variation over seeds alone. Effect sizes and {LEVEL:.0%} "
+        "intervals are in table.csv."
     ]
     pooled = [metric for metric in setting.metrics if direction(metric) < 0 or metric.endswith("/relevant")]
     if pooled:

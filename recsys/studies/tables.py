@@ -56,7 +56,8 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
     Raises:
         UserError: no run has one of the metrics.
     """
-    frame = results(runs)
+    measured = [run for run in runs if not run.metrics.keys().isdisjoint(metrics)]  # not the trials of a search
+    frame = results(measured or runs)
     check_metrics(frame, metrics)
     groups = frame.dropna(subset=list(metrics), how="all").groupby(KEYS, sort=False)
     text = pd.DataFrame({name: groups[name].nunique().astype(str) for name in ("fingerprint", "seed")})
@@ -86,7 +87,8 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
         UserError: the runs are on several data sets or kinds of split, no run is of the baseline, no other model shares
             a split with the baseline, or a metric is not computed per user.
     """
-    frame = named_results(runs)
+    tested = [run for run in runs if any(name.startswith("test/") for name in run.metrics)]
+    frame = named_results(tested or runs)
     check_metrics(frame, metrics)
     if baseline not in set(frame["name"]):
         raise UserError(f"baseline must be among {', '.join(frame['name'].unique())} (got {baseline}).")

@@ -158,6 +158,17 @@ def test_groups_that_are_switched_off_have_no_columns(split: Split):
     ]
 
 
+def test_features_of_metadata_that_no_item_has_are_left_out(split: Split, caplog):
+    items = split.train.item_frame.drop(columns=["genres", "year", "directors"]).assign(title=None)
+    bare = replace(split.train, item_frame=items)
+    with caplog.at_level("INFO"):
+        model = RandomForest(**LIGHT).fit(bare)
+    assert "no metadata for them: segments, texts" in caplog.text
+    pairs = Pairs(bare.query(np.arange(N_USERS)), np.arange(N_USERS), np.zeros(N_USERS, int))
+    assert np.isfinite(model.predict(pairs)).all()
+    assert not {"texts", "segments"} & model.feature_names(pairs).keys()
+
+
 def test_invalid_settings_are_errors():
     with pytest.raises(UserError, match=r"features must be one of statistics, demographics, .*got 'genre'"):
         RandomForest(features={"genre": False})

@@ -1,8 +1,11 @@
 """The runs of a study, their order, and the identity by which they are reused."""
 
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from recsys.errors import UserError
 from recsys.studies.identity import identity
@@ -12,6 +15,7 @@ from recsys.studies.run_writer import write_failure
 from recsys.studies.searches import rows_to_search, with_search_results
 from recsys.studies.study import Study
 
+ROOT = Path(__file__).parents[2]
 ROWS = {
     "Whole": {"model": "ncf", "model.pretrained_gmf": "{A half}", "model.pretrained_mlp": "{Other half}"},
     "A half": {"model": "gmf"},
@@ -78,6 +82,8 @@ def test_rows_are_searched_until_their_settings_are_chosen(tmp_path):
 
 
 def test_unknown_and_missing_keys_are_refused():
+    with pytest.raises(UserError, match="search of the row EASE must be a mapping of settings to their values"):
+        Study.from_config({"settings": {"folds": {"rows": {"EASE": {"model": "ease", "search": "ease"}}}}})
     with pytest.raises(UserError, match=r"Keys of the setting folds must be among .*overrides.* \(got split\)"):
         Study.from_config({"name": "s", "question": "?", "settings": {"folds": {"split": "folds", "metrics": []}}})
     with pytest.raises(UserError, match="description of the study is incomplete"):
@@ -104,3 +110,12 @@ def test_progress_counts_ended_and_running_runs(tmp_path, caplog):
     assert "s: 4 of 6 runs done, 1 running, 00:00 elapsed, 00:00 remaining" in caplog.text
     progress.update([ended, running, waiting])
     assert len(caplog.records) == 1
+
+
+def test_the_example_of_the_manual_is_a_study():
+    page = (ROOT / "docs" / "studies.md").read_text()
+    [block] = re.findall(r"(?m)^    # @package _global_\n((?:    .*\n|\n)*)", page)
+    config = yaml.safe_load(textwrap.dedent(block))
+    assert config["defaults"] == ["study"]
+    example = Study.from_config(config["study"])
+    assert rows_to_search(example) == [("leave last out", "Item neighbours")]

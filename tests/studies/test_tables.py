@@ -52,6 +52,15 @@ def test_runs_without_any_of_the_metrics_have_no_row():
     assert table([run("MF", 0, 0.1), other], ["test/ndcg@10"])["model"].tolist() == ["MF"]
 
 
+def test_trials_of_a_search_do_not_add_settings_to_the_names_of_tested_runs():
+    trial = run("EASE", 0, 0.1, l2=7)
+    trial.metrics["valid/ndcg@10"] = trial.metrics.pop("test/ndcg@10")
+    runs = [run("EASE", 0, 0.1, l2=5), trial]
+    assert table(runs, ["test/ndcg@10"])["settings"].tolist() == [""]
+    users = run_with_users("EASE", "a", {1: 0.1, 2: 0.2}), run_with_users("MF", "a", {1: 0.2, 2: 0.1})
+    assert comparison([*users, trial], "EASE", ["test/ndcg@10"])["model"].tolist() == ["MF"]
+
+
 def test_a_table_fits_the_terminal_and_is_markdown_elsewhere(monkeypatch, capsys):
     runs = [run("MF", 0, 0.25, negatives_per_positive=n, embedding_dim=n) for n in (10, 20)]
     frame = table(runs, ["test/ndcg@10"])

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -382,7 +383,8 @@ def test_the_command_trains_in_another_process_and_prints_the_decision(ease, fee
     figures, _, decision = out.splitlines()
     assert figures.startswith("ndcg@10 of 30 users of the data:")
     assert decision.startswith(str(rollout.active(ease)))
-    assert (rollout.active(ease) / "train.log").is_file()
+    log = (rollout.active(ease) / "train.log").read_text()
+    assert re.match(r"\d\d:\d\d:\d\d INFO data: ", log)  # as train.py writes it
 
 
 @pytest.mark.parametrize(

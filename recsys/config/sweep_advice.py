@@ -1,0 +1,23 @@
+"""What a sweep says at its end: where its runs are, and how to see them side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from recsys.files import short
+
+PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of their own
+
+
+class SweepAdvice(Callback):
+    """Prints the command that makes a table of a sweep's runs."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print it after the last job."""
+        if config.hydra.sweeper._target_.endswith(PLAIN):
+            directory = short(Path(config.hydra.sweep.dir))
+            print(f"The runs of the sweep are in {directory}. Side by side: python -m recsys table {directory}")
