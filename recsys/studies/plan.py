@@ -170,6 +170,8 @@ def _resolved(value: Any, directories: Mapping[str, Path]) -> Any:
 
 def _hydra_value(value: Any) -> str:
     """Write a value in Hydra's grammar of overrides."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_hydra_value(each)}' for key, each in value.items())}}}"
     if isinstance(value, str):
         return value if re.fullmatch(r"[\w./:-]+", value) else "'" + value.replace("'", r"\'") + "'"
     return json.dumps(value)
