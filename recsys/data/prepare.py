@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -38,7 +38,13 @@ WORKING_SPACE = 5
 PREPARED = "prepared"  # folder of a cache that holds the prepared data sets
 
 
-def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, engine: Engine = DuckDB()) -> Prepared:
+def prepare(
+    source: Source,
+    cache_dir: Path,
+    metadata: Metadata | None = None,
+    engine: Engine = DuckDB(),
+    users: Callable[[Path], range | None] = lambda folder: None,
+) -> Prepared:
     """Prepare a source's data set, or load it from the cache.
 
     Args:
@@ -46,13 +52,14 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, e
         cache_dir: folder of downloads and clean tables.
         metadata: external metadata of the items; ratings and fingerprint stay the same.
         engine: what reads and cleans the ratings.
+        users: chooses the users whose ratings are loaded from the folder of the clean tables, see `load`; all.
 
     Raises:
         UserError: files are missing or unreadable, no rating is left, or the cache cannot be written.
     """
     with _writing(cache_dir):
         folder = _prepared_folder(source, cache_dir, engine)
-        prepared = load(folder)
+        prepared = load(folder, users=users(folder))
         _print_reading(prepared.report)
         check_dropped(prepared.report.dropped, prepared.report.rows_read, source.cleaning)
         return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)
