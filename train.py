@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
@@ -28,6 +29,9 @@ from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run, is_completed, read_run
 from recsys.studies.testing import conclude, named
 from recsys.studies.warm_start import continue_from
+
+if TYPE_CHECKING:
+    from recsys.config.sharded_run import ShardedRun
 
 log = logging.getLogger(__name__)
 
@@ -52,12 +56,15 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if cfg.find_segments:
         require("plots")  # their report has figures
     trainer, logger = lightning(cfg) if needs_lightning(cfg, model) else (None, None)
+    sharding = _sharding(cfg, model, trainer)
+    if sharding is not None and not sharding.is_started:
+        return sharding.start(cfg)
     run = RunWriter(directory, settings, OmegaConf.to_yaml(cfg), resumed=cfg.resume is not None)
     process.limit_threads(cfg.threads)
     process.fix_randomness(cfg.seed)
 
     with run.stage("data"):
-        split, origin = read_split()
+        split, origin = read_split(None if sharding is None else sharding.connect(cfg))
         if cfg.warm_from is not None:
             split = _warm_start(cfg, run, model, split)
         measurement.check(model, split)
@@ -74,9 +81,18 @@ def train(cfg: DictConfig) -> dict[str, float]:
     if cfg.refit:
         with run.stage("refit"):  # without the logger, whose curves would overlay those of the first fit
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
-    if not process.reports():
+    if not process.reports() and sharding is None:
         return metrics
     return conclude(run, model, split, measurement, origin, metrics, speed, logger, _further_work(cfg, split))
+
+
+def _sharding(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
+    """Return how several processes share the run; see `sharded_run`."""
+    if trainer is None:
+        return None
+    from recsys.config.sharded_run import sharded_run  # imports torch, which closed-form models never need
+
+    return sharded_run(cfg, model, trainer)
 
 
 def objective(cfg: DictConfig) -> float | None:

@@ -177,14 +177,14 @@ def test_a_baseline_that_does_not_fit_in_memory_is_left_out(train_small, tmp_pat
 def test_a_full_disk_is_told_before_work(train_small, tmp_path, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 10**6))
-    monkeypatch.setattr(train, "split_reader", lambda cfg: lambda: pytest.fail("work was begun"))
+    monkeypatch.setattr(train, "split_reader", lambda cfg: lambda *_: pytest.fail("work was begun"))
     assert train_small("model=ease", f"hydra.run.dir={tmp_path}/run") == 2
     assert "only 1 MB are free" in capsys.readouterr().err
 
 
 def test_outputs_that_cannot_be_written_are_told_before_work(train_small, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(train, "split_reader", lambda cfg: lambda: pytest.fail("work was begun"))
+    monkeypatch.setattr(train, "split_reader", lambda cfg: lambda *_: pytest.fail("work was begun"))
     assert train_small("model=ease", f"hydra.run.dir={tmp_path}/file/run") == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}/file/run cannot be used (Not a directory)")
 

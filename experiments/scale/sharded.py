@@ -3,8 +3,8 @@
     python experiments/scale/sharded.py                                        # 32 million ratings, seed 0
     python experiments/scale/sharded.py --ratings 1000000 --seeds 0 1 2 3 4    # whether quality lies within the seeds'
 
-The synthetic table (`synthetic.py`) is prepared once. torchrun then starts the processes of each training, and each of
-them reads the ratings of its own users only, splits them by time, trains matrix factorisation on them together with the
+The synthetic table (`synthetic.py`) is prepared once. Each training then has processes of its own, and each of them
+reads the ratings of its own users only, splits them by time, trains matrix factorisation on them together with the
 others, and tests its own users. Peak memory is that of the process which has most; what the parts of it take is counted
 from the arrays. Frames of users and items, and tables of items, are whole in every process.
 """
@@ -15,21 +15,24 @@ import argparse
 import json
 import logging
 import os
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from pytorch_lightning.callbacks import Callback
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from synthetic import RATING_COLUMNS, write_films, write_ratings
+from torch.multiprocessing.spawn import start_processes
 
 from recsys.data.dataset import Holdout
 from recsys.data.prepare import prepare
@@ -38,9 +41,9 @@ from recsys.data.sources import Files
 from recsys.data.splitters import LeaveLastOut
 from recsys.models.mf import MFModule
 from recsys.models.neural import BPR, Optimization, TrainingData, Validation
-from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural.embeddings import UserTable, only_rows_of
 from recsys.models.neural.monitors import RankingMonitor
-from recsys.models.neural.sharding import shards
+from recsys.models.neural.sharding import ShardedByUser
 from recsys.models.neural.validation import measure, summary
 
 METRIC = "ndcg@10"
@@ -57,28 +60,29 @@ class Sizes(Callback):
         self.n_bytes = sum(tensor.nbytes for tensor in (*weights, *state))
 
 
-def train(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
-    """Train and test in one of the processes that torchrun has started; the first one writes `result.json`."""
+def train(rank: int, n_processes: int, port: int, folder: Path, seed: int, arguments: argparse.Namespace) -> None:
+    """Train and test in one of several processes, as torchrun would start it; the first one writes `result.json`."""
+    os.environ |= {"TORCHELASTIC_RUN_ID": "sharded", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(n_processes)}
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    rank, n_processes = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    own = shards(user_counts(folder), n_processes)[rank]
-    dataset = load(folder, users=own).dataset
+    sizes = Sizes()
+    new_trainer = partial(pl.Trainer, accelerator="cpu", devices=n_processes, strategy="sharded")
+    strategy = cast(ShardedByUser, new_trainer(logger=False).strategy)
+    strategy.setup_environment()
+    shard = strategy.divide(user_counts(folder))
+    dataset = replace(load(folder, users=shard.own).dataset, shard=shard)
     split = LeaveLastOut(train_only_below=3)(dataset)
     torch.manual_seed(seed)
     optimization = Optimization(lr=0.01)
     objective = BPR(n_negatives=1)
-    module = MFModule(
-        dataset.n_users, dataset.n_items, arguments.dim, rowwise=True, objective=objective, optimization=optimization
-    )
+    settings = {"rowwise": True, "objective": objective, "optimization": optimization}
+    with only_rows_of(shard.own):
+        module = MFModule(dataset.n_users, dataset.n_items, arguments.dim, **settings)
     module.bind(split.train)
-    sizes = Sizes()
-    trainer = pl.Trainer(
+    trainer = new_trainer(
         max_epochs=arguments.epochs,
-        accelerator="cpu",
-        devices=n_processes,
-        strategy="sharded",
         callbacks=[Validation(_sampled(split.valid, arguments.users)), sizes],
         default_root_dir=folder,
         logger=False,
@@ -88,7 +92,7 @@ def train(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
         use_distributed_sampler=False,
     )
     started = time.perf_counter()
-    trainer.fit(module, TrainingData(split.train, objective, 16_384, seed, users=own))
+    trainer.fit(module, TrainingData(split.train, objective, 16_384, seed))
     seconds = time.perf_counter() - started
     module.eval().refresh()
     test, monitor = _sampled(split.test, arguments.users), RankingMonitor()
@@ -100,9 +104,8 @@ def train(folder: Path, seed: int, arguments: argparse.Namespace) -> None:
         "user tables": sizes.n_bytes / MIB,
         "peak": int(status["VmHWM"].removesuffix("kB")) / 2**10,
     }
-    of_all: list = [None] * n_processes
-    torch.distributed.all_gather_object(of_all, (costs, measured))
-    if rank == 0:
+    of_all = shard.of_each((costs, measured))
+    if trainer.is_global_zero:
         largest = {f"{name} of a process, MiB": max(costs[name] for costs, _ in of_all) for name in costs}
         tested = summary([part for _, parts in of_all for part in parts], monitor)
         result = largest | {"seconds": seconds, METRIC: tested[METRIC]}
@@ -115,12 +118,19 @@ def _sampled(holdout: Holdout, n: int) -> Holdout:
     return Holdout(ratings.select(ratings.users % max(1, ratings.n_users // n) == 0), holdout.known)
 
 
-def train_on(n_processes: int, folder: Path, seed: int) -> dict[str, float]:
-    """Start the processes of a training, with the arguments of this command."""
-    started = ["torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
-    arguments = [str(Path(__file__)), *sys.argv[1:], "--folder", str(folder), "--seeds", str(seed)]
-    subprocess.run([sys.executable, "-m", *started, *arguments], check=True)  # noqa: S603
+def train_on(n_processes: int, folder: Path, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
+    """Train in several processes, forks of this one, which holds no ratings."""
+    of_each = (n_processes, find_free_network_port(), folder, seed, arguments)
+    start_processes(train, of_each, n_processes, start_method="fork")
     return json.loads((folder.parent / "result.json").read_text())
+
+
+def prepare_table(rank: int, directory: Path, n_ratings: int) -> None:
+    """Write and prepare the table, in a process of its own for the sake of memory; write the folder to `folder`."""
+    write_ratings(directory / "ratings.csv", n_ratings)
+    write_films(directory / "films.csv")
+    source = Files(str(directory / "ratings.csv"), RATING_COLUMNS, films_path=str(directory / "films.csv"))
+    (directory / "folder").write_text(str(prepare(source, directory / "cache").tables["ratings"].parent))
 
 
 def main() -> None:
@@ -133,20 +143,14 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=64, help="length of the vectors")
     parser.add_argument("--users", type=int, default=5_000, help="number of validation and test users")
     parser.add_argument("--directory", type=Path, help="default: the directory of temporary files")
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # prepared, in a process of a training
     arguments = parser.parse_args()
-    if arguments.folder is not None:
-        train(arguments.folder, arguments.seeds[0], arguments)
-        return
     results: dict[int, list[dict[str, float]]] = {}
     with tempfile.TemporaryDirectory(dir=arguments.directory) as name:
         directory = Path(name)
-        write_ratings(directory / "ratings.csv", arguments.ratings)
-        write_films(directory / "films.csv")
-        source = Files(str(directory / "ratings.csv"), RATING_COLUMNS, films_path=str(directory / "films.csv"))
-        folder = prepare(source, directory / "cache").tables["ratings"].parent
+        start_processes(prepare_table, (directory, arguments.ratings), start_method="fork")
+        folder = Path((directory / "folder").read_text())
         for n_processes in arguments.processes:
-            results[n_processes] = [train_on(n_processes, folder, seed) for seed in arguments.seeds]
+            results[n_processes] = [train_on(n_processes, folder, seed, arguments) for seed in arguments.seeds]
     table = Table(box=box.MARKDOWN)
     for heading in ("", *(f"{n} processes" for n in results)):
         table.add_column(heading, justify="right" if heading else "left")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config.nodes import instantiate
+from recsys.data.dataset import Shard
 from recsys.data.engines import DuckDB, Engine
 from recsys.data.prepare import prepare
-from recsys.data.prepared import Prepared
+from recsys.data.prepared import Prepared, user_counts
 from recsys.data.split import Split
 
 
@@ -50,13 +53,17 @@ class Splits:
         return self.built[key]
 
 
-def split_reader(cfg: DictConfig) -> Callable[[], tuple[Split, str]]:
+Divide = Callable[[np.ndarray], Shard]  # number of ratings of each user, int64 (n_users,) -> the users of this process
+
+
+def split_reader(cfg: DictConfig) -> Callable[..., tuple[Split, str]]:
     """Check the settings of a config's data, and return a function that reads and splits the data.
 
     Returns:
         A function that returns the split, whose users have segments if `segments_from` names a run, and the origin of
-        the data as text. It raises `UserError` if the data cannot be reached or cannot be split in this way, or if the
-        segments belong to another split.
+        the data as text. Its optional argument divides the users among processes: it then reads the ratings of this
+        process's users, and those of all users only if the split needs them. It raises `UserError` if the data cannot
+        be reached or cannot be split in this way, or if the segments belong to another split.
 
     Raises:
         UserError: a setting is not valid, such as an address with a password.
@@ -64,9 +71,21 @@ def split_reader(cfg: DictConfig) -> Callable[[], tuple[Split, str]]:
     source, metadata, splitter = instantiate(cfg.data), instantiate(cfg.get("metadata")), instantiate(cfg.split)
     engine = engine_of(cfg)
 
-    def read() -> tuple[Split, str]:
-        prepared = prepare(source, Path(cfg.cache_dir), metadata, engine)
-        split = splitter(prepared.dataset)
+    def read(divide: Divide | None = None) -> tuple[Split, str]:
+        shard: Shard | None = None
+
+        def users(folder: Path) -> range | None:
+            nonlocal shard
+            shard = None if divide is None else divide(user_counts(folder))
+            return shard.own if shard is not None and splitter.is_by_user else None
+
+        prepared = prepare(source, Path(cfg.cache_dir), metadata, engine, users)
+        if shard is None:
+            split = splitter(prepared.dataset)
+        elif splitter.is_by_user:
+            split = splitter(replace(prepared.dataset, shard=shard))
+        else:
+            split = splitter(prepared.dataset).of_shard(shard)
         if cfg.get("segments_from") is not None:
             from recsys.analysis.segments.stored import with_segments
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,26 @@ from recsys.errors import UserError
 
 if TYPE_CHECKING:
     from scipy import sparse
+
+
+class Shard(Protocol):
+    """The users of one of several processes that each hold the ratings of their own users only.
+
+    All processes must call a method together.
+    """
+
+    @property
+    def own(self) -> range:
+        """Return the codes of this process's users; those of later processes are higher."""
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of the arrays of all processes, which have the same shape."""
+
+    def joined(self, rows: np.ndarray) -> np.ndarray:
+        """Return the rows of all processes, by user, in the first process; elsewhere the given ones."""
+
+    def of_each(self, value: Any) -> list[Any]:
+        """Return a small object of each process."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +63,9 @@ class Dataset:
         negatives: int32 (n_users, m) unrated items, among which the source ranks each user's test item, or None; short
             rows are padded with -1.
         plays: float32 (n,) how often, or how long, a user played the item of each rating, or None.
+        shard: the users whose ratings these are, if other processes hold those of the others. `item_counts`,
+            `n_ratings`, `n_raters` and `mean_rating` are of all ratings nevertheless, so all processes must use them
+            together for the first time; everything else is of the ratings that are here.
     """
 
     name: str
@@ -58,6 +81,7 @@ class Dataset:
     part_names: tuple[str, ...] = ()
     negatives: np.ndarray | None = None
     plays: np.ndarray | None = None
+    shard: Shard | None = None
 
     @classmethod
     def from_arrays(
@@ -132,7 +156,24 @@ class Dataset:
     @cached_property
     def item_counts(self) -> np.ndarray:
         """Return the number of ratings of each item, int64 (n_items,)."""
-        return np.bincount(self.items, minlength=self.n_items)
+        return self.total(np.bincount(self.items, minlength=self.n_items))
+
+    @cached_property
+    def n_ratings(self) -> int:
+        """Return the number of ratings."""
+        return int(self.total(np.array([len(self)])).item())
+
+    @cached_property
+    def n_raters(self) -> int:
+        """Return the number of users with ratings."""
+        return int(self.total(np.array([np.count_nonzero(self.user_counts)])).item())
+
+    @cached_property
+    def mean_rating(self) -> float:
+        """Return the mean rating."""
+        if self.shard is None:
+            return float(self.ratings.mean(dtype=np.float64))
+        return float(self.total(np.array([self.ratings.sum(dtype=np.float64)])).item()) / self.n_ratings
 
     @cached_property
     def latest_time(self) -> int | None:
@@ -147,7 +188,7 @@ class Dataset:
     @cached_property
     def _by_item(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of all ratings sorted by item, int64 (n,), and row pointers, int64 (n_items + 1,)."""
-        return np.argsort(self.items, kind="stable"), row_pointers(self.item_counts)
+        return np.argsort(self.items, kind="stable"), row_pointers(np.bincount(self.items, minlength=self.n_items))
 
     def positions_of_item(self, item: int) -> np.ndarray:
         """Return the positions of an item's ratings, int64 (m,), in the order of their users."""
@@ -173,6 +214,10 @@ class Dataset:
             )
         own_ids, known_ids = (pd.Index(frame["user_id"].astype(str)) for frame in (self.user_frame, earlier.user_frame))
         return known_ids.get_indexer(own_ids).astype(np.int64)
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of an array over the processes that hold the ratings; the array itself in a single one."""
+        return values if self.shard is None else self.shard.total(values)
 
     def select(self, chosen: np.ndarray) -> Dataset:
         """Return a subset of the ratings with unchanged codes.
@@ -284,9 +329,55 @@ class Holdout:
         rated = None if self.rated is None else self.rated.of_users(users)
         return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
 
+    def joined(self) -> Holdout:
+        """Return the holdout by which metrics of the queries of all processes are averaged; see `Shard.joined`."""
+        shard, held_out = self.known.shard, self.ratings
+        if shard is None:
+            return self
+        ratings = replace(
+            held_out,
+            users=shard.joined(held_out.users),
+            items=shard.joined(held_out.items),
+            ratings=shard.joined(held_out.ratings),
+            times=None if held_out.times is None else shard.joined(held_out.times),
+            parts=None,
+            plays=None,
+            shard=None,
+        )
+        n_relevant = self.relevant(np.arange(self.n_queries)).lengths
+        of_queries = (shard.joined(values) for values in (self.query_users, self.history_lengths, n_relevant))
+        self.known.item_counts  # noqa: B018 - of all processes, while all are here
+        return JoinedHoldout(ratings, self.known, self.candidates, None, self.separates_cold, of_queries=(*of_queries,))
+
     def interactions(self) -> sparse.csr_matrix:
         """Return a float32 matrix (n_users, n_items) that is nonzero where a user rated an item, held out or not."""
         return self.unranked.matrix() + self.ratings.matrix()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class JoinedHoldout(Holdout):
+    """The held-out ratings of several processes, with the lengths of the histories in place of histories.
+
+    Attributes:
+        of_queries: int64 (n_queries,) user, number of ratings in the history, and number of held-out ratings.
+    """
+
+    of_queries: tuple[np.ndarray, ...]
+
+    @property
+    def query_users(self) -> np.ndarray:
+        """See `Holdout.query_users`."""
+        return self.of_queries[0]
+
+    @property
+    def history_lengths(self) -> np.ndarray:
+        """See `Holdout.history_lengths`."""
+        return self.of_queries[1]
+
+    def relevant(self, rows: np.ndarray) -> History:
+        """See `Holdout.relevant`."""
+        n_relevant = self.of_queries[2]
+        return select_rows(row_pointers(n_relevant)[rows], n_relevant[rows], self.ratings.histories())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

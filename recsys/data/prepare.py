@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -39,7 +39,13 @@ WORKING_SPACE = 5
 PREPARED = "prepared"  # folder of a cache that holds the prepared data sets
 
 
-def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, engine: Engine = DuckDB()) -> Prepared:
+def prepare(
+    source: Source,
+    cache_dir: Path,
+    metadata: Metadata | None = None,
+    engine: Engine = DuckDB(),
+    users: Callable[[Path], range | None] = lambda folder: None,
+) -> Prepared:
     """Prepare a source's data set, or load it from the cache.
 
     Args:
@@ -47,6 +53,8 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, e
         cache_dir: folder of downloads and clean tables.
         metadata: external metadata of the items; ratings and fingerprint do not depend on it.
         engine: engine that reads and cleans the ratings.
+        users: function that chooses the users whose ratings are loaded from the folder of the clean tables, see `load`;
+            by default all users.
 
     Raises:
         UserError: files are missing or unreadable, cleaning leaves no rating or drops too many, or the cache cannot be
@@ -54,7 +62,7 @@ def prepare(source: Source, cache_dir: Path, metadata: Metadata | None = None, e
     """
     with _writing(cache_dir):
         folder = _prepared_folder(source, cache_dir, engine)
-        prepared = load(folder)
+        prepared = load(folder, users=users(folder))
         _print_reading(prepared.report)
         check_dropped(prepared.report.dropped, prepared.report.rows_read, source.cleaning)
         return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)

@@ -23,7 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
-from recsys.data.dataset import Dataset, Holdout, StepHoldout
+from recsys.data.dataset import Dataset, Holdout, Shard, StepHoldout
 from recsys.data.targets import ALL, Targets
 
 TRAIN, VALID_KNOWN, VALID, TEST_KNOWN, TEST, WITHHELD = range(6)
@@ -74,6 +74,12 @@ class Split:
         """The ratings held out for the test."""
         return self._holdout(TEST, self.refit_train, self.test_candidates)
 
+    def of_shard(self, shard: Shard) -> Split:
+        """Return the ratings of a process's own users, where others have those of the others."""
+        data = self.dataset
+        own = slice(data.indptr[shard.own.start], data.indptr[shard.own.stop])
+        return replace(self, dataset=replace(data.of_users(shard.own), shard=shard), labels=self.labels[own].copy())
+
     def for_warm_start(self, learned: np.ndarray) -> Split:
         """Adapt the split to a model whose weights have already been trained on some of its ratings.
 
@@ -99,7 +105,8 @@ class Split:
         positions = held_out[self.targets.chosen(self.dataset.users[held_out])]
         ratings = self.dataset.select(positions)
         before, withheld = self.labels < label, self.labels == WITHHELD
-        known = self.dataset.select(before) if label - 1 in self.labels else train
+        has_new_users = self.dataset.total(np.array([np.count_nonzero(self.labels == label - 1)])).item() > 0
+        known = self.dataset.select(before) if has_new_users else train
         if self.targets.one_by_one:
             runs_on = self.targets.histories_run_on
             timeline = self.dataset if runs_on else known

@@ -44,13 +44,19 @@ class Splitter(ABC):
         """
         check_seed(**{name: value for name, value in asdict(self).items() if name in ("seed", "ties_seed")})
         labels = self.labels(dataset)
+        counts = dataset.total(np.bincount(labels, minlength=WITHHELD + 1))
         for label, purpose in ((TRAIN, "train on"), (VALID, "validate on"), (TEST, "test on")):
-            if label not in labels:
+            if not counts[label]:
                 raise UserError(
                     f"The split {self} leaves no rating of {dataset.name} to {purpose}: choose other settings or data."
                 )
         guaranteed = (invariants.PAIRS_ARE_DISJOINT, *self.invariants)
         return Split(dataset, self.name, self._fingerprint(dataset, labels), labels, guaranteed)
+
+    @property
+    def is_by_user(self) -> bool:
+        """Return whether the labels of a user's ratings depend on nothing but these ratings."""
+        return False
 
     @abstractmethod
     def labels(self, dataset: Dataset) -> np.ndarray:
@@ -58,7 +64,9 @@ class Splitter(ABC):
 
     def _fingerprint(self, dataset: Dataset, labels: np.ndarray) -> str:
         described = json.dumps([dataset.fingerprint, self.name, self._settings()], sort_keys=True)
-        return hashlib.sha256(described.encode() + labels.tobytes()).hexdigest()[:16]
+        of_all = labels if dataset.shard is None else dataset.shard.joined(labels)
+        digest = hashlib.sha256(described.encode() + of_all.tobytes()).hexdigest()[:16]
+        return digest if dataset.shard is None else dataset.shard.of_each(digest)[0]  # the first has the labels of all
 
     def _settings(self) -> dict[str, Any]:
         """Return the settings that the fingerprint depends on."""
@@ -106,6 +114,11 @@ class LeaveLastOut(TimeSplitter):
     train_only_below: int = 0
     name: ClassVar[str] = "leave_last_out"
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ONE_IS_HELD_OUT, invariants.HISTORIES_ARE_OLDER)
+
+    @property
+    def is_by_user(self) -> bool:
+        """See `Splitter.is_by_user`; the random order of ties is drawn for all ratings together."""
+        return self.ties == "last_row"
 
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
@@ -156,6 +169,11 @@ class GlobalTime(TimeSplitter):
     target: str = later_setting("all")
     name: ClassVar[str] = "global_time"
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.STAGES_ARE_IN_ORDER,)
+
+    @property
+    def is_by_user(self) -> bool:
+        """See `Splitter.is_by_user`; quantiles are of the times of all ratings."""
+        return self.ties == "last_row" and isinstance(self.valid_from, str) and isinstance(self.test_from, str)
 
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set; see `Splitter.__call__`."""

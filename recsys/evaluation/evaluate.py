@@ -124,7 +124,8 @@ def _has_ratings(holdout: Holdout) -> bool:
 def _leaves_a_choice(holdout: Holdout) -> bool:
     """Return whether for some user there is an item that is neither rated nor held out."""
     n_rated = holdout.unranked.user_counts + holdout.ratings.user_counts
-    return bool((n_rated[holdout.query_users] < holdout.known.n_items).any())
+    n_choices = np.count_nonzero(n_rated[holdout.query_users] < holdout.known.n_items)
+    return holdout.known.total(np.array([n_choices])).item() > 0
 
 
 def evaluate(
@@ -137,6 +138,9 @@ def evaluate(
     shuffle_seed: int | None = None,
 ) -> Evaluation:
     """Evaluate a fitted model.
+
+    Where several processes have the queries of their own users, see `Dataset.shard`, all must call this together. The
+    first returns the evaluation of all queries, and the others return their own with the summary of all.
 
     Args:
         model: a fitted model.
@@ -152,8 +156,9 @@ def evaluate(
         UserError: `check` fails, or a score is not finite.
     """
     check(model, ks, holdout, protocol, reranker)
+    shard = holdout.known.shard
     batch_size = max(1, batch_bytes // (4 * holdout.known.n_items))
-    rng = None if shuffle_seed is None else np.random.default_rng(shuffle_seed)
+    rng = None if shuffle_seed is None else _numbers(shuffle_seed, holdout)
     tasks = [RankingTask(model, holdout, each, ks, reranker) for each in single_protocols(protocol)]
     if tasks:
         for rows in _batches(holdout, batch_size, "ranking"):
@@ -165,12 +170,25 @@ def evaluate(
     bins = calibration(np.empty(0), np.empty(0))
     if model.predicts_ratings and _has_ratings(holdout):
         predicted = _predict(model, holdout, batch_size)
-        measured.append(measure_ratings(predicted, holdout))
-        bins = calibration(predicted, holdout.ratings.ratings)
+        if shard is not None:
+            predicted = shard.joined(predicted)
+        measured.append(measure_ratings(predicted, holdout.joined()))
+        bins = calibration(predicted, holdout.joined().ratings.ratings)
     per_query = pd.concat([part.per_query for part in measured], axis=1)
     per_rating = pd.concat([part.per_rating for part in measured], axis=1)
     summary = {name: value for part in measured for name, value in part.summary.items()}
+    if shard is not None:
+        holdout, summary = holdout.joined(), shard.of_each(summary)[0]
     return Evaluation(_per_user(per_query, holdout), summary, measured[0].top, bins, per_query, per_rating, holdout)
+
+
+def _numbers(seed: int, holdout: Holdout) -> np.random.Generator:
+    """Return the generator of random orders, which has drawn a number for each rating in an earlier process."""
+    rng, shard = np.random.default_rng(seed), holdout.known.shard
+    if shard is not None:
+        of_each = shard.of_each((shard.own.start, int(holdout.history_lengths.sum())))
+        rng.bit_generator.advance(sum(n for start, n in of_each if start < shard.own.start))  # type: ignore[attr-defined]
+    return rng
 
 
 def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarray:
@@ -180,7 +198,8 @@ def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarra
         pairs = Pairs.of_history(holdout.query(rows), holdout.relevant(rows))
         return _finite(model, model.predict(pairs))
 
-    return np.concatenate([predict(rows) for rows in _batches(holdout, batch_size, "predicting")])
+    batches = _batches(holdout, batch_size, "predicting")
+    return np.concatenate([np.empty(0, np.float32), *(predict(rows) for rows in batches)])
 
 
 def _per_user(per_query: pd.DataFrame, holdout: Holdout) -> pd.DataFrame:

@@ -23,7 +23,14 @@ def sample_unrated(holdout: Holdout, n: int, seed: int) -> np.ndarray:
     users, n_items = holdout.users, holdout.known.n_items
     rated = _rated_items(holdout)
     n_unrated = n_items - np.diff(rated.indptr)
-    nth = _sample_subsets(n_unrated, n, np.random.default_rng(seed))
+    if holdout.known.shard is None:
+        nth = _sample_subsets(n_unrated, n, np.random.default_rng(seed))
+    else:  # the draw of a user depends on those before it, so each process draws for all users
+        of_user = np.zeros(holdout.known.n_users, np.int64)
+        of_user[users] = 1 + n_unrated
+        of_all = holdout.known.total(of_user)
+        mine = np.searchsorted(np.flatnonzero(of_all), users)
+        nth = _sample_subsets(of_all[of_all > 0] - 1, n, np.random.default_rng(seed))[mine]
     # A user's i-th rated item (from 0) comes after (its code - i) unrated ones. The search counts the rated items
     # before the nth unrated one, whose code is nth plus this count.
     unrated_before = rated.items - (np.arange(len(rated.items)) - rated.indptr[rated.rows])

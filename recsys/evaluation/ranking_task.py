@@ -89,7 +89,12 @@ class RankingTask:
             self.values[name][rows] = value
 
     def measurements(self) -> Measurements:
-        """Return the metrics of all batches."""
+        """Return the metrics of all batches, in the first of several processes those of all of them."""
+        shard = self.holdout.known.shard
+        if shard is not None:
+            self.holdout, self.top, self.ranks = self.holdout.joined(), shard.joined(self.top), shard.joined(self.ranks)
+            names = max(shard.of_each(list(self.values)), key=len)  # none where a process has no queries
+            self.values = {name: shard.joined(self.values[name]) for name in names}
         per_query: pd.DataFrame = pd.DataFrame(self.values).add_suffix(self.suffix)
         parts = [per_query, by_history(per_query, self.holdout)]
         if self.holdout.separates_cold:
@@ -102,7 +107,7 @@ class RankingTask:
 
 def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
     """Return the metrics of single lists beyond accuracy, by name, for which data and model have what is needed."""
-    counts, n_users = dataset.item_counts, int((dataset.user_counts > 0).sum())
+    counts, n_users = dataset.item_counts, dataset.n_raters
     metrics: dict[str, ListMetric] = {
         "novelty": lambda top, history: beyond_accuracy.novelty(top, counts, n_users),
         "mean_popularity": lambda top, history: beyond_accuracy.mean_popularity(top, counts),

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from recsys import renamed
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset, Holdout, Shard
 from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
 from recsys.models.arguments import naming_arguments
@@ -203,6 +203,13 @@ class Recommender(RecommendsByIds):
             f"{type(self).__name__} is fitted in one step and cannot continue from an earlier run: "
             "leave out --warm (of train.py, warm_from)."
         )
+
+    def complete(self, shard: Shard) -> None:
+        """Give the model of the first process what the others have learned of their users; all must call it together.
+
+        Args:
+            shard: that of the training interactions, see `Dataset.shard`.
+        """
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""

@@ -152,6 +152,8 @@ class GMF(FoldsIn):
         **training: see `FoldsIn`.
     """
 
+    module: GMFModule
+
     def __init__(self, embedding_dim: int = 8, dropout: float = 0.0, **training: Any) -> None:
         super().__init__(**training)
         check_positive(embedding_dim=embedding_dim)
@@ -172,6 +174,8 @@ class MLP(FoldsIn):
         dropout: dropout rate of the hidden layers; the paper uses no dropout.
         **training: see `FoldsIn`.
     """
+
+    module: MLPModule
 
     def __init__(self, hidden_dims: Sequence[int] = (64, 32, 16, 8), dropout: float = 0.0, **training: Any) -> None:
         super().__init__(**training)
@@ -281,7 +285,10 @@ class NeuMF(FoldsIn):
         metrics = {}
         for alpha in ALPHAS:
             fused = _WeightedSum(gmf, mlp, alpha, self.rating_mean)
-            metrics[alpha] = summary(measure(fused, valid, monitor, rows), monitor)[monitor.metric]
+            measured = measure(fused, valid, monitor, rows)
+            if valid.known.shard is not None:
+                measured = [part for own in valid.known.shard.of_each(measured) for part in own]
+            metrics[alpha] = summary(measured, monitor)[monitor.metric]
         best = (max if monitor.mode == "max" else min)(metrics, key=metrics.__getitem__)
         log.info("weight of the pretrained GMF: %.1f, with %.4f valid/%s", best, metrics[best], monitor.metric)
         return best

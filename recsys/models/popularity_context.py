@@ -30,9 +30,9 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
         places = np.arange(len(train.items)) - np.repeat(train.indptr[:-1], train.user_counts)
         early = places < n_first - 1
         cells = places[early] * train.n_items + train.items[early]
-        firsts = np.bincount(cells, minlength=(n_first - 1) * train.n_items)
+        firsts = train.total(np.bincount(cells, minlength=(n_first - 1) * train.n_items))
         counts[1:] -= firsts.reshape(n_first - 1, train.n_items).cumsum(axis=0)
-        counts[1:] += train.n_items * train.item_counts / max(1, len(train))
+        counts[1:] += train.n_items * train.item_counts / max(1, train.n_ratings)
     return counts.astype(np.float32)
 
 
@@ -80,15 +80,15 @@ def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, n
     frame = train.user_frame
     groups = [np.zeros(train.n_users + 1, np.int64)]
     factors = [np.ones((1, train.n_items))]
-    n_users = max(1, np.count_nonzero(train.user_counts))
+    n_users = max(1, train.n_raters)
     mean = train.item_counts / n_users
     for column in [name for name in columns if name in frame]:
         codes = frame[column].astype("category").cat.codes.to_numpy(np.int64)
         n_groups = codes.max() + 1
-        sizes = np.bincount(codes[(codes >= 0) & (train.user_counts > 0)], minlength=n_groups)
+        sizes = train.total(np.bincount(codes[(codes >= 0) & (train.user_counts > 0)], minlength=n_groups))
         grouped = codes[train.users] >= 0
         cells = codes[train.users[grouped]] * train.n_items + train.items[grouped]
-        counts = np.bincount(cells, minlength=n_groups * train.n_items).reshape(n_groups, train.n_items)
+        counts = train.total(np.bincount(cells, minlength=n_groups * train.n_items)).reshape(n_groups, train.n_items)
         shares = (counts + DAMPING * mean) / (sizes + DAMPING)[:, None]
         first = sum(map(len, factors))
         groups.append(np.append(np.where(codes >= 0, first + codes, 0), 0))

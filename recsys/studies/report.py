@@ -23,10 +23,8 @@ from recsys.studies.examples import Example
 from recsys.terminal import print_figures, terminal
 
 PREDICTED = "rmse and mae are errors of predicted ratings, in the unit of the ratings: lower is better."
-COMPARABLE = (
-    "The other columns are baselines with default settings, on the same ratings. Figures on another split, or with "
-    "sampled candidates, cannot be compared with them."
-)
+BASELINES = "The other columns are baselines with default settings, on the same ratings."
+COMPARABLE = "Figures on another split, or with sampled candidates, cannot be compared with them."
 
 
 def headline_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
@@ -51,19 +49,20 @@ def print_example(example: Example) -> None:
 
 def plan(model: Recommender, split: Split) -> str:
     """Describe the model and its training, validation and test ratings in one sentence."""
-    dataset = split.dataset
+    dataset, held_out = split.dataset, (split.valid.ratings.n_ratings, split.test.ratings.n_ratings)
     return (
-        f"{type(model).__name__} learns from {len(split.train):,} of {len(dataset):,} ratings by {dataset.n_users:,} "
-        f"users of {dataset.n_items:,} items; {split.name} holds out {len(split.valid.ratings):,} for validation and "
-        f"{len(split.test.ratings):,} for the test."
+        f"{type(model).__name__} learns from {split.train.n_ratings:,} of {dataset.n_ratings:,} ratings by "
+        f"{dataset.n_users:,} users of {dataset.n_items:,} items; {split.name} holds out {held_out[0]:,} for "
+        f"validation and {held_out[1]:,} for the test."
     )
 
 
-def print_guide(holdout: Holdout, protocol: AnyProtocol) -> None:
+def print_guide(holdout: Holdout, protocol: AnyProtocol, has_baselines: bool) -> None:
     """Print what the figures of a test mean, and with which figures they can be compared."""
     protocols = single_protocols(protocol)
     meaning = _ranked(protocols[0].n_ranked(holdout)) if protocols else PREDICTED
-    terminal().print(f"Means over {holdout.n_queries:,} test queries. {meaning} {COMPARABLE}")
+    compared = f"{BASELINES} {COMPARABLE}" if has_baselines else COMPARABLE
+    terminal().print(f"Means over {holdout.n_queries:,} test queries. {meaning} {compared}")
 
 
 def _ranked(n_items: int) -> str:

@@ -163,7 +163,7 @@ class RunWriter:
                 "name": dataset.name,
                 "origin": origin,
                 "fingerprint": dataset.fingerprint,
-                "ratings": len(dataset),
+                "ratings": dataset.n_ratings,
                 "users": dataset.n_users,
                 "films": dataset.n_items,
                 "ids": id_digests(dataset),

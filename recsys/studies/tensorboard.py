@@ -45,6 +45,7 @@ def log_run(
     config: Mapping[str, Any],
     model: Recommender,
     dataset: Dataset,
+    counts: tuple[np.ndarray, np.ndarray],
     metrics: Mapping[str, float],
     examples: Iterable[Example],
 ) -> None:
@@ -55,6 +56,7 @@ def log_run(
         config: every setting, nested.
         model: the final model.
         dataset: data set with the users and items that the model embeds.
+        counts: int64 (n_items,) and (n_users,) number of ratings of each.
         metrics: metrics by name, `valid/...` and `test/...`.
         examples: recommendations for sample users.
     """
@@ -70,8 +72,8 @@ def log_run(
                 events.add_scalar(f"final/{name}", value)
         events.add_settings(_settings(config, model), _label(config, model))
         if isinstance(model, HasEmbeddings):
-            _add_points(events, "films", model.item_embeddings(), dataset.item_counts, _described_items(dataset))
-            _add_points(events, "users", model.user_embeddings(), dataset.user_counts, dataset.user_frame)
+            _add_points(events, "films", model.item_embeddings(), counts[0], _described_items(dataset))
+            _add_points(events, "users", model.user_embeddings(), counts[1], dataset.user_frame)
 
 
 def log_segments(directory: Path, points: np.ndarray, n_ratings: np.ndarray, users: pd.DataFrame) -> None:

@@ -20,7 +20,7 @@ from recsys.models.base import Recommender
 from recsys.models.bias import Bias
 from recsys.models.markov import Markov
 from recsys.models.popularity import Popularity
-from recsys.studies import report, tensorboard
+from recsys.studies import process, report, tensorboard
 from recsys.studies.examples import examples, spread
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run
@@ -132,6 +132,8 @@ def conclude(
 ) -> dict[str, float]:
     """Test the final model of a run, unless its config has `test=false`; log, store and print the results.
 
+    All processes of a run that is sharded by user test their own users, and the first one does the rest.
+
     Args:
         run: writer of the run, which stores the results.
         model: the final model.
@@ -152,24 +154,33 @@ def conclude(
         with run.stage("test"):
             tested = measurement.test(model, split.test)
         metrics |= named("test", tested)
+    dataset, shard = split.dataset, split.dataset.shard
+    if shard is not None:
+        model.complete(shard)
+    counts = dataset.item_counts, dataset.total(dataset.user_counts)
+    if not process.reports():
+        return metrics
+    if is_tested:
         run.write_test(tested)
     holdout = split.test if is_tested else split.valid
     query = holdout.query(spread(holdout.n_queries, N_EXAMPLES))
     shown = examples(model, query, split.dataset, rank=ranker(measurement.reranker, model, holdout.known))
     if (log_directory := tensorboard.log_directory(run.config)) is not None:
-        tensorboard.log_run(log_directory, run.config, model, split.dataset, metrics, shown)
+        tensorboard.log_run(log_directory, run.config, model, dataset, counts, metrics, shown)
     elif logger is not None:
         logger.log_hyperparams(flatten(run.config))
         logger.log_metrics({f"final/{name}": value for name, value in metrics.items()})
         logger.finalize("success")
     run.finish(model, split, origin, metrics, speed, also)
     if is_tested:
-        others = measurement.own(model, split.test) | measurement.baselines(split, run.config["refit"], model)
+        others = {}
+        if shard is None:  # otherwise other processes have the ratings of their users
+            others = measurement.own(model, split.test) | measurement.baselines(split, run.config["refit"], model)
         columns = {measurement.name(model): tested.summary} | {name: each.summary for name, each in others.items()}
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
-        report.print_guide(split.test, measurement.protocol)
+        report.print_guide(tested.holdout, measurement.protocol, has_baselines=bool(others))
         if split.test.separates_cold:
-            print(sentence(split.test))
+            print(sentence(tested.holdout))
         report.print_example(shown[0])
     report.print_next_steps(run.directory, model, shown[0])
     return metrics

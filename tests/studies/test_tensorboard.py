@@ -51,7 +51,8 @@ def logged(dataset, tmp_path):
 
     def log(model: Recommender) -> EventAccumulator:
         examples = [Example(5, ["M*A*S*H (1970)", "Face|Off"], ["<b>[REC]</b> & _more_"])]
-        log_run(tmp_path / "log", CONFIG, model, dataset, METRICS, examples)
+        counts = dataset.item_counts, dataset.user_counts
+        log_run(tmp_path / "log", CONFIG, model, dataset, counts, METRICS, examples)
         return EventAccumulator(str(tmp_path / "log" / "final")).Reload()
 
     return log

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from recsys.data.dataset import Dataset
 from recsys.models.neural.objectives import Epoch, Objective
 from recsys.models.neural.sampling import Draw, Interactions, Share
-from recsys.models.neural.sharding import OwnInteractions, ShardedByUser
+from recsys.models.neural.sharding import ShardedByUser
 
 
 class TrainingData(pl.LightningDataModule):
@@ -24,14 +24,12 @@ class TrainingData(pl.LightningDataModule):
     and draws an epoch of them.
 
     Args:
-        train: training interactions.
+        train: training interactions: all, or those of `Dataset.shard`.
         objective: objective of the module.
         batch_size: number of samples in a step; the objective defines what a sample is.
         seed: seed of the draws.
         steps_per_call: number of batches passed to one call of `training_step`, which takes a step on each; more than
             one only for modules without automatic optimisation.
-        users: codes of the users whose interactions `train` has, where each process of a training sharded by user has
-            read those of its own users only; None if `train` has all.
     """
 
     def __init__(
@@ -41,7 +39,6 @@ class TrainingData(pl.LightningDataModule):
         batch_size: int = 256,
         seed: int = 0,
         steps_per_call: int = 1,
-        users: range | None = None,
     ) -> None:
         super().__init__()
         self.train = train
@@ -49,19 +46,17 @@ class TrainingData(pl.LightningDataModule):
         self.batch_size = batch_size
         self.seed = seed
         self.steps_per_call = steps_per_call
-        self.users = users
 
     def setup(self, stage: str) -> None:
         """Copy the interactions to the device, once."""
         trainer = cast(pl.Trainer, self.trainer)
         device = trainer.strategy.root_device
         if isinstance(trainer.strategy, ShardedByUser):
-            self.share: Share = trainer.strategy.assign(self.train, self.users)
-            self.train = self.train.of_users(trainer.strategy.share.own)
-            self.interactions: Interactions = OwnInteractions(self.train, device)
+            self.share: Share = trainer.strategy.assign(self.train)
+            self.train = trainer.strategy.own(self.train)
         else:
             self.share = Share(trainer.global_rank, trainer.world_size)
-            self.interactions = Interactions(self.train, device)
+        self.interactions = Interactions(self.train, device)
         self.objective.bind(self.interactions)
 
     def teardown(self, stage: str) -> None:

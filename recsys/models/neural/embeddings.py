@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import pairwise
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
 from recsys.models.neural.processes import summed
 
+_own: ContextVar[range | None] = ContextVar("own", default=None)
+VALUES_PER_DRAW = 1 << 20
+
+
+@contextmanager
+def only_rows_of(own: range | None) -> Iterator[None]:
+    """Let the tables that are built meanwhile have the rows of some users only, with the values that they have in all.
+
+    Args:
+        own: consecutive codes of the users, or None for all.
+    """
+    token = _own.set(own)
+    try:
+        yield
+    finally:
+        _own.reset(token)
+
 
 class UserTable(nn.Embedding):
     """One row per user and a last one for unknown users, (n_users + 1, d).
 
-    In a training sharded by user, each process holds the rows of its own users only, (m + 1, d): see `hold`.
+    In a training sharded by user, each process holds the rows of its own users only, (m + 1, d): see `only_rows_of`
+    and `hold`. Such a table takes its rows out of the state of a whole one.
 
     Args:
         n_users: number of user codes.
@@ -24,10 +48,14 @@ class UserTable(nn.Embedding):
     """
 
     weight: nn.Parameter
-    own: range | None = None
+    own: range | None
 
     def __init__(self, n_users: int, embedding_dim: int, sparse: bool = False) -> None:
-        super().__init__(n_users + 1, embedding_dim, sparse=sparse)
+        own = _own.get()
+        n_rows = (n_users if own is None else len(own)) + 1
+        super().__init__(n_rows, embedding_dim, sparse=sparse, _weight=torch.empty(n_rows, embedding_dim))
+        self.n_users, self.own = n_users, own
+        self._draw(1.0)
 
     def forward(self, users: Tensor) -> Tensor:
         """Look up users by their codes; all users of other processes are unknown here."""
@@ -38,29 +66,54 @@ class UserTable(nn.Embedding):
 
     def hold(self, own: range) -> None:
         """Drop the rows of all users but some consecutive ones."""
-        rows = torch.cat([self.weight[own.start : own.stop], self.weight[-1:]])
-        self.weight, self.own = nn.Parameter(rows.detach()), own
+        if self.own != own:
+            self.weight, self.own = nn.Parameter(rows_of_users(self.weight.detach(), own)), own
 
     def restore(self, rows: Tensor) -> None:
         """Set the rows of all users and the unknown one, (n_users + 1, d)."""
         self.weight, self.own = nn.Parameter(rows), None
+
+    @torch.no_grad()
+    def _draw(self, std: float) -> None:
+        """Draw the rows from a normal distribution, all with the same random numbers whichever of them are held."""
+        if self.own is None or self.weight.is_meta:
+            nn.init.normal_(self.weight, std=std)
+            return
+        d, held = self.embedding_dim, self.weight.view(-1)
+        n_values = (self.n_users + 1) * d
+        parts = ((self.own.start * d, self.own.stop * d, 0), (n_values - d, n_values, len(self.own) * d))
+        # PyTorch draws 16 numbers together, and the last 16 again if their number is no multiple of it. What is drawn
+        # in several calls is therefore the same if all but the last draw a multiple, and the last one at least 16.
+        starts = [*range(0, n_values - 15, VALUES_PER_DRAW)] or [0]
+        for start, stop in pairwise([*starts, n_values]):
+            drawn = torch.empty(stop - start).normal_(std=std)
+            for first, last, place in parts:
+                begin, end = max(start, first), min(stop, last)
+                if begin < end:
+                    held[place + begin - first : place + end - first] = drawn[begin - start : end - start]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        name = f"{prefix}weight"
+        if self.own is not None and name in state_dict and len(state_dict[name]) == self.n_users + 1:
+            state_dict = state_dict | {name: rows_of_users(state_dict[name], self.own)}
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
 
 class UserEmbedding(UserTable):
     """A table whose users without training interactions share the unknown user's row, the mean of the trained ones.
 
     Args:
-        n_users: number of user codes.
-        embedding_dim: length of the rows, d.
+        n_users: see `UserTable`.
+        embedding_dim: see `UserTable`.
         std: standard deviation of the initial values.
-        sparse: whether gradients are sparse, see `recsys.models.neural.optimization.RowwiseAdamW`.
+        sparse: see `UserTable`.
     """
 
     trained: Tensor | None
 
     def __init__(self, n_users: int, embedding_dim: int, std: float = 0.01, sparse: bool = False) -> None:
         super().__init__(n_users, embedding_dim, sparse)
-        nn.init.normal_(self.weight, std=std)
+        self._draw(std)
         self.register_buffer("trained", None, persistent=False)
 
     @property
@@ -70,13 +123,18 @@ class UserEmbedding(UserTable):
 
     def bind(self, trained: Tensor) -> None:
         """Store which users have training interactions, boolean (n_users,)."""
-        self.trained = trained
+        self.trained = trained if self.own is None else trained[self.own.start : self.own.stop].clone()
 
     def hold(self, own: range) -> None:
         """See `UserTable.hold`."""
-        super().hold(own)
-        if self.trained is not None:
+        if self.trained is not None and self.own != own:
             self.trained = self.trained[own.start : own.stop].clone()
+        super().hold(own)
+
+    def restore(self, rows: Tensor) -> None:
+        """See `UserTable.restore`; the rows were refreshed before."""
+        super().restore(rows)
+        self.trained = None
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -95,6 +153,11 @@ class UserEmbedding(UserTable):
             return rows.mean(dim=0)
         sums = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]).double())
         return (sums[:-1] / sums[-1]).to(rows.dtype)
+
+
+def rows_of_users(rows: Tensor, own: range) -> Tensor:
+    """Return the rows of some users and of the unknown one, (m + 1, ...), of those of all, (n_users + 1, ...)."""
+    return torch.cat([rows[own.start : own.stop], rows[-1:]])
 
 
 def item_embedding(n_items: int, embedding_dim: int, std: float = 0.01, sparse: bool = False) -> nn.Embedding:

@@ -94,14 +94,21 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         """Train, and solve the regression."""
         self.regression = None  # otherwise validation would use that of an earlier fit
         report = super()._fit(train, valid, context)
-        self.trained = train.user_counts > 0
-        users = np.concatenate([part.known.detach().cpu().numpy() for part in _tables(self.module).values()], axis=1)
-        x = self._features(train.histories())[self.trained].astype(np.float64)
-        e = users[self.trained].astype(np.float64)
-        means = x.mean(axis=0), e.mean(axis=0)
+        self.trained = train.total(train.user_counts) > 0
+        users = np.flatnonzero(train.user_counts)
+        codes = torch.from_numpy(users).to(self.module.device)
+        embeddings = [part(codes).detach().cpu().numpy() for part in _tables(self.module).values()]
+        x = self._features(train.history(users)).astype(np.float64)
+        e = np.concatenate(embeddings, axis=1).astype(np.float64)
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return values.mean(axis=0) if train.shard is None else train.total(values.sum(axis=0)) / train.n_raters
+
+        means = mean(x), mean(e)
         x -= means[0]
-        penalty = PENALTY * x.var(axis=0).mean() + np.finfo(np.float32).tiny
-        weights = np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ (e - means[1]))
+        penalty = PENALTY * mean((x - mean(x)) ** 2).mean() + np.finfo(np.float32).tiny
+        products = train.total(x.T @ x), train.total(x.T @ (e - means[1]))
+        weights = np.linalg.solve(products[0] + penalty * np.eye(x.shape[1]), products[1])
         self.regression = np.vstack([weights, means[1] - means[0] @ weights]).astype(np.float32)
         return report
 

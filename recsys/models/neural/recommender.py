@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import get_annotations, isabstract
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -17,7 +19,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, StochasticWeightAveraging
 from pytorch_lightning.utilities.model_helpers import is_overridden
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset, Holdout, Shard
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
 from recsys.files import reading, write_whole
@@ -28,13 +30,13 @@ from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
 from recsys.models.neural.data import TrainingData
-from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural.embeddings import only_rows_of
 from recsys.models.neural.graphs import HistoryGraph, UserGraph
 from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.processes import lost_processes_explained
-from recsys.models.neural.sharding import check_sharding, is_sharded
+from recsys.models.neural.sharding import OwnUsers, check_sharding, is_sharded, user_tables
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
@@ -159,6 +161,10 @@ class NeuralRecommender(Recommender):
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
         return model
 
+    def complete(self, shard: Shard) -> None:
+        """See `Recommender.complete`."""
+        cast(OwnUsers, shard).complete(self.module)
+
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`; also returns the weights by name."""
         weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
@@ -191,10 +197,11 @@ class NeuralRecommender(Recommender):
         """Train the module; without `valid`, train for all epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
         self._check_weights(train, context)
-        self._build(train.n_users, train.n_items)
+        with only_rows_of(None if train.shard is None else train.shard.own):
+            self._build(train.n_users, train.n_items)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
-            self.rating_mean = train.ratings.mean(dtype=np.float64).item()
+            self.rating_mean = train.mean_rating
         if has_sparse_gradients(self.module) and context.trainer.keywords.get("gradient_clip_val"):
             raise UserError(
                 "trainer.gradient_clip_val must be left out if embeddings have sparse gradients, which are not "
@@ -212,12 +219,12 @@ class NeuralRecommender(Recommender):
                     (directory / name).unlink(missing_ok=True)
             if not finished.is_file():
                 self._train(train, valid, context, directory)
-            if any(part.own is not None for part in self.module.modules() if isinstance(part, UserTable)):
+            if train.shard is None and any(table.own is not None for _, table in user_tables(self.module)):
                 self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
                 self.module.bind(train)
             chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
             with reading(chosen):
-                state = torch.load(chosen, weights_only=True)
+                state = torch.load(chosen, weights_only=True, mmap=True)  # a sharded table reads its own rows only
                 self.module.load_state_dict(state["state_dict"])
                 self.n_best_epochs = int(state["epoch"]) + 1
             with reading(finished):
@@ -246,7 +253,7 @@ class NeuralRecommender(Recommender):
         seconds = time.perf_counter() - started
         # Where other processes have trained, the trainer of this one only knows the metrics that they return.
         n_epochs = max(trainer.current_epoch, int(trainer.callback_metrics.get("train/epochs", 0)))
-        report = {"seconds": seconds, "epochs": n_epochs, "interactions_per_second": len(train) / seconds}
+        report = {"seconds": seconds, "epochs": n_epochs, "interactions_per_second": train.n_ratings / seconds}
         for name in ("interactions_per_second", "epoch_seconds", "samples_per_second"):
             if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
                 report[name] = float(trainer.callback_metrics[f"train/{name}"])
@@ -264,7 +271,7 @@ class NeuralRecommender(Recommender):
             if isinstance(callback, StochasticWeightAveraging):
                 raise UserError("StochasticWeightAveraging has no effect, as the best epoch is restored: leave it out.")
             callbacks.append(callback)
-        callbacks.append(TrainingCurves(len(train), objective.samples_per_interaction))
+        callbacks.append(TrainingCurves(train.n_ratings, objective.samples_per_interaction))
         if options.get("enable_progress_bar", True):
             callbacks.append(TrainingBar(metric))
         if valid is not None:
@@ -320,22 +327,43 @@ class NeuralRecommender(Recommender):
         with torch.device("meta"):
             return self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
 
+    def check_sharding(self, trainer: Mapping[str, Any]) -> None:
+        """Check, before data are read, that a training can be sharded by user; see `check_sharding`.
+
+        Args:
+            trainer: settings of the trainer.
+        """
+        module = _declared_module(type(self))
+        if module is not None:
+            check_sharding(module, type(self).__name__, trainer.get("gradient_clip_val"), trainer.get("precision"))
+
     def _check_weights(self, train: Dataset, context: FitContext) -> None:
         """Check that the weights fit in memory and that the trainer can distribute them, before any are allocated.
 
         Raises:
             UserError: the weights do not fit, or cannot be sharded by user.
         """
-        module = self.unallocated(train.n_users, train.n_items)
-        options = context.trainer.keywords
+        module, options = self.unallocated(train.n_users, train.n_items), context.trainer.keywords
         if is_sharded(options.get("strategy")):
-            check_sharding(module, type(self).__name__, options.get("gradient_clip_val"), options.get("precision"))
+            check_sharding(
+                type(module), type(self).__name__, options.get("gradient_clip_val"), options.get("precision")
+            )
         check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:
         """Make the module ready to score."""
         self.module.refresh()
         self.module.eval()
+
+
+def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:
+    """Return the class that a model declares as that of its `module`, or None if it declares none."""
+    for cls in model.__mro__:
+        name = get_annotations(cls).get("module")
+        declared = vars(sys.modules[cls.__module__]).get(name) if isinstance(name, str) else name
+        if isinstance(declared, type) and issubclass(declared, NeuralModule):
+            return None if isabstract(declared) else declared
+    return None
 
 
 def _takes_several_steps(trainer: pl.Trainer, callbacks: Sequence[Callback]) -> bool:
@@ -415,9 +443,15 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, Ha
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train, and embed the users' training histories."""
         report = super()._fit(train, valid, context)
-        users = np.array_split(np.arange(train.n_users), 1 + train.n_users // USERS_PER_PASS)
-        self.user_codes = np.concatenate([self._encode(train.query(part)) for part in users])
+        users = range(train.n_users) if train.shard is None else train.shard.own
+        passes = np.array_split(np.array(users), 1 + len(users) // USERS_PER_PASS)
+        self.user_codes = np.concatenate([self._encode(train.query(part)) for part in passes])
         return report
+
+    def complete(self, shard: Shard) -> None:
+        """See `Recommender.complete`."""
+        super().complete(shard)
+        self.user_codes = shard.joined(self.user_codes)
 
     def embed(self, history: History) -> np.ndarray:
         """See `EmbedsHistories`."""

@@ -27,6 +27,8 @@ POSITIVES_PER_DRAW = 1 << 20
 class Interactions:
     """Training interactions as tensors on a device.
 
+    Where each process has those of its own users only, counts of items and raters and the mean rating are of all.
+
     Args:
         train: the interactions, all of them positives.
         device: device of the training.
@@ -41,8 +43,8 @@ class Interactions:
         self.indptr = torch.from_numpy(train.indptr).to(device)
         self.item_counts = torch.from_numpy(train.item_counts).to(device)
         self.user_counts = train.user_counts  # a NumPy array on the host
-        self.mean_rating = train.ratings.mean(dtype=np.float64).item()
-        self.n_raters = int((self.user_counts > 0).sum())
+        self.mean_rating = train.mean_rating
+        self.n_raters = train.n_raters
 
     def __len__(self) -> int:
         return len(self.users)

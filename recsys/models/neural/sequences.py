@@ -242,7 +242,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         Raises:
             UserError: no user has two ratings.
         """
-        if train.user_counts.max(initial=0) < 2:
+        if not train.total(np.array([np.count_nonzero(train.user_counts > 1)])).item():
             raise UserError(
                 f"{type(self).__name__} learns which item follows another, so some user must have two training ratings "
                 f"(those of {train.name} have one at most): choose model=popularity."

@@ -7,21 +7,23 @@ and negatives of its own users only. In a step of n processes,
 - a row of a table of users has a gradient in the process of its user only, which is divided by n, so that users and
   items are updated as if one process had computed the loss of all samples of the step.
 
-The weights are drawn whole and then cut, so that they do not depend on the number of processes. Checkpoints hold the
-whole tables, which the first process collects: what one number of processes has trained, any other number can resume,
-and a single process evaluates.
+The initial weights do not depend on the number of processes, see `embeddings.only_rows_of`. Checkpoints hold the whole
+tables, which the first process collects: what one number of processes has trained, any other number can resume, and a
+single process evaluates.
 
 `pl.Trainer(strategy="sharded")` trains so in processes that torchrun or Slurm started, or Lightning by running the
-command again; `sharded_spawn` and `sharded_fork` start processes for the fit only.
+command again; `sharded_spawn` and `sharded_fork` start processes for the fit only, unless processes are started
+already. In a training of data with a `Dataset.shard`, each process has had the ratings of its own users only from the
+beginning; otherwise it has all, and keeps those.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import ceil
 from typing import Any, cast
@@ -29,6 +31,8 @@ from typing import Any, cast
 import numpy as np
 import pytorch_lightning as pl
 import torch
+import torch.distributed as dist
+from pytorch_lightning.plugins.environments import ClusterEnvironment
 from pytorch_lightning.strategies import DDPStrategy, StrategyRegistry
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -37,9 +41,9 @@ from torch.optim import Optimizer
 from recsys.data.dataset import Dataset
 from recsys.data.query import row_pointers
 from recsys.errors import UserError
-from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural.embeddings import UserTable, rows_of_users
 from recsys.models.neural.processes import joined, of_each, summed
-from recsys.models.neural.sampling import Interactions, Share
+from recsys.models.neural.sampling import Share
 
 START_METHODS = {"sharded": "popen", "sharded_spawn": "spawn", "sharded_fork": "fork"}
 
@@ -66,16 +70,20 @@ def shards(user_counts: np.ndarray, n_processes: int) -> list[range]:
     is_nearer = targets - indptr[before] < indptr[after] - targets
     stops = [0, *np.where(is_nearer, before, after).tolist(), len(user_counts)]
     if not np.diff(indptr[stops]).all():
-        raise UserError(
-            f"Each of {n_processes} processes must have users with training ratings, but there are too few for that: "
-            "lower trainer.devices."
-        )
+        raise _too_few(n_processes)
     return [range(start, stop) for start, stop in pairwise(stops)]
+
+
+def _too_few(n_processes: int) -> UserError:
+    return UserError(
+        f"Each of {n_processes} processes must have users with training ratings, but there are too few for that: "
+        "lower trainer.devices."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnUsers(Share):
-    """A process that draws its own batches, from the training interactions of its own users.
+    """A process that draws its own batches, from the training interactions of its own users: a `Shard` of the ratings.
 
     An epoch has as many steps in every process, and as many as it would have in one process that had all users. Each
     process divides its samples evenly among them.
@@ -93,6 +101,33 @@ class OwnUsers(Share):
         """Return the codes of the users of this process."""
         return self.users[self.rank]
 
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """See `Shard.total`."""
+        return summed(torch.from_numpy(values).to(self.device)).cpu().numpy()
+
+    def joined(self, rows: np.ndarray) -> np.ndarray:
+        """See `Shard.joined`."""
+        parts: list[Any] | None = [None] * self.n_processes if self.rank == 0 else None
+        dist.gather_object(rows, parts)
+        return rows if parts is None else np.concatenate(parts)
+
+    def of_each(self, value: Any) -> list[Any]:
+        """See `Shard.of_each`."""
+        values: list[Any] = [None] * self.n_processes
+        dist.all_gather_object(values, value)
+        return values
+
+    def whole(self, rows: Tensor) -> Tensor:
+        """Return the rows of all users and the unknown one in the first process, and elsewhere the given ones."""
+        return torch.cat([joined(rows[:-1], self.users, self.device), rows[-1:].cpu()])
+
+    def complete(self, module: nn.Module) -> None:
+        """Give the tables of a module the rows of all users in the first process."""
+        for _, table in user_tables(module):
+            rows = self.whole(table.weight.detach())
+            if self.rank == 0:
+                table.restore(rows.to(table.weight.device))
+
     @property
     def stream(self) -> int:
         """See `Share.stream`: each process draws for itself."""
@@ -101,29 +136,14 @@ class OwnUsers(Share):
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
         """See `Share.bounds`, of the rows of this process; all processes must call this together."""
         of_all = of_each(torch.tensor([n_rows], device=self.device))
+        if not of_all.all():
+            raise _too_few(self.n_processes)
         n_steps = min(ceil(int(of_all.sum()) / self.fair(batch_size)), int(of_all.min()))  # no batch is empty
         return np.arange(n_steps + 1) * n_rows // n_steps
 
     def rows(self, start: int, stop: int) -> slice:
         """See `Share.rows`: all, as they are of this process already."""
         return slice(start, stop)
-
-
-class OwnInteractions(Interactions):
-    """Training interactions of a process's own users; counts of items, users and the mean rating are of all users.
-
-    Args:
-        train: see `Interactions`.
-        device: see `Interactions`.
-    """
-
-    def __init__(self, train: Dataset, device: torch.device) -> None:
-        super().__init__(train, device)
-        self.item_counts = summed(self.item_counts)
-        self.n_raters = int(summed(torch.tensor([self.n_raters], device=device)))
-        own = torch.tensor([train.ratings.sum(dtype=np.float64), len(train)], dtype=torch.float64, device=device)
-        total, n_ratings = summed(own).tolist()
-        self.mean_rating = total / n_ratings
 
 
 class ShardedByUser(DDPStrategy):
@@ -135,30 +155,31 @@ class ShardedByUser(DDPStrategy):
 
     share: OwnUsers
 
-    def assign(self, train: Dataset, own: range | None) -> OwnUsers:
+    def assign(self, train: Dataset) -> OwnUsers:
         """Decide which users belong to which process, once the processes are connected.
 
         Args:
             train: the training interactions of all users, or of this process's own.
-            own: codes of the users whose interactions `train` has, or None if it has all.
 
         Raises:
-            UserError: there are too few users, or processes have been given the interactions of the same users, or
-                of users whose codes are not in the order of the processes.
+            UserError: there are too few users.
         """
-        if own is None:
-            users = shards(train.user_counts, self.world_size)
-        else:
-            starts_and_stops = of_each(torch.tensor([own.start, own.stop], device=self.root_device))
-            users = [range(start, stop) for start, stop in starts_and_stops.tolist()]
-            check_users(users, train.n_users)
-        self.share = OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
+        self.share = self.divide(train.user_counts) if train.shard is None else cast(OwnUsers, train.shard)
         return self.share
+
+    def divide(self, user_counts: np.ndarray) -> OwnUsers:
+        """Divide users by their numbers of ratings, int64 (n_users,), and return those of this process."""
+        users = shards(user_counts, self.world_size)
+        return OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
+
+    def own(self, data: Dataset) -> Dataset:
+        """Return the ratings of this process's own users, of those of all or of its own."""
+        return data if data.shard is not None else replace(data.of_users(self.share.own), shard=self.share)
 
     def setup(self, trainer: pl.Trainer) -> None:
         """Cut the tables of users to the rows of this process, and set up everything else as for `DDPStrategy`."""
         module = cast(pl.LightningModule, self.lightning_module)
-        check_sharding(module, type(module).__name__, trainer.gradient_clip_val, trainer.precision)
+        check_sharding(type(module), type(module).__name__, trainer.gradient_clip_val, trainer.precision)
         for _, table in self._tables():
             table.hold(self.share.own)
         super().setup(trainer)
@@ -197,17 +218,18 @@ class ShardedByUser(DDPStrategy):
 
     def restore_tables(self) -> None:
         """Give the first process the rows of all users, where it was started for the fit and returns the weights."""
-        if self._start_method == "popen":
-            return
-        for _, table in self._tables():
-            whole = self._whole(table.weight.detach())
-            if self.is_global_zero:
-                table.restore(whole)
+        if self._start_method != "popen":
+            self.share.complete(cast(pl.LightningModule, self.lightning_module))
+
+    def _configure_launcher(self) -> None:
+        """Start no processes where another program has."""
+        if cast(ClusterEnvironment, self.cluster_environment).creates_processes_externally:
+            self._start_method = "popen"
+        super()._configure_launcher()
 
     def _tables(self) -> list[tuple[str, UserTable]]:
         """Return the tables of users by the names of their weights."""
-        parts = cast(pl.LightningModule, self.lightning_module).named_modules()
-        return [(f"{name}.weight", part) for name, part in parts if isinstance(part, UserTable)]
+        return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
         """Yield the state of each table of users by the number of its weights, with changed rows."""
@@ -219,32 +241,19 @@ class ShardedByUser(DDPStrategy):
                 yield number, {n: change(value) if has_rows(value) else value for n, value in values.items()}
 
     def _whole(self, rows: Tensor) -> Tensor:
-        """Return the rows of all users and the unknown one in the first process, and elsewhere the given ones."""
-        return torch.cat([joined(rows[:-1], self.share.users, self.root_device), rows[-1:].cpu()])
+        """See `OwnUsers.whole`."""
+        return self.share.whole(rows)
 
     def _cut(self, rows: Tensor) -> Tensor:
         """Return the rows of this process's users and the unknown one."""
-        own = self.share.own
-        return torch.cat([rows[own.start : own.stop], rows[-1:]])
+        return rows_of_users(rows, self.share.own)
 
 
-def check_users(users: Sequence[range], n_users: int) -> None:
-    """Check that each user belongs to one process, and that codes are in the order of the processes.
-
-    Raises:
-        UserError: they are not.
-    """
-    if [0, *(part.stop for part in users)] != [*(part.start for part in users), n_users]:
-        raise UserError(
-            f"The users of processes must follow one another from 0 to {n_users} (got {', '.join(map(str, users))})."
-        )
-
-
-def check_sharding(module: nn.Module, name: str, gradient_clip_val: float | None, precision: object) -> None:
+def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float | None, precision: object) -> None:
     """Check that a module can be trained so.
 
     Args:
-        module: the module.
+        module: class of the module.
         name: what the model is called in messages.
         gradient_clip_val: setting of the trainer.
         precision: setting of the trainer, by default None or 32.
@@ -264,6 +273,11 @@ def check_sharding(module: nn.Module, name: str, gradient_clip_val: float | None
             "scaled gradients, since no process knows the gradients of all users: leave them out, or take "
             "trainer.precision=bf16-mixed."
         )
+
+
+def user_tables(module: nn.Module) -> list[tuple[str, UserTable]]:
+    """Return the tables of users by the names of their weights."""
+    return [(f"{name}.weight", part) for name, part in module.named_modules() if isinstance(part, UserTable)]
 
 
 def has_rows(value: Any) -> bool:

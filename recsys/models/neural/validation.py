@@ -38,7 +38,8 @@ class Validation(Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Select the queries that this process measures."""
         if isinstance(trainer.strategy, ShardedByUser):
-            self.holdout = self.holdout.of_users(trainer.strategy.share.own)
+            if self.holdout.known.shard is None:
+                self.holdout = self.holdout.of_users(trainer.strategy.share.own)
             self.rows = np.arange(self.holdout.n_queries)
         else:
             self.rows = np.arange(trainer.global_rank, self.holdout.n_queries, trainer.world_size)

@@ -25,13 +25,13 @@ from recsys.models.base import FitContext, load
 from recsys.models.dae import DAE
 from recsys.models.gru4rec import GRU4Rec
 from recsys.models.lightgcn import LightGCN
-from recsys.models.mf import MF, MFModule
+from recsys.models.mf import MF
 from recsys.models.ncf import NeuMF
-from recsys.models.neural import LogLoss, NeuralRecommender, TrainingData, sharding
-from recsys.models.neural.embeddings import UserTable
+from recsys.models.neural import NeuralRecommender, embeddings, sharding
+from recsys.models.neural.embeddings import UserEmbedding, UserTable, only_rows_of, rows_of_users
 from recsys.models.neural.processes import lost_processes_explained
-from recsys.models.neural.sampling import Draw, NegativeSampler, SampledEpoch
-from recsys.models.neural.sharding import OwnInteractions, OwnUsers, check_users, shards
+from recsys.models.neural.sampling import Draw, Interactions, NegativeSampler, SampledEpoch
+from recsys.models.neural.sharding import OwnUsers, shards
 from recsys.models.sasrec import SASRec
 from recsys.models.two_tower import TwoTower
 
@@ -119,6 +119,24 @@ def test_processes_have_consecutive_users_with_about_equally_many_ratings(timed:
     assert max(abs(count - len(timed) / n_processes) for count in counts) <= timed.user_counts.max()
 
 
+@pytest.mark.parametrize("values_per_draw", [16, 48, 1 << 20])
+@pytest.mark.parametrize(("n_users", "d"), [(5, 1), (14, 1), (15, 1), (16, 1), (100, 7), (33, 64)])
+def test_a_table_of_some_users_has_the_rows_that_a_whole_one_has_and_draws_as_much(
+    n_users: int, d: int, values_per_draw: int, monkeypatch
+):
+    monkeypatch.setattr(embeddings, "VALUES_PER_DRAW", values_per_draw)
+    torch.manual_seed(0)
+    whole, after = UserEmbedding(n_users, d, std=0.1).weight, torch.rand(3)
+    for own in (range(n_users // 2), range(n_users // 2, n_users), range(1, 2)):
+        torch.manual_seed(0)
+        with only_rows_of(own):
+            table = UserEmbedding(n_users, d, std=0.1)
+        torch.testing.assert_close(table.weight, rows_of_users(whole, own), rtol=0, atol=0)
+        torch.testing.assert_close(torch.rand(3), after, rtol=0, atol=0)
+        table.load_state_dict({"weight": 2 * whole})
+        torch.testing.assert_close(table.weight, 2 * rows_of_users(whole, own), rtol=0, atol=0)
+
+
 def test_more_processes_than_users_are_refused(timed: Dataset):
     with pytest.raises(UserError, match=r"lower trainer\.devices"):
         shards(timed.user_counts, 61)
@@ -129,11 +147,10 @@ def test_every_process_takes_as_many_steps_and_has_each_of_its_positives_once(ti
     own = [timed.of_users(part) for part in parts]
     assert len({len(train) for train in own}) > 1
     monkeypatch.setattr(sharding, "of_each", lambda values: torch.tensor([[len(train)] for train in own]))
-    monkeypatch.setattr(sharding, "summed", lambda values: values)
     n_steps = set()
     for rank, train in enumerate(own):
         draw = Draw(60, rank, OwnUsers(rank, 3, users=tuple(parts), device=CPU))
-        interactions = OwnInteractions(train, CPU)
+        interactions = Interactions(train, CPU)
         epoch = SampledEpoch(interactions, NegativeSampler(interactions), 4, draw)
         batches = list(epoch)
         drawn = [p for b in batches for p in zip(b.queries.users.tolist(), b.items[:, 0].tolist(), strict=True)]
@@ -238,43 +255,6 @@ def test_a_training_that_loses_a_process_ends_with_a_sentence_and_resumes_with_f
     for part in ("global_step", "state_dict", "optimizer_states"):
         own, expected = checkpoint(tmp_path / "cut")[part], checkpoint(tmp_path / "whole")[part]
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
-
-
-class ReadByEachProcess(TrainingData):
-    """Has the ratings of the process's own users alone, before the training knows anything of all."""
-
-    def setup(self, stage: str) -> None:
-        self.users = shards(self.train.user_counts, 2)[self.trainer.global_rank]
-        self.train = self.train.of_users(self.users)
-        super().setup(stage)
-
-
-def train_module(train: Dataset, data: type[TrainingData], file: Path) -> None:
-    """Train a module in two processes, without a recommender, and write its weights."""
-    torch.manual_seed(0)
-    module = MFModule(train.n_users, train.n_items, 4, objective=LogLoss(negative_power=0.5))
-    module.bind(train)
-    options = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "accelerator": "cpu"}
-    trainer = pl.Trainer(max_epochs=2, devices=2, strategy="sharded_fork", use_distributed_sampler=False, **options)
-    trainer.fit(module, data(train, module.objective, 64))
-    torch.save(module.state_dict(), file)
-
-
-def test_processes_that_have_read_their_own_ratings_alone_learn_what_those_with_all_ratings_do(
-    timed: Dataset, pool: ProcessPoolExecutor, tmp_path: Path
-):
-    for data in (TrainingData, ReadByEachProcess):
-        pool.submit(train_module, timed, data, tmp_path / data.__name__).result()
-    whole, own = (torch.load(tmp_path / data.__name__) for data in (TrainingData, ReadByEachProcess))
-    assert len(whole["users.weight"]) == timed.n_users + 1
-    torch.testing.assert_close(own, whole, rtol=0, atol=0)
-
-
-def test_users_of_two_processes_or_of_none_are_refused():
-    check_users([range(10), range(10, 24)], 24)
-    for users in ([range(10), range(9, 24)], [range(10), range(11, 24)], [range(10), range(10, 23)]):
-        with pytest.raises(UserError, match="must follow one another from 0 to 24"):
-            check_users(users, 24)
 
 
 def test_a_holdout_of_some_users_has_their_queries_alone(split: Split):

@@ -1,0 +1,124 @@
+"""Runs sharded by user: each process does the whole run, with the ratings of its own users only.
+
+torchrun or Slurm starts the processes, or else the command itself, which then waits for them and holds no ratings.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import sys
+from contextlib import redirect_stdout
+from functools import partial
+from multiprocessing import SimpleQueue, get_context
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import configure_log, setup_globals
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
+from omegaconf import DictConfig
+from pytorch_lightning.plugins.environments import ClusterEnvironment
+from torch.multiprocessing.spawn import start_processes
+
+from recsys.config.nodes import instantiate
+from recsys.config.splits import Divide, engine_of
+from recsys.data.prepare import count_ratings
+from recsys.errors import UserError
+from recsys.models.base import Recommender
+from recsys.models.neural import NeuralRecommender
+from recsys.models.neural.processes import lost_processes_explained
+from recsys.models.neural.sharding import ShardedByUser, is_sharded
+from recsys.places import TRAIN
+
+START_METHOD = "spawn"
+NOT_SHARDED = {  # settings that need the ratings of all users in one process, and what to do instead
+    "warm_from": "leave it out",
+    "find_segments": "find them afterwards, with python -m recsys segments",
+    "model.popularity_half_life": "leave it out",
+}
+
+
+def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
+    """Return the run that a config shards by user; None if it does not, or if the model's parts use the trainer.
+
+    Raises:
+        UserError: the model or a setting needs the ratings of all users in one process.
+    """
+    if trainer is None or not is_sharded(trainer.keywords.get("strategy")) or not isinstance(model, NeuralRecommender):
+        return None
+    model.check_sharding(trainer.keywords)
+    settings = {"warm_from": cfg.warm_from, "find_segments": cfg.find_segments}
+    settings["model.popularity_half_life"] = getattr(model, "popularity_half_life", None)
+    for name, value in settings.items():
+        if value:
+            raise UserError(
+                f"{name} needs the ratings of all users in one process (got trainer=sharded): {NOT_SHARDED[name]}, or "
+                "take trainer=ddp."
+            )
+    return ShardedRun(trainer(logger=False, callbacks=[]).strategy)
+
+
+class ShardedRun:
+    """A run in several processes, of which this is one or which are to be started.
+
+    Args:
+        strategy: connects the processes, and divides the users among them.
+    """
+
+    def __init__(self, strategy: ShardedByUser) -> None:
+        self.strategy = strategy
+
+    @property
+    def is_started(self) -> bool:
+        """Return whether this is one of the processes."""
+        return cast(ClusterEnvironment, self.strategy.cluster_environment).creates_processes_externally
+
+    def start(self, cfg: DictConfig) -> dict[str, float]:
+        """Do the run of a config in processes of this machine, and return what `train.py` returns in the first one.
+
+        Raises:
+            UserError: a process has raised it, or was lost.
+        """
+        answers = get_context(START_METHOD).SimpleQueue()
+        arguments = (self.strategy.num_processes, find_free_network_port(), cfg, HydraConfig.instance().cfg, answers)
+        processes = start_processes(_run, arguments, arguments[0], join=False, start_method=START_METHOD)
+        try:
+            with lost_processes_explained():
+                while not processes.join():
+                    pass
+        except UserError:
+            if not answers.empty() and isinstance(error := answers.get(), UserError):
+                raise error from None
+            raise
+        finally:
+            for process in processes.processes:
+                process.terminate()
+        return answers.get()
+
+    def connect(self, cfg: DictConfig) -> Divide:
+        """Connect the processes, let the first prepare the data, and return how users are divided."""
+        self.strategy.setup_environment()
+        if self.strategy.is_global_zero:
+            count_ratings(instantiate(cfg.data), Path(cfg.cache_dir), engine_of(cfg))
+        self.strategy.barrier()
+        return self.strategy.divide
+
+
+def _run(rank: int, n_processes: int, port: int, cfg: DictConfig, hydra: DictConfig, answers: SimpleQueue[Any]) -> None:
+    """Do a run in one of several processes, of which the first logs and prints, as torchrun would start it."""
+    os.environ |= {"TORCHELASTIC_RUN_ID": "recsys", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(n_processes)}
+    setup_globals()
+    HydraConfig.instance().cfg = hydra  # type: ignore[assignment] # Hydra itself stores a DictConfig
+    if rank == 0:
+        configure_log(cast(DictConfig, HydraConfig.get().job_logging), HydraConfig.get().verbose)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere if rank else sys.stdout):
+        try:
+            with lost_processes_explained():
+                metrics = runpy.run_path(str(TRAIN))["train"](cfg)
+        except UserError as error:
+            answers.put(error)
+            sys.exit(2)
+    if rank == 0:
+        answers.put(metrics)
