@@ -23,7 +23,9 @@ from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
 
 METRICS = ("hr@10", "ndcg@10", "hr@10/sampled99", "ndcg@10/sampled99")
-NEUMF = ["model=ncf", "model.dropout=0.3", "model.lr=0.003", "model.weight_decay=0.3"]
+NEUMF = ["model=ncf", "model.dropout=0.3", "model.embedding_dropout=0.0", "model.n_negatives=8"]
+NEUMF += ["model.lr=0.003", "model.lr_schedule=constant", "model.weight_decay=0.3"]
+NEUMF += ["model.max_epochs=40", "model.patience=6"]
 NEUMF += ["data=ml-100k", "protocol=full_and_sampled99", "logger=none", "run_dir=null"]
 
 
