@@ -46,9 +46,7 @@ def read(study: str) -> Study:
     return read_study([f"experiment={study}"])[0]
 
 
-@pytest.mark.parametrize(
-    ("overrides", "l2"), [([], 94.2), (["n_ratings=499999"], 94.2), (["n_ratings=500000"], 500.0)]
-)
+@pytest.mark.parametrize(("overrides", "l2"), [([], 94.2), (["n_ratings=499999"], 94.2), (["n_ratings=500000"], 500.0)])
 def test_a_setting_follows_the_number_of_ratings(overrides, l2):
     assert compose("train", ["model=ease", *overrides]).model.l2 == l2
 
