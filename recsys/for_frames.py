@@ -177,7 +177,9 @@ def evaluate(
         UserError: a model is not fitted, or `holdout` is not a `Holdout`.
     """
     if not isinstance(holdout, Holdout):
-        raise UserError(f"holdout must be held-out ratings, such as split.test (got {type(holdout).__name__}).")
+        raise UserError(
+            f"holdout must be held-out ratings, such as the test part of a split (got {type(holdout).__name__})."
+        )
     by_name = models if isinstance(models, Mapping) else {type(models).__name__: models}
     for name, model in by_name.items():
         if model.popularity is None and model.data is None:

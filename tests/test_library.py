@@ -139,10 +139,10 @@ def test_what_is_no_data_set_or_not_fitted_is_refused_by_name(frame: pd.DataFram
     split, ease = recsys.split(data, "leave_last_out"), recsys.models.EASE()
     for call, message in (
         (lambda: recsys.split(frame), r"^data must be a data set.*\(got DataFrame\)"),
-        (lambda: ease.fit(split), r"^train must be a data set, such as split\.train \(got Split\)"),
+        (lambda: ease.fit(split), r"^train must be a data set, such as the training part of a split \(got Split\)"),
         (
             lambda: recsys.evaluate(ease, split),
-            r"^holdout must be held-out ratings, such as split\.test \(got Split\)",
+            r"^holdout must be held-out ratings, such as the test part of a split \(got Split\)",
         ),
         (lambda: recsys.evaluate(ease, split.test), r"^EASE must be fitted"),
     ):

@@ -141,7 +141,7 @@ def test_similar_films_are_listed_with_the_measure(command, runs):
     answer = json.loads(out)
     assert status == 0
     assert answer["film"]["movie_id"] == 1
-    assert "same users" in answer["measure"]
+    assert "more users rated both" in answer["measure"]
     assert [film["genres"] for film in answer["neighbours"]] == [["Drama"]] * 4
     assert 1 not in [film["movie_id"] for film in answer["neighbours"]]
     assert "similarity" in command("similar", runs / "ease", "great hope x")[1]

@@ -252,5 +252,5 @@ def test_a_database_stores_a_search_of_several_workers(tmp_path):
 
 
 def test_a_database_that_does_not_answer_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"hydra\.sweeper\.storage must be a file, or the address of a database"):
+    with pytest.raises(UserError, match=r"storage must be a file, or the address of a reachable database"):
         new_search(tmp_path, storage=f"sqlite:///{tmp_path}/missing/search.sqlite").run(Launcher())

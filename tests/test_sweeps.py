@@ -38,6 +38,7 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(train_s
     with monkeypatch.context() as patch:
         interrupt_once(patch, EASE, "fit", at_call=1)
         assert train_small(*search) == 130
+    assert capsys.readouterr().err.rstrip().endswith("Interrupted; to continue: repeat the command")
     assert train_small(*search) == 0
     trials = pd.read_csv(tmp_path / "search" / "trials.csv")
     assert list(trials["state"]) == ["complete", "stopped", "complete", "complete"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -24,6 +25,7 @@ from recsys.config.overrides import SEARCH_PATH, complete
 from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
 from recsys.config.resuming import resumed
 from recsys.config.sentences import one_sentence
+from recsys.config.sweep_advice import is_plain_sweep
 from recsys.config.termination import TERMINATED, exit_on_sigterm
 from recsys.files import short
 
@@ -104,8 +106,14 @@ def _explained_interruption() -> Iterator[None]:
         is_terminated = isinstance(stop, SystemExit) and stop.code == TERMINATED
         if isinstance(stop, SystemExit) and not (is_terminated or isinstance(stop.__context__, KeyboardInterrupt)):
             raise
-        directory = short(Path(HydraConfig.get().runtime.output_dir))
         word = "Terminated" if is_terminated else "Interrupted"
-        program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"
-        print(f"\n{word}; to continue: {program} resume={directory}", file=sys.stderr)
+        print(f"\n{word}; to continue: {_continuing(HydraConfig.get())}", file=sys.stderr)
         raise SystemExit(TERMINATED if is_terminated else INTERRUPTED) from None
+
+
+def _continuing(hydra_config: HydraConf) -> str:
+    """Return what continues an interrupted job, in words or as a command."""
+    if hydra_config.mode is RunMode.MULTIRUN and not is_plain_sweep(hydra_config):
+        return "repeat the command"
+    program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"
+    return f"{program} resume={short(Path(hydra_config.runtime.output_dir))}"

@@ -13,11 +13,16 @@ from recsys.files import short
 PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of their own
 
 
+def is_plain_sweep(hydra: Any) -> bool:
+    """Return whether the sweeper of Hydra's config is its own; searches and studies continue if they are repeated."""
+    return str(hydra.sweeper._target_).endswith(PLAIN)
+
+
 class SweepAdvice(Callback):
     """Prints the command that makes a table of a sweep's runs."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print it after the last job."""
-        if config.hydra.sweeper._target_.endswith(PLAIN):
+        if is_plain_sweep(config.hydra):
             directory = short(Path(config.hydra.sweep.dir))
             print(f"The runs of the sweep are in {directory}. Side by side: python -m recsys table {directory}")

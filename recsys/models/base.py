@@ -158,7 +158,9 @@ class Recommender(RecommendsByIds):
     def _learn(self, train: Dataset, valid: Holdout | None, context: FitContext | None, progress: bool) -> Self:
         """Fit the model and measure the time that this takes; see `fit`."""
         if not isinstance(train, Dataset):
-            raise UserError(f"train must be a data set, such as split.train (got {type(train).__name__}).")
+            raise UserError(
+                f"train must be a data set, such as the training part of a split (got {type(train).__name__})."
+            )
         self._check_hyperparameters()
         if self.reads_order:
             require_order(train, type(self).__name__)

@@ -80,7 +80,7 @@ def test_a_new_rating_moves_the_scores_of_items_rated_by_the_same_users(model):
 @pytest.mark.parametrize("model", [ALS(8), IALS(8)], ids=lambda m: type(m).__name__)
 def test_vectors_that_do_not_fit_in_memory_are_an_error(model, timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="8 numbers for each of 60 users and 40 items takes"):
+    with pytest.raises(UserError, match="8 numbers for each of 60 users and 40 items would take"):
         model.fit(timed)
 
 

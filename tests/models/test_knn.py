@@ -134,5 +134,5 @@ def test_an_unknown_weighting_names_the_known_ones():
 
 def test_neighbours_that_do_not_fit_in_memory_are_an_error(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match="10 neighbours of each of 40 items takes"):
+    with pytest.raises(UserError, match="10 neighbours of each of 40 items would take"):
         ItemKNN(k=10).fit(timed)

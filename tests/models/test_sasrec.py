@@ -79,5 +79,5 @@ def test_dropout_masks_its_share_and_preserves_the_expectation():
 
 def test_layers_that_do_not_fit_in_memory_are_refused(timed: Dataset, monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 1000)
-    with pytest.raises(UserError, match=r"Training on 128 sequences of 200 items, 64 numbers each, takes"):
+    with pytest.raises(UserError, match=r"Training on 128 sequences of 200 items, 64 numbers each, would take"):
         SASRec().fit(timed)
