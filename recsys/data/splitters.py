@@ -55,7 +55,7 @@ class Splitter(ABC):
 
     @property
     def is_by_user(self) -> bool:
-        """Return whether the labels of a user's ratings depend on nothing but these ratings."""
+        """Return whether the labels of a user's ratings depend only on that user's ratings, not on other users'."""
         return False
 
     @abstractmethod
@@ -150,7 +150,7 @@ class LeaveOneOut(Splitter):
 class GlobalTime(TimeSplitter):
     """Splits at two points in time, the same for all users: validation starts at the first, the test at the second.
 
-    Ratings with equal times are on the same side of a cut. Users and items that first appear after a cut are not
+    Ratings with equal times are in the same part. Users and items that first appear after a split point are not
     removed, because a model's handling of them is part of what is measured. Unless `target` is `all`, metrics are also
     reported without these users and items (`ndcg@10/warm`), as in published figures.
 
@@ -159,9 +159,9 @@ class GlobalTime(TimeSplitter):
             offset).
         test_from: start of the test, in the same form.
         target: which of a user's ratings in validation and in the test are predicted, and from which history: `all` of
-            them together, from the ratings before the cut; the `first`, also from the ratings before the cut; the
+            them together, from the ratings before the split point; the `first`, also from these ratings; the
             `last`, from all of the user's earlier ratings; or each one in turn (`successive`), from all of the user's
-            earlier ratings. The model is trained only on ratings before the cut.
+            earlier ratings. The model is trained only on ratings before the split point.
     """
 
     valid_from: float | str = 0.8
@@ -455,7 +455,7 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
 
 
 def _cut(times: np.ndarray, name: str, at: float | str) -> int:
-    """Return the earliest time that is after a cut, in seconds UTC."""
+    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date."""
     refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
     if isinstance(at, str):
         try:

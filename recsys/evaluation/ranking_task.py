@@ -89,7 +89,7 @@ class RankingTask:
             self.values[name][rows] = value
 
     def measurements(self) -> Measurements:
-        """Return the metrics of all batches, in the first of several processes those of all of them."""
+        """Return the metrics of all batches; in the first of several processes, those of all processes."""
         shard = self.holdout.known.shard
         if shard is not None:
             self.holdout, self.top, self.ranks = self.holdout.joined(), shard.joined(self.top), shard.joined(self.ranks)

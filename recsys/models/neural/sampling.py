@@ -27,7 +27,8 @@ POSITIVES_PER_DRAW = 1 << 20
 class Interactions:
     """Training interactions as tensors on a device.
 
-    Where each process has those of its own users only, counts of items and raters and the mean rating are of all.
+    If each process has only the interactions of its own users, the counts of items and raters and the mean rating still
+    cover all users.
 
     Args:
         train: the interactions, all of them positives.
