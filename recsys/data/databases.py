@@ -208,7 +208,7 @@ def _check_stored(connection: duckdb.DuckDBPyConnection, name: str, query: str) 
 
 
 def _select_of(view: str) -> str:
-    """Return the SELECT of a CREATE VIEW statement: what follows the first AS that is a keyword."""
+    """Return the SELECT of a CREATE VIEW statement: the text after the first AS that is a keyword."""
     sql = view.encode()  # places are counted in bytes
     keywords = [place for place, kind in duckdb.tokenize(view) if kind == duckdb.token_type.keyword]
     start = next(place for place in keywords if sql.startswith(b"AS ", place))
@@ -240,7 +240,7 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(node: Mapping[str, Any]) -> str | None:
-    """Return the name of what a node reads if it is not a table of the database, otherwise None."""
+    """Return the name of a node's source that is not a table of the database, or None if there is no such source."""
     match node.get("type"):
         case "SHOW_REF":
             return "SHOW or DESCRIBE"

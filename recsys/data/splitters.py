@@ -346,8 +346,7 @@ class NewUsers(TimeSplitter):
     ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
     every `n_known`. If `n_known` is several numbers, each applies to an equal number of users. The refit trains on the
     history and the held-out ratings of validation users. The first ratings are the oldest, or random ones if the source
-    has no times.
-    The users are drawn from those with more than `found_after` ratings.
+    has no times. The users are drawn from those with more than `found_after` ratings.
 
     Args:
         valid: share of these users for validation.

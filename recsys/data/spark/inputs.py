@@ -194,7 +194,7 @@ def _place_in_files() -> tuple[Column, Column]:
 
 
 def _place_in_table() -> tuple[Column, Column]:
-    """Return the same columns for a database, which one task reads: they are constant."""
+    """Return constants in place of file and block, since a single task reads the table of a database."""
     return _functions().lit(""), _functions().lit(0)
 
 

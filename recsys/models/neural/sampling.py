@@ -155,7 +155,7 @@ class Draw:
     share: Share = Share()
 
     def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
-        """Return the bounds of batches, see `Share.bounds`; with None, `batch_size` is that of the draw."""
+        """Return the bounds of batches, see `Share.bounds`; a `batch_size` of None stands for that of the draw."""
         return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
