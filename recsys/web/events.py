@@ -63,7 +63,8 @@ class ShownList:
         time: Unix time in seconds.
         run: the run whose model produced the list.
         k: number of films requested.
-        request: the other options of the request as plain values: genres, years, surprise.
+        request: the other options of the request as plain values (genres, years, surprise, order, films left out), and
+            the name of the data.
     """
 
     list_id: str

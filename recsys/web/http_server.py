@@ -41,7 +41,7 @@ class ServerSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 for any free port.
-        hosts: names by which clients may address the server, see `Protection`.
+        hosts: host names of the server, see `Protection`.
         token_env: environment variable that holds the token which requests must carry, see `Protection`.
         requests_per_minute: limit for each client address.
         max_bytes: largest request body.

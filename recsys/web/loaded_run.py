@@ -128,7 +128,7 @@ class LoadedRun:
     def recommend(
         self, user_id: str | None, opinions: Opinions, options: ListOptions, explore: Exploration = Exploration()
     ) -> FilmList:
-        """Recommend the best films that the user has neither rated nor marked, each with a reason.
+        """Recommend the best films that the user has neither rated nor marked, with reasons.
 
         Args:
             user_id: raw id, whose ratings in the data set count too; any other id, or None, is a user without ratings.

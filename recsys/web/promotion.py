@@ -43,9 +43,9 @@ ERROR_MARGIN = 0.01  # 10% of an error is more than the difference between a bia
 class GroupComparison:
     """Compares a refit with an earlier run on one group of users.
 
-    For users of the data set the refit must be shown to be non-inferior: the lower bound of the difference, paired over
-    users, must be above a loss of `margin` times the earlier run's metric. The absence of a significant difference
-    would not be enough, since with few users no two models differ significantly. Superiority is not required, since the
+    For users of the data set the refit must be shown to be non-inferior: the lower bound of the improvement, paired
+    over users, must be at least -`margin` times the earlier run's metric. The absence of a significant difference would
+    not be enough, since with few users no two models differ significantly. Superiority is not required, since the
     ratings of a hundred films cannot change the mean over all users noticeably. Viewers are too few at first to show
     non-inferiority, so for them the refit must merely not be significantly worse.
 

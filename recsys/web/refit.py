@@ -1,4 +1,4 @@
-"""Refits: the active run is trained again on its data and viewers' feedback, and replaced unless the refit is worse.
+"""Refits: the active run is trained again with viewers' feedback, and replaced if the refit is not worse.
 
     RUN/serving.json        which refit is active in place of RUN, see `rollout`
     RUN/refits/tried.json   the request of the last refit, and its error if it failed

@@ -92,7 +92,7 @@ def add_action_script() -> None:
 
 
 def on_action(place: Element, act: Callable[[Action], Awaitable[None] | None]) -> None:
-    """Call a function with each action on the rows of an element, which must not be removed from the page itself."""
+    """Call a function with each action on the rows of an element; the element itself must stay on the page."""
     place.props["data-actions"] = True
     place.on("act", lambda event: act(Action(*map(str, event.args))), js_handler="(event) => emit(event.detail)")
 
