@@ -37,6 +37,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if Path(sys.path[0]) == Path.cwd():  # python -m puts it first, where a run's file would stand for a package
+    if Path(sys.path[0]) == Path.cwd():  # python -m puts it first, so a file of a run could shadow a package
         sys.path.append(sys.path.pop(0))
     main()

@@ -36,7 +36,7 @@ class Panel:
         users: int64 (B,) user codes.
         answers: float32 (B, n_items) ratings, NaN where a user has not seen the film.
         relevant: the held-out ratings, B rows.
-        times: int64 (B,) seconds UTC at which the users answer, or None.
+        times: int64 (B,) Unix times in seconds at which the users answer, or None.
     """
 
     users: np.ndarray

@@ -12,7 +12,7 @@ from recsys.files import write_whole
 
 
 def first_sentence(text: str) -> str:
-    """Return the first sentence of a finding, in which short words before a period are abbreviations (`Dr.`)."""
+    """Return the first sentence of a finding; a period after a short word (`Dr.`) does not end a sentence."""
     return re.split(r"(?<=[a-z]{4}\.)\s|(?<=[\d%)]\.)\s", text, maxsplit=1)[0]
 
 

@@ -18,7 +18,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 
 
 def add_trusted(parser: argparse.ArgumentParser) -> None:
-    """Add `--trusted`, which allows a run to run code."""
+    """Add `--trusted`, which allows a run to execute arbitrary code."""
     parser.add_argument(
         "--trusted",
         action="store_true",

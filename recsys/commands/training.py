@@ -19,7 +19,7 @@ def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
     Args:
         arguments: command-line arguments of train.py.
         directory: directory that it writes to, for the error message.
-        purpose: what is trained, for the error message: `run` or `refit`.
+        purpose: kind of training, `run` or `refit`, for the error message.
 
     Raises:
         UserError: the training failed.

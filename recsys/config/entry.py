@@ -112,7 +112,7 @@ def _explained_interruption() -> Iterator[None]:
 
 
 def _continuing(hydra_config: HydraConf) -> str:
-    """Return what continues an interrupted job, in words or as a command."""
+    """Return how to continue an interrupted job, in words or as a command."""
     if hydra_config.mode is RunMode.MULTIRUN and not is_plain_sweep(hydra_config):
         return "repeat the command"
     program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"

@@ -18,7 +18,7 @@ LONGEST = 120  # characters of a directory's name, of which file systems allow 2
 
 
 def register_labels() -> None:
-    """Register the resolvers `run_label` and `folder_name`, by which configs name a run and its directory."""
+    """Register the resolvers `run_label` and `folder_name`, which configs use to name a run and its directory."""
     OmegaConf.register_new_resolver("run_label", _run_label, replace=True)
     OmegaConf.register_new_resolver("folder_name", folder_name, replace=True)
 

@@ -80,7 +80,7 @@ def _hold(directory: Path) -> None:
 
 
 def _writes() -> bool:
-    """Return whether this process, of those of a run, writes to the run's directory."""
+    """Return whether this process writes to the run's directory: of several processes of a run, only the first."""
     from recsys.studies.process import reports  # imports NumPy
 
     return reports()

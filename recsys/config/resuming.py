@@ -28,7 +28,7 @@ def resumed(
         config_name: name of the primary config.
         overrides: overrides of the command.
         searched: overrides that add directories of configs.
-        trusted: whether the stored overrides may name any class, which runs its code.
+        trusted: whether the stored overrides may name any class, whose code is then executed.
 
     Raises:
         UserError: the directory holds no interrupted run, or a run with another config or one that must be trusted.

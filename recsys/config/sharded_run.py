@@ -1,6 +1,6 @@
-"""Runs sharded by user: each process does the whole run, with the ratings of its own users only.
+"""Runs sharded by user: each process executes the whole run, with the ratings of its own users only.
 
-torchrun or Slurm starts the processes, or else the command itself, which then waits for them and holds no ratings.
+The processes are started by torchrun, by Slurm, or by the command itself, which then only waits for them.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ NOT_SHARDED = {  # settings that need the ratings of all users in one process, a
 
 
 def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
-    """Return the run that a config shards by user; None if it does not, or if the model's parts use the trainer.
+    """Return the sharded run of a config; None if its trainer does not shard by user, or if the model is not deep.
+
+    An ensemble is not sharded as a whole: its base models use the trainer.
 
     Raises:
         UserError: the model or a setting needs the ratings of all users in one process.
@@ -60,10 +62,10 @@ def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | Non
 
 
 class ShardedRun:
-    """A run in several processes, of which this is one or which are to be started.
+    """A run in several processes: either they still have to be started, or this is one of them.
 
     Args:
-        strategy: connects the processes, and divides the users among them.
+        strategy: strategy that connects the processes and divides the users among them.
     """
 
     def __init__(self, strategy: ShardedByUser) -> None:
@@ -75,7 +77,7 @@ class ShardedRun:
         return cast(ClusterEnvironment, self.strategy.cluster_environment).creates_processes_externally
 
     def start(self, cfg: DictConfig) -> dict[str, float]:
-        """Do the run of a config in processes of this machine, and return what `train.py` returns in the first one.
+        """Execute the run of a config in processes on this machine, and return the result of the first one.
 
         Raises:
             UserError: a process has raised it, or was lost.
@@ -97,7 +99,7 @@ class ShardedRun:
         return answers.get()
 
     def connect(self, cfg: DictConfig) -> Divide:
-        """Connect the processes, let the first prepare the data, and return how users are divided."""
+        """Connect the processes, let the first prepare the data, and return the function that divides the users."""
         self.strategy.setup_environment()
         if self.strategy.is_global_zero:
             count_ratings(instantiate(cfg.data), Path(cfg.cache_dir), engine_of(cfg))
@@ -106,7 +108,7 @@ class ShardedRun:
 
 
 def _run(rank: int, n_processes: int, port: int, cfg: DictConfig, hydra: DictConfig, answers: SimpleQueue[Any]) -> None:
-    """Do a run in one of several processes, of which the first logs and prints, as torchrun would start it."""
+    """Execute a run in one of several processes, with the environment of torchrun; only the first logs and prints."""
     os.environ |= {"TORCHELASTIC_RUN_ID": "recsys", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(n_processes)}
     setup_globals()

@@ -1,4 +1,4 @@
-"""Configs and commands that runs store, and what may be built from them without trust in the run.
+"""Configs and commands stored in runs, and checks of what may be built from them if the run is not trusted.
 
 A run's directory may be of unknown origin, and instantiating a config runs the code that its `_target_` names. So
 configs are checked before anything is imported, unless a command has `--trusted`:

@@ -1,4 +1,4 @@
-"""What a sweep says at its end: where its runs are, and how to see them side by side."""
+"""The message at the end of a sweep: where its runs are, and how to compare them in a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class SweepAdvice(Callback):
     """Prints the command that makes a table of a sweep's runs."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print it after the last job."""
+        """Print the command after the last job."""
         if is_plain_sweep(config.hydra):
             directory = short(Path(config.hydra.sweep.dir))
-            print(f"The runs of the sweep are in {directory}. Side by side: python -m recsys table {directory}")
+            print(f"The runs of the sweep are in {directory}. Compare them: python -m recsys table {directory}")

@@ -19,7 +19,7 @@ _KNOWN = (
     f"{' or '.join(_FILES)}"
 )
 
-# Stricter than the drivers: where a password has special characters, they take its rest for a host or a port and quote
+# Stricter than the drivers: if a password has special characters, they parse its rest as a host or port, and quote
 # it in their messages.
 _URL = re.compile(
     r"(?P<scheme>\w+)://"

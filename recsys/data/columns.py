@@ -26,14 +26,14 @@ _CLEAN = {"users": (*_RAW["users"], "user", "age_group", "source"), "films": (*_
 
 
 def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]) -> dict[str, str | None]:
-    """Return our name -> the file's name of each column to read.
+    """Return standard name -> the file's name of each column to read.
 
     Columns that recsys knows are also recognised in another case, such as `Title`, if no column has the exact name.
     For users and items, `columns` gives only the names that differ; for other tables, all columns to read.
 
     Args:
         name: name of the raw table.
-        columns: our name -> the file's name of each column (None if the file lacks it); None if no name is given.
+        columns: standard name -> the file's name of each column (None if the file lacks it); None if no name is given.
         types: name -> type of each column of the file.
     """
     if columns and name not in ("users", "films"):
@@ -49,7 +49,7 @@ def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]
 
     Args:
         name: name of the raw table.
-        columns: our name -> the file's name of each column.
+        columns: standard name -> the file's name of each column.
     """
     return {_apart(column, _RAW.get(name)): theirs for column, theirs in columns.items()}
 

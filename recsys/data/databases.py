@@ -1,7 +1,7 @@
 """Databases as sources: tables and queries of PostgreSQL, MySQL, DuckDB and SQLite.
 
-Tables and results of queries are copied, as text and under our column names, to CSV files in the cache, which are named
-by a digest of their content. These files are then cleaned like those of any other source, and the fingerprint covers
+Tables and results of queries are copied, as text and under standard column names, to CSV files in the cache. A file is
+named by a digest of its content. The files are then cleaned like those of any other source, and the fingerprint covers
 the rows that were read. Passwords come from the environment; messages, configs and runs never contain them.
 """
 
@@ -45,14 +45,14 @@ class Database(Source):
 
     Args:
         ratings: table of the ratings; None if this is one of several gathered sources and has none.
-        columns: our name -> the table's name of each column: `user_id`, `movie_id` and, if there are such columns,
-            `rating`, `time` (seconds UTC or a date and time), `part` (the source's own partition), `label` and `plays`
+        columns: standard name -> the table's name of each column: `user_id`, `movie_id` and, if there are such columns,
+            `rating`, `time` (Unix seconds or a date and time), `part` (the source's own partition), `label` and `plays`
             (see `sources.Files`).
         users: table of users.
-        users_columns: our name -> the table's name of each column, where they differ: `user_id`, and any of `age`,
+        users_columns: standard name -> the table's name of each column, where they differ: `user_id`, and any of `age`,
             `gender`, `occupation`, `zip_code` or names of your own.
         films: table of items.
-        films_columns: our name -> the table's name of each column, where they differ: `movie_id`, and any of
+        films_columns: standard name -> the table's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
         links: table of the items' ids in other catalogues: `movie_id`, `imdb_id`, `tmdb_id`.
         address: `postgresql://USER@HOST/DATABASE`, `mysql://...`, a DuckDB or SQLite file, or `jdbc:...`, from which
@@ -139,7 +139,7 @@ class Database(Source):
         return Raw(str(address), (), remote=Remote(str(address), address.url, columns or {}, table, AS_IT_IS))
 
     def _rows(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> str:
-        """Return a SELECT of the rows of `query`, as text and under our column names."""
+        """Return a SELECT of the rows of `query`, as text and under standard column names."""
         found = connection.sql(query)
         types = dict(zip(found.columns, map(str, found.types), strict=True))
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
@@ -208,7 +208,7 @@ def _check_stored(connection: duckdb.DuckDBPyConnection, name: str, query: str) 
 
 
 def _select_of(view: str) -> str:
-    """Return the SELECT of a CREATE VIEW statement: what follows the first AS that is a keyword."""
+    """Return the SELECT of a CREATE VIEW statement: the text after the first AS that is a keyword."""
     sql = view.encode()  # places are counted in bytes
     keywords = [place for place, kind in duckdb.tokenize(view) if kind == duckdb.token_type.keyword]
     start = next(place for place in keywords if sql.startswith(b"AS ", place))
@@ -240,7 +240,7 @@ def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
 
 
 def _unreadable(node: Mapping[str, Any]) -> str | None:
-    """Return the name of what a node reads if it is not a table of the database, otherwise None."""
+    """Return the name of a node's source that is not a table of the database, or None if there is no such source."""
     match node.get("type"):
         case "SHOW_REF":
             return "SHOW or DESCRIBE"

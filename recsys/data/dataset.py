@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 
 class Shard(Protocol):
-    """The users of one of several processes that each hold the ratings of their own users only.
+    """The users of one process, where each of several processes holds only the ratings of its own users.
 
-    All processes must call a method together.
+    The methods are collective operations: all processes must call them in the same order.
     """
 
     @property
     def own(self) -> range:
-        """Return the codes of this process's users; those of later processes are higher."""
+        """Return the codes of this process's users; processes are in ascending order of codes."""
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sums of the arrays of all processes, which have the same shape."""
+        """Return the sum of the arrays of all processes, elementwise; all arrays have the same shape."""
 
     def joined(self, rows: np.ndarray) -> np.ndarray:
-        """Return the rows of all processes, by user, in the first process; elsewhere the given ones."""
+        """Return, in the first process, the rows of all processes in order of users; in the others, the given rows."""
 
     def of_each(self, value: Any) -> list[Any]:
-        """Return a small object of each process."""
+        """Return the values that the processes pass, in order of processes; values should be small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class Dataset:
         users: int32 (n,) user codes, ascending.
         items: int32 (n,) item codes; a pair of user and item occurs once.
         ratings: float32 (n,) ratings; all 1 where the source has only interactions.
-        times: int64 (n,) seconds UTC, or None.
+        times: int64 (n,) Unix times in seconds, or None.
         user_frame: one row per user code: `user_id` and the source's columns (`age`, `gender`, `occupation`, ...).
         item_frame: one row per item code: `movie_id`, `title`, `year`, `genres` (a list), ...
         scale: lowest and highest rating of the source.
@@ -63,9 +63,10 @@ class Dataset:
         negatives: int32 (n_users, m) unrated items, among which the source ranks each user's test item, or None; short
             rows are padded with -1.
         plays: float32 (n,) how often, or how long, a user played the item of each rating, or None.
-        shard: the users whose ratings these are, if other processes hold those of the others. `item_counts`,
-            `n_ratings`, `n_raters` and `mean_rating` are of all ratings nevertheless, so all processes must use them
-            together for the first time; everything else is of the ratings that are here.
+        shard: the users of this process, if the ratings are distributed over several processes, else None.
+            `item_counts`, `n_ratings`, `n_raters` and `mean_rating` then still cover the ratings of all processes, so
+            all processes must access each of them first at the same point; everything else covers only the ratings of
+            this process.
     """
 
     name: str
@@ -103,7 +104,7 @@ class Dataset:
             users: user codes (n,), from 0.
             items: item codes (n,), from 0.
             ratings: ratings (n,); None for 1 everywhere.
-            times: times (n,) in seconds UTC, or None.
+            times: Unix times (n,) in seconds, or None.
             plays: plays (n,), see `Dataset.plays`, or None.
             n_users: number of users; None for the highest code plus one.
             n_items: number of items; None for the highest code plus one.
@@ -177,7 +178,7 @@ class Dataset:
 
     @cached_property
     def latest_time(self) -> int | None:
-        """Return the time of the latest rating in seconds UTC, or None where the source has no times."""
+        """Return the Unix time of the latest rating in seconds, or None where the source has no times."""
         return None if self.times is None else int(self.times.max())
 
     @property
@@ -216,7 +217,7 @@ class Dataset:
         return known_ids.get_indexer(own_ids).astype(np.int64)
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sums of an array over the processes that hold the ratings; the array itself in a single one."""
+        """Return the sum of an array over the processes that share the ratings; with one process, the array itself."""
         return values if self.shard is None else self.shard.total(values)
 
     def select(self, chosen: np.ndarray) -> Dataset:
@@ -330,7 +331,7 @@ class Holdout:
         return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
 
     def joined(self) -> Holdout:
-        """Return the holdout by which metrics of the queries of all processes are averaged; see `Shard.joined`."""
+        """Return the holdout of all processes, to average metrics over all queries; see `Shard.joined`."""
         shard, held_out = self.known.shard, self.ratings
         if shard is None:
             return self
@@ -356,7 +357,7 @@ class Holdout:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class JoinedHoldout(Holdout):
-    """The held-out ratings of several processes, with the lengths of the histories in place of histories.
+    """The held-out ratings of several processes, with only the lengths of the histories.
 
     Attributes:
         of_queries: int64 (n_queries,) user, number of ratings in the history, and number of held-out ratings.

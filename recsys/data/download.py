@@ -26,7 +26,7 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
     """Download a file into a folder, and return its path.
 
     Args:
-        url: address of the file.
+        url: URL of the file.
         digest: `sha256:...` or `md5:...` of the file.
         folder: an existing folder.
 

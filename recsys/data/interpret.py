@@ -100,7 +100,7 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
     Args:
         rows: the file's rows in a raw table.
         label: name of the file in messages.
-        columns: our name -> the file's name of each column.
+        columns: standard name -> the file's name of each column.
         missing: texts that stand for a missing id.
 
     Returns:
@@ -179,7 +179,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
     Args:
         rows: the file's rows in the raw table of ratings.
         label: name of the file in messages.
-        columns: our name -> the file's name of each column.
+        columns: standard name -> the file's name of each column.
         reading: settings of how to read the file.
 
     Returns:
@@ -269,7 +269,7 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
 
     Args:
         label: name of the file in messages.
-        name: our name of the column.
+        name: standard name of the column.
         reading: settings of how to read the file.
         n_commas: number of cells that consist of digits and one comma.
         n_thousands: number of these cells that have exactly three digits after the comma.

@@ -89,7 +89,7 @@ class Files(Metadata):
 
     Args:
         path: the file, of any format that `sources.Files` reads.
-        columns: our name -> the file's name of each column to read; None reads all columns under their own names.
+        columns: standard name -> the file's name of each column to read; None reads all columns under their own names.
         header: names of the columns in order, for a text file without a header.
         delimiter: separator of the fields of a text file; None to detect it.
         quote: quotation mark of fields that contain the delimiter, or "" for none; None to detect it.

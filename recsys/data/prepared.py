@@ -35,8 +35,8 @@ class Report:
         users: users with a clean rating.
         films: items with a clean rating.
         films_untitled: items with a clean rating but without a title.
-        first_time: seconds UTC of the earliest clean rating, or None if the source has no times.
-        last_time: seconds UTC of the latest clean rating, or None.
+        first_time: Unix time of the earliest clean rating in seconds, or None if the source has no times.
+        last_time: Unix time of the latest clean rating in seconds, or None.
         part_names: names of the parts of the source's own partition.
         sources: number of clean ratings by source, if several sources are gathered.
         described_again: numbers of users and of items that more than one source describes.

@@ -1,6 +1,6 @@
 """Queries: the users that a model scores, with the history of each.
 
-Times are in seconds since 1970 UTC, and ratings in the units of their data set (0.5 to 5 stars in many sources).
+Times are Unix times in seconds, and ratings in the units of their data set (0.5 to 5 stars in many sources).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class History:
         indptr: int64 (n_rows + 1,); row r is the slice `indptr[r]:indptr[r + 1]`.
         items: int32 (n,) item codes.
         ratings: float32 (n,) ratings.
-        times: int64 (n,) seconds UTC, or None where the source has none.
+        times: int64 (n,) Unix times in seconds, or None where the source has none.
         plays: float32 (n,) how often, or how long, each item was played, or None where that is unknown.
     """
 
@@ -88,7 +88,7 @@ class History:
 
         Args:
             rows: int64 (P,) rows.
-            times: int64 (P,) seconds UTC, of a history that has times.
+            times: int64 (P,) Unix times in seconds; the history must have times.
 
         Returns:
             int64 (P,); the end of the row if all its interactions are before the time.
@@ -125,7 +125,8 @@ class Query:
     Attributes:
         users: int64 (B,) user codes; -1 is an unknown user.
         history: B rows.
-        times: int64 (B,) seconds UTC at which the users are served, or None for now, after all training ratings.
+        times: int64 (B,) Unix times in seconds at which the users are served; None stands for a time after all training
+            ratings.
     """
 
     users: np.ndarray
@@ -163,7 +164,7 @@ class Pairs:
         query: B users.
         rows: int64 (P,) the row of the query that each pair belongs to.
         items: int (P,) item codes.
-        times: int64 (P,) seconds UTC at which the items are rated, or None. Few models use them.
+        times: int64 (P,) Unix times in seconds at which the items are rated, or None. Few models use them.
     """
 
     query: Query

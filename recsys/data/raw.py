@@ -38,8 +38,8 @@ class RawTable:
             `negatives`, or `descriptions` (external metadata of items).
         file: path of the file, or its name in the folder or archive of the source.
         query: name of the SELECT in `sql/read` that reads the file, or `file` to detect its format, or a SELECT itself.
-        columns: our name -> the file's name of each column, if the SELECT does not return our names; None stands for
-            no such column.
+        columns: standard name (see `COLUMNS`) -> the file's name of each column, or None for a column that the file
+            lacks; only if the SELECT does not return standard names.
         separator: separator of the genres of an item, and of the elements of other lists.
         parameters: parameters of the SELECT besides the file, or the fields of `dialect.Reading`.
         optional: whether the source may lack the file.
@@ -82,7 +82,7 @@ class Remote:
     Attributes:
         place: the address without a password, for messages.
         address: the address, such as `s3a://BUCKET/FOLDER`, `hdfs://...` or `jdbc:...`.
-        columns: our name -> the source's name of each column.
+        columns: standard name -> the source's name of each column.
         table: name of the table in a database, or None for files.
         reading: how to read files: the attributes of `dialect.Reading`.
     """

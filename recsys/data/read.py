@@ -1,4 +1,4 @@
-"""Reading of files into raw tables, which hold the text of the source under our column names.
+"""Reading of files into raw tables, which hold the text of the source under standard column names.
 
 Text, JSON and Parquet are read with every option stated, since DuckDB's detection drops rows silently. The SELECTs for
 releases with special layouts are in `sql/read`.
@@ -199,12 +199,12 @@ def _n_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 def columns_as_text(
     label: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
 ) -> str:
-    """Return a select list of our columns as text, in which columns that a source lacks and empty texts are NULL.
+    """Return a select list of the standard columns as text; columns that a source lacks and empty texts are NULL.
 
     Args:
         label: name of the source in messages.
         name: name of the raw table.
-        columns: our name -> the source's name of each column, as in `RawTable`.
+        columns: standard name -> the source's name of each column, as in `RawTable`.
         separator: separator of the elements of lists.
         types: DuckDB's type of each column of the source.
 
@@ -230,12 +230,12 @@ def columns_as_text(
 def selected_columns(
     label: str, name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Return our name -> the source's name of each column of a raw table, or None where the source lacks the column.
+    """Return standard name -> the source's name of each column of a raw table; None where the source lacks it.
 
     Args:
         label: name of the source in messages.
         name: name of the raw table.
-        columns: our name -> the source's name of each column, as in `RawTable`.
+        columns: standard name -> the source's name of each column, as in `RawTable`.
         types: type of each column of the source, in upper case.
 
     Raises:

@@ -83,7 +83,7 @@ def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, file: Pat
 
 
 def _report(dataset: Dataset) -> Report:
-    """Return the report on a data set in memory, of which it is unknown what cleaning dropped."""
+    """Return the report on a data set in memory, without the numbers of dropped ratings, which are unknown."""
     times = dataset.times
     return Report(
         name=dataset.name,

@@ -75,7 +75,7 @@ class Split:
         return self._holdout(TEST, self.refit_train, self.test_candidates)
 
     def of_shard(self, shard: Shard) -> Split:
-        """Return the ratings of a process's own users, where others have those of the others."""
+        """Return the part of the split with the ratings of one process's users; each process holds such a part."""
         data = self.dataset
         own = slice(data.indptr[shard.own.start], data.indptr[shard.own.stop])
         return replace(self, dataset=replace(data.of_users(shard.own), shard=shard), labels=self.labels[own].copy())

@@ -55,7 +55,7 @@ class Splitter(ABC):
 
     @property
     def is_by_user(self) -> bool:
-        """Return whether the labels of a user's ratings depend on nothing but these ratings."""
+        """Return whether the labels of a user's ratings depend only on that user's ratings, not on other users'."""
         return False
 
     @abstractmethod
@@ -150,7 +150,7 @@ class LeaveOneOut(Splitter):
 class GlobalTime(TimeSplitter):
     """Splits at two points in time, the same for all users: validation starts at the first, the test at the second.
 
-    Ratings with equal times are on the same side of a cut. Users and items that first appear after a cut are not
+    Ratings with equal times are in the same part. Users and items that first appear after a split point are not
     removed, because a model's handling of them is part of what is measured. Unless `target` is `all`, metrics are also
     reported without these users and items (`ndcg@10/warm`), as in published figures.
 
@@ -159,9 +159,9 @@ class GlobalTime(TimeSplitter):
             offset).
         test_from: start of the test, in the same form.
         target: which of a user's ratings in validation and in the test are predicted, and from which history: `all` of
-            them together, from the ratings before the cut; the `first`, also from the ratings before the cut; the
+            them together, from the ratings before the split point; the `first`, also from these ratings; the
             `last`, from all of the user's earlier ratings; or each one in turn (`successive`), from all of the user's
-            earlier ratings. The model is trained only on ratings before the cut.
+            earlier ratings. The model is trained only on ratings before the split point.
     """
 
     valid_from: float | str = 0.8
@@ -346,8 +346,7 @@ class NewUsers(TimeSplitter):
     ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
     every `n_known`. If `n_known` is several numbers, each applies to an equal number of users. The refit trains on the
     history and the held-out ratings of validation users. The first ratings are the oldest, or random ones if the source
-    has no times.
-    The users are drawn from those with more than `found_after` ratings.
+    has no times. The users are drawn from those with more than `found_after` ratings.
 
     Args:
         valid: share of these users for validation.
@@ -455,7 +454,7 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
 
 
 def _cut(times: np.ndarray, name: str, at: float | str) -> int:
-    """Return the earliest time that is after a cut, in seconds UTC."""
+    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date."""
     refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
     if isinstance(at, str):
         try:

@@ -183,7 +183,10 @@ def evaluate(
 
 
 def _numbers(seed: int, holdout: Holdout) -> np.random.Generator:
-    """Return the generator of random orders, which has drawn a number for each rating in an earlier process."""
+    """Return the random generator of the shuffles, so that several processes shuffle like a single one.
+
+    In each process, the generator is advanced by the number of ratings in the histories of the processes before it.
+    """
     rng, shard = np.random.default_rng(seed), holdout.known.shard
     if shard is not None:
         of_each = shard.of_each((shard.own.start, int(holdout.history_lengths.sum())))

@@ -89,7 +89,7 @@ class RankingTask:
             self.values[name][rows] = value
 
     def measurements(self) -> Measurements:
-        """Return the metrics of all batches, in the first of several processes those of all of them."""
+        """Return the metrics of all batches; in the first of several processes, those of all processes."""
         shard = self.holdout.known.shard
         if shard is not None:
             self.holdout, self.top, self.ranks = self.holdout.joined(), shard.joined(self.top), shard.joined(self.ranks)
@@ -106,7 +106,7 @@ class RankingTask:
 
 
 def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]:
-    """Return the metrics of single lists beyond accuracy, by name, for which data and model have what is needed."""
+    """Return the metrics of single lists beyond accuracy, by name, that the data and the model allow."""
     counts, n_users = dataset.item_counts, dataset.n_raters
     metrics: dict[str, ListMetric] = {
         "novelty": lambda top, history: beyond_accuracy.novelty(top, counts, n_users),

@@ -13,9 +13,9 @@ INPUTS = {
 NOTES = {
     "users": "position in users.csv; -1 is a new user",
     "items": "-1 is padding",
-    "times": "seconds UTC of the ratings",
+    "times": "Unix times of the ratings in seconds",
     "plays": "how often each was played",
-    "moments": "seconds UTC of the request; this is after all ratings",
+    "moments": "Unix time of the request in seconds; this is after all ratings",
 }
 HISTORY = "history = [0, 1, 2]  # positions in items.csv, the latest last\n"
 MASKED = "scores[history] = -np.inf\n"

@@ -84,7 +84,12 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
 
 def divergence(target: np.ndarray, mixed: np.ndarray) -> np.ndarray:
-    """Return the divergence of `miscalibration`, float (B, n), of n distributions q (B, n, g) from p (B, g)."""
+    """Return the divergence of `miscalibration`, float (B, n).
+
+    Args:
+        target: float (B, g) p, the distribution of a history.
+        mixed: float (B, n, g) q, the distributions of n lists, not smoothed yet.
+    """
     tiny = np.finfo(mixed.dtype).tiny  # makes logarithms finite where p is 0 and the term does not count
     smoothed = (1 - _SMOOTHING) * mixed + _SMOOTHING * target[:, None]
     cross = np.log(np.maximum(smoothed, tiny)) @ target[:, :, None]

@@ -126,7 +126,7 @@ class Recommender(RecommendsByIds):
             epochs.
     """
 
-    pickled = False  # True: the saved model is unpickled when it is loaded, which runs code
+    pickled = False  # True: the saved model is unpickled when it is loaded, which can run any code
     uses_lightning = False  # True: `_fit` needs the trainer of its context
     learned: tuple[str, ...] = ()
     fit_report: FitReport
@@ -207,10 +207,10 @@ class Recommender(RecommendsByIds):
         )
 
     def complete(self, shard: Shard) -> None:
-        """Give the model of the first process what the others have learned of their users; all must call it together.
+        """Collect in the first process what each process has learned about its own users; all processes must call this.
 
         Args:
-            shard: that of the training interactions, see `Dataset.shard`.
+            shard: shard of the training interactions, see `Dataset.shard`.
         """
 
     def hyperparameters(self) -> dict[str, Any]:

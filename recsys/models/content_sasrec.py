@@ -22,9 +22,9 @@ from recsys.models.sasrec import SASRec, SASRecModule
 
 
 class ContentSASRecModule(SASRecModule):
-    """A `SASRecModule` with e_i = W t_i + the mean vector of the item's features + an id vector.
+    """A `SASRecModule` with e_i = W t_i + 0.3 f_i + an id vector.
 
-    t is the item's sentence embedding.
+    t_i is the item's sentence embedding, and f_i the embedding of its binary features (`FeatureEmbedding`).
     """
 
     text: Tensor

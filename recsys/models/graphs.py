@@ -25,9 +25,9 @@ class PaddedQuery(NamedTuple):
     Attributes:
         users: int64 (B,) user codes; -1 is an unknown user.
         items: int64 (B, L) item codes of the histories, `PADDING` on the left.
-        times: int64 (B, L) seconds UTC of the interactions.
+        times: int64 (B, L) Unix times of the interactions in seconds.
         plays: float32 (B, L) how often, or how long, each item was played.
-        moments: int64 (B,) seconds UTC at which the users are served.
+        moments: int64 (B,) Unix times in seconds at which the users are served.
     """
 
     users: Tensor | None = None

@@ -30,7 +30,7 @@ COPIES_OF_LAYERS = 12  # numbers per state of a layer: gates, states and gradien
 
 
 class GRU4RecModule(SequenceModule):
-    """Logit of item i after position t = (W h_t + b) . e_i, with h the states of a GRU that reads the items' e."""
+    """Logit of item i after position t = (W h_t + b) . e_i, with h the states of a GRU on the items' sqrt(d) e."""
 
     def __init__(self, n_users: int, n_items: int, settings: GRU4Rec, **training: Any) -> None:
         super().__init__(n_users, n_items, settings.max_length, **training)

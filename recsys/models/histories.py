@@ -59,7 +59,7 @@ class ReadsHistories(Recommender):
     Attributes:
         next_popularity: float32 (20, n_items) c of users with short histories, a row for each n; set if
             `prior_strength` is above 0.
-        moments: int64 (m,) seconds UTC, ascending; set if there is a half-life, like `recent_popularity`.
+        moments: int64 (m,) Unix times in seconds, ascending; set if there is a half-life, like `recent_popularity`.
         recent_popularity: float32 (m, n_items) c of other users at each moment.
         groups: int64 (n_users + 1, 1 + n_columns) each user's rows of `group_factors`; the last row is that of unknown
             users. Set if there is `popularity_by`, like `group_factors`.

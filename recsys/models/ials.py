@@ -85,7 +85,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """See `ExplainsByRemoval`; one factorisation serves the vectors without each of the interactions.
+        """See `ExplainsByRemoval`; one Cholesky factorisation gives the vectors without each of the interactions.
 
         Without interaction j, which has weight c and vector h, the matrix of the system in `_solve` is A - c h h',
         where A has the l2 of one interaction fewer, and the right-hand side is b - c h. By the Sherman-Morrison formula

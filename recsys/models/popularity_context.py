@@ -44,8 +44,8 @@ def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.
         half_life: half-life, in days, of the weight of an interaction.
 
     Returns:
-        The moments, int64 (m,) seconds UTC, ascending, and the counts at each, float32 (m, n_items). Without times,
-        there is one moment, and all counts are zero.
+        The moments, int64 (m,) Unix times in seconds, ascending, and the counts at each, float32 (m, n_items). Without
+        times, there is one moment, and all counts are zero.
     """
     if train.times is None:
         return np.zeros(1, np.int64), np.zeros((1, train.n_items), np.float32)

@@ -1,4 +1,4 @@
-"""The expected best validation result of a row, by the number of configurations that are compared.
+"""The expected best validation result of a model's search, by the number of configurations that are compared.
 
 Dodge et al., "Show Your Work: Improved Reporting of Experimental Results", EMNLP 2019.
 """

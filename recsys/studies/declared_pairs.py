@@ -87,7 +87,7 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
     Args:
         pairs: frame of `compare_pairs`.
         margins: declared margins of equivalence.
-        by: what declares the pairs and margins, for the note.
+        by: where the pairs and margins are declared, `config` or `script`, for the note.
     """
     text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
     ends = pairs[["difference", "low", "high"]].itertuples(index=False)

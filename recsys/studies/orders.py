@@ -1,4 +1,4 @@
-"""The agreement of two protocols on the order of models: Kendall's tau, beside the tau that noise alone would give.
+"""The agreement of two protocols on the order of models: Kendall's tau, compared with the tau that noise explains.
 
 Two protocols can order models differently because they ask different questions, or because the differences between
 models are within the noise. The noise is measured by the tau of a protocol with itself, between two resamples of its

@@ -1,4 +1,4 @@
-"""The state of a process that determines results (seeds and threads), and which of several processes reports."""
+"""Process state that determines results (seeds and threads), and which process of a distributed run reports."""
 
 from __future__ import annotations
 

@@ -48,14 +48,20 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Return the mean of a metric such as `test/ndcg@10` over variants, by complete seed; NaN if a variant lacks it."""
+    """Average a metric, such as `test/ndcg@10`, over variants, and return the means by seed.
+
+    Seeds with missing variants are left out; the mean is NaN if the run of a variant lacks the metric.
+    """
     runs = complete_runs(outcomes)
     values = pd.Series([run.metrics.get(metric, np.nan) for _, run in runs], [seed for seed, _ in runs], float)
     return values.groupby(level=0).agg(lambda own: own.mean(skipna=False))
 
 
 def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> str | None:
-    """Return the baseline with complete seeds that is best on validation by the setting's main metric."""
+    """Return the baseline that is best on validation by the setting's main metric, or None.
+
+    Only seeds whose variants are all finished count.
+    """
     main = setting.metrics[0]
     means = pd.Series({row: seed_means(by_row[row], f"valid/{main}").mean() for row in baselines if row in by_row})
     means = means.astype(float).dropna() * (direction(main) or 1)
@@ -120,7 +126,7 @@ def _configurations(outcomes: Sequence[Outcome]) -> float:
 
 
 def user_metrics(outcomes: Sequence[Outcome], metrics: Sequence[str]) -> dict[str, UserMetrics]:
-    """Return the per-user metrics of a row's complete runs, by metric; others than per-user metrics are left out."""
+    """Return the per-user metrics of a row's complete runs, by metric; metrics without values per user are left out."""
     frames = {
         (seed, str(run.manifest["split"]["fingerprint"])): run.per_user_metrics(metrics)
         for seed, run in complete_runs(outcomes)

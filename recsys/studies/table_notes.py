@@ -123,7 +123,7 @@ def _code_versions(runs: Sequence[Run]) -> list[str]:
 
 
 def _averages(statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]]) -> str:
-    """Describe the seeds and variants over which values are means."""
+    """Describe the seeds and variants over which values are averaged."""
     variants = list(dict.fromkeys(each.variant for outcomes in by_row.values() for each in outcomes))
     over = f"the mean over {', '.join(variants)}" if len(variants) > 1 else ""
     if statistics["std"].isna().all():

@@ -174,7 +174,7 @@ def conclude(
     run.finish(model, split, origin, metrics, speed, also)
     if is_tested:
         others = {}
-        if shard is None:  # otherwise other processes have the ratings of their users
+        if shard is None:  # a sharded run has no process with the ratings of all users
             others = measurement.own(model, split.test) | measurement.baselines(split, run.config["refit"], model)
         columns = {measurement.name(model): tested.summary} | {name: each.summary for name, each in others.items()}
         report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)

@@ -1,4 +1,4 @@
-"""Answers to typed requests, which the API and the tools of assistants give alike."""
+"""Answers to typed requests, shared by the HTTP API and the tools of the MCP server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recsys.web.responses import FilmResponse, ListedFilmResponse, RecommendResp
 
 
 def recommend(service: RecommendationService, request: RecommendRequest) -> RecommendResponse:
-    """Recommend films to a user, or to anyone by a history, without training."""
+    """Recommend films to a user or for a history of rated films, without training a model."""
     loaded, options = service.loaded_run(request.run), request.options()
     opinions = _opinions(service, loaded, request)
     if request.show and request.user_id is not None:
@@ -33,14 +33,14 @@ def similar(service: RecommendationService, request: SimilarRequest) -> SimilarR
 
 
 def explain(service: RecommendationService, request: ExplainRequest) -> ListedFilmResponse:
-    """Explain the score of one film, for a user or by a history."""
+    """Explain the score of one film for a user or a history of rated films."""
     loaded = service.loaded_run(request.run)
     opinions = _opinions(service, loaded, request)
     return ListedFilmResponse.from_listed(loaded.explain(request.user_id, opinions, request.movie_id))
 
 
 def search(service: RecommendationService, request: SearchRequest) -> list[FilmResponse]:
-    """Search films by title, tolerant of typing errors and articles; the best match first."""
+    """Search films by title, best match first; articles and most typing errors are ignored."""
     return [FilmResponse.from_film(film) for film in service.loaded_run().catalogue.search(request.query, request.k)]
 
 
@@ -48,7 +48,7 @@ def _opinions(service: RecommendationService, loaded: LoadedRun, request: UserRe
     """Merge a user's stored opinions with the history of the request, which takes precedence.
 
     Raises:
-        UserError: the user is unknown, or stars are off the scale.
+        UserError: the user is unknown, or a rating is not a value of the scale.
     """
     stored = Opinions() if request.user_id is None else service.opinions(request.user_id)
     highest = loaded.catalogue.stars[-1]

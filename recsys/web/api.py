@@ -1,4 +1,4 @@
-"""The HTTP API: typed requests and responses, and one form of errors.
+"""The HTTP API: typed requests and responses, and one format for all errors.
 
 Routes are plain functions, which FastAPI runs in threads, so that no request blocks another. Nothing in a request is
 ever interpreted as a path, SQL or HTML.
@@ -43,13 +43,13 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
     Args:
         app: the application.
         service: answers the requests.
-        request_metrics: what /api/metrics shows.
+        request_metrics: the metrics that /api/metrics returns.
     """
     router = APIRouter(prefix="/api", responses=ERROR_RESPONSES)
 
     @router.post("/recommend")
     def recommend(request: RecommendRequest) -> RecommendResponse:
-        """Recommend films to a user, or to anyone by a history, without training."""
+        """Recommend films to a user or for a history of rated films, without training a model."""
         return answers.recommend(service, request)
 
     @router.post("/similar")
@@ -59,12 +59,12 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.post("/explain")
     def explain(request: ExplainRequest) -> ListedFilmResponse:
-        """Explain the score of one film, for a user or by a history."""
+        """Explain the score of one film for a user or a history of rated films."""
         return answers.explain(service, request)
 
     @router.get("/films")
     def films(query: TitleQuery, k: Annotated[int, Query(ge=1, le=100)] = 10) -> list[FilmResponse]:
-        """Search films by title, tolerant of typing errors and articles; the best match first."""
+        """Search films by title, best match first; articles and most typing errors are ignored."""
         return answers.search(service, SearchRequest(query=query, k=k))
 
     @router.get("/films/{movie_id:path}")  # an id may have slashes
@@ -94,7 +94,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.get("/health")
     def health() -> HealthResponse:
-        """Check that the model and the feedback store are available; where they are is for the log alone."""
+        """Check that the model and the feedback store are available; paths and addresses appear only in the log."""
         for part, check in (("model", service.loaded_run), ("feedback store", service.check_store)):
             try:
                 check()
@@ -105,7 +105,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
     @router.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
-        """Return counts and latencies of requests for Prometheus."""
+        """Return counts and latencies of requests in the format of Prometheus."""
         return Response(request_metrics.text(), media_type=CONTENT_TYPE)
 
     app.include_router(router)
@@ -115,7 +115,7 @@ def add_api(app: FastAPI, service: RecommendationService, request_metrics: Reque
 
 
 class Unmatched:
-    """Answers requests to which no route of the API answers: 405 where one takes other methods, else 404.
+    """Answers requests that match no route of the API: 405 if the path takes other methods, else 404.
 
     Args:
         router: the routes of the API.

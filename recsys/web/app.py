@@ -1,4 +1,4 @@
-"""The ASGI application: the API over one service, behind the request guard."""
+"""The ASGI application: the API of one service, behind the middleware that checks requests."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def _refreshing(service: RecommendationService) -> AsyncIterator[None]:
                 log.exception("The check for a promoted run failed")
 
     gc.collect()
-    gc.freeze()  # what is loaded by now stays, and searching it for garbage would delay requests
+    gc.freeze()  # loaded models are never garbage, and scanning them would delay requests
     gc.set_threshold(*GC_THRESHOLDS)
     refreshing = asyncio.create_task(refresh_repeatedly())
     try:

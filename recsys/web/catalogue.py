@@ -30,7 +30,7 @@ LABELS = {
     "keywords": "Keywords",
     "tags": "Tags",
 }
-MAX_WORDS = 12  # shown of a list of names or keywords
+MAX_WORDS = 12  # names or keywords of a film that are shown
 IMDB_ID = re.compile(r"(?:tt)?0*([1-9]\d*)")  # tt0113277, 0113277 and 113277 are one film
 TMDB_ID = re.compile(r"[1-9]\d*")
 
@@ -45,10 +45,10 @@ class Film:
 
     Attributes:
         movie_id: raw id as text.
-        title: the title, or a name made of the id where the title is unknown.
+        title: the title, or `Film` and the id if the title is unknown.
         year: year of release, or None.
         genres: genres in the source's order.
-        poster: http or https address of a poster, or None.
+        poster: http or https URL of a poster, or None.
         plot: the plot, or "".
         runtime: minutes, or None.
         details: further metadata by label, such as `Directed by`.
@@ -69,7 +69,7 @@ class Film:
 
     @property
     def links(self) -> dict[str, str]:
-        """Addresses of the film's pages elsewhere, as far as its ids there are known."""
+        """URLs of the film's pages on IMDb and TMDb, by site, as far as its ids there are known."""
         imdb = {} if self.imdb_id is None else {"IMDb": f"https://www.imdb.com/title/{self.imdb_id}/"}
         tmdb = {} if self.tmdb_id is None else {"TMDb": f"https://www.themoviedb.org/movie/{self.tmdb_id}"}
         return imdb | tmdb
@@ -87,6 +87,7 @@ class Catalogue:
         dataset: the data set.
 
     Attributes:
+        movie_ids: raw ids as text, by item code.
         codes: item codes by raw id as text.
         genres: all genres in alphabetical order.
         release_years: year of release of each film, float64 (n_items,), NaN where it is unknown.
@@ -121,7 +122,7 @@ class Catalogue:
 
     @cached_property
     def history_matcher(self) -> HistoryMatcher:
-        """The films, to match histories of other services with."""
+        """Matches histories from other services with the films."""
         return HistoryMatcher(self.dataset)
 
     @cached_property
@@ -189,7 +190,7 @@ class Catalogue:
             raise UserError(f"A rating must be one of {scale} stars (got {'none' if given is None else f'{given:g}'}).")
 
     def search(self, typed: str, k: int = 10) -> list[Film]:
-        """Return the films whose titles match what was typed so far, the best match first."""
+        """Return up to k films whose titles match the text typed so far, best match first."""
         return [self.film_at(item) for item in self._titles.suggest(typed, k)]
 
     def histogram(self, movie_id: str) -> dict[float, int]:
@@ -229,7 +230,7 @@ class Catalogue:
         if last is not None:
             matches &= self.release_years <= last
         if not matches.any():
-            raise UserError("No film has these genres and years: choose fewer genres or a longer period.")
+            raise UserError("No film has these genres and years: choose other genres or a longer period.")
         return np.flatnonzero(matches)
 
 
@@ -239,14 +240,14 @@ def user_codes(dataset: Dataset) -> dict[str, int]:
 
 
 def _imdb_id(row: pd.Series) -> str | None:
-    """Return a film's id on IMDb, which can be its id in the data set, in the notation of IMDb's addresses."""
+    """Return a film's IMDb id as in IMDb's URLs, from its id in the data set or the column `imdb_id`, or None."""
     movie_id = str(row["movie_id"])
     number = IMDB_ID.fullmatch(movie_id if movie_id.startswith("tt") else str(row.get("imdb_id")))
     return None if number is None else f"tt{number[1].zfill(7)}"
 
 
 def _tmdb_id(row: pd.Series) -> str | None:
-    """Return a film's id on TMDb, if it is known and a positive whole number."""
+    """Return a film's TMDb id, or None if it is unknown or not a positive integer."""
     tmdb_id = str(row.get("tmdb_id"))
     return tmdb_id if TMDB_ID.fullmatch(tmdb_id) else None
 

@@ -1,8 +1,8 @@
-"""HTTP connections that hold little memory and end in time, whatever their clients send.
+"""HTTP connections whose memory and duration are bounded, whatever their clients send.
 
-uvicorn limits neither the time that a request may take to arrive, nor that which a client may take to read the answer,
-nor the connections of one address. So a client that sends requests halfway and then waits, or reads no answers, would
-keep connections open until the server has no more of them.
+uvicorn limits neither how long a request may take to arrive, nor how long a client may take to read the response, nor
+the number of connections from one address. A client that sends incomplete requests, or never reads responses, could
+hold connections open until the server has none left.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from recsys.web.errors import error_response
 
-HEADER_BYTES = 32 * 1024  # of a request before its body, and of what delimits the parts of a body
-REQUEST_SECONDS = 20.0  # from the first byte of a request, or from the beginning of a connection, to the last byte
-CONNECTIONS = 100  # open ones of a client address; a browser needs about seven
-ANSWER_SECONDS = 20.0  # for a client to take what is written to it, of which the system holds some megabytes itself
+HEADER_BYTES = 32 * 1024  # of a request line with its headers, and of the framing of a chunked body
+REQUEST_SECONDS = 20.0  # from the start of a connection or the first byte of a request to its last byte
+CONNECTIONS = 100  # open connections from one client address; a browser needs about seven
+ANSWER_SECONDS = 20.0  # for a client to read a response, beyond the megabytes that the operating system buffers
 REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class AnswerDeadline(asyncio.Protocol):
-    """A protocol of uvicorn, which closes a connection if its client does not take what is written to it."""
+    """Mixin for uvicorn's protocols that closes a connection whose client does not read what is sent to it."""
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _answer_deadline: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Wait for the client to take what was written, for a while; see `asyncio.Protocol`."""
+        """Start the time limit for the client to read what was sent; see `asyncio.Protocol`."""
         super().pause_writing()
         self._answer_deadline = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
 
@@ -53,15 +53,15 @@ class AnswerDeadline(asyncio.Protocol):
 
 
 class LimitedWebSocket(AnswerDeadline, WebSocketsSansIOProtocol):
-    """A WebSocket that is closed if its messages take too long to be taken."""
+    """A WebSocket that is closed if its client takes too long to read messages."""
 
 
 class LimitedConnection(AnswerDeadline, H11Protocol):
-    """A connection of HTTP/1.1 that is closed if a request takes too long to arrive, or an answer to be taken.
+    """An HTTP/1.1 connection that is closed if a request takes too long to arrive or a response to be read.
 
     Args:
         *arguments: see `H11Protocol`.
-        proxies: addresses of proxies, from which any number of connections is accepted.
+        proxies: IP addresses of proxies, from which any number of connections is accepted.
         **settings: see `H11Protocol`.
     """
 
@@ -71,9 +71,9 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse a connection beyond the limit of its address; see `asyncio.Protocol`."""
+        """Refuse a connection if its client address has too many; see `asyncio.Protocol`."""
         super().connection_made(transport)
-        transport.set_write_buffer_limits(0)  # so that writing pauses as soon as a client does not take what it gets
+        transport.set_write_buffer_limits(0)  # so that writing pauses as soon as a client stops reading
         address = self.client and self.client[0]
         clients = [getattr(other, "client", None) for other in self.connections]
         own = [client for client in clients if client and client[0] == address]
@@ -84,7 +84,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         self._expect_request()
 
     def data_received(self, data: bytes) -> None:
-        """Read a part of a request, which must be complete by the deadline; see `asyncio.Protocol`."""
+        """Read a part of a request; the whole must arrive by the deadline; see `asyncio.Protocol`."""
         self._expect_request()
         super().data_received(data)
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
@@ -102,7 +102,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP request, in the form of every error; see `H11Protocol`."""
+        """Refuse bytes that are not an HTTP request, in the API's error format; see `H11Protocol`."""
         refusal = error_response(400, msg)
         start = h11.Response(status_code=400, headers=[*refusal.raw_headers, (b"connection", b"close")])
         for event in (start, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):

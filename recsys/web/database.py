@@ -45,7 +45,7 @@ def migrate(engine: sa.Engine, address: Address) -> None:
     """Bring the schema up to date.
 
     Raises:
-        UserError: a later version of recsys has created the schema, or another process is migrating it for too long.
+        UserError: a later version of recsys has created the schema, or another process takes too long to migrate it.
     """
     config = Config(attributes={"version_table": VERSION_TABLE})
     config.set_main_option("script_location", "recsys.web:migrations")
@@ -86,7 +86,7 @@ def _migration_lock(connection: sa.Connection) -> Iterator[None]:
         return
     lock = {"name": f"{VERSION_TABLE} of {connection.engine.url.database}"[:64]}
     if connection.execute(sa.text("SELECT GET_LOCK(:name, :wait)"), {**lock, "wait": LOCK_SECONDS}).scalar() != 1:
-        raise UserError(f"Another process is migrating the feedback store for over {LOCK_SECONDS} seconds: try again.")
+        raise UserError(f"Another process has been migrating the feedback store for {LOCK_SECONDS} s: try again later.")
     try:
         yield
     finally:

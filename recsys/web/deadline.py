@@ -1,4 +1,4 @@
-"""A deadline for calls of the feedback store, so that requests that need no store are never held up by one."""
+"""A time limit for calls to the feedback store, so that a slow store does not delay requests that do not need it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TypeVar
 from recsys.web.store import StoreError
 
 SECONDS = 1.0
-N_CALLS = 24  # at a time, fewer than the 40 threads in which FastAPI answers requests
+N_CALLS = 24  # concurrent calls, fewer than the 40 threads in which FastAPI answers requests
 
 Result = TypeVar("Result")
 
 
 class Deadline:
-    """Calls functions in threads of their own, and stops waiting for one after a while.
+    """Calls each function in a thread of its own, and waits for its result for a limited time.
 
-    A call whose time is up is not ended: once a database is unlocked, it may still store an event although the caller
-    got an error. Events have keys, so they can be sent again.
+    A call that exceeds the limit is not cancelled: when a locked database becomes available, it may still store an
+    event although the caller got an error. Events have keys, so a client can safely send one again.
 
     Args:
-        seconds: how long a caller waits.
+        seconds: time limit of a call.
     """
 
     def __init__(self, seconds: float = SECONDS) -> None:
@@ -33,7 +33,7 @@ class Deadline:
         """Call a function.
 
         Raises:
-            StoreError: it has not returned in time, or too many earlier calls have not.
+            StoreError: the function has not returned in time, or `N_CALLS` earlier ones have not returned yet.
         """
         if not self._free.acquire(blocking=False):
             raise StoreError(f"The feedback store has not answered {N_CALLS} earlier requests: try again later.")

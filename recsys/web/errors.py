@@ -1,4 +1,4 @@
-"""The forms of error responses: JSON, and a page for browsers that are refused before any page is built."""
+"""Error responses: JSON for the API, and HTML for browsers that are refused before a page is built."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ margin: 15vh auto; padding: 0 1rem }}</style>
 
 
 class ErrorDetails(BaseModel):
-    """What went wrong, in one sentence."""
+    """The HTTP status, and one sentence about what went wrong."""
 
     status: int
     message: str
@@ -69,13 +69,13 @@ def error_response(status: int, message: str, headers: dict[str, str] | None = N
 
 
 def error_page(status: int, message: str, headers: dict[str, str] | None = None) -> HTMLResponse:
-    """Build a page that says what is wrong; it needs no other file, which would be refused too."""
+    """Build an error page that loads no other file, since requests for files would be refused too."""
     heading = HTTPStatus(status).phrase.capitalize()
     return HTMLResponse(PAGE.format(heading=heading, sentence=escape(message)), status, headers)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Give all errors of an application the same form."""
+    """Report all errors of an application as `ErrorResponse`."""
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -89,7 +89,7 @@ def _user_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    """Report the first invalid value of a request: its place and what is wrong with it."""
+    """Report the first invalid value of a request: its field and what is wrong with it."""
     first = cast(RequestValidationError, error).errors()[0]
     if first["type"] == "json_invalid":
         return error_response(400, f"The body is not valid JSON: {first['ctx']['error']}.")
@@ -97,7 +97,7 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def sentence_of_invalid(error: Mapping[str, Any]) -> str:
-    """Describe an invalid value, one of pydantic's errors: its place and what is wrong with it."""
+    """Describe one of pydantic's validation errors: the field and what is wrong with its value."""
     place = ".".join(str(part) for part in error["loc"] if part != "body")
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{place}: {message}" if place else message

@@ -19,7 +19,7 @@ class Kind(StrEnum):
     UNDO = "undo"  # an earlier event no longer counts
 
 
-MARKS = (Kind.SEEN, Kind.NOT_INTERESTED, Kind.WATCH_LATER)  # of a film without stars
+MARKS = (Kind.SEEN, Kind.NOT_INTERESTED, Kind.WATCH_LATER)  # opinions without stars
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Event:
         key: unique name of the event, at most 64 characters: an event that is sent twice is stored once.
         user_id: raw id as text, of a user of the data set or of a new viewer.
         kind: what happened.
-        time: seconds UTC.
+        time: Unix time in seconds.
         movie_id: raw id of the film as text; None for an undo.
         value: stars of a rating, otherwise None.
         run: the run that produced the list in which the film was shown, or None.
@@ -60,10 +60,11 @@ class ShownList:
     Attributes:
         list_id: id of the list.
         user_id: the viewer.
-        time: seconds UTC.
+        time: Unix time in seconds.
         run: the run whose model produced the list.
         k: number of films requested.
-        request: the other options of the request as plain values: genres, years, surprise.
+        request: the other options of the request as plain values (genres, years, surprise, order, films left out), and
+            the name of the data.
     """
 
     list_id: str
@@ -87,6 +88,6 @@ class Opinions:
     marks: Mapping[str, Kind] = field(default_factory=dict)
 
     def of_films(self, movie_ids: Container[str]) -> Opinions:
-        """Return the opinions of some films, such as those of a catalogue: a store may have been used with another."""
+        """Return the opinions of some films: a store may also hold feedback on films that a catalogue lacks."""
         ratings = {movie_id: stars for movie_id, stars in self.ratings.items() if movie_id in movie_ids}
         return Opinions(ratings, {movie_id: mark for movie_id, mark in self.marks.items() if movie_id in movie_ids})

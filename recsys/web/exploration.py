@@ -14,7 +14,7 @@ N_FIRST = 3  # places at the top of a list that always hold the model's best fil
 
 @dataclass(frozen=True)
 class Exploration:
-    """Replaces some places of a list by random films, so that feedback can be used to evaluate other models as well.
+    """Fills some places of a list with random films, so that feedback can be used to evaluate other models as well.
 
     Of k places, `places` are filled by a uniform draw without replacement from the films that follow the best
     k - `places` in the model's ranking, down to rank `pool`. Each of these films has a known probability of being
@@ -57,7 +57,7 @@ class Exploration:
         if not self.places or not n_drawn or n_drawn == len(pool):
             return items[:k], np.ones(len(items[:k]))
         drawn = rng.choice(pool, n_drawn, replace=False)
-        places = np.sort(rng.integers(N_FIRST, n_fixed + 1, n_drawn))  # of the fixed items before which one is inserted
+        places = np.sort(rng.integers(N_FIRST, n_fixed + 1, n_drawn))  # each drawn item goes before this fixed item
         shown = np.insert(items[:n_fixed], places, drawn)
         propensities = np.insert(np.ones(n_fixed), places, n_drawn / len(pool))
         return shown, propensities

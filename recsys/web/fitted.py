@@ -1,4 +1,4 @@
-"""A fitted model behind the page and the API, without a run of `train.py`."""
+"""Serving of a fitted model that does not come from a run of `train.py`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def serve_model(model: Recommender, port: int, store: str | None) -> None:
 
 
 def write_run(model: Recommender, data: Dataset, directory: Path) -> None:
-    """Write the directory of a finished run, as far as a service reads it: the model, and what it was fitted to."""
+    """Write the files of a finished run that a service reads: the model and the description of its data."""
     model.save_without_data(directory / "model")
     described = {
         "name": data.name,

@@ -27,8 +27,8 @@ from recsys.web.protection import Protection
 from recsys.web.recommendation_service import RecommendationService
 
 HOST = re.compile(r"[\w.:-]+", re.ASCII)
-MAX_THREADS = 1024  # which every system starts
-WAITING_MESSAGES = 4  # of a WebSocket, each as large as a request body
+MAX_THREADS = 1024  # which every operating system can start
+WAITING_MESSAGES = 4  # unread messages of a WebSocket, each at most as large as a request body
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 log = logging.getLogger(__name__)
@@ -41,16 +41,16 @@ class ServerSettings:
     Attributes:
         host: address to listen on.
         port: port to listen on; 0 for any free port.
-        hosts: names by which clients may address the server, see `Protection`.
+        hosts: host names of the server, see `Protection`.
         token_env: environment variable that holds the token which requests must carry, see `Protection`.
         requests_per_minute: limit for each client address.
         max_bytes: largest request body.
-        proxies: addresses of reverse proxies, whose header X-Forwarded-For names the client; clients that set the
-            header themselves are not believed.
-        threads: threads of a model's arithmetic in each request.
-        tensorboard: address of a TensorBoard to link to, or None.
+        proxies: IP addresses of reverse proxies, whose header X-Forwarded-For names the client; the header is ignored
+            in requests from other addresses.
+        threads: number of threads in which PyTorch computes the scores of a request.
+        tensorboard: URL of a TensorBoard to link to, or None.
         explore: randomised places in lists that viewers see.
-        index: when films are indexed.
+        index: settings of the film index, and the size of catalogue that needs one.
     """
 
     host: str = "127.0.0.1"
@@ -74,7 +74,7 @@ class ServerSettings:
         if not 1 <= self.threads <= MAX_THREADS:
             raise UserError(f"threads must be from 1 to {MAX_THREADS} (got {self.threads}).")
         if not 0 <= self.port < 2**16:
-            raise UserError(f"port must be one that exists: ports are from 0 to 65535 (got {self.port}).")
+            raise UserError(f"port must be from 0 to 65535 (got {self.port}).")
         if not HOST.fullmatch(self.host):
             raise UserError(f"host must be an address to listen on, such as 127.0.0.1 or 0.0.0.0 (got {self.host!r}).")
         if invalid := [proxy for proxy in self.proxies if not _is_ip_address(proxy)]:
@@ -129,7 +129,7 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    """Run a server until interrupted: in a thread of its own in a notebook, whose event loop runs already."""
+    """Run a server until interrupted; in a notebook, whose event loop is already running, in a thread of its own."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -146,7 +146,7 @@ def _run(server: uvicorn.Server, listening: socket.socket) -> None:
 
 
 def warn_of_known_users_only(service: RecommendationService) -> None:
-    """Log which runs recommend to users of their training data only: their pages take no ratings of new viewers."""
+    """Warn of each run that serves only users of its training data, so that new viewers cannot rate films with it."""
     for name in service.run_names():
         loaded = service.loaded_run(name)
         if not loaded.scores_new_users:
@@ -159,7 +159,7 @@ def warn_of_known_users_only(service: RecommendationService) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open a listening socket; called before any long work.
+    """Open a listening socket; call it before models are loaded, so that an unavailable port is reported at once.
 
     Raises:
         UserError: the port is in use or invalid.

@@ -26,10 +26,10 @@ class IndexSettings:
     """Settings of the index.
 
     Attributes:
-        beyond: largest number of films that are all scored; larger catalogues are indexed.
-        connections: neighbours of a film in the graph, M of the paper.
-        expansion: size of the candidate list during construction and search, ef of the paper. Larger values are slower
-            and find more.
+        beyond: largest number of films for which every film is scored; larger catalogues are indexed.
+        connections: number of neighbours of a film in the graph, the paper's M.
+        expansion: size of the candidate list during construction and search, the paper's ef. Larger values are slower
+            and have a higher recall.
         n_measured: number of users on whom recall is measured.
         k: length of the lists on which recall is measured.
     """
@@ -66,7 +66,7 @@ class FilmIndex:
         if not isinstance(model, ScoresByProducts):
             raise UserError(
                 f"The scores of {type(model).__name__} are not inner products, which an index needs: serve a run of "
-                "ials, als, mf or two_tower, or raise index.beyond to score every film."
+                "a model such as ials, mf or two_tower, or raise index.beyond to score every film."
             )
         self.model = model
         self.item_vectors = model.item_vectors()  # (n_items, d)
@@ -91,7 +91,7 @@ class FilmIndex:
         )
 
     def scores(self, query: Query, n: int) -> np.ndarray:
-        """Score about the n best films of each user.
+        """Score approximately the n best films of each user.
 
         Args:
             query: B users with their histories.
@@ -109,7 +109,7 @@ class FilmIndex:
         return scores
 
     def recall(self, dataset: Dataset, seed: int = 0) -> float:
-        """Return the share of the exactly best films that the index finds, a mean over randomly drawn users.
+        """Return the recall of the index: the mean share of the exact top-k films that it finds, over random users.
 
         Args:
             dataset: the data set from which users are drawn.

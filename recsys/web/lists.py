@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from recsys.web.catalogue import Film
 
-UNLOGGED = "unlogged"  # id of a list from a history that is not stored, without which a log of it says nothing
+UNLOGGED = "unlogged"  # id of a list that cannot be replayed, because it depends on a history that is not stored
 
 
 class Order(StrEnum):
@@ -47,9 +47,9 @@ class ListedFilm:
         film: the film.
         score: score of the model.
         position: rank in the list, starting at 1.
-        reason: a sentence, or None where no liked film supports the recommendation or the film is explored.
+        reason: a sentence, or None if no liked film supports the recommendation or the film was drawn at random.
         reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
-        reason_films: the liked films that the reason names, the strongest first.
+        reason_films: the liked films that the reason names, the strongest first; see `Reason`.
         propensity: probability with which the film was included in the list.
     """
 
@@ -63,13 +63,19 @@ class ListedFilm:
 
     @property
     def is_explored(self) -> bool:
-        """Whether the film was drawn at random, see `Exploration`: viewers should see that it is a try."""
+        """Whether the film was drawn at random, see `Exploration`; pages label such films."""
         return self.propensity < 1
 
 
 @dataclass(frozen=True)
 class FilmList:
-    """Films for one user, best first, and the run that ranked them."""
+    """Films for one user, in the requested order.
+
+    Attributes:
+        list_id: unique id, or `UNLOGGED` for a list that is not logged.
+        run: name of the run or refit that ranked the films.
+        films: the films.
+    """
 
     list_id: str
     run: str
@@ -78,7 +84,7 @@ class FilmList:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a run expects of a film for a user who has not rated it.
+    """A run's prediction for a user and a film that the user has not rated.
 
     Attributes:
         stars: the predicted rating, or None if the model does not predict ratings.

@@ -32,7 +32,7 @@ from recsys.web.pseudonyms import id_in_runs
 log = logging.getLogger(__name__)
 
 N_RERANKED = 100  # best films that `surprise` may reorder
-N_QUESTIONS = 12  # to a new viewer
+N_QUESTIONS = 12  # films to show a new viewer for rating
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ class LoadedRun:
     it is visible to the same viewer only.
 
     Attributes:
-        name: the name that requests use.
+        name: the name that requests use; for a refit, followed by its directory below that of the run.
         run: directory, settings and metrics.
         model: the trained model.
         catalogue: the films. A refit has the catalogue of the run that it refits; the item codes are the same.
-        user_codes: the model's codes of users by raw id; for a refit they include viewers, by their pseudonyms.
+        user_codes: the model's user codes by raw id; for a refit they include viewers, by their pseudonyms.
         index: approximate index for catalogues that are too large to score every film, or None.
-        reranker: what reorders the lists of the run, or None.
-        questions: codes of the films of the first questions to new viewers, in order.
+        reranker: reranker of the run's lists, or None.
+        questions: item codes of the films to show new viewers first, for them to rate, in order.
     """
 
     name: str
@@ -64,7 +64,7 @@ class LoadedRun:
 
     @property
     def dataset(self) -> Dataset:
-        """The data set with which users' histories begin, without viewers' feedback."""
+        """The data set with the users' ratings, without viewers' feedback."""
         return self.catalogue.dataset
 
     @property
@@ -74,11 +74,11 @@ class LoadedRun:
 
     @cached_property
     def _rank(self) -> Ranker:
-        """Makes the lists that the run measured."""
+        """Ranks films as in the evaluation of the run."""
         return ranker(self.reranker, self.model, self.dataset)
 
     def _surprising(self, options: ListOptions) -> Ranker:
-        """Make lists that are as surprising as a viewer wants, in place of those of the run's own reranker."""
+        """Return a ranker with the degree of surprise that the viewer chose, in place of the run's reranker."""
         reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
         return reranker.ranker(self.model, self.dataset)
 
@@ -104,15 +104,15 @@ class LoadedRun:
         return [str(self.dataset.user_frame["user_id"].iloc[code]) for code in by_count[places]]
 
     def first_films(self, n: int) -> list[Film]:
-        """Return up to n films, at most `N_QUESTIONS`, for a new viewer to rate, the first one first."""
+        """Return the first n films, at most `N_QUESTIONS`, to show a new viewer for rating."""
         return [self.catalogue.film_at(item) for item in self.questions[:n]]
 
     def segment(self, user_id: str) -> str | None:
-        """Return the name of the user's taste segment, or None where the run has no segments."""
+        """Return the name of the user's segment; None if the run has no segments or the user is in none."""
         return self._segments.get(self._id_in_run(user_id))
 
     def ratings_of_user(self, user_id: str) -> list[tuple[Film, float, int | None]]:
-        """Return a user's ratings in the data set, the latest first: film, stars, and seconds UTC or None.
+        """Return a user's ratings in the data set, the latest first: film, stars, and Unix time in seconds or None.
 
         Raises:
             NotFoundError: the data set has no such user.
@@ -128,16 +128,17 @@ class LoadedRun:
     def recommend(
         self, user_id: str | None, opinions: Opinions, options: ListOptions, explore: Exploration = Exploration()
     ) -> FilmList:
-        """Recommend the best films that the user has neither rated nor marked, each with a reason.
+        """Recommend the best films that the user has neither rated nor marked, with reasons.
 
         Args:
-            user_id: raw id. The ratings of a user of the data set count too; any other id, or None, is a new user.
+            user_id: raw id, whose ratings in the data set count too; any other id, or None, is a user without ratings.
             opinions: feedback of the user. A rating given here replaces one of the data set.
-            options: number and kind of films.
-            explore: randomised places, which only a list in the model's order has.
+            options: length, order and filters of the list.
+            explore: randomised places; ignored for lists in order of year.
 
         Raises:
-            UserError: the model cannot serve new users, or an opinion or an option names what does not exist.
+            UserError: the model cannot serve new users, an opinion or option names an unknown film or genre, or no film
+                has the requested genres and years.
         """
         user, history = self.user_and_history(user_id, opinions)
         explore = explore if options.order is Order.BEST else Exploration()
@@ -156,7 +157,7 @@ class LoadedRun:
         return FilmList(token_hex(8), self.name, listed)
 
     def explain(self, user_id: str | None, opinions: Opinions, movie_id: str) -> ListedFilm:
-        """Return the score of one film for a user and the reason for it, at position 0.
+        """Return one film with its score for a user and the reason; its position is 0.
 
         Raises:
             UserError: see `recommend`.
@@ -168,7 +169,7 @@ class LoadedRun:
         return self._listed(item, score, 0, reason, 1.0)
 
     def prediction(self, user_id: str | None, opinions: Opinions, movie_id: str) -> Prediction | None:
-        """Return what the model expects of a film, or None if nothing or the very film is in the user's history.
+        """Return the prediction for a film, or None if the user has no history or has already rated the film.
 
         Raises:
             UserError: see `recommend`.
@@ -186,7 +187,7 @@ class LoadedRun:
         """Return the most similar films with their similarities; see `recsys.models.similar`.
 
         Raises:
-            UserError: the film or an option names what does not exist.
+            UserError: the film or a genre does not exist, or no film has the requested genres and years.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         if candidates is None:
@@ -235,9 +236,9 @@ class LoadedRun:
     def _scores(
         self, user: int, history: History, opinions: Opinions, options: ListOptions
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf at films that are no candidates.
+        """Return scores, float32 (n_items,), and the same as (1, n_items) with -inf for films that are not candidates.
 
-        The index is of no use for a user in whose scores popularity has a part.
+        The index is not used for users whose scores fall back to popularity, which no inner product gives.
         """
         candidates = self.catalogue.codes_matching(options.genres, options.years)
         excluded = {*opinions.marks, *opinions.ratings, *options.without}
@@ -276,16 +277,16 @@ def load_run(
     trusted: bool = False,
     reranker: Reranker | None = None,
 ) -> LoadedRun:
-    """Load the model of a run, and index its films where there are many.
+    """Load the model of a run, and index the films of a large catalogue.
 
     Args:
-        name: the name that requests use.
+        name: see `LoadedRun`.
         run: the run, or a refit of it.
         catalogue: catalogue of the run; for a refit, that of the original run.
         dataset_of: function that returns the data set on which a run was trained.
-        index: when films are indexed; the recall of an index is printed.
-        trusted: whether the model may be unpickled, which runs code.
-        reranker: what reorders the lists of the run, or None.
+        index: settings of the index; its recall is printed.
+        trusted: whether the model may be unpickled, which can run any code.
+        reranker: reranker of the run's lists, or None.
 
     Raises:
         UserError: the model cannot be loaded.

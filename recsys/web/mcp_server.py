@@ -23,12 +23,12 @@ from recsys.web.answers import explain, recommend, search, similar
 from recsys.web.errors import sentence_of_invalid
 from recsys.web.recommendation_service import RecommendationService
 
-INSTRUCTIONS = "Search gives the movie_id of a title, which histories and the other tools take."
+INSTRUCTIONS = "Call search to find the movie_id of a title; histories and the other tools take films by movie_id."
 TOOLS: Mapping[str, Callable[..., Any]] = {answer.__name__: answer for answer in (search, recommend, similar, explain)}
 
 
 def create_mcp_server(service: RecommendationService) -> Server:
-    """Build a server whose tools a service answers."""
+    """Build a server whose tools are answered by a service."""
 
     async def list_tools(context: object, params: object) -> ListToolsResult:
         return ListToolsResult(tools=[_described(name) for name in TOOLS])
@@ -68,7 +68,7 @@ def _described(name: str) -> Tool:
 
 
 def _answer(service: RecommendationService, name: str, arguments: Mapping[str, Any]) -> Any:
-    """Answer one call by the active versions of the runs.
+    """Answer one call of a tool with the active versions of the runs.
 
     Raises:
         UserError: there is no such tool, an argument is invalid, or the service refuses the request.

@@ -4,10 +4,10 @@ Users of the data set and viewers who are new to it are compared separately: a r
 the viewers, so their gain would hide what the users lose. A refit is also compared with the original run, because
 otherwise small losses would add up over refits.
 
-The same test ratings decide about every refit of a run. Each of these looks at them spends a part of the error rate, so
-that the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`, however many there
-are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 1983). The metrics
-of a promoted run are still not those of a run that was tested once.
+The same test ratings decide about every refit of a run. Each of these looks spends a part of the error rate, so that
+the probability of promoting any refit that loses more than the margin is at most `ERROR_RATE`, however many refits
+there are (alpha spending: Lan and DeMets, "Discrete Sequential Boundaries for Clinical Trials", Biometrika 1983). The
+metrics of a promoted run are still not those of a run that was tested once.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from recsys.studies.direction import ERRORS
 
 PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"
-RANKING_MARGIN = 0.1  # what the interval of some hundred users can resolve
+RANKING_MARGIN = 0.1  # with some hundreds of users, smaller losses are within the confidence interval
 ERROR_RATE = 0.025  # of all looks together
-ERROR_MARGIN = 0.01  # a tenth of an error is more than the difference between plain biases and the best models
+ERROR_MARGIN = 0.01  # 10% of an error is more than the difference between a bias model and the best models
 
 
 @dataclass(frozen=True)
 class GroupComparison:
     """Compares a refit with an earlier run on one group of users.
 
-    For users of the data set the refit must be shown to be non-inferior: the lower bound of the difference, paired over
-    users, must be above a loss of `margin` times the earlier run's metric. The absence of a significant difference
-    would not be enough, since with few users no two models differ significantly. Superiority is not required, since the
+    For users of the data set the refit must be shown to be non-inferior: the lower bound of the improvement, paired
+    over users, must be at least -`margin` times the earlier run's metric. The absence of a significant difference would
+    not be enough, since with few users no two models differ significantly. Superiority is not required, since the
     ratings of a hundred films cannot change the mean over all users noticeably. Viewers are too few at first to show
     non-inferiority, so for them the refit must merely not be significantly worse.
 
@@ -129,7 +129,7 @@ class PromotionDecision:
 
 
 def level(look: int) -> float:
-    """Return the part of the error rate that a look spends, counted from 1; all parts add up to `ERROR_RATE`."""
+    """Return the share of the error rate spent by a look, numbered from 1; the shares add up to `ERROR_RATE`."""
     return ERROR_RATE * 6 / (math.pi * look) ** 2
 
 

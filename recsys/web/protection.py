@@ -1,4 +1,4 @@
-"""Protection of the server: checks of hosts, origins and a token, and limits on sizes and rates."""
+"""Protection of the server: checks of the host, origin and token of requests, and limits on their size and rate."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Protection:
     Attributes:
         token: the token that requests must carry, as `Authorization: Bearer` or, in a browser, once as `/?token=`; None
             for no token.
-        hosts: names by which clients may address the server, without ports; `*.example.com` is allowed, and empty means
-            any name. They protect against DNS rebinding, where a site's name is pointed at this server.
+        hosts: host names of the server, without ports; `*.example.com` is allowed, and an empty collection allows any
+            name. They protect against DNS rebinding, where the name of another site resolves to this server.
         requests_per_minute: limit for each client address.
         max_bytes: largest request body, except uploads of histories (`UPLOAD_BYTES`).
     """
@@ -66,7 +66,7 @@ class Protection:
         """Check the settings.
 
         Raises:
-            UserError: a host is no name, a limit is not above zero, or the token cannot be part of a header.
+            UserError: a host name is invalid, a limit is not positive, or the token cannot be part of a header.
         """
         check_positive(requests_per_minute=self.requests_per_minute, max_bytes=self.max_bytes)
         if not all(HOST.fullmatch(host) for host in self.hosts):
@@ -74,16 +74,16 @@ class Protection:
                 f"hosts must be names or patterns such as *.example.com (got {list(self.hosts)}): give [] for any name."
             )
         if self.token is not None and not TOKEN.fullmatch(self.token):
-            raise UserError("The token must be of ASCII letters, digits and signs without spaces (got others).")
+            raise UserError("The token must be of ASCII letters, digits and punctuation without spaces (got others).")
 
 
 class RequestGuard:
-    """ASGI middleware that refuses requests before anything reads them, and counts and times all requests.
+    """ASGI middleware that refuses requests before their bodies are read, and counts and times all requests.
 
     Args:
         app: the application.
         protection: the requirements.
-        request_metrics: where requests are counted.
+        request_metrics: counters and latencies to update.
     """
 
     def __init__(self, app: ASGIApp, protection: Protection, request_metrics: RequestMetrics) -> None:
@@ -108,7 +108,7 @@ class RequestGuard:
         await self._respond(scope, receive, send, refusal)
 
     async def _receive_at_the_rate(self, scope: Scope, receive: Receive) -> Message:
-        """Receive a message of a WebSocket, which counts as a request; beyond the rate the connection ends."""
+        """Receive a message of a WebSocket, which counts as a request; above the rate limit the connection ends."""
         message = await receive()
         if message["type"] == "websocket.receive" and not self._is_at_the_rate(scope):
             return {"type": "websocket.disconnect", "code": 1008}
@@ -143,7 +143,7 @@ class RequestGuard:
     def _refusal_without_token(
         self, scope: Scope, headers: Headers, refuse: Callable[[int, str, dict[str, str]], Response]
     ) -> Response | None:
-        """Refuse a request without the token; a browser that brings it in the address is redirected with a cookie."""
+        """Refuse a request without the token; a browser with the token in the URL is redirected and gets a cookie."""
         token = self.protection.token
         if token is None:
             return None
@@ -172,7 +172,7 @@ class RequestGuard:
             message = await receive()
             n_bytes += len(message.get("body", b""))
             if n_bytes > max_bytes:
-                raise HTTPException(413, _size_message(max_bytes))  # passed on by what reads the body
+                raise HTTPException(413, _size_message(max_bytes))  # reaches the error handlers through the reader
             return message
 
         async def send_with_headers(message: Message) -> None:
@@ -215,17 +215,17 @@ def _size_message(max_bytes: int) -> str:
 
 
 def _is_for_a_page(scope: Scope, headers: Headers) -> bool:
-    """Return whether a browser asks for a page, rather than a program or a page for what it needs."""
+    """Return whether a browser requests a page; requests of programs and scripts do not accept HTML."""
     is_api = scope["path"] == "/api" or scope["path"].startswith("/api/")
     return not is_api and "text/html" in headers.get("accept", "")
 
 
 def client_network(scope: Scope) -> str:
-    """Return the address of a client; of IPv6 the network, of which a client can have every address."""
+    """Return a client's IPv4 address, or the /64 network of its IPv6 address, all of which one client can use."""
     host = (scope.get("client") or ("unknown",))[0].partition("%")[0]
     try:
         address = ip_address(host)
-    except ValueError:  # of a proxy, which may forward anything
+    except ValueError:  # a proxy may forward anything as the address
         return host
     if not isinstance(address, IPv6Address):
         return host

@@ -1,4 +1,4 @@
-"""A viewer's ratings as a file of their own."""
+"""A viewer's ratings as a CSV file to download."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COLUMNS = ("movie_id", "title", "year", "rating", "rated_at", "imdb_id", "tmdb_i
 
 
 def ratings_as_csv(events: Sequence[Event], catalogue: Catalogue) -> str:
-    """Write the latest rating of each film, in the order in which they were rated first.
+    """Format the latest rating of each film as CSV, in the order in which the films were first rated.
 
     Args:
         events: a viewer's events that are not undone, the latest first.

@@ -27,7 +27,7 @@ from recsys.web.loaded_run import LoadedRun, load_run
 from recsys.web.store import MAX_OPINIONS, Store, StoreError
 from recsys.web.visits import Visits
 
-EVENTS_AT_A_TIME = 500  # which the store adds well within the deadline
+EVENTS_AT_A_TIME = 500  # the store adds as many well within the deadline
 NO_STORE = "Ratings cannot be saved or read right now. Please try again later."
 
 Result = TypeVar("Result")
@@ -36,12 +36,12 @@ log = logging.getLogger(__name__)
 
 
 def now() -> float:
-    """Return the current time in seconds UTC."""
+    """Return the current Unix time in seconds."""
     return datetime.now(UTC).timestamp()
 
 
 def runs_by_name(directories: Sequence[Path]) -> dict[str, Path]:
-    """Find the runs to serve, by the names of their directories, or by whole paths where names are equal.
+    """Find the runs to serve, by the names of their directories, or by their paths where names are equal.
 
     Args:
         directories: runs, or directories that contain runs. Refits are left out: they answer in place of their run.
@@ -69,10 +69,10 @@ class RecommendationService:
         dataset_of: function that returns the data set on which a run was trained.
         store: feedback of viewers.
         explore: randomised places in lists that viewers see.
-        index: when films are indexed.
-        trusted: whether models may be unpickled, which runs code.
-        deadline: how long a request waits for the store.
-        reranker_of: function that returns what reorders the lists of a run, or None.
+        index: settings of the film index, and the size of catalogue that needs one.
+        trusted: whether models may be unpickled, which can run any code.
+        deadline: time limit for calls to the store.
+        reranker_of: function that returns the reranker of a run's lists, or None.
 
     Raises:
         UserError: there is no run, or the runs were trained on different data sets.
@@ -130,7 +130,8 @@ class RecommendationService:
         """Return the active version of a run, which the first call loads; None for the default run.
 
         Raises:
-            UserError: there is no such run, or it cannot be loaded; why is for the log alone, since it names places.
+            UserError: there is no such run, or it cannot be loaded; the reason is only logged, since it may contain
+                paths.
         """
         name = self.run_names()[0] if name is None else name
         if name not in self.runs:
@@ -161,7 +162,7 @@ class RecommendationService:
                 self._loaded[name] = self._load(name, directory)
                 self._failed.pop(name, None)
                 log.info("%s switched to %s", name, directory)
-            except Exception as error:  # whatever fails, the old version goes on answering
+            except Exception as error:  # whatever fails, the old version continues to answer
                 self._failed[name] = directory
                 log.error("%s stays at %s, because its refit cannot be loaded: %s", name, old.run.directory, error)
 
@@ -170,7 +171,7 @@ class RecommendationService:
 
         Args:
             user_id: the viewer, whose ratings and stored feedback count.
-            options: number and kind of films.
+            options: length, order and filters of the list.
             name: name of a run, or None for the default.
 
         Raises:
@@ -185,7 +186,7 @@ class RecommendationService:
         Args:
             user_id: the viewer to whom the list is shown.
             options: the options with which the list was built.
-            shown: the list; one from a history that is not stored is not logged.
+            shown: the list; it is not logged if it depends on a history that is not stored.
         """
         if shown.list_id == UNLOGGED:
             return
@@ -225,8 +226,8 @@ class RecommendationService:
         """Store an event of a viewer, and return False if it was stored before.
 
         Raises:
-            UserError: the film does not exist, the stars are off the scale, the key belongs to another event, or there
-                is nothing to undo.
+            UserError: the film does not exist, the rating is not a value of the scale, the key belongs to another
+                event, or the event to undo does not exist or is of a kind that cannot be undone.
         """
         catalogue = self.loaded_run().catalogue
         if event.kind is not Kind.UNDO:
@@ -242,12 +243,12 @@ class RecommendationService:
         return self._from_store(self.store.add, [event])[0]
 
     def record_all(self, events: Sequence[Event]) -> None:
-        """Store many events of films and stars that are known to exist, some at a time."""
+        """Store many events in batches, without checks of their films and ratings."""
         for start in range(0, len(events), EVENTS_AT_A_TIME):
             self._from_store(self.store.add, events[start : start + EVENTS_AT_A_TIME])
 
     def opinions(self, user_id: str) -> Opinions:
-        """Return a viewer's opinions of the films that the runs know: those of the visit, and after them the stored."""
+        """Return a viewer's opinions of the data's films; stored ratings replace and follow those of the visit."""
         stored, visit = self.stored_opinions(user_id), self.visits.history(user_id)
         if visit is None:
             return stored
@@ -255,7 +256,7 @@ class RecommendationService:
         return replace(stored, ratings=earlier | dict(stored.ratings))
 
     def stored_opinions(self, user_id: str) -> Opinions:
-        """Return a viewer's stored opinions of the films that the runs know."""
+        """Return a viewer's stored opinions of the data's films."""
         return self._from_store(self.store.opinions, user_id).of_films(self.loaded_run().catalogue.codes)
 
     def recent(self, user_id: str, k: int = MAX_OPINIONS, movie_id: str | None = None) -> list[Event]:
@@ -270,7 +271,7 @@ class RecommendationService:
         """Call the store.
 
         Raises:
-            StoreError: it failed; how is for the log alone, since it names places.
+            StoreError: the store failed. The reason is only logged, since it may contain paths.
         """
         try:
             return self._deadline(function, *arguments)

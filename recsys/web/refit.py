@@ -3,12 +3,12 @@
     RUN/serving.json        which refit is active in place of RUN, see `rollout`
     RUN/refits/tried.json   the request of the last refit, and its error if it failed
     RUN/refits/TIME/        a run like any other, which also holds:
-        feedback.csv        the viewers' ratings at that time, on which it was trained, without their ids
+        feedback.csv        the viewers' ratings at that time, on which it was trained; see `pseudonyms`
         refit.yaml          the config with which it was trained
         promotion.json      the comparison with earlier runs and the decision, see `promotion`
 
-Viewers' ratings are one more source of the run's data (`recsys.data.gather`), so that cleaning, splits and evaluation
-are those of every run. The films stay those of the run; viewers become additional users.
+Viewers' ratings are one more source of the run's data (`recsys.data.gather`), so a refit is cleaned, split and
+evaluated like any run. The films stay those of the run; viewers become additional users.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from recsys.web.store import Store
 SNAPSHOT, CONFIG, TRIED, LOCK = "feedback.csv", "refit.yaml", "tried.json", "lock"
 FEEDBACK = "feedback"  # name of the feedback among the sources
 N_INACTIVE = 5  # inactive refits that are not deleted
-MIN_RATINGS = 3  # users with fewer ratings are only trained on in splits that hold out last ratings
+MIN_RATINGS = 3  # a split that holds out last ratings has users with fewer ratings in train only
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +60,9 @@ class Refitter:
         train: function that trains a config in a directory.
         warm: whether training continues from the weights of the active run.
         margin: see `PromotionTest.compare`.
-        trusted: whether models may be unpickled, which runs code.
-        unattended: whether the refit is started by a schedule. Then a failed refit is not repeated, and a roll-back is
-            not followed by another refit, before there is new feedback.
+        trusted: whether models may be unpickled, which can run any code.
+        unattended: whether the refit is started by a schedule. Until there is new feedback, a failed refit is then not
+            repeated, and no refit follows a roll-back.
     """
 
     run: Path
@@ -79,7 +79,7 @@ class Refitter:
 
         Raises:
             UserError: there is no feedback to train on, another refit is running, the run's data have changed, its
-                model cannot continue from weights, no test rating is left to compare by, or training fails.
+                model cannot continue from weights, too few test ratings are left to compare on, or training fails.
         """
         with refit_lock(self.run):
             active = read_run(rollout.active(self.run))
@@ -123,7 +123,7 @@ class Refitter:
     def _promotion_test(
         self, active: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]
     ) -> PromotionTest:
-        """Prepare the test of a refit before its training, so that what would prevent it is reported first."""
+        """Prepare the comparison before the refit is trained, so that its errors are reported before the long work."""
         after = self.split_of(config)
         _check_trained_on(ratings, active.learned_from(after), after.name)  # the refit has the same settings
         runs = [active] if active.directory == self.run else [active, read_run(self.run)]
@@ -150,7 +150,10 @@ class Refitter:
         return split
 
     def _is_done(self, request: Mapping[str, Any], ratings: pd.DataFrame) -> bool:
-        """Return whether the last refit had the same request, or a roll-back forbids an unattended refit."""
+        """Return whether the last refit had the same request, or a roll-back forbids an unattended refit.
+
+        An attended refit that failed is not done, so that it can be repeated.
+        """
         if self.unattended and ratings["time"].max() <= rollout.rolled_back_at(self.run):
             return True
         file = self.run / REFITS / TRIED
@@ -164,7 +167,7 @@ class Refitter:
         write_whole(self.run / REFITS / TRIED, lambda file: file.write(text.encode()))
 
     def _ratings(self, dataset: Dataset) -> pd.DataFrame:
-        """Return the viewers' ratings of the run's films, under the ids by which runs know the viewers."""
+        """Return the viewers' ratings of the run's films, with the user ids of runs; see `pseudonyms`."""
         ratings = self.store.ratings()
         known = ratings["movie_id"].isin(dataset.item_frame["movie_id"].astype(str))
         if ratings.empty:
@@ -185,10 +188,10 @@ class Refitter:
         return ratings[known].assign(user_id=[id_in_runs(user_id, users) for user_id in ratings[known]["user_id"]])
 
     def _delete_earlier(self, cache_dir: Path) -> None:
-        """Delete all refits and their cached data but the active one, its predecessor and the last inactive ones."""
+        """Delete refits and their cached data, except the active one, its predecessor and the last inactive ones."""
         used = rollout.promoted(self.run)[-2:]
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
-        recent = [path for path in others if (path / "config.yaml").is_file()][-N_INACTIVE:]  # whose training began
+        recent = [path for path in others if (path / "config.yaml").is_file()][-N_INACTIVE:]  # training began
         for directory in set(others).difference(recent):
             for path in (directory, *cache_dir.glob(f"*/*+{glob.escape(directory.name)}-*")):
                 shutil.rmtree(path)
@@ -199,7 +202,7 @@ def _snapshot(ratings: pd.DataFrame) -> bytes:
 
 
 def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> None:
-    """Check that the refit trains on some of the ratings; a cut in time may put all of them into the test."""
+    """Check that the refit trains on some of the ratings; a temporal split may have all of them in its test set."""
     users, items = (
         pd.Index(frame[column].astype(str)).get_indexer(pd.Index(ratings[column]))
         for frame, column in ((learned.user_frame, "user_id"), (learned.item_frame, "movie_id"))
@@ -207,7 +210,7 @@ def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> No
     if not np.isin(users * learned.n_items + items, learned.pairs).any():
         raise UserError(
             f"The split {split} leaves none of the viewers' {len(ratings):,} ratings to train on: wait for more of "
-            "them or, if it cuts at a moment in time, serve and refit a run of another split (split=leave_last_out)."
+            "them or, if it splits at a point in time, serve and refit a run of another split (split=leave_last_out)."
         )
 
 
@@ -253,7 +256,7 @@ def config_with_feedback(active: Run, dataset: Dataset, directory: Path, warm: b
         split["train_only_below"] = max(split["train_only_below"], MIN_RATINGS)
     settings = {
         "run_dir": str(directory),
-        "pruning": None,  # of a search, whose trial this is not
+        "pruning": None,  # a refit is not a trial of the search to which the run may have belonged
         "warm_from": str(active.directory) if warm else None,
         "resume": None,
     }

@@ -29,7 +29,7 @@ from recsys.web.rollout import data_name, original
 from recsys.web.store import Store
 
 REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_RATING:g} stars and up"}
-FULL_SUPPORT = 0.95  # below this share of a run's films that could have been shown, IPS is reported to be too low
+FULL_SUPPORT = 0.95  # with a smaller share of films that could have been shown, IPS is reported to be too low
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Replay:
             sentences.append(f"{support}.")
         if self.left_out:
             sentences.append(
-                f"{self.left_out:,} lists are left out: the run does not know their viewers, or they are older than "
-                "the run, which may have learned from their outcomes."
+                f"{self.left_out:,} lists are left out: the run cannot serve their viewers, or the lists are older "
+                "than the run, which may have learned from their outcomes."
             )
         return sentences
 
@@ -85,7 +85,7 @@ def replay(loaded: LoadedRun, store: Store, reward: str = "click") -> Replay:
 
     Args:
         loaded: the run.
-        store: impressions and feedback.
+        store: store with the impressions and feedback.
         reward: kind of reward, a key of `REWARDS`.
 
     Raises:
@@ -113,7 +113,7 @@ def replay(loaded: LoadedRun, store: Store, reward: str = "click") -> Replay:
 
 
 def print_replay(replayed: Replay) -> None:
-    """Print a row for each estimate, and how reliable the estimates are."""
+    """Print a table of the estimates, and how reliable they are."""
     found = replayed.found
     table = Table("", Column("a list", justify="right"), Column(f"{LEVEL:.0%} interval"), title_justify="left")
     table.title = f"{REWARDS[replayed.reward].capitalize()} in {found.n_lists:,} lists of {found.n_users:,} viewers"
@@ -141,7 +141,7 @@ def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> N
 
 
 def _learned_until(run: Run) -> float:
-    """Return the time in seconds UTC until which a refit may have learned from feedback; -inf for other runs."""
+    """Return the Unix time until which a refit may have learned from feedback; -inf for other runs."""
     if original(run.directory) == run.directory:
         return -np.inf
     return datetime.fromisoformat(run.manifest["finished"]).timestamp()

@@ -23,7 +23,7 @@ def _printable(text: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
 RawId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
-Id = Annotated[  # raw id of a user or film: text, or an integer that is read as its digits
+Id = Annotated[  # raw id of a user or film: text, or an integer that is converted to text
     RawId,
     BeforeValidator(lambda given: str(given) if type(given) is int else given),
     WithJsonSchema(
@@ -52,9 +52,9 @@ class RatedFilm(StrictRequest):
 
 
 class UserRequest(StrictRequest):
-    """A user, by id or by history, and the run that answers."""
+    """A user, given by id, by history or both, and the run that answers."""
 
-    user_id: Id | None = Field(None, description="of the data set or of feedback; the user's known ratings count")
+    user_id: Id | None = Field(None, description="a user of the data set or of feedback, whose known ratings count")
     history: list[RatedFilm] = Field([], max_length=MAX_HISTORY, description="further rated films, the oldest first")
     run: Name | None = Field(None, description="a name from /api/runs; the default run if omitted")
 

@@ -34,7 +34,7 @@ class ReasonResponse(BaseModel):
     kind: str = Field(description="order, history, embeddings or metadata; see recsys/analysis/explain.py")
     sentence: str
     film: FilmResponse = Field(description="the first of `films`")
-    films: list[FilmResponse] = Field(description="one or two films of the history, the strongest first")
+    films: list[FilmResponse] = Field(description="one or two films of the history, the strongest reason first")
 
 
 class ListedFilmResponse(BaseModel):
@@ -43,7 +43,7 @@ class ListedFilmResponse(BaseModel):
     film: FilmResponse
     score: float
     reason: ReasonResponse | None
-    explored: bool = Field(description="the film was drawn at random: show it as a try, not as a recommendation")
+    explored: bool = Field(description="the film was drawn at random: label it, since it is not a recommendation")
 
     @classmethod
     def from_listed(cls, listed: ListedFilm) -> Self:
@@ -59,7 +59,7 @@ class ListedFilmResponse(BaseModel):
 class RecommendResponse(BaseModel):
     """A list of recommended films."""
 
-    list_id: str = Field(description="to be named in feedback on the films of the list")
+    list_id: str = Field(description="the list_id to send with feedback on the films of the list")
     run: str
     films: list[ListedFilmResponse]
 
@@ -85,12 +85,12 @@ class FilmDetailsResponse(FilmResponse):
     plot: str
     runtime: int | None = Field(description="minutes")
     details: dict[str, str]
-    links: dict[str, str] = Field(description="addresses of the film's pages on IMDb and TMDb, where its ids are known")
+    links: dict[str, str] = Field(description="URLs of the film's pages on IMDb and TMDb, where its ids are known")
     histogram: dict[str, int] = Field(description="number of ratings in the data set by stars")
 
 
 class FeedbackResponse(BaseModel):
-    """The event is stored durably."""
+    """Confirmation that an event is on disk."""
 
     kept: bool = Field(description="false if the same event was already stored")
 

@@ -1,7 +1,7 @@
-"""Which version of a run is active, that is, answers requests: the run itself or the last promoted refit of it.
+"""The active version of a run, which answers its requests: the run itself or the last promoted refit of it.
 
 `RUN/serving.json` lists the promoted refits, of which the last is active: {"promoted": ["refits/2026-11-22"]}. Without
-the file, or with an empty list, RUN itself is active. After a roll-back the file also holds its time in seconds UTC:
+the file, or with an empty list, RUN itself is active. After a roll-back the file also holds its Unix time in seconds:
 {"promoted": [], "rolled_back": 1795345200}.
 """
 
@@ -24,7 +24,7 @@ def data_name(run: Run) -> str:
     """Return the name of the data set on which a run was trained; for a refit, without the feedback.
 
     Raises:
-        UserError: the name cannot be that of a file, so that it would lead the store of feedback elsewhere.
+        UserError: the name is not a valid file name; the feedback store would be created elsewhere.
     """
     name = str(run.manifest["data"]["name"]).partition("+")[0]
     if Path(name).name != name or not name.isprintable():
@@ -70,7 +70,7 @@ def promoted(run: Path) -> list[Path]:
     """Return the directories of the promoted refits that still exist, in order; the last is active.
 
     Raises:
-        UserError: the file names a directory that is none of the run's refits.
+        UserError: the file names a directory that is not a refit of the run.
     """
     refits = [run / name for name in _read(run).get("promoted", [])]
     if others := [str(refit) for refit in refits if original(refit) != run or refit.name == ".."]:
@@ -79,7 +79,7 @@ def promoted(run: Path) -> list[Path]:
 
 
 def rolled_back_at(run: Path) -> int:
-    """Return the time of the last roll-back in seconds UTC; 0 if there was none since the last promotion."""
+    """Return the Unix time of the last roll-back in seconds; 0 if there was none since the last promotion."""
     return _read(run).get("rolled_back", 0)
 
 

@@ -1,4 +1,4 @@
-"""Tables of the feedback store, and the column types that behave alike in every database."""
+"""Tables of the feedback store, with column types that behave the same in every database."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """The feedback store: viewers' events in SQLite, PostgreSQL, MySQL or MariaDB.
 
-Two tables, `events` and `lists` (the requests behind the lists that viewers saw), whose rows are never changed. A
-viewer's opinions follow from their events: the latest of several ratings or marks of a film counts, and an event that
-is undone does not. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key,
-so one that is sent again is stored once. An event is on disk when `add` returns.
+It has two append-only tables: `events`, and `lists` with the requests behind the lists that viewers saw. A viewer's
+opinions follow from their events: the latest of several ratings or marks of a film counts, and an event that is undone
+does not count. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key, so
+one that is sent twice is stored once. An event is on disk when `add` returns.
 
 Opening a store brings its schema (`migrations/`) up to date.
 """
@@ -32,8 +32,8 @@ from recsys.web.events import MARKS, Event, Kind, Opinions, ShownList
 from recsys.web.schema import EVENTS, LISTS
 
 OPINIONS = (Kind.RATING, *MARKS)  # kinds that can be undone
-MAX_OPINIONS = 2000  # events of a kind that count for a user
-EVERYTHING = 10**9  # events, which no user has
+MAX_OPINIONS = 2000  # latest events of each kind that count for a user
+EVERYTHING = 10**9  # more events than any user has
 _CHUNK = 1000  # keys in one statement
 
 
@@ -50,7 +50,7 @@ _ARRIVAL = EVENTS.c.number
 _USER = sa.bindparam("user", type_=EVENTS.c.user_id.type)
 _BEFORE = sa.bindparam("before", sys.float_info.max, type_=EVENTS.c.time.type)
 _AT_MOST = sa.bindparam("at_most", type_=sa.Integer)
-_SPACE_NEEDED = 2**24  # bytes that must be free for a file, which grows by pages
+_SPACE_NEEDED = 2**24  # bytes that must be free on the disk of an SQLite file
 
 
 def _select_opinions() -> sa.Select[Any]:
@@ -61,7 +61,7 @@ def _select_opinions() -> sa.Select[Any]:
 
 
 def _select_latest_opinions() -> sa.Select[Any]:
-    """Select those of a user's latest opinions of each kind before a time that were not undone by then."""
+    """Select a user's latest opinions of each kind before a time, without those that were undone by then."""
     latest = []
     for kind in OPINIONS:
         of_kind = sa.select(_ARRIVAL).where(EVENTS.c.user_id == _USER, EVENTS.c.kind == kind, EVENTS.c.time < _BEFORE)
@@ -71,15 +71,15 @@ def _select_latest_opinions() -> sa.Select[Any]:
     return _select_opinions().join(numbers, numbers.c.number == _ARRIVAL)
 
 
-# Built once, since building a statement takes longer than SQLite does for it.
+# Built once, since building a statement takes longer than executing it in SQLite.
 _LATEST_OPINIONS = _select_latest_opinions().order_by(_ARRIVAL)
 _RECENT = _select_latest_opinions().order_by(_ARRIVAL.desc()).limit(sa.bindparam("k", type_=sa.Integer))
 
 
 class Store:
-    """Feedback in a database, for many threads and processes at a time; created by `open`.
+    """Feedback in a database, safe to use from many threads and processes; created by `open`.
 
-    Every method raises StoreError if the database fails, and UserError for names that cannot be stored.
+    Every method raises StoreError if the database fails, and UserError for values that cannot be stored.
     """
 
     def __init__(self, address: Address, engine: sa.Engine) -> None:
@@ -92,7 +92,7 @@ class Store:
         """Open a store, and bring its schema up to date.
 
         Args:
-            address: an SQLite file, PostgreSQL or MySQL.
+            address: address of an SQLite file, or of a PostgreSQL or MySQL database.
             make: whether to create an SQLite file that does not exist.
 
         Raises:
@@ -117,7 +117,7 @@ class Store:
     def add(self, events: Sequence[Event], shown: ShownList | None = None) -> list[bool]:
         """Store events, and the list to which impressions among them belong, in one transaction.
 
-        An event may be sent again, also with another time.
+        An event that is stored already is skipped, even if its time differs.
 
         Returns:
             Whether each event was new.
@@ -125,7 +125,7 @@ class Store:
         Raises:
             KeyConflictError: a key belongs to another event or list.
             UserError: an event lacks a field that its kind needs, names a list that its user was not shown, or undoes
-                what cannot be undone.
+                an event that does not exist or cannot be undone.
         """
         for event in events:
             _check(event)
@@ -141,10 +141,10 @@ class Store:
             return _stored(connection, [key]).get(key)
 
     def opinions(self, user_id: str, before: float = math.inf) -> Opinions:
-        """Return a viewer's opinions before a time in seconds UTC.
+        """Return a viewer's opinions before a Unix time in seconds.
 
-        A rating ends an earlier mark of its film. Of later marks, a film with stars can only have `WATCH_LATER`. Only
-        the latest `MAX_OPINIONS` events of each kind count, so that a list costs no more however many there are.
+        A rating removes an earlier mark of its film; of later marks, only `WATCH_LATER` counts for a rated film. Only
+        the latest `MAX_OPINIONS` events of each kind count, which bounds the time to build a list.
         """
         ratings: dict[str, float] = {}
         marks: dict[str, Kind] = {}
@@ -164,7 +164,7 @@ class Store:
 
         Args:
             user_id: the viewer.
-            k: largest number of events; beyond `MAX_OPINIONS` they may count no more.
+            k: maximum number of events. Events beyond the latest `MAX_OPINIONS` of a kind do not count as opinions.
             movie_id: the film that the events are about, or None for all films.
         """
         query = _RECENT if movie_id is None else _RECENT.where(EVENTS.c.movie_id == movie_id)
@@ -173,7 +173,7 @@ class Store:
             return [_event(row) for row in connection.execute(query, values)]
 
     def ratings(self) -> pd.DataFrame:
-        """Return all viewers' latest ratings: `user_id`, `movie_id`, `rating`, `time` (whole seconds UTC), by time."""
+        """Return all viewers' latest ratings by time: `user_id`, `movie_id`, `rating`, `time` (Unix seconds, int64)."""
         found = self._ratings().drop_duplicates(["user_id", "movie_id"], keep="last").sort_values("time", kind="stable")
         found = found.rename(columns={"value": "rating"}).astype({"rating": float, "time": "int64"})
         return found[["user_id", "movie_id", "rating", "time"]].reset_index(drop=True)
@@ -206,9 +206,10 @@ class Store:
         return None if request is None else request.get("data")
 
     def check(self) -> None:
-        """Check that the database can be written to: that it answers, is not locked, and that its disk is not full.
+        """Check that the database can be written to: it responds, is not locked, and its disk is not full.
 
-        A list is written and rolled back. A server needs space for it at once, SQLite only when it is committed.
+        A list is written and rolled back. Since SQLite needs disk space only at the commit, its free space is checked
+        separately.
         """
         shown = ShownList(token_hex(16), "check", 0.0, "check", 0, {})
         with self._translated_errors(), self._writing.connect() as connection:
@@ -244,7 +245,7 @@ class Store:
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
-        """Report database errors in one sentence, without secrets."""
+        """Raise database errors as StoreError, in one sentence without secrets."""
         try:
             yield
         except SQLAlchemyError as error:
@@ -259,7 +260,7 @@ def _check(event: Event) -> None:
     """Check that an event has the fields of its kind.
 
     Raises:
-        UserError: a field is missing, or `undoes` is given for another kind than an undo.
+        UserError: a field is missing, or `undoes` is given for a kind other than undo.
     """
     needed = {Kind.UNDO: ("undoes",), Kind.RATING: ("movie_id", "value")}.get(event.kind, ("movie_id",))
     if missing := [name for name in needed if getattr(event, name) is None]:
@@ -307,7 +308,7 @@ def _add_events(connection: sa.Connection, events: Sequence[Event]) -> list[bool
 
 
 def _check_lists(connection: sa.Connection, events: Mapping[str, Event]) -> None:
-    """Check that every event names a list that its user was shown."""
+    """Check that the lists that events name were shown to the events' users."""
     named = {(event.list_id, event.user_id) for event in events.values() if event.list_id is not None}
     query = sa.select(LISTS.c.list_id, LISTS.c.user_id).where(LISTS.c.list_id.in_([name for name, _ in named]))
     if unknown := named - {(row.list_id, row.user_id) for row in connection.execute(query)}:

@@ -1,4 +1,4 @@
-"""Histories that viewers brought for a visit, in memory alone: none is stored, and none survives the server."""
+"""Histories that viewers upload for one visit; they are in memory only, and are lost when the server stops."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-VISIT_SECONDS = 12 * 3600  # after its last use, a visit is over
-MAX_VISITS = 500  # of which the one that was used least recently ends first
+VISIT_SECONDS = 12 * 3600  # without use, after which a visit ends
+MAX_VISITS = 500  # when there are more, the least recently used one ends
 
 
 @dataclass(frozen=True)
 class BroughtHistory:
-    """A history that counts for a visit.
+    """A history that a viewer uses for a visit.
 
     Attributes:
         source: name of the file, and of its formats.
-        ratings: stars by film id, the oldest rating first; those of films without a rating are the mean of the data.
+        ratings: stars by film id, the oldest rating first; films without a rating have about the mean rating.
     """
 
     source: str
@@ -32,7 +32,7 @@ class Visits:
         self._in_use = Lock()
 
     def begin(self, user_id: str, history: BroughtHistory) -> None:
-        """Let a history count for a viewer, in place of an earlier one."""
+        """Use a history for a viewer, in place of an earlier one."""
         with self._in_use:
             self._histories.pop(user_id, None)
             self._histories[user_id] = (time.monotonic(), history)
@@ -45,7 +45,7 @@ class Visits:
             self._histories.pop(user_id, None)
 
     def history(self, user_id: str) -> BroughtHistory | None:
-        """Return the history of a viewer's visit, if there is one."""
+        """Return the history of a viewer's visit, or None if there is no visit or it has ended."""
         with self._in_use:
             used, history = self._histories.pop(user_id, (0.0, None))
             if history is None or time.monotonic() - used > VISIT_SECONDS:

@@ -491,8 +491,8 @@ def test_a_token_of_any_signs_is_refused(guarded, token):
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        ({"port": 70000}, "ports are from 0 to 65535"),
-        ({"port": -1}, "ports are from 0 to 65535"),
+        ({"port": 70000}, "port must be from 0 to 65535"),
+        ({"port": -1}, "port must be from 0 to 65535"),
         ({"host": ""}, "host must be"),
         ({"host": "http://localhost"}, "host must be"),
         ({"host": "\u00e9" * 70}, "host must be"),

@@ -56,7 +56,7 @@ def test_a_port_in_use_is_refused_before_a_run_is_loaded(command, runs, tmp_path
         (["{ease}", "explore.places=-1"], "explore.places=-1"),
         (["{ease}", "explore=null"], "'explore' of ServerSettings must be Exploration (got None)"),
         (["{ease}", "port=http"], "'port' of ServerSettings must be int (got 'http')"),
-        (["{ease}", "port=99999"], "ports are from 0 to 65535"),
+        (["{ease}", "port=99999"], "port must be from 0 to 65535"),
         (
             ["{ease}", "--store", "mysql://ann@127.0.0.1:9/films"],
             "The feedback store mysql://127.0.0.1:9/films failed: (2003",

@@ -36,7 +36,8 @@ class Entry:
         tmdb_id: id in The Movie Database, or None.
         movie_id: id in MovieLens, or None.
         problem: why the row cannot be used, or empty.
-        no_film: what the row is instead of a film, such as a TV series, if none of its ids is that of a film; or empty.
+        no_film: kind of a row that is not a film, such as a TV series, unless one of its ids is that of a film; else
+            empty.
         series: the series of which the row is an episode, if no film has its title; or empty.
     """
 
@@ -104,7 +105,7 @@ def _format_of(table: Table) -> Format | None:
 
 
 def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
-    """Return the time of each row of a table, in seconds UTC or None, and its film."""
+    """Return the Unix time in seconds, or None, and the film of each row of a table."""
     columns = {field: [name for name in names if name in table.columns] for field, names in layout.columns.items()}
     cells = [
         {field: next(filter(None, (row.get(name, "") for name in names)), "") for field, names in columns.items()}
@@ -185,7 +186,7 @@ def number_of_id(text: str) -> int | None:
 
 
 def _times(texts: Sequence[str]) -> list[float | None]:
-    """Parse dates and times by the first notation that fits all of them, as seconds UTC; None for an empty text."""
+    """Parse dates and times by the first format that fits all of them, as Unix times; None for an empty text."""
     for parse in _PARSERS:
         try:
             return [parse(text) if text else None for text in texts]

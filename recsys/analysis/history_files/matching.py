@@ -165,7 +165,7 @@ class HistoryMatcher:
         return MatchedFilm(item, self.rating(entry.liking), entry.liking is not None, entry.name, way)
 
     def _may_be(self, entry: Entry, item: int) -> bool:
-        """Return whether an entry and a film of the data have no different ids of the same kind."""
+        """Return whether no id of an entry contradicts the id of the same kind of a film of the data."""
         own = {field: getattr(entry, field) for field in IDS}
         return all(own[field] is None or ids.get(item, own[field]) == own[field] for field, ids in self._ids.items())
 

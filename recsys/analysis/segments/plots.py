@@ -28,10 +28,10 @@ MEASURE_NAMES = {
 
 
 def plot(study: SegmentStudy, ratings: Dataset, found: FoundSegments) -> dict[str, Figure]:
-    """Draw the figures that apply, by name.
+    """Draw the figures, and return them by name: `map`, `tastes` and `choice`.
 
-    There is no figure of tastes where films have neither genres nor years, and none of the number of segments where the
-    method determines it.
+    `tastes` is left out if films have neither genres nor years, and `choice`, which shows the measures by number of
+    segments, if the method determines this number itself.
     """
     traits, values = user_traits(ratings, found.users)
     plots = {"map": plot_map(found.points, found.labels, study.map, study.segments.seed)}

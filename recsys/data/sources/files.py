@@ -26,7 +26,7 @@ class Files(Source):
     Args:
         path: file of the ratings, or a folder if there is a `glob`. None if this is one of several gathered sources and
             has only users or items.
-        columns: our name -> the file's name of each column: `user_id`, `movie_id` and, if there are such columns,
+        columns: standard name -> the file's name of each column: `user_id`, `movie_id` and, if there are such columns,
             `rating`, `time` (numbers or dates, see `time_format`), `part` (the source's own partition), `label` (rows
             with 0 or less, or false, are dropped as negatives) and `plays` (how often, or how long, the item was
             played; plays of the same user and item are added up). `row` as the time states that rows are in order of
@@ -34,10 +34,10 @@ class Files(Source):
         glob: pattern of the files of ratings below the folder, such as `**/*.parquet`, which are read in the order of
             their names. A folder named `column=value` adds a column to the files below it.
         users_path: file of users.
-        users_columns: our name -> the file's name of each column, where they differ: `user_id`, and any of `age`,
+        users_columns: standard name -> the file's name of each column, where they differ: `user_id`, and any of `age`,
             `gender`, `occupation`, `zip_code` or names of your own.
         films_path: file of items.
-        films_columns: our name -> the file's name of each column, where they differ: `movie_id`, and any of
+        films_columns: standard name -> the file's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
         header: names of all columns in order, for text files of ratings without a header. A column in `columns` that
             is mapped to its own name, and that the header lacks, counts as missing.
@@ -132,7 +132,7 @@ class Files(Source):
         return tables
 
     def _named_columns(self) -> dict[str, str | None]:
-        """Return our name -> the file's name of each column, or None for columns that a given header lacks."""
+        """Return standard name -> the file's name of each column, or None for columns that a given header lacks."""
         header = self.reading.header
         return {
             ours: None if header and theirs == ours and theirs not in header else theirs

@@ -13,8 +13,8 @@ from recsys.data.raw import COLUMNS, Raw, RawTable, Source
 from recsys.data.read import FILE
 from recsys.data.sources.paths import existing
 
-# RecBole's names of fields -> our names, where they differ. Its own files have several names for the same field, of
-# which the first in a file counts.
+# RecBole's names of fields -> standard names, where they differ. Its own files have several names for one field; the
+# first in a file counts.
 _FIELDS = {
     "item_id": "movie_id",
     "timestamp": "time",
@@ -84,7 +84,7 @@ class RecBole(Source):
 
 
 def _columns(file: Path) -> dict[str, str]:
-    """Return our name -> `field:type` of each column in the header."""
+    """Return standard name -> `field:type` of each column in the header."""
     with file.open(encoding="utf-8-sig") as lines:
         header = lines.readline().rstrip("\r\n").split("\t")
     columns: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Ratings that Spark reads as text, under our column names, with the place of each row."""
+"""Ratings that Spark reads as text, under standard column names, with the place of each row."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Located:
         label: name of the file, address or table in messages.
         frame: `user_id`, `movie_id`, `rating`, `time` and `part` as text; and `file`, `block` and `id`, by which rows
             are in order.
-        columns: our name -> the source's name of each column.
+        columns: standard name -> the source's name of each column.
         reading: settings of how to read the ratings.
         counts_rows: whether times are row numbers.
         notes: notes on what was detected.
@@ -194,7 +194,7 @@ def _place_in_files() -> tuple[Column, Column]:
 
 
 def _place_in_table() -> tuple[Column, Column]:
-    """Return the same columns for a database, which one task reads: they are constant."""
+    """Return constants in place of file and block, since a single task reads the table of a database."""
     return _functions().lit(""), _functions().lit(0)
 
 
@@ -206,7 +206,7 @@ def _located(
     place: tuple[Column, Column],
     notes: tuple[str, ...] = (),
 ) -> Located:
-    """Select our columns as text; columns that the source lacks and empty text are NULL.
+    """Select the standard columns as text; columns that the source lacks and empty text are NULL.
 
     Raises:
         UserError: columns are missing.

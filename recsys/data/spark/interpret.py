@@ -38,7 +38,7 @@ def numbered(
         n_before: number of rows in earlier files.
 
     Returns:
-        A row for each rating, with `source_row`, `user_id`, `movie_id`, `rating`, `time` (seconds UTC) and `part`; the
+        A row for each rating, with `source_row`, `user_id`, `movie_id`, `rating`, `time` (Unix seconds) and `part`; the
         facts about the text (`sql/facts.sql`); and notes on what was detected.
 
     Raises:

@@ -29,7 +29,7 @@ class HistoryBatch(NamedTuple):
         items: int64 (P,) item codes.
         ratings: float32 (P,) ratings.
         host_lengths: int64 (B,) `lengths` as a NumPy array, from which shapes are computed without waiting for a GPU.
-        times: int64 (P,) seconds UTC, or None if the source has no times.
+        times: int64 (P,) Unix times in seconds, or None if the source has no times.
         recency: float32 (P,) weight of each interaction, or None if all weights are equal, as in training.
     """
 

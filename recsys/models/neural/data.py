@@ -20,11 +20,11 @@ class TrainingData(pl.LightningDataModule):
     """Draws the training epochs of an objective.
 
     An epoch depends only on the seed and its number. In a distributed run all processes draw the same epoch, and each
-    takes its share of every batch. In one that is sharded by user, each process keeps the interactions of its own users
-    and draws an epoch of them.
+    takes its share of every batch. In a run sharded by user, each process draws an epoch of the interactions of its own
+    users.
 
     Args:
-        train: training interactions: all, or those of `Dataset.shard`.
+        train: training interactions of all users, or of this process's users only (`Dataset.shard`).
         objective: objective of the module.
         batch_size: number of samples in a step; the objective defines what a sample is.
         seed: seed of the draws.
@@ -60,7 +60,7 @@ class TrainingData(pl.LightningDataModule):
         self.objective.bind(self.interactions)
 
     def teardown(self, stage: str) -> None:
-        """Complete the trained module where it returns to another process."""
+        """Restore the whole tables of users in the module if the fit ran in processes of its own."""
         strategy = cast(pl.Trainer, self.trainer).strategy
         if isinstance(strategy, ShardedByUser):
             strategy.restore_tables()

@@ -20,7 +20,9 @@ VALUES_PER_DRAW = 1 << 20
 
 @contextmanager
 def only_rows_of(own: range | None) -> Iterator[None]:
-    """Let the tables that are built meanwhile have the rows of some users only, with the values that they have in all.
+    """Build only the rows of some users in each `UserTable` that is constructed inside the `with` block.
+
+    The rows have the same initial values as in a table of all users.
 
     Args:
         own: consecutive codes of the users, or None for all.
@@ -36,7 +38,7 @@ class UserTable(nn.Embedding):
     """One row per user and a last one for unknown users, (n_users + 1, d).
 
     In a training sharded by user, each process holds the rows of its own users only, (m + 1, d): see `only_rows_of`
-    and `hold`. Such a table takes its rows out of the state of a whole one.
+    and `hold`. Such a table loads its rows from the state of a table of all users.
 
     Args:
         n_users: number of user codes.
@@ -58,14 +60,14 @@ class UserTable(nn.Embedding):
         self._draw(1.0)
 
     def forward(self, users: Tensor) -> Tensor:
-        """Look up users by their codes; all users of other processes are unknown here."""
+        """Look up users by their codes; users of other processes get the row of unknown users."""
         if self.own is None:
             return super().forward(users)
         rows = users - self.own.start
         return super().forward(rows.where((rows >= 0) & (rows < len(self.own)), len(self.own)))
 
     def hold(self, own: range) -> None:
-        """Drop the rows of all users but some consecutive ones."""
+        """Drop the rows of all users except those with the given consecutive codes."""
         if self.own != own:
             self.weight, self.own = nn.Parameter(rows_of_users(self.weight.detach(), own)), own
 
@@ -75,15 +77,16 @@ class UserTable(nn.Embedding):
 
     @torch.no_grad()
     def _draw(self, std: float) -> None:
-        """Draw the rows from a normal distribution, all with the same random numbers whichever of them are held."""
+        """Draw the rows from a normal distribution; a row has the same values whichever other rows the table holds."""
         if self.own is None or self.weight.is_meta:
             nn.init.normal_(self.weight, std=std)
             return
         d, held = self.embedding_dim, self.weight.view(-1)
         n_values = (self.n_users + 1) * d
         parts = ((self.own.start * d, self.own.stop * d, 0), (n_values - d, n_values, len(self.own) * d))
-        # PyTorch draws 16 numbers together, and the last 16 again if their number is no multiple of it. What is drawn
-        # in several calls is therefore the same if all but the last draw a multiple, and the last one at least 16.
+        # PyTorch draws numbers in groups of 16, and draws the last 16 again if their total is not a multiple of 16.
+        # Several calls therefore draw the same numbers as one call if all but the last draw a multiple of 16, and
+        # the last draws at least 16.
         starts = [*range(0, n_values - 15, VALUES_PER_DRAW)] or [0]
         for start, stop in pairwise([*starts, n_values]):
             drawn = torch.empty(stop - start).normal_(std=std)
@@ -132,7 +135,7 @@ class UserEmbedding(UserTable):
         super().hold(own)
 
     def restore(self, rows: Tensor) -> None:
-        """See `UserTable.restore`; the rows were refreshed before."""
+        """See `UserTable.restore`; the rows must be refreshed already, since `refresh` then leaves them unchanged."""
         super().restore(rows)
         self.trained = None
 
@@ -148,7 +151,7 @@ class UserEmbedding(UserTable):
             self.known[~self.trained] = mean
 
     def _mean(self, rows: Tensor) -> Tensor:
-        """Return the mean of the trained users' rows (n, d), in all processes together."""
+        """Return the mean of the trained users' rows (n, d), over all processes."""
         if self.own is None:
             return rows.mean(dim=0)
         sums = summed(torch.cat([rows.sum(dim=0), rows.new_tensor([len(rows)])]).double())
@@ -156,7 +159,7 @@ class UserEmbedding(UserTable):
 
 
 def rows_of_users(rows: Tensor, own: range) -> Tensor:
-    """Return the rows of some users and of the unknown one, (m + 1, ...), of those of all, (n_users + 1, ...)."""
+    """Select the rows of some users and the unknown one, (m + 1, ...), from the rows of all, (n_users + 1, ...)."""
     return torch.cat([rows[own.start : own.stop], rows[-1:]])
 
 

@@ -37,7 +37,7 @@ class NeuralModule(pl.LightningModule):
     """
 
     reads_history: ClassVar[bool] = False  # True: `forward` uses the histories of queries
-    shards_users: ClassVar[bool] = False  # True: of the tables of users, a step needs only its batch's rows
+    shards_users: ClassVar[bool] = False  # True: a step reads only the rows of its batch in tables of users
     scores_per_pass: ClassVar[int] = 1 << 18  # scores computed together; hidden layers of as many rows fit in the cache
 
     def __init__(

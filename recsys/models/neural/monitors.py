@@ -37,7 +37,12 @@ class Monitor(ABC):
 
     @abstractmethod
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the values whose means `summary` turns into metrics, for queries given by positions, int64 (B,).
+        """Compute the values of some queries; `summary` turns the means of all values into metrics.
+
+        Args:
+            scorer: model to measure.
+            rows: int64 (B,) positions of the queries in the holdout.
+            holdout: held-out ratings.
 
         Returns:
             A distinct key for each value, int64 (n,), and the values, float64 (len(names), n). Values are sorted by

@@ -97,7 +97,7 @@ class SampledNextItem(NextItem):
         self.sampler = ItemSampler(train, self.n_negatives, self.negative_power, self.rated_only)
 
     def logits(self, module: SequenceModule, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """Return the logits of next items, (P,), and of negatives, (P, n): minus infinity if it is the next item."""
+        """Return the logits of next items, (P,), and of negatives, (P, n); -inf where a negative is the next item."""
         items = module.item_table()
         states = module.states(batch.queries.history, items)
         n_groups, size = len(batch.negatives), self.sampler.positions_per_draw

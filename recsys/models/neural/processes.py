@@ -1,4 +1,4 @@
-"""What the processes of a distributed training exchange, and the error that a lost process ends in."""
+"""Exchange of tensors between the processes of a distributed training, and the error after a process is lost."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 
 from recsys.errors import UserError
 
-# Parts of the messages of torch.distributed when another process of the group does not answer any more.
+# Parts of the error messages of torch.distributed when another process of the group no longer responds.
 LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting", "NCCL error")
 
 
 def summed(values: Tensor) -> Tensor:
-    """Return the sums of values of all processes, of the same shape; the same in each process."""
+    """Return the elementwise sum of the values of all processes, in each process."""
     total = values.clone()
     dist.all_reduce(total)
     return total
@@ -31,12 +31,12 @@ def of_each(values: Tensor) -> Tensor:
 
 
 def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor:
-    """Return the rows of all processes in the first one, and elsewhere the given rows, in the memory of the CPU.
+    """Return, in the first process, the rows of all processes; in the others, the given rows. Both are on the CPU.
 
     Args:
         rows: (n, ...) the rows of this process.
-        parts: the positions of each process's rows among all of them, in ascending order.
-        device: device of the training, by which processes exchange tensors.
+        parts: positions of each process's rows among the rows of all, in ascending order.
+        device: device of the training, through which processes exchange tensors.
     """
     if dist.get_rank():
         dist.send(rows.to(device).contiguous(), 0)
@@ -52,7 +52,7 @@ def joined(rows: Tensor, parts: Sequence[range], device: torch.device) -> Tensor
 
 @contextmanager
 def lost_processes_explained() -> Iterator[None]:
-    """Raise one sentence where a process of the enclosed training was killed, or its machine or network failed.
+    """Replace the errors that follow the loss of a process, such as by a signal or a network failure, by a `UserError`.
 
     Raises:
         UserError: a process was lost.

@@ -27,7 +27,8 @@ POSITIVES_PER_DRAW = 1 << 20
 class Interactions:
     """Training interactions as tensors on a device.
 
-    Where each process has those of its own users only, counts of items and raters and the mean rating are of all.
+    If each process has only the interactions of its own users, the counts of items and raters and the mean rating still
+    cover all users.
 
     Args:
         train: the interactions, all of them positives.
@@ -154,7 +155,7 @@ class Draw:
     share: Share = Share()
 
     def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
-        """Return the bounds of batches, see `Share.bounds`; with None, `batch_size` is that of the draw."""
+        """Return the bounds of batches, see `Share.bounds`; a `batch_size` of None stands for that of the draw."""
         return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:

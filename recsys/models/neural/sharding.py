@@ -1,20 +1,21 @@
 """Training sharded by user: each process has the ratings, the embeddings and the optimiser's state of its own users.
 
-The users of a process have consecutive codes, and all processes have about as many ratings. Each process draws samples
-and negatives of its own users only. In a step of n processes,
+The users of a process have consecutive codes, and all processes have about equally many ratings. Each process draws
+positives and negatives for its own users only. In a step of n processes,
 
-- the gradients of all weights but the tables of users are averaged over the processes, as in any distributed training;
-- a row of a table of users has a gradient in the process of its user only, which is divided by n, so that users and
-  items are updated as if one process had computed the loss of all samples of the step.
+- the gradients of all weights except the tables of users are averaged over the processes, as in any distributed
+  training;
+- a row of a table of users has a gradient only in the process of its user. This gradient is divided by n, so that users
+  and items are updated as if one process had computed the loss of all samples of the step.
 
-The initial weights do not depend on the number of processes, see `embeddings.only_rows_of`. Checkpoints hold the whole
-tables, which the first process collects: what one number of processes has trained, any other number can resume, and a
-single process evaluates.
+The initial weights do not depend on the number of processes, see `embeddings.only_rows_of`. Checkpoints contain the
+tables of all users, which the first process collects. A training can therefore be resumed with another number of
+processes, and a single process can evaluate the model.
 
-`pl.Trainer(strategy="sharded")` trains so in processes that torchrun or Slurm started, or Lightning by running the
-command again; `sharded_spawn` and `sharded_fork` start processes for the fit only, unless processes are started
-already. In a training of data with a `Dataset.shard`, each process has had the ratings of its own users only from the
-beginning; otherwise it has all, and keeps those.
+With `pl.Trainer(strategy="sharded")`, the processes are started by torchrun, by Slurm, or by Lightning, which runs the
+command again in each. `sharded_spawn` and `sharded_fork` start processes for the fit only, unless torchrun or Slurm has
+started them. If the training data have a `Dataset.shard`, each process has only ever held the ratings of its own users;
+otherwise each process starts with all ratings and selects those of its users.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ START_METHODS = {"sharded": "popen", "sharded_spawn": "spawn", "sharded_fork": "
 
 
 def is_sharded(strategy: object) -> bool:
-    """Return whether a strategy of Lightning, or one that a name stands for, shards by user."""
+    """Return whether a strategy of Lightning, given as an object or by name, shards by user."""
     return isinstance(strategy, ShardedByUser) or (isinstance(strategy, str) and strategy in START_METHODS)
 
 
@@ -83,10 +84,10 @@ def _too_few(n_processes: int) -> UserError:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnUsers(Share):
-    """A process that draws its own batches, from the training interactions of its own users: a `Shard` of the ratings.
+    """The users of one process, which draws its batches from the training interactions of these users; a `Shard`.
 
-    An epoch has as many steps in every process, and as many as it would have in one process that had all users. Each
-    process divides its samples evenly among them.
+    An epoch has equally many steps in every process, about as many as in a single process with all users. Each process
+    divides its samples evenly among the steps.
 
     Attributes:
         users: codes of the users of each process, in ascending order.
@@ -118,11 +119,11 @@ class OwnUsers(Share):
         return values
 
     def whole(self, rows: Tensor) -> Tensor:
-        """Return the rows of all users and the unknown one in the first process, and elsewhere the given ones."""
+        """Return, in the first process, the rows of all users and the unknown one; in the others, the given rows."""
         return torch.cat([joined(rows[:-1], self.users, self.device), rows[-1:].cpu()])
 
     def complete(self, module: nn.Module) -> None:
-        """Give the tables of a module the rows of all users in the first process."""
+        """Set the tables of a module to the rows of all users, in the first process."""
         for _, table in user_tables(module):
             rows = self.whole(table.weight.detach())
             if self.rank == 0:
@@ -130,7 +131,7 @@ class OwnUsers(Share):
 
     @property
     def stream(self) -> int:
-        """See `Share.stream`: each process draws for itself."""
+        """See `Share.stream`: each process has a random stream of its own."""
         return self.rank
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
@@ -142,12 +143,12 @@ class OwnUsers(Share):
         return np.arange(n_steps + 1) * n_rows // n_steps
 
     def rows(self, start: int, stop: int) -> slice:
-        """See `Share.rows`: all, as they are of this process already."""
+        """See `Share.rows`: all rows, since they belong to this process already."""
         return slice(start, stop)
 
 
 class ShardedByUser(DDPStrategy):
-    """Distributes a training by users; see the module's docstring.
+    """Lightning strategy that shards a training by user; see the module's docstring.
 
     Args:
         **options: see `DDPStrategy`.
@@ -156,10 +157,10 @@ class ShardedByUser(DDPStrategy):
     share: OwnUsers
 
     def assign(self, train: Dataset) -> OwnUsers:
-        """Decide which users belong to which process, once the processes are connected.
+        """Assign users to processes, once the processes are connected, and return those of this process.
 
         Args:
-            train: the training interactions of all users, or of this process's own.
+            train: training interactions of all users, or only of this process's users.
 
         Raises:
             UserError: there are too few users.
@@ -173,7 +174,7 @@ class ShardedByUser(DDPStrategy):
         return OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
 
     def own(self, data: Dataset) -> Dataset:
-        """Return the ratings of this process's own users, of those of all or of its own."""
+        """Select the ratings of this process's users, unless the data contain only these already."""
         return data if data.shard is not None else replace(data.of_users(self.share.own), shard=self.share)
 
     def setup(self, trainer: pl.Trainer) -> None:
@@ -185,7 +186,7 @@ class ShardedByUser(DDPStrategy):
         super().setup(trainer)
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
-        """Leave the tables of users out of what processes have in common."""
+        """Exclude the tables of users from the synchronisation of weights and gradients."""
         own = []
         for name, table in self._tables():
             table.weight.register_hook(lambda gradient: gradient / self.world_size)
@@ -194,35 +195,35 @@ class ShardedByUser(DDPStrategy):
         return super()._setup_model(model)
 
     def on_exception(self, exception: BaseException) -> None:
-        """Let SIGTERM end a process that was started for the fit without a further message, as the first error is."""
+        """Let SIGTERM silently end a process started for the fit, since the first error is reported already."""
         super().on_exception(exception)
         if self._start_method != "popen" and multiprocessing.parent_process() is not None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Return the weights, in the first process with the rows of all users."""
+        """Return the weights; in the first process, tables of users have the rows of all users."""
         state = super().lightning_module_state_dict()
         return state | {name: self._whole(state[name]) for name, _ in self._tables()}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """Return the optimiser's state, in the first process with the rows of all users."""
+        """Return the optimiser's state; in the first process, with the rows of all users."""
         state: dict[str, Any] = super().optimizer_state(optimizer)
         return state | {"state": state["state"] | dict(self._states(optimizer, state, self._whole))}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        """Load the state of this process's users from that of all."""
+        """Load the optimiser's state, selecting the rows of this process's users."""
         own = []
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             own.append(state | {"state": state["state"] | dict(self._states(optimizer, state, self._cut))})
         super().load_optimizer_state_dict({**checkpoint, "optimizer_states": own})
 
     def restore_tables(self) -> None:
-        """Give the first process the rows of all users, where it was started for the fit and returns the weights."""
+        """Collect the rows of all users in the first process, if it was started for the fit and returns the weights."""
         if self._start_method != "popen":
             self.share.complete(cast(pl.LightningModule, self.lightning_module))
 
     def _configure_launcher(self) -> None:
-        """Start no processes where another program has."""
+        """Start no processes if torchrun or Slurm has started them."""
         if cast(ClusterEnvironment, self.cluster_environment).creates_processes_externally:
             self._start_method = "popen"
         super()._configure_launcher()
@@ -232,7 +233,7 @@ class ShardedByUser(DDPStrategy):
         return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
-        """Yield the state of each table of users by the number of its weights, with changed rows."""
+        """Yield the optimiser's state of each table of users, by index of its weight, with `change` applied to rows."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         tables = {id(table.weight) for _, table in self._tables()}
         for number, weight in enumerate(weights):
@@ -245,27 +246,27 @@ class ShardedByUser(DDPStrategy):
         return self.share.whole(rows)
 
     def _cut(self, rows: Tensor) -> Tensor:
-        """Return the rows of this process's users and the unknown one."""
+        """Select the rows of this process's users and the unknown one."""
         return rows_of_users(rows, self.share.own)
 
 
 def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float | None, precision: object) -> None:
-    """Check that a module can be trained so.
+    """Check that a module can be trained sharded by user.
 
     Args:
         module: class of the module.
-        name: what the model is called in messages.
+        name: name of the model in messages.
         gradient_clip_val: setting of the trainer.
         precision: setting of the trainer, by default None or 32.
 
     Raises:
-        UserError: a step needs more of the users than the rows of those in its batch, or a setting would let processes
-            update the weights that they have in common by different gradients.
+        UserError: a training step needs rows of users outside its batch, or a setting would make the processes update
+            their shared weights with different gradients.
     """
     if not getattr(module, "shards_users", False):
         raise UserError(
-            f"{name} cannot be trained sharded by user, as it does not declare that a step needs the users of its "
-            "batch alone: take trainer=ddp."
+            f"{name} cannot be trained sharded by user, as it does not declare that a step needs only the users of "
+            "its batch: take trainer=ddp."
         )
     if gradient_clip_val is not None or str(precision).startswith("16"):
         raise UserError(

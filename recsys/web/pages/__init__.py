@@ -37,7 +37,7 @@ from recsys.web.recommendation_service import RecommendationService
 
 POSITION = re.compile("[0-9]{1,4}")
 RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
-RECONNECT_SECONDS = 60  # a page stays usable if its connection is lost for less, on a busy server or a sleeping phone
+RECONNECT_SECONDS = 60  # a page survives a shorter loss of its connection, as with a busy server or a sleeping phone
 NO_PAGE = "There is no such page, or it does not take this kind of request."
 STYLE = Path(__file__).with_name("style.css")
 ICON = (
@@ -47,14 +47,14 @@ ICON = (
 
 
 def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | None = None) -> None:
-    """Add the pages to an application, at every address that has no route yet; call it once in a process.
+    """Add the pages to an application, at all paths without a route; call it once in a process.
 
     Args:
         api: the application with all its routes.
         service: answers the pages' requests.
-        tensorboard: address of a TensorBoard to link to, or None.
+        tensorboard: URL of a TensorBoard to link to, or None.
     """
-    # At its start NiceGUI inspects every object, and torch warns about one of its own.
+    # NiceGUI inspects every object at its start, and access to this one triggers a warning of torch.
     warnings.filterwarnings("ignore", "`torch.distributed.reduce_op` is deprecated", FutureWarning)
     site = Site(service, tensorboard)
 
@@ -128,7 +128,7 @@ async def _server_error_page(request: Request, error: Exception) -> Response:
 
 @contextmanager
 def _errors_as_pages() -> Iterator[None]:
-    """Answer with the page "Not found" if the address names what does not exist, else with one of what failed."""
+    """Turn a UserError into an error page: 404 if something in the URL does not exist, else 503."""
     try:
         yield
     except UserError as error:
@@ -136,7 +136,7 @@ def _errors_as_pages() -> Iterator[None]:
 
 
 async def _error_page(request: Request, error: Exception) -> Response:
-    """Build the page of an error, which says what is wrong and links to other pages."""
+    """Build an error page, with the reason and links to other pages."""
     http_error = cast(StarletteHTTPException, error)
     sentence = http_error.detail if isinstance(error, HTTPException) else NO_PAGE
     heading = HTTPStatus(http_error.status_code).phrase.capitalize()

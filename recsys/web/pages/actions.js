@@ -1,9 +1,9 @@
-// A browser sends no click if what was pressed is moved or replaced before the release, so the press decides here. An
-// action on a row is sent by its list, with the row's key, since the server may have deleted the row in the meantime.
+// A browser sends no click if the pressed element is moved or replaced before the release, so a release counts as a click
+// here. The list of a row sends its actions, with the row's key, since the server may have deleted the row by then.
 (() => {
-  const NEAR = 10; // pixels from press to release; further away, the viewer changed their mind
-  let pressed = null; // until its click
-  let isReleased = false; // without a click of the browser, which may follow and would be a second one
+  const NEAR = 10; // pixels from press to release; a release further away cancels the press
+  let pressed = null; // the pressed control, until its click
+  let isReleased = false; // whether the press was already handled, so that a later click of the browser is ignored
 
   function actionOf(control) {
     const row = control?.closest("[data-key]");
@@ -24,7 +24,7 @@
 
   function press(event) {
     const control = event.target.closest?.("button, a[href]");
-    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // which opens another tab
+    const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey || event.altKey; // such a click opens another tab
     const isPlain = event.isPrimary && event.button === 0 && !hasModifier;
     pressed = control && isPlain ? { control, action: actionOf(control), x: event.clientX, y: event.clientY } : null;
     isReleased = false;
@@ -41,7 +41,7 @@
   }
 
   function click(event) {
-    if (event.isTrusted && event.detail > 0) { // of a pointer
+    if (event.isTrusted && event.detail > 0) { // by a pointer, not the keyboard or a script
       const press = pressed;
       pressed = null;
       const isElsewhere = press && !press.control.contains(event.target);

@@ -39,7 +39,7 @@ async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
 
 
 class _Comparison:
-    """The choice of runs and history, and the two lists, side by side on a phone too."""
+    """The choice of runs and history, and the two lists, which are side by side even on a phone."""
 
     def __init__(self, site: Site, runs: list[str], user: str, snackbar: Snackbar) -> None:
         self.site = site
@@ -92,7 +92,7 @@ class _Comparison:
         await self.refresh()
 
     def _side(self, name: str) -> tuple[LoadedRun, FilmList | str]:
-        """Return a run and its list, or the reason why it has none."""
+        """Return a run and its list, or the reason why it cannot make one."""
         loaded = self.site.service.loaded_run(name)
         if self.user and not loaded.has_user(self.user):
             return loaded, f"There is no viewer {self.user} in {loaded.dataset.name}."

@@ -1,6 +1,6 @@
 """Components of the pages: HTML elements, stars, posters, reasons.
 
-Text and attributes reach the browser as data and are set on its elements. They are never parsed as HTML, whatever a
+Text and attributes are sent to the browser as data and set on its elements. They are never parsed as HTML, whatever a
 title or an id contains.
 """
 
@@ -19,33 +19,31 @@ from recsys.web.catalogue import Catalogue, Film
 
 REASON_KINDS = {  # kind of reason: its name, and an explanation
     "order": (
-        "from the order",
-        "Of the films you rated, this is the one without which the score would fall most, mostly because you rated it "
-        "recently.",
+        "recent films",
+        "Without this film in your history, the score would fall most, mostly because it is one of the latest.",
     ),
     "history": (
-        "from ratings",
-        "Of all the films you rated, these are the ones without which the score would fall most: the model relies on "
-        "them.",
+        "liked films",
+        "Without one of these films in your history, the score would fall most.",
     ),
     "embeddings": (
-        "near in the model",
-        "The model does not use single ratings. Of the films that were liked, these are the most similar to the "
-        "recommended film in what the model has learned.",
+        "similar films",
+        "The model does not depend on single ratings of the history. Of the liked films, these are the most similar to "
+        "the recommended film by what the model has learned.",
     ),
     "metadata": (
-        "alike on paper",
-        "The model cannot say why. Of the films that were liked, this one shares the most people and genres with the "
-        "recommended film.",
+        "similar metadata",
+        "The model gives no reason. Of the liked films, this one shares the largest part of its people, keywords and "
+        "genres with the recommended film.",
     ),
 }
 
 
 RATE = "rate"
-EXPLORED = "A try"  # badge of a film that was drawn at random
-MAX_LETTERS = 20  # of a word on a drawn poster, which is never broken; a longer word is
-_WORD = re.compile(r"[^\s\u2e80-\uffff-]+")  # what a browser does not break: not at spaces, hyphens and Chinese signs
-EMIT_VALUE = "(event) => emit(event.target.value)"  # sends what was typed or chosen, for `value_of`
+EXPLORED = "Random pick"  # badge of a film that was drawn at random
+MAX_LETTERS = 20  # longest word on a drawn poster that is not broken over lines
+_WORD = re.compile(r"[^\s\u2e80-\uffff-]+")  # text that a browser keeps on one line
+EMIT_VALUE = "(event) => emit(event.target.value)"  # sends the typed or chosen value, for `value_of`
 
 
 class Tag(TextElement):
@@ -55,7 +53,7 @@ class Tag(TextElement):
         tag: name of the element, such as `section`.
         text: text content.
         classes: classes of style.css, separated by spaces.
-        attributes: attributes by name, `aria_label` for `aria-label`; those that are None are left out.
+        attributes: attributes by name, with `aria_label` for `aria-label`; attributes of None are left out.
     """
 
     def __init__(self, tag: str, /, text: str = "", classes: str = "", **attributes: Any) -> None:
@@ -66,7 +64,7 @@ class Tag(TextElement):
 
 
 class Stars(Element, component="stars.js"):
-    """Stars to rate a film with: they are the action `RATE` of the row in which they are, and its value.
+    """Stars to rate a film with. A star sends the action `RATE` of its row, with the rating as the value.
 
     Args:
         steps: values of the rating scale, ascending; half stars are drawn if the scale has them.
@@ -92,7 +90,7 @@ def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str 
 
 
 def value_of(event: GenericEventArguments) -> str:
-    """Return what was typed or chosen, from an event whose JavaScript handler is `EMIT_VALUE`."""
+    """Return the typed or chosen value of an event whose JavaScript handler is `EMIT_VALUE`."""
     return str(event.args)
 
 
@@ -108,7 +106,7 @@ def choice(label: str, options: Mapping[str, str], chosen: str, choose: Callable
 
 
 def poster(film: Film, catalogue: Catalogue, classes: str = "") -> None:
-    """Add a drawn poster, coloured by genre, and above it the real one if its address is known."""
+    """Add a drawn poster, coloured by genre, and on top of it the real one if its URL is known."""
     places = [catalogue.genres.index(genre) for genre in film.genres[:2]]
     hues = [round(360 * place / len(catalogue.genres)) for place in places] or [30]
     letters = min(MAX_LETTERS, max(map(len, _WORD.findall(film.title)), default=1))
@@ -128,7 +126,7 @@ def facts_line(film: Film) -> str:
 
 
 def badge(text: str, meaning: str) -> None:
-    """Add a badge, which explains itself when it has the pointer or the focus."""
+    """Add a badge with an explanation that appears when the badge has the pointer or the focus."""
     with Tag("button", text, "badge", type="button") as tag:
         tip = Tag("span", meaning, "tip", role="tooltip")
     tag.props["aria-describedby"] = tip.html_id
@@ -144,7 +142,7 @@ def explored_badge() -> None:
 
 
 def reason_kinds(kinds: Iterable[str]) -> None:
-    """Add a folded explanation of some kinds of reasons, which a list needs once."""
+    """Add a collapsed explanation of kinds of reasons, once for a whole list."""
     with Tag("details", classes="why"):
         Tag("summary", "Where the reasons come from")
         for kind in kinds:
@@ -160,7 +158,7 @@ def fixed_stars(stars: float) -> None:
 
 
 def notice(sentence: str, *links: tuple[str, str]) -> None:
-    """Add a sentence in place of what cannot be shown, and links: their names and addresses."""
+    """Add a sentence in place of content that cannot be shown, and links as pairs of name and URL."""
     with Tag("div", classes="notice"):
         Tag("p", sentence)
         for name, address in links:
@@ -178,12 +176,12 @@ def skeletons(n: int) -> None:
 
 
 async def yield_to_requests() -> None:
-    """Let other requests run: building a whole page at once would delay them by some 20 milliseconds."""
+    """Let other requests run: building a whole page at once would delay them by about 20 milliseconds."""
     await asyncio.sleep(0)
 
 
 def restore_focus(element: Element) -> None:
-    """Move the focus to an element if the focused one was removed or folded away."""
+    """Move the focus to an element if the focused one was removed or hidden."""
     element.client.run_javascript(
         "if (document.activeElement === document.body || !document.activeElement.checkVisibility()) "
         f"getHtmlElement({element.id})?.focus({{preventScroll: true}})"

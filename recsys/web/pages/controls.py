@@ -1,4 +1,4 @@
-"""The controls of a list: how surprising it is, its arrangement, the model, genres and years."""
+"""The controls of a list: degree of surprise, arrangement, model, genres and years."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Controls:
 
     Attributes:
         options: options of the list.
-        is_in_shelves: whether the list is to be divided by genre.
+        is_in_shelves: whether the films are arranged in one list per genre.
     """
 
     def __init__(self, session: ViewerSession, changed: Callable[[], Awaitable[None]]) -> None:
@@ -93,7 +93,7 @@ class Controls:
 
 
 def _arrangements(catalogue: Catalogue) -> dict[str, str]:
-    """Return names of the arrangements that the known metadata allow."""
+    """Return the names of the arrangements that the metadata allow, by value of the control."""
     by_year = {Order.NEWEST.value: "Newest first", Order.OLDEST.value: "Oldest first"}
     by_genre = {SHELVES: "By genre"}
     best = {Order.BEST.value: "Best first"}

@@ -1,4 +1,4 @@
-"""The start page: viewers rate films, and recommendations follow at once."""
+"""The start page: viewers rate films, and each rating updates their recommendations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     Args:
         site: what all pages share.
         loaded: the run that recommends.
-        run: the name by which the address requests the run, or None for the default.
+        run: name of the run in the URL, or None for the default run.
     """
     snackbar = page_layout("Discover films", "/")
     is_first_visit = not cookie(VIEWER)
@@ -65,7 +65,7 @@ async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
 
 
 def _known_viewers_only(session: ViewerSession) -> None:
-    """Say that the run cannot serve new viewers, and link to what can."""
+    """State that the run cannot serve new viewers, and link to runs that can."""
     model, dataset = type(session.loaded.model).__name__, session.loaded.dataset
     links = [("Choose a viewer", address("user", run=session.run))]
     links += [(f"Use the model {name}", address("", run=name)) for name in session.runs()]
@@ -79,11 +79,11 @@ def _known_viewers_only(session: ViewerSession) -> None:
 
 
 class _WellKnownFilms:
-    """Well-known films for a new viewer to rate, folded away after the first rating.
+    """Well-known films for a new viewer to rate, collapsed after the first rating.
 
     Args:
         session: the viewer's session.
-        is_open: whether they are shown until the viewer's ratings are known.
+        is_open: whether the films are expanded before the viewer's ratings are known.
     """
 
     def __init__(self, session: ViewerSession, is_open: bool) -> None:

@@ -1,4 +1,4 @@
-"""Panels with a viewer's feedback, which can be changed or removed, and links to them for narrow pages."""
+"""Panels that list a viewer's feedback, to change or remove, and links to the panels for narrow screens."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REMOVE = "remove"
 
 @dataclass(frozen=True)
 class Panel:
-    """What a panel shows.
+    """The contents of a panel.
 
     Attributes:
-        anchor: its id in the page.
-        title: its heading.
-        kinds: the kinds of feedback that it lists.
-        hint: a sentence in place of the list while there is no feedback; without one, the panel is hidden then.
+        anchor: id of the panel's HTML element.
+        title: heading of the panel.
+        kinds: kinds of feedback that it lists.
+        hint: sentence in place of an empty list; with an empty hint, a panel without feedback is hidden.
     """
 
     anchor: str
@@ -53,7 +53,7 @@ class FeedbackPanel:
 
     Args:
         session: the viewer's session.
-        panel: what it shows.
+        panel: contents of the panel.
     """
 
     def __init__(self, session: ViewerSession, panel: Panel) -> None:
@@ -91,7 +91,7 @@ class FeedbackPanel:
             restore_focus(self._heading)
 
     async def _send_ratings(self) -> None:
-        """Send the ratings as a file over the page's own connection, so that no address has the viewer's secret id."""
+        """Send the ratings as a file over the page's own connection, so that no URL contains the viewer's secret id."""
         with self.session.show_errors():
             ui.download.content(await self.session.ratings_as_csv(), FILE, "text/csv")
 
@@ -119,7 +119,7 @@ class _Row:
 
 
 def panel_links(session: ViewerSession, panels: Sequence[Panel]) -> None:
-    """Add links to the panels that list something, for pages on which they are below a long list."""
+    """Add links to the panels that are not empty, for narrow screens, where they are below a long list."""
     with Tag("nav", classes="jumps", aria_label="Feedback on this page"):
         links = {panel: Tag("a", panel.title, href=f"#{panel.anchor}") for panel in panels}
 

@@ -1,4 +1,4 @@
-"""The page of a film: metadata, what the model expects, the viewer's own opinion and similar films."""
+"""The page of a film: metadata, prediction, the viewer's own opinion and similar films."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def film_page(
         site: what all pages share.
         loaded: the run that finds similar films.
         movie_id: raw id of the film.
-        run: the name by which the address requests the run, or None for the default.
+        run: name of the run in the URL, or None for the default run.
         user: the user of the data set from whose page the film was opened, or None.
         clicked: id of the list from which the film was opened and its position in the list, or None.
 
@@ -61,7 +61,7 @@ async def film_page(
 
 
 class _Expected:
-    """What the model expects of the film for the viewer, once there are ratings to expect it from."""
+    """The prediction for the film and the viewer, once the viewer has ratings."""
 
     def __init__(self, session: ViewerSession, film: Film) -> None:
         self.session = session
@@ -79,8 +79,8 @@ class _Expected:
 
 
 def _in_words(prediction: Prediction) -> tuple[str, str]:
-    """Return what a run expects in a few words, and what these mean."""
-    match = f"{int(100 * prediction.match)}%"  # of all others only if it is 100%
+    """Return a prediction in a few words, and an explanation of them."""
+    match = f"{int(100 * prediction.match)}%"  # rounded down, so that 100% means all others
     rank = f"The model ranks this film above {match} of the others that have not been rated yet."
     if prediction.stars is None:
         return f"{match} match", rank
@@ -88,7 +88,7 @@ def _in_words(prediction: Prediction) -> tuple[str, str]:
 
 
 class _OwnOpinion:
-    """The viewer's own stars for a film, and the marks that they gave it."""
+    """The viewer's own stars and marks for a film."""
 
     def __init__(self, session: ViewerSession, film: Film) -> None:
         self.session = session
@@ -120,7 +120,7 @@ class _OwnOpinion:
         marked = self.session.opinions.marks.get(self.film.movie_id)
         for kind, tag in self._marks.items():
             tag.props["aria-pressed"] = str(kind is marked).lower()
-            tag.visible = given is None or kind is Kind.WATCH_LATER  # stars say that a film was seen
+            tag.visible = given is None or kind is Kind.WATCH_LATER  # a rated film has been seen
 
 
 def _description(film: Film) -> None:

@@ -1,4 +1,4 @@
-"""Clients that hang up while a page is built for them: it is built no further, and that is no error in the log."""
+"""Clients that disconnect while a page is built for them: the construction stops, and no error is logged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from asyncio import CancelledError
 
 from nicegui import ui
 
-GONE = ("Client has been deleted", "The client this element belongs to has been deleted")  # as NiceGUI says it
+GONE = ("Client has been deleted", "The client this element belongs to has been deleted")  # messages of NiceGUI
 
 
 async def connected() -> None:
@@ -23,10 +23,10 @@ async def connected() -> None:
 
 
 def forget_clients_that_hang_up() -> None:
-    """Leave out of the log that a page was deleted while a list for it was computed; call it once in a process."""
+    """Filter NiceGUI's log records about pages deleted while a list was computed; call it once in a process."""
     logging.getLogger("nicegui").addFilter(_is_of_an_open_page)
 
 
 def _is_of_an_open_page(record: logging.LogRecord) -> bool:
-    """Return whether a record is of another error; see `logging.Filter`."""
+    """Return whether a record is about anything but a deleted page; see `logging.Filter`."""
     return not record.getMessage().startswith(GONE)

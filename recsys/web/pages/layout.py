@@ -1,4 +1,4 @@
-"""The layout of every page: heading, navigation, messages, choice of colours and skip link."""
+"""The layout of every page: header, navigation, messages, colour scheme and skip link."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from recsys.web.pages.rows import Action, action_button, on_action
 
 NAVIGATION = {"/": "Discover", "/user": "Viewers", "/compare": "Compare", "/runs": "Models"}
 COLOURS = {"": "Auto", "light": "Light", "dark": "Dark"}
-MAX_UNDOS = 10  # messages whose Undo works, though they may just have been replaced
+MAX_UNDOS = 10  # latest messages whose Undo still works, since one may be replaced while it is pressed
 _IS_DARK = {"light": False, "dark": True}
-# The browser itself stores the choice, so it holds on the next page even if that is opened at once.
+# The browser itself stores the choice, so the next page has it even if it is opened at once.
 _STORE_AND_EMIT = f"(event) => {{ {cookie_script('colours', 'event.target.value')}; emit(event.target.value); }}"
 
 
 class Snackbar:
     """A message about the last action, with a button to undo it.
 
-    It has a place of its own in the heading of the page, which is always in view, and so covers nothing. The style
-    sheet hides a message after some seconds, unless it has the focus or the pointer.
+    It has a place of its own in the page's header, which is always in view, so it covers no content. The style sheet
+    hides a message after some seconds, unless it has the focus or the pointer.
     """
 
     def __init__(self) -> None:
         self._place = Tag("div", classes="snackbar-place", role="status")
-        self._undos: dict[str, Callable[[], Awaitable[None]]] = {}  # of the latest messages, by number
+        self._undos: dict[str, Callable[[], Awaitable[None]]] = {}  # by number of the message, the latest ones
         self._n_messages = 0
         on_action(self._place, self._undo)
 
@@ -54,7 +54,7 @@ class Snackbar:
 
     @contextmanager
     def show_errors(self) -> Iterator[None]:
-        """Show why an action was refused."""
+        """Show the reason if an action is refused."""
         try:
             yield
         except UserError as error:
@@ -63,11 +63,11 @@ class Snackbar:
 
 
 def page_layout(title: str, current: str = "") -> Snackbar:
-    """Lay out the parts around a page, whose own elements follow, and return its snackbar.
+    """Add the header and the skip link of a page, and return its snackbar.
 
     Args:
         title: title of the page in the browser's tab.
-        current: the key of `NAVIGATION` to which the page belongs.
+        current: key of `NAVIGATION` that the page belongs to, or "".
     """
     client = ui.context.client
     ui.page_title(f"{title} · recsys")

@@ -1,4 +1,4 @@
-"""Metrics in words: their names, what they measure, and which values are good."""
+"""Metrics in words: names, meanings, and which values are better."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from recsys.studies.direction import direction
 
 _NAME = re.compile(r"(?P<base>[^@/]+)(?:@(?P<k>\d+))?(?P<rest>/.*)?")
-_WORDS = {  # "found" films are those of the list that the viewer went on to rate
+_WORDS = {  # a "found" film is one of the list that the viewer rated later
     "hr": ("Hit rate", "share of viewers for whom the list found a film that they went on to rate"),
     "precision": ("Precision", "share of the listed films that the viewer went on to rate"),
     "recall": ("Recall", "share of the films that the viewer went on to rate which the list found"),
@@ -35,9 +35,9 @@ class MetricWords:
     """A metric in words.
 
     Attributes:
-        name: name with its list length: `NDCG@10`.
-        meaning: what it measures, or "" for a metric without a description.
-        good: which values are better, or "" where neither is.
+        name: name with the list length, such as `NDCG@10`.
+        meaning: what the metric measures, or "" for a metric without a description.
+        good: whether higher or lower values are better, or "" if neither are.
     """
 
     name: str
@@ -46,7 +46,7 @@ class MetricWords:
 
     @property
     def sentence(self) -> str:
-        """What it measures and which values are better."""
+        """The meaning, and which values are better."""
         return "; ".join(filter(None, (self.meaning, self.good)))
 
 

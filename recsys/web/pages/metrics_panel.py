@@ -1,4 +1,4 @@
-"""The panel with the runs' test metrics, each in words."""
+"""The panel with the runs' test metrics, each with its meaning in words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def metrics_panel(runs: Sequence[LoadedRun], names: Sequence[str] | None = None)
 
     Args:
         runs: the runs.
-        names: metrics to show, as far as a run has them; by default all at 10 or without a list length.
+        names: metrics to show, if a run has them; by default all metrics at 10 or without a list length.
     """
     if names is None:
         known = dict.fromkeys(name for run in runs for name in run.run.metrics if name.startswith(TEST))

@@ -1,7 +1,7 @@
-"""The page on which viewers bring the history that they have elsewhere.
+"""The page on which viewers upload their history from another service.
 
-A file is matched with the films of the data, and what was matched, what was not, and why, is shown. Only then can it be
-used: for the visit, which nothing stores, or as stored ratings.
+The films in the file are matched with those of the data, and the page shows which were matched, which were not, and
+why. Only then can they be used: for the visit only, or as stored ratings.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from recsys.web.pages.viewer_session import Site, ViewerSession, viewer_id
 from recsys.web.recommendation_service import now
 from recsys.web.visits import VISIT_SECONDS, BroughtHistory
 
-MAX_NAME = 100  # characters of a file's name that are shown
-N_SHOWN = 12  # films of a list, before "Show all"
+MAX_NAME = 100  # characters of a file name that are shown
+N_SHOWN = 12  # films of a list that are shown before "Show all"
 TOO_LARGE = f"The file must have at most {MAX_BYTES // 2**20} MB."
 FAILED = "The file could not be sent. Please try again."
 SOURCES = {
@@ -43,7 +43,7 @@ SOURCES = {
     "MovieLens": "Account settings, Export ratings: a CSV file.",
     "A list of your own": "A CSV file with a column 'title', and if you have them 'year' and 'rating'.",
 }
-# Sends the chosen file to where the upload element receives it, or says why it cannot.
+# Sends the chosen file to the URL of the upload element, or emits the reason if it cannot.
 _SEND = """async (event) => {{
     const [file] = event.target.files;
     event.target.value = "";
@@ -59,7 +59,7 @@ _SEND = """async (event) => {{
 
 
 def history_invitation(session: ViewerSession) -> None:
-    """Add a link to the page for viewers without ratings, or what the visit's history has."""
+    """Add a link to the page for viewers without ratings, or a summary of the history in use for the visit."""
     visit = session.site.service.visits.history(session.user_id)
     with Tag("p") as line:
         if visit is not None:
@@ -79,7 +79,7 @@ async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     Args:
         site: what all pages share.
         loaded: the run that recommends.
-        run: the name by which the address requests the run, or None for the default.
+        run: name of the run in the URL, or None for the default run.
     """
     snackbar = page_layout("Bring your history", "/")
     with Tag("div", classes="hero"):
@@ -92,7 +92,7 @@ async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
 
 
 class _OwnHistory:
-    """The field for a file, and what was found in it."""
+    """The field for a file, and the films found in it."""
 
     def __init__(self, site: Site, loaded: LoadedRun, run: str | None, snackbar: Snackbar) -> None:
         self.service = site.service
@@ -101,8 +101,8 @@ class _OwnHistory:
         self.viewer = viewer_id()
         self._snackbar = snackbar
         self._source = ""
-        self._matched: dict[str, MatchedFilm] = {}  # by code of the film, in the order of the file
-        self._unmatched: dict[str, UnmatchedFilm] = {}  # by number
+        self._matched: dict[str, MatchedFilm] = {}  # by item code as text, in the order of the file
+        self._unmatched: dict[str, UnmatchedFilm] = {}  # by a number as text
         self._numbers = map(str, count())
         reading = partial(self._show_notice, "The file is being read.")
         upload = ui.upload(on_begin_upload=reading, on_upload=self._read).style("display: none")
@@ -125,7 +125,7 @@ class _OwnHistory:
                     Tag("dd", place)
 
     def _visit(self) -> None:
-        """Show the history of the visit, if there is one."""
+        """Show a summary of the history in use for the visit, if there is one."""
         visit = self.service.visits.history(self.viewer)
         if visit is None:
             return
@@ -164,7 +164,7 @@ class _OwnHistory:
             notice(sentence)
 
     def _show(self) -> None:
-        """Show what was found, and the ways to use it."""
+        """Show the films found and not found, and the ways to use them."""
         self._sources.props["open"] = False
         self._result.clear()
         with self._result:
@@ -181,7 +181,7 @@ class _OwnHistory:
         self._summarize()
 
     def _summarize(self) -> None:
-        """Say how many films were found, and what is to be known of them."""
+        """Show how many films were found, and how they will be used."""
         films = list(self._matched.values())
         n_all = len(films) + len(self._unmatched)
         self._status.text = self._heading.text = f"{len(films):,} of {_count(n_all, 'film')} found in {self._source}"
@@ -247,7 +247,7 @@ class _OwnHistory:
         ui.navigate.to(address("", run=self.run))
 
     async def _store(self) -> None:
-        """Store what has no rating yet: ratings as such, and films without one as seen."""
+        """Store the films without a stored rating: those with stars as ratings, the others as seen."""
         movie_ids = self.loaded.catalogue.movie_ids
         with self._snackbar.show_errors():
             stored = await to_thread(self.service.stored_opinions, self.viewer)
@@ -276,7 +276,7 @@ class _OwnHistory:
 
         self._result.clear()
         with self._result, Tag("div", classes="notice"):
-            before = f" You had rated {n_before:,} here before; these stay as they are." if n_before else ""
+            before = f" You had already rated {n_before:,} of the films here; these ratings stay." if n_before else ""
             Tag("p", f"Stored: {_count(len(events), 'film')}.{before}")
             button("Undo", undo)
             Tag("a", "See recommendations", "button strong", href=address("", run=self.run))
@@ -288,13 +288,13 @@ class _OwnHistory:
 
 
 class _FilmList:
-    """A panel with films, of which the first are shown until "Show all" is pressed; hidden without any.
+    """A panel with films, only the first of which are shown until "Show all" is pressed; hidden if it is empty.
 
     Args:
-        title: its heading.
+        title: heading of the panel.
         keys: keys of the films.
-        fill: adds what the row of a key has.
-        act: called with actions on the rows.
+        fill: function that adds the contents of the row with a key.
+        act: function that is called with actions on the rows.
     """
 
     def __init__(
@@ -311,12 +311,12 @@ class _FilmList:
         self._show()
 
     def add(self, key: str) -> None:
-        """Show one more film, as the first."""
+        """Add a film at the top."""
         self._keys.insert(0, key)
         self._show()
 
     def remove(self, key: str) -> None:
-        """Show a film no longer."""
+        """Remove a film."""
         self._keys.remove(key)
         self._show()
 
@@ -340,18 +340,18 @@ class _Row:
             fill(key)
 
     def show(self, key: str) -> None:
-        """Leave the row as it is."""
+        """Leave the row unchanged."""
 
 
 def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
-    """Return what is to be known of the films that were found."""
+    """Return sentences about the films that were found and how they will be used."""
     n_rated = sum(film.is_rated for film in films)
     n_seen, n_without_year = len(films) - n_rated, sum(film.way == TITLE_ALONE for film in films)
     seen, alone = _count(n_seen, "film"), _count(n_without_year, "film")
     sentences = {
-        f"{_count(n_rated, 'film')} with your stars, rounded to the steps that are used here.": n_rated,
+        f"{_count(n_rated, 'film')} with your stars, rounded to the rating scale that is used here.": n_rated,
         f"{seen} without stars. They count as average for a visit, and are marked as seen if you store them.": n_seen,
-        f"{alone} found by title alone, without a year: it may be a remake.": n_without_year,
+        f"{alone} found by title alone, without a year; a remake may have been matched.": n_without_year,
         f"A visit ends after {VISIT_SECONDS // 3600} hours of inactivity, and nothing from it is stored.": len(films),
     }
     return [sentence for sentence, n in sentences.items() if n]

@@ -1,6 +1,6 @@
-"""Packets of the pages' sockets.
+"""Packets of the pages' WebSockets: limits on what clients can cause with them.
 
-One that NiceGUI cannot read is a line of the log, and not a traceback; a socket whose packets are not read is closed.
+A malformed packet is logged in one line instead of a traceback, and a socket whose client does not read is closed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from nicegui import core
 from socketio.exceptions import ConnectionRefusedError as RefusedError
 
-WAITING_PACKETS = 200  # for a socket: a page that a browser shows has a few
+WAITING_PACKETS = 200  # unread packets of a socket; an open page has a few
 EVENTS = ("connect", "handshake", "event", "javascript_response", "ack", "log")
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def report_malformed_packets() -> None:
 
 
 def bound_waiting_packets() -> None:
-    """Close sockets whose clients do not read, but keep them open and ask for more; call it once in a process."""
+    """Close sockets whose clients request data but do not read them; call it once in a process."""
     server = core.sio.eio
     send = server.send_packet
 
@@ -46,7 +46,7 @@ def bound_waiting_packets() -> None:
 
 
 def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """Wrap a handler of NiceGUI, which reports errors of the pages itself: others are of the packet."""
+    """Wrap a handler of NiceGUI. It handles errors of the pages itself, so other errors come from the packet."""
 
     async def handle(*arguments: Any) -> Any:
         try:
@@ -71,6 +71,6 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 
 def _is_raised_by(package: str, error: BaseException) -> bool:
-    """Return whether an error was raised in a package, rather than in what it calls."""
+    """Return whether an error was raised by a package itself, rather than by code that it calls."""
     *_, (frame, _) = walk_tb(error.__traceback__)
     return frame.f_globals["__name__"].partition(".")[0] == package

@@ -31,26 +31,26 @@ from recsys.web.pages.shelves import Shelf, ShelfRow, build_shelves
 from recsys.web.pages.tiles import Listing, viewer_stars
 from recsys.web.pages.viewer_session import MARK_LABELS, ViewerSession
 
-NOTHING_LEFT = "You have rated or hidden all films of these genres and years. Choose fewer genres or a longer period."
+NOTHING_LEFT = "You have rated or hidden all films of these genres and years. Choose other genres or a longer period."
 
 
 class Recommendations:
-    """Recommended films as cards or in shelves, with the controls that filter and arrange them.
+    """Recommended films as cards or by genre, with the controls that filter and arrange them.
 
     Args:
         session: the viewer's session.
         title: heading of the section.
-        panels: panels of feedback to link to, where the page is too narrow to show them beside the list.
+        panels: panels of feedback to link to on narrow screens, where they are below the list.
     """
 
     def __init__(self, session: ViewerSession, title: str, panels: Sequence[Panel]) -> None:
         self.session = session
         self._cards: dict[str, Listing] = {}  # by id of the film
-        self._listings: dict[str, Listing] = {}  # the latest of every film that was shown, to which feedback belongs
+        self._listings: dict[str, Listing] = {}  # by id of every film shown: its latest list
         self._kinds: list[str] = []  # of reasons
         self._n_requests = 0
         self._display = asyncio.Lock()
-        self._focus_place: int | None = None  # place from 0 of the card that was acted on, where the focus belongs
+        self._focus_place: int | None = None  # index of the card that was used, to restore the focus to
         with Tag("section", classes="recommendations") as section:
             with Tag("div", classes="list-head"):
                 self.heading = Tag("h2", title, tabindex=-1)
@@ -79,10 +79,10 @@ class Recommendations:
         await self._request(partial(self._build, options), self._show_list)
 
     async def _request(self, build: Callable[[], list[Shelf]], show: Callable[[list[Shelf]], None]) -> None:
-        """Request films and show them, unless there is a later request.
+        """Request films and show them, unless there is a later request by then.
 
         A list is logged before it is shown, so that a click on it never precedes its impressions. Only one request is
-        logged and shown at a time, so every logged list is seen.
+        logged and shown at a time, so that every logged list is shown.
         """
         self._n_requests += 1
         request = self._n_requests
@@ -111,7 +111,7 @@ class Recommendations:
         return [Shelf("", options, session.site.service.build_list(session.user_id, options, session.run))]
 
     async def _show_more(self) -> None:
-        """Append further films to the list, or add them where the order by year puts them."""
+        """Append further films to the list, or insert them where it is ordered by year."""
         options = self._controls.options
         if options.order is Order.BEST:
             self._focus_place = len(self._cards)
@@ -122,7 +122,7 @@ class Recommendations:
             await self._request(partial(self._build, longer), self._show_list)
 
     async def _act(self, action: Action) -> None:
-        """Store what the viewer did with a film, whether or not it is still listed."""
+        """Store a rating or mark of a film, whether or not the film is still listed."""
         if action.key not in self._listings:
             return
         shown, listed = self._listings[action.key]
@@ -161,7 +161,7 @@ class Recommendations:
         self._show(rows, partial(ShelfRow, self.session), status)
         for shelf in shelves:
             self._listings |= shelf.listings
-        restore_focus(self.heading)  # the tile that was acted on is no longer there
+        restore_focus(self.heading)  # the tile that was used is no longer there
 
     def _show_invitation(self) -> None:
         self._show_none("")
@@ -178,7 +178,7 @@ class Recommendations:
         self._show({}, partial(Card, self.session), status)
 
     def _show(self, rows: Mapping[Any, Any], add: Callable[[Any], Row[Any]], status: str) -> None:
-        """Show cards, shelves or neither, and explain the kinds of reasons that the cards have, once below them."""
+        """Show cards, shelves or neither, and below them an explanation of the kinds of reasons on the cards."""
         self._rows.show(rows, add)
         self._place.props["aria-busy"] = "false"
         self._more.visible = False
@@ -214,7 +214,7 @@ class Card:
         self.show(listing)
 
     def show(self, listing: Listing) -> None:
-        """Show where the film is listed now, and why."""
+        """Update the position and the reason of the film."""
         shown, listed = listing
         self.link.props["href"] = self.session.film_address(listed.film, shown, listed.position)
         if (remark := (listed.reason, listed.is_explored)) != self._remark:

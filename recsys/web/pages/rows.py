@@ -1,8 +1,9 @@
-"""Lists that change in place, and actions that name the row that they are about.
+"""Lists that are updated in place, and actions on their rows.
 
-A click would be lost if the list that it is on were replaced: the browser sends none if the pressed element is gone at
-the release, and the server ignores one on an element that it has deleted. So rows stay while they are listed, and an
-action is sent by the list itself, with the key of the row that the viewer pressed; see actions.js.
+If a list were replaced as a whole during a click, the click would be lost: the browser sends none if the pressed
+element is removed before the release, and the server ignores clicks on elements that it has deleted. So rows are reused
+while their keys are listed, and the list itself sends an action, with the key of the row that was pressed; see
+actions.js.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _SCRIPT = Path(__file__).with_name("actions.js")
 
 @dataclass(frozen=True)
 class Action:
-    """What a viewer did with a row.
+    """An action of a viewer on a row.
 
     Attributes:
         name: name of the action.
         key: the row's attribute `data-key`, such as the id of its film.
-        value: value of the button that was pressed, such as stars, or "".
+        value: value of the pressed button, such as a rating, or "".
     """
 
     name: str
@@ -41,32 +42,33 @@ class Row(Protocol[Entry_contra]):
     """A row of a list.
 
     Attributes:
-        element: its element.
+        element: HTML element of the row.
     """
 
     element: Tag
 
     def show(self, entry: Entry_contra) -> None:
-        """Show a later entry with the row's key."""
+        """Update the row to a new entry with the same key."""
 
 
 class Rows(Generic[Entry]):
-    """The rows of a list, by key: a row stays while its key is listed, and moves to its place.
+    """The rows of a list by key; a row is reused, and moved if necessary, while its key is listed.
 
     Args:
-        place: the element around the rows. What else it has, such as placeholders, goes when there are rows.
+        place: element that contains the rows. Other contents, such as placeholders, are removed when an empty list is
+            updated.
     """
 
     def __init__(self, place: Element) -> None:
         self.place = place
-        self.shown: dict[Any, Row[Entry]] = {}  # in their order
+        self.shown: dict[Any, Row[Entry]] = {}  # in the order of the list
 
     def show(self, entries: Mapping[Any, Entry], add: Callable[[Entry], Row[Entry]]) -> None:
-        """Show entries, in their order.
+        """Show entries in the given order.
 
         Args:
-            entries: the entries by key.
-            add: adds a row.
+            entries: entries by key.
+            add: function that adds the row of an entry.
         """
         if not self.shown:
             self.place.clear()
@@ -85,17 +87,17 @@ class Rows(Generic[Entry]):
 
 
 def add_action_script() -> None:
-    """Add what sends actions to all pages; call it once in a process."""
+    """Add the script that sends actions to all pages; call it once in a process."""
     ui.add_head_html(f"<script>{_SCRIPT.read_text('utf-8')}</script>", shared=True)
 
 
 def on_action(place: Element, act: Callable[[Action], Awaitable[None] | None]) -> None:
-    """Call a function with each action on the rows in an element, which itself must stay on the page."""
+    """Call a function with each action on the rows of an element; the element itself must stay on the page."""
     place.props["data-actions"] = True
     place.on("act", lambda event: act(Action(*map(str, event.args))), js_handler="(event) => emit(event.detail)")
 
 
 def action_button(text: str, name: str, classes: str = "", value: str = "", **attributes: object) -> Tag:
-    """Add a button to a row, for `on_action`."""
+    """Add a button that sends an action of its row; see `on_action`."""
     kept = value or None
     return Tag("button", text, f"button {classes}", type="button", data_act=name, data_value=kept, **attributes)

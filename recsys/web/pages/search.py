@@ -13,9 +13,9 @@ from recsys.web.pages.viewer_session import ViewerSession
 
 N_RESULTS = 6
 _MISSING = "No film has that title. Try another part of it."
-PAUSE = 0.15  # seconds between two searches while the viewer types
+PAUSE = 0.15  # least seconds between two searches while the viewer types
 
-# Up and down move between the results, wherever in a result the focus is; Escape clears the query.
+# The arrow keys move between results, wherever the focus is within a result; Escape clears the query.
 _KEYS = """(event) => {
     const box = event.currentTarget, input = box.querySelector("input");
     if (event.key === "Escape") { input.value = ""; input.dispatchEvent(new Event("input")); input.focus(); return; }
@@ -31,8 +31,8 @@ _KEYS = """(event) => {
 class Search:
     """A text field, and below it the matching films with stars to rate them.
 
-    The results fold away after a rating, so that the list is seen to change, and unfold when the field has the focus
-    again.
+    The results collapse after a rating, so that the update of the recommendations is visible, and expand when the field
+    gets the focus again.
     """
 
     def __init__(self, session: ViewerSession) -> None:

@@ -1,4 +1,4 @@
-"""Lists by genre, each a shelf: a strip of tiles."""
+"""Shelves: lists of one genre each, shown as a strip of tiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recsys.web.pages.viewer_session import ViewerSession
 
 N_SHELVES = 6
 LENGTH = 10
-N_BEST = 50  # best films, whose genres the shelves have
+N_BEST = 50  # best films, whose most frequent genres get a shelf
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Shelf:
 
     @property
     def listings(self) -> dict[str, Listing]:
-        """The films by id."""
+        """The films with their list, by id."""
         return {listed.film.movie_id: (self.listed, listed) for listed in self.listed.films}
 
 
@@ -69,5 +69,5 @@ class ShelfRow:
         self.show(shelf)
 
     def show(self, shelf: Shelf) -> None:
-        """Show other films of the genre."""
+        """Update the films of the shelf."""
         self._tiles.show(shelf.listings, partial(ListedTile, self.session))

@@ -1,4 +1,4 @@
-// Stars as a radio group: the arrow keys move between them, Enter or Space chooses. Vue escapes all text.
+// Stars as a radio group: the arrow keys move between them, and Enter or Space chooses one. Vue escapes all text.
 const STAR = "M12 2.6l2.9 6.1 6.6.8-4.9 4.6 1.3 6.6-5.9-3.3-5.9 3.3 1.3-6.6L2.5 9.5l6.6-.8z";
 
 export default {

@@ -15,7 +15,7 @@ def film_tile(session: ViewerSession, film: Film) -> None:
 
 
 def rated_tile(session: ViewerSession, film: Film) -> Stars:
-    """Add a film with the viewer's stars, and return these."""
+    """Add a film with stars to rate it, and return the stars."""
     with Tag("li", data_key=film.movie_id):
         _poster_and_title(session, film)
         return viewer_stars(session, film)
@@ -37,14 +37,14 @@ class ListedTile:
         self.show(listing)
 
     def show(self, listing: Listing) -> None:
-        """Show where the film is listed now."""
+        """Update the position of the film and whether it was drawn at random."""
         shown, listed = listing
         self._link.props["href"] = self.session.film_address(listed.film, shown, listed.position)
         self._badge.text = EXPLORED if listed.is_explored else ""
 
 
 def viewer_stars(session: ViewerSession, film: Film) -> Stars:
-    """Add the viewer's stars for a film."""
+    """Add stars that show the viewer's rating of a film and can change it."""
     given = session.opinions.ratings.get(film.movie_id)
     return Stars(session.loaded.catalogue.stars, given, f"Your stars for {film.name}")
 

@@ -1,4 +1,4 @@
-"""State of one open page: its viewer, their feedback, and the parts of the page that follow it."""
+"""State of one open page: its viewer, their feedback, and the parts of the page that show it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from recsys.web.store import EVERYTHING
 VIEWER = "visitor"  # cookie with the id of the browser's viewer
 NEW_VIEWER = re.compile("web-[0-9a-f]{16}")
 MARK_LABELS = {Kind.WATCH_LATER: "Watch later", Kind.SEEN: "Seen it", Kind.NOT_INTERESTED: "Not interested"}
-MAX_EVENTS = 200  # opinions that a page lists
+MAX_EVENTS = 200  # latest opinions that a page lists
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Site:
 
     Attributes:
         service: answers the pages' requests.
-        tensorboard: address of a TensorBoard to link to, or None.
+        tensorboard: URL of a TensorBoard to link to, or None.
     """
 
     service: RecommendationService
@@ -52,14 +52,14 @@ def viewer_id() -> str:
 
 
 class ViewerSession:
-    """The viewer of an open page, whose feedback is stored and announced to the parts of the page.
+    """The viewer of an open page; stores their feedback and notifies the parts of the page.
 
     Args:
         site: what all pages share.
-        user_id: a new viewer or a user of the data set.
+        user_id: id of a new viewer or of a user of the data set.
         loaded: the run that recommends.
-        run: the name by which the address requests the run, or None for the default.
-        snackbar: confirms what was stored.
+        run: name of the run in the URL, or None for the default run.
+        snackbar: shows what was stored, and errors.
 
     Attributes:
         opinions: the viewer's current opinions.
@@ -94,7 +94,7 @@ class ViewerSession:
         return [name for name in service.run_names() if self.is_in_data or service.loaded_run(name).scores_new_users]
 
     def film_address(self, film: Film, shown: FilmList | None = None, position: int | None = None) -> str:
-        """Return the address of a film's page for this viewer; from a list, it names the list and the position."""
+        """Return the URL of a film's page for this viewer, with the list and position from which it is opened."""
         user = self.user_id if self.is_in_data else None
         list_id = None if shown is None else shown.list_id
         return address("film", film.movie_id, user=user, run=self.run, shown=list_id, at=position)
@@ -104,21 +104,21 @@ class ViewerSession:
         self._followers.append(follower)
 
     def show_errors(self) -> AbstractContextManager[None]:
-        """Show why an action was refused."""
+        """Show the reason if an action is refused."""
         return self._snackbar.show_errors()
 
     async def choose_run(self, run: str) -> None:
-        """Recommend by another run from now on."""
+        """Switch to another run."""
         with self.show_errors():
             self.loaded, self.run = await to_thread(self.site.service.loaded_run, run), run
         await self.changed()
 
     async def changed(self) -> None:
-        """Read the viewer's feedback again, and call the parts of the page that follow it."""
+        """Read the viewer's feedback again, and update the parts of the page that show it."""
         self._n_reads += 1
         read = self._n_reads
         service = self.site.service
-        with self.show_errors():  # without the store, what was read before remains
+        with self.show_errors():  # if the store fails, the earlier feedback stays
             opinions = await to_thread(service.opinions, self.user_id)
             recent = await to_thread(service.recent, self.user_id, MAX_EVENTS)
             if read != self._n_reads:  # a later call is reading newer feedback
@@ -137,26 +137,26 @@ class ViewerSession:
         await self._record(f"{stars:g} {noun}: {film.title}", self._event(Kind.RATING, film, shown, listed, stars))
 
     async def rate_row(self, action: Action) -> None:
-        """Store the stars that were given in a row, whose key is the film's id."""
+        """Store a rating given in a row, whose key is the film's id."""
         await self.rate(self.loaded.catalogue.film(action.key), float(action.value))
 
     async def mark(
         self, kind: Kind, film: Film, shown: FilmList | None = None, listed: ListedFilm | None = None
     ) -> None:
-        """Store one of `MARKS` of a film."""
+        """Store one of `MARKS` for a film."""
         await self._record(f"{MARK_LABELS[kind]}: {film.title}", self._event(kind, film, shown, listed))
 
     async def opened(self, film: Film, list_id: str, position: int) -> None:
-        """Store that a film's page was opened from a list; once, however often it is reloaded."""
+        """Store a click on a film in a list; once, however often the film's page is reloaded."""
         click = self._event(Kind.CLICK, film)
         key = f"{list_id}-{position}-click"
         try:
             await to_thread(self.site.service.record, replace(click, key=key, list_id=list_id, position=position))
-        except UserError:  # the address was passed on, and names a list of another viewer
+        except UserError:  # the URL was shared, and names a list of another viewer
             return
 
     async def remove(self, movie_id: str, kinds: Collection[Kind]) -> None:
-        """Undo all feedback on a film that is of some kinds."""
+        """Undo a viewer's feedback of some kinds on a film."""
         with self.show_errors():
             for event in await to_thread(self.site.service.recent, self.user_id, movie_id=movie_id):
                 if event.kind in kinds:
@@ -165,7 +165,7 @@ class ViewerSession:
         await self.changed()
 
     async def ratings_as_csv(self) -> str:
-        """Return all of the viewer's ratings that are in the store as a CSV file."""
+        """Return all of the viewer's stored ratings as the text of a CSV file."""
         events = await to_thread(self.site.service.recent, self.user_id, EVERYTHING)
         return await to_thread(ratings_as_csv, events, self.loaded.catalogue)
 
@@ -199,9 +199,9 @@ class ViewerSession:
 
 
 def _current(recent: Sequence[Event], opinions: Opinions) -> list[Event]:
-    """Return those of a viewer's recent events, the latest first, that are behind the opinions.
+    """Return the recent events that determine the viewer's opinions, the latest first.
 
-    A film stays in its place when its stars change.
+    A film keeps its place in the order when its rating changes.
     """
     latest = {(event.movie_id, event.kind): event for event in reversed(recent)}
     return [

@@ -18,13 +18,13 @@ from recsys.web.pages.recommendations import Recommendations
 from recsys.web.pages.viewer_session import Site, ViewerSession
 
 N_EXAMPLES = 12
-N_SHOWN = 15  # ratings of a history, before "Show all"
+N_SHOWN = 15  # ratings of a history that are shown before "Show all"
 
 Rated = tuple[Film, float, int | None]
 
 
 async def viewers_page(loaded: LoadedRun, run: str | None) -> None:
-    """Build the page on which a user is chosen."""
+    """Build the page to choose a user on."""
     page_layout("Viewers", "/user")
     with Tag("div", classes="hero"):
         Tag("h1", "See what a viewer would see")
@@ -73,7 +73,7 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
 
 
 def _history(session: ViewerSession, rated: Sequence[Rated]) -> None:
-    """Add the ratings in the data set, the latest first; only the first of them until "Show all" is pressed."""
+    """Add the ratings in the data set, the latest first; only `N_SHOWN` of them until "Show all" is pressed."""
     with Tag("section", classes="panel") as section:
         heading = Tag("h2", "History")
         section.props["aria-labelledby"] = heading.html_id

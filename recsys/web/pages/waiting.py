@@ -1,4 +1,4 @@
-"""Pages that no browser shows: each holds memory until NiceGUI deletes it after a minute, so an address has a few."""
+"""Limits on pages that no browser shows, each of which holds memory until NiceGUI deletes it after a minute."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from nicegui import Client, app
 
 from recsys.web.protection import client_network
 
-WAITING_PAGES = 50  # of a client address; a browser shows each page that it opens within seconds
+WAITING_PAGES = 50  # per client address; a browser shows each page that it requests within seconds
 SECONDS = 1.0  # between checks
 
 
 def bound_waiting_pages(reconnect_seconds: float) -> None:
-    """Delete pages beyond the share of their address while the application runs; call it once in a process.
+    """Delete excess pages of each client address while the application runs; call it once in a process.
 
     Args:
-        reconnect_seconds: for how long NiceGUI keeps a page whose browser is gone. What it stores for each tab of a
-            browser is deleted after the same time; no page uses it.
+        reconnect_seconds: time for which NiceGUI keeps a page whose browser has disconnected. Its storage per browser
+            tab, which no page uses, is deleted after the same time.
     """
     app.storage.max_tab_storage_age = reconnect_seconds
     n_deleted = 0
@@ -34,7 +34,7 @@ def bound_waiting_pages(reconnect_seconds: float) -> None:
 
 
 def delete_pages_beyond_the_share() -> int:
-    """Delete the oldest of the pages of an address that no browser shows, beyond `WAITING_PAGES`; return how many."""
+    """Delete the oldest pages of each client address that no browser shows, beyond `WAITING_PAGES`; return how many."""
     newer: Counter[str] = Counter()
     n_deleted = 0
     for client in sorted(Client.instances.values(), key=lambda client: client.created, reverse=True):
@@ -48,6 +48,6 @@ def delete_pages_beyond_the_share() -> int:
 
 
 def _delete(client: Client) -> None:
-    for deletion in client._delete_tasks.values():  # of a page whose browser is gone, for which it waits
+    for deletion in client._delete_tasks.values():  # which would wait for the browser to reconnect
         deletion.cancel()
     client.delete()

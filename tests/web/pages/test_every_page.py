@@ -77,7 +77,7 @@ def test_films_drawn_at_random_are_labelled_as_tries_without_a_reason(page_run, 
         recommendations._show_list([shelf])
         ShelfRow(session, shelf)
     texts = [element.text for element in client.elements.values() if isinstance(element, Tag)]
-    assert texts.count("A try") == 2 * 3
+    assert texts.count("Random pick") == 2 * 3
     assert sum(text.startswith(("because", "liked by")) for text in texts) == 3
 
 
