@@ -28,6 +28,7 @@ from recsys.config.sentences import one_sentence
 from recsys.config.sweep_advice import is_plain_sweep
 from recsys.config.termination import TERMINATED, exit_on_sigterm
 from recsys.files import short
+from recsys.invocation import train_command
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
 SWEEPING = ("experiment", "hparams_search", "hydra.mode", SEARCH_PATH)  # overrides through which a config can sweep
@@ -115,5 +116,4 @@ def _continuing(hydra_config: HydraConf) -> str:
     """Return what continues an interrupted job, in words or as a command."""
     if hydra_config.mode is RunMode.MULTIRUN and not is_plain_sweep(hydra_config):
         return "repeat the command"
-    program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"
-    return f"{program} resume={short(Path(hydra_config.runtime.output_dir))}"
+    return train_command(f"resume={short(Path(hydra_config.runtime.output_dir))}")

@@ -9,6 +9,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from recsys.files import short
+from recsys.invocation import recsys_command
 
 PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of their own
 
@@ -25,4 +26,4 @@ class SweepAdvice(Callback):
         """Print it after the last job."""
         if is_plain_sweep(config.hydra):
             directory = short(Path(config.hydra.sweep.dir))
-            print(f"The runs of the sweep are in {directory}. Side by side: python -m recsys table {directory}")
+            print(f"The runs of the sweep are in {directory}. Side by side: {recsys_command('table', directory)}")

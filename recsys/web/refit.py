@@ -34,6 +34,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import reading, short, write_whole
+from recsys.invocation import recsys_command
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
 from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel, looks
@@ -169,8 +170,8 @@ class Refitter:
         known = ratings["movie_id"].isin(dataset.item_frame["movie_id"].astype(str))
         if ratings.empty:
             raise UserError(
-                f"{self.store.address} holds no rating yet: let viewers rate films, with python -m recsys serve "
-                f"{short(self.run)}, or name another store with --store."
+                f"{self.store.address} holds no rating yet: let viewers rate films, with "
+                f"{recsys_command('serve', short(self.run))}, or name another store with --store."
             )
         if not known.any():
             raise UserError(
