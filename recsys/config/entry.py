@@ -16,7 +16,6 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from recsys.config import loader
@@ -25,7 +24,7 @@ from recsys.config.overrides import SEARCH_PATH, complete
 from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
 from recsys.config.resuming import resumed
 from recsys.config.sentences import one_sentence
-from recsys.config.sweep_advice import is_plain_sweep
+from recsys.config.sweep_advice import is_job_of_sweep, is_plain_sweep
 from recsys.config.termination import TERMINATED, exit_on_sigterm
 from recsys.files import short
 from recsys.invocation import train_command
@@ -77,8 +76,7 @@ def _checked(arguments: list[str], config_name: str) -> list[str]:
 def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     @wraps(task)
     def job(cfg: DictConfig) -> Any:
-        swept = HydraConfig.get().mode is RunMode.MULTIRUN
-        with _explained_interruption(), _logged_failure() if swept else one_sentence():
+        with _explained_interruption(), _logged_failure() if is_job_of_sweep() else one_sentence():
             refuse_passwords_of_job(cfg)
             return task(cfg)
 
@@ -114,6 +112,6 @@ def _explained_interruption() -> Iterator[None]:
 
 def _continuing(hydra_config: HydraConf) -> str:
     """Return what continues an interrupted job, in words or as a command."""
-    if hydra_config.mode is RunMode.MULTIRUN and not is_plain_sweep(hydra_config):
+    if is_job_of_sweep() and not is_plain_sweep(hydra_config):
         return "repeat the command"
     return train_command(f"resume={short(Path(hydra_config.runtime.output_dir))}")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from recsys.files import short
@@ -17,6 +19,11 @@ PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of the
 def is_plain_sweep(hydra: Any) -> bool:
     """Return whether the sweeper of Hydra's config is its own; searches and studies continue if they are repeated."""
     return str(hydra.sweeper._target_).endswith(PLAIN)
+
+
+def is_job_of_sweep() -> bool:
+    """Return whether this is a job of a sweep, a search or a study."""
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 class SweepAdvice(Callback):

@@ -35,6 +35,7 @@ from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import reading, short, write_whole
 from recsys.invocation import recsys_command
+from recsys.progress import progress_shown
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
 from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel, looks
@@ -125,7 +126,8 @@ class Refitter:
         self, active: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]
     ) -> PromotionTest:
         """Prepare the test of a refit before its training, so that what would prevent it is reported first."""
-        after = self.split_of(config)
+        with progress_shown(False):  # the training prints the same notes
+            after = self.split_of(config)
         _check_trained_on(ratings, active.learned_from(after), after.name)  # the refit has the same settings
         runs = [active] if active.directory == self.run else [active, read_run(self.run)]
         splits = [before, *map(self._split, runs[1:])]
