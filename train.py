@@ -19,6 +19,7 @@ from recsys.config import compose, instantiate, main
 from recsys.config.measurements import measurement_of
 from recsys.config.rules import count_ratings_for_rules
 from recsys.config.splits import Splits, split_reader
+from recsys.config.sweep_advice import is_job_of_sweep
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.extras import require
@@ -83,7 +84,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
     if not process.reports() and sharding is None:
         return metrics
-    return conclude(run, model, split, measurement, origin, metrics, speed, logger, _further_work(cfg, split))
+    further = _further_work(cfg, split)
+    is_alone = not is_job_of_sweep()
+    return conclude(run, model, split, measurement, origin, metrics, speed, logger, further, is_alone=is_alone)
 
 
 def _sharding(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:

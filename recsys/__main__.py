@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from recsys.commands import COMMANDS
+from recsys.invocation import recsys_command
 from recsys.places import TRAIN
 
 DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. Each command has a --help of its own."
@@ -16,12 +17,11 @@ DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. 
 
 def main() -> None:
     """Parse the command line and run one command, importing only its own module."""
-    program = "recsys" if Path(sys.argv[0]).name == "recsys" else "python -m recsys"
     if sys.argv[1:2] == ["train"]:  # whose arguments are Hydra's
-        sys.argv = [f"{program} train", *sys.argv[2:]]
+        del sys.argv[1]
         runpy.run_path(str(TRAIN), run_name="__main__")
         return
-    parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=recsys_command(), description=DESCRIPTION)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, sentence in COMMANDS.items():
         command = commands.add_parser(name, help=sentence, description=sentence)

@@ -21,7 +21,7 @@ _is_shown = ContextVar("is_shown", default=True)
 
 @contextmanager
 def progress_shown(is_shown: bool) -> Iterator[None]:
-    """Show or hide the progress of work in the `with` statement; the library hides it."""
+    """Show or hide the progress of work and notes on data in the `with` statement; the library hides progress."""
     token = _is_shown.set(is_shown)
     try:
         yield
@@ -30,7 +30,7 @@ def progress_shown(is_shown: bool) -> Iterator[None]:
 
 
 def is_progress_shown() -> bool:
-    """Return whether progress is shown in this context; the default is True."""
+    """Return whether progress and notes are shown in this context; the default is True."""
     return _is_shown.get()
 
 

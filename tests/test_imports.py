@@ -9,7 +9,19 @@ ROOT = Path(__file__).parents[1]
 HYDRA = ("recsys.config", "recsys.commands")  # the rooms that may know Hydra
 # From the ground up: a room imports from itself and from those before it.
 ROOMS = (
-    ("errors", "extras", "files", "places", "signatures", "dotted", "renamed", "terminal", "progress"),
+    (
+        "errors",
+        "extras",
+        "files",
+        "places",
+        "invocation",
+        "signatures",
+        "argument_names",
+        "dotted",
+        "renamed",
+        "terminal",
+        "progress",
+    ),
     ("data",),
     ("metrics",),
     ("models",),

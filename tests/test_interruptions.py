@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.invocation import train_command
 from recsys.models.ease import EASE
 from recsys.models.neural.callbacks import EpochSeeds
 from recsys.studies.runs import find_runs, is_finished, read_run
@@ -103,7 +104,7 @@ def test_sigterm_ends_a_run_with_status_143_and_says_how_to_go_on(
         terminate_once(patch, owner, method, at_call=2 if model == "mf" else 0)
         assert train_small(*SETTINGS[model], f"hydra.run.dir={tmp_path}/broken") == 143
     said = capsys.readouterr().err.rstrip()
-    assert said.endswith(f"Terminated; to continue: python train.py resume={tmp_path}/broken")
+    assert said.endswith(f"Terminated; to continue: {train_command(f'resume={tmp_path}/broken')}")
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert train_small(f"resume={tmp_path}/broken") == 0
     assert read_run(tmp_path / "broken").metrics == metrics_of(model)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,9 @@ def test_help_imports_nothing_but_the_list_of_commands():
     assert {name for name in imported if name.startswith("recsys.")} == {
         "recsys.__main__",
         "recsys.commands",
+        "recsys.errors",
+        "recsys.files",
+        "recsys.invocation",
         "recsys.places",
     }
 
@@ -67,6 +71,13 @@ def test_the_door_to_hydra_is_light_and_finds_the_sweepers_without_importing_the
     assert not door & {*HEAVY, "numpy", "pandas", "recsys.studies", "recsys.web", "recsys.models"}
     assert "hydra_plugins.recsys_study.study_sweeper" in composed
     assert not composed & {*HEAVY, "recsys.studies"}
+
+
+def test_what_is_wrong_with_a_setting_is_said_without_an_import_of_the_model():
+    unknown = ("modle=ease", "epochs=3", "negative_power=1", "model.embeding_dim=3")
+    commands = "\n".join(f"with suppress(SystemExit):\n{indent(training(line), '    ')}" for line in unknown)
+    [imported] = modules(f"from contextlib import suppress\n{commands}")
+    assert not imported & HEAVY
 
 
 def test_every_module_that_decides_figures_is_in_the_digest_of_code(data, tmp_path):

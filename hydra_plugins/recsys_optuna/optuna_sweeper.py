@@ -19,6 +19,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from recsys.invocation import train_command
+
 log = logging.getLogger(__name__)
 
 
@@ -60,5 +62,5 @@ class OptunaSweeper(Sweeper):
         fixed = [str(override.input_line) for key, override in lines.items() if key not in swept]
         check_optimized_metric(compose("train", fixed))
         best = Search(self.directory, space, fixed, **self.search).run(self.launcher.launch)
-        log.info("to test it: python train.py model=%s %s", self.model, " ".join(best))
+        log.info("to test it: %s", train_command(f"model={self.model}", *best))
         return best

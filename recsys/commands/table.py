@@ -9,6 +9,7 @@ from recsys.commands.arguments import add_tables as add_arguments
 from recsys.config import resolve
 from recsys.config.studies import read_study, study_names
 from recsys.errors import UserError
+from recsys.invocation import train_command
 from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.plan import dependency_levels
 from recsys.studies.runs import find_runs
@@ -51,7 +52,7 @@ def _write_study(name: str, *overrides: str) -> None:
         job.outcome(run) for level in dependency_levels(study, directory, finished.latest_run) for job, run in level
     ]
     if not any(outcome.run for outcome in outcomes):
-        raise UserError(f"No run of {name} is finished: start them with python train.py experiment={name}.")
+        raise UserError(f"No run of {name} is finished: start them with {train_command(f'experiment={name}')}.")
     folder = Path("experiments", study.name)
     if missing := missing_runs(folder, study, outcomes):
         print_tables(write_report(directory / REPORT, directory, study, outcomes))

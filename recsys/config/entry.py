@@ -16,7 +16,6 @@ import hydra
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from recsys.config import loader
@@ -25,9 +24,10 @@ from recsys.config.overrides import SEARCH_PATH, complete
 from recsys.config.passwords import refuse_passwords, refuse_passwords_of_job
 from recsys.config.resuming import resumed
 from recsys.config.sentences import one_sentence
-from recsys.config.sweep_advice import is_plain_sweep
+from recsys.config.sweep_advice import is_job_of_sweep, is_plain_sweep
 from recsys.config.termination import TERMINATED, exit_on_sigterm
 from recsys.files import short
+from recsys.invocation import train_command
 
 INTERRUPTED = 130  # the exit status after Ctrl-C
 SWEEPING = ("experiment", "hparams_search", "hydra.mode", SEARCH_PATH)  # overrides through which a config can sweep
@@ -76,8 +76,7 @@ def _checked(arguments: list[str], config_name: str) -> list[str]:
 def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
     @wraps(task)
     def job(cfg: DictConfig) -> Any:
-        swept = HydraConfig.get().mode is RunMode.MULTIRUN
-        with _explained_interruption(), _logged_failure() if swept else one_sentence():
+        with _explained_interruption(), _logged_failure() if is_job_of_sweep() else one_sentence():
             refuse_passwords_of_job(cfg)
             return task(cfg)
 
@@ -113,7 +112,6 @@ def _explained_interruption() -> Iterator[None]:
 
 def _continuing(hydra_config: HydraConf) -> str:
     """Return how to continue an interrupted job, in words or as a command."""
-    if hydra_config.mode is RunMode.MULTIRUN and not is_plain_sweep(hydra_config):
+    if is_job_of_sweep() and not is_plain_sweep(hydra_config):
         return "repeat the command"
-    program = sys.argv[0] if sys.argv[0].endswith(" train") else f"python {sys.argv[0]}"
-    return f"{program} resume={short(Path(hydra_config.runtime.output_dir))}"
+    return train_command(f"resume={short(Path(hydra_config.runtime.output_dir))}")

@@ -15,12 +15,14 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from recsys.argument_names import argument_names
 from recsys.config.loader import config_loader
 from recsys.config.names import class_name, suggestion
 from recsys.config.nodes import constructor
 from recsys.config.passwords import refuse_passwords, refuse_passwords_in
 from recsys.errors import UserError
 from recsys.extras import require
+from recsys.invocation import recsys_command
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
@@ -43,7 +45,7 @@ SYNONYMS = {
 }
 LAUNCHERS = {"joblib": "parallel", "slurm": "slurm", "submitit_local": "slurm", "submitit_slurm": "slurm"}  # -> extra
 REMOVED = {
-    "trained": "trained= is now a command: python -m recsys test RUN protocol=... reranker=...",
+    "trained": f"trained= is now a command: {recsys_command('test', 'RUN', 'protocol=...', 'reranker=...')}",
     "peek": "peek= is now a script: python experiments/ncf_revisited/peek.py",
 }
 # Models that had a config for each size of data; one config now has a rule, see `recsys.config.rules`.
@@ -178,7 +180,7 @@ def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool
             owner = node.get("_target_", owner)
             node = node[name]
         elif isinstance(node, dict) and "_target_" in node:
-            known = settings(constructor(node["_target_"]))
+            known = _arguments(node["_target_"])
             if name not in known:
                 raise UserError(f"{class_name(node['_target_'])} takes no '{name}'{suggestion(name, known)}")
             return False
@@ -192,13 +194,19 @@ def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool
     return True
 
 
+def _arguments(target: str) -> Collection[str]:
+    """Return the names of a constructor's arguments, if possible without its import."""
+    names = argument_names(target)
+    return settings(constructor(target)) if names is None else names
+
+
 def _unknown(key: str, config: Mapping[str, Any], groups: Collection[str]) -> str:
     """Return the sentence about a key whose first part is not in the config."""
     name = key.partition(".")[0]
     if name in REMOVED:
         return f"{REMOVED[name]}."
     target = (config.get("model") or {}).get("_target_")
-    if target is not None and key in settings(constructor(target)):
+    if target is not None and key in _arguments(target):
         return f"There is no setting '{key}': did you mean model.{key}?"
     if name in SYNONYMS:
         return f"There is no setting '{key}': did you mean {SYNONYMS[name]}?".replace(",?", "?")

@@ -25,6 +25,7 @@ from recsys.config.nodes import instantiate
 from recsys.config.splits import Divide, engine_of
 from recsys.data.prepare import count_ratings
 from recsys.errors import UserError
+from recsys.invocation import recsys_command
 from recsys.models.base import Recommender
 from recsys.models.neural import NeuralRecommender
 from recsys.models.neural.processes import lost_processes_explained
@@ -34,7 +35,7 @@ from recsys.places import TRAIN
 START_METHOD = "spawn"
 NOT_SHARDED = {  # settings that need the ratings of all users in one process, and what to do instead
     "warm_from": "leave it out",
-    "find_segments": "find them afterwards, with python -m recsys segments",
+    "find_segments": f"find them afterwards, with {recsys_command('segments', 'RUN')}",
     "model.popularity_half_life": "leave it out",
 }
 

@@ -27,6 +27,7 @@ from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import short
+from recsys.invocation import recsys_command
 from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.outcome import Outcome
 from recsys.studies.plan import Job, dependency_levels, override_arguments, row_directory, variant_overrides
@@ -74,7 +75,7 @@ class StudySweep:
         outcomes = self._run(study)
         print_tables(write_report(report, self.directory, study, outcomes))
         is_own = study.name not in study_names()  # from --config-dir, where `table` does not look
-        publish = "" if is_own else f" To publish them: python -m recsys table {study.name}"
+        publish = "" if is_own else f" To publish them: {recsys_command('table', study.name)}"
         print(f"Tables and figures are in {short(report)}.{publish}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:
             raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, first {failed[0].row}: {failed[0].failure}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from recsys.files import short
+from recsys.invocation import recsys_command
 
 PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of their own
 
@@ -18,6 +21,11 @@ def is_plain_sweep(hydra: Any) -> bool:
     return str(hydra.sweeper._target_).endswith(PLAIN)
 
 
+def is_job_of_sweep() -> bool:
+    """Return whether this is a job of a sweep, a search or a study."""
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
+
+
 class SweepAdvice(Callback):
     """Prints the command that makes a table of a sweep's runs."""
 
@@ -25,4 +33,4 @@ class SweepAdvice(Callback):
         """Print the command after the last job."""
         if is_plain_sweep(config.hydra):
             directory = short(Path(config.hydra.sweep.dir))
-            print(f"The runs of the sweep are in {directory}. Compare them: python -m recsys table {directory}")
+            print(f"The runs of the sweep are in {directory}. Compare them: {recsys_command('table', directory)}")

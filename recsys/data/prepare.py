@@ -32,6 +32,7 @@ from recsys.data.quoting import parquet_files
 from recsys.data.raw import Raw, Source
 from recsys.data.seals import check_seal, seal
 from recsys.errors import UserError
+from recsys.progress import is_progress_shown
 
 # Disk space that preparation needs, as a multiple of the source's size: an unpacked archive, DuckDB's spilled data and
 # the clean tables.
@@ -131,7 +132,12 @@ def _print_reading(report: Report) -> None:
     """Print where a data set comes from, how its files were understood, and what cleaning dropped."""
     for line in (f"from {report.origin}", *report.read_as, report.losses):
         if line:
-            print(f"{report.name}: {line}")
+            _note(f"{report.name}: {line}")
+
+
+def _note(line: str) -> None:
+    if is_progress_shown():
+        print(line)
 
 
 def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
@@ -160,7 +166,7 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
     check_seal(described)
     films = described / "films.parquet"
     match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
-    print(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}")
+    _note(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}")
     with duckdb.connect() as connection:
         item_frame = typed_items(connection.read_parquet(str(films)).df())
     dataset = replace(prepared.dataset, item_frame=item_frame)

@@ -19,11 +19,13 @@ ROOMS = ("data", "metrics", "models", "evaluation")  # packages whose code, with
 NOT_DECISIVE_CODE = {
     "recsys": "imports parts of the library",
     "recsys.analysis": "describes models that are trained already",
+    "recsys.argument_names": "names settings",
     "recsys.config": "passes settings on, which are part of a run's identity",
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
     "recsys.extras": "names packages to install",
     "recsys.files": "writes files whole",
+    "recsys.invocation": "names commands",
     "recsys.places": "says where files are",
     "recsys.renamed": "maps former names",
     "recsys.signatures": "checks settings",

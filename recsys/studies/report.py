@@ -6,11 +6,8 @@ The metrics are followed by an explanation, example recommendations, and command
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from shlex import quote
 
 from rich.table import Table
 
@@ -18,6 +15,7 @@ from recsys.data.dataset import Holdout
 from recsys.data.split import Split
 from recsys.evaluation.protocols import AnyProtocol, single_protocols
 from recsys.files import short
+from recsys.invocation import program_command, recsys_command
 from recsys.models.base import Recommender, must_be_trusted
 from recsys.studies.examples import Example
 from recsys.terminal import print_figures, terminal
@@ -76,17 +74,12 @@ def _ranked(n_items: int) -> str:
 
 def print_next_steps(directory: Path, model: Recommender, example: Example) -> None:
     """Print the directory of a run, and commands to try next: curves, recommendations and the web page."""
-    run, recsys = short(directory), f"{_program('python')} -m recsys"
+    run = short(directory)
     is_new = model.scores_new_users and example.liked
-    history = f"--liked {quote(example.liked[0])}" if is_new else f"--user {quote(str(example.user_id))}"
-    curves = [f"{_program('tensorboard')} --logdir {run}"] if (directory / "tensorboard").is_dir() else []
+    history = ("--liked", example.liked[0]) if is_new else ("--user", example.user_id)
+    trusted = ["--trusted"] if must_be_trusted(model) else []
     print(f"The run is in {run}. Try next:")
-    trusted = " --trusted" if must_be_trusted(model) else ""
-    for command in (*curves, f"{recsys} recommend {run} {history}{trusted}", f"{recsys} serve {run}{trusted}"):
-        print(f"  {command}")
-
-
-def _program(name: str) -> str:
-    """Return the command for a program of this environment: its name if the shell finds it, otherwise its path."""
-    program = Path(sys.executable).parent / name
-    return name if shutil.which(name) == str(program) else str(short(program))
+    if (directory / "tensorboard").is_dir():
+        print(f"  {program_command('tensorboard', '--logdir', run)}")
+    print(f"  {recsys_command('recommend', run, *history, *trusted)}")
+    print(f"  {recsys_command('serve', run, *trusted)}")

@@ -129,6 +129,8 @@ def conclude(
     speed: Mapping[str, float],
     logger: Logger | None = None,
     also: Sequence[Callable[[Run], object]] = (),
+    *,
+    is_alone: bool = True,
 ) -> dict[str, float]:
     """Test the final model of a run, unless its config has `test=false`; log, store and print the results.
 
@@ -144,6 +146,7 @@ def conclude(
         speed: speed of training by name.
         logger: logger of the curves, or None; loggers other than TensorBoard's also get settings and final metrics.
         also: functions to call with the run before it counts as finished.
+        is_alone: whether to print commands to try next; a sweep prints its own after its last job.
 
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
@@ -182,5 +185,6 @@ def conclude(
         if split.test.separates_cold:
             print(sentence(tested.holdout))
         report.print_example(shown[0])
-    report.print_next_steps(run.directory, model, shown[0])
+    if is_alone:
+        report.print_next_steps(run.directory, model, shown[0])
     return metrics

@@ -34,6 +34,8 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import reading, short, write_whole
+from recsys.invocation import recsys_command
+from recsys.progress import progress_shown
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
 from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel, looks
@@ -124,7 +126,8 @@ class Refitter:
         self, active: Run, before: Split, ratings: pd.DataFrame, config: Mapping[str, Any]
     ) -> PromotionTest:
         """Prepare the comparison before the refit is trained, so that its errors are reported before the long work."""
-        after = self.split_of(config)
+        with progress_shown(False):  # the training prints the same notes
+            after = self.split_of(config)
         _check_trained_on(ratings, active.learned_from(after), after.name)  # the refit has the same settings
         runs = [active] if active.directory == self.run else [active, read_run(self.run)]
         splits = [before, *map(self._split, runs[1:])]
@@ -172,8 +175,8 @@ class Refitter:
         known = ratings["movie_id"].isin(dataset.item_frame["movie_id"].astype(str))
         if ratings.empty:
             raise UserError(
-                f"{self.store.address} holds no rating yet: let viewers rate films, with python -m recsys serve "
-                f"{short(self.run)}, or name another store with --store."
+                f"{self.store.address} holds no rating yet: let viewers rate films, with "
+                f"{recsys_command('serve', short(self.run))}, or name another store with --store."
             )
         if not known.any():
             raise UserError(

@@ -14,6 +14,7 @@ from typing import Any
 
 from recsys.errors import UserError
 from recsys.files import reading, write_whole
+from recsys.invocation import recsys_command
 from recsys.studies.runs import MANIFEST, Run, is_finished
 
 ROLLOUT = "serving.json"
@@ -49,7 +50,7 @@ def promote(run: Path, refit: Path) -> None:
         UserError: the refit is not a finished run in the run's directory.
     """
     if not (refit.is_relative_to(run) and is_finished(refit)):
-        raise UserError(f"{refit} is not a finished refit of {run}: train one with python -m recsys refit {run}.")
+        raise UserError(f"{refit} is not a finished refit of {run}: train one with {recsys_command('refit', run)}.")
     _write(run, [*promoted(run), refit])
 
 

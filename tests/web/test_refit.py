@@ -376,6 +376,12 @@ def test_earlier_refits_are_deleted_but_the_active_one_and_its_predecessor(ease,
     assert [any(cache.glob(f"prepared/*+{directory.name}-*")) for directory in directories] == there
 
 
+def test_the_notes_on_the_data_of_a_refit_are_printed_once(ease, refits, rates, capsys):
+    rates("web-1", 0, 2, 4, 6)
+    refit = Path(refits(ease).refit().refit)
+    assert capsys.readouterr().out.count(f"+{refit.name}: from ") == 1
+
+
 def test_the_command_trains_in_another_process_and_prints_the_decision(ease, feedback, rates, command):
     rates("web-1", 0, 2, 4, 6)
     status, out, _ = command("refit", ease, "--store", feedback.address.url)

@@ -15,6 +15,7 @@ from recsys.data.segments import join_segments
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import read_csv, reading, write_whole
+from recsys.invocation import recsys_command
 
 if TYPE_CHECKING:
     from recsys.analysis.segments.profiles import Profile
@@ -73,7 +74,7 @@ class StoredSegments:
         if self.ratings.partition("/")[0] != split.fingerprint:
             raise UserError(
                 "These segments were found in another split: use the data, cleaning and split of the run in which they "
-                "were found, or find new ones with `python -m recsys segments RUN`."
+                f"were found, or find new ones with {recsys_command('segments', 'RUN')}."
             )
 
 
@@ -92,7 +93,7 @@ def read_segments(run: Path) -> StoredSegments:
 
     directory = segments_directory(run)
     if not (directory / "segments.json").is_file():
-        raise UserError(f"{run} holds no segments: find them with `python -m recsys segments {run}`.")
+        raise UserError(f"{run} holds no segments: find them with {recsys_command('segments', run)}.")
     with reading(directory / "segments.json"):
         description = json.loads((directory / "segments.json").read_text(encoding="utf-8"))
         segmentation = Segmentation(**description["segmentation"])

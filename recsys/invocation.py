@@ -1,0 +1,47 @@
+"""Commands as the user can type them, in the way in which this process was started.
+
+The interpreter's own arguments tell which way this was, since `sys.argv` is another while train.py runs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from recsys.files import short
+from recsys.places import IS_CHECKOUT, TRAIN
+
+
+def recsys_command(*arguments: object) -> str:
+    """Return a command of the package with quoted arguments: `recsys ...` or `python -m recsys ...`."""
+    script = Path(*sys.orig_argv[1:2])
+    if script.name == "recsys":
+        return _joined(_as_found(script), *arguments)
+    return program_command("python", "-m", "recsys", *arguments)
+
+
+def train_command(*arguments: object) -> str:
+    """Return a training command with quoted arguments: `python train.py ...`, `recsys train ...`.
+
+    It names train.py only in a checkout, since an installed package has this file among its modules.
+    """
+    is_of_package = "recsys" in (Path(argument).name for argument in sys.orig_argv[1:3])
+    if is_of_package or not IS_CHECKOUT:
+        return recsys_command("train", *arguments)
+    return program_command("python", short(TRAIN), *arguments)
+
+
+def program_command(name: str, *arguments: object) -> str:
+    """Return a command with quoted arguments for a program of this environment."""
+    return _joined(_as_found(Path(sys.executable).with_name(name)), *arguments)
+
+
+def _as_found(program: Path) -> str:
+    """Return a program's name if the shell finds it, otherwise its path."""
+    return program.name if shutil.which(program.name) == str(program) else str(short(program))
+
+
+def _joined(*parts: object) -> str:
+    return shlex.join(map(str, parts))
