@@ -16,7 +16,6 @@ ROOMS = (
         "places",
         "invocation",
         "signatures",
-        "argument_names",
         "dotted",
         "renamed",
         "terminal",

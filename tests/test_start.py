@@ -74,7 +74,7 @@ def test_the_door_to_hydra_is_light_and_finds_the_sweepers_without_importing_the
 
 
 def test_what_is_wrong_with_a_setting_is_said_without_an_import_of_the_model():
-    unknown = ("modle=ease", "epochs=3", "negative_power=1", "model.embeding_dim=3")
+    unknown = ("modle=ease", "epochs=3", "modell.lr=1")
     commands = "\n".join(f"with suppress(SystemExit):\n{indent(training(line), '    ')}" for line in unknown)
     [imported] = modules(f"from contextlib import suppress\n{commands}")
     assert not imported & HEAVY

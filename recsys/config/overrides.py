@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from functools import cache
@@ -15,7 +16,6 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from recsys.argument_names import argument_names
 from recsys.config.loader import config_loader
 from recsys.config.names import class_name, suggestion
 from recsys.config.nodes import constructor
@@ -180,7 +180,7 @@ def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool
             owner = node.get("_target_", owner)
             node = node[name]
         elif isinstance(node, dict) and "_target_" in node:
-            known = _arguments(node["_target_"])
+            known = settings(constructor(node["_target_"]))
             if name not in known:
                 raise UserError(f"{class_name(node['_target_'])} takes no '{name}'{suggestion(name, known)}")
             return False
@@ -194,20 +194,17 @@ def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool
     return True
 
 
-def _arguments(target: str) -> Collection[str]:
-    """Return the names of a constructor's arguments, if possible without its import."""
-    names = argument_names(target)
-    return settings(constructor(target)) if names is None else names
-
-
 def _unknown(key: str, config: Mapping[str, Any], groups: Collection[str]) -> str:
     """Return the sentence about a key whose first part is not in the config."""
     name = key.partition(".")[0]
     if name in REMOVED:
         return f"{REMOVED[name]}."
-    target = (config.get("model") or {}).get("_target_")
-    if target is not None and key in _arguments(target):
-        return f"There is no setting '{key}': did you mean model.{key}?"
     if name in SYNONYMS:
         return f"There is no setting '{key}': did you mean {SYNONYMS[name]}?".replace(",?", "?")
-    return f"There is no setting '{key}'{suggestion(name, {*config, *groups})}"
+    options = {*config, *groups}
+    target = (config.get("model") or {}).get("_target_")
+    # The import of a network's class takes seconds, so an obvious typing error is not looked up among its arguments.
+    is_typing_error = difflib.get_close_matches(name, options, cutoff=0.8)
+    if target is not None and not is_typing_error and key in settings(constructor(target)):
+        return f"There is no setting '{key}': did you mean model.{key}?"
+    return f"There is no setting '{key}'{suggestion(name, options)}"

@@ -19,7 +19,6 @@ ROOMS = ("data", "metrics", "models", "evaluation")  # packages whose code, with
 NOT_DECISIVE_CODE = {
     "recsys": "imports parts of the library",
     "recsys.analysis": "describes models that are trained already",
-    "recsys.argument_names": "names settings",
     "recsys.config": "passes settings on, which are part of a run's identity",
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
