@@ -27,7 +27,7 @@ def settings(called: Callable[..., Any]) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Return whether a JSON-able value has a type.
+    """Return whether a JSON-able value has the given type.
 
     The check is strict: a bool is not an int, an int is a float, and text is not converted. A list matches any sequence
     type. The result is True for types that JSON cannot express, such as classes of objects, unless the value is null.

@@ -314,7 +314,7 @@ def distribution(override: Override) -> BaseDistribution:
 
 
 def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
-    """Return whether a value is at an end (`END`) of its distribution's range, on the scale of the distribution."""
+    """Return whether a value is within the share `END` of an end of its range, on a logarithmic scale if it has one."""
     if isinstance(distribution, CategoricalDistribution):
         return False
     low, high, own = distribution.low, distribution.high, value  # type: ignore[attr-defined]

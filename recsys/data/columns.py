@@ -26,7 +26,7 @@ _CLEAN = {"users": (*_RAW["users"], "user", "age_group", "source"), "films": (*_
 
 
 def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]) -> dict[str, str | None]:
-    """Return standard name -> the file's name of each column to read.
+    """Return the file's name of each column to read, by standard name.
 
     Columns that recsys knows are also recognised in another case, such as `Title`, if no column has the exact name.
     For users and items, `columns` gives only the names that differ; for other tables, all columns to read.

@@ -230,7 +230,7 @@ def columns_as_text(
 def selected_columns(
     label: str, name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]
 ) -> dict[str, str | None]:
-    """Return standard name -> the source's name of each column of a raw table; None where the source lacks it.
+    """Return the source's name of each column of a raw table by standard name; None where the source lacks it.
 
     Args:
         label: name of the source in messages.

@@ -75,7 +75,7 @@ class FirstStage:
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
-    """Return the rank of each score within its row, from 1, int32 (B, n_items); equal scores in order of items."""
+    """Return the rank of each score within its row, from 1, int32 (B, n_items); ties are ranked by item code."""
     order = np.argsort(-scores, axis=1, kind="stable")
     ranks = np.empty(order.shape, np.int32)
     np.put_along_axis(ranks, order, np.arange(1, 1 + order.shape[1], dtype=np.int32)[None], axis=1)

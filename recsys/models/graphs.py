@@ -236,7 +236,7 @@ class PopularityGraph(nn.Module):
 
 
 def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
-    """Return the rows of users in a table whose row `unknown` is that of unknown users, int64 (B,)."""
+    """Return the row of each user in a table by user code, int64 (B,); unknown users have the row `unknown`."""
     users = given(query.users)
     return torch.where(users >= 0, users, unknown)
 

@@ -276,7 +276,7 @@ class RatingTrees(Recommender):
 
 
 def _undescribed_groups(item_frame: pd.DataFrame) -> set[str]:
-    """Return the groups of features whose metadata no item has; other groups do without."""
+    """Return the groups of features that cannot be computed, because no item has the metadata that they need."""
     described = {"texts": any(documents(item_frame, FIELDS)), "segments": has_genres_or_years(item_frame)}
     return {group for group, is_described in described.items() if not is_described}
 

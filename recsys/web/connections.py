@@ -71,7 +71,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Refuse a connection if its client address has too many; see `asyncio.Protocol`."""
+        """Refuse a connection if its client address already has `CONNECTIONS`; see `asyncio.Protocol`."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # so that writing pauses as soon as a client stops reading
         address = self.client and self.client[0]

@@ -20,7 +20,7 @@ QUANTILES = (0.05, 0.95)  # quantiles of the feature between which curves are co
 
 
 def has_dependence(values: pd.Series) -> bool:
-    """Return whether a column is numeric and varies between the `QUANTILES`."""
+    """Return whether a column is numeric and its `QUANTILES` differ."""
     if not pd.api.types.is_numeric_dtype(values):
         return False
     low, high = mquantiles(values.dropna(), QUANTILES) if values.notna().any() else (0, 0)

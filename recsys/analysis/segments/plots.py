@@ -30,8 +30,8 @@ MEASURE_NAMES = {
 def plot(study: SegmentStudy, ratings: Dataset, found: FoundSegments) -> dict[str, Figure]:
     """Draw the figures, and return them by name: `map`, `tastes` and `choice`.
 
-    `tastes` is left out if films have neither genres nor years, and `choice`, which shows the measures by number of
-    segments, if the method determines this number itself.
+    `tastes` is left out if films have neither genres nor years. `choice` shows the measures by number of segments,
+    and is left out if the method determines this number itself.
     """
     traits, values = user_traits(ratings, found.users)
     plots = {"map": plot_map(found.points, found.labels, study.map, study.segments.seed)}

@@ -66,7 +66,7 @@ class StoredSegments:
         write_whole(directory / "segments.json", lambda file: file.write(text.encode()))
 
     def check(self, split: Split) -> None:
-        """Check that the segments were found in this split: those found in another may depend on its test ratings.
+        """Check that the segments were found in this split; those of another may depend on test ratings of this split.
 
         Raises:
             UserError: the segments were found in another split.

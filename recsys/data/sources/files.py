@@ -132,7 +132,7 @@ class Files(Source):
         return tables
 
     def _named_columns(self) -> dict[str, str | None]:
-        """Return standard name -> the file's name of each column, or None for columns that a given header lacks."""
+        """Return the file's name of each column by standard name; None for columns that a given header lacks."""
         header = self.reading.header
         return {
             ours: None if header and theirs == ours and theirs not in header else theirs

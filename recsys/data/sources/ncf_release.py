@@ -84,7 +84,7 @@ class NCFRelease(Source):
 
 
 def _without_times(part: str) -> str:
-    """Return the SELECT of ratings without their times, which lines may lack."""
+    """Return the SELECT that reads ratings and ignores their times, so that lines may lack them."""
     return f"""
     SELECT fields[1] AS user_id, fields[2] AS movie_id, fields[3] AS rating, {literal(part)} AS part
     FROM (SELECT string_split(line, chr(9)) AS fields FROM {delimited(*LINE)})

@@ -84,7 +84,7 @@ class RecBole(Source):
 
 
 def _columns(file: Path) -> dict[str, str]:
-    """Return standard name -> `field:type` of each column in the header."""
+    """Return the text `field:type` of each column in the header, by standard name."""
     with file.open(encoding="utf-8-sig") as lines:
         header = lines.readline().rstrip("\r\n").split("\t")
     columns: dict[str, str] = {}
