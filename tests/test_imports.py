@@ -21,6 +21,7 @@ ROOMS = (
         "renamed",
         "terminal",
         "progress",
+        "progress_bar",
     ),
     ("data",),
     ("metrics",),
