@@ -20,6 +20,7 @@ ROOMS = (
         "renamed",
         "terminal",
         "progress",
+        "progress_bar",
     ),
     ("data",),
     ("metrics",),

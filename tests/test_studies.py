@@ -146,6 +146,25 @@ def test_a_command_selects_among_the_runs_of_a_study(study, tmp_path):
 
 
 @pytest.mark.usefixtures("rows_for_figures")
+def test_the_table_of_a_study_in_a_directory_of_its_own_says_by_which_command_it_is_made(
+    data, tmp_path, monkeypatch, train_command
+):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "own" / "experiment"
+    folder.mkdir(parents=True)
+    rows = {"Popularity": {"model": "popularity", "seeds": [0]}}
+    settings = {"last": {**STUDY["settings"]["last"], "rows": rows}}
+    own = {"study": {**STUDY, "name": "mine", "rows": {}, "settings": settings}}
+    (folder / "mine.yaml").write_text("# @package _global_\ndefaults:\n  - study\n" + yaml.safe_dump(own))
+    assert train_command("--config-dir", "own", "experiment=mine", "logger=none", *data) == 0
+    table = Path("outputs/experiments/mine/report/table.md").read_text()
+    assert f"train.py --config-dir own experiment=mine logger=none {data[0]} " in table
+    assert "recsys table mine" not in table
+    assert "| CPU seconds |" in table
+    assert "CPU seconds: training, including" in table
+
+
+@pytest.mark.usefixtures("rows_for_figures")
 def test_a_failed_run_is_reported_and_the_others_are_run(study, tmp_path, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(GMF, "fit", lambda *arguments: 1 // 0)

@@ -1,11 +1,12 @@
 """Text of data is printed as it is, and progress is shown without a terminal too."""
 
+import sys
+
 import pytest
 from rich.table import Table
-from tqdm import tqdm
 
-from recsys import progress
-from recsys.progress import progress_options
+from recsys import progress_bar
+from recsys.progress_bar import ProgressBar, pace
 from recsys.terminal import print_figures, terminal, working
 from tests.test_imports import imported_names, modules
 
@@ -40,17 +41,17 @@ def test_all_output_by_rich_goes_through_the_terminal():
 
 
 def test_progress_of_commands_that_do_not_log_goes_to_the_error_output(monkeypatch, caplog, capsys):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    caplog.set_level("WARNING", logger=progress.log.name)
-    assert list(tqdm(range(3), "ranking", **progress_options())) == [0, 1, 2]
-    assert "ranking: 1 of 3it" in capsys.readouterr().err
+    monkeypatch.setattr(progress_bar, "LINE_SECONDS", 0.0)
+    caplog.set_level("WARNING", logger=progress_bar.log.name)
+    assert list(ProgressBar(range(3), "ranking")) == [0, 1, 2]
+    assert "ranking: 1 of 3, " in capsys.readouterr().err
 
 
 def test_progress_of_a_bar_below_another_one_has_no_empty_lines(monkeypatch, caplog):
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    with caplog.at_level("INFO"), tqdm(total=2, desc="outer", **progress_options()) as outer:
+    monkeypatch.setattr(progress_bar, "LINE_SECONDS", 0.0)
+    with caplog.at_level("INFO"), ProgressBar(total=2, desc="outer") as outer:
         for _ in range(2):
-            list(tqdm(range(2), "inner", **progress_options()))
+            list(ProgressBar(range(2), "inner"))
             outer.update()
     assert any(message.startswith("inner: 1 of 2") for message in caplog.messages)
     assert all(message.startswith(("outer: ", "inner: ")) for message in caplog.messages)
@@ -58,14 +59,26 @@ def test_progress_of_a_bar_below_another_one_has_no_empty_lines(monkeypatch, cap
 
 def test_progress_without_a_terminal_is_a_line_from_time_to_time(monkeypatch, caplog):
     with caplog.at_level("INFO"):
-        assert list(tqdm(range(3), "epoch 1 of 2", **progress_options())) == [0, 1, 2]
+        assert list(ProgressBar(range(3), "epoch 1 of 2")) == [0, 1, 2]
     assert not caplog.text  # it has ended before the first line
-    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
-    options = progress_options()
-    with caplog.at_level("INFO"), tqdm(total=4, desc="epoch 1 of 2", unit=" batches", **options) as bar:
+    monkeypatch.setattr(progress_bar, "LINE_SECONDS", 0.0)
+    with caplog.at_level("INFO"), ProgressBar(total=4, desc="epoch 1 of 2", unit="batches") as bar:
         bar.set_postfix({"valid/ndcg@10": "0.1234"}, refresh=False)
         bar.update(2)
     last = caplog.messages[-1]
     assert last.startswith("epoch 1 of 2: 2 of 4 batches, ")
-    assert " batches/s, " in last
+    assert " per second, " in last
     assert last.endswith(" left, valid/ndcg@10=0.1234")
+
+
+def test_a_pace_is_a_number_of_units_in_a_second_or_of_seconds_for_each():
+    paces = {12.52: "12.5 per second", 1.0: "1.0 per second", 0.5155: "1.94 s each", 0.0: "none yet"}
+    assert [pace(rate) for rate in paces] == list(paces.values())
+
+
+def test_a_bar_in_a_terminal_names_what_it_counts(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with ProgressBar(total=4, desc="sampling", unit="sweeps") as bar:
+        bar.update(2)
+        assert "2 of 4 sweeps [" in str(bar)
+        assert str(bar).endswith((" per second]", " s each]"))

@@ -11,7 +11,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import Query
@@ -21,7 +20,7 @@ from recsys.files import reading, write_text, write_whole
 from recsys.metrics.ranking import mask_seen
 from recsys.models.capabilities import ScoresByProducts
 from recsys.models.scoring import Scorer
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 SCORES_PER_BATCH = 1 << 23  # bounds memory, while matrix products are large enough to be fast
 USERS_PER_PART = 1 << 13
@@ -141,7 +140,7 @@ def write_lists(maker: ListMaker, folder: Path, shard: Shard, settings: Mapping[
     files = {folder / f"part-{part:05}.parquet": users for part, users in shard.parts(maker.dataset.n_users)}
     missing = {file: users for file, users in files.items() if not file.is_file()}
     n_users = sum(map(len, missing.values()))
-    with tqdm(total=n_users, desc="Recommending", unit=" users", **progress_options()) as bar:
+    with ProgressBar(total=n_users, desc="Recommending", unit="users") as bar:
         for file, users in missing.items():
             _write(maker.lists(users), maker.dataset, file)
             bar.update(len(users))

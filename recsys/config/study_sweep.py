@@ -8,6 +8,7 @@ same command continues an interrupted study. Arguments for keys that the study v
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import short
-from recsys.invocation import recsys_command
+from recsys.invocation import recsys_command, train_command
 from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.outcome import Outcome
 from recsys.studies.plan import Job, dependency_levels, override_arguments, row_directory, variant_overrides
@@ -73,8 +74,9 @@ class StudySweep:
         write_leakage(report, self._checked(study))
         study = self._searched(study)
         outcomes = self._run(study)
-        print_tables(write_report(report, self.directory, study, outcomes))
         is_own = study.name not in study_names()  # from --config-dir, where `table` does not look
+        command = train_command(*sys.argv[1:]) if is_own else None
+        print_tables(write_report(report, self.directory, study, outcomes, command))
         publish = "" if is_own else f" To publish them: {recsys_command('table', study.name)}"
         print(f"Tables and figures are in {short(report)}.{publish}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:

@@ -19,7 +19,6 @@ from recsys.evaluation.reranking import Reranker
 from recsys.evaluation.slices import slice_averages
 from recsys.metrics.accuracy import ACCURACY, KS
 from recsys.models.base import Recommender
-from recsys.progress import progress_options
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,9 +217,9 @@ def _batches(holdout: Holdout, size: int, description: str) -> Iterable[np.ndarr
     """Split the positions of a holdout's queries into batches, with a progress bar."""
     rows = np.arange(holdout.n_queries)
     batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-    from tqdm import tqdm  # imported late, since it delays the start
+    from recsys.progress_bar import ProgressBar  # imports tqdm, which delays the start
 
-    return tqdm(batches, description, leave=False, **progress_options())
+    return ProgressBar(batches, description, leave=False)
 
 
 def _finite(model: Recommender, scores: np.ndarray) -> np.ndarray:

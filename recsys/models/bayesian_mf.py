@@ -18,7 +18,6 @@ import pandas as pd
 import torch
 from scipy import sparse
 from sklearn.preprocessing import normalize
-from tqdm import trange
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.features import features, vocabulary
@@ -26,7 +25,7 @@ from recsys.data.query import Query, row_pointers
 from recsys.errors import UserError, check_not_negative, check_positive, check_seed, one_of
 from recsys.models.base import FitContext, HasEmbeddings, Recommender
 from recsys.models.memory import check_memory
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 USER_FIELDS = ("age_group", "gender", "occupation")
 ITEM_FIELDS = ("genres", "year", "directors", "actors")
@@ -173,7 +172,7 @@ class BayesianMF(Recommender, HasEmbeddings):
         alpha = 1.0  # precision of a rating
         sampled = set(np.linspace(self.burn_in, self.n_sweeps - 1, self.n_samples).astype(int).tolist())
         samples = []
-        for sweep in trange(self.n_sweeps, desc="sampling", unit=" sweeps", **progress_options()):
+        for sweep in ProgressBar(range(self.n_sweeps), desc="sampling", unit="sweeps"):
             user_prior.draw(U)
             U = draw_vectors(by_user, ratings - V[train.items, d], V, alpha, user_prior)  # noqa: N806
             item_prior.draw(V)

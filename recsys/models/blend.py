@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Query
@@ -21,7 +20,7 @@ from recsys.errors import UserError, check_positive, check_seed, one_of
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, Recommender
 from recsys.models.ensemble import Ensemble
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 RANK_OFFSET = 60  # k of Cormack et al.: the larger, the less the first ranks differ
 MAX_SCORES = 1 << 28  # most scores of validation users, over all models, that are held in memory: 1 GiB
@@ -150,7 +149,7 @@ def select_with_replacement(
     """
     total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
     best, best_counts = -np.inf, counts
-    for _ in tqdm(range(n_rounds), desc="choosing weights", **progress_options()):
+    for _ in ProgressBar(range(n_rounds), desc="choosing weights"):
         qualities = [quality(total + added) for added in scores]
         chosen = int(np.argmax(qualities))
         total += scores[chosen]

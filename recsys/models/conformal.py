@@ -14,9 +14,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import RegressorMixin, clone
-from tqdm import tqdm
 
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 MIN_SPREAD = 0.05  # in rating units; no user rates so consistently that a smaller error can be expected
 
@@ -57,7 +56,7 @@ def _out_of_fold(
 ) -> np.ndarray:
     """Return the prediction of each target by a clone that was fitted to the other folds, float64 (n,)."""
     predicted = np.empty(len(targets))
-    for fold in tqdm(np.unique(fold_of), desc=description, **progress_options()):
+    for fold in ProgressBar(np.unique(fold_of), desc=description):
         held_out = fold_of == fold
         predicted[held_out] = clone(estimator).fit(frame[~held_out], targets[~held_out]).predict(frame[held_out])
     return predicted

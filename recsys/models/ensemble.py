@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError
@@ -18,7 +17,7 @@ from recsys.files import reading
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
 from recsys.models.histories import ReadsHistories
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Ensemble(ReadsHistories):
 
     def _fit_base_models(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Fit or refit the base models, with early stopping by `valid`."""
-        bar = tqdm(self.base_models.items(), desc="base models", **progress_options())
+        bar = ProgressBar(self.base_models.items(), desc="base models")
         self.base_models = {name: self._fitted(name, model, train, valid, context) for name, model in bar}
 
     def _fitted(

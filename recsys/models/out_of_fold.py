@@ -11,11 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import Pairs
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 
 def assign_folds(n_ratings: int, n_folds: int, seed: int) -> np.ndarray:
@@ -39,7 +38,7 @@ def out_of_fold_features(
         One row per rating, in the order of the training ratings.
     """
     frames, positions = [], []
-    for held_out, others in tqdm(_folds(train, n_folds, seed), total=n_folds, desc="out-of-fold", **progress_options()):
+    for held_out, others in ProgressBar(_folds(train, n_folds, seed), total=n_folds, desc="out-of-fold"):
         ratings = train.select(held_out)
         pairs = Pairs(others.query(np.arange(others.n_users)), ratings.users, ratings.items, ratings.times)
         frames.append(describe(others, pairs))

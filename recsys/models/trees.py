@@ -21,7 +21,6 @@ import torch
 from sklearn.base import RegressorMixin
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import Pairs, Query
@@ -55,7 +54,7 @@ from recsys.models.feature_groups import (
 )
 from recsys.models.out_of_fold import assign_folds, out_of_fold_features
 from recsys.models.rating_profiles import has_genres_or_years
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 GROUPS = (
     "statistics",
@@ -238,7 +237,7 @@ class RatingTrees(Recommender):
         if ensembles := [name for name, model in unfitted.items() if model.pickled]:
             raise UserError(f"models must not be ensembles of trees themselves (got {', '.join(ensembles)}).")
         base_models = {}
-        for name, model in tqdm(unfitted.items(), desc="base models", **progress_options()):
+        for name, model in ProgressBar(unfitted.items(), desc="base models"):
             base_models[name] = cached_fit(model, train, valid, context)
         if self.embeddings is not None and self._uses("embeddings"):
             embedding_model = load_embedding_model(Path(self.embeddings), train)

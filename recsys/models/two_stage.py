@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from tqdm import tqdm
 
 from recsys.data.dataset import Dataset, Holdout, StepHoldout
 from recsys.data.query import Query
@@ -34,7 +33,7 @@ from recsys.models.candidates import Candidates, FirstStage
 from recsys.models.decision_trees import DecisionTrees
 from recsys.models.ensemble import Ensemble, prefixed, without_prefix
 from recsys.models.neighbours import VALUES_PER_BLOCK
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)
 
@@ -319,7 +318,7 @@ def _described(first_stage: FirstStage, holdout: Holdout, description: str) -> I
     """Yield, for batches of queries, the candidates, and whether each candidate is held out, bool (P,)."""
     n_items = holdout.ratings.n_items
     size = max(1, VALUES_PER_BLOCK // (n_items * len(first_stage.models)))
-    for start in tqdm(range(0, holdout.n_queries, size), desc=description, **progress_options()):
+    for start in ProgressBar(range(0, holdout.n_queries, size), desc=description):
         rows = np.arange(start, min(start + size, holdout.n_queries))
         candidates, relevant = first_stage.candidates(holdout.query(rows)), holdout.relevant(rows)
         held_out = np.isin(candidates.rows * n_items + candidates.items, relevant.rows * n_items + relevant.items)

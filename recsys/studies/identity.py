@@ -30,6 +30,7 @@ NOT_DECISIVE_CODE = {
     "recsys.signatures": "checks settings",
     "recsys.studies": "stores and shows figures",
     "recsys.progress": "prints",
+    "recsys.progress_bar": "prints",
     "recsys.terminal": "prints",
 }
 

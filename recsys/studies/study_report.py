@@ -43,7 +43,9 @@ REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
 
 
-def write_report(directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
+def write_report(
+    directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], command: str | None = None
+) -> list[StudyTable]:
     """Write tables, figures and `runs.csv`.
 
     Args:
@@ -51,6 +53,7 @@ def write_report(directory: Path, runs: Path, study: Study, outcomes: Sequence[O
         runs: directory of the study's runs, which has its searches.
         study: the study.
         outcomes: outcomes of all its runs.
+        command: what makes the report again; by default, the command that makes it of a study in configs/experiment/.
 
     Returns:
         The tables, for `print_tables`.
@@ -64,7 +67,7 @@ def write_report(directory: Path, runs: Path, study: Study, outcomes: Sequence[O
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / "runs.csv", runs_frame(study, outcomes).to_csv(index=False))
     _write(directory / "table.csv", pd.concat([table.statistics for table in tables]).to_csv(index=False))
-    origin = f"Made by `python -m recsys table {study.name}`."
+    origin = f"Made by `{command or f'python -m recsys table {study.name}'}`."
     sections = [f"## {table.setting}\n\n{table.markdown()}" for table in tables]
     pairs = pair_statistics(study, outcomes)
     if len(pairs):

@@ -17,7 +17,7 @@ from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import COMPLETE, row_statistics
-from recsys.studies.table_notes import ABOVE, BELOW, table_notes
+from recsys.studies.table_notes import ABOVE, BELOW, TIMES, clock, table_notes
 from recsys.studies.tables import markdown
 from recsys.terminal import print_figures, terminal
 
@@ -75,8 +75,7 @@ class StudyTable:
                 columns[f"{metric} published"] = _formatted(own["published"], "{:.4g}".format)
         cost = self.statistics.drop_duplicates("row").set_index("row")
         columns["configurations"] = _formatted(cost["configurations"], "{:,.0f}".format)
-        clock = "cpu_seconds" if cost["cpu_seconds"].notna().any() else "seconds"
-        columns[clock.replace("cpu_", "CPU ")] = _formatted(cost[clock], _seconds)
+        columns[TIMES[clock(cost)]] = _formatted(cost[clock(cost)], _seconds)
         if cost["memory_mib"].notna().any():
             columns["MiB"] = _formatted(cost["memory_mib"], "{:,.0f}".format)
         frame = pd.DataFrame(columns)

@@ -14,6 +14,7 @@ from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
 from recsys.studies.study import Setting, Study
 
+TIMES = {"cpu_seconds": "CPU seconds", "seconds": "seconds"}  # statistic -> name of its column and in the notes
 ABOVE, BELOW = "↑", "↓"
 
 
@@ -41,12 +42,18 @@ def table_notes(
         notes.append("Published values were reported by others for the same data and split; no test involves them.")
     notes.append(_comparisons(setting, study, statistics, n_tests))
     notes.append(
-        "Configurations: the number compared on validation to choose the settings of a row; empty if unknown. Seconds: "
-        f"training, including the refit on training and validation ratings, mean over runs ({_machines(runs)})."
+        "Configurations: the number compared on validation to choose the settings of a row; empty if unknown. "
+        f"{_capitalised(TIMES[clock(statistics)])}: training, including the refit on training and validation ratings, "
+        f"mean over runs ({_machines(runs)})."
         + " MiB: the highest memory of the process, data and packages included."
         * bool(statistics["memory_mib"].notna().any())
     )
     return notes + _code_versions(runs)
+
+
+def clock(statistics: pd.DataFrame) -> str:
+    """Return which of the statistics in `TIMES` a table shows: CPU seconds where runs have them."""
+    return "cpu_seconds" if statistics["cpu_seconds"].notna().any() else "seconds"
 
 
 def machine(run: Run) -> str:
@@ -131,6 +138,10 @@ def _averages(statistics: pd.DataFrame, by_row: Mapping[str, Sequence[Outcome]])
     each = f", each {over}" if over else ""
     seeds = _range(statistics["seeds"], "seed")
     return f", mean ± standard deviation over {seeds}{each}; a value without ± is of one seed"
+
+
+def _capitalised(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _range(numbers: Iterable[float], unit: str) -> str:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from rich.table import Column, Table
-from tqdm import tqdm
 
 from recsys.errors import UserError
 from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.off_policy import OffPolicy, off_policy
 from recsys.metrics.ratings import RELEVANT_RATING
+from recsys.progress_bar import ProgressBar
 from recsys.studies.runs import Run
 from recsys.terminal import terminal
 from recsys.web.lists import ListOptions, Order
@@ -151,7 +151,7 @@ def _replayed_lists(shown: pd.DataFrame, loaded: LoadedRun, store: Store) -> tup
     """Return whether the run lists each shown film, float64 (n,), and the mean length of the run's lists."""
     is_listed = pd.Series(0.0, shown.index)
     lengths = []
-    for _, films in tqdm(shown.groupby("list_id", sort=False), desc="replaying", disable=None):
+    for _, films in ProgressBar(shown.groupby("list_id", sort=False), desc="replaying"):
         logged = films.iloc[0]
         opinions = store.opinions(logged["user_id"], before=logged["time"]).of_films(loaded.catalogue.codes)
         replayed = loaded.recommend(logged["user_id"], opinions, _options(logged))

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import root_mean_squared_error
-from tqdm import tqdm
 
 from recsys.analysis.importance.sample import Sample
+from recsys.progress_bar import ProgressBar
 
 
 def importances(
@@ -38,7 +38,7 @@ def importances(
     identity = np.arange(len(sample.frame))
     sources = np.tile(identity[:, None], len(blocks))  # (m, n_blocks): the row that each block's values come from
 
-    with tqdm(total=1 + n_repeats * len(blocks), desc=description, disable=None) as bar:
+    with ProgressBar(total=1 + n_repeats * len(blocks), desc=description) as bar:
 
         def negative_error(trees: Any, sources: np.ndarray, ratings: np.ndarray) -> float:
             frame = sample.frame.copy()

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from tqdm import tqdm
 
 from recsys.models.neural.data import EpochLoader, epoch_seed
-from recsys.progress import progress_options
+from recsys.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -79,11 +78,11 @@ class TrainingBar(Callback):
         n_batches = int(trainer.num_training_batches)
         if not pl_module.automatic_optimization:
             n_batches = cast(EpochLoader, trainer.train_dataloader).n_steps
-        self.bar = tqdm(
+        self.bar = ProgressBar(
             total=cast(int, trainer.max_epochs) * n_batches,
             initial=trainer.current_epoch * n_batches,
-            unit=" batches",
-            **{"disable": not trainer.is_global_zero, **progress_options()},
+            unit="batches",
+            disable=not trainer.is_global_zero,
         )
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
