@@ -13,7 +13,7 @@ from recsys.analysis import figures, search_history
 from recsys.data.dataset import Dataset
 from tests.compositions import _shared_compositions  # noqa: F401 - a fixture
 from tests.servers import _unverified_extensions, fill, mariadb, postgres, server  # noqa: F401 - fixtures
-from tests.training import data, prepared_cache, train_command, train_small  # noqa: F401 - fixtures
+from tests.training import data, pool, prepared_cache, train_command, train_small  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session", autouse=True)
