@@ -5,12 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 
-def settings(called: Callable[..., Any]) -> dict[str, Any]:
-    """Return the type of each keyword argument of a class or function, by name.
+@cache
+def settings(called: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the type of each keyword argument of a class or function, by name; cached, because models often ask.
 
     If a constructor takes `**keywords`, the arguments of its parent class are included.
     """
@@ -36,10 +41,10 @@ def fits(value: Any, hint: Any) -> bool:
         return False
     if type(value) is hint or (get_origin(hint) in (Union, UnionType) and type(value) in get_args(hint)):
         return True  # the common case, for which pydantic need not be imported
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        TypeAdapter(_expressible(hint)).validate_json(json.dumps(value), strict=True)
+        _validator(_expressible(hint)).validate_json(json.dumps(value), strict=True)
     except ValidationError:
         return False
     return True
@@ -50,6 +55,14 @@ def described(hint: Any) -> str:
     if isinstance(hint, type) and not get_args(hint):
         return hint.__name__
     return str(hint).replace("typing.", "").replace("collections.abc.", "")
+
+
+@cache
+def _validator(hint: Any) -> TypeAdapter:
+    """Return what validates values of a type; cached, because building it takes longer than most other checks."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(hint)
 
 
 def _expressible(hint: Any) -> Any:

@@ -2,11 +2,9 @@
 
 import json
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -36,15 +34,6 @@ SPLITTERS = (
     Ratio(),
     ColdUsers(),
 )
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ProcessPoolExecutor]:
-    """A process that has imported what it needs and has trained nothing, so that it can fork; a new one each time."""
-    method = get_context("forkserver")
-    method.set_forkserver_preload(["train", *(name for name in sys.modules if name.startswith("recsys."))])
-    with ProcessPoolExecutor(1, method, max_tasks_per_child=1) as pool:
-        yield pool
 
 
 def in_processes(n: int, work: Callable[..., None], *arguments: object) -> None:

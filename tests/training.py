@@ -1,10 +1,12 @@
-"""A small file of ratings to train on, `train.py` in this process, and an interruption in the middle of a run."""
+"""A small file of ratings to train on, `train.py` in this process or in others, and interruptions of a run."""
 
 import signal
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,18 @@ def train_command() -> Callable[..., int]:
 def train_small(data) -> Callable[..., int]:
     """`python train.py ARGUMENTS` on the small file; gives the exit status."""
     return partial(run_train, *data)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[ProcessPoolExecutor]:
+    """Processes that have imported what they need, one for each call: a training cannot fork from one that has trained.
+
+    They are forks of a server that does nothing else, and imports only once what all of them need.
+    """
+    method = get_context("forkserver")
+    method.set_forkserver_preload(["pytest", "train", "recsys.models.mf", "recsys.models.sasrec"])
+    with ProcessPoolExecutor(1, method, max_tasks_per_child=1) as pool:
+        yield pool
 
 
 def interrupt_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import hydra
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
@@ -99,8 +100,7 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
         ]
         for config in configs:
             refuse_passwords_in(config)
-        groups = loader.list_groups("")
-        unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, groups)}
+        unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, loader)}
     return [f"++{override}" if override in unlisted else override for override in overrides]
 
 
@@ -167,7 +167,7 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
     return [f"{override.get_key_element()}={choice}" for choice in choices] if swept else [str(override.input_line)]
 
 
-def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool:
+def _lists(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> bool:
     """Return whether a config contains a dotted key; False if the key is only an argument of a node's constructor.
 
     Raises:
@@ -187,7 +187,7 @@ def _lists(config: Mapping[str, Any], key: str, groups: Collection[str]) -> bool
         elif owner is not None:  # inside a setting that is itself a mapping
             return isinstance(node, list)
         elif node is config:
-            raise UserError(_unknown(key, config, groups))
+            raise UserError(_unknown(key, config, loader.list_groups("")))
         else:
             names = {*node} if isinstance(node, dict) else set()
             raise UserError(f"There is no setting '{key}'{suggestion(name, names)}")

@@ -30,7 +30,7 @@ def count_ratings_for_rules(cfg: DictConfig) -> None:
     Raises:
         UserError: the data cannot be prepared.
     """
-    if cfg.get("n_ratings") is None and f"${{{RULE}:" in OmegaConf.to_yaml(cfg.model):
+    if cfg.get("n_ratings") is None and f"${{{RULE}:" in str(cfg.model):
         from recsys.config.splits import engine_of  # imports DuckDB, which not every command needs
         from recsys.data.prepare import count_ratings
 

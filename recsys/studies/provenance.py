@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ def circumstances(threads: int) -> dict[str, Any]:
     torch = sys.modules.get("torch")  # a run without torch uses no GPU
     return {
         "command": sys.argv,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions()},
         "hardware": {
             "machine": platform.machine(),
             "processor": _processor(),
@@ -67,6 +68,12 @@ def forget_peak_memory() -> None:
 def _peak_memory() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of `PACKAGES`; cached, because each is read from a file, and a sweep executes many runs."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def _processor() -> str:

@@ -21,10 +21,13 @@ from recsys.models.popularity import Popularity
 from recsys.models.sasrec import SASRec
 from recsys.testing import checkerboard
 
-for package in EXTRAS["onnx"]:
-    pytest.importorskip(package)
-
 DATA = checkerboard(with_dislikes=False)[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_onnx() -> None:
+    for package in EXTRAS["onnx"]:
+        pytest.importorskip(package)
 
 
 @pytest.fixture(scope="module")

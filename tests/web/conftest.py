@@ -1,6 +1,7 @@
 """Runs that the tests of the web room share, services over them and stores of feedback."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from recsys.data.address import Address
 from recsys.data.dataset import Dataset
 from recsys.data.prepare import prepare
 from recsys.studies.runs import Run
+from recsys.web import database
 from recsys.web.database import create_engine
 from recsys.web.deadline import Deadline
 from recsys.web.exploration import Exploration
@@ -25,6 +27,20 @@ from recsys.web.visits import Visits
 N_USERS, N_FILMS = 60, 60
 LIMIT = 300  # seconds; a busy machine takes as long as it takes
 TITLES = {0: "The Matrix", 1: "<script>alert(1)</script>", 2: "Amélie", 3: "Heat"}  # the others are invented
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _unsynced_commits() -> Iterator[None]:
+    """Leave it to the system when commits in SQLite reach the disk, which each would wait for."""
+    configure = database._configure_sqlite
+
+    def unsynced(connection: sqlite3.Connection, record: object) -> None:
+        configure(connection, record)
+        connection.execute("PRAGMA synchronous = OFF")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_configure_sqlite", unsynced)
+        yield
 
 
 def write_data(folder: Path, ratings: list[tuple], films: pd.DataFrame | None, *overrides: str) -> list[str]:

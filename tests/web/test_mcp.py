@@ -8,11 +8,10 @@ import pytest
 
 from recsys.web.recommendation_service import RecommendationService
 
-mcp = pytest.importorskip("mcp")
-
 
 def call(service: RecommendationService, tool: str, **arguments: Any) -> tuple[bool, str]:
     """Call a tool; whether it succeeded, and its text."""
+    mcp = pytest.importorskip("mcp")  # here, since it takes a second of each process that collects tests
     from recsys.web.mcp_server import create_mcp_server
 
     async def called() -> tuple[bool, str]:
@@ -24,6 +23,7 @@ def call(service: RecommendationService, tool: str, **arguments: Any) -> tuple[b
 
 
 def test_tools_are_described_with_their_arguments(service):
+    mcp = pytest.importorskip("mcp")
     from recsys.web.mcp_server import create_mcp_server
 
     async def listed() -> list[Any]:

@@ -3,11 +3,8 @@
 import json
 import os
 import signal
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -47,18 +44,6 @@ def even() -> Split:
     users, items = np.repeat(np.arange(24), 8), np.concatenate([rng.permutation(20)[:8] for _ in range(24)])
     ratings, times = rng.integers(1, 6, len(users)), np.arange(len(users))
     return LeaveLastOut()(Dataset.from_arrays(users, items, ratings, times, n_users=24, n_items=20, fingerprint="even"))
-
-
-@pytest.fixture(scope="module")
-def pool() -> Iterator[ProcessPoolExecutor]:
-    """Processes that have imported what they need, one for each fit: a training cannot fork from one that has trained.
-
-    They are forks of a server that does nothing else.
-    """
-    method = get_context("forkserver")
-    method.set_forkserver_preload([name for name in sys.modules if name.startswith("recsys.")])
-    with ProcessPoolExecutor(1, method, max_tasks_per_child=1) as pool:
-        yield pool
 
 
 def context(
