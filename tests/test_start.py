@@ -92,12 +92,11 @@ def test_every_module_that_decides_figures_is_in_the_digest_of_code(data, tmp_pa
 def test_a_closed_form_model_is_trained_logged_and_asked_without_torch(data, tmp_path):
     run = f"{tmp_path}/run"
     asked = recsys("recommend", run, "--user", "u1")
-    near = recsys("similar", run, "1")
     tested = recsys("test", run, "ks=[3]", "--out", f"{tmp_path}/test")
     models = ("base", "popularity", "bias", "ease", "slim", "knn", "rating_knn")
     names = ["recsys.evaluation.evaluate", *(f"recsys.models.{model}" for model in models)]
     training_alone, everything = modules(
-        training(*data, "model=ease", f"hydra.run.dir={run}"), f"{asked}\n{near}\n{tested}\nimport {', '.join(names)}"
+        training(*data, "model=ease", f"hydra.run.dir={run}"), f"{asked}\n{tested}\nimport {', '.join(names)}"
     )
     assert not training_alone & SPARED
     assert not everything & {*HEAVY, "lightning"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -39,13 +39,3 @@ class Encoder(ABC):
         for name in self.learned:
             setattr(self, name, arrays[name])
         return self
-
-
-def to_unit_length(vectors: Any) -> Any:
-    """Scale the rows of an array or a CSR matrix to length 1, in its own precision; rows of zeros stay as they are."""
-    if sparse.issparse(vectors):
-        lengths = np.sqrt(np.asarray(vectors.power(2).sum(axis=1), np.float64).ravel())
-        scale = sparse.diags_array(1 / np.where(lengths > 0, lengths, 1))
-        return sparse.csr_matrix(scale @ vectors).astype(vectors.dtype)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)

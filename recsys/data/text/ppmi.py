@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recsys.data.text.encoder import Encoder, to_unit_length
-from recsys.data.text.words import count_known_words, count_words, words_of
+from recsys.data.text.encoder import Encoder
+from recsys.data.text.words import count_known_words, count_words, vectorizer
 
 
 @dataclass
@@ -40,7 +40,7 @@ class PPMIEncoder(Encoder):
 
     def fit(self, documents: Sequence[str]) -> Self:
         """Learn the vocabulary and its word vectors, each multiplied by a / (a + p)."""
-        from sklearn.decomposition import TruncatedSVD  # takes two seconds
+        from sklearn.decomposition import TruncatedSVD  # takes half a second
 
         counts, self.words = count_words(documents, self.min_count)
         information = ppmi(cooccurrences(documents, self.words, self.window))
@@ -54,13 +54,16 @@ class PPMIEncoder(Encoder):
 
     def encode(self, documents: Sequence[str]) -> np.ndarray:
         """See `Encoder.encode`."""
-        return to_unit_length(count_known_words(documents, self.words) @ self.word_vectors)
+        from sklearn.preprocessing import normalize
+
+        return normalize(count_known_words(documents, self.words) @ self.word_vectors)
 
 
 def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> sparse.csr_matrix:
     """Count how often two known words are at most `window` known words apart: CSR, symmetric, (n_words, n_words)."""
     codes = {word: code for code, word in enumerate(words)}
-    texts = [[codes[word] for word in words_of(document) if word in codes] for document in documents]
+    split = vectorizer().build_analyzer()
+    texts = [[codes[word] for word in split(document) if word in codes] for document in documents]
     text = np.repeat(np.arange(len(texts)), [len(known) for known in texts])
     code = np.array([code for known in texts for code in known], np.int32)
     lefts, rights = [], []

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recsys.data.text.encoder import Encoder, Vectors, to_unit_length
+from recsys.data.text.encoder import Encoder, Vectors
 from recsys.data.text.words import count_known_words, count_words
 
 
@@ -31,21 +31,25 @@ class TfidfEncoder(Encoder):
 
     def fit(self, documents: Sequence[str]) -> Self:
         """Learn the vocabulary, its weights and, if there is an SVD, its components."""
+        from sklearn.decomposition import TruncatedSVD  # takes half a second
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         counts, self.words = count_words(documents, self.min_count)
-        n_documents, n_with_word = counts.shape[0], counts.getnnz(axis=0)
-        self.idf = (np.log((1 + n_documents) / (1 + n_with_word)) + 1).astype(np.float32)  # (n_words,)
+        self.idf = TfidfTransformer().fit(counts).idf_.astype(np.float32)  # (n_words,)
         self.components = np.empty((0, len(self.words)), np.float32)  # (n_components, n_words)
         if self.n_components is not None:
-            from sklearn.decomposition import TruncatedSVD  # takes two seconds
-
             svd = TruncatedSVD(min(self.n_components, *counts.shape), random_state=self.seed)
             self.components = svd.fit(self._weighted(counts)).components_.astype(np.float32)
         return self
 
     def encode(self, documents: Sequence[str]) -> Vectors:
         """See `Encoder.encode`."""
+        from sklearn.preprocessing import normalize
+
         weighted = self._weighted(count_known_words(documents, self.words))
-        return weighted if self.n_components is None else to_unit_length(weighted @ self.components.T)
+        return weighted if self.n_components is None else normalize(weighted @ self.components.T)
 
     def _weighted(self, counts: sparse.csr_matrix) -> sparse.csr_matrix:
-        return to_unit_length(sparse.csr_matrix(counts @ sparse.diags_array(self.idf)))
+        from sklearn.preprocessing import normalize
+
+        return normalize(counts @ sparse.diags_array(self.idf))
