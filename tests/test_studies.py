@@ -11,7 +11,7 @@ import yaml
 
 import train
 from recsys.commands import verify
-from recsys.config import loader
+from recsys.config import loader, study_sweep
 from recsys.models.ease import EASE
 from recsys.models.ncf import GMF
 from recsys.studies import study_figures
@@ -174,6 +174,14 @@ def test_a_failed_run_is_reported_and_the_others_are_run(study, tmp_path, monkey
     assert runs["GMF"].startswith("failed: ZeroDivisionError")
     assert runs["Popularity"] == "complete"
     assert study("model=gmf,popularity") == 0
+
+
+@pytest.mark.usefixtures("rows_for_figures")
+def test_each_split_is_checked_before_any_run_and_each_row_with_one_of_them(study, monkeypatch):
+    checked = []
+    monkeypatch.setattr(study_sweep, "complete", lambda config_name, overrides: checked.append(overrides))
+    assert study("study.settings_run=[shares]", "study.rows_run=[Popularity]") == 0
+    assert ["++split.seed=0" in overrides for overrides in checked] == [True, False]  # of four runs
 
 
 def test_an_invalid_row_is_refused_before_any_run(study, tmp_path, capsys):

@@ -29,6 +29,7 @@ from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import short
 from recsys.invocation import recsys_command, train_command
+from recsys.progress_bar import ProgressBar
 from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.outcome import Outcome
 from recsys.studies.plan import Job, dependency_levels, override_arguments, row_directory, variant_overrides
@@ -86,19 +87,22 @@ class StudySweep:
         """Check the rows of a study, and return its splits by setting and variant.
 
         The data, split and model of each row are constructed, so that invalid ones are found before any training. A
-        model that reads runs, such as a blend of other rows, is constructed only if these runs have finished.
+        model that reads runs, such as a blend of other rows, is constructed only if these runs have finished. Variants
+        of a setting differ in data and split alone, so a row is checked with one of them.
         """
-        checked, splits = set(), {}
-        for level in dependency_levels(study, self.directory, find_run=lambda job: None):
-            for job, _ in level:
-                if (job.setting, job.variant, job.row) in checked:
-                    continue
-                complete("train", self._arguments(job))
-                config = self._config(job)
-                if all(is_finished(directory) for directory in job.dependencies):
-                    instantiate(OmegaConf.create(config["model"]))
-                splits[f"{job.setting} {job.variant}".strip()] = self.splits.of(config)
-                checked.add((job.setting, job.variant, job.row))
+        splits: dict[str, Split] = {}
+        rows = set()
+        levels = dependency_levels(study, self.directory, find_run=lambda job: None)
+        for job, _ in ProgressBar([pair for level in levels for pair in level], desc="checks", unit="runs"):
+            variant, row = f"{job.setting} {job.variant}".strip(), (job.setting, job.row)
+            if variant in splits and row in rows:
+                continue
+            complete("train", self._arguments(job))
+            config = self._config(job)
+            if all(is_finished(directory) for directory in job.dependencies):
+                instantiate(OmegaConf.create(config["model"]))
+            splits.setdefault(variant, self.splits.of(config))
+            rows.add(row)
         return splits
 
     def _searched(self, study: Study) -> Study:
