@@ -2,6 +2,7 @@
 
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -155,11 +156,15 @@ def fit_in_two_processes(model: NeuralRecommender, train: Dataset, valid: Holdou
     return model.fit(train, valid, FitContext(folder, TWO_PROCESSES))
 
 
-def test_two_processes_step_learn_and_validate_as_one_does(split: Split, pool: ProcessPoolExecutor, tmp_path: Path):
-    """Each has as many ratings as the other; only the order of summation differs."""
+def test_two_processes_step_learn_and_validate_as_one_does(split: Split, tmp_path: Path):
+    """Each has as many ratings as the other; only the order of summation differs.
+
+    They are forks of a process that imports what they need once, and cannot be those of one that has trained before.
+    """
     train = split.train.select(np.arange(len(split.train)) < len(split.train) // 2 * 2)
     model = MF(embedding_dim=4, **{**SMALL, "optimizer": "sgd", "lr": 1.0})
-    two = pool.submit(fit_in_two_processes, model, train, split.valid, tmp_path / "two").result()
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        two = pool.submit(fit_in_two_processes, model, train, split.valid, tmp_path / "two").result()
     one = fresh(model).fit(train, split.valid, FitContext(tmp_path / "one", trainer()))
     ends = [torch.load(tmp_path / name / "last.ckpt", weights_only=True) for name in ("one", "two")]
     assert ends[0]["global_step"] == ends[1]["global_step"]
