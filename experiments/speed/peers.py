@@ -16,13 +16,9 @@ epoch by NDCG@10 on validation counts, and test ratings are not used for any cho
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
 import subprocess
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
@@ -36,18 +32,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
+from turns import Data, composed_split, environment, last_line, take_turn
 
-from recsys.config import compose, instantiate
-from recsys.data.prepare import prepare
-from recsys.data.split import Split
 from recsys.data.splitters import LeaveOneOut
 from recsys.files import write_whole
-from recsys.metrics.accuracy import ranking_metrics
 
-HERE = Path(__file__).parent
 EPOCHS = ("epochs", "max_epochs")  # names of this setting
 OURS = "recsys"
-ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMBA", "RAYON", "LK", "LK_BACKEND")}
 NEUMF = {  # settings of the NCF paper, with 8 predictive factors
     "_target_": "recsys.models.ncf.NeuMF",
     "embedding_dim": 8,
@@ -198,99 +189,20 @@ PAIRS = (
 )
 
 
-def environment(peer: str, directory: Path) -> Path:
-    """Return the Python of a peer's environment; creates the environment if it is missing.
-
-    A script without pins, such as ours, runs in the environment of this one.
-
-    Raises:
-        subprocess.CalledProcessError: its packages could not be installed.
-    """
-    pins = HERE / "peers" / f"{peer}.txt"
-    if not pins.is_file():
-        return Path(sys.executable)
-    digest = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:8]
-    folder = directory / f"{peer}-{digest}"
-    python, installed = folder / "bin" / "python", folder / "installed"
-    if not installed.is_file():  # written last, so that an interrupted installation is repeated
-        print(f"Creating {folder}", file=sys.stderr)
-        install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", str(pins)]
-        for command in ([sys.executable, "-m", "venv", "--clear", str(folder)], install):
-            subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
-        installed.touch()
-    return python
-
-
-class Data:
-    """The data of all scripts, and the evaluation of their scores."""
-
-    def __init__(self, split: Split, scores: np.ndarray | None = None) -> None:
-        self.split = split
-        parts = {"train": split.train, "valid": split.valid.ratings, "test": split.test.ratings}
-        self.arrays = {
-            f"{name}.{column}": getattr(part, column).astype(kind)
-            for name, part in parts.items()
-            for column, kind in (("users", np.int64), ("items", np.int64), ("ratings", np.float32))
-        }
-        self.arrays |= {"n_users": np.array(split.dataset.n_users), "n_items": np.array(split.dataset.n_items)}
-        if scores is not None:
-            self.arrays["scores"] = scores
-
-    def measure(self, scores: np.ndarray) -> dict[str, float]:
-        """Evaluate scores (n_users, n_items) on validation and test, or predicted ratings (n,) on test."""
-        if scores.ndim == 1:
-            errors = scores - self.arrays["test.ratings"]
-            return {"rmse": float(np.sqrt(np.mean(errors**2)))}
-        measured = {}
-        for name, holdout in (("valid", self.split.valid), ("test", self.split.test)):
-            values = ranking_metrics(scores[holdout.users], holdout, ks=(10,))
-            measured |= {f"{name}/{metric}": float(values[metric].mean()) for metric in ("hr@10", "ndcg@10")}
-        return measured
-
-
-def take_turn(library: str, python: Path, job: Mapping[str, Any], data: Data) -> list[dict[str, float]]:
-    """Run one script on one job.
-
-    Returns:
-        A row for each record of scores: `seconds` so far, quality, and the memory of the process.
-
-    Raises:
-        subprocess.CalledProcessError: it failed; `stderr` has the reason.
-    """
-    with tempfile.TemporaryDirectory() as directory:
-        folder = Path(directory)
-        (folder / "job.json").write_text(json.dumps(job))
-        np.savez(folder / "data.npz", allow_pickle=False, **data.arrays)
-        paths = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-        # -P keeps peers/ out of the path, since its scripts have the names of the packages that they import.
-        command = [str(python), "-P", str(HERE / "peers" / f"{library}.py"), directory]
-        variables = os.environ | ONE_THREAD | {"PYTHONPATH": paths}
-        subprocess.run(command, check=True, capture_output=True, text=True, env=variables, cwd=folder)  # noqa: S603
-        result = json.loads((folder / "result.json").read_text())
-        memory = {"mb": result["mb"], "mb_before": result["mb_before"]}
-        if result["metrics"]:
-            metrics = {f"test/{name}": value for name, value in result["metrics"].items()}
-            return [{"seconds": result["seconds"], **metrics, **memory}]
-        return [
-            {"seconds": seconds, **data.measure(np.load(folder / f"scores-{i}.npy")), **memory}
-            for i, seconds in enumerate(result["recorded_at"])
-        ]
-
-
 def rankings() -> Data:
     """MovieLens-100K with the last rating of each user for test and the one before for validation."""
-    return Data(_split(["data=ml-100k", "split=leave_last_out"]))
+    return Data(composed_split(["data=ml-100k", "split=leave_last_out"]))
 
 
 def sequences(folder: str | None = None) -> Data:
     """MovieLens-1M, films with five ratings and more, split as above; downloaded unless a folder is given."""
     path = [f"data.path={folder}"] if folder else []
-    return Data(_split(["data=ml-1m", "data.cleaning.item_core=5", "split=leave_last_out", *path]))
+    return Data(composed_split(["data=ml-1m", "data.cleaning.item_core=5", "split=leave_last_out", *path]))
 
 
 def stars() -> Data:
     """The first canonical fold of MovieLens-100K, for rating prediction."""
-    return Data(_split(["data=ml-100k", "split=folds"]))
+    return Data(composed_split(["data=ml-100k", "split=folds"]))
 
 
 def scores() -> Data:
@@ -298,11 +210,6 @@ def scores() -> Data:
     split = LeaveOneOut()(random_data(np.random.default_rng(0)))
     shape = (split.dataset.n_users, split.dataset.n_items)
     return Data(split, np.random.default_rng(1).standard_normal(shape, dtype=np.float32))
-
-
-def _split(overrides: Sequence[str]) -> Split:
-    cfg = compose("train", overrides)
-    return instantiate(cfg.split)(prepare(instantiate(cfg.data), Path(cfg.cache_dir), None).dataset)
 
 
 class Turns:
@@ -444,7 +351,7 @@ def main() -> None:
         try:
             measured.append(turns.compare(pair, turn))
         except subprocess.CalledProcessError as error:
-            failures[str(pair)] = _last_line(error)
+            failures[str(pair)] = last_line(error)
             continue
         text = pd.concat(measured)[COLUMNS].to_csv(
             index=False
@@ -456,10 +363,6 @@ def main() -> None:
         console.print(complete_trainings(whole), equal_quality(whole))
     for name, reason in failures.items():
         console.print(escape(f"Not measured: {name}: {reason}"))
-
-
-def _last_line(error: subprocess.CalledProcessError) -> str:
-    return (error.stderr or "").strip().rpartition("\n")[2] or f"ended with status {error.returncode}"
 
 
 if __name__ == "__main__":

@@ -8,15 +8,16 @@ import numpy as np
 from cornac.data import Dataset
 from cornac.eval_methods.base_method import ranking_eval
 from cornac.metrics import MRR, NDCG, HitRatio, Precision, Recall
-from cornac.models import BPR, EASE, WMF, Recommender
+from cornac.models import BPR, EASE, MF, WMF, Recommender
 from exchange import Job, run
 
 
-def dataset(job: Job, part: str) -> Dataset:
-    """Convert one part, with unchanged codes."""
+def dataset(job: Job, part: str, *, values: bool = False) -> Dataset:
+    """Convert one part, with unchanged codes, and with ones in place of ratings unless `values` is true."""
     users, items, ratings = job.part(part)
+    ratings = ratings if values else np.ones_like(ratings)
     known = [OrderedDict((code, code) for code in range(n)) for n in (job.n_users, job.n_items)]
-    return Dataset.build(list(zip(users, items, ratings * 0 + 1, strict=True)), "UIR", *known, seed=job.seed)
+    return Dataset.build(list(zip(users, items, ratings, strict=True)), "UIR", *known, seed=job.seed)
 
 
 def train(job: Job, model: Recommender) -> None:
@@ -42,6 +43,16 @@ def wmf(job: Job) -> None:
     train(job, WMF(**job.settings, verbose=False, seed=job.seed))
 
 
+def biased_mf(job: Job) -> None:
+    """Matrix factorisation with biases by stochastic gradients; records the predictions of the test ratings."""
+    (users, items, _), train = job.part("test"), dataset(job, "train", values=True)
+    model = MF(**job.settings, num_threads=1, seed=job.seed)
+    with job.timed():
+        model.fit(train)
+        predictions = [model.rate(user, item) for user, item in zip(users, items, strict=True)]
+        job.record_scores(lambda: np.array(predictions))
+
+
 class GivenScores(Recommender):
     """A model that returns given scores."""
 
@@ -64,4 +75,4 @@ def evaluate(job: Job) -> None:
     job.metrics = {"ndcg@10": float(ndcg), "hr@10": float(hits)}
 
 
-run({"MF-BPR": bpr, "EASE": ease, "ALS": wmf, "evaluation": evaluate})
+run({"MF-BPR": bpr, "EASE": ease, "ALS": wmf, "MF for stars": biased_mf, "evaluation": evaluate})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from exchange import Job, run
-from surprise import AlgoBase, Dataset, KNNBaseline, Reader, SVDpp, Trainset
+from surprise import SVD, AlgoBase, Dataset, KNNBaseline, Reader, SVDpp, Trainset
 
 
 def trainset(job: Job) -> Trainset:
@@ -22,6 +22,11 @@ def predict(job: Job, model: AlgoBase) -> None:
         job.record_scores(lambda: np.array(predictions))
 
 
+def svd(job: Job) -> None:
+    """Matrix factorisation with biases by stochastic gradients, a rating at a time."""
+    predict(job, SVD(**job.settings, random_state=job.seed))
+
+
 def svd_pp(job: Job) -> None:
     """SVD++ by stochastic gradients, a rating at a time."""
     predict(job, SVDpp(**job.settings, random_state=job.seed))
@@ -29,8 +34,17 @@ def svd_pp(job: Job) -> None:
 
 def item_knn(job: Job) -> None:
     """Item neighbours by correlation of deviations from baselines."""
-    similarity = {"name": "pearson_baseline", "user_based": False}
+    _knn(job, user_based=False)
+
+
+def user_knn(job: Job) -> None:
+    """User neighbours by correlation of deviations from baselines."""
+    _knn(job, user_based=True)
+
+
+def _knn(job: Job, user_based: bool) -> None:
+    similarity = {"name": "pearson_baseline", "user_based": user_based}
     predict(job, KNNBaseline(**job.settings, sim_options=similarity, verbose=False))
 
 
-run({"SVD++": svd_pp, "item-KNN for stars": item_knn})
+run({"SVD": svd, "SVD++": svd_pp, "item-KNN for stars": item_knn, "user-KNN for stars": user_knn})
