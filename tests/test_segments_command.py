@@ -110,6 +110,15 @@ def test_each_clustering_method_has_a_config(ials, segments, method):
     assert "Drama" in out
 
 
+def test_segments_of_a_model_without_embeddings_are_found_by_ratings(trained, segments):
+    run = trained("without", "model=ease")
+    assert segments(run, *FAST)[0] == 0
+    assert json.loads((run / "segments" / "segments.json").read_text())["space"] == "ratings"
+    status, _, err = segments(run, *FAST, "space=embeddings")
+    assert status == 2
+    assert "space=ratings" in err
+
+
 @pytest.mark.parametrize("space", ["embeddings", "ratings"])
 def test_a_new_user_is_assigned_by_the_liked_films(ials, segments, space):
     segments(ials, *FAST, f"space={space}")

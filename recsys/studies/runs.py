@@ -107,13 +107,18 @@ class Run:
             chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
             return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id").astype(float)
 
+    @property
+    def has_embeddings(self) -> bool:
+        """Return whether the run's model learns embeddings."""
+        return (self.directory / EMBEDDINGS).is_file()
+
     def user_embeddings(self, split: Split) -> np.ndarray:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.
 
         Raises:
             UserError: the model has no embeddings, or they were learned on another split.
         """
-        if not (self.directory / EMBEDDINGS).is_file():
+        if not self.has_embeddings:
             raise UserError(
                 f"{self.directory} has no embeddings ({EMBEDDINGS} is missing): its model learns none. Segments by "
                 "genres and decades need none: space=ratings."

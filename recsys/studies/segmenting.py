@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,11 +28,13 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
     """
     # These modules import matplotlib and scikit-learn, which a run without segments does not need.
     from recsys.analysis.segments import report
-    from recsys.analysis.segments.spaces import RATINGS, embedding_points, rating_points
+    from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS, embedding_points, rating_points
     from recsys.analysis.segments.stored import StoredSegments, segments_directory
     from recsys.studies.tensorboard import log_segments
 
     ratings = run.learned_from(split)
+    if study.space is None:
+        study = replace(study, space=EMBEDDINGS if run.has_embeddings else RATINGS)
     points = (
         rating_points(ratings, ratings.history(np.arange(ratings.n_users)))
         if study.space == RATINGS
@@ -42,7 +45,7 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
     directory.mkdir(exist_ok=True)
     user_frame = ratings.user_frame.iloc[found.users]
     names = [profile.name for profile in found.profiles]
-    stored = StoredSegments(study.segments, names, study.space, ratings.fingerprint)
+    stored = StoredSegments(study.segments, names, str(study.space), ratings.fingerprint)
     stored.write(directory, user_frame["user_id"], found)
     model = run.config["model"]["_target_"].rpartition(".")[2]
     report.write_report(directory, study, split, ratings, found, model)

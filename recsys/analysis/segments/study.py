@@ -54,7 +54,7 @@ class SegmentStudy:
     Attributes:
         segments: the clustering method and its settings.
         space: space of the users' points: `embeddings`, the directions of the model's user embeddings, or `ratings`,
-            profiles of their ratings.
+            profiles of their ratings. None: embeddings if the model learns them, otherwise ratings.
         map: projection of the map: `pca`, or `tsne` (van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR
             2008).
         max_k: largest number of segments that is measured, from 2 on, and at most half the number of users.
@@ -65,13 +65,14 @@ class SegmentStudy:
     """
 
     segments: Segmentation
-    space: str = EMBEDDINGS
+    space: str | None = None
     map: str = "pca"
     max_k: int = 20
     n_bootstraps: int = 20
 
     def __post_init__(self) -> None:
-        one_of("space", self.space, (EMBEDDINGS, RATINGS))
+        if self.space is not None:
+            one_of("space", self.space, (EMBEDDINGS, RATINGS))
         one_of("map", self.map, ("pca", "tsne"))
         for name in ("max_k", "n_bootstraps"):
             if getattr(self, name) < 2:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from recsys.analysis import charts, figures
 from recsys.analysis.exploration.questions.statistics import joint_margins
 
+INTERVALS = "The lines (±) contain all true means with 95% confidence."
 N_NAMED = 3  # groups named in a sentence
 
 
@@ -36,10 +37,10 @@ def summarize_group_means(rows: pd.DataFrame) -> str:
         if is_different.any()
     ]
     if not sentences:
-        return f"All differences from the overall mean ({overall:.2f}) may be due to chance."
-    if not (above | below).all():
+        sentences = [f"All differences from the overall mean ({overall:.2f}) may be due to chance."]
+    elif not (above | below).all():
         sentences.append("The other differences may be due to chance.")
-    return " ".join(sentences)
+    return " ".join([*sentences, INTERVALS])
 
 
 def _named(rows: pd.DataFrame, margins: pd.Series, ascending: bool) -> str:
