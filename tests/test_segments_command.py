@@ -160,7 +160,7 @@ def test_embeddings_of_another_split_are_refused(trained, segments):
 def test_invalid_arguments_give_one_sentence_and_status_2(ials, trained, segments):
     popularity = trained("popularity", "model=popularity")
     for arguments, words in (
-        ((popularity,), "need none: space=ratings"),
+        ((popularity, "space=embeddings"), "need none: space=ratings"),
         ((ials, "segments=kmean"), "did you mean kmeans"),
         ((ials, "segments.method=kmean"), "method must be one of kmeans"),
         ((ials, "segments.n_segments=41"), "n_segments must be from 2 to 39"),

@@ -68,7 +68,7 @@ def test_a_metric_that_epochs_do_not_measure_prunes_nothing(fit):
 def test_the_progress_bar_counts_all_batches_in_groups_or_one_by_one(timed, monkeypatch, options):
     bars = []
     monkeypatch.setattr(TrainingBar, "on_train_end", lambda self, trainer, module: bars.append(self.bar))
-    monkeypatch.setattr("recsys.models.neural.callbacks.tqdm", Counter)
+    monkeypatch.setattr("recsys.models.neural.callbacks.ProgressBar", Counter)
     MF(**SMALL).fit(timed, context=FitContext(trainer=partial(pl.Trainer, accelerator="cpu", **options)))
     [bar] = bars
     per_epoch = options.get("limit_train_batches", -(-len(timed) // (64 // 5)))
