@@ -1,9 +1,9 @@
 """Search of items by title, tolerant of case, accents, articles and typing errors.
 
 Titles are normalised like those of metadata (`title_keys` in `sql/clean/macros.sql`): case, accents, punctuation,
-spaces and articles are ignored, and alternative titles in brackets count. An equal title is the best match, then a
-title that contains the query, then the title at the smallest edit distance. For suggestions while a title is being
-typed, the query is also compared with the beginnings of titles.
+spaces and articles are ignored, and alternative titles in brackets count. An equal title is the best match (with the
+same article, if several are equal without), then a title that contains the query, then the title at the smallest edit
+distance. For suggestions while a title is being typed, the query is also compared with the beginnings of titles.
 """
 
 from __future__ import annotations
@@ -149,6 +149,9 @@ def find_item(dataset: Dataset, query: str) -> int:
     matches = TitleSearch(dataset).match(query)
     names = item_names(dataset.item_frame)[matches.items]
     best = _best_matches(np.where(matches.same_year, matches.similarity, 0.0))
+    title = _title_and_year(query)[0].casefold()
+    as_written = [position for position in best if _title_and_year(names[position])[0].casefold() == title]
+    best = np.array(as_written, np.int64) if as_written else best  # "Heat" is not "The Heat" where both exist
     if len(set(names[best])) == 1:  # of several items with one name, the most rated
         return int(matches.items[best[0]])
     if len(best):

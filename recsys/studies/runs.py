@@ -272,7 +272,9 @@ def read_run(directory: Path) -> Run:
         UserError: the directory holds no finished run, its files are damaged, or a symbolic link leads out of it.
     """
     if not is_finished(directory):
-        raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing).")
+        saved = (directory / "model.json").is_file()
+        hint = f": in Python, recsys.load('{directory}') reads the model that was saved there" if saved else ""
+        raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing){hint}.")
     check_links(directory)
     config = _read(directory / CONFIG, parse_yaml, {})
     return Run(

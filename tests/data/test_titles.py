@@ -27,6 +27,8 @@ TITLES = [
     ("Star Wars: Episode IV - A New Hope", 1977),
     ("Star Wars: Episode V - The Empire Strikes Back", 1980),
     ("Sense and Sensibility", 1995),
+    ("The Others", 2001),
+    ("Others", 2003),
 ]
 
 
@@ -55,6 +57,8 @@ def films() -> Dataset:
         ("empire strikes back", 13),
         ("Toy Stroy", 0),
         ("The Matrx", 5),
+        ("others", 16),  # and not the one with an article
+        ("Others, The", 15),
         ("chasing amy", 10),  # of two of that name, the one with more ratings
     ],
 )

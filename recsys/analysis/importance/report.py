@@ -93,10 +93,12 @@ def inspect(model: RatingTrees, sample: Sample, seed: int) -> list[Answer]:
     # The leading columns were selected partly by chance, so they are measured again with other permutations.
     selected = {column: singles[column] for column in leading}
     by_column = importances(model.trees, sample, selected, N_REPEATS, seed + 1, "leading features")
-    answers = [_answer_groups(by_group, sample.rmse), _answer_columns(by_column, sample.groups)]
+    # Two cards stand side by side on the page: the first two figures are low, the next two high.
+    answers = [_answer_groups(by_group, sample.rmse), _answer_calibration(calibration(sample))]
+    answers.append(_answer_columns(by_column, sample.groups))
     if columns := [column for column in by_column.index if has_dependence(sample.frame[column])][:N_PANELS]:
         answers.append(_answer_dependence(model, sample, columns, seed))
-    answers += [_answer_calibration(calibration(sample)), _answer_errors(errors(sample), sample.rmse)]
+    answers.append(_answer_errors(errors(sample), sample.rmse))
     if sample.intervals is not None:
         answers.append(_answer_coverage(coverage(sample, sample.intervals), sample.intervals.level))
     for answer in answers:
@@ -111,8 +113,8 @@ def _answer_groups(table: pd.DataFrame, rmse: float) -> Answer:
         "groups",
         "Which groups of features do predictions depend on?",
         "Bars: growth of the error by group of features",
-        f"The root mean squared error is {rmse:.3f} stars. When the values of a group are shuffled among the ratings, "
-        f"and so carry no information, the error grows most for {_list_growth(table)}.{without_effect}",
+        f"When the values of a group are shuffled among the ratings, and so carry no information, the error, {rmse:.3f} "
+        f"stars, grows most for {_list_growth(table)}.{without_effect}",
         _draw_growth(table, table.index.tolist()),
     )
 
