@@ -24,7 +24,7 @@ from recsys.analysis.segments.traits import (
 )
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
-from recsys.evaluation.intervals import Interval, mean_interval
+from recsys.evaluation.intervals import Interval, bootstrap_ratio
 from recsys.models.rating_profiles import damped_item_means
 
 FILM_DAMPING = 10.0  # ratings that are added to the observed and the expected number of each film in each segment
@@ -65,7 +65,8 @@ class Profile:
         distinctions: traits with the largest effects, strongest first.
         films: most typical films, highest lift first.
         n_tested: number of users on whom the model was tested.
-        metrics: mean over the tested users and its interval, by name of the metric; empty for fewer than two users.
+        metrics: mean over the tested users and its bootstrap interval, by name of the metric; empty for fewer than two
+            users.
     """
 
     name: str
@@ -111,7 +112,12 @@ def describe(ratings: Dataset, users: np.ndarray, labels: np.ndarray, per_user: 
                 distinctions=_distinctions(traits, values, inside, effects[segment]),
                 films=films[segment],
                 n_tested=len(metrics),
-                metrics={str(column): mean_interval(metrics[column]) for column in metrics if len(metrics) > 1},
+                # not Student's interval, whose ends leave the range of a metric where few users are tested
+                metrics={
+                    str(column): bootstrap_ratio(metrics[column], np.ones(len(metrics)))
+                    for column in metrics
+                    if len(metrics) > 1
+                },
             )
         )
     return profiles
