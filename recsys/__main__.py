@@ -9,12 +9,14 @@ from importlib import import_module
 from pathlib import Path
 
 from recsys.commands import COMMANDS
+from recsys.interruption import exit_on_interrupt
 from recsys.invocation import recsys_command
 from recsys.places import TRAIN
 
 DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. Each command has a --help of its own."
 
 
+@exit_on_interrupt()
 def main() -> None:
     """Parse the command line and run one command, importing only its own module."""
     if sys.argv[1:2] == ["train"]:  # whose arguments are Hydra's

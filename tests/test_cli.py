@@ -1,5 +1,6 @@
 """The commands beside train.py, and the processes' exit statuses."""
 
+import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings,
 def test_table_of_a_directory_without_runs_is_one_sentence(command, tmp_path, capsys):
     assert command("table", str(tmp_path)) == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no finished run")
+
+
+def test_an_interrupted_command_says_so_in_one_word(command, monkeypatch, capsys):
+    def interrupt(arguments: argparse.Namespace) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recsys.commands.table.run", interrupt)
+    assert command("table", "outputs") == 130
+    assert capsys.readouterr().err == "\nInterrupted.\n"
 
 
 def test_every_command_has_help(command, capsys):

@@ -14,6 +14,7 @@ ROOMS = (
         "extras",
         "files",
         "places",
+        "interruption",
         "invocation",
         "signatures",
         "dotted",

@@ -61,6 +61,7 @@ def test_help_imports_nothing_but_the_list_of_commands():
         "recsys.commands",
         "recsys.errors",
         "recsys.files",
+        "recsys.interruption",
         "recsys.invocation",
         "recsys.places",
     }

@@ -16,7 +16,6 @@ from recsys.commands.arguments import add_run, add_trusted, period, share
 from recsys.commands.feedback import add_store, open_store
 from recsys.commands.run_data import split_of_config
 from recsys.commands.training import run_train
-from recsys.config import INTERRUPTED
 from recsys.config.stored import stored_config
 from recsys.files import short
 from recsys.places import CONFIGS
@@ -72,16 +71,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _repeat(refitter: Refitter, seconds: float) -> None:
     """Refit at intervals, until interrupted."""
-    try:
-        while True:
-            started = time.monotonic()
-            try:
-                _refit(refitter)
-            except Exception as error:  # the next refit may succeed
-                print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-            time.sleep(max(0, started + seconds - time.monotonic()))
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
+    while True:
+        started = time.monotonic()
+        try:
+            _refit(refitter)
+        except Exception as error:  # the next refit may succeed
+            print(f"error: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        time.sleep(max(0, started + seconds - time.monotonic()))
 
 
 def _refit(refitter: Refitter) -> None:

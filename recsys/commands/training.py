@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from recsys.config.termination import exit_on_sigterm
 from recsys.errors import UserError
 from recsys.files import short
+from recsys.interruption import exit_on_sigterm
 from recsys.places import TRAIN
 
 

@@ -9,14 +9,14 @@ modules.
 """
 
 from recsys.config.composition import compose, resolve
-from recsys.config.entry import INTERRUPTED, main
+from recsys.config.entry import main
 from recsys.config.labels import register_labels
 from recsys.config.nodes import instantiate
 from recsys.config.overrides import complete
 from recsys.config.rules import register_rules
 from recsys.config.sentences import one_sentence
 
-__all__ = ["INTERRUPTED", "complete", "compose", "instantiate", "main", "one_sentence", "resolve"]
+__all__ = ["complete", "compose", "instantiate", "main", "one_sentence", "resolve"]
 
 register_labels()
 register_rules()

@@ -24,6 +24,7 @@ NOT_DECISIVE_CODE = {
     "recsys.errors": "is an exception",
     "recsys.extras": "names packages to install",
     "recsys.files": "writes files whole",
+    "recsys.interruption": "ends processes",
     "recsys.invocation": "names commands",
     "recsys.places": "says where files are",
     "recsys.renamed": "maps former names",

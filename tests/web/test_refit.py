@@ -423,5 +423,5 @@ def test_a_failed_refit_does_not_end_the_schedule(ease, feedback, rates, command
     monkeypatch.setattr(Refitter, "refit", refit)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     status, out, err = command("refit", ease, "--store", feedback.address.url, "--every", "30s")
-    assert (status, out, err) == (130, "", "error: There is none.\n")
+    assert (status, out, err) == (130, "", "error: There is none.\n\nInterrupted.\n")
     assert unattended == [True, True]

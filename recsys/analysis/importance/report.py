@@ -113,8 +113,8 @@ def _answer_groups(table: pd.DataFrame, rmse: float) -> Answer:
         "groups",
         "Which groups of features do predictions depend on?",
         "Bars: growth of the error by group of features",
-        f"When the values of a group are shuffled among the ratings, and so carry no information, the error, {rmse:.3f} "
-        f"stars, grows most for {_list_growth(table)}.{without_effect}",
+        f"When the values of a group are shuffled among the ratings, and so carry no information, the error of "
+        f"{rmse:.3f} stars grows most for {_list_growth(table)}.{without_effect}",
         _draw_growth(table, table.index.tolist()),
     )
 

@@ -1,12 +1,14 @@
-"""Conversion of SIGTERM, which schedulers and containers send to end a process, to an exception."""
+"""How a process ends at Ctrl-C, and at SIGTERM, which schedulers and containers send to end it."""
 
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-TERMINATED = 128 + signal.SIGTERM  # the exit status, as shells report it
+INTERRUPTED = 128 + signal.SIGINT  # exit statuses, as shells report them
+TERMINATED = 128 + signal.SIGTERM
 
 
 @contextmanager
@@ -21,3 +23,13 @@ def exit_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, earlier)
+
+
+@contextmanager
+def exit_on_interrupt() -> Iterator[None]:
+    """Exit with `INTERRUPTED` and one word at Ctrl-C, where nothing further is to be said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("\nInterrupted.", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from None
