@@ -33,6 +33,13 @@ def test_other_settings_are_checked_by_lightning():
         check_trainer(config("trainer.accelerator=abacus").trainer)
 
 
+def test_tasks_that_slurm_counts_in_another_way_than_lightning_are_one_sentence(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_NAME", "job")
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    with pytest.raises(UserError, match="--ntasks-per-node=2"):
+        check_trainer(config("trainer.max_steps=3").trainer)
+
+
 CALLBACK = "{_target_: pytorch_lightning.callbacks.LearningRateFinder}"
 PRUNING = "{_target_: recsys.models.callbacks.Pruning, journal: j, trial: 0, metric: ndcg@10, after: 1}"
 

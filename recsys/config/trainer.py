@@ -44,7 +44,7 @@ def check_trainer(node: DictConfig) -> None:
     check_node(node)
     try:
         instantiate(node)(logger=False, callbacks=[])  # otherwise a Trainer appends to the config's list
-    except (MisconfigurationException, TypeError, ValueError) as error:
+    except (MisconfigurationException, RuntimeError, TypeError, ValueError) as error:
         raise UserError(f"Lightning cannot train with these settings of trainer: {error}") from error
 
 
