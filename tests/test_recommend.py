@@ -83,7 +83,7 @@ def test_a_user_gets_unseen_films_with_scores_and_reasons(command, runs):
 def test_the_table_has_titles_years_genres_scores_and_reasons(command, runs):
     status, out, _ = command("recommend", runs / "ease", "--user", "u3")
     assert status == 0
-    for word in ("EASE for user u3", "The Great Hope x", "19", "Drama", "liked by", "would fall most"):
+    for word in ("Recommendations for user u3", "The Great Hope x", "19", "Drama", "liked by", "would fall most"):
         assert word in out
 
 
@@ -256,7 +256,7 @@ def test_a_history_from_elsewhere_is_shown_and_recommended_from(command, runs, t
     file.write_text(HISTORY)
     status, out, _ = command("recommend", runs / "ease", "--history", file, "-k", "3")
     assert status == 0
-    shown, recommended = out.split("EASE for a new user")
+    shown, recommended = out.split("Recommendations for a new user")
     assert all(
         words in shown for words in ("3 films of ratings.csv (Letterboxd)", "year off by one", "Parasite (2019)")
     )

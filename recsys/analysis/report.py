@@ -14,7 +14,6 @@ from recsys.analysis.recommend import UNKNOWN, Recommendation
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
-from recsys.models.scoring import Scorer
 from recsys.models.similar import MEASURE
 from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, most_liked
 from recsys.terminal import terminal
@@ -32,7 +31,7 @@ LEGEND = {
 
 
 def print_recommendations(
-    model: Scorer, dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
+    dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> None:
     """Print a table of the recommended films, best first, with an explanation of the reasons."""
     names = item_names(dataset.item_frame)
@@ -41,7 +40,7 @@ def print_recommendations(
     kinds = dict.fromkeys(r.reason.kind for r in recommendations if r.reason)
     by_features = any(r.contributions for r in recommendations)
     table = _table("score", "reason", *["score by features"] * by_features)
-    table.title = f"{type(model).__name__} for {name}, who liked {liked or 'nothing yet'}"
+    table.title = f"Recommendations for {name}, who liked {liked or 'nothing yet'}"
     table.caption = "\n".join([LEGEND[kind] for kind in kinds] + [LEGEND_OF_FEATURES] * by_features)
     for place, r in enumerate(recommendations, start=1):
         reason = r.reason.sentence(names) if r.reason else ""
