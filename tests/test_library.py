@@ -17,6 +17,7 @@ from recsys.errors import UserError
 from recsys.models.base import FitContext
 from recsys.models.popularity import Popularity
 from recsys.progress import is_progress_shown
+from recsys.studies.runs import read_run
 from recsys.web import fitted
 from recsys.web.lists import ListedFilm, ListOptions
 from recsys.web.recommendation_service import RecommendationService
@@ -283,6 +284,12 @@ def test_what_is_loaded_again_continues_to_recommend(ease: recsys.models.EASE, t
     loaded = recsys.load(str(tmp_path / "a [model]"))
     for arguments in ({"users": ["u1", "u2"]}, {"liked": ["Film 2"]}):
         pd.testing.assert_frame_equal(loaded.recommend(**arguments), ease.recommend(**arguments))
+
+
+def test_a_command_on_a_saved_model_says_what_reads_it(ease: recsys.models.EASE, tmp_path: Path):
+    ease.save(tmp_path / "ease")
+    with pytest.raises(UserError, match="in Python, recsys.load"):
+        read_run(tmp_path / "ease")
 
 
 def test_deep_models_are_quiet_unless_progress_is_wanted(data: recsys.Dataset, capfd: pytest.CaptureFixture):

@@ -167,7 +167,6 @@ def test_a_model_with_one_list_for_all_refuses_new_users(untimed: Dataset):
         (["recommend", "ease", "--liked", "Casablanca"], "There is no film 'Casablanca'"),
         (["recommend", "ease", "--liked", "great"], "may be"),
         (["recommend", "nothing", "--user", "u3"], "holds no finished run"),
-        (["recommend", "ease/model", "--user", "u3"], "in Python, recsys.load('"),
         (["recommend", "ease", "--user", "u3", "--filter", "colour=red"], "movie_id, title, year, genres"),
         (["similar", "ease", "Casablanca"], "There is no film 'Casablanca'"),
     ],

@@ -272,8 +272,8 @@ def read_run(directory: Path) -> Run:
         UserError: the directory holds no finished run, its files are damaged, or a symbolic link leads out of it.
     """
     if not is_finished(directory):
-        saved = (directory / "model.json").is_file()
-        hint = f": in Python, recsys.load('{directory}') reads the model that was saved there" if saved else ""
+        is_of_library = (directory / "model.json").is_file() and (directory / "data").is_dir()
+        hint = f": in Python, recsys.load('{directory}') reads the model that was saved there" if is_of_library else ""
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing){hint}.")
     check_links(directory)
     config = _read(directory / CONFIG, parse_yaml, {})
