@@ -288,7 +288,7 @@ def test_what_is_loaded_again_continues_to_recommend(ease: recsys.models.EASE, t
 
 def test_a_command_on_a_saved_model_says_what_reads_it(ease: recsys.models.EASE, tmp_path: Path):
     ease.save(tmp_path / "ease")
-    with pytest.raises(UserError, match="in Python, recsys.load"):
+    with pytest.raises(UserError, match=r"in Python, recsys\.load"):
         read_run(tmp_path / "ease")
 
 
