@@ -70,8 +70,12 @@ def test_genres_years_and_surprise_change_the_list(visit):
     page.get_by_label("From", exact=True).fill("1970")
     page.get_by_label("From", exact=True).press("Enter")
     expect(page.locator(".filters")).to_contain_text("2 chosen")
-    page.wait_for_function("document.querySelector('.cards').ariaBusy === 'false'")
-    assert all(int(text.split(" · ")[0]) >= 1970 for text in cards(page).locator(".meta").all_inner_texts())
+    page.wait_for_function(
+        """() => {
+            const years = [...document.querySelectorAll(".cards:not([aria-busy=true]) .card:not(.skeleton) .meta")];
+            return years.length && years.every(meta => parseInt(meta.innerText) >= 1970);
+        }"""
+    )
     page.get_by_role("button", name="Drama").click()
     page.get_by_label("From", exact=True).fill("")
     page.get_by_label("From", exact=True).press("Enter")
