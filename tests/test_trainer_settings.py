@@ -36,6 +36,7 @@ def test_other_settings_are_checked_by_lightning():
 def test_tasks_that_slurm_counts_in_another_way_than_lightning_are_one_sentence(monkeypatch):
     monkeypatch.setenv("SLURM_JOB_NAME", "job")
     monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.delenv("SLURM_NTASKS_PER_NODE", raising=False)
     with pytest.raises(UserError, match="--ntasks-per-node=2"):
         check_trainer(config("trainer.max_steps=3").trainer)
 
