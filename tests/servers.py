@@ -60,10 +60,12 @@ def mariadb() -> Iterator[str]:
     pytest.importorskip("duckdb_extension_mysql_scanner")
     install, server, client = (_program(name) for name in ("mariadb-install-db", "mariadbd", "mariadb"))
     with _folder("mysql") as (folder, as_user):
-        made = [install, "--no-defaults", f"--datadir={folder}/data", "--auth-root-authentication-method=normal"]
-        subprocess.run([*as_user, *made, "--skip-test-db"], check=True, capture_output=True)
+        # Each has a --tmpdir of its own: a server that starts removes all temporary tables that it finds there.
+        places = ["--no-defaults", f"--datadir={folder}/data", f"--tmpdir={folder}"]
+        made = [install, *places, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run([*as_user, *made], check=True, capture_output=True)
         port = _free_port()
-        options = ["--no-defaults", f"--datadir={folder}/data", f"--socket={folder}/socket", f"--port={port}"]
+        options = [*places, f"--socket={folder}/socket", f"--port={port}"]
         options.append("--innodb-flush-method=nosync")  # as -F for PostgreSQL: commits do not wait for the disk
         with _running([*as_user, server, *options, "--bind-address=127.0.0.1"], "ready for connections"):
             password = PASSWORD.replace("'", "''")
