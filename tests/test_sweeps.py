@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from recsys.__main__ import main as command_line
+from recsys.errors import UserError
 from recsys.models.ease import EASE
 from recsys.models.neural.callbacks import Pruning
 from recsys.studies.runs import find_runs
@@ -49,7 +50,11 @@ def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(train_s
     assert best["value"] == trials["value"].max()
     assert (tmp_path / "search" / "history.png").stat().st_size > 1000
     runs = find_runs(tmp_path / "search")
-    assert max(run.metrics["valid/ndcg@10"] for run in runs) == best["value"]
+    assert [(run.directory / "model").is_dir() for run in runs] == [
+        run.metrics["valid/ndcg@10"] == best["value"] for run in runs
+    ]
+    with pytest.raises(UserError, match="has no model: a search keeps only that of its best trial"):
+        next(run for run in runs if run.metrics["valid/ndcg@10"] < best["value"]).model()
     assert not [name for run in runs for name in run.metrics if name.startswith("test/")]
     assert train_small(*search, "seed=1") == 2
     assert "another" in capsys.readouterr().err
@@ -60,7 +65,9 @@ def test_a_search_counts_trials_that_fail_and_ends_if_all_do(train_small, tmp_pa
     search = ("hparams_search=base", "model=ease", "hydra.sweeper.n_trials=3")
     assert train_small(*search, "model.l2=choice(much,more)", f"hydra.sweep.dir={tmp_path}/search") == 2
     assert "failed, the first: 'l2' of EASE must be float" in capsys.readouterr().err
-    assert train_small(*search, "model.l2=choice(3.0,10.0,much)", f"hydra.sweep.dir={tmp_path}/other") == 0
+    keeping = ("hydra.sweeper.keep_models=true", f"hydra.sweep.dir={tmp_path}/other")
+    assert train_small(*search, "model.l2=choice(3.0,10.0,much)", *keeping) == 0
+    assert len([*(tmp_path / "other").glob("*/model")]) == 2
     trials = pd.read_csv(tmp_path / "other" / "trials.csv").set_index("model.l2")
     assert list(trials.loc[["3.0", "10.0", "much"], "state"]) == ["complete", "complete", "failed"]
     assert trials.loc["much", "failure"].startswith("'l2' of EASE must be float")

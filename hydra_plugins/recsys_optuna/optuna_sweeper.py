@@ -29,7 +29,8 @@ class OptunaSweeper(Sweeper):
 
     Args:
         params: the search space, setting -> sweep.
-        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `storage`.
+        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `storage`,
+            `keep_models`.
     """
 
     def __init__(self, params: Mapping[str, str], **search: Any) -> None:

@@ -33,7 +33,7 @@ from recsys.extras import require
 from recsys.files import write_whole
 from recsys.models.neural.callbacks import Pruning, search_storage
 from recsys.progress import repeated
-from recsys.studies.run_writer import failure_reason
+from recsys.studies.run_writer import failure_reason, remove_model
 
 try:
     import optuna
@@ -50,6 +50,7 @@ END = 0.05  # share of a range that counts as one of its ends
 FAILURE = "failure"  # user attribute of a failed trial: the reason
 WORKER = "worker"  # user attribute of a trial: the worker that runs it
 SEEN = "seen"  # user attribute of a trial: Unix time at which its worker last reported that it runs
+PLACE = "place"  # user attribute of a trial: the directory of its run
 SEEN_EVERY = 60.0  # seconds between reports
 LOST_AFTER = 900.0  # seconds without a report after which a trial is lost; long, since workers' clocks may differ
 N_FAILED = 3  # number of failed trials, if no trial succeeded, that end a search: the settings are not the cause
@@ -83,6 +84,7 @@ class Search:
         prune_after: number of epochs after which a trial may be pruned, or None for no pruning. Models without epochs
             are never pruned.
         storage: where the search is stored, see `search_storage`; None for `study.journal` in the directory.
+        keep_models: whether every trial keeps its model, checkpoints and embeddings, or only the best so far.
 
     Raises:
         UserError: a number is not a positive integer, or Optuna or matplotlib is not installed.
@@ -96,6 +98,7 @@ class Search:
     n_parallel: int = 1
     prune_after: int | None = 20
     storage: str | None = None
+    keep_models: bool = False
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "n_parallel"):
@@ -130,6 +133,8 @@ class Search:
                 jobs = launch([self._job(trial) for trial in trials], trials[0].number)
             self._record(study, trials, jobs)
             self._write_results(study)
+            if not self.keep_models:
+                self._remove_models(study)
             self._check_success(study, N_FAILED)
         if others := self._of_others(study):
             log.info("trials that other workers still run: %d", len(others))
@@ -240,6 +245,8 @@ class Search:
     def _record(self, study: optuna.Study, trials: Sequence[optuna.Trial], jobs: Sequence[JobReturn]) -> None:
         for trial, job in zip(trials, jobs, strict=True):
             value = _value(job)
+            if job.hydra_cfg is not None:
+                trial.set_user_attr(PLACE, job.hydra_cfg.hydra.runtime.output_dir)
             if isinstance(value, str):
                 trial.set_user_attr(FAILURE, value)
                 study.tell(trial, state=TrialState.PRUNED)  # the sampler treats it as worse than any other
@@ -260,6 +267,13 @@ class Search:
         best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": overrides(study.best_params)}
         text = yaml.safe_dump(best, sort_keys=False)
         write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
+
+    def _remove_models(self, study: optuna.Study) -> None:
+        """Remove the models of this worker's trials that are not the best, which would fill a disk."""
+        best = study.best_trial.number if _is_any_complete(study) else None
+        for trial in _finished(study):
+            if trial.number != best and trial.user_attrs.get(WORKER) == self.worker and PLACE in trial.user_attrs:
+                remove_model(Path(trial.user_attrs[PLACE]))
 
     def _check_success(self, study: optuna.Study, n_trials: int) -> None:
         """Check that not all trials have failed, once at least `n_trials` have.

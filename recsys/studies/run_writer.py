@@ -27,19 +27,21 @@ from recsys.studies import process, provenance
 from recsys.studies.identity import code_digest, id_digests
 from recsys.studies.runs import (
     BEGUN,
+    CHECKPOINTS,
     CONFIG,
     EMBEDDINGS,
     FAILURE,
     LEARNED_BEFORE,
     MANIFEST,
     METRICS,
+    MODEL,
     PER_USER,
     UNRESOLVED,
     Run,
     is_interrupted,
 )
 
-EARLIER = ("checkpoints", "tensorboard", "csv", "model", "segments", "trees")  # folders of an earlier run
+EARLIER = (CHECKPOINTS, "tensorboard", "csv", MODEL, "segments", "trees")  # folders of an earlier run
 SPACE_NEEDED = 200 * 2**20  # bytes; checkpoints of the usual models fit twice over
 
 STAGES = {
@@ -95,7 +97,7 @@ class RunWriter:
     @property
     def checkpoints(self) -> Path:
         """The directory of checkpoints, with a subdirectory for each fit."""
-        return self.directory / "checkpoints"
+        return self.directory / CHECKPOINTS
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -151,7 +153,7 @@ class RunWriter:
             speed: speed of training by name, such as `train/interactions_per_second`.
             also: functions to call with the run before it counts as finished.
         """
-        model.save_without_data(self.directory / "model")
+        model.save_without_data(self.directory / MODEL)
         if isinstance(model, HasEmbeddings):
             _write_embeddings(self.directory / EMBEDDINGS, model, split)
         _write_json(self.directory / METRICS, metrics)
@@ -186,6 +188,13 @@ def clear_marks(directory: Path) -> None:
     """Remove the marks of a finished or failed run from a directory that another run will use."""
     for mark in (MANIFEST, FAILURE):
         (directory / mark).unlink(missing_ok=True)
+
+
+def remove_model(directory: Path) -> None:
+    """Remove the model, checkpoints and embeddings of a run, and keep its settings, metrics and log."""
+    for name in (CHECKPOINTS, MODEL):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    (directory / EMBEDDINGS).unlink(missing_ok=True)
 
 
 def write_failure(directory: Path, error: Exception) -> None:

@@ -54,6 +54,8 @@ FAILURE = "failure.json"
 BEGUN = "begun.json"
 CONFIG = "config.yaml"
 UNRESOLVED = "unresolved.yaml"
+CHECKPOINTS = "checkpoints"
+MODEL = "model"
 METRICS = "metrics.json"
 EMBEDDINGS = "embeddings.npz"
 LEARNED_BEFORE = "learned_before.npz"
@@ -169,11 +171,26 @@ class Run:
     @property
     def model_class(self) -> str:
         """The name of the trained model's class."""
-        return saved_class(self.directory / "model")
+        return saved_class(self._model_directory)
 
     def model(self, trusted: bool = False) -> Recommender:
         """Load the trained model; see `recsys.models.base.load`."""
-        return load(self.directory / "model", trusted)
+        return load(self._model_directory, trusted)
+
+    @property
+    def _model_directory(self) -> Path:
+        """The directory of the model.
+
+        Raises:
+            UserError: the run has no model; a search removes those of its trials except the best.
+        """
+        directory = self.directory / MODEL
+        if not directory.is_dir():
+            raise UserError(
+                f"{self.directory} has no model: a search keeps only that of its best trial, unless "
+                "hydra.sweeper.keep_models=true. Train the run again with the settings in its config.yaml."
+            )
+        return directory
 
     @cached_property
     def identity(self) -> str:
