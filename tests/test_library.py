@@ -1,5 +1,6 @@
 """The library: data frames in, models and tables out, without configs and runs."""
 
+import json
 import re
 from pathlib import Path
 
@@ -286,7 +287,17 @@ def test_what_is_loaded_again_continues_to_recommend(ease: recsys.models.EASE, t
         pd.testing.assert_frame_equal(loaded.recommend(**arguments), ease.recommend(**arguments))
 
 
-def test_a_command_on_a_saved_model_says_what_reads_it(ease: recsys.models.EASE, tmp_path: Path):
+def test_commands_take_a_saved_model_in_place_of_a_run(ease: recsys.models.EASE, command, tmp_path: Path):
+    ease.save(tmp_path / "ease")
+    status, printed, _ = command("recommend", tmp_path / "ease", "--user", "u1", "--json", "-k", "3")
+    listed = [f"{film['title']} ({film['year']})" for film in json.loads(printed)["recommendations"]]
+    assert (status, listed) == (0, ease.recommend(["u1"], k=3)["title"].tolist())
+    status, printed, _ = command("similar", tmp_path / "ease", "Film 2", "--json", "-k", "3")
+    assert (status, len(json.loads(printed)["neighbours"])) == (0, 3)
+    assert command("recommend", tmp_path / "ease", "--all", "--out", tmp_path / "lists")[0] == 0
+
+
+def test_a_command_that_needs_a_run_says_what_reads_a_saved_model(ease: recsys.models.EASE, tmp_path: Path):
     ease.save(tmp_path / "ease")
     with pytest.raises(UserError, match=r"in Python, recsys\.load"):
         read_run(tmp_path / "ease")

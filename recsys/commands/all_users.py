@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from recsys.analysis.recommend_to_all import ListMaker, Scores, Shard, scores_of, write_lists
-from recsys.commands.run_data import model_and_data, ranker_of, reranker_in
+from recsys.commands.run_data import trained_model
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
 from recsys.data.query import Query
 from recsys.errors import UserError
 from recsys.export.layout import DESCRIPTION, is_export
 from recsys.files import digest_of
-from recsys.models.base import ScoresByProducts
+from recsys.models.base import ScoresByProducts, is_saved_with_data
 from recsys.models.recommending import RecommendsByIds
+from recsys.studies.runs import MODEL
 
 BEYOND = 200_000  # films; the default of `serve` too
 
@@ -54,16 +55,15 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
     if arguments.out is None:
         raise UserError("--all must be given with --out FOLDER, to which lists are written (got none).")
     directory, k = arguments.directory, arguments.k
-    model, dataset = model_and_data(directory, arguments.trusted, arguments.films)
+    trained = trained_model(directory, arguments.trusted, arguments.films)
+    model, dataset, reranker = trained.model, trained.dataset, trained.reranker
     candidates = items_meeting(dataset, arguments.filter)
     is_whole = len(candidates) == dataset.n_items
-    reranker = reranker_in(directory, arguments.trusted)
     n_best = max(k, 0 if reranker is None else reranker.n_candidates)
     scores = scores_of(model)
     if is_whole and dataset.n_items > arguments.index_beyond and isinstance(model, ScoresByProducts):
         scores = indexed_scores(model, dataset, n_best)
-    rank = ranker_of(directory, model, dataset, arguments.trusted)
-    maker = ListMaker(dataset, k, scores, rank, None if is_whole else candidates)
+    maker = ListMaker(dataset, k, scores, trained.rank, None if is_whole else candidates)
     settings = {
         "model": _digest(directory),
         "reranker": None if reranker is None else repr(reranker),
@@ -107,5 +107,6 @@ def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Sco
 
 
 def _digest(directory: Path) -> str:
-    """Return a digest of the file that describes the model of a run or export."""
-    return digest_of([directory / (DESCRIPTION if is_export(directory) else "model/model.json")])
+    """Return a digest of the file that describes the model of a run or export, or a saved model."""
+    described = "model.json" if is_saved_with_data(directory) else f"{MODEL}/model.json"
+    return digest_of([directory / (DESCRIPTION if is_export(directory) else described)])

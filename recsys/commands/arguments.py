@@ -7,6 +7,7 @@ import contextlib
 import re
 from pathlib import Path
 
+TRAINED = "the directory of a finished run or of a model saved in Python, or the folder of an export"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 

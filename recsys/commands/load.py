@@ -7,7 +7,7 @@ from pathlib import Path
 
 from recsys.analysis.recommend_to_all import recommend_to_all
 from recsys.commands.arguments import add_list_length, add_trusted
-from recsys.commands.run_data import model_and_data, ranker_of
+from recsys.commands.run_data import trained_model
 from recsys.config import compose
 from recsys.config.splits import prepared_data
 from recsys.data.address import DEFAULT_VARIABLE, Address
@@ -38,9 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
     if cfg is not None:
         tables = clean_tables(prepared_data(cfg).dataset)
     else:
-        directory = Path(arguments.what[0])
-        model, dataset = model_and_data(directory, arguments.trusted)
-        rank = ranker_of(directory, model, dataset, arguments.trusted)
-        tables = clean_tables(dataset) | {"recommendations": recommend_to_all(model, dataset, arguments.k, rank)}
+        trained = trained_model(Path(arguments.what[0]), arguments.trusted)
+        lists = recommend_to_all(trained.model, trained.dataset, arguments.k, trained.rank)
+        tables = clean_tables(trained.dataset) | {"recommendations": lists}
     write_tables(address, tables, replace=arguments.replace)
     print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")

@@ -15,8 +15,8 @@ from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistor
 from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend
 from recsys.commands.all_users import add_all_users, recommend_to_all_users
-from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
-from recsys.commands.run_data import model_and_data, ranker_of
+from recsys.commands.arguments import TRAINED, add_films, add_json, add_list_length, add_run, add_trusted
+from recsys.commands.run_data import trained_model
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
 from recsys.data.titles import find_item
@@ -26,7 +26,7 @@ from recsys.models.recommending import user_codes
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the user, and the options that determine which films can be listed."""
-    add_run(parser, "the directory of a finished run, or the folder of an export")
+    add_run(parser, TRAINED)
     add_list_length(parser, "films to list at most")
     add_films(parser)
     add_json(parser)
@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
         return
     if arguments.out is not None or arguments.shard is not None:
         raise UserError("--out and --shard must be given with --all (got another choice of users).")
-    model, dataset = model_and_data(arguments.directory, arguments.trusted, arguments.films)
+    trained = trained_model(arguments.directory, arguments.trusted, arguments.films)
+    model, dataset = trained.model, trained.dataset
     candidates = items_meeting(dataset, arguments.filter)
     user = UNKNOWN
     answer: dict[str, Any] = {"run": str(arguments.directory)}
@@ -79,8 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         items = [film.item for film in matched.matched]
         history = history_of_ratings(model, dataset, items, [film.rating for film in matched.matched])
         candidates = np.setdiff1d(candidates, items)
-    rank = ranker_of(arguments.directory, model, dataset, arguments.trusted)
-    recommended = recommend(model, dataset, user, history, candidates, arguments.k, rank)
+    recommended = recommend(model, dataset, user, history, candidates, arguments.k, trained.rank)
     if arguments.json:
         answer |= report.recommendations_as_json(dataset, user, history, recommended)
         print(json.dumps(answer, indent=2, ensure_ascii=False))

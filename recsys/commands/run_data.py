@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +19,62 @@ from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, Reranker, ranker
 from recsys.export.exported import load_export
 from recsys.export.layout import is_export
-from recsys.models.base import HasOpenCatalogue, Recommender
+from recsys.models.base import HasOpenCatalogue, Recommender, is_saved_with_data, load
 from recsys.models.recommending import RecommendsByIds
-from recsys.studies.runs import Run, read_run
+from recsys.studies.runs import Run, is_finished, read_run
 
 
-def model_and_data(directory: Path, trusted: bool, new_films: str | None = None) -> tuple[RecommendsByIds, Dataset]:
-    """Load the model and data of a run or an export.
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model with its data.
+
+    Attributes:
+        model: the model.
+        dataset: the data that it was trained on.
+        reranker: reranker of its lists, or None.
+    """
+
+    model: RecommendsByIds
+    dataset: Dataset
+    reranker: Reranker | None = None
+
+    @property
+    def rank(self) -> Ranker:
+        """The function that turns scores into lists."""
+        return ranker(self.reranker, self.model, self.dataset)
+
+
+def trained_model(directory: Path, trusted: bool, new_films: str | None = None) -> TrainedModel:
+    """Load the model of a run, of an export, or one that was saved with its data in Python.
 
     Args:
-        directory: directory of the run, or folder of the export.
+        directory: directory of the run or of the saved model, or folder of the export.
         trusted: see `stored_config`.
         new_films: file of new films, which are added to the data and the model, or None.
 
     Raises:
-        UserError: there is no such run, its data have changed, or its model cannot score new films.
+        UserError: there is no such model, its data have changed, or it cannot score new films.
     """
-    model: RecommendsByIds
-    if is_export(directory):
-        model = load_export(directory)
-        dataset = model.known_data()
-    else:
-        run = read_run(directory)
-        model = run.model(trusted)
-        dataset = checked_data(run, model, trusted)
-    return (model, dataset) if new_films is None else (model, _extended(model, dataset, new_films))
+    found = _trained_model(directory, trusted)
+    if new_films is None:
+        return found
+    return replace(found, dataset=_extended(found.model, found.dataset, new_films))
+
+
+def data_in(directory: Path, trusted: bool) -> Dataset:
+    """Load the data of a run, whose model is not loaded, or of an export or a saved model; see `trained_model`."""
+    if is_finished(directory):
+        return data_of(read_run(directory), trusted)
+    return trained_model(directory, trusted).dataset
+
+
+def _trained_model(directory: Path, trusted: bool) -> TrainedModel:
+    if is_export(directory) or is_saved_with_data(directory):
+        model = load_export(directory) if is_export(directory) else load(directory, trusted)
+        return TrainedModel(model, model.known_data())
+    run = read_run(directory)
+    of_run = run.model(trusted)
+    return TrainedModel(of_run, checked_data(run, of_run, trusted), reranker_of(run, trusted))
 
 
 def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
@@ -60,19 +92,9 @@ def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
     return dataset
 
 
-def reranker_in(directory: Path, trusted: bool = False) -> Reranker | None:
-    """Build the reranker of a run, or return None if it has none; exports never have one."""
-    return None if is_export(directory) else reranker_of(read_run(directory), trusted)
-
-
 def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
     """Build the reranker of a run, or return None if it has none; see `stored_config` for `trusted`."""
     return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
-
-
-def ranker_of(directory: Path, model: RecommendsByIds, dataset: Dataset, trusted: bool = False) -> Ranker:
-    """Return the function that turns scores into lists: with the reranker of a run, or in the order of scores."""
-    return ranker(reranker_in(directory, trusted), model, dataset)
 
 
 def data_of(run: Run, trusted: bool = False) -> Dataset:

@@ -6,18 +6,17 @@ import argparse
 import json
 
 from recsys.analysis import report
-from recsys.commands.arguments import add_films, add_json, add_list_length, add_run, add_trusted
-from recsys.commands.run_data import data_of
+from recsys.commands.arguments import TRAINED, add_films, add_json, add_list_length, add_run, add_trusted
+from recsys.commands.run_data import data_in
 from recsys.data.filters import items_meeting
 from recsys.data.new_items import with_new_items
 from recsys.data.titles import find_item
 from recsys.models.similar import SimilarItems
-from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the run, the film, and the options that determine which films can be listed."""
-    add_run(parser)
+    add_run(parser, TRAINED)
     parser.add_argument(
         "title", metavar="TITLE", help="title of a film, with its year in brackets if the title is ambiguous"
     )
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the similar films."""
-    dataset = data_of(read_run(arguments.directory), arguments.trusted)
+    dataset = data_in(arguments.directory, arguments.trusted)
     if arguments.films is not None:
         dataset = with_new_items(dataset, arguments.films)
     film = find_item(dataset, arguments.title)

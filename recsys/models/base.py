@@ -350,6 +350,11 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     return model
 
 
+def is_saved_with_data(directory: Path) -> bool:
+    """Return whether `Recommender.save` wrote a model and its data to a directory."""
+    return (directory / "model.json").is_file() and (directory / DATA).is_dir()
+
+
 def saved_class(directory: Path) -> str:
     """Return the name of a saved model's class, without importing it.
 

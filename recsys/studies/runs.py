@@ -45,7 +45,7 @@ from recsys.data.split import Split
 from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
-from recsys.models.base import Recommender, load, saved_class
+from recsys.models.base import Recommender, is_saved_with_data, load, saved_class
 from recsys.studies.foreign import cache_of, check_links, parse_yaml
 from recsys.studies.identity import code_digest, id_digests, identity
 
@@ -289,8 +289,8 @@ def read_run(directory: Path) -> Run:
         UserError: the directory holds no finished run, its files are damaged, or a symbolic link leads out of it.
     """
     if not is_finished(directory):
-        is_of_library = (directory / "model.json").is_file() and (directory / "data").is_dir()
-        hint = f": in Python, recsys.load('{directory}') reads the model that was saved there" if is_of_library else ""
+        is_saved = is_saved_with_data(directory)
+        hint = f": in Python, recsys.load('{directory}') reads the model that was saved there" if is_saved else ""
         raise UserError(f"{directory} holds no finished run ({MANIFEST} is missing){hint}.")
     check_links(directory)
     config = _read(directory / CONFIG, parse_yaml, {})

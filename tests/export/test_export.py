@@ -80,6 +80,17 @@ def test_recommend_gives_the_lists_and_reasons_of_the_model(command, as_onnx: Pa
     assert [film["reason"]["kind"] for film in listed] == ["history"] * 5
 
 
+def test_a_model_that_was_saved_in_python_is_exported_and_an_export_is_not(command, ease: EASE, tmp_path: Path):
+    ease.save(tmp_path / "ease")
+    exported = tmp_path / "ease" / "export"
+    assert command("export", tmp_path / "ease", "--to", "torch")[0] == 0
+    outputs = [command("recommend", folder, "--user", "3", "--json")[1] for folder in (tmp_path / "ease", exported)]
+    listed, again = ([film["title"] for film in json.loads(output)["recommendations"]] for output in outputs)
+    assert listed == again
+    status, _, error = command("export", exported)
+    assert (status, "must be a finished run or a saved model" in error) == (2, True)
+
+
 def test_an_export_by_torch_has_the_vectors_of_users(command, as_torch: Path):
     model = load_export(as_torch)
     query = DATA.query(np.arange(DATA.n_users))
