@@ -9,7 +9,7 @@ BIN := .venv/bin
 CPU_BUILDS := https://download.pytorch.org/whl/cpu
 PIP := $(BIN)/python -m pip install --constraint requirements.lock
 INSTALL := $(PIP) --no-build-isolation --editable
-TORCH := --no-deps $(if $(CUDA),,--retries 1 --extra-index-url $(CPU_BUILDS)) torch
+TORCH := --no-deps $(if $(CUDA),,--extra-index-url $(CPU_BUILDS)) torch
 SERVED := outputs/served
 
 .PHONY: help train serve test lint docs links lock clean
@@ -59,11 +59,12 @@ links: .venv/dev ## check that the links of the manual to other sites lead somew
 	$(BIN)/sphinx-build --quiet --builder linkcheck docs docs/_build/links
 
 # Stamps of what is installed, the extras on top of the core. A stamp is touched last, so that an interrupted
-# installation is repeated. setuptools builds Hydra's parser, which comes as source: venv brings an old one or none.
+# installation is repeated. An index for PyTorch that cannot be reached costs little time, and a connection that breaks
+# is tried again. setuptools builds Hydra's parser, which comes as source: venv brings an old one or none.
 .venv/core: requirements.lock pyproject.toml
 	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
 	test -e $@ || $(PYTHON) -m venv --clear .venv
-	$(PIP) $(TORCH)
+	$(PIP) --retries 1 $(TORCH) || $(PIP) $(TORCH)
 	$(PIP) hatchling editables setuptools
 	$(INSTALL) .
 	touch $@

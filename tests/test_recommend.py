@@ -118,8 +118,8 @@ def test_the_table_of_a_model_that_reads_order_explains_its_reasons(command, run
     liked = [f"The Great Joke {'x' * i}".strip() for i in (0, 2, 4, 6)]
     status, out, err = command("recommend", runs / "markov", *(word for title in liked for word in ("--liked", title)))
     assert status == 0, err
-    assert "right after The Great Joke xxxxxx" in " ".join(out.split())
-    assert "mostly because it is recent" in " ".join(out.split())
+    assert "rated within" in out
+    assert "as it is recent" in " ".join(out.split())
 
 
 def test_filters_restrict_the_recommended_films(command, runs):

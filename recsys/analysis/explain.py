@@ -5,7 +5,8 @@ history reduces the score most, or whose embeddings are nearest. For models with
 film that has the largest share of people, keywords and genres in common with the recommended one.
 
 A reason adds a detail about the recommended film: people, keywords or genres that it shares with the supporting films
-and that no earlier reason in the list names, or else how many of the users who liked the supporting films liked it.
+and that no earlier reason in the list names, or else how many of the users who liked the supporting films liked it. For
+a reason by order, it is how many of the users who rated the supporting film rated it within the next `SOON` films.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ MAX_OF_A_TRAIT = 10  # largest number of values of a column that are used, since
 MAX_SHARED = 2  # largest number of traits that a reason names
 COMMON = 0.25  # largest share of films with a trait that a reason names
 MIN_AGREEING = 3  # least number of agreeing users that a reason names
+SOON = 10  # number of films after another one that a reason by order counts
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ class Reason(Support):
         items: codes of one or two films of the history, the strongest first.
         strength: loss of score, cosine, or share in common, of the first film; always positive.
         shared: people, keywords and genres that the recommended film shares with the films in `items`.
-        n_agreeing: number of users who liked the films in `items` and the recommended one; 0 if this is not part of the
-            reason.
-        n_users: number of users who liked the films in `items`.
+        n_agreeing: number of users who liked the films in `items` and the recommended one or, in a reason by order, who
+            rated it soon after the film in `items`; 0 if this is not part of the reason.
+        n_users: number of users who liked or, in a reason by order, rated the films in `items`.
     """
 
     shared: tuple[str, ...] = ()
@@ -54,6 +56,10 @@ class Reason(Support):
         films, shared = " and ".join(names[[*self.items]]), ", ".join(self.shared)
         if self.kind == METADATA:
             return f"{shared}, like {films}, which you liked"
+        if self.n_agreeing and self.kind == ORDER:
+            return (
+                f"rated within the next {SOON} films by {self.n_agreeing} of the {self.n_users} users who rated {films}"
+            )
         if self.n_agreeing:
             return f"liked by {self.n_agreeing} of the {self.n_users} users who, like you, liked {films}"
         support = super().sentence(names)
@@ -71,10 +77,8 @@ class Explainer:
         self.dataset = dataset
         self._traits = _traits(dataset.item_frame)
         self._n_films = Counter(trait for of_film in self._traits for trait in of_film)
-        liked = dataset.ratings >= dataset.middle_of_scale
-        by_item = np.argsort(dataset.items[liked], kind="stable")
-        self._likers = dataset.users[liked][by_item]
-        self._starts = row_pointers(np.bincount(dataset.items[liked], minlength=dataset.n_items))
+        self._by_item = np.argsort(dataset.items, kind="stable")
+        self._starts = row_pointers(np.bincount(dataset.items, minlength=dataset.n_items))
 
     def explain(self, model: Scorer, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
         """Find the reason for each film of a list.
@@ -133,13 +137,22 @@ class Explainer:
             telling = [trait for trait in shared if trait not in named and self._n_films[trait] <= limit]
             if telling:
                 return replace(reason, items=films, shared=tuple(telling[:MAX_SHARED]))
-        if reason.kind != HISTORY:
+        if reason.kind == EMBEDDINGS:
             return reason
+        n_agreeing, n_users = self._agreement(reason, item)
+        return reason if n_agreeing < MIN_AGREEING else replace(reason, n_agreeing=n_agreeing, n_users=n_users)
+
+    def _agreement(self, reason: Reason, item: int) -> tuple[int, int]:
+        """Return the numbers of users of a reason: those who agree, and all; see `Reason`."""
+        if reason.kind == ORDER:
+            (earlier,) = reason.items
+            places = self._ratings_of(earlier)
+            next_places = places[:, None] + np.arange(1, SOON + 1)
+            ends = self.dataset.indptr[self.dataset.users[places] + 1]
+            next_items = self.dataset.items[np.minimum(next_places, len(self.dataset) - 1)]
+            return int(((next_items == item) & (next_places < ends[:, None])).any(axis=1).sum()), len(places)
         users = np.logical_and.reduce([self._liked_by(other) for other in reason.items])
-        n_agreeing = int((users & self._liked_by(item)).sum())
-        if n_agreeing < MIN_AGREEING:
-            return reason
-        return replace(reason, n_agreeing=n_agreeing, n_users=int(users.sum()))
+        return int((users & self._liked_by(item)).sum()), int(users.sum())
 
     def _shared(self, item: int, others: Sequence[int]) -> tuple[str, ...]:
         """Return the traits that a film has in common with all of the others."""
@@ -147,9 +160,14 @@ class Explainer:
 
     def _liked_by(self, item: int) -> np.ndarray:
         """Return which users liked a film, bool (n_users,)."""
+        places = self._ratings_of(item)
         liked = np.zeros(self.dataset.n_users, bool)
-        liked[self._likers[self._starts[item] : self._starts[item + 1]]] = True
+        liked[self.dataset.users[places[self.dataset.ratings[places] >= self.dataset.middle_of_scale]]] = True
         return liked
+
+    def _ratings_of(self, item: int) -> np.ndarray:
+        """Return the positions of a film's ratings in the data, int64 (m,)."""
+        return self._by_item[self._starts[item] : self._starts[item + 1]]
 
 
 def _traits(item_frame: pd.DataFrame) -> list[tuple[str, ...]]:

@@ -23,7 +23,7 @@ N_MATCHED = 20  # films of a history in each of two tables
 N_GROUPS = 3  # groups of features in a row
 LEGEND_OF_FEATURES = "Score by features: the contributions of the groups of features that change the score most."
 LEGEND = {
-    ORDER: "Reason (right after): the film without which the score would fall most, mostly because it is recent.",
+    ORDER: "Reason (right after, next films): the film without which the score would fall most, as it is recent.",
     HISTORY: "Reason: the liked films without which the score would fall most, and a detail about this film.",
     EMBEDDINGS: "Reason: the liked films with the most similar embeddings; the model itself does not use the history.",
     METADATA: "Reason: the liked film that shares most people and genres; the model itself does not use the history.",

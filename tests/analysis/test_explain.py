@@ -83,6 +83,17 @@ def test_the_film_of_a_model_that_reads_order_is_the_one_that_comes_before(ratin
     assert after_nothing is None
 
 
+def test_users_who_rated_a_film_soon_after_another_are_counted(ratings):
+    model = Markov(window=1).fit(cyclic())
+    history = replace(History.of_items([[3, 0]]), times=np.arange(2))
+    [reason] = Explainer(cyclic()).explain(model, -1, history, np.array([1]))
+    assert (reason.kind, reason.items) == (ORDER, (0,))
+    assert (reason.n_agreeing, reason.n_users) == (
+        9,
+        10,
+    )  # film 0 is the last of user 1
+
+
 def test_a_film_whose_place_makes_no_difference_is_a_reason_by_being_liked(ratings):
     model = EASE(l2=5.0, half_life=1e6).fit(ratings)  # so long that the order hardly counts
     history = ratings.history(np.array([7]))
@@ -166,6 +177,8 @@ def test_sentences_depend_on_the_kind_of_reason():
     assert Reason("history", (1, 0), 1.0).sentence(names) == "because you liked Fargo (1996) and Heat (1995)"
     assert Reason("history", (0,), 1.0, ("Crime",)).sentence(names) == "because you liked Heat (1995): Crime"
     assert Reason("order", (0,), 1.0).sentence(names) == "right after Heat (1995)"
+    soon = Reason("order", (0,), 1.0, n_agreeing=7, n_users=9)
+    assert soon.sentence(names) == "rated within the next 10 films by 7 of the 9 users who rated Heat (1995)"
     assert Reason("embeddings", (0,), 1.0).sentence(names) == "similar to Heat (1995), which you liked"
     shared = Reason("metadata", (0,), 1.0, ("Crime", "C"))
     assert shared.sentence(names) == "Crime, C, like Heat (1995), which you liked"
