@@ -305,7 +305,7 @@ def draw(periods: pd.DataFrame) -> None:
     gains = periods[periods["metric"] == COMPARED[1]].set_index(["model", "strategy", "group"]).sort_index()
     with figures.style():
         figure, axes = figures.panels(
-            1.75 * len(MODELS) + 0.6, len(MODELS), len(shown), grid="y", sharex=True, sharey="row"
+            1.75 * len(MODELS) + 0.6, len(MODELS), len(shown), grid="y", sharex=True, sharey=True
         )
         places = ((model, strategies, group) for model, (_, strategies) in MODELS.items() for group in shown)
         for place, (panel, (model, strategies, group)) in enumerate(zip(axes, places, strict=True)):
@@ -325,7 +325,7 @@ def draw(periods: pd.DataFrame) -> None:
         labels = {line.get_label(): line for panel in axes for line in panel.containers}
         figure.legend(labels.values(), labels.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
         (HERE / "figures").mkdir(exist_ok=True)
-        figures.save(figure, HERE / "figures", "by_period", "Gain of feedback on liked films, MovieLens-100K")
+        figures.save(figure, HERE / "figures", "by_period", "Gain over never on liked films, MovieLens-100K")
 
 
 def main() -> None:

@@ -87,6 +87,11 @@ def panels(height: float, rows: int = 1, columns: int = 1, grid: str = "", **lay
     return fig, axes
 
 
+def note_below(fig: Figure, text: str) -> None:
+    """Write a note below the axes that is as wide as the figure, so that narrow axes do not cut it off."""
+    fig.supxlabel(text, fontsize=mpl.rcParams["axes.labelsize"], color=MUTED)
+
+
 def freeze_layout(fig: Figure) -> None:
     """Compute the layout of a finished figure once, so that saving it to several files does not repeat the work."""
     fig.draw_without_rendering()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import fill, shorten
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from recsys.studies.outcome import Outcome, complete_runs
 
 MAX_SLICES = 10  # per figure
 MAX_LONG_LABELS = 5  # slices whose labels fit horizontally
+ROW_WIDTH, SLICE_WIDTH = 22, 20  # characters of the names of rows, in lines, and of slanted names of slices, cut off
 BANDED = ("activity", "popularity")  # slices by number of ratings; their bounds differ between variants
 SLICES = {
     "activity": "known ratings of the user",
@@ -83,18 +85,21 @@ def _read_slices(directory: Path) -> pd.DataFrame:
 
 def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str) -> Figure:
     """Draw values (rows, slices) as cells, with the size of each slice in its label."""
-    fig, ax = figures.subplots(charts.height_of(len(values)) + 0.8)
+    rows = [fill(row, ROW_WIDTH) for row in values.index]
+    is_dense = len(slices) > MAX_LONG_LABELS
+    fig, ax = figures.subplots(charts.height_of("\n".join(rows).count("\n") + 1) + (1.2 if is_dense else 0.8))
     relative = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
     limit = max(0.01, float(np.quantile(relative.abs(), 0.9)))
-    is_dense = len(slices) > MAX_LONG_LABELS
     digits, separator = (3, " ") if is_dense else (4, "\n")
+    digits -= is_dense and bool((values >= 1).any(axis=None))  # as wide as values below 1, which lack their zero
     texts = [
         ["" if np.isnan(value) else f"{value:.{digits}f}".lstrip("0") for value in row] for row in values.to_numpy()
     ]
-    labels = [f"{value}{separator}({n:,.0f})" for value, n in zip(slices["value"], slices["n"], strict=True)]
-    charts.heatmap(ax, relative.to_numpy(), list(values.index), labels, texts, figures.BELOW_ABOVE, (-limit, limit))
+    names = [shorten(value, SLICE_WIDTH, placeholder="…") if is_dense else value for value in slices["value"]]
+    labels = [f"{name}{separator}({n:,.0f})" for name, n in zip(names, slices["n"], strict=True)]
+    charts.heatmap(ax, relative.to_numpy(), rows, labels, texts, figures.BELOW_ABOVE, (-limit, limit))
     if is_dense:
         ax.set_xticks(ax.get_xticks(), labels, rotation=40, ha="left", rotation_mode="anchor")
     unit = "ratings" if kind in OF_ITEMS else "users"
-    ax.set_xlabel(f"blue: better than the column's mean\norange: worse; in brackets: {unit}")
+    figures.note_below(fig, f"blue: better than the column's mean\norange: worse; in brackets: {unit}")
     return fig

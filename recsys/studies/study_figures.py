@@ -179,7 +179,8 @@ def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
     labels = [f"{name}\nτ {kendalltau(frame[first], frame[name]).statistic:.2f}" for name in frame]
     ax.set_xticks(range(frame.shape[1]), labels, fontsize=charts.SMALL)
     ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{-y:.0f}"))
-    ax.set(ylabel=f"rank by {base}", xlabel="τ: Kendall's rank correlation with the first column")
+    ax.set(ylabel=f"rank by {base}")
+    figures.note_below(fig, "τ: Kendall's rank correlation with the first column")
     return fig
 
 
