@@ -22,6 +22,8 @@ AS_IT_IS: Mapping[str, Any] = {"missing": (), "decimal": ".", "time_format": "s"
 _DELIMITERS = (",", "\t", ";", "|", "::", " ")
 _USUAL = {".tsv": "\t", ".TSV": "\t", ".tab": "\t"}
 _N_SAMPLED = 200  # rows
+INVISIBLE = re.compile(r"^[\s\ufeff\u200b]+|[\s\ufeff\u200b]+$")  # around the names of columns
+NUMERIC = r" *-?[0-9][-0-9.,:/TZ+ ]*"  # regular expression of numbers and dates
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,16 @@ class Dialect:
             fits the whole file is used.
         names: names of the columns.
         has_header: whether the first row holds the names.
+        n_blank: number of blank lines before the first row.
+        numeric: for each column whether most of its sampled cells are numbers or dates.
     """
 
     delimiter: str
     quotings: tuple[tuple[str, str], ...]
     names: tuple[str, ...]
     has_header: bool
+    n_blank: int
+    numeric: tuple[bool, ...]
 
 
 def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -> Dialect:
@@ -114,9 +120,11 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
         _check_start(file, lines, [delimiter], mark, lambda row: len(row) == len(names))
         _refuse_header(file, samples[delimiter], reading.missing)
     else:
-        _check_start(file, lines, delimiters, mark, lambda row: set(wanted) <= {name.strip() for name in row})
+        _check_start(
+            file, lines, delimiters, mark, lambda row: set(wanted) <= {INVISIBLE.sub("", name) for name in row}
+        )
         delimiter = _by_names(samples, wanted)
-        names = [name.strip() for name in samples[delimiter][0]]
+        names = [INVISIBLE.sub("", name) for name in samples[delimiter][0]]
         names = [name or f"column{place}" for place, name in enumerate(names, start=1)]
     folded = [name.casefold() for name in names]
     if twice := [name for name in names if folded.count(name.casefold()) > 1]:
@@ -127,7 +135,10 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
             else ""
         )
         raise UserError(f"{file} must name each column once (got {', '.join(twice)}){advice}.")
-    return Dialect(delimiter, _quotings(mark, reading.quote, delimiter, text), tuple(names), not reading.header)
+    n_blank = next(place for place, line in enumerate(lines) if line.strip())
+    numeric = _numeric(samples[delimiter][0 if reading.header else 1 :], len(names))
+    quotings = _quotings(mark, reading.quote, delimiter, text)
+    return Dialect(delimiter, quotings, tuple(names), not reading.header, n_blank, numeric)
 
 
 def usual_delimiter(file: Path) -> str:
@@ -156,7 +167,7 @@ def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
 
 def _by_names(samples: Mapping[str, list[list[str]]], wanted: Collection[str]) -> str:
     """Return the delimiter that splits the header into the wanted columns, otherwise into the most columns."""
-    headers = {delimiter: [name.strip() for name in rows[0]] for delimiter, rows in samples.items()}
+    headers = {delimiter: [INVISIBLE.sub("", name) for name in rows[0]] for delimiter, rows in samples.items()}
     for delimiter, names in headers.items():
         if len(names) > 1 and set(wanted) <= set(names):
             return delimiter
@@ -224,6 +235,12 @@ def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) ->
             f"{', '.join(map(repr, samples))} (got {found}): set data.delimiter."
         )
     return fitting[0]
+
+
+def _numeric(rows: Sequence[Sequence[str]], width: int) -> tuple[bool, ...]:
+    """Return for each column whether most of its cells are numbers or dates."""
+    columns = [[row[place] for row in rows if len(row) == width] for place in range(width)]
+    return tuple(2 * sum(re.fullmatch(NUMERIC, cell) is not None for cell in cells) > len(cells) for cells in columns)
 
 
 def _quotings(mark: str, given: str | None, delimiter: str, text: Plain) -> tuple[tuple[str, str], ...]:

@@ -22,7 +22,7 @@ IDS = ("user_id", "movie_id")
 # tabs), whole numbers with a decimal point, other fractions, and scientific notation, as spreadsheets write it.
 _PLAIN = "[1-9][0-9]*"
 _INVISIBLE = r"^[\p{Cc}\p{Cf}\p{Z}]+|[\p{Cc}\p{Cf}\p{Z}]+$"
-_WHOLE = "-?[0-9]+[.]0"
+_WHOLE = "-?[0-9]+[.]0+"
 _FRACTION = "-?[0-9]*[.][0-9]+"
 _ROUNDED = "-?[0-9][.][0-9]+[eE][+]?[0-9]+|-?[0-9]+[eE][+][0-9]+"
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -31,8 +31,13 @@ LEAST = {"ns": 1e17, "us": 1e14, "ms": 1e11}  # smallest number of a time since 
 # Formats of dates that are written as one number -> the smallest and largest plausible number.
 COMPACT = {"%Y": (1800, 2100), "%Y%m%d": (18000101, 21001231), "%Y%m%d%H%M%S": (18000101000000, 21001231235959)}
 _SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.0), (0.0, 10.0), (0.0, 100.0))
-_DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d", "%d %b %Y", "%b %d, %Y", "%B %d, %Y")
-_CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p")
+_DAYS = (
+    *("%m/%d/%Y", "%d/%m/%Y", "%m-%d-%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y.%m.%d"),
+    *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y"),
+)
+_CLOCKS = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p", ", %H:%M:%S", ", %H:%M")
+# Those of mail and web servers, of the programming language C, and of Twitter.
+_STAMPS = ("%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%Y%m%dT%H%M%SZ")
 
 # Notes on what was detected.
 WITHOUT_INVISIBLE = "{name} is read without the invisible characters around it"
@@ -40,11 +45,27 @@ WHOLE_IDS = "{name} such as 1.0 is read as 1"
 DECIMAL_COMMAS = "{name} has decimal commas (data.decimal=',')"
 TIMES = "times are {name} (data.time_format={format})"
 
+NOT_A_FORMAT = (
+    "data.time_format must be s, ms, us or ns, or a format as for strptime, such as %d/%m/%Y (got {given!r})."
+)
+
 _IS_ODD_RATING = "rating IS NOT NULL AND try_cast(rating AS DOUBLE) IS NULL"
 _IS_NUMBER = "try_cast(time AS DOUBLE) IS NOT NULL"
 _IS_TEXT = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL"
 _IS_ODD_TIME = "time IS NOT NULL AND try_cast(time AS DOUBLE) IS NULL AND try_cast(time AS TIMESTAMP) IS NULL"
 _HAS_OFFSET = "regexp_matches(time, ':[0-9.]+ ?[+-][0-9]{2}(:?[0-9]{2})?$')"
+# The time with seconds and without a space before the offset, as TIMESTAMPTZ needs it.
+_WITH_OFFSET = r"""try_cast(regexp_replace(regexp_replace(time, ' ([+-][0-9:]+)$', '\1'),
+    '([T ][0-9]{2}:[0-9]{2})([+-])', '\1:00\2') AS TIMESTAMPTZ)"""
+_IS_SHORT = "strlen(time) < 12 AND contains(time, 'E+')"  # such as 1.1E+12, as spreadsheets write it
+# Words in lower case that may stand for a missing value, if `Reading.missing` has them or they are set to it.
+_ABSENT = (
+    *("null", "none", "na", "n/a", "#n/a", "<na>", "nan", "nat", "nil", "undefined", "(null)", "[null]", "\\n"),
+    *("-", "--", "?", ".", "n.a.", "missing"),
+)
+_MARKS = "'\"\u201c\u2018"
+# What spreadsheets and repeated exports put around an id: ="1", "1", '1', “1”; group 2 is the id.
+_MARKED = r"""(="|"|'|\x{201c})(.+)("|'|\x{201d})"""
 # Optional column -> what its cells must be, and the SQL condition that wrong cells meet.
 _WRONG = {
     LABEL: ("a number, true or false", "try_cast(label AS DOUBLE) IS NULL AND try_cast(label AS BOOLEAN) IS NULL"),
@@ -109,9 +130,10 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
     Raises:
         UserError: an id is a number in scientific notation, which may be rounded.
     """
-    notes = []
+    notes: list[str] = []
     for name in (name for name in IDS if name in rows.connection.table(rows.table).columns):
-        is_padded, is_missing, is_whole, is_fraction, is_rounded, has_zeros = _kinds_of_ids(rows, name, missing)
+        _remove_marks(rows, name, notes)
+        is_padded, is_missing, is_whole, is_fraction, is_rounded, has_zeros, absent = _kinds_of_ids(rows, name, missing)
         if is_rounded:
             _refuse_rounded(rows, label, columns, name)
         if is_padded:
@@ -120,10 +142,12 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
         if is_missing:
             rows.update(name, "NULL", _is_listed(name, missing))
         if is_whole and not is_fraction:
-            rows.update(name, f"replace({name}, '.0', '')", f"regexp_full_match({name}, '{_WHOLE}')")
+            rows.update(name, f"split_part({name}, '.', 1)", f"regexp_full_match({name}, '{_WHOLE}')")
             notes.append(WHOLE_IDS.format(name=name))
         if has_zeros:
             notes += _differing_by_zeros(rows, name)
+        if absent is not None:
+            notes.append(f"{name} {absent!r} is an id (data.missing=[{absent!r}] reads it as missing)")
     return notes
 
 
@@ -131,18 +155,35 @@ def _visible(name: str) -> str:
     return f"regexp_replace({name}, '{_INVISIBLE}', '', 'g')"
 
 
-def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[bool, ...]:
-    """Return whether there are padded, missing, whole, fractional, rounded and zero-filled ids, in this order."""
+def _remove_marks(rows: Rows, name: str, notes: list[str]) -> None:
+    """Remove quotation marks around the ids of a column if all of them have the same, and add a note on it."""
+    # looks at few rows if ids have no marks
+    is_marked = f"regexp_full_match(trim({name}), {literal(_MARKED)})"
+    others = f"SELECT 1 FROM {rows.table} WHERE {rows.condition} AND {name} IS NOT NULL AND NOT {is_marked} LIMIT 1"  # noqa: S608
+    if rows.connection.execute(others).fetchall():
+        return
+    n_kinds, example = rows.select(f"count(DISTINCT regexp_extract({name}, {literal(_MARKED)}, 1))", f"min({name})")
+    if n_kinds == 1:
+        rows.update(name, f"regexp_extract(trim({name}), {literal(_MARKED)}, 2)", is_marked)
+        notes.append(f"{name} such as {example} is read without the quotation marks")
+
+
+def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, ...]:
+    """Return whether there are padded, missing, whole, fractional, rounded and zero-filled ids, in this order.
+
+    The last element is an id that may stand for a missing one, or None.
+    """
     kinds = (
         "id <> text",
         _is_listed("text", missing),
         f"regexp_full_match(text, '{_WHOLE}')",
-        f"regexp_full_match(text, '{_FRACTION}') AND NOT suffix(text, '.0')",
+        f"regexp_full_match(text, '{_FRACTION}') AND NOT regexp_full_match(text, '{_WHOLE}')",
         f"regexp_full_match(text, '{_ROUNDED}')",
         "regexp_full_match(text, '0[0-9]+')",
     )
     found = rows.connection.execute(
-        f"SELECT {', '.join(f'coalesce(bool_or({kind}), false)' for kind in kinds)} "  # noqa: S608
+        f"SELECT {', '.join(f'coalesce(bool_or({kind}), false)' for kind in kinds)}, "  # noqa: S608
+        f"min(text) FILTER ({_is_listed('lower(text)', _ABSENT)} AND NOT {_is_listed('text', missing)}) "
         f"FROM (SELECT DISTINCT {name} AS id, {_visible('id')} AS text FROM {rows.table} "
         f"WHERE {rows.condition} AND NOT regexp_full_match({name}, '{_PLAIN}'))"
     ).fetchall()
@@ -189,14 +230,23 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         UserError: a row repeats the header, a cell is not a number or a date, or the notation of numbers or dates is
             ambiguous.
     """
-    repeated = " AND ".join(f"{name} = {literal(columns.get(name) or name)}" for name in IDS)
-    n_odd_ratings, n_texts, header = rows.select(
+    repeated = " AND ".join(_is_listed(name, _spellings(columns.get(name) or name, name)) for name in IDS)
+    n_odd_ratings, n_texts, header, n_times, n_short, short = rows.select(
         f"count(*) FILTER ({_IS_ODD_RATING} OR {_is_listed('rating', reading.missing)})",
         f"count(*) FILTER ({_IS_TEXT} OR {_is_listed('time', reading.missing)})",
         f"min(rowid) FILTER ({repeated})",
+        "count(time)",
+        f"count(*) FILTER ({_IS_SHORT} AND {_IS_NUMBER})",
+        f"min(rowid) FILTER ({_IS_SHORT} AND {_IS_NUMBER})",
     )
     if header is not None:
         raise UserError(f"{label} repeats its header in row {header - rows.first + 1}: remove this line.")
+    if 2 * n_short > n_times:
+        [(cell,)] = rows.connection.execute(f"SELECT time FROM {rows.table} WHERE rowid = {short}").fetchall()  # noqa: S608
+        raise UserError(
+            f"{label} must have whole times (got {cell!r} in column {columns.get('time') or 'time'}, "
+            f"row {short - rows.first + 1}, which may be rounded): export this column as text."
+        )
     notes = []
     if n_odd_ratings:
         notes += _interpret_numbers(rows, label, "rating", reading)
@@ -206,10 +256,19 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         notes += _interpret_numbers(rows, label, name, reading)
     notes += _interpret_times(rows, label, reading.time_format)
     if n_texts:
-        rows.update("time", "epoch(try_cast(time AS TIMESTAMPTZ))", _HAS_OFFSET)  # TIMESTAMP ignores offsets
+        # TIMESTAMP ignores offsets
+        rows.update("time", f"epoch({_WITH_OFFSET})", f"{_HAS_OFFSET} AND {_WITH_OFFSET} IS NOT NULL")
     if n_odd_ratings or n_texts:
         check_numbers(rows, label, columns)
     return notes
+
+
+def _spellings(*names: str) -> list[str]:
+    """Return the spellings of the names of a column that a header may have."""
+    joined = [name.replace("_", "") for name in names]
+    camel = [name[:1].lower() + name.title().replace("_", "")[1:] for name in names]
+    every = (*names, *joined, *camel)
+    return [*dict.fromkeys(s for name in every for s in (name, name.lower(), name.upper(), name.title()))]
 
 
 def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], numeric_ids: bool = False) -> None:
@@ -221,11 +280,22 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
     sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
     cells = rows.connection.execute(sql, {"first_row": rows.first, "numeric_ids": numeric_ids}).fetchall()
     for row, name, cell in cells:
-        hint = ": data.time_format says how times are written" if name == "time" else ""
+        hint = _hint(name, cell)
         raise UserError(
             f"{label} has text where a number belongs: {cell!r} in column {columns.get(name) or name}, "
             f"row {row - rows.first + 1}{hint}."
         )
+
+
+def _hint(name: str, cell: str) -> str:
+    """Return the end of the sentence that refuses a cell: the setting that may read it."""
+    if cell.lower() in _ABSENT:
+        return f": data.missing=[{cell!r}] reads it as missing"
+    if name == "time":
+        return ": data.time_format says how times are written"
+    if cell.lower() in ("true", "false"):
+        return ": data.columns.label reads a column of truth values"
+    return ": data.quote names the quotation mark" if cell[:1] in _MARKS else ""
 
 
 def check_further(rows: Rows, label: str, columns: Mapping[str, str | None]) -> None:
@@ -294,6 +364,8 @@ def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
     Raises:
         UserError: the given format is not valid, or several formats fit.
     """
+    if given is not None and given not in UNITS and "%" not in given:
+        raise UserError(NOT_A_FORMAT.format(given=given))
     chosen = given or _format_of_numbers(rows) or _format_of_dates(rows, label)
     if chosen is None:
         return []
@@ -305,10 +377,7 @@ def _interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
         try:
             rows.update("time", f"epoch({parsed})", f"{parsed} IS NOT NULL")
         except duckdb.InvalidInputException as error:
-            raise UserError(
-                "data.time_format must be s, ms, us or ns, or a format as for strptime, such as %d/%m/%Y "
-                f"(got {chosen!r})."
-            ) from error
+            raise UserError(NOT_A_FORMAT.format(given=chosen)) from error
     return [] if given else [TIMES.format(name=UNIT_NAMES.get(chosen, chosen), format=chosen)]
 
 
@@ -335,7 +404,7 @@ def _format_of_dates(rows: Rows, label: str) -> str | None:
     """
     odd = f"FROM {rows.table} WHERE {rows.condition} AND {_IS_ODD_TIME}"
     select = "SELECT count(*), {checks} FROM (SELECT time {odd} {limit})"
-    fitting = [day + clock for day in _DAYS for clock in _CLOCKS]
+    fitting = [*(day + clock for day in _DAYS for clock in _CLOCKS), *_STAMPS]
     for limit in ("LIMIT 100", ""):  # most formats fail soon
         checks = ", ".join(f"count(*) FILTER ({_cannot_be(written)})" for written in fitting)
         sql = select.format(checks=checks, odd=odd, limit=limit)
@@ -343,7 +412,7 @@ def _format_of_dates(rows: Rows, label: str) -> str | None:
         fitting = [written for written, failing in zip(fitting, n_failing, strict=True) if not failing]
         if not n or not fitting:
             return None
-    if len(fitting) > 1:
+    if len({written.replace("%B", "%b") for written in fitting}) > 1:  # in May, %b and %B read the same
         raise UserError(
             f"{label} has dates in which the order of day and month is ambiguous: set data.time_format to "
             f"{' or '.join(repr(written) for written in fitting)}."
@@ -358,7 +427,8 @@ def _cannot_be(written: str) -> str:
 def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
     """Guess the scale of the ratings in the raw table; see `scale_of`."""
     number = "try_cast(rating AS FLOAT)"
-    sql = f"SELECT min({number}), max({number}) FROM raw_ratings WHERE isfinite({number})"  # noqa: S608 - a constant
+    sql = f"SELECT min({number}), max({number}) FROM raw_ratings "  # noqa: S608 - a constant
+    sql += f"WHERE isfinite({number}) AND user_id IS NOT NULL AND movie_id IS NOT NULL"
     return scale_of(*connection.execute(sql).fetchall()[0])
 
 

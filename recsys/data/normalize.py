@@ -53,7 +53,7 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     connection.create_function("date_of", _date, ["VARCHAR"], "VARCHAR")
     for column in LIST_COLUMNS:
         rewritten = f"nullif(elements_as_text({literal(column)}, {column}), '')"
-        _update(connection, table, column, rewritten, rf"regexp_matches({column}, '^\s*[\[{{]')")
+        _update(connection, table, column, rewritten, rf"regexp_matches({column}, '^\s*([\[{{]|\([''\"])')")
     _update(connection, table, "runtime", "minutes_of(runtime)", "regexp_matches(runtime, '[:hs]', 'i')")
     _update(connection, table, "release_date", "date_of(release_date)", "try_cast(release_date AS TIMESTAMP) IS NULL")
     for column, condition in (
@@ -107,8 +107,10 @@ def _parsed(text: str) -> list[Any]:
             found = parse(re.sub(r"(?<=['\"])\s+(?=['\"])", ", ", text))
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             continue
-        return [found] if isinstance(found, dict) else list(found)
-    if text[-1] not in "]}":
+        if isinstance(found, dict):
+            return [found] if "name" in found else list(found.values())
+        return list(found) if isinstance(found, list | tuple | set) else [found]
+    if text[-1] not in "]})":
         return [text]
     return next(csv.reader([text[1:-1]], skipinitialspace=True), [])
 

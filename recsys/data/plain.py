@@ -25,7 +25,7 @@ from recsys.errors import UserError
 _CHUNK = 1 << 20
 _PARQUET = b"PAR1"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
-_ZIP = b"PK\x03\x04"
+_ZIPS = (b"PK\x03\x04", b"PK\x05\x06")  # the second is an empty archive
 _STREAMS: dict[bytes, Callable[[Path], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -34,13 +34,27 @@ _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_FOREIGN = {
+_WEB_PAGE = "a web page: download the file that it links to"
+_ARCHIVE = "an archive that recsys cannot unpack: unpack it first"
+_FOREIGN = {  # beginnings in lower case
     b"\xd0\xcf\x11\xe0": "a spreadsheet: save it as CSV",
-    b"SQLite format 3": "a database: read it with data=sql data.address=FILE",
-    b"%PDF": "a PDF document",
-    b"<!DOCTYPE": "a web page: download the file that it links to",
-    b"<html": "a web page: download the file that it links to",
+    b"sqlite format 3": "a database: read it with data=sql data.address=FILE",
+    b"%pdf": "a PDF document",
+    b"<!doctype": _WEB_PAGE,
+    b"<html": _WEB_PAGE,
+    b"<table": "a web page: save its table as CSV",
+    b"<?xml": "XML: save it as CSV",
+    b"version https://git-lfs": "a pointer of Git LFS: get the file with `git lfs pull`",
+    b"7z\xbc\xaf": _ARCHIVE,
+    b"rar!": _ARCHIVE,
+    b"\x1f\x9d": _ARCHIVE,
+    b"\x04\x22\x4d\x18": _ARCHIVE,
+    b"\x89hdf": "HDF5: save it as CSV or Parquet",
+    b"arrow1": "Arrow: save it as CSV or Parquet",
 }
+_TAR = slice(257, 262)  # position of the word `ustar` in a tar archive
+_HIDDEN = ("__MACOSX/", ".DS_Store", "Thumbs.db", "desktop.ini")  # files that systems add to archives
+_MAX_WRAPPED = 3  # layers of compression
 # Each line is one field: no text contains the delimiter, a control character.
 _ZSTANDARD_LINES = """
 SELECT line FROM read_csv({file}, compression = 'zstd', auto_detect = false, header = false, delim = '\x01', quote = '',
@@ -83,14 +97,14 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
     Raises:
         UserError: the file is damaged or incomplete, is neither text nor Parquet, or is not in this encoding.
     """
-    path = _decompressed(file, scratch)
+    path = file
+    for layer in range(_MAX_WRAPPED):
+        path = _decompressed(file, path, scratch / f"decompressed{layer}")
     with path.open("rb") as stream:
         start = stream.read(_CHUNK)
     if start.startswith(_PARQUET):
         return Plain(path, None)
-    for magic, kind in _FOREIGN.items():
-        if start[:64].lstrip().startswith(magic):
-            raise UserError(f"{file} must be text or Parquet, but is {kind}.")
+    _refuse_foreign(file, start)
     if file.suffix.lower() == ".parquet":
         raise UserError(f"{file} is damaged or incomplete: copy or download it again.")
     detected = encoding or _encoding(file, path, start)
@@ -104,25 +118,43 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
     return Plain(path, detected, any(b'"' in chunk for chunk in _chunks(path)))
 
 
-def _decompressed(file: Path, scratch: Path) -> Path:
-    """Decompress a file into `scratch`, and return the copy; return the file itself if it is not compressed.
+def _refuse_foreign(file: Path, start: bytes) -> None:
+    """Check that the beginning of a file is not that of a known format which is neither text nor Parquet.
+
+    Raises:
+        UserError: the file is in such a format.
+    """
+    beginning = start[:64].lstrip().lower()
+    kind = next((kind for magic, kind in _FOREIGN.items() if beginning.startswith(magic)), None)
+    if start[_TAR] == b"ustar":
+        kind = _ARCHIVE
+    if kind is not None:
+        raise UserError(f"{file} must be text or Parquet, but is {kind}.")
+
+
+def _decompressed(file: Path, path: Path, copy: Path) -> Path:
+    """Decompress a file to `copy`, and return the copy; return the file itself if it is not compressed.
+
+    Args:
+        file: the original file.
+        path: the file, or what it was decompressed to before.
+        copy: the copy.
 
     Raises:
         UserError: the file is damaged or incomplete, or an archive of several files.
     """
-    with file.open("rb") as stream:
+    with path.open("rb") as stream:
         start = stream.read(8)
-    copy = scratch / "decompressed"
     try:
-        if start.startswith(_ZIP):
-            _extract_only_member(file, copy)
+        if start.startswith(_ZIPS):
+            _extract_only_member(file, path, copy)
         elif start.startswith(_ZSTANDARD):
-            _decompress_zstandard(file, copy)
+            _decompress_zstandard(path, copy)
         elif openers := [opener for magic, opener in _STREAMS.items() if start.startswith(magic)]:
-            with openers[0](file) as packed, copy.open("wb") as target:
+            with openers[0](path) as packed, copy.open("wb") as target:
                 shutil.copyfileobj(packed, target, _CHUNK)
         else:
-            return file
+            return path
     except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zipfile.BadZipFile, duckdb.Error) as error:
         raise UserError(f"{file} is damaged or incomplete: copy or download it again.") from error
     except OSError as error:
@@ -132,14 +164,15 @@ def _decompressed(file: Path, scratch: Path) -> Path:
     return copy
 
 
-def _extract_only_member(file: Path, copy: Path) -> None:
+def _extract_only_member(file: Path, path: Path, copy: Path) -> None:
     """Extract the only file of a zip archive.
 
     Raises:
         UserError: the archive has no file or several, is a spreadsheet, or cannot be unpacked.
     """
-    with zipfile.ZipFile(file) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        names = [name for name in names if not any(hidden in name for hidden in _HIDDEN)]
         if "[Content_Types].xml" in names:
             raise UserError(f"{file} must be text or Parquet, but is a spreadsheet or document: save it as CSV.")
         if len(names) != 1:
@@ -245,7 +278,7 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
     """Convert text from an encoding to UTF-8, and return the copy.
 
     Raises:
-        UserError: the encoding is unknown, or the text is not in this encoding.
+        UserError: the encoding is unknown, or the text is not in this encoding or is no text.
     """
     try:
         with (
@@ -254,7 +287,9 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
         ):
             shutil.copyfileobj(text, target, _CHUNK)
     except UnicodeError as error:
-        raise UserError(f"{file} must be in the encoding {encoding} ({error}): set data.encoding.") from error
+        raise UserError(
+            f"{file} must be in the encoding {encoding} ({error}): set data.encoding if it is text."
+        ) from error
     except LookupError as error:
         raise UserError(f"data.encoding must be an encoding of Python, such as latin-1 (got {encoding}).") from error
     return copy
@@ -273,18 +308,23 @@ def _without_first_lines(path: Path, n: int, copy: Path) -> Path:
 
 
 def _has_mixed_line_ends(path: Path) -> bool:
-    """Return whether some lines of a text end with CR LF and others with LF, which DuckDB cannot read."""
-    n_all = n_windows = 0
+    """Return whether a text has several of the line ends CR LF, LF and CR, which DuckDB cannot read."""
+    n_line_feeds = n_returns = n_both = 0
     end = b""
     for chunk in _chunks(path):
-        n_all += chunk.count(b"\n")
-        n_windows += chunk.count(b"\r\n") + (end == b"\r" and chunk[:1] == b"\n")
+        n_line_feeds += chunk.count(b"\n")
+        n_returns += chunk.count(b"\r")
+        n_both += chunk.count(b"\r\n") + (end == b"\r" and chunk[:1] == b"\n")
         end = chunk[-1:]
-    return 0 < n_windows < n_all
+    return sum(n > 0 for n in (n_both, n_line_feeds - n_both, n_returns - n_both)) > 1
 
 
 def _with_equal_line_ends(path: Path, copy: Path) -> Path:
-    """Copy a text with LF at the end of all lines, and return the copy."""
-    with path.open("rb") as lines, copy.open("wb") as target:
-        target.writelines(line[:-2] + b"\n" if line.endswith(b"\r\n") else line for line in lines)
+    """Copy a text with LF in place of CR LF, CR CR LF and CR, and return the copy."""
+    with path.open(encoding="utf-8", newline="") as text, copy.open("w", encoding="utf-8", newline="") as target:
+        before = ""
+        for line in text:  # each ends with any of the line ends
+            if not (line == "\r\n" and before.endswith("\r")):
+                target.write(line.rstrip("\r\n") + "\n" if line.endswith(("\r", "\n")) else line)
+            before = line
     return copy

@@ -25,7 +25,7 @@ from recsys.data.selects import Select, refusal, selects
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
-LIST = r"""^\s*[\[{]\s*['"\[{]"""  # how a list in JSON's or Python's notation begins
+LIST = r"""^\s*([\[{]\s*['"\[{]|\(['"])"""  # how a list in JSON's or Python's notation begins
 COLUMNS_OF = {
     "users": "data.users_columns",
     "films": "data.films_columns",
@@ -166,9 +166,9 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
     """
     name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
     if select.implausible != "false":
-        sql = f"SELECT 1 FROM ({query}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
-        if connection.execute(sql, parameters).fetchall():
-            raise duckdb.InvalidInputException("quotation marks that enclose several fields or are part of the text")
+        sql = f"SELECT {select.suspect} FROM ({query}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
+        for (text,) in connection.execute(sql, parameters).fetchall():
+            raise duckdb.InvalidInputException(f"Enclosed rows: {text}")
     found = connection.sql(query, params=parameters)
     types = dict(zip(found.columns, map(str, found.types), strict=True))
     if table.source is not None:
@@ -267,6 +267,8 @@ def _text(name: str | None, types: Mapping[str, str]) -> str:
         return "CAST(NULL AS VARCHAR)"
     if types[name].startswith("STRUCT") and types[name].endswith("[]"):
         return f"CAST(to_json({quoted(name)}) AS VARCHAR)"
+    if types[name] == "BLOB":  # text, as some programs store it
+        return f"nullif(trim(coalesce(try(decode({quoted(name)})), CAST({quoted(name)} AS VARCHAR))), '')"
     if types[name].endswith("[]"):
         return f"array_to_string({quoted(name)}, '|')"
     return f"nullif(trim(CAST({quoted(name)} AS VARCHAR)), '')"

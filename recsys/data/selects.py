@@ -11,19 +11,20 @@ from typing import Any
 
 import duckdb
 
-from recsys.data.dialect import Dialect, Reading, detect, usual_delimiter
+from recsys.data.dialect import NUMERIC, Dialect, Reading, detect, usual_delimiter
 from recsys.data.plain import Plain, plain
 from recsys.data.quoting import file_literal, literal, one_file, quoted
 from recsys.errors import UserError
 
 _DELIMITED = """
-SELECT * FROM read_csv($file, auto_detect = false, columns = $columns, header = $header, skip = 0, delim = $delimiter,
-    quote = $quote, escape = $escape, comment = '', nullstr = '', compression = 'none', strict_mode = true,
-    null_padding = false, ignore_errors = false, max_line_size = 16000000)
+SELECT * FROM read_csv($file, auto_detect = false, columns = $columns, header = $header, skip = $skip,
+    delim = $delimiter, quote = $quote, escape = $escape, comment = '', nullstr = '', compression = 'none',
+    strict_mode = true, null_padding = false, ignore_errors = false, max_line_size = 16000000)
 """
 _JSON = """
 FROM read_json_objects({file}, format = '{layout}', compression = 'uncompressed', maximum_object_size = 16000000)
 """
+_EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}  # smallest number above which a type does not have all whole numbers
 _REFUSALS = {
     r"Line: (\d+)\s+Original Line: (.*?)\s+Expected Number of Columns: (\d+) Found: (\d+)": (
         "{file} must have {2} fields in every row (got {3} in line {0}: {1!r})"
@@ -32,7 +33,18 @@ _REFUSALS = {
         "{file} must close every quotation mark at the end of a field (got {1!r} in line {0}; data.quote='' reads "
         "marks as text)"
     ),
+    r"Line: (\d+)\s+Value with unterminated quote": (
+        "{file} must close every quotation mark at the end of a field (got an open one in line {0}; data.quote='' "
+        "reads marks as text)"
+    ),
     r"Malformed JSON in file .*, at byte (\d+) in (.*?): ": "{file} must be whole JSON (got damage at byte {0} in {1})",
+    r"(No magic bytes found|too small to be a Parquet file|Out of buffer)": (
+        "{file} is damaged or incomplete: copy or download it again"
+    ),
+    r"Enclosed rows: (.*)": (
+        "{file} must close every quotation mark at the end of a field (got {0!r} in one field; data.quote='' reads "
+        "marks as text, and data.quote='\"' reads such fields)"
+    ),
 }
 
 
@@ -45,12 +57,14 @@ class Select:
         parameters: parameters of the SELECT.
         notes: notes on what was detected.
         implausible: SQL condition that no row meets if the dialect is right.
+        suspect: SQL of the text that raises the suspicion in such a row.
     """
 
     sql: str
     parameters: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     implausible: str = "false"
+    suspect: str = "''"
 
 
 def selects(
@@ -70,7 +84,7 @@ def selects(
     """
     text = plain(file, scratch, reading.encoding, reading.skip)
     if text.encoding is None:
-        yield _parquet(connection, file, text, reading)
+        yield _parquet(connection, file, text, reading, wanted)
         return
     if is_json(text, reading):
         yield _json(connection, file, text, text.head(4096).lstrip(), reading, wanted)
@@ -127,22 +141,51 @@ def _delimited(
         "delimiter": dialect.delimiter,
         "quote": quote,
         "escape": escape,
+        "skip": dialect.n_blank,
     }
-    implausible = []
-    if ("", "") in dialect.quotings and text.has_quotes and len(dialect.quotings) > 1:
-        for name in map(quoted, dialect.names):
-            if quote:  # marks in two rows seem to enclose the text between them
-                implausible.append(f"contains({name}, chr(10)) AND contains({name}, {literal(dialect.delimiter)})")
-            else:  # fields are quoted after all
-                implausible.append(f"regexp_full_match({name}, '\".*\"')")
+    implausible = {}
+    if reading.quote is None and text.has_quotes:
+        for place, name in enumerate(map(quoted, dialect.names)):
+            if not quote:  # fields are quoted after all
+                implausible[name] = f"regexp_full_match({name}, '\".*\"')"
+            elif ("", "") in dialect.quotings:  # marks in two rows seem to enclose the text between them
+                implausible[name] = f"contains({name}, chr(10)) AND contains({name}, {literal(dialect.delimiter)})"
+            elif any(dialect.numeric):
+                rows = literal(_enclosed_rows(dialect, place))
+                implausible[name] = f"contains({name}, chr(10)) AND regexp_full_match({name}, {rows})"
     if quote not in ('"', ""):
         notes += (f"quotation mark {quote}",)
     elif not quote and len(dialect.quotings) > 1:
         notes += ("quotation marks belong to the text",)
-    return Select(sql, parameters, notes, " OR ".join(implausible) or "false")
+    suspect = " ".join(f"WHEN {condition} THEN {name}" for name, condition in implausible.items())
+    condition = " OR ".join(f"({condition})" for condition in implausible.values())
+    return Select(sql, parameters, notes, condition or "false", f"CASE {suspect} END" if suspect else "''")
 
 
-def _parquet(connection: duckdb.DuckDBPyConnection, file: Path, plain_file: Plain, reading: Reading) -> Select:
+def _enclosed_rows(dialect: Dialect, place: int) -> str:
+    """Return a regular expression of a field that holds the end of a row and the beginning of the next, once or more.
+
+    Two quotation marks that belong to the text enclose such a field. Text with line breaks and delimiters rarely has as
+    many fields in a line as a row, and numbers where rows have them.
+
+    Args:
+        dialect: the dialect.
+        place: position of the field's column.
+    """
+    mark = re.escape(dialect.delimiter)
+    fields = [NUMERIC if is_numeric else f"[^{mark[-1]}\n]*" for is_numeric in dialect.numeric]
+    end, beginning = fields[place + 1 :], fields[:place]
+    return f"[^\n]*({''.join(mark + field for field in end)}\n{''.join(field + mark for field in beginning)}[^\n]*)+"
+
+
+def _parquet(
+    connection: duckdb.DuckDBPyConnection, file: Path, plain_file: Plain, reading: Reading, wanted: Collection[str]
+) -> Select:
+    """Return a SELECT that reads Parquet.
+
+    Raises:
+        UserError: the file is damaged, repeats a column, or has ids that may be rounded.
+    """
     path = file_literal(plain_file.path)
     sql = f"SELECT *{_constants(reading)} FROM read_parquet({path}, hive_partitioning = false)"  # noqa: S608
     try:
@@ -150,6 +193,9 @@ def _parquet(connection: duckdb.DuckDBPyConnection, file: Path, plain_file: Plai
         stored = connection.sql(f"SELECT name FROM parquet_schema({path})").fetchall()  # noqa: S608
     except duckdb.Error as error:
         raise refusal(file, error) from error
+    types = dict(zip(columns, connection.sql(sql).types, strict=False))
+    for name in wanted:
+        _refuse_rounded(connection, file, sql, name, str(types.get(name)))
     if renamed := set(columns).difference(name for (name,) in stored):  # DuckDB renames equal names
         raise UserError(f"{file} must name each column once (got {', '.join(sorted(renamed))} after renaming).")
     return Select(sql)
@@ -179,22 +225,56 @@ def _json(
         ).fetchall()
     except duckdb.Error as error:
         raise refusal(file, error) from error
-    columns = json.loads(structure) if structure else {}
+    if structure is None:
+        raise UserError(f"{file} has no rows.")
+    try:
+        columns = json.loads(structure)
+    except RecursionError as error:
+        raise UserError(f"{file} must hold values, or lists and objects of values (got deeper levels).") from error
     if not isinstance(columns, dict):
         raise UserError(f"{file} must hold JSON objects, one for each row (got {start[:40]!r}).")
     if repeats:
         raise UserError(f"{file} must name each key once in an object.")
-    if nested := [name for name in wanted if isinstance(columns.get(name), dict | list)]:
-        raise UserError(f"{file} must hold one JSON object for each row, but its {nested[0]} has several values.")
-    cells = [f"{_json_text(name)} AS {quoted(name)}" for name in columns]
+    for name in wanted:
+        value, kind = literal(_path(name)), f"json_type(json, {literal(_path(name))})"
+        nested = f"SELECT count(*) {objects} WHERE {kind} IN ('ARRAY', 'OBJECT')"
+        if columns.get(name) == "JSON" and connection.execute(nested).fetchall() != [(0,)]:
+            columns[name] = {}
+        if isinstance(columns.get(name), dict | list):
+            raise UserError(f"{file} must hold one JSON object for each row, but its {name} has several values.")
+        if columns.get(name) in ("DOUBLE", "JSON"):
+            numbers = f"SELECT try_cast(json ->> {value} AS DOUBLE) AS {quoted(name)} {objects} WHERE {kind} = 'DOUBLE'"
+            _refuse_rounded(connection, file, f"{numbers} AND contains(json ->> {value}, '.')", name, "DOUBLE")
+    cells = [f"{_json_text(name)} AS {quoted(name)}" for name in columns if name]  # SQL has no empty names
     notes = tuple(f'{name} such as 7 and "7" count as the same' for name in wanted if columns.get(name) == "JSON")
     return Select(f"SELECT {', '.join(cells) or 'NULL'}{_constants(reading)} {objects}", notes=notes)
 
 
+def _refuse_rounded(connection: duckdb.DuckDBPyConnection, file: Path, sql: str, column: str, kind: str) -> None:
+    """Check that all ids in a column of floating-point numbers are below the numbers that the type rounds.
+
+    Raises:
+        UserError: an id may be rounded.
+    """
+    if kind not in _EXACT_BELOW:
+        return
+    is_rounded = f"isfinite({quoted(column)}) AND abs({quoted(column)}) >= {_EXACT_BELOW[kind]}"
+    found = f"SELECT CAST(CAST({quoted(column)} AS HUGEINT) AS VARCHAR) FROM ({sql}) WHERE {is_rounded} LIMIT 1"  # noqa: S608
+    for (cell,) in connection.execute(found).fetchall():
+        raise UserError(
+            f"{file} must have whole ids (got {cell} in column {column}, of type {kind}, which may be rounded): "
+            "store this column as whole numbers or text."
+        )
+
+
+def _path(name: str) -> str:
+    """Return the JSON path of a key."""
+    return '$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _json_text(name: str) -> str:
     """Return the SQL for a value as text; the elements of a list are joined by bars, unless some are objects."""
-    path = '$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    value, elements = literal(path), literal(f"{path}[*]")
+    value, elements = literal(_path(name)), literal(f"{_path(name)}[*]")
     return (
         f"CASE WHEN json_type(json, {value}) = 'ARRAY' AND NOT list_contains(json_type(json, {elements}), 'OBJECT') "
         f"THEN array_to_string(json ->> {elements}, '|') ELSE json ->> {value} END"

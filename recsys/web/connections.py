@@ -21,7 +21,6 @@ HEADER_BYTES = 32 * 1024  # of a request line with its headers, and of the frami
 REQUEST_SECONDS = 20.0  # from the start of a connection or the first byte of a request to its last byte
 CONNECTIONS = 100  # open connections from one client address; a browser needs about seven
 ANSWER_SECONDS = 20.0  # for a client to read a response, beyond the megabytes that the operating system buffers
-REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class AnswerDeadline(asyncio.Protocol):
@@ -78,8 +77,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         clients = [getattr(other, "client", None) for other in self.connections]
         own = [client for client in clients if client and client[0] == address]
         if len(own) > CONNECTIONS and address not in self.proxies:
-            transport.write(REFUSED)
-            transport.close()
+            self._refuse(503, f"An address may have {CONNECTIONS} connections at a time: close some.")
             return
         self._expect_request()
 
@@ -103,8 +101,12 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse bytes that are not an HTTP request, in the API's error format; see `H11Protocol`."""
-        refusal = error_response(400, msg)
-        start = h11.Response(status_code=400, headers=[*refusal.raw_headers, (b"connection", b"close")])
+        self._refuse(400, msg)
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Close the connection after a response in the API's error format."""
+        refusal = error_response(status, message)
+        start = h11.Response(status_code=status, headers=[*refusal.raw_headers, (b"connection", b"close")])
         for event in (start, h11.Data(data=bytes(refusal.body)), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.errors import UserError, check_positive
+from recsys.web.connections import HEADER_BYTES
 from recsys.web.errors import error_page, error_response
 from recsys.web.request_metrics import RequestMetrics
 
@@ -133,6 +134,8 @@ class RequestGuard:
             return refuse(429, f"More than {limit} requests in a minute: wait a little.", {"Retry-After": "1"})
         if scope["path"] not in OPEN_PATHS and (refusal := self._refusal_without_token(scope, headers, refuse)):
             return refusal
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:  # in one packet
+            return refuse(431, f"The headers of a request must have at most {HEADER_BYTES:,} bytes.")
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return refuse(400, "The Content-Length header is not a number.")

@@ -289,6 +289,14 @@ def test_sizes_are_limited_whatever_an_archive_says(monkeypatch):
     for content in (bomb, bomb.replace((100_006).to_bytes(4, "little"), (9).to_bytes(4, "little"))):
         with pytest.raises(UserError, match=r"must unpack to at most|cannot be unpacked"):
             read_history("a.zip", content)
+    for name, content in (
+        ("a.csv", b"title" + b"," * 2000),
+        ("a.json", json.dumps([dict.fromkeys(map(str, range(2000)), 1)]).encode()),
+    ):
+        with pytest.raises(UserError, match="at most 500 columns"):
+            read_history(name, content)
+    with pytest.raises(UserError, match=r"at most 1,000 files \(got 1,001\)"):
+        read_history("a.zip", zipped({f"{place}/ratings.csv": "title\na\n" for place in range(1001)}))
     monkeypatch.setattr(tables, "MAX_ROWS", 2)
     with pytest.raises(UserError, match="at most 2 rows"):
         read_history("a.csv", b"title\na\nb\nc\n")

@@ -90,6 +90,19 @@ def test_lines_may_end_in_different_ways(ratings):
     assert ratings(CSV.replace("\n", "\r\n", 2).encode()) == EXPECTED
 
 
+@pytest.mark.parametrize("ends", [["\r", "\n"], ["\r\r\n"], ["\n", "\r\n", "\r"]])
+def test_returns_are_ends_of_lines_too(ends, ratings):
+    lines = CSV.splitlines()
+    text = "".join(line + ends[place % len(ends)] for place, line in enumerate(lines))
+    assert ratings(text.encode()) == EXPECTED
+
+
+@pytest.mark.parametrize("before", ["\n\n", "\r\n", "\ufeff\ufeff"])
+def test_nothing_visible_before_the_header_is_no_part_of_it(before, ratings):
+    text = CSV.replace("\n", "\r\n") if "\r" in before else CSV
+    assert ratings((before + text).encode()) == EXPECTED
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "windows-1252"])
 def test_encodings_are_detected(encoding, newline, ratings):
@@ -114,6 +127,14 @@ def test_damaged_utf_8_is_not_taken_for_another_encoding(ratings):
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, lambda data: zipped({"r.csv": data})])
 def test_compression_is_detected_whatever_the_name(compress, ratings):
     assert ratings(compress(CSV.encode()), "ratings") == EXPECTED
+
+
+def test_archives_in_archives_are_read(ratings):
+    packed = gzip.compress(CSV.encode())
+    for twice in (gzip.compress(packed), zipped({"r.csv.gz": packed, ".DS_Store": "x"})):
+        assert ratings(twice, "r.csv.gz") == EXPECTED
+    with pytest.raises(UserError, match=r"must hold one file \(got none\)"):
+        ratings(zipped({}))
 
 
 def test_zstandard_is_read_and_incomplete_files_are_refused(ratings, tmp_path):
@@ -141,7 +162,10 @@ def test_archives_of_several_files_are_refused(ratings):
 def test_other_kinds_of_files_are_refused(ratings):
     kinds = {
         b"\xd0\xcf\x11\xe0": "a spreadsheet",
-        b"<!DOCTYPE html>": "a web page",
+        b"<!doctype html>": "a web page",
+        b"<?xml version='1.0'?>": "XML: save it as CSV",
+        b"version https://git-lfs.github.com/spec/v1\n": "a pointer of Git LFS",
+        b"7z\xbc\xaf\x27\x1c": "an archive that recsys cannot unpack",
         b"u,m\n1,\0": "a zero byte in line 2",
     }
     for content, kind in kinds.items():
@@ -167,6 +191,33 @@ def test_hash_marks_are_text(ratings):
 def test_damaged_rows_are_refused(line, sentence, ratings):
     with pytest.raises(UserError, match=sentence):
         ratings(CSV + line + "\n4,7,4,1100000000\n")
+
+
+@pytest.mark.parametrize("names", ["USER_ID,MOVIE_ID,RATING,TIME", "userId,movieId,rating,timestamp"])
+def test_a_header_is_found_among_the_rows_in_other_spellings(names, ratings):
+    columns = {"user_id": "user_id", "movie_id": "movie_id"}
+    with pytest.raises(UserError, match="repeats its header in row 4: remove this line"):
+        ratings(f"{CSV}{names}\n4,7,4,1100000000\n", columns=columns)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_marks_that_enclose_whole_rows_need_a_setting(place, ratings):
+    rows = [row.split(",") for row in CSV.splitlines()]
+    for row, note in zip(rows, ["note", '"new', "none", 'seen"'], strict=True):
+        row.insert(place, note)
+    text = "\n".join(map(",".join, rows)) + "\n"
+    with pytest.raises(
+        UserError, match=r"close every quotation mark .* in one field; data.quote='' reads marks as text"
+    ):
+        ratings(text)
+    assert ratings(text, quote="") == EXPECTED
+    assert len(ratings(text, quote='"')) == 1
+
+
+def test_text_with_lines_and_commas_needs_no_setting(ratings):
+    notes = ["note", '"1. a, b,\nc, d\n2, e"', "", '"5, 4, 3\n2, 1, 0"']
+    text = "\n".join(map(",".join, zip(CSV.splitlines(), notes, strict=True)))
+    assert ratings(text + "\n") == EXPECTED
 
 
 def test_a_header_beside_the_names_of_a_setting_is_refused(ratings):
@@ -226,7 +277,7 @@ def test_numbers_and_texts_of_json_that_count_as_the_same_id_are_reported(write,
     assert found.report.read_as == ('r.jsonl: user_id such as 7 and "7" count as the same',)
 
 
-@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT", "VARCHAR", "DECIMAL(9, 1)"])
+@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT", "VARCHAR", "DECIMAL(9, 1)", "DECIMAL(12, 4)"])
 def test_whole_ids_of_parquet_have_no_decimal_point(kind, ratings, tmp_path):
     file = tmp_path / "made.parquet"
     values = "(VALUES (38.0, 7), (39.0, 8)) v(u, m)"
@@ -259,6 +310,59 @@ def test_ids_that_a_spreadsheet_rounded_are_refused(rounded, ratings):
     with pytest.raises(UserError, match=rf"must have whole ids \(got '{re.escape(rounded)}' in column user_id, row 2"):
         ratings(CSV.replace("\n2,7", f"\n{rounded},7"))
     assert len(ratings(CSV.replace("\n2,7", "\n12e34567,7"))) == 3  # a hexadecimal number
+
+
+@pytest.mark.parametrize("marked", ["'{}'", '="{}"', '"""{}"""', "“{}”"])
+def test_quotation_marks_around_all_ids_are_no_part_of_them(marked, stored, capsys):
+    header, *rows = (line.split(",", 1) for line in CSV.splitlines())
+    lines = [",".join(header), *(f"{marked.format(user)},{rest}" for user, rest in rows)]
+    assert stored("\n".join(lines) + "\n") == EXPECTED
+    assert "is read without the quotation marks" in capsys.readouterr().out
+
+
+def test_quotation_marks_around_some_ids_stay(ratings):
+    assert ("'2'", "7", 3, 1100000100) in ratings(CSV.replace("\n2,7", "\n'2',7"))
+
+
+@pytest.mark.parametrize("word", ["none", "n/a", "NAN", "-", "?"])
+def test_words_that_may_stand_for_missing_ids_are_reported(word, stored, capsys):
+    assert (word, "7", 3, 1100000100) in stored(CSV.replace("\n2,7", f"\n{word},7"))
+    assert f"user_id {word!r} is an id (data.missing=[{word!r}] reads it as missing)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("kind", "least"), [("FLOAT", 2**24), ("DOUBLE", 2**53)])
+def test_floating_point_ids_that_may_be_rounded_are_refused(kind, least, ratings, tmp_path):
+    file, columns = tmp_path / "made.parquet", {"user_id": "user_id", "movie_id": "movie_id"}
+    for first in (least - 2, least):
+        duckdb.sql(f"COPY (SELECT {first}::{kind} AS user_id, 7 AS movie_id) TO '{file}'")
+        if first < least:
+            assert ratings(file.read_bytes(), "r.parquet", columns) == {(str(first), "7", 1, None)}
+        else:
+            with pytest.raises(
+                UserError, match=rf"got {least} in column user_id, of type {kind}, which may be rounded"
+            ):
+                ratings(file.read_bytes(), "r.parquet", columns)
+    with pytest.raises(UserError, match=r"got 9007199254740993|got 9007199254740992 in column user_id"):
+        ratings('{"user_id": 9007199254740993.0, "movie_id": 7}\n', "r.jsonl", columns)
+
+
+def test_text_that_parquet_stores_as_bytes_is_text(ratings, tmp_path):
+    file, columns = tmp_path / "made.parquet", {"user_id": "user_id", "movie_id": "movie_id"}
+    duckdb.sql(f"COPY (SELECT encode('Zoë') AS user_id, '7'::BLOB AS movie_id) TO '{file}'")
+    assert ratings(file.read_bytes(), "r.parquet", columns) == {("Zoë", "7", 1, None)}
+
+
+def test_one_nested_id_in_json_is_refused(ratings):
+    columns, rows = {"user_id": "user_id", "movie_id": "movie_id"}, '{"user_id": 7, "movie_id": 1}\n'
+    for user in ('{"id": 7}', "[7, 8]"):
+        with pytest.raises(UserError, match="but its user_id has several values"):
+            ratings(f'{rows}{{"user_id": {user}, "movie_id": 2}}\n', "r.jsonl", columns)
+    deep = "[" * 3000 + "]" * 3000
+    with pytest.raises(UserError, match="must hold values, or lists and objects of values"):
+        ratings(f'{rows}{{"user_id": 8, "movie_id": 2, "x": {deep}}}\n', "r.jsonl", columns)
+    with pytest.raises(UserError, match="has no rows"):
+        ratings("[]", "r.json", columns)
+    assert len(ratings('{"user_id": 7, "movie_id": 1, "": 2}\n', "r.jsonl", columns)) == 1
 
 
 def test_ids_that_differ_by_zeros_are_reported(stored, capsys):
@@ -373,6 +477,25 @@ def test_the_scale_is_that_of_the_ratings_if_none_is_set(values, scale, write, p
     assert found.report.rows_kept == 2
 
 
+def test_rows_without_ids_do_not_set_the_scale(write, prepared):
+    text = CSV + "".join(f"1,{item},5,1100000000\n" for item in range(40)) + "total,,180,\n"
+    found = prepared(Files(str(write({"r.csv": text}) / "r.csv"), COLUMNS))
+    assert found.dataset.scale == (0.5, 5)
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        ("n/a", r"data.missing=\['n/a'\] reads it as missing"),
+        ("true", "data.columns.label reads a column of truth values"),
+        ("'4'", "data.quote names the quotation mark"),
+    ],
+)
+def test_a_cell_that_is_no_number_is_refused_with_the_setting_that_reads_it(cell, hint, ratings):
+    with pytest.raises(UserError, match=f"in column rating, row 2: {hint}"):
+        ratings(CSV.replace("2,7,3", f"2,7,{cell}"))
+
+
 def test_losses_that_no_setting_chose_end_with_a_sentence(ratings, stored, capsys):
     with pytest.raises(
         UserError, match=r"more than 5% .* \(got 1 of 3, 1 of them by 'rating outside the scale'\): set data.scale"
@@ -402,6 +525,10 @@ def test_losses_that_no_setting_chose_end_with_a_sentence(ratings, stored, capsy
         (["12/31/2004 1:30 PM", "01/02/2004 12:00 AM"], [1104499800, 1073001600]),
         (["31.12.2004", "01.02.2004"], [1104451200, 1075593600]),
         (["31 Dec 2004", "NULL"], [1104451200]),
+        (["31-Dec-2004", "01-Feb-2004"], [1104451200, 1075593600]),
+        (["3 May 2004", "31 May 2004"], [1083542400, 1085961600]),
+        (["2004-11-09 03:33:20 -08:00", "2004-11-09T13:33+02:00"], [1100000000, 1099999980]),
+        (["Tue Nov 09 11:33:20 +0000 2004", "Tue Nov 09 03:33:21 -0800 2004"], [1100000000, 1100000001]),
     ],
 )
 def test_times_are_read_in_the_unit_or_format_that_they_have(times, expected, ratings):
@@ -416,6 +543,17 @@ def test_dates_that_may_be_read_in_two_ways_need_a_setting(ratings):
     assert only_times(ratings(text, time_format="%m/%d/%Y")) == [1099958400, 1073001600]
     assert only_times(ratings(text, time_format="%d/%m/%Y")) == [1094860800, 1075593600]
     assert only_times(ratings(written(["900000000000"]), time_format="ms")) == [900000000]
+
+
+def test_no_time_is_lost_to_an_unknown_notation(ratings):
+    for time in ("09 Nov 2004 at 11:33:20 +0000", "11:33:20 +0000"):
+        with pytest.raises(UserError, match=r"data\.time_format says how times are written"):
+            ratings(written([time]))
+    for time in ("1.1E+09", "1.10E+12"):
+        with pytest.raises(UserError, match=r"must have whole times \(got '1.10?E.*row 1, which may be rounded"):
+            ratings(written([time]))
+    with pytest.raises(UserError, match=r"data.time_format must be s, ms, us or ns, .* \(got 'minutes'\)"):
+        ratings(CSV, time_format="minutes")
 
 
 def test_the_unit_of_times_is_reported(write, prepared):

@@ -19,6 +19,7 @@ from recsys.data.rating_scale import rating_values
 from recsys.errors import UserError
 from recsys.web.api import add_api
 from recsys.web.app import create_app
+from recsys.web.connections import HEADER_BYTES
 from recsys.web.exploration import Exploration
 from recsys.web.http_server import ServerSettings
 from recsys.web.index import IndexSettings
@@ -379,6 +380,14 @@ def test_a_body_too_large_is_refused_with_and_without_its_length(guarded):
     upload = "/_nicegui/client/1/upload/2"  # of a history
     assert client.post(upload, content=b"x" * 10_000).status_code == 404
     assert "bytes" in message(client.post(upload, content=b"x" * (UPLOAD_BYTES + 1)), 413)
+
+
+def test_headers_in_one_packet_have_the_same_limit_as_others(client):
+    at_most = {"x": "y" * (HEADER_BYTES - 1000)}
+    assert client.get("/api/health", headers=at_most).status_code == 200
+    many = {f"x-{place}": "y" * 100 for place in range(HEADER_BYTES // 100)}
+    for headers in ({"x": "y" * HEADER_BYTES}, many):
+        assert f"{HEADER_BYTES:,} bytes" in message(client.get("/api/health", headers=headers), 431)
 
 
 def test_responses_have_security_headers(guarded):

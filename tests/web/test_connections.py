@@ -165,7 +165,9 @@ def test_one_address_has_a_share_of_the_connections_only():
             for _ in range(CONNECTIONS):
                 await connect(b"GET")
             reader, _ = await connect(REQUEST + b"\r\n")
-            assert b"503" in await read(reader)
+            head, _, body = (await read(reader)).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 ")
+            assert json.loads(body)["error"]["status"] == 503
 
     asyncio.run(attack())
 

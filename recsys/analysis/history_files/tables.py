@@ -10,9 +10,10 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -23,6 +24,7 @@ MAX_BYTES = 5 * 2**20  # of a file
 MAX_UNPACKED = 20 * 2**20  # bytes of the unpacked files of a zip archive
 MAX_MEMBERS = 1000  # files of a zip archive
 MAX_ROWS = 50_000  # of a table
+MAX_COLUMNS = 500  # of a table
 MAX_DEPTH = 2  # of records inside records
 MAX_CELL = 500  # characters of a cell that are read; titles are shorter
 DELIMITERS = ",;\t|"
@@ -69,7 +71,9 @@ def _members(name: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             if "[Content_Types].xml" in archive.namelist():
                 raise UserError(f"{name} must be text (got a spreadsheet or document): save it as CSV.")
-            for member in sorted(filter(_may_be_a_history, archive.namelist()[:MAX_MEMBERS])):
+            if (n_members := len(archive.namelist())) > MAX_MEMBERS:
+                raise UserError(f"{name} must have at most {MAX_MEMBERS:,} files (got {n_members:,}): leave some out.")
+            for member in sorted(filter(_may_be_a_history, archive.namelist())):
                 with archive.open(member) as packed:
                     text = packed.read(left + 1)  # the sizes that the archive states may be wrong
                 left -= len(text)
@@ -113,7 +117,9 @@ def _of_delimited(name: str, text: str) -> Table:
     uneven = []
     try:
         reader = csv.reader(StringIO(text.lstrip(), newline=""), delimiter=delimiter, strict=True)
-        columns = tuple(map(_column, next(reader, [])))
+        header = next(reader, [])
+        _check_width(name, header)
+        columns = tuple(map(_column, header))
         for cells in reader:
             if not any(cells):
                 continue
@@ -135,8 +141,12 @@ def _of_json(name: str, text: str) -> Table:
     lists = parsed.values() if isinstance(parsed, dict) else [parsed]
     records = [record for values in lists if isinstance(values, list) for record in values if isinstance(record, dict)]
     _check_length(name, records)
-    rows = tuple(dict(_cells(record)) for record in records)
-    return Table(name, tuple(dict.fromkeys(column for row in rows for column in row)), rows)
+    rows = []
+    for record in records:
+        cells = list(islice(_cells(record), MAX_COLUMNS + 1))
+        _check_width(name, cells)
+        rows.append(dict(cells))
+    return Table(name, tuple(dict.fromkeys(column for row in rows for column in row)), tuple(rows))
 
 
 def _cells(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -158,6 +168,11 @@ def _cell(text: str) -> str:
 
 def _column(text: str) -> str:
     return re.sub(r"[\s_-]+", " ", text).strip().lower()
+
+
+def _check_width(name: str, cells: Sequence[Any]) -> None:
+    if len(cells) > MAX_COLUMNS:
+        raise UserError(f"{name} must have at most {MAX_COLUMNS:,} columns (got more): leave some out.")
 
 
 def _check_length(name: str, rows: list[Any]) -> None:

@@ -17,12 +17,12 @@ WITH blocks AS (
 SELECT source_row,
     CASE
         WHEN array_contains(:missing, user_id) THEN NULL
-        WHEN :whole_users AND user_id RLIKE r'^-?[0-9]+[.]0\z' THEN replace(user_id, '.0', '')
+        WHEN :whole_users AND user_id RLIKE r'^-?[0-9]+[.]0+\z' THEN split_part(user_id, '.', 1)
         ELSE user_id
     END AS user_id,
     CASE
         WHEN array_contains(:missing, movie_id) THEN NULL
-        WHEN :whole_items AND movie_id RLIKE r'^-?[0-9]+[.]0\z' THEN replace(movie_id, '.0', '')
+        WHEN :whole_items AND movie_id RLIKE r'^-?[0-9]+[.]0+\z' THEN split_part(movie_id, '.', 1)
         ELSE movie_id
     END AS movie_id,
     try_cast(rating AS FLOAT) AS rating,
