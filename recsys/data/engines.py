@@ -83,7 +83,7 @@ class DuckDB(Engine):
     ) -> Cleaned:
         """Read and clean in this process; tables above the memory limit spill to disk."""
         read_as = read(connection, raw.unpacked(scratch), scratch)
-        normalize(connection, "raw_films")
+        read_as += normalize(connection, "raw_films")
         move_links(connection)
         rows_read = count(connection, "raw_ratings")
         scale = source.scale

@@ -34,20 +34,30 @@ N_ACTORS = 10  # number of actors to keep, in billing order
 _ROLES = {"directors": ("job", "Director"), "writers": ("department", "Writing")}
 _DATES = ("%d-%b-%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%Y.%m.%d", "%d.%m.%Y")
 _YEAR = r"\b(1[89]\d\d|20\d\d)\b"
+_SEPARATORS = (";", ",")  # of lists, besides bars; the first that fits is used
+LISTS = "lists are split at {0!r} (data.genre_separator={0!r})"  # note on what was detected
 
 
-def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     """Rewrite the metadata in a raw table of items, in place.
 
     Args:
         connection: a database with the table.
         table: `raw_films` or `raw_descriptions`.
+
+    Returns:
+        Notes on what was detected.
     """
     if not len(connection.table(table)):
-        return
+        return []
     for column in connection.table(table).columns:
         absent = NO_VALUE if column in (*LIST_COLUMNS, "certificate", "plot") else (NULL,)
         _update(connection, table, column, "NULL", f"{quoted(column)} IN ({', '.join(map(literal, absent))})")
+    separator = _other_separator(connection, table)
+    if separator is not None:
+        for column in LIST_COLUMNS:
+            parted = f"array_to_string(list_transform(string_split({column}, '{separator}'), x -> trim(x)), '|')"
+            _update(connection, table, column, parted, f"NOT regexp_matches({column}, '[|\\[{{(]')")
     connection.create_function("elements_as_text", _elements, ["VARCHAR", "VARCHAR"], "VARCHAR")
     connection.create_function("minutes_of", _minutes, ["VARCHAR"], "VARCHAR")
     connection.create_function("date_of", _date, ["VARCHAR"], "VARCHAR")
@@ -63,6 +73,24 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> None:
     ):
         found = f"nullif(regexp_extract({column}, {literal(_YEAR)}, 1), '')"
         _update(connection, table, "year", found, f"{condition} AND {found} IS NOT NULL")
+    return [] if separator is None else [LISTS.format(separator)]
+
+
+def _other_separator(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
+    """Return the separator of genres without bars and brackets; None if they need not be lists.
+
+    Genres are lists if they have no more different elements than they have different cells.
+    """
+    cells = f"FROM {table} WHERE genres IS NOT NULL"
+    for separator in _SEPARATORS:
+        elements = f"SELECT DISTINCT trim(unnest(string_split(genres, '{separator}'))) {cells}"
+        [(is_separated, is_marked, n_cells, n_elements)] = connection.execute(
+            f"SELECT bool_or(contains(genres, '{separator}')), bool_or(regexp_matches(genres, '[|\\[{{(]')), "  # noqa: S608 - constants
+            f"count(DISTINCT genres), (SELECT count(*) FROM ({elements})) {cells}"
+        ).fetchall()
+        if is_separated and not is_marked and n_elements <= n_cells:
+            return separator
+    return None
 
 
 def move_links(connection: duckdb.DuckDBPyConnection) -> None:

@@ -13,12 +13,17 @@ from recsys.data.sources import Files
 COLUMNS = {"user_id": "user_id", "movie_id": "movie_id"}
 
 
+def create_films(connection, rows):
+    connection.execute(f"CREATE TABLE raw_films ({', '.join(f'{column} VARCHAR' for column in ITEM_COLUMNS)})")
+    for cells in rows:
+        values = [cells.get(column) for column in ITEM_COLUMNS]
+        connection.execute(f"INSERT INTO raw_films VALUES ({', '.join('?' * len(values))})", values)
+
+
 def normalized(**cells):
     """The cells of one item after normalisation, by column."""
     with duckdb.connect() as connection:
-        connection.execute(f"CREATE TABLE raw_films ({', '.join(f'{column} VARCHAR' for column in ITEM_COLUMNS)})")
-        values = [cells.get(column) for column in ITEM_COLUMNS]
-        connection.execute(f"INSERT INTO raw_films VALUES ({', '.join('?' * len(values))})", values)
+        create_films(connection, [cells])
         normalize(connection, "raw_films")
         [row] = connection.table("raw_films").fetchall()
     return dict(zip(ITEM_COLUMNS, row, strict=True))
@@ -53,6 +58,24 @@ def test_lists_with_separators_of_their_own_are_not_divided(films_of_catalogue):
     genres = "\"[{'id': 1, 'name': 'Sci-Fi, Fantasy'}]\""
     frame = films_of_catalogue(f'movie_id,genres\n1,{genres}\n2,"Crime, Drama"\n', separator=", ")
     assert frame.genres.tolist() == [["Sci-Fi, Fantasy"], ["Crime", "Drama"]]
+
+
+@pytest.mark.parametrize(
+    ("genres", "expected"),
+    [
+        (["Crime, Drama", "Drama", "Crime"], ["Crime|Drama", "Drama", "Crime"]),
+        (["Crime;Drama", "Drama", "Crime"], ["Crime|Drama", "Drama", "Crime"]),
+        (["Sci-Fi, Fantasy", "Drama"], ["Sci-Fi, Fantasy", "Drama"]),
+        (["Sci-Fi, Fantasy", "Sci-Fi|Drama", "Sci-Fi", "Fantasy"],) * 2,
+    ],
+)
+def test_genres_are_lists_at_another_separator_if_that_gives_fewer_different_ones(genres, expected):
+    with duckdb.connect() as connection:
+        create_films(connection, [{"movie_id": str(row), "genres": cell} for row, cell in enumerate(genres)])
+        notes = normalize(connection, "raw_films")
+        rows = connection.sql("SELECT genres FROM raw_films ORDER BY movie_id").fetchall()
+    assert [cell for (cell,) in rows] == expected
+    assert bool(notes) == (genres != expected)
 
 
 def test_a_crew_gives_directors_and_writers_and_a_cast_its_first_actors():
