@@ -118,6 +118,8 @@ def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:
     """
     text = str(error).partition("Possible fixes")[0]
     text = re.sub(r"Line: (\d+)", lambda line: f"Line: {int(line[1]) + skip}", text)
+    # DuckDB numbers damaged lines and records from 2
+    text = re.sub(r"in (line|record)(?:/value)? (\d+): ", lambda found: f"in {found[1]} {int(found[2]) - 1}: ", text)
     for pattern, sentence in _REFUSALS.items():
         if found := re.search(pattern, text, re.DOTALL):
             groups = [" ".join(group.split())[:80] for group in found.groups()]

@@ -352,6 +352,14 @@ def test_text_that_parquet_stores_as_bytes_is_text(ratings, tmp_path):
     assert ratings(file.read_bytes(), "r.parquet", columns) == {("Zoë", "7", 1, None)}
 
 
+@pytest.mark.parametrize(("name", "brackets", "place"), [("r.jsonl", ("", ""), "line 3"), ("r.json", "[]", "record 3")])
+def test_damage_in_json_is_named_by_its_line_or_record(ratings, name, brackets, place):
+    row = '{"user_id": 1, "movie_id": 2, "rating": 4}'
+    content = (",\n" if brackets[0] else "\n").join([row, row, row[:20] + "}", row])
+    with pytest.raises(UserError, match=rf"must be whole JSON \(got damage at byte \d+ in {place}\)"):
+        ratings(f"{brackets[0]}{content}{brackets[1]}", name)
+
+
 def test_one_nested_id_in_json_is_refused(ratings):
     columns, rows = {"user_id": "user_id", "movie_id": "movie_id"}, '{"user_id": 7, "movie_id": 1}\n'
     for user in ('{"id": 7}', "[7, 8]"):
