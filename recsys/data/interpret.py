@@ -132,7 +132,7 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
     """
     notes: list[str] = []
     for name in (name for name in IDS if name in rows.connection.table(rows.table).columns):
-        _remove_marks(rows, name, notes)
+        notes += _remove_marks(rows, name)
         is_padded, is_missing, is_whole, is_fraction, is_rounded, has_zeros, absent = _kinds_of_ids(rows, name, missing)
         if is_rounded:
             _refuse_rounded(rows, label, columns, name)
@@ -155,17 +155,20 @@ def _visible(name: str) -> str:
     return f"regexp_replace({name}, '{_INVISIBLE}', '', 'g')"
 
 
-def _remove_marks(rows: Rows, name: str, notes: list[str]) -> None:
-    """Remove quotation marks around the ids of a column if all of them have the same, and add a note on it."""
-    # looks at few rows if ids have no marks
+def _remove_marks(rows: Rows, name: str) -> list[str]:
+    """Remove quotation marks around the ids of a column if all of them have the same, and return notes on it.
+
+    If ids have no marks, this looks at few rows.
+    """
     is_marked = f"regexp_full_match(trim({name}), {literal(_MARKED)})"
     others = f"SELECT 1 FROM {rows.table} WHERE {rows.condition} AND {name} IS NOT NULL AND NOT {is_marked} LIMIT 1"  # noqa: S608
     if rows.connection.execute(others).fetchall():
-        return
+        return []
     n_kinds, example = rows.select(f"count(DISTINCT regexp_extract({name}, {literal(_MARKED)}, 1))", f"min({name})")
-    if n_kinds == 1:
-        rows.update(name, f"regexp_extract(trim({name}), {literal(_MARKED)}, 2)", is_marked)
-        notes.append(f"{name} such as {example} is read without the quotation marks")
+    if n_kinds != 1:
+        return []
+    rows.update(name, f"regexp_extract(trim({name}), {literal(_MARKED)}, 2)", is_marked)
+    return [f"{name} such as {example} is read without the quotation marks"]
 
 
 def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, ...]:

@@ -35,6 +35,7 @@ _ROLES = {"directors": ("job", "Director"), "writers": ("department", "Writing")
 _DATES = ("%d-%b-%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%Y.%m.%d", "%d.%m.%Y")
 _YEAR = r"\b(1[89]\d\d|20\d\d)\b"
 _SEPARATORS = (";", ",")  # of lists, besides bars; the first that fits is used
+_NOTATION = r"""^\s*([\[{]|\(['"])"""  # how a list in JSON's, Python's or another notation begins
 LISTS = "lists are split at {0!r} (data.genre_separator={0!r})"  # note on what was detected
 
 
@@ -57,13 +58,13 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     if separator is not None:
         for column in LIST_COLUMNS:
             parted = f"array_to_string(list_transform(string_split({column}, '{separator}'), x -> trim(x)), '|')"
-            _update(connection, table, column, parted, f"NOT regexp_matches({column}, '[|\\[{{(]')")
+            _update(connection, table, column, parted, f"NOT {_is_marked(column)}")
     connection.create_function("elements_as_text", _elements, ["VARCHAR", "VARCHAR"], "VARCHAR")
     connection.create_function("minutes_of", _minutes, ["VARCHAR"], "VARCHAR")
     connection.create_function("date_of", _date, ["VARCHAR"], "VARCHAR")
     for column in LIST_COLUMNS:
         rewritten = f"nullif(elements_as_text({literal(column)}, {column}), '')"
-        _update(connection, table, column, rewritten, rf"regexp_matches({column}, '^\s*([\[{{]|\([''\"])')")
+        _update(connection, table, column, rewritten, f"regexp_matches({column}, {literal(_NOTATION)})")
     _update(connection, table, "runtime", "minutes_of(runtime)", "regexp_matches(runtime, '[:hs]', 'i')")
     _update(connection, table, "release_date", "date_of(release_date)", "try_cast(release_date AS TIMESTAMP) IS NULL")
     for column, condition in (
@@ -77,20 +78,25 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 
 def _other_separator(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
-    """Return the separator of genres without bars and brackets; None if they need not be lists.
+    """Return the separator of the genres; None if some of them are marked as lists, or they need not be lists.
 
-    Genres are lists if they have no more different elements than they have different cells.
+    Other genres are lists if they have no more different elements than they have different cells.
     """
     cells = f"FROM {table} WHERE genres IS NOT NULL"
     for separator in _SEPARATORS:
         elements = f"SELECT DISTINCT trim(unnest(string_split(genres, '{separator}'))) {cells}"
         [(is_separated, is_marked, n_cells, n_elements)] = connection.execute(
-            f"SELECT bool_or(contains(genres, '{separator}')), bool_or(regexp_matches(genres, '[|\\[{{(]')), "  # noqa: S608 - constants
+            f"SELECT bool_or(contains(genres, '{separator}')), bool_or({_is_marked('genres')}), "  # noqa: S608 - constants
             f"count(DISTINCT genres), (SELECT count(*) FROM ({elements})) {cells}"
         ).fetchall()
         if is_separated and not is_marked and n_elements <= n_cells:
             return separator
     return None
+
+
+def _is_marked(column: str) -> str:
+    """Return the SQL condition that a cell has bars between its elements, or is in the notation of a list."""
+    return f"(contains({column}, '|') OR regexp_matches({column}, {literal(_NOTATION)}))"
 
 
 def move_links(connection: duckdb.DuckDBPyConnection) -> None:
