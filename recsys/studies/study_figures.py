@@ -28,7 +28,7 @@ from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
 from recsys.studies.slice_figures import slice_figures
 from recsys.studies.study import Study
-from recsys.studies.study_statistics import seed_means, training_seconds, user_metrics
+from recsys.studies.study_statistics import seed_means, user_metrics
 from recsys.studies.study_table import StudyTable
 from recsys.terminal import terminal
 
@@ -50,6 +50,7 @@ class _SettingData:
         by_row: outcomes of the rows to draw, the best row first.
         colours: colour of each row, the same in all figures; only the best rows are highlighted.
         intervals: ends of the interval of the main metric by row, for rows whose users have the metric.
+        seconds: mean training time by row, NaN where it was not measured.
     """
 
     metric: str
@@ -57,6 +58,7 @@ class _SettingData:
     by_row: dict[str, list[Outcome]]
     colours: dict[str, str]
     intervals: pd.DataFrame
+    seconds: pd.Series
 
     def test_means(self, metric: str) -> pd.Series:
         """Return the mean of a test metric over seeds, for each row that has the metric."""
@@ -105,10 +107,11 @@ def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
 
 def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _SettingData:
     main = table.metrics[0]
-    means = table.statistics[table.statistics["metric"] == main].set_index("row")["mean"].dropna()
-    order = means.sort_values(ascending=direction(main) < 0, kind="stable").index
+    statistics = table.statistics[table.statistics["metric"] == main].set_index("row")
+    order = statistics["mean"].dropna().sort_values(ascending=direction(main) < 0, kind="stable").index
     own = {row: by_row[row] for row in order}
-    return _SettingData(main, table.metrics[1:], own, _colours(order), _intervals(main, own))
+    seconds = statistics.loc[order, "seconds"]
+    return _SettingData(main, table.metrics[1:], own, _colours(order), _intervals(main, own), seconds)
 
 
 def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
@@ -239,7 +242,7 @@ def _popularity_bias(data: _SettingData) -> Figure | None:
 
 
 def _training_time(data: _SettingData) -> Figure | None:
-    seconds = pd.Series({row: training_seconds(own) for row, own in data.by_row.items()}).dropna()
+    seconds = data.seconds.dropna()
     means = data.test_means(data.metric)
     means = means[means.index.intersection(seconds.index)]
     if len(means) < 2:

@@ -17,7 +17,7 @@ from recsys.evaluation.resampling import UserMetrics, compare
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
-from recsys.studies.study import Setting
+from recsys.studies.study import Row, Setting, row_dependencies
 
 COMPLETE, FAILED, NOT_RUN = "complete", "failed", "not run"
 COMPARED = ["metric", "row", "baseline", "users", "difference", "low", "high", "effect_size", "p"]
@@ -34,9 +34,9 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
     Returns:
         A frame with a row for each metric and row of the table: `metric`, `row`; `status` (complete, failed, not run);
         number of `seeds` with their `mean` and `std`; the result `published` by others; number of `configurations`
-        compared; mean `seconds` and `cpu_seconds` of training, and the highest `memory_mib` of the process; the
-        `baseline`, the number of `users` of the comparison, their mean `difference` with the ends `low` and `high` of
-        its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
+        compared; mean `seconds` and `cpu_seconds` of training (see `training_seconds`), and the highest `memory_mib` of
+        the process; the `baseline`, the number of `users` of the comparison, their mean `difference` with the ends
+        `low` and `high` of its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
 
     Raises:
         UserError: a finished run was not tested.
@@ -68,16 +68,26 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
     return None if means.empty else str(means.idxmax())
 
 
-def training_seconds(outcomes: Sequence[Outcome], clock: str = "seconds") -> float:
-    """Return the mean training time over the complete runs, refits included; NaN if no time was measured.
+def training_seconds(
+    rows: Mapping[str, Row], by_row: Mapping[str, Sequence[Outcome]], name: str, clock: str = "seconds"
+) -> float:
+    """Return the mean training time of a row over its complete runs, refits included; NaN if no time was measured.
+
+    A row that uses the runs of other rows, such as a blend, could not be trained without theirs, so that it has their
+    time as well.
 
     Args:
-        outcomes: outcomes of a row.
+        rows: rows of the setting.
+        by_row: outcomes of each row.
+        name: name of the row.
         clock: `seconds`, or `cpu_seconds`, which runs of earlier versions lack.
     """
-    seconds = [run.manifest.get(clock, {}) for _, run in complete_runs(outcomes)]
-    trained = [each["fit"] + each.get("refit", 0.0) for each in seconds if "fit" in each]
-    return float(np.mean(trained)) if trained else np.nan
+    measured = [run.manifest.get(clock, {}) for _, run in complete_runs(by_row[name])]
+    trained = [each["fit"] + each.get("refit", 0.0) for each in measured if "fit" in each]
+    if not trained:
+        return np.nan
+    used = (training_seconds(rows, by_row, other, clock) for other in row_dependencies(rows, name))
+    return float(np.mean(trained)) + sum(used)
 
 
 def peak_memory(run: Run) -> float:
@@ -105,8 +115,8 @@ def _results(setting: Setting, by_row: Mapping[str, Sequence[Outcome]]) -> pd.Da
                     "std": values.std(),
                     "published": row.published.get(metric, np.nan),
                     "configurations": _configurations(by_row[name]),
-                    "seconds": training_seconds(by_row[name]),
-                    "cpu_seconds": training_seconds(by_row[name], "cpu_seconds"),
+                    "seconds": training_seconds(setting.rows, by_row, name),
+                    "cpu_seconds": training_seconds(setting.rows, by_row, name, "cpu_seconds"),
                     "memory_mib": pd.Series(
                         [peak_memory(run) for _, run in complete_runs(by_row[name])], dtype=float
                     ).max(),

@@ -281,6 +281,14 @@ def test_published_values_have_a_column_if_there_are_any(make):
     assert cells(table, "slim")[2] == ""
 
 
+def test_training_of_a_blend_includes_that_of_the_rows_it_uses(make):
+    planned = [outcome(row, make(0.1)) for row in ("ease", "slim", "blend", "blend of blends")]
+    rows = {"blend": Row({"models.a": "{ease}", "models.b": "{slim}"}), "blend of blends": Row({"models.a": "{blend}"})}
+    statistics = only(study("ease", "slim", **rows), planned).statistics.set_index("row")
+    assert statistics["seconds"].to_dict() == {"ease": 3.0, "slim": 3.0, "blend": 9.0, "blend of blends": 12.0}
+    assert statistics["cpu_seconds"].to_dict() == {"ease": 6.0, "slim": 6.0, "blend": 18.0, "blend of blends": 24.0}
+
+
 def test_latex_is_escaped(make):
     text = only(study("a_b & 50%", "c"), [outcome("a_b & 50%", make(0.1)), outcome("c", make(0.2))]).latex()
     assert r"a\_b \& 50\% & \underline{" in text
