@@ -15,15 +15,20 @@ from recsys.models.base import FitContext, Recommender
 from recsys.models.order import require_order
 from recsys.models.popularity_context import DAY
 
+HOUR = 3600  # seconds
+
 
 class RecentPopularity(Recommender):
     """Scores an item by its number of ratings in the last days of training, then by its number of all ratings.
 
     Args:
         days: length, in days, of the period before the last training rating in which ratings count.
+        pause: hours since the user's previous rating from which on a rating begins a new visit. If given, only ratings
+            that begin a visit count, a user's first rating excepted: what users who come back rate first differs from
+            what they rate next, since a site shows it to them first. None counts all ratings.
 
     Raises:
-        UserError: `days` is not above zero.
+        UserError: `days` or `pause` is not above zero.
 
     Attributes:
         scores: float32 (n_items,) the scores, which are the same for all users.
@@ -32,9 +37,12 @@ class RecentPopularity(Recommender):
     learned = ("scores",)
     scores: np.ndarray
 
-    def __init__(self, days: float = 7.0) -> None:
+    def __init__(self, days: float = 7.0, pause: float | None = None) -> None:
         check_positive(days=days)
+        if pause is not None:
+            check_positive(pause=pause)
         self.days = days
+        self.pause = pause
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Count the ratings.
@@ -44,10 +52,19 @@ class RecentPopularity(Recommender):
         """
         require_order(train, "RecentPopularity")
         times = np.asarray(train.times)
-        recent = times > times.max(initial=0) - self.days * DAY
-        counts = np.bincount(train.items[recent], minlength=train.n_items)
+        counted = times > times.max(initial=0) - self.days * DAY
+        if self.pause is not None:
+            counted &= _begins_visit(train, times, self.pause * HOUR)
+        counts = np.bincount(train.items[counted], minlength=train.n_items)
         tie_breaks = train.item_counts / (2 * train.item_counts.max(initial=1))
         self.scores = (counts + tie_breaks).astype(np.float32)
 
     def _score(self, query: Query) -> np.ndarray:
         return np.tile(self.scores, (len(query), 1))
+
+
+def _begins_visit(train: Dataset, times: np.ndarray, pause: float) -> np.ndarray:
+    """Return bool (n_ratings,) whether a rating comes at least `pause` seconds after the user's previous one."""
+    begins = np.diff(times, prepend=0) >= pause
+    begins[train.indptr[:-1][train.user_counts > 0]] = False  # the first rating of each user
+    return begins

@@ -90,8 +90,19 @@ def test_recent_popularity_counts_the_last_days_and_breaks_ties_by_all_ratings()
     np.testing.assert_allclose(scores, [0 + 3 / 6, 1 + 1 / 6, 1 + 1 / 6])
 
 
+def test_recent_popularity_after_a_pause_counts_what_users_rate_first_when_they_come_back():
+    hour = 3600
+    times = [0, hour, 31 * hour, 32 * hour, 30 * hour, 54 * hour, 54 * hour]
+    train = Dataset.from_arrays([0, 0, 0, 0, 1, 1, 1], [0, 1, 2, 3, 3, 4, 5], times=times)
+    ties = train.item_counts / 4
+    np.testing.assert_allclose(RecentPopularity(days=2.0, pause=24.0).fit(train).scores - ties, [0, 0, 1, 0, 1, 0])
+    np.testing.assert_allclose(RecentPopularity(days=0.5, pause=24.0).fit(train).scores - ties, [0, 0, 0, 0, 1, 0])
+
+
 def test_recent_popularity_needs_times_and_a_number_of_days(untimed: Dataset):
     with pytest.raises(UserError, match="RecentPopularity needs ratings with times"):
         RecentPopularity().fit(untimed)
     with pytest.raises(UserError, match="days must be above zero"):
         RecentPopularity(days=0)
+    with pytest.raises(UserError, match="pause must be above zero"):
+        RecentPopularity(pause=0)
