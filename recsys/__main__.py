@@ -33,9 +33,10 @@ def main() -> None:
             with one_sentence():  # its packages may be of an extra
                 module = import_module(f"recsys.commands.{name}")
             module.add_arguments(command)
-            command.set_defaults(run=one_sentence()(module.run))
-    arguments = parser.parse_args()
-    arguments.run(arguments)
+            arguments = command.parse_intermixed_args(sys.argv[2:])  # settings may follow options
+            one_sentence()(module.run)(arguments)
+            return
+    parser.parse_args()  # prints the help, or that there is no such command
 
 
 if __name__ == "__main__":

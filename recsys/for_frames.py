@@ -18,6 +18,7 @@ from typing import Any, Self
 import duckdb
 import narwhals as nw
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from recsys.data import dataset
 from recsys.data.clean import Cleaning
@@ -74,7 +75,8 @@ class Dataset(dataset.Dataset):
             rating: name of the column of ratings; None if the frame has interactions without ratings.
             time: name of the column of times: dates, or time since 1970 as a number; None if the frame has no times.
             items: data frame with a row for each item: the column named by `item` and any of `title`, `year`, `genres`
-                (lists, or text with a bar between the genres) and further metadata; or None.
+                (lists, or text with a bar between the genres) and further metadata; None takes ids that are text as
+                titles.
             users: data frame with a row for each user: the column named by `user` and any of `age`, `gender`,
                 `occupation`; or None.
             scale: lowest and highest possible rating; None infers them from the ratings.
@@ -94,6 +96,10 @@ class Dataset(dataset.Dataset):
             one_of("A further argument", argument, settings(Cleaning))
         columns = {"user_id": user, "movie_id": item, "rating": rating, "time": time}
         ratings = _checked(frame, "frame", [column for column in columns.values() if column is not None])
+        films_columns = {"movie_id": item}
+        if items is None and not is_numeric_dtype(ratings[item]):  # ids that are text may be titles
+            items = ratings[[item]].dropna().drop_duplicates()
+            films_columns["title"] = item
         with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
             place = Path(folder)
             source = Files(
@@ -106,7 +112,7 @@ class Dataset(dataset.Dataset):
                 films_path=None
                 if items is None
                 else _written(_checked(items, "items", [item]), place / "items.parquet"),
-                films_columns={"movie_id": item},
+                films_columns=films_columns,
                 scale=scale,
                 time_format=time_format,
                 decimal=decimal,

@@ -65,6 +65,19 @@ def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings,
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+def test_settings_may_follow_options(command, capsys):
+    assert command("serve", "nowhere", "--trusted", "port=0") == 2
+    assert capsys.readouterr().err.startswith("error: nowhere ")
+
+
+def test_an_unknown_option_is_refused_with_the_usage_of_its_command(command, capsys):
+    assert command("serve", "nowhere", "--workers", "2") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("usage: ")
+    assert "--trusted" in said
+    assert "unrecognized arguments: --workers" in said
+
+
 def test_table_of_a_directory_without_runs_is_one_sentence(command, tmp_path, capsys):
     assert command("table", str(tmp_path)) == 2
     assert capsys.readouterr().err.startswith(f"error: {tmp_path} holds no finished run")

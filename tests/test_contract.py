@@ -261,6 +261,16 @@ class Unsaved(Sound):
         return super()._score(query) + self.noise * np.arange(N_ITEMS, dtype=np.float32)
 
 
+class Forgotten(Sound):
+    learned = ()
+
+    def _fit(self, train, valid, context):
+        self.offsets = np.zeros(N_ITEMS, np.float32)
+
+    def _score(self, query):
+        return super()._score(query) + self.offsets
+
+
 class Overwriting(Sound):
     def _fit(self, train, valid, context):
         train.ratings[:] = 1.0
@@ -276,6 +286,7 @@ class HistoryReader(Sound):
     [
         (DoublePrecision, "score must return float32"),
         (Unsaved, "must score exactly as the saved one"),
+        (Forgotten, "must score exactly as the saved one .* has no attribute 'offsets'.*in learned"),
         (Overwriting, "fit must leave its inputs unchanged"),
         (HistoryReader, "uses_history must be true"),
     ],

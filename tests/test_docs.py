@@ -36,16 +36,18 @@ def test_models_of_the_page_are_trained_by_its_commands(folder: Path, data, monk
     commands = [
         line for name, text in BLOCK.findall(PAGE.read_text()) if name == "commands" for line in text.splitlines()
     ]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for number, command in enumerate(commands):
         program, arguments = shlex.split(command)[:4], shlex.split(command)[4:]
         assert program == ["python", "-m", "recsys", "train"]
         place = "hydra.sweep.dir" if "-m" in arguments else "hydra.run.dir"
         small = ["logger=none", f"{place}={folder}/{number}", "++model.max_epochs=2" if "metric" in command else ""]
-        small += ["model.n_factors=4"] if command.endswith("pure_svd") else []
+        small += ["model.n_factors=4"] if command.endswith(" model=pure_svd") else []
+        small += ["model.n_factors=choice(2,4)", "hydra.sweeper.n_trials=2"] if "hparams_search" in command else []
         assert run_train(*arguments, *data, *filter(None, small)) == 0
     assert read_run(folder / "0").config["model"]["_target_"] == "mymodels.pure_svd.PureSVD"
     assert len([*folder.glob("3/*/metrics.json")]) == 3
+    assert len([*folder.glob("4/*/metrics.json")]) == 2
 
 
 def test_models_of_the_page_meet_the_contract(folder: Path):

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -179,6 +180,17 @@ def test_it_is_served_if_it_is_trusted(elsewhere: Elsewhere, tmp_path: Path):
 def test_it_meets_the_contract(elsewhere: Elsewhere):
     mine = importlib.import_module("mypackage.mymodel").Mine
     check_recommender(lambda seed: mine(batch_size=128, lr=0.04, max_epochs=20, seed=seed))
+
+
+def test_a_search_names_a_command_that_finds_the_model_and_the_data(elsewhere: Elsewhere, train_command, capsys):
+    search = ("-m", "hparams_search=base", "hydra.sweeper.n_trials=1", f"hydra.sweep.dir={elsewhere.folder}/search")
+    settings = ("model=mine", "model.max_epochs=1", "model.margin=choice(0.25,0.5)")
+    assert train_command(*elsewhere.arguments("none"), *search, *settings) == 0
+    hint = capsys.readouterr().out.partition("to test it: ")[2].splitlines()[0]
+    found = ["--config-dir", f"{elsewhere.folder}/configs", "model=mine", "data=files"]
+    assert f" {shlex.join(found)} data.path={elsewhere.folder}/ratings.csv " in hint
+    assert " model.max_epochs=1 ++model.margin=0." in hint
+    assert "hparams_search" not in hint
 
 
 def test_a_later_run_continues_from_its_weights(elsewhere: Elsewhere, train_command):

@@ -147,9 +147,30 @@ def test_what_is_no_data_set_or_not_fitted_is_refused_by_name(frame: pd.DataFram
             r"^holdout must be held-out ratings, such as the test part of a split \(got Split\)",
         ),
         (lambda: recsys.evaluate(ease, split.test), r"^EASE must be fitted"),
+        (
+            lambda: recsys.evaluate(recsys.models.EASE().fit(split.train), split.test, k=[5, 50]),
+            r"^k must be between 1 and 20, the number of items that are ranked \(got 50\): set k=\[5\]\.",
+        ),
     ):
         with pytest.raises(UserError, match=message):
             call()
+
+
+def test_data_and_models_are_shown_in_a_line(data: recsys.Dataset):
+    split = recsys.split(data, "leave_last_out")
+    assert repr(data) == "Dataset('frame': 180 ratings by 30 users of 20 items)"
+    assert repr(split) == "Split('leave_last_out' of 'frame': 120 ratings to train, 30 to validate, 30 to test)"
+    assert repr(split.test) == "Holdout(30 ratings of 'frame')"
+    assert repr(Popularity().fit(data)).startswith("Popularity(")
+    assert "l2=7.0" in repr(recsys.models.EASE(l2=7.0))
+
+
+def test_ids_that_are_text_are_titles_without_a_frame_of_items(frame: pd.DataFrame):
+    for column in ("film", "title"):
+        titled = frame.assign(film="The " + frame["film"] + " (1999)").rename(columns={"film": column})
+        named = recsys.Dataset.from_frame(titled, user="user", item=column, rating="stars", time="ts")
+        model = recsys.models.EASE(l2=1.0).fit(named)
+        assert model.similar("the f12", k=1)["title"].str.fullmatch(r"The f\d+ \(1999\)").all()
 
 
 def test_ten_lines_split_train_and_measure(data: recsys.Dataset, capsys: pytest.CaptureFixture):

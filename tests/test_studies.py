@@ -204,9 +204,12 @@ def test_a_command_that_matches_no_run_is_refused(study, capsys):
 
 
 @pytest.mark.usefixtures("rows_for_figures")
-def test_a_study_is_published_from_its_runs_and_verified(study, command, data, tmp_path, monkeypatch, train_command):
+def test_a_study_is_published_from_its_runs_and_verified(
+    study, command, data, tmp_path, monkeypatch, train_command, capsys
+):
     monkeypatch.setattr(verify, "run_train", lambda arguments, *_: train_command(*arguments))  # not in a process apart
     assert study("model=popularity") == 0
+    assert "To publish them" in capsys.readouterr().out
     status, out, err = command("table", "tiny", "model=popularity", "logger=none", *data)
     assert status == 0, err
     assert "Popularity" in out
@@ -216,10 +219,11 @@ def test_a_study_is_published_from_its_runs_and_verified(study, command, data, t
     status, out, err = command("verify", "tiny", "logger=none", *data, "--row", "Popularity")
     assert status == 0, err
     assert "agree to the digit" in out
+    assert "To publish them" not in out
 
 
 @pytest.mark.usefixtures("rows_for_figures")
-def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command, data, tmp_path):
+def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command, data, tmp_path, capsys):
     assert study("model=popularity,gmf") == 0
     published = tmp_path / "experiments" / "tiny"
     assert command("table", "tiny", "model=popularity,gmf", "logger=none", *data)[0] == 0
@@ -234,7 +238,9 @@ def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command,
         assert "Tables and figures are in outputs/experiments/tiny/report" in out
     assert {file: file.read_bytes() for file in published.rglob("*") if file.is_file()} == whole
     shutil.rmtree(tmp_path / "outputs")
+    capsys.readouterr()
     assert study("model=popularity") == 0
+    assert "To publish them" not in capsys.readouterr().out  # since `table` would not
     assert command("table", "tiny", "logger=none", *data)[0] == 0  # of the whole, but the other runs are gone
     assert {file: file.read_bytes() for file in published.rglob("*") if file.is_file()} == whole
 

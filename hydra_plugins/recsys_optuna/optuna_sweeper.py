@@ -19,6 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from recsys.files import short
 from recsys.invocation import train_command
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,8 @@ class OptunaSweeper(Sweeper):
         self.config_loader = hydra_context.config_loader
         self.directory = Path(config.hydra.sweep.dir)
         self.model = config.hydra.runtime.choices.model
+        sources = config.hydra.runtime.config_sources
+        self.config_dirs = [Path(source.path) for source in sources if source.provider == "command-line"]
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
@@ -63,5 +66,7 @@ class OptunaSweeper(Sweeper):
         fixed = [str(override.input_line) for key, override in lines.items() if key not in swept]
         check_optimized_metric(compose("train", fixed))
         best = Search(self.directory, space, fixed, **self.search).run(self.launcher.launch)
-        log.info("to test it: %s", train_command(f"model={self.model}", *best))
+        folders = [word for directory in self.config_dirs for word in ("--config-dir", short(directory))]
+        chosen = [line for line in fixed if line.partition("=")[0] not in ("hparams_search", "model")]
+        log.info("to test it: %s", train_command(*folders, f"model={self.model}", *chosen, *best))
         return best

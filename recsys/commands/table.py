@@ -14,12 +14,10 @@ from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.plan import dependency_levels
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
-from recsys.studies.study_report import REPORT, missing_runs, print_tables, publish, write_report
+from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_tables, publish, write_report
 from recsys.studies.tables import print_table, table
 
 __all__ = ["add_arguments", "run"]
-
-STUDIES = Path("outputs", "experiments")  # default directory of the runs of studies
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -134,6 +134,10 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.users)
 
+    def __repr__(self) -> str:
+        counts = f"{len(self):,} ratings by {self.n_users:,} users of {self.n_items:,} items"
+        return f"{type(self).__name__}({self.name!r}: {counts})"
+
     @property
     def n_users(self) -> int:
         """Return the number of user codes, with or without ratings here."""
@@ -283,6 +287,9 @@ class Holdout:
     rated: Dataset | None = None
     separates_cold: bool = False
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.ratings):,} ratings of {self.known.name!r})"
+
     @cached_property
     def users(self) -> np.ndarray:
         """Return the users with held-out ratings, int64 (n,), ascending."""
@@ -355,7 +362,7 @@ class Holdout:
         return self.unranked.matrix() + self.ratings.matrix()
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class JoinedHoldout(Holdout):
     """The held-out ratings of several processes, with only the lengths of the histories.
 
@@ -381,7 +388,7 @@ class JoinedHoldout(Holdout):
         return select_rows(row_pointers(n_relevant)[rows], n_relevant[rows], self.ratings.histories())
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class StepHoldout(Holdout):
     """A holdout with a query for each held-out rating, whose history ends where that rating was made.
 

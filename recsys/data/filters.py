@@ -25,6 +25,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+N_EXAMPLES = 20  # values of a column that an error names
 _CONDITION = re.compile(rf"\s*(\w+)\s*({'|'.join(_OPERATORS)})\s*(.*\S)\s*")
 
 
@@ -80,7 +81,9 @@ def _holds(cells: Sequence[Sequence[str]], value: str, condition: str) -> np.nda
     wanted = _folded(value)
     if wanted not in original:
         close = [original[key] for key in difflib.get_close_matches(wanted, original)]
-        hint = f"did you mean {' or '.join(close)}?" if close else "choose another value."
+        known = sorted(original.values(), key=_folded)
+        examples = f"choose another value, such as {', '.join(known[:N_EXAMPLES])}." if known else "all are missing."
+        hint = f"did you mean {' or '.join(close)}?" if close else examples
         raise UserError(f"No item has the value of '{condition}': {hint}")
     return np.array([wanted in map(_folded, cell) for cell in cells], bool)
 

@@ -32,6 +32,7 @@ COLUMNS_OF = {
     "descriptions": "metadata.columns",
 }  # settings
 ROW = "row"  # in place of a column of times: the number of the row, from 1, where rows are in order of time
+UNTITLED = "no titles, so films are named by their ids (data.films_columns.title=NAME names the column of titles)"
 COUNTED_ON = (
     "times are row numbers, which continue from file to file (data that earlier versions prepared with numbers that "
     "restart at each file are not used)"
@@ -80,6 +81,8 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
             detected += interpret_ids(rows, str(table.file), named, reading.missing)
             if table.name == "ratings":
                 detected += interpret_ratings(rows, str(table.file), named, reading)
+            if table.name == "films" and not rows.select("count(title)")[0]:
+                detected.append(UNTITLED)
         elif table.name == "ratings":
             check_numbers(rows, str(table.file), named, raw.numeric_ids)
         if table.name == "ratings":
@@ -252,7 +255,8 @@ def selected_columns(
         )
     ids = () if name == "descriptions" else ("user_id", "movie_id")  # titles may identify descriptions
     if unnamed := [ours for ours in ids if ours in selected and selected[ours] is None]:
-        raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}.")
+        options = " ".join(f"{COLUMNS_OF.get(name, 'data.columns')}.{ours}=NAME" for ours in unnamed)
+        raise UserError(f"{present}; say which of them is {' and which is '.join(unnamed)}: {options}.")
     known = (*COLUMNS["ratings"], *FURTHER_COLUMNS)
     if name == "ratings" and (unknown := [ours for ours in given if ours not in known]):
         raise UserError(f"The columns of ratings must be {', '.join(known)} (got {', '.join(unknown)}).")

@@ -54,6 +54,11 @@ class Split:
     test_candidates: np.ndarray | None = None
     targets: Targets = ALL
 
+    def __repr__(self) -> str:
+        n_train, n_valid, n_test = (np.count_nonzero(self.labels == label) for label in (TRAIN, VALID, TEST))
+        counts = f"{n_train:,} ratings to train, {n_valid:,} to validate, {n_test:,} to test"
+        return f"{type(self).__name__}({self.name!r} of {self.dataset.name!r}: {counts})"
+
     @cached_property
     def train(self) -> Dataset:
         """The training ratings before validation; their fingerprint names the split and the part."""

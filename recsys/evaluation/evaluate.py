@@ -90,7 +90,10 @@ def check(
     n = min(each.n_ranked(holdout) for each in protocols)
     for k in ks:
         if not 1 <= k <= n:
-            raise UserError(f"ks must be between 1 and {n}, the number of items that are ranked (got {k}).")
+            possible = ",".join(str(each) for each in ks if 1 <= each <= n) or n
+            raise UserError(
+                f"ks must be between 1 and {n}, the number of items that are ranked (got {k}): set ks=[{possible}]."
+            )
     if not _leaves_a_choice(holdout):
         raise UserError(
             f"A ranking must have items to choose from, but all users of {holdout.known.name} have rated all items: "

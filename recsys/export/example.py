@@ -19,6 +19,7 @@ NOTES = {
 }
 HISTORY = "history = [0, 1, 2]  # positions in items.csv, the latest last\n"
 MASKED = "scores[history] = -np.inf\n"
+UNMASKED = "# The items that the user has rated are not left out.\n"
 EXAMPLE = """\
 import csv
 
@@ -40,5 +41,5 @@ def example(reads: tuple[str, ...], length: int) -> str:
     has_items = "items" in reads
     user = -1 if has_items else 0
     lines = [f'    "{name}": {INPUTS[name].format(length=length, user=user)},  # {NOTES[name]}\n' for name in reads]
-    history, masked = (HISTORY, MASKED) if has_items else ("", "")
+    history, masked = (HISTORY, MASKED) if has_items else ("", UNMASKED)
     return EXAMPLE.format(history=history, inputs="".join(lines), masked=masked)

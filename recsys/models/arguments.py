@@ -20,6 +20,7 @@ ARGUMENTS = {  # most have the same name
 SPLIT = re.compile(r"\bsplit=(?=\w)")
 MODEL = re.compile(r"(?<![\w.])model=(?=\w)")
 METADATA = re.compile(r"\bmetadata=\w+")
+KS = re.compile(r"\bks\b")
 FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # files that data frames are written to
 
 
@@ -35,5 +36,6 @@ def naming_arguments() -> Iterator[None]:
 def _translated(message: str) -> str:
     message = SETTING.sub(lambda setting: ARGUMENTS.get(setting[1], setting[1]), message)
     message = FILE.sub(lambda file: "frame" if file[1] == "ratings" else file[1], message)
+    message = KS.sub("k", message)
     message = METADATA.sub("items with metadata", SPLIT.sub("name=", MODEL.sub("", message)))
     return message.replace(" is null ", " is None ")

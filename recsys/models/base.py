@@ -213,6 +213,10 @@ class Recommender(RecommendsByIds):
             shard: shard of the training interactions, see `Dataset.shard`.
         """
 
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
+        return f"{type(self).__name__}({arguments})"
+
     def hyperparameters(self) -> dict[str, Any]:
         """Return the constructor's arguments by name."""
         return {name: getattr(self, name) for name in settings(type(self))}

@@ -39,6 +39,7 @@ from recsys.studies.table_notes import machine
 from recsys.studies.tables import markdown
 from recsys.studies.verification import RUN_KEY
 
+STUDIES = Path("outputs", "experiments")  # default directory of the runs of studies
 REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
 

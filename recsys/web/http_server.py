@@ -90,6 +90,12 @@ class ServerSettings:
         return Protection(token, tuple(self.hosts), self.requests_per_minute, self.max_bytes)
 
 
+def start_log() -> None:
+    """Write what the server does, such as a switch to a refit, to standard error, unless the program has a log."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("recsys").setLevel(logging.INFO)
+
+
 def run_server(service: RecommendationService, settings: ServerSettings) -> None:
     """Serve page and API until interrupted; call it once in a process.
 
@@ -98,6 +104,7 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     """
     import torch  # after the settings are checked: it takes a second to load
 
+    start_log()
     listening = listen(settings.host, settings.port)
     protection = settings.protection
     torch.set_num_threads(settings.threads)

@@ -53,6 +53,7 @@ def test_items_must_meet_every_condition(dataset, conditions, expected):
         ("release_date>soon", "must be a date"),
         ("title>A", "must use = or !="),
         ("genre=Comdy", "did you mean Comedy"),
+        ("genre=Zzz", "choose another value, such as .*Comedy, .*Drama"),
         ("genre=", "must be COLUMN=VALUE"),
         ("year>2050", "No item of arrays meets year>2050"),
     ],

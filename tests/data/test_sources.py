@@ -229,13 +229,21 @@ def test_bad_files_are_refused(write, prepared):
         prepared(Files(None, COLUMNS))
 
 
+def test_a_file_of_films_without_titles_is_reported(write, prepared):
+    folder = write({"ratings.csv": CSV, "films.csv": "m,Titel\n7,Heat\n"})
+    ratings, films = str(folder / "ratings.csv"), str(folder / "films.csv")
+    for columns, is_reported in (({"movie_id": "m"}, True), ({"movie_id": "m", "title": "Titel"}, False)):
+        report = prepared(Files(ratings, COLUMNS, films_path=films, films_columns=columns)).report
+        assert any("films.csv: no titles" in line for line in report.read_as) == is_reported
+
+
 def test_missing_columns_are_named_with_those_that_exist(write, prepared):
     file = str(write({"ratings.csv": CSV}) / "ratings.csv")
     with pytest.raises(
         UserError, match=r"has the columns u, m, r, t; it lacks stars, when: .* data.columns.rating=NAME"
     ):
         prepared(Files(file, {"user_id": "u", "movie_id": "m", "rating": "stars", "time": "when"}))
-    with pytest.raises(UserError, match="say which of them is movie_id"):
+    with pytest.raises(UserError, match=r"say which of them is movie_id: data\.columns\.movie_id=NAME"):
         prepared(Files(file, {"user_id": "u"}))
     with pytest.raises(UserError, match=r"\(got timestamp\)"):
         prepared(Files(file, {"user_id": "u", "movie_id": "m", "timestamp": "t"}))

@@ -75,6 +75,8 @@ def test_a_k_that_does_not_fit_the_catalogue_is_refused_before_any_scoring(k, ho
         evaluate(UnscorableModel(), holdout, ks=(1, k))
     with pytest.raises(UserError, match=rf"\(got {k}\)"):
         check(UnscorableModel(), (k,), holdout)
+    with pytest.raises(UserError, match=r": set ks=\[1,5\]\.$"):
+        check(UnscorableModel(), (1, 5, k), holdout)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

@@ -11,6 +11,7 @@ import pytest
 
 from recsys.data.query import Query
 from recsys.errors import UserError
+from recsys.export.example import example
 from recsys.export.exported import load_export
 from recsys.export.folder import default_length, export
 from recsys.extras import EXTRAS
@@ -67,6 +68,11 @@ def test_the_example_lists_what_the_model_recommends(as_onnx: Path, ease: EASE, 
     runpy.run_path("example.py")
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == ease.recommend(liked=["Film 0", "Film 1", "Film 2"])["item"].astype(str).tolist()
+
+
+def test_an_example_for_users_says_that_it_lists_rated_items():
+    assert "the user has rated are not left out" in example(("users",), length=5)
+    assert "not left out" not in example(("items",), length=5)
 
 
 @pytest.mark.parametrize("user", [("--user", "3"), ("--liked", "Film 2", "--liked", "Film 4")])

@@ -1,7 +1,10 @@
 """`python -m recsys serve`: bad settings are refused before a run is loaded; promoted refits take over seamlessly."""
 
 import queue
+import re
 import socket
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from shutil import copytree
@@ -79,6 +82,13 @@ def test_runs_that_cannot_serve_new_viewers_are_named_at_the_start(runs, feedbac
     assert len(caplog.messages) == 1
     assert caplog.messages[0].startswith("lightgcn serves only the users of its training data")
     assert "such as ease" in caplog.messages[0]
+
+
+def test_a_server_writes_what_it_does_with_the_time():
+    switched = "logging.getLogger('recsys.web.recommendation_service').info('run switched to later')"
+    program = f"import logging\nfrom recsys.web.http_server import start_log\nstart_log()\n{switched}"
+    log = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    assert re.search(r"^\d\d:\d\d:\d\d INFO run switched to later$", log, re.MULTILINE)
 
 
 def test_a_promoted_refit_is_served_until_a_roll_back(copied, run):
