@@ -30,6 +30,7 @@ from recsys.studies.slice_figures import slice_figures
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import seed_means, user_metrics
 from recsys.studies.study_table import StudyTable
+from recsys.studies.table_notes import TIMES, clock
 from recsys.terminal import terminal
 
 N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish more colours
@@ -50,7 +51,7 @@ class _SettingData:
         by_row: outcomes of the rows to draw, the best row first.
         colours: colour of each row, the same in all figures; only the best rows are highlighted.
         intervals: ends of the interval of the main metric by row, for rows whose users have the metric.
-        seconds: mean training time by row, NaN where it was not measured.
+        seconds: mean training time by row, of the kind that the table shows; NaN where it was not measured.
     """
 
     metric: str
@@ -110,7 +111,7 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
     statistics = table.statistics[table.statistics["metric"] == main].set_index("row")
     order = statistics["mean"].dropna().sort_values(ascending=direction(main) < 0, kind="stable").index
     own = {row: by_row[row] for row in order}
-    seconds = statistics.loc[order, "seconds"]
+    seconds = statistics.loc[order, clock(statistics)].rename(TIMES[clock(statistics)])
     return _SettingData(main, table.metrics[1:], own, _colours(order), _intervals(main, own), seconds)
 
 
@@ -251,7 +252,9 @@ def _training_time(data: _SettingData) -> Figure | None:
     _points(ax, seconds, means, data)
     front = pareto_front(seconds, means, direction(data.metric))
     ax.step(seconds[front], means[front], where="post", color=figures.MUTED, linewidth=1, zorder=0)
-    ax.set(xscale="log", xlabel="seconds of training\nthe line is the Pareto front", ylabel=_with_intervals(data))
+    ax.set(
+        xscale="log", xlabel=f"{seconds.name} of training\nthe line is the Pareto front", ylabel=_with_intervals(data)
+    )
     _plain_logarithms(ax, (1,))
     return fig
 

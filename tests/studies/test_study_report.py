@@ -329,6 +329,17 @@ def test_sampled_metrics_and_calibration_have_figures(make, tmp_path, drawn):
     assert {"list_length", "calibration", "training_time"} <= set(drawn)
 
 
+def test_training_time_is_drawn_in_the_seconds_of_the_table(monkeypatch, outcomes, tmp_path, undrawn):
+    drawn = {}
+    monkeypatch.setattr(figures, "save", lambda fig, directory, name, *texts: drawn.update({name: fig}))
+    write_report(tmp_path / "demo", tmp_path, study(*LEVELS), outcomes)
+    [ax] = drawn["training_time"].axes
+    assert ax.get_xlabel().startswith("CPU seconds of training")
+    times = np.concatenate([points.get_offsets()[:, 0] for points in ax.collections])
+    assert 6.0 in times
+    assert 3.0 not in times
+
+
 @pytest.mark.parametrize(("n", "is_drawn"), [(9, False), (60, True)])
 def test_calibration_is_drawn_of_enough_ratings_alone(make, tmp_path, drawn, n, is_drawn):
     run = make(0.1)
