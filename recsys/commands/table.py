@@ -14,7 +14,7 @@ from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.plan import dependency_levels
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
-from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_tables, publish, write_report
+from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, publish, write_report
 from recsys.studies.tables import print_table, table
 
 __all__ = ["add_arguments", "run"]
@@ -53,12 +53,12 @@ def _write_study(name: str, *overrides: str) -> None:
         raise UserError(f"No run of {name} is finished: start them with {train_command(f'experiment={name}')}.")
     folder = Path("experiments", study.name)
     if missing := missing_runs(folder, study, outcomes):
-        print_tables(write_report(directory / REPORT, directory, study, outcomes))
+        print_report(write_report(directory / REPORT, directory, study, outcomes))
         print(
             f"Tables and figures are in {directory / REPORT}. {folder} stays as it is, because {len(missing)} of its "
             f"finished runs are not in this report (first {missing[0]}): remove {folder / 'runs.csv'} to replace it."
         )
         return
-    print_tables(write_report(folder, directory, study, outcomes))
+    print_report(write_report(folder, directory, study, outcomes))
     publish(directory, folder)
     print(f"Tables and figures are in {folder}.")

@@ -38,7 +38,7 @@ from recsys.studies.run_writer import clear_marks
 from recsys.studies.runs import Run, is_finished, is_interrupted, read_run
 from recsys.studies.searches import SEARCH, rows_to_search, with_search_results
 from recsys.studies.study import Study
-from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_tables, write_leakage, write_report
+from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, write_leakage, write_report
 
 # Trials are evaluated on validation only, and their models have a seed that no final run has.
 SEARCHING = {"seed": 1000, "test": False, "refit": False}
@@ -77,7 +77,7 @@ class StudySweep:
         outcomes = self._run(study)
         is_own = study.name not in study_names()  # from --config-dir, where `table` does not look
         command = train_command(*sys.argv[1:]) if is_own else None
-        print_tables(write_report(report, self.directory, study, outcomes, command))
+        print_report(write_report(report, self.directory, study, outcomes, command))
         is_at_its_place = self.directory.resolve() == (STUDIES / study.name).resolve()  # where `table` looks
         print(f"Tables and figures are in {short(report)}.")
         if is_at_its_place and not (is_own or missing_runs(Path("experiments", study.name), study, outcomes)):

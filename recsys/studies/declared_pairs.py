@@ -89,13 +89,6 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
         margins: declared margins of equivalence.
         by: where the pairs and margins are declared, `config` or `script`, for the note.
     """
-    text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
-    ends = pairs[["difference", "low", "high"]].itertuples(index=False)
-    text["difference"] = [str(Interval(*each)) for each in ends]
-    text["detectable"] = pairs["detectable"].map("{:.4f}".format)
-    text["p"] = pairs["p_holm"].map("{:.2g}".format)
-    equivalent = pairs["equivalent"].map({True: ", equivalent", False: ""}).fillna("")
-    text["conclusion"] = pairs["conclusion"] + equivalent
     note = (
         f"Differences of means with {LEVEL:.0%} intervals. Users, splits and seeds are resampled, each kind where "
         f"there are several. p is adjusted by Holm's method for the {len(pairs)} "
@@ -107,4 +100,16 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
             f" Equivalent: the {EQUIVALENCE_LEVEL:.0%} interval is within the margin of "
             f"{', '.join(f'{margin:g}' for margin in sorted(margins))}, which the {by} declares."
         )
-    return f"{markdown(text)}\n\n{note}"
+    return f"{markdown(pairs_text(pairs))}\n\n{note}"
+
+
+def pairs_text(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Format the result of `compare_pairs` as a frame of text, for a table."""
+    text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
+    ends = pairs[["difference", "low", "high"]].itertuples(index=False)
+    text["difference"] = [str(Interval(*each)) for each in ends]
+    text["detectable"] = pairs["detectable"].map("{:.4f}".format)
+    text["p"] = pairs["p_holm"].map("{:.2g}".format)
+    equivalent = pairs["equivalent"].map({True: ", equivalent", False: ""}).fillna("")
+    text["conclusion"] = pairs["conclusion"] + equivalent
+    return text

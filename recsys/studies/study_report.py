@@ -18,7 +18,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -26,7 +26,7 @@ from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.files import read_csv, slug, write_whole
-from recsys.studies.declared_pairs import pair_statistics, pairs_markdown
+from recsys.studies.declared_pairs import pair_statistics, pairs_markdown, pairs_text
 from recsys.studies.orders import order_agreement
 from recsys.studies.outcome import Outcome
 from recsys.studies.report import headline_metrics
@@ -36,7 +36,7 @@ from recsys.studies.study import Study
 from recsys.studies.study_statistics import peak_memory
 from recsys.studies.study_table import StudyTable, study_tables
 from recsys.studies.table_notes import machine
-from recsys.studies.tables import markdown
+from recsys.studies.tables import markdown, print_table
 from recsys.studies.verification import RUN_KEY
 
 STUDIES = Path("outputs", "experiments")  # default directory of the runs of studies
@@ -44,9 +44,16 @@ REPORT = "report"  # directory of a study's report, next to its runs
 LEAKAGE = "leakage"
 
 
+class Report(NamedTuple):
+    """The tables of a study's settings, and its declared comparisons, a frame of `pair_statistics`."""
+
+    tables: list[StudyTable]
+    pairs: pd.DataFrame
+
+
 def write_report(
     directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], command: str | None = None
-) -> list[StudyTable]:
+) -> Report:
     """Write tables, figures and `runs.csv`.
 
     Args:
@@ -57,7 +64,7 @@ def write_report(
         command: what makes the report again; by default, the command that makes it of a study in configs/experiment/.
 
     Returns:
-        The tables, for `print_tables`.
+        The report, for `print_report`.
 
     Raises:
         UserError: a finished run was not tested.
@@ -81,7 +88,7 @@ def write_report(
     _write(directory / "table.md", "\n\n".join([f"# {study.question}", origin, *sections]) + "\n")
     _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
     write_figures(directory / "figures", runs, study, outcomes, tables)
-    return tables
+    return Report(tables, pairs)
 
 
 def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
@@ -138,11 +145,16 @@ def _finished(runs: pd.DataFrame) -> set[str]:
     return {f"{row} on {f'{setting} {variant}'.strip()}, seed {seed}" for setting, variant, row, seed in keys}
 
 
-def print_tables(tables: Sequence[StudyTable]) -> None:
-    """Print tables and their notes in the terminal."""
-    for table in tables:
+def print_report(report: Report) -> None:
+    """Print tables and their notes, and the declared comparisons, in the terminal."""
+    for table in report.tables:
         table.print()
         print("\n".join(table.notes))
+    if len(report.pairs):
+        text = pairs_text(report.pairs)
+        text["pair"] = text["row"] + " and " + text["other"]
+        columns = ["setting", "metric", "pair", "difference", "p", "conclusion"]
+        print_table(text[columns], names=["pair"], groups=["setting", "metric"])
 
 
 def runs_frame(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from recsys.studies.runs import Run
 from recsys.studies.slice_figures import slice_means
 from recsys.studies.study import Row, Setting, Study
 from recsys.studies.study_figures import calibration_gaps, pareto_front
-from recsys.studies.study_report import print_tables, runs_frame, write_report
+from recsys.studies.study_report import print_report, runs_frame, write_report
 from recsys.studies.study_table import StudyTable, study_tables
 from tests.studies.runs import N_USERS, write_run
 
@@ -155,7 +155,7 @@ def test_p_values_are_adjusted_for_all_settings_of_a_study(outcomes):
     assert any("for the 4 tests of the study" in note for note in table.notes)
 
 
-def test_declared_pairs_are_one_family_with_intervals_equivalence_and_power(outcomes, tmp_path):
+def test_declared_pairs_are_one_family_with_intervals_equivalence_and_power(outcomes, tmp_path, capsys):
     config = {
         "name": "demo",
         "question": "Which?",
@@ -176,7 +176,8 @@ def test_declared_pairs_are_one_family_with_intervals_equivalence_and_power(outc
     assert pairs.loc["popularity", ["conclusion", "equivalent"]].tolist() == ["above", False]
     assert pairs.loc["item_knn", "equivalent"]
     assert pairs.loc["item_knn", "detectable"] == pytest.approx(2.8 * expected["item_knn"].standard_error)
-    write_report(tmp_path, tmp_path, planned, outcomes)
+    print_report(write_report(tmp_path, tmp_path, planned, outcomes))
+    assert "| folds | ndcg@10 | ease and popularity |" in capsys.readouterr().out
     text = (tmp_path / "table.md").read_text()
     assert "## Declared comparisons" in text
     assert "above, equivalent |" in text or "undecided, equivalent |" in text
@@ -301,7 +302,7 @@ def test_the_report_has_runs_tables_and_figures(outcomes, tmp_path, capsys):
     folds = study(*LEVELS).settings["folds"]
     planned = Study("demo", "Which?", {"folds": folds, "by time": folds}, (0, 1), tuple(LEVELS), 20, 1e-3)
     directory = tmp_path / "demo"
-    print_tables(write_report(directory, tmp_path, planned, outcomes))
+    print_report(write_report(directory, tmp_path, planned, outcomes))
     assert "item_knn" in capsys.readouterr().out
     runs = pd.read_csv(directory / "runs.csv")
     assert runs[["row", "seed"]].to_numpy().tolist() == [[row, seed] for row in LEVELS for seed in (0, 1)]
