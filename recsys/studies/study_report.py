@@ -153,7 +153,7 @@ def print_report(report: Report) -> None:
     if len(report.pairs):
         text = pairs_text(report.pairs)
         text["pair"] = text["row"] + " and " + text["other"]
-        columns = ["setting", "metric", "pair", "difference", "p", "conclusion"]
+        columns = ["setting", "metric", "pair", "difference", "conclusion"]
         print_table(text[columns], names=["pair"], groups=["setting", "metric"])
 
 
