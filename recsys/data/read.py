@@ -21,7 +21,7 @@ from recsys.data.interpret import Rows, check_further, check_numbers, interpret_
 from recsys.data.plain import plain
 from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
-from recsys.data.selects import Select, refusal, selects
+from recsys.data.selects import Select, check_plausible, refusal, selects
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
@@ -165,10 +165,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
         duckdb.Error: the file cannot be read by this SELECT.
     """
     name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
-    if select.implausible != "false":
-        sql = f"SELECT {select.suspect} FROM ({query}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
-        for (text,) in connection.execute(sql, parameters).fetchall():
-            raise duckdb.InvalidInputException(f"Enclosed rows: {text}")
+    check_plausible(connection, select)
     found = connection.sql(query, params=parameters)
     types = dict(zip(found.columns, map(str, found.types), strict=True))
     if table.source is not None:
