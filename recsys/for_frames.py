@@ -29,6 +29,7 @@ from recsys.data.raw import LIST_COLUMNS
 from recsys.data.sources import Files, MovieLens
 from recsys.data.split import Split
 from recsys.data.splitters import SPLITTERS
+from recsys.data.unused import NO_RATINGS
 from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
 from recsys.extras import naming_extras
@@ -90,7 +91,8 @@ class Dataset(dataset.Dataset):
             UserError: an argument is unknown, a column is missing or cannot be read, or no row is left after cleaning.
 
         Warns:
-            UserWarning: rows were dropped; the message counts them by rule.
+            UserWarning: rows of interactions were dropped, or rows of users or items are repeated or lack ids; the
+                message counts them by rule.
         """
         for argument in cleaning:
             one_of("A further argument", argument, settings(Cleaning))
@@ -122,8 +124,12 @@ class Dataset(dataset.Dataset):
             )
             with redirect_stdout(io.StringIO()):  # hides notes on the detected formats
                 prepared = prepare(source, place / "cache")
-        if prepared.report.losses:
-            warnings.warn(f"{name}: {prepared.report.losses}", stacklevel=3)  # points to the caller's line
+        report = prepared.report
+        rules = {rule for by_rule in report.unused.values() for rule in by_rule}
+        # rows of users and items without interactions are usual
+        for lost in (report.losses, report.unused_rows if rules - {NO_RATINGS} else ""):
+            if lost:
+                warnings.warn(f"{name}: {lost}", stacklevel=3)  # points to the caller's line
         return cls(**{field.name: getattr(prepared.dataset, field.name) for field in fields(dataset.Dataset)})
 
 

@@ -3,7 +3,8 @@
 Every run is killed (SIGKILL) at a random moment after it has stored its command, and resumed once. The resumed run must
 have exactly the metrics, those of users included, and the arrays of an uninterrupted run; of a pickled model, whose
 bytes differ between equal models, the metrics. Processes are forked from one that has imported everything, so that a
-kill hits training more often than imports.
+kill hits training more often than imports. Moments are shares of the run's processor time, whatever else the machine
+does; Linux reports it in /proc.
 """
 
 import argparse
@@ -64,7 +65,7 @@ def main() -> None:
             moments = Counter(killed.kill_and_resume(rng.random()) for _ in range(n_kills))
             n_unequal += sum(n for moment, n in moments.items() if moment.startswith("UNEQUAL"))
             listed = ", ".join(f"{n} {moment}" for moment, n in sorted(moments.items()))
-            print(f"{model}: {n_kills} kills in runs of {killed.seconds:.1f} s: {listed}")
+            print(f"{model}: {n_kills} kills in runs of {killed.seconds:.1f} s of processor time: {listed}", flush=True)
     print(f"{arguments.kills - n_unequal} of {arguments.kills} ended as the uninterrupted run did.")
     sys.exit(bool(n_unequal))
 
@@ -93,7 +94,7 @@ class KilledTraining:
         arguments: arguments of train.py.
 
     Attributes:
-        seconds: duration of the uninterrupted run after it has stored its command.
+        seconds: processor time of the uninterrupted run after it has stored its command.
     """
 
     def __init__(self, folder: Path, arguments: Sequence[str]) -> None:
@@ -102,16 +103,17 @@ class KilledTraining:
         self.output = folder / "output.txt"  # of the latest training
         wait_for(self._started("first"))  # prepares the data
         process = self._started("whole")
-        started = time.perf_counter()
-        wait_for(process)
-        self.seconds = time.perf_counter() - started
+        begun = processor_seconds(process)
+        self.seconds = wait_for(process) - begun
         self.expected = results(folder / "whole")
 
     def kill_and_resume(self, share: float) -> str:
-        """Kill a run after a share of its duration and resume it; returns when it was killed and how it ended."""
+        """Kill a run after a share of its processor time and resume it; returns when it was killed, how it ended."""
         run = self.folder / "killed"
         process = self._started("killed")
-        time.sleep(share * self.seconds)
+        end = processor_seconds(process) + share * self.seconds
+        while not has_ended(process) and processor_seconds(process) < end:
+            time.sleep(0.01)
         os.kill(process, signal.SIGKILL)
         os.waitpid(process, 0)
         moment = moment_of(run)
@@ -126,7 +128,7 @@ class KilledTraining:
             shutil.rmtree(folder, ignore_errors=True)
         process = forked(lambda: train_run([*self.arguments, f"hydra.run.dir={run}"], self.output))
         while not (run / ".hydra" / "overrides.yaml").is_file():
-            if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if has_ended(process):
                 raise SystemExit(f"A training ended before it stored its command: {self.output.read_text()}")
             time.sleep(0.01)
         return process
@@ -165,11 +167,24 @@ def forked(work: Callable[[], None]) -> int:
         os._exit(status)
 
 
-def wait_for(process: int) -> None:
-    """Wait for a process, which must succeed."""
-    status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+def has_ended(process: int) -> bool:
+    """Return whether a process has ended; it can still be waited for."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def processor_seconds(process: int) -> float:
+    """Return the processor time of a process, whose end has not been waited for."""
+    user, system = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_for(process: int) -> float:
+    """Wait for a process, which must succeed, and return its processor time."""
+    _, ended, used = os.wait4(process, 0)
+    status = os.waitstatus_to_exitcode(ended)
     if status:
         raise SystemExit(f"A training ended with status {status}.")
+    return used.ru_utime + used.ru_stime
 
 
 def results(run: Path) -> tuple[dict[str, float], pd.DataFrame, dict[str, np.ndarray]]:

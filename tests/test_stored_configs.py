@@ -334,10 +334,18 @@ def test_a_warm_start_builds_nothing_that_must_be_trusted(attacker: Path, train_
         "data.address=postgresql://elsewhere/movies",
         "data.path=${oc.env:HOME}",
         "cache_dir=/elsewhere",
+        "engine.options.spark.driver.extraJavaOptions=-javaagent:payload.jar",
+        "+engine.options={spark.plugins:payload.Payload}",
+        "engine.master=local",
+        "engine={options:{spark.plugins:payload.Payload}}",
+        "data.address='jdbc:derby:elsewhere;create=true'",
+        "data.name=../../elsewhere",
+        "+data.sources={site:{name:../../elsewhere}}",
     ],
 )
 def test_a_command_that_resumes_follows_plain_overrides_only(attacker: Path, train_command, capsys, override: str):
     check_stored_overrides(["model=ease", "data.path=../ratings.csv", "++model.l2=5.0", "seed=1", "trainer=gpu"])
+    check_stored_overrides(["engine=spark", "engine.memory_limit=8GB", "engine.n_buckets=4", "data.name=shop"])
     (attacker / "manifest.json").unlink()
     (attacker / ".hydra").mkdir()
     (attacker / ".hydra" / "config.yaml").write_text("{}")

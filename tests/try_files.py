@@ -27,14 +27,18 @@ def outcome(overrides: list[str]) -> str:
     """Return what is read of a file, or the sentence that refuses it."""
     with tempfile.TemporaryDirectory() as cache, contextlib.redirect_stdout(io.StringIO()):
         try:
-            report = prepared_data(compose("train", ["data=files", *overrides, f"cache_dir={cache}"])).report
+            prepared = prepared_data(compose("train", ["data=files", *overrides, f"cache_dir={cache}"]))
         except UserError as refusal:
             return f"refused: {refusal}"
         except Exception as failure:  # a fault of the project
             return f"FAILED: {type(failure).__name__}: {failure}"
+    report, match = prepared.report, prepared.match
     read = f"{report.rows_kept:,} of {report.rows_read:,} rows, {report.users:,} users, {report.films:,} items"
     titled = f"{report.films - report.films_untitled:,} with a title"
-    return "; ".join(filter(None, (f"{read}, {titled}", report.span, *report.read_as, report.losses)))
+    notes = [f"{read}, {titled}", report.span, *report.read_as, report.losses, report.unused_rows]
+    if match is not None:
+        notes += [f"{match.films:,} described by {match.name}", *match.read_as, match.unused_rows]
+    return "; ".join(filter(None, notes))
 
 
 def main() -> None:

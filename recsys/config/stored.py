@@ -6,7 +6,8 @@ configs are checked before anything is imported, unless a command has `--trusted
 - a slot of a config, such as `data`, must name a class of this package that is a subclass of the slot's base class;
 - Lightning's Trainer and loggers take plain values, and must write into the run's own directory;
 - nothing is interpolated, since a resolver can read this machine's environment;
-- no engine is built, since the options of Spark can name programs, and DuckDB creates the same tables;
+- no engine is built, since the options of Spark can name programs, and DuckDB creates the same tables; a command that
+  is resumed may choose Spark, but with its default options;
 - no server or account on a server may be named, since it would learn of this machine, and might receive passwords.
 
 `recsys.studies.foreign` ensures that commands write only into the run's own directory, and into an existing cache or
@@ -59,6 +60,7 @@ LIGHTNING = {
     "logger": tuple(f"pytorch_lightning.loggers.{name}" for name in (*OWN_LOGS, *LOGGERS)),
 }
 DESTINATIONS = ("entity", "tracking_uri")  # settings of loggers that send results to another account or server
+ENGINE = (["memory_limit"], ["n_buckets"])  # settings of engines that a stored command may have
 DATA = ("data", "metadata", "split")
 
 PACKAGE = Path(recsys.__file__).parent
@@ -110,11 +112,15 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
         texts = [text for _, text in _texts(values_of(override))]
         names = {*path, *(name for _, node in _mappings([override.value()]) for name in node)}
         is_plain = path[0] in LIGHTNING or (len(path) == 1 and path[0] in groups)
+        set_texts = _texts({path[-1]: override.value()})
+        folders = [text for place, text in set_texts if place.rpartition(".")[2] == "name"]  # in the cache
         if (
             any(str(place).startswith(("hydra", "run_dir")) for place in (path[0], override.package))
             or not names.isdisjoint(HYDRAS_OWN)
-            or any("${" in text or "://" in text for text in texts)
+            or any("${" in text or "://" in text or "jdbc:" in text for text in texts)
             or (is_plain and not all(PLAIN.fullmatch(text) for text in texts))
+            or any(Path(text).name != text for text in folders)
+            or (path[0] == "engine" and not is_plain and path[1:] not in ENGINE)
             or not names.isdisjoint(DESTINATIONS)
             or (path == ["cache_dir"] and cache_of({"cache_dir": override.value()}) != override.value())
         ):

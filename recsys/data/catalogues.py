@@ -41,15 +41,15 @@ class Catalogue(Metadata):
     def _table(self, folder: Path) -> RawTable:
         """Describe how to read the files in a folder."""
 
-    def _joined(self, query: str, *files: Path, **parameters: float) -> RawTable:
-        """Describe the table that a SELECT joins from several files.
+    def _joined(self, query: str, omitted: str, *files: Path, **parameters: float) -> RawTable:
+        """Describe the table that a SELECT joins from several files; `omitted` counts the rows that it omits.
 
         Raises:
             UserError: a file does not exist.
         """
         if missing := [file.name for file in files if not file.is_file()]:
             raise UserError(f"metadata.path must hold all files of {self.name} (got {self.path} without {missing[0]}).")
-        return RawTable("descriptions", files[0], query, parameters=parameters, others=files[1:])
+        return RawTable("descriptions", files[0], query, parameters=parameters, others=files[1:], omitted=omitted)
 
 
 class KaggleMovies(Catalogue):
@@ -67,15 +67,31 @@ class KaggleMovies(Catalogue):
     )
     _credits = delimited("cast_ crew id", file="$file2", quote='"', header=True)
     _keywords = delimited("id keywords", file="$file3", quote='"', header=True)
+    # of several rows of credits or keywords of a film the last counts
     _query = f"""
     SELECT id AS tmdb_id, imdb_id, title, original_title, release_date, runtime, overview AS plot, genres, keywords,
         cast_ AS actors, crew AS directors, crew AS writers
-    FROM {_movies} AS movies LEFT JOIN {_credits} AS credits USING (id) LEFT JOIN {_keywords} AS keywords_ USING (id)
+    FROM (SELECT *, row_number() OVER () AS place FROM {_movies}) AS movies
+    LEFT JOIN (SELECT id, last(cast_ ORDER BY n) AS cast_, last(crew ORDER BY n) AS crew
+        FROM (SELECT *, row_number() OVER () AS n FROM {_credits}) GROUP BY id) AS credits USING (id)
+    LEFT JOIN (SELECT id, last(keywords ORDER BY n) AS keywords
+        FROM (SELECT *, row_number() OVER () AS n FROM {_keywords}) GROUP BY id) AS keywords_ USING (id)
+    ORDER BY place
+    """
+    _omitted = f"""
+    WITH movies AS (SELECT DISTINCT id FROM {_movies}), further AS (
+        SELECT 'credits' AS name, id FROM {_credits} UNION ALL SELECT 'keywords', id FROM {_keywords}
+    ), counted AS (
+        SELECT name, count(*) AS n, any_value(id IN (FROM movies)) IS TRUE AS is_known FROM further GROUP BY name, id
+    )
+    SELECT CAST(sum(if(is_known, n - 1, n)) AS BIGINT),
+        'rows of ' || name || if(is_known, ' are repeated (the last row counts)', ' are of no film')
+    FROM counted GROUP BY name, is_known ORDER BY ALL
     """
 
     def _table(self, folder: Path) -> RawTable:
         names = ("movies_metadata.csv", "credits.csv", "keywords.csv")
-        return self._joined(self._query, *(folder / name for name in names))
+        return self._joined(self._query, self._omitted, *(folder / name for name in names))
 
 
 class IMDb(Catalogue):
@@ -90,11 +106,15 @@ class IMDb(Catalogue):
     SELECT tconst AS imdb_id, title, original_title, year, runtime, replace(genres, ',', '|') AS genres
     FROM {_titles} WHERE kind NOT IN ('tvEpisode', 'videoGame')
     """
+    _omitted = f"""
+    SELECT count(*), 'rows are of episodes, of games or of no kind' FROM {_titles}
+    WHERE coalesce(kind IN ('tvEpisode', 'videoGame'), true)
+    """
 
     def _table(self, folder: Path) -> RawTable:
         names = ("title.basics.tsv.gz", "title.basics.tsv")
         found = [folder / name for name in names if (folder / name).is_file()]
-        return self._joined(self._query, found[0] if found else folder / names[0])
+        return self._joined(self._query, self._omitted, found[0] if found else folder / names[0])
 
 
 class TagGenome(Catalogue):
@@ -113,16 +133,23 @@ class TagGenome(Catalogue):
     _tags_2012 = delimited("tag_id tag popularity", "\t", file="$file2")
     # file of scores -> further files, and the FROM clause of tags with their relevance
     _layouts: ClassVar[dict[str, tuple[tuple[str, ...], str]]] = {
-        "genome-scores.csv": (("genome-tags.csv",), f"{_scores} AS scores JOIN {_tags} AS tags USING (tag_id)"),
+        "genome-scores.csv": (("genome-tags.csv",), f"{_scores} AS scores LEFT JOIN {_tags} AS tags USING (tag_id)"),
         "tag_relevance.dat": (
             ("tags.dat",),
-            f"{_scores_2012} AS scores JOIN {_tags_2012} AS tags USING (tag_id)",
+            f"{_scores_2012} AS scores LEFT JOIN {_tags_2012} AS tags USING (tag_id)",
         ),
         "tagdl.csv": ((), delimited("tag movie_id relevance", quote='"', header=True)),
     }
     _query = """
     SELECT movie_id, string_agg(replace(tag, '|', '/'), '|' ORDER BY try_cast(relevance AS DOUBLE) DESC) AS keywords
-    FROM {source} WHERE try_cast(relevance AS DOUBLE) >= $min_relevance GROUP BY movie_id
+    FROM {source} WHERE tag IS NOT NULL AND try_cast(relevance AS DOUBLE) >= $min_relevance GROUP BY movie_id
+    """
+    _omitted = """
+    SELECT count(*), 'rows ' || CASE WHEN tag IS NULL THEN 'have no known tag'
+        WHEN try_cast(relevance AS DOUBLE) IS NULL THEN 'have no number as relevance'
+        ELSE 'are below the relevance of metadata.min_relevance' END AS note
+    FROM {source} WHERE tag IS NULL OR coalesce(try_cast(relevance AS DOUBLE) < $min_relevance, true)
+    GROUP BY note ORDER BY note
     """
 
     def __init__(self, path: str | None, min_relevance: float = 0.5) -> None:
@@ -133,4 +160,5 @@ class TagGenome(Catalogue):
         name = next((name for name in self._layouts if (folder / name).is_file()), next(iter(self._layouts)))
         further, source = self._layouts[name]
         files = (folder / file for file in (name, *further))
-        return self._joined(self._query.format(source=source), *files, min_relevance=self.min_relevance)
+        query, omitted = (sql.format(source=source) for sql in (self._query, self._omitted))
+        return self._joined(query, omitted, *files, min_relevance=self.min_relevance)

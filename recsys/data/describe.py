@@ -43,17 +43,22 @@ WHERE by_id OR (item NOT IN (SELECT item FROM linked) AND differ IS NOT TRUE)
 """
 
 
-def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
+def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[str]:
     """Add descriptions to the table `films`, and create a table `matched` with a row for each described item.
+
+    The table `described` remains, with a row for each description.
 
     Args:
         connection: a database with the clean table `films`.
         raw: the files of descriptions.
 
+    Returns:
+        Notes on what was detected while reading.
+
     Raises:
         UserError: a file cannot be read, or no description has an id or a title.
     """
-    read_descriptions(connection, raw)
+    notes = read_descriptions(connection, raw)
     if not len(
         connection.table("described").filter("coalesce(movie_id, imdb_id, title, CAST(tmdb_id AS VARCHAR)) IS NOT NULL")
     ):
@@ -70,21 +75,28 @@ def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
     )
     connection.execute("DROP TABLE films")
     connection.execute("ALTER TABLE enriched RENAME TO films")
+    return notes
 
 
-def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> None:
+def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[str]:
     """Create the table `described` from a catalogue's files, with typed and cleaned columns.
+
+    Returns:
+        Notes on what was detected while reading.
 
     Raises:
         UserError: a file cannot be read.
     """
+    notes = []
     for table in raw.tables:
-        rows, _ = insert(connection, table)
-        interpret_ids(rows, str(table.file), table.columns or {}, MISSING)
+        rows, detected = insert(connection, table)
+        detected += interpret_ids(rows, str(table.file), table.columns or {}, MISSING)
+        notes += [f"{table.file.name}: {note}" for note in detected]
     connection.execute("ALTER TABLE raw_descriptions ADD COLUMN IF NOT EXISTS imdb_id VARCHAR")
-    normalize(connection, "raw_descriptions")
+    notes += normalize(connection, "raw_descriptions")
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     create(connection, "described", "described")
+    return notes
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:

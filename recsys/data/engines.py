@@ -55,7 +55,7 @@ class Engine(ABC):
         """Read and clean a source's tables.
 
         The clean ratings are written to `ratings.parquet`. Afterwards the database has the clean tables `ratings`,
-        `users`, `films`, `parts` and `negatives`, and the raw tables `raw_users` and `raw_films`.
+        `users`, `films`, `parts` and `negatives`, and all raw tables but `raw_ratings`.
 
         Args:
             connection: an empty database.

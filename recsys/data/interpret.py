@@ -42,6 +42,9 @@ _STAMPS = ("%a, %d %b %Y %H:%M:%S %z", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%
 # Notes on what was detected.
 WITHOUT_INVISIBLE = "{name} is read without the invisible characters around it"
 WHOLE_IDS = "{name} such as 1.0 is read as 1"
+WITHOUT_MARKS = "{name} such as {example} is read without the quotation marks"
+DIFFERING_BY_ZEROS = "{name} {padded} and {plain} count as different"
+PERHAPS_MISSING = "{name} {id!r} is an id (data.missing=[{id!r}] reads it as missing)"
 DECIMAL_COMMAS = "{name} has decimal commas (data.decimal=',')"
 TIMES = "times are {name} (data.time_format={format})"
 
@@ -59,7 +62,7 @@ _WITH_OFFSET = r"""try_cast(regexp_replace(regexp_replace(time, ' ([+-][0-9:]+)$
     '([T ][0-9]{2}:[0-9]{2})([+-])', '\1:00\2') AS TIMESTAMPTZ)"""
 _IS_SHORT = "strlen(time) < 12 AND contains(time, 'E+')"  # such as 1.1E+12, as spreadsheets write it
 # Words in lower case that may stand for a missing value, if `Reading.missing` has them or they are set to it.
-_ABSENT = (
+ABSENT = (
     *("null", "none", "na", "n/a", "#n/a", "<na>", "nan", "nat", "nil", "undefined", "(null)", "[null]", "\\n"),
     *("-", "--", "?", ".", "n.a.", "missing"),
 )
@@ -147,7 +150,7 @@ def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], mis
         if has_zeros:
             notes += _differing_by_zeros(rows, name)
         if absent is not None:
-            notes.append(f"{name} {absent!r} is an id (data.missing=[{absent!r}] reads it as missing)")
+            notes.append(PERHAPS_MISSING.format(name=name, id=absent))
     return notes
 
 
@@ -168,7 +171,7 @@ def _remove_marks(rows: Rows, name: str) -> list[str]:
     if n_kinds != 1:
         return []
     rows.update(name, f"regexp_extract(trim({name}), {literal(_MARKED)}, 2)", is_marked)
-    return [f"{name} such as {example} is read without the quotation marks"]
+    return [WITHOUT_MARKS.format(name=name, example=example)]
 
 
 def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, ...]:
@@ -186,7 +189,7 @@ def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, .
     )
     found = rows.connection.execute(
         f"SELECT {', '.join(f'coalesce(bool_or({kind}), false)' for kind in kinds)}, "  # noqa: S608
-        f"min(text) FILTER ({_is_listed('lower(text)', _ABSENT)} AND NOT {_is_listed('text', missing)}) "
+        f"min(text) FILTER ({_is_listed('lower(text)', ABSENT)} AND NOT {_is_listed('text', missing)}) "
         f"FROM (SELECT DISTINCT {name} AS id, {_visible('id')} AS text FROM {rows.table} "
         f"WHERE {rows.condition} AND NOT regexp_full_match({name}, '{_PLAIN}'))"
     ).fetchall()
@@ -214,7 +217,7 @@ def _differing_by_zeros(rows: Rows, name: str) -> list[str]:
         f"AND regexp_full_match({name}, '[0-9]+') GROUP BY ltrim({name}, '0') HAVING min({name}) < max({name}) "
         "ORDER BY ALL LIMIT 1"
     ).fetchall()
-    return [f"{name} {padded} and {plain} count as different" for padded, plain in found]
+    return [DIFFERING_BY_ZEROS.format(name=name, padded=padded, plain=plain) for padded, plain in found]
 
 
 def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None], reading: Reading) -> list[str]:
@@ -233,7 +236,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
         UserError: a row repeats the header, a cell is not a number or a date, or the notation of numbers or dates is
             ambiguous.
     """
-    repeated = " AND ".join(_is_listed(name, _spellings(columns.get(name) or name, name)) for name in IDS)
+    repeated = " AND ".join(_is_listed(name, spellings(columns.get(name) or name, name)) for name in IDS)
     n_odd_ratings, n_texts, header, n_times, n_short, short = rows.select(
         f"count(*) FILTER ({_IS_ODD_RATING} OR {_is_listed('rating', reading.missing)})",
         f"count(*) FILTER ({_IS_TEXT} OR {_is_listed('time', reading.missing)})",
@@ -266,7 +269,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
     return notes
 
 
-def _spellings(*names: str) -> list[str]:
+def spellings(*names: str) -> list[str]:
     """Return the spellings of the names of a column that a header may have."""
     joined = [name.replace("_", "") for name in names]
     camel = [name[:1].lower() + name.title().replace("_", "")[1:] for name in names]
@@ -292,7 +295,7 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
 
 def _hint(name: str, cell: str) -> str:
     """Return the end of the sentence that refuses a cell: the setting that may read it."""
-    if cell.lower() in _ABSENT:
+    if cell.lower() in ABSENT:
         return f": data.missing=[{cell!r}] reads it as missing"
     if name == "time":
         return ": data.time_format says how times are written"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from recsys.data.dialect import Reading
@@ -30,12 +30,22 @@ class Match:
         origin: where the catalogue came from.
         films: number of described items.
         ratings: number of ratings of these items.
+        read_as: what was detected while reading, a sentence each.
+        unused: number of rows that describe no item, by rule.
     """
 
     name: str
     origin: str
     films: int
     ratings: int
+    read_as: tuple[str, ...] = ()
+    unused: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def unused_rows(self) -> str:
+        """Numbers of rows that describe no item by rule, as text; empty if every row describes an item."""
+        listed = ", ".join(f"{n:,} by '{rule}'" for rule, n in self.unused.items())
+        return f"rows that are not used: {listed}" if listed else ""
 
 
 class Metadata(ABC):

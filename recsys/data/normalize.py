@@ -36,6 +36,7 @@ _DATES = ("%d-%b-%Y", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%Y.%m.%d", "%d.%m.%
 _YEAR = r"\b(1[89]\d\d|20\d\d)\b"
 _SEPARATORS = (";", ",")  # of lists, besides bars; the first that fits is used
 _NOTATION = r"""^\s*([\[{]|\(['"])"""  # how a list in JSON's, Python's or another notation begins
+MOVED = quoted("moved from films")  # column of `raw_links`, true in the rows of `move_links`
 LISTS = "lists are split at {0!r} (data.genre_separator={0!r})"  # note on what was detected
 
 
@@ -101,11 +102,12 @@ def _is_marked(column: str) -> str:
 
 def move_links(connection: duckdb.DuckDBPyConnection) -> None:
     """Move ids in other catalogues from `raw_films` to `raw_links`, except for items that have links already."""
+    connection.execute(f"ALTER TABLE raw_links ADD COLUMN {MOVED} BOOLEAN")
     ids = [column for column in EXTERNAL_IDS if column in connection.table("raw_films").columns]
     if not ids:
         return
     connection.execute(
-        f"INSERT INTO raw_links BY NAME SELECT movie_id, {', '.join(ids)} FROM raw_films "  # noqa: S608 - constants
+        f"INSERT INTO raw_links BY NAME SELECT movie_id, {', '.join(ids)}, true AS {MOVED} FROM raw_films "  # noqa: S608 - constants
         "WHERE movie_id NOT IN (SELECT movie_id FROM raw_links WHERE movie_id IS NOT NULL)"
     )
     for column in ids:

@@ -31,6 +31,7 @@ from recsys.data.prepared import Prepared, Report, load, load_report
 from recsys.data.quoting import parquet_files
 from recsys.data.raw import Raw, Source
 from recsys.data.seals import check_seal, seal
+from recsys.data.unused import unused_descriptions, unused_rows
 from recsys.errors import UserError
 from recsys.progress import is_progress_shown
 
@@ -64,8 +65,10 @@ def prepare(
     with _writing(cache_dir):
         folder = _prepared_folder(source, cache_dir, engine)
         prepared = load(folder, users=users(folder))
-        _print_reading(prepared.report)
-        check_dropped(prepared.report.dropped, prepared.report.rows_read, source.cleaning)
+        report = prepared.report
+        # where the data set comes from, how its files were understood, and what is not used
+        _print_notes(report.name, f"from {report.origin}", *report.read_as, report.losses, report.unused_rows)
+        check_dropped(report.dropped, report.rows_read, source.cleaning)
         return prepared if metadata is None else _described(prepared, folder, metadata, cache_dir)
 
 
@@ -128,16 +131,11 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: E
         put_in_place(tables, folder)
 
 
-def _print_reading(report: Report) -> None:
-    """Print where a data set comes from, how its files were understood, and what cleaning dropped."""
-    for line in (f"from {report.origin}", *report.read_as, report.losses):
-        if line:
-            _note(f"{report.name}: {line}")
-
-
-def _note(line: str) -> None:
+def _print_notes(name: str, *notes: str) -> None:
+    """Print the notes on a data set or a catalogue that are not empty, a line each."""
     if is_progress_shown():
-        print(line)
+        for note in filter(None, notes):
+            print(f"{name}: {note}")
 
 
 def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
@@ -165,8 +163,10 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
         _describe(folder, metadata.name, raw, described)
     check_seal(described)
     films = described / "films.parquet"
-    match = Match(**json.loads((described / "match.json").read_text(encoding="utf-8")))
-    _note(f"{match.name}: describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}")
+    stored = json.loads((described / "match.json").read_text(encoding="utf-8"))
+    match = Match(**stored | {"read_as": tuple(stored.get("read_as", ()))})
+    share = f"describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}"
+    _print_notes(match.name, share, *match.read_as, match.unused_rows)
     with duckdb.connect() as connection:
         item_frame = typed_items(connection.read_parquet(str(films)).df())
     dataset = replace(prepared.dataset, item_frame=item_frame)
@@ -181,10 +181,11 @@ def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
         tables.mkdir()
         with duckdb.connect() as connection:
             read_apart(connection, "films", prepared / "films.parquet").create("films")
-            describe(connection, raw)
+            read_as = describe(connection, raw)
             connection.read_parquet(parquet_files(prepared / "ratings.parquet")).create_view("ratings")
             n_ratings = connection.sql("FROM ratings SEMI JOIN matched USING (item)").count("*").fetchall()[0][0]
-            match = Match(name, raw.origin, count(connection, "matched"), n_ratings)
+            n_films, unused = count(connection, "matched"), unused_descriptions(connection)
+            match = Match(name, raw.origin, n_films, n_ratings, tuple(read_as), unused)
             write_together(connection.table("films"), tables / "films.parquet")
         (tables / "match.json").write_text(json.dumps(asdict(match), indent=2), encoding="utf-8")
         seal(tables)
@@ -205,6 +206,7 @@ def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "first_time": first_time,
         "last_time": last_time,
         "part_names": tuple(name for name, _ in connection.execute("FROM parts").fetchall()),
+        "unused": unused_rows(connection),
         **_gathered(connection),
     }
 

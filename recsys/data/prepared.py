@@ -41,6 +41,7 @@ class Report:
         sources: number of clean ratings by source, if several sources are gathered.
         described_again: numbers of users and of items that more than one source describes.
         read_as: what was detected while reading, a sentence each.
+        unused: numbers of rows of users, items and other side tables that are not used, by table and rule.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Report:
     sources: dict[str, int] = field(default_factory=dict)
     described_again: dict[str, int] = field(default_factory=dict)
     read_as: tuple[str, ...] = ()
+    unused: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def density(self) -> float:
@@ -71,6 +73,13 @@ class Report:
         by_rule = [f"{n:,} by '{rule}'" for rule, n in self.dropped.items() if n]
         n_dropped = self.rows_read - self.rows_kept
         return f"cleaning dropped {n_dropped:,} of {self.rows_read:,} ratings: {', '.join(by_rule)}" if by_rule else ""
+
+    @property
+    def unused_rows(self) -> str:
+        """Numbers of unused rows by table and rule, as text; empty if all rows are used."""
+        counted = (f"{n:,} of {table} by '{rule}'" for table, rules in self.unused.items() for rule, n in rules.items())
+        listed = ", ".join(counted)
+        return f"rows that are not used: {listed}" if listed else ""
 
     @property
     def span(self) -> str:

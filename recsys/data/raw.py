@@ -47,6 +47,8 @@ class RawTable:
         source: name of the gathered source of the rows, which each row stores; None if there is only one source.
         others: further files that the SELECT reads. In a SELECT itself, `$files` stands for all files, or `$file2`,
             `$file3` and so on for the further ones; in a SELECT of `sql/read`, `$NAME` stands for NAME.csv.
+        omitted: SELECT of the numbers of rows of the files that `query`, a SELECT itself, omits, and a note on each
+            number; or None. It has the parameters of `query`. The table does not depend on it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class RawTable:
     archive: Path | None = None
     source: str | None = None
     others: tuple[Path, ...] = ()
+    omitted: str | None = None
 
     def unpacked(self, folder: Path) -> RawTable:
         """Return the table with its file unpacked into `folder`, if the file is in an archive.

@@ -21,7 +21,7 @@ from recsys.data.interpret import Rows, check_further, check_numbers, interpret_
 from recsys.data.plain import plain
 from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable
-from recsys.data.selects import Select, refusal, selects
+from recsys.data.selects import Select, check_plausible, refusal, selects
 from recsys.errors import UserError
 
 SOURCE = "source"  # column with the name of the gathered source of a row
@@ -120,7 +120,9 @@ def insert(
                 continue
             if table.name == "ratings" and first_row == count(connection, "raw_ratings"):
                 raise UserError(f"{table.file} has no rows.")
-            return Rows(connection, f"raw_{table.name}", first_row), list(select.notes)
+            omitted = connection.execute(table.omitted, select.parameters).fetchall() if table.omitted else ()
+            notes = [*select.notes, *(f"{n_rows:,} {note}" for n_rows, note in omitted if n_rows)]
+            return Rows(connection, f"raw_{table.name}", first_row), notes
     raise refusal(table.file, failures[0], table.parameters.get("skip", 0)) from failures[0]
 
 
@@ -168,10 +170,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
         duckdb.Error: the file cannot be read by this SELECT.
     """
     name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
-    if select.implausible != "false":
-        sql = f"SELECT {select.suspect} FROM ({query}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
-        for (text,) in connection.execute(sql, parameters).fetchall():
-            raise duckdb.InvalidInputException(f"Enclosed rows: {text}")
+    check_plausible(connection, select)
     found = connection.sql(query, params=parameters)
     types = dict(zip(found.columns, map(str, found.types), strict=True))
     if table.source is not None:

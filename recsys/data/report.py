@@ -29,6 +29,9 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     if "films" in report.described_again:
         table.add_row("  described in several sources", f"{report.described_again['films']:,}")
     table.add_row("  without a title", f"{report.films_untitled:,}")
+    for name, rules in report.unused.items():
+        for rule, n_rows in rules.items():
+            table.add_row(f"unused rows of {name}: {rule}", f"{n_rows:,}")
     table.add_row("density", f"{report.density:.3%}")
     table.add_row("time span", report.span, end_section=prepared.dataset.times is None)
     if prepared.dataset.times is not None:
@@ -37,4 +40,6 @@ def print_report(prepared: Prepared, console: Console | None = None) -> None:
     if match is not None:
         table.add_row(f"items described by {match.name}", f"{match.films:,} ({match.films / report.films:.1%})")
         table.add_row("  ratings of these", f"{match.ratings:,} ({match.ratings / report.rows_kept:.1%})")
+        for rule, n_rows in match.unused.items():
+            table.add_row(f"  unused rows of {match.name}: {rule}", f"{n_rows:,}")
     (console or terminal()).print(table)

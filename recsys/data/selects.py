@@ -24,7 +24,7 @@ SELECT * FROM read_csv($file, auto_detect = false, columns = $columns, header = 
 _JSON = """
 FROM read_json_objects({file}, format = '{layout}', compression = 'uncompressed', maximum_object_size = 16000000)
 """
-_EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}  # smallest number above which a type does not have all whole numbers
+EXACT_BELOW = {"FLOAT": 2**24, "DOUBLE": 2**53}  # smallest number above which a type does not have all whole numbers
 _REFUSALS = {
     r"Line: (\d+)\s+Original Line: (.*?)\s+Expected Number of Columns: (\d+) Found: (\d+)": (
         "{file} must have {2} fields in every row (got {3} in line {0}: {1!r})"
@@ -89,10 +89,29 @@ def selects(
     if is_json(text, reading):
         yield _json(connection, file, text, text.head(4096).lstrip(), reading, wanted)
         return
-    dialect = detect(file, text, reading, wanted)
-    notes = notes_on(file, text, dialect, reading)
+    yield from delimited_selects(file, text, detect(file, text, reading, wanted), reading)
+
+
+def delimited_selects(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> Iterator[Select]:
+    """Yield a SELECT for each pair of quotation mark and escape character that a delimited text may have.
+
+    The first that succeeds on plausible rows (`check_plausible`) is the right one.
+    """
+    notes = _notes(file, text, dialect, reading)
     for quote, escape in dialect.quotings:
         yield _delimited(text, dialect, quote, escape, reading, notes)
+
+
+def check_plausible(connection: duckdb.DuckDBPyConnection, select: Select) -> None:
+    """Check that no row is implausible.
+
+    Raises:
+        duckdb.Error: a row is implausible or cannot be read.
+    """
+    if select.implausible != "false":
+        sql = f"SELECT {select.suspect} FROM ({select.sql}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
+        for (text,) in connection.execute(sql, select.parameters).fetchall():
+            raise duckdb.InvalidInputException(f"Enclosed rows: {text}")
 
 
 def is_json(text: Plain, reading: Reading) -> bool:
@@ -100,7 +119,7 @@ def is_json(text: Plain, reading: Reading) -> bool:
     return text.head(4096).lstrip().startswith(("{", "[")) and not reading.header
 
 
-def notes_on(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple[str, ...]:
+def _notes(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple[str, ...]:
     """Return notes on the encoding and the delimiter of a delimited text, where they are unusual."""
     notes = [] if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else [f"encoding {text.encoding}"]
     if dialect.delimiter != (reading.delimiter or usual_delimiter(file)):
@@ -258,9 +277,9 @@ def _refuse_rounded(connection: duckdb.DuckDBPyConnection, file: Path, sql: str,
     Raises:
         UserError: an id may be rounded.
     """
-    if kind not in _EXACT_BELOW:
+    if kind not in EXACT_BELOW:
         return
-    is_rounded = f"isfinite({quoted(column)}) AND abs({quoted(column)}) >= {_EXACT_BELOW[kind]}"
+    is_rounded = f"isfinite({quoted(column)}) AND abs({quoted(column)}) >= {EXACT_BELOW[kind]}"
     found = f"SELECT CAST(CAST({quoted(column)} AS HUGEINT) AS VARCHAR) FROM ({sql}) WHERE {is_rounded} LIMIT 1"  # noqa: S608
     for (cell,) in connection.execute(found).fetchall():
         raise UserError(

@@ -22,7 +22,7 @@ from recsys.data.databases import Database
 from recsys.data.prepare import prepare
 from recsys.data.prepared import Prepared
 from recsys.data.raw import Source
-from recsys.data.sources import Files, MovieLens
+from recsys.data.sources import Files, MovieLens, Published
 from recsys.data.spark import Spark
 from recsys.data.spark.session import check_reachable
 from recsys.errors import UserError
@@ -31,6 +31,7 @@ from recsys.studies.runs import read_run
 from tests.training import run_train
 
 COLUMNS = {"user_id": "who", "movie_id": "what", "rating": "how", "time": "when", "part": "part"}
+FOUR_COLUMNS = {name: column for name, column in COLUMNS.items() if name != "part"}
 FIRST = 880_000_000
 # Short tasks are over before Java has compiled them well.
 OPTIONS = {
@@ -138,6 +139,75 @@ def test_files_in_several_formats_are_read_as_with_duckdb(spark: Spark, tmp_path
     found = equal(source, spark, tmp_path)
     assert any("milliseconds" in note for note in found.report.read_as)
     assert any("decimal commas" in note for note in found.report.read_as)
+
+
+def test_what_is_detected_in_files_is_noted_as_with_duckdb(spark: Spark, tmp_path: Path):
+    folder = tmp_path / "source"
+    folder.mkdir()
+    offset = "2004-11-09 10:{0:02}:00+02:00"
+    rows = {  # by name of the file: the delimiter, and a row with a place and a number from 0 to 4
+        "marked.csv": (",", "'{0}',=\"{0}\",{1},88000000{1}"),
+        "padded.csv": (",", f"\u200bx{{0}},{{0}}.0,{{1}},{offset}"),
+        "zeros.csv": (",", "{1:0{0}},none,{1},88000000{1}.5"),
+        "quarters.csv": (";", "{1};{0};{1},25;88000000{1}250,5"),
+        "text.tsv": ("\t", '{0}\t{1}\t{1}\t88000000{1}\t"A" {0}'),
+        "quoted.csv": (",", '"{0}","{1}",{1},NA,"A ""b"",\n{0}"'),
+    }
+    for name, (delimiter, row) in rows.items():
+        header = delimiter.join(["who", "what", "how", "when", "text"][: row.count(delimiter) + 1])
+        lines = (row.format(place, place % 5) for place in range(12))
+        (folder / name).write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    source = Files(str(folder), FOUR_COLUMNS, glob="*.*", cleaning=Cleaning(max_dropped=1))
+    notes = equal(source, spark, tmp_path).report.read_as
+    assert set(notes) >= {
+        "marked.csv: user_id such as '0' is read without the quotation marks",
+        'marked.csv: movie_id such as ="0" is read without the quotation marks',
+        "padded.csv: user_id is read without the invisible characters around it",
+        "padded.csv: movie_id such as 1.0 is read as 1",
+        "zeros.csv: user_id 0 and 0000000000 count as different",
+        "zeros.csv: movie_id 'none' is an id (data.missing=['none'] reads it as missing)",
+        "quarters.csv: delimiter ';'",
+        "quarters.csv: times are milliseconds (data.time_format=ms)",
+        "text.tsv: quotation marks belong to the text",
+        "ratings are from 0 to 5 (data.scale)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ("{0},{1},3,1.1E+12", r"must have whole times \(got '1.1E\+12'"),
+        ("1.2E+1{1},{0},3,880000000", r"must have whole ids \(got '1.2E\+10'"),
+        ("{0},{1},3,11/1{1}/2004", "engine=duckdb reads dates in other formats"),
+        ('{0},{1},3,880000000,"a \\"b\\" {0}"', "Spark does not read quotation marks after a backslash"),
+        ('{0},{1},3,880000000,"{0}\n{0},{1},3,880000000,"{0}', "must close every quotation mark"),
+        ("userId,What,how,when", "repeats its header"),
+    ],
+)
+def test_ratings_are_refused_that_would_be_read_differently(row, sentence, spark: Spark, write, tmp_path: Path):
+    header = ",".join(["who", "what", "how", "when", "text"][: 5 if '"' in row else 4])
+    lines = "".join(f"{row.format(place, place % 5)}\n" for place in range(12))
+    folder = write({"ratings.csv": f"{header}\n{lines}"})
+    with pytest.raises(UserError, match=sentence):
+        prepare(Files(str(folder / "ratings.csv"), FOUR_COLUMNS), tmp_path / "cache", engine=spark)
+
+
+def test_floating_point_ids_that_may_be_rounded_are_refused(spark: Spark, tmp_path: Path):
+    file = tmp_path / "ratings.parquet"
+    row = 'SELECT 9007199254740993.0::DOUBLE AS who, 1 AS what, 3 AS how, 880000000 AS "when"'
+    duckdb.sql(f"COPY ({row}) TO '{file}'")
+    with pytest.raises(UserError, match=r"must have whole ids \(got '9\.007199254740992E15'"):
+        prepare(Files(str(file), FOUR_COLUMNS), tmp_path / "cache", engine=spark)
+
+
+def test_ids_of_a_known_layout_stay_as_they_are(spark: Spark, write, tmp_path: Path):
+    folder = write(
+        {
+            "ratings_small.csv": "userId,movieId,rating,timestamp\n7.0,1,2.5,1260759144\n7,1,3.5,1260759145.5\n",
+            "links_small.csv": "movieId,imdbId,tmdbId\n1,0113277,949\n",
+        }
+    )
+    assert len(equal(Published("kaggle-movies-small", str(folder)), spark, tmp_path).dataset.user_frame) == 2
 
 
 def test_rows_in_order_of_time_are_numbered_over_the_blocks_of_an_address(spark: Spark, write, tmp_path: Path):

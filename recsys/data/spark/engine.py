@@ -85,14 +85,14 @@ class Spark(Engine):
         check_readable(raw)
         raw = raw.unpacked(scratch)
         described = replace(raw, tables=tuple(table for table in raw.tables if table.name != "ratings"))
-        notes_on_described = read(connection, described, scratch)
-        normalize(connection, "raw_films")
+        notes_on_described = read(connection, described, scratch) + [COUNTED_ON] * counts_rows_on(raw)
+        notes_on_described += normalize(connection, "raw_films")
         move_links(connection)
         with self._session(scratch) as spark:
             views = Tables(spark, scratch)
             views.send(connection, "raw_films", "SELECT DISTINCT movie_id FROM raw_films WHERE movie_id IS NOT NULL")
             content = read_ratings(views, raw)
-            read_as = [*content.notes, *notes_on_described, *[COUNTED_ON] * counts_rows_on(raw)]
+            read_as = [*content.notes, *notes_on_described]
             scale = source.scale
             if scale is None:
                 [(lowest, highest)] = views.rows("range")

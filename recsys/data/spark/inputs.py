@@ -9,13 +9,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import duckdb
+
 from recsys.data.clean import FURTHER_COLUMNS
-from recsys.data.dialect import AS_IT_IS, Reading, detect, usual_delimiter
-from recsys.data.interpret import IDS
-from recsys.data.plain import plain
+from recsys.data.dialect import AS_IT_IS, Dialect, Reading, detect, usual_delimiter
+from recsys.data.interpret import IDS, NOT_A_FORMAT, UNITS
+from recsys.data.plain import Plain, plain
 from recsys.data.raw import Raw, RawTable, Remote
-from recsys.data.read import DIALECTS, FILE, ROW, selected_columns, wanted
-from recsys.data.selects import is_json, notes_on
+from recsys.data.read import DIALECTS, FILE, INTERPRETED, ROW, selected_columns, wanted
+from recsys.data.selects import EXACT_BELOW, Select, check_plausible, delimited_selects, is_json
+from recsys.data.selects import refusal as refusal_of_damage
 from recsys.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,6 +50,7 @@ class Located:
         columns: standard name -> the source's name of each column.
         reading: settings of how to read the ratings.
         counts_rows: whether times are row numbers.
+        interpreted: whether the notation of ids and times is not known, and has to be interpreted.
         notes: notes on what was detected.
     """
 
@@ -55,6 +59,7 @@ class Located:
     columns: Mapping[str, str | None]
     reading: Reading
     counts_rows: bool
+    interpreted: bool
     notes: tuple[str, ...]
 
     @property
@@ -84,8 +89,11 @@ def check_readable(raw: Raw) -> None:
 def _check_settings(columns: Mapping[str, str | None], reading: Mapping[str, Any]) -> None:
     if further := [name for name in FURTHER_COLUMNS if columns.get(name)]:
         raise refusal(f"data.columns.{further[0]}")
-    if "%" in (reading.get("time_format") or ""):
+    given = reading.get("time_format")
+    if "%" in (given or ""):
         raise refusal("dates in the format of data.time_format")
+    if given is not None and given not in UNITS:
+        raise UserError(NOT_A_FORMAT.format(given=given))
 
 
 def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Located:
@@ -111,16 +119,43 @@ def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Locate
         raise refusal(f"the JSON of {table.file}")
     else:
         dialect = detect(table.file, text, reading, wanted(table))
-        if len(dialect.quotings) > 1 and ("", "") in dialect.quotings:
-            raise refusal(f"{table.file} without data.quote, since its quotation marks may be text")
-        quote, escape = dialect.quotings[0]
+        may_be_quoted = text.has_quotes or dialect.quotings[0][0] not in ('"', "")
+        chosen = _readable(table.file, text, dialect, reading, is_checked=may_be_quoted)
+        quote, escape = chosen.parameters["quote"], chosen.parameters["escape"]
+        if escape != quote:
+            raise refusal(f"quotation marks after a backslash, as in {table.file}")
         reader = _text_reader(spark, dialect.delimiter, quote, dialect.has_header)
-        reader = reader.options(escape=escape, multiLine=text.has_quotes and quote != "")  # not in parallel
+        reader = reader.options(escape=escape, multiLine=may_be_quoted and quote != "")  # not in parallel
         frame = reader.schema(_texts(dialect.names)).csv(address)
-        notes = notes_on(table.file, text, dialect, reading)
+        notes = chosen.notes
     for name, value in reading.constants.items():
         frame = frame.withColumn(name, _functions().lit(value))
-    return _located(str(table.file), frame, table.columns or {}, reading, _place_in_files(), notes)
+    interpreted = table.query in INTERPRETED
+    return _located(str(table.file), frame, table.columns or {}, reading, _place_in_files(), interpreted, notes)
+
+
+def _readable(file: Path, text: Plain, dialect: Dialect, reading: Reading, is_checked: bool) -> Select:
+    """Return DuckDB's SELECT of a delimited text with the right quotation marks.
+
+    Where the text may have quotation marks, DuckDB reads it once to find the right ones; Spark accepts wrong ones.
+
+    Raises:
+        UserError: the text cannot be read.
+    """
+    failures = []
+    with duckdb.connect() as connection:
+        for select in delimited_selects(file, text, dialect, reading):
+            if not is_checked:
+                return select
+            try:
+                check_plausible(connection, select)
+                whole = f"SELECT count(COLUMNS(*)) FROM ({select.sql})"  # noqa: S608 - names are quoted
+                connection.execute(whole, select.parameters).fetchall()
+            except duckdb.Error as error:
+                failures.append(error)
+                continue
+            return select
+    raise refusal_of_damage(file, failures[0], reading.skip) from failures[0]
 
 
 def located_remote(spark: SparkSession, remote: Remote) -> Located:
@@ -135,15 +170,18 @@ def located_remote(spark: SparkSession, remote: Remote) -> Located:
     reading = Reading(**remote.reading)
     if remote.table is not None:
         reader = spark.read.options(url=remote.address, dbtable=remote.table, fetchsize=_N_FETCHED)
-        return _located(remote.place, reader.format("jdbc").load(), remote.columns, reading, _place_in_table())
+        rows = reader.format("jdbc").load()
+        return _located(remote.place, rows, remote.columns, reading, _place_in_table(), interpreted=False)
     if not (_TEXT.search(remote.address) or reading.header or reading.delimiter):
-        return _located(remote.place, spark.read.parquet(remote.address), remote.columns, reading, _place_in_files())
+        rows = spark.read.parquet(remote.address)
+        return _located(remote.place, rows, remote.columns, reading, _place_in_files(), interpreted=True)
     delimiter = reading.delimiter or usual_delimiter(Path(remote.address))
     reader = _text_reader(spark, delimiter, '"' if reading.quote is None else reading.quote, not reading.header)
     reader = reader.options(encoding=reading.encoding or "utf-8", escape='"')
     if reading.header:
         reader = reader.schema(_texts(reading.header))
-    return _located(remote.place, reader.csv(remote.address), remote.columns, reading, _place_in_files())
+    rows = reader.csv(remote.address)
+    return _located(remote.place, rows, remote.columns, reading, _place_in_files(), interpreted=True)
 
 
 def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
@@ -204,6 +242,7 @@ def _located(
     columns: Mapping[str, str | None],
     reading: Reading,
     place: tuple[Column, Column],
+    interpreted: bool,
     notes: tuple[str, ...] = (),
 ) -> Located:
     """Select the standard columns as text; columns that the source lacks and empty text are NULL.
@@ -222,11 +261,14 @@ def _located(
     located = frame.select(
         *texts, file.alias("file"), block.alias("block"), f.monotonically_increasing_id().alias("id")
     )
-    return Located(label, located, columns, reading, counts_rows, notes)
+    return Located(label, located, columns, reading, counts_rows, interpreted, notes)
 
 
 def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
-    """Return a column as text; ids stored as floating-point numbers, since some are missing, become whole numbers."""
+    """Return a column as text; ids stored as floating-point numbers, since some are missing, become whole numbers.
+
+    Those that the type may have rounded stay in scientific notation, which is refused later.
+    """
     f = _functions()
     if name is None:
         return f.lit(None).cast("string")
@@ -234,7 +276,8 @@ def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
     text = f.nullif(f.trim(column.cast("string")), f.lit(""))
     if ours in IDS and types[name] in ("DOUBLE", "FLOAT"):
         whole = column.try_cast("decimal(38,0)").cast("string")
-        return f.when(column == f.floor(column), whole).otherwise(f.nullif(text, f.lit("NaN")))
+        is_exact = (f.abs(column) < EXACT_BELOW[types[name]]) | (f.abs(column) == float("inf"))
+        return f.when(is_exact & (column == f.floor(column)), whole).otherwise(f.nullif(text, f.lit("NaN")))
     return text
 
 

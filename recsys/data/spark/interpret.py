@@ -1,29 +1,35 @@
-"""Interpretation of the text of ratings by Spark, with the results of `recsys.data.interpret` for DuckDB.
+"""Interpretation of the text of ratings by Spark, with the results and notes of `recsys.data.interpret` for DuckDB.
 
 Notations that only DuckDB interprets, such as the date `03/04/2020`, are an error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from recsys.data.interpret import (
+    ABSENT,
     COMPACT,
     DECIMAL_COMMAS,
+    DIFFERING_BY_ZEROS,
     IDS,
     LEAST,
+    PERHAPS_MISSING,
     TIMES,
     UNIT_NAMES,
     UNITS,
     WHOLE_IDS,
     WITHOUT_INVISIBLE,
+    WITHOUT_MARKS,
     has_decimal_commas,
+    spellings,
 )
 from recsys.data.spark.inputs import Located, refusal, select
 from recsys.errors import UserError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row, SparkSession
+    from pyspark.sql import Column, DataFrame, Row, SparkSession
 
 
 def numbered(
@@ -44,43 +50,88 @@ def numbered(
     Raises:
         UserError: there are no rows, or a cell cannot be interpreted.
     """
-    from pyspark.sql.functions import array, lit
-
-    missing = array(*map(lit, ("", *located.reading.missing)))  # empty text is missing already
-    names = {
-        f"{kind}_column": located.columns.get(name) or name for name, kind in zip(IDS, ("user", "item"), strict=True)
-    }
-    least = {f"least_{unit}": least for unit, least in LEAST.items()}
-    [facts] = select(spark, "facts", missing=missing, **names, **least).collect()
+    missing = _array(("", *located.reading.missing))  # empty text is missing already
+    facts = _facts(spark, located, missing)
+    marked = [name for name in IDS if located.interpreted and _is_marked(facts, name)]
+    examples = {name: facts[f"least_{name}"] for name in marked}
+    if marked:
+        _remove_marks(spark, marked)
+        facts = _facts(spark, located, missing)
     _check(located, facts, numeric_ids)
     commas = {name: _has_commas(located, name, facts) for name in ("rating", "time")}
-    whole = {name: bool(facts[f"n_{name}_whole"] and not facts[f"n_{name}_fraction"]) for name in IDS}
-    unit = located.reading.time_format or _unit(located, facts)
+    whole = {
+        name: located.interpreted and bool(facts[f"n_{name}_whole"] and not facts[f"n_{name}_fraction"]) for name in IDS
+    }
+    given = located.reading.time_format
+    unit = given or _unit(located, facts)
     rows = select(
         spark,
         "numbered",
         n_before=n_before,
         missing=missing,
+        interpreted=located.interpreted,
         rating_commas=commas["rating"],
         time_commas=commas["time"],
         whole_users=whole["user_id"],
         whole_items=whole["movie_id"],
         counts_rows=located.counts_rows,
+        has_unit=located.interpreted and (given is not None or unit != "s"),
         divisor=UNITS[unit],
     )
     notes = [*located.notes]
-    for name in IDS:
+    for name in IDS if located.interpreted else ():
+        notes += [WITHOUT_MARKS.format(name=name, example=examples[name])] if name in marked else []
         notes += [WITHOUT_INVISIBLE.format(name=name)] if facts[f"n_{name}_padded"] else []
         notes += [WHOLE_IDS.format(name=name)] if whole[name] else []
+        notes += _differing_by_zeros(spark, rows, name) if facts[f"n_{name}_zeros"] else []
+        if (absent := facts[f"absent_{name}"]) is not None:
+            notes.append(PERHAPS_MISSING.format(name=name, id=absent))
     if located.reading.decimal is None:
         notes += [DECIMAL_COMMAS.format(name=name) for name, has_commas in commas.items() if has_commas]
-    if located.reading.time_format is None and unit in UNIT_NAMES:
+    if given is None and unit in UNIT_NAMES:
         notes.append(TIMES.format(name=UNIT_NAMES[unit], format=unit))
     return rows, facts, [f"{located.name}: {note}" for note in notes]
 
 
+def _array(texts: Sequence[str]) -> Column:
+    from pyspark.sql.functions import array, lit
+
+    return array(*map(lit, texts))
+
+
+def _facts(spark: SparkSession, located: Located, missing: Column) -> Row:
+    """Return facts about the text in the view `located`."""
+    names = {
+        f"{kind}_columns": _array(spellings(located.columns.get(name) or name, name))
+        for name, kind in zip(IDS, ("user", "item"), strict=True)
+    }
+    least = {f"least_{unit}": least for unit, least in LEAST.items()}
+    [facts] = select(spark, "facts", missing=missing, absent=_array(ABSENT), **names, **least).collect()
+    return facts
+
+
+def _is_marked(facts: Row, name: str) -> bool:
+    """Return whether all ids of a column have the same quotation marks around them."""
+    least = facts[f"least_{name}_mark"]
+    return not facts[f"n_{name}_unmarked"] and least is not None and least == facts[f"greatest_{name}_mark"]
+
+
+def _remove_marks(spark: SparkSession, names: Sequence[str]) -> None:
+    """Remove the quotation marks around the ids of columns of the view `located`."""
+    from pyspark.sql.functions import expr
+
+    unmarked = spark.table("located").withColumns({name: expr(f"without_marks({name})") for name in names})
+    unmarked.createOrReplaceTempView("located")
+
+
+def _differing_by_zeros(spark: SparkSession, rows: DataFrame, name: str) -> list[str]:
+    """Return a note with an example if ids differ only by leading zeros."""
+    rows.selectExpr(f"{name} AS id").createOrReplaceTempView("ids")
+    return [DIFFERING_BY_ZEROS.format(name=name, **row.asDict()) for row in select(spark, "differing").collect()]
+
+
 def _check(located: Located, facts: Row, numeric_ids: bool) -> None:
-    """Check that there are rows, that ids are exact, and that ratings and times are numbers or dates.
+    """Check that there are rows, that ids and times are exact, and that ratings and times are numbers or dates.
 
     Raises:
         UserError: there are no rows, or a cell is not of this kind.
@@ -88,14 +139,19 @@ def _check(located: Located, facts: Row, numeric_ids: bool) -> None:
     label = located.label
     if not facts["n_rows"]:
         raise UserError(f"{label} has no rows.")
-    if facts["n_headers"]:
+    if facts["n_headers"] and located.interpreted:
         raise UserError(f"{label} repeats its header: remove this line.")
-    for name in IDS:
+    for name in IDS if located.interpreted else ():
         if cell := facts[f"rounded_{name}"]:
             raise UserError(
                 f"{label} must have whole ids (got {cell!r} in column {located.columns.get(name) or name}, which may "
                 "be rounded): export this column as text."
             )
+    if located.interpreted and 2 * facts["n_times_short"] > facts["n_times"]:
+        raise UserError(
+            f"{label} must have whole times (got {facts['short_time']!r} in column "
+            f"{located.columns.get('time') or 'time'}, which may be rounded): export this column as text."
+        )
     for name in (*IDS, "rating", "time") if numeric_ids else ("rating", "time"):
         if cell := facts[f"text_{name}"]:
             column = located.columns.get(name) or name

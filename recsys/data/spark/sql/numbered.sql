@@ -5,8 +5,8 @@ WITH blocks AS (
     FROM located GROUP BY file, block
 ), texts AS (
     SELECT /*+ BROADCAST(blocks) */ :n_before + blocks.n_before + located.id - blocks.first_id AS source_row,
-        visible(user_id) AS user_id,
-        visible(movie_id) AS movie_id,
+        if(:interpreted, visible(user_id), user_id) AS user_id,
+        if(:interpreted, visible(movie_id), movie_id) AS movie_id,
         if(array_contains(:missing, rating), NULL, if(:rating_commas, replace(rating, ',', '.'), rating)) AS rating,
         if(array_contains(:missing, time), NULL, if(:time_commas, replace(time, ',', '.'), time)) AS time,
         part
@@ -28,8 +28,8 @@ SELECT source_row,
     try_cast(rating AS FLOAT) AS rating,
     CASE
         WHEN :counts_rows THEN source_row + 1
-        WHEN :divisor > 1 AND is_number(time)
-            THEN cast((whole_time - pmod(whole_time, :divisor)) / :divisor AS BIGINT)
+        WHEN :has_unit AND is_number(time)
+            THEN try_cast((whole_time - pmod(whole_time, :divisor)) / :divisor AS BIGINT)
         WHEN is_number(time) THEN try_cast(rint(cast(time AS DOUBLE)) AS BIGINT)
         ELSE try_cast(rint(seconds_of_date(time)) AS BIGINT)
     END AS time,

@@ -1,3 +1,3 @@
--- The lowest and the highest rating that is finite.
+-- The lowest and the highest rating that is finite, among rows with ids.
 SELECT min(rating) AS lowest, max(rating) AS highest FROM raw_ratings
-WHERE rating > float('-infinity') AND rating < float('infinity')
+WHERE rating > float('-infinity') AND rating < float('infinity') AND user_id IS NOT NULL AND movie_id IS NOT NULL
