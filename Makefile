@@ -32,11 +32,13 @@ $(SERVED)/ials/manifest.json: | .venv/web
 $(SERVED)/ease/segments/segments.json: | $(SERVED)/ease/manifest.json
 	$(BIN)/python -m recsys segments $(SERVED)/ease space=ratings
 
-# A file's tests stay in one process, which makes its runs and starts its servers once: a third less time. There are as
-# many processes as cores, so each has one thread; files come in the order of tests/conftest.py. Modules are
-# compiled once, also where the environment says otherwise, since tests start some hundred processes.
+# A file's tests stay in one process, which makes its runs and starts its servers once: a third less time. There is one
+# process more than cores, each with one thread, since tests wait for servers, browsers and disks for a quarter of their
+# time; files come in the order of tests/conftest.py. Modules are compiled once, also where the environment says
+# otherwise, since tests start some hundred processes.
 test: lint docs ## lint, check types, build the manual, run the tests
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest --dist loadfile --no-loadscope-reorder \
+		--numprocesses $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)')
 
 # Later versions of Python differ in their own library, whose use mypy checks without the types of other packages in a
 # tenth of the time. UP046 asks for syntax that 3.11 lacks.
