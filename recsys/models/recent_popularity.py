@@ -25,7 +25,7 @@ class RecentPopularity(Recommender):
         days: length, in days, of the period before the last training rating in which ratings count.
         pause: hours since the user's previous rating from which on a rating begins a new visit. If given, only ratings
             that begin a visit count, a user's first rating excepted: what users who come back rate first differs from
-            what they rate next, since a site shows it to them first. None counts all ratings.
+            what they rate next, perhaps since a site shows it to them first. None counts all ratings.
 
     Raises:
         UserError: `days` or `pause` is not above zero.
