@@ -230,8 +230,8 @@ def test_a_table_is_read_by_a_driver_of_java(spark: Spark, tmp_path: Path, monke
     from pyspark.sql import SparkSession
 
     address = f"jdbc:derby:{tmp_path}/shop;create=true;user=ann;password=s3cret"
-    rows = [("1", "10", 4.0, FIRST), ("1", "9", 3.0, FIRST + 1), ("2", "9", None, FIRST)]
-    frame = SparkSession.getActiveSession().createDataFrame(rows, "who STRING, what STRING, how DOUBLE, at LONG")
+    rows = f"('1', '10', 4D, {FIRST}L), ('1', '9', 3D, {FIRST + 1}L), ('2', '9', NULL, {FIRST}L)"
+    frame = SparkSession.getActiveSession().sql(f"FROM VALUES {rows} AS t(who, what, how, at)")  # needs no Python
     frame.coalesce(1).write.jdbc(address, "votes")
     monkeypatch.setenv("SHOP", address)
     columns = {"user_id": "who", "movie_id": "what", "rating": "how", "time": "at"}
