@@ -115,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of configs/serve.yaml")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the server")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
@@ -122,7 +123,8 @@ def main() -> None:
     users = duckdb.read_parquet(str(arguments.run / "per_user.parquet")).df()["user_id"].astype(str).to_numpy()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder, "feedback.sqlite")
-        with serving(arguments.run, store, "requests_per_minute=1000000", *arguments.overrides) as (server, address):
+        overrides = ("requests_per_minute=1000000", *arguments.overrides)
+        with serving(arguments.run, store, *overrides, workers=arguments.workers) as (server, address):
             measured = measure(server, address, users, arguments.rate, arguments.seconds, arguments.seed)
             latencies, used = asyncio.run(measured)
     table = Table("request", "number", "errors", "p50 ms", "p95 ms", "p99 ms", "slowest ms")

@@ -14,15 +14,19 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")  # a second
 
 
 @contextmanager
-def serving(run: Path, store: Path | str, *overrides: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    run: Path, store: Path | str, *overrides: str, workers: int = 1
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a server; gives its process and address as soon as it answers.
 
     Args:
         run: the run to serve.
         store: SQLite file or address of the store of feedback.
         *overrides: overrides of configs/serve.yaml.
+        workers: number of processes that answer requests.
     """
     command = [sys.executable, "-u", "-m", "recsys", "serve", str(run), "port=0", *overrides, "--store", str(store)]
+    command += ["--workers", str(workers)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603
     try:
         for line in process.stdout or ():
@@ -36,6 +40,7 @@ def serving(run: Path, store: Path | str, *overrides: str) -> Iterator[tuple[sub
 
 
 def cpu_seconds(process: subprocess.Popen[str]) -> float:
-    """Return the CPU time that a process has used, in all its threads, in seconds; on Linux."""
-    after_name = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, after_name[11:13])) / CLOCK_TICKS
+    """Return the CPU time that a process and its children have used, in all their threads, in seconds; on Linux."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (process.pid, *children))
+    return sum(int(ticks) for stat in stats for ticks in stat[11:13]) / CLOCK_TICKS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from recsys.commands.arguments import add_trusted
@@ -10,6 +11,7 @@ from recsys.commands.feedback import add_store
 from recsys.commands.service import service_of
 from recsys.config import compose, instantiate
 from recsys.web.http_server import ServerSettings, run_server
+from recsys.web.workers import run_workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +22,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RUN|KEY=VALUE",
         help="finished runs on the same data, the default run first, or a directory of such runs; settings: port=8000",
     )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that answer requests, each with its own copy of the runs (default: 1)",
+    )
     add_trusted(parser)
     add_store(parser)
 
@@ -29,4 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
     overrides = [word for word in arguments.what if "=" in word and not Path(word).exists()]
     settings: ServerSettings = instantiate(compose("serve", overrides))
     directories = [Path(word) for word in arguments.what if word not in overrides]
-    run_server(service_of(directories, arguments, settings.explore, settings.index), settings)
+    make_service = partial(service_of, directories, arguments, settings.explore, settings.index)
+    if arguments.workers == 1:
+        run_server(make_service(), settings)
+    else:
+        run_workers(make_service, settings, arguments.workers)

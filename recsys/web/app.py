@@ -5,25 +5,38 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
 
 from recsys.web.api import add_api
+from recsys.web.handover import WorkerCookie
 from recsys.web.protection import Protection, RequestGuard
+from recsys.web.rate_limit import RateLimit, SharedRateLimit
 from recsys.web.recommendation_service import RecommendationService
 from recsys.web.request_metrics import RequestMetrics
 
-REFRESH_SECONDS = 1.0  # between checks for a promoted run
+REFRESH_SECONDS = 1.0  # between checks for a promoted run, and between exchanges of counts with other servers
 GC_THRESHOLDS = (2000, 10, 500)  # pages leave much garbage, and a full collection blocks every request
 
 log = logging.getLogger(__name__)
 
 
-def create_app(service: RecommendationService, protection: Protection) -> FastAPI:
-    """Build the application."""
+def create_app(service: RecommendationService, protection: Protection, worker: str | None = None) -> FastAPI:
+    """Build the application.
+
+    Args:
+        service: answers the requests.
+        protection: requirements that every request must meet.
+        worker: name of this process if it is one of several that serve at one address, else None.
+    """
+    rate_limit = RateLimit(protection.requests_per_minute)
+    repeated: dict[str, Callable[[], None]] = {"The check for a promoted run": service.refresh}
+    if worker is not None or service.store.is_shared:
+        rate_limit = SharedRateLimit(protection.requests_per_minute, service.exchange_requests)
+        repeated["The exchange of request counts"] = rate_limit.exchange
     app = FastAPI(
         title="recsys",
         version=version("recsys"),
@@ -31,31 +44,34 @@ def create_app(service: RecommendationService, protection: Protection) -> FastAP
         openapi_url="/api/openapi.json",
         docs_url=None,  # it would load scripts from another site
         redoc_url=None,
-        lifespan=lambda app: _refreshing(service),
+        lifespan=lambda app: _repeating(repeated),
     )
     request_metrics = RequestMetrics()
     add_api(app, service, request_metrics)
-    app.add_middleware(RequestGuard, protection=protection, request_metrics=request_metrics)
+    app.add_middleware(RequestGuard, protection=protection, request_metrics=request_metrics, rate_limit=rate_limit)
+    if worker is not None:
+        app.add_middleware(WorkerCookie, name=worker)
     return app
 
 
 @asynccontextmanager
-async def _refreshing(service: RecommendationService) -> AsyncIterator[None]:
-    """Check for promoted runs for as long as the application runs."""
+async def _repeating(functions: Mapping[str, Callable[[], None]]) -> AsyncIterator[None]:
+    """Call functions, by what they do, again and again for as long as the application runs."""
 
-    async def refresh_repeatedly() -> None:
+    async def repeat(what: str, function: Callable[[], None]) -> None:
         while True:
             await asyncio.sleep(REFRESH_SECONDS)
             try:
-                await asyncio.to_thread(service.refresh)
-            except Exception:  # one failed check does not end the checks
-                log.exception("The check for a promoted run failed")
+                await asyncio.to_thread(function)
+            except Exception:  # one failure does not end the repetition
+                log.exception("%s failed", what)
 
     gc.collect()
     gc.freeze()  # loaded models are never garbage, and scanning them would delay requests
     gc.set_threshold(*GC_THRESHOLDS)
-    refreshing = asyncio.create_task(refresh_repeatedly())
+    repeating = [asyncio.create_task(repeat(what, function)) for what, function in functions.items()]
     try:
         yield
     finally:
-        refreshing.cancel()
+        for task in repeating:
+            task.cancel()

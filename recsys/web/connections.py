@@ -8,6 +8,7 @@ hold connections open until the server has none left.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -16,11 +17,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from recsys.web.errors import error_response
+from recsys.web.handover import Handover
 
 HEADER_BYTES = 32 * 1024  # of a request line with its headers, and of the framing of a chunked body
 REQUEST_SECONDS = 20.0  # from the start of a connection or the first byte of a request to its last byte
 CONNECTIONS = 100  # open connections from one client address; a browser needs about seven
 ANSWER_SECONDS = 20.0  # for a client to read a response, beyond the megabytes that the operating system buffers
+HEAD_END = re.compile(rb"\n\r?\n")
 
 
 class AnswerDeadline(asyncio.Protocol):
@@ -61,12 +64,23 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
     Args:
         *arguments: see `H11Protocol`.
         proxies: IP addresses of proxies, from which any number of connections is accepted.
+        handover: passes the connection on to another worker of the server if its first request belongs there.
+        received: bytes that another worker read from the connection before it passed it on.
         **settings: see `H11Protocol`.
     """
 
-    def __init__(self, *arguments: Any, proxies: Collection[str] = (), **settings: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        proxies: Collection[str] = (),
+        handover: Handover | None = None,
+        received: bytes = b"",
+        **settings: Any,
+    ) -> None:
         super().__init__(*arguments, **settings)
         self.proxies = proxies
+        self._handover = handover  # until the first request is known
+        self._received = received
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -80,10 +94,21 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
             self._refuse(503, f"An address may have {CONNECTIONS} connections at a time: close some.")
             return
         self._expect_request()
+        if self._received:
+            received, self._received = self._received, b""
+            self.data_received(received)
 
     def data_received(self, data: bytes) -> None:
         """Read a part of a request; the whole must arrive by the deadline; see `asyncio.Protocol`."""
         self._expect_request()
+        if self._handover is not None:
+            self._received += data
+            if len(self._received) <= HEADER_BYTES and not HEAD_END.search(self._received):
+                return
+            if self._handover.pass_on(self.transport.get_extra_info("socket"), self._received):
+                self.transport.abort()  # closes this process's descriptor only
+                return
+            data, self._handover = self._received, None
         super().data_received(data)
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._end_deadline()

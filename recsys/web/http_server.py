@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from recsys.errors import UserError
 from recsys.web.app import create_app
 from recsys.web.connections import HEADER_BYTES, LimitedConnection, LimitedWebSocket
 from recsys.web.exploration import Exploration
+from recsys.web.handover import Handover
 from recsys.web.index import IndexSettings
 from recsys.web.pages import add_pages
 from recsys.web.protection import Protection
@@ -102,20 +103,33 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     Raises:
         UserError: the port is not available.
     """
-    import torch  # after the settings are checked: it takes a second to load
-
     start_log()
     listening = listen(settings.host, settings.port)
-    protection = settings.protection
+    server = load_server(service, settings)
+    announce(service, settings, listening)
+    _run(server, listening)
+
+
+def load_server(
+    service: RecommendationService, settings: ServerSettings, handover: Handover | None = None
+) -> uvicorn.Server:
+    """Load the runs and build a server that answers as soon as it is run.
+
+    Args:
+        service: answers the requests.
+        settings: settings of the server.
+        handover: passes connections to the other workers if this process is one of several.
+
+    Raises:
+        UserError: a run cannot be loaded.
+    """
+    import torch  # after the settings are checked: it takes a second to load
+
     torch.set_num_threads(settings.threads)
     service.load_all()
-    warn_of_known_users_only(service)
-    if not (protection.token or settings.host in LOOPBACK):
-        log.warning(
-            "Anyone who can reach %s can use this server without a token: set %s.", settings.host, settings.token_env
-        )
-    app = create_app(service, protection)
+    app = create_app(service, settings.protection, handover.name if handover else None)
     add_pages(app, service, settings.tensorboard)
+    connection = partial(LimitedConnection, proxies=settings.proxies, handover=handover)
     config = uvicorn.Config(
         app,
         log_level="warning",
@@ -123,16 +137,40 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
         # Without proxies, a client could claim another address than the one whose rate is limited.
         proxy_headers=bool(settings.proxies),
         forwarded_allow_ips=list(settings.proxies),
-        http=cast(type[LimitedConnection], partial(LimitedConnection, proxies=settings.proxies)),
+        http=cast(type[LimitedConnection], connection),
         h11_max_incomplete_event_size=HEADER_BYTES,
         ws=LimitedWebSocket,
         ws_max_queue=WAITING_MESSAGES,
         ws_max_size=settings.max_bytes,
     )
+    return uvicorn.Server(config) if handover is None else HandoverServer(config, handover)
+
+
+class HandoverServer(uvicorn.Server):
+    """A server that also serves the connections that other workers pass on."""
+
+    def __init__(self, config: uvicorn.Config, handover: Handover) -> None:
+        super().__init__(config)
+        self.handover = handover
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve; see `uvicorn.Server`."""
+        await super().startup(sockets)
+        protocol = cast(Callable[..., asyncio.Protocol], self.config.http_protocol_class)
+        state = {"server_state": self.server_state, "app_state": self.lifespan.state}
+        self.handover.receive(partial(protocol, config=self.config, **state))
+
+
+def announce(service: RecommendationService, settings: ServerSettings, listening: socket.socket) -> None:
+    """Print the address of a server, after warnings of what viewers cannot do and others can."""
+    warn_of_known_users_only(service)
+    if not (settings.protection.token or settings.host in LOOPBACK):
+        log.warning(
+            "Anyone who can reach %s can use this server without a token: set %s.", settings.host, settings.token_env
+        )
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{shown}:{listening.getsockname()[1]}"
     print(f"Serving {', '.join(service.run_names())} at {address} (Ctrl-C ends it)", flush=True)
-    _run(uvicorn.Server(config), listening)
 
 
 def _run(server: uvicorn.Server, listening: socket.socket) -> None:
@@ -165,14 +203,20 @@ def warn_of_known_users_only(service: RecommendationService) -> None:
             )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
     """Open a listening socket; call it before models are loaded, so that an unavailable port is reported at once.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 for any free port.
+        share: whether further sockets may listen there, among which the system distributes the connections.
 
     Raises:
         UserError: the port is in use or invalid.
     """
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, reuse_port=share)
     except (OSError, OverflowError) as error:
         reason = error.strerror if isinstance(error, OSError) else "ports are from 0 to 65535"
         raise UserError(

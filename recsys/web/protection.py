@@ -12,9 +12,6 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from urllib.parse import parse_qs, urlsplit
 
 from fastapi.responses import RedirectResponse, Response
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -25,6 +22,7 @@ from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.errors import UserError, check_positive
 from recsys.web.connections import HEADER_BYTES
 from recsys.web.errors import error_page, error_response
+from recsys.web.rate_limit import RateLimit
 from recsys.web.request_metrics import RequestMetrics
 
 COOKIE = "recsys_token"
@@ -85,14 +83,16 @@ class RequestGuard:
         app: the application.
         protection: the requirements.
         request_metrics: counters and latencies to update.
+        rate_limit: limit for each client address.
     """
 
-    def __init__(self, app: ASGIApp, protection: Protection, request_metrics: RequestMetrics) -> None:
+    def __init__(
+        self, app: ASGIApp, protection: Protection, request_metrics: RequestMetrics, rate_limit: RateLimit
+    ) -> None:
         self.app = app
         self.protection = protection
         self.request_metrics = request_metrics
-        self.rate = parse(f"{protection.requests_per_minute}/minute")
-        self.limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self.rate_limit = rate_limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse a request; see ASGI."""
@@ -116,7 +116,7 @@ class RequestGuard:
         return message
 
     def _is_at_the_rate(self, scope: Scope) -> bool:
-        return self.limiter.hit(self.rate, client_network(scope))
+        return self.rate_limit.allows(client_network(scope))
 
     async def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         """Return the response that refuses a request, or None if the request is accepted."""

@@ -267,6 +267,12 @@ class RecommendationService:
         """Check that the store can be written to."""
         self._deadline(self.store.check)
 
+    def exchange_requests(
+        self, server: str, counts: Mapping[str, int], after: int
+    ) -> tuple[list[tuple[str, int]], int]:
+        """Exchange request counts with the other servers of the store; see `Store.exchange_requests`."""
+        return self._from_store(self.store.exchange_requests, server, counts, after)
+
     def _from_store(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Call the store.
 

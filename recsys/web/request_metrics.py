@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+import os
 
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # variable by which prometheus_client shares metrics among processes
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")  # counted by name; a client could send any number of other methods
 LATENCY_BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5, 1, 5)  # seconds
@@ -31,5 +35,9 @@ class RequestMetrics:
         self._latency.labels(route).observe(seconds)
 
     def text(self) -> bytes:
-        """Return all metrics as text."""
-        return generate_latest(self._registry)
+        """Return all metrics as text; those of all workers, if there are several."""
+        registry = self._registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)
+        return generate_latest(registry)

@@ -62,6 +62,16 @@ LISTS = sa.Table(
     sa.Column("k", sa.Integer, nullable=False),
     sa.Column("request", sa.JSON, nullable=False),
 )
+REQUESTS = sa.Table(  # of the last minutes, by which the servers of one store keep a rate limit together
+    "request_counts",
+    TABLES,
+    sa.Column("number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),  # in order of arrival
+    sa.Column("server", Name(64), nullable=False),
+    sa.Column("client", Name(64), nullable=False),
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("time", Number, nullable=False),
+    sqlite_autoincrement=True,  # numbers of deleted rows are not used again
+)
 EVENTS = sa.Table(
     "events",
     TABLES,

@@ -1,6 +1,7 @@
 """The feedback store: viewers' events in SQLite, PostgreSQL, MySQL or MariaDB.
 
-It has two append-only tables: `events`, and `lists` with the requests behind the lists that viewers saw. A viewer's
+It has two append-only tables: `events`, and `lists` with the requests behind the lists that viewers saw; and one with
+the request counts of the last minute, which servers of one store exchange. A viewer's
 opinions follow from their events: the latest of several ratings or marks of a film counts, and an event that is undone
 does not count. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key, so
 one that is sent twice is stored once. An event is on disk when `add` returns.
@@ -14,6 +15,7 @@ import json
 import math
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
@@ -29,11 +31,12 @@ from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.web.database import create_engine, migrate
 from recsys.web.events import MARKS, Event, Kind, Opinions, ShownList
-from recsys.web.schema import EVENTS, LISTS
+from recsys.web.schema import EVENTS, LISTS, REQUESTS
 
 OPINIONS = (Kind.RATING, *MARKS)  # kinds that can be undone
 MAX_OPINIONS = 2000  # latest events of each kind that count for a user
 EVERYTHING = 10**9  # more events than any user has
+REQUEST_SECONDS = 60.0  # after which request counts are deleted, since rate limits are for a minute
 _CHUNK = 1000  # keys in one statement
 
 
@@ -109,6 +112,11 @@ class Store:
         with store._translated_errors():
             migrate(store._writing, address)
         return store
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether servers on other machines may use the store too."""
+        return not self.address.is_file
 
     def close(self) -> None:
         """Close all connections."""
@@ -217,6 +225,31 @@ class Store:
             connection.rollback()
         if self.address.is_file and (free := shutil.disk_usage(Path(self.address.url).parent).free) < _SPACE_NEEDED:
             raise StoreError(f"The disk of the feedback store {self.address} is full ({free:,} bytes are free).")
+
+    def exchange_requests(
+        self, server: str, counts: Mapping[str, int], after: int
+    ) -> tuple[list[tuple[str, int]], int]:
+        """Add the request counts of a server, and return those of other servers.
+
+        Args:
+            server: name of the server.
+            counts: new requests by client.
+            after: number of the last row that the server has read; 0 at first.
+
+        Returns:
+            Requests to other servers since then, as (client, number), and the number of the last row. Counts
+            that are older than `REQUEST_SECONDS` are left out, and deleted by the next server that adds some.
+        """
+        now = time.time()
+        is_new = sa.and_(REQUESTS.c.number > after, REQUESTS.c.time > now - REQUEST_SECONDS)
+        query = sa.select(REQUESTS).where(is_new, REQUESTS.c.server != server).order_by(REQUESTS.c.number)
+        with self._translated_errors(), (self._writing if counts else self.engine).begin() as connection:
+            if counts:
+                rows = [{"server": server, "client": name, "requests": n, "time": now} for name, n in counts.items()]
+                connection.execute(sa.delete(REQUESTS).where(REQUESTS.c.time <= now - REQUEST_SECONDS))
+                connection.execute(sa.insert(REQUESTS), rows)
+            found = connection.execute(query).all()
+        return [(row.client, row.requests) for row in found], found[-1].number if found else after
 
     def counts(self) -> dict[str, int]:
         """Count the events of each kind."""

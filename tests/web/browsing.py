@@ -27,6 +27,15 @@ QUIET = [  # no requests of the browser's own
 @contextmanager
 def running_server(*runs: Path, store: Path, settings: tuple[str, ...] = ()) -> Iterator[str]:
     """Run `python -m recsys serve` at a free port; gives its address."""
+    with running_process(*runs, store=store, settings=settings) as (_, address):
+        yield address
+
+
+@contextmanager
+def running_process(
+    *runs: Path, store: Path, settings: tuple[str, ...] = ()
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run `python -m recsys serve` at a free port; gives its process and address."""
     command = [sys.executable, "-m", "recsys", "serve", *map(str, runs), "port=0", *settings, "--store", str(store)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
@@ -34,7 +43,7 @@ def running_server(*runs: Path, store: Path, settings: tuple[str, ...] = ()) -> 
             found = (re.search(r"http://\S+", line) for line in iter(process.stdout.readline, ""))
             address = next((match[0] for match in found if match), None)
             assert address is not None, f"{' '.join(command)} ended with {process.wait()}"
-            yield address
+            yield process, address
         finally:
             process.terminate()
 

@@ -24,6 +24,7 @@ from recsys.web.exploration import Exploration
 from recsys.web.http_server import ServerSettings
 from recsys.web.index import IndexSettings
 from recsys.web.protection import UPLOAD_BYTES, Protection, RequestGuard
+from recsys.web.rate_limit import RateLimit
 from recsys.web.recommendation_service import NO_STORE, RecommendationService
 from recsys.web.request_metrics import RequestMetrics
 from tests.web.conftest import dataset_of
@@ -58,7 +59,8 @@ def guarded(unguarded, service) -> Callable[..., TestClient]:
     """The API over the store of a test, with protection by settings."""
 
     def guarded(**protection) -> TestClient:
-        app = RequestGuard(unguarded, Protection(**protection), RequestMetrics())
+        required = Protection(**protection)
+        app = RequestGuard(unguarded, required, RequestMetrics(), RateLimit(required.requests_per_minute))
         return TestClient(app, base_url="http://localhost:8080")
 
     return guarded
@@ -330,7 +332,7 @@ def test_packets_beyond_the_rate_end_a_socket(monkeypatch):
             await send({"type": "websocket.send", "text": message["text"]})
         await send({"type": "websocket.close", "code": message["code"]})
 
-    client = TestClient(RequestGuard(count, Protection(requests_per_minute=3), RequestMetrics()))
+    client = TestClient(RequestGuard(count, Protection(), RequestMetrics(), RateLimit(3)))
     with client.websocket_connect("/") as socket:
         for text in "ab":
             socket.send_text(text)

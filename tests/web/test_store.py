@@ -20,9 +20,10 @@ from alembic.runtime.migration import MigrationContext
 
 from recsys.data.address import Address
 from recsys.errors import UserError
+from recsys.web import store as store_module
 from recsys.web.database import create_engine
 from recsys.web.events import Event, Kind, Opinions, ShownList
-from recsys.web.schema import TABLES, VERSION_TABLE
+from recsys.web.schema import REQUESTS, TABLES, VERSION_TABLE
 from recsys.web.store import KeyConflictError, Store, StoreError
 from tests.servers import PASSWORD
 
@@ -40,7 +41,7 @@ def address(request, tmp_path) -> Iterator[Address]:
     yield address
     engine = create_engine(address)
     with engine.begin() as connection:
-        for name in ("events", "lists", VERSION_TABLE):
+        for name in ("events", "lists", "request_counts", VERSION_TABLE):
             connection.execute(sa.text(f"DROP TABLE IF EXISTS {name}"))
     engine.dispose()
 
@@ -282,6 +283,21 @@ def test_migrations_create_the_tables_of_the_schema(store):
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, TABLES) == []
+
+
+def test_servers_of_one_store_count_each_other_s_requests_once(store, monkeypatch):
+    seconds = 1000.0
+    monkeypatch.setattr(store_module.time, "time", lambda: seconds)
+    assert store.exchange_requests("a", {"ann": 3, "bob": 1}, 0) == ([], 0)
+    found, last = store.exchange_requests("b", {"ann": 5}, 0)
+    assert found == [("ann", 3), ("bob", 1)]
+    assert store.exchange_requests("b", {}, last) == ([], last)
+    assert store.exchange_requests("a", {}, 0)[0] == [("ann", 5)]
+    seconds += store_module.REQUEST_SECONDS
+    assert store.exchange_requests("c", {"cid": 1}, 0)[0] == []
+    with store.engine.connect() as connection:
+        assert connection.execute(sa.select(REQUESTS.c.client)).scalars().all() == ["cid"]
+    assert [name for name, _ in store.exchange_requests("b", {}, last)[0]] == ["cid"]
 
 
 def test_a_store_of_the_first_version_keeps_its_events(address, monkeypatch):

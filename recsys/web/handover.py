@@ -1,0 +1,116 @@
+"""Connections of browsers, which the workers of a server hand over to one another.
+
+A page, and a history that its viewer uploaded for the visit, exist only in the worker that built the page. A worker
+therefore names itself in a cookie. A worker that accepts a connection whose first request has the cookie of another
+one passes the connection on: the file descriptor and the bytes read so far, over a Unix socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from secrets import token_hex
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "recsys_worker"
+OWNER = re.compile(rb"^cookie:.*\b" + COOKIE.encode() + rb"=([0-9a-f]{16})\b", re.IGNORECASE | re.MULTILINE)
+
+
+class Handover:
+    """Passes connections to other workers and receives those that they pass on; needs Linux.
+
+    Args:
+        directory: directory of the workers' sockets, which only their user may enter.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.name = token_hex(8)
+        self._directory = directory
+        self._inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._inbox.setblocking(False)
+        self._inbox.bind(str(directory / self.name))
+        self._accepting: set[asyncio.Task[object]] = set()
+
+    def pass_on(self, connection: socket.socket, received: bytes) -> bool:
+        """Pass a connection on to the worker that the cookie of its first request names.
+
+        Args:
+            connection: the connection; close it if it was passed on.
+            received: what was read from it, with the whole head of the request.
+
+        Returns:
+            Whether it was passed on: False without such a cookie, and if that worker has ended or is too busy.
+        """
+        owner = OWNER.search(received.partition(b"\r\n\r\n")[0])
+        if owner is None or owner[1].decode() == self.name:
+            return False
+        address = str(self._directory / owner[1].decode())
+        read = os.memfd_create("received")  # which, unlike a message, can be of any size
+        try:
+            os.write(read, received)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as outbox:
+                outbox.setblocking(False)
+                outbox.connect(address)
+                socket.send_fds(outbox, [b"\0"], [connection.fileno(), read])
+        except OSError:
+            return False
+        finally:
+            os.close(read)
+        return True
+
+    def receive(self, protocol: Callable[..., asyncio.Protocol]) -> None:
+        """Serve the connections that are passed on, from the running event loop.
+
+        Args:
+            protocol: function that returns the protocol of a connection, given the bytes `received` from it.
+        """
+        asyncio.get_running_loop().add_reader(self._inbox, self._accept, protocol)
+
+    def _accept(self, protocol: Callable[..., asyncio.Protocol]) -> None:
+        _, (connection, read), _, _ = socket.recv_fds(self._inbox, 1, 2)
+        with os.fdopen(read, "rb") as file:
+            file.seek(0)
+            received = file.read()
+        loop = asyncio.get_running_loop()
+        accepting = loop.create_task(
+            loop.connect_accepted_socket(partial(protocol, received=received), socket.socket(fileno=connection))
+        )
+        self._accepting.add(accepting)  # the loop has only a weak reference
+        accepting.add_done_callback(self._accepting.discard)
+
+
+class WorkerCookie:
+    """ASGI middleware that sets the cookie of a worker with each page that it builds.
+
+    Args:
+        app: the application.
+        name: name of the worker.
+    """
+
+    def __init__(self, app: ASGIApp, name: str) -> None:
+        self.app = app
+        self.name = name
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; see ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_known = cookie_parser(Headers(scope=scope).get("cookie", "")).get(COOKIE) == self.name
+
+        async def send_with_cookie(message: Message) -> None:
+            if message["type"] == "http.response.start" and not is_known:
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):
+                    headers.append("set-cookie", f"{COOKIE}={self.name}; Path=/; HttpOnly; SameSite=Lax")
+            await send(message)
+
+        await self.app(scope, receive, send_with_cookie)

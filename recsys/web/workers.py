@@ -1,0 +1,168 @@
+"""A server of several processes at one address.
+
+Each worker is a server of its own with its own copy of the runs, and with one of the sockets among which the system
+distributes new connections. Workers share nothing but the feedback store: each switches to a promoted run by itself,
+they exchange request counts through the store (`rate_limit`), and a browser always reaches the worker that has its
+pages (`handover`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+
+import uvicorn
+
+from recsys.errors import UserError
+from recsys.interruption import exit_on_sigterm
+from recsys.web.handover import Handover
+from recsys.web.http_server import ServerSettings, announce, listen, load_server, start_log
+from recsys.web.recommendation_service import RecommendationService
+from recsys.web.request_metrics import SHARED
+
+MAX_WORKERS = 256
+END_SECONDS = 10.0  # for a worker to answer its last requests
+RESTART_SECONDS = 1.0  # before a worker is replaced, so that one that cannot start does not fill the log
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process of a server.
+
+    Attributes:
+        process: the process.
+        started: gives None once the worker answers requests, or the reason why it cannot.
+    """
+
+    process: BaseProcess
+    started: Connection
+
+    def wait_for_start(self) -> None:
+        """Wait until the worker answers requests.
+
+        Raises:
+            UserError: it cannot.
+        """
+        try:
+            reason = self.started.recv()
+        except EOFError:
+            reason = f"A worker of the server ended while it started (exit status {self.process.exitcode})."
+        if reason is not None:
+            raise UserError(reason)
+
+
+def run_workers(make_service: Callable[[], RecommendationService], settings: ServerSettings, n: int) -> None:
+    """Serve page and API in several processes until interrupted.
+
+    A worker that ends is replaced. The first one starts alone, so that it alone creates what does not exist yet.
+
+    Args:
+        make_service: picklable function that a worker calls to make its service.
+        settings: settings of the server.
+        n: number of workers.
+
+    Raises:
+        UserError: `n` is out of its range, the port is not available, or the first worker cannot start.
+    """
+    if not 1 <= n <= MAX_WORKERS:
+        raise UserError(f"workers must be from 1 to {MAX_WORKERS} (got {n}).")
+    if sys.platform != "linux":
+        raise UserError(f"workers must be 1 on {sys.platform} (got {n}): only Linux distributes connections.")
+    start_log()
+    with listen(settings.host, settings.port) as reserved:  # alone, so that a port in use is noticed
+        port = reserved.getsockname()[1]
+    sockets = [listen(settings.host, port, share=True) for _ in range(n)]
+    workers: list[Worker] = []
+    with TemporaryDirectory(prefix="recsys-") as shared, exit_on_sigterm(), suppress(KeyboardInterrupt):
+        os.environ[SHARED] = shared  # before the workers import prometheus_client
+        try:
+            for listening in sockets:
+                workers.append(_start(make_service, settings, listening, Path(shared), is_first=not workers))
+                if len(workers) == 1:
+                    workers[0].wait_for_start()
+            _replace_those_that_end(workers, lambda i: _start(make_service, settings, sockets[i], Path(shared)))
+        finally:
+            del os.environ[SHARED]
+            _end(workers)
+
+
+def _start(
+    make_service: Callable[[], RecommendationService],
+    settings: ServerSettings,
+    listening: socket.socket,
+    shared: Path,
+    *,
+    is_first: bool = False,
+) -> Worker:
+    context = get_context("spawn")  # a forked process could inherit locks of PyTorch's threads
+    started, starting = context.Pipe(duplex=False)
+    arguments = (make_service, settings, listening, shared, starting, is_first)
+    process = context.Process(target=_work, args=arguments, daemon=True)
+    process.start()
+    starting.close()  # this process's copy, so that the end of the worker is noticed
+    return Worker(process, started)
+
+
+def _replace_those_that_end(workers: list[Worker], start: Callable[[int], Worker]) -> None:
+    """Replace each worker that ends, for ever."""
+    while True:
+        connection.wait([worker.process.sentinel for worker in workers])
+        for i, worker in enumerate(workers):
+            if not worker.process.is_alive():
+                log.error("Worker %d ended (exit status %s): a new one starts", i, worker.process.exitcode)
+                time.sleep(RESTART_SECONDS)
+                workers[i] = start(i)
+
+
+def _end(workers: list[Worker]) -> None:
+    for worker in workers:
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(END_SECONDS)
+        worker.process.kill()
+
+
+def _work(
+    make_service: Callable[[], RecommendationService],
+    settings: ServerSettings,
+    listening: socket.socket,
+    shared: Path,
+    starting: Connection,
+    is_first: bool,
+) -> None:
+    """Serve in this process until it is ended, or the process that started it ends."""
+    start_log()
+    # Ctrl-C reaches all processes of a terminal, and the one that started this one may end during its start.
+    with exit_on_sigterm(), suppress(KeyboardInterrupt, BrokenPipeError):
+        try:
+            service = make_service()
+            server = load_server(service, settings, Handover(shared))
+        except UserError as error:
+            log.error("%s", error)
+            starting.send(str(error))
+            return
+        if is_first:
+            announce(service, settings, listening)
+        Thread(target=_end_with_parent, args=(server,), daemon=True).start()
+        starting.send(None)
+        server.run([listening])
+
+
+def _end_with_parent(server: uvicorn.Server) -> None:
+    if (parent := parent_process()) is not None:
+        parent.join()
+    server.should_exit = True
