@@ -16,11 +16,11 @@ importlib.metadata.entry_points = cache(importlib.metadata.entry_points)
 
 LONGEST = (
     "test_contract.py", "test_every_page.py", "test_spark.py", "test_feedback.py", "test_training.py",
-    "test_sharding.py", "test_studies.py", "test_refit.py", "test_train.py", "test_sharded_run.py", "test_start.py",
-    "test_api.py", "test_reading.py", "test_databases.py", "test_store.py", "test_config.py", "test_interruptions.py",
-    "test_stored_configs.py", "test_segments_command.py", "test_recommend.py", "test_clicks.py", "test_sources.py",
-    "test_metadata.py", "test_steps.py", "test_load.py", "test_wheel.py", "test_sweeps.py",
-    "test_importance_command.py", "test_replay.py",
+    "test_sharding.py", "test_studies.py", "test_workers.py", "test_refit.py", "test_train.py", "test_sharded_run.py",
+    "test_start.py", "test_api.py", "test_reading.py", "test_databases.py", "test_store.py", "test_config.py",
+    "test_interruptions.py", "test_stored_configs.py", "test_segments_command.py", "test_recommend.py",
+    "test_clicks.py", "test_sources.py", "test_metadata.py", "test_steps.py", "test_load.py", "test_wheel.py",
+    "test_sweeps.py", "test_importance_command.py", "test_replay.py",
 )  # fmt: skip
 
 

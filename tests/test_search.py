@@ -1,12 +1,14 @@
 """Searches of a simple function: trials, files, and continuation."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,6 +19,7 @@ from recsys.config import search as plugin
 from recsys.config.search import Search
 from recsys.errors import UserError
 from recsys.models.neural.callbacks import search_storage
+from tests.servers import PASSWORD
 
 
 @pytest.fixture(autouse=True)
@@ -243,9 +246,24 @@ def test_workers_report_while_a_trial_runs(tmp_path, monkeypatch):
     assert launch.firsts == [0]
 
 
-def test_a_database_stores_a_search_of_several_workers(tmp_path):
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request, tmp_path, monkeypatch) -> Iterator[str]:
+    """Address of an empty database, in PostgreSQL with the password in the environment."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'search.sqlite'}"
+        return
+    server = sa.make_url(request.getfixturevalue("postgres")).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text("CREATE DATABASE searches"))
+        monkeypatch.setenv("PGPASSWORD", PASSWORD)
+        yield f"postgresql://{server.username}@{server.host}:{server.port}/searches"
+        connection.execute(sa.text("DROP DATABASE searches WITH (FORCE)"))
+    engine.dispose()
+
+
+def test_a_database_stores_a_search_of_several_workers(database, tmp_path):
     one, other = Launcher(), Launcher()
-    database = f"sqlite:///{tmp_path / 'search.sqlite'}"
     new_search(tmp_path / "one", n_trials=2, storage=database).run(one)
     new_search(tmp_path / "other", n_trials=4, storage=database).run(other)
     assert one.firsts + other.firsts == [0, 1, 2, 3]
