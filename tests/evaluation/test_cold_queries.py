@@ -32,7 +32,7 @@ def test_cold_queries_are_counted_by_kind(cut):
         "item without training ratings",
     ]
     assert sentence(test) == (
-        "Of 5 queries, 1 have no history and 4 have a held-out item without training ratings; metrics named /warm are "
+        "Of 5 queries, without a history: 1, with a held-out item without training ratings: 4; metrics named /warm are "
         "means over the other 1."
     )
 
