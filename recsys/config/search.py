@@ -284,7 +284,7 @@ class Search:
         """
         failures = [trial.user_attrs[FAILURE] for trial in study.trials if FAILURE in trial.user_attrs]
         if len(failures) >= n_trials and not _is_any_complete(study):
-            raise UserError(f"All trials in {self.directory} failed ({len(failures)}), the first: {failures[0]}")
+            raise UserError(f"All trials in {self.directory} ({len(failures)}) failed, the first: {failures[0]}")
 
     def _plot(self, study: optuna.Study) -> None:
         from recsys.analysis.search_history import write_history  # imports matplotlib
