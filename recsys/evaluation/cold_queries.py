@@ -46,9 +46,9 @@ def sentence(holdout: Holdout) -> str:
     """Return a sentence with the numbers of cold and of warm queries."""
     counts = pd.Series(kinds(holdout)).value_counts()
     return (
-        f"Of {counted(holdout.n_queries, 'query', 'queries')}, without a history: "
-        f"{counts[NO_HISTORY] + counts[BOTH]:,}, with a held-out item without training ratings: "
-        f"{counts[UNTRAINED_ITEM] + counts[BOTH]:,}; metrics named /warm are means over the other {counts[WARM]:,}."
+        f"For {counts[NO_HISTORY] + counts[BOTH]:,} of {counted(holdout.n_queries, 'query', 'queries')} there is no "
+        f"history, for {counts[UNTRAINED_ITEM] + counts[BOTH]:,} a held-out item has no training ratings; metrics "
+        f"named /warm are means over the other {counts[WARM]:,}."
     )
 
 

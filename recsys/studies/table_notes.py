@@ -60,7 +60,7 @@ def clock(statistics: pd.DataFrame) -> str:
 def machine(run: Run) -> str:
     """Describe the processor, cores and GPUs that a run used."""
     hardware = run.manifest["hardware"]
-    return ", ".join([f"{hardware['processor']}, {counted(hardware['cores'], 'core')}", *hardware["gpus"]])
+    return ", ".join([f"{hardware['processor']}, {hardware['cores']} cores", *hardware["gpus"]])
 
 
 def code_version(run: Run) -> str | None:

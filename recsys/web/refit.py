@@ -30,7 +30,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from recsys.counted import counted
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
@@ -186,7 +185,7 @@ class Refitter:
             )
         if not known.all():
             log.warning(
-                "Of films that %s lacks: %s of %s.", dataset.name, f"{sum(~known):,}", counted(len(known), "rating")
+                "Ratings of films that %s lacks: %s of %s.", dataset.name, f"{sum(~known):,}", f"{len(known):,}"
             )
         users = {*dataset.user_frame["user_id"].astype(str)}
         return ratings[known].assign(user_id=[id_in_runs(user_id, users) for user_id in ratings[known]["user_id"]])

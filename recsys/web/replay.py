@@ -73,8 +73,8 @@ class Replay:
             sentences.append(f"{support}.")
         if self.left_out:
             sentences.append(
-                f"Left out: {counted(self.left_out, 'list')} of viewers whom the run cannot serve, or older than the "
-                "run, which may have learned from the outcomes."
+                f"Left out: {counted(self.left_out, 'list')}. The run cannot serve the viewer, or is newer than the "
+                "list and may have learned from its outcomes."
             )
         return sentences
 

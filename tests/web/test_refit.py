@@ -256,7 +256,7 @@ def test_ratings_of_films_of_other_data_are_counted_and_left_out(ease, refits, r
         refits(ease).refit()
     rates("web-1", 0, 2, 4)
     refits(ease).refit()
-    assert "Of films that files lacks: 1 of 4 ratings" in caplog.text
+    assert "Ratings of films that files lacks: 1 of 4." in caplog.text
 
 
 def test_a_model_that_cannot_continue_is_refused_before_training(ease, refits, rates):

@@ -351,7 +351,7 @@ def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
     seen, alone = counted(n_seen, "film"), counted(n_without_year, "film")
     sentences = {
         f"{counted(n_rated, 'film')} with your stars, rounded to the rating scale that is used here.": n_rated,
-        f"{seen} without stars, as average for a visit, and marked as seen if you store them.": n_seen,
+        f"{seen} without stars: average for a visit, and marked as seen if you store them.": n_seen,
         f"{alone} found by title alone, without a year; a remake may have been matched.": n_without_year,
         f"A visit ends after {VISIT_SECONDS // 3600} hours of inactivity, and nothing from it is stored.": len(films),
     }
