@@ -5,6 +5,11 @@ configs/train.yaml lists the settings; README.md describes sweeps, searches and 
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from recsys.interruption import exit_on_interrupt_of_imports
+
+    exit_on_interrupt_of_imports()
+
 import logging
 from collections.abc import Callable
 from dataclasses import replace

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    from recsys.interruption import exit_on_interrupt_of_imports
+
+    exit_on_interrupt_of_imports()
+
 import argparse
 import runpy
 import sys

@@ -11,6 +11,7 @@ HYDRA = ("recsys.config", "recsys.commands")  # the rooms that may know Hydra
 ROOMS = (
     (
         "errors",
+        "counted",
         "extras",
         "files",
         "places",

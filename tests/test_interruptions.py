@@ -1,7 +1,10 @@
 """Runs that are interrupted or terminated, how they resume, and runs that another process is at work on."""
 
 import fcntl
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from recsys.models.neural.callbacks import EpochSeeds
 from recsys.studies.runs import find_runs, is_finished, read_run
 from tests.training import interrupt_once
 
+ROOT = Path(__file__).parents[1]
 SETTINGS = {"mf": ("model=mf", "model.max_epochs=4", "logger=none"), "ease": ("model=ease", "logger=none")}
 
 
@@ -80,6 +84,18 @@ def test_resuming_what_is_no_run_or_a_finished_one_is_refused(train_small, tmp_p
     capsys.readouterr()
     assert train_small(f"resume={tmp_path}/run") == 2
     assert "finished" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "status", "said"), [("SIGINT", 130, "\nInterrupted.\n"), ("SIGTERM", -15, "")])
+@pytest.mark.parametrize("imported", ["argparse", "hydra", "omegaconf"])
+@pytest.mark.parametrize("program", [["train.py"], ["-m", "recsys", "train"]])
+def test_a_signal_during_the_imports_ends_a_program_without_a_traceback(
+    tmp_path, program, imported, number, status, said
+):
+    (tmp_path / f"{imported}.py").write_text(f"import signal\nsignal.raise_signal(signal.{number})")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}  # comes before the installed packages
+    ended = subprocess.run([sys.executable, *program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (status, said)
 
 
 def terminate_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -224,6 +225,19 @@ def test_a_new_film_can_be_liked_and_has_neighbours(command, runs, new_films):
     status, out, _ = command("similar", runs / "ease", "Late Laughs", "--films", new_films, "--json", "-k", "5")
     assert status == 0
     assert len(json.loads(out)["neighbours"]) == 5
+
+
+def test_new_films_are_encoded_by_no_model_that_may_be_fetched(command, runs, new_films, tmp_path):
+    run = shutil.copytree(runs / "two_tower", tmp_path / "run")
+    described = json.loads((run / "model" / "model.json").read_text())
+    encoder = {"_target_": "recsys.data.text.SentenceEncoder", "model": "mallory/model"}
+    described["hyperparameters"]["encoder"] = encoder
+    (run / "model" / "model.json").write_text(json.dumps(described))
+    assert command("recommend", run, "--user", "u3")[0] == 0
+    status, _, err = command("recommend", run, "--user", "u3", "--films", new_films)
+    assert status == 2
+    assert "model.encoder.model of a stored config must be all-MiniLM-L6-v2 (got mallory/model)" in err
+    assert "--trusted" in err
 
 
 def test_new_films_require_titles_and_a_model_with_an_open_catalogue(command, runs, new_films, tmp_path):

@@ -9,6 +9,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from recsys.config import one_sentence
+from recsys.counted import counted
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS, errno.EIO])
@@ -65,3 +66,8 @@ def test_too_little_memory_for_torch_is_one_sentence(message, capsys):
     assert "choose a smaller model" in capsys.readouterr().err
     with pytest.raises(RuntimeError, match="of another kind"), one_sentence():
         raise RuntimeError("of another kind")
+
+
+def test_one_of_a_thing_is_singular():
+    assert [counted(n, "film") for n in (0, 1, 2000)] == ["0 films", "1 film", "2,000 films"]
+    assert [counted(n, "query", "queries") for n in (1, 5)] == ["1 query", "5 queries"]

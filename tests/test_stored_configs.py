@@ -168,6 +168,19 @@ def test_a_logger_sends_results_to_no_account_or_server_that_a_run_names(attacke
         stored_config(config | {"logger": node | {name: value}}, ["logger"])
 
 
+@pytest.mark.parametrize("model", ["mallory/model", "mallory", "RUN/model"])
+def test_a_run_chooses_no_model_of_sentence_embeddings_that_may_be_fetched(attacker: Path, model: str):
+    def config(model: str) -> dict[str, Any]:
+        encoder = {"_target_": "recsys.data.text.SentenceEncoder", "model": of_run(attacker, model)}
+        trees = {"_target_": "recsys.models.RandomForest", "texts": {"sentences": encoder}}
+        return read_run(attacker).config | {"model": trees}
+
+    stored_config(config("all-MiniLM-L6-v2"), ["model"])
+    stored_config(config(model), ["model"], trusted=True)
+    with pytest.raises(UserError, match=r"model\.texts\.sentences\.model of a stored config must be all-.*--trusted"):
+        stored_config(config(model), ["model"])
+
+
 @pytest.mark.parametrize("called", ["recommend", "segments", "test"])
 def test_a_path_with_a_nul_character_is_refused_in_one_sentence(attacker: Path, command, called: str):
     config = (attacker / "config.yaml").read_text()
@@ -340,6 +353,8 @@ def test_a_warm_start_builds_nothing_that_must_be_trusted(attacker: Path, train_
         "engine={options:{spark.plugins:payload.Payload}}",
         "data.address='jdbc:derby:elsewhere;create=true'",
         "data.name=../../elsewhere",
+        "encoder.model=mallory/model",
+        "++model.encoder={model:mallory/model}",
         "+data.sources={site:{name:../../elsewhere}}",
     ],
 )

@@ -11,6 +11,7 @@ from rich.table import Table
 from recsys.analysis.explain import METADATA
 from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
 from recsys.analysis.recommend import UNKNOWN, Recommendation
+from recsys.counted import counted
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
@@ -53,11 +54,11 @@ def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
     """Print the matched films of a history and how they were matched, and the films that are not used, with reasons."""
     names = item_names(dataset.item_frame)
     matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
-    matched.title = f"{len(history.matched):,} films of {history.source}"
+    matched.title = f"{counted(len(history.matched), 'film')} of {history.source}"
     for film in uncertain_first(history.matched)[:N_MATCHED]:
         matched.add_row(film.name, names[film.item], f"{film.rating:g}" if film.is_rated else "seen", film.way)
     unmatched = Table("not used", "reason", title_justify="left")
-    unmatched.title = f"{len(history.unmatched):,} others"
+    unmatched.title = counted(len(history.unmatched), "other")
     for other in history.unmatched[:N_MATCHED]:
         unmatched.add_row(other.name, other.reason)
     for table, n_films in ((matched, len(history.matched)), (unmatched, len(history.unmatched))):

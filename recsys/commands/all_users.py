@@ -10,6 +10,7 @@ import numpy as np
 
 from recsys.analysis.recommend_to_all import ListMaker, Scores, Shard, scores_of, write_lists
 from recsys.commands.run_data import trained_model
+from recsys.counted import counted
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
 from recsys.data.query import Query
@@ -75,7 +76,7 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
     part = arguments.shard or Shard()
     n_written = write_lists(maker, arguments.out, part, settings)
     n_users = sum(len(users) for _, users in part.parts(dataset.n_users))
-    print(f"{arguments.out} has the lists of {n_users:,} users ({n_users - n_written:,} were there already).")
+    print(f"{arguments.out} has the lists of {counted(n_users, 'user')} ({n_users - n_written:,} written before).")
 
 
 def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:

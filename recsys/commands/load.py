@@ -10,6 +10,7 @@ from recsys.commands.arguments import add_list_length, add_trusted
 from recsys.commands.run_data import trained_model
 from recsys.config import compose
 from recsys.config.splits import prepared_data
+from recsys.counted import counted
 from recsys.data.address import DEFAULT_VARIABLE, Address
 from recsys.data.tables import TABLES, check_no_tables, clean_tables, write_tables
 
@@ -42,4 +43,5 @@ def run(arguments: argparse.Namespace) -> None:
         lists = recommend_to_all(trained.model, trained.dataset, arguments.k, trained.rank)
         tables = clean_tables(trained.dataset) | {"recommendations": lists}
     write_tables(address, tables, replace=arguments.replace)
-    print(f"{address}: {', '.join(f'{name} ({len(frame):,} rows)' for name, frame in tables.items())}")
+    written = ", ".join(f"{name} ({counted(len(frame), 'row')})" for name, frame in tables.items())
+    print(f"{address}: {written}")

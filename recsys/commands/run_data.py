@@ -11,7 +11,7 @@ from typing import Any
 
 from recsys.config import instantiate
 from recsys.config.splits import Splits, prepared_data
-from recsys.config.stored import stored_config
+from recsys.config.stored import check_encoders, stored_config
 from recsys.data.dataset import Dataset
 from recsys.data.new_items import with_new_items
 from recsys.data.split import Split
@@ -58,6 +58,8 @@ def trained_model(directory: Path, trusted: bool, new_films: str | None = None) 
     found = _trained_model(directory, trusted)
     if new_films is None:
         return found
+    if not trusted and isinstance(found.model, Recommender):
+        check_encoders(found.model.hyperparameters(), "model")
     return replace(found, dataset=_extended(found.model, found.dataset, new_films))
 
 

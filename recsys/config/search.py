@@ -28,6 +28,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.core.utils import JobReturn
 
+from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.files import write_whole
@@ -142,8 +143,8 @@ class Search:
         self._plot(study)
         best = overrides(study.best_params)
         n_failed = sum(FAILURE in trial.user_attrs for trial in study.trials)
-        counted = f"{n_trials} trials ({n_failed} failed)"
-        log.info("best of %s in %s: %.5f with %s", counted, self.directory, study.best_value, " ".join(best))
+        n_all = f"{counted(n_trials, 'trial')} ({n_failed} failed)"
+        log.info("best of %s in %s: %.5f with %s", n_all, self.directory, study.best_value, " ".join(best))
         for key, drawn in self.distributions.items():
             if _is_at_an_end(drawn, study.best_params[key]):
                 log.warning(
@@ -283,7 +284,7 @@ class Search:
         """
         failures = [trial.user_attrs[FAILURE] for trial in study.trials if FAILURE in trial.user_attrs]
         if len(failures) >= n_trials and not _is_any_complete(study):
-            raise UserError(f"All {len(failures)} trials in {self.directory} failed, the first: {failures[0]}")
+            raise UserError(f"All trials in {self.directory} ({len(failures)}) failed, the first: {failures[0]}")
 
     def _plot(self, study: optuna.Study) -> None:
         from recsys.analysis.search_history import write_history  # imports matplotlib

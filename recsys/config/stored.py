@@ -8,7 +8,9 @@ configs are checked before anything is imported, unless a command has `--trusted
 - nothing is interpolated, since a resolver can read this machine's environment;
 - no engine is built, since the options of Spark can name programs, and DuckDB creates the same tables; a command that
   is resumed may choose Spark, but with its default options;
-- no server or account on a server may be named, since it would learn of this machine, and might receive passwords.
+- no server or account on a server may be named, since it would learn of this machine, and might receive passwords;
+  sentence encoders use the models that this project names, since others are fetched from an account on a model hub, and
+  the files of a local folder may name one too.
 
 `recsys.studies.foreign` ensures that commands write only into the run's own directory, and into an existing cache or
 that of this machine. Configs may name the files that the run was trained on: these are only read, and must have the
@@ -35,7 +37,8 @@ from recsys.data.clean import Cleaning
 from recsys.data.metadata import Metadata
 from recsys.data.raw import Source
 from recsys.data.splitters import Splitter
-from recsys.data.text import Encoder
+from recsys.data.text import Encoder, SentenceEncoder
+from recsys.data.text.sentence import PACKAGED
 from recsys.errors import UserError
 from recsys.evaluation.protocols import Protocol, SeveralProtocols
 from recsys.evaluation.reranking import Reranker
@@ -99,6 +102,18 @@ def targets(config: Any) -> set[str]:
     return {str(node["_target_"]) for _, node in _mappings(config) if "_target_" in node}
 
 
+def check_encoders(config: Any, place: str) -> None:
+    """Check that the sentence encoders in a stored config or a model's hyperparameters use models in `PACKAGED`.
+
+    Raises:
+        UserError: an encoder names another model, for which the config must be trusted.
+    """
+    for encoder, node in _mappings(config, place):
+        is_sentence = str(node.get("_target_")).rpartition(".")[2] == SentenceEncoder.__name__
+        if is_sentence and node.get("model", SentenceEncoder.model) not in PACKAGED:
+            raise _refusal(f"{encoder}.model", " or ".join(PACKAGED), node["model"])
+
+
 def check_stored_overrides(overrides: Sequence[str]) -> None:
     """Check the overrides of a stored command: they must choose among configs, or set plain values.
 
@@ -112,14 +127,16 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
         texts = [text for _, text in _texts(values_of(override))]
         names = {*path, *(name for _, node in _mappings([override.value()]) for name in node)}
         is_plain = path[0] in LIGHTNING or (len(path) == 1 and path[0] in groups)
-        set_texts = _texts({path[-1]: override.value()})
-        folders = [text for place, text in set_texts if place.rpartition(".")[2] == "name"]  # in the cache
+        set_texts = [(place.rpartition(".")[2], text) for place, text in _texts({path[-1]: override.value()})]
+        folders = [text for name, text in set_texts if name == "name"]  # in the cache
+        encoders = [text for name, text in set_texts if name == "model" and path != ["model"]]
         if (
             any(str(place).startswith(("hydra", "run_dir")) for place in (path[0], override.package))
             or not names.isdisjoint(HYDRAS_OWN)
             or any("${" in text or "://" in text or "jdbc:" in text for text in texts)
             or (is_plain and not all(PLAIN.fullmatch(text) for text in texts))
             or any(Path(text).name != text for text in folders)
+            or not PACKAGED.keys() >= {*encoders}
             or (path[0] == "engine" and not is_plain and path[1:] not in ENGINE)
             or not names.isdisjoint(DESTINATIONS)
             or (path == ["cache_dir"] and cache_of({"cache_dir": override.value()}) != override.value())
@@ -141,6 +158,7 @@ def _check_slot(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> 
     for place, part in _mappings(node, slot):
         if "_target_" in part or (place == slot and slot in SLOTS):
             _check_node(place, part, SLOTS.get(slot, ()) if place == slot else PARTS, known)
+    check_encoders(node, slot)
     for place, text in _texts(node, slot):
         if "://" in text:
             raise _refusal(place, "no address of a server", text)

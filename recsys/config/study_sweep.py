@@ -24,6 +24,7 @@ from recsys.config.overrides import complete
 from recsys.config.search import Search
 from recsys.config.splits import Splits
 from recsys.config.studies import read_study, study_names
+from recsys.counted import counted
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.extras import require
@@ -83,7 +84,9 @@ class StudySweep:
         if is_at_its_place and not (is_own or missing_runs(Path("experiments", study.name), study, outcomes)):
             print(f"To publish them: {recsys_command('table', study.name)}")
         if failed := [outcome for outcome in outcomes if outcome.failure]:
-            raise UserError(f"{len(failed)} of {len(outcomes)} runs failed, first {failed[0].row}: {failed[0].failure}")
+            raise UserError(
+                f"{len(failed)} of {counted(len(outcomes), 'run')} failed, first {failed[0].row}: {failed[0].failure}"
+            )
 
     def _checked(self, study: Study) -> dict[str, Split]:
         """Check the rows of a study, and return its splits by setting and variant.
@@ -115,7 +118,7 @@ class StudySweep:
             overrides = {**variant_overrides(setting)[0], **fixed, **SEARCHING, "optimized_metric": setting.metrics[0]}
             directory = row_directory(self.directory, name, row) / SEARCH
             n_trials = study.n_trials_of(own)
-            log.info("Search: %s on %s, %d trials in %s", row, name, n_trials, short(directory))
+            log.info("Search: %s on %s, %s in %s", row, name, counted(n_trials, "trial"), short(directory))
             arguments = [*self.given, *override_arguments(overrides)]
             search = Search(directory, own.search, arguments, n_trials, seed=0)
             search.run(partial(self._launch_trials, directory))

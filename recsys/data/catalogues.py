@@ -85,7 +85,7 @@ class KaggleMovies(Catalogue):
         SELECT name, count(*) AS n, any_value(id IN (FROM movies)) IS TRUE AS is_known FROM further GROUP BY name, id
     )
     SELECT CAST(sum(if(is_known, n - 1, n)) AS BIGINT),
-        'rows of ' || name || if(is_known, ' are repeated (the last row counts)', ' are of no film')
+        'rows of ' || name || if(is_known, ' that are repeated (the last row counts)', ' of no film')
     FROM counted GROUP BY name, is_known ORDER BY ALL
     """
 
@@ -107,7 +107,7 @@ class IMDb(Catalogue):
     FROM {_titles} WHERE kind NOT IN ('tvEpisode', 'videoGame')
     """
     _omitted = f"""
-    SELECT count(*), 'rows are of episodes, of games or of no kind' FROM {_titles}
+    SELECT count(*), 'rows of episodes, of games or of no kind' FROM {_titles}
     WHERE coalesce(kind IN ('tvEpisode', 'videoGame'), true)
     """
 
@@ -140,16 +140,20 @@ class TagGenome(Catalogue):
         ),
         "tagdl.csv": ((), delimited("tag movie_id relevance", quote='"', header=True)),
     }
+    # NULL for a relevance that is missing, nan or infinite
+    _read = """
+    (SELECT movie_id, tag, if(isfinite(try_cast(relevance AS DOUBLE)), try_cast(relevance AS DOUBLE), NULL) AS relevance
+    FROM {source})
+    """
     _query = """
-    SELECT movie_id, string_agg(replace(tag, '|', '/'), '|' ORDER BY try_cast(relevance AS DOUBLE) DESC) AS keywords
-    FROM {source} WHERE tag IS NOT NULL AND try_cast(relevance AS DOUBLE) >= $min_relevance GROUP BY movie_id
+    SELECT movie_id, string_agg(replace(tag, '|', '/'), '|' ORDER BY relevance DESC) AS keywords
+    FROM {read} WHERE tag IS NOT NULL AND relevance >= $min_relevance GROUP BY movie_id
     """
     _omitted = """
-    SELECT count(*), 'rows ' || CASE WHEN tag IS NULL THEN 'have no known tag'
-        WHEN try_cast(relevance AS DOUBLE) IS NULL THEN 'have no number as relevance'
-        ELSE 'are below the relevance of metadata.min_relevance' END AS note
-    FROM {source} WHERE tag IS NULL OR coalesce(try_cast(relevance AS DOUBLE) < $min_relevance, true)
-    GROUP BY note ORDER BY note
+    SELECT count(*), 'rows ' || CASE WHEN tag IS NULL THEN 'without a known tag'
+        WHEN relevance IS NULL THEN 'without a number as relevance'
+        ELSE 'below the relevance of metadata.min_relevance' END AS note
+    FROM {read} WHERE tag IS NULL OR coalesce(relevance < $min_relevance, true) GROUP BY note ORDER BY note
     """
 
     def __init__(self, path: str | None, min_relevance: float = 0.5) -> None:
@@ -160,5 +164,6 @@ class TagGenome(Catalogue):
         name = next((name for name in self._layouts if (folder / name).is_file()), next(iter(self._layouts)))
         further, source = self._layouts[name]
         files = (folder / file for file in (name, *further))
-        query, omitted = (sql.format(source=source) for sql in (self._query, self._omitted))
+        read = self._read.format(source=source)
+        query, omitted = (sql.format(read=read) for sql in (self._query, self._omitted))
         return self._joined(query, omitted, *files, min_relevance=self.min_relevance)

@@ -214,7 +214,7 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
     if not n_left:
         worst = max(dropped, key=lambda rule: dropped[rule])
         raise UserError(
-            f"Cleaning dropped all {sum(dropped.values()):,} ratings, most of them ({dropped[worst]:,}) by the rule "
+            f"Cleaning dropped all ratings ({sum(dropped.values()):,}), most of them ({dropped[worst]:,}) by the rule "
             f"'{worst}' (the scale is {scale[0]:g} to {scale[1]:g}): {UNCHOSEN.get(worst, 'check data.cleaning')}."
         )
 

@@ -23,7 +23,8 @@ from recsys.data.dialect import AS_IT_IS
 from recsys.data.download import sha256
 from recsys.data.quoting import literal, quoted
 from recsys.data.raw import Raw, RawTable, Remote, Source
-from recsys.data.read import columns_as_text
+from recsys.data.read import columns_as_text, selected_columns
+from recsys.data.selects import refuse_rounded
 from recsys.data.tables import TABLES
 from recsys.errors import UserError
 from recsys.files import move_into_place
@@ -117,6 +118,7 @@ class Database(Source):
                     rows = self._rows(connection, label, name, query)
                     if address.kind == "duckdb":
                         _check_stored(connection, name, rows)
+                    self._refuse_rounded_ids(connection, label, name, query)
                     file = self._copy(connection, label, name, rows, Path(scratch))
                     tables.append(RawTable(name, file, "csv"))
         return Raw(str(address), tuple(tables))
@@ -140,10 +142,16 @@ class Database(Source):
 
     def _rows(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> str:
         """Return a SELECT of the rows of `query`, as text and under standard column names."""
-        found = connection.sql(query)
-        types = dict(zip(found.columns, map(str, found.types), strict=True))
+        types = _types(connection, query)
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
         return f"SELECT {selected} FROM ({query})"  # noqa: S608
+
+    def _refuse_rounded_ids(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> None:
+        """Check that no id in the rows of `query` may be rounded; see `refuse_rounded`."""
+        types = _types(connection, query)
+        selected = selected_columns(label, name, self.tables[name][1], types)
+        for column in filter(None, map(selected.get, ("user_id", "movie_id"))):
+            refuse_rounded(connection, label, query, column, types[column])
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, rows: str, scratch: Path) -> Path:
         """Copy the rows of a SELECT into a file next to the scratch folder, named by its content."""
@@ -155,6 +163,12 @@ class Database(Source):
         place = scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv"
         move_into_place(copied, place)
         return place
+
+
+def _types(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
+    """Return DuckDB's type of each column of a SELECT."""
+    found = connection.sql(query)
+    return dict(zip(found.columns, map(str, found.types), strict=True))
 
 
 def _select(name: str, table: str) -> str:

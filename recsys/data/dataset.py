@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import numpy as np
 import pandas as pd
 
+from recsys.counted import counted
 from recsys.data.query import History, Query, row_pointers, select_rows
 from recsys.errors import UserError
 
@@ -135,7 +136,7 @@ class Dataset:
         return len(self.users)
 
     def __repr__(self) -> str:
-        counts = f"{len(self):,} ratings by {self.n_users:,} users of {self.n_items:,} items"
+        counts = f"{counted(len(self), 'rating')} by {counted(self.n_users, 'user')} of {counted(self.n_items, 'item')}"
         return f"{type(self).__name__}({self.name!r}: {counts})"
 
     @property
@@ -288,7 +289,7 @@ class Holdout:
     separates_cold: bool = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.ratings):,} ratings of {self.known.name!r})"
+        return f"{type(self).__name__}({counted(len(self.ratings), 'rating')} of {self.known.name!r})"
 
     @cached_property
     def users(self) -> np.ndarray:

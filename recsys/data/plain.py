@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 
+from recsys.counted import counted
 from recsys.data.quoting import file_literal
 from recsys.errors import UserError
 
@@ -267,7 +268,7 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
         n_damaged = lossy.count("\ufffd")
         if sum(character > "\x7f" for character in lossy) - n_damaged > n_damaged:
             raise UserError(
-                f"{file} must be in one encoding (got UTF-8 with {n_damaged:,} invalid bytes): "
+                f"{file} must be in one encoding (got UTF-8 with {counted(n_damaged, 'invalid byte')}): "
                 "save it again, or set data.encoding."
             ) from None
         return "windows-1252"

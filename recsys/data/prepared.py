@@ -11,6 +11,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from recsys.counted import counted
 from recsys.data.clean import PLAYS
 from recsys.data.dataset import Dataset
 from recsys.data.frames import typed_items, typed_users
@@ -71,8 +72,8 @@ class Report:
     def losses(self) -> str:
         """Numbers of ratings that cleaning dropped by rule, as text; empty if it dropped none."""
         by_rule = [f"{n:,} by '{rule}'" for rule, n in self.dropped.items() if n]
-        n_dropped = self.rows_read - self.rows_kept
-        return f"cleaning dropped {n_dropped:,} of {self.rows_read:,} ratings: {', '.join(by_rule)}" if by_rule else ""
+        n_dropped, n_read = self.rows_read - self.rows_kept, counted(self.rows_read, "rating")
+        return f"cleaning dropped {n_dropped:,} of {n_read}: {', '.join(by_rule)}" if by_rule else ""
 
     @property
     def unused_rows(self) -> str:

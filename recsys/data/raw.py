@@ -47,7 +47,7 @@ class RawTable:
         source: name of the gathered source of the rows, which each row stores; None if there is only one source.
         others: further files that the SELECT reads. In a SELECT itself, `$files` stands for all files, or `$file2`,
             `$file3` and so on for the further ones; in a SELECT of `sql/read`, `$NAME` stands for NAME.csv.
-        omitted: SELECT of the numbers of rows of the files that `query`, a SELECT itself, omits, and a note on each
+        omitted: SELECT of the numbers of rows of the files that `query`, a SELECT itself, omits, and the rule of each
             number; or None. It has the parameters of `query`. The table does not depend on it.
     """
 

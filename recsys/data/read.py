@@ -121,7 +121,7 @@ def insert(
             if table.name == "ratings" and first_row == count(connection, "raw_ratings"):
                 raise UserError(f"{table.file} has no rows.")
             omitted = connection.execute(table.omitted, select.parameters).fetchall() if table.omitted else ()
-            notes = [*select.notes, *(f"{n_rows:,} {note}" for n_rows, note in omitted if n_rows)]
+            notes = [*select.notes, *(f"{note}: {n_rows:,}" for n_rows, note in omitted if n_rows)]
             return Rows(connection, f"raw_{table.name}", first_row), notes
     raise refusal(table.file, failures[0], table.parameters.get("skip", 0)) from failures[0]
 

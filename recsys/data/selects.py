@@ -216,7 +216,7 @@ def _parquet(
         raise refusal(file, error) from error
     types = dict(zip(columns, connection.sql(sql).types, strict=False))
     for name in wanted:
-        _refuse_rounded(connection, file, sql, name, str(types.get(name)))
+        refuse_rounded(connection, str(file), sql, name, str(types.get(name)))
     if renamed := set(columns).difference(name for (name,) in stored):  # DuckDB renames equal names
         raise UserError(f"{file} must name each column once (got {', '.join(sorted(renamed))} after renaming).")
     return Select(sql)
@@ -265,14 +265,22 @@ def _json(
             raise UserError(f"{file} must hold one JSON object for each row, but its {name} has several values.")
         if columns.get(name) in ("DOUBLE", "JSON"):
             numbers = f"SELECT try_cast(json ->> {value} AS DOUBLE) AS {quoted(name)} {objects} WHERE {kind} = 'DOUBLE'"
-            _refuse_rounded(connection, file, f"{numbers} AND contains(json ->> {value}, '.')", name, "DOUBLE")
+            fractions = f"{numbers} AND contains(json ->> {value}, '.')"
+            refuse_rounded(connection, str(file), fractions, name, "DOUBLE")
     cells = [f"{_json_text(name)} AS {quoted(name)}" for name in columns if name]  # SQL has no empty names
     notes = tuple(f'{name} such as 7 and "7" count as the same' for name in wanted if columns.get(name) == "JSON")
     return Select(f"SELECT {', '.join(cells) or 'NULL'}{_constants(reading)} {objects}", notes=notes)
 
 
-def _refuse_rounded(connection: duckdb.DuckDBPyConnection, file: Path, sql: str, column: str, kind: str) -> None:
+def refuse_rounded(connection: duckdb.DuckDBPyConnection, label: str, sql: str, column: str, kind: str) -> None:
     """Check that all ids in a column of floating-point numbers are below the numbers that the type rounds.
+
+    Args:
+        connection: a connection.
+        label: name of the source in messages.
+        sql: SELECT of the ids.
+        column: their column.
+        kind: DuckDB's type of the column.
 
     Raises:
         UserError: an id may be rounded.
@@ -283,7 +291,7 @@ def _refuse_rounded(connection: duckdb.DuckDBPyConnection, file: Path, sql: str,
     found = f"SELECT CAST(CAST({quoted(column)} AS HUGEINT) AS VARCHAR) FROM ({sql}) WHERE {is_rounded} LIMIT 1"  # noqa: S608
     for (cell,) in connection.execute(found).fetchall():
         raise UserError(
-            f"{file} must have whole ids (got {cell} in column {column}, of type {kind}, which may be rounded): "
+            f"{label} must have whole ids (got {cell} in column {column}, of type {kind}, which may be rounded): "
             "store this column as whole numbers or text."
         )
 

@@ -23,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
+from recsys.counted import counted
 from recsys.data.dataset import Dataset, Holdout, Shard, StepHoldout
 from recsys.data.targets import ALL, Targets
 
@@ -55,8 +56,8 @@ class Split:
     targets: Targets = ALL
 
     def __repr__(self) -> str:
-        n_train, n_valid, n_test = (np.count_nonzero(self.labels == label) for label in (TRAIN, VALID, TEST))
-        counts = f"{n_train:,} ratings to train, {n_valid:,} to validate, {n_test:,} to test"
+        n_train, n_valid, n_test = (int(np.count_nonzero(self.labels == label)) for label in (TRAIN, VALID, TEST))
+        counts = f"{counted(n_train, 'rating')} to train, {n_valid:,} to validate, {n_test:,} to test"
         return f"{type(self).__name__}({self.name!r} of {self.dataset.name!r}: {counts})"
 
     @cached_property

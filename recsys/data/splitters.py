@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from recsys.counted import counted
 from recsys.data import invariants
 from recsys.data.dataset import Dataset
 from recsys.data.split import TEST, TEST_KNOWN, TRAIN, VALID, VALID_KNOWN, WITHHELD, Invariant, Split
@@ -410,8 +411,8 @@ class Given(TimeSplitter):
             )
         if n_without := int((dataset.parts < 0).sum()):
             raise UserError(
-                f"Every rating must belong to a part for split=given, but {n_without} of {dataset.name} do not: "
-                "assign or drop them."
+                f"Every rating must belong to a part for split=given (got {counted(n_without, 'rating')} of "
+                f"{dataset.name} without one): assign or drop them."
             )
         labels = np.array([label_of_name[name] for name in names], np.uint8)[dataset.parts]
         if "valid" not in names:
@@ -445,9 +446,9 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
     if len(short):
         example = dataset.user_frame["user_id"].iloc[short[0]]
         raise UserError(
-            f"Every user must have at least 3 ratings for split={splitter.name}, but {len(short)} of {dataset.name} "
-            f"have fewer (user {example} has {counts[short[0]]}): drop these users with data.cleaning.user_core=3, "
-            "or only train on them with split.train_only_below=3."
+            f"Every user must have at least 3 ratings for split={splitter.name} (got {counted(len(short), 'user')} of "
+            f"{dataset.name} with fewer, such as {example} with {counts[short[0]]}): drop these users with "
+            "data.cleaning.user_core=3, or only train on them with split.train_only_below=3."
         )
     held_out = held_out.astype(np.int64)
     return _in_turn({TRAIN: counts - 2 * held_out, VALID: held_out, TEST: held_out})

@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from recsys.counted import counted
 from recsys.data.address import Address
 from recsys.data.attach import attached
 from recsys.data.dataset import Dataset
@@ -98,7 +99,7 @@ def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replac
             if address.kind == "mysql":
                 _use_unicode(connection, unfinished.values())
             for name, frame in tables.items():
-                with working(f"writing {name}, {len(frame):,} rows, to {address}"):
+                with working(f"writing {name}, {counted(len(frame), 'row')}, to {address}"):
                     connection.execute(f"INSERT INTO {quoted(unfinished[name])} FROM frame_of_{name}")
             _rename(connection, address, unfinished, replaced)
     except BaseException:

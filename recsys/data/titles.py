@@ -21,6 +21,7 @@ import pandas as pd
 from rapidfuzz.distance import OSA
 from rapidfuzz.process import cdist
 
+from recsys.counted import counted
 from recsys.data.clean import SQL
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
@@ -155,7 +156,7 @@ def find_item(dataset: Dataset, query: str) -> int:
     if len(set(names[best])) == 1:  # of several items with one name, the most rated
         return int(matches.items[best[0]])
     if len(best):
-        more = f", and {len(best) - SHOWN} films more" if len(best) > SHOWN else ""
+        more = f", and {counted(len(best) - SHOWN, 'film')} more" if len(best) > SHOWN else ""
         shown = _joined(names[best[:SHOWN]])
         raise UserError(f"'{query}' may be {shown}{more}: give the title of one, with its year in brackets.")
     of_other_years = _best_matches(matches.similarity)

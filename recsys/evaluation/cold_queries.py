@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from recsys.counted import counted
 from recsys.data.dataset import Holdout
 from recsys.metrics.accuracy import ACCURACY
 
@@ -45,9 +46,9 @@ def sentence(holdout: Holdout) -> str:
     """Return a sentence with the numbers of cold and of warm queries."""
     counts = pd.Series(kinds(holdout)).value_counts()
     return (
-        f"Of {holdout.n_queries:,} queries, {counts[NO_HISTORY] + counts[BOTH]:,} have no history and "
-        f"{counts[UNTRAINED_ITEM] + counts[BOTH]:,} have a held-out item without training ratings; metrics named /warm "
-        f"are means over the other {counts[WARM]:,}."
+        f"For {counts[NO_HISTORY] + counts[BOTH]:,} of {counted(holdout.n_queries, 'query', 'queries')} there is no "
+        f"history, for {counts[UNTRAINED_ITEM] + counts[BOTH]:,} a held-out item has no training ratings; metrics "
+        f"named /warm are means over the other {counts[WARM]:,}."
     )
 
 

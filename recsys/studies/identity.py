@@ -20,6 +20,7 @@ NOT_DECISIVE_CODE = {
     "recsys": "imports parts of the library",
     "recsys.analysis": "describes models that are trained already",
     "recsys.config": "passes settings on, which are part of a run's identity",
+    "recsys.counted": "names numbers",
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
     "recsys.extras": "names packages to install",

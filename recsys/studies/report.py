@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from recsys.counted import counted
 from recsys.data.dataset import Holdout
 from recsys.data.split import Split
 from recsys.evaluation.protocols import AnyProtocol, single_protocols
@@ -49,9 +50,9 @@ def plan(model: Recommender, split: Split) -> str:
     """Describe the model and its training, validation and test ratings in one sentence."""
     dataset, held_out = split.dataset, (split.valid.ratings.n_ratings, split.test.ratings.n_ratings)
     return (
-        f"{type(model).__name__} learns from {split.train.n_ratings:,} of {dataset.n_ratings:,} ratings by "
-        f"{dataset.n_users:,} users of {dataset.n_items:,} items; {split.name} holds out {held_out[0]:,} for "
-        f"validation and {held_out[1]:,} for the test."
+        f"{type(model).__name__} learns from {split.train.n_ratings:,} of {counted(dataset.n_ratings, 'rating')} by "
+        f"{counted(dataset.n_users, 'user')} of {counted(dataset.n_items, 'item')}; {split.name} holds out "
+        f"{held_out[0]:,} for validation and {held_out[1]:,} for the test."
     )
 
 
@@ -60,7 +61,8 @@ def print_guide(holdout: Holdout, protocol: AnyProtocol, has_baselines: bool) ->
     protocols = single_protocols(protocol)
     meaning = _ranked(protocols[0].n_ranked(holdout)) if protocols else PREDICTED
     compared = f"{BASELINES} {COMPARABLE}" if has_baselines else COMPARABLE
-    terminal().print(f"Means over {holdout.n_queries:,} test queries. {meaning} {compared}")
+    n_queries = counted(holdout.n_queries, "test query", "test queries")
+    terminal().print(f"Means over {n_queries}. {meaning} {compared}")
 
 
 def _ranked(n_items: int) -> str:

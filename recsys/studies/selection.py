@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.evaluation.intervals import Interval
 from recsys.evaluation.resampling import compare
@@ -48,14 +49,14 @@ class Selection:
         """Return sentences on the ranking, the test and the model to use."""
         best, second = self.ranking.index[:2]
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
-        sentences = [f"By {self.metric} on validation, mean over {_counted(self.n_splits, 'split')}: {order}."]
+        sentences = [f"By {self.metric} on validation, mean over {counted(self.n_splits, 'split')}: {order}."]
         if self.left_out:
             sentences.append(
                 f"Left out, because they were not measured on all of these splits: {', '.join(self.left_out)}."
             )
         sentences.append(
             f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}. With all users weighted equally, "
-            f"the lead of {best} is {self.lead} ({self.n_users:,} users, p {self.p_value:.2g})."
+            f"the lead of {best} is {self.lead} ({counted(self.n_users, 'user')}, p {self.p_value:.2g})."
         )
         sentences.append(self._advice(best, second))
         sentences.append(f"Training took {self.seconds[0]:.3g} s for {best} and {self.seconds[1]:.3g} s for {second}.")
@@ -116,7 +117,3 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         lead=lead.interval,
         p_value=lead.p_value,
     )
-
-
-def _counted(n: int, unit: str) -> str:
-    return f"{n} {unit}" if n == 1 else f"{n} {unit}s"

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
+from recsys.counted import counted
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES
 from recsys.evaluation.significance import SIGNIFICANT
 from recsys.studies.direction import direction
@@ -71,10 +72,10 @@ def _missing_runs(row: str, outcomes: Sequence[Outcome]) -> str:
     """Report which runs of a row failed or have not been run."""
     failures = Counter(each.failure_reason.rstrip(".") for each in outcomes if each.failure)
     n_left = sum(each.run is None and not each.failure for each in outcomes)
-    missing = [f"{n} of {len(outcomes)} runs failed ({reason})" for reason, n in failures.items()]
+    missing = [f"{n} of {counted(len(outcomes), 'run')} failed ({reason})" for reason, n in failures.items()]
     missing += [f"{n_left} of {len(outcomes)} not run yet"] if n_left else []
     n_seeds = len({seed for seed, _ in complete_runs(outcomes)})
-    complete = f"; its values are over {_number(n_seeds, 'seed')}" if n_seeds else ""
+    complete = f"; its values are over {counted(n_seeds, 'seed')}" if n_seeds else ""
     return f"{row}: {', '.join(missing)}{complete}."
 
 
@@ -90,7 +91,7 @@ def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame, n_tes
     sentences = [
         f"{ABOVE} and {BELOW}: significantly above or below {baseline}, p < {SIGNIFICANT} in a paired bootstrap over "
         f"{_range(tested['users'], 'user')}, and over splits and seeds where there are several ({N_RESAMPLES:,} "
-        f"draws), adjusted by Holm's method for the {_number(n_tests, 'test')} of the study."
+        f"draws), adjusted by Holm's method for the {counted(n_tests, 'test')} of the study."
         f"{best if len(candidates) > 1 else ''} ± shows the variation over seeds alone. Effect sizes and {LEVEL:.0%} "
         "intervals are in table.csv."
     ]
@@ -112,7 +113,7 @@ def _comparisons(setting: Setting, study: Study, statistics: pd.DataFrame, n_tes
 
 
 def _machines(runs: Sequence[Run]) -> str:
-    machines = {f"{machine(run)}, {_number(run.manifest['threads'], 'thread')}" for run in runs}
+    machines = {f"{machine(run)}, {counted(run.manifest['threads'], 'thread')}" for run in runs}
     warning = "" if len(machines) == 1 else "; times are not comparable across machines"
     return "; ".join(sorted(machines)) + warning
 
@@ -125,7 +126,7 @@ def _code_versions(runs: Sequence[Run]) -> list[str]:
     if n_versions > 1:
         notes.append(f"The runs are of {n_versions} versions of the code, which runs.csv lists.")
     if n_dirty:
-        notes.append(f"{n_dirty} of {_number(len(runs), 'run')} used uncommitted code (+ in runs.csv).")
+        notes.append(f"{n_dirty} of {counted(len(runs), 'run')} used uncommitted code (+ in runs.csv).")
     return notes
 
 
@@ -147,8 +148,4 @@ def _capitalised(text: str) -> str:
 def _range(numbers: Iterable[float], unit: str) -> str:
     """Format a range of numbers with its unit: `5 seeds`, or `1 to 5 seeds`; zeros are ignored."""
     found = [int(number) for number in numbers if number > 0]
-    return _number(max(found), unit) if min(found) == max(found) else f"{min(found):,} to {_number(max(found), unit)}"
-
-
-def _number(n: int, unit: str) -> str:
-    return f"{n:,} {unit}" if n == 1 else f"{n:,} {unit}s"
+    return counted(max(found), unit) if min(found) == max(found) else f"{min(found):,} to {counted(max(found), unit)}"

@@ -136,6 +136,9 @@ class RequestGuard:
             return refusal
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:  # in one packet
             return refuse(431, f"The headers of a request must have at most {HEADER_BYTES:,} bytes.")
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may take another end of the body
+            message = "A request must not have both a Content-Length and a Transfer-Encoding header."
+            return refuse(400, message, {"Connection": "close"})
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             return refuse(400, "The Content-Length header is not a number.")

@@ -185,7 +185,7 @@ class Refitter:
             )
         if not known.all():
             log.warning(
-                "%s of %s ratings are of films that %s lacks.", f"{sum(~known):,}", f"{len(known):,}", dataset.name
+                "Ratings of films that %s lacks: %s of %s.", dataset.name, f"{sum(~known):,}", f"{len(known):,}"
             )
         users = {*dataset.user_frame["user_id"].astype(str)}
         return ratings[known].assign(user_id=[id_in_runs(user_id, users) for user_id in ratings[known]["user_id"]])
@@ -212,7 +212,7 @@ def _check_trained_on(ratings: pd.DataFrame, learned: Dataset, split: str) -> No
     )
     if not np.isin(users * learned.n_items + items, learned.pairs).any():
         raise UserError(
-            f"The split {split} leaves none of the viewers' {len(ratings):,} ratings to train on: wait for more of "
+            f"The split {split} leaves none of the viewers' ratings ({len(ratings):,}) to train on: wait for more of "
             "them or, if it splits at a point in time, serve and refit a run of another split (split=leave_last_out)."
         )
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from rich.table import Column, Table
 
+from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.off_policy import OffPolicy, off_policy
@@ -59,8 +60,8 @@ class Replay:
         """State how reliable the estimates are."""
         found = self.found
         sentences = [
-            f"The effective sample size is {found.effective_sample_size:,.0f} films; the largest weight is "
-            f"{found.largest_weight:.3g}."
+            f"The effective sample size is {counted(round(found.effective_sample_size), 'film')}; the largest weight "
+            f"is {found.largest_weight:.3g}."
         ]
         support = f"About {min(found.support, 1):.0%} of this run's films could have been shown"
         if found.support < FULL_SUPPORT:
@@ -72,8 +73,8 @@ class Replay:
             sentences.append(f"{support}.")
         if self.left_out:
             sentences.append(
-                f"{self.left_out:,} lists are left out: the run cannot serve their viewers, or the lists are older "
-                "than the run, which may have learned from their outcomes."
+                f"Left out: {counted(self.left_out, 'list')}. The run cannot serve the viewer, or is newer than the "
+                "list and may have learned from its outcomes."
             )
         return sentences
 
@@ -116,7 +117,8 @@ def print_replay(replayed: Replay) -> None:
     """Print a table of the estimates, and how reliable they are."""
     found = replayed.found
     table = Table("", Column("a list", justify="right"), Column(f"{LEVEL:.0%} interval"), title_justify="left")
-    table.title = f"{REWARDS[replayed.reward].capitalize()} in {found.n_lists:,} lists of {found.n_users:,} viewers"
+    lists, viewers = counted(found.n_lists, "list"), counted(found.n_users, "viewer")
+    table.title = f"{REWARDS[replayed.reward].capitalize()} in {lists} of {viewers}"
     as_shown = ", ".join(f"{name} ({n:,})" for name, n in replayed.shown_by.items())
     rows = {f"as shown by {as_shown}": found.observed, f"{replayed.run}: IPS": found.ips, "SNIPS": found.snips}
     for name, value in rows.items():

@@ -66,6 +66,20 @@ def test_the_fingerprint_depends_on_the_rows_that_are_read(votes, fill, prepared
     assert prepared(Database("votes", COLUMNS)).dataset.fingerprint != first.fingerprint
 
 
+@pytest.mark.parametrize("column", ["who", "film"])
+def test_floating_point_ids_that_may_be_rounded_are_refused(server, fill, prepared, monkeypatch, column):
+    monkeypatch.setenv(VARIABLE, server)
+    other = ({"who", "film"} - {column}).pop()
+    fill(server, f"CREATE TABLE votes ({column} DOUBLE, {other} INTEGER)", f"INSERT INTO votes VALUES ({2**53 - 2}, 7)")
+    columns = {"user_id": "who", "movie_id": "film"}
+    dataset = prepared(Database("votes", columns)).dataset
+    ids = {*dataset.user_frame["user_id"].astype(str), *dataset.item_frame["movie_id"].astype(str)}
+    assert ids == {"7", str(2**53 - 2)}
+    fill(server, f"INSERT INTO votes VALUES ({2**53}, 7)")
+    with pytest.raises(UserError, match=rf"must have whole ids \(got {2**53} in column {column}, of type DOUBLE"):
+        prepared(Database("votes", columns))
+
+
 def test_clean_tables_are_read_back_unchanged(server, releases, write, prepared, monkeypatch):
     monkeypatch.setenv(VARIABLE, server)
     source = MovieLens("ml-100k", str(write(releases["ml-100k"])))

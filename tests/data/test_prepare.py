@@ -190,7 +190,7 @@ def test_the_core_is_that_of_a_slow_loop(cleaned):
     ],
 )
 def test_cleaning_that_drops_everything_names_the_rule(ratings, chosen, rule, cleaned):
-    with pytest.raises(UserError, match=f"Cleaning dropped all {len(ratings)} ratings, most of them .*{rule}"):
+    with pytest.raises(UserError, match=rf"Cleaning dropped all ratings \({len(ratings)}\), most of them .*{rule}"):
         cleaned(ratings, **chosen)
 
 

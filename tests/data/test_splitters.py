@@ -139,7 +139,7 @@ def test_leave_one_out_draws_every_rating_equally_often():
 def test_users_with_too_few_ratings_are_refused_with_both_remedies(splitter):
     data = Dataset.from_arrays([0, 0, 0, 1, 1, 3, 3, 3], [0, 1, 2, 0, 1, 0, 1, 2], times=range(8), n_users=4)
     with pytest.raises(
-        UserError, match=r"1 of arrays have fewer \(user 1 has 2\).*data\.cleaning\..*train_only_below=3"
+        UserError, match=r"\(got 1 user of arrays with fewer, such as 1 with 2\).*data\.cleaning\..*train_only_below=3"
     ):
         splitter()(data)
     split = splitter(train_only_below=3)(data)
@@ -446,7 +446,9 @@ def test_given_without_validation_holds_out_one_training_rating_of_each_user(tim
 def test_given_refuses_ratings_without_a_part(timed):
     codes = np.arange(len(timed)) % 2
     codes[5] = -1
-    with pytest.raises(UserError, match="Every rating must belong to a part for split=given, but 1 of arrays"):
+    with pytest.raises(
+        UserError, match=r"Every rating must belong to a part for split=given \(got 1 rating of arrays without one\)"
+    ):
         Given()(with_parts(timed, ("train", "test"), codes))
 
 

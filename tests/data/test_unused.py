@@ -143,9 +143,9 @@ def test_rows_of_credits_and_keywords_are_counted(titled, write):
     assert found.dataset.item_frame["directors"].tolist() == [["Michael Mann"], []]
     assert found.match.unused == {"no such item": 1, REPEATED: 1}
     assert found.match.read_as == (
-        "movies_metadata.csv: 1 rows of credits are repeated (the last row counts)",
-        "movies_metadata.csv: 1 rows of keywords are of no film",
-        "movies_metadata.csv: 2 rows of credits are of no film",
+        "movies_metadata.csv: rows of credits that are repeated (the last row counts): 1",
+        "movies_metadata.csv: rows of keywords of no film: 1",
+        "movies_metadata.csv: rows of credits of no film: 2",
     )
 
 
@@ -154,16 +154,16 @@ def test_episodes_and_games_of_imdb_are_counted(titled, write):
     rows = "".join(f"{tconst}\t{kind}\tHeat\tHeat\t0\t1995\t\\N\t170\tCrime\n" for tconst, kind in kinds.items())
     found = titled(IMDb(str(write({"title.basics.tsv": "\t".join(map(str, range(9))) + "\n" + rows}))))
     assert found.match.films == 1
-    assert found.match.read_as == ("title.basics.tsv: 3 rows are of episodes, of games or of no kind",)
+    assert found.match.read_as == ("title.basics.tsv: rows of episodes, of games or of no kind: 3",)
 
 
 def test_tags_of_the_genome_that_are_no_keywords_are_counted(titled, write):
-    scores = "movieId,tagId,relevance\n1,1,0.7\n1,2,0.1\n1,3,0.9\n2,2,high\n"
+    scores = "movieId,tagId,relevance\n1,1,0.7\n1,2,0.1\n1,3,0.9\n2,2,high\n2,1,nan\n2,1,\n2,1,inf\n"
     files = {"genome-scores.csv": scores, "genome-tags.csv": "tagId,tag\n1,crime\n2,slow\n"}
     found = titled(TagGenome(str(write(files))))
     assert found.dataset.item_frame["keywords"].tolist() == [["crime"], []]
     assert found.match.read_as == (
-        "genome-scores.csv: 1 rows are below the relevance of metadata.min_relevance",
-        "genome-scores.csv: 1 rows have no known tag",
-        "genome-scores.csv: 1 rows have no number as relevance",
+        "genome-scores.csv: rows below the relevance of metadata.min_relevance: 1",
+        "genome-scores.csv: rows without a known tag: 1",
+        "genome-scores.csv: rows without a number as relevance: 4",
     )

@@ -32,8 +32,8 @@ def test_cold_queries_are_counted_by_kind(cut):
         "item without training ratings",
     ]
     assert sentence(test) == (
-        "Of 5 queries, 1 have no history and 4 have a held-out item without training ratings; metrics named /warm are "
-        "means over the other 1."
+        "For 1 of 5 queries there is no history, for 4 a held-out item has no training ratings; metrics named /warm "
+        "are means over the other 1."
     )
 
 

@@ -111,7 +111,7 @@ def test_an_export_by_torch_has_the_vectors_of_users(command, as_torch: Path):
 
 def test_recommend_lists_an_export_for_all_users(command, as_onnx: Path, ease: EASE, tmp_path: Path):
     status, out, _ = command("recommend", as_onnx, "--all", "--k", "3", "--out", tmp_path / "lists")
-    assert (status, "60 users (0 were there already)" in out) == (0, True)
+    assert (status, "60 users (0 written before)" in out) == (0, True)
     lists = duckdb.read_parquet(str(tmp_path / "lists" / "part-00000.parquet")).df()
     assert lists["item"].tolist() == ease.recommend(range(60), k=3)["item"].astype(str).tolist()
 

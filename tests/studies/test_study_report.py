@@ -242,7 +242,7 @@ def test_a_failed_run_is_listed_with_its_reason_and_without_local_paths(make):
     table = only(study("ease", "slim_2", "mf"), planned)
     assert cells(table, "slim_2")[1] == "failed"
     assert cells(table, "mf")[1] == "not run"
-    assert "slim_2: 1 of 1 runs failed (Nothing is in outputs/<x>: train it anew)." in table.notes
+    assert "slim_2: 1 of 1 run failed (Nothing is in outputs/<x>: train it anew)." in table.notes
     assert r"outputs/\<x>" in table.markdown()
     frame = runs_frame(study("ease", "slim_2", "mf"), planned)
     assert frame["status"].tolist() == ["complete", "failed: Nothing is in outputs/<x>: train it anew.", "not run"]

@@ -384,6 +384,13 @@ def test_a_body_too_large_is_refused_with_and_without_its_length(guarded):
     assert "bytes" in message(client.post(upload, content=b"x" * (UPLOAD_BYTES + 1)), 413)
 
 
+def test_a_body_whose_end_is_ambiguous_is_refused_and_its_connection_closed(client):
+    headers = {"content-type": "application/json", "content-length": "2", "transfer-encoding": "chunked"}
+    answer = client.post("/api/recommend", content=b"{}", headers=headers)
+    assert "both a Content-Length and a Transfer-Encoding" in message(answer, 400)
+    assert answer.headers["connection"] == "close"
+
+
 def test_headers_in_one_packet_have_the_same_limit_as_others(client):
     at_most = {"x": "y" * (HEADER_BYTES - 1000)}
     assert client.get("/api/health", headers=at_most).status_code == 200

@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 from engineio.async_socket import AsyncSocket
 from nicegui import core
 
+from recsys.web.connections import LimitedWebSocket
 from recsys.web.pages.packets import (
     EVENTS,
     WAITING_PACKETS,
@@ -64,6 +67,17 @@ def test_what_a_handler_answers_is_passed_on():
 
     assert asyncio.run(_reported("event", later)("a")) == "a"
     assert asyncio.run(_reported("event", lambda sid: sid)("a")) == "a"
+
+
+@pytest.mark.usefixtures("handlers")
+def test_a_message_that_is_no_text_is_one_line(caplog):
+    received = {"frames": [b"\xff"], "curr_msg_data_type": "text", "close_sent": False, "queue": asyncio.Queue()}
+    socket = SimpleNamespace(
+        **received, conn=MagicMock(), logger=logging.getLogger("uvicorn.error"), handle_parser_exception=MagicMock()
+    )
+    LimitedWebSocket.send_receive_event_to_app(socket)
+    assert [record.exc_info for record in caplog.records] == [None]
+    assert "cannot be decoded (UnicodeDecodeError: " in caplog.text
 
 
 @pytest.mark.parametrize(("logger", "is_short"), [("engineio.server", True), ("uvicorn.error", False)])

@@ -112,7 +112,7 @@ def test_a_run_that_cannot_serve_new_viewers_is_replayed_for_its_own_users(servi
     service.show_list("u1", ListOptions(5), "ease")
     replayed = replay(service.loaded_run("popularity"), feedback)
     assert (replayed.found.n_lists, replayed.left_out) == (1, 1)
-    assert any(sentence.startswith("1 lists are left out") for sentence in replayed.sentences())
+    assert any(sentence.startswith("Left out: 1 list. ") for sentence in replayed.sentences())
 
 
 def test_lists_from_which_a_refit_may_have_learned_are_left_out(service, feedback, replay_runs):

@@ -79,7 +79,7 @@ class _Comparison:
         self._metrics.clear()
         with self._metrics:
             metrics_panel([loaded for loaded, _ in sides], METRICS)
-        self._status.text = f"{len(both)} of {LENGTH} films are in both lists."
+        self._status.text = f"Films in both lists: {len(both)} of {LENGTH}."
 
     async def _choose(self, place: int, name: str) -> None:
         with self.snackbar.show_errors():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 from collections.abc import Mapping
 
+from recsys.counted import counted
 from recsys.models.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.events import MARKS, Kind
@@ -145,8 +146,7 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
             Tag("figcaption", f"No ratings in {name}.")
             return
         mean = sum(stars * count for stars, count in counts.items()) / n_ratings
-        noun = "rating" if n_ratings == 1 else "ratings"
-        Tag("figcaption", f"{n_ratings:,} {noun} in {name}, {mean:.1f} stars on average")
+        Tag("figcaption", f"{counted(n_ratings, 'rating')} in {name}, {mean:.1f} stars on average")
         with Tag("table"), Tag("tbody"):
             for stars, count in sorted(counts.items(), reverse=True):
                 with Tag("tr"):

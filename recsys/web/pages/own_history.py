@@ -20,6 +20,7 @@ from recsys.analysis.history_files.entries import read_history
 from recsys.analysis.history_files.matching import MatchedFilm, MatchedHistory, UnmatchedFilm, uncertain_first
 from recsys.analysis.history_files.tables import MAX_BYTES
 from recsys.analysis.history_files.title_index import TITLE_ALONE
+from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.web.events import Event, Kind
 from recsys.web.loaded_run import LoadedRun
@@ -63,7 +64,7 @@ def history_invitation(session: ViewerSession) -> None:
     visit = session.site.service.visits.history(session.user_id)
     with Tag("p") as line:
         if visit is not None:
-            Tag("span", f"{_count(len(visit.ratings), 'film')} from {visit.source} count for this visit. ")
+            Tag("span", f"For this visit: {counted(len(visit.ratings), 'film')} from {visit.source}. ")
         text = "Or bring your history from elsewhere" if visit is None else "Change"
         Tag("a", text, "link", href=address("history", run=session.run))
 
@@ -130,7 +131,7 @@ class _OwnHistory:
         if visit is None:
             return
         with Tag("div", classes="notice"):
-            Tag("p", f"{_count(len(visit.ratings), 'film')} from {visit.source} count for this visit.")
+            Tag("p", f"For this visit: {counted(len(visit.ratings), 'film')} from {visit.source}.")
             button("Forget them", self._forget)
             Tag("a", "See recommendations", "button", href=address("", run=self.run))
 
@@ -184,7 +185,7 @@ class _OwnHistory:
         """Show how many films were found, and how they will be used."""
         films = list(self._matched.values())
         n_all = len(films) + len(self._unmatched)
-        self._status.text = self._heading.text = f"{len(films):,} of {_count(n_all, 'film')} found in {self._source}"
+        self._status.text = self._heading.text = f"{len(films):,} of {counted(n_all, 'film')} found in {self._source}"
         self._explanations.clear()
         with self._explanations:
             for sentence in _explanations(films):
@@ -218,7 +219,7 @@ class _OwnHistory:
                         action_button(self._label(candidate.item), "choose", "chip", value=str(candidate.item))
 
     def _label(self, item: int) -> str:
-        return f"{self.loaded.catalogue.names[item]}: {_count(int(self.loaded.dataset.item_counts[item]), 'rating')}"
+        return f"{self.loaded.catalogue.names[item]}: {counted(int(self.loaded.dataset.item_counts[item]), 'rating')}"
 
     def _leave_out(self, action: Action) -> None:
         film = self._matched.pop(action.key, None)
@@ -277,7 +278,7 @@ class _OwnHistory:
         self._result.clear()
         with self._result, Tag("div", classes="notice"):
             before = f" You had already rated {n_before:,} of the films here; these ratings stay." if n_before else ""
-            Tag("p", f"Stored: {_count(len(events), 'film')}.{before}")
+            Tag("p", f"Stored: {counted(len(events), 'film')}.{before}")
             button("Undo", undo)
             Tag("a", "See recommendations", "button strong", href=address("", run=self.run))
 
@@ -347,15 +348,11 @@ def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
     """Return sentences about the films that were found and how they will be used."""
     n_rated = sum(film.is_rated for film in films)
     n_seen, n_without_year = len(films) - n_rated, sum(film.way == TITLE_ALONE for film in films)
-    seen, alone = _count(n_seen, "film"), _count(n_without_year, "film")
+    seen, alone = counted(n_seen, "film"), counted(n_without_year, "film")
     sentences = {
-        f"{_count(n_rated, 'film')} with your stars, rounded to the rating scale that is used here.": n_rated,
-        f"{seen} without stars. They count as average for a visit, and are marked as seen if you store them.": n_seen,
+        f"{counted(n_rated, 'film')} with your stars, rounded to the rating scale that is used here.": n_rated,
+        f"{seen} without stars: average for a visit, and marked as seen if you store them.": n_seen,
         f"{alone} found by title alone, without a year; a remake may have been matched.": n_without_year,
         f"A visit ends after {VISIT_SECONDS // 3600} hours of inactivity, and nothing from it is stored.": len(films),
     }
     return [sentence for sentence, n in sentences.items() if n]
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"

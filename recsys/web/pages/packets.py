@@ -62,9 +62,13 @@ def _reported(event: str, handler: Callable[..., Any]) -> Callable[..., Awaitabl
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:
-    """Shorten the traceback of a packet that could not be decoded; see `logging.Filter`."""
+    """Shorten the traceback of a packet that could not be decoded, as text or as a packet; see `logging.Filter`."""
     error = record.exc_info[1] if record.exc_info else None
-    if error is not None and (record.name.startswith("engineio") or _is_raised_by("engineio", error)):
+    if error is not None and (
+        record.name.startswith("engineio")
+        or _is_raised_by("engineio", error)
+        or (isinstance(error, UnicodeDecodeError) and _is_raised_by("uvicorn", error))
+    ):
         record.msg = f"A socket packet cannot be decoded ({type(error).__name__}: {str(error)[:80]!r})"
         record.args, record.exc_info = (), None
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import to_thread
 
+from recsys.counted import counted
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag
 from recsys.web.pages.layout import page_layout
@@ -31,7 +32,8 @@ def _description(loaded: LoadedRun) -> None:
     data = manifest["data"]
     facts = {
         "Model": type(loaded.model).__name__,
-        "Data": f"{data['name']}: {data['ratings']:,} ratings of {data['films']:,} films by {data['users']:,} viewers",
+        "Data": f"{data['name']}: {counted(data['ratings'], 'rating')} of {counted(data['films'], 'film')} by "
+        f"{counted(data['users'], 'viewer')}",
         "Split": manifest["split"]["name"].replace("_", " "),
         "New viewers": "can be served" if loaded.scores_new_users else "cannot be served",
         "Finished": manifest["finished"][:10],

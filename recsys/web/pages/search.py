@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 from functools import partial
 
+from recsys.counted import counted
 from recsys.web.catalogue import Film
 from recsys.web.pages.components import EMIT_VALUE, Tag, poster, value_of
 from recsys.web.pages.rows import Action, Rows, on_action
@@ -109,4 +110,4 @@ def _summary(n_films: int) -> str:
     """Return the announcement of the results for screen readers."""
     if not n_films:
         return ""
-    return f"{n_films} {'film' if n_films == 1 else 'films'} found. Use the arrow keys to move between them."
+    return f"{counted(n_films, 'film')} found. Use the arrow keys to move between them."

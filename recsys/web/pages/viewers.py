@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from recsys.counted import counted
 from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Tag, button, fixed_stars, yield_to_requests
@@ -28,7 +29,7 @@ async def viewers_page(loaded: LoadedRun, run: str | None) -> None:
     page_layout("Viewers", "/user")
     with Tag("div", classes="hero"):
         Tag("h1", "See what a viewer would see")
-        Tag("p", f"{loaded.dataset.name} has {loaded.dataset.n_users:,} viewers, known only by their ids.")
+        Tag("p", f"{loaded.dataset.name} has {counted(loaded.dataset.n_users, 'viewer')}, known by id only.")
         with Tag("form", classes="line", action="/user", method="get"):
             with Tag("label", classes="field"):
                 Tag("span", "Viewer's id", "field-label")
@@ -55,7 +56,7 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
     session = ViewerSession(site, user_id, loaded, run, page_layout(f"Viewer {user_id}", "/user"))
     with Tag("div", classes="hero"):
         Tag("h1", f"Viewer {user_id}")
-        Tag("p", f"{len(rated):,} ratings in {loaded.dataset.name}.")
+        Tag("p", f"{counted(len(rated), 'rating')} in {loaded.dataset.name}.")
         if segment is not None:
             with Tag("p", classes="segment"):
                 Tag("span", "Taste", "meta")

@@ -220,7 +220,7 @@ def test_a_history_from_elsewhere_is_shown_then_used_or_stored(visit, store_file
     n_before = stored.execute("SELECT count(*) FROM events").fetchone()
     page.get_by_role("button", name="Use for this visit").click()
     expect(cards(page)).to_have_count(12)
-    expect(page.get_by_text("2 films from films.csv (table) count for this visit.")).to_be_visible()
+    expect(page.get_by_text("For this visit: 2 films from films.csv (table).")).to_be_visible()
     assert stored.execute("SELECT count(*) FROM events").fetchone() == n_before
 
     page.get_by_role("link", name="Change").click()

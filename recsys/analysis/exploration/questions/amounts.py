@@ -11,6 +11,7 @@ from recsys.analysis.charts import DASHED, PERCENT, SMALL, percent
 from recsys.analysis.exploration.questions.question import MIN_SIZE, Question
 from recsys.analysis.exploration.questions.statistics import row_of_largest
 from recsys.analysis.figures import MAIN, MUTED, OTHER, PAPER
+from recsys.counted import counted
 
 SECTION = "Amount of data"
 
@@ -96,8 +97,8 @@ def summarize_tail(rows: pd.DataFrame) -> str:
     few = 1 - rows.loc[rows["n"] >= MIN_SIZE, "share"].max() if rows["n"].max() >= MIN_SIZE else 1.0
     n_films, most = rows["films"].sum(), rows["n"].max()
     return (
-        f"Half of the {n_films:,} films have at least {_median(rows):,} ratings; {percent(few)} have fewer than "
-        f"{MIN_SIZE}, too few for a reliable mean, and the most rated film has {most:,}."
+        f"Half of the {n_films:,} films have at least {counted(_median(rows), 'rating')}; {percent(few)} have fewer "
+        f"than {MIN_SIZE}, too few for a reliable mean, and the most rated film has {most:,}."
     )
 
 
@@ -112,7 +113,7 @@ def summarize_activity(rows: pd.DataFrame) -> str:
     share_of_users, share_of_ratings = (np.concatenate(([0], np.cumsum(n) / n.sum())) for n in (users, ratings))
     tenth = float(np.interp(0.1, share_of_users, share_of_ratings))
     return (
-        f"Half of the {users.sum():,} users rated at least {_median(rows):,} films, and every user at least "
+        f"Half of the {users.sum():,} users rated at least {counted(_median(rows), 'film')}, and every user at least "
         f"{rows['n'].min():,}; the most active 10% gave {percent(tenth)} of the ratings."
     )
 

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
 from recsys.analysis.exploration.questions.question import DAMPING, Question
+from recsys.counted import counted
 
 SECTION = "Films"
 
@@ -23,7 +24,7 @@ def summarize_loved(rows: pd.DataFrame) -> str:
     """State the film with the highest damped mean, and how damping works."""
     best = rows.iloc[0]
     return (
-        f"{best['film']} is rated highest: {best['n']:,} ratings with a mean of {best['mean']:.2f}, or "
+        f"{best['film']} is rated highest: {counted(best['n'], 'rating')} with a mean of {best['mean']:.2f}, or "
         f"{best['damped']:.2f} when damped. (Damping adds {DAMPING} ratings equal to the overall mean to every film, "
         "so that a few high ratings do not suffice to lead the list.)"
     )

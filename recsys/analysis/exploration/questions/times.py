@@ -13,6 +13,7 @@ from recsys.analysis.charts import DASHED, SMALL, percent
 from recsys.analysis.exploration.questions.question import Question
 from recsys.analysis.exploration.questions.statistics import joint_margins, row_of_largest
 from recsys.analysis.figures import MAIN, MUTED
+from recsys.counted import counted
 
 SECTION = "Times of rating"
 NEGLIGIBLE_DRIFT = 0.1  # stars
@@ -34,7 +35,7 @@ def summarize_months(rows: pd.DataFrame) -> str:
     busiest = row_of_largest(rows, rows["n"])
     n_months = len(pd.period_range(rows["month"].min(), rows["month"].max(), freq="M"))
     return (
-        f"The ratings span {n_months:,} months. {percent(busiest['share'])} of them are from the busiest, "
+        f"The ratings span {counted(n_months, 'month')}. {percent(busiest['share'])} of them are from the busiest, "
         f"{busiest['month']:%B %Y}; an even share would be {percent(1 / n_months)}."
     )
 

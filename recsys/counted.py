@@ -1,0 +1,14 @@
+"""Numbers of things in text."""
+
+from __future__ import annotations
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 film`, `2,000 films`.
+
+    Args:
+        n: the number.
+        noun: the noun in the singular.
+        plural: its plural, if that is not formed by an s.
+    """
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
