@@ -94,12 +94,12 @@ def test_a_request_is_passed_on_whole_however_long_it_is(address):
 def test_metrics_count_the_requests_to_all_workers(address):
     def counted() -> int:
         text = httpx.get(f"{address}/api/metrics", timeout=LIMIT).text
-        found = re.search(r'recsys_requests_total{method="GET",route="/api/health",status="200"} (\S+)', text)
+        found = re.search(r'recsys_requests_total{method="GET",route="/api/runs",status="200"} (\S+)', text)
         return int(float(found[1])) if found else 0
 
     before = counted()
     for worker in names(address) * 30:
-        httpx.get(f"{address}/api/health", cookies={COOKIE: worker}, timeout=LIMIT).raise_for_status()
+        httpx.get(f"{address}/api/runs", cookies={COOKIE: worker}, timeout=LIMIT).raise_for_status()
     assert counted() == before + 30 * N_WORKERS
 
 
