@@ -17,8 +17,8 @@ Users' first items differ from their later ones, so popularity after n interacti
 Since few users may have more than n interactions, n_items pseudo-counts in proportion to overall popularity are added
 to c. The weight decreases with the square of n: a slower decrease that helps new users as much lowers the accuracy for
 users with 10 to 20 interactions more if random rather than later interactions are held out. Recent popularity reflects
-what users rate now, which a model trained on all years does not; for short histories it lowers accuracy
-(experiments/newcomers).
+what users rate now, which a model trained on all years does not. For short histories it has no weight: with 10 ratings,
+means were lower with it, which was not tested (experiments/newcomers).
 
 If attributes of users, such as gender, are given, popularity is multiplied by a ratio: how popular an item is among
 users with equal attributes, divided by how popular it is among all users.

@@ -9,8 +9,8 @@ users rated both than the popularity of the items explains. 50 is added to each 
 little influence. t is the cosine of the TF-IDF vectors of the items' documents. Because of a, items can be similar by
 one measure if the other is 0, as for items without ratings, but items that are similar by both rank higher.
 
-The item-to-item weights of accurate models measure something else. They express what a rating adds to the user's other
-ratings, and the larger their penalty, the more they reflect popularity (experiments/similar compares both).
+The item-to-item weights of EASE measure something else: what a rating adds to the user's other ratings
+(experiments/similar compares both).
 """
 
 from __future__ import annotations
