@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, cycle
 from pathlib import Path
 from textwrap import wrap
 
@@ -34,6 +34,7 @@ from recsys.studies.table_notes import TIMES, clock
 from recsys.terminal import terminal
 
 N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish more colours
+STYLES = ("solid", "dashed", "dotted", "dashdot")  # of lines; they distinguish the rows without a colour
 LINE_HEIGHT = 0.15  # height of a label, in inches
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 MIN_RATINGS = 50  # minimum number of ratings in a calibration bin; the mean over fewer is noise
@@ -307,9 +308,13 @@ def _axes(n_labels: int) -> tuple[Figure, Axes]:
 
 def _lines(ax: Axes, curves: Mapping[str, pd.Series], colours: Mapping[str, str], marker: str = "o") -> None:
     """Draw a line for each row with its name at the right; the best row is on top."""
+    others = [row for row in curves if colours[row] == figures.FAINT]
+    styles = dict.fromkeys(curves, STYLES[0]) | dict(zip(others, cycle(STYLES), strict=False))
     for row, curve in reversed(list(curves.items())):
-        ax.plot(curve.index, curve, color=colours[row], marker=marker, markersize=3.5, linewidth=1.6)
-    _names(ax, {row: (float(curve.index[-1]), float(curve.iloc[-1])) for row, curve in curves.items()}, colours)
+        ax.plot(
+            curve.index, curve, color=colours[row], linestyle=styles[row], marker=marker, markersize=3.5, linewidth=1.6
+        )
+    _names(ax, {row: (float(curve.index[-1]), float(curve.iloc[-1])) for row, curve in curves.items()}, colours, styles)
 
 
 def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
@@ -319,7 +324,7 @@ def _points(ax: Axes, x: pd.Series, y: pd.Series, data: _SettingData) -> None:
     for row in data.intervals.columns.intersection(rows):
         ax.vlines(x[row], *data.intervals[row], color=data.colours[row], linewidth=1)
     ax.margins(0.06)
-    _names(ax, {row: (x[row], y[row]) for row in rows}, data.colours)
+    _names(ax, {row: (x[row], y[row]) for row in rows}, data.colours, dict.fromkeys(rows, STYLES[0]))
 
 
 def _with_intervals(data: _SettingData) -> str:
@@ -334,7 +339,9 @@ def _plain_logarithms(ax: Axes, subs: Sequence[int]) -> None:
     ax.minorticks_off()
 
 
-def _names(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str]) -> None:
+def _names(
+    ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[str, str], styles: Mapping[str, str]
+) -> None:
     """Write names in a column right of the axes, without overlap, each joined to its end by a thin line."""
     rows = sorted(ends, key=lambda row: ends[row][1])
     low, high = ax.get_ylim()
@@ -349,5 +356,5 @@ def _names(ax: Axes, ends: Mapping[str, tuple[float, float]], colours: Mapping[s
         ax.annotate(
             row, ends[row], (1.06, height), textcoords="axes fraction", va="center", fontsize=charts.SMALL,
             color=figures.MUTED if colour == figures.FAINT else colour,
-            arrowprops=LEADER | {"color": colour},
+            arrowprops=LEADER | {"color": colour, "linestyle": styles[row]},
         )  # fmt: skip
