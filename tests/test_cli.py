@@ -71,11 +71,11 @@ def test_settings_may_follow_options(command, capsys):
 
 
 def test_an_unknown_option_is_refused_with_the_usage_of_its_command(command, capsys):
-    assert command("serve", "nowhere", "--workers", "2") == 2
+    assert command("serve", "nowhere", "--threads", "2") == 2
     said = capsys.readouterr().err
     assert said.startswith("usage: ")
     assert "--trusted" in said
-    assert "unrecognized arguments: --workers" in said
+    assert "unrecognized arguments: --threads" in said
 
 
 def test_table_of_a_directory_without_runs_is_one_sentence(command, tmp_path, capsys):

@@ -86,6 +86,11 @@ def test_resuming_what_is_no_run_or_a_finished_one_is_refused(train_small, tmp_p
     assert "finished" in capsys.readouterr().err
 
 
+def heed_sigint() -> None:
+    """Undo that the tests may have been started in the background of a shell, which ignores SIGINT there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(("number", "status", "said"), [("SIGINT", 130, "\nInterrupted.\n"), ("SIGTERM", -15, "")])
 @pytest.mark.parametrize("imported", ["argparse", "hydra", "omegaconf"])
 @pytest.mark.parametrize("program", [["train.py"], ["-m", "recsys", "train"]])
@@ -94,7 +99,9 @@ def test_a_signal_during_the_imports_ends_a_program_without_a_traceback(
 ):
     (tmp_path / f"{imported}.py").write_text(f"import signal\nsignal.raise_signal(signal.{number})")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}  # comes before the installed packages
-    ended = subprocess.run([sys.executable, *program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    command = [sys.executable, *program]
+    settings = {"cwd": ROOT, "env": environment, "preexec_fn": heed_sigint}
+    ended = subprocess.run(command, capture_output=True, text=True, **settings)
     assert (ended.returncode, ended.stderr) == (status, said)
 
 
