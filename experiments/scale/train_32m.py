@@ -131,7 +131,8 @@ def train_and_test(folder: Path, ending: str, name: str, n_tested: int) -> Costs
     with costs.stage(f"{name}: train"):
         model = MODELS[name]().fit(train)
     with costs.stage(f"{name}: test"):
-        costs.figures[f"{name}: {METRIC}"] = evaluate(model, test).summary[METRIC]
+        accuracy = costs.figures[f"{name}: {METRIC}"] = evaluate(model, test).summary[METRIC]
+    print(f"{name}: {METRIC} {accuracy:.4f}", flush=True)
     with costs.stage(f"{name}: save, load"):
         model.save_without_data(folder / name)
         load(folder / name)
