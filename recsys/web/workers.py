@@ -152,8 +152,9 @@ def _work(
             service = make_service()
             server = load_server(service, settings, Handover(shared))
         except UserError as error:
-            log.error("%s", error)
             starting.send(str(error))
+            if not is_first:  # whose error ends the command
+                log.error("%s", error)
             return
         if is_first:
             announce(service, settings, listening)
