@@ -115,10 +115,12 @@ class Database(Source):
             for name, query in queries.items():
                 with working(f"reading {name} of {address}"):
                     label = f"{name} of {address}"
-                    rows = self._rows(connection, label, name, query)
+                    found = connection.sql(query)
+                    types = dict(zip(found.columns, map(str, found.types), strict=True))
+                    rows = self._rows(label, name, query, types)
                     if address.kind == "duckdb":
                         _check_stored(connection, name, rows)
-                    self._refuse_rounded_ids(connection, label, name, query)
+                    self._refuse_rounded_ids(connection, label, name, query, types)
                     file = self._copy(connection, label, name, rows, Path(scratch))
                     tables.append(RawTable(name, file, "csv"))
         return Raw(str(address), tuple(tables))
@@ -140,15 +142,15 @@ class Database(Source):
             raise UserError(f"data.ratings must be the name of a table of {address} (got {table!r}).")
         return Raw(str(address), (), remote=Remote(str(address), address.url, columns or {}, table, AS_IT_IS))
 
-    def _rows(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> str:
+    def _rows(self, label: str, name: str, query: str, types: dict[str, str]) -> str:
         """Return a SELECT of the rows of `query`, as text and under standard column names."""
-        types = _types(connection, query)
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
         return f"SELECT {selected} FROM ({query})"  # noqa: S608
 
-    def _refuse_rounded_ids(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str) -> None:
+    def _refuse_rounded_ids(
+        self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str, types: dict[str, str]
+    ) -> None:
         """Check that no id in the rows of `query` may be rounded; see `refuse_rounded`."""
-        types = _types(connection, query)
         selected = selected_columns(label, name, self.tables[name][1], types)
         for column in filter(None, map(selected.get, ("user_id", "movie_id"))):
             refuse_rounded(connection, label, query, column, types[column])
@@ -163,12 +165,6 @@ class Database(Source):
         place = scratch.parent / f"{self.name}-{name}-{sha256(copied)[:16]}.csv"
         move_into_place(copied, place)
         return place
-
-
-def _types(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, str]:
-    """Return DuckDB's type of each column of a SELECT."""
-    found = connection.sql(query)
-    return dict(zip(found.columns, map(str, found.types), strict=True))
 
 
 def _select(name: str, table: str) -> str:

@@ -13,9 +13,10 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -89,12 +90,13 @@ def run_workers(make_service: Callable[[], RecommendationService], settings: Ser
     workers: list[Worker] = []
     with TemporaryDirectory(prefix="recsys-") as shared, exit_on_sigterm(), suppress(KeyboardInterrupt):
         os.environ[SHARED] = shared  # before the workers import prometheus_client
+        start = partial(_start, make_service, settings, Path(shared))
         try:
             for listening in sockets:
-                workers.append(_start(make_service, settings, listening, Path(shared), is_first=not workers))
+                workers.append(start(listening, is_first=not workers))
                 if len(workers) == 1:
                     workers[0].wait_for_start()
-            _replace_those_that_end(workers, lambda i: _start(make_service, settings, sockets[i], Path(shared)))
+            _replace_those_that_end(workers, sockets, start)
         finally:
             del os.environ[SHARED]
             _end(workers)
@@ -103,8 +105,8 @@ def run_workers(make_service: Callable[[], RecommendationService], settings: Ser
 def _start(
     make_service: Callable[[], RecommendationService],
     settings: ServerSettings,
-    listening: socket.socket,
     shared: Path,
+    listening: socket.socket,
     *,
     is_first: bool = False,
 ) -> Worker:
@@ -117,15 +119,17 @@ def _start(
     return Worker(process, started)
 
 
-def _replace_those_that_end(workers: list[Worker], start: Callable[[int], Worker]) -> None:
-    """Replace each worker that ends, for ever."""
+def _replace_those_that_end(
+    workers: list[Worker], sockets: Sequence[socket.socket], start: Callable[[socket.socket], Worker]
+) -> None:
+    """Replace each worker that ends by one with its socket, for ever."""
     while True:
         connection.wait([worker.process.sentinel for worker in workers])
         for i, worker in enumerate(workers):
             if not worker.process.is_alive():
                 log.error("Worker %d ended (exit status %s): a new one starts", i, worker.process.exitcode)
                 time.sleep(RESTART_SECONDS)
-                workers[i] = start(i)
+                workers[i] = start(sockets[i])
 
 
 def _end(workers: list[Worker]) -> None:
