@@ -37,7 +37,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from tests.test_readme import MARKED, PAIRS, ROOT
+from recsys.studies.readme_tables import MARKED
+from tests.test_readme import ROOT
 
 SOURCES = {"file", "command", "uncommitted", "given"}
 NUMBER = re.compile(r"(?<![\w@.-])(?P<number>[+-]?\d[\d,]*(?<!,)(?:\.\d+)?)(?!\w|\.\d)(?P<hundredths>%| points)?")
@@ -64,8 +65,7 @@ class UnknownCellError(Exception):
 def problems(folder: Path) -> list[str]:
     """Say where README.md of a folder disagrees with its cells.yaml, or with the tables that this names."""
     text = (folder / "README.md").read_text()
-    for marked in (MARKED, PAIRS):
-        text = marked.sub(_blank, text)
+    text = MARKED.sub(_blank, text)
     prose = NOT_PROSE.sub(_blank, text)
     found = []
     position = 0

@@ -12,6 +12,7 @@ from recsys.errors import UserError
 from recsys.invocation import train_command
 from recsys.studies.finished_runs import FinishedRuns
 from recsys.studies.plan import dependency_levels
+from recsys.studies.readme_tables import fill_files
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
 from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, publish, write_report
@@ -36,11 +37,11 @@ def run(arguments: argparse.Namespace) -> None:
 def _write_study(name: str, *overrides: str) -> None:
     """Write experiments/<name>/ from the finished runs of a study, without training.
 
-    If the folder has finished runs that the new report would lack, it is not overwritten: the report is then written
-    next to the runs.
+    The figures in the tables of README.md, the manual and the texts of studies follow. If the folder has finished runs
+    that the new report would lack, it is not overwritten: the report is then written next to the runs.
 
     Raises:
-        UserError: the study has no finished run.
+        UserError: the study has no finished run, or a text has a row that it does not have.
     """
     study, given = read_study([f"experiment={name}", *overrides])
     directory = STUDIES / study.name
@@ -62,3 +63,5 @@ def _write_study(name: str, *overrides: str) -> None:
     print_report(write_report(folder, directory, study, outcomes))
     publish(directory, folder)
     print(f"Tables and figures are in {folder}.")
+    for file in fill_files(study.name, Path()):
+        print(f"{file} has the new figures in its tables; check its text.")

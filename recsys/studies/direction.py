@@ -17,5 +17,5 @@ def direction(metric: str) -> int:
     Args:
         metric: name with or without list length, protocol and kind of users: `ndcg@10/sampled99`, `hr@10/with_history`.
     """
-    name = re.sub(r"@\d+|/sampled\d+|/(with(out)?_history|warm)$", "", metric)
+    name = re.sub(r"@\d+|/sampled\d+|/(with(out)?_history|shuffled_history|warm)$", "", metric)
     return 1 if name in ORDERED else -1 if name in ERRORS else 0

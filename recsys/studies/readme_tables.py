@@ -1,0 +1,117 @@
+"""Tables in README files and the manual that show figures of a study: a comment above each says which.
+
+    <!-- experiments/STUDY/table.csv, SETTING -->           rows of the study by metrics
+    <!-- experiments/STUDY/pairs.csv, SETTING, METRIC -->   all declared comparisons of a metric
+
+`fill` writes the figures into them. Rows and columns of a table of rows are chosen by hand: its first column and its
+header name them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recsys.errors import UserError
+from recsys.evaluation.intervals import Interval
+from recsys.files import read_csv, write_whole
+from recsys.studies.direction import direction
+
+MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
+
+
+def fill(text: str, root: Path) -> str:
+    """Return a Markdown text whose marked tables have the present figures.
+
+    Args:
+        text: the text.
+        root: the folder to which the files in its comments are relative.
+
+    Raises:
+        UserError: a table names a row or a metric that its file does not have.
+    """
+    return MARKED.sub(partial(_filled, root), text)
+
+
+def texts(root: Path) -> list[Path]:
+    """Return the Markdown files of a folder that may show figures: README.md, the manual and the texts of studies."""
+    return [*root.glob("README.md"), *sorted(root.glob("docs/*.md")), *sorted(root.glob("experiments/*/README.md"))]
+
+
+def fill_files(study: str, root: Path) -> list[Path]:
+    """Fill the tables of a study in the texts of a folder, and return the files that changed."""
+    of_study = [path for path in texts(root) if f"<!-- experiments/{study}/" in path.read_text()]
+    return [path for path in of_study if _fill_file(path, root)]
+
+
+def _fill_file(path: Path, root: Path) -> bool:
+    """Fill the tables of a file, and return whether it changed."""
+    before = path.read_text()
+    after = fill(before, root)
+    if after != before:
+        write_whole(path, lambda file: file.write(after.encode()))
+    return after != before
+
+
+def _filled(root: Path, marked: re.Match[str]) -> str:
+    frame = read_csv(root / marked["file"], ["setting", "metric", "row"])
+    head, line, *lines = marked["table"].splitlines()
+    if marked["file"].endswith("pairs.csv"):
+        setting, _, metric = marked["of"].rpartition(", ")
+        rows = _pair_cells(frame[(frame["setting"] == setting) & (frame["metric"] == metric)])
+    else:
+        of_setting = frame[frame["setting"] == marked["of"]]
+        rows = _row_cells(of_setting, _cells(head)[1:], [_cells(line) for line in lines])
+    start = marked[0].removesuffix(marked["table"])
+    return start + "\n".join([head, line, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
+    """Return two rows, their difference, the smallest detectable one, p and conclusion of each declared comparison."""
+    return [
+        [
+            pair["row"],
+            pair["other"],
+            str(Interval(pair["difference"], pair["low"], pair["high"])),
+            f"{pair['detectable']:.4f}",
+            f"{pair['p_holm']:.2g}",
+            pair["conclusion"] + ", equivalent" * (str(pair["equivalent"]) == "True"),  # NaN without a margin
+        ]
+        for pair in pairs.to_dict("records")
+    ]
+
+
+def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the rows of a table with their figures; the best of a column is bold if one was."""
+    names = [name for name, *_ in rows]
+    columns = []
+    for position, metric in enumerate(metrics, 1):
+        own = frame[frame["metric"] == metric.lower()].set_index("row")
+        if unknown := [name for name in names if name not in own.index]:
+            raise UserError(
+                f"A table of {metric} must name rows of its setting that have it "
+                f"(got {unknown[0]!r}): {', '.join(own.index)}."
+            )
+        means = own.loc[names, "mean"].round(4)
+        deviations = own.loc[names, "std"] if "std" in own else means * np.nan
+        ranked = any(row[position].startswith("**") for row in rows)
+        best = (means * direction(metric.lower())).max() * direction(metric.lower()) if ranked else np.nan
+        columns.append([_figure(*of_row, best) for of_row in zip(means, deviations, strict=True)])
+    return [list(cells) for cells in zip(names, *columns, strict=True)]
+
+
+def _figure(mean: float, deviation: float, best: float) -> str:
+    """Format a cell, which is empty if the row has no such metric."""
+    if np.isnan(mean):
+        return ""
+    figure = f"**{mean:.4f}**" if mean == best else f"{mean:.4f}"
+    return figure if np.isnan(deviation) else f"{figure} ± {deviation:.4f}"
