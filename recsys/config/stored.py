@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 import recsys
@@ -123,28 +124,55 @@ def check_stored_overrides(overrides: Sequence[str]) -> None:
     with config_loader() as loader:
         groups = {*loader.list_groups("")}
     for override in OverridesParser.create().parse_overrides(list(overrides)):
-        path = override.key_or_group.split(".")
-        texts = [text for _, text in _texts(values_of(override))]
-        names = {*path, *(name for _, node in _mappings([override.value()]) for name in node)}
-        is_plain = path[0] in LIGHTNING or (len(path) == 1 and path[0] in groups)
-        set_texts = [(place.rpartition(".")[2], text) for place, text in _texts({path[-1]: override.value()})]
-        folders = [text for name, text in set_texts if name == "name"]  # in the cache
-        encoders = [text for name, text in set_texts if name == "model" and path != ["model"]]
-        if (
-            any(str(place).startswith(("hydra", "run_dir")) for place in (path[0], override.package))
-            or not names.isdisjoint(HYDRAS_OWN)
-            or any("${" in text or "://" in text or "jdbc:" in text for text in texts)
-            or (is_plain and not all(PLAIN.fullmatch(text) for text in texts))
-            or any(Path(text).name != text for text in folders)
-            or not PACKAGED.keys() >= {*encoders}
-            or (path[0] == "engine" and not is_plain and path[1:] not in ENGINE)
-            or not names.isdisjoint(DESTINATIONS)
-            or (path == ["cache_dir"] and cache_of({"cache_dir": override.value()}) != override.value())
-        ):
+        if not _is_harmless(override, groups):
             raise UserError(
                 "The overrides of a stored command must choose configs or set plain values "
                 f"(got {override.input_line}): {ADVICE}."
             )
+
+
+def _is_harmless(override: Override, groups: Collection[str]) -> bool:
+    """Return whether an override of a stored command chooses a config of a group or sets a plain value."""
+    path, value = override.key_or_group.split("."), override.value()
+    texts = [text for _, text in _texts(values_of(override))]
+    names = {*path, *(name for _, node in _mappings([value]) for name in node)}
+    is_choice = path[0] in LIGHTNING or (len(path) == 1 and path[0] in groups)
+    return not (
+        _configures_hydra(path[0], override.package, names)
+        or _reaches_a_server(path, value, texts, names)
+        or _names_another_folder(path, value)
+        or (is_choice and not all(PLAIN.fullmatch(text) for text in texts))
+        or (path[0] == "engine" and not is_choice and path[1:] not in ENGINE)
+    )
+
+
+def _configures_hydra(root: str, package: str | None, names: Collection[str]) -> bool:
+    """Return whether an override would change Hydra, what a node builds, or where the command writes."""
+    places = root, str(package)
+    return any(place.startswith(("hydra", "run_dir")) for place in places) or not {*names}.isdisjoint(HYDRAS_OWN)
+
+
+def _reaches_a_server(path: Sequence[str], value: Any, texts: Sequence[str], names: Collection[str]) -> bool:
+    """Return whether an override would contact a server, send it results, or read this machine's environment."""
+    encoders = {text for name, text in _set_texts(path, value) if name == "model" and path != ["model"]}
+    return (
+        any("${" in text or "://" in text or "jdbc:" in text for text in texts)
+        or not encoders <= PACKAGED.keys()
+        or not {*names}.isdisjoint(DESTINATIONS)
+    )
+
+
+def _names_another_folder(path: Sequence[str], value: Any) -> bool:
+    """Return whether an override would name a folder outside the cache, or another cache."""
+    folders = [text for name, text in _set_texts(path, value) if name == "name"]
+    return any(Path(text).name != text for text in folders) or (
+        path == ["cache_dir"] and cache_of({"cache_dir": value}) != value
+    )
+
+
+def _set_texts(path: Sequence[str], value: Any) -> list[tuple[str, str]]:
+    """Return each text that an override sets, with the last part of its key."""
+    return [(place.rpartition(".")[2], text) for place, text in _texts({path[-1]: value})]
 
 
 def _check_slot(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> None:
