@@ -80,28 +80,32 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
     overrides = [_quoted(override) for override in overrides]
     with config_loader(directory) as loader:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-        sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
-        searched = tuple(str(o.input_line) for o in parsed if o.key_or_group == SEARCH_PATH)
-        launchers = {str(o.value()) for o in parsed if o.key_or_group == "hydra/launcher"}
-        for launcher in launchers & LAUNCHERS.keys():
+        for launcher in {str(o.value()) for o in parsed if o.key_or_group == "hydra/launcher"} & LAUNCHERS.keys():
             require(LAUNCHERS[launcher])
-        parsed = [o for o in parsed if not o.key_or_group.startswith("hydra")]
-        options = {
-            o.key_or_group: _options(sources, config_name, searched, o.key_or_group)
-            for o in parsed
-            if "." not in o.key_or_group  # dotted keys are no groups; a look-up takes as long as a composition
-        }
-        dotted = [o for o in parsed if o.type is OverrideType.CHANGE and not options.get(o.key_or_group)]
-        others = [_alternatives(o, options.get(o.key_or_group, [])) for o in parsed if o not in dotted]
-        configs = [
-            _composed(sources, config_name, (*searched, *chosen))
-            for chosen in product(*others)
-            if dotted  # only these are looked up; composing a config takes longer than all other checks
-        ]
-        for config in configs:
-            refuse_passwords_in(config)
-        unlisted = {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, loader)}
+        unlisted = _unlisted(parsed, config_name, loader)
     return [f"++{override}" if override in unlisted else override for override in overrides]
+
+
+def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoader) -> set[str | None]:
+    """Check choices and keys, and return the overrides of settings that are in a constructor but not in a config."""
+    sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
+    searched = tuple(str(o.input_line) for o in overrides if o.key_or_group == SEARCH_PATH)
+    own = [o for o in overrides if not o.key_or_group.startswith("hydra")]
+    options = {
+        o.key_or_group: _options(sources, config_name, searched, o.key_or_group)
+        for o in own
+        if "." not in o.key_or_group  # dotted keys are no groups; a look-up takes as long as a composition
+    }
+    dotted = [o for o in own if o.type is OverrideType.CHANGE and not options.get(o.key_or_group)]
+    others = [_alternatives(o, options.get(o.key_or_group, [])) for o in own if o not in dotted]
+    configs = [
+        _composed(sources, config_name, (*searched, *chosen))
+        for chosen in product(*others)
+        if dotted  # only these are looked up; composing a config takes longer than all other checks
+    ]
+    for config in configs:
+        refuse_passwords_in(config)
+    return {o.input_line for config in configs for o in dotted if not _lists(config, o.key_or_group, loader)}
 
 
 @cache
