@@ -25,6 +25,8 @@ from recsys.web.errors import error_page, error_response
 from recsys.web.rate_limit import RateLimit
 from recsys.web.request_metrics import RequestMetrics
 
+Refuse = Callable[..., Response]  # builds a response from a status, a message and headers
+
 COOKIE = "recsys_token"
 MAX_DIGITS = 12  # of a Content-Length; longer ones are refused without being parsed
 HOST = re.compile(r"\*|(\*\.)?[\w.:-]+", re.ASCII)
@@ -134,6 +136,10 @@ class RequestGuard:
             return refuse(429, f"More than {limit} requests in a minute: wait a little.", {"Retry-After": "1"})
         if scope["path"] not in OPEN_PATHS and (refusal := self._refusal_without_token(scope, headers, refuse)):
             return refusal
+        return self._refusal_by_size(scope, headers, refuse)
+
+    def _refusal_by_size(self, scope: Scope, headers: Headers, refuse: Refuse) -> Response | None:
+        """Refuse a request whose headers or body are too large, or whose body has no definite end."""
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEADER_BYTES:  # in one packet
             return refuse(431, f"The headers of a request must have at most {HEADER_BYTES:,} bytes.")
         if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may take another end of the body
@@ -146,9 +152,7 @@ class RequestGuard:
             return refuse(413, _size_message(self._max_bytes(scope)))
         return None
 
-    def _refusal_without_token(
-        self, scope: Scope, headers: Headers, refuse: Callable[[int, str, dict[str, str]], Response]
-    ) -> Response | None:
+    def _refusal_without_token(self, scope: Scope, headers: Headers, refuse: Refuse) -> Response | None:
         """Refuse a request without the token; a browser with the token in the URL is redirected and gets a cookie."""
         token = self.protection.token
         if token is None:
