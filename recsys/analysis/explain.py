@@ -57,13 +57,12 @@ class Reason(Support):
         if self.kind == METADATA:
             return f"{shared}, like {films}, which you liked"
         if self.n_agreeing and self.kind == ORDER:
-            return (
-                f"rated within the next {SOON} films by {self.n_agreeing} of the {self.n_users} users who rated {films}"
-            )
+            agreeing = f"{self.n_agreeing} of the {self.n_users} people who rated {films}"
+            return f"rated within the next {SOON} films by {agreeing}"
         if self.n_agreeing:
-            return f"liked by {self.n_agreeing} of the {self.n_users} users who, like you, liked {films}"
+            return f"liked by {self.n_agreeing} of the {self.n_users} people who, like you, liked {films}"
         support = super().sentence(names)
-        return f"{support}: {shared}" if shared else support
+        return f"{support}; in common: {shared}" if shared else support
 
 
 class Explainer:

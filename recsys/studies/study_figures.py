@@ -38,7 +38,7 @@ STYLES = ("solid", "dashed", "dotted", "dashdot")  # of lines; they distinguish 
 LINE_HEIGHT = 0.15  # height of a label, in inches
 LEADER = {"arrowstyle": "-", "linewidth": 0.6, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 3}
 MIN_RATINGS = 50  # minimum number of ratings in a calibration bin; the mean over fewer is noise
-ABBREVIATIONS = {"auc", "dcg", "hr", "mae", "map", "mrr", "ndcg", "rmse"}
+ABBREVIATIONS = ("auc", "dcg", "hr", "mae", "map", "mrr", "ndcg", "rmse")
 LIST_METRICS = ("coverage", "novelty", "diversity", "miscalibration")  # drawn against the main metric
 
 
@@ -88,17 +88,22 @@ def write_figures(
             setting = study.settings[table.setting]
             data = _setting_data(table, outcomes_by_row(setting, own))
             for name, title, fig in chain(_figures(data), _budget(data, budget_curves(runs, table.setting, setting))):
-                figures.freeze_layout(fig)
-                figures.save(fig, directory, name + suffix, _capitalised(title), _subtitle(table.setting, own))
+                _save(fig, directory, name + suffix, title, _subtitle(table.setting, own))
         if (ranks := _ranks_by_protocol(tables)) is not None:
-            figures.freeze_layout(ranks)
-            figures.save(ranks, directory, "orders", "Does the protocol change the order?")
+            _save(ranks, directory, "orders", "Does the protocol change the order?")
 
 
-def _capitalised(title: str) -> str:
-    """Return a title with a capital first letter; the name of a metric, such as NDCG, is written in capitals."""
-    first = re.match("[a-z]*", title)[0]  # type: ignore[index]
-    return (first.upper() if first in ABBREVIATIONS else first.capitalize()) + title[len(first) :]
+def _save(fig: Figure, directory: Path, name: str, title: str, subtitle: str = "") -> None:
+    """Write a figure, with the names of metrics, such as NDCG, in capitals in its title and at its axes."""
+    for ax in fig.axes:
+        ax.set(xlabel=_in_capitals(ax.get_xlabel()), ylabel=_in_capitals(ax.get_ylabel()))
+    figures.freeze_layout(fig)
+    title = _in_capitals(title)
+    figures.save(fig, directory, name, title[0].upper() + title[1:], subtitle)
+
+
+def _in_capitals(text: str) -> str:
+    return re.sub(rf"\b(?:{'|'.join(ABBREVIATIONS)})\b", lambda found: found[0].upper(), text)
 
 
 def _subtitle(setting: str, outcomes: Sequence[Outcome]) -> str:
@@ -229,7 +234,7 @@ def _budget(data: _SettingData, curves: Mapping[str, pd.Series]) -> Iterator[tup
         ax.set(xlabel="trials of the search, drawn at random", ylabel=f"expected best {data.metric} on validation")
         _lines(ax, curves, data.colours, marker="")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        yield "budget", f"{data.metric} on validation by number of configurations", fig
+        yield "budget", f"{data.metric} on validation by number of trials", fig
 
 
 def _popularity_bias(data: _SettingData) -> Figure | None:
@@ -286,6 +291,7 @@ def _calibration(data: _SettingData) -> Figure | None:
     ax.axhline(0, color=figures.MUTED, linewidth=1, linestyle=charts.DASHED)
     _lines(ax, gaps, data.colours)
     ax.set(xlabel="predicted rating", ylabel="mean rating less mean prediction")
+    ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return fig
 
 

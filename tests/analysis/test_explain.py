@@ -175,15 +175,15 @@ def test_sentences_depend_on_the_kind_of_reason():
     names = np.array(["Heat (1995)", "Fargo (1996)"], object)
     assert Reason("history", (0,), 1.0).sentence(names) == "because you liked Heat (1995)"
     assert Reason("history", (1, 0), 1.0).sentence(names) == "because you liked Fargo (1996) and Heat (1995)"
-    assert Reason("history", (0,), 1.0, ("Crime",)).sentence(names) == "because you liked Heat (1995): Crime"
+    assert Reason("history", (0,), 1.0, ("Crime",)).sentence(names) == "because you liked Heat (1995); in common: Crime"
     assert Reason("order", (0,), 1.0).sentence(names) == "right after Heat (1995)"
     soon = Reason("order", (0,), 1.0, n_agreeing=7, n_users=9)
-    assert soon.sentence(names) == "rated within the next 10 films by 7 of the 9 users who rated Heat (1995)"
+    assert soon.sentence(names) == "rated within the next 10 films by 7 of the 9 people who rated Heat (1995)"
     assert Reason("embeddings", (0,), 1.0).sentence(names) == "similar to Heat (1995), which you liked"
     shared = Reason("metadata", (0,), 1.0, ("Crime", "C"))
     assert shared.sentence(names) == "Crime, C, like Heat (1995), which you liked"
     agreeing = Reason("history", (1, 0), 1.0, n_agreeing=7, n_users=9)
-    assert agreeing.sentence(names) == "liked by 7 of the 9 users who, like you, liked Fargo (1996) and Heat (1995)"
+    assert agreeing.sentence(names) == "liked by 7 of the 9 people who, like you, liked Fargo (1996) and Heat (1995)"
 
 
 @pytest.fixture

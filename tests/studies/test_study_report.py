@@ -336,6 +336,7 @@ def test_training_time_is_drawn_in_the_seconds_of_the_table(monkeypatch, outcome
     write_report(tmp_path / "demo", tmp_path, study(*LEVELS), outcomes)
     [ax] = drawn["training_time"].axes
     assert ax.get_xlabel().startswith("CPU seconds of training")
+    assert ax.get_ylabel() == "NDCG@10, 95% intervals"  # as in titles and tables
     times = np.concatenate([points.get_offsets()[:, 0] for points in ax.collections])
     assert 6.0 in times
     assert 3.0 not in times

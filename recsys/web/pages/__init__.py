@@ -38,7 +38,8 @@ from recsys.web.recommendation_service import RecommendationService
 POSITION = re.compile("[0-9]{1,4}")
 RESPONSE_SECONDS = 120  # a page may take this long if a run must be loaded for it
 RECONNECT_SECONDS = 60  # a page survives a shorter loss of its connection, as with a busy server or a sleeping phone
-NO_PAGE = "There is no such page, or it does not take this kind of request."
+NO_PAGE = "There is no page at this address."
+NO_SUCH_REQUEST = "This page does not take this kind of request."
 STYLE = Path(__file__).with_name("style.css")
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="6" fill="#b45309"/>'
@@ -138,7 +139,8 @@ def _errors_as_pages() -> Iterator[None]:
 async def _error_page(request: Request, error: Exception) -> Response:
     """Build an error page, with the reason and links to other pages."""
     http_error = cast(StarletteHTTPException, error)
-    sentence = http_error.detail if isinstance(error, HTTPException) else NO_PAGE
+    unexplained = NO_PAGE if http_error.status_code == 404 else NO_SUCH_REQUEST
+    sentence = http_error.detail if isinstance(error, HTTPException) else unexplained
     heading = HTTPStatus(http_error.status_code).phrase.capitalize()
     with Client(ui.page(""), request=request) as client:
         page_layout(heading)

@@ -19,22 +19,23 @@ from recsys.web.catalogue import Catalogue, Film
 
 REASON_KINDS = {  # kind of reason: its name, and an explanation
     "order": (
-        "recent films",
-        "Without this film in your history, the score would fall most, mostly because it is one of the latest.",
+        "Recent films",
+        "This film of your history counts most, mostly because it is one of the latest: without it, the score would "
+        "fall most.",
     ),
     "history": (
-        "liked films",
-        "Without one of these films in your history, the score would fall most.",
+        "Liked films",
+        "These films of your history count most: without one of them, the score would fall most.",
     ),
     "embeddings": (
-        "similar films",
-        "The model does not depend on single ratings of the history. Of the liked films, these are the most similar to "
-        "the recommended film by what the model has learned.",
+        "Similar films",
+        "The model does not depend on single ratings. Of the films you liked, these are the most similar to the "
+        "recommended one by what the model has learned.",
     ),
     "metadata": (
-        "similar metadata",
-        "The model gives no reason. Of the liked films, this one shares the largest part of its people, keywords and "
-        "genres with the recommended film.",
+        "Films with the same traits",
+        "The model gives no reason. Of the films you liked, this one shares the largest part of its people, keywords "
+        "and genres with the recommended one.",
     ),
 }
 

@@ -6,7 +6,6 @@ from asyncio import to_thread
 from collections.abc import Mapping
 
 from recsys.counted import counted
-from recsys.models.similar import MEASURE
 from recsys.web.catalogue import Film
 from recsys.web.events import MARKS, Kind
 from recsys.web.lists import ListOptions, Prediction
@@ -19,6 +18,7 @@ from recsys.web.pages.tiles import film_tile
 from recsys.web.pages.viewer_session import MARK_LABELS, Site, ViewerSession, viewer_id
 
 SIMILAR = 14
+SIMILARITY = "The same viewers rated them more often than by chance, and the films' descriptions share words."
 
 
 async def film_page(
@@ -128,10 +128,11 @@ def _description(film: Film) -> None:
     """Add the plot, further metadata, and links to other sites."""
     if film.plot:
         Tag("p", film.plot, "plot")
-    with Tag("dl", classes="details"):
-        for label, words in film.details.items():
-            Tag("dt", label)
-            Tag("dd", words)
+    if film.details:
+        with Tag("dl", classes="details"):
+            for label, words in film.details.items():
+                Tag("dt", label)
+                Tag("dd", words)
     if film.links:
         with Tag("p", classes="elsewhere"):
             for name, href in film.links.items():
@@ -159,11 +160,7 @@ def _histogram(counts: Mapping[float, int], name: str) -> None:
 async def _similar(session: ViewerSession, film: Film) -> None:
     """Add the most similar films."""
     near = await to_thread(session.loaded.similar, film.movie_id, ListOptions(k=SIMILAR))
-    Tag(
-        "p",
-        f"{MEASURE[0].upper()}{MEASURE[1:]}." if near else "No film has viewers or words in common with it.",
-        "meta",
-    )
+    Tag("p", SIMILARITY if near else "No film has viewers or words in common with it.", "meta")
     with Tag("ul", classes="strip"):
         for other, _ in near:
             film_tile(session, other)

@@ -277,9 +277,9 @@ class _OwnHistory:
 
         self._result.clear()
         with self._result, Tag("div", classes="notice"):
-            before = f" You had already rated {n_before:,} of the films here; these ratings stay." if n_before else ""
-            Tag("p", f"Stored: {counted(len(events), 'film')}.{before}")
-            button("Undo", undo)
+            Tag("p", _stored_in_words(len(events), n_before))
+            if events:
+                button("Undo", undo)
             Tag("a", "See recommendations", "button strong", href=address("", run=self.run))
 
     def _begin_visit(self) -> None:
@@ -344,14 +344,24 @@ class _Row:
         """Leave the row unchanged."""
 
 
+def _stored_in_words(n_stored: int, n_before: int) -> str:
+    """Return how many films were stored, and how many were not since they had ratings already."""
+    if not n_stored:
+        return "Nothing was stored: you had already rated all of these films here, and these ratings stay."
+    before = f" You had already rated {n_before:,} of the films here; these ratings stay." if n_before else ""
+    return f"Stored: {counted(n_stored, 'film')}.{before}"
+
+
 def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
     """Return sentences about the films that were found and how they will be used."""
+    if not films:
+        return ["None of the films in this file can be used; the reasons are below."]
     n_rated = sum(film.is_rated for film in films)
     n_seen, n_without_year = len(films) - n_rated, sum(film.way == TITLE_ALONE for film in films)
     seen, alone = counted(n_seen, "film"), counted(n_without_year, "film")
     sentences = {
         f"{counted(n_rated, 'film')} with your stars, rounded to the rating scale that is used here.": n_rated,
-        f"{seen} without stars: average for a visit, and marked as seen if you store them.": n_seen,
+        f"{seen} without stars: counted as rated average for a visit, or stored as seen.": n_seen,
         f"{alone} found by title alone, without a year; a remake may have been matched.": n_without_year,
         f"A visit ends after {VISIT_SECONDS // 3600} hours of inactivity, and nothing from it is stored.": len(films),
     }

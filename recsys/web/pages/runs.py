@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from asyncio import to_thread
+from datetime import datetime
 
 from recsys.counted import counted
 from recsys.web.loaded_run import LoadedRun
@@ -36,7 +37,7 @@ def _description(loaded: LoadedRun) -> None:
         f"{counted(data['users'], 'viewer')}",
         "Split": manifest["split"]["name"].replace("_", " "),
         "New viewers": "can be served" if loaded.scores_new_users else "cannot be served",
-        "Finished": manifest["finished"][:10],
+        "Finished": f"{datetime.fromisoformat(manifest['finished']):%-d %B %Y}",
     }
     with Tag("section", classes="panel") as section:
         heading = Tag("h2", loaded.name)

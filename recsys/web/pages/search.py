@@ -76,7 +76,7 @@ class Search:
         self._show_rows()
         is_missing = bool(typed.strip()) and not films
         self._status.text = _MISSING if is_missing else _summary(len(films))
-        self._status.classes(**{"remove" if is_missing else "add": "visually-hidden"})
+        self._status.classes(replace="missing" if is_missing else "visually-hidden")
 
     def _show_rows(self) -> None:
         self._rows.show(self._films, partial(_Row, self.session))

@@ -201,6 +201,50 @@ def test_a_phone_is_wide_enough_for_targets_of_40_pixels_and_axe_finds_nothing_s
         assert {v["id"]: v["nodes"][0]["html"] for v in found if v["impact"] in ("serious", "critical")} == {}
 
 
+def top_of(place) -> float:
+    return place.bounding_box()["y"]
+
+
+def test_a_message_moves_nothing_on_a_phone_and_a_search_without_results_nothing_on_a_screen(visit):
+    page = visit()
+    expect(page.locator(".invitation")).to_be_visible()
+    strip = page.locator(".start")
+    before = top_of(strip)
+    page.get_by_role("searchbox").fill("zzzxqv")
+    expect(page.get_by_text("No film has that title")).to_be_visible()
+    assert top_of(strip) == before
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("searchbox").fill("")
+    heading = page.get_by_role("heading", level=1)
+    before = top_of(heading)
+    rate(page, "The Winter Road", 5)
+    expect(page.locator(".snackbar")).to_be_visible()
+    page.evaluate("scrollTo(0, 0)")
+    assert top_of(heading) == before
+
+
+def test_focus_keeps_the_corners_of_buttons_and_fields(visit):
+    page = visit("/user")
+    for element in (page.get_by_label("Viewer's id"), page.get_by_role("button", name="Show")):
+        corners = "element => getComputedStyle(element).borderRadius"
+        before = element.evaluate(corners)
+        element.press("Shift")  # a key, so that the browser shows the focus
+        expect(element).to_be_focused()
+        assert element.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
+        assert element.evaluate(corners) == before
+
+
+def test_a_poster_in_a_list_has_the_shape_of_one_beside_long_and_short_reasons(visit):
+    page = visit("/user/u3")
+    titles(page)
+    shapes = (
+        cards(page)
+        .locator(".poster")
+        .evaluate_all("posters => posters.map(poster => poster.offsetHeight / poster.offsetWidth)")
+    )
+    assert shapes == pytest.approx([1.5] * len(shapes), abs=0.02)
+
+
 def test_chosen_colours_are_applied_at_once_and_hold_on_a_page_that_is_opened_at_once(visit, site):
     page = visit("/user")
     expect(page.locator("body")).to_have_class(re.compile("body--light"))
@@ -237,6 +281,7 @@ def test_a_page_answers_requests_that_it_does_not_take_with_a_page(site):
     answer = httpx.post(f"{site}/runs")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
     assert "Method not allowed" in answer.text
+    assert "does not take this kind of request" in answer.text
 
 
 @pytest.fixture

@@ -259,3 +259,17 @@ def test_a_file_that_is_no_history_is_refused_in_one_sentence(visit):
     expect(page.locator(".notice")).to_contain_text("other.csv must be a history of Letterboxd")
     upload(page, "large.csv", "x" * 6_000_000)
     expect(page.locator(".notice")).to_contain_text("The file must have at most 5 MB.")
+
+
+def test_a_history_without_anything_new_says_so_and_offers_no_undo(visit):
+    page = visit()
+    rate(page, "The Winter Road", 5)
+    expect(cards(page).first).to_be_visible()
+    page.goto(page.url + "history")
+    page.wait_for_function("window.did_handshake")
+    upload(page, "none.csv", "title,year\nParasite,2019\n")
+    expect(page.get_by_text("None of the films in this file can be used")).to_be_visible()
+    upload(page, "rated.csv", "title,year,rating\nThe Winter Road,1952,4\n")
+    page.get_by_role("button", name="Store my ratings").click()
+    expect(page.locator(".notice")).to_contain_text("Nothing was stored")
+    expect(page.get_by_role("button", name="Undo")).to_have_count(0)
