@@ -17,7 +17,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import check_not_negative
 from recsys.models.base import FitContext, Recommender
-from recsys.models.bias import Bias
+from recsys.models.bias import Bias, damped_mean
 from recsys.models.memory import check_memory
 
 BYTES_PER_PAIR = 32  # bytes per pair of items: the float32 matrices from which correlations are computed
@@ -36,8 +36,7 @@ class _RatingNeighbours(Bias):
 
     def residual_matrix(self, history: History) -> sparse.csr_matrix:
         """Return the residuals of histories, CSR float32 (B, n_items): ratings minus the predictions of `Bias`."""
-        expected = self.mean + self.item_bias[history.items] + self.user_bias(history)[history.rows]
-        residuals = (history.ratings - expected).astype(np.float32)
+        residuals = self.residuals(history).astype(np.float32)
         return sparse.csr_matrix((residuals, history.items, history.indptr), (len(history), len(self.item_bias)))
 
     def weights(self, rows: sparse.csr_matrix, others: sparse.csr_matrix) -> np.ndarray:
@@ -79,8 +78,8 @@ class RatingItemKNN(_RatingNeighbours):
 
     def _score(self, query: Query) -> np.ndarray:
         rows = self.residual_matrix(query.history)
-        total = _ones(rows) @ self.item_weights + self.damping  # (B, n_items)
-        return super()._score(query) + rows @ self.item_weights / total
+        weights = _ones(rows) @ self.item_weights  # (B, n_items) sums of the weights
+        return super()._score(query) + damped_mean(rows @ self.item_weights, weights, self.damping)
 
 
 class RatingUserKNN(_RatingNeighbours):
@@ -103,8 +102,8 @@ class RatingUserKNN(_RatingNeighbours):
         weights = self.weights(self.residual_matrix(query.history), self.train_residuals)  # (B, n_users)
         known = np.flatnonzero(query.users >= 0)
         weights[known, query.users[known]] = 0  # a user is not their own neighbour
-        total = weights @ _ones(self.train_residuals) + self.damping  # (B, n_items)
-        return super()._score(query) + weights @ self.train_residuals / total
+        totals = weights @ _ones(self.train_residuals)  # (B, n_items) sums of the weights
+        return super()._score(query) + damped_mean(weights @ self.train_residuals, totals, self.damping)
 
 
 def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import Query
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.rating_knn import RatingItemKNN, RatingUserKNN
 
@@ -60,6 +60,15 @@ def test_a_user_is_a_neighbour_of_an_unknown_user_with_the_same_history(timed: D
     known, unknown = (model.score(Query(np.array([user]), history)) for user in (3, -1))
     rated = history.items
     assert np.abs(unknown[0, rated] - history.ratings).mean() < np.abs(known[0, rated] - history.ratings).mean()
+
+
+@pytest.mark.parametrize("model", [RatingItemKNN(damping=0.0), RatingUserKNN(damping=0.0)], ids=["item", "user"])
+def test_without_damping_and_neighbours_the_bias_is_predicted(model):
+    train = Dataset.from_arrays([0, 0, 1], [0, 1, 0], [5.0, 2.0, 2.0], n_items=3)
+    queries = [train.query(np.array([0])), Query.of_histories(History.of_items([[]]))]
+    for query in queries:
+        [scores] = model.fit(train).score(query)
+        assert scores[2] == pytest.approx(model.mean + model.user_bias(query.history)[0])
 
 
 def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):
