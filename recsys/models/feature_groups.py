@@ -190,7 +190,7 @@ class Time(Group):
 
     The mood is the mean residual of the user's ratings that are nearest in time: users differ more from day to day than
     they drift over years (Koren, "Collaborative Filtering with Temporal Dynamics", KDD 2009). Pairs without times are
-    described as if rated at the time of the user's last rating.
+    described as if rated at the time of the user's last rating, which is unknown for an empty history.
     """
 
     def fit(self, train: Dataset) -> Self:
@@ -209,8 +209,9 @@ class Time(Group):
             return pd.DataFrame({"item year": years}).reindex(columns=self.columns)
         first, last = (np.append(history.times, 0)[at] for at in (history.indptr[:-1], history.indptr[1:] - 1))
         times = last[rows] if pairs.times is None else pairs.times
-        days = times // DAY
         mood, n_same_day = self._mood(pairs, times)
+        times = np.where((pairs.times is None) & (history.lengths[rows] == 0), np.nan, times)
+        days = times // DAY
         columns = {
             "item year": years,
             "item age": 1970 + days / DAYS_PER_YEAR - years,

@@ -293,6 +293,7 @@ class TestColumns:
     def test_pairs_without_times_are_at_the_time_of_the_last_rating(self, train: Dataset):
         frame = Time().fit(train).transform(self.pairs(train, None))
         assert frame["hour"].tolist()[:2] == [13, 13]
+        assert frame.drop(columns=["item year", "user's mood", "user's ratings on the day"]).iloc[2].isna().all()
 
     def test_statistics(self, train: Dataset):
         frame = Statistics().fit(train).transform(self.pairs(train, None))
@@ -320,6 +321,16 @@ def test_past_histories_end_before_the_time_of_each_pair():
     assert past.query.history.lengths.tolist() == [0, 1, 3, 0, 0, 1]
     assert past.query.history.items.tolist() == [4, 4, 5, 6, 7]
     assert replace(pairs, times=None).with_past_histories().query.history.lengths.tolist() == [3, 3, 3, 0, 1, 1]
+
+
+def test_a_user_without_a_history_is_scored_alike_beside_any_other(split: Split):
+    model = GradientBoosting(**LIGHT).fit(split.train)
+    known = split.train.history(np.array([0, 5]))
+    histories = replace(known, indptr=np.append(known.indptr, known.indptr[-1]))  # the last row is empty
+    [alone] = model.score(Query.of_histories(histories.select(np.array([2]))))
+    for rows in ([0, 2], [1, 2], [2, 0], [0, 2, 1]):
+        scores = model.score(Query.of_histories(histories.select(np.array(rows))))
+        np.testing.assert_array_equal(scores[rows.index(2)], alone)
 
 
 def test_an_unknown_user_and_an_empty_history_are_scored(split: Split):
