@@ -207,10 +207,11 @@ class Time(Group):
         years = self.years[pairs.items]
         if history.times is None:
             return pd.DataFrame({"item year": years}).reindex(columns=self.columns)
+        is_first = history.lengths[rows] == 0  # no rating of the user is known, so that this is the first one
         first, last = (np.append(history.times, 0)[at] for at in (history.indptr[:-1], history.indptr[1:] - 1))
         times = last[rows] if pairs.times is None else pairs.times
         mood, n_same_day = self._mood(pairs, times)
-        times = np.where((pairs.times is None) & (history.lengths[rows] == 0), np.nan, times)
+        times = np.where((pairs.times is None) & is_first, np.nan, times)
         days = times // DAY
         columns = {
             "item year": years,
@@ -218,7 +219,7 @@ class Time(Group):
             "day": days,
             "hour": times % DAY // HOUR,
             "weekday": (days + 3) % 7,  # from Monday; the first day of 1970 was a Thursday
-            "days since the user's first rating": (times - first[rows]) / DAY,
+            "days since the user's first rating": (times - np.where(is_first, times, first[rows])) / DAY,
             "user's mood": mood,
             "user's ratings on the day": n_same_day,
         }

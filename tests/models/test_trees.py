@@ -280,6 +280,7 @@ class TestColumns:
         assert frame["item year"].tolist() == [1997, 1990, 1997]
         np.testing.assert_allclose(frame["item age"], [0.72, 7.72, 0.72], atol=0.01)
         np.testing.assert_allclose(frame["days since the user's first rating"].iloc[:2], [1, 1 / 12])
+        assert frame["days since the user's first rating"].iloc[2] == 0
         assert frame["user's ratings on the day"].tolist() == [0, 2, 0]
 
     def test_mood_is_the_damped_mean_residual_of_the_nearest_ratings(self, train: Dataset):
