@@ -19,6 +19,7 @@ from recsys.errors import check_not_negative
 from recsys.models.base import FitContext, Recommender
 from recsys.models.bias import Bias, damped_mean
 from recsys.models.memory import check_memory
+from recsys.models.neighbours import VALUES_PER_BLOCK
 
 BYTES_PER_PAIR = 32  # bytes per pair of items: the float32 matrices from which correlations are computed
 TINY = 1e-9
@@ -99,7 +100,13 @@ class RatingUserKNN(_RatingNeighbours):
         self.train_residuals = self.residual_matrix(train.histories())  # (n_users, n_items)
 
     def _score(self, query: Query) -> np.ndarray:
-        weights = self.weights(self.residual_matrix(query.history), self.train_residuals)  # (B, n_users)
+        size = max(1, VALUES_PER_BLOCK // self.train_residuals.shape[0])
+        starts = range(0, len(query), size)
+        return np.concatenate([self._score_block(query.between(start, start + size)) for start in starts])
+
+    def _score_block(self, query: Query) -> np.ndarray:
+        """Score so few users that their weights of all training users, (B, n_users), fit in memory."""
+        weights = self.weights(self.residual_matrix(query.history), self.train_residuals)
         known = np.flatnonzero(query.users >= 0)
         weights[known, query.users[known]] = 0  # a user is not their own neighbour
         totals = weights @ _ones(self.train_residuals)  # (B, n_items) sums of the weights

@@ -71,6 +71,21 @@ def test_without_damping_and_neighbours_the_bias_is_predicted(model):
         assert scores[2] == pytest.approx(model.mean + model.user_bias(query.history)[0])
 
 
+def test_user_neighbours_are_weighted_for_few_users_at_a_time(timed: Dataset, monkeypatch):
+    model, query = RatingUserKNN().fit(timed), timed.query(np.arange(timed.n_users))
+    expected, sizes, weights = model.score(query), [], model.weights
+
+    def recorded(rows, others):
+        sizes.append(rows.shape[0])
+        return weights(rows, others)
+
+    monkeypatch.setattr("recsys.models.rating_knn.VALUES_PER_BLOCK", 7 * timed.n_users)
+    monkeypatch.setattr(model, "weights", recorded)
+    np.testing.assert_array_equal(model.score(query), expected)
+    assert max(sizes) == 7
+    assert sum(sizes) == timed.n_users
+
+
 def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 32 * 10**9)
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
