@@ -26,17 +26,18 @@ from recsys.files import reading, write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, HasGraph, Recommender
 from recsys.models.graphs import ScoreGraph
 from recsys.models.histories import ReadsHistories
+from recsys.models.learned_arrays import without_prefix
 from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
 from recsys.models.neural.data import TrainingData
-from recsys.models.neural.embeddings import only_rows_of
+from recsys.models.neural.embeddings import only_rows_of, user_tables
 from recsys.models.neural.graphs import HistoryGraph, UserGraph
 from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.processes import lost_processes_explained
-from recsys.models.neural.sharding import OwnUsers, check_sharding, is_sharded, user_tables
+from recsys.models.neural.sharding import OwnUsers, check_sharding, is_sharded
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
@@ -189,8 +190,8 @@ class NeuralRecommender(Recommender):
         self.n_best_epochs = int(arrays.get("n_best_epochs", self.max_epochs))  # earlier versions stored none
         if self.predicts_ratings:
             self.rating_mean = float(arrays["rating_mean"])
-        weights = {name.removeprefix("module."): array for name, array in arrays.items() if name.startswith("module.")}
-        self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        weights = without_prefix("module", arrays).items()
+        self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights})
         self._use()
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
@@ -219,7 +220,7 @@ class NeuralRecommender(Recommender):
                     (directory / name).unlink(missing_ok=True)
             if not finished.is_file():
                 self._train(train, valid, context, directory)
-            if train.shard is None and any(table.own is not None for _, table in user_tables(self.module)):
+            if train.shard is None and any(table.own is not None for table in user_tables(self.module).values()):
                 self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
                 self.module.bind(train)
             chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
