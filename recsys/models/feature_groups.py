@@ -364,9 +364,9 @@ def _baseline() -> Bias:
 
 def _components(columns: sparse.csr_matrix, name: str) -> pd.DataFrame:
     """Reduce rows (n, f) to at most `N_COMPONENTS` columns by truncated singular value decomposition."""
+    if columns.shape[1] < 2:  # nothing to reduce, and scikit-learn decomposes no single column
+        return pd.DataFrame(columns.toarray(), columns=[f"{name} {i}" for i in range(columns.shape[1])])
     n_components = min(N_COMPONENTS, *columns.shape)
-    if not n_components:
-        return pd.DataFrame(index=np.arange(columns.shape[0]))
     svd = TruncatedSVD(
         n_components, algorithm="arpack" if n_components < min(columns.shape) else "randomized", random_state=0
     )

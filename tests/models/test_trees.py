@@ -12,7 +12,7 @@ from recsys.data.splitters import Ratio
 from recsys.errors import UserError
 from recsys.models.base import FitContext, load
 from recsys.models.bias import Bias
-from recsys.models.feature_groups import Embeddings, Statistics, Time, feature_frame
+from recsys.models.feature_groups import Embeddings, People, Statistics, Time, feature_frame
 from recsys.models.ials import IALS
 from recsys.models.out_of_fold import out_of_fold_features
 from recsys.models.popularity import Popularity
@@ -310,6 +310,12 @@ class TestColumns:
     def test_numbers_are_float32(self, train: Dataset):
         frame = feature_frame([Statistics().fit(train)], self.pairs(train, None))
         assert set(frame.dtypes.astype(str)) == {"float32"}
+
+
+def test_a_single_person_of_several_items_is_a_column():
+    train = Dataset.from_arrays([0, 0, 0, 0], [0, 1, 2, 3], [5.0, 2.0, 3.0, 4.0])
+    train = replace(train, item_frame=train.item_frame.assign(directors=[["Ann"], [], ["Ann"], ["Ann"]]))
+    assert People().fit(train).items.to_numpy().tolist() == [[1], [0], [1], [1]]
 
 
 def test_past_histories_end_before_the_time_of_each_pair():
