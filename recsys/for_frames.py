@@ -34,8 +34,8 @@ from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
 from recsys.extras import naming_extras
 from recsys.models import base
-from recsys.models.arguments import naming_arguments
 from recsys.models.base import Recommender
+from recsys.named_arguments import naming_arguments
 from recsys.places import default_cache
 from recsys.progress import progress_shown
 from recsys.signatures import settings
