@@ -226,6 +226,8 @@ class NeuralRecommender(Recommender):
             chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
             with reading(chosen):
                 state = torch.load(chosen, weights_only=True, mmap=True)  # a sharded table reads its own rows only
+                if TrainingFingerprint.KEY in state:  # earlier versions stored none
+                    self._check_trained_on(state[TrainingFingerprint.KEY])
                 self.module.load_state_dict(state["state_dict"])
                 self.n_best_epochs = int(state["epoch"]) + 1
             with reading(finished):
@@ -243,7 +245,8 @@ class NeuralRecommender(Recommender):
         checkpoint = directory / "last.ckpt"
         resumed = checkpoint if context.resume and checkpoint.is_file() else None
         if resumed is not None:
-            self._check_checkpoint(resumed)
+            with reading(resumed):
+                self._check_trained_on(torch.load(resumed, weights_only=True)[TrainingFingerprint.KEY])
         started = time.perf_counter()
         with lost_processes_explained():
             trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
@@ -294,14 +297,15 @@ class NeuralRecommender(Recommender):
             enable_progress_bar=False,  # Lightning's: TrainingBar shows the progress
         )
 
-    def _check_checkpoint(self, checkpoint: Path) -> None:
+    def _check_trained_on(self, trained_on: str) -> None:
         """Check that a checkpoint was trained on the training interactions of this fit.
 
+        Args:
+            trained_on: fingerprint in the checkpoint.
+
         Raises:
-            UserError: the checkpoint was trained on other interactions, or is damaged.
+            UserError: the checkpoint was trained on other interactions.
         """
-        with reading(checkpoint):
-            trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
         if trained_on != self.trained_on:
             raise UserError(
                 "A run must be resumed on the ratings that it started with, but its data and split settings now give "
