@@ -198,11 +198,31 @@ class NeuralRecommender(Recommender):
         """Train the module; without `valid`, train for all epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
         self._check_weights(train, context)
-        with only_rows_of(None if train.shard is None else train.shard.own):
-            self._build(train.n_users, train.n_items)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
             self.rating_mean = train.mean_rating
+        self._start(train, valid, context)
+        with _directory(context) as directory:
+            finished = directory / "finished.json"
+            if not context.resume:  # an earlier fit in this directory must not be taken for this one
+                for name in ("finished.json", "last.ckpt", "best.ckpt"):
+                    (directory / name).unlink(missing_ok=True)
+            if not finished.is_file():
+                self._train(train, valid, context, directory)
+            self._take_weights(train, directory / f"{'last' if valid is None else 'best'}.ckpt")
+            with reading(finished):
+                report = FitReport(**json.loads(finished.read_text()))
+        self._use()
+        return report
+
+    def _start(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Build the module with the weights from which training starts.
+
+        Raises:
+            UserError: gradients are sparse, and the trainer would have to clip them.
+        """
+        with only_rows_of(None if train.shard is None else train.shard.own):
+            self._build(train.n_users, train.n_items)
         if has_sparse_gradients(self.module) and context.trainer.keywords.get("gradient_clip_val"):
             raise UserError(
                 "trainer.gradient_clip_val must be left out if embeddings have sparse gradients, which are not "
@@ -213,27 +233,22 @@ class NeuralRecommender(Recommender):
         if self.earlier is not None:
             earlier, users = self.earlier
             warm_start.take_over(self.module, earlier.module, users)
-        with _directory(context) as directory:
-            finished = directory / "finished.json"
-            if not context.resume:  # an earlier fit in this directory must not be taken for this one
-                for name in ("finished.json", "last.ckpt", "best.ckpt"):
-                    (directory / name).unlink(missing_ok=True)
-            if not finished.is_file():
-                self._train(train, valid, context, directory)
-            if train.shard is None and any(table.own is not None for table in user_tables(self.module).values()):
-                self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
-                self.module.bind(train)
-            chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
-            with reading(chosen):
-                state = torch.load(chosen, weights_only=True, mmap=True)  # a sharded table reads its own rows only
-                if TrainingFingerprint.KEY in state:  # earlier versions stored none
-                    self._check_trained_on(state[TrainingFingerprint.KEY])
-                self.module.load_state_dict(state["state_dict"])
-                self.n_best_epochs = int(state["epoch"]) + 1
-            with reading(finished):
-                report = FitReport(**json.loads(finished.read_text()))
-        self._use()
-        return report
+
+    def _take_weights(self, train: Dataset, checkpoint: Path) -> None:
+        """Load the weights of a checkpoint of this fit, and the number of epochs after which it was written.
+
+        Raises:
+            UserError: the checkpoint was trained on other interactions, or is damaged.
+        """
+        if train.shard is None and any(table.own is not None for table in user_tables(self.module).values()):
+            self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
+            self.module.bind(train)
+        with reading(checkpoint):
+            state = torch.load(checkpoint, weights_only=True, mmap=True)  # a sharded table reads its own rows only
+            if TrainingFingerprint.KEY in state:  # earlier versions stored none
+                self._check_trained_on(state[TrainingFingerprint.KEY])
+            self.module.load_state_dict(state["state_dict"])
+            self.n_best_epochs = int(state["epoch"]) + 1
 
     def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
         """Run Lightning's loop, which leaves `best.ckpt`, `last.ckpt` and `finished.json` in the directory."""
