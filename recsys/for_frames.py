@@ -34,8 +34,8 @@ from recsys.errors import UserError, one_of
 from recsys.evaluation.evaluate import evaluate as evaluation_of
 from recsys.extras import naming_extras
 from recsys.models import base
-from recsys.models.arguments import naming_arguments
 from recsys.models.base import Recommender
+from recsys.named_arguments import naming_arguments
 from recsys.places import default_cache
 from recsys.progress import progress_shown
 from recsys.signatures import settings
@@ -138,12 +138,12 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
     """Load a release of MovieLens as a data set.
 
     Args:
-        release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`.
+        release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`, with or without `ml-`.
         path: folder or zip file of the release. None is possible for `100k`, which is downloaded if it is not in the
             cache.
     """
     with redirect_stdout(sys.stderr):  # notes on the source and its licence
-        return prepare(MovieLens(f"ml-{release}", path), Path(default_cache())).dataset
+        return prepare(MovieLens(f"ml-{release.removeprefix('ml-')}", path), Path(default_cache())).dataset
 
 
 @naming_arguments()

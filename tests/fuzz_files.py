@@ -30,7 +30,7 @@ import duckdb
 import pandas as pd
 
 from recsys.data.clean import Cleaning, clean
-from recsys.data.interpret import guessed_scale
+from recsys.data.rating_scale import guessed_scale
 from recsys.data.read import read
 from recsys.data.sources import Files
 from recsys.errors import UserError

@@ -17,6 +17,7 @@ ROOMS = (
         "places",
         "interruption",
         "invocation",
+        "named_arguments",
         "signatures",
         "dotted",
         "renamed",

@@ -281,8 +281,13 @@ def test_a_request_that_has_no_answer_is_a_sentence(ease: recsys.models.EASE, ar
         ease.recommend(**arguments)
 
 
-def test_no_users_are_an_empty_table(ease: recsys.models.EASE):
-    table = ease.recommend([])
+@pytest.mark.parametrize(
+    "model",
+    [recsys.models.EASE(), recsys.models.UserKNN(), recsys.models.BayesianMF(n_sweeps=2, burn_in=0, n_samples=2)],
+    ids=lambda model: type(model).__name__,
+)
+def test_no_users_are_an_empty_table(model, data: recsys.Dataset):
+    table = model.fit(data).recommend([])
     assert table.columns.tolist() == COLUMNS
     assert table.empty
 

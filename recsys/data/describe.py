@@ -11,7 +11,7 @@ import duckdb
 
 from recsys.data.clean import SQL, create
 from recsys.data.dialect import MISSING
-from recsys.data.interpret import interpret_ids
+from recsys.data.interpret.ids import interpret_ids
 from recsys.data.normalize import normalize
 from recsys.data.quoting import quoted
 from recsys.data.raw import Raw

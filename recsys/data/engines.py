@@ -11,8 +11,8 @@ import duckdb
 from recsys.data.clean import clean, count
 from recsys.data.columns import write_together
 from recsys.data.fingerprint import data_fingerprint
-from recsys.data.interpret import guessed_scale
 from recsys.data.normalize import move_links, normalize
+from recsys.data.rating_scale import guessed_scale
 from recsys.data.raw import Raw, Source
 from recsys.data.read import read
 from recsys.errors import UserError

@@ -1,12 +1,15 @@
-"""The values that ratings of a data set can have."""
+"""Rating scales: the range of ratings, guessed where no setting gives it, and the values that ratings can have."""
 
 from __future__ import annotations
 
+import duckdb
 import numpy as np
 
 from recsys.data.dataset import Dataset
 
 STEPS = (1.0, 0.5, 0.25, 0.2, 0.1)
+# Common scales, a narrower one before those that contain it.
+SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.0), (0.0, 10.0), (0.0, 100.0))
 
 
 def rating_values(dataset: Dataset) -> tuple[float, ...]:
@@ -18,3 +21,26 @@ def rating_values(dataset: Dataset) -> tuple[float, ...]:
     in_hundredths = np.rint(100 * np.append(dataset.ratings, low)).astype(int)  # low may be unused
     step = next((step for step in STEPS if not np.any(in_hundredths % (100 * step))), 0.5)
     return tuple(np.arange(low, high + step / 2, step).round(2).tolist())
+
+
+def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
+    """Guess the scale of the ratings in the raw table; see `scale_of`."""
+    number = "try_cast(rating AS FLOAT)"
+    sql = f"SELECT min({number}), max({number}) FROM raw_ratings "  # noqa: S608 - a constant
+    sql += f"WHERE isfinite({number}) AND user_id IS NOT NULL AND movie_id IS NOT NULL"
+    return scale_of(*connection.execute(sql).fetchall()[0])
+
+
+def scale_of(lowest: float | None, highest: float | None) -> tuple[float, float]:
+    """Return the first common rating scale (`SCALES`) that contains all ratings, otherwise the range of the ratings.
+
+    If all ratings are 1, they only state that an item was seen, and the scale is 1 to 1.
+
+    Args:
+        lowest: the lowest rating, or None if there is no rating.
+        highest: the highest rating, or None.
+    """
+    if lowest is None or highest is None or lowest == highest == 1:
+        return (1.0, 1.0)
+    usual = (scale for scale in SCALES if scale[0] <= lowest and highest <= scale[1])
+    return next(usual, (lowest, highest))

@@ -17,7 +17,9 @@ import duckdb
 from recsys.data.clean import FURTHER_COLUMNS, SQL, count
 from recsys.data.columns import apart, named
 from recsys.data.dialect import Reading
-from recsys.data.interpret import Rows, check_further, check_numbers, interpret_ids, interpret_ratings
+from recsys.data.interpret.ids import interpret_ids
+from recsys.data.interpret.ratings import check_further, check_numbers, interpret_ratings
+from recsys.data.interpret.rows import Rows
 from recsys.data.plain import plain
 from recsys.data.quoting import literal, one_file, quoted
 from recsys.data.raw import COLUMNS, LIST_COLUMNS, Raw, RawTable

@@ -24,7 +24,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.split import TEST, TEST_KNOWN, TRAIN, VALID, VALID_KNOWN, WITHHELD, Invariant, Split
 from recsys.data.targets import AFTER_A_CUT, OF_COLD_ITEMS
 from recsys.data.ties import shuffle_ties
-from recsys.errors import UserError, check_seed, one_of
+from recsys.errors import UserError, check_positive, check_seed, one_of
 
 LATER = {"later": True}
 _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in floating point
@@ -245,6 +245,7 @@ class Folds(Splitter):
     def labels(self, dataset: Dataset) -> np.ndarray:
         """See `Splitter.labels`."""
         _check_shares(valid=self.valid)
+        check_positive(n_folds=self.n_folds)
         canonical = _by_codes(dataset)
         rng = np.random.default_rng(self.seed)
         if dataset.parts is not None and len(dataset.part_names) > 1 and "test" not in dataset.part_names:

@@ -22,7 +22,6 @@ from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout, Shard
 from recsys.errors import UserError, one_of
 from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
-from recsys.models.arguments import naming_arguments
 
 # Authors of models import all that they need from here.
 from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
@@ -34,6 +33,7 @@ from recsys.models.capabilities import HasOpenCatalogue as HasOpenCatalogue
 from recsys.models.capabilities import ScoresByProducts as ScoresByProducts
 from recsys.models.order import require_order
 from recsys.models.recommending import RecommendsByIds
+from recsys.named_arguments import naming_arguments
 from recsys.progress import is_progress_shown, progress_shown
 from recsys.signatures import settings
 

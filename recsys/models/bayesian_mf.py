@@ -46,6 +46,28 @@ class RatingRows(NamedTuple):
         return cls(row_pointers(np.bincount(rows, minlength=n_rows)), columns[order], order)
 
 
+class Samples:
+    """Vectors of one side in several sweeps.
+
+    Args:
+        n: number of vectors.
+        n_samples: number of sweeps.
+        d: length of the vectors without their biases.
+
+    Attributes:
+        vectors: float32 (n, n_samples, d).
+        biases: float64 (n, n_samples).
+    """
+
+    def __init__(self, n: int, n_samples: int, d: int) -> None:
+        self.vectors = np.empty((n, n_samples, d), np.float32)
+        self.biases = np.empty((n, n_samples))
+
+    def store(self, number: int, drawn: np.ndarray) -> None:
+        """Store what a sweep has drawn, (n, d + 1), whose last elements are biases."""
+        self.vectors[:, number], self.biases[:, number] = drawn[:, :-1], drawn[:, -1]
+
+
 class Prior:
     """A normal prior of vectors, with means mu + beta' f given side information f, drawn by Gibbs steps.
 
@@ -170,8 +192,8 @@ class BayesianMF(Recommender, HasEmbeddings):
         by_item = RatingRows.from_pairs(train.items, train.users, n_items)
         U, V = (0.1 * rng.standard_normal((n, d + 1)) for n in (n_users, n_items))  # noqa: N806  the last is the bias
         alpha = 1.0  # precision of a rating
-        sampled = set(np.linspace(self.burn_in, self.n_sweeps - 1, self.n_samples).astype(int).tolist())
-        samples = []
+        sampled = np.linspace(self.burn_in, self.n_sweeps - 1, self.n_samples).astype(int).tolist()
+        users, items = (Samples(n, self.n_samples, d) for n in (n_users + 1, n_items))  # the last user is unknown
         for sweep in ProgressBar(range(self.n_sweeps), desc="sampling", unit="sweeps"):
             user_prior.draw(U)
             U = draw_vectors(by_user, ratings - V[train.items, d], V, alpha, user_prior)  # noqa: N806
@@ -180,11 +202,10 @@ class BayesianMF(Recommender, HasEmbeddings):
             error = ratings - _products(U, V, train.users, train.items)
             alpha = rng.gamma((1 + len(error)) / 2, 2 / (1 + error @ error))
             if sweep in sampled:
-                samples.append((np.vstack([U, user_prior.mean]), V))
-        users, items = (np.stack(side, axis=1) for side in zip(*samples, strict=True))  # (n, n_samples, d + 1)
-        self.user_bias, self.item_bias = users[:, :, d].mean(axis=1), items[:, :, d].mean(axis=1)
-        self.user_samples = users[:, :, :d].astype(np.float32)  # (n_users + 1, n_samples, d), the last: unknown users
-        self.item_samples = items[:, :, :d].astype(np.float32)  # (n_items, n_samples, d)
+                users.store(sampled.index(sweep), np.vstack([U, user_prior.mean]))
+                items.store(sampled.index(sweep), V)
+        self.user_bias, self.item_bias = users.biases.mean(axis=1), items.biases.mean(axis=1)
+        self.user_samples, self.item_samples = users.vectors, items.vectors
 
     def _score(self, query: Query) -> np.ndarray:
         users = query.users
@@ -201,8 +222,10 @@ class BayesianMF(Recommender, HasEmbeddings):
 
     def _check_samples(self, n_users: int, n_items: int) -> None:
         d = self.embedding_dim
+        samples = 4 * (n_users + n_items) * self.n_samples * (d + 2)  # a bias takes 8 bytes
+        precisions = 8 * max(n_users, n_items) * (d + 1) ** 2
         check_memory(
-            8 * (n_users + n_items) * d * (self.n_samples + 2 * d),
+            samples + 3 * precisions,  # with their decompositions
             f"{self.n_samples} samples of {d} numbers for each of {n_users:,} users and {n_items:,} items",
             "lower model.n_samples or model.embedding_dim",
         )

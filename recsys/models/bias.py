@@ -43,7 +43,7 @@ class Bias(Recommender):
         for _ in range(self.n_sweeps):
             deviations = train.ratings - self.mean - user_bias[train.users]
             sums = np.bincount(train.items, deviations, minlength=train.n_items)
-            self.item_bias = sums / (self.item_damping + train.item_counts)  # (n_items,)
+            self.item_bias = damped_mean(sums, train.item_counts, self.item_damping)  # (n_items,)
             user_bias = self.user_bias(histories)
 
     def _score(self, query: Query) -> np.ndarray:
@@ -57,8 +57,14 @@ class Bias(Recommender):
         """Return the damped deviations of users with these histories (B rows), in rating units: float64 (B,)."""
         residuals = history.ratings - self.mean - self.item_bias[history.items]
         sums = np.bincount(history.rows, residuals, minlength=len(history))
-        return sums / (self.user_damping + history.lengths)
+        return damped_mean(sums, history.lengths, self.user_damping)
 
     def residuals(self, history: History) -> np.ndarray:
         """Return the residuals of the ratings in a history, rating minus prediction: float64 (n,)."""
         return history.ratings - self.mean - self.item_bias[history.items] - self.user_bias(history)[history.rows]
+
+
+def damped_mean(sums: np.ndarray, counts: np.ndarray, damping: float) -> np.ndarray:
+    """Return sums / (counts + damping), or 0 where nothing is counted and the damping is 0."""
+    totals = counts + damping
+    return sums / np.where(totals > 0, totals, 1)

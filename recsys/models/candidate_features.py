@@ -18,7 +18,8 @@ from recsys.data.features import features, vocabulary
 from recsys.data.query import History, Pairs
 from recsys.models.knn import ItemKNN
 from recsys.models.learned_arrays import LearnedArrays
-from recsys.models.recency import DAY, HalfLife, recency_weights
+from recsys.models.popularity_context import DAY
+from recsys.models.recency import HalfLife, recency_weights
 
 RECENT = 5.0  # half-life, in items, of the weights of ratings in features named "recent"
 WINDOWS = (7, 30)  # lengths, in days, of the periods before the moment in which ratings of an item are counted

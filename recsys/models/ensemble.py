@@ -17,6 +17,7 @@ from recsys.files import reading
 from recsys.models.base import FitContext, Recommender, make, saved_settings
 from recsys.models.cached_fit import cached_fit, cached_refit
 from recsys.models.histories import ReadsHistories
+from recsys.models.learned_arrays import prefixed, without_prefix
 from recsys.progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)
@@ -87,17 +88,6 @@ class Ensemble(ReadsHistories):
         super().restore(arrays)
         for name, model in self.base_models.items():
             model.restore(without_prefix(f"models.{name}", arrays))
-
-
-def prefixed(parts: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return the arrays of the parts of a model, each as `PART.ARRAY`."""
-    return {f"{name}.{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
-
-
-def without_prefix(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the arrays of one part, by the names that the part gave them; see `prefixed`."""
-    prefix = f"{name}."
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
 
 
 def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:

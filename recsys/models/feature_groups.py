@@ -30,10 +30,11 @@ from recsys.data.text import FIELDS, make_encoder
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.bias import Bias
 from recsys.models.content import encode_items
+from recsys.models.popularity_context import DAY
 from recsys.models.rating_profiles import RatingProfiles
 from recsys.models.segmentation import Segmentation
 
-DAY, HOUR = 86_400, 3_600  # in seconds
+HOUR = 3600  # seconds
 DAYS_PER_YEAR = 365.2425
 N_NEAREST = 5  # number of ratings before a moment, and after it, from which the user's mood is estimated
 DAMPING = 5.0  # number of average ratings that are added to those from which a taste or mood is estimated
@@ -190,7 +191,7 @@ class Time(Group):
 
     The mood is the mean residual of the user's ratings that are nearest in time: users differ more from day to day than
     they drift over years (Koren, "Collaborative Filtering with Temporal Dynamics", KDD 2009). Pairs without times are
-    described as if rated at the time of the user's last rating.
+    described as if rated at the time of the user's last rating, which is unknown for an empty history.
     """
 
     def fit(self, train: Dataset) -> Self:
@@ -207,17 +208,19 @@ class Time(Group):
         years = self.years[pairs.items]
         if history.times is None:
             return pd.DataFrame({"item year": years}).reindex(columns=self.columns)
+        is_first = history.lengths[rows] == 0  # no rating of the user is known, so that this is the first one
         first, last = (np.append(history.times, 0)[at] for at in (history.indptr[:-1], history.indptr[1:] - 1))
         times = last[rows] if pairs.times is None else pairs.times
-        days = times // DAY
         mood, n_same_day = self._mood(pairs, times)
+        times = np.where((pairs.times is None) & is_first, np.nan, times)
+        days = times // DAY
         columns = {
             "item year": years,
             "item age": 1970 + days / DAYS_PER_YEAR - years,
             "day": days,
             "hour": times % DAY // HOUR,
             "weekday": (days + 3) % 7,  # from Monday; the first day of 1970 was a Thursday
-            "days since the user's first rating": (times - first[rows]) / DAY,
+            "days since the user's first rating": (times - np.where(is_first, times, first[rows])) / DAY,
             "user's mood": mood,
             "user's ratings on the day": n_same_day,
         }
@@ -362,9 +365,9 @@ def _baseline() -> Bias:
 
 def _components(columns: sparse.csr_matrix, name: str) -> pd.DataFrame:
     """Reduce rows (n, f) to at most `N_COMPONENTS` columns by truncated singular value decomposition."""
+    if columns.shape[1] < 2:  # nothing to reduce, and scikit-learn decomposes no single column
+        return pd.DataFrame(columns.toarray(), columns=[f"{name} {i}" for i in range(columns.shape[1])])
     n_components = min(N_COMPONENTS, *columns.shape)
-    if not n_components:
-        return pd.DataFrame(index=np.arange(columns.shape[0]))
     svd = TruncatedSVD(
         n_components, algorithm="arpack" if n_components < min(columns.shape) else "randomized", random_state=0
     )

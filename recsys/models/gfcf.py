@@ -15,6 +15,7 @@ from recsys.errors import check_not_negative, check_positive, check_seed
 from recsys.models.base import FitContext
 from recsys.models.item_to_item import ItemToItem
 from recsys.models.memory import check_item_pairs
+from recsys.models.singular_vectors import leading_singular_vectors
 
 BYTES_PER_PAIR = 16  # peak memory per pair of items: the sparse Gram matrix, its dense copy and the ideal filter
 
@@ -56,7 +57,7 @@ class GFCF(ItemToItem):
         check_item_pairs(BYTES_PER_PAIR, train.n_items, "GF-CF")
         normalised, degrees = normalised_interactions(train)
         weights = (normalised.T @ normalised).toarray()
-        vectors = lowest_frequencies(normalised, self.n_frequencies, self.seed)[1]
+        vectors = leading_singular_vectors(normalised, self.n_frequencies, self.seed)[1]  # the lowest frequencies
         weights += self.ideal_weight * (vectors / degrees) @ (vectors * degrees).T
         self.item_weights = weights.astype(np.float32, order="C")  # (n_items, n_items)
 
@@ -68,20 +69,3 @@ def normalised_interactions(train: Dataset) -> tuple[sparse.csr_matrix, np.ndarr
     )
     normalised = sparse.diags(1 / user_degrees) @ train.matrix() @ sparse.diags(1 / degrees)
     return normalised.tocsr(), degrees[:, None]
-
-
-def lowest_frequencies(normalised: sparse.csr_matrix, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest singular values of R~ in ascending order, and their right vectors as columns.
-
-    Returns:
-        float32 (k,) and (n_items, k), where k is n, but at most min(n_users, n_items) - 1.
-    """
-    from scipy.sparse.linalg import svds  # imported late, since scoring does not need it
-
-    size = min(normalised.shape)
-    rank = min(n, size - 1)
-    if rank == 0:
-        return np.empty(0, np.float32), np.empty((normalised.shape[1], 0), np.float32)
-    start = np.random.default_rng(seed).normal(size=size).astype(np.float32)
-    _, values, vectors = svds(normalised, k=rank, v0=start)
-    return values, vectors.T

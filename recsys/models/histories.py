@@ -99,6 +99,14 @@ class ReadsHistories(Recommender):
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)
 
+    def add_unrated(self, n: int) -> None:
+        """Append n items without interactions to the catalogue of popularity; groups do not differ in such items."""
+        if self.popularity is not None:  # models of earlier versions have none
+            self.popularity = np.pad(self.popularity, (0, n))
+        for name, value in {"next_popularity": 0, "recent_popularity": 0, "group_factors": 1}.items():
+            if name in self._popularity_arrays():
+                setattr(self, name, np.pad(getattr(self, name), ((0, 0), (0, n)), constant_values=value))
+
     def popularity_graph(self) -> PopularityGraph:
         """Return the graph that adds popularity to the model's own scores, as `score` does."""
         from recsys.models.graphs import PopularityGraph  # torch

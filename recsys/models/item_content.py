@@ -16,6 +16,7 @@ from recsys.data.features import features, vocabulary
 from recsys.data.text import documents, make_encoder
 from recsys.files import as_arrays, from_arrays
 from recsys.models.content import check_dense, encode_items
+from recsys.models.learned_arrays import prefixed, without_prefix
 
 
 class ItemContent:
@@ -77,17 +78,14 @@ class ItemContent:
         """Return the learned arrays by name, and those of the encoder."""
         arrays = {"average": self.average, "fact_names": self.fact_names}
         arrays |= as_arrays("text", self.text) | as_arrays("facts", self.facts)
-        return arrays | {f"encoder.{name}": array for name, array in self.text_encoder.arrays().items()}
+        return arrays | prefixed({"encoder": self.text_encoder})
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Set the learned arrays to those that `arrays` returned; other entries of the mapping are ignored."""
         self.text = cast(np.ndarray, from_arrays("text", arrays))
         self.facts = cast(sparse.csr_matrix, from_arrays("facts", arrays))
         self.average, self.fact_names = arrays["average"], arrays["fact_names"]
-        learned = {
-            name.removeprefix("encoder."): array for name, array in arrays.items() if name.startswith("encoder.")
-        }
-        self.text_encoder = make_encoder(self.encoder).restore(learned)
+        self.text_encoder = make_encoder(self.encoder).restore(without_prefix("encoder", arrays))
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
         """Return unit vectors in the direction from the average item, float32 (n, d_text); see `ItemContent.text`.

@@ -1,9 +1,9 @@
-"""The base class of fitted parts of models, which store what they learn as arrays."""
+"""The base class of fitted parts of models, which store what they learn as arrays, and the names of these arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,3 +24,14 @@ class LearnedArrays:
         for name in self.learned:
             setattr(self, name, from_arrays(name, arrays))
         return self
+
+
+def prefixed(parts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the arrays of the parts of a model, each as `PART.ARRAY`."""
+    return {f"{name}.{key}": array for name, part in parts.items() for key, array in part.arrays().items()}
+
+
+def without_prefix(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays of one part, by the names that the part gave them; see `prefixed`."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

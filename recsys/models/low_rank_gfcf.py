@@ -14,8 +14,9 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import check_positive
 from recsys.models.base import FitContext
-from recsys.models.gfcf import GFCF, lowest_frequencies, normalised_interactions
+from recsys.models.gfcf import GFCF, normalised_interactions
 from recsys.models.memory import check_memory
+from recsys.models.singular_vectors import leading_singular_vectors
 
 if TYPE_CHECKING:
     from recsys.models.graphs import ScoreGraph
@@ -79,7 +80,7 @@ class LowRankGFCF(GFCF):
             "give a lower model.rank",
         )
         normalised, degrees = normalised_interactions(train)
-        values, vectors = lowest_frequencies(normalised, self.rank, self.seed)
+        values, vectors = leading_singular_vectors(normalised, self.rank, self.seed)
         ideal = vectors[:, -self.n_frequencies :]  # the last vectors have the largest singular values
         self.item_basis = np.hstack([vectors * values**2, self.ideal_weight * ideal / degrees]).astype(np.float32)
         self.item_weights = np.ascontiguousarray(np.hstack([vectors, ideal * degrees]).T, dtype=np.float32)

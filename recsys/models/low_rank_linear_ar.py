@@ -20,6 +20,7 @@ from recsys.errors import UserError, check_positive, check_seed
 from recsys.models.base import FitContext
 from recsys.models.linear_ar import LinearAR, at_scale
 from recsys.models.memory import check_memory
+from recsys.models.singular_vectors import leading_singular_vectors
 
 STEPS_PER_CHUNK = 1 << 14  # approximate, since a chunk consists of whole histories
 BYTES_PER_CELL = 4
@@ -79,7 +80,7 @@ class LowRankLinearAR(LinearAR):
             f"LowRankLinearAR at {n_scales} time scales and rank {self.rank} on {train.n_items:,} items",
             "give a lower model.rank or fewer model.half_lives",
         )
-        self.item_basis = self._basis(train)
+        self.item_basis = np.ascontiguousarray(leading_singular_vectors(train.matrix(), self.rank, self.seed)[1])
         width = n_scales * self.item_basis.shape[1]
         gram, products = self.l2 * np.eye(width, dtype=np.float32), np.zeros((train.n_items, width), np.float32)
         forward = train.histories()
@@ -93,15 +94,6 @@ class LowRankLinearAR(LinearAR):
         except linalg.LinAlgError as error:
             raise UserError(f"l2 must be larger for these data, such as 100 (got {self.l2}).") from error
         self.item_weights = np.ascontiguousarray(weights)
-
-    def _basis(self, train: Dataset) -> np.ndarray:
-        """Return the leading right singular vectors of the interactions, float32 (n_items, rank or fewer)."""
-        from scipy.sparse.linalg import svds
-
-        matrix = train.matrix()
-        n = min(matrix.shape)
-        start = np.random.default_rng(self.seed).normal(size=n).astype(np.float32)
-        return np.ascontiguousarray(svds(matrix, k=min(self.rank, n - 1), v0=start)[2].T)
 
     def _steps(self, history: History) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield, for chunks of n steps, the projected histories, float32 (n, n_scales * rank), and the next items (n,).

@@ -17,8 +17,9 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.query import History, Query
 from recsys.errors import check_not_negative
 from recsys.models.base import FitContext, Recommender
-from recsys.models.bias import Bias
+from recsys.models.bias import Bias, damped_mean
 from recsys.models.memory import check_memory
+from recsys.models.neighbours import VALUES_PER_BLOCK
 
 BYTES_PER_PAIR = 32  # bytes per pair of items: the float32 matrices from which correlations are computed
 TINY = 1e-9
@@ -36,8 +37,7 @@ class _RatingNeighbours(Bias):
 
     def residual_matrix(self, history: History) -> sparse.csr_matrix:
         """Return the residuals of histories, CSR float32 (B, n_items): ratings minus the predictions of `Bias`."""
-        expected = self.mean + self.item_bias[history.items] + self.user_bias(history)[history.rows]
-        residuals = (history.ratings - expected).astype(np.float32)
+        residuals = self.residuals(history).astype(np.float32)
         return sparse.csr_matrix((residuals, history.items, history.indptr), (len(history), len(self.item_bias)))
 
     def weights(self, rows: sparse.csr_matrix, others: sparse.csr_matrix) -> np.ndarray:
@@ -79,8 +79,8 @@ class RatingItemKNN(_RatingNeighbours):
 
     def _score(self, query: Query) -> np.ndarray:
         rows = self.residual_matrix(query.history)
-        total = _ones(rows) @ self.item_weights + self.damping  # (B, n_items)
-        return super()._score(query) + rows @ self.item_weights / total
+        weights = _ones(rows) @ self.item_weights  # (B, n_items) sums of the weights
+        return super()._score(query) + damped_mean(rows @ self.item_weights, weights, self.damping)
 
 
 class RatingUserKNN(_RatingNeighbours):
@@ -100,11 +100,17 @@ class RatingUserKNN(_RatingNeighbours):
         self.train_residuals = self.residual_matrix(train.histories())  # (n_users, n_items)
 
     def _score(self, query: Query) -> np.ndarray:
-        weights = self.weights(self.residual_matrix(query.history), self.train_residuals)  # (B, n_users)
+        size = max(1, VALUES_PER_BLOCK // self.train_residuals.shape[0])
+        starts = range(0, len(query), size)
+        return np.concatenate([self._score_block(query.between(start, start + size)) for start in starts])
+
+    def _score_block(self, query: Query) -> np.ndarray:
+        """Score so few users that their weights of all training users, (B, n_users), fit in memory."""
+        weights = self.weights(self.residual_matrix(query.history), self.train_residuals)
         known = np.flatnonzero(query.users >= 0)
         weights[known, query.users[known]] = 0  # a user is not their own neighbour
-        total = weights @ _ones(self.train_residuals) + self.damping  # (B, n_items)
-        return super()._score(query) + weights @ self.train_residuals / total
+        totals = weights @ _ones(self.train_residuals)  # (B, n_items) sums of the weights
+        return super()._score(query) + damped_mean(weights @ self.train_residuals, totals, self.damping)
 
 
 def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

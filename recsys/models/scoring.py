@@ -33,7 +33,11 @@ class Scorer(ABC):
         Returns:
             float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
         """
-        if not self.uses_history or self.predicts_ratings or self.popularity is None:
+        if self.popularity is None:  # earlier versions stored none
+            return self._score(query)
+        if not len(query):
+            return np.empty((0, len(self.popularity)), np.float32)
+        if not self.uses_history or self.predicts_ratings:
             return self._score(query)
         known = query.history.lengths > 0
         if known.all():
@@ -71,7 +75,10 @@ class Scorer(ABC):
 
     @abstractmethod
     def _score(self, query: Query) -> np.ndarray:
-        """Return the scores of all items, float32 (B, n_items); models that rank by histories get no empty ones."""
+        """Return the scores of all items, float32 (B, n_items), of one user at least.
+
+        Models that rank by histories get no empty ones.
+        """
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
         """Return the scores of pairs, float32 (P,), not clipped; by default, elements of the result of `score`."""

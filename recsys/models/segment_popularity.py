@@ -12,6 +12,7 @@ from recsys.data.query import History, Query
 from recsys.errors import check_positive, check_seed
 from recsys.models.base import FitContext
 from recsys.models.histories import ReadsHistories
+from recsys.models.learned_arrays import LearnedArrays, prefixed, without_prefix
 from recsys.models.rating_profiles import RatingProfiles
 from recsys.models.segmentation import Segmentation
 
@@ -77,21 +78,18 @@ class SegmentPopularity(ReadsHistories):
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`."""
-        arrays = super().arrays()
-        for name in self._parts():
-            arrays |= {f"{name}.{key}": array for key, array in getattr(self, name).arrays().items()}
-        return arrays
+        return super().arrays() | prefixed(self._parts())
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """See `Recommender.restore`."""
         super().restore(arrays)
         self.uses_history = not len(self.given)
-        for name in self._parts():
-            getattr(self, name).restore({key.removeprefix(f"{name}."): array for key, array in arrays.items()})
+        for name, part in self._parts().items():
+            part.restore(without_prefix(name, arrays))
 
-    def _parts(self) -> tuple[str, ...]:
-        """Return the names of the attributes that find segments and store learned arrays."""
-        return ("profiles", "segmentation") if self.uses_history else ()
+    def _parts(self) -> dict[str, LearnedArrays]:
+        """Return the parts that find segments by name; none if the segments are given."""
+        return {"profiles": self.profiles, "segmentation": self.segmentation} if self.uses_history else {}
 
     def _segments(self, users: np.ndarray, history: History) -> np.ndarray:
         """Return the segments of users, int64 (B,), -1 where unknown."""

@@ -31,7 +31,8 @@ from recsys.models.cached_fit import cached_refit
 from recsys.models.candidate_features import CandidateFeatures
 from recsys.models.candidates import Candidates, FirstStage
 from recsys.models.decision_trees import DecisionTrees
-from recsys.models.ensemble import Ensemble, prefixed, without_prefix
+from recsys.models.ensemble import Ensemble
+from recsys.models.learned_arrays import prefixed, without_prefix
 from recsys.models.neighbours import VALUES_PER_BLOCK
 from recsys.progress_bar import ProgressBar
 

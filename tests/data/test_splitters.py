@@ -305,6 +305,8 @@ def test_folds_of_the_source_come_before_random_ones(timed):
     assert held_out_by_fold(data, 3) == [pairs(data.select(codes == code)) for code in range(3)]
     with pytest.raises(UserError, match=r"fold must be from 1 to 3 for arrays \(got 4\)"):
         Folds(fold=4)(data)
+    with pytest.raises(UserError, match=r"n_folds must be above zero \(got 0\)"):
+        Folds(n_folds=0)(timed)
 
 
 def test_cold_items_have_no_ratings_in_histories(timed):

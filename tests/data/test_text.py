@@ -56,6 +56,11 @@ def test_vectors_have_length_one_or_zero_without_known_words(encoder):
     np.testing.assert_allclose(np.linalg.norm(dense, axis=1), [1, 1, 1, 1, 0], rtol=1e-5)
 
 
+def test_a_single_word_is_a_component():
+    encoder = TfidfEncoder(n_components=4).fit(["cats", "cats chase", "mice"])
+    assert encoder.encode(["cats", "mice"]).tolist() == [[1], [0]]
+
+
 def test_tfidf_is_that_of_scikit_learn():
     reference = TfidfVectorizer(stop_words="english", min_df=2).fit_transform(TEXTS)
     np.testing.assert_allclose(TfidfEncoder().fit(TEXTS).encode(TEXTS).toarray(), reference.toarray(), rtol=1e-5)

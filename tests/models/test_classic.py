@@ -43,6 +43,13 @@ def test_bias_is_the_damped_deviation_worked_by_hand():
     np.testing.assert_allclose(scores, [[3.25 + user_bias, 3 - 1 / 3 + user_bias]], rtol=1e-6)
 
 
+def test_without_damping_items_and_users_without_ratings_deviate_by_nothing():
+    train = Dataset.from_arrays([0, 0, 1], [0, 1, 0], [5.0, 2.0, 2.0], n_items=3)  # mean 3
+    model = Bias(item_damping=0.0, user_damping=0.0).fit(train)
+    [scores] = model.score(Query.of_histories(History.of_items([[]])))
+    np.testing.assert_allclose(scores, [3.5, 2.0, 3.0])
+
+
 def test_bias_predictions_stay_on_the_scale():
     train = Dataset.from_arrays([0, 0, 1, 1], [0, 1, 0, 2], [5.0, 5.0, 1.0, 1.0])
     model = Bias(item_damping=0.01, user_damping=0.01).fit(train)

@@ -43,3 +43,10 @@ def test_a_rank_that_does_not_fit_in_memory_is_an_error(timed: Dataset, monkeypa
     monkeypatch.setattr("recsys.models.memory.available_bytes", lambda: 10**4)
     with pytest.raises(UserError, match=r"LowRankLinearAR at 3 time scales and rank 512 on 40 items .* a lower rank"):
         LowRankLinearAR().fit(timed)
+
+
+@pytest.mark.parametrize("cells", [([0, 0], [0, 1]), ([0, 1], [0, 0])], ids=["user", "item"])
+def test_a_single_user_or_item_leaves_no_dimension_and_all_items_equal(cells: tuple[list[int], list[int]]):
+    train = Dataset.from_arrays(*cells, times=np.arange(2))
+    model = LowRankLinearAR(rank=5).fit(train)
+    assert not model.score(train.query(np.arange(train.n_users))).any()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import Query
+from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models.rating_knn import RatingItemKNN, RatingUserKNN
 
@@ -60,6 +60,30 @@ def test_a_user_is_a_neighbour_of_an_unknown_user_with_the_same_history(timed: D
     known, unknown = (model.score(Query(np.array([user]), history)) for user in (3, -1))
     rated = history.items
     assert np.abs(unknown[0, rated] - history.ratings).mean() < np.abs(known[0, rated] - history.ratings).mean()
+
+
+@pytest.mark.parametrize("model", [RatingItemKNN(damping=0.0), RatingUserKNN(damping=0.0)], ids=["item", "user"])
+def test_without_damping_and_neighbours_the_bias_is_predicted(model):
+    train = Dataset.from_arrays([0, 0, 1], [0, 1, 0], [5.0, 2.0, 2.0], n_items=3)
+    queries = [train.query(np.array([0])), Query.of_histories(History.of_items([[]]))]
+    for query in queries:
+        [scores] = model.fit(train).score(query)
+        assert scores[2] == pytest.approx(model.mean + model.user_bias(query.history)[0])
+
+
+def test_user_neighbours_are_weighted_for_few_users_at_a_time(timed: Dataset, monkeypatch):
+    model, query = RatingUserKNN().fit(timed), timed.query(np.arange(timed.n_users))
+    expected, sizes, weights = model.score(query), [], model.weights
+
+    def recorded(rows, others):
+        sizes.append(rows.shape[0])
+        return weights(rows, others)
+
+    monkeypatch.setattr("recsys.models.rating_knn.VALUES_PER_BLOCK", 7 * timed.n_users)
+    monkeypatch.setattr(model, "weights", recorded)
+    np.testing.assert_array_equal(model.score(query), expected)
+    assert max(sizes) == 7
+    assert sum(sizes) == timed.n_users
 
 
 def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):

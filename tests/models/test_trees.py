@@ -12,7 +12,7 @@ from recsys.data.splitters import Ratio
 from recsys.errors import UserError
 from recsys.models.base import FitContext, load
 from recsys.models.bias import Bias
-from recsys.models.feature_groups import Embeddings, Statistics, Time, feature_frame
+from recsys.models.feature_groups import Embeddings, People, Statistics, Time, feature_frame
 from recsys.models.ials import IALS
 from recsys.models.out_of_fold import out_of_fold_features
 from recsys.models.popularity import Popularity
@@ -280,6 +280,7 @@ class TestColumns:
         assert frame["item year"].tolist() == [1997, 1990, 1997]
         np.testing.assert_allclose(frame["item age"], [0.72, 7.72, 0.72], atol=0.01)
         np.testing.assert_allclose(frame["days since the user's first rating"].iloc[:2], [1, 1 / 12])
+        assert frame["days since the user's first rating"].iloc[2] == 0
         assert frame["user's ratings on the day"].tolist() == [0, 2, 0]
 
     def test_mood_is_the_damped_mean_residual_of_the_nearest_ratings(self, train: Dataset):
@@ -293,6 +294,7 @@ class TestColumns:
     def test_pairs_without_times_are_at_the_time_of_the_last_rating(self, train: Dataset):
         frame = Time().fit(train).transform(self.pairs(train, None))
         assert frame["hour"].tolist()[:2] == [13, 13]
+        assert frame.drop(columns=["item year", "user's mood", "user's ratings on the day"]).iloc[2].isna().all()
 
     def test_statistics(self, train: Dataset):
         frame = Statistics().fit(train).transform(self.pairs(train, None))
@@ -310,6 +312,12 @@ class TestColumns:
         assert set(frame.dtypes.astype(str)) == {"float32"}
 
 
+def test_a_single_person_of_several_items_is_a_column():
+    train = Dataset.from_arrays([0, 0, 0, 0], [0, 1, 2, 3], [5.0, 2.0, 3.0, 4.0])
+    train = replace(train, item_frame=train.item_frame.assign(directors=[["Ann"], [], ["Ann"], ["Ann"]]))
+    assert People().fit(train).items.to_numpy().tolist() == [[1], [0], [1], [1]]
+
+
 def test_past_histories_end_before_the_time_of_each_pair():
     history = History(np.array([0, 3, 3, 4]), np.array([4, 5, 6, 7]), np.ones(4, np.float32), np.array([10, 20, 30, 5]))
     rows, times = np.array([0, 0, 0, 1, 2, 2]), np.array([9, 20, 99, 50, 5, 6])
@@ -320,6 +328,16 @@ def test_past_histories_end_before_the_time_of_each_pair():
     assert past.query.history.lengths.tolist() == [0, 1, 3, 0, 0, 1]
     assert past.query.history.items.tolist() == [4, 4, 5, 6, 7]
     assert replace(pairs, times=None).with_past_histories().query.history.lengths.tolist() == [3, 3, 3, 0, 1, 1]
+
+
+def test_a_user_without_a_history_is_scored_alike_beside_any_other(split: Split):
+    model = GradientBoosting(**LIGHT).fit(split.train)
+    known = split.train.history(np.array([0, 5]))
+    histories = replace(known, indptr=np.append(known.indptr, known.indptr[-1]))  # the last row is empty
+    [alone] = model.score(Query.of_histories(histories.select(np.array([2]))))
+    for rows in ([0, 2], [1, 2], [2, 0], [0, 2, 1]):
+        scores = model.score(Query.of_histories(histories.select(np.array(rows))))
+        np.testing.assert_array_equal(scores[rows.index(2)], alone)
 
 
 def test_an_unknown_user_and_an_empty_history_are_scored(split: Split):

@@ -121,6 +121,19 @@ def test_a_new_item_can_be_in_a_history_and_may_have_a_text_only(model: TwoTower
     assert scores[[0, 2, 4, 6, 8, 10]].min() > scores[[1, 3, 5, 7, 9, 11]].max()
 
 
+def test_a_new_item_has_a_place_in_the_popularity_of_a_moment_and_of_a_group(dataset: Dataset, tmp_path):
+    timed = replace(dataset, times=np.arange(len(dataset)))
+    settings = {"prior_strength": 0.5, "popularity_half_life": 30.0, "popularity_by": ["gender"]}
+    model = TwoTower(**SMALL | {"max_epochs": 1}, **settings).fit(timed)
+    model.add_items(pd.DataFrame({"plot": ["alien planet war", "love in rome"]}))
+    query = Query(np.array([0, 1, -1, -1]), History.of_items([[0, 2], [], [4, 13], []]))
+    scores = model.score(query)
+    assert scores.shape == (4, 14)
+    assert (scores[[1, 3], 12:] == scores[[1, 3], :12].min(axis=1, keepdims=True)).all()  # that of unrated items
+    model.save(tmp_path)
+    np.testing.assert_array_equal(load(tmp_path).score(query), scores)
+
+
 def test_a_loaded_model_embeds_new_items_and_users_identically(model: TwoTower, dataset: Dataset, tmp_path):
     model.save(tmp_path)
     loaded = load(tmp_path)

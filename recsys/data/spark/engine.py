@@ -14,9 +14,9 @@ from recsys.data.address import SECRET
 from recsys.data.clean import count, create_codes
 from recsys.data.engines import SCALE, Cleaned, Engine
 from recsys.data.fingerprint import data_fingerprint
-from recsys.data.interpret import scale_of
 from recsys.data.normalize import move_links, normalize
 from recsys.data.quoting import parquet_files
+from recsys.data.rating_scale import scale_of
 from recsys.data.raw import Raw, Source
 from recsys.data.read import COUNTED_ON, counts_rows_on, read
 from recsys.data.spark.clean import clean_ratings, read_ratings

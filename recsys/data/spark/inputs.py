@@ -13,7 +13,8 @@ import duckdb
 
 from recsys.data.clean import FURTHER_COLUMNS
 from recsys.data.dialect import AS_IT_IS, Dialect, Reading, detect, usual_delimiter
-from recsys.data.interpret import IDS, NOT_A_FORMAT, UNITS
+from recsys.data.interpret.ids import IDS
+from recsys.data.interpret.times import NOT_A_FORMAT, UNITS
 from recsys.data.plain import Plain, plain
 from recsys.data.raw import Raw, RawTable, Remote
 from recsys.data.read import DIALECTS, FILE, INTERPRETED, ROW, selected_columns, wanted

@@ -8,23 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recsys.data.interpret import (
-    ABSENT,
-    COMPACT,
-    DECIMAL_COMMAS,
+from recsys.data.interpret.ids import (
     DIFFERING_BY_ZEROS,
     IDS,
-    LEAST,
     PERHAPS_MISSING,
-    TIMES,
-    UNIT_NAMES,
-    UNITS,
     WHOLE_IDS,
     WITHOUT_INVISIBLE,
     WITHOUT_MARKS,
-    has_decimal_commas,
-    spellings,
 )
+from recsys.data.interpret.ratings import DECIMAL_COMMAS, has_decimal_commas, spellings
+from recsys.data.interpret.rows import ABSENT
+from recsys.data.interpret.times import COMPACT, LEAST, TIMES, UNIT_NAMES, UNITS
 from recsys.data.spark.inputs import Located, refusal, select
 from recsys.errors import UserError
 

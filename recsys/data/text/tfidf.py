@@ -37,7 +37,9 @@ class TfidfEncoder(Encoder):
         counts, self.words = count_words(documents, self.min_count)
         self.idf = TfidfTransformer().fit(counts).idf_.astype(np.float32)  # (n_words,)
         self.components = np.empty((0, len(self.words)), np.float32)  # (n_components, n_words)
-        if self.n_components is not None:
+        if len(self.words) == 1 and self.n_components is not None:  # scikit-learn decomposes no single column
+            self.components = np.ones((1, 1), np.float32)
+        elif self.n_components is not None:
             svd = TruncatedSVD(min(self.n_components, *counts.shape), random_state=self.seed)
             self.components = svd.fit(self._weighted(counts)).components_.astype(np.float32)
         return self

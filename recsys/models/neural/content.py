@@ -16,12 +16,12 @@ from recsys.models.base import FitContext, FitReport, HasOpenCatalogue
 from recsys.models.item_content import ItemContent
 from recsys.models.neural.batches import slices
 from recsys.models.neural.embeddings import pooled
-from recsys.models.neural.recommender import NeuralRecommender
+from recsys.models.neural.recommender import HistoryRecommender
 
 FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
 
 
-class ReadsItemContent(NeuralRecommender, HasOpenCatalogue):
+class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
     """A recommender whose module embeds items by their metadata, including items that are added after training.
 
     Among its base classes, a subclass lists this class before the recommender that it extends.
@@ -39,10 +39,7 @@ class ReadsItemContent(NeuralRecommender, HasOpenCatalogue):
         weights = self.module.state_dict()
         self.content.add(items)
         weights[self.id_table] = F.pad(weights[self.id_table], (0, 0, 0, len(items)))
-        for name in {"popularity", "next_popularity"} & vars(self).keys():
-            counts = getattr(self, name)
-            unrated = np.zeros((*counts.shape[:-1], len(items)), counts.dtype)
-            setattr(self, name, np.concatenate([counts, unrated], axis=-1))
+        self.add_unrated(len(items))
         self._build(self.n_users, self.n_items + len(items))
         self.module.load_state_dict(weights)
         self._use()

@@ -158,6 +158,11 @@ class UserEmbedding(UserTable):
         return (sums[:-1] / sums[-1]).to(rows.dtype)
 
 
+def user_tables(module: nn.Module) -> dict[str, UserTable]:
+    """Return the tables of users of a module by the names of their weights in `state_dict`."""
+    return {f"{name}.weight": part for name, part in module.named_modules() if isinstance(part, UserTable)}
+
+
 def rows_of_users(rows: Tensor, own: range) -> Tensor:
     """Select the rows of some users and the unknown one, (m + 1, ...), from the rows of all, (n_users + 1, ...)."""
     return torch.cat([rows[own.start : own.stop], rows[-1:]])

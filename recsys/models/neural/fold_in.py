@@ -22,7 +22,7 @@ from recsys.data.query import History, Pairs, Query
 from recsys.models.base import FitContext, FitReport, Recommender
 from recsys.models.graphs import ScoreGraph
 from recsys.models.histories import ReadsHistories
-from recsys.models.neural.embeddings import UserEmbedding
+from recsys.models.neural.embeddings import user_tables
 from recsys.models.neural.graphs import FoldInGraph
 from recsys.models.neural.module import NeuralModule
 from recsys.models.neural.recommender import EmbeddingRecommender, NeuralRecommender
@@ -76,7 +76,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         if not self.scores_new_users:
             return super().graph(data, length)
         regression = cast(np.ndarray, self.regression)
-        return FoldInGraph(self.module, _tables(self.module), self.trained, regression, self.item_embeddings())
+        return FoldInGraph(self.module, user_tables(self.module), self.trained, regression, self.item_embeddings())
 
     def arrays(self) -> dict[str, np.ndarray]:
         """See `Recommender.arrays`."""
@@ -97,7 +97,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         self.trained = train.total(train.user_counts) > 0
         users = np.flatnonzero(train.user_counts)
         codes = torch.from_numpy(users).to(self.module.device)
-        embeddings = [part(codes).detach().cpu().numpy() for part in _tables(self.module).values()]
+        embeddings = [part(codes).detach().cpu().numpy() for part in user_tables(self.module).values()]
         x = self._features(train.history(users)).astype(np.float64)
         e = np.concatenate(embeddings, axis=1).astype(np.float64)
 
@@ -144,18 +144,13 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         embeddings = torch.from_numpy(x @ regression[:-1] + regression[-1])
         unknown = embeddings[-1:]  # fills the row of unknown users, which is not used
         state = self.module.state_dict()
-        tables = _tables(self.module)
+        tables = user_tables(self.module)
         rows = torch.cat([embeddings, unknown]).split([part.embedding_dim for part in tables.values()], dim=1)
         module = self.unallocated(len(x), self.n_items)
         device = self.module.device
         state |= {name: own.to(device) for name, own in zip(tables, rows, strict=True)}
         module.load_state_dict(state, assign=True)
         return module.to(device).eval()
-
-
-def _tables(module: NeuralModule) -> dict[str, UserEmbedding]:
-    """Return the tables of users by the names of their weights in `state_dict`."""
-    return {f"{name}.weight": part for name, part in module.named_modules() if isinstance(part, UserEmbedding)}
 
 
 def _first(n: int) -> Query:

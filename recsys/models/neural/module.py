@@ -17,7 +17,7 @@ from recsys.data.query import Pairs, Query
 from recsys.errors import UserError
 from recsys.models.neural.batches import HistoryBatch, QueryBatch, to_device
 from recsys.models.neural.data import EpochLoader
-from recsys.models.neural.embeddings import UserEmbedding, UserTable
+from recsys.models.neural.embeddings import UserEmbedding, user_tables
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.optimization import Optimization
 from recsys.models.recency import HalfLife, recency_weights
@@ -89,7 +89,7 @@ class NeuralModule(pl.LightningModule):
 
     def user_tables(self) -> set[str]:
         """Return the names in `state_dict` of tables with a row per user, and perhaps one more for unknown users."""
-        return {f"{name}.weight" for name, part in self.named_modules() if isinstance(part, UserTable)}
+        return {*user_tables(self)}
 
     def parameter_groups(self) -> Iterable[Any]:
         """Return the optimiser's parameter groups; by default, one group with all weights."""

@@ -26,17 +26,18 @@ from recsys.files import reading, write_whole
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, HasGraph, Recommender
 from recsys.models.graphs import ScoreGraph
 from recsys.models.histories import ReadsHistories
+from recsys.models.learned_arrays import without_prefix
 from recsys.models.memory import check_weights
 from recsys.models.neural import warm_start
 from recsys.models.neural.callbacks import EpochSeeds, TrainingBar, TrainingCurves, TrainingFingerprint
 from recsys.models.neural.data import TrainingData
-from recsys.models.neural.embeddings import only_rows_of
+from recsys.models.neural.embeddings import only_rows_of, user_tables
 from recsys.models.neural.graphs import HistoryGraph, UserGraph
 from recsys.models.neural.module import EmbeddingModule, HistoryModule, NeuralModule
 from recsys.models.neural.objectives import OBJECTIVES, Objective
 from recsys.models.neural.optimization import Optimization, has_sparse_gradients
 from recsys.models.neural.processes import lost_processes_explained
-from recsys.models.neural.sharding import OwnUsers, check_sharding, is_sharded, user_tables
+from recsys.models.neural.sharding import OwnUsers, check_sharding, is_sharded
 from recsys.models.neural.validation import Validation
 from recsys.models.recency import WeighsHistories
 from recsys.models.trainer_settings import check_trainer_settings
@@ -189,19 +190,39 @@ class NeuralRecommender(Recommender):
         self.n_best_epochs = int(arrays.get("n_best_epochs", self.max_epochs))  # earlier versions stored none
         if self.predicts_ratings:
             self.rating_mean = float(arrays["rating_mean"])
-        weights = {name.removeprefix("module."): array for name, array in arrays.items() if name.startswith("module.")}
-        self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        weights = without_prefix("module", arrays).items()
+        self.module.load_state_dict({name: torch.from_numpy(array) for name, array in weights})
         self._use()
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train the module; without `valid`, train for all epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
         self._check_weights(train, context)
-        with only_rows_of(None if train.shard is None else train.shard.own):
-            self._build(train.n_users, train.n_items)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
             self.rating_mean = train.mean_rating
+        self._start(train, valid, context)
+        with _directory(context) as directory:
+            finished = directory / "finished.json"
+            if not context.resume:  # an earlier fit in this directory must not be taken for this one
+                for name in ("finished.json", "last.ckpt", "best.ckpt"):
+                    (directory / name).unlink(missing_ok=True)
+            if not finished.is_file():
+                self._train(train, valid, context, directory)
+            self._take_weights(train, directory / f"{'last' if valid is None else 'best'}.ckpt")
+            with reading(finished):
+                report = FitReport(**json.loads(finished.read_text()))
+        self._use()
+        return report
+
+    def _start(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
+        """Build the module with the weights from which training starts.
+
+        Raises:
+            UserError: gradients are sparse, and the trainer would have to clip them.
+        """
+        with only_rows_of(None if train.shard is None else train.shard.own):
+            self._build(train.n_users, train.n_items)
         if has_sparse_gradients(self.module) and context.trainer.keywords.get("gradient_clip_val"):
             raise UserError(
                 "trainer.gradient_clip_val must be left out if embeddings have sparse gradients, which are not "
@@ -212,25 +233,22 @@ class NeuralRecommender(Recommender):
         if self.earlier is not None:
             earlier, users = self.earlier
             warm_start.take_over(self.module, earlier.module, users)
-        with _directory(context) as directory:
-            finished = directory / "finished.json"
-            if not context.resume:  # an earlier fit in this directory must not be taken for this one
-                for name in ("finished.json", "last.ckpt", "best.ckpt"):
-                    (directory / name).unlink(missing_ok=True)
-            if not finished.is_file():
-                self._train(train, valid, context, directory)
-            if train.shard is None and any(table.own is not None for _, table in user_tables(self.module)):
-                self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
-                self.module.bind(train)
-            chosen = directory / f"{'last' if valid is None else 'best'}.ckpt"
-            with reading(chosen):
-                state = torch.load(chosen, weights_only=True, mmap=True)  # a sharded table reads its own rows only
-                self.module.load_state_dict(state["state_dict"])
-                self.n_best_epochs = int(state["epoch"]) + 1
-            with reading(finished):
-                report = FitReport(**json.loads(finished.read_text()))
-        self._use()
-        return report
+
+    def _take_weights(self, train: Dataset, checkpoint: Path) -> None:
+        """Load the weights of a checkpoint of this fit, and the number of epochs after which it was written.
+
+        Raises:
+            UserError: the checkpoint was trained on other interactions, or is damaged.
+        """
+        if train.shard is None and any(table.own is not None for table in user_tables(self.module).values()):
+            self._build(train.n_users, train.n_items)  # this process has trained the rows of its own users only
+            self.module.bind(train)
+        with reading(checkpoint):
+            state = torch.load(checkpoint, weights_only=True, mmap=True)  # a sharded table reads its own rows only
+            if TrainingFingerprint.KEY in state:  # earlier versions stored none
+                self._check_trained_on(state[TrainingFingerprint.KEY])
+            self.module.load_state_dict(state["state_dict"])
+            self.n_best_epochs = int(state["epoch"]) + 1
 
     def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
         """Run Lightning's loop, which leaves `best.ckpt`, `last.ckpt` and `finished.json` in the directory."""
@@ -242,7 +260,8 @@ class NeuralRecommender(Recommender):
         checkpoint = directory / "last.ckpt"
         resumed = checkpoint if context.resume and checkpoint.is_file() else None
         if resumed is not None:
-            self._check_checkpoint(resumed)
+            with reading(resumed):
+                self._check_trained_on(torch.load(resumed, weights_only=True)[TrainingFingerprint.KEY])
         started = time.perf_counter()
         with lost_processes_explained():
             trainer.fit(self.module, datamodule=data, ckpt_path=resumed, weights_only=True)
@@ -293,14 +312,15 @@ class NeuralRecommender(Recommender):
             enable_progress_bar=False,  # Lightning's: TrainingBar shows the progress
         )
 
-    def _check_checkpoint(self, checkpoint: Path) -> None:
+    def _check_trained_on(self, trained_on: str) -> None:
         """Check that a checkpoint was trained on the training interactions of this fit.
 
+        Args:
+            trained_on: fingerprint in the checkpoint.
+
         Raises:
-            UserError: the checkpoint was trained on other interactions, or is damaged.
+            UserError: the checkpoint was trained on other interactions.
         """
-        with reading(checkpoint):
-            trained_on = torch.load(checkpoint, weights_only=True)[TrainingFingerprint.KEY]
         if trained_on != self.trained_on:
             raise UserError(
                 "A run must be resumed on the ratings that it started with, but its data and split settings now give "

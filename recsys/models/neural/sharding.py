@@ -42,7 +42,7 @@ from torch.optim import Optimizer
 from recsys.data.dataset import Dataset
 from recsys.data.query import row_pointers
 from recsys.errors import UserError
-from recsys.models.neural.embeddings import UserTable, rows_of_users
+from recsys.models.neural.embeddings import UserTable, rows_of_users, user_tables
 from recsys.models.neural.processes import joined, of_each, summed
 from recsys.models.neural.sampling import Share
 
@@ -124,7 +124,7 @@ class OwnUsers(Share):
 
     def complete(self, module: nn.Module) -> None:
         """Set the tables of a module to the rows of all users, in the first process."""
-        for _, table in user_tables(module):
+        for table in user_tables(module).values():
             rows = self.whole(table.weight.detach())
             if self.rank == 0:
                 table.restore(rows.to(table.weight.device))
@@ -181,14 +181,14 @@ class ShardedByUser(DDPStrategy):
         """Cut the tables of users to the rows of this process, and set up everything else as for `DDPStrategy`."""
         module = cast(pl.LightningModule, self.lightning_module)
         check_sharding(type(module), type(module).__name__, trainer.gradient_clip_val, trainer.precision)
-        for _, table in self._tables():
+        for table in self._tables().values():
             table.hold(self.share.own)
         super().setup(trainer)
 
     def _setup_model(self, model: nn.Module) -> DistributedDataParallel:
         """Exclude the tables of users from the synchronisation of weights and gradients."""
         own = []
-        for name, table in self._tables():
+        for name, table in self._tables().items():
             table.weight.register_hook(lambda gradient: gradient / self.world_size)
             own += [name, f"{name.removesuffix('weight')}trained"]
         DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, own)
@@ -203,7 +203,7 @@ class ShardedByUser(DDPStrategy):
     def lightning_module_state_dict(self) -> dict[str, Any]:
         """Return the weights; in the first process, tables of users have the rows of all users."""
         state = super().lightning_module_state_dict()
-        return state | {name: self._whole(state[name]) for name, _ in self._tables()}
+        return state | {name: self._whole(state[name]) for name in self._tables()}
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
         """Return the optimiser's state; in the first process, with the rows of all users."""
@@ -228,14 +228,14 @@ class ShardedByUser(DDPStrategy):
             self._start_method = "popen"
         super()._configure_launcher()
 
-    def _tables(self) -> list[tuple[str, UserTable]]:
+    def _tables(self) -> dict[str, UserTable]:
         """Return the tables of users by the names of their weights."""
         return user_tables(cast(pl.LightningModule, self.lightning_module))
 
     def _states(self, optimizer: Optimizer, state: Mapping[str, Any], change: Any) -> Iterator[tuple[int, Any]]:
         """Yield the optimiser's state of each table of users, by index of its weight, with `change` applied to rows."""
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-        tables = {id(table.weight) for _, table in self._tables()}
+        tables = {id(table.weight) for table in self._tables().values()}
         for number, weight in enumerate(weights):
             if id(weight) in tables and number in state["state"]:
                 values = copy(state["state"][number])
@@ -274,11 +274,6 @@ def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float 
             "scaled gradients, since no process knows the gradients of all users: leave them out, or take "
             "trainer.precision=bf16-mixed."
         )
-
-
-def user_tables(module: nn.Module) -> list[tuple[str, UserTable]]:
-    """Return the tables of users by the names of their weights."""
-    return [(f"{name}.weight", part) for name, part in module.named_modules() if isinstance(part, UserTable)]
 
 
 def has_rows(value: Any) -> bool:

@@ -114,6 +114,12 @@ def test_a_checkpoint_of_other_ratings_is_not_resumed(split: Split, tmp_path: Pa
         MF(embedding_dim=4, **SMALL).fit(split.refit_train, split.valid, FitContext(tmp_path, trainer(), resume=True))
 
 
+def test_a_finished_fit_to_other_ratings_is_not_taken_for_this_one(split: Split, tmp_path: Path):
+    MF(embedding_dim=4, **SMALL).fit(split.train, context=FitContext(tmp_path, trainer()))
+    with pytest.raises(UserError, match="must be resumed on the ratings"):
+        MF(embedding_dim=4, **SMALL).fit(split.refit_train, context=FitContext(tmp_path, NO_TRAINER, resume=True))
+
+
 def test_the_weights_of_the_best_epoch_are_used_and_its_number_is_stored(split: Split, tmp_path: Path):
     curve = Curve()
     settings = {**SMALL, "max_epochs": 30, "patience": 4, "lr": 0.1}
