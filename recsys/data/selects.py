@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from recsys.data.dialect import NUMERIC, Dialect, Reading, detect, usual_delimiter
+from recsys.data.nesting import check_levels
 from recsys.data.plain import Plain, plain
 from recsys.data.quoting import file_literal, literal, one_file, quoted
 from recsys.errors import UserError
@@ -233,11 +234,12 @@ def _json(
     """Return a SELECT that reads JSON as text, because typed numbers would change ids.
 
     Raises:
-        UserError: the file does not have one object for each row, or repeats a key.
+        UserError: the file does not have one object for each row, repeats a key, or is nested too deeply.
     """
     layout = "array" if start.startswith("[") else "newline_delimited"
     if layout != "array" and not start.partition("\n")[0].rstrip().endswith("}") and "\n" in start:
         layout = "unstructured"  # objects over several lines
+    check_levels(file, text.path)
     objects = _JSON.format(file=file_literal(text.path), layout=layout)
     try:
         [(structure, repeats)] = connection.execute(
@@ -248,10 +250,7 @@ def _json(
         raise refusal(file, error) from error
     if structure is None:
         raise UserError(f"{file} has no rows.")
-    try:
-        columns = json.loads(structure)
-    except RecursionError as error:
-        raise UserError(f"{file} must hold values, or lists and objects of values (got deeper levels).") from error
+    columns = json.loads(structure)
     if not isinstance(columns, dict):
         raise UserError(f"{file} must hold JSON objects, one for each row (got {start[:40]!r}).")
     if repeats:

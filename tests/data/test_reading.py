@@ -365,12 +365,28 @@ def test_one_nested_id_in_json_is_refused(ratings):
     for user in ('{"id": 7}', "[7, 8]"):
         with pytest.raises(UserError, match="but its user_id has several values"):
             ratings(f'{rows}{{"user_id": {user}, "movie_id": 2}}\n', "r.jsonl", columns)
-    deep = "[" * 3000 + "]" * 3000
-    with pytest.raises(UserError, match="must hold values, or lists and objects of values"):
-        ratings(f'{rows}{{"user_id": 8, "movie_id": 2, "x": {deep}}}\n', "r.jsonl", columns)
     with pytest.raises(UserError, match="has no rows"):
         ratings("[]", "r.json", columns)
     assert len(ratings('{"user_id": 7, "movie_id": 1, "": 2}\n', "r.jsonl", columns)) == 1
+
+
+@pytest.mark.parametrize(("name", "brackets", "line"), [("r.jsonl", ("", ""), ""), ("r.json", "[]", "\n")])
+def test_json_may_have_a_hundred_levels(ratings, name, brackets, line):
+    """The object of a row is one of them, and the list of all rows; brackets in strings are none."""
+    columns = {"user_id": "user_id", "movie_id": "movie_id"}
+
+    def content(n):
+        rows = (
+            '{"user_id": 7, "movie_id": 1, "x": "]\\"[[["}',
+            f'{{"user_id": 8, "movie_id": 2, "x": {"[" * n}{line}{"]" * n}}}',
+        )
+        return f"{brackets[0]}{(',' if brackets[0] else chr(10)).join(rows)}{brackets[1]}"
+
+    n = 99 - bool(brackets[0])
+    assert len(ratings(content(n), name, columns)) == 2
+    for more in (n + 1, 100_000):
+        with pytest.raises(UserError, match="must have at most 100 levels of lists and objects"):
+            ratings(content(more), name, columns)
 
 
 def test_ids_that_differ_by_zeros_are_reported(stored, capsys):

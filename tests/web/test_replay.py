@@ -60,7 +60,7 @@ def test_replaying_the_logging_run_reproduces_its_lists(service, feedback, clock
     assert replayed.left_out == 0
     assert replayed.found.support == 1
     assert replayed.found.observed.mean == replayed.found.ips.mean == replayed.found.snips.mean == 1
-    assert replay(service.loaded_run("ease"), feedback, "rating").found == replayed.found
+    assert str(replay(service.loaded_run("ease"), feedback, "rating").found) == str(replayed.found)  # has NaN
 
 
 def test_another_run_is_credited_with_the_outcomes_of_common_films(service, feedback, clock):

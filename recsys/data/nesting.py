@@ -1,0 +1,36 @@
+"""How deeply JSON is nested. Parsers recurse into it, and DuckDB ends the process at some hundred thousand levels."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from recsys.errors import UserError
+
+MAX_LEVELS = 100
+BLOCK = 2**24  # bytes
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def check_levels(file: Path, text: Path) -> None:
+    """Check that the lists and objects of a JSON file are nested in at most `MAX_LEVELS` levels.
+
+    Args:
+        file: the original file, for the message.
+        text: its text, in UTF-8.
+
+    Raises:
+        UserError: they are nested more deeply.
+    """
+    level = 0
+    with text.open("rb") as lines:
+        while block := lines.readlines(BLOCK):  # a string of JSON does not contain the end of a line
+            brackets = _STRING.sub(b"", b"".join(block)).translate(None, delete=_OTHERS)
+            opens = np.isin(np.frombuffer(brackets, np.uint8), list(b"[{"))
+            levels = level + np.cumsum(np.where(opens, 1, -1))
+            if levels.max(initial=0) > MAX_LEVELS:
+                raise UserError(f"{file} must have at most {MAX_LEVELS} levels of lists and objects (got more).")
+            level = int(levels[-1]) if len(levels) else level
