@@ -231,7 +231,7 @@ def _budget(data: _SettingData, curves: Mapping[str, pd.Series]) -> Iterator[tup
     curves = {row: curves[row] for row in data.by_row if row in curves}  # the best row first
     if curves:
         fig, ax = _axes(len(curves))
-        ax.set(xlabel="trials of the search, drawn at random", ylabel=f"expected best {data.metric} on validation")
+        ax.set(xlabel="trials of the search, drawn at random", ylabel="expected best on validation")
         _lines(ax, curves, data.colours, marker="")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         yield "budget", f"{data.metric} on validation by number of trials", fig
