@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from recsys.errors import UserError
 from recsys.models.base import Recommender
 
 MEMINFO = Path("/proc/meminfo")
+OWN_GROUP = Path("/proc/self/cgroup")
+GROUPS = Path("/sys/fs/cgroup")
 COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 # Weights and Adam's two moments, which Lightning gathers in memory before it writes a checkpoint, and which are loaded
 # again at the end. Both constants sum to 7 copies; a training of GMF with 26 million weights and Adam was measured to
@@ -18,11 +21,27 @@ COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 def available_bytes() -> int:
-    """Return an estimate of the free memory in bytes: `MemAvailable` on Linux, all of the memory elsewhere."""
+    """Return an estimate of the free memory in bytes.
+
+    On Linux it is `MemAvailable`, or what the limits of a container or a Slurm job leave if that is less. Elsewhere it
+    is all of the memory.
+    """
     if MEMINFO.is_file():
         fields = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
-        return int(fields["MemAvailable"].removesuffix("kB")) * 1024
+        return min([int(fields["MemAvailable"].removesuffix("kB")) * 1024, *_left_by_groups()])
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _left_by_groups() -> Iterator[int]:
+    """Yield the bytes that each limited control group of this process (version 2) leaves, cached files not counted."""
+    names = [line.removeprefix("0::/") for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::/")]
+    for name in names:
+        for folder in (GROUPS / name, *(GROUPS / name).parents):
+            limit = folder / "memory.max"
+            if limit.is_file() and (most := limit.read_text().strip()) != "max":
+                counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                used = int((folder / "memory.current").read_text())
+                yield int(most) - used + int(counts["active_file"]) + int(counts["inactive_file"])
 
 
 def check_memory(n_bytes: int, subject: str, advice: str) -> None:
