@@ -256,19 +256,36 @@ def _json(
     if repeats:
         raise UserError(f"{file} must name each key once in an object.")
     for name in wanted:
-        value, kind = literal(_path(name)), f"json_type(json, {literal(_path(name))})"
-        nested = f"SELECT count(*) {objects} WHERE {kind} IN ('ARRAY', 'OBJECT')"
-        if columns.get(name) == "JSON" and connection.execute(nested).fetchall() != [(0,)]:
-            columns[name] = {}
-        if isinstance(columns.get(name), dict | list):
-            raise UserError(f"{file} must hold one JSON object for each row, but its {name} has several values.")
-        if columns.get(name) in ("DOUBLE", "JSON"):
-            numbers = f"SELECT try_cast(json ->> {value} AS DOUBLE) AS {quoted(name)} {objects} WHERE {kind} = 'DOUBLE'"
-            fractions = f"{numbers} AND contains(json ->> {value}, '.')"
-            refuse_rounded(connection, str(file), fractions, name, "DOUBLE")
+        _check_json_column(connection, file, objects, name, columns.get(name))
     cells = [f"{_json_text(name)} AS {quoted(name)}" for name in columns if name]  # SQL has no empty names
     notes = tuple(f'{name} such as 7 and "7" count as the same' for name in wanted if columns.get(name) == "JSON")
     return Select(f"SELECT {', '.join(cells) or 'NULL'}{_constants(reading)} {objects}", notes=notes)
+
+
+def _check_json_column(
+    connection: duckdb.DuckDBPyConnection, file: Path, objects: str, name: str, structure: Any
+) -> None:
+    """Check that a column has one value for each row, and no ids that may be rounded.
+
+    Args:
+        connection: a connection.
+        file: the original file, for the message.
+        objects: the FROM clause that reads the objects.
+        name: their key.
+        structure: what DuckDB's `json_group_structure` says of the values; "JSON" if they differ in type.
+
+    Raises:
+        UserError: a row has several values, or an id may be rounded.
+    """
+    value, kind = literal(_path(name)), f"json_type(json, {literal(_path(name))})"
+    nested = f"SELECT count(*) {objects} WHERE {kind} IN ('ARRAY', 'OBJECT')"
+    is_mixed = structure == "JSON" and connection.execute(nested).fetchall() != [(0,)]
+    if is_mixed or isinstance(structure, dict | list):
+        raise UserError(f"{file} must hold one JSON object for each row, but its {name} has several values.")
+    if structure in ("DOUBLE", "JSON"):
+        numbers = f"SELECT try_cast(json ->> {value} AS DOUBLE) AS {quoted(name)} {objects} WHERE {kind} = 'DOUBLE'"
+        fractions = f"{numbers} AND contains(json ->> {value}, '.')"
+        refuse_rounded(connection, str(file), fractions, name, "DOUBLE")
 
 
 def refuse_rounded(connection: duckdb.DuckDBPyConnection, label: str, sql: str, column: str, kind: str) -> None:
