@@ -27,6 +27,7 @@ NOT_DECISIVE_CODE = {
     "recsys.files": "writes files whole",
     "recsys.interruption": "ends processes",
     "recsys.invocation": "names commands",
+    "recsys.named_arguments": "words errors",
     "recsys.places": "says where files are",
     "recsys.renamed": "maps former names",
     "recsys.signatures": "checks settings",
