@@ -100,7 +100,7 @@ class Verification:
     def sentences(self) -> list[str]:
         """Return sentences on whether the results agree, by which criterion, and on the largest difference."""
         if differing := self.differing(SOURCE):
-            return [f"The results are not comparable: {' and '.join(differing)} differ from the published run."]
+            return [f"The results are not comparable: {_differ(differing)} from the published run."]
         frame = self.frame()
         name = ", ".join(f"{key} {self.published[key]}" for key in RUN_KEY if self.published[key] != "")
         code = ", though the code has changed since" if self.differing(["code"]) else ""
@@ -123,4 +123,9 @@ class Verification:
             return "to the digit"
         has_seeds = self.deviations.reindex(frame.index).notna().any()
         allowed = f"{N_DEVIATIONS} standard deviations of its seeds" if has_seeds else f"{self.tolerance:.0%}"
-        return f"within {allowed}, since {', '.join(platform)} differ"
+        return f"within {allowed}, since {_differ(platform)}"
+
+
+def _differ(columns: Sequence[str]) -> str:
+    *others, last = columns
+    return f"{', '.join(others)} and {last} differ" if others else f"{last} differs"

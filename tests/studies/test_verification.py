@@ -31,7 +31,7 @@ def test_results_of_one_platform_agree_to_the_digit_or_not_at_all():
 def test_results_of_another_platform_may_differ_by_the_tolerance(value, agrees):
     verification = verified(machine="another", **{"test/ndcg@10": value})
     assert verification.agrees == agrees
-    assert "within 5%, since machine differ" in verification.sentences()[0]
+    assert "within 5%, since machine differs" in verification.sentences()[0]
     assert ("the largest difference is 0.01" in verification.sentences()[0]) == agrees
 
 
@@ -63,7 +63,7 @@ def test_deviations_are_those_of_the_seeds_of_the_row(tmp_path):
 
 def test_results_of_another_split_are_not_comparable():
     assert not verified(split="another").agrees
-    assert "not comparable: split differ" in verified(split="another").sentences()[0]
+    assert "not comparable: split differs" in verified(split="another").sentences()[0]
 
 
 def test_a_change_of_code_is_reported_and_allows_no_difference():
