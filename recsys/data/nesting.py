@@ -11,8 +11,9 @@ from recsys.errors import UserError
 
 MAX_LEVELS = 100
 BLOCK = 2**24  # bytes
-_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+_ESCAPED = re.compile(rb"\\.")
+_STRING = re.compile(rb'"[^"]*"')
+_OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def check_levels(file: Path, text: Path) -> None:
@@ -28,7 +29,8 @@ def check_levels(file: Path, text: Path) -> None:
     level = 0
     with text.open("rb") as lines:
         while block := lines.readlines(BLOCK):  # a string of JSON does not contain the end of a line
-            brackets = _STRING.sub(b"", b"".join(block)).translate(None, delete=_OTHERS)
+            marks = _ESCAPED.sub(b"", b"".join(block)).translate(None, delete=_OTHERS)
+            brackets = _STRING.sub(b"", marks.replace(b'""', b""))  # most strings have no brackets
             opens = np.isin(np.frombuffer(brackets, np.uint8), list(b"[{"))
             levels = level + np.cumsum(np.where(opens, 1, -1))
             if levels.max(initial=0) > MAX_LEVELS:
