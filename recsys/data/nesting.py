@@ -12,8 +12,8 @@ from recsys.errors import UserError
 MAX_LEVELS = 100
 BLOCK = 2**24  # bytes
 _ESCAPED = re.compile(rb"\\.")
-_STRING = re.compile(rb'"[^"]*"')
-_OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
+_STRING = re.compile(rb'"[^"\n]*"?')  # one that is not closed ends with its line, and the parser will report it
+_OTHERS = bytes(set(range(256)) - set(b'[]{}"\n'))
 
 
 def check_levels(file: Path, text: Path) -> None:
@@ -28,9 +28,9 @@ def check_levels(file: Path, text: Path) -> None:
     """
     level = 0
     with text.open("rb") as lines:
-        while block := lines.readlines(BLOCK):  # a string of JSON does not contain the end of a line
+        while block := lines.readlines(BLOCK):
             marks = _ESCAPED.sub(b"", b"".join(block)).translate(None, delete=_OTHERS)
-            brackets = _STRING.sub(b"", marks.replace(b'""', b""))  # most strings have no brackets
+            brackets = _STRING.sub(b"", marks.replace(b'""', b"")).replace(b"\n", b"")  # most strings have no brackets
             opens = np.isin(np.frombuffer(brackets, np.uint8), list(b"[{"))
             levels = level + np.cumsum(np.where(opens, 1, -1))
             if levels.max(initial=0) > MAX_LEVELS:

@@ -360,6 +360,13 @@ def test_damage_in_json_is_named_by_its_line_or_record(ratings, name, brackets, 
         ratings(f"{brackets[0]}{content}{brackets[1]}", name)
 
 
+def test_brackets_after_a_string_that_is_not_closed_are_no_levels(ratings):
+    rows = ['{"user_id": 1, "movie_id": 2, "title": "a"}', '{"user_id": 1, "movie_id": 2, "title": "a}']
+    rows += ['{"user_id": 1, "movie_id": 2, "title": "[["}'] * 200
+    with pytest.raises(UserError, match=r"must be whole JSON \(got damage at byte \d+ in line 2\)"):
+        ratings("\n".join(rows), "r.jsonl", {"user_id": "user_id", "movie_id": "movie_id"})
+
+
 def test_one_nested_id_in_json_is_refused(ratings):
     columns, rows = {"user_id": "user_id", "movie_id": "movie_id"}, '{"user_id": 7, "movie_id": 1}\n'
     for user in ('{"id": 7}', "[7, 8]"):
