@@ -141,7 +141,7 @@ def _figures(data: _SettingData) -> Iterator[tuple[str, str, Figure]]:
     """Yield the name, title and figure of each figure for which the setting has data."""
     drawings: dict[str, tuple[str, Callable[[_SettingData], Figure | None]]] = {
         "list_length": (f"{data.metric.partition('@')[0]} by length of the list", _by_list_length),
-        "learning_curves": (f"{data.metric} on validation by epoch", _learning_curves),
+        "learning_curves": (f"{_curve_metric(data)} on validation by epoch", _learning_curves),
         "popularity_bias": (f"{data.metric} and how popular the films are", _popularity_bias),
         "training_time": (f"{data.metric} and training time", _training_time),
         "calibration": ("Mean rating less mean prediction", _calibration),
@@ -211,8 +211,13 @@ def _by_list_length(data: _SettingData) -> Figure | None:
     return fig
 
 
+def _curve_metric(data: _SettingData) -> str:
+    """Return the metric of learning curves: training validates all users, by full rankings, whatever the protocol."""
+    return data.metric.partition("/")[0]
+
+
 def _learning_curves(data: _SettingData) -> Figure | None:
-    metric = data.metric.partition("/")[0]  # training validates by full rankings, whatever the protocol
+    metric = _curve_metric(data)
     curves = {}
     for row, own in data.by_row.items():
         of_runs = [learning_curve(run, metric) for _, run in complete_runs(own)]
