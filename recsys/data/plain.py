@@ -249,7 +249,7 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
     """Detect the encoding of text: by its byte order mark, its zero bytes, or as UTF-8; otherwise Windows-1252.
 
     Raises:
-        UserError: most but not all of the text is UTF-8.
+        UserError: most but not all of the text is UTF-8, or it is binary data.
     """
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -271,6 +271,7 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
                 f"{file} must be in one encoding (got UTF-8 with {counted(n_damaged, 'invalid byte')}): "
                 "save it again, or set data.encoding."
             ) from None
+        _refuse_zeros(file, path)
         return "windows-1252"
     return "utf-8"
 
@@ -289,11 +290,18 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
             shutil.copyfileobj(text, target, _CHUNK)
     except UnicodeError as error:
         raise UserError(
-            f"{file} must be in the encoding {encoding} ({error}): set data.encoding if it is text."
+            f"{file} must be in the encoding {encoding} (got {_invalid(error)}): set data.encoding if it is text."
         ) from error
     except LookupError as error:
         raise UserError(f"data.encoding must be an encoding of Python, such as latin-1 (got {encoding}).") from error
     return copy
+
+
+def _invalid(error: UnicodeError) -> str:
+    """Describe what cannot be decoded."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"the byte 0x{error.object[error.start]:02x}: {error.reason}"
+    return str(error)
 
 
 def _without_first_lines(path: Path, n: int, copy: Path) -> Path:

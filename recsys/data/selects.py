@@ -38,6 +38,10 @@ _REFUSALS = {
         "{file} must close every quotation mark at the end of a field (got an open one in line {0}; data.quote='' "
         "reads marks as text)"
     ),
+    r"Line: (\d+).*Maximum line size of (\d+) bytes": (
+        "{file} must have lines of at most {1} bytes (got a longer one in line {0})"
+    ),
+    r'"maximum_object_size" of (\d+) bytes': "{file} must have JSON objects of at most {0} bytes (got a longer one)",
     r"Malformed JSON in file .*, at byte (\d+) in (.*?): ": "{file} must be whole JSON (got damage at byte {0} in {1})",
     r"(No magic bytes found|too small to be a Parquet file|Out of buffer)": (
         "{file} is damaged or incomplete: copy or download it again"
@@ -142,7 +146,7 @@ def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:
     text = re.sub(r"in (line|record)(?:/value)? (\d+): ", lambda found: f"in {found[1]} {int(found[2]) - 1}: ", text)
     for pattern, sentence in _REFUSALS.items():
         if found := re.search(pattern, text, re.DOTALL):
-            groups = [" ".join(group.split())[:80] for group in found.groups()]
+            groups = [group.strip()[:80] for group in found.groups()]
             return UserError(f"{sentence.format(*groups, file=file)}.")
     first = text.partition("\n")[0].partition(": ")[2] or text
     return UserError(f"Cannot read {file}: {' '.join(first.split())}")

@@ -114,6 +114,8 @@ def test_encodings_can_be_set(ratings):
     assert ("Фильм", "7", 3, 1100000100) in ratings(CSV.replace("2,7", "Фильм,7").encode("cp1251"), encoding="cp1251")
     with pytest.raises(UserError, match=r"must be in the encoding utf-8 .*: set data.encoding"):
         ratings("é".encode("latin-1") + CSV.encode(), encoding="utf-8")
+    with pytest.raises(UserError, match=r"encoding windows-1252 \(got the byte 0x81: .*\): set data.encoding"):
+        ratings(CSV.encode() + b"\x81,7,4,1100000000\n")
     with pytest.raises(UserError, match=r"must be an encoding of Python, such as latin-1 \(got latin-99\)"):
         ratings(CSV, encoding="latin-99")
 
@@ -167,6 +169,7 @@ def test_other_kinds_of_files_are_refused(ratings):
         b"version https://git-lfs.github.com/spec/v1\n": "a pointer of Git LFS",
         b"7z\xbc\xaf\x27\x1c": "an archive that recsys cannot unpack",
         b"u,m\n1,\0": "a zero byte in line 2",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\x81": "a zero byte in line 3",
     }
     for content, kind in kinds.items():
         with pytest.raises(UserError, match=f"must be text or Parquet.*{kind}"):
@@ -183,6 +186,7 @@ def test_hash_marks_are_text(ratings):
     [
         ("3,7,4", r"must have 4 fields in every row \(got 3 in line 5: '3,7,4'\)"),
         ("3,7,4,1100000000,x", r"must have 4 fields in every row \(got 5 in line 5"),
+        ("3  7", r"must have 4 fields in every row \(got 1 in line 5: '3  7'\)"),
         ("user_id,movie_id,rating,time", "repeats its header in row 4: remove this line"),
         ('3,7,4,"1100000000', r"must close every quotation mark .* in line 5; data.quote='' reads marks as text"),
         ('"3" x,7,4,1100000000', "must close every quotation mark"),
@@ -191,6 +195,11 @@ def test_hash_marks_are_text(ratings):
 def test_damaged_rows_are_refused(line, sentence, ratings):
     with pytest.raises(UserError, match=sentence):
         ratings(CSV + line + "\n4,7,4,1100000000\n")
+
+
+def test_a_line_of_more_than_16_mb_is_refused(ratings):
+    with pytest.raises(UserError, match=r"must have lines of at most 16000000 bytes \(got a longer one in line 5\)"):
+        ratings(CSV + "x" * 17_000_000 + ",7,4,1100000000\n")
 
 
 @pytest.mark.parametrize("names", ["USER_ID,MOVIE_ID,RATING,TIME", "userId,movieId,rating,timestamp"])
@@ -365,6 +374,11 @@ def test_brackets_after_a_string_that_is_not_closed_are_no_levels(ratings):
     rows += ['{"user_id": 1, "movie_id": 2, "title": "[["}'] * 200
     with pytest.raises(UserError, match=r"must be whole JSON \(got damage at byte \d+ in line 2\)"):
         ratings("\n".join(rows), "r.jsonl", {"user_id": "user_id", "movie_id": "movie_id"})
+
+
+def test_a_json_object_of_more_than_16_mb_is_refused(ratings):
+    with pytest.raises(UserError, match=r"must have JSON objects of at most 16777216 bytes \(got a longer one\)"):
+        ratings('{"user_id": 1, "movie_id": 7}\n{"user_id": "' + "x" * 40_000_000 + '"}\n')
 
 
 def test_one_nested_id_in_json_is_refused(ratings):
