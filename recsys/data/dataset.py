@@ -7,7 +7,7 @@ interactions of one user at the same time, the source's last row counts as the l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -111,14 +111,23 @@ class Dataset:
             n_items: number of items; None for the highest code plus one.
             name: name of the data set.
             fingerprint: digest that identifies the data.
+
+        Raises:
+            UserError: there are no ratings, the arrays have different lengths, a code is not a whole number from 0 to
+                the number of users or items less one, or a rating is not finite.
         """
+        given = {"users": users, "items": items, "ratings": ratings, "times": times, "plays": plays}
+        arrays = {name: np.asarray(array) for name, array in given.items() if array is not None}
+        _check_lengths(arrays)
+        n_users = _n_codes("users", arrays["users"], n_users)
+        n_items = _n_codes("items", arrays["items"], n_items)
         columns = (users,) if times is None else (times, users)
         order = np.lexsort([np.asarray(column) for column in columns])
         user_codes = np.asarray(users, np.int32)[order]
         item_codes = np.asarray(items, np.int32)[order]
         values = np.ones(len(order), np.float32) if ratings is None else np.asarray(ratings, np.float32)[order]
-        n_users = int(user_codes.max()) + 1 if n_users is None else n_users
-        n_items = int(item_codes.max()) + 1 if n_items is None else n_items
+        if not np.isfinite(values).all():
+            raise UserError("ratings must be finite numbers.")
         return cls(
             name=name,
             users=user_codes,
@@ -435,3 +444,24 @@ class StepHoldout(Holdout):
     def interactions(self) -> sparse.csr_matrix:
         """See `Holdout.interactions`."""
         return self.timeline.matrix() + self.ratings.matrix()
+
+
+def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
+    """Check that arrays have one value for each rating, and that there is a rating."""
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{n} {name}" for name, n in lengths.items())
+        raise UserError(f"Arrays must have one value for each rating (got {listed}).")
+    if not lengths["users"]:
+        raise UserError("A data set must have at least one rating (got none).")
+
+
+def _n_codes(name: str, codes: np.ndarray, n: int | None) -> int:
+    """Return the number of codes, by default the highest plus one; the codes must be whole numbers below it."""
+    if codes.dtype.kind not in "iu":
+        raise UserError(f"{name} must be whole numbers from 0 (got {codes[:1].tolist()[0]!r}).")
+    lowest, highest = int(codes.min()), int(codes.max())
+    n = highest + 1 if n is None else n
+    if lowest < 0 or highest >= n:
+        raise UserError(f"{name} must be whole numbers from 0 to {n - 1} (got {lowest if lowest < 0 else highest}).")
+    return n
