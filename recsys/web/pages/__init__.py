@@ -30,6 +30,7 @@ from recsys.web.pages.own_history import history_page
 from recsys.web.pages.packets import bound_waiting_packets, report_malformed_packets
 from recsys.web.pages.rows import add_action_script
 from recsys.web.pages.runs import runs_page
+from recsys.web.pages.signatures import remember_signatures
 from recsys.web.pages.viewer_session import Site
 from recsys.web.pages.viewers import viewer_page, viewers_page
 from recsys.web.pages.waiting import bound_waiting_pages
@@ -106,6 +107,7 @@ def add_pages(api: FastAPI, service: RecommendationService, tensorboard: str | N
     bound_waiting_packets()
     bound_waiting_pages(RECONNECT_SECONDS)
     forget_clients_that_hang_up()
+    remember_signatures()
     for errors in (404, StarletteHTTPException):  # for 404, NiceGUI has a page of its own
         app.exception_handler(errors)(_error_page)
     app.exception_handler(Exception)(_server_error_page)  # NiceGUI's own shows the exception

@@ -83,6 +83,19 @@ class Stars(Element, component="stars.js"):
             self.props["given"] = given
 
 
+class Skeletons(Element, component="skeletons.js"):
+    """Placeholders for films that are being loaded.
+
+    Args:
+        n: number of films.
+        cards: whether they are cards, or else tiles of a strip.
+    """
+
+    def __init__(self, n: int, *, cards: bool = False) -> None:
+        super().__init__()
+        self.props.update({"n": n, "cards": cards})
+
+
 def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str = "", **attributes: Any) -> Tag:
     """Add a button."""
     tag = Tag("button", text, f"button {classes}", type="button", **attributes)
@@ -164,16 +177,6 @@ def notice(sentence: str, *links: tuple[str, str]) -> None:
         Tag("p", sentence)
         for name, address in links:
             Tag("a", name, "button", href=address)
-
-
-def skeletons(n: int) -> None:
-    """Add placeholders for cards that are being loaded."""
-    for _ in range(n):
-        with Tag("div", classes="card skeleton", aria_hidden="true"):
-            Tag("div", classes="poster")
-            with Tag("div", classes="card-body"):
-                for width in ("70%", "45%", "90%"):
-                    Tag("span", classes="bar").style(f"width: {width}")
 
 
 async def yield_to_requests() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import to_thread
 
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Stars, Tag, notice, restore_focus, yield_to_requests
+from recsys.web.pages.components import Skeletons, Stars, Tag, notice, restore_focus, yield_to_requests
 from recsys.web.pages.cookies import cookie
 from recsys.web.pages.feedback_panel import OWN_FILMS, WATCHLIST, FeedbackPanel
 from recsys.web.pages.hanging_up import connected
@@ -95,9 +95,7 @@ class _WellKnownFilms:
                 Tag("h2", "Start with these")
             with Tag("ul", classes="strip row") as self._strip:
                 on_action(self._strip, session.rate_row)
-                for _ in range(WELL_KNOWN):
-                    with Tag("li", classes="skeleton", aria_hidden="true"):
-                        Tag("div", classes="poster")
+                Skeletons(WELL_KNOWN)
         session.follow(self._follow)
 
     async def fill(self) -> None:

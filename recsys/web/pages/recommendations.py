@@ -14,6 +14,7 @@ from recsys.web.events import Kind
 from recsys.web.lists import ListOptions, Order
 from recsys.web.pages.components import (
     RATE,
+    Skeletons,
     Tag,
     button,
     explored_badge,
@@ -22,7 +23,6 @@ from recsys.web.pages.components import (
     poster,
     reason_kinds,
     restore_focus,
-    skeletons,
 )
 from recsys.web.pages.controls import PAGE_SIZE, Controls
 from recsys.web.pages.feedback_panel import Panel, panel_links
@@ -59,7 +59,7 @@ class Recommendations:
             section.props["aria-labelledby"] = self.heading.html_id
             self._status = Tag("p", "", "visually-hidden", role="status")
             with Tag("div", classes="cards") as self._place:
-                skeletons(6)
+                Skeletons(6, cards=True)
             self._rows: Rows[Any] = Rows(self._place)  # cards or shelves
             on_action(self._place, self._act)
             self._more = button("Show more", self._show_more, "more")
