@@ -24,7 +24,7 @@ NOT_DECISIVE_CODE = {
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
     "recsys.extras": "names packages to install",
-    "recsys.files": "writes files whole",
+    "recsys.files": "writes files atomically",
     "recsys.interruption": "ends processes",
     "recsys.invocation": "names commands",
     "recsys.named_arguments": "words errors",

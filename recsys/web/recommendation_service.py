@@ -243,7 +243,7 @@ class RecommendationService:
         return self._from_store(self.store.add, [event])[0]
 
     def record_all(self, events: Sequence[Event]) -> None:
-        """Store many events in batches, without checks of their films and ratings."""
+        """Store many events in batches, without checking their films and ratings."""
         for start in range(0, len(events), EVENTS_AT_A_TIME):
             self._from_store(self.store.add, events[start : start + EVENTS_AT_A_TIME])
 

@@ -132,7 +132,7 @@ def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> N
     """Check that the lists are of the run's data set.
 
     Raises:
-        UserError: they are of another one.
+        UserError: the lists are of another data set.
     """
     logged, data = {str(request["data"]) for request in impressions["request"]}, data_name(loaded.run)
     if logged - {data} or not set(impressions["movie_id"]) <= loaded.catalogue.codes.keys():

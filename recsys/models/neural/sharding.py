@@ -131,7 +131,7 @@ class OwnUsers(Share):
 
     @property
     def stream(self) -> int:
-        """See `Share.stream`: each process has a random stream of its own."""
+        """See `Share.stream`: each process has its own random stream."""
         return self.rank
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
