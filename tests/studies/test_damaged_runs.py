@@ -100,7 +100,7 @@ CASES = [(name, damage) for name, (damages, _) in READERS.items() for damage in 
 
 
 @pytest.mark.parametrize(("name", "damage"), CASES)
-def test_a_damaged_file_beside_a_run_is_named(whole, tmp_path, name, damage):
+def test_a_damaged_file_next_to_a_run_is_named(whole, tmp_path, name, damage):
     run = shutil.copytree(whole, tmp_path / "run")
     read = READERS[name][1]
     read(run)
