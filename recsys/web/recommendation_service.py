@@ -237,7 +237,7 @@ class RecommendationService:
         if event.kind is Kind.RATING:
             catalogue.check_stars(event.value)
         if event.list_id == UNLOGGED:
-            if event.kind is Kind.CLICK:  # it says nothing without the list
+            if event.kind is Kind.CLICK:  # a click has no meaning without its list
                 return False
             event = replace(event, run=None, list_id=None, position=None)
         return self._from_store(self.store.add, [event])[0]

@@ -343,7 +343,7 @@ def test_damaged_tables_are_refused(damage, source, prepared, tmp_path):
     for name in ("ratings.parquet", "users.parquet", "films.parquet", "report.json", SEAL):
         intact = (folder / name).read_bytes()
         damage(folder / name)
-        with pytest.raises(UserError, match=rf"remove (the folder|{folder}), and it is made again"):
+        with pytest.raises(UserError, match=rf"remove (the folder|{folder}), and it will be created again"):
             prepared(source)
         (folder / name).write_bytes(intact)
     assert len(prepared(source).dataset) == 2
