@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
 CSR_PARTS = ("data", "indices", "indptr", "shape")
-MADE_AGAIN = "remove it, and it is made again"  # advice about a damaged file of a cache
+MADE_AGAIN = "remove it, and it will be created again"  # advice about a damaged file of a cache
 
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:

@@ -43,7 +43,7 @@ def exit_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def exit_on_interrupt() -> Iterator[None]:
-    """Exit with `INTERRUPTED` and one word at Ctrl-C, where nothing further is to be said."""
+    """Exit at Ctrl-C with `INTERRUPTED` and one word, for programs that have no advice to print."""
     if signal.getsignal(signal.SIGINT) is _exit_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

@@ -1,6 +1,6 @@
 """Commands as the user can type them, in the way in which this process was started.
 
-The interpreter's own arguments tell which way this was, since `sys.argv` is another while train.py runs.
+This is read from the interpreter's own arguments, since `sys.argv` differs while train.py runs.
 """
 
 from __future__ import annotations

@@ -13,19 +13,19 @@ from recsys.progress import is_progress_shown
 LINE_SECONDS = 30.0
 LINE = "{desc}: {n_fmt} of {total_fmt}{unit}, {pace}, {remaining} left{postfix}"
 BAR = "{l_bar}{bar}| {n_fmt} of {total_fmt}{unit} [{elapsed}, {remaining} left, {pace}{postfix}]"
-UP = "\x1b[A"  # moves the cursor up, from a bar that another one stands above
+UP = "\x1b[A"  # moves the cursor up, from a bar below another one
 
 log = logging.getLogger(__name__)
 
 
 class ProgressBar(tqdm):
-    """A progress bar of `tqdm`, which is hidden where progress is.
+    """A progress bar of `tqdm`, hidden if `is_progress_shown()` is false.
 
     Without a terminal, it writes a line every `LINE_SECONDS`.
 
     Args:
         *arguments: see `tqdm`.
-        unit: what is counted, in the plural; by default nothing is named.
+        unit: plural noun for what is counted; by default the bar names nothing.
         disable: whether to hide the bar in any case.
         **options: see `tqdm`.
     """
@@ -41,14 +41,14 @@ class ProgressBar(tqdm):
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """What a line can show: that of `tqdm`, and the `pace`."""
+        """The values that a line can show: those of `tqdm`, and the `pace`."""
         shown = super().format_dict
         rate = shown["rate"] or (shown["n"] - (shown["initial"] or 0)) / max(shown["elapsed"], 1e-9)
         return shown | {"pace": pace(rate)}
 
 
 def pace(rate: float) -> str:
-    """Return how fast something is counted, given the number in a second: `12.5 per second` or `1.94 s each`."""
+    """Format a rate, given the count per second, as `12.5 per second` or `1.94 s each`."""
     if rate == 0:
         return "none yet"
     return f"{rate:.1f} per second" if rate >= 1 else f"{1 / rate:.2f} s each"

@@ -278,7 +278,7 @@ def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None
     _require(len(items) == N_ITEMS, f"item_embeddings must have a row per item (got {len(items)} for {N_ITEMS}).")
     _require(
         users.shape[1:] == items.shape[1:],
-        f"Embeddings of users and items must be of one space (got {users.shape[1:]} and {items.shape[1:]} numbers).",
+        f"Embeddings of users and items must have equal lengths (got {users.shape[1:]} and {items.shape[1:]} numbers).",
     )
     _require(
         users.dtype == items.dtype == np.float32, f"Embeddings must be float32 (got {users.dtype}, {items.dtype})."
@@ -313,7 +313,8 @@ def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
 def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
     """After a warm start, scores are those of the earlier model, even if user codes change and there is a new user.
 
-    Scores are compared for models with a learning rate, which is so low that one more epoch hardly changes them.
+    Scores are compared only for models that have a learning rate. It is set so low that another epoch hardly changes
+    them.
     """
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])

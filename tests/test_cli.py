@@ -53,7 +53,7 @@ def test_prepare_checks_overrides_like_train(command, capsys):
     assert "did you mean files" in capsys.readouterr().err
 
 
-def test_explore_prints_its_findings_and_where_the_report_lies(command, ratings, tmp_path, capsys):
+def test_explore_prints_its_findings_and_the_path_of_the_report(command, ratings, tmp_path, capsys):
     source = ("data=files", f"data.path={ratings}", "data.scale=[0.5,5]", "data.cleaning.max_dropped=0.5")
     source += (f"cache_dir={tmp_path}/cache",)
     assert command("explore", *source, "--out", str(tmp_path / "report")) == 0

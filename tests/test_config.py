@@ -40,7 +40,7 @@ def test_an_unknown_key_names_near_ones(override, near):
         complete("train", [override])
 
 
-def test_a_setting_that_only_a_constructor_knows_is_let_through():
+def test_a_setting_that_only_a_constructor_has_is_accepted():
     assert "negative_power" not in (CONFIGS / "model" / "ncf.yaml").read_text()
     assert complete("train", ["model=ncf", "model.negative_power=0.5"]) == ["model=ncf", "++model.negative_power=0.5"]
     assert compose("train", ["model=ncf", "model.negative_power=0.5"]).model.negative_power == 0.5
@@ -51,7 +51,7 @@ def test_the_address_of_a_master_needs_no_quotes(master):
     assert compose("train", ["engine=spark", f"engine.master={master}"]).engine.master == master
 
 
-def test_a_value_of_spaces_alone_is_no_empty_text():
+def test_a_value_of_only_spaces_is_not_an_empty_text():
     assert compose("train", ["data=files", "data.delimiter= "]).data.delimiter == " "
 
 
@@ -67,15 +67,15 @@ def test_names_of_files_and_columns_may_be_outside_of_the_grammar_of_overrides(o
     assert complete("train", ["data=files", override]) == ["data=files", quoted]
 
 
-def test_a_setting_that_the_config_lists_stays_as_it_is():
+def test_a_setting_that_the_config_lists_is_unchanged():
     assert complete("train", ["model=ease", "model.l2=3"]) == ["model=ease", "model.l2=3"]
 
 
-def test_settings_of_the_trainer_are_let_through():
+def test_settings_of_the_trainer_are_accepted():
     assert complete("train", ["trainer.max_steps=3"]) == ["++trainer.max_steps=3"]
 
 
-def test_settings_inside_a_mapping_are_let_through():
+def test_settings_inside_a_mapping_are_accepted():
     completed = complete("train", ["data=files", "data.films_columns.title=name"])
     assert completed[1] == "++data.films_columns.title=name"
 
@@ -93,13 +93,13 @@ def test_a_sweep_over_models_takes_only_settings_of_all():
         complete("train", ["model=ncf,popularity", "model.negative_power=0.5"])
 
 
-def test_searched_settings_are_let_through():
+def test_searched_settings_are_accepted():
     assert complete("train", ["model=ncf", "model.negative_power=interval(0.1, 1)"])[1].startswith(
         "++model.negative_power"
     )
 
 
-def test_prefixed_and_hydras_own_overrides_are_left_alone():
+def test_prefixed_and_hydras_own_overrides_are_unchanged():
     overrides = ["+new=1", "++model.lr=2", "~debug", "hydra.run.dir=/tmp/x", "hydra/launcher=basic"]
     assert complete("train", overrides) == overrides
 
@@ -122,7 +122,7 @@ def test_an_added_key_that_the_constructor_does_not_take_is_named():
         instantiate(compose("train", ["model=ease", "++model.l3=1"]).model)
 
 
-def test_a_value_that_the_constructor_refuses_is_told_in_its_words():
+def test_the_error_for_a_value_that_the_constructor_refuses_has_its_words():
     with pytest.raises(UserError, match="rms"):
         instantiate(compose("train", ["model=ncf", "model.optimizer=rms"]).model)
 
@@ -203,11 +203,11 @@ def test_a_password_is_refused_before_anything_is_written(argument: str):
         complete("train", ["data=sql", argument])
 
 
-def test_settings_with_pass_in_their_names_are_no_passwords():
+def test_settings_with_pass_in_their_names_are_not_passwords():
     assert complete("train", ["model=ease", "++model.passes=1"]) == ["model=ease", "++model.passes=1"]
 
 
-def test_a_password_in_a_config_of_ones_own_does_not_stay_in_the_run(tmp_path, train_command, capfd):
+def test_a_password_in_a_users_config_does_not_stay_in_the_run(tmp_path, train_command, capfd):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.yaml").write_text(
         "_target_: recsys.data.databases.Database\naddress: postgresql://ann:geheim@nowhere/films\nratings: votes\n"
@@ -232,7 +232,7 @@ def test_a_password_in_a_config_of_ones_own_does_not_stay_in_the_run(tmp_path, t
         (["++hydra.mode=MULTIRUN"], True),
     ],
 )
-def test_a_command_tells_whether_it_may_sweep(arguments: list[str], sweeps: bool):
+def test_whether_a_command_may_sweep_is_known_from_its_arguments(arguments: list[str], sweeps: bool):
     assert may_sweep(arguments) == sweeps
 
 

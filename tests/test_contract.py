@@ -182,7 +182,7 @@ def check_lists_are_equal(scores: np.ndarray, expected: np.ndarray, query: Query
 
 
 @pytest.mark.parametrize(("better", "are_equal"), [(1.0, True), (1.0 + 1e-7, True), (1.001, False)])
-def test_lists_are_equal_if_rounding_alone_orders_their_items(better: float, are_equal: bool):
+def test_lists_are_equal_if_only_rounding_orders_their_items(better: float, are_equal: bool):
     expected = np.arange(N_ITEMS, dtype=np.float32)[None] / N_ITEMS
     expected[0, 3:5] = 1.0, better
     scores = expected.copy()

@@ -6,9 +6,9 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HYDRA = ("recsys.config", "recsys.commands")  # the rooms that may know Hydra
-# From the ground up: a room imports from itself and from those before it.
-ROOMS = (
+HYDRA = ("recsys.config", "recsys.commands")  # the packages that may import Hydra
+# Layers, the lowest first: a module imports only from its own layer and from lower ones.
+LAYERS = (
     (
         "errors",
         "counted",
@@ -79,12 +79,12 @@ def is_in(module: str, package: str) -> bool:
     return module == package or module.startswith(package + ".")
 
 
-def room(module: str) -> str:
+def package_of(module: str) -> str:
     return module.split(".")[1]
 
 
 def level(name: str) -> int:
-    return next(number for number, names in enumerate(ROOMS) if name in names)
+    return next(number for number, names in enumerate(LAYERS) if name in names)
 
 
 def cycles() -> Iterator[list[str]]:
@@ -113,20 +113,20 @@ def cycles() -> Iterator[list[str]]:
             yield from visit(module)
 
 
-def inside_rooms() -> list[str]:
-    return [module for module in modules() if module != "recsys" and room(module) not in OUTSIDE]
+def inside_layers() -> list[str]:
+    return [module for module in modules() if module != "recsys" and package_of(module) not in OUTSIDE]
 
 
-def test_every_module_is_in_a_room():
-    assert {room(module) for module in inside_rooms()} <= {name for names in ROOMS for name in names}
+def test_every_module_is_in_a_layer():
+    assert {package_of(module) for module in inside_layers()} <= {name for names in LAYERS for name in names}
 
 
-def test_rooms_import_in_one_direction():
+def test_layers_import_in_one_direction():
     upwards = [
         (module, other)
-        for module in inside_rooms()
+        for module in inside_layers()
         for other in dependencies(module)
-        if room(other) in OUTSIDE or level(room(other)) > level(room(module))
+        if package_of(other) in OUTSIDE or level(package_of(other)) > level(package_of(module))
     ]
     assert upwards == []
 
@@ -142,13 +142,13 @@ def test_only_config_and_commands_import_hydra():
         if any(is_in(name, "hydra") or is_in(name, "omegaconf") for name in imported_names(module))
     ]
     assert importing
-    assert [module for module in importing if not any(is_in(module, door) for door in HYDRA)] == []
+    assert [module for module in importing if not any(is_in(module, package) for package in HYDRA)] == []
 
 
 def test_only_deep_models_and_what_trains_them_import_the_deep_core():
     importing = {module for module in modules() if any(is_in(name, DEEP) for name in dependencies(module))}
-    further = {module for module in importing if room(module) != "models"}
-    # For pruning, for strategies of its own, and for runs in several processes.
+    further = {module for module in importing if package_of(module) != "models"}
+    # For pruning, for the project's own strategies, and for runs in several processes.
     assert further <= {"recsys.config.search", "recsys.config.trainer", "recsys.config.sharded_run"}
     closed_form = {
         "ease",
@@ -170,7 +170,7 @@ def test_evaluation_needs_no_torch():
     assert [
         (module, name)
         for module in modules()
-        if room(module + ".") in ("metrics", "evaluation")
+        if package_of(module + ".") in ("metrics", "evaluation")
         for name in imported_names(module)
         if is_in(name, "torch") or is_in(name, "pytorch_lightning")
     ] == []

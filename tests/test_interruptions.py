@@ -39,7 +39,7 @@ def metrics_of(whole, train_small, tmp_path) -> Callable[[str], dict[str, float]
     return metrics
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_ends_with_the_metrics_of_an_uninterrupted_one(
+def test_an_interrupted_run_says_how_to_continue_and_ends_with_the_metrics_of_an_uninterrupted_one(
     train_small, metrics_of, tmp_path, monkeypatch, capsys
 ):
     with monkeypatch.context() as patch:
@@ -77,7 +77,7 @@ def test_a_run_that_begins_in_the_place_of_a_finished_one_is_not_finished(train_
     assert not is_finished(tmp_path / "run")
 
 
-def test_resuming_what_is_no_run_or_a_finished_one_is_refused(train_small, tmp_path, capsys):
+def test_resuming_a_finished_run_or_a_directory_without_a_run_is_refused(train_small, tmp_path, capsys):
     assert train_small(f"resume={tmp_path}/nothing") == 2
     assert "must name a run directory" in capsys.readouterr().err
     assert train_small("model=popularity", f"hydra.run.dir={tmp_path}/run") == 0
@@ -120,7 +120,7 @@ def terminate_once(monkeypatch, owner: type, method: str, at_call: int = 0) -> N
 @pytest.mark.parametrize(
     ("model", "owner", "method"), [("mf", EpochSeeds, "on_train_epoch_start"), ("ease", EASE, "fit")]
 )
-def test_sigterm_ends_a_run_with_status_143_and_says_how_to_go_on(
+def test_sigterm_ends_a_run_with_status_143_and_says_how_to_continue(
     train_small, metrics_of, tmp_path, monkeypatch, capsys, model, owner, method
 ):
     with monkeypatch.context() as patch:
@@ -172,7 +172,7 @@ def test_a_requeued_job_of_slurm_resumes_its_own_run(train_small, tmp_path, monk
         (["hparams_search=ease", "hydra.sweeper.n_trials=1"], "hydra.sweep.dir"),
     ],
 )
-def test_what_is_at_work_is_not_started_again_beside_itself(train_small, tmp_path, capsys, arguments, place):
+def test_a_run_at_work_is_not_started_a_second_time(train_small, tmp_path, capsys, arguments, place):
     command_line = [*arguments, f"{place}={tmp_path}/place"]
     (tmp_path / "place").mkdir()
     with (tmp_path / "place" / ".lock").open("wb") as at_work:

@@ -137,7 +137,7 @@ def test_a_fit_names_arguments_unless_its_context_is_that_of_a_run(frame: pd.Dat
         recsys.models.Markov().fit(data, context=FitContext())
 
 
-def test_what_is_no_data_set_or_not_fitted_is_refused_by_name(frame: pd.DataFrame, data: recsys.Dataset):
+def test_unfitted_models_and_arguments_of_other_types_are_refused_by_name(frame: pd.DataFrame, data: recsys.Dataset):
     split, ease = recsys.split(data, "leave_last_out"), recsys.models.EASE()
     for call, message in (
         (lambda: recsys.split(frame), r"^data must be a data set.*\(got DataFrame\)"),
@@ -276,7 +276,9 @@ def test_a_model_that_ignores_histories_recommends_to_its_users_only(data: recsy
         ({"users": ["u1"], "k": 0}, "k must be above zero"),
     ],
 )
-def test_a_request_that_has_no_answer_is_a_sentence(ease: recsys.models.EASE, arguments: dict, message: str):
+def test_a_request_that_has_no_answer_is_an_error_of_one_sentence(
+    ease: recsys.models.EASE, arguments: dict, message: str
+):
     with pytest.raises(UserError, match=message):
         ease.recommend(**arguments)
 

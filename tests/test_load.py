@@ -52,7 +52,7 @@ def rows(address: str, sql: str) -> list[tuple]:
         return connection.execute(sql).fetchall()
 
 
-def test_a_run_on_a_database_keeps_no_password(server, run, ratings, tmp_path, monkeypatch, capfd):
+def test_a_run_on_a_database_stores_no_password(server, run, ratings, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("RECSYS_POSTGRES_URL", server)
     monkeypatch.setenv("RECSYS_DATABASE_URL", server)
     assert run("load", *ratings) == 0
@@ -75,7 +75,7 @@ def test_a_run_on_a_database_keeps_no_password(server, run, ratings, tmp_path, m
         "data.address='host=h password=pa55'",
     ],
 )
-def test_a_password_in_the_command_is_refused_before_anything_is_kept(override, run, tmp_path, monkeypatch, capfd):
+def test_a_password_in_the_command_is_refused_before_anything_is_stored(override, run, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert run("train", "data=sql", override) == 2
     told = capfd.readouterr()
@@ -110,7 +110,7 @@ def test_a_run_s_recommendations_are_loaded(run, ratings, tmp_path, server, monk
     assert "already has films, ratings, recommendations, users: give --replace" in capfd.readouterr().err
 
 
-def test_loading_to_nowhere_is_one_sentence(run, ratings, monkeypatch, tmp_path, capsys):
+def test_loading_without_a_database_is_an_error_of_one_sentence(run, ratings, monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("RECSYS_DATABASE_URL", raising=False)
     assert run("load", *ratings) == 2
     assert "The environment variable RECSYS_DATABASE_URL is not set" in capsys.readouterr().err

@@ -71,7 +71,7 @@ def test_a_run_counts_its_ratings_and_stores_what_was_used(data, tmp_path):
     assert run.config["n_ratings"] == run.manifest["data"]["ratings"]
 
 
-def test_the_number_of_ratings_alone_does_not_change_a_runs_identity():
+def test_the_number_of_ratings_does_not_change_a_runs_identity_by_itself():
     assert identity({"n_ratings": 5, "model": {"l2": 1.0}}) == identity({"model": {"l2": 1.0}})
 
 
@@ -112,6 +112,6 @@ def test_the_default_settings_of_a_model_are_those_of_its_row(study, row):
 
 
 @pytest.mark.parametrize("former", ["ease_100k", "ncf_1m"])
-def test_a_model_that_had_a_config_for_each_size_names_the_one_that_it_has_now(former):
+def test_the_error_for_a_removed_config_of_a_size_names_the_current_config(former):
     with pytest.raises(UserError, match=f"no model '{former}' any more: model={former.partition('_')[0]} chooses"):
         compose("train", [f"model={former}"])

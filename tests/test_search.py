@@ -128,7 +128,7 @@ def test_failed_trials_count_and_have_a_reason(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_search_goes_on_when_its_first_trials_fail(tmp_path, seed, caplog):
+def test_a_search_continues_if_its_first_trials_fail(tmp_path, seed, caplog):
     with caplog.at_level("INFO"):
         best = new_search(tmp_path, "choice(9, 90, 2)", seed=seed).run(Launcher())
     assert best == ["++model.l2=2"]

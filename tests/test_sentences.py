@@ -68,6 +68,6 @@ def test_too_little_memory_for_torch_is_one_sentence(message, capsys):
         raise RuntimeError("of another kind")
 
 
-def test_one_of_a_thing_is_singular():
+def test_a_noun_is_singular_after_one():
     assert [counted(n, "film") for n in (0, 1, 2000)] == ["0 films", "1 film", "2,000 films"]
     assert [counted(n, "query", "queries") for n in (1, 5)] == ["1 query", "5 queries"]

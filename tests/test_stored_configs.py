@@ -47,7 +47,7 @@ NODES: dict[str, dict[str, Any]] = {
     "another module of ours": {"_target_": "recsys.data.raw.zipfile.os.system", "command": "touch RUN/executed"},
     "a function of ours": {"_target_": "recsys.config.instantiate", "node": {"_target_": "payload.Payload"}},
     "a method": {"_target_": "recsys.models.base.Recommender.save"},
-    "a class of another room": {"_target_": "recsys.web.store.Store", "address": "RUN/executed"},
+    "a class of another package": {"_target_": "recsys.web.store.Store", "address": "RUN/executed"},
     "a relative name": {"_target_": "..payload.Payload"},
     "an odd name": {"_target_": ["payload.Payload"]},
     "no name": {"path": "payload.Payload"},
@@ -109,7 +109,7 @@ def rewrite(run: Path, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize("slot", [*SLOTS, *LIGHTNING, "segments", "pruning"])
-def test_a_slot_names_a_class_of_its_room_only(attacker: Path, slot: str):
+def test_a_slot_names_only_a_class_of_its_package(attacker: Path, slot: str):
     stored, refusals = read_run(attacker).config, {}
     for name, node in NODES.items():
         if name == "no name" and slot not in {*SLOTS, *LIGHTNING}:
@@ -123,7 +123,7 @@ def test_a_slot_names_a_class_of_its_room_only(attacker: Path, slot: str):
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_node_of_ours_smuggles_nothing(attacker: Path, name: str):
+def test_a_node_of_this_package_cannot_contain_other_classes(attacker: Path, name: str):
     config = read_run(attacker).config
     config["data"] |= {name: VALUES[name]}
     with pytest.raises(UserError, match=r"data\.\S+ of a stored config must be"):
@@ -229,7 +229,9 @@ def test_a_run_that_is_resumed_has_no_link_that_leads_out(attacker: Path, tmp_pa
     assert not (tmp_path / "victim").exists()
 
 
-def test_data_of_a_run_go_into_a_cache_that_is_there_or_into_our_own(attacker: Path, tmp_path, monkeypatch, command):
+def test_data_of_a_run_are_written_to_an_existing_cache_or_to_the_default_one(
+    attacker: Path, tmp_path, monkeypatch, command
+):
     assert read_run(attacker).config["cache_dir"] == yaml.safe_load((attacker / "config.yaml").read_text())["cache_dir"]
     monkeypatch.setenv("RECSYS_CACHE", str(tmp_path / "own"))
     (tmp_path / "victim").mkdir()
@@ -369,7 +371,7 @@ def test_a_command_that_resumes_follows_plain_overrides_only(attacker: Path, tra
     assert "The overrides of a stored command must" in capsys.readouterr().err
 
 
-def test_a_file_of_the_current_folder_stands_for_no_package(attacker: Path):
+def test_a_file_of_the_current_folder_is_not_imported_in_place_of_a_package(attacker: Path):
     for name in ("hydra", "numpy", "yaml"):
         shutil.copy(attacker / "payload.py", attacker / f"{name}.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -387,14 +389,14 @@ def test_trusted_runs_build_what_they_name(attacker: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["/elsewhere", "../elsewhere", "refits/..", "refits/../../elsewhere"])
-def test_a_run_serves_refits_of_its_own_only(attacker: Path, name: str):
+def test_a_run_serves_only_its_own_refits(attacker: Path, name: str):
     (attacker / "serving.json").write_text(json.dumps({"promoted": [name]}))
     with pytest.raises(UserError, match="must list refits of the run itself"):
         rollout.active(attacker)
 
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "movies\0"])
-def test_the_name_of_data_leads_no_store_elsewhere(attacker: Path, name: str):
+def test_the_name_of_a_data_set_does_not_place_the_store_in_another_folder(attacker: Path, name: str):
     run = read_run(attacker)
     run.manifest["data"]["name"] = name
     with pytest.raises(UserError, match="must be a name without folders"):

@@ -146,7 +146,7 @@ def test_a_command_selects_among_the_runs_of_a_study(study, tmp_path):
 
 
 @pytest.mark.usefixtures("rows_for_figures")
-def test_the_table_of_a_study_in_a_directory_of_its_own_says_by_which_command_it_is_made(
+def test_the_table_of_a_study_in_another_directory_names_the_command_that_makes_it(
     data, tmp_path, monkeypatch, train_command
 ):
     monkeypatch.chdir(tmp_path)
@@ -223,7 +223,7 @@ def test_a_study_is_published_from_its_runs_and_verified(
 
 
 @pytest.mark.usefixtures("rows_for_figures")
-def test_the_table_of_a_part_leaves_the_published_whole_as_it_is(study, command, data, tmp_path, capsys):
+def test_the_table_of_a_part_does_not_replace_the_published_table(study, command, data, tmp_path, capsys):
     assert study("model=popularity,gmf") == 0
     published = tmp_path / "experiments" / "tiny"
     assert command("table", "tiny", "model=popularity,gmf", "logger=none", *data)[0] == 0

@@ -36,7 +36,7 @@ def test_a_failing_job_of_a_sweep_is_named_and_the_others_run(train_small, tmp_p
     assert len(find_runs(tmp_path / "sweep")) == 1
 
 
-def test_a_search_goes_on_where_it_was_stopped_and_sees_validation_alone(train_small, tmp_path, monkeypatch, capsys):
+def test_a_stopped_search_continues_and_sees_only_validation(train_small, tmp_path, monkeypatch, capsys):
     search = ("hparams_search=ease", "hydra.sweeper.n_trials=3", f"hydra.sweep.dir={tmp_path}/search")
     with monkeypatch.context() as patch:
         interrupt_once(patch, EASE, "fit", at_call=1)
@@ -82,7 +82,7 @@ def test_a_search_by_a_metric_that_does_not_exist_ends_before_its_first_trial(tr
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_search_prunes_trials_that_are_behind_and_tells_after_how_many_epochs(train_small, tmp_path, monkeypatch):
+def test_a_search_prunes_trials_that_are_behind_and_reports_after_how_many_epochs(train_small, tmp_path, monkeypatch):
     monkeypatch.setattr(Pruning, "N_UNPRUNED", 1)
     search = ("hparams_search=base", "model=mf", "model.lr=choice(0.03,0.000001)", "logger=none", "trainer=cpu")
     steps = ("model.batch_size=4", "model.weight_decay=0", "model.dropout=0")

@@ -23,7 +23,7 @@ def test_titles_with_brackets_and_colons_are_printed_unchanged(title, capsys):
         pass
 
 
-def test_a_table_of_figures_goes_on_below_where_the_terminal_is_too_narrow_for_its_columns(monkeypatch, capsys):
+def test_a_table_of_figures_is_split_if_the_terminal_is_too_narrow_for_its_columns(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "40")
     print_figures(["metric", *"abcdef"], [["ndcg@10/with_history", *(f"0.{place}234" for place in range(6))]], "Test")
     lines = capsys.readouterr().out.splitlines()

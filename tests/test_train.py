@@ -72,7 +72,7 @@ def ease(shared_train) -> Trained:
     return shared_train("ease", "model=ease")
 
 
-def test_a_run_keeps_all_that_it_was_made_of(mf):
+def test_a_run_stores_everything_that_determines_it(mf):
     run, metrics = mf.run, mf.run.metrics
     assert {"valid/ndcg@10", "test/ndcg@10", "test/hr@1", "test/auc"} <= metrics.keys()
     assert run.config["model"]["max_epochs"] == 3
@@ -148,7 +148,7 @@ def test_debug_configs_work(data, tmp_path, debug):
         assert bool(list((tmp_path / "run").glob(written))) == (debug == "profiler")
 
 
-def test_a_run_prints_test_metrics_beside_popularity_markov_and_recommendations(ease):
+def test_a_run_prints_test_metrics_next_to_those_of_popularity_and_markov_and_recommendations(ease):
     printed = ease.printed
     for word in ("EASE", "Popularity", "Markov", "ndcg@10", "liked", "recommended", "Film", "tensorboard --logdir"):
         assert word in printed
@@ -157,7 +157,7 @@ def test_a_run_prints_test_metrics_beside_popularity_markov_and_recommendations(
     assert f"-m recsys serve {ease.directory}" in printed
 
 
-def test_a_run_on_data_without_times_prints_popularity_alone(train_small, tmp_path, capsys):
+def test_a_run_on_data_without_times_prints_only_popularity_as_a_baseline(train_small, tmp_path, capsys):
     arguments = ["model=ease", "data.columns.time=null", "split=leave_one_out"]
     assert train_small(*arguments, f"hydra.run.dir={tmp_path}/run") == 0
     printed = capsys.readouterr().out
@@ -174,7 +174,7 @@ def test_a_baseline_that_does_not_fit_in_memory_is_left_out(train_small, tmp_pat
     assert "│ Markov" not in capsys.readouterr().out
 
 
-def test_a_full_disk_is_told_before_work(train_small, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_is_reported_before_work_starts(train_small, tmp_path, monkeypatch, capsys):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**9, 10**9, 10**6))
     monkeypatch.setattr(train, "split_reader", lambda cfg: lambda *_: pytest.fail("work was begun"))
@@ -182,7 +182,7 @@ def test_a_full_disk_is_told_before_work(train_small, tmp_path, monkeypatch, cap
     assert "only 1 MB are free" in capsys.readouterr().err
 
 
-def test_outputs_that_cannot_be_written_are_told_before_work(train_small, tmp_path, monkeypatch, capsys):
+def test_outputs_that_cannot_be_written_are_reported_before_work_starts(train_small, tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setattr(train, "split_reader", lambda cfg: lambda *_: pytest.fail("work was begun"))
     assert train_small("model=ease", f"hydra.run.dir={tmp_path}/file/run") == 2

@@ -65,7 +65,7 @@ def test_pruning_joins_the_callbacks_of_the_user():
         ("peek=true", r"experiments/ncf_revisited/peek\.py"),
     ],
 )
-def test_names_from_elsewhere_are_answered_with_the_name_here(override, hint):
+def test_settings_known_by_other_names_are_answered_with_the_right_name(override, hint):
     with pytest.raises(UserError, match=hint):
         complete("train", ["model=ncf", override])
 

@@ -24,7 +24,7 @@ NOWHERE = {
 }
 # Below analysis/ and web/, where the items need not be films.
 ITEMS = {r"films?|movies?": "item", r"stars?": "rating"}
-GENERAL_ROOMS = ("metrics", "models", "evaluation", "config")
+GENERAL_PACKAGES = ("metrics", "models", "evaluation", "config")
 
 # Names that belong to somebody else: columns, files, fields of the API, labels of published files, Python itself.
 OUTSIDE = re.compile(
@@ -94,8 +94,8 @@ def test_code_is_in_plain_technical_english():
     assert found_in(files("recsys/**/*.py", "hydra_plugins/**/*.py", "train.py"), python_texts, NOWHERE) == []
 
 
-def test_general_rooms_speak_of_items_and_ratings():
-    assert found_in(files(*(f"recsys/{room}/**/*.py" for room in GENERAL_ROOMS)), python_texts, ITEMS) == []
+def test_general_packages_speak_of_items_and_ratings():
+    assert found_in(files(*(f"recsys/{package}/**/*.py" for package in GENERAL_PACKAGES)), python_texts, ITEMS) == []
 
 
 def test_configs_queries_and_readmes_are_in_plain_technical_english():
@@ -111,7 +111,7 @@ def test_configs_queries_and_readmes_are_in_plain_technical_english():
     assert found_in(names, plain_texts, NOWHERE) == []
 
 
-def test_the_words_are_found_where_they_stand(tmp_path: Path):
+def test_words_are_found_in_names_docstrings_comments_and_messages(tmp_path: Path):
     file = tmp_path / "example.py"
     file.write_text('def what_isTold():\n    """Films."""  # of whoever\n    raise ValueError("nobody is here")\n')
     assert len(found(python_texts(file), NOWHERE)) == 3

@@ -73,7 +73,7 @@ def test_nothing_is_measured_that_earlier_weights_have_learned_from(run, first, 
     assert len(second.per_user) == 31
 
 
-def test_what_was_learned_is_known_over_several_runs(run, ratings):
+def test_learned_ratings_are_known_over_several_warm_starts(run, ratings):
     first = run("first", ratings, *RATIO)
     second = run("second", ratings, *RATIO, "split.seed=1", f"warm_from={first.directory}")
     third = run("third", ratings, *RATIO, "split.seed=2", f"warm_from={second.directory}")
@@ -96,7 +96,7 @@ def test_what_was_learned_is_known_over_several_runs(run, ratings):
         (SMALL, "no rating to validate on"),
     ],
 )
-def test_what_cannot_be_continued_is_one_sentence(run, first, ratings, model, told):
+def test_a_run_that_cannot_be_continued_is_an_error_of_one_sentence(run, first, ratings, model, told):
     with pytest.raises(UserError, match=told):
         run("second", ratings, f"warm_from={first.directory}", model=model)
 

@@ -211,7 +211,7 @@ def rows(name: str, epochs: int, accelerators: Sequence[str], deadline: float) -
 
 
 def failures(table: pd.DataFrame, one: str) -> list[str]:
-    """Return a sentence for everything that is not as it should be."""
+    """Return a sentence for each failed check."""
     found = []
     for (name, way), row in table.set_index(["model", "trained on"]).iterrows():
         if row["difference"] > SCORE_TOLERANCE:
@@ -225,12 +225,12 @@ def failures(table: pd.DataFrame, one: str) -> list[str]:
 
 
 def main() -> int:
-    """Train, print the table, write it as CSV, and say what is wrong."""
+    """Train, print the table, write it as CSV, and print the failed checks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--accelerators", nargs=2, default=("cpu", "gpu"), metavar="NAME")
     parser.add_argument("--models", nargs="+", default=MODELS, metavar="NAME")
     parser.add_argument("--epochs", type=int, default=4, metavar="N")
-    parser.add_argument("--minutes", type=float, default=5.0, help="after which nothing is started any more")
+    parser.add_argument("--minutes", type=float, default=5.0, help="minutes after which no further training is started")
     parser.add_argument("--out", type=Path, default=Path("outputs/gpu_check.csv"), metavar="FILE")
     arguments = parser.parse_args()
     if "gpu" in arguments.accelerators and not torch.cuda.is_available():

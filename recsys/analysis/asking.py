@@ -143,7 +143,7 @@ def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
 
 
 def panel_of_trained(train: Dataset, n: int, seed: int = 0) -> Panel:
-    """Return a panel of n users of the training data, with at least as many ratings as half of the users."""
+    """Return a panel of n users of the training data, each with at least the median number of ratings of a user."""
     active = np.flatnonzero(train.user_counts >= np.median(train.user_counts[train.user_counts > 0]))
     drawn = np.random.default_rng(seed).permutation(active)[:n]
     return Panel.draw(train.select(np.isin(train.users, drawn)), seed)

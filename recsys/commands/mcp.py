@@ -1,4 +1,4 @@
-"""The command `python -m recsys mcp`: offers finished runs to an assistant by the Model Context Protocol."""
+"""The command `python -m recsys mcp`: offers finished runs to an assistant through the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer requests on standard input by standard output, until the input ends."""
+    """Answer requests from standard input on standard output, until the input ends."""
     with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         service = service_of(arguments.directories, arguments)
         service.load_all()

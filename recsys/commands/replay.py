@@ -1,4 +1,4 @@
-"""The command `python -m recsys replay`: evaluates a run off-policy, by feedback on lists of other runs."""
+"""The command `python -m recsys replay`: evaluates a run off-policy, from feedback on the lists of other runs."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class TrainedModel:
 
 
 def trained_model(directory: Path, trusted: bool, new_films: str | None = None) -> TrainedModel:
-    """Load the model of a run, of an export, or one that was saved with its data in Python.
+    """Load the model of a run or of an export, or a model that was saved with its data in Python.
 
     Args:
         directory: directory of the run or of the saved model, or folder of the export.

@@ -71,8 +71,8 @@ def _hold(directory: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
-                f"{directory} is in use by another process: wait until that ends, or choose another directory with "
-                "hydra.run.dir=DIR (for a sweep, hydra.sweep.dir=DIR)."
+                f"{directory} is in use by another process: wait until that process ends, or choose another directory "
+                "with hydra.run.dir=DIR (for a sweep, hydra.sweep.dir=DIR)."
             ) from error
         except OSError as error:
             if error.errno not in UNSUPPORTED:

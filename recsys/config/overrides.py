@@ -94,7 +94,7 @@ def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoa
     options = {
         o.key_or_group: _options(sources, config_name, searched, o.key_or_group)
         for o in own
-        if "." not in o.key_or_group  # dotted keys are no groups; a look-up takes as long as a composition
+        if "." not in o.key_or_group  # dotted keys are not groups; a look-up takes as long as a composition
     }
     dotted = [o for o in own if o.type is OverrideType.CHANGE and not options.get(o.key_or_group)]
     others = [_alternatives(o, options.get(o.key_or_group, [])) for o in own if o not in dotted]

@@ -57,7 +57,7 @@ def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | Non
         if value:
             raise UserError(
                 f"{name} needs the ratings of all users in one process (got trainer=sharded): {NOT_SHARDED[name]}, or "
-                "take trainer=ddp."
+                "use trainer=ddp."
             )
     return ShardedRun(trainer(logger=False, callbacks=[]).strategy)
 

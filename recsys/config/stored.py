@@ -189,12 +189,12 @@ def _check_slot(slot: str, node: Any, run_dir: Path, known: Collection[str]) -> 
     check_encoders(node, slot)
     for place, text in _texts(node, slot):
         if "://" in text:
-            raise _refusal(place, "no address of a server", text)
+            raise _refusal(place, "a value without the address of a server", text)
 
 
 def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], known: Collection[str]) -> None:
     target = current(str(node.get("_target_")))
-    if target not in known and not (_is_in_room(target, bases) and _is_subclass(constructor(target), bases)):
+    if target not in known and not (_is_in_package(target, bases) and _is_subclass(constructor(target), bases)):
         kinds = " or ".join(f"a {base.__name__}" for base in bases) or "left out"
         raise _refusal(f"{place}._target_", f"{kinds} of recsys", target)
     if others := {*HYDRAS_OWN}.intersection(node) - DIRECTIVES:
@@ -204,8 +204,8 @@ def _check_node(place: str, node: Mapping[str, Any], bases: tuple[type, ...], kn
         raise _refusal(f"{place}.name", "a name without folders", name)
 
 
-def _is_in_room(target: str, bases: tuple[type, ...]) -> bool:
-    """Return whether a class name belongs to a module beside one of the bases; nothing is imported to find out."""
+def _is_in_package(target: str, bases: tuple[type, ...]) -> bool:
+    """Return whether a class name belongs to the package of one of the bases, without importing anything."""
     *module, name = target.split(".")
     file = PACKAGE.joinpath(*module[1:])
     return (

@@ -93,7 +93,7 @@ class StudySweep:
 
         The data, split and model of each row are constructed, so that invalid ones are found before any training. A
         model that reads runs, such as a blend of other rows, is constructed only if these runs have finished. Variants
-        of a setting differ in data and split alone, so a row is checked with one of them.
+        of a setting differ only in data and split, so a row is checked with one of them.
         """
         splits: dict[str, Split] = {}
         rows = set()

@@ -17,7 +17,7 @@ PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of the
 
 
 def is_plain_sweep(hydra: Any) -> bool:
-    """Return whether the sweeper of Hydra's config is its own; searches and studies continue if they are repeated."""
+    """Return whether the sweeper is Hydra's default one; searches and studies continue if their command is repeated."""
     return str(hydra.sweeper._target_).endswith(PLAIN)
 
 

@@ -105,7 +105,7 @@ class JavaAddress:
 
     @property
     def password(self) -> str:
-        """The part that may contain a password: all before an @, else the value of `password=`, or ""."""
+        """The part that may contain a password: everything before the last @, else the value of `password=`, or ""."""
         login, at, _ = self.url.rpartition("@")
         found = re.search(r"pass\w*=([^&;]*)", self.url, re.IGNORECASE)
         return login if at else found[1] if found else ""

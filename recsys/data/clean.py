@@ -49,7 +49,7 @@ JOIN raw_ratings AS dropped ON dropped.rowid = checked.source_row
 JOIN raw_ratings AS clean ON clean.rowid = ratings.source_row
 WHERE checked.rule IS NULL AND dropped.source <> clean.source
 """
-# For sources whose rows have a label, a number or a truth value: rows whose label is not positive are no interactions.
+# For sources whose rows have a label, a number or a truth value: rows whose label is not positive are not interactions.
 _NEGATIVES = """
 UPDATE checked SET rule = $rule FROM raw_ratings
 WHERE raw_ratings.rowid = source_row AND rule IS NULL
@@ -93,6 +93,9 @@ class Cleaning:
             order numbers instead of times it must be 1970-01-01.
         max_dropped: largest share of the ratings that the rules which always apply (`UNCHOSEN`) may drop; cleaning
             fails above it. The clean tables do not depend on it.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     min_rating: float | None = None

@@ -1,6 +1,6 @@
-"""Columns of users and items: those that recsys knows, and those of a file's own, which get a prefix.
+"""Columns of users and items: those that recsys knows, and further ones of a file, which get a prefix.
 
-A file may have columns of its own, with any name. While SQL works on a table, their names have the prefix `OWN`, so a
+A file may have further columns with any names. While SQL works on a table, their names have the prefix `OWN`, so a
 column `rating` or `rowid` of an items file does not clash with the rating of a user or the row id of a table. Stored
 tables and data frames have the file's names without the prefix, except where recsys has a column of that name.
 """

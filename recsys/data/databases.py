@@ -63,6 +63,9 @@ class Database(Source):
         scale: lowest and highest possible rating.
         name: name of the data set.
         cleaning: cleaning options.
+
+    Raises:
+        UserError: the address contains a password.
     """
 
     def __init__(

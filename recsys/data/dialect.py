@@ -41,6 +41,9 @@ class Reading:
         missing: texts that stand for a missing value.
         constants: name -> value of columns that have the same value in each row of the file.
         skip: number of lines before the header or, without a header, before the first row.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     header: Sequence[str] = ()

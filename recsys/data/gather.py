@@ -33,6 +33,9 @@ class Gathered(Source):
         scale: lowest and highest possible rating.
         name: name of the data set.
         cleaning: cleaning options of all sources together.
+
+    Raises:
+        UserError: there is no source, or a source has its own cleaning options.
     """
 
     def __init__(

@@ -24,7 +24,7 @@ def check_levels(file: Path, text: Path) -> None:
         text: its text, in UTF-8.
 
     Raises:
-        UserError: they are nested more deeply.
+        UserError: the lists and objects are nested more deeply.
     """
     level = 0
     with text.open("rb") as lines:

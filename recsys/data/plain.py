@@ -280,7 +280,7 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
     """Convert text from an encoding to UTF-8, and return the copy.
 
     Raises:
-        UserError: the encoding is unknown, or the text is not in this encoding or is no text.
+        UserError: the encoding is unknown, or the file is not text in this encoding.
     """
     try:
         with (

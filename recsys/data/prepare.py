@@ -86,7 +86,7 @@ def _prepared_folder(source: Source, cache_dir: Path, engine: Engine) -> Path:
     """Return the folder of a source's clean tables, after preparing them if it is missing."""
     raw = source.locate(cache_dir)
     if raw.remote is None and "ratings" not in (table.name for table in raw.tables):
-        raise UserError(f"{raw.origin} has no ratings: combine it with a source that has ratings, by data=gathered.")
+        raise UserError(f"{raw.origin} has no ratings: combine it with a source that has ratings (data=gathered).")
     fingerprint = engine.fingerprint(source, raw, cache_dir)
     folder = cache_dir / PREPARED / f"{source.name}-{fingerprint[:16]}"
     if not folder.exists():

@@ -11,7 +11,7 @@ from recsys.errors import UserError
 from recsys.files import write_text
 
 SEAL = "digests.json"
-REMOVE = "remove the folder, and it is made again"
+REMOVE = "remove the folder, and it will be created again"
 
 
 def seal(folder: Path) -> None:

@@ -276,7 +276,7 @@ def _check_json_column(
         file: the original file, for the message.
         objects: the FROM clause that reads the objects.
         name: their key.
-        structure: what DuckDB's `json_group_structure` says of the values; "JSON" if they differ in type.
+        structure: result of DuckDB's `json_group_structure` for the values; "JSON" if they differ in type.
 
     Raises:
         UserError: a row has several values, or an id may be rounded.

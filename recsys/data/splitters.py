@@ -105,7 +105,7 @@ class TimeSplitter(Splitter):
 
 @dataclass(frozen=True)
 class LeaveLastOut(TimeSplitter):
-    """Holds out each user's last rating for the test and the last but one for validation.
+    """Holds out each user's last rating for the test and the second-to-last for validation.
 
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs

@@ -1,8 +1,8 @@
 """Cold queries: queries without a history, or whose held-out item has no training ratings.
 
-Cold queries occur in splits by time. They count in all metrics; the metrics of warm queries alone are reported as well,
-since published figures exclude cold ones. If only some queries have a history, metrics are also reported for those with
-and without one, since models differ most in how they serve users without a history.
+Cold queries occur in splits by time. They count in all metrics; metrics without them, of warm queries, are reported as
+well, since published figures exclude cold queries. If only some queries have a history, metrics are also reported for
+those with and without one, since models differ most in how they serve users without a history.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The example script in an export's folder, which recommends with onnxruntime and numpy alone."""
+"""The example script in an export's folder, which recommends with only onnxruntime and numpy."""
 
 from __future__ import annotations
 

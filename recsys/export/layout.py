@@ -6,7 +6,7 @@ items.csv        position, id and title of each item
 users.csv        position and id of each user, where users are an input
 embeddings.npz   vectors of users and items, if the model embeds both
 data/            the interactions and metadata, in the layout of prepared data
-example.py       beside model.onnx: recommends with onnxruntime and numpy alone
+example.py       only with model.onnx: recommends with only onnxruntime and numpy
 """
 
 from __future__ import annotations

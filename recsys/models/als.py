@@ -35,6 +35,9 @@ class ALS(Factorisation):
         half_life: half-life of the interactions that a user's vector is fitted to; see `WeighsHistories`.
         play_weight: see `WeighsPlays`.
         play_scale: see `WeighsPlays`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(

@@ -23,6 +23,9 @@ class Bias(Recommender):
         user_damping: number of ratings equal to the mean that are added to each user, the paper's lambda_3.
         n_sweeps: number of sweeps, each of which estimates the deviations of all items, then of all users. With the
             paper's single sweep, an item's deviation includes those of the users who rated it.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     predicts_ratings = True

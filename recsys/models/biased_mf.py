@@ -46,6 +46,9 @@ class BiasedMF(MF):
         bias_l2: penalty on the squared biases for each rating.
         loss: `squared`; see `MF` for ranking losses.
         **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     objectives = {"squared": PenalisedSquaredError}

@@ -1,4 +1,4 @@
-"""Optional capabilities of models beyond scoring: each is a base class that a model inherits beside `Recommender`."""
+"""Optional capabilities of models beyond scoring: each is a further base class of a model."""
 
 from __future__ import annotations
 

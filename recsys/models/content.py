@@ -122,6 +122,9 @@ class ContentKNN(ItemToItem):
         k: number of neighbours of an item.
         fields: metadata fields that make up an item's document, in this order.
         **history: see `WeighsHistories`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(

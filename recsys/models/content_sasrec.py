@@ -68,7 +68,7 @@ class ContentSASRec(ReadsItemContent, SASRec):
         min_count: minimum number of rated items that must have a feature for it to be used.
         text_dropout: share of a sentence embedding's elements that is masked during training.
         id_dropout: share of the items' ids that is masked during training; with 1, no id vectors are learned and items
-            are embedded by metadata alone.
+            are embedded by metadata only.
         **model: see `SASRec`.
 
     Raises:

@@ -60,6 +60,9 @@ class DAE(HistoryRecommender):
         loss: `softmax`; `batch_size` counts users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     objectives = {"softmax": Softmax}

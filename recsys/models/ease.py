@@ -26,6 +26,9 @@ class EASE(WeighsPlays, ItemToItem):
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
         **history: see `WeighsPlays`. Weights by plays are elements of the paper's X; weights far above 1 need a larger
             `l2`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(self, l2: float = 500.0, **history: Any) -> None:

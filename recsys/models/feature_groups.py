@@ -135,7 +135,7 @@ class Demographics(Group):
 
 
 class _ItemColumns(Group):
-    """Columns that depend on the item alone."""
+    """Columns that depend only on the item."""
 
     items: pd.DataFrame
 

@@ -242,7 +242,7 @@ def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
 
 
 def full_history(length: int) -> History:
-    """Return one history of `length` distinct items without times or plays, so weights depend on position alone."""
+    """Return one history of `length` distinct items without times or plays, so weights depend only on position."""
     return History(
         np.array([0, length]), np.arange(length, dtype=np.int32), np.ones(length, np.float32), plays=np.zeros(length)
     )

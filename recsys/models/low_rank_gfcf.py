@@ -1,4 +1,4 @@
-"""GF-CF for large catalogues: both filters from the lowest frequencies of the graph alone.
+"""GF-CF for large catalogues: both filters are computed from only the lowest frequencies of the graph.
 
 See `recsys.models.gfcf`, whose weights between all items must fit in memory. Here memory and time grow linearly with
 the catalogue and the interactions.

@@ -150,6 +150,9 @@ class GMF(FoldsIn):
         embedding_dim: length of the vectors, the paper's number of predictive factors.
         dropout: dropout rate of the users' vectors; the paper uses no dropout.
         **training: see `FoldsIn`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     module: GMFModule
@@ -173,6 +176,9 @@ class MLP(FoldsIn):
         hidden_dims: layer widths, from the concatenated embeddings to the predictive factors (the paper's tower).
         dropout: dropout rate of the hidden layers; the paper uses no dropout.
         **training: see `FoldsIn`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     module: MLPModule
@@ -323,9 +329,7 @@ def _init_output(output: nn.Linear, fan_in: int) -> None:
 
 def _check_tower(hidden_dims: list[int]) -> None:
     if len(hidden_dims) < 2 or hidden_dims[0] % 2:
-        raise UserError(
-            f"hidden_dims must have at least two widths, the first even, half user and half item (got {hidden_dims})."
-        )
+        raise UserError(f"hidden_dims must have at least two widths, the first even (got {hidden_dims}).")
     for width in hidden_dims:
         check_positive(hidden_dims=width)
 

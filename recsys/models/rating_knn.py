@@ -59,6 +59,9 @@ class RatingItemKNN(_RatingNeighbours):
         amplification: power of the correlation.
         damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
         **bias: further arguments, see `Bias`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     learned = (*Bias.learned, "item_weights")
@@ -91,6 +94,9 @@ class RatingUserKNN(_RatingNeighbours):
         amplification: power of the correlation.
         damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
         **bias: further arguments, see `Bias`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     learned = (*Bias.learned, "train_residuals")

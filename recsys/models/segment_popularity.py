@@ -33,7 +33,7 @@ class SegmentPopularity(ReadsHistories):
         **prior: see `ReadsHistories`.
 
     Raises:
-        UserError: the damping is not positive, or the method is unknown.
+        UserError: a value is not allowed.
 
     Attributes:
         shares: float32 (n_segments + 1, n_items); the last row is that of all users.

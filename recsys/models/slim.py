@@ -35,6 +35,9 @@ class SLIM(ItemToItem):
             of a fit but not the result, since the weights are then solved for exactly.
         max_sweeps: maximum number of sweeps over all weights.
         **history: see `WeighsHistories`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(

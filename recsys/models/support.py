@@ -8,8 +8,8 @@ There are three kinds of support, of which the first that applies is used:
   Neural Networks through Representation Erasure", arXiv 2016.
 - embeddings: for models that ignore histories, the cosine of the embeddings of a liked item and the recommended one.
 
-The same few items of a history often support most of a list best, so a second item is named if it is at least half as
-strong as the first.
+The same few items of a history are often the strongest support of most of a list, so a second item is named if it is
+at least half as strong as the first.
 """
 
 from __future__ import annotations

@@ -108,6 +108,9 @@ class SVDPP(HistoryRecommender):
         bias_l2: penalty on the squared biases for each rating.
         loss: `squared`; `batch_size` counts users, and `weight_decay` applies to y only.
         **training: see `NeuralRecommender`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     objectives = {"squared": PenalisedSquaredErrorByUser}

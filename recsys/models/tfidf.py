@@ -20,6 +20,9 @@ class TfidfProfile(ContentProfile):
         prior_strength: see `ReadsHistories`.
         popularity_half_life: see `ReadsHistories`.
         popularity_by: see `ReadsHistories`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(

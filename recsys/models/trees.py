@@ -288,6 +288,9 @@ class RandomForest(RatingTrees):
         min_samples_leaf: minimum number of ratings in a leaf.
         max_features: share of the columns that are considered for a split.
         **features: further arguments, see `RatingTrees`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(
@@ -322,6 +325,9 @@ class GradientBoosting(RatingTrees):
         max_features: share of the columns that are considered for a split.
         l2: penalty on the values of the leaves.
         **features: further arguments, see `RatingTrees`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(

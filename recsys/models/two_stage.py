@@ -191,6 +191,9 @@ class BoostedTwoStage(TwoStage):
         min_samples_leaf: minimum number of candidates in a leaf.
         l2: penalty on the values of the leaves.
         **stages: further arguments, see `TwoStage`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(
@@ -268,6 +271,9 @@ class ForestTwoStage(TwoStage):
         min_samples_leaf: minimum number of candidates in a leaf.
         max_features: share of the columns that are considered for a split.
         **stages: further arguments, see `TwoStage`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(

@@ -179,7 +179,7 @@ class TwoTowerModule(HistoryModule):
         return self.log_scale.exp() * users @ items.vectors.T + items.popularity
 
     def logits_among(self, queries: QueryBatch, items: Tensor) -> tuple[Tensor, HistoryBatch]:
-        """Score items (C,), ascending, which include those of the histories; each is embedded once for both towers.
+        """Score the items (C,), ascending codes that include those of the histories; both towers share the embeddings.
 
         Returns:
             (B, C) logits, and the histories with their items as columns of the logits.

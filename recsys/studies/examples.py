@@ -32,7 +32,7 @@ class Example:
     recommended: list[str]
 
     def rows(self) -> Iterator[tuple[int, str, str]]:
-        """Yield place, liked title and recommended title, "" after the end of the shorter list."""
+        """Yield the place, the liked title and the recommended title; titles missing from the shorter list are ""."""
         for place, titles in enumerate(zip_longest(self.liked, self.recommended, fillvalue=""), start=1):
             yield place, *titles
 

@@ -13,7 +13,7 @@ from recsys.dotted import flatten
 from recsys.files import digest_of
 from recsys.places import PACKAGE, TRAIN
 
-ROOMS = ("data", "metrics", "models", "evaluation")  # packages whose code, with train.py, determines results
+DECISIVE = ("data", "metrics", "models", "evaluation")  # whose code, with train.py, determines results
 
 # Modules that training imports but that do not affect its results -> what they do.
 NOT_DECISIVE_CODE = {
@@ -24,7 +24,7 @@ NOT_DECISIVE_CODE = {
     "recsys.dotted": "names settings",
     "recsys.errors": "is an exception",
     "recsys.extras": "names packages to install",
-    "recsys.files": "writes files whole",
+    "recsys.files": "writes files atomically",
     "recsys.interruption": "ends processes",
     "recsys.invocation": "names commands",
     "recsys.named_arguments": "words errors",
@@ -80,6 +80,6 @@ def id_digests(dataset: Dataset) -> dict[str, str]:
 
 @cache
 def code_digest() -> str:
-    """Return a digest of the code that determines the metrics of a run: the packages in `ROOMS`, and train.py."""
-    files = [file for room in ROOMS for file in (PACKAGE / room).rglob("*") if file.suffix in (".py", ".sql")]
+    """Return a digest of the code that determines the metrics of a run: the packages in `DECISIVE` and train.py."""
+    files = [file for name in DECISIVE for file in (PACKAGE / name).rglob("*") if file.suffix in (".py", ".sql")]
     return digest_of([*sorted(files), TRAIN])[:16]

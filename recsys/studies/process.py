@@ -14,7 +14,7 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # variables by which torchrun an
 
 
 def fix_randomness(seed: int) -> None:
-    """Seed the generators of Python, NumPy and, where it is imported, torch with Lightning's worker processes.
+    """Seed the generators of Python, NumPy and, if it is imported, torch; with Lightning, also for its processes.
 
     Raises:
         UserError: a generator does not take this seed.

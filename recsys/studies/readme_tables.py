@@ -1,4 +1,4 @@
-"""Tables in README files and the manual that show figures of a study: a comment above each says which.
+"""Tables in README files and the manual that show figures of a study, which a comment above each table names.
 
     <!-- experiments/STUDY/table.csv, SETTING -->           rows of the study by metrics
     <!-- experiments/STUDY/pairs.csv, SETTING, METRIC -->   all declared comparisons of a metric
@@ -26,7 +26,7 @@ MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n
 
 
 def fill(text: str, root: Path) -> str:
-    """Return a Markdown text whose marked tables have the present figures.
+    """Return a Markdown text whose marked tables have the current figures.
 
     Args:
         text: the text.

@@ -64,10 +64,10 @@ class Setting:
         metrics: metrics in the columns of the table, without `valid/` or `test/`, such as `ndcg@10`; the main metric
             comes first.
         varied: keys of `overrides` that list several values, even if a command has restricted them to one.
-        on_demand: run the setting only if the command names it or selects no other, for example because its files
-            cannot be downloaded.
-        pairs: pairs of rows that the text compares, in a config `[Markov, EASE]` or `[Markov, EASE, hr@10]`, by default
-            on the main metric. All pairs of a study are one family of tests.
+        on_demand: whether to run the setting only if the command names it, or if the command selects no other setting;
+            for example, because its files cannot be downloaded.
+        pairs: pairs of rows that the text compares, written in a config as `[Markov, EASE]` for the main metric, or as
+            `[Markov, EASE, hr@10]`. All pairs of a study are one family of tests.
         margin: difference within which two rows are equivalent, set before results are known; None for no test of
             equivalence.
     """

@@ -15,7 +15,7 @@ from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
 from recsys.studies.study import Setting, Study
 
-TIMES = {"cpu_seconds": "CPU seconds", "seconds": "seconds"}  # statistic -> name of its column and in the notes
+TIMES = {"cpu_seconds": "CPU seconds", "seconds": "seconds"}  # statistic -> its name in columns and notes
 ABOVE, BELOW = "↑", "↓"
 
 

@@ -80,7 +80,7 @@ class Measurement:
         if split.dataset.n_users < 2:
             raise UserError(
                 f"A model must have ratings of several users to learn from, but {split.dataset.name} has one: combine "
-                "it with other ratings by data=gathered."
+                "it with other ratings (data=gathered)."
             )
         for holdout in (split.valid, split.test):
             check(model, self.ks, holdout, self.protocol, self.reranker)

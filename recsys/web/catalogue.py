@@ -183,7 +183,7 @@ class Catalogue:
         """Check that a rating is a value of the scale.
 
         Raises:
-            UserError: it is not.
+            UserError: the rating is not a value of the scale.
         """
         if given not in self.stars:
             scale = ", ".join(f"{stars:g}" for stars in self.stars)

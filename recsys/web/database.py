@@ -68,7 +68,7 @@ def _configure_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: sa.Connection) -> None:
-    """Begin a transaction; one that writes locks the database at once, so it cannot fail at its first INSERT."""
+    """Begin a transaction; one that writes locks the database immediately, so it cannot fail at its first INSERT."""
     connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
 
 

@@ -1,4 +1,4 @@
-"""The server process: page and API at one address, until interrupted."""
+"""The server process: serves the page and the API at one address until interrupted."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def start_log() -> None:
 
 
 def run_server(service: RecommendationService, settings: ServerSettings) -> None:
-    """Serve page and API until interrupted; call it once in a process.
+    """Serve the page and the API until interrupted; call this once in a process.
 
     Raises:
         UserError: the port is not available.
@@ -162,7 +162,7 @@ class HandoverServer(uvicorn.Server):
 
 
 def announce(service: RecommendationService, settings: ServerSettings, listening: socket.socket) -> None:
-    """Print the address of a server, after warnings of what viewers cannot do and others can."""
+    """Warn about runs that cannot serve new viewers and about access without a token, then print the address."""
     warn_of_known_users_only(service)
     if not (settings.protection.token or settings.host in LOOPBACK):
         log.warning(
@@ -204,7 +204,7 @@ def warn_of_known_users_only(service: RecommendationService) -> None:
 
 
 def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
-    """Open a listening socket; call it before models are loaded, so that an unavailable port is reported at once.
+    """Open a listening socket; call it before models are loaded, so that an unavailable port is reported immediately.
 
     Args:
         host: address to listen on.

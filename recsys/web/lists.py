@@ -13,7 +13,7 @@ UNLOGGED = "unlogged"  # id of a list that cannot be replayed, because it depend
 class Order(StrEnum):
     """Orders of the films of a list."""
 
-    BEST = "best"  # first
+    BEST = "best"  # the best film first
     NEWEST = "newest"
     OLDEST = "oldest"
 

@@ -218,7 +218,7 @@ class LoadedRun:
         is_given = given_ratings(self.model, self.dataset, ratings)
         items, ratings = items[is_given], ratings[is_given]
         times = plays = None
-        if known.plays is not None:  # an opinion says that a film was played once
+        if known.plays is not None:  # an opinion counts as one play
             plays = np.concatenate([known.plays[unchanged], np.ones(len(items), np.float32)])
         if known.times is not None:  # feedback is later than every rating of the data set
             latest = known.times.max(initial=self.dataset.latest_time)  # type: ignore[arg-type]

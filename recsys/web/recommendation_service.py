@@ -237,13 +237,13 @@ class RecommendationService:
         if event.kind is Kind.RATING:
             catalogue.check_stars(event.value)
         if event.list_id == UNLOGGED:
-            if event.kind is Kind.CLICK:  # it says nothing without the list
+            if event.kind is Kind.CLICK:  # a click has no meaning without its list
                 return False
             event = replace(event, run=None, list_id=None, position=None)
         return self._from_store(self.store.add, [event])[0]
 
     def record_all(self, events: Sequence[Event]) -> None:
-        """Store many events in batches, without checks of their films and ratings."""
+        """Store many events in batches, without checking their films and ratings."""
         for start in range(0, len(events), EVENTS_AT_A_TIME):
             self._from_store(self.store.add, events[start : start + EVENTS_AT_A_TIME])
 

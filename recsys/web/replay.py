@@ -29,7 +29,7 @@ from recsys.web.loaded_run import LoadedRun
 from recsys.web.rollout import data_name, original
 from recsys.web.store import Store
 
-REWARDS = {"click": "clicks", "rating": f"ratings of {RELEVANT_RATING:g} stars and up"}
+REWARDS = {"click": "clicks", "rating": f"ratings of at least {RELEVANT_RATING:g} stars"}
 FULL_SUPPORT = 0.95  # with a smaller share of films that could have been shown, IPS is reported to be too low
 
 
@@ -132,7 +132,7 @@ def _check_data(impressions: pd.DataFrame, loaded: LoadedRun, store: Store) -> N
     """Check that the lists are of the run's data set.
 
     Raises:
-        UserError: they are of another one.
+        UserError: the lists are of another data set.
     """
     logged, data = {str(request["data"]) for request in impressions["request"]}, data_name(loaded.run)
     if logged - {data} or not set(impressions["movie_id"]) <= loaded.catalogue.codes.keys():

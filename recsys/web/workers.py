@@ -1,7 +1,7 @@
 """A server of several processes at one address.
 
-Each worker is a server of its own with its own copy of the runs, and with one of the sockets among which the system
-distributes new connections. Workers share nothing but the feedback store: each switches to a promoted run by itself,
+Each worker is a separate server. It has its own copy of the runs, and one of the sockets among which the system
+distributes new connections. Workers share only the feedback store: each switches to a promoted run by itself,
 they exchange request counts through the store (`rate_limit`), and a browser always reaches the worker that has its
 pages (`handover`).
 """
@@ -56,7 +56,7 @@ class Worker:
         """Wait until the worker answers requests.
 
         Raises:
-            UserError: it cannot.
+            UserError: the worker cannot start.
         """
         try:
             reason = self.started.recv()
@@ -67,9 +67,10 @@ class Worker:
 
 
 def run_workers(make_service: Callable[[], RecommendationService], settings: ServerSettings, n: int) -> None:
-    """Serve page and API in several processes until interrupted.
+    """Serve the page and the API in several processes until interrupted.
 
-    A worker that ends is replaced. The first one starts alone, so that it alone creates what does not exist yet.
+    A worker that ends is replaced. The others start only after the first one has started, so that only the first one
+    creates files and tables that do not exist yet.
 
     Args:
         make_service: picklable function that a worker calls to make its service.
@@ -77,7 +78,8 @@ def run_workers(make_service: Callable[[], RecommendationService], settings: Ser
         n: number of workers.
 
     Raises:
-        UserError: `n` is out of its range, the port is not available, or the first worker cannot start.
+        UserError: `n` is out of range, `n` is above 1 on a system other than Linux, the port is not available, or the
+            first worker cannot start.
     """
     if not 1 <= n <= MAX_WORKERS:
         raise UserError(f"workers must be from 1 to {MAX_WORKERS} (got {n}).")
@@ -122,7 +124,7 @@ def _start(
 def _replace_those_that_end(
     workers: list[Worker], sockets: Sequence[socket.socket], start: Callable[[socket.socket], Worker]
 ) -> None:
-    """Replace each worker that ends by one with its socket, for ever."""
+    """Replace each worker that ends by a new one on the same socket, until interrupted."""
     while True:
         connection.wait([worker.process.sentinel for worker in workers])
         for i, worker in enumerate(workers):

@@ -52,7 +52,7 @@ def test_an_answer_is_the_users_rating_or_that_the_film_was_not_seen():
     assert query.history.ratings.tolist() == [5, 2, 4]
 
 
-def test_the_order_of_the_most_answers_applies():
+def test_the_order_that_matches_the_most_answers_applies():
     questions = Questions({(): [0, 1, 2, 3], (True,): [5, 6, 7], (True, False): [8, 9]})
     assert questions.next(np.empty((2, 0), bool)).tolist() == [0, 0]
     assert questions.next(np.array([[True], [False]])).tolist() == [5, 1]
@@ -96,7 +96,7 @@ def test_a_tree_asks_differently_after_different_answers(model, train):
     assert [len(questions.orders[path]) for path in ((), (True,))] == [4, 3]
 
 
-def test_a_panel_of_trained_users_has_the_active_ones():
+def test_a_panel_of_training_users_has_only_active_ones():
     train = Dataset.from_arrays([0, 0, 0, 1, 2, 2, 3, 3, 3], [0, 1, 2, 0, 1, 2, 0, 1, 2])
     assert asking.panel_of_trained(train, 10).users.tolist() == [0, 3]
     assert len(asking.panel_of_trained(train, 1).users) == 1
@@ -119,7 +119,7 @@ def test_unlike_films_are_popular_and_of_both_tastes(train):
     assert {item % 2 for item in chosen} == {0, 1}
 
 
-def test_a_page_asks_by_popularity_where_the_model_does_not_score_new_users(train, model):
+def test_a_page_asks_about_popular_films_if_the_model_does_not_score_new_users(train, model):
     popularity = Popularity().fit(train)
     assert asking.first_questions(popularity, train, 5) == asking.by_popularity(train, 5)
     assert asking.first_questions(model, train, 5) != asking.by_popularity(train, 5)

@@ -94,7 +94,7 @@ def test_users_who_rated_a_film_soon_after_another_are_counted(ratings):
     )  # film 0 is the last of user 1
 
 
-def test_a_film_whose_place_makes_no_difference_is_a_reason_by_being_liked(ratings):
+def test_a_film_whose_position_makes_no_difference_is_a_reason_because_it_was_liked(ratings):
     model = EASE(l2=5.0, half_life=1e6).fit(ratings)  # so long that the order hardly counts
     history = ratings.history(np.array([7]))
     reasons = Explainer(ratings).explain(model, 7, history, np.arange(5))
@@ -127,7 +127,7 @@ def test_removal_losses_of_ials_are_those_of_histories_without_each_film(ratings
         np.testing.assert_allclose(found[item], scores - others, atol=1e-4)
 
 
-def test_films_rated_below_the_users_mean_are_no_reasons():
+def test_films_rated_below_the_users_mean_are_not_reasons():
     history = History(np.array([0, 4]), np.array([5, 6, 7, 8]), np.array([5, 1, 4, 4], np.float32))
     assert list(history.items[most_liked(history)]) == [5, 8, 7]
     assert list(history.items[most_liked(history, k=2)]) == [5, 8]
@@ -211,7 +211,7 @@ def test_a_second_film_is_named_if_it_is_half_as_strong(described):
     assert (two.items, one.items) == ((10, 11), (10,))
 
 
-def test_a_list_names_each_shared_trait_once_and_common_ones_never(described):
+def test_a_list_names_each_shared_trait_once_and_no_trait_that_is_common(described):
     model = weighted({(0, item): 1.0 for item in range(1, N_ITEMS)} | {(10, 2): 0.9})
     history = History.of_items([[0, 10]], rating=4.0)
     reasons = Explainer(described).explain(model, -1, history, np.array([1, 2, 3, 20]))

@@ -123,7 +123,7 @@ def zipped(members: Mapping[str, str | bytes]) -> bytes:
     return stream.getvalue()
 
 
-def test_of_a_zip_only_what_was_seen_counts_with_the_latest_rating(matcher):
+def test_only_seen_films_of_a_zip_count_and_each_with_its_latest_rating(matcher):
     archive = zipped(
         {
             "letterboxd-me/profile.csv": "Date Joined,Username\n2020-01-01,me\n",
@@ -187,7 +187,7 @@ def test_a_film_with_another_id_is_another_film_whatever_its_title(matcher):
     assert list(reasons.values()) == ["not in the data"]
 
 
-def test_episodes_and_series_are_no_films_of_the_same_name(matcher):
+def test_episodes_and_series_are_not_matched_with_films_of_the_same_name(matcher):
     episodes = ['"Fargo: Season 1: Pilot"', '"Fargo: Season 1: Eating"', '"Dark: Staffel 2: Geister"', '"Fargo"']
     ratings, reasons = found(matcher, "Title,Date\n" + "".join(f"{title},1/2/24\n" for title in episodes))
     assert ratings == {"Fargo (1996)": None}
@@ -198,7 +198,7 @@ def test_episodes_and_series_are_no_films_of_the_same_name(matcher):
     )
 
 
-def test_ambiguous_films_come_with_their_candidates(matcher):
+def test_ambiguous_films_have_their_candidates(matcher):
     matched = matcher.match(read_history("x.csv", b"title,rating\nEmma,4\n"))
     assert [(film.item, film.rating) for film in matched.unmatched[0].candidates] == [(10, 4), (11, 4)]
 
@@ -213,7 +213,7 @@ def test_ambiguous_films_come_with_their_candidates(matcher):
         ((1, 1), 1, {1: 1, 10: 1}),
     ],
 )
-def test_ratings_are_brought_to_the_scale_of_the_data(scale, step, of_ten):
+def test_ratings_are_converted_to_the_scale_of_the_data(scale, step, of_ten):
     matcher = HistoryMatcher(data(scale, step=step))
     assert {rating: matcher.rating(rating / 10) for rating in of_ten} == of_ten
 
@@ -239,7 +239,7 @@ def test_movielens_ids_count_only_where_the_data_have_them():
     assert found(HistoryMatcher(data(name="ml-100k")), content)[0] == {}
 
 
-def test_a_list_of_imdb_without_own_ratings_is_no_history(matcher):
+def test_a_list_of_imdb_without_ratings_of_the_user_is_not_a_history(matcher):
     content = f"{IMDB}\ntt0113277,,,Heat,Heat,u,Movie,8,170,1995,Crime\n"
     assert found(matcher, content) == ({}, {"Heat (1995)": "the file has no rating for it"})
 
@@ -276,12 +276,12 @@ def test_characters_that_control_a_terminal_are_left_out(matcher):
         ("a.csv", b"userId,movieId,rating,timestamp\n1,6,4,1\n2,6,3,1\n", "history of one viewer"),
     ],
 )
-def test_files_that_are_no_histories_are_refused_in_a_sentence(name, content, message):
+def test_files_that_are_not_histories_are_refused_in_a_sentence(name, content, message):
     with pytest.raises(UserError, match=message):
         read_history(name, content)
 
 
-def test_sizes_are_limited_whatever_an_archive_says(monkeypatch):
+def test_sizes_are_limited_whatever_sizes_an_archive_states(monkeypatch):
     with pytest.raises(UserError, match="at most 5 MB"):
         read_history("a.csv", b"x" * (tables.MAX_BYTES + 1))
     monkeypatch.setattr(tables, "MAX_UNPACKED", 10_000)

@@ -58,7 +58,7 @@ def test_shards_write_the_lists_of_all_users_once(timed: Dataset, tmp_path: Path
     np.testing.assert_array_equal(lists["score"], expected["score"])
 
 
-def test_finished_parts_are_not_made_again(timed: Dataset, tmp_path: Path):
+def test_finished_parts_are_not_written_again(timed: Dataset, tmp_path: Path):
     maker = ListMaker(timed, 5, EASE(5.0).fit(timed).score)
     write_lists(maker, tmp_path, Shard(), SETTINGS)
     before = read(tmp_path)

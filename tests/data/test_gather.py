@@ -133,7 +133,7 @@ def test_gathering_no_sources_is_refused():
         Gathered({})
 
 
-def test_cleaning_of_one_source_alone_is_refused(files):
+def test_cleaning_options_of_a_single_source_are_refused(files):
     [source] = files(ratings="user_id,movie_id,rating\n1,1,5\n").values()
     source.cleaning = Cleaning(min_rating=4)
     with pytest.raises(UserError, match=r"data\.sources\.site\.cleaning has no effect"):

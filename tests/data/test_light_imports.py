@@ -1,4 +1,4 @@
-"""What the data room imports: a closed-form run on prepared data loads neither torch nor scikit-learn."""
+"""What `recsys.data` imports: a closed-form run on prepared data loads neither torch nor scikit-learn."""
 
 import subprocess
 import sys
@@ -28,5 +28,5 @@ def imported() -> set[str]:
 
 
 @pytest.mark.parametrize("module", HEAVY)
-def test_the_data_room_does_not_import(module, imported):
+def test_the_data_package_does_not_import(module, imported):
     assert module not in imported

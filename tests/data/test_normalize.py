@@ -54,7 +54,7 @@ def test_lists_have_elements_in_every_notation(cell, elements):
     assert normalized(genres=cell)["genres"] == elements
 
 
-def test_lists_with_separators_of_their_own_are_not_divided(films_of_catalogue):
+def test_lists_in_json_or_python_notation_are_not_split_at_other_separators(films_of_catalogue):
     genres = "\"[{'id': 1, 'name': 'Sci-Fi, Fantasy'}]\""
     frame = films_of_catalogue(f'movie_id,genres\n1,{genres}\n2,"Crime, Drama"\n', separator=", ")
     assert frame.genres.tolist() == [["Sci-Fi, Fantasy"], ["Crime", "Drama"]]
@@ -69,7 +69,7 @@ def test_lists_with_separators_of_their_own_are_not_divided(films_of_catalogue):
         (["Sci-Fi, Fantasy", "Sci-Fi|Drama", "Sci-Fi", "Fantasy"],) * 2,
     ],
 )
-def test_genres_are_lists_at_another_separator_if_that_gives_fewer_different_ones(genres, expected):
+def test_genres_are_split_at_another_separator_if_that_gives_fewer_distinct_genres(genres, expected):
     with duckdb.connect() as connection:
         create_films(connection, [{"movie_id": str(row), "genres": cell} for row, cell in enumerate(genres)])
         notes = normalize(connection, "raw_films")
@@ -141,14 +141,14 @@ def test_dates_have_many_notations():
         assert normalized(release_date=cell)["release_date"] == "1995-12-15"
 
 
-def test_only_columns_of_lists_and_plots_have_words_for_no_value():
+def test_only_columns_of_lists_and_plots_have_words_for_missing_values():
     assert normalized(title="None", plot="None", tags="null", movie_id="nan") == dict.fromkeys(ITEM_COLUMNS) | {
         "title": "None",
         "movie_id": "nan",
     }
 
 
-def test_metadata_in_the_usual_notation_stays_as_it_is():
+def test_metadata_in_the_usual_notation_is_unchanged():
     usual = {
         "movie_id": "1",
         "title": "[REC] (2007)",

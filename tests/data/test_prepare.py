@@ -82,7 +82,7 @@ def test_ids_other_than_plain_numbers_stay_text(cleaned):
     assert frame.user_id.tolist() == ["007", "20", "x"]
 
 
-def test_arrays_take_twenty_bytes_a_rating(cleaned):
+def test_arrays_take_twenty_bytes_per_rating(cleaned):
     dataset = cleaned([(1, 1, 3, 0), (1, 2, 3, 1)]).dataset
     arrays = (dataset.users, dataset.items, dataset.ratings, dataset.times)
     assert [a.dtype for a in arrays] == [np.int32, np.int32, np.float32, np.int64]
@@ -147,7 +147,7 @@ def test_the_earliest_date_must_be_a_date():
         Cleaning(earliest="soon")
 
 
-def test_items_without_metadata_are_kept_or_dropped_by_choice(cleaned):
+def test_items_without_metadata_are_dropped_or_not_as_the_setting_says(cleaned):
     ratings, films = [(1, 1, 3, 0), (1, 2, 3, 0)], [{"movie_id": 1, "title": "Heat (1995)", "genres": "Crime"}]
     result = cleaned(ratings, films)
     assert result.dataset.item_frame.title.isna().tolist() == [False, True]
@@ -284,7 +284,7 @@ def test_the_fingerprint_depends_on_content_and_cleaning(source, write, prepared
     assert other.ratings.tolist() == [5]
 
 
-def test_rows_that_are_counted_on_are_not_taken_for_those_of_earlier_versions(write, prepared, monkeypatch):
+def test_data_with_continued_row_numbers_do_not_share_the_fingerprint_of_earlier_versions(write, prepared, monkeypatch):
     folder = write({"1.csv": "user_id,movie_id\n1,7\n2,7\n", "2.csv": "user_id,movie_id\n1,8\n2,8\n"})
     columns = {"user_id": "user_id", "movie_id": "movie_id", "time": "row"}
     one, both = Files(str(folder / "1.csv"), columns), Files(str(folder), columns, glob="*.csv")
@@ -318,7 +318,7 @@ def test_interrupted_preparation_leaves_no_files(error, source, prepared, monkey
     assert len(prepared(source).dataset) == 2
 
 
-def test_two_processes_can_prepare_the_same_data_at_once(source, prepared, monkeypatch, tmp_path):
+def test_two_processes_can_prepare_the_same_data_at_the_same_time(source, prepared, monkeypatch, tmp_path):
     def prepared_meanwhile(*args):
         monkeypatch.undo()
         prepared(source)
@@ -343,7 +343,7 @@ def test_damaged_tables_are_refused(damage, source, prepared, tmp_path):
     for name in ("ratings.parquet", "users.parquet", "films.parquet", "report.json", SEAL):
         intact = (folder / name).read_bytes()
         damage(folder / name)
-        with pytest.raises(UserError, match=rf"remove (the folder|{folder}), and it is made again"):
+        with pytest.raises(UserError, match=rf"remove (the folder|{folder}), and it will be created again"):
             prepared(source)
         (folder / name).write_bytes(intact)
     assert len(prepared(source).dataset) == 2
@@ -389,7 +389,7 @@ def test_the_report_prints_every_rule_and_the_clean_data(source, prepared):
     assert printed["last ratings with the time of the rating before"] == "0.0%"
 
 
-def test_caches_that_cannot_be_written_are_refused_at_once(source, tmp_path, monkeypatch):
+def test_caches_that_cannot_be_written_are_refused_immediately(source, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"Cannot prepare data in .*file"):
         prepare(source, tmp_path / "file" / "cache")

@@ -98,7 +98,7 @@ def test_returns_are_ends_of_lines_too(ends, ratings):
 
 
 @pytest.mark.parametrize("before", ["\n\n", "\r\n", "\ufeff\ufeff"])
-def test_nothing_visible_before_the_header_is_no_part_of_it(before, ratings):
+def test_invisible_characters_before_the_header_are_not_part_of_it(before, ratings):
     text = CSV.replace("\n", "\r\n") if "\r" in before else CSV
     assert ratings((before + text).encode()) == EXPECTED
 
@@ -229,7 +229,7 @@ def test_text_with_lines_and_commas_needs_no_setting(ratings):
     assert ratings(text + "\n") == EXPECTED
 
 
-def test_a_header_beside_the_names_of_a_setting_is_refused(ratings):
+def test_a_header_is_refused_if_a_setting_names_the_columns(ratings):
     columns = {"user_id": "user_id", "movie_id": "movie_id"}
     text, names = "userId,movieId\n1,7\n2,8\n", [*columns]
     with pytest.raises(UserError, match=r"must have no header .* \(got 'userId, movieId'\): set data.skip=1"):
@@ -309,7 +309,7 @@ def test_whole_numbers_among_other_ids_have_no_decimal_point(ratings):
 
 
 @pytest.mark.parametrize("invisible", ["\ufeff", "\t", "\u200b"])
-def test_invisible_characters_around_an_id_are_no_part_of_it(invisible, stored, capsys):
+def test_invisible_characters_around_an_id_are_not_part_of_it(invisible, stored, capsys):
     assert stored(CSV.replace("\n2,7", f"\n{invisible}2{invisible},7")) == EXPECTED
     assert "user_id is read without the invisible characters around it" in capsys.readouterr().out
 
@@ -322,14 +322,14 @@ def test_ids_that_a_spreadsheet_rounded_are_refused(rounded, ratings):
 
 
 @pytest.mark.parametrize("marked", ["'{}'", '="{}"', '"""{}"""', "“{}”"])
-def test_quotation_marks_around_all_ids_are_no_part_of_them(marked, stored, capsys):
+def test_quotation_marks_around_all_ids_are_not_part_of_them(marked, stored, capsys):
     header, *rows = (line.split(",", 1) for line in CSV.splitlines())
     lines = [",".join(header), *(f"{marked.format(user)},{rest}" for user, rest in rows)]
     assert stored("\n".join(lines) + "\n") == EXPECTED
     assert "is read without the quotation marks" in capsys.readouterr().out
 
 
-def test_quotation_marks_around_some_ids_stay(ratings):
+def test_quotation_marks_around_only_some_ids_are_kept_in_the_ids(ratings):
     assert ("'2'", "7", 3, 1100000100) in ratings(CSV.replace("\n2,7", "\n'2',7"))
 
 
@@ -369,7 +369,7 @@ def test_damage_in_json_is_named_by_its_line_or_record(ratings, name, brackets, 
         ratings(f"{brackets[0]}{content}{brackets[1]}", name)
 
 
-def test_brackets_after_a_string_that_is_not_closed_are_no_levels(ratings):
+def test_brackets_after_an_unclosed_string_are_not_levels(ratings):
     rows = ['{"user_id": 1, "movie_id": 2, "title": "a"}', '{"user_id": 1, "movie_id": 2, "title": "a}']
     rows += ['{"user_id": 1, "movie_id": 2, "title": "[["}'] * 200
     with pytest.raises(UserError, match=r"must be whole JSON \(got damage at byte \d+ in line 2\)"):
@@ -432,7 +432,7 @@ def test_items_of_which_none_has_a_rating_are_refused(write, prepared):
         prepared(source)
 
 
-def test_texts_for_missing_values_are_no_ids(ratings):
+def test_texts_for_missing_values_are_not_ids(ratings):
     rows = "".join(f"{user},7,3,1100000000\n" for user in ("NULL", "NA", "nan", "None", "\\N"))
     with pytest.raises(
         UserError, match=r"\(got 5 of 8, 5 of them by 'missing id'\): check data.columns and data.missing"
@@ -536,12 +536,12 @@ def test_rows_without_ids_do_not_set_the_scale(write, prepared):
         ("'4'", "data.quote names the quotation mark"),
     ],
 )
-def test_a_cell_that_is_no_number_is_refused_with_the_setting_that_reads_it(cell, hint, ratings):
+def test_a_cell_that_is_not_a_number_is_refused_with_the_setting_that_reads_it(cell, hint, ratings):
     with pytest.raises(UserError, match=f"in column rating, row 2: {hint}"):
         ratings(CSV.replace("2,7,3", f"2,7,{cell}"))
 
 
-def test_losses_that_no_setting_chose_end_with_a_sentence(ratings, stored, capsys):
+def test_too_many_rows_dropped_by_rules_that_no_setting_chose_are_an_error_of_one_sentence(ratings, stored, capsys):
     with pytest.raises(
         UserError, match=r"more than 5% .* \(got 1 of 3, 1 of them by 'rating outside the scale'\): set data.scale"
     ):
@@ -610,7 +610,7 @@ def test_the_unit_of_times_is_reported(write, prepared):
 # Paths
 
 
-def test_a_path_is_no_pattern(write, prepared):
+def test_a_path_is_not_a_pattern(write, prepared):
     folder = write({"r*.csv": CSV, "r2.csv": CSV, "[1].csv": CSV}, "a[1]")
     for name in ("r*.csv", "[1].csv"):
         assert prepared(Files(str(folder / name), COLUMNS)).report.rows_read == 3

@@ -51,7 +51,7 @@ def test_plays_have_decimal_commas_and_missing_values_as_ratings_do(played):
 
 
 @pytest.mark.parametrize("cell", ["-1", "many", "inf", "nan1"])
-def test_plays_that_are_no_number_are_refused(cell, played):
+def test_plays_that_are_not_numbers_are_refused(cell, played):
     with pytest.raises(
         UserError, match=rf"must be a number that is not negative \(got '{cell}' in column hours, row 2\)"
     ):
@@ -119,7 +119,7 @@ def test_sources_with_and_without_plays_are_gathered(write, prepared):
         ("steam-items", [6, 0]),
     ],
 )
-def test_plays_of_published_data_are_read_by_choice(name, plays, write, load):
+def test_plays_of_published_data_are_read_on_request(name, plays, write, load):
     path = f"data.path={write(LAYOUTS[name][0], name)}"
     without = load(f"data={name}", path).dataset
     found = load(f"data={name}", path, "data.plays=true").dataset

@@ -68,7 +68,7 @@ def test_ids_titles_and_metadata_are_read_as_they_were_written(arrays: Dataset, 
     assert read.user_frame["age_group"].cat.ordered
 
 
-def test_users_with_ages_alone_are_read_as_they_were_written(arrays: Dataset, tmp_path: Path):
+def test_users_with_only_ages_are_read_as_they_were_written(arrays: Dataset, tmp_path: Path):
     dataset = replace(arrays, user_frame=arrays.user_frame.assign(age=[20, 30, 40]))
     assert written(dataset, tmp_path / "data").user_frame["age"].tolist() == [20, 30, 40]
 
@@ -83,14 +83,14 @@ def test_a_data_set_replaces_an_earlier_one(arrays: Dataset, tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
-def test_a_damaged_table_is_named_with_what_to_do(arrays: Dataset, tmp_path: Path):
+def test_the_error_for_a_damaged_table_says_what_to_do(arrays: Dataset, tmp_path: Path):
     write_dataset(arrays, tmp_path / "data")
     (tmp_path / "data" / "films.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"films\.parquet has changed since it was written: save it again\."):
         load(tmp_path / "data", "save it again")
 
 
-def test_the_ratings_of_some_users_are_read_alone_under_the_same_codes(timed: Dataset, tmp_path: Path):
+def test_the_ratings_of_some_users_are_read_without_the_others_under_the_same_codes(timed: Dataset, tmp_path: Path):
     write_dataset(timed, tmp_path / "data")
     np.testing.assert_array_equal(user_counts(tmp_path / "data"), timed.user_counts)
     for users in (range(20, 40), range(0, 1), range(5, 5)):

@@ -286,7 +286,7 @@ def test_rows_in_order_of_time_can_have_a_header(write, prepared):
         assert dataset.ratings.tolist() == [3.0, 0.5, 4.5]
 
 
-def test_rows_of_several_files_in_order_of_time_are_numbered_on(write, prepared):
+def test_row_numbers_as_times_continue_over_several_files(write, prepared):
     folder = write({"a.csv": "user_id,movie_id\n1,7\n1,8\n", "b.csv": "user_id,movie_id\n1,6\n2,7\n"})
     columns = {"user_id": "user_id", "movie_id": "movie_id", "rating": None, "time": "row"}
     dataset = prepared(Files(str(folder), columns, glob="*.csv")).dataset
@@ -340,7 +340,7 @@ def test_recbole_requires_only_interactions(write, prepared):
         prepared(RecBole(str(folder), name="other"))
 
 
-def test_rows_with_a_label_of_zero_are_no_interactions(write, prepared):
+def test_rows_with_a_label_of_zero_are_not_interactions(write, prepared):
     rows = "a\t7\t1\na\t8\t0\nb\t7\t0.0\nb\t8\t1.0\nc\t7\t\n"
     folder = write({"toy.inter": f"user_id:token\titem_id:token\tlabel:float\n{rows}"}, "toy")
     found = prepared(RecBole(str(folder)))

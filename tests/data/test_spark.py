@@ -120,7 +120,7 @@ def test_every_rule_drops_the_same_ratings_as_with_duckdb(dirty: Prepared):
     assert dirty.report.part_names
 
 
-def test_buckets_are_users_whose_codes_follow_each_other(dirty: Prepared):
+def test_buckets_have_users_with_consecutive_codes(dirty: Prepared):
     buckets = [duckdb.read_parquet(str(file)).df() for file in sorted(dirty.tables["ratings"].iterdir())]
     assert len(buckets) == 3
     np.testing.assert_array_equal(pd.concat(buckets)["user"], dirty.dataset.users)
@@ -226,7 +226,7 @@ def test_rows_in_order_of_time_are_numbered_over_the_blocks_of_an_address(spark:
         prepare(remote, tmp_path / "cache")
 
 
-def test_a_table_is_read_by_a_driver_of_java(spark: Spark, tmp_path: Path, monkeypatch):
+def test_a_table_is_read_through_a_java_driver(spark: Spark, tmp_path: Path, monkeypatch):
     from pyspark.sql import SparkSession
 
     address = f"jdbc:derby:{tmp_path}/shop;create=true;user=ann;password=s3cret"
@@ -317,7 +317,7 @@ def test_options_of_a_command_are_those_of_spark():
     assert engine.options["spark.driver.memory"] == "4g"
 
 
-def test_the_engine_is_no_part_of_the_identity_of_a_run():
+def test_the_engine_is_not_part_of_the_identity_of_a_run():
     configs = [OmegaConf.to_container(compose("train", [f"engine={name}"])) for name in ("duckdb", "spark")]
     without = {name: node for name, node in configs[0].items() if name != "engine"}
     assert identity(configs[0]) == identity(configs[1]) == identity(without)

@@ -183,7 +183,7 @@ def test_targets_after_a_cut_are_the_first_the_last_or_each_rating_of_a_user(run
         assert len(split.refit_train) == len(running) - 5  # the model is the same for every target
 
 
-def test_histories_run_on_past_the_cut_for_the_last_and_for_successive_ratings(running):
+def test_histories_continue_past_the_cut_for_the_last_and_for_successive_ratings(running):
     histories = {
         "all": [[5, 0], [6], []],
         "first": [[5, 0], [6], []],
@@ -211,7 +211,7 @@ def test_every_step_is_predicted_from_all_ratings_before_it_as_in_a_slow_loop(ti
         assert (holdout.known.times < holdout.ratings.times.min()).all()
 
 
-def test_targets_have_fingerprints_of_their_own(timed):
+def test_each_target_has_its_own_fingerprint(timed):
     assert len({GlobalTime(target=target)(timed).fingerprint for target in AFTER_A_CUT}) == len(AFTER_A_CUT)
 
 
@@ -222,7 +222,7 @@ def test_unknown_targets_and_orders_of_ties_are_refused(timed):
         LeaveLastOut(ties="random")(timed)
 
 
-def test_shuffled_ties_change_the_order_within_a_second_alone():
+def test_shuffled_ties_change_only_the_order_within_a_second():
     dataset = Dataset.from_arrays([0] * 9 + [1] * 3, [*range(9), 0, 1, 2], times=[1] * 4 + [2] * 4 + [3, 1, 2, 3])
     orders = {tuple(shuffle_ties(dataset, seed).items) for seed in range(30)}
     assert len(orders) > 20
@@ -391,7 +391,7 @@ def test_new_users_can_have_no_history(timed):
         assert not trained_on.user_counts[holdout.users].any()
 
 
-def test_several_lengths_of_history_are_dealt_out_in_turn(timed):
+def test_users_are_assigned_to_several_lengths_of_history_in_turn(timed):
     holdout = NewUsers(test=0.5, n_known=[1, 3, 6], found_after=6)(timed).test
     lengths, n_users = np.unique(holdout.history_lengths, return_counts=True)
     assert lengths.tolist() == [1, 3, 6]

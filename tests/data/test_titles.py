@@ -73,7 +73,7 @@ def test_a_title_is_known_in_another_case_and_without_accents_articles_or_some_l
         ("star wars", ["A New Hope (1977)", "The Empire Strikes Back (1980)"]),
     ],
 )
-def test_in_doubt_the_candidates_are_shown(films, typed, named):
+def test_candidates_are_shown_for_an_ambiguous_title(films, typed, named):
     with pytest.raises(UserError, match="may be") as error:
         find_item(films, typed)
     assert all(name in str(error.value) for name in named)
@@ -85,7 +85,7 @@ def test_a_film_of_another_year_is_suggested_and_not_taken(films):
 
 
 @pytest.mark.parametrize("typed", ["Zabriskie Point", "???", ""])
-def test_a_film_that_is_not_there_is_one_sentence(films, typed):
+def test_an_unknown_film_is_an_error_of_one_sentence(films, typed):
     with pytest.raises(UserError, match="There is no film"):
         find_item(films, typed)
 

@@ -54,13 +54,13 @@ def test_rows_of_users_are_counted_by_rule(files, prepared):
     assert found.report.unused == {"users": EVERY_RULE}
 
 
-def test_nothing_is_told_if_every_row_is_used(files, prepared, capsys):
+def test_nothing_is_reported_if_every_row_is_used(files, prepared, capsys):
     found = prepared(files(users="user_id,age\n1,20\n2,30\n", films="movie_id,title\n2,Ran\n1,Heat\n"))
     assert found.report.unused == {}
     assert "not used" not in capsys.readouterr().out
 
 
-def test_ids_of_catalogues_beside_titles_are_no_rows_of_links(files, prepared):
+def test_ids_of_catalogues_in_the_table_of_titles_are_not_rows_of_links(files, prepared):
     found = prepared(files(films="movie_id,title,tmdb_id\n1,Heat,9\n1,Heat,9\n2,Ran,8\n3,Seven,7\n"))
     assert found.report.unused == {"items": {NO_RATINGS: 1, REPEATED: 1}}
 
@@ -115,7 +115,7 @@ def test_descriptions_of_no_item_are_counted(files, write, prepared, capsys):
     assert {rule: int(printed(found)[f"unused rows of files: {rule}"]) for rule in unused} == unused
 
 
-def test_a_row_that_describes_two_items_is_no_repeated_row(files, write, prepared):
+def test_a_row_that_describes_two_items_is_not_a_repeated_row(files, write, prepared):
     path = write({"catalogue.csv": "title,plot\nHeat,p\n"}) / "catalogue.csv"
     found = prepared(files(films="movie_id,title\n1,Heat\n2,Heat\n"), metadata.Files(str(path)))
     assert (found.match.films, found.match.unused) == (2, {})
@@ -157,7 +157,7 @@ def test_episodes_and_games_of_imdb_are_counted(titled, write):
     assert found.match.read_as == ("title.basics.tsv: rows of episodes, of games or of no kind: 3",)
 
 
-def test_tags_of_the_genome_that_are_no_keywords_are_counted(titled, write):
+def test_tags_of_the_genome_that_are_not_keywords_are_counted(titled, write):
     scores = "movieId,tagId,relevance\n1,1,0.7\n1,2,0.1\n1,3,0.9\n2,2,high\n2,1,nan\n2,1,\n2,1,inf\n"
     files = {"genome-scores.csv": scores, "genome-tags.csv": "tagId,tag\n1,crime\n2,slow\n"}
     found = titled(TagGenome(str(write(files))))

@@ -38,7 +38,7 @@ def test_cold_queries_are_counted_by_kind(cut):
 
 
 @pytest.mark.parametrize("target", ["first", "last", "successive"])
-def test_metrics_of_warm_queries_are_reported_beside_those_of_all(target, described):
+def test_metrics_of_warm_queries_are_reported_next_to_those_of_all(target, described):
     test = GlobalTime(target=target)(described).test
     evaluation = evaluate(RandomScores(), test, ks=(5, 10))
     warm = (test.history_lengths > 0) & (test.known.item_counts[test.ratings.items] > 0)
@@ -88,7 +88,7 @@ def test_where_ratings_are_predicted_together_no_query_is_cold(described):
     assert "query" not in set(evaluation.slices["slice"])
 
 
-def test_users_with_and_without_a_history_are_measured_apart(cut):
+def test_users_with_and_without_a_history_are_measured_separately(cut):
     split = GlobalTime("1970-01-01T00:01:00", "1970-01-01T00:01:40")(cut)
     test = split.test
     evaluation = evaluate(EASE().fit(split.refit_train), test, ks=(1, 3))
@@ -99,6 +99,6 @@ def test_users_with_and_without_a_history_are_measured_apart(cut):
     assert evaluation.summary["ndcg@3/without_history"] == pytest.approx(ndcg[~known].mean())
 
 
-def test_where_all_users_have_a_history_their_metrics_have_one_name(described):
+def test_metrics_have_no_suffix_if_all_users_have_a_history(described):
     summary = evaluate(RandomScores(), LeaveOneOut()(described).test, ks=(10,)).summary
     assert not [name for name in summary if "history" in name]

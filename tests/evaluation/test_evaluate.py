@@ -148,7 +148,7 @@ def test_calibration_is_empty_where_no_ratings_are_predicted(holdout):
 class TestRatingPrediction:
     """`protocol=ratings`."""
 
-    def test_only_predicted_ratings_are_measured_and_as_with_a_ranking(self, holdout: Holdout):
+    def test_predicted_ratings_are_measured_without_a_ranking_as_with_one(self, holdout: Holdout):
         model = RandomRatings()
         alone, ranked = evaluate(model, holdout, protocol=None), evaluate(model, holdout, ks=KS)
         assert set(alone.summary) == {"rmse", "mae", "precision/relevant", "recall/relevant", "f1/relevant"}

@@ -54,7 +54,7 @@ def test_shuffled_histories_keep_their_items_ratings_and_times():
     assert shuffled.times.tolist() == history.times.tolist()
 
 
-def test_a_model_of_order_alone_finds_one_in_nine_without_it(steps):
+def test_a_model_that_reads_only_the_order_finds_one_in_nine_items_without_it(steps):
     model = Successor().fit(steps.known)
     assert evaluate(model, steps, FULL, [1]).summary["ndcg@1"] == 1
     (name, found), *others = order_test(model, steps, FULL, [1]).items()

@@ -58,7 +58,7 @@ class CountedScores(RandomScores):
         return super()._score(query)
 
 
-def test_each_measures_what_it_does_alone(holdout):
+def test_each_of_several_protocols_measures_what_it_measures_alone(holdout):
     full, sampled = FullRanking(), SampledNegatives(n=15)
     both = evaluate(RandomRatings(), holdout, SeveralProtocols({"full": full, "sampled": sampled}), KS)
     alone = [evaluate(RandomRatings(), holdout, each, KS) for each in (full, sampled)]

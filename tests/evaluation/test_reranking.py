@@ -100,7 +100,7 @@ def test_scores_that_are_equal_keep_the_models_order(holdout):
     ],
     ids=["genres", "embeddings", "calibrated", "surprising"],
 )
-def test_a_larger_trade_off_comes_nearer_to_the_goal(reranker, goal, sign, holdout):
+def test_a_larger_trade_off_brings_lists_closer_to_the_goal(reranker, goal, sign, holdout):
     evaluations = [
         evaluate(RandomEmbeddings(), holdout, ks=KS, reranker=replace(reranker, trade_off=trade_off))
         for trade_off in (0.0, 0.5, 1.0)

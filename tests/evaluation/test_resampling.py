@@ -48,7 +48,7 @@ def test_the_error_of_one_split_and_seed_is_that_of_the_mean_over_users():
 
 
 @pytest.mark.parametrize("kind", ["seeds", "splits"])
-def test_what_was_drawn_few_times_is_resampled_without_bias(kind):
+def test_means_of_few_units_are_resampled_without_bias(kind):
     """Users do not vary here, so that the error is that of the mean over seeds or splits."""
     levels = np.array([0.1, 0.4, 0.3, 0.9])
     keys = [(seed, "a") if kind == "seeds" else (0, str(seed)) for seed in range(4)]

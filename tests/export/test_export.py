@@ -97,7 +97,7 @@ def test_a_model_that_was_saved_in_python_is_exported_and_an_export_is_not(comma
     assert (status, "must be a finished run or a saved model" in error) == (2, True)
 
 
-def test_an_export_by_torch_has_the_vectors_of_users(command, as_torch: Path):
+def test_a_torch_export_has_the_vectors_of_users(command, as_torch: Path):
     model = load_export(as_torch)
     query = DATA.query(np.arange(DATA.n_users))
     vectors = model.user_embeddings() @ model.item_embeddings().T

@@ -76,7 +76,7 @@ def test_a_list_longer_than_the_catalogue_is_padded():
     assert top_k(np.array([[1.0, 1.0]], np.float32), np.array([0]), 4)[0, 2:].tolist() == [-1, -1]
 
 
-def test_seen_items_and_items_that_are_no_candidates_are_masked():
+def test_seen_items_and_items_that_are_not_candidates_are_masked():
     scores = np.arange(8, dtype=np.float32).reshape(2, 4)
     history = History.of_items([[3], [0, 1]])
     inf = np.inf

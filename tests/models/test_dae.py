@@ -41,7 +41,7 @@ def test_training_masks_items_and_preserves_the_expected_input():
     torch.testing.assert_close(codes.mean(), full.squeeze(), rtol=0.02, atol=0.0)
 
 
-def test_items_without_interactions_get_a_gradient_from_the_softmax_alone():
+def test_items_without_interactions_get_a_gradient_only_from_the_softmax():
     module = DAEModule(2, 6, 3, dropout=0.0)
     Softmax().loss(module, batch_of([[0, 1], [1, 2]])).backward()
     assert (module.encoder.weight.grad[3:] == 0).all()

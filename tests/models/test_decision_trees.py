@@ -41,7 +41,7 @@ def test_predictions_are_those_of_the_library(fitted, frame: np.ndarray, monkeyp
     np.testing.assert_allclose(trees.predict(frame), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_contributions_sum_to_the_prediction_and_belong_to_what_decides(fitted, frame: np.ndarray):
+def test_contributions_sum_to_the_prediction_and_belong_to_the_features_that_decide(fitted, frame: np.ndarray):
     trees, expected = fitted
     added = trees.contributions(frame, np.array([1, 1, 0, 0]))
     np.testing.assert_allclose(added.sum(axis=1) + trees.mean, expected, rtol=1e-9, atol=1e-12)

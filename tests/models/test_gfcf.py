@@ -19,7 +19,7 @@ def test_there_are_fewer_frequencies_than_items(timed: Dataset):
     np.testing.assert_allclose(GFCF(n_frequencies=1000).fit(timed).item_weights, GFCF(39).fit(timed).item_weights)
 
 
-def test_a_single_item_is_no_problem():
+def test_a_single_item_can_be_fitted():
     assert GFCF().fit(Dataset.from_arrays([0, 1], [0, 0])).item_weights == pytest.approx(1.0)
 
 

@@ -118,7 +118,7 @@ def test_without_times_a_half_life_changes_nothing(untimed: Dataset):
     np.testing.assert_array_equal(model.score(asked), plain.score(asked))
 
 
-def test_popularity_differs_by_what_is_known_of_users(of_genders: Dataset):
+def test_popularity_differs_by_attributes_of_users(of_genders: Dataset):
     model = EASE(5.0, popularity_by=["gender"]).fit(of_genders)
     empty = History.of_items([[]] * 4)
     scores = model.score(Query(np.array([0, 1, 3, -1]), empty))
@@ -154,13 +154,13 @@ def test_a_loaded_model_adds_the_same_popularity(of_genders: Dataset, tmp_path):
     np.testing.assert_array_equal(load(tmp_path).score(asked), model.score(asked))
 
 
-def test_users_whose_scores_are_not_the_models_alone_are_named(train: Dataset):
+def test_users_to_whose_scores_popularity_is_added_are_named(train: Dataset):
     assert EASE(prior_strength=1.0).falls_back(query(0, 1, 19, 20)).tolist() == [True, True, True, False]
     assert EASE().falls_back(query(0, 1)).tolist() == [True, False]
     assert EASE(popularity_half_life=7.0).falls_back(query(0, 30)).all()
 
 
-def test_the_models_of_a_blend_have_priors_of_their_own(train: Dataset):
+def test_the_models_of_a_blend_have_their_own_priors(train: Dataset):
     ease = {"_target_": "recsys.models.ease.EASE", "l2": 5.0}
     blend = Blend({"a": ease | {"prior_strength": 1e6}, "b": ease | {"prior_strength": 1e6}}).fit(train)
     assert blend.score(query(1))[0].argmax() == next_popularity(train, LONG)[1].argmax()

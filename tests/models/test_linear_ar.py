@@ -48,7 +48,7 @@ def test_what_follows_an_item_is_predicted_and_not_what_precedes_it():
     np.testing.assert_array_equal(scores.argmax(axis=1), [2, 1])
 
 
-def test_a_single_rating_for_each_user_and_long_or_repeating_histories_are_no_problem():
+def test_single_ratings_and_long_or_repeating_histories_can_be_fitted():
     train = Dataset.from_arrays([0, 1], [0, 1], times=[1, 1])
     scores = LinearAR().fit(train).score(Query.of_histories(History.of_items([[0], [0, 1] * 400])))
     np.testing.assert_array_equal(scores, np.zeros((2, 2)))

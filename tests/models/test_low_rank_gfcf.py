@@ -40,6 +40,6 @@ def test_memory_grows_with_the_items_and_not_with_their_pairs(monkeypatch):
         LowRankGFCF(rank=64).fit(large)
 
 
-def test_a_rank_of_nothing_is_an_error():
+def test_a_rank_of_zero_is_an_error():
     with pytest.raises(UserError, match="rank must be"):
         LowRankGFCF(rank=0)

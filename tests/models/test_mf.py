@@ -26,7 +26,7 @@ def train() -> Dataset:
 
 
 @pytest.mark.parametrize("model", [MF(rowwise=True, loss="bpr", **SMALL), BiasedMF(rowwise=True, **SMALL)])
-def test_a_rowwise_step_updates_the_rows_of_its_batch_alone(model: MF, train: Dataset):
+def test_a_rowwise_step_updates_only_the_rows_of_its_batch(model: MF, train: Dataset):
     first = model.build(train.n_users, train.n_items)
     assert all(table.sparse for table in (first.users, first.items, first.user_bias, first.item_bias))
     moved = MF(**SMALL, rowwise=True, loss="squared", weight_decay=0.5).fit(train)

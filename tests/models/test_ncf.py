@@ -136,6 +136,6 @@ def test_neumf_starts_from_both_parts_or_from_neither():
 
 
 @pytest.mark.parametrize("tower", [[64], [7, 4], []])
-def test_widths_that_make_no_tower_are_refused(tower: list[int]):
+def test_fewer_than_two_widths_and_odd_first_widths_are_refused(tower: list[int]):
     with pytest.raises(UserError, match="hidden_dims must have at least two widths"):
         MLP(tower)

@@ -45,7 +45,7 @@ def test_a_model_refuses_settings_that_are_negative_infinite_nan_or_text(target)
 
 
 @pytest.mark.parametrize("widths", [[8, -4], [0, 8], [8, 10**12]])
-def test_towers_refuse_widths_that_are_none(widths):
+def test_towers_refuse_widths_that_are_not_positive(widths):
     for name in ("MLP", "NeuMF"):
         with pytest.raises(UserError, match="hidden_dims"):
             constructor(f"recsys.models.ncf.{name}")(hidden_dims=widths)

@@ -119,7 +119,7 @@ def test_features_of_a_training_rating_do_not_depend_on_it(split: Split):
     assert not others[place]
 
 
-def test_without_later_ratings_features_describe_the_past_alone(split: Split):
+def test_without_later_ratings_features_describe_only_the_past(split: Split):
     train = split.train
     place = int(np.argsort(train.times)[len(train) // 2])
     user, time = train.users[[place]], train.times[[place]]
@@ -330,7 +330,7 @@ def test_past_histories_end_before_the_time_of_each_pair():
     assert replace(pairs, times=None).with_past_histories().query.history.lengths.tolist() == [3, 3, 3, 0, 1, 1]
 
 
-def test_a_user_without_a_history_is_scored_alike_beside_any_other(split: Split):
+def test_a_user_without_a_history_has_the_same_scores_in_any_query(split: Split):
     model = GradientBoosting(**LIGHT).fit(split.train)
     known = split.train.history(np.array([0, 5]))
     histories = replace(known, indptr=np.append(known.indptr, known.indptr[-1]))  # the last row is empty

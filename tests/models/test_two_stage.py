@@ -144,7 +144,7 @@ def test_without_lightgbm_a_lambdamart_says_what_installs_it(split: Split, monke
         LambdaMARTTwoStage(TWO, **LIGHT).fit(split.train)
 
 
-def test_users_with_one_rating_are_nothing_to_learn_from():
+def test_a_model_cannot_learn_from_users_with_one_rating():
     train = Dataset.from_arrays([0, 1, 2], [0, 1, 2], times=np.arange(3))
     with pytest.raises(UserError, match=r"must find users' last ratings .*\(got none of 0\): raise n_candidates"):
         BoostedTwoStage(TWO).fit(train)

@@ -81,7 +81,7 @@ def test_items_without_ratings_are_embedded_by_their_metadata(dataset: Dataset, 
     assert love[11] > love[[0, 2, 4, 6, 8, 10]].max()
 
 
-def test_features_of_a_user_count_beside_the_history(model: TwoTower):
+def test_features_of_a_user_count_in_addition_to_the_history(model: TwoTower):
     man, woman = model.score(Query(np.array([0, 1]), History.of_items([[0, 1]] * 2)))
     assert man[10] - man[11] > woman[10] - woman[11]
 
@@ -115,7 +115,7 @@ def test_a_new_item_is_scored_like_one_without_ratings_and_with_the_same_metadat
     assert model.item_embeddings().shape == (14, 8)
 
 
-def test_a_new_item_can_be_in_a_history_and_may_have_a_text_only(model: TwoTower):
+def test_a_new_item_can_be_in_a_history_and_may_have_only_a_text(model: TwoTower):
     model.add_items(pd.DataFrame({"plot": ["alien planet war"]}))
     [scores] = model.score(Query.of_histories(History.of_items([[12]])))
     assert scores[[0, 2, 4, 6, 8, 10]].min() > scores[[1, 3, 5, 7, 9, 11]].max()

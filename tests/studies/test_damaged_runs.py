@@ -100,7 +100,7 @@ CASES = [(name, damage) for name, (damages, _) in READERS.items() for damage in 
 
 
 @pytest.mark.parametrize(("name", "damage"), CASES)
-def test_a_damaged_file_beside_a_run_is_named(whole, tmp_path, name, damage):
+def test_a_damaged_file_next_to_a_run_is_named(whole, tmp_path, name, damage):
     run = shutil.copytree(whole, tmp_path / "run")
     read = READERS[name][1]
     read(run)
@@ -137,7 +137,7 @@ def test_damaged_vectors_of_texts_are_named_and_made_again(tmp_path, damage):
     vectors = encoded(encoder, ["red blue", "red", "blue green"], tmp_path)
     (file,) = tmp_path.rglob("*.npz")
     damage(file)
-    with pytest.raises(UserError, match=rf"{file.name} is damaged, .*: remove it, and it is made again"):
+    with pytest.raises(UserError, match=rf"{file.name} is damaged, .*: remove it, and it will be created again"):
         encoded(encoder, ["red blue", "red", "blue green"], tmp_path)
     file.unlink()
     assert np.array_equal(encoded(encoder, ["red blue", "red", "blue green"], tmp_path), vectors)

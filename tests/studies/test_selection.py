@@ -68,7 +68,7 @@ def test_a_model_that_was_not_run_on_all_splits_is_left_out():
     assert selection.ranking.index[0] == "Fair"
 
 
-def test_splits_of_one_model_alone_and_models_without_the_metric_are_ignored():
+def test_splits_of_only_one_model_and_models_without_the_metric_are_ignored():
     runs = [run("Unrated", "a", "mae", np.ones(N_USERS), valid=0.1), *study(lead=0.05)]
     runs.append(run("Good", "c", "ndcg@10", np.zeros(N_USERS), valid=0.0))
     selection = select(runs, "ndcg@10")

@@ -106,7 +106,7 @@ def test_seeds_with_a_missing_variant_are_excluded(make):
     assert table.notes[0] == "ease: 1 of 4 not run yet; its values are over 1 seed."
 
 
-def test_the_best_baseline_on_validation_is_compared_with(make):
+def test_rows_are_compared_with_the_baseline_that_is_best_on_validation(make):
     planned = [
         outcome("popularity", make(0.5, {"valid/ndcg@10": 0.1})),
         outcome("item_knn", make(0.2, {"valid/ndcg@10": 0.3})),
@@ -191,7 +191,7 @@ def test_a_pair_of_unknown_rows_or_metrics_is_refused(pair):
         Study.from_config({"name": "demo", "question": "Which?", "settings": {"folds": setting}})
 
 
-def test_the_agreement_of_two_orders_is_told_beside_what_resampling_leaves(outcomes):
+def test_the_agreement_of_two_orders_is_reported_next_to_that_of_two_resamples(outcomes):
     folds = study(*LEVELS).settings["folds"]
     two = Study("demo", "Which?", {"folds": folds, "again": folds}, (0, 1), tuple(LEVELS)[:2], 20, 1e-3)
     reversed_rows = dict(zip(LEVELS, reversed(LEVELS), strict=True))
@@ -343,7 +343,7 @@ def test_training_time_is_drawn_in_the_seconds_of_the_table(monkeypatch, outcome
 
 
 @pytest.mark.parametrize(("n", "is_drawn"), [(9, False), (60, True)])
-def test_calibration_is_drawn_of_enough_ratings_alone(make, tmp_path, drawn, n, is_drawn):
+def test_calibration_is_drawn_only_of_bins_with_enough_ratings(make, tmp_path, drawn, n, is_drawn):
     run = make(0.1)
     pd.DataFrame({"n": [n], "predicted": [3.0], "actual": [4.0]}).to_csv(run.directory / "calibration.csv", index=False)
     write_report(tmp_path, tmp_path, study("ease"), [outcome("ease", run)])
@@ -387,7 +387,7 @@ def test_bands_whose_bounds_differ_between_variants_are_averaged_by_position():
     assert slice_means(frames, "segment", "ndcg@10").empty
 
 
-def test_searches_have_a_figure_of_what_more_configurations_bring(make, tmp_path, undrawn, monkeypatch):
+def test_searches_have_a_figure_of_the_expected_best_by_number_of_configurations(make, tmp_path, undrawn, monkeypatch):
     names = []
     monkeypatch.setattr(figures, "save", lambda fig, directory, name, *texts: names.append(name))
     folder = tmp_path / "folds" / "ease" / "search"

@@ -99,7 +99,7 @@ def test_a_model_without_settings_is_still_named(logged):
 
 
 @pytest.mark.parametrize(("seed", "shown"), [(3, None), (4, 4)])
-def test_the_seed_stands_once_unless_a_model_has_its_own(logged, dataset, seed, shown):
+def test_the_seed_is_listed_once_unless_a_model_has_its_own(logged, dataset, seed, shown):
     given = settings(logged(MF(seed=seed, max_epochs=1, embedding_dim=2).fit(dataset)))
     assert given["seed"] == 3
     assert given.get("model.seed") == shown
@@ -126,7 +126,7 @@ def test_final_metrics_to_compare_runs_by_are_scalars_and_all_are_in_a_table(log
         assert row in table
 
 
-def test_titles_in_a_table_are_shown_sign_by_sign(logged):
+def test_titles_in_a_table_are_shown_character_by_character(logged):
     shown = text(logged(EASE()), "recommendations/user 5")
     assert "<td>M*A*S*H (1970)</td>" in shown
     assert "<td>&lt;b&gt;[REC]&lt;/b&gt; &amp; _more_</td>" in shown

@@ -16,7 +16,7 @@ def test_checksums_are_those_of_rfc_3720(data: bytes, checksum: int):
 
 
 @pytest.mark.parametrize("record", [b"", b"event", bytes(range(256)) * 3])
-def test_a_record_stands_between_its_length_and_its_checksums(record: bytes):
+def test_a_record_is_written_between_its_length_and_its_checksum(record: bytes):
     length = len(record).to_bytes(8, "little")
     parts = (length, masked_crc32c(length).to_bytes(4, "little"), record, masked_crc32c(record).to_bytes(4, "little"))
     assert framed(record) == b"".join(parts)

@@ -1,4 +1,4 @@
-"""Runs that the tests of the web room share, services over them and stores of feedback."""
+"""Runs that the tests of `recsys.web` share, services for these runs, and stores of feedback."""
 
 import shutil
 import sqlite3

@@ -291,7 +291,7 @@ def test_every_route_but_health_needs_the_token(service):
 @pytest.mark.parametrize(
     "headers", [{"host": "["}, {"origin": "http://["}, {"cookie": "a,b=1; user@x=2; =; recsys_token"}]
 )
-def test_malformed_headers_are_no_server_error(guarded, headers):
+def test_malformed_headers_are_not_a_server_error(guarded, headers):
     client = guarded(token="s3cret")
     answer = client.get("/api/health", headers=headers)
     assert answer.status_code in (200, 400), answer.text
@@ -471,7 +471,7 @@ def test_numbers_of_thousands_of_digits_are_refused(client):
         message(answer, 422 if answer.status_code == 422 else 400)
 
 
-def test_a_damaged_run_is_named_without_its_place(runs, feedback, tmp_path, caplog):
+def test_a_damaged_run_is_named_without_its_path(runs, feedback, tmp_path, caplog):
     run = shutil.copytree(runs["ease"], tmp_path / "mine")
     (run / "segments").mkdir()
     (run / "segments" / "segments.csv").write_text("damaged")
@@ -485,7 +485,7 @@ def test_a_damaged_run_is_named_without_its_place(runs, feedback, tmp_path, capl
     assert f"{run}/model must be a directory with a saved model" in caplog.text
 
 
-def test_health_says_nothing_of_places(guarded, service, tmp_path, caplog):
+def test_health_shows_no_paths(guarded, service, tmp_path, caplog):
     client = guarded(token="s3cret")
     service.store.close()
     (tmp_path / "feedback.sqlite").unlink()
@@ -495,7 +495,7 @@ def test_health_says_nothing_of_places(guarded, service, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("token", ["€", "\udcff", "é", "\x00", "a" * 5000])
-def test_a_token_of_any_signs_is_refused(guarded, token):
+def test_a_wrong_token_of_any_characters_is_refused(guarded, token):
     client = guarded(token="s3cret")
     raw = token.encode("utf-8", "surrogateescape")
     message(client.get(f"/api/runs?token={quote(raw)}"), 401)

@@ -147,7 +147,7 @@ def test_endless_headers_end(part: bytes):
     "sent",
     ["GET /api/films/七人の侍 HTTP/1.1\r\nhost: localhost\r\n\r\n".encode(), REQUEST + b"content-length: x\r\n\r\n"],
 )
-def test_what_is_no_http_is_refused_as_json(sent: bytes):
+def test_a_request_that_is_not_http_is_refused_as_json(sent: bytes):
     async def ask() -> None:
         async with serving() as connect:
             reader, _ = await connect(sent)

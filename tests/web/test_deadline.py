@@ -34,7 +34,7 @@ def test_a_call_gives_its_result_or_its_error():
         call(divmod, 1, 0)
 
 
-def test_callers_stop_waiting_for_a_frozen_store_and_at_last_do_not_begin_to(frozen, monkeypatch):
+def test_callers_stop_waiting_for_a_frozen_store_and_finally_do_not_wait_at_all(frozen, monkeypatch):
     monkeypatch.setattr(deadline, "N_CALLS", 3)
     call = Deadline(0.001)
     for _ in range(3):

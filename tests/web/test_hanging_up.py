@@ -51,7 +51,7 @@ def test_a_page_is_built_no_further_when_its_client_has_hung_up(page, caplog):
     assert (reached, caplog.records) == ([], [])
 
 
-def test_a_page_that_is_deleted_while_a_list_is_computed_is_no_error(page, caplog):
+def test_a_page_that_is_deleted_while_a_list_is_computed_is_not_an_error(page, caplog):
     async def build(client: Client) -> None:
         client.delete()
         Tag("p", "computed too late")

@@ -45,7 +45,7 @@ def test_a_new_user_gets_films_of_the_same_taste_with_reasons(service):
     assert scores == sorted(scores, reverse=True)
 
 
-def test_a_rating_changes_the_list_at_once(service):
+def test_a_rating_changes_the_list_immediately(service):
     loaded = service.loaded_run()
     assert ids(loaded.recommend(None, COMEDIES, ListOptions())) != ids(
         loaded.recommend(None, Opinions({"1": 5.0, "3": 5.0}), ListOptions())

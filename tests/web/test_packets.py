@@ -34,7 +34,7 @@ def handlers(monkeypatch):
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("packet", [(), (1,), ({},), ({"client_id": []},), (None, None, None)])
-def test_a_malformed_packet_is_one_line(handlers, caplog, event: str, packet: tuple):
+def test_a_malformed_packet_is_logged_in_one_line(handlers, caplog, event: str, packet: tuple):
     if event == "connect":
         packet = ({"QUERY_STRING": "implicit_handshake=true"},)
     assert asyncio.run(handlers[event]("sid", *packet)) in (False, None)
@@ -70,7 +70,7 @@ def test_what_a_handler_answers_is_passed_on():
 
 
 @pytest.mark.usefixtures("handlers")
-def test_a_message_that_is_no_text_is_one_line(caplog):
+def test_a_message_that_is_not_text_is_logged_in_one_line(caplog):
     received = {"frames": [b"\xff"], "curr_msg_data_type": "text", "close_sent": False, "queue": asyncio.Queue()}
     socket = SimpleNamespace(
         **received, conn=MagicMock(), logger=logging.getLogger("uvicorn.error"), handle_parser_exception=MagicMock()
@@ -81,7 +81,7 @@ def test_a_message_that_is_no_text_is_one_line(caplog):
 
 
 @pytest.mark.parametrize(("logger", "is_short"), [("engineio.server", True), ("uvicorn.error", False)])
-def test_a_packet_that_cannot_be_decoded_is_one_line_and_other_errors_keep_their_traceback(logger: str, is_short: bool):
+def test_undecodable_packets_are_logged_in_one_line_and_other_errors_with_their_traceback(logger: str, is_short: bool):
     try:
         int("x")
     except ValueError as error:

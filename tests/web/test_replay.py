@@ -142,7 +142,7 @@ def test_the_command_prints_a_table_or_json(command, service, feedback, clock, r
     arguments = ("replay", replay_runs["popularity"], "--store", feedback.address.url)
     status, out, _ = command(*arguments, "--reward", "rating")
     assert status == 0
-    assert "Ratings of 4 stars and up in 12 lists of 12 viewers" in out
+    assert "Ratings of at least 4 stars in 12 lists of 12 viewers" in out
     assert "as shown by popularity (12)" in out
     assert "About 100% of this run's films could have been shown." in out
     status, out, _ = command(*arguments, "--json")

@@ -84,7 +84,7 @@ def test_runs_that_cannot_serve_new_viewers_are_named_at_the_start(runs, feedbac
     assert "such as ease" in caplog.messages[0]
 
 
-def test_a_server_writes_what_it_does_with_the_time():
+def test_a_server_logs_what_it_does_with_the_time():
     switched = "logging.getLogger('recsys.web.recommendation_service').info('run switched to later')"
     program = f"import logging\nfrom recsys.web.http_server import start_log\nstart_log()\n{switched}"
     log = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr

@@ -270,7 +270,7 @@ def test_of_simultaneous_writers_of_one_event_exactly_one_stores_it(store, event
     assert store.counts()["rating"] == 8
 
 
-def test_a_store_that_many_open_at_once_is_created_once(address):
+def test_a_store_that_many_open_at_the_same_time_is_created_once(address):
     with ThreadPoolExecutor(6) as threads:
         stores = list(threads.map(lambda _: Store.open(address), range(6)))
     assert stores[0].add(impressions(), SHOWN) == [True, True]

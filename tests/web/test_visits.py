@@ -43,7 +43,7 @@ def test_a_rating_from_a_list_of_a_visit_is_stored_without_the_list(service, fee
     assert feedback.counts()["click"] == 0
 
 
-def test_many_events_are_stored_some_at_a_time(service, feedback, monkeypatch):
+def test_many_events_are_stored_in_batches(service, feedback, monkeypatch):
     monkeypatch.setattr("recsys.web.recommendation_service.EVENTS_AT_A_TIME", 2)
     service.record_all([Event(f"e{film}", VIEWER, Kind.RATING, 1.0, str(film), 4.0) for film in range(5)])
     assert len(feedback.opinions(VIEWER).ratings) == 5

@@ -83,7 +83,7 @@ def test_connections_with_the_cookie_of_a_worker_reach_it(address):
         assert all(COOKIE not in page(address, worker).cookies for _ in range(8))
 
 
-def test_a_request_is_passed_on_whole_however_long_it_is(address):
+def test_a_request_is_passed_on_completely_however_long_it_is(address):
     upload = b"x" * 10**6
     for worker in names(address):
         for _ in range(3):
@@ -168,7 +168,7 @@ def test_a_client_has_one_rate_limit_at_all_servers_of_a_store(feedback):
 
 
 @pytest.mark.parametrize(("n", "message"), [("0", "workers must be from 1 to 256 (got 0)"), ("x", "invalid int value")])
-def test_numbers_of_workers_that_are_none_are_refused(command, runs, n, message, tmp_path):
+def test_invalid_numbers_of_workers_are_refused(command, runs, n, message, tmp_path):
     status, out, err = command("serve", runs["ease"], "--workers", n, "--store", tmp_path / "f.sqlite")
     assert (status, out) == (2, "")
     assert message in err

@@ -113,7 +113,9 @@ def _entries(table: Table, layout: Format) -> list[tuple[float | None, Entry]]:
     ]
     owners = {row["owner"] for row in cells if row.get("owner")}
     if len(owners) > 1:
-        raise UserError(f"{table.name} must be the history of one viewer (got {len(owners)}): keep the rows of one.")
+        raise UserError(
+            f"{table.name} must be the history of one viewer (got {len(owners)}): keep only the rows of one viewer."
+        )
     scale = layout.scale or _scale([row.get("rating", "") for row in cells])
     entries = [_entry(row, own, layout, scale) for row, own in zip(table.rows, cells, strict=True)]
     uneven = [Entry((), problem=f"line {line} has more cells than there are columns") for line in table.uneven]

@@ -16,14 +16,14 @@ class Format:
     """A format of history files.
 
     Attributes:
-        name: name of the format that viewers know.
+        name: name by which viewers know the format.
         recognised_by: columns that every file of the format has.
         columns: names of columns by field (`title`, `other_title`, `year`, `rating`, `time`, `imdb_id`, `tmdb_id`,
-            `movie_id`, `kind`, `owner`); of several columns, the first with text in a row is used.
+            `movie_id`, `kind`, `owner`); if a field has several columns, the first that is not empty in a row is used.
         scale: lowest and highest rating, or None if they are inferred from the ratings.
         has_no_other_columns: whether a file with further columns is of another format.
-        unrated_is_seen: whether a film without a rating was seen.
-        excluded: reasons to ignore a row with text in a column, by column.
+        unrated_is_seen: whether a film without a rating counts as seen.
+        excluded: column -> reason to ignore a row in which the column is not empty.
     """
 
     name: str

@@ -40,7 +40,7 @@ class Table:
         name: name of the file.
         columns: names of the columns in lower case, with spaces in place of underscores and hyphens.
         rows: cells by column; a missing cell is empty.
-        uneven: numbers of the lines that have more cells than there are columns, and are not among the rows.
+        uneven: numbers of the lines with more cells than there are columns; `rows` does not include them.
     """
 
     name: str

@@ -28,7 +28,7 @@ def calibration(sample: Sample) -> pd.DataFrame:
 
 
 def errors(sample: Sample) -> pd.DataFrame:
-    """Compute the error by the number of known ratings of the user and of the film.
+    """Compute the error in bands of the number of known ratings of the user, and of the film.
 
     Returns:
         A row for each `band` of each `kind` (user, film): `rmse` in stars and its 95% `margin`.

@@ -93,7 +93,7 @@ def inspect(model: RatingTrees, sample: Sample, seed: int) -> list[Answer]:
     # The leading columns were selected partly by chance, so they are measured again with other permutations.
     selected = {column: singles[column] for column in leading}
     by_column = importances(model.trees, sample, selected, N_REPEATS, seed + 1, "leading features")
-    # Two cards stand side by side on the page: the first two figures are low, the next two high.
+    # Two cards are side by side on the page: the first two figures are low, the next two high.
     answers = [_answer_groups(by_group, sample.rmse), _answer_calibration(calibration(sample))]
     answers.append(_answer_columns(by_column, sample.groups))
     if columns := [column for column in by_column.index if has_dependence(sample.frame[column])][:N_PANELS]:

@@ -31,7 +31,7 @@ PERHAPS_MISSING = "{name} {id!r} is an id (data.missing=[{id!r}] reads it as mis
 def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], missing: Sequence[str]) -> list[str]:
     """Set ids that stand for a missing value to NULL, and normalise the notation of the others.
 
-    Invisible characters around an id are removed, and so is the decimal point of whole numbers.
+    Invisible characters around an id are removed, and a whole number such as `7.0` becomes `7`.
 
     Args:
         rows: the file's rows in a raw table.

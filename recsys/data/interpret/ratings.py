@@ -1,4 +1,4 @@
-"""Interpretation of the rows of ratings: decimal commas, times, and checks that cells are what they must be."""
+"""Interpretation of the rows of ratings: decimal commas, times, and checks of the cells."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
     """Check that ratings are numbers, times are numbers or dates and, for some sources, that ids are numbers.
 
     Raises:
-        UserError: a cell is not; the message names the first such cell.
+        UserError: a cell has other text; the message names the first such cell.
     """
     sql = (SQL / "read" / "unreadable.sql").read_text(encoding="utf-8")
     cells = rows.connection.execute(sql, {"first_row": rows.first, "numeric_ids": numeric_ids}).fetchall()

@@ -96,6 +96,9 @@ class MovieLens(Source):
         path: folder or zip archive of the release, if it is on disk already.
         cleaning: cleaning options.
         address: URL of the folder of the official archives.
+
+    Raises:
+        UserError: the release is unknown.
     """
 
     def __init__(

@@ -34,6 +34,9 @@ class NCFRelease(Source):
             `{"time": "row"}` if rows are in order of time, and test ratings come after training ratings.
         scale: lowest and highest possible rating.
         cleaning: cleaning options.
+
+    Raises:
+        UserError: `columns` sets anything else.
     """
 
     def __init__(

@@ -47,6 +47,9 @@ class Published(Source):
         path: the unpacked folder, or the file of ratings if the layout has only one.
         cleaning: cleaning options.
         plays: whether to read how often, or how long, each item was played, for models that weight by plays.
+
+    Raises:
+        UserError: the layout is unknown, or has no plays to read.
     """
 
     def __init__(

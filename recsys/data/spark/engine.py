@@ -46,6 +46,9 @@ class Spark(Engine):
         options: Spark's settings by name, such as `spark.driver.memory`; a Connect server uses its own instead. They
             must not contain passwords, because runs store their configs.
         memory_limit: DuckDB's memory limit, above which it spills to disk.
+
+    Raises:
+        UserError: `n_buckets` is below 1, or `options` contain a password.
     """
 
     def __init__(

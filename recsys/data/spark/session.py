@@ -91,10 +91,10 @@ def _prepared(spark: SparkSession) -> SparkSession:
 
 
 def check_reachable(address: str) -> None:
-    """Check that Java is installed where the driver runs here, and that a server at the address answers.
+    """Check that Java is installed, if the driver runs on this machine, and that the server at an address answers.
 
     Raises:
-        UserError: Java is missing, or nothing answers.
+        UserError: Java is missing, or the server does not answer.
     """
     home = os.environ.get("JAVA_HOME")
     if not address.startswith("sc://") and not shutil.which(Path(home) / "bin" / "java" if home else "java"):

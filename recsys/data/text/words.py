@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def vectorizer(words: Sequence[str] | None = None, min_count: int = 1) -> CountVectorizer:
-    """Construct a counter of words of two or more letters that ignores case, accents and English stop words."""
+    """Construct a word counter that ignores case, accents, English stop words and words of one character."""
     from sklearn.feature_extraction.text import CountVectorizer  # takes half a second
 
     return CountVectorizer(

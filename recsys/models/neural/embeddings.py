@@ -192,7 +192,7 @@ def pooled(vectors: Tensor, chosen: Tensor, lengths: Tensor, weights: Tensor) ->
 
     Args:
         vectors: the rows.
-        chosen: int64 (P,) rows to sum, one sum after another.
+        chosen: int64 (P,) rows to sum: those of the first sum, then those of the second, and so on.
         lengths: int64 (B,) number of rows in each sum.
         weights: float32 (P,) weights of the rows.
 

@@ -72,7 +72,7 @@ class FoldInGraph(UserGraph):
         self.register_buffer("item_vectors", torch.from_numpy(item_vectors))
 
     def forward(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph`; replaces the module's tables of users by rows for the users of this query alone."""
+        """See `ScoreGraph`; replaces the module's tables of users by rows for only the users of this query."""
         history = PaddedHistoryBatch.from_padded(query, torch.ones_like(given(query.items), dtype=torch.float32))
         x = history.pooled(self.item_vectors, history.weights) / history.lengths.clamp(min=1).sqrt()[:, None]
         folded = (x @ self.regression[:-1] + self.regression[-1]).split(

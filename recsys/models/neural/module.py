@@ -133,7 +133,7 @@ class NeuralModule(pl.LightningModule):
 
         Lightning counts the steps of both modes separately, and `trainer.max_steps` limits each count.
         """
-        if "loops" not in checkpoint:  # a checkpoint of weights alone
+        if "loops" not in checkpoint:  # a checkpoint with only weights
             return
         loop = checkpoint["loops"]["fit_loop"]
         single = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]

@@ -70,6 +70,9 @@ class SampledNextItem(NextItem):
         n_negatives: number of negatives that each group of positions shares.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
         rated_only: see `NextItem`.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     sampler: ItemSampler

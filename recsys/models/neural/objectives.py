@@ -68,6 +68,9 @@ class Sampled(Objective):
     Args:
         n_negatives: number of negatives drawn for each positive in each epoch.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     def __init__(self, n_negatives: int = 4, negative_power: float = 0.0) -> None:

@@ -324,7 +324,7 @@ class NeuralRecommender(Recommender):
         if trained_on != self.trained_on:
             raise UserError(
                 "A run must be resumed on the ratings that it started with, but its data and split settings now give "
-                "others: restore these settings, or start a new run."
+                "other ratings: restore these settings, or start a new run."
             )
 
     def _score(self, query: Query) -> np.ndarray:

@@ -84,8 +84,8 @@ class NegativeSampler:
         n_rated.index_add_(0, positives.users.long(), drawable[positives.items.long()].long())
         if bool((n_rated >= drawable.sum()).any()):
             raise UserError(
-                "Every user must have an unrated item to draw negatives from, but a user has rated all of them: use "
-                "model.loss=softmax, which draws none."
+                "Every user must have an unrated item to draw negatives from, but a user has rated all items: use "
+                "model.loss=softmax, which draws no negatives."
             )
         self.uniform = power == 0.0
         self.log_q = (self.weights / self.weights.sum()).log().float()

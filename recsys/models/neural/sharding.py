@@ -131,7 +131,7 @@ class OwnUsers(Share):
 
     @property
     def stream(self) -> int:
-        """See `Share.stream`: each process has a random stream of its own."""
+        """See `Share.stream`: each process has its own random stream."""
         return self.rank
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
@@ -266,12 +266,12 @@ def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float 
     if not getattr(module, "shards_users", False):
         raise UserError(
             f"{name} cannot be trained sharded by user, as it does not declare that a step needs only the users of "
-            "its batch: take trainer=ddp."
+            "its batch: use trainer=ddp."
         )
     if gradient_clip_val is not None or str(precision).startswith("16"):
         raise UserError(
             "A training sharded by user must have neither trainer.gradient_clip_val nor a precision of 16 bits with "
-            "scaled gradients, since no process knows the gradients of all users: leave them out, or take "
+            "scaled gradients, since no process knows the gradients of all users: leave them out, or use "
             "trainer.precision=bf16-mixed."
         )
 

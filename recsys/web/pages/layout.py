@@ -16,7 +16,7 @@ NAVIGATION = {"/": "Discover", "/user": "Viewers", "/compare": "Compare", "/runs
 COLOURS = {"": "Auto", "light": "Light", "dark": "Dark"}
 MAX_UNDOS = 10  # latest messages whose Undo still works, since one may be replaced while it is pressed
 _IS_DARK = {"light": False, "dark": True}
-# The browser itself stores the choice, so the next page has it even if it is opened at once.
+# The browser itself stores the choice, so the next page has it even if it is opened immediately.
 _STORE_AND_EMIT = f"(event) => {{ {cookie_script('colours', 'event.target.value')}; emit(event.target.value); }}"
 
 

@@ -85,7 +85,10 @@ async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
     snackbar = page_layout("Bring your history", "/")
     with Tag("div", classes="hero"):
         Tag("h1", "Bring your history")
-        Tag("p", "What you rated or saw elsewhere counts here too. You see what was found before any of it is used.")
+        Tag(
+            "p",
+            "What you rated or saw elsewhere counts here too. You see which films were found before they are used.",
+        )
     if loaded.scores_new_users:
         _OwnHistory(site, loaded, run, snackbar)
     else:
@@ -361,7 +364,7 @@ def _explanations(films: Sequence[MatchedFilm]) -> list[str]:
     seen, alone = counted(n_seen, "film"), counted(n_without_year, "film")
     sentences = {
         f"{counted(n_rated, 'film')} with your stars, rounded to the rating scale that is used here.": n_rated,
-        f"{seen} without stars: counted as rated average for a visit, or stored as seen.": n_seen,
+        f"{seen} without stars: an average rating for a visit, or stored as seen.": n_seen,
         f"{alone} found by title alone, without a year; a remake may have been matched.": n_without_year,
         f"A visit ends after {VISIT_SECONDS // 3600} hours of inactivity, and nothing from it is stored.": len(films),
     }

@@ -194,7 +194,7 @@ class Recommendations:
 
 
 class Card:
-    """A row: a recommended film with its reason, to be rated or marked."""
+    """A row: a recommended film with its reason, and controls to rate or mark it."""
 
     def __init__(self, session: ViewerSession, listing: Listing) -> None:
         self.session = session

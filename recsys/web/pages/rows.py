@@ -29,7 +29,7 @@ class Action:
 
     Attributes:
         name: name of the action.
-        key: the row's attribute `data-key`, such as the id of its film.
+        key: value of the row's `data-key` attribute, such as the id of its film.
         value: value of the pressed button, such as a rating, or "".
     """
 

@@ -25,7 +25,7 @@ Listing = tuple[FilmList, ListedFilm]  # a film and the list in which it is
 
 
 class ListedTile:
-    """A row: a film of a list, to be rated."""
+    """A row: a film of a list, with stars to rate it."""
 
     def __init__(self, session: ViewerSession, listing: Listing) -> None:
         self.session = session

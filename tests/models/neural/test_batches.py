@@ -52,6 +52,6 @@ def test_gradients_flow_through_the_padded_layout(batch: HistoryBatch):
     assert values.grad.tolist() == [0, 0, 1, 1, 1, 1, 1]
 
 
-def test_histories_that_are_all_empty_give_padding_alone():
+def test_histories_that_are_all_empty_give_only_padding():
     empty = HistoryBatch.from_history(History.of_items([[], []]), CPU)
     assert empty.padded(empty.items, 3, padding=40).tolist() == [[40] * 3] * 2

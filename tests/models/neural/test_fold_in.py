@@ -68,14 +68,14 @@ def test_a_loaded_model_folds_in_as_the_saved_one(model: FoldsIn, tmp_path):
     np.testing.assert_array_equal(load(tmp_path).score(of([-1], [0, 2])), model.score(of([-1], [0, 2])))
 
 
-def test_the_prior_of_short_histories_holds_for_new_users_alone(train: Dataset):
+def test_the_prior_of_short_histories_applies_only_to_new_users(train: Dataset):
     model = MF(embedding_dim=4, prior_strength=1e6, **SHORT).fit(train)
     new, known = model.score(of([-1, 3], [0], [0]))
     assert new.argmax() == next_popularity(train, 2)[1].argmax()
     np.testing.assert_allclose(known, MF(embedding_dim=4, **SHORT).fit(train).score(of([3], [0]))[0], rtol=1e-5)
 
 
-def test_a_model_of_ratings_folds_nobody_in(train: Dataset):
+def test_a_model_of_ratings_folds_in_no_users(train: Dataset):
     model = MF(embedding_dim=4, loss="squared", **SHORT).fit(train)
     assert not model.scores_new_users
     np.testing.assert_array_equal(model.score(of([-1], [0, 2])), model.score(of([-1], [])))

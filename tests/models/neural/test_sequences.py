@@ -60,7 +60,7 @@ def test_later_items_never_change_earlier_states(module: SequenceModule):
     assert not torch.isclose(first[[2, 3, 5]], second[[2, 3, 5]]).all(dim=1).any()
 
 
-def test_a_history_has_the_same_scores_alone_and_beside_longer_ones(module: SequenceModule):
+def test_a_history_has_the_same_scores_alone_and_next_to_longer_ones(module: SequenceModule):
     rows = [[3], [1, 2, 3, 4, 5, 6], [7, 8], [2, 1], [9, 9, 9], [4, 3, 2, 1, 0]]
     alone = np.concatenate([score(module, row) for row in rows])
     np.testing.assert_allclose(score(module, *rows), alone, rtol=1e-4, atol=1e-5)
@@ -241,7 +241,7 @@ def test_the_recurrent_layers_are_those_of_torch_with_their_gradients():
     torch.testing.assert_close(*gradients)
 
 
-def test_users_with_one_rating_alone_are_refused():
+def test_data_without_a_user_who_has_two_ratings_are_refused():
     with pytest.raises(UserError, match="some user must have two training ratings"):
         SASRec().fit(sequences([1], [2]))
 

@@ -106,7 +106,7 @@ def test_processes_have_consecutive_users_with_about_equally_many_ratings(timed:
 
 @pytest.mark.parametrize("values_per_draw", [16, 48, 1 << 20])
 @pytest.mark.parametrize(("n_users", "d"), [(5, 1), (14, 1), (15, 1), (16, 1), (100, 7), (33, 64)])
-def test_a_table_of_some_users_has_the_rows_that_a_whole_one_has_and_draws_as_much(
+def test_a_table_of_some_users_has_the_rows_of_a_whole_table_and_draws_as_many_random_numbers(
     n_users: int, d: int, values_per_draw: int, monkeypatch
 ):
     monkeypatch.setattr(embeddings, "VALUES_PER_DRAW", values_per_draw)
@@ -213,7 +213,7 @@ def test_rows_with_sparse_gradients_are_learned_by_two_processes_as_by_one(
     ],
     ids=["mf", "ncf", "dae", "two_tower", "two_tower_sampled", "sasrec", "gru4rec"],
 )
-def test_validation_by_processes_of_their_own_users_is_that_of_one_process(
+def test_validation_by_processes_that_measure_their_own_users_equals_that_of_one_process(
     model: NeuralRecommender, split: Split, pool: ProcessPoolExecutor, tmp_path: Path
 ):
     """Measured are the weights of the last epoch, which any process can restore from the checkpoint."""
@@ -242,7 +242,7 @@ def test_a_training_that_loses_a_process_ends_with_a_sentence_and_resumes_with_f
         torch.testing.assert_close(own, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_holdout_of_some_users_has_their_queries_alone(split: Split):
+def test_a_holdout_of_some_users_has_only_their_queries(split: Split):
     whole: Holdout = split.valid
     part = whole.of_users(range(20, 40))
     rows = np.flatnonzero((whole.users >= 20) & (whole.users < 40))

@@ -150,7 +150,7 @@ def test_overfitted_batches_are_the_same_in_every_epoch(timed: Dataset):
     assert torch.equal(changed, once)
 
 
-def test_half_precision_trains_alike_in_groups_and_one_by_one(timed: Dataset):
+def test_half_precision_trains_equally_in_groups_of_steps_and_in_single_steps(timed: Dataset):
     model = MF(embedding_dim=4, **SMALL)
     grouped, single = (fit(model, timed, *others, precision="bf16-mixed") for others in ([], [EveryStep()]))
     assert grouped.grouped
@@ -237,7 +237,7 @@ def test_a_setting_that_a_fit_chooses_itself_is_refused_before_training(name: st
     assert REFUSED[name] in str(refused.value)
 
 
-def test_a_refused_setting_leaves_an_earlier_fit_in_the_directory_as_it_is(timed: Dataset, tmp_path: Path):
+def test_a_refused_setting_does_not_change_an_earlier_fit_in_the_directory(timed: Dataset, tmp_path: Path):
     model = MF(embedding_dim=4, **SMALL).fit(timed, context=FitContext(tmp_path, trainer()))
     with pytest.raises(UserError):
         MF(embedding_dim=4, **SMALL).fit(timed, context=FitContext(tmp_path, trainer(max_epochs=2)))

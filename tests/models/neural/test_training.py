@@ -162,7 +162,7 @@ def fit_in_two_processes(model: NeuralRecommender, train: Dataset, valid: Holdou
     return model.fit(train, valid, FitContext(folder, TWO_PROCESSES))
 
 
-def test_two_processes_step_learn_and_validate_as_one_does(split: Split, tmp_path: Path):
+def test_two_processes_train_and_validate_as_one_does(split: Split, tmp_path: Path):
     """Each has as many ratings as the other; only the order of summation differs.
 
     They are forks of a process that imports what they need once, and cannot be those of one that has trained before.
@@ -214,7 +214,7 @@ def test_a_few_batches_can_be_overfitted(split: Split, tmp_path: Path):
     assert objective.loss(model.module, batch) < 0.01  # 0.69 before
 
 
-def test_building_a_model_leaves_the_global_random_state_alone(timed: Dataset):
+def test_building_a_model_does_not_change_the_global_random_state(timed: Dataset):
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)

@@ -41,7 +41,7 @@ def wait_until_deleted(page: Page, element: Locator) -> None:
     page.wait_for_function("text => window.held.some((message) => message.data.includes(text))", arg=pattern)
 
 
-def test_a_button_that_moves_between_press_and_release_is_pressed(visit):
+def test_a_button_that_moves_between_press_and_release_receives_the_click(visit):
     page = visit()
     rate(page, "The Winter Road", 5)
     first, second = titles(page)[:2]
@@ -52,7 +52,7 @@ def test_a_button_that_moves_between_press_and_release_is_pressed(visit):
     expect(own_films(page)).to_have_count(2)
 
 
-def test_stars_that_are_gone_at_the_release_are_given(visit):
+def test_stars_that_are_removed_before_the_release_are_still_given(visit):
     page = visit()
     rate(page, "The Winter Road", 5)
     first = titles(page)[0]
@@ -73,7 +73,7 @@ def test_a_link_that_moves_between_press_and_release_is_followed(visit):
     expect(page.get_by_role("heading", level=1, name=second, exact=True)).to_be_visible()
 
 
-def test_a_press_that_is_released_elsewhere_is_no_click(visit):
+def test_a_press_that_is_released_elsewhere_is_not_a_click(visit):
     page = visit()
     rate(page, "The Winter Road", 5)
     with pressed(page, cards(page).first.get_by_role("button", name="Watch later")):
@@ -144,7 +144,7 @@ def test_stars_of_a_search_result_that_is_replaced_are_given(visit):
     expect(stars(own_films(page).filter(has_text="The Winter Road"), 3)).to_have_attribute("aria-checked", "true")
 
 
-def test_a_film_of_a_brought_history_that_moves_is_left_out(visit):
+def test_a_film_of_an_uploaded_history_that_moves_is_left_out(visit):
     page = visit("/history")
     upload(page, "films.csv", "title,year\nThe Harbour Road,1951\nThe Winter Road,1952\nThe Lantern Road,1953\n")
     rows = page.get_by_role("region", name="Found").get_by_role("listitem")

@@ -65,7 +65,7 @@ def test_films_are_arranged_by_year_and_by_genre(visit):
     expect(own_films(page)).to_have_count(0)
 
 
-def test_films_drawn_at_random_are_labelled_as_tries_without_a_reason(page_run, feedback):
+def test_films_drawn_at_random_are_labelled_and_have_no_reason(page_run, feedback):
     service = RecommendationService(
         {"ease": page_run}, dataset_of, feedback, Exploration(3, 20), deadline=Deadline(LIMIT)
     )
@@ -245,7 +245,7 @@ def test_a_poster_in_a_list_has_the_shape_of_one_beside_long_and_short_reasons(v
     assert shapes == pytest.approx([1.5] * len(shapes), abs=0.02)
 
 
-def test_chosen_colours_are_applied_at_once_and_hold_on_a_page_that_is_opened_at_once(visit, site):
+def test_chosen_colours_apply_immediately_also_on_a_page_that_is_opened_immediately(visit, site):
     page = visit("/user")
     expect(page.locator("body")).to_have_class(re.compile("body--light"))
     page.get_by_label("Colours").select_option("dark")

@@ -123,7 +123,7 @@ def test_after_the_first_rating_the_list_is_in_view_and_nothing_covers_it(visit,
     expect(page.locator(".start li a").first).to_be_visible()
 
 
-def test_a_phone_reaches_own_films_from_the_top_of_the_list(visit):
+def test_the_viewers_own_films_can_be_reached_from_the_top_of_the_list_on_a_phone(visit):
     page = visit(width=320, height=640)
     rate(page, "The Winter Road", 5)
     assert page.evaluate("document.documentElement.scrollWidth") == 320
@@ -253,7 +253,7 @@ def test_show_all_names_as_many_films_as_there_are_after_some_were_left_out(visi
     expect(page.get_by_role("button", name="Show all")).to_be_hidden()
 
 
-def test_a_file_that_is_no_history_is_refused_in_one_sentence(visit):
+def test_a_file_that_is_not_a_history_is_refused_in_one_sentence(visit):
     page = visit("/history")
     upload(page, "other.csv", "a,b\n1,2\n")
     expect(page.locator(".notice")).to_contain_text("other.csv must be a history of Letterboxd")
