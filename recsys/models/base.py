@@ -326,7 +326,7 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     """
     directory = Path(directory)
     described = _description(directory)
-    name = renamed.current(described["class"])
+    name, hyperparameters = described["class"], described["hyperparameters"]
     if not (name.startswith(MODELS) or trusted):
         raise UserError(
             f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True (on the command line "
@@ -339,7 +339,7 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
             "source, load it with trusted=True (on the command line --trusted)."
         )
     with reading(directory / "model.json"):
-        model = cls(**described["hyperparameters"])
+        model = cls(**hyperparameters)
     arrays = renamed.current_arrays(name, _stored_arrays(directory / "arrays.npz", described.get("arrays")))
     try:
         model.restore(arrays)
@@ -365,7 +365,7 @@ def saved_class(directory: Path) -> str:
     Raises:
         UserError: the directory has no model.
     """
-    return renamed.current(_description(directory)["class"])
+    return str(_description(directory)["class"])
 
 
 def saved_settings(directory: Path) -> dict[str, Any]:
@@ -374,7 +374,8 @@ def saved_settings(directory: Path) -> dict[str, Any]:
     Raises:
         UserError: the directory has no model.
     """
-    return {"_target_": saved_class(directory), **_description(directory)["hyperparameters"]}
+    described = _description(directory)
+    return {"_target_": described["class"], **described["hyperparameters"]}
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
@@ -383,11 +384,11 @@ def make(setting: Mapping[str, Any]) -> Recommender:
     Raises:
         UserError: `_target_` names no class of `recsys.models`.
     """
-    settings = dict(setting)
-    name = renamed.current(str(settings.pop("_target_", "")))
+    own = dict(setting)
+    name, hyperparameters = renamed.current_settings(str(own.pop("_target_", "")), own)
     if not name.startswith(MODELS):
         raise UserError(f"_target_ must name a class of recsys.models (got {name!r}).")
-    return _imported(name)(**settings)
+    return _imported(name)(**hyperparameters)
 
 
 def class_name(model: Recommender) -> str:
@@ -396,12 +397,14 @@ def class_name(model: Recommender) -> str:
 
 
 def _description(directory: Path) -> dict[str, Any]:
+    """Read the description of a saved model, with the current names of its class and hyperparameters."""
     file = directory / "model.json"
     if not file.is_file():
         raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
     with reading(file):
         described = json.loads(file.read_text())
-        return {**described, "class": str(described["class"]), "hyperparameters": {**described["hyperparameters"]}}
+        name, hyperparameters = renamed.current_settings(str(described["class"]), {**described["hyperparameters"]})
+        return {**described, "class": name, "hyperparameters": hyperparameters}
 
 
 def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
