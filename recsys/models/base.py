@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ import numpy as np
 from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout, Shard
 from recsys.errors import UserError, one_of
-from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
+from recsys.files import as_arrays, from_arrays, reading
 
 # Authors of models import all that they need from here.
 from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
@@ -34,12 +33,12 @@ from recsys.models.fitting import FitReport as FitReport
 from recsys.models.fitting import lightning_trainer as lightning_trainer
 from recsys.models.order import require_order
 from recsys.models.recommending import RecommendsByIds
+from recsys.models.saved_files import DATA, DESCRIPTION, read_arrays, read_data, read_description, write_model
 from recsys.named_arguments import naming_arguments
 from recsys.progress import is_progress_shown, progress_shown
 from recsys.signatures import settings
 
 MODELS = "recsys.models."  # classes of this package are imported without being trusted
-DATA = "data"  # folder of a saved model's data
 
 
 class Recommender(RecommendsByIds):
@@ -205,16 +204,7 @@ class Recommender(RecommendsByIds):
 
         Only models with `pickled = True` are pickled.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(directory / DATA, ignore_errors=True)  # the data of an earlier model
-        write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
-        described = {
-            "class": class_name(self),
-            "hyperparameters": self.hyperparameters(),
-            "arrays": digest_of([directory / "arrays.npz"]),
-        }
-        text = json.dumps(described, indent=2) + "\n"
-        write_whole(directory / "model.json", lambda file: file.write(text.encode()))
+        write_model(directory, class_name(self), self.hyperparameters(), self.arrays())
 
     def _stored(self) -> list[str]:
         common = ["popularity", "scale"] if self.predicts_ratings else ["popularity"]
@@ -254,22 +244,21 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
         UserError: the directory has no model, the model is damaged, or it cannot be loaded without `trusted`.
     """
     directory = Path(directory)
-    described = _description(directory)
-    name, hyperparameters = described["class"], described["hyperparameters"]
-    if not (name.startswith(MODELS) or trusted):
+    described = read_description(directory)
+    if not (described.cls.startswith(MODELS) or trusted):
         raise UserError(
-            f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True (on the command line "
-            "--trusted)."
+            f"{directory} holds a {described.cls}, a class from outside recsys: load it with trusted=True (on the "
+            "command line --trusted)."
         )
-    cls = _imported(name)
+    cls = _imported(described.cls)
     if cls.pickled and not trusted:
         raise UserError(
             f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if you trust its "
             "source, load it with trusted=True (on the command line --trusted)."
         )
-    with reading(directory / "model.json"):
-        model = cls(**hyperparameters)
-    arrays = renamed.current_arrays(name, _stored_arrays(directory / "arrays.npz", described.get("arrays")))
+    with reading(directory / DESCRIPTION):
+        model = cls(**described.hyperparameters)
+    arrays = read_arrays(directory, described)
     try:
         model.restore(arrays)
     except (KeyError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
@@ -278,33 +267,8 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
             f"{directory} was saved by another version and cannot be read by this one ({reason}): train the model "
             "again."
         ) from error
-    if (directory / DATA).is_dir():
-        model.data = _stored_data(directory / DATA, model)
+    model.data = read_data(directory, None if model.popularity is None else len(model.popularity))
     return model
-
-
-def is_saved_with_data(directory: Path) -> bool:
-    """Return whether `Recommender.save` wrote a model and its data to a directory."""
-    return (directory / "model.json").is_file() and (directory / DATA).is_dir()
-
-
-def saved_class(directory: Path) -> str:
-    """Return the name of a saved model's class, without importing it.
-
-    Raises:
-        UserError: the directory has no model.
-    """
-    return str(_description(directory)["class"])
-
-
-def saved_settings(directory: Path) -> dict[str, Any]:
-    """Return the hyperparameters of a saved model, with its class in `_target_`; see `make`.
-
-    Raises:
-        UserError: the directory has no model.
-    """
-    described = _description(directory)
-    return {"_target_": described["class"], **described["hyperparameters"]}
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
@@ -323,50 +287,6 @@ def make(setting: Mapping[str, Any]) -> Recommender:
 def class_name(model: Recommender) -> str:
     """Return the full import path of the model's class, such as `recsys.models.ease.EASE`."""
     return f"{type(model).__module__}.{type(model).__qualname__}"
-
-
-def _description(directory: Path) -> dict[str, Any]:
-    """Read the description of a saved model, with the current names of its class and hyperparameters."""
-    file = directory / "model.json"
-    if not file.is_file():
-        raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
-    with reading(file):
-        described = json.loads(file.read_text())
-        name, hyperparameters = renamed.current_settings(str(described["class"]), {**described["hyperparameters"]})
-        return {**described, "class": name, "hyperparameters": hyperparameters}
-
-
-def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
-    """Read the arrays of a model after checking that they were saved with it.
-
-    Args:
-        file: the file of arrays.
-        digest: digest of the file when it was saved, or None for models of earlier versions, which stored none.
-
-    Raises:
-        UserError: the file is damaged, is another file, or contains NaN.
-    """
-    with reading(file):
-        if digest not in (None, digest_of([file])):
-            raise ValueError("it is not the file that was saved with model.json")
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        for name, array in arrays.items():
-            if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
-                raise ValueError(f"{name} has NaN")
-    return arrays
-
-
-def _stored_data(folder: Path, model: Recommender) -> Dataset:
-    """Read the data of a model, and check that it has no more items than the model's arrays."""
-    from recsys.data import prepared  # imports DuckDB, which a model without data does not need
-
-    advice = "save the model again, or remove the folder to use the model without ids and titles"
-    with reading(folder, advice):
-        data = prepared.load(folder, advice).dataset
-        if model.popularity is not None and len(model.popularity) < data.n_items:
-            raise ValueError(f"it has {data.n_items:,} items, and the model has learned {len(model.popularity):,}")
-    return data
 
 
 def _imported(name: str) -> type[Recommender]:
