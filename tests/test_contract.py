@@ -33,8 +33,8 @@ from recsys.models.neural.content import ReadsItemContent
 from recsys.models.neural.sampling import Draw, Interactions
 from recsys.models.neural.sequences import SequenceRecommender
 from recsys.models.popularity import Popularity
+from recsys.models.rating_trees import RatingTrees
 from recsys.models.rec_vae import RecVAE
-from recsys.models.trees import RatingTrees
 from recsys.models.two_stage import TwoStage
 from recsys.models.two_tower import TwoTower
 from recsys.models.xsimgcl import XSimGCL
