@@ -32,6 +32,10 @@ TARGETS: dict[str, str] = {
     "recsys.web.served.Exploration": "recsys.web.exploration.Exploration",
 }
 
+# LightGCN was also XSimGCL, if the weight of the contrastive loss was above 0; otherwise these settings had no effect.
+LIGHTGCN, XSIMGCL = "recsys.models.lightgcn.LightGCN", "recsys.models.xsimgcl.XSimGCL"
+CONTRASTIVE = ("contrast_weight", "temperature", "noise", "contrasted_layer")
+
 # Arrays of saved models, by class: former name -> current name.
 ARRAYS: dict[str, dict[str, str]] = {
     "recsys.models.content.Content": {"user_vectors": "user_profiles"},
@@ -55,6 +59,16 @@ def current(target: str) -> str:
     return TARGETS.get(target, target)
 
 
+def current_settings(target: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the current name and settings of a class, given those of this or an earlier version."""
+    name = current(target)
+    if name != LIGHTGCN or {*CONTRASTIVE}.isdisjoint(settings):
+        return name, dict(settings)
+    if settings.get("contrast_weight", 0) != 0:
+        return XSIMGCL, dict(settings)
+    return name, {key: value for key, value in settings.items() if key not in CONTRASTIVE}
+
+
 def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Convert the arrays of a saved model to the form in which the current version of its class stores them."""
     import numpy as np  # not needed for configs
@@ -71,12 +85,13 @@ def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, n
 
 
 def with_current_targets(config: Any) -> Any:
-    """Return a copy of a nested plain config with the current name in every `_target_`."""
+    """Return a copy of a nested plain config with the current name in every `_target_`, and the current settings."""
     if isinstance(config, Mapping):
-        return {
-            key: current(value) if key == "_target_" and isinstance(value, str) else with_current_targets(value)
-            for key, value in config.items()
-        }
+        node = {key: with_current_targets(value) for key, value in config.items()}
+        if isinstance(node.get("_target_"), str):
+            target, settings = current_settings(node.pop("_target_"), node)
+            return {"_target_": target, **settings}
+        return node
     if isinstance(config, list | tuple):
         return [with_current_targets(value) for value in config]
     return config

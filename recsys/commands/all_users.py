@@ -17,8 +17,9 @@ from recsys.data.query import Query
 from recsys.errors import UserError
 from recsys.export.layout import DESCRIPTION, is_export
 from recsys.files import digest_of
-from recsys.models.base import ScoresByProducts, is_saved_with_data
+from recsys.models.base import ScoresByProducts
 from recsys.models.recommending import RecommendsByIds
+from recsys.models.saved_files import is_saved_with_data
 from recsys.studies.runs import MODEL
 
 BEYOND = 200_000  # films; the default of `serve` too

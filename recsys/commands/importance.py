@@ -9,7 +9,7 @@ from recsys.commands.arguments import add_run, add_trusted, seed
 from recsys.commands.run_data import split_of
 from recsys.errors import UserError
 from recsys.files import short
-from recsys.models.trees import RatingTrees
+from recsys.models.rating_trees import RatingTrees
 from recsys.studies.runs import read_run
 
 

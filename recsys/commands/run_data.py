@@ -19,8 +19,9 @@ from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, Reranker, ranker
 from recsys.export.exported import load_export
 from recsys.export.layout import is_export
-from recsys.models.base import HasOpenCatalogue, Recommender, is_saved_with_data, load
+from recsys.models.base import HasOpenCatalogue, Recommender, load
 from recsys.models.recommending import RecommendsByIds
+from recsys.models.saved_files import is_saved_with_data
 from recsys.studies.runs import Run, is_finished, read_run
 
 

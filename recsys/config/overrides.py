@@ -24,6 +24,7 @@ from recsys.config.passwords import refuse_passwords, refuse_passwords_in
 from recsys.errors import UserError
 from recsys.extras import require
 from recsys.invocation import recsys_command
+from recsys.renamed import CONTRASTIVE
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
@@ -58,6 +59,9 @@ MERGED = {
     "ncf_1m": "ncf",
     "two_tower_1m": "two_tower",
 }
+
+# Settings that moved to another model, by the class that had them: the model's config.
+MOVED = {("LightGCN", name): "xsimgcl" for name in CONTRASTIVE}
 
 
 def complete(config_name: str, overrides: Sequence[str], directory: Path | None = None) -> list[str]:
@@ -186,7 +190,7 @@ def _lists(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> bool:
         elif isinstance(node, dict) and "_target_" in node:
             known = settings(constructor(node["_target_"]))
             if name not in known:
-                raise UserError(f"{class_name(node['_target_'])} takes no '{name}'{suggestion(name, known)}")
+                raise UserError(_not_taken(class_name(node["_target_"]), name, known))
             return False
         elif owner is not None:  # inside a setting that is itself a mapping
             return isinstance(node, list)
@@ -196,6 +200,13 @@ def _lists(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> bool:
             names = {*node} if isinstance(node, dict) else set()
             raise UserError(f"There is no setting '{key}'{suggestion(name, names)}")
     return True
+
+
+def _not_taken(cls: str, name: str, known: Collection[str]) -> str:
+    """Return the sentence about a setting that the constructor of a class does not take."""
+    if (cls, name) in MOVED:
+        return f"{cls} takes no '{name}' any more: it is a setting of model={MOVED[cls, name]}."
+    return f"{cls} takes no '{name}'{suggestion(name, known)}"
 
 
 def _unknown(key: str, config: Mapping[str, Any], groups: Collection[str]) -> str:

@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from recsys.config.names import class_name
 from recsys.config.nodes import HYDRAS_OWN, check_node, instantiate
 from recsys.errors import UserError
-from recsys.models.base import Recommender, quieten_lightning
+from recsys.models.base import Recommender
+from recsys.models.fitting import quieten_lightning
 from recsys.models.trainer_settings import check_trainer_settings
 
 if TYPE_CHECKING:

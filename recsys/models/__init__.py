@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # `as` marks a re-export for strict type checkers
     from recsys.models.two_stage import ForestTwoStage as ForestTwoStage
     from recsys.models.two_stage import LambdaMARTTwoStage as LambdaMARTTwoStage
     from recsys.models.two_tower import TwoTower as TwoTower
+    from recsys.models.xsimgcl import XSimGCL as XSimGCL
 
 MODULES = {
     "ALS": "als",
@@ -95,6 +96,7 @@ MODULES = {
     "TfidfProfile": "tfidf",
     "TwoTower": "two_tower",
     "UserKNN": "knn",
+    "XSimGCL": "xsimgcl",
 }
 __all__ = [*MODULES]
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
-import logging
-import shutil
 import time
-import warnings
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +18,7 @@ import numpy as np
 from recsys import renamed
 from recsys.data.dataset import Dataset, Holdout, Shard
 from recsys.errors import UserError, one_of
-from recsys.files import as_arrays, digest_of, from_arrays, reading, write_whole
+from recsys.files import as_arrays, from_arrays, reading
 
 # Authors of models import all that they need from here.
 from recsys.models.capabilities import EmbedsHistories as EmbedsHistories
@@ -31,86 +28,17 @@ from recsys.models.capabilities import HasEmbeddings as HasEmbeddings
 from recsys.models.capabilities import HasGraph as HasGraph
 from recsys.models.capabilities import HasOpenCatalogue as HasOpenCatalogue
 from recsys.models.capabilities import ScoresByProducts as ScoresByProducts
+from recsys.models.fitting import FitContext as FitContext
+from recsys.models.fitting import FitReport as FitReport
+from recsys.models.fitting import lightning_trainer as lightning_trainer
 from recsys.models.order import require_order
 from recsys.models.recommending import RecommendsByIds
+from recsys.models.saved_files import DATA, DESCRIPTION, read_arrays, read_data, read_description, write_model
 from recsys.named_arguments import naming_arguments
 from recsys.progress import is_progress_shown, progress_shown
 from recsys.signatures import settings
 
 MODELS = "recsys.models."  # classes of this package are imported without being trusted
-DATA = "data"  # folder of a saved model's data
-
-
-def lightning_trainer(**options: Any) -> Any:
-    """Build a Lightning Trainer; Lightning is imported here, since closed-form models do not need it."""
-    import pytorch_lightning as pl
-
-    quieten_lightning()
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)  # hides tips and device lists
-    return pl.Trainer(**options)
-
-
-def quieten_lightning() -> None:
-    """Hide warnings of Lightning that users can do nothing about.
-
-    They concern Lightning's own use of deprecated torch functions, the checkpoint directory of a resumed run,
-    validation metrics that are not synchronised because they are equal in all processes, and Slurm's `srun`, which
-    Lightning names in each fit wherever it is installed.
-    """
-    warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
-    warnings.filterwarnings("ignore", r"Checkpoint directory .* exists and is not empty")
-    warnings.filterwarnings("ignore", r"It is recommended to use `self.log\('valid/")
-    warnings.filterwarnings("ignore", r"The `srun` command is available on your system but is not used")
-
-
-QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=False)
-
-
-@dataclass(frozen=True)
-class FitContext:
-    """Where and how a fit runs. Except for rounding, the context does not affect what is learned.
-
-    Attributes:
-        directory: directory for checkpoints, or None to store none.
-        trainer: builds Lightning's Trainer; its keywords are settings of the Trainer (accelerator, devices, precision,
-            callbacks, ...), to which a model adds its own. Used by deep models only.
-        logger: a Lightning logger for curves, or None.
-        resume: whether to continue from the last checkpoint in `directory`, if there is one.
-        cache_dir: directory for results that other fits can reuse, such as text embeddings; None caches nothing.
-    """
-
-    directory: Path | None = None
-    trainer: partial[Any] = QUIET_CPU
-    logger: Any = None
-    resume: bool = False
-    cache_dir: Path | None = None
-
-
-@dataclass(frozen=True)
-class FitReport:
-    """The cost of a fit.
-
-    Attributes:
-        seconds: wall-clock time in seconds.
-        interactions_per_second: training interactions per second; for a deep model, in its last epoch.
-        epochs: number of epochs trained, or None for a model without epochs.
-        epoch_seconds: seconds of the last epoch without its validation, or None for a model without epochs.
-        samples_per_second: samples per second in the last epoch, where each sampled negative counts as a sample; None
-            for a model without epochs.
-        candidate_recall: share of the held-out validation ratings whose items are among the candidates of a two-stage
-            model; None for other models.
-    """
-
-    seconds: float
-    interactions_per_second: float
-    epochs: int | None = None
-    epoch_seconds: float | None = None
-    samples_per_second: float | None = None
-    candidate_recall: float | None = None
-
-    def metrics(self) -> dict[str, float]:
-        """Return the values that are not None, under `train/...` names."""
-        return {f"train/{name}": float(value) for name, value in asdict(self).items() if value is not None}
 
 
 class Recommender(RecommendsByIds):
@@ -276,16 +204,7 @@ class Recommender(RecommendsByIds):
 
         Only models with `pickled = True` are pickled.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(directory / DATA, ignore_errors=True)  # the data of an earlier model
-        write_whole(directory / "arrays.npz", lambda file: np.savez(file, allow_pickle=False, **self.arrays()))
-        described = {
-            "class": class_name(self),
-            "hyperparameters": self.hyperparameters(),
-            "arrays": digest_of([directory / "arrays.npz"]),
-        }
-        text = json.dumps(described, indent=2) + "\n"
-        write_whole(directory / "model.json", lambda file: file.write(text.encode()))
+        write_model(directory, class_name(self), self.hyperparameters(), self.arrays())
 
     def _stored(self) -> list[str]:
         common = ["popularity", "scale"] if self.predicts_ratings else ["popularity"]
@@ -325,22 +244,21 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
         UserError: the directory has no model, the model is damaged, or it cannot be loaded without `trusted`.
     """
     directory = Path(directory)
-    described = _description(directory)
-    name = renamed.current(described["class"])
-    if not (name.startswith(MODELS) or trusted):
+    described = read_description(directory)
+    if not (described.cls.startswith(MODELS) or trusted):
         raise UserError(
-            f"{directory} holds a {name}, a class from outside recsys: load it with trusted=True (on the command line "
-            "--trusted)."
+            f"{directory} holds a {described.cls}, a class from outside recsys: load it with trusted=True (on the "
+            "command line --trusted)."
         )
-    cls = _imported(name)
+    cls = _imported(described.cls)
     if cls.pickled and not trusted:
         raise UserError(
             f"{directory} holds a {cls.__name__}, which must be unpickled, and that runs code: if you trust its "
             "source, load it with trusted=True (on the command line --trusted)."
         )
-    with reading(directory / "model.json"):
-        model = cls(**described["hyperparameters"])
-    arrays = renamed.current_arrays(name, _stored_arrays(directory / "arrays.npz", described.get("arrays")))
+    with reading(directory / DESCRIPTION):
+        model = cls(**described.hyperparameters)
+    arrays = read_arrays(directory, described)
     try:
         model.restore(arrays)
     except (KeyError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
@@ -349,32 +267,8 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
             f"{directory} was saved by another version and cannot be read by this one ({reason}): train the model "
             "again."
         ) from error
-    if (directory / DATA).is_dir():
-        model.data = _stored_data(directory / DATA, model)
+    model.data = read_data(directory, None if model.popularity is None else len(model.popularity))
     return model
-
-
-def is_saved_with_data(directory: Path) -> bool:
-    """Return whether `Recommender.save` wrote a model and its data to a directory."""
-    return (directory / "model.json").is_file() and (directory / DATA).is_dir()
-
-
-def saved_class(directory: Path) -> str:
-    """Return the name of a saved model's class, without importing it.
-
-    Raises:
-        UserError: the directory has no model.
-    """
-    return renamed.current(_description(directory)["class"])
-
-
-def saved_settings(directory: Path) -> dict[str, Any]:
-    """Return the hyperparameters of a saved model, with its class in `_target_`; see `make`.
-
-    Raises:
-        UserError: the directory has no model.
-    """
-    return {"_target_": saved_class(directory), **_description(directory)["hyperparameters"]}
 
 
 def make(setting: Mapping[str, Any]) -> Recommender:
@@ -383,58 +277,16 @@ def make(setting: Mapping[str, Any]) -> Recommender:
     Raises:
         UserError: `_target_` names no class of `recsys.models`.
     """
-    settings = dict(setting)
-    name = renamed.current(str(settings.pop("_target_", "")))
+    own = dict(setting)
+    name, hyperparameters = renamed.current_settings(str(own.pop("_target_", "")), own)
     if not name.startswith(MODELS):
         raise UserError(f"_target_ must name a class of recsys.models (got {name!r}).")
-    return _imported(name)(**settings)
+    return _imported(name)(**hyperparameters)
 
 
 def class_name(model: Recommender) -> str:
     """Return the full import path of the model's class, such as `recsys.models.ease.EASE`."""
     return f"{type(model).__module__}.{type(model).__qualname__}"
-
-
-def _description(directory: Path) -> dict[str, Any]:
-    file = directory / "model.json"
-    if not file.is_file():
-        raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no model.json).")
-    with reading(file):
-        described = json.loads(file.read_text())
-        return {**described, "class": str(described["class"]), "hyperparameters": {**described["hyperparameters"]}}
-
-
-def _stored_arrays(file: Path, digest: str | None) -> dict[str, np.ndarray]:
-    """Read the arrays of a model after checking that they were saved with it.
-
-    Args:
-        file: the file of arrays.
-        digest: digest of the file when it was saved, or None for models of earlier versions, which stored none.
-
-    Raises:
-        UserError: the file is damaged, is another file, or contains NaN.
-    """
-    with reading(file):
-        if digest not in (None, digest_of([file])):
-            raise ValueError("it is not the file that was saved with model.json")
-        with np.load(file, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        for name, array in arrays.items():
-            if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
-                raise ValueError(f"{name} has NaN")
-    return arrays
-
-
-def _stored_data(folder: Path, model: Recommender) -> Dataset:
-    """Read the data of a model, and check that it has no more items than the model's arrays."""
-    from recsys.data import prepared  # imports DuckDB, which a model without data does not need
-
-    advice = "save the model again, or remove the folder to use the model without ids and titles"
-    with reading(folder, advice):
-        data = prepared.load(folder, advice).dataset
-        if model.popularity is not None and len(model.popularity) < data.n_items:
-            raise ValueError(f"it has {data.n_items:,} items, and the model has learned {len(model.popularity):,}")
-    return data
 
 
 def _imported(name: str) -> type[Recommender]:

@@ -14,10 +14,11 @@ import numpy as np
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError
 from recsys.files import reading
-from recsys.models.base import FitContext, Recommender, make, saved_settings
+from recsys.models.base import FitContext, Recommender, make
 from recsys.models.cached_fit import cached_fit, cached_refit
 from recsys.models.histories import ReadsHistories
 from recsys.models.learned_arrays import prefixed, without_prefix
+from recsys.models.saved_files import saved_settings
 from recsys.progress_bar import ProgressBar
 
 log = logging.getLogger(__name__)

@@ -10,14 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
-from recsys.errors import check_not_negative, check_positive, check_shares
-from recsys.models.base import FitContext, FitReport
-from recsys.models.memory import check_layers
-from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
+from recsys.errors import check_not_negative, check_positive
+from recsys.models.neural import ByUser, HistoryModule, QueryBatch
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.objectives import multinomial_log_likelihood
-from recsys.models.recency import HalfLife, check_half_life
+from recsys.models.neural.variational import VariationalAutoencoder
 
 
 class AnnealedELBO(ByUser):
@@ -99,42 +96,6 @@ class MultVAEModule(HistoryModule):
     def item_embeddings(self) -> Tensor:
         """Return W, (n_items, hidden_dim)."""
         return self.output.weight
-
-
-class VariationalAutoencoder(HistoryRecommender):
-    """Base class of variational autoencoders of histories.
-
-    Args:
-        hidden_dim: width of the hidden layers.
-        latent_dim: length of z.
-        dropout: share of a history's items that is masked during training.
-        half_life: see `WeighsHistories`.
-        **training: see `HistoryRecommender`; `batch_size` counts users.
-
-    Raises:
-        UserError: a value is not allowed.
-    """
-
-    def __init__(
-        self,
-        hidden_dim: int = 600,
-        latent_dim: int = 200,
-        dropout: float = 0.5,
-        half_life: HalfLife = None,
-        **training: Any,
-    ) -> None:
-        super().__init__(**training)
-        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
-        check_shares(dropout=dropout)
-        self.hidden_dim = hidden_dim
-        self.latent_dim = latent_dim
-        self.dropout = dropout
-        self.half_life = check_half_life(half_life)
-
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and logits fit in memory, and train."""
-        check_layers(train.n_items, self.hidden_dim, self.batch_size)
-        return super()._fit(train, valid, context)
 
 
 class MultVAE(VariationalAutoencoder):

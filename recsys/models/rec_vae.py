@@ -17,12 +17,12 @@ import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
 from recsys.errors import check_not_negative, check_positive
-from recsys.models.mult_vae import VariationalAutoencoder
 from recsys.models.neural import HistoryModule, QueryBatch
 from recsys.models.neural.batches import HistoryBatch
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.objectives import Objective, multinomial_log_likelihood
 from recsys.models.neural.sampling import Draw, Interactions, UserEpoch
+from recsys.models.neural.variational import VariationalAutoencoder
 
 N_LAYERS = 5
 PRIOR_SHARES = (3 / 20, 3 / 4, 1 / 10)  # of N(0, I), of the earlier encoder, and of a wide normal distribution

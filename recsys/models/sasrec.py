@@ -3,8 +3,8 @@
 Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018. The model is trained on the cross-entropy over
 the catalogue (Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: is BERT4Rec really better than SASRec?", RecSys
 2023) or on gBCE (Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with
-Negative Sampling", RecSys 2023). Blocks normalise their input (pre-norm), and can have gates (Tikhonovich et al.,
-"eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025).
+Negative Sampling", RecSys 2023). Blocks normalise their input (pre-norm); the gated blocks of another paper can take
+their place (`recsys.models.neural.ligr`).
 
 Unlike in the paper, dropout is applied neither to the attention weights nor inside the feed-forward layers.
 """
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
@@ -24,6 +23,7 @@ from recsys.models.memory import check_memory
 from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths, sequences_of
 from recsys.models.neural.batches import HistoryBatch
 from recsys.models.neural.embeddings import item_embedding
+from recsys.models.neural.ligr import LiGRBlock
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
@@ -45,52 +45,14 @@ class PreNormBlock(nn.Module):
         super().__init__()
         self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.attention = CausalAttention(dim, n_heads)
-        self.feed_forward = self.layers(dim, expansion * dim)
+        inner_dim = expansion * dim
+        self.feed_forward = nn.Sequential(nn.Linear(dim, inner_dim), nn.ReLU(), nn.Linear(inner_dim, dim))
         self.dropout = ByteDropout(dropout)
-
-    def layers(self, dim: int, inner_dim: int) -> nn.Module:
-        """Return the feed-forward layers."""
-        return nn.Sequential(nn.Linear(dim, inner_dim), nn.ReLU(), nn.Linear(inner_dim, dim))
 
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
         """Return the output (P, d) of the block for packed positions x (P, d)."""
         x = x + self.dropout(self.attention(self.attention_norm(x), sequences))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
-
-
-class SwiGLU(nn.Module):
-    """W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020."""
-
-    def __init__(self, dim: int, inner_dim: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(dim, 2 * inner_dim, bias=False)
-        self.outer = nn.Linear(inner_dim, dim, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the output (P, d) of the layers for x (P, d)."""
-        gate, value = self.inner(x).chunk(2, dim=1)
-        return self.outer(F.silu(gate) * value)
-
-
-class LiGRBlock(PreNormBlock):
-    """A pre-norm block with SwiGLU layers and gated additions, such as x' = x + attention(norm(x)) * sigmoid(G x).
-
-    Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact" (LiGR), arXiv 2025.
-    """
-
-    def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
-        super().__init__(dim, n_heads, expansion, dropout)
-        self.attention_gate, self.feed_forward_gate = nn.Linear(dim, dim), nn.Linear(dim, dim)
-
-    def layers(self, dim: int, inner_dim: int) -> nn.Module:
-        """See `PreNormBlock.layers`."""
-        return SwiGLU(dim, inner_dim)
-
-    def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
-        """See `PreNormBlock.forward`."""
-        attended = self.dropout(self.attention(self.attention_norm(x), sequences))
-        x = x + attended * torch.sigmoid(self.attention_gate(x))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))) * torch.sigmoid(self.feed_forward_gate(x))
 
 
 BLOCKS = {"pre_norm": PreNormBlock, "ligr": LiGRBlock}
@@ -137,7 +99,7 @@ class SASRec(SequenceRecommender):
         n_heads: number of attention heads, a divisor of d.
         expansion: width of the inner feed-forward layer, in multiples of d.
         dropout: share of the elements that are masked, in the input and in the output of each layer.
-        block: `pre_norm`, or `ligr` with gates.
+        block: `pre_norm`, or `ligr` (`LiGRBlock`).
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
         **training: see `SequenceRecommender`.
 

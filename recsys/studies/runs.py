@@ -45,7 +45,8 @@ from recsys.data.split import Split
 from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
-from recsys.models.base import Recommender, is_saved_with_data, load, saved_class
+from recsys.models.base import Recommender, load
+from recsys.models.saved_files import is_saved_with_data, saved_class
 from recsys.studies.foreign import cache_of, check_links, parse_yaml
 from recsys.studies.identity import code_digest, id_digests, identity
 

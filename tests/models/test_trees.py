@@ -16,7 +16,8 @@ from recsys.models.feature_groups import Embeddings, People, Statistics, Time, f
 from recsys.models.ials import IALS
 from recsys.models.out_of_fold import out_of_fold_features
 from recsys.models.popularity import Popularity
-from recsys.models.trees import GROUPS, GradientBoosting, RandomForest
+from recsys.models.rating_trees import GROUPS
+from recsys.models.trees import GradientBoosting, RandomForest
 
 N_USERS, N_ITEMS = 40, 30
 BASE_MODELS = {
@@ -76,7 +77,7 @@ def training_frame(train: Dataset, **settings) -> pd.DataFrame:
         raise InterruptedError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recsys.models.trees.out_of_fold_features", record)
+        patch.setattr("recsys.models.rating_trees.out_of_fold_features", record)
         with pytest.raises(InterruptedError):
             GradientBoosting(**{**LIGHT, **settings}).fit(train)
     return frames[0]

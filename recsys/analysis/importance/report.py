@@ -19,7 +19,7 @@ from recsys.analysis.importance.permutation import importances
 from recsys.analysis.importance.sample import Sample, draw_sample
 from recsys.analysis.page import first_sentence, write_page
 from recsys.data.split import Split
-from recsys.models.trees import RatingTrees
+from recsys.models.rating_trees import RatingTrees
 
 PAGE = "report.html"
 N_REPEATS = 5  # permutations of each block of columns

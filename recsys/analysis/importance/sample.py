@@ -11,7 +11,7 @@ from sklearn.metrics import root_mean_squared_error
 from recsys.data.dataset import Holdout
 from recsys.data.query import Pairs
 from recsys.evaluation.slices import quantile_bands
-from recsys.models.trees import RatingTrees
+from recsys.models.rating_trees import RatingTrees
 
 MAX_RATINGS = 5000  # largest number of ratings; a random sample is drawn if the test has more
 

@@ -9,7 +9,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
-from recsys.models.base import QUIET_CPU, FitContext
+from recsys.models.base import FitContext
+from recsys.models.fitting import QUIET_CPU
 from recsys.models.mf import MF
 from recsys.models.neural.callbacks import Pruning, TrainingBar
 

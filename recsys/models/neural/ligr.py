@@ -1,0 +1,52 @@
+"""Gated blocks of attention and feed-forward layers (LiGR).
+
+Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact" (LiGR), arXiv 2025; for next
+items in Tikhonovich et al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (the field's name for it)
+from torch import Tensor, nn
+
+from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths
+
+
+class SwiGLU(nn.Module):
+    """W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020."""
+
+    def __init__(self, dim: int, inner_dim: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(dim, 2 * inner_dim, bias=False)
+        self.outer = nn.Linear(inner_dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the output (P, d) of the layers for x (P, d)."""
+        gate, value = self.inner(x).chunk(2, dim=1)
+        return self.outer(F.silu(gate) * value)
+
+
+class LiGRBlock(nn.Module):
+    """x' = x + attention(norm(x)) * sigmoid(G_1 x), and x'' = x' + swiglu(norm(x')) * sigmoid(G_2 x').
+
+    Args:
+        dim: width d.
+        n_heads: number of attention heads.
+        expansion: width of the inner layer, in multiples of d.
+        dropout: share of the elements that are masked in each term that is added to x.
+    """
+
+    def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = CausalAttention(dim, n_heads)
+        self.feed_forward = SwiGLU(dim, expansion * dim)
+        self.dropout = ByteDropout(dropout)
+        self.attention_gate, self.feed_forward_gate = nn.Linear(dim, dim), nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
+        """Return the output (P, d) of the block for packed positions x (P, d)."""
+        attended = self.dropout(self.attention(self.attention_norm(x), sequences))
+        x = x + attended * torch.sigmoid(self.attention_gate(x))
+        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))) * torch.sigmoid(self.feed_forward_gate(x))

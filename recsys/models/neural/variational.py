@@ -1,0 +1,48 @@
+"""Base class of variational autoencoders of histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from recsys.data.dataset import Dataset, Holdout
+from recsys.errors import check_positive, check_shares
+from recsys.models.base import FitContext, FitReport
+from recsys.models.memory import check_layers
+from recsys.models.neural.recommender import HistoryRecommender
+from recsys.models.recency import HalfLife, check_half_life
+
+
+class VariationalAutoencoder(HistoryRecommender):
+    """A deep model that encodes histories as normal distributions of a vector z.
+
+    Args:
+        hidden_dim: width of the hidden layers.
+        latent_dim: length of z.
+        dropout: share of a history's items that is masked during training.
+        half_life: see `WeighsHistories`.
+        **training: see `HistoryRecommender`; `batch_size` counts users.
+
+    Raises:
+        UserError: a value is not allowed.
+    """
+
+    def __init__(
+        self,
+        hidden_dim: int = 600,
+        latent_dim: int = 200,
+        dropout: float = 0.5,
+        half_life: HalfLife = None,
+        **training: Any,
+    ) -> None:
+        super().__init__(**training)
+        check_positive(hidden_dim=hidden_dim, latent_dim=latent_dim)
+        check_shares(dropout=dropout)
+        self.hidden_dim = hidden_dim
+        self.latent_dim = latent_dim
+        self.dropout = dropout
+        self.half_life = check_half_life(half_life)
+
+    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
+        """Check that weights and logits fit in memory, and train."""
+        check_layers(train.n_items, self.hidden_dim, self.batch_size)
+        return super()._fit(train, valid, context)

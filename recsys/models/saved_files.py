@@ -1,0 +1,126 @@
+"""The files of a saved model: `model.json`, `arrays.npz` and the folder `data/`, which runs do not have."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from recsys import renamed
+from recsys.data.dataset import Dataset
+from recsys.errors import UserError
+from recsys.files import digest_of, reading, write_whole
+
+DATA = "data"
+DESCRIPTION = "model.json"
+ARRAYS = "arrays.npz"
+
+
+class Description(NamedTuple):
+    """What `model.json` says of a model.
+
+    Attributes:
+        cls: full import path of the class.
+        hyperparameters: the constructor's arguments by name.
+        digest: digest of the file of arrays, or None for models of earlier versions, which stored none.
+    """
+
+    cls: str
+    hyperparameters: dict[str, Any]
+    digest: str | None
+
+
+def write_model(
+    directory: Path, cls: str, hyperparameters: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> None:
+    """Write a model without its data; an earlier model in the directory is replaced, with its data."""
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(directory / DATA, ignore_errors=True)
+    write_whole(directory / ARRAYS, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    described = {"class": cls, "hyperparameters": hyperparameters, "arrays": digest_of([directory / ARRAYS])}
+    text = json.dumps(described, indent=2) + "\n"
+    write_whole(directory / DESCRIPTION, lambda file: file.write(text.encode()))
+
+
+def read_description(directory: Path) -> Description:
+    """Read the description of a saved model, with the current names of its class and hyperparameters.
+
+    Raises:
+        UserError: the directory has no model, or the file is damaged.
+    """
+    file = directory / DESCRIPTION
+    if not file.is_file():
+        raise UserError(f"{directory} must be a directory with a saved model, such as a run's model/ (no {file.name}).")
+    with reading(file):
+        described = json.loads(file.read_text())
+        cls, hyperparameters = renamed.current_settings(str(described["class"]), {**described["hyperparameters"]})
+        return Description(cls, hyperparameters, described.get("arrays"))
+
+
+def read_arrays(directory: Path, described: Description) -> dict[str, np.ndarray]:
+    """Read the arrays of a model under their current names, after checking that they were saved with it.
+
+    Raises:
+        UserError: the file is damaged, is another file, or contains NaN.
+    """
+    file = directory / ARRAYS
+    with reading(file):
+        if described.digest not in (None, digest_of([file])):
+            raise ValueError(f"it is not the file that was saved with {DESCRIPTION}")
+        with np.load(file, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        for name, array in arrays.items():
+            if np.issubdtype(array.dtype, np.floating) and np.isnan(array).any():
+                raise ValueError(f"{name} has NaN")
+    return renamed.current_arrays(described.cls, arrays)
+
+
+def read_data(directory: Path, n_learned: int | None) -> Dataset | None:
+    """Read the data that were saved with a model; None if there are none.
+
+    Args:
+        directory: directory of the model.
+        n_learned: number of items that the model has learned, which the data must not exceed; None if it is unknown.
+
+    Raises:
+        UserError: the data are damaged, or have more items.
+    """
+    folder = directory / DATA
+    if not folder.is_dir():
+        return None
+    from recsys.data import prepared  # imports DuckDB, which a model without data does not need
+
+    advice = "save the model again, or remove the folder to use the model without ids and titles"
+    with reading(folder, advice):
+        data = prepared.load(folder, advice).dataset
+        if n_learned is not None and n_learned < data.n_items:
+            raise ValueError(f"it has {data.n_items:,} items, and the model has learned {n_learned:,}")
+    return data
+
+
+def is_saved_with_data(directory: Path) -> bool:
+    """Return whether `Recommender.save` wrote a model and its data to a directory."""
+    return (directory / DESCRIPTION).is_file() and (directory / DATA).is_dir()
+
+
+def saved_class(directory: Path) -> str:
+    """Return the name of a saved model's class, without importing it.
+
+    Raises:
+        UserError: the directory has no model.
+    """
+    return read_description(directory).cls
+
+
+def saved_settings(directory: Path) -> dict[str, Any]:
+    """Return the hyperparameters of a saved model, with its class in `_target_`; see `base.make`.
+
+    Raises:
+        UserError: the directory has no model.
+    """
+    described = read_description(directory)
+    return {"_target_": described.cls, **described.hyperparameters}
