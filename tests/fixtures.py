@@ -1,5 +1,6 @@
 """Small data sets that tests share, and what makes all of them faster. tests/conftest.py imports it."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,19 @@ def _unsynced_files() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _log_of_one_test() -> Iterator[None]:
+    """Restore the root logger: Hydra gives it handlers of the test's own output, which is closed when the test ends."""
+    root = logging.getLogger()
+    handlers, level = [*root.handlers], root.level
+    yield
+    for handler in {*root.handlers} - {*handlers}:
+        root.removeHandler(handler)
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
