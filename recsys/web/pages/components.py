@@ -96,6 +96,25 @@ class Skeletons(Element, component="skeletons.js"):
         self.props.update({"n": n, "cards": cards})
 
 
+class Chips(Element, component="chips.js"):
+    """A group of buttons of which any number can be chosen.
+
+    Args:
+        label: label of the group for screen readers.
+        names: texts of the buttons.
+        toggle: called with the text of a pressed button.
+    """
+
+    def __init__(self, label: str, names: Sequence[str], toggle: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__()
+        self.props.update({"label": label, "names": list(names), "chosen": []})
+        self.on("toggle", lambda event: toggle(value_of(event)))
+
+    def show(self, chosen: Sequence[str]) -> None:
+        """Show which buttons are chosen."""
+        self.props["chosen"] = list(chosen)
+
+
 def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str = "", **attributes: Any) -> Tag:
     """Add a button."""
     tag = Tag("button", text, f"button {classes}", type="button", **attributes)
@@ -104,7 +123,7 @@ def button(text: str, press: Callable[[], Awaitable[None] | None], classes: str 
 
 
 def value_of(event: GenericEventArguments) -> str:
-    """Return the typed or chosen value of an event whose JavaScript handler is `EMIT_VALUE`."""
+    """Return the value of an event of a component or of an event whose JavaScript handler is `EMIT_VALUE`."""
     return str(event.args)
 
 

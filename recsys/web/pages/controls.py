@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from recsys.web.catalogue import Catalogue
 from recsys.web.lists import ListOptions, Order
-from recsys.web.pages.components import EMIT_VALUE, Tag, button, choice, value_of
+from recsys.web.pages.components import EMIT_VALUE, Chips, Tag, choice, value_of
 from recsys.web.pages.viewer_session import ViewerSession
 
 PAGE_SIZE = 12
@@ -53,20 +53,18 @@ class Controls:
             with Tag("summary"):
                 Tag("span", "Genres and years")
                 self._n_filters = Tag("span", "", "count")
-            with Tag("div", classes="genres", role="group", aria_label="Genres"):
-                for genre in catalogue.genres:
-                    self._genre_button(genre)
+            self._genres = Chips("Genres", catalogue.genres, self._toggle)
             if catalogue.years is not None:
                 self._year_fields(*catalogue.years)
 
-    def _genre_button(self, genre: str) -> None:
-        async def toggle() -> None:
-            is_chosen = genre not in self.options.genres
-            others = tuple(name for name in self.options.genres if name != genre)
-            tag.props["aria-pressed"] = str(is_chosen).lower()
-            await self._change(genres=(*others, genre) if is_chosen else others)
-
-        tag = button(genre, toggle, "chip", aria_pressed="false")
+    async def _toggle(self, genre: str) -> None:
+        """Choose a genre, or remove it from the chosen ones."""
+        if genre not in self.session.loaded.catalogue.genres:
+            return
+        others = tuple(name for name in self.options.genres if name != genre)
+        chosen = others if genre in self.options.genres else (*others, genre)
+        self._genres.show(chosen)
+        await self._change(genres=chosen)
 
     def _year_fields(self, first: int, last: int) -> None:
         async def change(place: int, typed: str) -> None:

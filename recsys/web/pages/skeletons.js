@@ -1,4 +1,4 @@
-// Placeholders for films that are being loaded, as one component: the server makes each element of a page in its turn.
+// Placeholders for films that are being loaded, as one component: the server builds each element of a page.
 export default {
   inheritAttrs: false, // there is no root element
   template: `

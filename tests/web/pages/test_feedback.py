@@ -65,6 +65,7 @@ def test_genres_years_and_surprise_change_the_list(visit):
     before = titles(page)
     page.get_by_text("Genres and years").click()
     page.get_by_role("button", name="Drama").click()
+    expect(page.get_by_role("button", name="Drama")).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".filters")).to_contain_text("1 chosen")
     expect(cards(page).filter(has_text="Comedy")).to_have_count(0)
     page.get_by_label("From", exact=True).fill("1970")
