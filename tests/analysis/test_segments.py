@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from recsys.analysis.segments import study as study_module
 from recsys.analysis.segments.measures import stability
 from recsys.analysis.segments.spaces import RATINGS, points_of, rating_points
 from recsys.analysis.segments.stored import StoredSegments, read_segments, with_segments
@@ -204,3 +206,20 @@ def test_a_method_that_finds_no_segments_is_an_error(planted, per_user):
 def test_unknown_settings_are_refused(setting, words):
     with pytest.raises(UserError, match=words):
         SegmentStudy(Segmentation(), **setting)
+
+
+@pytest.mark.parametrize(("parallel_from", "n_threads"), [(1_000_000, {1}), (1, {2})])
+def test_few_points_are_clustered_by_one_thread(
+    parallel_from, n_threads, study, planted, points, per_user, monkeypatch
+):
+    used = set()
+
+    def measure(*arguments) -> pd.DataFrame:
+        used.update(library["num_threads"] for library in threadpool_info())
+        return pd.DataFrame()
+
+    monkeypatch.setattr(study_module, "measure", measure)
+    monkeypatch.setattr(study_module, "PARALLEL_FROM", parallel_from)
+    with threadpool_limits(2):
+        study.find(points, planted, per_user)
+    assert used == n_threads

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from recsys.analysis.segments.measures import measure
 from recsys.analysis.segments.profiles import Profile, describe
@@ -13,6 +14,10 @@ from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError, one_of
 from recsys.models.segmentation import Segmentation
+
+# Size of the points from which several threads are faster. With less they mostly wait for each other, and on a busy
+# machine for minutes.
+PARALLEL_FROM = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,11 @@ class SegmentStudy:
         """
         users = np.flatnonzero(ratings.user_counts)
         points = points[users]
+        with threadpool_limits(1 if points.size < PARALLEL_FROM else None):
+            return self._find(users, points, ratings, per_user)
+
+    def _find(self, users: np.ndarray, points: np.ndarray, ratings: Dataset, per_user: pd.DataFrame) -> FoundSegments:
+        """Find segments of users with ratings, given their points."""
         labels = self.segments.fit(points).predict(points)
         if len(self.segments.centres) < 2:
             raise UserError(
