@@ -1,5 +1,6 @@
 """Optional packages: what needs one that is missing names the extra to install."""
 
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -42,6 +43,26 @@ def test_an_extra_is_required_before_work_begins(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match=r"matplotlib, which pip install 'recsys\[plots\]'"):
         require("plots")
+
+
+HELP = """
+import contextlib, io, sys
+from recsys.__main__ import main
+from recsys.commands import COMMANDS
+from recsys.extras import EXTRAS
+sys.modules.update(dict.fromkeys(package for packages in EXTRAS.values() for package in packages))
+for name in {*COMMANDS} - {"train"}:
+    sys.argv = ["recsys", name, "--help"]
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()) as output:
+        main()
+    if not output.getvalue().startswith("usage: "):
+        print(name)
+"""
+
+
+def test_the_help_of_every_command_needs_no_extra():
+    helped = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    assert (helped.stdout, helped.stderr) == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from recsys.analysis.exploration.report import PAGE, print_findings, write_report
 from recsys.commands.arguments import add_overrides
 from recsys.config import compose
 from recsys.config.splits import prepared_data
@@ -21,7 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the report, and print its findings."""
+    from recsys.analysis.exploration import report  # needs an extra; --help does not
+
     prepared = prepared_data(compose("train", arguments.overrides))
+
     directory = arguments.out or Path("outputs", "explore", prepared.report.name)
-    print_findings(write_report(directory, prepared), prepared.report)
-    print(f"report: {directory / PAGE}")
+    report.print_findings(report.write_report(directory, prepared), prepared.report)
+    print(f"report: {directory / report.PAGE}")

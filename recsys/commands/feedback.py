@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recsys.data.address import Address
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.studies.runs import read_run
-from recsys.web.rollout import data_name
-from recsys.web.store import Store
+
+if TYPE_CHECKING:
+    from recsys.web.store import Store
 
 VARIABLE = "RECSYS_STORE_URL"
 STORES = Path("outputs", "feedback")  # has a store for each data set
@@ -38,6 +40,9 @@ def open_store(address: str | None, run: Path, *, create: bool = False) -> Store
     Raises:
         UserError: the store does not exist, or has feedback on other data.
     """
+    from recsys.web.rollout import data_name
+    from recsys.web.store import Store  # needs an extra; --help does not
+
     data = data_name(read_run(run))
     text = address or os.environ.get(VARIABLE)
     if create and not text:

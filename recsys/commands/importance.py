@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from recsys.analysis.importance import report
 from recsys.commands.arguments import add_run, add_trusted, seed
 from recsys.commands.run_data import split_of
 from recsys.errors import UserError
@@ -28,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Write the report, and print its findings."""
+    from recsys.analysis.importance import report  # needs an extra; --help does not
+
     run = read_run(arguments.directory)
     run.check_tested()
     model = run.model(arguments.trusted)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 from recsys.commands.arguments import add_trusted
 from recsys.commands.feedback import add_store
-from recsys.commands.service import service_of
-from recsys.web.mcp_server import run_mcp_server
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Answer requests from standard input on standard output, until the input ends."""
+    from recsys.commands.service import service_of  # needs an extra; --help does not
+    from recsys.web.mcp_server import run_mcp_server
+
     with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         service = service_of(arguments.directories, arguments)
         service.load_all()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
@@ -22,7 +22,9 @@ from recsys.places import CONFIGS
 from recsys.studies.runs import read_run
 from recsys.web import rollout
 from recsys.web.promotion import ERROR_MARGIN, RANKING_MARGIN
-from recsys.web.refit import CONFIG, Refitter, refit_lock
+
+if TYPE_CHECKING:
+    from recsys.web.refit import Refitter
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Refit once or repeatedly, or roll back the last refit."""
+    from recsys.web.refit import Refitter, refit_lock  # needs an extra; --help does not
+
     directory = arguments.directory
     read_run(directory)
     if arguments.roll_back:
@@ -90,6 +94,8 @@ def _refit(refitter: Refitter) -> None:
 
 def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
     """Train a stored config, which is also written to the directory; see `stored_config` for `trusted`."""
+    from recsys.web.refit import CONFIG
+
     stored_config(config, config, trusted=trusted)
     logging = {"job_logging": OmegaConf.load(CONFIGS / "train.yaml").hydra.job_logging}  # which the stored config lacks
     place = {"run": {"dir": str(directory)}, "job": {"name": "train"}}

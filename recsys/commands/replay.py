@@ -13,7 +13,6 @@ from recsys.files import short
 from recsys.studies.runs import read_run
 from recsys.web import rollout
 from recsys.web.catalogue import Catalogue
-from recsys.web.loaded_run import load_run
 from recsys.web.replay import REWARDS, print_replay, replay
 
 
@@ -30,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Print the estimates."""
+    from recsys.web.loaded_run import load_run  # needs an extra; --help does not
+
     run = read_run(arguments.directory)
     store = open_store(arguments.store, run.directory)
     data = partial(data_of, trusted=arguments.trusted)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-from recsys.analysis.segments import report
 from recsys.analysis.segments.spaces import points_of
 from recsys.analysis.segments.stored import read_segments, segments_directory
 from recsys.analysis.segments.study import SegmentStudy
@@ -16,7 +15,6 @@ from recsys.data.titles import find_item
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.studies.runs import Run, read_run
-from recsys.studies.segmenting import find_segments
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _find_segments(run: Run, overrides: list[str], trusted: bool) -> None:
+    from recsys.analysis.segments import report  # needs an extra; --help does not
+    from recsys.studies.segmenting import find_segments
+
     study: SegmentStudy = instantiate(compose("segments", overrides))
     found = find_segments(run, split_of(run, trusted), study)
     report.print_segments(found)

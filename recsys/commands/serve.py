@@ -8,10 +8,7 @@ from pathlib import Path
 
 from recsys.commands.arguments import add_trusted
 from recsys.commands.feedback import add_store
-from recsys.commands.service import service_of
 from recsys.config import compose, instantiate
-from recsys.web.http_server import ServerSettings, run_server
-from recsys.web.workers import run_workers
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Serve until interrupted."""
+    from recsys.commands.service import service_of  # needs an extra; --help does not
+    from recsys.web.http_server import ServerSettings, run_server
+    from recsys.web.workers import run_workers
+
     overrides = [word for word in arguments.what if "=" in word and not Path(word).exists()]
     settings: ServerSettings = instantiate(compose("serve", overrides))
     directories = [Path(word) for word in arguments.what if word not in overrides]

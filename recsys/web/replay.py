@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,11 @@ from recsys.progress_bar import ProgressBar
 from recsys.studies.runs import Run
 from recsys.terminal import terminal
 from recsys.web.lists import ListOptions, Order
-from recsys.web.loaded_run import LoadedRun
 from recsys.web.rollout import data_name, original
-from recsys.web.store import Store
+
+if TYPE_CHECKING:
+    from recsys.web.loaded_run import LoadedRun
+    from recsys.web.store import Store
 
 REWARDS = {"click": "clicks", "rating": f"ratings of at least {RELEVANT_RATING:g} stars"}
 FULL_SUPPORT = 0.95  # with a smaller share of films that could have been shown, IPS is reported to be too low
