@@ -42,9 +42,9 @@ class Reason(Support):
         items: codes of one or two films of the history, the strongest first.
         strength: loss of score, cosine, or share in common, of the first film; always positive.
         shared: people, keywords and genres that the recommended film shares with the films in `items`.
-        n_agreeing: number of users who liked the films in `items` and the recommended one or, in a reason by order, who
-            rated it soon after the film in `items`; 0 if this is not part of the reason.
-        n_users: number of users who liked or, in a reason by order, rated the films in `items`.
+        n_agreeing: number of other users who liked the films in `items` and the recommended one or, in a reason by
+            order, who rated it soon after the film in `items`; 0 if this is not part of the reason.
+        n_users: number of other users who liked or, in a reason by order, rated the films in `items`.
     """
 
     shared: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Explainer:
         else:
             found = supports(model, user, history, items, self.dataset.middle_of_scale)
         reasons = [None if support is None else Reason(**vars(support)) for support in found]
-        return self._with_particulars(reasons, items)
+        return self._with_particulars(reasons, user, items)
 
     def _by_metadata(self, history: History, items: np.ndarray) -> list[Support | None]:
         """Find the liked film that has most in common with each recommended one."""
@@ -111,20 +111,21 @@ class Explainer:
         rows, columns = ([{*self._traits[item]} for item in codes] for codes in (liked, items))
         return np.array([[len(row & column) / max(1, len(row | column)) for column in columns] for row in rows])
 
-    def _with_particulars(self, reasons: Sequence[Reason | None], items: np.ndarray) -> list[Reason | None]:
+    def _with_particulars(self, reasons: Sequence[Reason | None], user: int, items: np.ndarray) -> list[Reason | None]:
         """Add a detail about the recommended film to each reason; see `_particular`."""
         named: set[str] = set()
         described: list[Reason | None] = []
         for reason, item in zip(reasons, items.tolist(), strict=True):
-            described.append(None if reason is None else self._particular(reason, item, named))
+            described.append(None if reason is None else self._particular(reason, user, item, named))
             named.update(described[-1].shared if described[-1] else ())
         return described
 
-    def _particular(self, reason: Reason, item: int, named: set[str]) -> Reason:
+    def _particular(self, reason: Reason, user: int, item: int, named: set[str]) -> Reason:
         """Add to a reason the traits that its film shares with the supporting ones, or how many users liked them all.
 
         Args:
             reason: the reason.
+            user: code of the user; -1 for an unknown user.
             item: code of the recommended film.
             named: traits that earlier reasons name.
         """
@@ -138,19 +139,22 @@ class Explainer:
                 return replace(reason, items=films, shared=tuple(telling[:MAX_SHARED]))
         if reason.kind == EMBEDDINGS:
             return reason
-        n_agreeing, n_users = self._agreement(reason, item)
+        n_agreeing, n_users = self._agreement(reason, user, item)
         return reason if n_agreeing < MIN_AGREEING else replace(reason, n_agreeing=n_agreeing, n_users=n_users)
 
-    def _agreement(self, reason: Reason, item: int) -> tuple[int, int]:
-        """Return the numbers of users of a reason: those who agree, and all; see `Reason`."""
+    def _agreement(self, reason: Reason, user: int, item: int) -> tuple[int, int]:
+        """Return the numbers of other users of a reason: those who agree, and all; see `Reason`."""
         if reason.kind == ORDER:
             (earlier,) = reason.items
             places = self._ratings_of(earlier)
+            places = places[self.dataset.users[places] != user]
             next_places = places[:, None] + np.arange(1, SOON + 1)
             ends = self.dataset.indptr[self.dataset.users[places] + 1]
             next_items = self.dataset.items[np.minimum(next_places, len(self.dataset) - 1)]
             return int(((next_items == item) & (next_places < ends[:, None])).any(axis=1).sum()), len(places)
         users = np.logical_and.reduce([self._liked_by(other) for other in reason.items])
+        if user >= 0:
+            users[user] = False
         return int((users & self._liked_by(item)).sum()), int(users.sum())
 
     def _shared(self, item: int, others: Sequence[int]) -> tuple[str, ...]:

@@ -88,10 +88,9 @@ def test_users_who_rated_a_film_soon_after_another_are_counted(ratings):
     history = replace(History.of_items([[3, 0]]), times=np.arange(2))
     [reason] = Explainer(cyclic()).explain(model, -1, history, np.array([1]))
     assert (reason.kind, reason.items) == (ORDER, (0,))
-    assert (reason.n_agreeing, reason.n_users) == (
-        9,
-        10,
-    )  # film 0 is the last of user 1
+    assert (reason.n_agreeing, reason.n_users) == (9, 10)  # film 0 is the last of user 1
+    [reason] = Explainer(cyclic()).explain(model, 0, history, np.array([1]))
+    assert (reason.n_agreeing, reason.n_users) == (8, 9)  # the others
 
 
 def test_a_film_whose_position_makes_no_difference_is_a_reason_because_it_was_liked(ratings):
@@ -225,6 +224,9 @@ def test_users_who_liked_the_named_films_and_the_recommended_one_are_counted(des
     rated = described.matrix().toarray() > 0
     both = rated[:, 6] & rated[:, 18]
     assert (reason.n_agreeing, reason.n_users) == ((both & rated[:, 12]).sum(), both.sum())
+    user = np.flatnonzero(both & rated[:, 12])[0]
+    [reason] = Explainer(described).explain(model, user, History.of_items([[6, 18]], rating=4.0), np.array([12]))
+    assert (reason.n_agreeing, reason.n_users) == ((both & rated[:, 12]).sum() - 1, both.sum() - 1)  # not the user
     disliked = replace(described, ratings=np.where(described.items == 12, 1, 4).astype(np.float32), scale=(1.0, 5.0))
     [reason] = Explainer(disliked).explain(model, -1, History.of_items([[6, 18]], rating=4.0), np.array([12]))
     assert reason.n_agreeing == 0
