@@ -7,6 +7,7 @@ tables and data frames have the file's names without the prefix, except where re
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -28,7 +29,8 @@ _CLEAN = {"users": (*_RAW["users"], "user", "age_group", "source"), "films": (*_
 def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[str, str]) -> dict[str, str | None]:
     """Return the file's name of each column to read, by standard name.
 
-    Columns that recsys knows are also recognised in another case, such as `Title`, if no column has the exact name.
+    Columns that recsys knows are also recognised in another case or in the singular, such as `Title` or `Genre`, if no
+    column has the exact name and only one has such a name.
     For users and items, `columns` gives only the names that differ; for other tables, all columns to read.
 
     Args:
@@ -39,9 +41,16 @@ def named(name: str, columns: Mapping[str, str | None] | None, types: Mapping[st
     if columns and name not in ("users", "films"):
         return dict(columns)
     chosen = dict(columns or {})
-    ours = set(_RAW.get(name, ())).difference(types)
+    ours = set(_RAW.get(name, ())).difference(types, chosen)
     others = [column for column in types if column not in chosen.values()]
-    return {column.lower() if column.lower() in ours else column: column for column in others} | chosen
+    standard = {column: _standard(column, ours) for column in others}
+    counts = Counter(standard.values())
+    return {column if counts[name] > 1 else name: column for column, name in standard.items()} | chosen
+
+
+def _standard(column: str, ours: Collection[str]) -> str:
+    """Return the name in `ours` that a column has in another case or in the singular, or else the column's own."""
+    return next((name for name in (column.lower(), f"{column.lower()}s") if name in ours), column)
 
 
 def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]:

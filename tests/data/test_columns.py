@@ -4,6 +4,7 @@ import pandas as pd
 
 from recsys.analysis.exploration.explore import query
 from recsys.analysis.exploration.questions import QUESTIONS
+from recsys.data.columns import named
 from recsys.data.metadata import Files as Catalogue
 from recsys.data.sources import Files
 
@@ -72,3 +73,15 @@ def test_columns_are_recognised_in_another_case_and_without_a_mapping(tmp_path, 
     films = {"films_path": str(tmp_path / "films.csv"), "films_columns": {"movie_id": "id"}}
     film = prepared(Files(str(tmp_path / "ratings.csv"), columns, **films)).dataset.item_frame.iloc[0]
     assert (film.title, film.year, film.genres) == ("Heat", 1995, ["Crime"])
+
+
+def test_known_columns_are_recognised_in_another_case_and_in_the_singular():
+    types = dict.fromkeys(["Title", "genre", "Director", "mood"], "VARCHAR")
+    assert named("films", None, types) == {"title": "Title", "genres": "genre", "directors": "Director", "mood": "mood"}
+
+
+def test_columns_of_which_several_may_be_a_known_one_stay_the_source_s_own():
+    several = ["genre", "Genres", "TITLE", "title"]
+    assert named("films", None, dict.fromkeys(several, "VARCHAR")) == {name: name for name in several}
+    chosen = named("films", {"genres": "Genres"}, dict.fromkeys(several, "VARCHAR"))
+    assert chosen == {"genre": "genre", "TITLE": "TITLE", "title": "title", "genres": "Genres"}
