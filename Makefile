@@ -62,12 +62,14 @@ links: .venv/dev ## check that the links of the manual to other sites lead somew
 
 # Stamps of what is installed, the extras on top of the core. A stamp is touched last, so that an interrupted
 # installation is repeated. An index for PyTorch that cannot be reached costs little time, and a connection that breaks
-# is tried again. setuptools builds Hydra's parser, which comes as source: venv brings an old one or none.
+# is tried again. PyTorch is installed without its dependencies, which come with recsys; pip would report them as missing
+# if it installed anything in between. setuptools builds Hydra's parser, which comes as source: venv brings an old one or
+# none.
 .venv/core: requirements.lock pyproject.toml
 	$(if $(PYTHON),,$(error recsys needs Python 3.11, 3.12 or 3.13 with venv: install one, or name it with PYTHON=...))
 	test -e $@ || $(PYTHON) -m venv --clear .venv
-	$(PIP) --retries 1 $(TORCH) || $(PIP) $(TORCH)
 	$(PIP) hatchling editables setuptools
+	$(PIP) --retries 1 $(TORCH) || $(PIP) $(TORCH)
 	$(INSTALL) .
 	touch $@
 
