@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -105,6 +106,16 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
 def digest_of(files: Iterable[Path]) -> str:
     """Return the SHA-256 of the concatenated contents of files."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def package_files(name: str) -> list[Path]:
+    """Return the Python files of a top-level package or module, sorted, without importing it; none if there is none."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is None:
+        return [Path(spec.origin)] if spec.origin else []
+    return sorted(file for folder in spec.submodule_search_locations for file in Path(folder).rglob("*.py"))
 
 
 def slug(name: str) -> str:

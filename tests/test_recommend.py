@@ -301,3 +301,10 @@ def test_a_file_without_films_is_refused(command, runs, tmp_path, content, messa
     status, _, err = command("recommend", runs / "ease", "--history", file)
     assert status == 2
     assert message in err
+
+
+@pytest.mark.parametrize(("model", "is_said"), [("markov", True), ("ease", False)])  # ease has no prior here
+def test_a_list_for_few_films_says_that_it_depends_on_popularity(model: str, is_said: bool, command, runs):
+    status, out, _ = command("recommend", runs / model, "--liked", "The Great Joke (1950)", "-k", "3")
+    assert status == 0
+    assert ("With 1 film, the score depends most on what is popular" in out) == is_said

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich.table import Table
 
@@ -15,6 +16,8 @@ from recsys.counted import counted
 from recsys.data.dataset import Dataset
 from recsys.data.item_names import item_names
 from recsys.data.query import History
+from recsys.models.histories import LONG, ReadsHistories
+from recsys.models.scoring import Scorer
 from recsys.models.similar import MEASURE
 from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, most_liked
 from recsys.terminal import terminal
@@ -23,6 +26,9 @@ N_LIKED = 5  # liked films in a title
 N_MATCHED = 20  # films of a history in each of two tables
 N_GROUPS = 3  # groups of features in a row
 LEGEND_OF_FEATURES = "Score by features: the contributions of the groups of features that change the score most."
+MOSTLY_POPULAR = (
+    "With {}, the score depends most on what is popular among people who had rated as few (model.prior_strength)."
+)
 LEGEND = {
     ORDER: "Reason (right after, next films): the film without which the score would fall most, as it is recent.",
     HISTORY: "Reason: the liked films without which the score would fall most, and a detail about this film.",
@@ -32,7 +38,7 @@ LEGEND = {
 
 
 def print_recommendations(
-    dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
+    dataset: Dataset, model: Scorer, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> None:
     """Print a table of the recommended films, best first, with an explanation of the reasons."""
     names = item_names(dataset.item_frame)
@@ -42,7 +48,11 @@ def print_recommendations(
     by_features = any(r.contributions for r in recommendations)
     table = _table("score", "reason", *["score by features"] * by_features)
     table.title = f"Recommendations for {name}, who liked {liked or 'nothing yet'}"
-    table.caption = "\n".join([LEGEND[kind] for kind in kinds] + [LEGEND_OF_FEATURES] * by_features)
+    notes = [LEGEND[kind] for kind in kinds] + [LEGEND_OF_FEATURES] * by_features
+    n = len(history.items)
+    if isinstance(model, ReadsHistories) and 0 < n < LONG and model.prior_weights(np.array(n)) > 1:
+        notes.append(MOSTLY_POPULAR.format(counted(n, "film")))
+    table.caption = "\n".join(notes)
     for place, r in enumerate(recommendations, start=1):
         reason = r.reason.sentence(names) if r.reason else ""
         largest = ", ".join(f"{group} {added:+.2f}" for group, added in list(r.contributions.items())[:N_GROUPS])

@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
         answer |= report.recommendations_as_json(dataset, user, history, recommended)
         print(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
-        report.print_recommendations(dataset, user, history, recommended)
+        report.print_recommendations(dataset, model, user, history, recommended)
 
 
 def _matched_history(dataset: Dataset, file: Path) -> MatchedHistory:

@@ -10,7 +10,6 @@ from pathlib import Path
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.interruption import exit_on_sigterm
-from recsys.places import TRAIN
 
 
 def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
@@ -24,7 +23,7 @@ def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
     Raises:
         UserError: the training failed.
     """
-    train = [sys.executable, str(TRAIN), *arguments]
+    train = [sys.executable, "-m", "recsys", "train", *arguments]  # which finds packages in the current folder too
     with exit_on_sigterm():  # so that SIGTERM also ends the child
         status = subprocess.run(train, stdout=2, check=False).returncode  # noqa: S603
     if status:

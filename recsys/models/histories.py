@@ -99,6 +99,10 @@ class ReadsHistories(Recommender):
         by_popularity = (query.history.lengths < limit) | (self.popularity_half_life is not None)
         return by_popularity & (self.uses_history and not self.predicts_ratings)
 
+    def prior_weights(self, n: np.ndarray) -> np.ndarray:
+        """Return w_n for short histories of n interactions each, (B,); see the module."""
+        return self.prior_strength * ((LONG / n) ** 2 - 1)
+
     def add_unrated(self, n: int) -> None:
         """Append n items without interactions to the catalogue of popularity; groups do not differ in such items."""
         if self.popularity is not None:  # models of earlier versions have none
@@ -131,7 +135,7 @@ class ReadsHistories(Recommender):
         if self.prior_strength:
             short = (n > 0) & (n < LONG)
             popularity[short] = self.next_popularity[n[short]]
-            weights[short] = self.prior_strength * ((LONG / n[short]) ** 2 - 1)
+            weights[short] = self.prior_weights(n[short])
         if self.popularity_by:
             factors = self.group_factors[self.groups[query.users]].prod(axis=1)
             popularity *= factors

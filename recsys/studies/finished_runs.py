@@ -32,10 +32,11 @@ class FinishedRuns:
 
         A run in the job's own directory takes precedence.
         """
+        code = code_digest(self.config_of(job))
         reusable = [
             run
             for run in self._runs_of_job(job)
-            if (run.manifest.get("code"), run.manifest["split"]["fingerprint"]) == (code_digest(), fingerprint)
+            if (run.manifest.get("code"), run.manifest["split"]["fingerprint"]) == (code, fingerprint)
         ]
         return min(reusable, key=lambda run: run.directory != job.directory, default=None)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from recsys.data.dataset import Dataset
 from recsys.dotted import flatten
-from recsys.files import digest_of
+from recsys.files import digest_of, package_files
 from recsys.places import PACKAGE, TRAIN
 
 DECISIVE = ("data", "metrics", "models", "evaluation")  # whose code, with train.py, determines results
@@ -54,6 +54,10 @@ NOT_DECISIVE = (
 )
 
 
+# Groups of settings whose classes do not affect results.
+NOT_DECISIVE_CLASSES = ("trainer", "logger", "pruning", "engine", "hydra")
+
+
 def identity(config: Mapping[str, Any]) -> str:
     """Return a digest of the settings that determine the results of a run.
 
@@ -78,8 +82,22 @@ def id_digests(dataset: Dataset) -> dict[str, str]:
     }
 
 
+def code_digest(config: Mapping[str, Any]) -> str:
+    """Return a digest of the code that determines the metrics of a run.
+
+    This is the code of the packages in `DECISIVE`, of train.py, and of the other packages whose classes the config
+    names, such as that of a model of one's own.
+    """
+    targets = {name: value for name, value in flatten(config).items() if name.endswith("_target_")}
+    decisive = {str(value) for name, value in targets.items() if name.partition(".")[0] not in NOT_DECISIVE_CLASSES}
+    others = sorted({target.partition(".")[0] for target in decisive} - {PACKAGE.name})
+    if not others:
+        return _own_code_digest()
+    of_others = digest_of([file for package in others for file in package_files(package)])
+    return hashlib.sha256((_own_code_digest() + of_others).encode()).hexdigest()[:16]
+
+
 @cache
-def code_digest() -> str:
-    """Return a digest of the code that determines the metrics of a run: the packages in `DECISIVE` and train.py."""
+def _own_code_digest() -> str:
     files = [file for name in DECISIVE for file in (PACKAGE / name).rglob("*") if file.suffix in (".py", ".sql")]
     return digest_of([*sorted(files), TRAIN])[:16]

@@ -87,7 +87,7 @@ class RunWriter:
                 shutil.rmtree(directory / folder, ignore_errors=True)
         write_text(directory / CONFIG, config)
         write_text(directory / UNRESOLVED, config if unresolved is None else unresolved)
-        _write_json(directory / BEGUN, {"code": code_digest()})
+        _write_json(directory / BEGUN, {"code": code_digest(self.config)})
         provenance.forget_peak_memory()
         self.git = provenance.commit()  # as the run begins, since files may change while it works
         self.directory = directory
@@ -172,7 +172,7 @@ class RunWriter:
             },
             "split": {"name": split.name, "fingerprint": split.fingerprint},
             "seed": self.config["seed"],
-            "code": code_digest(),
+            "code": code_digest(self.config),
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
             "speed": speed,

@@ -271,7 +271,7 @@ def _has_begun(directory: Path, config: Mapping[str, Any]) -> bool:
     if not (begun.is_file() and settings.is_file()):
         return False
     with reading(begun):
-        same_code = json.loads(begun.read_text())["code"] == code_digest()
+        same_code = json.loads(begun.read_text())["code"] == code_digest(config)
     with reading(settings):
         return same_code and identity(parse_yaml(settings.read_text())) == identity(config)
 
