@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from markupsafe import escape
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recsys.analysis import figures
 from recsys.analysis.exploration.explore import SQL, explore, query
 from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS
+from recsys.analysis.exploration.questions.films import star_classes
 from recsys.analysis.exploration.questions.preferences import summarize_tastes
 from recsys.analysis.exploration.questions.times import summarize_drift
 from recsys.analysis.exploration.report import EVENTS, PAGE, cleaning_finding, write_report
@@ -191,6 +194,62 @@ def test_drift_is_a_linear_trend_with_errors_clustered_by_user(rows_of):
 )
 def test_findings_are_computed(rows_of, name, finding):
     assert BY_NAME[name].summarize(rows_of(name)).startswith(finding)
+
+
+@pytest.mark.parametrize(
+    ("scale", "classes"),
+    [
+        (np.arange(0.5, 5.5, 0.5), ["0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5"]),
+        (np.arange(1, 10.5, 0.5), ["1 to 1.5", "2 to 3.5", "4 to 5.5", "6 to 7.5", "8 to 10"]),
+        (np.arange(101.0), ["0 to 19", "20 to 39", "40 to 59", "60 to 79", "80 to 100"]),
+        (np.arange(1, 12.0), ["1 to 2", "3 to 4", "5 to 7", "8 to 9", "10 to 11"]),
+        (np.array([*range(11), 50.0]), ["0 to 9", "10", "50"]),
+        (np.arange(12.0), ["0 to 2", "3 to 4", "5 to 7", "8 to 9", "10 to 11"]),
+        (np.arange(-10, 11.0), ["-10 to -6", "-5 to -1", "0 to 4", "5 to 10"]),
+    ],
+)
+def test_scales_of_more_than_ten_steps_are_drawn_in_at_most_five_classes(scale, classes):
+    assert list(dict.fromkeys(star_classes(scale).values())) == classes
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [np.arange(1, 10.5, 0.5), np.arange(101.0), np.linspace(0.123, 4.567, 500)])
+def test_figures_of_scales_with_many_steps_are_as_wide_as_those_with_few_and_no_texts_overlap(scale):
+    with figures.style():
+        counts = pd.Series([{stars: 1 + i for i, stars in enumerate(scale)}] * 3)
+        films = pd.DataFrame({"film": "Title", "damped": 3.0, "stars": counts, "scale": [scale] * 3})
+        rows = pd.DataFrame({"rating": scale, "share": 1 / len(scale)})
+        for fig in (BY_NAME["loved"].draw(films), BY_NAME["stars"].draw(rows)):
+            fig.draw_without_rendering()
+            [ax] = fig.axes
+            low, high = ax.get_xlim()
+            ticks = [label for label in ax.get_xticklabels() if ax.axison and low <= label.get_position()[0] <= high]
+            labels = [*ax.texts, *ticks, *(ax.get_legend().get_texts() if ax.get_legend() else ())]
+            boxes = [text.get_window_extent() for text in labels]
+            assert len(boxes) >= 5
+            assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+            assert max(box.x1 for box in boxes) <= fig.bbox.x1
+            assert ax.get_window_extent().width > 0.8 * fig.bbox.width
+
+
+def test_few_columns_have_labels_and_many_an_axis():
+    with figures.style():
+        for n in (10, 11):
+            rows = pd.DataFrame({"rating": np.arange(n), "share": 1 / n})
+            [ax] = BY_NAME["stars"].draw(rows).axes
+            assert (len(ax.texts), len(ax.get_yticks()) > 0) == ((n, False) if n == 10 else (0, True))
+
+
+@pytest.mark.parametrize("largest", [0.004, 0.031, 0.218, 0.26, 0.8])
+def test_labels_of_ticks_in_percent_are_exact(largest):
+    with figures.style():
+        decades = pd.DataFrame({"decade": [1990, 2000], "films": [largest, largest / 2], "ratings": largest / 3})
+        fig = BY_NAME["decades"].draw(decades)
+        fig.draw_without_rendering()
+    [ax] = fig.axes
+    labels = [float(label.get_text().removesuffix("%")) for label in ax.get_xticklabels()]
+    assert labels == pytest.approx(100 * ax.get_xticks())
+    assert largest < 0.1 or all(label % 1 == 0 for label in labels)
 
 
 @pytest.mark.parametrize(
