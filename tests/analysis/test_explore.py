@@ -24,6 +24,7 @@ from recsys.data.sources import Files
 from recsys.errors import UserError
 
 JANUARY, FEBRUARY = 1_578_315_600, 1_580_994_000  # 2020-01-06 13:00, a Monday, and 2020-02-06 13:00, a Thursday, UTC
+DAY = 86_400  # seconds
 SCRIPT = "<script>alert(1)</script>"
 # user, film, stars, seconds
 RATINGS = [
@@ -93,6 +94,11 @@ def test_questions_have_a_query_and_known_requirements():
         ("genre_pairs", ["films", "share"], [(1, 0.25), (1, 0.25)]),
         ("decades", ["decade", "films", "ratings"], [(1980, 0.5, 0.4), (1990, 0.5, 0.6)]),
         ("months", ["n", "share"], [(5, 0.5), (5, 0.5)]),
+        (
+            "weekdays",  # of the 32 days from a Monday to a Thursday
+            ["weekday", "share", "even"],
+            [(day, 0.5 * (day in (1, 4)), (5 if day <= 4 else 4) / 32) for day in range(1, 8)],
+        ),
     ],
 )
 def test_counts_and_shares_equal_those_computed_by_hand(rows_of, name, columns, expected):
@@ -187,13 +193,82 @@ def test_drift_is_a_linear_trend_with_errors_clustered_by_user(rows_of):
         ("tastes_gender", "No group gives a genre more or less of its ratings than other users do"),
         ("tastes_age", "No group gives a genre more or less of its ratings than other users do"),
         ("tastes_occupation", "None of the 2 groups prefers a genre by more than chance explains."),
-        ("months", "The ratings span 2 months. 50% of them are from the busiest, January 2020"),
-        ("hours", "Monday is the busiest day, with 50% of the ratings, and Tuesday the quietest (0%"),
+        (
+            "months",
+            "The ratings are from 6 January 2020 to 6 February 2020. 50% of them are from the busiest month, January "
+            "2020; its even share, by days, would be 81%.",
+        ),
+        ("weekdays", "No day of the week has more or fewer ratings than the others by more than chance explains."),
+        ("hours", "No hour of the day has more or fewer ratings than the others by more than chance explains."),
         ("drift", "The mean drifts: the linear trend of all ratings falls by 1.20 ± 0.81 stars from the first rating"),
     ],
 )
 def test_findings_are_computed(rows_of, name, finding):
     assert BY_NAME[name].summarize(rows_of(name)).startswith(finding)
+
+
+def test_errors_of_weekdays_and_hours_are_clustered_by_user_around_the_even_share(rows_of):
+    users = pd.DataFrame({"n": [3, 2, 3, 2], "monday": [3, 2, 0, 0], "one_o_clock": [3, 2, 3, 2], "sunday": 0})
+    weekdays = rows_of("weekdays").set_index("weekday")["error"]
+    hours = rows_of("hours").set_index(["weekday", "hour"])["error"]
+    for error, name, even in ((weekdays[1], "monday", 5 / 32), (weekdays[7], "sunday", 4 / 32)):
+        residuals = users[name] - even * users["n"]
+        assert error == pytest.approx(np.sqrt(4 / 3 * (residuals**2).sum()) / 10)
+    residuals = users["one_o_clock"] - users["n"] / 24
+    assert hours[3, 13] == pytest.approx(np.sqrt(4 / 3 * (residuals**2).sum()) / 10)
+
+
+def rated_at(folder: Path, seconds: np.ndarray) -> Prepared:
+    """Ratings of 10 films by each user, at the given times (users, 10)."""
+    users, films = np.indices(seconds.shape)
+    table = {"user_id": users.ravel(), "movie_id": films.ravel(), "rating": films.ravel() % 5 + 1}
+    pd.DataFrame(table | {"time": seconds.ravel()}).to_csv(folder / "ratings.csv", index=False)
+    mapping = {name: name for name in ("user_id", "movie_id", "rating", "time")}
+    return prepare(Files(str(folder / "ratings.csv"), mapping, scale=(1, 5)), folder / "cache")
+
+
+def findings(prepared: Prepared) -> dict[str, str]:
+    return {answer.question.name: answer.finding for answer in explore(prepared).answers}
+
+
+def test_weekdays_and_hours_drawn_by_chance_differ_only_by_chance(tmp_path):
+    times = JANUARY + np.random.default_rng(0).integers(0, 364 * DAY, (100, 10))
+    found = findings(rated_at(tmp_path, times))
+    assert found["weekdays"].startswith("No day of the week has more or fewer ratings")
+    assert found["hours"].startswith("No hour of the day has more or fewer ratings")
+
+
+def test_a_weekday_and_hours_beyond_chance_are_named_with_their_difference(tmp_path):
+    rng = np.random.default_rng(0)
+    times = JANUARY // DAY * DAY + rng.integers(0, 52, (100, 10)) * 7 * DAY  # Mondays at 0:00
+    is_elsewhere = rng.random(times.shape) < 0.5
+    times += is_elsewhere * rng.integers(0, 7 * 24, times.shape) * 3600
+    found = findings(rated_at(tmp_path, times))
+    assert re.match(
+        r"More ratings than on the average day: Monday \(\+\d+% ± \d+%\)\. Fewer .* 3 more\.$", found["weekdays"]
+    )
+    assert re.match(r"More ratings than in the average hour \(UTC\): 0:00 \(\+\d+% ± \d+%\)\. Fewer", found["hours"])
+
+
+def test_hours_of_times_that_are_dates_are_omitted_but_days_of_the_week_answered(tmp_path):
+    dates = JANUARY // DAY * DAY + np.random.default_rng(0).integers(0, 100, (30, 10)) * DAY
+    exploration = explore(rated_at(tmp_path, dates))
+    names = [answer.question.name for answer in exploration.answers]
+    assert "hours" not in names
+    assert {"months", "weekdays", "drift"} <= set(names)
+    assert "since the times are dates: At which hours do users rate?" in " ".join(exploration.omissions)
+
+
+def test_omissions_name_all_that_a_question_lacks_and_a_missing_attribute_only_of_users_who_are_described(tmp_path):
+    (tmp_path / "users.csv").write_text("user_id,gender\n1,F\n2,M\n")
+    described = files(tmp_path, "user_id", "movie_id", "rating", users_path=str(tmp_path / "users.csv"))
+    text = " ".join(explore(prepare(described, tmp_path / "cache")).omissions)
+    assert "since the films have no genres: Which genres receive the ratings?" in text
+    assert "since the films have no genres and the users' age is unknown: Do tastes differ by age?" in text
+    text = " ".join(explore(prepare(files(tmp_path, "user_id", "movie_id", "rating"), tmp_path / "cache")).omissions)
+    assert "since the films have no genres and the data do not describe the users: Do tastes differ by gender? " in text
+    assert "since the ratings have no times: When were the ratings given?" in text
+    assert "the times are dates" not in text
 
 
 @pytest.mark.parametrize(
