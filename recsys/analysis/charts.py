@@ -7,9 +7,10 @@ from textwrap import shorten
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, LogLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from recsys.analysis.figures import BELOW_ABOVE, INK, MAIN, MUTED, OTHER, PAPER, SHADES
 
@@ -19,7 +20,10 @@ SMALL = 8.5  # points, font size of text inside a chart
 TITLE_LENGTH = 52  # letters of a film's title that fit into a row
 WIDE_RANGE = 1000  # ratio of largest to smallest value from which logarithmic axes label powers of ten only
 DASHED = (0, (4, 3))
-PERCENT = PercentFormatter(1, decimals=0)
+MAX_LABELLED = 10  # number of columns that have room for labels above them
+MAX_TICKS = 12  # number of intervals between the ticks below columns
+MAX_COLUMNS = 25  # number of columns; more values are drawn in classes
+WHOLE_STEPS = (1, 2, 5, 10)  # steps between ticks, times a power of ten
 
 
 def percent(share: float) -> str:
@@ -33,12 +37,43 @@ def height_of(n_rows: int) -> float:
     return MARGIN + ROW * n_rows
 
 
-def columns(ax: Axes, labels: Sequence[str], shares: np.ndarray) -> None:
-    """Draw a column for each label, with its share as a percentage above it."""
-    container = ax.bar(labels, shares, color=MAIN)
-    ax.bar_label(container, [percent(share) for share in shares], padding=3, fontsize=SMALL)
-    ax.spines["left"].set_visible(False)
-    ax.set_yticks([])
+def percent_ticks(axis: Axis, signed: bool = False) -> None:
+    """Label an axis of shares in percent, with ticks whose labels need no rounding."""
+    axis.set_major_locator(MaxNLocator("auto", steps=WHOLE_STEPS))
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:{'+' if signed and share else ''}.3g}%"))
+
+
+def class_edges(values: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return the edges of at most `n_classes` classes of equal width with round edges that cover ascending values."""
+    locators = (
+        MaxNLocator(n, steps=(1, 2, 2.5, 5, 10)) for n in range(n_classes, 0, -1)
+    )  # may give one class too many
+    edges = (np.asarray(locator.tick_values(values[0], values[-1])) for locator in locators)
+    return next(some for some in edges if len(some) <= n_classes + 1)
+
+
+def columns(ax: Axes, values: np.ndarray, shares: np.ndarray) -> None:
+    """Draw a column for each value, with its share as a percentage above it where the columns have room for that.
+
+    Args:
+        ax: axes to draw into.
+        values: (n,) numbers, ascending; more than `MAX_COLUMNS` are drawn in classes of equal width.
+        shares: (n,) shares of the values.
+    """
+    if len(values) <= MAX_LABELLED:
+        container = ax.bar([f"{value:g}" for value in values], shares, color=MAIN)
+        ax.bar_label(container, [percent(share) for share in shares], padding=3, fontsize=SMALL)
+        ax.spines["left"].set_visible(False)
+        ax.set_yticks([])
+        return
+    if len(values) > MAX_COLUMNS:
+        edges = class_edges(values, MAX_COLUMNS)
+        shares, _ = np.histogram(values, edges, weights=shares)
+        values = (edges[:-1] + edges[1:]) / 2
+    ax.bar(values, shares, width=0.8 * float(np.median(np.diff(values))), color=MAIN)
+    ax.xaxis.set_major_locator(MaxNLocator(MAX_TICKS, steps=WHOLE_STEPS))
+    percent_ticks(ax.yaxis)
+    ax.grid(axis="y")
 
 
 def dots(
@@ -57,11 +92,12 @@ def dumbbells(ax: Axes, labels: Sequence[str], first: np.ndarray, second: np.nda
     positions = np.arange(len(labels))
     ax.hlines(positions, first, second, color=MUTED, linewidth=1)
     for shares, name, colour in ((first, names[0], OTHER), (second, names[1], MAIN)):
-        ax.plot(shares, positions, "o", color=colour, markersize=7, label=name)
+        ax.plot(shares, positions, "o", color=colour, markersize=7, label=name, clip_on=False)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=SMALL + 1, handletextpad=0)
-    ax.xaxis.set_major_formatter(PERCENT)
+    percent_ticks(ax.xaxis)
     ax.set_xlim(left=0)
     _label_rows(ax, labels)
+    ax.tick_params(axis="y", pad=8)  # a dot at 0 does not touch its label
 
 
 def bars(ax: Axes, labels: Sequence[str], values: np.ndarray, texts: Sequence[str]) -> None:
@@ -134,8 +170,8 @@ def cell_texts(values: np.ndarray, text: Callable[[float], str]) -> list[list[st
 def rating_bars(
     ax: Axes,
     films: Sequence[str],
-    counts: Sequence[Mapping[float, int]],
-    scale: Sequence[float],
+    counts: Sequence[Mapping[str, int]],
+    classes: Sequence[str],
     texts: Sequence[str],
 ) -> None:
     """Draw a row for each film, from the top: its title, the distribution of its ratings as a stacked bar, and a text.
@@ -143,23 +179,23 @@ def rating_bars(
     Args:
         ax: axes to draw into.
         films: titles of the films.
-        counts: number of ratings by number of stars, for each film.
-        scale: all possible numbers of stars, ascending.
+        counts: number of ratings by class, for each film.
+        classes: labels of the numbers of stars, or of ranges of them, ascending.
         texts: text at the end of each row.
     """
-    colours = BELOW_ABOVE(np.linspace(0, 1, len(scale)))
-    for position, (film, n_by_stars, text) in enumerate(zip(films, counts, texts, strict=True)):
-        n, start = sum(n_by_stars.values()), 0.0
-        for stars, colour in zip(scale, colours, strict=True):
-            width = n_by_stars.get(stars, 0) / n
+    colours = BELOW_ABOVE(np.linspace(0, 1, len(classes)))
+    for position, (film, n_by_class, text) in enumerate(zip(films, counts, texts, strict=True)):
+        n, start = sum(n_by_class.values()), 0.0
+        for name, colour in zip(classes, colours, strict=True):
+            width = n_by_class.get(name, 0) / n
             ax.barh(position, width, left=start, height=0.38, color=colour)
             start += width
         title = shorten(film, TITLE_LENGTH, placeholder=" ...")
         ax.text(0, position - 0.27, title, va="bottom", fontsize=SMALL + 0.5)
         ax.text(1.02, position, text, va="center", fontsize=SMALL + 0.5, fontweight="bold")
-    patches = [Patch(color=colour, label=f"{stars:g}") for stars, colour in zip(scale, colours, strict=True)]
+    patches = [Patch(color=colour, label=name) for name, colour in zip(classes, colours, strict=True)]
     ax.legend(
-        handles=patches, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(scale), frameon=False, fontsize=SMALL,
+        handles=patches, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(classes), frameon=False, fontsize=SMALL,
         borderpad=0, borderaxespad=0, handlelength=0.9, handletextpad=0.35, columnspacing=0.9,
     )  # fmt: skip
     ax.text(1.02, -0.75, "damped", color=MUTED, fontsize=SMALL, va="bottom")

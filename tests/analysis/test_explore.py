@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ import pytest
 from markupsafe import escape
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from recsys.analysis import figures
 from recsys.analysis.exploration.explore import SQL, explore, query
 from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS
+from recsys.analysis.exploration.questions.films import star_classes
 from recsys.analysis.exploration.questions.preferences import summarize_tastes
 from recsys.analysis.exploration.questions.times import summarize_drift
 from recsys.analysis.exploration.report import EVENTS, PAGE, cleaning_finding, write_report
@@ -21,6 +24,7 @@ from recsys.data.sources import Files
 from recsys.errors import UserError
 
 JANUARY, FEBRUARY = 1_578_315_600, 1_580_994_000  # 2020-01-06 13:00, a Monday, and 2020-02-06 13:00, a Thursday, UTC
+DAY = 86_400  # seconds
 SCRIPT = "<script>alert(1)</script>"
 # user, film, stars, seconds
 RATINGS = [
@@ -90,6 +94,11 @@ def test_questions_have_a_query_and_known_requirements():
         ("genre_pairs", ["films", "share"], [(1, 0.25), (1, 0.25)]),
         ("decades", ["decade", "films", "ratings"], [(1980, 0.5, 0.4), (1990, 0.5, 0.6)]),
         ("months", ["n", "share"], [(5, 0.5), (5, 0.5)]),
+        (
+            "weekdays",  # of the 32 days from a Monday to a Thursday
+            ["weekday", "share", "even"],
+            [(day, 0.5 * (day in (1, 4)), (5 if day <= 4 else 4) / 32) for day in range(1, 8)],
+        ),
     ],
 )
 def test_counts_and_shares_equal_those_computed_by_hand(rows_of, name, columns, expected):
@@ -184,13 +193,138 @@ def test_drift_is_a_linear_trend_with_errors_clustered_by_user(rows_of):
         ("tastes_gender", "No group gives a genre more or less of its ratings than other users do"),
         ("tastes_age", "No group gives a genre more or less of its ratings than other users do"),
         ("tastes_occupation", "None of the 2 groups prefers a genre by more than chance explains."),
-        ("months", "The ratings span 2 months. 50% of them are from the busiest, January 2020"),
-        ("hours", "Monday is the busiest day, with 50% of the ratings, and Tuesday the quietest (0%"),
+        (
+            "months",
+            "The ratings are from 6 January 2020 to 6 February 2020. 50% of them are from the busiest month, January "
+            "2020; its even share, by days, would be 81%.",
+        ),
+        ("weekdays", "No day of the week has more or fewer ratings than the others by more than chance explains."),
+        ("hours", "No hour of the day has more or fewer ratings than the others by more than chance explains."),
         ("drift", "The mean drifts: the linear trend of all ratings falls by 1.20 ± 0.81 stars from the first rating"),
     ],
 )
 def test_findings_are_computed(rows_of, name, finding):
     assert BY_NAME[name].summarize(rows_of(name)).startswith(finding)
+
+
+def test_errors_of_weekdays_and_hours_are_clustered_by_user_around_the_even_share(rows_of):
+    users = pd.DataFrame({"n": [3, 2, 3, 2], "monday": [3, 2, 0, 0], "one_o_clock": [3, 2, 3, 2], "sunday": 0})
+    weekdays = rows_of("weekdays").set_index("weekday")["error"]
+    hours = rows_of("hours").set_index(["weekday", "hour"])["error"]
+    for error, name, even in ((weekdays[1], "monday", 5 / 32), (weekdays[7], "sunday", 4 / 32)):
+        residuals = users[name] - even * users["n"]
+        assert error == pytest.approx(np.sqrt(4 / 3 * (residuals**2).sum()) / 10)
+    residuals = users["one_o_clock"] - users["n"] / 24
+    assert hours[3, 13] == pytest.approx(np.sqrt(4 / 3 * (residuals**2).sum()) / 10)
+
+
+def rated_at(folder: Path, seconds: np.ndarray) -> Prepared:
+    """Ratings of 10 films by each user, at the given times (users, 10)."""
+    users, films = np.indices(seconds.shape)
+    table = {"user_id": users.ravel(), "movie_id": films.ravel(), "rating": films.ravel() % 5 + 1}
+    pd.DataFrame(table | {"time": seconds.ravel()}).to_csv(folder / "ratings.csv", index=False)
+    mapping = {name: name for name in ("user_id", "movie_id", "rating", "time")}
+    return prepare(Files(str(folder / "ratings.csv"), mapping, scale=(1, 5)), folder / "cache")
+
+
+def findings(prepared: Prepared) -> dict[str, str]:
+    return {answer.question.name: answer.finding for answer in explore(prepared).answers}
+
+
+def test_weekdays_and_hours_drawn_by_chance_differ_only_by_chance(tmp_path):
+    times = JANUARY + np.random.default_rng(0).integers(0, 364 * DAY, (100, 10))
+    found = findings(rated_at(tmp_path, times))
+    assert found["weekdays"].startswith("No day of the week has more or fewer ratings")
+    assert found["hours"].startswith("No hour of the day has more or fewer ratings")
+
+
+def test_a_weekday_and_hours_beyond_chance_are_named_with_their_difference(tmp_path):
+    rng = np.random.default_rng(0)
+    times = JANUARY // DAY * DAY + rng.integers(0, 52, (100, 10)) * 7 * DAY  # Mondays at 0:00
+    is_elsewhere = rng.random(times.shape) < 0.5
+    times += is_elsewhere * rng.integers(0, 7 * 24, times.shape) * 3600
+    found = findings(rated_at(tmp_path, times))
+    assert re.match(
+        r"More ratings than on the average day: Monday \(\+\d+% ± \d+%\)\. Fewer .* 3 more\.$", found["weekdays"]
+    )
+    assert re.match(r"More ratings than in the average hour \(UTC\): 0:00 \(\+\d+% ± \d+%\)\. Fewer", found["hours"])
+
+
+def test_hours_of_times_that_are_dates_are_omitted_but_days_of_the_week_answered(tmp_path):
+    dates = JANUARY // DAY * DAY + np.random.default_rng(0).integers(0, 100, (30, 10)) * DAY
+    exploration = explore(rated_at(tmp_path, dates))
+    names = [answer.question.name for answer in exploration.answers]
+    assert "hours" not in names
+    assert {"months", "weekdays", "drift"} <= set(names)
+    assert "since the times are dates: At which hours do users rate?" in " ".join(exploration.omissions)
+
+
+def test_omissions_name_all_that_a_question_lacks_and_a_missing_attribute_only_of_users_who_are_described(tmp_path):
+    (tmp_path / "users.csv").write_text("user_id,gender\n1,F\n2,M\n")
+    described = files(tmp_path, "user_id", "movie_id", "rating", users_path=str(tmp_path / "users.csv"))
+    text = " ".join(explore(prepare(described, tmp_path / "cache")).omissions)
+    assert "since the films have no genres: Which genres receive the ratings?" in text
+    assert "since the films have no genres and the users' age is unknown: Do tastes differ by age?" in text
+    text = " ".join(explore(prepare(files(tmp_path, "user_id", "movie_id", "rating"), tmp_path / "cache")).omissions)
+    assert "since the films have no genres and the data do not describe the users: Do tastes differ by gender? " in text
+    assert "since the ratings have no times: When were the ratings given?" in text
+    assert "the times are dates" not in text
+
+
+@pytest.mark.parametrize(
+    ("scale", "classes"),
+    [
+        (np.arange(0.5, 5.5, 0.5), ["0.5", "1", "1.5", "2", "2.5", "3", "3.5", "4", "4.5", "5"]),
+        (np.arange(1, 10.5, 0.5), ["1 to 1.5", "2 to 3.5", "4 to 5.5", "6 to 7.5", "8 to 10"]),
+        (np.arange(101.0), ["0 to 19", "20 to 39", "40 to 59", "60 to 79", "80 to 100"]),
+        (np.arange(1, 12.0), ["1 to 2", "3 to 4", "5 to 7", "8 to 9", "10 to 11"]),
+        (np.array([*range(11), 50.0]), ["0 to 9", "10", "50"]),
+        (np.arange(12.0), ["0 to 2", "3 to 4", "5 to 7", "8 to 9", "10 to 11"]),
+        (np.arange(-10, 11.0), ["-10 to -6", "-5 to -1", "0 to 4", "5 to 10"]),
+    ],
+)
+def test_scales_of_more_than_ten_steps_are_drawn_in_at_most_five_classes(scale, classes):
+    assert list(dict.fromkeys(star_classes(scale).values())) == classes
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [np.arange(1, 10.5, 0.5), np.arange(101.0), np.linspace(0.123, 4.567, 500)])
+def test_figures_of_scales_with_many_steps_are_as_wide_as_those_with_few_and_no_texts_overlap(scale):
+    with figures.style():
+        counts = pd.Series([{stars: 1 + i for i, stars in enumerate(scale)}] * 3)
+        films = pd.DataFrame({"film": "Title", "damped": 3.0, "stars": counts, "scale": [scale] * 3})
+        rows = pd.DataFrame({"rating": scale, "share": 1 / len(scale)})
+        for fig in (BY_NAME["loved"].draw(films), BY_NAME["stars"].draw(rows)):
+            fig.draw_without_rendering()
+            [ax] = fig.axes
+            low, high = ax.get_xlim()
+            ticks = [label for label in ax.get_xticklabels() if ax.axison and low <= label.get_position()[0] <= high]
+            labels = [*ax.texts, *ticks, *(ax.get_legend().get_texts() if ax.get_legend() else ())]
+            boxes = [text.get_window_extent() for text in labels]
+            assert len(boxes) >= 5
+            assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+            assert max(box.x1 for box in boxes) <= fig.bbox.x1
+            assert ax.get_window_extent().width > 0.8 * fig.bbox.width
+
+
+def test_few_columns_have_labels_and_many_an_axis():
+    with figures.style():
+        for n in (10, 11):
+            rows = pd.DataFrame({"rating": np.arange(n), "share": 1 / n})
+            [ax] = BY_NAME["stars"].draw(rows).axes
+            assert (len(ax.texts), len(ax.get_yticks()) > 0) == ((n, False) if n == 10 else (0, True))
+
+
+@pytest.mark.parametrize("largest", [0.004, 0.031, 0.218, 0.26, 0.8])
+def test_labels_of_ticks_in_percent_are_exact(largest):
+    with figures.style():
+        decades = pd.DataFrame({"decade": [1990, 2000], "films": [largest, largest / 2], "ratings": largest / 3})
+        fig = BY_NAME["decades"].draw(decades)
+        fig.draw_without_rendering()
+    [ax] = fig.axes
+    labels = [float(label.get_text().removesuffix("%")) for label in ax.get_xticklabels()]
+    assert labels == pytest.approx(100 * ax.get_xticks())
+    assert largest < 0.1 or all(label % 1 == 0 for label in labels)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.progress import track
 
-from recsys.analysis.exploration.questions import PARAMETERS, QUESTIONS, REQUIREMENTS, Question
+from recsys.analysis.exploration.questions import INCLUDED, PARAMETERS, QUESTIONS, REQUIREMENTS, Question
 from recsys.analysis.figures import freeze_layout
 from recsys.data.columns import read_apart
 from recsys.data.dataset import Dataset
@@ -19,6 +19,7 @@ from recsys.data.prepared import Prepared
 from recsys.terminal import terminal
 
 SQL = Path(__file__).parent / "sql"
+DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def _available(dataset: Dataset) -> set[str]:
     is_met |= {
         "ratings": dataset.scale[0] < dataset.scale[1],
         "times": dataset.times is not None,
+        "hours": dataset.times is not None and bool((dataset.times % DAY).any()),
         "genres": bool(films["genres"].map(len).any()),
         "years": bool(films["year"].notna().any()),
         "people": any(is_met.values()),
@@ -86,12 +88,13 @@ def _available(dataset: Dataset) -> set[str]:
 
 
 def _omissions(name: str, available: set[str], unanswered: Sequence[Question]) -> list[str]:
-    """Return a sentence for each missing property that questions require, and one for questions with too few rows."""
+    """Return a sentence for each combination of properties that questions lack, and one for too few rows."""
     texts: dict[str, list[str]] = {}
     for question in QUESTIONS:
         missing = [requirement for requirement in question.requires if requirement not in available]
         if missing:
-            texts.setdefault(REQUIREMENTS[missing[0]], []).append(question.text)
+            reasons = [REQUIREMENTS[name] for name in missing if INCLUDED.get(name) not in missing]
+            texts.setdefault(" and ".join(reasons), []).append(question.text)
         elif question in unanswered:
             texts.setdefault("the groups are too small", []).append(question.text)
     return [f"{name} cannot answer this, since {reason}: {' '.join(omitted)}" for reason, omitted in texts.items()]

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
-from recsys.analysis.charts import DASHED, PERCENT, SMALL, height_of, percent
+from recsys.analysis.charts import DASHED, SMALL, height_of, percent, percent_ticks
 from recsys.analysis.importance.accuracy import calibration, coverage, errors
 from recsys.analysis.importance.dependence import QUANTILES, dependence, has_dependence
 from recsys.analysis.importance.permutation import importances
@@ -200,7 +200,7 @@ def _answer_errors(table: pd.DataFrame, rmse: float) -> Answer:
 def _answer_coverage(table: pd.DataFrame, level: float) -> Answer:
     unit = "share of the ratings within their intervals"
     fig, ax = _draw_dots(_labels(table), table["mean"], table["margin"], level, f"nominal {percent(level)}", unit)
-    ax.xaxis.set_major_formatter(PERCENT)
+    percent_ticks(ax.xaxis)
     total, parts = table.iloc[0], table.iloc[1:]
     worst = parts.iloc[int(np.argmax((parts["mean"] - level).abs()))]
     quarters = parts[parts["kind"] == "interval"]

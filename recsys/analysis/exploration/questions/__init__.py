@@ -1,9 +1,9 @@
 """The questions of the exploratory report, a module for each section, and the registry of all of them."""
 
 from recsys.analysis.exploration.questions import amounts, films, genres, preferences, times, users, years
-from recsys.analysis.exploration.questions.question import PARAMETERS, REQUIREMENTS, Question
+from recsys.analysis.exploration.questions.question import INCLUDED, PARAMETERS, REQUIREMENTS, Question
 
-__all__ = ["PARAMETERS", "QUESTIONS", "REQUIREMENTS", "Question"]
+__all__ = ["INCLUDED", "PARAMETERS", "QUESTIONS", "REQUIREMENTS", "Question"]
 
 QUESTIONS: tuple[Question, ...] = (
     *amounts.QUESTIONS,

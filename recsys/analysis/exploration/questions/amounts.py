@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
-from recsys.analysis.charts import DASHED, PERCENT, SMALL, percent
+from recsys.analysis.charts import DASHED, SMALL, percent
 from recsys.analysis.exploration.questions.question import MIN_SIZE, Question
 from recsys.analysis.exploration.questions.statistics import row_of_largest
 from recsys.analysis.figures import MAIN, MUTED, OTHER, PAPER
@@ -17,9 +17,9 @@ SECTION = "Amount of data"
 
 
 def draw_stars(rows: pd.DataFrame) -> Figure:
-    """Draw a column for each number of stars."""
+    """Draw a column for each number of stars, or for ranges of them if there are many."""
     fig, ax = figures.subplots(2.9)
-    charts.columns(ax, [f"{rating:g}" for rating in rows["rating"]], rows["share"].to_numpy())
+    charts.columns(ax, rows["rating"].to_numpy(), rows["share"].to_numpy())
     ax.set_xlabel("stars")
     return fig
 
@@ -72,8 +72,8 @@ def draw_concentration(rows: pd.DataFrame) -> Figure:
         f"10% of films: {percent(tenth)}", (0.1, tenth), (8, -4), textcoords="offset points", backgroundcolor=PAPER
     )
     ax.set(xlabel="share of films, the most rated first", ylabel="share of ratings", xlim=(0, 1), ylim=(0, 1.02))
-    ax.xaxis.set_major_formatter(PERCENT)
-    ax.yaxis.set_major_formatter(PERCENT)
+    charts.percent_ticks(ax.xaxis)
+    charts.percent_ticks(ax.yaxis)
     return fig
 
 

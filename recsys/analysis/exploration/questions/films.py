@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -10,14 +14,33 @@ from recsys.analysis.exploration.questions.question import DAMPING, Question
 from recsys.counted import counted
 
 SECTION = "Films"
+MAX_STEPS = 10  # numbers of stars that have a colour each; more are drawn in classes
+MAX_CLASSES = 5
 
 
 def draw_films(rows: pd.DataFrame) -> Figure:
     """Draw the distribution of each film's ratings, with the damped statistic that orders the films."""
     fig, ax = figures.subplots(0.55 + 0.42 * len(rows))
     damped = [f"{value:.2f}" for value in rows["damped"]]
-    charts.rating_bars(ax, rows["film"].tolist(), rows["stars"].tolist(), rows["scale"].iloc[0], damped)
+    classes = star_classes(np.asarray(rows["scale"].iloc[0]))
+    counts = [_count_by_class(stars, classes) for stars in rows["stars"]]
+    charts.rating_bars(ax, rows["film"].tolist(), counts, list(dict.fromkeys(classes.values())), damped)
     return fig
+
+
+def star_classes(scale: np.ndarray) -> dict[float, str]:
+    """Return the label of each number of stars: itself, or on scales with many steps a class of several steps.
+
+    Args:
+        scale: all possible numbers of stars, ascending.
+    """
+    if len(scale) <= MAX_STEPS:
+        return {stars: f"{stars:g}" for stars in scale}
+    members = np.digitize(scale, charts.class_edges(scale, MAX_CLASSES)[1:-1])
+    limits = pd.Series(scale).groupby(members).agg(["min", "max"])
+    texts = limits.map(lambda stars: f"{stars:.3g}")
+    names = texts["min"].where(texts["min"] == texts["max"], texts["min"] + " to " + texts["max"])
+    return {stars: names[member] for stars, member in zip(scale, members, strict=True)}
 
 
 def summarize_loved(rows: pd.DataFrame) -> str:
@@ -38,6 +61,14 @@ def summarize_divisive(rows: pd.DataFrame) -> str:
         f"{worst['spread']:.2f} stars, or {worst['damped']:.2f} when damped. (Damping adds {DAMPING} ratings with the "
         "average film's spread to every film.)"
     )
+
+
+def _count_by_class(stars: Mapping[float, int], classes: Mapping[float, str]) -> Counter[str]:
+    """Return the number of a film's ratings by class, from that by number of stars."""
+    counts: Counter[str] = Counter()
+    for rating, n in stars.items():
+        counts[classes[rating]] += n
+    return counts
 
 
 QUESTIONS = (

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
-from recsys.analysis.charts import PERCENT, SMALL, height_of, percent
+from recsys.analysis.charts import SMALL, height_of, percent
 from recsys.analysis.exploration.questions.group_means import draw_group_means, summarize_group_means
 from recsys.analysis.exploration.questions.question import MIN_SIZE, Question
 from recsys.analysis.exploration.questions.statistics import joint_margins, row_of_largest
@@ -74,8 +74,8 @@ def draw_genre_decades(rows: pd.DataFrame) -> Figure:
         highlighted = rows[rows["genre"] == genre]
         ax.plot(highlighted["decade"], highlighted["share"], color=MAIN)
         ax.set_title(genre, fontsize=10, loc="left", fontweight="bold")
-        ax.yaxis.set_major_formatter(PERCENT)
         ax.set_ylim(bottom=0)
+        charts.percent_ticks(ax.yaxis)
         ax.tick_params(labelsize=SMALL)
         ax.set_xticks([rows["decade"].min(), rows["decade"].max()])
         ax.xaxis.set_major_formatter("{x:.0f}s")

@@ -22,6 +22,7 @@ PARAMETERS = {"min_size": MIN_SIZE, "damping": DAMPING, "n_listed": N_LISTED}  #
 REQUIREMENTS = {
     "ratings": "the interactions have no stars",
     "times": "the ratings have no times",
+    "hours": "the times are dates",
     "genres": "the films have no genres",
     "years": "the films have no years",
     "people": "the data do not describe the users",
@@ -29,6 +30,10 @@ REQUIREMENTS = {
     "age": "the users' age is unknown",
     "occupation": "the users' occupation is unknown",
 }
+
+
+# Requirements that include another one; where the data lack both, only the included one is a reason.
+INCLUDED = {"hours": "times", "gender": "people", "age": "people", "occupation": "people"}
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from scipy.stats import norm
 
 from recsys.analysis import charts, figures
 from recsys.analysis.charts import DASHED, SMALL, percent
+from recsys.analysis.exploration.questions.group_means import N_NAMED
 from recsys.analysis.exploration.questions.question import Question
 from recsys.analysis.exploration.questions.statistics import joint_margins, row_of_largest
 from recsys.analysis.figures import MAIN, MUTED
-from recsys.counted import counted
 
 SECTION = "Times of rating"
 NEGLIGIBLE_DRIFT = 0.1  # stars
@@ -31,13 +31,36 @@ def draw_months(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_months(rows: pd.DataFrame) -> str:
-    """State the busiest month, and the share of a month if ratings were spread evenly."""
+    """State the dates of the ratings, the busiest month, and its share if ratings were spread evenly over the days."""
     busiest = row_of_largest(rows, rows["n"])
-    n_months = len(pd.period_range(rows["month"].min(), rows["month"].max(), freq="M"))
+    days = pd.date_range(busiest["first"].normalize(), busiest["last"].normalize())
+    even = float((days.to_period("M") == busiest["month"].to_period("M")).mean())
+    first, last = (f"{day.day} {day:%B %Y}" for day in (days[0], days[-1]))
+    dates = f"The ratings are from {first} to {last}." if len(days) > 1 else f"All ratings are from {first}."
+    if len(rows) == 1:
+        return dates
     return (
-        f"The ratings span {counted(n_months, 'month')}. {percent(busiest['share'])} of them are from the busiest, "
-        f"{busiest['month']:%B %Y}; an even share would be {percent(1 / n_months)}."
+        f"{dates} {percent(busiest['share'])} of them are from the busiest month, "
+        f"{busiest['month']:%B %Y}; its even share, by days, would be {percent(even)}."
     )
+
+
+def draw_weekdays(rows: pd.DataFrame) -> Figure:
+    """Draw how each day of the week differs from the average day, with its interval."""
+    fig, ax = figures.subplots(charts.height_of(len(rows)), grid="x")
+    lifts, margins = _lifts(rows["share"], rows["even"], rows["error"])
+    labels = [DAYS[weekday - 1] for weekday in rows["weekday"]]
+    charts.dots(ax, labels, lifts.to_numpy(), margins.to_numpy(), 0, "average day")
+    charts.percent_ticks(ax.xaxis, signed=True)
+    ax.set_xlabel("number of ratings, relative to the average day (UTC)")
+    return fig
+
+
+def summarize_weekdays(rows: pd.DataFrame) -> str:
+    """Name the days of the week whose numbers of ratings differ from an even share by more than chance explains."""
+    lifts, margins = _lifts(rows["share"], rows["even"], rows["error"])
+    names = [DAYS[weekday - 1] for weekday in rows["weekday"]]
+    return _summarize_lifts("day of the week", "on the average day", names, lifts, margins)
 
 
 def draw_hours(rows: pd.DataFrame) -> Figure:
@@ -47,21 +70,19 @@ def draw_hours(rows: pd.DataFrame) -> Figure:
     charts.heatmap(ax, grid, [day[:3] for day in DAYS], [str(hour) if hour % 3 == 0 else "" for hour in range(24)])
     ax.set_xlabel("hour of the day, UTC")
     ax.xaxis.set_label_position("top")
-    colorbar = fig.colorbar(ax.images[0], ax=ax, location="bottom", aspect=40, shrink=0.6, format="{x:.1%}")
+    colorbar = fig.colorbar(ax.images[0], ax=ax, location="bottom", aspect=40, shrink=0.6)
+    charts.percent_ticks(colorbar.ax.xaxis)
     colorbar.outline.set_visible(False)
     colorbar.set_label("share of ratings", fontsize=SMALL)
     return fig
 
 
 def summarize_hours(rows: pd.DataFrame) -> str:
-    """State the busiest and the quietest day and hour."""
-    days, hours = (rows.groupby(unit)["share"].sum().to_numpy() for unit in ("weekday", "hour"))
-    return (
-        f"{DAYS[days.argmax()]} is the busiest day, with {percent(days.max())} of the ratings, and "
-        f"{DAYS[days.argmin()]} the quietest ({percent(days.min())}; an even share is {percent(1 / 7)}). The busiest "
-        f"hour begins at {hours.argmax()}:00 UTC ({percent(hours.max())}), the quietest at {hours.argmin()}:00 "
-        f"({percent(hours.min())}; an even share is {percent(1 / 24)})."
-    )
+    """Name the hours of the day whose numbers of ratings differ from an even share by more than chance explains."""
+    hours = rows.drop_duplicates("hour")
+    lifts, margins = _lifts(hours["hour_share"], hours["even"], hours["error"])
+    names = [f"{hour}:00" for hour in hours["hour"]]
+    return _summarize_lifts("hour of the day", "in the average hour (UTC)", names, lifts, margins)
 
 
 def draw_drift(rows: pd.DataFrame) -> Figure:
@@ -90,6 +111,34 @@ def summarize_drift(rows: pd.DataFrame) -> str:
     return f"The mean drifts: {trend}."
 
 
+def _lifts(shares: pd.Series, even: pd.Series, errors: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the relative differences of shares from even shares, and the half widths of their joint intervals."""
+    return shares / even - 1, joint_margins(errors) / even
+
+
+def _summarize_lifts(period: str, average: str, names: list[str], lifts: pd.Series, margins: pd.Series) -> str:
+    """Name the periods with more or fewer ratings than an average one by more than chance explains."""
+    rows = pd.DataFrame({"name": names, "lift": lifts.to_numpy(), "margin": margins.to_numpy()})
+    more, fewer = rows[rows["lift"] > rows["margin"]], rows[rows["lift"] < -rows["margin"]]
+    if more.empty and fewer.empty:
+        return f"No {period} has more or fewer ratings than the others by more than chance explains."
+    sentences = [
+        f"{direction} ratings than {average}: {_named(different, ascending)}."
+        for direction, different, ascending in (("More", more, False), ("Fewer", fewer, True))
+        if not different.empty
+    ]
+    if len(more) + len(fewer) < len(rows):
+        sentences.append("The other differences may be due to chance.")
+    return " ".join(sentences)
+
+
+def _named(rows: pd.DataFrame, ascending: bool) -> str:
+    """Return the first few periods with their differences from the average one, and the number of further periods."""
+    first = rows.sort_values("lift", ascending=ascending).head(N_NAMED)
+    named = [f"{row.name} ({row.lift:+.0%} ± {row.margin:.0%})" for row in first.itertuples(index=False)]
+    return ", ".join(named) + (f" and {len(rows) - N_NAMED} more" if len(rows) > N_NAMED else "")
+
+
 def _format_dates(ax: Axes) -> None:
     locator = AutoDateLocator(maxticks=8)
     ax.xaxis.set_major_locator(locator)
@@ -102,9 +151,14 @@ QUESTIONS = (
         draw_months, summarize_months, requires=("times",),
     ),
     Question(
-        "hours", SECTION, "On which days and at which hours do users rate?",
+        "weekdays", SECTION, "On which days of the week do users rate?",
+        "A dot with an interval for each day of the week: how its number of ratings differs from the average day's.",
+        draw_weekdays, summarize_weekdays, requires=("times",),
+    ),
+    Question(
+        "hours", SECTION, "At which hours do users rate?",
         "A heatmap: the share of the ratings by day of the week and hour of the day.",
-        draw_hours, summarize_hours, requires=("times",),
+        draw_hours, summarize_hours, requires=("times", "hours"),
     ),
     Question(
         "drift", SECTION, "Does the mean rating drift?",
