@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 
 from recsys.commands import COMMANDS
-from recsys.interruption import exit_on_interrupt
+from recsys.interruption import exit_on_closed_pipe, exit_on_interrupt
 from recsys.invocation import recsys_command
 from recsys.places import TRAIN
 
@@ -22,6 +22,7 @@ DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. 
 
 
 @exit_on_interrupt()
+@exit_on_closed_pipe()
 def main() -> None:
     """Parse the command line and run one command, importing only its own module."""
     if sys.argv[1:2] == ["train"]:  # whose arguments are Hydra's

@@ -1,8 +1,9 @@
-"""How a process ends at Ctrl-C, and at SIGTERM, which schedulers and containers send to end it."""
+"""How a process ends at Ctrl-C, at SIGTERM, which schedulers and containers send to end it, and at a closed pipe."""
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 
 INTERRUPTED = 128 + signal.SIGINT  # exit statuses, as shells report them
 TERMINATED = 128 + signal.SIGTERM
+UNREAD = 128 + signal.SIGPIPE
+STDOUT = 1  # its file descriptor
 
 
 def exit_on_interrupt_of_imports() -> None:
@@ -51,3 +54,26 @@ def exit_on_interrupt() -> Iterator[None]:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
+
+
+@contextmanager
+def exit_on_closed_pipe() -> Iterator[None]:
+    """Exit with `UNREAD`, without a word, when the program that reads stdout has ended, as `head` does."""
+    try:
+        try:
+            yield
+        finally:
+            print(end="", flush=True)  # otherwise Python reports the error when it flushes stdout at the end
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, STDOUT)  # which Python flushes once more
+        raise SystemExit(UNREAD) from None
+
+
+def _is_unread() -> bool:
+    """Return whether stdout is a pipe or socket that nothing reads; errors of other connections are not about it."""
+    poll = select.poll()
+    poll.register(STDOUT, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

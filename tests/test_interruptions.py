@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from recsys.interruption import UNREAD, exit_on_closed_pipe
 from recsys.invocation import train_command
 from recsys.models.ease import EASE
 from recsys.models.neural.callbacks import EpochSeeds
@@ -207,3 +208,19 @@ def test_a_job_of_a_sweep_at_work_cannot_be_resumed(train_small, tmp_path, monke
     sweep = ("-m", "model=ease", "seed=0,1", "refit=false", f"hydra.sweep.dir={tmp_path}/sweep", subdir)
     assert train_small(*sweep) == 0
     assert locked == [[True], [False, True]]
+
+
+@pytest.mark.parametrize("program", [["train.py"], ["-m", "recsys"], ["-m", "recsys", "select"]])
+def test_a_closed_pipe_ends_a_command_without_a_word(program):
+    reader, writer = os.pipe()
+    os.close(reader)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, *program, "--help"]
+    with os.fdopen(writer, "w") as unread:
+        ended = subprocess.run(command, cwd=ROOT, env=buffered, stdout=unread, stderr=subprocess.PIPE, text=True)
+    assert (ended.returncode, ended.stderr) == (UNREAD, "")
+
+
+def test_a_connection_that_breaks_while_stdout_is_read_is_an_error():
+    with pytest.raises(BrokenPipeError), exit_on_closed_pipe():
+        raise BrokenPipeError

@@ -129,6 +129,32 @@ def test_a_new_user_is_assigned_by_the_liked_films(ials, segments, space):
         assert re.match(rf"Segment \d: {genre}", out)
 
 
+def test_a_new_user_of_a_model_that_embeds_only_its_own_is_refused_before_data_and_model_are_read(
+    trained, segments, monkeypatch
+):
+    run = trained("mf", "model=mf", "model.max_epochs=1", "model.embedding_dim=4")
+    assert segments(run, *FAST)[0] == 0
+    monkeypatch.setattr("recsys.commands.segments.split_of", lambda *_: pytest.fail("read the data"))
+    monkeypatch.setattr("recsys.studies.runs.Run.model", lambda *_: pytest.fail("loaded the model"))
+    status, _, err = segments(run, "--liked", "hope 3")
+    assert status == 2
+    assert "MF cannot embed new users as it embeds those of its training data" in err
+    assert "space=ratings" in err
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides", "words"),
+    [
+        ("ials", (), "Users are placed by the embeddings of IALS; space=ratings uses"),
+        ("ease", (), "by the genres and decades of their films, because EASE learns no embeddings of users."),
+        ("ials", ("space=ratings",), "by the genres and decades of their films.\n"),
+    ],
+)
+def test_the_space_of_the_segments_is_printed_with_the_reason_for_a_default(trained, segments, model, overrides, words):
+    size = ("model.embedding_dim=8",) if model == "ials" else ()
+    assert words in segments(trained(f"space_{model}", f"model={model}", *size), *FAST, *overrides)[1]
+
+
 def test_segments_are_slices_of_a_run_on_the_same_split(segmented, trained):
     sliced = pd.read_csv(trained("ease", "model=ease", f"segments_from={segmented}") / "slices.csv")
     segments = sliced[sliced["slice"] == "segment"]

@@ -41,7 +41,13 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="runs, sweeps, or outputs; for `table` also a study, and overrides that choose a part of it",
     )
-    parser.add_argument("--metrics", nargs="+", default=["test/hr@10", "test/ndcg@10"], metavar="NAME")
+    parser.add_argument(
+        "--metrics",
+        nargs="+",
+        default=["test/hr@10", "test/ndcg@10"],
+        metavar="NAME",
+        help="ndcg@10, of the test, or with the stage: valid/ndcg@10 in `table` (default: test/hr@10 test/ndcg@10)",
+    )
     parser.add_argument(
         "--csv", action="store_true", help="print CSV; the default is a table, which is Markdown in a file or pipe"
     )

@@ -6,7 +6,7 @@ import argparse
 
 from recsys.commands.arguments import add_tables
 from recsys.studies.runs import find_runs
-from recsys.studies.tables import comparison, print_table
+from recsys.studies.tables import MEANING_OF_COMPARISON, comparison, print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,3 +25,4 @@ def run(arguments: argparse.Namespace) -> None:
         print(frame.to_csv(index=False))
     else:
         print_table(frame, names=["model"], groups=["metric", "splits", "baseline"])
+        print(f"\n{MEANING_OF_COMPARISON}")

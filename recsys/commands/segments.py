@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from recsys.analysis.segments.spaces import points_of
+from recsys.analysis.segments.spaces import EMBEDDINGS, cannot_place, points_of
 from recsys.analysis.segments.stored import read_segments, segments_directory
 from recsys.analysis.segments.study import SegmentStudy
 from recsys.commands.arguments import add_run, add_trusted
@@ -43,18 +43,31 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _find_segments(run: Run, overrides: list[str], trusted: bool) -> None:
     from recsys.analysis.segments import report  # needs an extra; --help does not
-    from recsys.studies.segmenting import find_segments
+    from recsys.studies.segmenting import find_segments, with_space
 
-    study: SegmentStudy = instantiate(compose("segments", overrides))
+    given: SegmentStudy = instantiate(compose("segments", overrides))
+    study = with_space(given, run)
+    print(_space(study, run, is_default=given.space is None))
     found = find_segments(run, split_of(run, trusted), study)
     report.print_segments(found)
     print(f"The report is {short(segments_directory(run.directory) / 'report.html')}.")
+
+
+def _space(study: SegmentStudy, run: Run, *, is_default: bool) -> str:
+    """Return a line on the space of the segments, and why it is this one."""
+    model = run.config["model"]["_target_"].rpartition(".")[2]
+    if study.space == EMBEDDINGS:
+        return f"Users are placed by the embeddings of {model}; space=ratings uses genres and decades."
+    reason = f", because {model} learns no embeddings of users" if is_default else ""
+    return f"Users are placed by the genres and decades of their films{reason}."
 
 
 def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: bool) -> None:
     if overrides:
         raise UserError(f"--liked uses the segments that were found before: leave out {' '.join(overrides)}.")
     segments = read_segments(run.directory)
+    if not segments.may_place_new_users:
+        raise cannot_place(run.model_class.rpartition(".")[2])
     split = split_of(run, trusted)
     segments.check(split)
     liked = list(dict.fromkeys(find_item(split.dataset, title) for title in titles))

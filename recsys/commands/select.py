@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--metric",
         default="ndcg@10",
         metavar="NAME",
-        help="per-user metric: ndcg@10, f1@10, rmse (default: %(default)s)",
+        help="per-user metric, by which validation chooses: ndcg@10, f1@10, rmse (default: %(default)s)",
     )
 
 

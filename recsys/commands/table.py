@@ -16,7 +16,7 @@ from recsys.studies.readme_tables import fill_files
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
 from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, publish, write_report
-from recsys.studies.tables import print_table, table
+from recsys.studies.tables import MEANING_OF_DEVIATION, print_table, table
 
 __all__ = ["add_arguments", "run"]
 
@@ -32,6 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(frame.to_csv(index=False))
     else:
         print_table(frame, names=["model", "settings"], groups=["data", "split"])
+        if frame.apply(lambda column: column.str.contains("±")).any(axis=None):
+            print(f"\n{MEANING_OF_DEVIATION}")
 
 
 def _write_study(name: str, *overrides: str) -> None:

@@ -26,7 +26,7 @@ from recsys.config.resuming import resumed
 from recsys.config.sentences import one_sentence
 from recsys.config.sweep_advice import is_job_of_sweep, is_plain_sweep
 from recsys.files import short
-from recsys.interruption import INTERRUPTED, TERMINATED, exit_on_interrupt, exit_on_sigterm
+from recsys.interruption import INTERRUPTED, TERMINATED, exit_on_closed_pipe, exit_on_interrupt, exit_on_sigterm
 from recsys.invocation import train_command
 
 SWEEPING = ("experiment", "hparams_search", "hydra.mode", SEARCH_PATH)  # overrides through which a config can sweep
@@ -40,7 +40,7 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
     The process exits with status 2 and one sentence after an error that the user can correct, with 130 after Ctrl-C,
     and with 143 after SIGTERM.
     """
-    with exit_on_interrupt(), one_sentence(), giving_up_locks(), exit_on_sigterm():
+    with exit_on_interrupt(), exit_on_closed_pipe(), one_sentence(), giving_up_locks(), exit_on_sigterm():
         sys.argv[1:] = _checked(sys.argv[1:], config_name)
         os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises errors instead of printing them
         if may_sweep(sys.argv[1:]):

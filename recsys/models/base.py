@@ -271,6 +271,16 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     return model
 
 
+def known_class(directory: Path) -> type[Recommender] | None:
+    """Return the class of a saved model without loading the model; None for a class from outside `recsys.models`.
+
+    Raises:
+        UserError: the directory has no model, or there is no such class.
+    """
+    name = read_description(directory).cls
+    return _imported(name) if name.startswith(MODELS) else None
+
+
 def make(setting: Mapping[str, Any]) -> Recommender:
     """Build an untrained model from a mapping with its class in `_target_` and its hyperparameters.
 

@@ -45,7 +45,7 @@ from recsys.data.split import Split
 from recsys.dotted import flatten
 from recsys.errors import UserError
 from recsys.files import reading
-from recsys.models.base import Recommender, load
+from recsys.models.base import EmbedsHistories, Recommender, known_class, load
 from recsys.models.saved_files import is_saved_with_data, saved_class
 from recsys.studies.foreign import cache_of, check_links, parse_yaml
 from recsys.studies.identity import code_digest, id_digests, identity
@@ -179,6 +179,14 @@ class Run:
         return load(self._model_directory, trusted)
 
     @property
+    def may_embed_new_users(self) -> bool:
+        """Return whether the model embeds users by their histories; true if that is unknown until it is loaded."""
+        if not (self.directory / MODEL).is_dir():
+            return True
+        cls = known_class(self._model_directory)
+        return cls is None or issubclass(cls, EmbedsHistories)
+
+    @property
     def _model_directory(self) -> Path:
         """The directory of the model.
 
@@ -304,15 +312,22 @@ def read_run(directory: Path) -> Run:
 
 
 def find_runs(directory: Path) -> list[Run]:
-    """Read all finished runs in a directory or below it, in the order of their paths.
+    """Read all finished runs in a directory or below it, in the order of their paths, where job 3 precedes job 10.
 
     Raises:
         UserError: there is no finished run.
     """
-    runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST))]
+    runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST), key=_numbered)]
     if not runs:
         raise UserError(f"{directory} holds no finished run: name the directory of a run or of a sweep, or outputs/.")
     return runs
+
+
+def _numbered(path: Path) -> list[tuple[str | int, ...]]:
+    """Return a key that sorts paths by their parts as text, with numbers in a part by value."""
+    return [
+        tuple(int(piece) if piece.isdecimal() else piece for piece in re.split(r"(\d+)", part)) for part in path.parts
+    ]
 
 
 def _read(

@@ -28,13 +28,12 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
     """
     # These modules import matplotlib and scikit-learn, which a run without segments does not need.
     from recsys.analysis.segments import report
-    from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS, embedding_points, rating_points
+    from recsys.analysis.segments.spaces import RATINGS, embedding_points, rating_points
     from recsys.analysis.segments.stored import StoredSegments, segments_directory
     from recsys.studies.tensorboard import log_segments
 
     ratings = run.learned_from(split)
-    if study.space is None:
-        study = replace(study, space=EMBEDDINGS if run.has_embeddings else RATINGS)
+    study = with_space(study, run)
     points = (
         rating_points(ratings, ratings.history(np.arange(ratings.n_users)))
         if study.space == RATINGS
@@ -45,10 +44,20 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
     directory.mkdir(exist_ok=True)
     user_frame = ratings.user_frame.iloc[found.users]
     names = [profile.name for profile in found.profiles]
-    stored = StoredSegments(study.segments, names, str(study.space), ratings.fingerprint)
+    may_place = study.space == RATINGS or run.may_embed_new_users
+    stored = StoredSegments(study.segments, names, str(study.space), ratings.fingerprint, may_place)
     stored.write(directory, user_frame["user_id"], found)
     model = run.config["model"]["_target_"].rpartition(".")[2]
     report.write_report(directory, study, split, ratings, found, model)
     labelled = user_frame.assign(segment=np.array(stored.names, object)[found.labels])
     log_segments(directory / "tensorboard", found.points, ratings.user_counts[found.users], labelled)
     return found
+
+
+def with_space(study: SegmentStudy, run: Run) -> SegmentStudy:
+    """Set the space of a study that leaves it open: the embeddings of a run's users, otherwise their ratings."""
+    from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
+
+    if study.space is not None:
+        return study
+    return replace(study, space=EMBEDDINGS if run.has_embeddings else RATINGS)

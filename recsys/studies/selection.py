@@ -49,20 +49,29 @@ class Selection:
         """Return sentences on the ranking, the test and the model to use."""
         best, second = self.ranking.index[:2]
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
-        sentences = [f"By {self.metric} on validation, mean over {counted(self.n_splits, 'split')}: {order}."]
+        averaged = f", mean over {counted(self.n_splits, 'split')}" if self.n_splits > 1 else ""
+        sentences = [f"By {self.metric} on validation{averaged}: {order}."]
         if self.left_out:
             sentences.append(
                 f"Left out, because they were not measured on all of these splits: {', '.join(self.left_out)}."
             )
         sentences.append(
             f"On test {best} has {self.test[0]:.4f} and {second} {self.test[1]:.4f}. With all users weighted equally, "
-            f"the lead of {best} is {self.lead} ({counted(self.n_users, 'user')}, p {self.p_value:.2g})."
+            f"{self._lead(best, second)} ({counted(self.n_users, 'user')}, p {self.p_value:.2g})."
         )
         sentences.append(self._advice(best, second))
         sentences.append(f"Training took {self.seconds[0]:.3g} s for {best} and {self.seconds[1]:.3g} s for {second}.")
         return sentences
 
+    def _lead(self, best: str, second: str) -> str:
+        if self.lead.mean >= 0:
+            return f"the lead of {best} is {self.lead}"
+        behind = Interval(-self.lead.mean, -self.lead.high, -self.lead.low)
+        return f"{best}, which validation chose, is behind {second} by {behind}"
+
     def _advice(self, best: str, second: str) -> str:
+        if self.p_value > LIKELY and self.lead.mean < 0:
+            return "There is no evidence that either of the two is better: the difference may be chance."
         if self.p_value > LIKELY:
             return f"There is no evidence that {best} is better than {second}: the difference may be chance."
         if self.lead.mean < 0:
@@ -77,12 +86,18 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
 
     Args:
         runs: tested runs on one data set and kind of split.
-        metric: a per-user metric, such as `ndcg@10` or `rmse`.
+        metric: a per-user metric, such as `ndcg@10`, `valid/ndcg@10` or `rmse`.
 
     Raises:
-        UserError: neither larger nor smaller values of the metric are better, fewer than two models were run on all
-            splits, or the two best share no test user.
+        UserError: the metric is one of the test, neither larger nor smaller values of it are better, fewer than two
+            models were run on all splits, or the two best share no test user.
     """
+    if metric.startswith("test/"):
+        raise UserError(
+            f"Validation chooses the model, and the test only reports on the choice: give --metric "
+            f"{metric.removeprefix('test/')} without the stage (got {metric})."
+        )
+    metric = metric.removeprefix("valid/")
     name = metric.partition("@")[0]
     if name not in ORDERED and name not in ERRORS:
         raise UserError(f"metric must be one that ranks models: {', '.join([*ORDERED, *ERRORS])} (got {metric}).")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,9 @@ from recsys.studies.runs import Run
 from recsys.terminal import print_figures, terminal
 
 KEYS = ["data", "split", "model", "settings"]
+STAGES = ("valid/", "test/")
+MEANING_OF_DEVIATION = "±: standard deviation over the runs of a row, of all seeds and splits."
+MEANING_OF_COMPARISON = "[]: 95% confidence interval. p: adjusted by Holm's method, for each metric."
 
 
 def results(runs: Sequence[Run]) -> pd.DataFrame:
@@ -53,9 +57,14 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
     """Format the mean and standard deviation of each metric over the runs of a row: `0.1452 ± 0.0012`.
 
+    Args:
+        runs: finished runs.
+        metrics: metrics such as `valid/ndcg@10`; without a stage, `ndcg@10`, they are of the test.
+
     Raises:
         UserError: no run has one of the metrics.
     """
+    metrics = [with_stage(metric) for metric in metrics]
     measured = [run for run in runs if not run.metrics.keys().isdisjoint(metrics)]  # not the trials of a search
     frame = results(measured or runs)
     check_metrics(frame, metrics)
@@ -81,12 +90,13 @@ def comparison(runs: Sequence[Run], baseline: str, metrics: Sequence[str]) -> pd
     Args:
         runs: runs on one data set and kind of split.
         baseline: name of a model, with its settings if they differ between its runs: `TfidfProfile` or `EASE l2=100`.
-        metrics: per-user test metrics, such as `test/ndcg@10`.
+        metrics: per-user test metrics, `test/ndcg@10` or `ndcg@10`.
 
     Raises:
         UserError: the runs are on several data sets or kinds of split, no run is of the baseline, no other model shares
             a split with the baseline, or a metric is not computed per user.
     """
+    metrics = [with_stage(metric) for metric in metrics]
     tested = [run for run in runs if any(name.startswith("test/") for name in run.metrics)]
     frame = named_results(tested or runs)
     check_metrics(frame, metrics)
@@ -135,7 +145,8 @@ def user_values(frame: pd.DataFrame, metric: str) -> dict[str, UserMetrics]:
     column = metric.removeprefix("test/")
     known = [name for name in frame["run"].iloc[0].per_user if name != "user_id"]
     if column == metric or column not in known:
-        raise UserError(f"A per-user metric must be among test/{', test/'.join(known)} (got {metric}).")
+        options = [f"test/{name}" for name in known]
+        raise UserError(f"{metric} is not a per-user metric of the test: {_closest(metric, options)}")
     return {
         str(name): {
             (seed, split): run.per_user.set_index("user_id")[column]
@@ -151,10 +162,26 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
     Raises:
         UserError: no run has one of the metrics.
     """
-    missing = [metric for metric in metrics if metric not in frame]
-    if missing:
-        known = ", ".join(str(name) for name in frame.columns if "/" in str(name))
-        raise UserError(f"Metrics must be among {known} (got {', '.join(missing)}).")
+    known = [name for name in map(str, frame.columns) if name.startswith(STAGES)]
+    for metric in metrics:
+        if metric not in known:
+            raise UserError(f"No run has the metric {metric}: {_closest(metric, known)}")
+
+
+def with_stage(metric: str) -> str:
+    """Return the name of a metric with its stage, which is the test if the name has none: `ndcg@10`."""
+    return metric if metric.startswith(STAGES) else f"test/{metric}"
+
+
+def _closest(metric: str, known: Collection[str]) -> str:
+    """Return the end of a sentence about an unknown metric: up to three similar ones, of the same stage if possible."""
+    stage, _, name = metric.partition("/")
+    of_stage = [other for other in known if other.startswith(f"{stage}/")] or list(known)
+    without_stage = {other: other.partition("/")[2] for other in of_stage}
+    if near := difflib.get_close_matches(name, without_stage.values()):
+        return f"did you mean {' or '.join(other for other in of_stage if without_stage[other] in near)}?"
+    kinds = dict.fromkeys(other.partition("@")[0] for other in without_stage.values())
+    return f"it must be one of {', '.join(kinds)}, as in {of_stage[0]}." if of_stage else "they have none."
 
 
 def print_table(frame: pd.DataFrame, names: Sequence[str], groups: Sequence[str]) -> None:

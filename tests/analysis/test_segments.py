@@ -15,7 +15,7 @@ from recsys.analysis.segments.spaces import RATINGS, points_of, rating_points
 from recsys.analysis.segments.stored import StoredSegments, read_segments, with_segments
 from recsys.analysis.segments.study import SegmentStudy
 from recsys.analysis.segments.traits import Trait, segment_names, trait_effects
-from recsys.analysis.segments.verdict import favourites, verdict
+from recsys.analysis.segments.verdict import favourites, other_number, verdict
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
 from recsys.data.split import TEST, Split
@@ -81,23 +81,47 @@ def test_every_measure_favours_the_planted_number(found):
 
 
 @pytest.mark.parametrize(
-    ("measures", "words"),
+    ("stability", "silhouette", "words"),
     [
         (
-            (0.41, 0.36, 0.46, 0.4),
-            r"a convenient cut.* hardly agrees .*0.41 ± 0.05.* partly separated \(silhouette 0.40",
+            0.98,
+            0.22,
+            r"are a repeatable division .*, not separate groups: .* agrees with .*, but they are not separated",
         ),
-        (
-            (0.95, 0.94, 0.96, 0.1),
-            "The 7 segments are a convenient cut of a continuum, not natural groups: .* agrees with",
-        ),
-        ((0.7, 0.69, 0.71, 0.3), "blurred borders: .* agrees in part with them"),
-        ((0.9, 0.89, 0.91, 0.6), "are natural groups: .* well separated"),
+        (0.98, 0.4, r"are groups that recur, with blurred borders: .* agrees with .*, and they are partly separated"),
+        (0.9, 0.6, r"are separate groups that recur: .* agrees with .*, and they are well separated"),
+        (0.7, 0.1, r"recurs in part, not separate groups: .* agrees in part .*, and they are not separated"),
+        (0.7, 0.3, r"groups that recur in part, with blurred borders: .*, and they are partly separated"),
+        (0.7, 0.6, r"are separate groups that recur in part: .*, and they are well separated"),
+        (0.41, 0.1, r"depend on the sample of the users: .* hardly agrees .*, and they are not separated"),
+        (0.41, 0.4, r"depend on the sample .*0.41 ± 0.05.*, but they are partly separated \(silhouette 0.40\)"),
+        (0.41, 0.6, r"depend on the sample of the users: .* hardly agrees .*, but they are well separated"),
     ],
 )
-def test_the_verdict_follows_from_the_measures(measures, words):
-    with_k = dict(zip(("stability", "low", "high", "silhouette"), measures, strict=True)) | {"k": 7}
-    assert re.search(words, verdict(with_k))
+def test_the_verdict_fits_both_measures_without_contradiction(stability, silhouette, words):
+    ends = {"low": stability - 0.05, "high": stability + 0.05}
+    assert re.search(words, verdict({"k": 7, "stability": stability, "silhouette": silhouette, **ends}))
+
+
+def measured(*rows: tuple[int, float, float, float, float]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["k", "silhouette", "davies_bouldin", "calinski_harabasz", "stability"])
+
+
+def test_another_number_that_most_measures_mark_is_named_with_the_setting_that_chooses_it():
+    measures = measured((2, 0.31, 1.0, 90, 0.985), (4, 0.22, 1.5, 70, 0.99), (7, 0.2, 1.6, 50, 0.6))
+    said = other_number(measures, 7)
+    assert "3 of the 4 measures mark 2 segments as best (silhouette 0.31, stability 0.98)" in said
+    assert "segments.n_segments=2" in said
+    assert "Few segments often win" in said
+    unanimous = measures.assign(stability=[1.0, 0.9, 0.6])
+    assert other_number(unanimous, 7).startswith("All 4 measures mark 2 segments")
+
+
+def test_no_other_number_is_named_if_most_measures_mark_the_found_one_or_the_measures_disagree():
+    measures = measured((2, 0.31, 1.0, 90, 0.9), (4, 0.22, 1.5, 70, 0.95))
+    assert other_number(measures, 2) is None
+    split = measured((2, 0.31, 1.0, 60, 0.9), (4, 0.22, 1.5, 70, 0.95), (7, 0.2, 1.6, 50, 0.6))
+    assert other_number(split, 7) is None
 
 
 def test_planted_segments_are_named_by_their_tastes(found):

@@ -1,9 +1,12 @@
 """Selection among models with a known order and lead."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recsys.errors import UserError
+from recsys.evaluation.intervals import Interval
 from recsys.studies.runs import Run
 from recsys.studies.selection import select
 from tests.studies.runs import run_in_memory
@@ -41,7 +44,8 @@ def test_validation_chooses_and_test_confirms():
 
 
 def test_an_insignificant_lead_is_not_a_recommendation():
-    text = " ".join(select(study(lead=0.0001), "ndcg@10").sentences())
+    selection = replace(select(study(lead=0.05), "ndcg@10"), lead=Interval(0.001, -0.004, 0.006), p_value=0.4)
+    text = " ".join(selection.sentences())
     assert "no evidence that Good is better than Fair" in text
     assert "Use Good" not in text
 
@@ -49,6 +53,27 @@ def test_an_insignificant_lead_is_not_a_recommendation():
 def test_a_choice_that_the_test_contradicts_is_a_warning():
     text = " ".join(select(study(lead=-0.05), "ndcg@10").sentences())
     assert "validation chose it, but Fair is significantly better on test" in text
+    assert "Good, which validation chose, is behind Fair by 0.05" in text
+    assert "-0.0" not in text
+
+
+def test_a_small_deficit_on_test_is_no_evidence_for_either():
+    selection = select(study(lead=-0.0001, noise=0.01), "ndcg@10")
+    selection = replace(selection, lead=Interval(-0.03, -0.07, 0.01), p_value=0.14)
+    text = " ".join(selection.sentences())
+    assert "is behind Fair by 0.0300 [-0.0100, 0.0700] (200 users, p 0.14)" in text
+    assert "no evidence that either of the two is better" in text
+
+
+def test_the_mean_over_splits_is_mentioned_for_several_only():
+    assert "on validation, mean over 2 splits: Good" in select(study(0.05), "ndcg@10").sentences()[0]
+    assert "on validation: Good" in select(study(0.05, splits=("a",)), "ndcg@10").sentences()[0]
+
+
+def test_a_metric_may_name_validation_and_one_of_the_test_is_refused():
+    assert select(study(lead=0.05), "valid/ndcg@10").metric == "ndcg@10"
+    with pytest.raises(UserError, match=r"Validation chooses the model.* give --metric ndcg@10 without the stage"):
+        select(study(lead=0.05), "test/ndcg@10")
 
 
 def test_smaller_errors_are_better():
@@ -80,7 +105,7 @@ def test_splits_of_only_one_model_and_models_without_the_metric_are_ignored():
 def test_metrics_without_direction_and_single_models_are_refused():
     with pytest.raises(UserError, match=r"metric must be one that ranks models: hr, precision.*novelty@10"):
         select(study(lead=0.05), "novelty@10")
-    with pytest.raises(UserError, match=r"Metrics must be among .*\(got valid/hr@10"):
+    with pytest.raises(UserError, match=r"No run has the metric valid/hr@10: .* ndcg, as in valid/ndcg@10"):
         select(study(lead=0.05), "hr@10")
     with pytest.raises(UserError, match="Fewer than two models were run on all splits"):
         select(study(lead=0.05)[:1], "ndcg@10")

@@ -10,9 +10,15 @@ from scipy import stats
 from recsys.errors import UserError
 from recsys.evaluation.intervals import N_RESAMPLES
 from recsys.evaluation.resampling import compare
-from recsys.studies.runs import Run
-from recsys.studies.tables import comparison, markdown, print_table, results, table
-from tests.studies.runs import run_in_memory
+from recsys.studies.runs import Run, find_runs
+from recsys.studies.tables import (
+    comparison,
+    markdown,
+    print_table,
+    results,
+    table,
+)
+from tests.studies.runs import run_in_memory, write_run
 
 
 def run(model: str, seed: int, ndcg: float, **settings) -> Run:
@@ -41,9 +47,20 @@ def test_only_settings_that_differ_within_a_model_are_listed():
     assert len(table(runs, ["test/ndcg@10"])) == 3
 
 
-def test_an_unknown_metric_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match=r"Metrics must be among test/ndcg@10 \(got test/ndgc@10\)"):
-        table([run("MF", 0, 0.1)], ["test/ndgc@10"])
+def test_an_unknown_metric_is_refused_with_the_closest_ones_of_its_stage():
+    measured = run("MF", 0, 0.1)
+    measured.metrics.update({"valid/ndcg@10": 0.1, "test/coverage@10": 0.1, "test/hr@10": 0.1})
+    for metric in ("test/ndgc@10", "ndgc@10"):
+        with pytest.raises(UserError, match=r"No run has the metric test/ndgc@10: did you mean test/ndcg@10\?$"):
+            table([measured], [metric])
+    with pytest.raises(UserError, match=r"valid/fame: it must be one of ndcg, as in valid/ndcg@10\.$"):
+        table([measured], ["valid/fame"])
+
+
+def test_a_metric_without_a_stage_is_of_the_test():
+    assert table([run("MF", 0, 0.1)], ["ndcg@10"]).equals(table([run("MF", 0, 0.1)], ["test/ndcg@10"]))
+    runs = [run_with_users(model, "a", {1: value, 2: value}) for model, value in (("EASE", 0.1), ("MF", 0.2))]
+    assert comparison(runs, "EASE", ["ndcg@10"]).equals(comparison(runs, "EASE", ["test/ndcg@10"]))
 
 
 def test_runs_without_any_of_the_metrics_have_no_row():
@@ -127,13 +144,46 @@ def test_a_clear_difference_has_the_smallest_p_value():
 def test_metrics_of_all_users_together_and_several_data_sets_are_refused():
     runs = [run_with_users("EASE", "a", {1: 0.1}), run_with_users("MF", "a", {1: 0.2})]
     runs[1].metrics["test/coverage@10"] = 0.5
-    with pytest.raises(UserError, match=r"per-user metric must be among test/ndcg@10 \(got test/coverage@10\)"):
+    with pytest.raises(UserError, match=r"test/coverage@10 is not a per-user metric of the test: .*test/ndcg@10"):
         comparison(runs, "EASE", ["test/coverage@10"])
     runs[1].manifest["data"]["name"] = "ml-1m"
     with pytest.raises(
         UserError, match=r"one data set and kind of split \(got ml-100k by leave_last_out, ml-1m by leave_last_out\)"
     ):
         comparison(runs, "EASE", ["test/ndcg@10"])
+
+
+def test_runs_of_a_sweep_are_in_the_order_of_its_jobs(tmp_path):
+    for number in (10, 2, 0, 1):
+        write_run(tmp_path / f"{number}_ease_seed{number}", level=0.1)
+    assert [each.directory.name.partition("_")[0] for each in find_runs(tmp_path)] == ["0", "1", "2", "10"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "legend"),
+    [
+        ("table", (), "±: standard deviation over the runs of a row"),
+        ("compare", ("--baseline", "EASE"), "[]: 95% confidence interval. p: adjusted by Holm's method"),
+    ],
+)
+def test_one_line_below_a_table_explains_its_cells_and_csv_has_none(name, arguments, legend, command, monkeypatch):
+    runs = [
+        run_with_users(model, "a", {1: value, 2: value + seed}, seed)
+        for model, value in (("EASE", 0.1), ("MF", 0.2))
+        for seed in (0, 1)
+    ]
+    monkeypatch.setattr(f"recsys.commands.{name}.find_runs", lambda _: runs)
+    arguments = (name, "runs", *arguments, "--metrics", "ndcg@10")
+    lines = command(*arguments)[1].splitlines()
+    assert lines[-2] == ""
+    assert lines[-1].startswith(legend)
+    assert len(lines[-1]) <= 80
+    assert legend not in command(*arguments, "--csv")[1]
+
+
+def test_a_table_without_deviations_has_no_legend(command, monkeypatch):
+    monkeypatch.setattr("recsys.commands.table.find_runs", lambda _: [run("MF", 0, 0.1)])
+    assert "±" not in command("table", "runs", "--metrics", "ndcg@10")[1]
 
 
 def test_runs_on_other_metadata_do_not_share_a_row():

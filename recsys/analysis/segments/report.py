@@ -11,7 +11,7 @@ from recsys.analysis import figures
 from recsys.analysis.page import write_page
 from recsys.analysis.segments.plots import MEASURE_NAMES, plot
 from recsys.analysis.segments.study import FoundSegments, SegmentStudy
-from recsys.analysis.segments.verdict import favourites, verdict
+from recsys.analysis.segments.verdict import favourites, other_number, verdict
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.terminal import terminal
@@ -56,6 +56,7 @@ def write_report(
         n_components=len(study.segments.directions),
         noise=found.noise,
         verdict=verdict(found.measures_at(found.k)),
+        other_number=other_number(found.measures, found.k),
         measures=found.measures_at(found.k),
         favourites={name: found.measures_at(k) for name, k in favourites(found.measures).items()},
         measure_names=MEASURE_NAMES,
@@ -76,6 +77,8 @@ def print_segments(found: FoundSegments) -> None:
     if found.noise:
         print(f"The method treats {found.noise:.0%} of the users as noise; each is assigned to the nearest segment.")
     print(verdict(found.measures_at(found.k)))
+    if (other := other_number(found.measures, found.k)) is not None:
+        print(other)
 
 
 def _print_measures(measures: pd.DataFrame) -> None:

@@ -44,8 +44,13 @@ def points_of(space: str, model: Recommender, ratings: Dataset, history: History
     if space == RATINGS:
         return rating_points(ratings, history)
     if not isinstance(model, EmbedsHistories):
-        raise UserError(
-            f"{type(model).__name__} cannot embed new users: find segments with space=ratings, or choose a run of a "
-            "model that embeds histories, such as ials."
-        )
+        raise cannot_place(type(model).__name__)
     return embedding_points(model.embed(history))
+
+
+def cannot_place(model: str) -> UserError:
+    """Return the error for a new user whom a model of this class cannot place among its embeddings."""
+    return UserError(
+        f"{model} cannot embed new users as it embeds those of its training data: find segments with space=ratings, or "
+        "choose a run of a model that embeds histories, such as ials."
+    )

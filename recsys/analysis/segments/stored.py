@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from recsys.analysis.segments.verdict import verdict
+from recsys.analysis.segments.verdict import other_number, verdict
 from recsys.data.segments import join_segments
 from recsys.data.split import Split
 from recsys.errors import UserError
@@ -32,12 +32,14 @@ class StoredSegments:
         names: names of the segments.
         space: space in which the segments were found, `embeddings` or `ratings`.
         ratings: fingerprint of the ratings in which the segments were found, `<split>/train+valid`.
+        may_place_new_users: false if it is known that the model embeds no new users, and the space is `embeddings`.
     """
 
     segmentation: Segmentation
     names: list[str]
     space: str
     ratings: str
+    may_place_new_users: bool = True
 
     def write(self, directory: Path, user_ids: pd.Series, found: FoundSegments) -> None:
         """Write the segmentation, the description of the segments, and their members.
@@ -52,8 +54,10 @@ class StoredSegments:
         description = {
             "ratings": self.ratings,
             "space": self.space,
+            "may_place_new_users": self.may_place_new_users,
             "segmentation": self.segmentation.hyperparameters(),
             "verdict": verdict(found.measures_at(found.k)),
+            "other_number": other_number(found.measures, found.k),
             "noise": found.noise,
             "names": self.names,
             "profiles": [_as_json(profile) for profile in found.profiles],
@@ -98,11 +102,12 @@ def read_segments(run: Path) -> StoredSegments:
         description = json.loads((directory / "segments.json").read_text(encoding="utf-8"))
         segmentation = Segmentation(**description["segmentation"])
         names = [str(name) for name in description["names"]]
+        may_place = bool(description.get("may_place_new_users", True))  # which earlier versions did not store
         space, ratings = str(description["space"]), str(description["ratings"])
     arrays_file = directory / "segmentation.npz"
     with reading(arrays_file), np.load(arrays_file, allow_pickle=False) as arrays:
         segmentation.restore(arrays)
-    return StoredSegments(segmentation, names, space, ratings)
+    return StoredSegments(segmentation, names, space, ratings, may_place)
 
 
 def read_members(run: Path) -> pd.DataFrame:

@@ -8,6 +8,7 @@ Groups in Data", 1990).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pandas as pd
@@ -20,6 +21,15 @@ BEST = {  # whether the largest or the smallest value of a measure is best
 }
 POOR_RECOVERY, GOOD_RECOVERY = 0.65, 0.8
 NO_STRUCTURE, REASONABLE_STRUCTURE = 0.25, 0.5
+MEANINGS = {  # (how another sample agrees, how far the segments are separated) -> what the segments are
+    ("agrees", "well"): "are separate groups that recur",
+    ("agrees", "partly"): "are groups that recur, with blurred borders",
+    ("agrees", "not"): "are a repeatable division of the users, not separate groups",
+    ("agrees in part", "well"): "are separate groups that recur in part",
+    ("agrees in part", "partly"): "are groups that recur in part, with blurred borders",
+    ("agrees in part", "not"): "are a division of the users that recurs in part, not separate groups",
+    **{("hardly agrees", apart): "depend on the sample of the users" for apart in ("well", "partly", "not")},
+}
 
 
 def favourites(measures: pd.DataFrame) -> dict[str, int]:
@@ -31,16 +41,31 @@ def verdict(measures: Mapping[str, float]) -> str:
     """State in words what the measures of one number of segments imply."""
     stability, silhouette = measures["stability"], measures["silhouette"]
     margin = (measures["high"] - measures["low"]) / 2
-    if stability < POOR_RECOVERY or silhouette <= NO_STRUCTURE:
-        meaning = "are a convenient cut of a continuum, not natural groups"
-    elif stability >= GOOD_RECOVERY and silhouette > REASONABLE_STRUCTURE:
-        meaning = "are natural groups"
-    else:
-        meaning = "are groups with blurred borders"
     partly = "agrees in part" if stability < GOOD_RECOVERY else "agrees"
     agrees = "hardly agrees" if stability < POOR_RECOVERY else partly
     apart = "not" if silhouette <= NO_STRUCTURE else "partly" if silhouette <= REASONABLE_STRUCTURE else "well"
+    is_contrast = (agrees == "agrees" and apart == "not") or (agrees == "hardly agrees" and apart != "not")
     return (
-        f"The {measures['k']:.0f} segments {meaning}: a segmentation of another sample of the users {agrees} with them "
-        f"(stability {stability:.2f} ± {margin:.2f}), and they are {apart} separated (silhouette {silhouette:.2f})."
+        f"The {measures['k']:.0f} segments {MEANINGS[agrees, apart]}: a segmentation of another sample of the users "
+        f"{agrees} with them (stability {stability:.2f} ± {margin:.2f}), {'but' if is_contrast else 'and'} they are "
+        f"{apart} separated (silhouette {silhouette:.2f})."
+    )
+
+
+def other_number(measures: pd.DataFrame, k: int) -> str | None:
+    """State in words which other number of segments most measures mark as best; None if they mark none.
+
+    Args:
+        measures: a row for each number of segments, see `measures.measure`.
+        k: number of segments found.
+    """
+    [(other, n_votes)] = Counter(favourites(measures).values()).most_common(1)
+    if other == k or n_votes <= len(BEST) / 2:
+        return None
+    best = measures[measures["k"] == other].iloc[0]
+    who = f"All {n_votes} measures" if n_votes == len(BEST) else f"{n_votes} of the {len(BEST)} measures"
+    return (
+        f"{who} mark {other} segments as best (silhouette {best['silhouette']:.2f}, "
+        f"stability {best['stability']:.2f}): segments.n_segments={other} finds these. Few segments often win such "
+        "measures, so also consider how many kinds of users you want to tell apart."
     )
