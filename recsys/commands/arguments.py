@@ -44,9 +44,9 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         nargs="+",
-        default=["test/hr@10", "test/ndcg@10"],
         metavar="NAME",
-        help="ndcg@10, of the test, or with the stage: valid/ndcg@10 in `table` (default: test/hr@10 test/ndcg@10)",
+        help="ndcg@10, of the test, or with the stage: valid/ndcg@10 in `table` (default: hr@10 and ndcg@10 of the "
+        "test; in `table`, of validation if no run was tested)",
     )
     parser.add_argument(
         "--csv", action="store_true", help="print CSV; the default is a table, which is Markdown in a file or pipe"

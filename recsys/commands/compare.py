@@ -6,7 +6,7 @@ import argparse
 
 from recsys.commands.arguments import add_tables
 from recsys.studies.runs import find_runs
-from recsys.studies.tables import MEANING_OF_COMPARISON, comparison, print_table
+from recsys.studies.tables import MEANING_OF_COMPARISON, METRICS, comparison, print_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print the differences from the baseline."""
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
-    frame = comparison(runs, arguments.baseline, arguments.metrics)
+    frame = comparison(runs, arguments.baseline, arguments.metrics or METRICS)
     if arguments.csv:
         print(frame.to_csv(index=False))
     else:

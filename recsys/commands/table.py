@@ -16,7 +16,7 @@ from recsys.studies.readme_tables import fill_files
 from recsys.studies.runs import find_runs
 from recsys.studies.searches import with_search_results
 from recsys.studies.study_report import REPORT, STUDIES, missing_runs, print_report, publish, write_report
-from recsys.studies.tables import MEANING_OF_DEVIATION, print_table, table
+from recsys.studies.tables import MEANING_OF_DEVIATION, default_metrics, print_table, table
 
 __all__ = ["add_arguments", "run"]
 
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
         _write_study(*map(str, arguments.directories))
         return
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
-    frame = table(runs, arguments.metrics)
+    frame = table(runs, arguments.metrics or default_metrics(runs))
     if arguments.csv:
         print(frame.to_csv(index=False))
     else:

@@ -18,6 +18,7 @@ from recsys.terminal import print_figures, terminal
 
 KEYS = ["data", "split", "model", "settings"]
 STAGES = ("valid/", "test/")
+METRICS = ("hr@10", "ndcg@10")  # that are shown by default
 MEANING_OF_DEVIATION = "±: standard deviation over the runs of a row, of all seeds and splits."
 MEANING_OF_COMPARISON = "[]: 95% confidence interval. p: adjusted by Holm's method, for each metric."
 
@@ -166,6 +167,12 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
     for metric in metrics:
         if metric not in known:
             raise UserError(f"No run has the metric {metric}: {_closest(metric, known)}")
+
+
+def default_metrics(runs: Sequence[Run]) -> list[str]:
+    """Return the metrics that a table shows by default: those of the test or, if no run was tested, of validation."""
+    was_tested = any(name.startswith("test/") for run in runs for name in run.metrics)
+    return [f"{'test' if was_tested else 'valid'}/{name}" for name in METRICS]
 
 
 def with_stage(metric: str) -> str:

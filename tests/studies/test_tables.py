@@ -13,6 +13,7 @@ from recsys.evaluation.resampling import compare
 from recsys.studies.runs import Run, find_runs
 from recsys.studies.tables import (
     comparison,
+    default_metrics,
     markdown,
     print_table,
     results,
@@ -61,6 +62,12 @@ def test_a_metric_without_a_stage_is_of_the_test():
     assert table([run("MF", 0, 0.1)], ["ndcg@10"]).equals(table([run("MF", 0, 0.1)], ["test/ndcg@10"]))
     runs = [run_with_users(model, "a", {1: value, 2: value}) for model, value in (("EASE", 0.1), ("MF", 0.2))]
     assert comparison(runs, "EASE", ["ndcg@10"]).equals(comparison(runs, "EASE", ["test/ndcg@10"]))
+
+
+def test_default_metrics_are_those_of_the_test_or_of_validation_if_no_run_was_tested():
+    tested, validated = run_in_memory("EASE", {"test/ndcg@10": 0.1}), run_in_memory("EASE", {"valid/ndcg@10": 0.1})
+    assert default_metrics([validated, tested]) == ["test/hr@10", "test/ndcg@10"]
+    assert default_metrics([validated]) == ["valid/hr@10", "valid/ndcg@10"]
 
 
 def test_runs_without_any_of_the_metrics_have_no_row():
