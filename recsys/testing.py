@@ -206,6 +206,16 @@ def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) 
         )
 
 
+def check_unknown_users_do_not_have_the_scores_of_the_last_user(trained: TrainedModel) -> None:
+    """The code of an unknown user, -1, is not used as an index, which would be that of the last user."""
+    query = Query(np.array([0, N_USERS - 1, -1]), History.of_items([[0, 2, 4]] * 3))
+    first, last, unknown = trained.model.score(query)
+    _require(
+        _close(first, last) or not _close(unknown, last),
+        "The scores of an unknown user (-1) must not be those of the last user, whose position is -1 in arrays too.",
+    )
+
+
 def check_loaded_model_scores_identically(trained: TrainedModel) -> None:
     """A loaded model has the hyperparameters and scores of the saved one; loading needs trust only if it runs code."""
     trusted = trained.model.pickled or not class_name(trained.model).startswith(MODELS)
@@ -380,6 +390,7 @@ CHECKS: tuple[Callable[[TrainedModel], None], ...] = (
     check_scores_follow_the_history_only_if_declared,
     check_scores_follow_the_order_only_if_declared,
     check_users_without_history_are_ranked_by_popularity,
+    check_unknown_users_do_not_have_the_scores_of_the_last_user,
     check_loaded_model_scores_identically,
     check_same_seed_trains_the_same_model,
     check_inputs_are_left_unchanged,

@@ -38,7 +38,7 @@ from recsys.models.rec_vae import RecVAE
 from recsys.models.two_stage import TwoStage
 from recsys.models.two_tower import TwoTower
 from recsys.models.xsimgcl import XSimGCL
-from recsys.testing import CHECKS, N_ITEMS, TrainedModel, check_recommender, checkerboard
+from recsys.testing import CHECKS, N_ITEMS, N_USERS, TrainedModel, check_recommender, checkerboard
 
 WEIGHING_HISTORIES = (  # one config of each class; of the deep ones, which share their encoding of histories, two
     "als", "content", "content_knn", "dae", "ease", "gfcf", "ials", "item_knn", "rp3beta", "slim", "tfidf", "two_tower",
@@ -287,6 +287,12 @@ class HistoryReader(Sound):
         return super()._score(query) + query.history.matrix(N_ITEMS).toarray()
 
 
+class Indexing(Sound):
+    def _score(self, query):
+        own = np.arange(N_USERS)[query.users]
+        return super()._score(query) + np.outer(own, np.arange(N_ITEMS)).astype(np.float32)
+
+
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
@@ -295,6 +301,7 @@ class HistoryReader(Sound):
         (Forgotten, "must score exactly as the saved one .* has no attribute 'offsets'.*in learned"),
         (Overwriting, "fit must leave its inputs unchanged"),
         (HistoryReader, "uses_history must be true"),
+        (Indexing, r"scores of an unknown user \(-1\) must not be those of the last user"),
     ],
 )
 def test_the_contract_finds_a_faulty_model(model: type[Recommender], sentence: str):
