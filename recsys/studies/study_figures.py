@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
-from rich.progress import track
 from scipy.optimize import isotonic_regression
 from scipy.stats import kendalltau
 
@@ -22,6 +21,7 @@ from recsys.analysis import charts, figures
 from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.resampling import resampled_means
 from recsys.files import read_csv
+from recsys.progress_bar import ProgressBar
 from recsys.studies.budget import budget_curves
 from recsys.studies.curves import learning_curve
 from recsys.studies.direction import direction
@@ -31,7 +31,6 @@ from recsys.studies.study import Study
 from recsys.studies.study_statistics import seed_means, user_metrics
 from recsys.studies.study_table import StudyTable
 from recsys.studies.table_notes import TIMES, clock
-from recsys.terminal import terminal
 
 N_COLOURED = 5  # the best rows by the main metric; readers cannot distinguish more colours
 STYLES = ("solid", "dashed", "dotted", "dashdot")  # of lines; they distinguish the rows without a colour
@@ -80,9 +79,8 @@ def write_figures(
         tables: tables of its settings.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    console = terminal(stderr=True)
     with figures.style():
-        for table in track(tables, "Drawing", console=console, transient=True, disable=not console.is_terminal):
+        for table in ProgressBar(tables, desc="figures", unit="settings", leave=False):
             own = [outcome for outcome in outcomes if outcome.setting == table.setting]
             suffix = "" if len(tables) == 1 else "_" + re.sub(r"\W+", "_", table.setting)
             setting = study.settings[table.setting]

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from rich.markup import escape
-from rich.progress import track
 from rich.text import Text
 
 from recsys.evaluation.significance import SIGNIFICANT, holm
+from recsys.progress_bar import ProgressBar
 from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import COMPLETE, row_statistics
 from recsys.studies.table_notes import ABOVE, BELOW, TIMES, clock, table_notes
 from recsys.studies.tables import markdown
-from recsys.terminal import print_figures, terminal
+from recsys.terminal import print_figures
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,9 +143,8 @@ def study_tables(study: Study, outcomes: Sequence[Outcome]) -> list[StudyTable]:
     Raises:
         UserError: a finished run was not tested.
     """
-    measured, console = {}, terminal(stderr=True)
-    settings = study.settings.items()
-    for name, setting in track(settings, "Comparing", console=console, transient=True, disable=not console.is_terminal):
+    measured = {}
+    for name, setting in ProgressBar(study.settings.items(), desc="comparisons", unit="settings", leave=False):
         by_row = outcomes_by_row(setting, [outcome for outcome in outcomes if outcome.setting == name])
         measured[name] = by_row, row_statistics(setting, study.baselines, by_row)
     p_values = pd.concat([statistics["p"] for _, statistics in measured.values()], keys=list(measured))

@@ -9,14 +9,13 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 from matplotlib.figure import Figure
-from rich.progress import track
 
 from recsys.analysis.exploration.questions import INCLUDED, PARAMETERS, QUESTIONS, REQUIREMENTS, Question
 from recsys.analysis.figures import freeze_layout
 from recsys.data.columns import read_apart
 from recsys.data.dataset import Dataset
 from recsys.data.prepared import Prepared
-from recsys.terminal import terminal
+from recsys.progress_bar import ProgressBar
 
 SQL = Path(__file__).parent / "sql"
 DAY = 86_400  # seconds
@@ -58,13 +57,12 @@ def explore(prepared: Prepared) -> Exploration:
 
 def query(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Question, pd.DataFrame]]:
     """Run the SELECT statement of each question and yield the question with its rows."""
-    console = terminal(stderr=True)
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for name, file in prepared.tables.items():
             read_apart(connection, name, file).create_view(name)
         connection.execute((SQL / "views.sql").read_text(encoding="utf-8"))
-        for question in track(questions, "Exploring", console=console, transient=True, disable=not console.is_terminal):
+        for question in ProgressBar(questions, desc="questions", leave=False):
             sql = (SQL / f"{question.query or question.name}.sql").read_text(encoding="utf-8")
             [statement] = connection.extract_statements(sql)
             parameters = {**PARAMETERS, **question.parameters}

@@ -18,12 +18,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from rich.progress import track
 from sklearn import metrics
 
 from recsys.evaluation.intervals import Interval, mean_interval
 from recsys.models.segmentation import Segmentation
-from recsys.terminal import terminal
+from recsys.progress_bar import ProgressBar
 
 SAMPLE_SIZE = 5000  # largest number of users for the silhouette, which needs the distances of all pairs
 
@@ -41,9 +40,8 @@ def measure(segmentation: Segmentation, points: np.ndarray, numbers: Sequence[in
         A row for each number: the number `k` of segments found, `silhouette`, `davies_bouldin`, `calinski_harabasz`,
         `stability`, and `low` and `high`, the ends of the interval of the mean stability.
     """
-    console = terminal(stderr=True)
-    tracked = track(numbers, "Measuring", console=console, transient=True, disable=not console.is_terminal)
-    return pd.DataFrame([_measure_one(segmentation.with_number(k), points, n_bootstraps) for k in tracked])
+    bar = ProgressBar(numbers, desc="measures", unit="numbers of segments", leave=False)
+    return pd.DataFrame([_measure_one(segmentation.with_number(k), points, n_bootstraps) for k in bar])
 
 
 def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray, n_bootstraps: int) -> Interval:
