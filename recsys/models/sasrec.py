@@ -20,7 +20,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError, check_positive, check_shares, one_of
 from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
-from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths, sequences_of
+from recsys.models.neural.attention import AttentionBlock, ByteDropout, SimilarLengths, sequences_of
 from recsys.models.neural.batches import HistoryBatch
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.ligr import LiGRBlock
@@ -31,26 +31,15 @@ COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_LAYERS = 24  # numbers per element of a block's input: inputs, masks and gradients of its layers
 
 
-class PreNormBlock(nn.Module):
-    """x' = x + attention(norm(x)), and x'' = x' + W_2 relu(W_1 norm(x') + b_1) + b_2.
+class PreNormBlock(AttentionBlock):
+    """x' = x + attention(norm(x)), and x'' = x' + W_2 relu(W_1 norm(x') + b_1) + b_2; see `AttentionBlock`."""
 
-    Args:
-        dim: width d.
-        n_heads: number of attention heads.
-        expansion: width of the inner layer, in multiples of d.
-        dropout: share of the elements that are masked in each term that is added to x.
-    """
-
-    def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = CausalAttention(dim, n_heads)
-        inner_dim = expansion * dim
-        self.feed_forward = nn.Sequential(nn.Linear(dim, inner_dim), nn.ReLU(), nn.Linear(inner_dim, dim))
-        self.dropout = ByteDropout(dropout)
+    def layers(self, dim: int, inner_dim: int) -> nn.Module:
+        """See `AttentionBlock.layers`."""
+        return nn.Sequential(nn.Linear(dim, inner_dim), nn.ReLU(), nn.Linear(inner_dim, dim))
 
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
-        """Return the output (P, d) of the block for packed positions x (P, d)."""
+        """See `AttentionBlock.forward`."""
         x = x + self.dropout(self.attention(self.attention_norm(x), sequences))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
@@ -113,3 +115,29 @@ class ByteDropout(nn.Module):
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
         unmasked = (words.view(torch.uint8)[: x.numel()] >= self.masked).view(x.shape)
         return x * (unmasked.to(x.dtype) * (256 / (256 - self.masked)))
+
+
+class AttentionBlock(nn.Module):
+    """The parts of a pre-norm block: attention and feed-forward layers, a norm before each, and dropout after each.
+
+    Args:
+        dim: width d.
+        n_heads: number of attention heads.
+        expansion: width of the inner feed-forward layer, in multiples of d.
+        dropout: share of the elements that are masked in each term that is added to the input.
+    """
+
+    def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
+        super().__init__()
+        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.attention = CausalAttention(dim, n_heads)
+        self.feed_forward = self.layers(dim, expansion * dim)
+        self.dropout = ByteDropout(dropout)
+
+    @abstractmethod
+    def layers(self, dim: int, inner_dim: int) -> nn.Module:
+        """Return the feed-forward layers."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
+        """Return the output (P, d) of the block for packed positions x (P, d)."""

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.models.neural.attention import ByteDropout, CausalAttention, SimilarLengths
+from recsys.models.neural.attention import AttentionBlock, SimilarLengths
 
 
 class SwiGLU(nn.Module):
@@ -27,26 +27,26 @@ class SwiGLU(nn.Module):
         return self.outer(F.silu(gate) * value)
 
 
-class LiGRBlock(nn.Module):
+class LiGRBlock(AttentionBlock):
     """x' = x + attention(norm(x)) * sigmoid(G_1 x), and x'' = x' + swiglu(norm(x')) * sigmoid(G_2 x').
 
     Args:
         dim: width d.
-        n_heads: number of attention heads.
-        expansion: width of the inner layer, in multiples of d.
-        dropout: share of the elements that are masked in each term that is added to x.
+        n_heads: see `AttentionBlock`.
+        expansion: see `AttentionBlock`.
+        dropout: see `AttentionBlock`.
     """
 
     def __init__(self, dim: int, n_heads: int, expansion: int, dropout: float) -> None:
-        super().__init__()
-        self.attention_norm, self.feed_forward_norm = nn.LayerNorm(dim), nn.LayerNorm(dim)
-        self.attention = CausalAttention(dim, n_heads)
-        self.feed_forward = SwiGLU(dim, expansion * dim)
-        self.dropout = ByteDropout(dropout)
+        super().__init__(dim, n_heads, expansion, dropout)
         self.attention_gate, self.feed_forward_gate = nn.Linear(dim, dim), nn.Linear(dim, dim)
 
+    def layers(self, dim: int, inner_dim: int) -> nn.Module:
+        """See `AttentionBlock.layers`."""
+        return SwiGLU(dim, inner_dim)
+
     def forward(self, x: Tensor, sequences: SimilarLengths) -> Tensor:
-        """Return the output (P, d) of the block for packed positions x (P, d)."""
+        """See `AttentionBlock.forward`."""
         attended = self.dropout(self.attention(self.attention_norm(x), sequences))
         x = x + attended * torch.sigmoid(self.attention_gate(x))
         return x + self.dropout(self.feed_forward(self.feed_forward_norm(x))) * torch.sigmoid(self.feed_forward_gate(x))
