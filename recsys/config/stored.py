@@ -76,12 +76,14 @@ ADVICE = "if you trust its source, add --trusted (for warm_from: let the command
 def stored_config(
     config: Mapping[str, Any], slots: Collection[str] = DATA, *, trusted: bool = False, known: Collection[str] = ()
 ) -> DictConfig:
-    """Return the config that a run stores, after checking that some of its slots can be built.
+    """Return the config that a run stores, after checking that some of its slots are safe to build.
+
+    Unless the run is trusted, interpolations are refused anywhere in the config, and `engine` is left out.
 
     Args:
         config: the config, as nested plain values.
         slots: the keys to check: those from which the caller builds objects.
-        trusted: whether building these objects may run any code.
+        trusted: whether building these objects may run any code; nothing is checked then.
         known: classes from outside this package that may be built, because the command itself names them.
 
     Raises:

@@ -65,7 +65,7 @@ class Database(Source):
         cleaning: cleaning options.
 
     Raises:
-        UserError: the address contains a password.
+        UserError: the address is not valid or contains a password, or the scale is not two numbers in ascending order.
     """
 
     def __init__(

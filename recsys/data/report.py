@@ -11,7 +11,7 @@ from recsys.terminal import terminal
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
-    """Print the numbers of ratings read, dropped by each rule and left, the data set's size, and metadata coverage."""
+    """Print how many ratings were read, dropped by each rule and left over, the size of the data and the coverage."""
     report, match = prepared.report, prepared.match
     table = Table(title=report.name, show_header=False)
     table.add_column()

@@ -32,7 +32,10 @@ _SHARE_ROUNDING = 1e-9  # 0.29 of 100 ratings is 29, though 0.29 * 100 < 29 in f
 
 @dataclass(frozen=True)
 class Splitter(ABC):
-    """Base class of splitters, which label ratings. Subclasses are frozen dataclasses with JSON-able fields."""
+    """Base class of splitters, which assign each rating to a part: training, validation, test or none.
+
+    Subclasses are frozen dataclasses with JSON-able fields.
+    """
 
     name: ClassVar[str]
     invariants: ClassVar[tuple[Invariant, ...]]
@@ -307,7 +310,7 @@ class ColdItems(Splitter):
 
 @dataclass(frozen=True)
 class ColdUsers(TimeSplitter):
-    """Holds out users without training ratings: their first ratings are their history, the others are held out.
+    """Holds out whole users, without training ratings: their first ratings are their history, the others are held out.
 
     The first ratings are the oldest, or random ones if the source has no times. The users are drawn from those with at
     least 2 ratings.
@@ -342,7 +345,7 @@ class ColdUsers(TimeSplitter):
 
 @dataclass(frozen=True)
 class NewUsers(TimeSplitter):
-    """Holds out users without training ratings and with short histories of given lengths, as for a learning curve.
+    """Holds out whole users, and gives them short histories of given lengths, as for a learning curve.
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
     ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for

@@ -1,7 +1,7 @@
-"""Off-policy estimates: the rewards of one model's lists, estimated from the logged lists of another.
+"""Off-policy estimates: the rewards of an evaluated model's lists, estimated from the lists of a logging model.
 
 An item that was shown with a known probability, its propensity, represents 1 / propensity opportunities to show it.
-Inverse propensity scoring (IPS) therefore sums, over the logged items that the other model also lists, the rewards
+Inverse propensity scoring (IPS) therefore sums, over the logged items that the evaluated model also lists, the rewards
 weighted by 1 / propensity. The estimates are sums over items, since two models rarely have a whole list in common: a
 click is assumed to depend on user and item, and not on the item's position or on the other items of the list.
 This is the document click model of Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen, "Offline Evaluation of
@@ -10,7 +10,7 @@ weights where IPS divides by the expected one, which adds a small bias and reduc
 "The Self-Normalized Estimator for Counterfactual Learning", NeurIPS 2015).
 
 Items that the logging model could not have shown contribute to neither estimate. IPS implicitly assumes that their
-reward is 0, SNIPS that it is the mean of the others; `support` is the share of the other model's items that remain.
+reward is 0, SNIPS that it is the mean of the others; `support` is the share of the evaluated model's items that remain.
 """
 
 from __future__ import annotations

@@ -67,10 +67,10 @@ def with_graph(model: Recommender) -> HasGraph:
 
 
 def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
-    """Trace a graph with a variable batch size.
+    """Export a module with `torch.export`, for batches of 1 to `MAX_BATCH` rows.
 
     Args:
-        graph: the graph.
+        graph: the module; see `served_graph`.
         length: number of columns of the histories.
     """
     examples = tuple(example_inputs(length)[name] for name in graph.reads)

@@ -92,7 +92,7 @@ class LinearAR(ReadsHistories, HasGraph):
         self.backward_weight = backward_weight
 
     def features(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return histories at all time scales side by side, float32 (n_rows, n_scales * n_items)."""
+        """Return item weights of histories, side by side for all time scales, float32 (n_rows, n_scales * n_items)."""
         return sparse.hstack([at_scale(history, n_items, h) for h in self.half_lives], format="csr")
 
     def _score(self, query: Query) -> np.ndarray:

@@ -253,7 +253,11 @@ class NeuMF(FoldsIn):
         )
 
     def initialise(self, train: Dataset, valid: Holdout | None) -> None:
-        """Start from the pretrained GMF and MLP if both are given, unless training continues from an earlier NeuMF."""
+        """Start from the pretrained GMF and MLP if both are given, unless training continues from an earlier NeuMF.
+
+        Raises:
+            UserError: a pretrained run has another kind of model, data, split or sizes.
+        """
         if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
         gmf, mlp = (_pretrained(run, train) for run in (self.pretrained_gmf, self.pretrained_mlp))

@@ -18,7 +18,7 @@ from recsys.progress_bar import ProgressBar
 
 
 def assign_folds(n_ratings: int, n_folds: int, seed: int) -> np.ndarray:
-    """Assign ratings to folds of equal size at random, int64 (n_ratings,) from 0."""
+    """Return a random fold for each rating, int64 (n_ratings,) from 0; sizes of folds differ by at most one."""
     return np.random.default_rng(seed).permutation(n_ratings) % n_folds
 
 

@@ -1,4 +1,4 @@
-"""Popularity in context: after the first interactions of users, at a moment, and among users with equal attributes."""
+"""Popularity by context: after the first n interactions of users, around a time, or among users of equal attributes."""
 
 from __future__ import annotations
 

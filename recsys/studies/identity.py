@@ -61,9 +61,9 @@ NOT_DECISIVE_CLASSES = ("trainer", "logger", "pruning", "engine", "hydra")
 def identity(config: Mapping[str, Any]) -> str:
     """Return a digest of the settings that determine the results of a run.
 
-    The locations of files and the engine that reads them do not count, since the manifest has fingerprints of their
-    contents. A top-level switch that is off counts as missing, so that a new switch does not change the identity of
-    earlier runs.
+    Settings in `NOT_DECISIVE` do not count; among them are the locations of data whose contents have fingerprints in
+    the manifest. A top-level setting that is null, false or 0 counts as missing, so that a new switch does not change
+    the identity of earlier runs.
     """
     decisive = {
         name: value

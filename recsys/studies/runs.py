@@ -368,7 +368,7 @@ class _Moved:
     after: str
 
     def settings(self, resolved: Any, unresolved: Any) -> Any:
-        """Return the moved settings, given the same settings with resolved and with unresolved interpolations."""
+        """Return resolved settings, with `after` for `before` wherever the unresolved ones refer to the directory."""
         if isinstance(resolved, dict):
             written = unresolved if isinstance(unresolved, dict) else {}
             return {name: self.settings(value, written.get(name, value)) for name, value in resolved.items()}

@@ -123,7 +123,7 @@ class Store:
         self.engine.dispose()
 
     def add(self, events: Sequence[Event], shown: ShownList | None = None) -> list[bool]:
-        """Store events, and the list to which impressions among them belong, in one transaction.
+        """Store events and, if given, the list that the impressions among them belong to, in one transaction.
 
         An event that is stored already is skipped, even if its time differs.
 
@@ -132,8 +132,8 @@ class Store:
 
         Raises:
             KeyConflictError: a key belongs to another event or list.
-            UserError: an event lacks a field that its kind needs, names a list that its user was not shown, or undoes
-                an event that does not exist or cannot be undone.
+            UserError: an event lacks a field that its kind needs or has one that it must not have, names a list that
+                its user was not shown, or undoes an event that does not exist or cannot be undone.
         """
         for event in events:
             _check(event)

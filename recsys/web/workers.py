@@ -46,7 +46,8 @@ class Worker:
 
     Attributes:
         process: the process.
-        started: gives None once the worker answers requests, or the reason why it cannot.
+        started: receives None once the worker answers requests, or the reason why it cannot; closed without either if
+            the process ends first.
     """
 
     process: BaseProcess

@@ -1,4 +1,4 @@
-"""The formats of exported histories, which are recognised by their columns.
+"""The formats of histories that users export from Letterboxd, IMDb, Netflix and others, recognised by their columns.
 
 The columns follow the documentation of the services and examples that their users published, and were not tested on
 real exports. Names of columns are compared in lower case, with spaces in place of underscores and hyphens. Records of

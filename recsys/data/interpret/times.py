@@ -107,7 +107,7 @@ def _cannot_be(written: str) -> str:
 
 
 def apply_offsets(rows: Rows) -> None:
-    """Convert ISO dates with an offset from UTC to seconds, since TIMESTAMP ignores offsets."""
+    """Convert ISO dates that have a UTC offset to Unix seconds, since DuckDB's TIMESTAMP ignores offsets."""
     rows.update("time", f"epoch({_WITH_OFFSET})", f"{_HAS_OFFSET} AND {_WITH_OFFSET} IS NOT NULL")
 
 

@@ -74,7 +74,7 @@ class TrainingData(pl.LightningDataModule):
         return batch
 
     def epoch(self) -> Epoch:
-        """Draw the trainer's current epoch; always the first one if the trainer overfits a few batches."""
+        """Draw the trainer's current epoch, or always the first one with Lightning's `overfit_batches`."""
         trainer = cast(pl.Trainer, self.trainer)
         number = 0 if trainer.overfit_batches else trainer.current_epoch  # type: ignore[attr-defined]
         seed = epoch_seed(self.seed, number, self.share.stream)

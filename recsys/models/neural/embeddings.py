@@ -135,7 +135,11 @@ class UserEmbedding(UserTable):
         super().hold(own)
 
     def restore(self, rows: Tensor) -> None:
-        """See `UserTable.restore`; the rows must be refreshed already, since `refresh` then leaves them unchanged."""
+        """See `UserTable.restore`.
+
+        The rows of unknown and untrained users must be the mean already: which users are trained is forgotten, so that
+        `refresh` does nothing afterwards.
+        """
         super().restore(rows)
         self.trained = None
 

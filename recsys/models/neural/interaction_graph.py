@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,9 @@ def normalised_adjacency(train: Dataset) -> Tensor:
     normalised = (to_power[0] @ train.matrix() @ to_power[1]).astype(np.float32)
     symmetric = sparse.block_array([[None, normalised], [normalised.T, None]], format="csr")
     indptr, indices, values = map(torch.from_numpy, (symmetric.indptr, symmetric.indices, symmetric.data))
-    return torch.sparse_csr_tensor(indptr, indices, values, symmetric.shape)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state")
+        return torch.sparse_csr_tensor(indptr, indices, values, symmetric.shape, check_invariants=True)
 
 
 def sampled_adjacency(graph: Tensor, n_users: int, n_edges: int) -> Tensor:
@@ -45,7 +48,8 @@ def sampled_adjacency(graph: Tensor, n_users: int, n_edges: int) -> Tensor:
     users = torch.searchsorted(starts, chosen.to(starts.dtype), right=True) - 1
     edges = torch.stack([users, graph.col_indices()[chosen].long()])
     weights = graph.values()[chosen].repeat(2) * (n_all / n_edges)
-    return torch.sparse_coo_tensor(torch.hstack([edges, edges.flip(0)]), weights, graph.shape).to_sparse_csr()
+    both_ways = torch.hstack([edges, edges.flip(0)])
+    return torch.sparse_coo_tensor(both_ways, weights, graph.shape, check_invariants=False).to_sparse_csr()
 
 
 def symmetric_product(matrix: Tensor, dense: Tensor) -> Tensor:

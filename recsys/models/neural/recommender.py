@@ -121,7 +121,7 @@ class NeuralRecommender(Recommender):
 
     @abstractmethod
     def build(self, n_users: int, n_items: int, **training: Any) -> NeuralModule:
-        """Return an untrained module with these hyperparameters.
+        """Return an untrained module with the hyperparameters of this model.
 
         This is also called on the meta device, to count the weights before they are allocated.
 

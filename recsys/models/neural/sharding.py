@@ -61,8 +61,11 @@ def shards(user_counts: np.ndarray, n_processes: int) -> list[range]:
         user_counts: int64 (n_users,) number of ratings of each user.
         n_processes: number of processes.
 
+    Returns:
+        The user codes of each process, in order.
+
     Raises:
-        UserError: there are too few users.
+        UserError: a process would have no ratings, as there are too few users or one has too many of the ratings.
     """
     indptr = row_pointers(user_counts)
     targets = np.arange(1, n_processes) * indptr[-1] / n_processes
@@ -77,8 +80,8 @@ def shards(user_counts: np.ndarray, n_processes: int) -> list[range]:
 
 def _too_few(n_processes: int) -> UserError:
     return UserError(
-        f"Each of {n_processes} processes must have users with training ratings, but there are too few for that: "
-        "lower trainer.devices."
+        f"Each of {n_processes} processes must have users with training ratings (got too few users, or one with too "
+        "large a share of the ratings): lower trainer.devices."
     )
 
 
@@ -178,7 +181,11 @@ class ShardedByUser(DDPStrategy):
         return data if data.shard is not None else replace(data.of_users(self.share.own), shard=self.share)
 
     def setup(self, trainer: pl.Trainer) -> None:
-        """Cut the tables of users to the rows of this process, and set up everything else as for `DDPStrategy`."""
+        """Reduce the tables of user embeddings to the rows of this process, then set up as `DDPStrategy` does.
+
+        Raises:
+            UserError: the module, gradient clipping or the precision does not permit sharding.
+        """
         module = cast(pl.LightningModule, self.lightning_module)
         check_sharding(type(module), type(module).__name__, trainer.gradient_clip_val, trainer.precision)
         for table in self._tables().values():

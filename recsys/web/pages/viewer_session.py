@@ -165,7 +165,7 @@ class ViewerSession:
         await self.changed()
 
     async def ratings_as_csv(self) -> str:
-        """Return all of the viewer's stored ratings as the text of a CSV file."""
+        """Return the viewer's latest rating of each film as the text of a CSV file; see `ratings_as_csv`."""
         events = await to_thread(self.site.service.recent, self.user_id, EVERYTHING)
         return await to_thread(ratings_as_csv, events, self.loaded.catalogue)
 
