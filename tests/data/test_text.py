@@ -86,6 +86,12 @@ def test_word_vectors_are_finite_where_words_are_fewer_than_dimensions():
     assert np.linalg.norm(vectors[1]) == 0
 
 
+def test_a_vocabulary_of_one_word_has_no_information():
+    encoder = PPMIEncoder(dim=4).fit(["cats", "cats cats", "mice"])
+    assert encoder.words.tolist() == ["cats"]
+    assert encoder.encode(["cats", "mice"]).tolist() == [[0], [0]]
+
+
 def test_ppmi_is_that_of_a_slow_loop():
     near = cooccurrences(["a1 b1 c1 b1", "b1 a1"], np.array(["a1", "b1", "c1"]), window=2).toarray()
     pairs = [("a1", "b1"), ("a1", "c1"), ("b1", "c1"), ("b1", "b1"), ("c1", "b1"), ("b1", "a1")]
