@@ -15,7 +15,6 @@ from scipy import sparse
 from recsys.analysis.explain import Explainer
 from recsys.analysis.history_files.matching import HistoryMatcher
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.data.rating_scale import rating_values
 from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
@@ -102,7 +101,7 @@ class Catalogue:
         frame = dataset.item_frame
         self.movie_ids = frame["movie_id"].astype(str).tolist()
         self.codes = {movie_id: code for code, movie_id in enumerate(self.movie_ids)}
-        self.names = item_names(frame)
+        self.names = dataset.item_names
         self.user_codes = user_codes(dataset)
         self.stars = rating_values(dataset)
         titles = frame["title"].astype(object).where(frame["title"].notna(), None)
