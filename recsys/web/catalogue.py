@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from recsys.analysis.explain import Explainer
 from recsys.analysis.history_files.matching import HistoryMatcher
@@ -134,14 +133,6 @@ class Catalogue:
         """Finds similar films."""
         return SimilarItems(self.dataset)
 
-    @cached_property
-    def _ratings_by_film(self) -> sparse.csc_matrix:
-        """Ratings as float32 (n_users, n_items), by column."""
-        pairs = (self.dataset.users, self.dataset.items)
-        return sparse.csc_matrix(
-            (self.dataset.ratings, pairs), shape=(self.dataset.n_users, self.dataset.n_items), dtype=np.float32
-        )
-
     def code(self, movie_id: str) -> int:
         """Return the code of a film.
 
@@ -198,8 +189,7 @@ class Catalogue:
         Raises:
             NotFoundError: the data set has no such film.
         """
-        item = self.code(movie_id)
-        given = self._ratings_by_film.data[self._ratings_by_film.indptr[item] : self._ratings_by_film.indptr[item + 1]]
+        given = self.dataset.ratings[self.dataset.positions_of_item(self.code(movie_id))]
         nearest = np.abs(given[:, None] - np.array(self.stars)).argmin(axis=1)
         return dict(zip(self.stars, np.bincount(nearest, minlength=len(self.stars)).tolist(), strict=True))
 
