@@ -16,8 +16,6 @@ from recsys.metrics.ranking import mask_seen
 from recsys.models.base import ExplainsByFeatures
 from recsys.models.scoring import Scorer
 
-UNKNOWN = -1
-
 
 @dataclass(frozen=True)
 class Recommendation:

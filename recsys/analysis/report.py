@@ -11,10 +11,10 @@ from rich.table import Table
 
 from recsys.analysis.explain import METADATA
 from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
-from recsys.analysis.recommend import UNKNOWN, Recommendation
+from recsys.analysis.recommend import Recommendation
 from recsys.counted import counted
 from recsys.data.dataset import Dataset
-from recsys.data.query import History
+from recsys.data.query import UNKNOWN, History
 from recsys.models.histories import LONG, ReadsHistories
 from recsys.models.scoring import Scorer
 from recsys.models.similar import MEASURE

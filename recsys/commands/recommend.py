@@ -13,12 +13,13 @@ from recsys.analysis import report
 from recsys.analysis.history_files.entries import read_history
 from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistory
 from recsys.analysis.history_files.tables import MAX_BYTES
-from recsys.analysis.recommend import UNKNOWN, check_scores_new_users, history_of_ratings, recommend
+from recsys.analysis.recommend import check_scores_new_users, history_of_ratings, recommend
 from recsys.commands.all_users import add_all_users, recommend_to_all_users
 from recsys.commands.arguments import TRAINED, add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import trained_model
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
+from recsys.data.query import UNKNOWN
 from recsys.data.titles import find_items
 from recsys.errors import UserError
 from recsys.models.recommending import user_codes

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import History, Query
+from recsys.data.query import UNKNOWN, History, Query
 from recsys.errors import UserError, check_positive
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.scoring import Scorer
@@ -18,7 +18,6 @@ from recsys.models.support import supports
 if TYPE_CHECKING:
     from recsys.models.similar import SimilarItems
 
-UNKNOWN = -1
 BATCH_SIZE = 1024  # number of users that are scored at a time
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from recsys.analysis.asking import first_questions
 from recsys.analysis.explain import Reason
-from recsys.analysis.recommend import UNKNOWN, given_ratings
+from recsys.analysis.recommend import given_ratings
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
-from recsys.data.query import History, Pairs, Query
+from recsys.data.query import UNKNOWN, History, Pairs, Query
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, Reranker, Surprising, ranker
 from recsys.metrics.ranking import mask_seen
