@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from recsys.web.lists import FilmList, ListOptions
-from recsys.web.pages.components import Tag
+from recsys.web.pages.components import Section, Tag
 from recsys.web.pages.rows import Rows
 from recsys.web.pages.tiles import ListedTile, Listing
 from recsys.web.pages.viewer_session import ViewerSession
@@ -66,9 +66,8 @@ class ShelfRow:
 
     def __init__(self, session: ViewerSession, shelf: Shelf) -> None:
         self.session = session
-        with Tag("section", classes="shelf") as self.element:
-            heading = Tag("h3", shelf.genre)
-            self.element.props["aria-labelledby"] = heading.html_id
+        self.element: Tag = Section(shelf.genre, "shelf", "h3")
+        with self.element:
             self._tiles: Rows[Listing] = Rows(Tag("ul", classes="strip row"))
         self.show(shelf)
 
