@@ -105,7 +105,10 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
 
 def digest_of(files: Iterable[Path]) -> str:
     """Return the SHA-256 of the concatenated contents of files."""
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def package_files(name: str) -> list[Path]:

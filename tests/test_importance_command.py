@@ -12,6 +12,7 @@ import pytest
 import train
 from recsys.analysis.importance import report
 from recsys.config import compose
+from recsys.errors import LARGEST
 
 LIGHT = (
     "model=gradient_boosting",
@@ -128,4 +129,9 @@ def test_other_models_untested_runs_and_other_splits_are_refused(trained, booste
 def test_an_invalid_seed_is_refused(command, tmp_path, seed):
     status, _, err = command("importance", tmp_path, f"--seed={seed}")
     assert status == 2
-    assert f"must be a seed, a whole number from 0 to 2147483647 (got '{seed}')" in err
+    assert f"must be a seed, a whole number from 0 to 4294967295 (got '{seed}')" in err
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_every_seed_of_a_run_is_a_seed_of_the_report(boosted, command):
+    assert command("importance", boosted, "--trusted", f"--seed={LARGEST}")[0] == 0

@@ -14,9 +14,11 @@ from sklearn.base import clone
 import recsys
 from recsys.config.loader import CONFIGS
 from recsys.data.splitters import SPLITTERS
+from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
 from recsys.models.base import FitContext
 from recsys.models.popularity import Popularity
+from recsys.models.similar import SimilarItems
 from recsys.progress import is_progress_shown
 from recsys.studies.runs import read_run
 from recsys.web import fitted
@@ -246,6 +248,13 @@ def test_liked_items_are_given_by_title_or_id(ease: recsys.models.EASE):
     pd.testing.assert_frame_equal(ease.recommend(liked=["f2", "f4"], k=3), by_title)
     assert by_title["user"].isna().all()
     assert not {"f2", "f4"} & {*by_title["item"]}
+    pd.testing.assert_frame_equal(ease.recommend(liked=["Film 2", "f4"], k=3), by_title)
+
+
+def test_titles_of_liked_items_are_searched_for_together(ease: recsys.models.EASE, monkeypatch: pytest.MonkeyPatch):
+    built = count_calls(monkeypatch, TitleSearch)
+    ease.recommend(liked=["Film 2", "f3", "Film 4"], k=1)
+    assert len(built) == 1
 
 
 def test_similar_items_are_those_of_the_same_users(ease: recsys.models.EASE):
@@ -254,6 +263,32 @@ def test_similar_items_are_those_of_the_same_users(ease: recsys.models.EASE):
     assert set(near["item"]) <= {f"f{i}" for i in range(10, 20)} - {"f12"}
     assert near["similarity"].is_monotonic_decreasing
     pd.testing.assert_frame_equal(near, ease.similar("f12", k=4))
+
+
+def test_documents_of_items_are_encoded_once_for_each_data_set(
+    data: recsys.Dataset, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+):
+    built = count_calls(monkeypatch, SimilarItems)
+    model = Popularity().fit(data)
+    model.similar("f12", k=1)
+    model.similar("Film 2", k=1)
+    assert len(built) == 1
+    other = recsys.Dataset.from_frame(frame[frame["film"] != "f12"], user="user", item="film")
+    assert "f12" not in {*model.fit(other).similar("f13", k=20)["item"]}
+    assert len(built) == 2
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, cls: type) -> list[object]:
+    """Return a list to which each new object of a class is appended."""
+    built: list[object] = []
+    construct = cls.__init__
+
+    def counted(self: object, *arguments: object) -> None:
+        built.append(self)
+        construct(self, *arguments)
+
+    monkeypatch.setattr(cls, "__init__", counted)
+    return built
 
 
 def test_a_model_that_ignores_histories_recommends_to_its_users_only(data: recsys.Dataset):

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import train
-from recsys.analysis.recommend import history_of_liked
+from recsys.analysis.recommend import check_scores_new_users
 from recsys.config import compose
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
@@ -158,7 +158,7 @@ def test_a_new_user_is_folded_into_matrix_factorisation(command, runs):
 
 def test_a_model_with_one_list_for_all_refuses_new_users(untimed: Dataset):
     with pytest.raises(UserError, match="Popularity ignores the history of a new user"):
-        history_of_liked(Popularity().fit(untimed), untimed, [0])
+        check_scores_new_users(Popularity().fit(untimed))
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import pytest
 import train
 from recsys.commands.run_data import data_of, reranker_of, split_of
 from recsys.config import compose
-from recsys.data.item_names import item_names
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.reranking import Surprising
 from recsys.metrics.ranking import mask_seen, top_k
@@ -99,4 +98,4 @@ def test_printed_lists_are_the_measured_ones_and_own_metrics_are_beside_them(run
     assert novelty == [f"{each.summary['novelty@10']:.4f}" for each in (reordered, own)]
     assert novelty[0] != novelty[1]
     listed = [row[2] for row in rows if row[0].isdecimal()]
-    assert listed == item_names(split.dataset.item_frame)[reordered.top[0]].tolist()
+    assert listed == split.dataset.item_names[reordered.top[0]].tolist()

@@ -42,7 +42,7 @@ from recsys.data.dataset import Dataset, Holdout
 from recsys.data.prepare import prepare
 from recsys.data.splitters import LeaveLastOut
 from recsys.evaluation.resampling import UserMetrics, compare, split_means
-from recsys.files import write_whole
+from recsys.files import write_text
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.metrics.ratings import RELEVANT_RATING
 from recsys.models.base import Recommender
@@ -352,8 +352,8 @@ def write(rows: pd.DataFrame, dataset: Dataset) -> None:
     table, pairs, periods = table_of(rows), pairs_of(rows), periods_of(rows)
     for name, frame in (("table", table), ("pairs", pairs), ("periods", periods)):
         text = frame.to_csv(index=False, float_format="%.6f")
-        write_whole(HERE / f"{name}.csv", lambda file, text=text: file.write(text.encode()))
-    write_whole(HERE / "table.md", lambda file: file.write(report(table, pairs).encode()))
+        write_text(HERE / f"{name}.csv", text)
+    write_text(HERE / "table.md", report(table, pairs))
     draw(periods)
     print(report(table, pairs))
     _, served = in_time(dataset)

@@ -34,7 +34,7 @@ from recsys.config import compose, instantiate
 from recsys.config.rules import count_ratings_for_rules
 from recsys.data.prepare import prepare
 from recsys.data.split import Split
-from recsys.files import write_whole
+from recsys.files import write_text
 from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.base import FitContext, lightning_trainer
 from recsys.models.neural import NeuralRecommender
@@ -242,7 +242,7 @@ def main() -> int:
             print({key: value for key, value in row.items() if value is not None}, file=sys.stderr, flush=True)
     table = pd.DataFrame(measured).astype({"waits": "float64"})
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(arguments.out, lambda file: file.write(table.to_csv(index=False).encode()))
+    write_text(arguments.out, table.to_csv(index=False))
     cells = [[row["model"], row["trained on"], *(_cell(row[name]) for name in table.columns[2:])] for row in measured]
     print_figures(list(table.columns), cells, f"{arguments.epochs} epochs with torch {torch.__version__}")
     found = failures(table, arguments.accelerators[0])

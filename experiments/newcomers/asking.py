@@ -26,7 +26,7 @@ from recsys.data.dataset import Dataset
 from recsys.data.splitters import NewUsers
 from recsys.evaluation.intervals import Interval
 from recsys.evaluation.resampling import UserMetrics, compare, split_means
-from recsys.files import write_whole
+from recsys.files import write_text
 from recsys.models.base import Recommender
 
 OUT = Path(__file__).parent / "asking"
@@ -135,8 +135,8 @@ def main() -> None:
     table = table_of(simulated(prepared_data(cfg).dataset, instantiate(cfg.model), arguments.draws))
     OUT.mkdir(exist_ok=True)
     text = table.to_csv(index=False, float_format="%.6f")
-    write_whole(OUT / f"{arguments.data}.csv", lambda file: file.write(text.encode()))
-    write_whole(OUT / f"{arguments.data}.md", lambda file: file.write(markdown(table).encode()))
+    write_text(OUT / f"{arguments.data}.csv", text)
+    write_text(OUT / f"{arguments.data}.md", markdown(table))
     draw(table, arguments.data)
     print(markdown(table))
 

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import duckdb
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 from server import cpu_seconds, serving
+
+from recsys.studies.runs import read_run
 
 GENRES = ("Comedy", "Drama", "Action", "Thriller")
 WORDS = ("the", "man", "love", "night", "day", "star", "dead", "king", "city", "girl", "black", "story")
@@ -120,7 +121,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    users = duckdb.read_parquet(str(arguments.run / "per_user.parquet")).df()["user_id"].astype(str).to_numpy()
+    users = read_run(arguments.run).per_user["user_id"].astype(str).to_numpy()
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder, "feedback.sqlite")
         overrides = ("requests_per_minute=1000000", *arguments.overrides)

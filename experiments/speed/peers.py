@@ -35,7 +35,7 @@ from tqdm import tqdm
 from turns import Data, composed_split, environment, last_line, take_turn
 
 from recsys.data.splitters import LeaveOneOut
-from recsys.files import write_whole
+from recsys.files import write_text
 
 EPOCHS = ("epochs", "max_epochs")  # names of this setting
 OURS = "recsys"
@@ -356,7 +356,7 @@ def main() -> None:
         text = pd.concat(measured)[COLUMNS].to_csv(
             index=False
         )  # each time, so that an interrupted run leaves its results
-        write_whole(arguments.out / "measured.csv", lambda file, text=text: file.write(text.encode()))
+        write_text(arguments.out / "measured.csv", text)
     console = Console(width=180)
     if len(measured) > 1:
         whole = pd.concat(measured)

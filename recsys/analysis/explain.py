@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import History, row_pointers
+from recsys.data.query import History
 from recsys.models.scoring import Scorer
 from recsys.models.support import EMBEDDINGS, HISTORY, ORDER, Support, kind_of_support, most_liked, strongest, supports
 
@@ -76,8 +76,6 @@ class Explainer:
         self.dataset = dataset
         self._traits = _traits(dataset.item_frame)
         self._n_films = Counter(trait for of_film in self._traits for trait in of_film)
-        self._by_item = np.argsort(dataset.items, kind="stable")
-        self._starts = row_pointers(np.bincount(dataset.items, minlength=dataset.n_items))
 
     def explain(self, model: Scorer, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
         """Find the reason for each film of a list.
@@ -146,7 +144,7 @@ class Explainer:
         """Return the numbers of other users of a reason: those who agree, and all; see `Reason`."""
         if reason.kind == ORDER:
             (earlier,) = reason.items
-            places = self._ratings_of(earlier)
+            places = self.dataset.positions_of_item(earlier)
             places = places[self.dataset.users[places] != user]
             next_places = places[:, None] + np.arange(1, SOON + 1)
             ends = self.dataset.indptr[self.dataset.users[places] + 1]
@@ -163,14 +161,10 @@ class Explainer:
 
     def _liked_by(self, item: int) -> np.ndarray:
         """Return which users liked a film, bool (n_users,)."""
-        places = self._ratings_of(item)
+        places = self.dataset.positions_of_item(item)
         liked = np.zeros(self.dataset.n_users, bool)
         liked[self.dataset.users[places[self.dataset.ratings[places] >= self.dataset.middle_of_scale]]] = True
         return liked
-
-    def _ratings_of(self, item: int) -> np.ndarray:
-        """Return the positions of a film's ratings in the data, int64 (m,)."""
-        return self._by_item[self._starts[item] : self._starts[item + 1]]
 
 
 def _traits(item_frame: pd.DataFrame) -> list[tuple[str, ...]]:

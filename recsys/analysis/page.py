@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from recsys.files import write_whole
+from recsys.files import write_text
 
 
 def first_sentence(text: str) -> str:
@@ -32,4 +32,4 @@ def write_page(path: Path, template: str, **values: Any) -> None:
         lstrip_blocks=True,
     )
     page = environment.get_template(template).render(values)
-    write_whole(path, lambda file: file.write(page.encode()))
+    write_text(path, page)

@@ -16,8 +16,6 @@ from recsys.metrics.ranking import mask_seen
 from recsys.models.base import ExplainsByFeatures
 from recsys.models.scoring import Scorer
 
-UNKNOWN = -1
-
 
 @dataclass(frozen=True)
 class Recommendation:
@@ -78,27 +76,21 @@ def _contributions(model: Scorer, query: Query, items: np.ndarray) -> list[dict[
     return [{str(group): float(value) for group, value in row.items()} for row in largest_first]
 
 
-def history_of_liked(model: Scorer, dataset: Dataset, items: Sequence[int]) -> History:
-    """Create the history of a new user who gave the highest rating to some films.
+def check_scores_new_users(model: Scorer) -> None:
+    """Check that a model scores users who are not in its training data.
 
     Raises:
-        UserError: the model scores only the users of its training data.
-    """
-    items = list(dict.fromkeys(items))
-    return history_of_ratings(model, dataset, items, [dataset.scale[1]] * len(items))
-
-
-def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
-    """Create the history of a new user who rated some films, the oldest rating first; see `given_ratings`.
-
-    Raises:
-        UserError: the model scores only the users of its training data.
+        UserError: it scores only the users of its training data.
     """
     if not model.scores_new_users:
         raise UserError(
             f"{type(model).__name__} ignores the history of a new user: choose one of its users with --user, or a run "
             "of a model that scores by histories, such as ease."
         )
+
+
+def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
+    """Return the history of a new user who rated some films, the oldest rating first; see `given_ratings`."""
     is_given = given_ratings(model, dataset, np.array(ratings, np.float32))
     chosen = np.array(items, np.int32)[is_given]
     return History(row_pointers([len(chosen)]), chosen, np.array(ratings, np.float32)[is_given])

@@ -11,11 +11,10 @@ from rich.table import Table
 
 from recsys.analysis.explain import METADATA
 from recsys.analysis.history_files.matching import MatchedHistory, uncertain_first
-from recsys.analysis.recommend import UNKNOWN, Recommendation
+from recsys.analysis.recommend import Recommendation
 from recsys.counted import counted
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
-from recsys.data.query import History
+from recsys.data.query import UNKNOWN, History
 from recsys.models.histories import LONG, ReadsHistories
 from recsys.models.scoring import Scorer
 from recsys.models.similar import MEASURE
@@ -41,7 +40,7 @@ def print_recommendations(
     dataset: Dataset, model: Scorer, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> None:
     """Print a table of the recommended films, best first, with an explanation of the reasons."""
-    names = item_names(dataset.item_frame)
+    names = dataset.item_names
     name = "a new user" if user == UNKNOWN else f"user {dataset.user_frame['user_id'].iloc[user]}"
     liked = ", ".join(names[history.items[most_liked(history, k=N_LIKED)]])
     kinds = dict.fromkeys(r.reason.kind for r in recommendations if r.reason)
@@ -62,7 +61,7 @@ def print_recommendations(
 
 def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
     """Print the matched films of a history and how they were matched, and the films that are not used, with reasons."""
-    names = item_names(dataset.item_frame)
+    names = dataset.item_names
     matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
     matched.title = f"{counted(len(history.matched), 'film')} of {history.source}"
     for film in uncertain_first(history.matched)[:N_MATCHED]:
@@ -81,7 +80,7 @@ def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
 def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int, float]]) -> None:
     """Print a table of the neighbours of a film, most similar first, with the measure of similarity."""
     table = _table("similarity")
-    table.title = f"Films similar to {item_names(dataset.item_frame)[film]}"
+    table.title = f"Films similar to {dataset.item_names[film]}"
     table.caption = f"Similarity: {MEASURE}."
     for place, (item, similarity) in enumerate(neighbours, start=1):
         table.add_row(str(place), *_cells(dataset, item), f"{similarity:.3f}")
@@ -92,7 +91,7 @@ def recommendations_as_json(
     dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> dict[str, Any]:
     """Return plain values: `user_id` (None for a new user), the films that the user `liked` most, `recommendations`."""
-    names = item_names(dataset.item_frame)
+    names = dataset.item_names
     listed = []
     for r in recommendations:
         reason = r.reason and {

@@ -7,6 +7,8 @@ import contextlib
 import re
 from pathlib import Path
 
+from recsys.errors import LARGEST
+
 TRAINED = "the directory of a finished run or of a model saved in Python, or the folder of an export"
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -101,7 +103,7 @@ def share(text: str) -> float:
 
 
 def seed(text: str) -> int:
-    """Parse a random seed, an integer from 0 to 2**31 - 1."""
-    if not (text.isdecimal() and int(text) < 2**31):
-        raise argparse.ArgumentTypeError(f"must be a seed, a whole number from 0 to {2**31 - 1} (got '{text}')")
+    """Parse a random seed, an integer from 0 to `LARGEST`."""
+    if not (text.isdecimal() and int(text) <= LARGEST):
+        raise argparse.ArgumentTypeError(f"must be a seed, a whole number from 0 to {LARGEST} (got '{text}')")
     return int(text)

@@ -13,13 +13,14 @@ from recsys.analysis import report
 from recsys.analysis.history_files.entries import read_history
 from recsys.analysis.history_files.matching import HistoryMatcher, MatchedHistory
 from recsys.analysis.history_files.tables import MAX_BYTES
-from recsys.analysis.recommend import UNKNOWN, history_of_liked, history_of_ratings, recommend
+from recsys.analysis.recommend import check_scores_new_users, history_of_ratings, recommend
 from recsys.commands.all_users import add_all_users, recommend_to_all_users
 from recsys.commands.arguments import TRAINED, add_films, add_json, add_list_length, add_run, add_trusted
 from recsys.commands.run_data import trained_model
 from recsys.data.dataset import Dataset
 from recsys.data.filters import items_meeting
-from recsys.data.titles import find_item
+from recsys.data.query import UNKNOWN
+from recsys.data.titles import find_items
 from recsys.errors import UserError
 from recsys.models.recommending import user_codes
 
@@ -65,11 +66,13 @@ def run(arguments: argparse.Namespace) -> None:
     candidates = items_meeting(dataset, arguments.filter)
     user = UNKNOWN
     answer: dict[str, Any] = {"run": str(arguments.directory)}
+    if arguments.user is None:
+        check_scores_new_users(model)
     if arguments.user is not None:
         user = int(user_codes(dataset, [arguments.user])[0])
         history = dataset.history(np.array([user]))
     elif arguments.liked:
-        history = history_of_liked(model, dataset, [find_item(dataset, title) for title in arguments.liked])
+        history = dataset.history_of_liked(find_items(dataset, arguments.liked))
     else:
         matched = _matched_history(dataset, arguments.history)
         answer["history"] = report.matched_history_as_json(dataset, matched)

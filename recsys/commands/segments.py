@@ -10,8 +10,7 @@ from recsys.analysis.segments.study import SegmentStudy
 from recsys.commands.arguments import add_run, add_trusted
 from recsys.commands.run_data import split_of
 from recsys.config import compose, instantiate
-from recsys.data.query import History
-from recsys.data.titles import find_item
+from recsys.data.titles import find_items
 from recsys.errors import UserError
 from recsys.files import short
 from recsys.studies.runs import Run, read_run
@@ -70,8 +69,7 @@ def _print_segment(run: Run, titles: list[str], overrides: list[str], trusted: b
         raise cannot_place(run.model_class.rpartition(".")[2])
     split = split_of(run, trusted)
     segments.check(split)
-    liked = list(dict.fromkeys(find_item(split.dataset, title) for title in titles))
-    history = History.of_items([liked], rating=split.dataset.scale[1])
+    history = split.dataset.history_of_liked(find_items(split.dataset, titles))
     points = points_of(segments.space, run.model(trusted), run.learned_from(split), history)
     segment = segments.segmentation.predict(points)[0]
     print(f"Segment {segment + 1}: {segments.names[segment]}")

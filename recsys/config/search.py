@@ -31,7 +31,7 @@ from hydra.core.utils import JobReturn
 from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.extras import require
-from recsys.files import write_whole
+from recsys.files import write_text
 from recsys.models.neural.callbacks import Pruning, search_storage
 from recsys.progress import repeated
 from recsys.studies.run_writer import failure_reason, remove_model
@@ -262,12 +262,12 @@ class Search:
 
     def _write_results(self, study: optuna.Study) -> None:
         trials = _frame(study)
-        write_whole(self.directory / TRIALS, lambda file: file.write(trials.to_csv(index=False).encode()))
+        write_text(self.directory / TRIALS, trials.to_csv(index=False))
         if not _is_any_complete(study):
             return
         best = {"value": study.best_value, "trial": study.best_trial.number, "overrides": overrides(study.best_params)}
         text = yaml.safe_dump(best, sort_keys=False)
-        write_whole(self.directory / "best.yaml", lambda file: file.write(text.encode()))
+        write_text(self.directory / "best.yaml", text)
 
     def _remove_models(self, study: optuna.Study) -> None:
         """Remove the models of this worker's trials that are not the best, which would fill a disk."""

@@ -7,7 +7,7 @@ interactions of one user at the same time, the source's last row counts as the l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.counted import counted
+from recsys.data.item_names import item_names
 from recsys.data.query import History, Query, row_pointers, select_rows
 from recsys.errors import UserError
 
@@ -158,6 +159,11 @@ class Dataset:
         """Return the number of item codes, with or without ratings here."""
         return len(self.item_frame)
 
+    @cached_property
+    def item_names(self) -> np.ndarray:
+        """Return the title and year of each item, object (n_items,); see `recsys.data.item_names`."""
+        return item_names(self.item_frame)
+
     @property
     def middle_of_scale(self) -> float:
         """Return the middle of the scale, the lowest rating that counts as positive."""
@@ -264,6 +270,10 @@ class Dataset:
         starts = self.indptr[known]
         lengths = np.where(users >= 0, self.indptr[known + 1] - starts, 0)
         return select_rows(starts, lengths, self.histories())
+
+    def history_of_liked(self, items: Iterable[int]) -> History:
+        """Return the history of a new user who gave the highest rating to some items, each of them once, in order."""
+        return History.of_items([list(dict.fromkeys(items))], rating=self.scale[1])
 
     def query(self, users: np.ndarray) -> Query:
         """Return a query for some users (int64 (B,), -1 for an unknown user), with their ratings as histories."""

@@ -13,7 +13,7 @@ from recsys.data.clean import SQL
 from recsys.data.download import sha256
 from recsys.data.raw import Raw, Source
 from recsys.data.read import ROW, counts_rows_on
-from recsys.files import MADE_AGAIN, reading, write_whole
+from recsys.files import MADE_AGAIN, reading, write_text
 
 _MEMO = "digests.json"
 _N_SAMPLES, _SAMPLE = 16, 4096  # number of samples of a file, evenly spread, and bytes of each
@@ -75,7 +75,7 @@ def _digests(files: list[Path], memo: Path) -> list[str]:
         path: known[path] if path in unchanged else [*state, sha256(Path(path))] for path, state in states.items()
     }
     if known | current != known:
-        write_whole(memo, lambda file: file.write(json.dumps(known | current).encode()))
+        write_text(memo, json.dumps(known | current))
     return [str(digest) for *_, digest in current.values()]
 
 

@@ -28,7 +28,7 @@ from recsys.data.fingerprint import description_fingerprint
 from recsys.data.frames import typed_items
 from recsys.data.metadata import Match, Metadata
 from recsys.data.prepared import Prepared, Report, load, load_report
-from recsys.data.quoting import parquet_files
+from recsys.data.quoting import one_file, parquet_files
 from recsys.data.raw import Raw, Source
 from recsys.data.seals import check_seal, seal
 from recsys.data.unused import unused_descriptions, unused_rows
@@ -168,7 +168,7 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
     share = f"describes {match.films / prepared.report.films:.1%} of the items, from {match.origin}"
     _print_notes(match.name, share, *match.read_as, match.unused_rows)
     with duckdb.connect() as connection:
-        item_frame = typed_items(connection.read_parquet(str(films)).df())
+        item_frame = typed_items(connection.read_parquet(one_file(films)).df())
     dataset = replace(prepared.dataset, item_frame=item_frame)
     return Prepared(dataset, prepared.report, prepared.tables | {"films": films}, match)
 

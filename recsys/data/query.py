@@ -15,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     from scipy import sparse
 
+UNKNOWN = -1  # code of a user who is not in the data
+
 
 @dataclass(frozen=True, eq=False)
 class History:

@@ -36,11 +36,12 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
             "films": _items(dataset.item_frame),
             "negatives": _negatives(dataset.negatives),
         }
+        report = _report(dataset, n_untitled=int(frames["films"]["title"].isna().sum()))
         n_rows = max(map(len, frames.values()))
         with duckdb.connect(config={"pandas_analyze_sample": max(1, n_rows)}) as connection:
             for name, frame in frames.items():
                 _write(connection, frame, tables / f"{name}.parquet")
-        (tables / "report.json").write_text(json.dumps(asdict(_report(dataset)), indent=2), encoding="utf-8")
+        (tables / "report.json").write_text(json.dumps(asdict(report), indent=2), encoding="utf-8")
         seal(tables)
         shutil.rmtree(folder, ignore_errors=True)
         move_into_place(tables, folder)
@@ -82,7 +83,7 @@ def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, file: Pat
     connection.from_df(frame).project(chosen).write_parquet(str(file))
 
 
-def _report(dataset: Dataset) -> Report:
+def _report(dataset: Dataset, n_untitled: int) -> Report:
     """Return the report on a data set in memory, without the numbers of dropped ratings, which are unknown."""
     times = dataset.times
     return Report(
@@ -95,7 +96,7 @@ def _report(dataset: Dataset) -> Report:
         rows_kept=len(dataset),
         users=dataset.n_users,
         films=dataset.n_items,
-        films_untitled=int(dataset.item_frame["title"].isna().sum()),
+        films_untitled=n_untitled,
         first_time=None if times is None else int(times.min()),
         last_time=None if times is None else int(times.max()),
         part_names=dataset.part_names,

@@ -101,8 +101,7 @@ class TimeSplitter(Splitter):
 
     def __call__(self, dataset: Dataset) -> Split:
         """Split a data set; see `Splitter.__call__`."""
-        if self.ties not in ("last_row", "shuffled"):
-            raise UserError(f"ties must be last_row or shuffled (got {self.ties}).")
+        one_of("ties", self.ties, ("last_row", "shuffled"))
         return super().__call__(dataset if self.ties == "last_row" else shuffle_ties(dataset, self.ties_seed))
 
 

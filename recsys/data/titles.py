@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from threading import Lock
@@ -24,7 +24,6 @@ from rapidfuzz.process import cdist
 from recsys.counted import counted
 from recsys.data.clean import SQL
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.errors import UserError
 
 MATCH = 0.75  # lowest similarity at which a title can be a misspelling of the query
@@ -141,14 +140,24 @@ def title_keys(titles: Sequence[str]) -> list[list[str]]:
         ]
 
 
-def find_item(dataset: Dataset, query: str) -> int:
-    """Return the code of the item that a title, or a title and a year such as "heat (1995)", stands for.
+def find_items(dataset: Dataset, queries: Iterable[str]) -> list[int]:
+    """Return the codes of the items that titles, or titles and years such as "heat (1995)", stand for.
 
     Raises:
-        UserError: no title matches, or several do; the message names the closest titles.
+        UserError: no title matches a query, or several do; the message names the closest titles.
     """
-    matches = TitleSearch(dataset).match(query)
-    names = item_names(dataset.item_frame)[matches.items]
+    search = TitleSearch(dataset)  # normalises all titles of the data set
+    return [_found(dataset, query, search.match(query)) for query in queries]
+
+
+def find_item(dataset: Dataset, query: str) -> int:
+    """Return the code of the item that a title stands for; see `find_items`."""
+    [item] = find_items(dataset, [query])
+    return item
+
+
+def _found(dataset: Dataset, query: str, matches: TitleMatches) -> int:
+    names = dataset.item_names[matches.items]
     best = _best_matches(np.where(matches.same_year, matches.similarity, 0.0))
     title = _title_and_year(query)[0].casefold()
     as_written = [position for position in best if _title_and_year(names[position])[0].casefold() == title]

@@ -14,19 +14,19 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from recsys.data.dataset import Dataset
 from recsys.data.query import History
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 from recsys.metrics.beyond_accuracy import divergence
 from recsys.metrics.genres import distributions, genre_indicators, history_distributions
 from recsys.metrics.ranking import top_k
 from recsys.models.base import HasEmbeddings
 from recsys.models.scoring import Scorer
 
+GENRES, EMBEDDINGS = "genres", "embeddings"  # what the similarity of two items can be computed from
 _BLOCK_SIZE = 64  # number of users who are reranked at a time; the features of their candidates fit in the cache
 
 # (scores (B, n_items) with -inf at items that are not ranked, users (B,), their histories, k) -> lists int64 (B, k),
@@ -132,18 +132,23 @@ class MaximalMarginalRelevance(Reranker):
             embeddings.
     """
 
-    similarity: Literal["genres", "embeddings"] = "genres"
+    similarity: str = GENRES
+
+    def __post_init__(self) -> None:
+        """See `Reranker.__post_init__`."""
+        super().__post_init__()
+        one_of("similarity", self.similarity, (GENRES, EMBEDDINGS))
 
     def check(self, model: Scorer, dataset: Dataset) -> None:
         """See `Reranker.check`."""
-        if self.similarity == "genres":
+        if self.similarity == GENRES:
             _check_genres(dataset)
         elif not isinstance(model, HasEmbeddings):
             raise UserError(f"{type(model).__name__} has no embeddings: choose reranker.similarity=genres.")
 
     def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
         """See `Reranker.costs`."""
-        if self.similarity == "embeddings" and isinstance(model, HasEmbeddings):
+        if self.similarity == EMBEDDINGS and isinstance(model, HasEmbeddings):
             embeddings = model.item_embeddings()
             lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
             features, similarity = embeddings / np.maximum(lengths, 1e-12), _cosine

@@ -17,7 +17,6 @@ import pandas as pd
 import torch
 
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.data.saved import write_dataset
 from recsys.errors import UserError
 from recsys.export.example import example
@@ -99,7 +98,7 @@ def description(model: Recommender, data: Dataset, to: str, reads: tuple[str, ..
 
 def _write_catalogue(data: Dataset, folder: Path, has_users: bool) -> None:
     """Write ids and titles of items, and ids of users if they are an input of the model, by position."""
-    names = item_names(data.item_frame)
+    names = data.item_names
     items = pd.DataFrame({"id": data.item_frame["movie_id"].to_numpy(), "title": names})
     items.to_csv(folder / ITEMS, index_label="position")
     if has_users:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache, partial
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.files import digest_of, package_files
+from recsys.files import digest_of
 from recsys.models.base import FitContext, Recommender, class_name, load
 from recsys.places import PACKAGE
 
@@ -51,8 +51,7 @@ def _cached(
     """Return a cached fit of the same class, settings, ratings, metadata and code, or else fit and cache the model."""
     if context.cache_dir is None or not train.fingerprint:
         return fit()
-    code = _code_digest(type(model).__module__.partition(".")[0])
-    decisive = [class_name(model), model.hyperparameters(), stopping, train.fingerprint, code]
+    decisive = [class_name(model), model.hyperparameters(), stopping, train.fingerprint, _code_digest()]
     digest = hashlib.sha256(json.dumps(decisive, sort_keys=True).encode())
     for frame in (train.user_frame, train.item_frame):
         digest.update(frame.to_json(date_format="iso").encode())
@@ -65,8 +64,7 @@ def _cached(
 
 
 @cache
-def _code_digest(package: str) -> str:
-    """Return a digest of the source of the models, of the packages that they import, and of a model's own package."""
+def _code_digest() -> str:
+    """Return a digest of the source of the models, all of which are in this package, and of what they import."""
     packages = [PACKAGE / name for name in ("data", "metrics", "models")]
-    own = [] if package == PACKAGE.name else package_files(package)
-    return digest_of(sorted(file for package in packages for file in package.rglob("*.py")) + own)
+    return digest_of(sorted(file for package in packages for file in package.rglob("*.py")))

@@ -30,11 +30,10 @@ from recsys.data.text import FIELDS, make_encoder
 from recsys.models.base import HasEmbeddings, Recommender
 from recsys.models.bias import Bias
 from recsys.models.content import encode_items
-from recsys.models.popularity_context import DAY
+from recsys.models.popularity_context import DAY, HOUR
 from recsys.models.rating_profiles import RatingProfiles
 from recsys.models.segmentation import Segmentation
 
-HOUR = 3600  # seconds
 DAYS_PER_YEAR = 365.2425
 N_NEAREST = 5  # number of ratings before a moment, and after it, from which the user's mood is estimated
 DAMPING = 5.0  # number of average ratings that are added to those from which a taste or mood is estimated

@@ -18,14 +18,13 @@ from torch.nn.utils.rnn import PackedSequence
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import check_positive, check_shares
 from recsys.models.base import FitContext, FitReport
-from recsys.models.memory import check_memory
+from recsys.models.memory import COPIES_OF_WEIGHTS, check_memory
 from recsys.models.neural.attention import ByteDropout
 from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slices
 from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
-COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_LAYERS = 12  # numbers per state of a layer: gates, states and gradients
 
 

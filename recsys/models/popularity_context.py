@@ -10,7 +10,8 @@ from recsys.data.dataset import Dataset
 
 N_MOMENTS = 64  # number of moments at which recent popularity is stored, with equally many interactions between them
 DAMPING = 300  # number of average users that are added to each group of users
-DAY = 24 * 3600  # seconds
+HOUR = 3600  # seconds
+DAY = 24 * HOUR
 
 
 def next_popularity(train: Dataset, n_first: int) -> np.ndarray:

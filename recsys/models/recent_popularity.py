@@ -13,9 +13,7 @@ from recsys.data.query import Query
 from recsys.errors import check_positive
 from recsys.models.base import FitContext, Recommender
 from recsys.models.order import require_order
-from recsys.models.popularity_context import DAY
-
-HOUR = 3600  # seconds
+from recsys.models.popularity_context import DAY, HOUR
 
 
 class RecentPopularity(Recommender):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
-from recsys.data.query import History, Query
+from recsys.data.query import UNKNOWN, History, Query
 from recsys.errors import UserError, check_positive
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.scoring import Scorer
 from recsys.models.support import supports
 
-UNKNOWN = -1
+if TYPE_CHECKING:
+    from recsys.models.similar import SimilarItems
+
 BATCH_SIZE = 1024  # number of users that are scored at a time
 
 
@@ -29,6 +30,7 @@ class RecommendsByIds(Scorer):
     """
 
     data: Dataset | None = None
+    _similar_items: SimilarItems | None = None  # of the data, once `similar` has been called
 
     def recommend(
         self, users: Sequence[Any] | None = None, k: int = 10, *, liked: Sequence[Any] | None = None
@@ -80,7 +82,10 @@ class RecommendsByIds(Scorer):
 
         check_positive(k=k)
         data = self.known_data()
-        near = SimilarItems(data).nearest(_item_code(data, item), np.arange(data.n_items), k)
+        if self._similar_items is None or self._similar_items.dataset is not data:
+            self._similar_items = SimilarItems(data)
+        [code] = _item_codes(data, [item])
+        near = self._similar_items.nearest(code, np.arange(data.n_items), k)
         codes = np.array([code for code, _ in near], np.int64)
         return _described(data, codes).assign(similarity=[similarity for _, similarity in near])
 
@@ -103,10 +108,10 @@ class RecommendsByIds(Scorer):
                 f"{type(self).__name__} ignores the history of a new user: name one of its users, or use a model that "
                 "scores by histories, such as EASE."
             )
-        codes = dict.fromkeys(_item_code(data, item) for item in _as_list("liked", liked))
-        if not codes:
+        items = _as_list("liked", liked)
+        if not items:
             raise UserError("liked must name at least one item (got none).")
-        return History.of_items([[*codes]], rating=data.scale[1])
+        return data.history_of_liked(_item_codes(data, items))
 
     def _recommended(self, data: Dataset, users: np.ndarray, histories: History, k: int) -> pd.DataFrame:
         """Recommend items to users, int64 (B,), given the history of each; see `recommend`."""
@@ -114,24 +119,23 @@ class RecommendsByIds(Scorer):
         ranked = top_k(mask_seen(scores, histories, np.arange(data.n_items)), users, k)  # (B, k)
         rows, places = np.nonzero(ranked >= 0)
         items = ranked[rows, places]
-        ids = data.user_frame["user_id"].astype(object).to_numpy()[users]
-        names = item_names(data.item_frame)
+        ids = data.user_frame["user_id"].iloc[users].astype(object).where(users != UNKNOWN, None)  # (B,)
         reasons = [
-            support and support.sentence(names)
+            support and support.sentence(data.item_names)
             for row, user in enumerate(users)
             for support in supports(
                 self, int(user), histories.select(np.array([row])), items[rows == row], data.middle_of_scale
             )
         ]
         table = _described(data, items)
-        table.insert(0, "user", pd.Series(np.where(users[rows] == UNKNOWN, None, ids[rows])).infer_objects())
+        table.insert(0, "user", ids.iloc[rows].reset_index(drop=True).infer_objects())
         return table.assign(score=scores[rows, items], reason=pd.Series(reasons, dtype=object))
 
 
 def _described(data: Dataset, codes: np.ndarray) -> pd.DataFrame:
     """Return a row for each item code: its id and its title with the year."""
-    frame = data.item_frame.iloc[codes].reset_index(drop=True)
-    return pd.DataFrame({"item": frame["movie_id"], "title": item_names(frame)})
+    ids = data.item_frame["movie_id"].iloc[codes].reset_index(drop=True)
+    return pd.DataFrame({"item": ids, "title": data.item_names[codes]})
 
 
 def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
@@ -147,12 +151,20 @@ def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
     return codes
 
 
-def _item_code(data: Dataset, item: Any) -> int:
-    """Return the code of the item with an id or a title."""
-    from recsys.data.titles import find_item  # imported late, since training does not need it
+def _item_codes(data: Dataset, items: Sequence[Any]) -> list[int]:
+    """Return the codes of the items with these ids or titles.
 
-    [code] = pd.Index(data.item_frame["movie_id"].astype(object)).get_indexer(pd.Index([item], dtype=object))
-    return int(code) if code >= 0 else find_item(data, str(item))
+    Raises:
+        UserError: a title is unknown or ambiguous.
+    """
+    codes = pd.Index(data.item_frame["movie_id"].astype(object)).get_indexer(pd.Index(items, dtype=object)).tolist()
+    titles = {place: str(items[place]) for place, code in enumerate(codes) if code < 0}
+    if titles:
+        from recsys.data.titles import find_items  # imported late, since training does not need it
+
+        for place, code in zip(titles, find_items(data, titles.values()), strict=True):
+            codes[place] = code
+    return codes
 
 
 def _as_list(argument: str, values: Any) -> list[Any]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from recsys.data.dataset import Dataset, Holdout
 from recsys.errors import UserError, check_positive, check_shares, one_of
 from recsys.models.base import FitContext, FitReport
-from recsys.models.memory import check_memory
+from recsys.models.memory import COPIES_OF_WEIGHTS, check_memory
 from recsys.models.neural.attention import AttentionBlock, ByteDropout, SimilarLengths, sequences_of
 from recsys.models.neural.batches import HistoryBatch
 from recsys.models.neural.embeddings import item_embedding
@@ -27,7 +27,6 @@ from recsys.models.neural.ligr import LiGRBlock
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
-COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_LAYERS = 24  # numbers per element of a block's input: inputs, masks and gradients of its layers
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from recsys import renamed
 from recsys.data.dataset import Dataset
 from recsys.errors import UserError
-from recsys.files import digest_of, reading, write_whole
+from recsys.files import digest_of, reading, write_text, write_whole
 
 DATA = "data"
 DESCRIPTION = "model.json"
@@ -43,7 +43,7 @@ def write_model(
     write_whole(directory / ARRAYS, lambda file: np.savez(file, allow_pickle=False, **arrays))
     described = {"class": cls, "hyperparameters": hyperparameters, "arrays": digest_of([directory / ARRAYS])}
     text = json.dumps(described, indent=2) + "\n"
-    write_whole(directory / DESCRIPTION, lambda file: file.write(text.encode()))
+    write_text(directory / DESCRIPTION, text)
 
 
 def read_description(directory: Path) -> Description:

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import History
+from recsys.data.query import UNKNOWN, History
 from recsys.data.text import TfidfEncoder, documents
 from recsys.errors import UserError
 from recsys.metrics.ranking import mask_seen, top_k
@@ -30,7 +30,6 @@ MEASURE = "more users rated both than chance explains, and their metadata have w
 FIELDS = ("title", "genres", "keywords", "tags", "directors", "actors", "writers", "plot")  # ratings reflect the year
 ALONE = 0.1  # a, the constant that is added to each measure
 SHRINKAGE = 50  # added to each variance of phi
-UNKNOWN = -1
 
 
 class SimilarItems:

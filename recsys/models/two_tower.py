@@ -27,7 +27,7 @@ from recsys.files import as_arrays, from_arrays
 from recsys.models.base import FitContext, FitReport, ScoresByProducts
 from recsys.models.graphs import ScoreGraph
 from recsys.models.item_content import ItemContent
-from recsys.models.memory import check_memory
+from recsys.models.memory import COPIES_OF_LOGITS, COPIES_OF_WEIGHTS, check_memory
 from recsys.models.neural import HistoryBatch, HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.content import FEATURES_WEIGHT, FeatureEmbedding, ReadsItemContent, masked_rows
 from recsys.models.neural.embeddings import UserTable
@@ -37,9 +37,7 @@ from recsys.models.neural.sampling import Interactions, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
-COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
 COPIES_OF_ITEMS = 7  # embedded, with their texts and gradients
-COPIES_OF_LOGITS = 3  # with gradients and the softmax
 
 
 class ItemTower(NamedTuple):

@@ -9,7 +9,6 @@ from itertools import zip_longest
 import numpy as np
 
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.data.query import Query
 from recsys.evaluation.reranking import Ranker, rank_by_score
 from recsys.metrics.ranking import mask_seen
@@ -51,7 +50,7 @@ def examples(
     """
     history = query.history
     top = rank(mask_seen(model.score(query), history), query.users, history, k)  # (B, k), -1 where fewer are left
-    titles = item_names(dataset.item_frame)
+    titles = dataset.item_names
     found = []
     for row, user in enumerate(query.users):
         liked = history.items[most_liked(history, row, k)]

@@ -19,7 +19,7 @@ import pandas as pd
 
 from recsys.errors import UserError
 from recsys.evaluation.intervals import Interval
-from recsys.files import read_csv, write_whole
+from recsys.files import read_csv, write_text
 from recsys.studies.direction import direction
 
 MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
@@ -54,7 +54,7 @@ def _fill_file(path: Path, root: Path) -> bool:
     before = path.read_text()
     after = fill(before, root)
     if after != before:
-        write_whole(path, lambda file: file.write(after.encode()))
+        write_text(path, after)
     return after != before
 
 

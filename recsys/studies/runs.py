@@ -41,6 +41,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.data.dataset import Dataset
+from recsys.data.quoting import one_file, quoted
 from recsys.data.split import Split
 from recsys.dotted import flatten
 from recsys.errors import UserError
@@ -93,7 +94,7 @@ class Run:
         """
         self.check_tested()
         with reading(self.directory / PER_USER):
-            users = duckdb.read_parquet(str(self.directory / PER_USER)).df()
+            users = duckdb.read_parquet(one_file(self.directory / PER_USER)).df()
             if "user_id" not in users:
                 raise ValueError("it must have a column user_id")
             return users
@@ -106,9 +107,9 @@ class Run:
         """
         self.check_tested()
         with reading(self.directory / PER_USER):
-            stored = duckdb.read_parquet(str(self.directory / PER_USER))
+            stored = duckdb.read_parquet(one_file(self.directory / PER_USER))
             chosen = ["user_id", *(metric for metric in metrics if metric in stored.columns)]
-            return stored.project(", ".join(f'"{name}"' for name in chosen)).df().set_index("user_id").astype(float)
+            return stored.project(", ".join(map(quoted, chosen))).df().set_index("user_id").astype(float)
 
     @property
     def has_embeddings(self) -> bool:

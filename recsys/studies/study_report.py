@@ -25,7 +25,7 @@ import pandas as pd
 from recsys.data.leakage import Leakage
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import read_csv, slug, write_whole
+from recsys.files import read_csv, slug, write_text
 from recsys.studies.declared_pairs import pair_statistics, pairs_markdown, pairs_text
 from recsys.studies.orders import order_agreement
 from recsys.studies.outcome import Outcome
@@ -73,20 +73,20 @@ def write_report(
 
     tables = study_tables(study, outcomes)
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / "runs.csv", runs_frame(study, outcomes).to_csv(index=False))
-    _write(directory / "table.csv", pd.concat([table.statistics for table in tables]).to_csv(index=False))
+    write_text(directory / "runs.csv", runs_frame(study, outcomes).to_csv(index=False))
+    write_text(directory / "table.csv", pd.concat([table.statistics for table in tables]).to_csv(index=False))
     origin = f"Made by `{command or f'python -m recsys table {study.name}'}`."
     sections = [f"## {table.setting}\n\n{table.markdown()}" for table in tables]
     pairs = pair_statistics(study, outcomes)
     if len(pairs):
-        _write(directory / "pairs.csv", pairs.to_csv(index=False))
+        write_text(directory / "pairs.csv", pairs.to_csv(index=False))
         margins = {setting.margin for setting in study.settings.values() if setting.margin is not None}
         sections.append(f"## Declared comparisons\n\n{pairs_markdown(pairs, margins)}")
     orders = order_agreement(study, outcomes)
     if len(orders):
-        _write(directory / "orders.csv", orders.to_csv(index=False))
-    _write(directory / "table.md", "\n\n".join([f"# {study.question}", origin, *sections]) + "\n")
-    _write(directory / "table.tex", "\n".join(table.latex() for table in tables))
+        write_text(directory / "orders.csv", orders.to_csv(index=False))
+    write_text(directory / "table.md", "\n\n".join([f"# {study.question}", origin, *sections]) + "\n")
+    write_text(directory / "table.tex", "\n".join(table.latex() for table in tables))
     write_figures(directory / "figures", runs, study, outcomes, tables)
     return Report(tables, pairs)
 
@@ -111,7 +111,7 @@ def write_leakage(directory: Path, splits: Mapping[str, Split]) -> None:
         )
         sentences = "\n".join(f"- {sentence}" for sentence in leakage.sentences())
         text = f"# Overlap of parts: {name}, by {split.name}\n\n{sentences}\n\n{markdown(facts.reset_index())}\n"
-        _write(directory / LEAKAGE / f"{slug(name)}.md", text)
+        write_text(directory / LEAKAGE / f"{slug(name)}.md", text)
 
 
 def publish(runs: Path, directory: Path) -> None:
@@ -199,7 +199,3 @@ def _run_columns(run: Run, metrics: Sequence[str]) -> dict[str, Any]:
         **{name: run.metrics[name] for name in chosen if name in run.metrics},
         **headline_metrics(run.metrics),
     }
-
-
-def _write(path: Path, text: str) -> None:
-    write_whole(path, lambda file: file.write(text.encode()))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from recsys.data.dataset import Holdout
+import numpy as np
+
+from recsys.data.dataset import Dataset, Holdout
 from recsys.data.split import Split
 from recsys.dotted import flatten
 from recsys.errors import UserError
@@ -21,7 +23,7 @@ from recsys.models.bias import Bias
 from recsys.models.markov import Markov
 from recsys.models.popularity import Popularity
 from recsys.studies import process, report, tensorboard
-from recsys.studies.examples import examples, spread
+from recsys.studies.examples import Example, examples, spread
 from recsys.studies.run_writer import RunWriter
 from recsys.studies.runs import Run
 
@@ -151,40 +153,73 @@ def conclude(
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
     """
-    is_tested = run.config["test"]
     metrics = dict(metrics)
-    if is_tested:
+    tested = None
+    if run.config["test"]:
         with run.stage("test"):
             tested = measurement.test(model, split.test)
         metrics |= named("test", tested)
-    dataset, shard = split.dataset, split.dataset.shard
-    if shard is not None:
-        model.complete(shard)
-    counts = dataset.item_counts, dataset.total(dataset.user_counts)
+    counts = _completed(model, split.dataset)
     if not process.reports():
         return metrics
-    if is_tested:
+    if tested is not None:
         run.write_test(tested)
-    holdout = split.test if is_tested else split.valid
-    query = holdout.query(spread(holdout.n_queries, N_EXAMPLES))
-    shown = examples(model, query, split.dataset, rank=ranker(measurement.reranker, model, holdout.known))
-    if (log_directory := tensorboard.log_directory(run.config)) is not None:
-        tensorboard.log_run(log_directory, run.config, model, dataset, counts, metrics, shown)
-    elif logger is not None:
-        logger.log_hyperparams(flatten(run.config))
-        logger.log_metrics({f"final/{name}": value for name, value in metrics.items()})
-        logger.finalize("success")
+    shown = _examples(model, split.dataset, split.valid if tested is None else split.test, measurement)
+    _log_results(run.config, model, split.dataset, counts, metrics, shown, logger)
     run.finish(model, split, origin, metrics, speed, also)
-    if is_tested:
-        others = {}
-        if shard is None:  # a sharded run has no process with the ratings of all users
-            others = measurement.own(model, split.test) | measurement.baselines(split, run.config["refit"], model)
-        columns = {measurement.name(model): tested.summary} | {name: each.summary for name, each in others.items()}
-        report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
-        report.print_guide(tested.holdout, measurement.protocol, has_baselines=bool(others))
-        if split.test.separates_cold:
-            print(sentence(tested.holdout))
+    if tested is not None:
+        _print_test(model, split, measurement, tested, refit=run.config["refit"])
         report.print_example(shown[0])
     if is_alone:
         report.print_next_steps(run.directory, model, shown[0])
     return metrics
+
+
+def _completed(model: Recommender, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of ratings of items and of users after completing a model that is sharded by user.
+
+    All processes of the run must call this.
+
+    Returns:
+        int64 (n_items,) and (n_users,).
+    """
+    if dataset.shard is not None:
+        model.complete(dataset.shard)
+    return dataset.item_counts, dataset.total(dataset.user_counts)
+
+
+def _examples(model: Recommender, dataset: Dataset, holdout: Holdout, measurement: Measurement) -> list[Example]:
+    """Return recommendations for some queries of a holdout."""
+    query = holdout.query(spread(holdout.n_queries, N_EXAMPLES))
+    return examples(model, query, dataset, rank=ranker(measurement.reranker, model, holdout.known))
+
+
+def _log_results(
+    config: Mapping[str, Any],
+    model: Recommender,
+    dataset: Dataset,
+    counts: tuple[np.ndarray, np.ndarray],
+    metrics: Mapping[str, float],
+    shown: Sequence[Example],
+    logger: Logger | None,
+) -> None:
+    """Log the results in TensorBoard's format or, if the run has another logger, its settings and metrics there."""
+    directory = tensorboard.log_directory(config)
+    if directory is not None:
+        tensorboard.log_run(directory, config, model, dataset, counts, metrics, shown)
+    elif logger is not None:
+        logger.log_hyperparams(flatten(config))
+        logger.log_metrics({f"final/{name}": value for name, value in metrics.items()})
+        logger.finalize("success")
+
+
+def _print_test(model: Recommender, split: Split, measurement: Measurement, tested: Evaluation, *, refit: bool) -> None:
+    """Print the test metrics beside those of the baselines, and how to read them."""
+    others = {}
+    if split.dataset.shard is None:  # a sharded run has no process with the ratings of all users
+        others = measurement.own(model, split.test) | measurement.baselines(split, refit, model)
+    columns = {measurement.name(model): tested.summary} | {name: each.summary for name, each in others.items()}
+    report.print_metrics(f"Test metrics on {split.dataset.name}, {split.name}", columns)
+    report.print_guide(tested.holdout, measurement.protocol, has_baselines=bool(others))
+    if split.test.separates_cold:
+        print(sentence(tested.holdout))

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
 from recsys.analysis.explain import Explainer
 from recsys.analysis.history_files.matching import HistoryMatcher
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.data.rating_scale import rating_values
 from recsys.data.titles import TitleSearch
 from recsys.errors import UserError
@@ -102,7 +100,7 @@ class Catalogue:
         frame = dataset.item_frame
         self.movie_ids = frame["movie_id"].astype(str).tolist()
         self.codes = {movie_id: code for code, movie_id in enumerate(self.movie_ids)}
-        self.names = item_names(frame)
+        self.names = dataset.item_names
         self.user_codes = user_codes(dataset)
         self.stars = rating_values(dataset)
         titles = frame["title"].astype(object).where(frame["title"].notna(), None)
@@ -134,14 +132,6 @@ class Catalogue:
     def similar_items(self) -> SimilarItems:
         """Finds similar films."""
         return SimilarItems(self.dataset)
-
-    @cached_property
-    def _ratings_by_film(self) -> sparse.csc_matrix:
-        """Ratings as float32 (n_users, n_items), by column."""
-        pairs = (self.dataset.users, self.dataset.items)
-        return sparse.csc_matrix(
-            (self.dataset.ratings, pairs), shape=(self.dataset.n_users, self.dataset.n_items), dtype=np.float32
-        )
 
     def code(self, movie_id: str) -> int:
         """Return the code of a film.
@@ -199,8 +189,7 @@ class Catalogue:
         Raises:
             NotFoundError: the data set has no such film.
         """
-        item = self.code(movie_id)
-        given = self._ratings_by_film.data[self._ratings_by_film.indptr[item] : self._ratings_by_film.indptr[item + 1]]
+        given = self.dataset.ratings[self.dataset.positions_of_item(self.code(movie_id))]
         nearest = np.abs(given[:, None] - np.array(self.stars)).argmin(axis=1)
         return dict(zip(self.stars, np.bincount(nearest, minlength=len(self.stars)).tolist(), strict=True))
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from recsys.analysis.asking import first_questions
 from recsys.analysis.explain import Reason
-from recsys.analysis.recommend import UNKNOWN, given_ratings
+from recsys.analysis.recommend import given_ratings
 from recsys.analysis.segments.stored import read_members, segments_directory
 from recsys.data.dataset import Dataset
-from recsys.data.query import History, Pairs, Query
+from recsys.data.query import UNKNOWN, History, Pairs, Query
 from recsys.errors import UserError
 from recsys.evaluation.reranking import Ranker, Reranker, Surprising, ranker
 from recsys.metrics.ranking import mask_seen
@@ -143,10 +143,8 @@ class LoadedRun:
         user, history = self.user_and_history(user_id, opinions)
         explore = explore if options.order is Order.BEST else Exploration()
         depth = max(options.k, explore.pool if explore.places else 0)
-        scores, candidates = self._scores(user, history, opinions, options)
-        rank = self._surprising(options) if options.surprise else self._rank
-        ranking = rank(candidates, np.array([user]), history, depth)[0]
-        shown, propensities = explore.draw(ranking[ranking >= 0], options.k, np.random.default_rng())
+        scores, ranking = self._ranked(user, history, opinions, options, depth)
+        shown, propensities = explore.draw(ranking, options.k, np.random.default_rng())
         shown = self._in_order(shown, options.order)
         reasons = self.catalogue.explainer.explain(self.model, user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
@@ -155,6 +153,16 @@ class LoadedRun:
             for position, (item, propensity, reason) in enumerate(rows, start=1)
         )
         return FilmList(token_hex(8), self.name, listed)
+
+    def best_films(self, user_id: str | None, opinions: Opinions, options: ListOptions) -> list[Film]:
+        """Return the films that `recommend` lists without exploration, the best first, without reasons.
+
+        Raises:
+            UserError: see `recommend`.
+        """
+        user, history = self.user_and_history(user_id, opinions)
+        _, ranking = self._ranked(user, history, opinions, options, options.k)
+        return [self.catalogue.film_at(item) for item in ranking.tolist()]
 
     def explain(self, user_id: str | None, opinions: Opinions, movie_id: str) -> ListedFilm:
         """Return one film with its score for a user and the reason; its position is 0.
@@ -233,6 +241,15 @@ class LoadedRun:
     def _history_in_data(self, user_id: str | None) -> History:
         return self.dataset.history(np.array([self.catalogue.user_codes.get(user_id or "", UNKNOWN)]))
 
+    def _ranked(
+        self, user: int, history: History, opinions: Opinions, options: ListOptions, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of all films, float32 (n_items,), and at most k films, int64 (m,), the best first."""
+        scores, candidates = self._scores(user, history, opinions, options)
+        rank = self._surprising(options) if options.surprise else self._rank
+        ranking = rank(candidates, np.array([user]), history, k)[0]
+        return scores, ranking[ranking >= 0]
+
     def _scores(
         self, user: int, history: History, opinions: Opinions, options: ListOptions
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -301,4 +318,5 @@ def load_run(
             f"{index.k} best films of {min(index.n_measured, dataset.n_users)} users."
         )
     questions = tuple(first_questions(model, dataset, N_QUESTIONS))
-    return LoadedRun(name, run, model, catalogue, user_codes(dataset), films, reranker, questions)
+    codes = user_codes(dataset) if is_refit else catalogue.user_codes
+    return LoadedRun(name, run, model, catalogue, codes, films, reranker, questions)

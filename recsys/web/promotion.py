@@ -28,7 +28,7 @@ from recsys.errors import UserError
 from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.protocols import FULL_RANKING
 from recsys.evaluation.resampling import Difference, compare
-from recsys.files import reading, write_whole
+from recsys.files import reading, write_text
 from recsys.models.base import FitContext, Recommender
 from recsys.studies.direction import ERRORS
 
@@ -125,7 +125,7 @@ class PromotionDecision:
     def write(self, directory: Path) -> None:
         """Write the decision as JSON."""
         text = json.dumps(asdict(self) | {"promoted": self.promoted}, indent=2) + "\n"
-        write_whole(directory / PROMOTION, lambda file: file.write(text.encode()))
+        write_text(directory / PROMOTION, text)
 
 
 def level(look: int) -> float:

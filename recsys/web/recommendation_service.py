@@ -17,7 +17,7 @@ from recsys.evaluation.reranking import Reranker
 from recsys.files import short
 from recsys.studies.runs import Run, find_runs, is_finished, read_run
 from recsys.web import rollout
-from recsys.web.catalogue import Catalogue, NotFoundError
+from recsys.web.catalogue import Catalogue, Film, NotFoundError
 from recsys.web.deadline import Deadline
 from recsys.web.events import Event, Kind, Opinions, ShownList
 from recsys.web.exploration import Exploration
@@ -179,6 +179,10 @@ class RecommendationService:
         """
         listed = self.loaded_run(name).recommend(user_id, self.opinions(user_id), options, self.explore)
         return listed if self.visits.history(user_id) is None else replace(listed, list_id=UNLOGGED)
+
+    def best_films(self, user_id: str, options: ListOptions, name: str | None = None) -> list[Film]:
+        """Return the best films for a viewer; see `build_list`."""
+        return self.loaded_run(name).best_films(user_id, self.opinions(user_id), options)
 
     def log_list(self, user_id: str, options: ListOptions, shown: FilmList) -> None:
         """Store the impressions of a list with their probabilities.

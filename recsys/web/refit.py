@@ -33,7 +33,7 @@ import pandas as pd
 from recsys.data.dataset import Dataset
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import reading, short, write_whole
+from recsys.files import reading, short, write_text, write_whole
 from recsys.invocation import recsys_command
 from recsys.progress import progress_shown
 from recsys.studies.runs import Run, read_run
@@ -167,7 +167,7 @@ class Refitter:
 
     def _note(self, tried: Mapping[str, Any]) -> None:
         text = json.dumps(tried, indent=2) + "\n"
-        write_whole(self.run / REFITS / TRIED, lambda file: file.write(text.encode()))
+        write_text(self.run / REFITS / TRIED, text)
 
     def _ratings(self, dataset: Dataset) -> pd.DataFrame:
         """Return the viewers' ratings of the run's films, with the user ids of runs; see `pseudonyms`."""

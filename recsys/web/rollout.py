@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from recsys.errors import UserError
-from recsys.files import reading, write_whole
+from recsys.files import reading, write_text
 from recsys.invocation import recsys_command
 from recsys.studies.runs import MANIFEST, Run, is_finished
 
@@ -95,4 +95,4 @@ def _read(run: Path) -> dict[str, Any]:
 
 def _write(run: Path, refits: list[Path], **further: int) -> None:
     text = json.dumps({"promoted": [str(refit.relative_to(run)) for refit in refits], **further}, indent=2) + "\n"
-    write_whole(run / ROLLOUT, lambda file: file.write(text.encode()))
+    write_text(run / ROLLOUT, text)

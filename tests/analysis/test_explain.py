@@ -10,7 +10,6 @@ from recsys.analysis.explain import KINDS, Explainer, Reason
 from recsys.analysis.recommend import recommend
 from recsys.analysis.report import LEGEND
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.data.query import History, Query
 from recsys.models.base import Recommender
 from recsys.models.dae import DAE
@@ -236,7 +235,7 @@ def test_sentences_of_a_list_differ(described):
     model = EASE(l2=5.0).fit(described)
     history = described.history(np.array([3]))
     reasons = [film.reason for film in recommend(model, described, 3, history, np.arange(N_ITEMS), k=10)]
-    names = item_names(described.item_frame)
+    names = described.item_names
     sentences = [reason.sentence(names) for reason in reasons if reason is not None]
     assert len(sentences) > 5
     assert len(set(sentences)) == len(sentences)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.prepared import load, user_counts
+from recsys.data.prepared import load, load_report, user_counts
 from recsys.data.saved import write_dataset
 from recsys.errors import UserError
 
@@ -81,6 +81,12 @@ def test_a_data_set_replaces_an_earlier_one(arrays: Dataset, tmp_path: Path):
     write_dataset(arrays, tmp_path / "data")
     assert len(written(arrays.select(np.array([0, 2])), tmp_path / "data")) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def test_items_without_titles_are_written(arrays: Dataset, tmp_path: Path):
+    dataset = replace(arrays, item_frame=arrays.item_frame[["movie_id"]])
+    assert written(dataset, tmp_path / "data").item_frame["title"].isna().all()
+    assert load_report(tmp_path / "data").films_untitled == arrays.n_items
 
 
 def test_the_error_for_a_damaged_table_says_what_to_do(arrays: Dataset, tmp_path: Path):

@@ -218,7 +218,7 @@ def test_each_target_has_its_own_fingerprint(timed):
 def test_unknown_targets_and_orders_of_ties_are_refused(timed):
     with pytest.raises(UserError, match=r"target must be one of all, first, last, successive \(got 'next'\)"):
         GlobalTime(target="next")(timed)
-    with pytest.raises(UserError, match=r"ties must be last_row or shuffled \(got random\)"):
+    with pytest.raises(UserError, match=r"ties must be one of last_row, shuffled \(got 'random'\)"):
         LeaveLastOut(ties="random")(timed)
 
 

@@ -17,6 +17,7 @@ from recsys.data.text import (
     PPMIEncoder,
     SentenceEncoder,
     TfidfEncoder,
+    cache,
     documents,
     encoded,
     make_encoder,
@@ -84,6 +85,12 @@ def test_word_vectors_are_finite_where_words_are_fewer_than_dimensions():
     vectors = PPMIEncoder(dim=50).fit(["alone", "alone", "cats purr", "cats purr"]).encode(["cats", "alone"])
     assert np.isfinite(vectors).all()
     assert np.linalg.norm(vectors[1]) == 0
+
+
+def test_a_vocabulary_of_one_word_has_no_information():
+    encoder = PPMIEncoder(dim=4).fit(["cats", "cats cats", "mice"])
+    assert encoder.words.tolist() == ["cats"]
+    assert encoder.encode(["cats", "mice"]).tolist() == [[0], [0]]
 
 
 def test_ppmi_is_that_of_a_slow_loop():
@@ -159,6 +166,29 @@ def test_encoders_from_the_cache_are_fitted(encoder, tmp_path):
     other = type(encoder)(**asdict(encoder) | {"min_count": 1})
     encoded(other, TEXTS, tmp_path)
     assert len(other.words) > len(encoder.words)  # another setting, so not from the cache
+
+
+def test_other_code_encodes_documents_anew(tmp_path, monkeypatch):
+    CountingEncoder.calls = 0
+    encoded(CountingEncoder(), ["a"], tmp_path)
+    (tmp_path / "data" / "text").mkdir(parents=True)
+    (tmp_path / "data" / "text" / "encoder.py").write_text("raise NotImplementedError")
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path)
+    encoded(CountingEncoder(), ["a"], tmp_path)
+    assert CountingEncoder.calls == 2
+
+
+def test_other_weights_in_the_folder_of_a_model_encode_documents_anew(tmp_path, monkeypatch):
+    weights = tmp_path / "model" / "part" / "weights"
+    weights.parent.mkdir(parents=True)
+    monkeypatch.setattr(
+        SentenceEncoder, "encode", lambda self, documents: np.full((len(documents), 1), weights.read_text(), np.float32)
+    )
+    for value in ("1", "2"):
+        weights.write_text(value)
+        for _ in range(2):
+            assert encoded(SentenceEncoder(str(tmp_path / "model")), ["a"], tmp_path).tolist() == [[float(value)]]
+    assert len(list((tmp_path / "vectors").iterdir())) == 2
 
 
 def test_interrupted_encoding_leaves_no_files(tmp_path, monkeypatch):

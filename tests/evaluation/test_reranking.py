@@ -154,6 +154,11 @@ def test_values_out_of_range_are_refused(kind):
         kind(n_candidates=0)
 
 
+def test_an_unknown_similarity_is_refused():
+    with pytest.raises(UserError, match=r"similarity must be one of genres, embeddings \(got 'embedding'\)"):
+        MaximalMarginalRelevance(similarity="embedding")
+
+
 def test_requirements_of_a_goal_are_checked_before_any_scoring(timed, holdout):
     bare = Ratio()(timed).test
     for kind in (MaximalMarginalRelevance, Calibrated):

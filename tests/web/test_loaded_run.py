@@ -437,3 +437,8 @@ def test_page_and_command_give_the_same_reasons(service, runs, command):
     found = json.loads(command("recommend", runs["ease"], "--user", "3", "-k", "8", "--json")[1])["recommendations"]
     assert [film.reason for film in listed] == [film["reason"] and film["reason"]["sentence"] for film in found]
     assert any(film.reason for film in listed)
+
+
+def test_a_run_and_its_catalogue_share_the_codes_of_users(service):
+    loaded = service.loaded_run()
+    assert loaded.user_codes is loaded.catalogue.user_codes

@@ -16,9 +16,9 @@ import pytest
 from omegaconf import OmegaConf
 
 import train
-from recsys.analysis.recommend import UNKNOWN
 from recsys.config.splits import Splits
 from recsys.data.address import Address
+from recsys.data.query import UNKNOWN
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies.runs import Run, read_run

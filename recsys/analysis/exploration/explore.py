@@ -15,10 +15,10 @@ from recsys.analysis.figures import freeze_layout
 from recsys.data.columns import read_apart
 from recsys.data.dataset import Dataset
 from recsys.data.prepared import Prepared
+from recsys.models.popularity_context import DAY
 from recsys.progress_bar import ProgressBar
 
 SQL = Path(__file__).parent / "sql"
-DAY = 86_400  # seconds
 
 
 @dataclass(frozen=True)

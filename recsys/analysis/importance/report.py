@@ -19,6 +19,7 @@ from recsys.analysis.importance.permutation import importances
 from recsys.analysis.importance.sample import Sample, draw_sample
 from recsys.analysis.page import first_sentence, write_page
 from recsys.data.split import Split
+from recsys.errors import LARGEST
 from recsys.models.rating_trees import RatingTrees
 
 PAGE = "report.html"
@@ -92,7 +93,7 @@ def inspect(model: RatingTrees, sample: Sample, seed: int) -> list[Answer]:
     leading = importances(model.trees, sample, singles, 1, seed, "all features").index[:N_LISTED]
     # The leading columns were selected partly by chance, so they are measured again with other permutations.
     selected = {column: singles[column] for column in leading}
-    by_column = importances(model.trees, sample, selected, N_REPEATS, seed + 1, "leading features")
+    by_column = importances(model.trees, sample, selected, N_REPEATS, (seed + 1) % (LARGEST + 1), "leading features")
     # Two cards are side by side on the page: the first two figures are low, the next two high.
     answers = [_answer_groups(by_group, sample.rmse), _answer_calibration(calibration(sample))]
     answers.append(_answer_columns(by_column, sample.groups))

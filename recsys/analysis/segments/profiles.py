@@ -23,7 +23,6 @@ from recsys.analysis.segments.traits import (
     user_traits,
 )
 from recsys.data.dataset import Dataset
-from recsys.data.item_names import item_names
 from recsys.evaluation.intervals import Interval, bootstrap_ratio
 from recsys.models.rating_profiles import damped_item_means
 
@@ -136,7 +135,7 @@ def typical_films(ratings: Dataset, users: np.ndarray, labels: np.ndarray) -> li
     counts = (members @ ratings.matrix()).toarray()  # (k, n_items)
     expected = np.outer(np.bincount(labels), counts.sum(axis=0) / len(users))
     lifts = (counts + FILM_DAMPING) / (expected + FILM_DAMPING)
-    names = item_names(ratings.item_frame)
+    names = ratings.item_names
     best = np.argsort(-lifts, axis=1, kind="stable")[:, :N_TYPICAL]
     return [[TypicalFilm(str(names[i]), float(row[i])) for i in items] for row, items in zip(lifts, best, strict=True)]
 

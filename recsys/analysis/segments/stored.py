@@ -14,7 +14,7 @@ from recsys.analysis.segments.verdict import other_number, verdict
 from recsys.data.segments import join_segments
 from recsys.data.split import Split
 from recsys.errors import UserError
-from recsys.files import read_csv, reading, write_whole
+from recsys.files import read_csv, reading, write_text, write_whole
 from recsys.invocation import recsys_command
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class StoredSegments:
         arrays = self.segmentation.arrays()
         write_whole(directory / "segmentation.npz", lambda file: np.savez(file, allow_pickle=False, **arrays))
         write_whole(directory / "segments.csv", lambda file: members.to_csv(file, index=False))
-        write_whole(directory / "segments.json", lambda file: file.write(text.encode()))
+        write_text(directory / "segments.json", text)
 
     def check(self, split: Split) -> None:
         """Check that the segments were found in this split; those of another may depend on test ratings of this split.

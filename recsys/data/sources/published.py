@@ -16,7 +16,7 @@ from recsys.data.quoting import literal
 from recsys.data.raw import Raw, RawTable, Source
 from recsys.data.readers import LINE, delimited, headed, json_lines
 from recsys.data.sources.paths import existing
-from recsys.errors import UserError
+from recsys.errors import UserError, one_of
 
 Scale = tuple[float, float]
 SEEN: Scale = (1, 1)  # scale of data without ratings
@@ -55,11 +55,9 @@ class Published(Source):
     def __init__(
         self, name: str, path: str | None = None, cleaning: Cleaning = Cleaning(), plays: bool = False
     ) -> None:
-        if name not in LAYOUTS:
-            raise UserError(f"data.name must be one of {', '.join(LAYOUTS)} (got {name!r}).")
+        self.name = one_of("data.name", name, LAYOUTS)
         if plays and LAYOUTS[name].plays is None:
             raise UserError(f"data.plays must be false for {name}, which has no plays (got true).")
-        self.name = name
         self.path = path
         self.plays = plays
         self.scale = LAYOUTS[name].scale

@@ -5,7 +5,7 @@ Notations that only DuckDB interprets, such as the date `03/04/2020`, are an err
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from recsys.data.interpret.ids import (
@@ -72,18 +72,8 @@ def numbered(
         has_unit=located.interpreted and (given is not None or unit != "s"),
         divisor=UNITS[unit],
     )
-    notes = [*located.notes]
-    for name in IDS if located.interpreted else ():
-        notes += [WITHOUT_MARKS.format(name=name, example=examples[name])] if name in marked else []
-        notes += [WITHOUT_INVISIBLE.format(name=name)] if facts[f"n_{name}_padded"] else []
-        notes += [WHOLE_IDS.format(name=name)] if whole[name] else []
-        notes += _differing_by_zeros(spark, rows, name) if facts[f"n_{name}_zeros"] else []
-        if (absent := facts[f"absent_{name}"]) is not None:
-            notes.append(PERHAPS_MISSING.format(name=name, id=absent))
-    if located.reading.decimal is None:
-        notes += [DECIMAL_COMMAS.format(name=name) for name, has_commas in commas.items() if has_commas]
-    if given is None and unit in UNIT_NAMES:
-        notes.append(TIMES.format(name=UNIT_NAMES[unit], format=unit))
+    of_ids = _notes_on_ids(spark, rows, facts, examples, whole) if located.interpreted else []
+    notes = [*located.notes, *of_ids, *_notes_on_numbers(located, commas, unit)]
     return rows, facts, [f"{located.name}: {note}" for note in notes]
 
 
@@ -116,6 +106,45 @@ def _remove_marks(spark: SparkSession, names: Sequence[str]) -> None:
 
     unmarked = spark.table("located").withColumns({name: expr(f"without_marks({name})") for name in names})
     unmarked.createOrReplaceTempView("located")
+
+
+def _notes_on_ids(
+    spark: SparkSession, rows: DataFrame, facts: Row, examples: Mapping[str, str], whole: Mapping[str, bool]
+) -> list[str]:
+    """Return notes on what was detected in ids.
+
+    Args:
+        spark: a session.
+        rows: the interpreted rows.
+        facts: facts about the text.
+        examples: an id with its quotation marks, by the name of each column from which they were removed.
+        whole: whether the ids of a column are whole numbers that were written as decimals, by its name.
+    """
+    notes = []
+    for name in IDS:
+        notes += [WITHOUT_MARKS.format(name=name, example=examples[name])] if name in examples else []
+        notes += [WITHOUT_INVISIBLE.format(name=name)] if facts[f"n_{name}_padded"] else []
+        notes += [WHOLE_IDS.format(name=name)] if whole[name] else []
+        notes += _differing_by_zeros(spark, rows, name) if facts[f"n_{name}_zeros"] else []
+        if (absent := facts[f"absent_{name}"]) is not None:
+            notes.append(PERHAPS_MISSING.format(name=name, id=absent))
+    return notes
+
+
+def _notes_on_numbers(located: Located, commas: Mapping[str, bool], unit: str) -> list[str]:
+    """Return notes on decimal commas and on the unit of times, where no setting states them.
+
+    Args:
+        located: how the rows were read.
+        commas: whether commas are decimal marks, by name of the column.
+        unit: unit of the times.
+    """
+    notes = []
+    if located.reading.decimal is None:
+        notes += [DECIMAL_COMMAS.format(name=name) for name, has_commas in commas.items() if has_commas]
+    if located.reading.time_format is None and unit in UNIT_NAMES:
+        notes.append(TIMES.format(name=UNIT_NAMES[unit], format=unit))
+    return notes
 
 
 def _differing_by_zeros(spark: SparkSession, rows: DataFrame, name: str) -> list[str]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from recsys.data.text.encoder import Encoder, Vectors
-from recsys.files import MADE_AGAIN, as_arrays, from_arrays, reading, write_whole
+from recsys.files import MADE_AGAIN, as_arrays, digest_of, from_arrays, reading, write_whole
+from recsys.places import PACKAGE
 
 
 def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None = None) -> Vectors:
@@ -20,14 +21,16 @@ def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None =
     Args:
         encoder: the encoder; it is fitted in place, and can then encode further documents.
         documents: a text for each item.
-        cache_dir: folder of the cache, whose keys are the documents, the encoder and its settings; None for no cache.
+        cache_dir: folder of the cache, whose keys are the documents, the encoder with its settings and weights, and the
+            code of this package; None for no cache.
 
     Returns:
         Float32 (n_documents, d), as `Encoder.encode`.
     """
     if cache_dir is None:
         return encoder.fit(documents).encode(documents)
-    decisive = [type(encoder).__name__, asdict(encoder), list(documents)]
+    code = digest_of(sorted((PACKAGE / "data" / "text").glob("*.py")))
+    decisive = [type(encoder).__name__, asdict(encoder), encoder.weights_digest(), list(documents), code]
     key = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
     file = cache_dir / "vectors" / f"{type(encoder).__name__}-{key[:16]}.npz"
     if not file.exists():

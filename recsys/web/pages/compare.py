@@ -10,7 +10,7 @@ from nicegui import ui
 from recsys.errors import UserError
 from recsys.web.lists import FilmList, ListOptions
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import EMIT_VALUE, Tag, choice, facts_line, notice, poster, value_of
+from recsys.web.pages.components import EMIT_VALUE, Section, Tag, choice, facts_line, notice, poster, value_of
 from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import Snackbar, page_layout
 from recsys.web.pages.links import address
@@ -105,9 +105,7 @@ class _Comparison:
             return loaded, str(error)
 
     def _show(self, loaded: LoadedRun, result: FilmList | str, both: set[str]) -> None:
-        with Tag("section", classes="panel") as section:
-            heading = Tag("h2", loaded.name)
-            section.props["aria-labelledby"] = heading.html_id
+        with Section(loaded.name):
             if isinstance(result, str):
                 notice(result)
                 return

@@ -64,6 +64,26 @@ class Tag(TextElement):
             self.props.set_optional(key.strip("_").replace("_", "-"), value)
 
 
+class Section(Tag):
+    """A section with a heading, which is its name for screen readers too.
+
+    Args:
+        title: text of the heading.
+        classes: classes of style.css, separated by spaces.
+        level: name of the heading's element.
+        attributes: attributes of the section, as of `Tag`.
+
+    Attributes:
+        heading: the heading.
+    """
+
+    def __init__(self, title: str, classes: str = "panel", level: str = "h2", **attributes: Any) -> None:
+        super().__init__("section", classes=classes, **attributes)
+        with self:
+            self.heading = Tag(level, title)
+        self.props["aria-labelledby"] = self.heading.html_id
+
+
 class Stars(Element, component="stars.js"):
     """Stars to rate a film with. A star sends the action `RATE` of its row, with the rating as the value.
 

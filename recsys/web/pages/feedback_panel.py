@@ -9,7 +9,7 @@ from functools import partial
 from nicegui import ui
 
 from recsys.web.events import Event, Kind
-from recsys.web.pages.components import RATE, Stars, Tag, button, restore_focus
+from recsys.web.pages.components import RATE, Section, Stars, Tag, button, restore_focus
 from recsys.web.pages.rows import Action, Rows, action_button, on_action
 from recsys.web.pages.tiles import viewer_stars
 from recsys.web.pages.viewer_session import MARK_LABELS, ViewerSession
@@ -59,10 +59,10 @@ class FeedbackPanel:
     def __init__(self, session: ViewerSession, panel: Panel) -> None:
         self.session = session
         self.panel = panel
-        with Tag("section", classes="panel", id=panel.anchor) as self._section:
-            with Tag("h2", panel.title, tabindex=-1) as self._heading:
+        with Section(panel.title, id=panel.anchor) as self._section:
+            self._section.heading.props["tabindex"] = -1
+            with self._section.heading:
                 self._count = Tag("span", "", "count")
-            self._section.props["aria-labelledby"] = self._heading.html_id
             self._hint = Tag("p", panel.hint, "meta")
             place = Tag("ul", classes="rows")
             self._rows: Rows[Event] = Rows(place)
@@ -88,7 +88,7 @@ class FeedbackPanel:
             await self.session.rate_row(action)
         elif action.name == REMOVE:
             await self.session.remove(action.key, self.panel.kinds)
-            restore_focus(self._heading)
+            restore_focus(self._section.heading)
 
     async def _send_ratings(self) -> None:
         """Send the ratings as a file over the page's own connection, so that no URL contains the viewer's secret id."""

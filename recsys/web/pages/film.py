@@ -10,7 +10,7 @@ from recsys.web.catalogue import Film
 from recsys.web.events import MARKS, Kind
 from recsys.web.lists import ListOptions, Prediction
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Stars, Tag, badge, button, facts_line, poster
+from recsys.web.pages.components import Section, Stars, Tag, badge, button, facts_line, poster
 from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.rows import on_action
@@ -51,9 +51,7 @@ async def film_page(
         with Tag("div", classes="film-body"):
             _description(film)
             _histogram(await to_thread(loaded.catalogue.histogram, movie_id), loaded.dataset.name)
-    with Tag("section", classes="panel") as section:
-        heading = Tag("h2", "Similar films")
-        section.props["aria-labelledby"] = heading.html_id
+    with Section("Similar films"):
         await _similar(session, film)
     await connected()
     if clicked is not None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from recsys.studies.direction import direction
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Tag
+from recsys.web.pages.components import Section, Tag
 from recsys.web.pages.metric_names import in_words
 
 TEST = "test/"
@@ -24,9 +24,7 @@ def metrics_panel(runs: Sequence[LoadedRun], names: Sequence[str] | None = None)
         names = [name.removeprefix(TEST) for name in known if name.endswith("@10") or "@" not in name]
     rows = {name: [run.run.metrics.get(TEST + name) for run in runs] for name in names}
     rows = {name: values for name, values in rows.items() if any(value is not None for value in values)}
-    with Tag("section", classes="panel") as section:
-        heading = Tag("h2", "Test metrics")
-        section.props["aria-labelledby"] = heading.html_id
+    with Section("Test metrics"):
         if rows:
             _table(runs, rows)
         else:

@@ -24,7 +24,7 @@ from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.web.events import Event, Kind
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Tag, button, fixed_stars, notice
+from recsys.web.pages.components import Section, Tag, button, fixed_stars, notice
 from recsys.web.pages.layout import Snackbar, page_layout
 from recsys.web.pages.links import address
 from recsys.web.pages.rows import Action, Rows, action_button, on_action
@@ -305,9 +305,7 @@ class _FilmList:
         self, title: str, keys: Iterable[str], fill: Callable[[str], None], act: Callable[[Action], None]
     ) -> None:
         self._title, self._keys, self._n_shown = title, [*keys], N_SHOWN
-        with Tag("section", classes="panel") as self._section:
-            self._heading = Tag("h2")
-            self._section.props["aria-labelledby"] = self._heading.html_id
+        with Section("") as self._section:
             self._rows: Rows[str] = Rows(Tag("ul", classes="rows"))
             on_action(self._rows.place, act)
             self._all = button("", self._show_all, "more")
@@ -331,7 +329,7 @@ class _FilmList:
     def _show(self) -> None:
         n_films = len(self._keys)
         self._rows.show({key: key for key in self._keys[: self._n_shown]}, self._add_row)
-        self._heading.text = f"{self._title} ({n_films:,})"
+        self._section.heading.text = f"{self._title} ({n_films:,})"
         self._section.visible = n_films > 0
         self._all.text, self._all.visible = f"Show all {n_films:,}", n_films > self._n_shown
 

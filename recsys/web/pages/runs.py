@@ -7,7 +7,7 @@ from datetime import datetime
 
 from recsys.counted import counted
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Tag
+from recsys.web.pages.components import Section, Tag
 from recsys.web.pages.layout import page_layout
 from recsys.web.pages.metrics_panel import metrics_panel
 from recsys.web.pages.viewer_session import Site
@@ -39,10 +39,7 @@ def _description(loaded: LoadedRun) -> None:
         "New viewers": "can be served" if loaded.scores_new_users else "cannot be served",
         "Finished": f"{datetime.fromisoformat(manifest['finished']):%-d %B %Y}",
     }
-    with Tag("section", classes="panel") as section:
-        heading = Tag("h2", loaded.name)
-        section.props["aria-labelledby"] = heading.html_id
-        with Tag("dl", classes="details"):
-            for label, words in facts.items():
-                Tag("dt", label)
-                Tag("dd", words)
+    with Section(loaded.name), Tag("dl", classes="details"):
+        for label, words in facts.items():
+            Tag("dt", label)
+            Tag("dd", words)

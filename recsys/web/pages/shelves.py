@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from recsys.web.lists import FilmList, ListOptions
-from recsys.web.pages.components import Tag
+from recsys.web.pages.components import Section, Tag
 from recsys.web.pages.rows import Rows
 from recsys.web.pages.tiles import ListedTile, Listing
 from recsys.web.pages.viewer_session import ViewerSession
@@ -46,15 +46,19 @@ def build_shelves(session: ViewerSession, options: ListOptions) -> list[Shelf]:
         UserError: see `LoadedRun.recommend`.
     """
     service = session.site.service
-    best = service.build_list(session.user_id, replace(options, k=N_BEST), session.run)
-    counts = Counter(genre for listed in best.films for genre in listed.film.genres)
-    genres = options.genres or tuple(genre for genre, _ in counts.most_common(N_SHELVES))
     shelves: list[Shelf] = []
-    for genre in genres:
+    for genre in options.genres or _frequent_genres(session, options):
         shown = tuple(listed.film.movie_id for shelf in shelves for listed in shelf.listed.films)
         of_genre = replace(options, k=LENGTH, genres=(genre,), without=shown)
         shelves.append(Shelf(genre, of_genre, service.build_list(session.user_id, of_genre, session.run)))
     return [shelf for shelf in shelves if shelf.listed.films]
+
+
+def _frequent_genres(session: ViewerSession, options: ListOptions) -> list[str]:
+    """Return the most frequent genres of the viewer's best films, the most frequent first."""
+    best = session.site.service.best_films(session.user_id, replace(options, k=N_BEST), session.run)
+    counts = Counter(genre for film in best for genre in film.genres)
+    return [genre for genre, _ in counts.most_common(N_SHELVES)]
 
 
 class ShelfRow:
@@ -62,9 +66,8 @@ class ShelfRow:
 
     def __init__(self, session: ViewerSession, shelf: Shelf) -> None:
         self.session = session
-        with Tag("section", classes="shelf") as self.element:
-            heading = Tag("h3", shelf.genre)
-            self.element.props["aria-labelledby"] = heading.html_id
+        self.element: Tag = Section(shelf.genre, "shelf", "h3")
+        with self.element:
             self._tiles: Rows[Listing] = Rows(Tag("ul", classes="strip row"))
         self.show(shelf)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from recsys.counted import counted
 from recsys.web.catalogue import Film
 from recsys.web.loaded_run import LoadedRun
-from recsys.web.pages.components import Tag, button, fixed_stars, yield_to_requests
+from recsys.web.pages.components import Section, Tag, button, fixed_stars, yield_to_requests
 from recsys.web.pages.feedback_panel import OWN_FILMS, WATCHLIST, FeedbackPanel
 from recsys.web.pages.hanging_up import connected
 from recsys.web.pages.layout import page_layout
@@ -75,9 +75,7 @@ async def viewer_page(site: Site, loaded: LoadedRun, user_id: str, run: str | No
 
 def _history(session: ViewerSession, rated: Sequence[Rated]) -> None:
     """Add the ratings in the data set, the latest first; only `N_SHOWN` of them until "Show all" is pressed."""
-    with Tag("section", classes="panel") as section:
-        heading = Tag("h2", "History")
-        section.props["aria-labelledby"] = heading.html_id
+    with Section("History"):
         rows = Tag("ul", classes="rows")
 
         def show(ratings: Sequence[Rated]) -> None:

@@ -1,0 +1,25 @@
+"""Truncated singular value decomposition of the sparse matrices of words, also of a single column."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+
+def truncated_svd(matrix: sparse.csr_matrix, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the largest singular values of a matrix, in descending order, and their right vectors as rows.
+
+    Args:
+        matrix: float32 (n, m), CSR.
+        n_components: number of singular values; at most min(n, m) are returned.
+        seed: seed of the randomised decomposition.
+
+    Returns:
+        float32 (k,) and (k, m).
+    """
+    if matrix.shape[1] == 1:  # scikit-learn decomposes no single column
+        return np.array([np.linalg.norm(matrix.data)]), np.ones((1, 1), np.float32)
+    from sklearn.decomposition import TruncatedSVD  # takes half a second
+
+    svd = TruncatedSVD(min(n_components, *matrix.shape), random_state=seed).fit(matrix)
+    return svd.singular_values_, svd.components_.astype(np.float32)
