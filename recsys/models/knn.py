@@ -74,7 +74,8 @@ def tversky(own_weight: float, other_weight: float) -> Denominator:
     )
 
 
-SIMILARITIES = ("cosine", "jaccard", "dice", "tversky")
+OVERLAP_WEIGHTS = {"jaccard": (1.0, 1.0), "dice": (0.5, 0.5)}  # own and other weight in Tversky's index
+SIMILARITIES = ("cosine", *OVERLAP_WEIGHTS, "tversky")
 
 
 class SearchedRows(NamedTuple):
@@ -162,12 +163,9 @@ class _NearestNeighbours(WeighsHistories):
 
     def denominator(self) -> Denominator:
         """Return the denominator of the similarity."""
-        return {
-            "cosine": cosine(self.alpha),
-            "jaccard": tversky(1.0, 1.0),
-            "dice": tversky(0.5, 0.5),
-            "tversky": tversky(self.own_weight, self.other_weight),
-        }[self.similarity]
+        if self.similarity == "cosine":
+            return cosine(self.alpha)
+        return tversky(*OVERLAP_WEIGHTS.get(self.similarity, (self.own_weight, self.other_weight)))
 
 
 class ItemKNN(_NearestNeighbours, ItemToItem):
