@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.query import History, Query
+from recsys.data.query import History, Pairs, Query
 from recsys.errors import check_not_negative
 from recsys.models.base import FitContext, Recommender
 from recsys.models.bias import Bias, damped_mean
@@ -105,6 +105,22 @@ class RatingItemKNN(_RatingNeighbours):
         rows = self.residual_matrix(query.history)
         weights = _ones(rows) @ self.item_weights  # (B, n_items) sums of the weights
         return super()._score(query) + damped_mean(rows @ self.item_weights, weights, self.damping)
+
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """See `Recommender._predict`; reads only the weights between a pair's item and the items in the history."""
+        rows = self.residual_matrix(pairs.query.history)
+        predicted = Bias._predict(self, pairs)
+        n_passes = 1 + pairs.query.history.lengths[pairs.rows].sum() // VALUES_PER_BLOCK
+        for own in np.array_split(np.arange(len(pairs)), n_passes):
+            predicted[own] += self._mean_residuals(rows[pairs.rows[own]], pairs.items[own])
+        return predicted
+
+    def _mean_residuals(self, rows: sparse.csr_matrix, items: np.ndarray) -> np.ndarray:
+        """Return the weighted mean of the residuals in each row (P, n_items) for one item each: float32 (P,)."""
+        weights = self.item_weights[rows.indices, np.repeat(items, np.diff(rows.indptr))]
+        ones = np.ones(rows.shape[1], np.float32)
+        sums, totals = (_like(rows, values) @ ones for values in (rows.data * weights, weights))
+        return damped_mean(sums, totals, self.damping)
 
 
 class RatingUserKNN(_RatingNeighbours):

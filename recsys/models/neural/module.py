@@ -21,6 +21,7 @@ from recsys.models.neural.embeddings import UserEmbedding, user_tables
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.optimization import Optimization
 from recsys.models.recency import HalfLife, recency_weights
+from recsys.models.scoring import scores_of_pairs
 
 
 class NeuralModule(pl.LightningModule):
@@ -250,4 +251,4 @@ class HistoryModule(NeuralModule):
         Returns:
             float32 (P,).
         """
-        return self.score(pairs.query)[pairs.rows, pairs.items]
+        return scores_of_pairs(self.score, pairs, self.n_items)
