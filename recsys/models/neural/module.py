@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -24,7 +24,7 @@ from recsys.models.recency import HalfLife, recency_weights
 from recsys.models.scoring import scores_of_pairs
 
 
-class NeuralModule(pl.LightningModule):
+class NeuralModule(pl.LightningModule, ABC):
     """The weights and the forward pass of a deep model.
 
     A module does not depend on a recommender, a split or a data module. Any `pl.Trainer` can train it on a
