@@ -329,11 +329,15 @@ class NeuralRecommender(Recommender):
 
     def _score(self, query: Query) -> np.ndarray:
         """See `Recommender._score`."""
-        return self.module.score(query) + np.float32(self.rating_mean)
+        return self._with_mean(self.module.score(query))
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
         """See `Recommender._predict`; only the pairs are scored."""
-        return self.module.predict(pairs) + np.float32(self.rating_mean)
+        return self._with_mean(self.module.predict(pairs))
+
+    def _with_mean(self, output: np.ndarray) -> np.ndarray:
+        """Return what the module computed as ratings, if the model predicts ratings, and otherwise unchanged."""
+        return output + np.float32(self.rating_mean) if self.predicts_ratings else output
 
     def _build(self, n_users: int, n_items: int) -> None:
         """Build the untrained module without changing the global random state."""

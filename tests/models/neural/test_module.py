@@ -119,3 +119,10 @@ def test_the_module_of_histories_predicts_pairs_from_them(timed: Dataset):
 def test_a_module_that_lacks_a_method_cannot_be_built(cls: type[NeuralModule]):
     with pytest.raises(TypeError, match="abstract"):
         cls(2, 3, 4)
+
+
+def test_scores_of_a_ranking_model_are_the_output_of_its_module_and_are_not_copied(timed: Dataset, monkeypatch):
+    model, query = MF(embedding_dim=4, max_epochs=1).fit(timed), timed.query(np.arange(3))
+    scores = model.module.score(query)
+    monkeypatch.setattr(model.module, "score", lambda query: scores)
+    assert model.score(query) is scores
