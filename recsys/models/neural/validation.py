@@ -62,8 +62,13 @@ def measure(
     scorer: Scorer, holdout: Holdout, monitor: Monitor, rows: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Measure some queries of a holdout, given by their positions, int64 (B,), in batches; see `Monitor.measure`."""
+    return [monitor.measure(scorer, batch, holdout) for batch in batches(holdout, rows)]
+
+
+def batches(holdout: Holdout, rows: np.ndarray) -> list[np.ndarray]:
+    """Split the positions of queries, int64 (B,), into batches whose scores fit in memory."""
     n_batches = 1 + len(rows) * holdout.ratings.n_items // SCORES_PER_BATCH
-    return [monitor.measure(scorer, batch, holdout) for batch in np.array_split(rows, n_batches)]
+    return np.array_split(rows, n_batches)
 
 
 def summary(measured: list[tuple[np.ndarray, np.ndarray]], monitor: Monitor) -> dict[str, float]:
