@@ -373,7 +373,7 @@ def _pretrained(run: str, train: Dataset) -> NeuralModule:
         checkpoint = torch.load(selected, weights_only=True)
         model.trained_on = checkpoint[TrainingFingerprint.KEY]
         model.module.load_state_dict(checkpoint["state_dict"])
-        model.module.refresh()
+        model.module.eval().refresh()
     if model.trained_on != train.fingerprint:
         raise UserError(f"{run} must be trained on the same data and split as the NeuMF that starts from it.")
     return model.module

@@ -146,12 +146,9 @@ class TwoTowerModule(HistoryModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`; also embeds all items, without dropout."""
+        """See `NeuralModule.refresh`; also embeds all items."""
         super().refresh()
-        training = self.training
-        self.eval()
         self.catalogue = self.items(torch.arange(self.n_items, device=self.device))
-        self.train(training)
 
     def items(self, items: Tensor) -> ItemTower:
         """Apply the item tower to items (C,)."""

@@ -82,7 +82,7 @@ class NeuralModule(pl.LightningModule, ABC):
     def refresh(self) -> None:
         """Recompute what is derived from the weights, such as the unknown user's row or the vectors of all items.
 
-        This is called before validation, after the best weights are restored, and after loading.
+        This is called before validation, after the best weights are restored, and after loading, in evaluation mode.
         """
         for part in self.modules():
             if isinstance(part, UserEmbedding):

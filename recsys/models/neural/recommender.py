@@ -376,8 +376,7 @@ class NeuralRecommender(Recommender):
 
     def _use(self) -> None:
         """Make the module ready to score."""
-        self.module.refresh()
-        self.module.eval()
+        self.module.eval().refresh()
 
 
 def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:

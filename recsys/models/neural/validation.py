@@ -47,8 +47,7 @@ class Validation(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the module with its current weights."""
         module = cast(NeuralModule, pl_module)
-        module.refresh()
-        module.eval()
+        module.eval().refresh()
         measured = _gathered(measure(self.scorer or module, self.holdout, self.monitor, self.rows), trainer)
         module.train()
         metrics = {f"valid/{name}": value for name, value in summary(measured, self.monitor).items()}

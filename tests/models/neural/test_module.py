@@ -126,3 +126,10 @@ def test_scores_of_a_ranking_model_are_the_output_of_its_module_and_are_not_copi
     scores = model.module.score(query)
     monkeypatch.setattr(model.module, "score", lambda query: scores)
     assert model.score(query) is scores
+
+
+def test_what_is_derived_from_weights_is_computed_without_dropout(split: Split, monkeypatch):
+    modes = []
+    monkeypatch.setattr(MFModule, "refresh", lambda self: modes.append(self.training) or NeuralModule.refresh(self))
+    MF(embedding_dim=4, max_epochs=2).fit(split.train, split.valid)
+    assert modes == [False] * 3  # after both epochs, and of the best weights
