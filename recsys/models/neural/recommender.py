@@ -197,6 +197,7 @@ class NeuralRecommender(Recommender):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train the module; without `valid`, train for all epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
+        self._check_memory(train)
         self._check_weights(train, context)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
@@ -360,6 +361,13 @@ class NeuralRecommender(Recommender):
         module = _declared_module(type(self))
         if module is not None:
             check_sharding(module, type(self).__name__, trainer.get("gradient_clip_val"), trainer.get("precision"))
+
+    def _check_memory(self, train: Dataset) -> None:
+        """Check that what a training step computes fits in memory; by default, only `_check_weights` checks.
+
+        Raises:
+            UserError: it does not fit.
+        """
 
     def _check_weights(self, train: Dataset, context: FitContext) -> None:
         """Check that the weights fit in memory and that the trainer can distribute them, before any are allocated.
