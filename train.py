@@ -28,6 +28,7 @@ from recsys.config.sweep_advice import is_job_of_sweep
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.extras import require
+from recsys.metrics.direction import direction
 from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
 from recsys.studies.report import plan
@@ -110,7 +111,7 @@ def objective(cfg: DictConfig) -> float | None:
         `cfg.optimized_metric` on validation, negated for errors; None if validation does not measure this metric.
     """
     value = train(cfg).get(f"valid/{cfg.optimized_metric}")
-    return -value if value is not None and cfg.optimized_metric in ("rmse", "mae") else value
+    return None if value is None else (direction(cfg.optimized_metric) or 1) * value
 
 
 def _warm_start(cfg: DictConfig, run: RunWriter, model: Recommender, split: Split) -> Split:

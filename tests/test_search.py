@@ -12,8 +12,10 @@ import sqlalchemy as sa
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import OmegaConf
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
+import train
 from recsys.analysis import search_history
 from recsys.config import search as plugin
 from recsys.config.search import Search
@@ -272,3 +274,12 @@ def test_a_database_stores_a_search_of_several_workers(database, tmp_path):
 def test_a_database_that_does_not_answer_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"storage must be a file, or the address of a reachable database"):
         new_search(tmp_path, storage=f"sqlite:///{tmp_path}/missing/search.sqlite").run(Launcher())
+
+
+@pytest.mark.parametrize(
+    ("metric", "value"), [("ndcg@10", 2.0), ("mae", -2.0), ("rmse/warm", -2.0), ("novelty@10", 2.0)]
+)
+def test_a_search_maximises_a_metric_unless_smaller_values_are_better(metric: str, value: float, monkeypatch):
+    monkeypatch.setattr(train, "train", lambda cfg: {f"valid/{metric}": 2.0})
+    assert train.objective(OmegaConf.create({"optimized_metric": metric})) == value
+    assert train.objective(OmegaConf.create({"optimized_metric": "another"})) is None

@@ -195,9 +195,10 @@ class Pairs:
         return replace(self, query=past, rows=np.arange(len(self)))
 
     def between(self, start: int, stop: int) -> Pairs:
-        """Return the pairs from `start` up to, but not including, `stop`, of the same query."""
-        times = None if self.times is None else self.times[start:stop]
-        return replace(self, rows=self.rows[start:stop], items=self.items[start:stop], times=times)
+        """Return the pairs from `start` up to, but not including, `stop`, and of the query only the rows they span."""
+        rows, times = self.rows[start:stop], None if self.times is None else self.times[start:stop]
+        first, end = (rows.min(), rows.max() + 1) if len(rows) else (0, 0)
+        return Pairs(self.query.between(first, end), rows - first, self.items[start:stop], times)
 
 
 def row_pointers(lengths: Sequence[int] | np.ndarray) -> np.ndarray:

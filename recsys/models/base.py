@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -90,6 +90,7 @@ class Recommender(RecommendsByIds):
                 f"train must be a data set, such as the training part of a split (got {type(train).__name__})."
             )
         self._check_hyperparameters()
+        self._drop_cached()
         if self.reads_order:
             require_order(train, type(self).__name__)
         self._count(train)
@@ -141,6 +142,11 @@ class Recommender(RecommendsByIds):
             shard: shard of the training interactions, see `Dataset.shard`.
         """
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the attributes that are pickled: not those of `cached_property`, which are computed again."""
+        cached = _cached_properties(type(self))
+        return {name: value for name, value in vars(self).items() if name not in cached}
+
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={value!r}" for name, value in self.hyperparameters().items())
         return f"{type(self).__name__}({arguments})"
@@ -182,6 +188,7 @@ class Recommender(RecommendsByIds):
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Set the learned arrays to those that `arrays` returned."""
+        self._drop_cached()
         for name in self._stored():
             if name != "popularity" or name in arrays:  # earlier versions stored none
                 setattr(self, name, from_arrays(name, arrays))
@@ -205,6 +212,11 @@ class Recommender(RecommendsByIds):
         Only models with `pickled = True` are pickled.
         """
         write_model(directory, class_name(self), self.hyperparameters(), self.arrays())
+
+    def _drop_cached(self) -> None:
+        """Drop what `cached_property` computed from learned arrays, before they change."""
+        for name in _cached_properties(type(self)):
+            vars(self).pop(name, None)
 
     def _stored(self) -> list[str]:
         common = ["popularity", "scale"] if self.predicts_ratings else ["popularity"]
@@ -308,3 +320,8 @@ def _imported(name: str) -> type[Recommender]:
     if not (isinstance(cls, type) and issubclass(cls, Recommender)):
         raise UserError(f"{name} must be a Recommender (got {cls!r}).")
     return cls
+
+
+def _cached_properties(cls: type) -> set[str]:
+    """Return the names of a class's cached properties, inherited ones included."""
+    return {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, cached_property)}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import reduce
+from operator import iadd
 from typing import Any
 
 import numpy as np
@@ -110,7 +112,7 @@ class Blend(Ensemble):
     def _score(self, query: Query) -> np.ndarray:
         """See `Recommender._score`."""
         shares = zip(self.shares, self.base_models.values(), strict=True)
-        return np.sum([share * self._comparable(model, query) for share, model in shares if share > 0], axis=0)
+        return reduce(iadd, (share * self._comparable(model, query) for share, model in shares if share > 0))
 
     def _comparable(self, model: Recommender, query: Query) -> np.ndarray:
         return NORMALIZATIONS[self.normalization](model.score(query))

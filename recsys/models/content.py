@@ -24,7 +24,7 @@ from recsys.data.text import FIELDS, Encoder, Vectors, documents, encoded, make_
 from recsys.errors import UserError, check_positive
 from recsys.models.base import EmbedsHistories, FitContext
 from recsys.models.item_to_item import ItemToItem
-from recsys.models.knn import cosine, nearest
+from recsys.models.knn import SearchedRows, cosine, nearest
 from recsys.models.recency import WeighsHistories
 
 ROUNDING = 1e-6  # an item whose squared distance from the average is smaller counts as the average
@@ -142,9 +142,8 @@ class ContentKNN(ItemToItem):
         rated = np.flatnonzero(train.item_counts)
         position = np.full(train.n_items, -1)  # position of an item among those with ratings, or -1
         position[rated] = np.arange(len(rated))
-        neighbours = nearest(
-            vectors, vectors[rated], self.k, shrinkage=0.0, denominator=cosine(), same=position
-        ).tocoo()
+        others = SearchedRows.of(vectors[rated])
+        neighbours = nearest(vectors, others, self.k, shrinkage=0.0, denominator=cosine(), same=position).tocoo()
         weights = (neighbours.data, (rated[neighbours.col], neighbours.row))  # a column for each item that is scored
         self.item_weights = sparse.csr_matrix(weights, shape=(train.n_items, train.n_items))
 

@@ -47,12 +47,9 @@ class ContentSASRecModule(SASRecModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`: also embed all items, without dropout."""
+        """See `NeuralModule.refresh`: also embed all items."""
         super().refresh()
-        training = self.training
-        self.eval()
         self.catalogue = self.item_table()
-        self.train(training)
 
     def item_embeddings(self) -> Tensor:
         """See `SequenceModule.item_embeddings`; returns the embeddings that `refresh` computed."""

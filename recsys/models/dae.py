@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.errors import check_positive, check_shares
-from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_layers
 from recsys.models.neural import HistoryModule, HistoryRecommender, QueryBatch, Softmax
 from recsys.models.neural.embeddings import item_embedding
@@ -87,7 +86,6 @@ class DAE(HistoryRecommender):
         """See `NeuralRecommender.build`."""
         return DAEModule(n_users, n_items, self.hidden_dim, self.dropout, **training)
 
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and logits fit in memory, and train."""
+    def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts weights and logits."""
         check_layers(train.n_items, self.hidden_dim, self.batch_size)
-        return super()._fit(train, valid, context)

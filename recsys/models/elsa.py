@@ -11,9 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.errors import check_positive
-from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_memory
 from recsys.models.neural import ByUser, HistoryModule, HistoryRecommender, QueryBatch
 from recsys.models.neural.embeddings import item_embedding
@@ -93,11 +92,10 @@ class ELSA(HistoryRecommender):
         """See `NeuralRecommender.build`."""
         return ELSAModule(n_users, n_items, self.embedding_dim, **training)
 
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that vectors and scores fit in memory, and train."""
+    def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts vectors and scores."""
         check_memory(
             4 * train.n_items * (COPIES_OF_WEIGHTS * self.embedding_dim + COPIES_OF_SCORES * self.batch_size),
             f"{self.embedding_dim} numbers for each of {train.n_items:,} items",
             "lower model.embedding_dim or model.batch_size",
         )
-        return super()._fit(train, valid, context)

@@ -15,9 +15,8 @@ import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.errors import check_positive, check_shares
-from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import COPIES_OF_WEIGHTS, check_memory
 from recsys.models.neural.attention import ByteDropout
 from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slices
@@ -137,15 +136,14 @@ class GRU4Rec(SequenceRecommender):
         """See `NeuralRecommender.build`."""
         return GRU4RecModule(n_users, n_items, self, **training)
 
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and states fit in memory, and train."""
+    def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts weights and states."""
         states = COPIES_OF_LAYERS * self.n_layers * self.hidden_dim * self.batch_size * self.max_length
         check_memory(
             4 * (COPIES_OF_WEIGHTS * self.embedding_dim * train.n_items + states),
             f"Training on {self.batch_size} sequences of {self.max_length} items, {self.hidden_dim} states each,",
             "lower model.batch_size, model.max_length or model.hidden_dim",
         )
-        return super()._fit(train, valid, context)
 
 
 def by_step(lengths: Tensor, host_lengths: np.ndarray) -> tuple[Tensor, list[int]]:

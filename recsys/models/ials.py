@@ -71,7 +71,6 @@ class IALS(Factorisation, ExplainsByRemoval):
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """See `Factorisation.factorise`; users are solved for last, as when a query is scored."""
-        vars(self).pop("_item_columns", None)  # cached by an earlier fit
         d = self.embedding_dim
         rated = self.training_matrix(train)  # (n_users, n_items)
         raters = rated.T.tocsr()

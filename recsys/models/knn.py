@@ -13,7 +13,8 @@ Tversky, "Features of Similarity", Psychological Review 84, 1977, of which Jacca
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
@@ -73,24 +74,47 @@ def tversky(own_weight: float, other_weight: float) -> Denominator:
     )
 
 
-SIMILARITIES = ("cosine", "jaccard", "dice", "tversky")
+OVERLAP_WEIGHTS = {"jaccard": (1.0, 1.0), "dice": (0.5, 0.5)}  # own and other weight in Tversky's index
+SIMILARITIES = ("cosine", *OVERLAP_WEIGHTS, "tversky")
+
+
+class SearchedRows(NamedTuple):
+    """Rows among which neighbours are found, in the form that similarities are computed from.
+
+    Attributes:
+        columns: CSR float32 (m, n) the transposed rows.
+        norms: float32 (n,) squared norms of the rows.
+    """
+
+    columns: sparse.csr_matrix
+    norms: np.ndarray
+
+    @classmethod
+    def of(cls, rows: sparse.csr_matrix) -> Self:
+        """Convert rows (n, m)."""
+        return cls(rows.T.tocsr(), squared_norms(rows))
+
+
+def squared_norms(rows: sparse.csr_matrix) -> np.ndarray:
+    """Return the squared norm of each row, float32 (n,)."""
+    return np.asarray(rows.multiply(rows).sum(axis=1)).ravel()
 
 
 def nearest(
     rows: sparse.csr_matrix,
-    others: sparse.csr_matrix,
+    others: SearchedRows,
     k: int,
     shrinkage: float,
     denominator: Denominator,
     same: np.ndarray,
 ) -> sparse.csr_matrix:
-    """Find the k rows of a second matrix that are most similar to each row, block by block.
+    """Find the k of n other rows that are most similar to each row, block by block.
 
     Similarity is x . y / (denominator + shrinkage), with x a row and y one of the others.
 
     Args:
         rows: float32 (B, m).
-        others: float32 (n, m).
+        others: n rows of m columns.
         k: number of neighbours of each row; fewer if fewer rows have a column in common with it.
         shrinkage: constant that is added to the denominator.
         denominator: function that returns the denominator; see `cosine` and `tversky`.
@@ -99,14 +123,13 @@ def nearest(
     Returns:
         CSR float32 (B, n) similarities, of which at most k in each row are above zero.
     """
-    norms, other_norms = (np.asarray(m.multiply(m).sum(axis=1)).ravel() for m in (rows, others))
-    size = max(1, VALUES_PER_BLOCK // others.shape[0])
-    transposed = others.T.tocsr()
+    norms = squared_norms(rows)
+    size = max(1, VALUES_PER_BLOCK // len(others.norms))
     blocks = []
     for start in range(0, rows.shape[0], size):
         block = slice(start, start + size)
-        similarities = (rows[block] @ transposed).toarray()  # (b, n)
-        damped = denominator(similarities, norms[block], other_norms) + shrinkage
+        similarities = (rows[block] @ others.columns).toarray()  # (b, n)
+        damped = denominator(similarities, norms[block], others.norms) + shrinkage
         np.divide(similarities, damped, out=similarities, where=similarities > 0)
         known = np.flatnonzero(same[block] >= 0)
         similarities[known, same[block][known]] = 0.0
@@ -140,12 +163,9 @@ class _NearestNeighbours(WeighsHistories):
 
     def denominator(self) -> Denominator:
         """Return the denominator of the similarity."""
-        return {
-            "cosine": cosine(self.alpha),
-            "jaccard": tversky(1.0, 1.0),
-            "dice": tversky(0.5, 0.5),
-            "tversky": tversky(self.own_weight, self.other_weight),
-        }[self.similarity]
+        if self.similarity == "cosine":
+            return cosine(self.alpha)
+        return tversky(*OVERLAP_WEIGHTS.get(self.similarity, (self.own_weight, self.other_weight)))
 
 
 class ItemKNN(_NearestNeighbours, ItemToItem):
@@ -178,7 +198,8 @@ class ItemKNN(_NearestNeighbours, ItemToItem):
         check_neighbours(n_items, self.k, f"{self.k} neighbours of each of {n_items:,} items")
         raters = train.matrix().T.tocsr()  # (n_items, n_users)
         raters = WEIGHTINGS[self.weighting](raters, train.user_counts, n_items)
-        neighbours = nearest(raters, raters, self.k, self.shrinkage, self.denominator(), np.arange(n_items))
+        others = SearchedRows.of(raters)
+        neighbours = nearest(raters, others, self.k, self.shrinkage, self.denominator(), np.arange(n_items))
         self.item_weights = neighbours.T.tocsr()  # (n_items, n_items), a column for each item that is scored
 
 
@@ -218,13 +239,21 @@ class UserKNN(_NearestNeighbours):
         self.interactions = train.matrix()  # (n_users, n_items)
 
     def _score(self, query: Query) -> np.ndarray:
-        n_users, n_items = self.interactions.shape
-        item_counts = np.bincount(self.interactions.indices, minlength=n_items)
-        weigh = WEIGHTINGS[self.weighting]
-        histories = self.history_matrix(query.history, n_items)
-        rows, others = (weigh(m, item_counts, n_users) for m in (histories, self.interactions))
-        neighbours = nearest(rows, others, self.k, self.shrinkage, self.denominator(), query.users)
+        rows = self._weighted(self.history_matrix(query.history, self.interactions.shape[1]))
+        neighbours = nearest(rows, self._others, self.k, self.shrinkage, self.denominator(), query.users)
         return (neighbours @ self.interactions).toarray()
+
+    def _weighted(self, rows: sparse.csr_matrix) -> sparse.csr_matrix:
+        return WEIGHTINGS[self.weighting](rows, self._item_counts, self.interactions.shape[0])
+
+    @cached_property
+    def _item_counts(self) -> np.ndarray:
+        return np.bincount(self.interactions.indices, minlength=self.interactions.shape[1])
+
+    @cached_property
+    def _others(self) -> SearchedRows:
+        """Return the training users; cached, since this takes longer than the rest of scoring one user."""
+        return SearchedRows.of(self._weighted(self.interactions))
 
 
 def _scale_columns(rows: sparse.csr_matrix, factors: np.ndarray) -> sparse.csr_matrix:

@@ -77,10 +77,14 @@ class Markov(ItemToItem):
         self.smoothing = smoothing
         self.backward_weight = backward_weight
 
+    def history_weights(self, history: History) -> np.ndarray:
+        """See `WeighsHistories.history_weights`: by the place from the end, and 0 before the last items."""
+        places = history.places_from_the_end
+        return np.where(places < self.last_items, (1.0 + places) ** -self.place_power, 0).astype(np.float32)
+
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """See `WeighsHistories.history_matrix`: the last items, weighted by their place from the end."""
-        latest = history.latest(self.last_items)
-        return latest.matrix(n_items, ((1.0 + latest.places_from_the_end) ** -self.place_power).astype(np.float32))
+        """See `WeighsHistories.history_matrix`; has no elements for items before the last ones, whose weight is 0."""
+        return super().history_matrix(history.latest(self.last_items), n_items)
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Count successions.

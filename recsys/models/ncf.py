@@ -25,7 +25,8 @@ from recsys.models.neural import EmbeddingModule, NeuralModule, NeuralRecommende
 from recsys.models.neural.callbacks import TrainingFingerprint
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding, rows_of
 from recsys.models.neural.fold_in import FoldsIn
-from recsys.models.neural.validation import measure, summary
+from recsys.models.neural.monitors import Scorer
+from recsys.models.neural.validation import batches, summary
 
 ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # weights of the GMF part that validation compares
 
@@ -291,23 +292,43 @@ class NeuMF(FoldsIn):
 
     def _best_alpha(self, gmf: NeuralModule, mlp: NeuralModule, valid: Holdout) -> float:
         """Return the alpha with which the two parts together have the best monitored metric on validation."""
-        monitor, rows = self.objective().monitor, np.arange(valid.n_queries)
-        metrics = {}
-        for alpha in ALPHAS:
-            fused = _WeightedSum(gmf, mlp, alpha, self.rating_mean)
-            measured = measure(fused, valid, monitor, rows)
-            if valid.known.shard is not None:
-                measured = [part for own in valid.known.shard.of_each(measured) for part in own]
-            metrics[alpha] = summary(measured, monitor)[monitor.metric]
+        monitor = self.objective().monitor
+        measured: dict[float, list[tuple[np.ndarray, np.ndarray]]] = {alpha: [] for alpha in ALPHAS}
+        for rows in batches(valid, np.arange(valid.n_queries)):
+            parts = _ScoredOnce(gmf), _ScoredOnce(mlp)
+            for alpha in ALPHAS:
+                fused = _WeightedSum(*parts, alpha, self.rating_mean)
+                measured[alpha].append(monitor.measure(fused, rows, valid))
+        if (shard := valid.known.shard) is not None:
+            measured = {a: [part for own in shard.of_each(of_own) for part in own] for a, of_own in measured.items()}
+        metrics = {alpha: summary(of_alpha, monitor)[monitor.metric] for alpha, of_alpha in measured.items()}
         best = (max if monitor.mode == "max" else min)(metrics, key=metrics.__getitem__)
         log.info("weight of the pretrained GMF: %.1f, with %.4f valid/%s", best, metrics[best], monitor.metric)
         return best
 
 
-class _WeightedSum:
-    """Scores by alpha times the scores of one module plus 1 - alpha times those of another, and a constant."""
+class _ScoredOnce:
+    """Scores by a module the first time, and then returns the same scores, for a caller that repeats its query."""
 
-    def __init__(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float, constant: float) -> None:
+    def __init__(self, module: NeuralModule) -> None:
+        self.module = module
+        self.scores: np.ndarray | None = None
+
+    def score(self, query: Query) -> np.ndarray:
+        if self.scores is None:
+            self.scores = self.module.score(query)
+        return self.scores
+
+    def predict(self, pairs: Pairs) -> np.ndarray:
+        if self.scores is None:
+            self.scores = self.module.predict(pairs)
+        return self.scores
+
+
+class _WeightedSum:
+    """Scores by alpha times the scores of one model plus 1 - alpha times those of another, and a constant."""
+
+    def __init__(self, gmf: Scorer, mlp: Scorer, alpha: float, constant: float) -> None:
         self.gmf, self.mlp, self.alpha, self.constant = gmf, mlp, alpha, constant
 
     def score(self, query: Query) -> np.ndarray:
@@ -352,7 +373,7 @@ def _pretrained(run: str, train: Dataset) -> NeuralModule:
         checkpoint = torch.load(selected, weights_only=True)
         model.trained_on = checkpoint[TrainingFingerprint.KEY]
         model.module.load_state_dict(checkpoint["state_dict"])
-        model.module.refresh()
+        model.module.eval().refresh()
     if model.trained_on != train.fingerprint:
         raise UserError(f"{run} must be trained on the same data and split as the NeuMF that starts from it.")
     return model.module

@@ -8,13 +8,14 @@ Kadie, "Empirical Analysis of Predictive Algorithms for Collaborative Filtering"
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
 
 from recsys.data.dataset import Dataset, Holdout
-from recsys.data.query import History, Query
+from recsys.data.query import History, Pairs, Query
 from recsys.errors import check_not_negative
 from recsys.models.base import FitContext, Recommender
 from recsys.models.bias import Bias, damped_mean
@@ -23,6 +24,26 @@ from recsys.models.neighbours import VALUES_PER_BLOCK
 
 BYTES_PER_PAIR = 32  # bytes per pair of items: the float32 matrices from which correlations are computed
 TINY = 1e-9
+
+
+class ComparedRows(NamedTuple):
+    """Residuals of n users or items with which others are compared, each attribute CSR float32 (m, n).
+
+    Attributes:
+        residuals: the transposed residuals, with a column for each user or item.
+        squares: their squares.
+        rated: 1 at each rating.
+    """
+
+    residuals: sparse.csr_matrix
+    squares: sparse.csr_matrix
+    rated: sparse.csr_matrix
+
+    @classmethod
+    def of(cls, rows: sparse.csr_matrix) -> Self:
+        """Convert residuals (n, m)."""
+        residuals = rows.T.tocsr()
+        return cls(residuals, _like(residuals, residuals.data**2), _ones(residuals))
 
 
 class _RatingNeighbours(Bias):
@@ -40,13 +61,13 @@ class _RatingNeighbours(Bias):
         residuals = self.residuals(history).astype(np.float32)
         return sparse.csr_matrix((residuals, history.items, history.indptr), (len(history), len(self.item_bias)))
 
-    def weights(self, rows: sparse.csr_matrix, others: sparse.csr_matrix) -> np.ndarray:
-        """Return the weight of other rows (n, m) for each row (B, m), given the residuals of both: float32 (B, n)."""
-        rated, others_rated = (_ones(matrix) for matrix in (rows, others))
-        shared = (rated @ others_rated.T).toarray()  # (B, n) ratings that both have
-        squares = (_like(rows, rows.data**2) @ others_rated.T).toarray()  # of these ratings' residuals
-        squares *= (rated @ _like(others, others.data**2).T).toarray()
-        correlation = (rows @ others.T).toarray() / np.sqrt(squares + TINY)
+    def weights(self, rows: sparse.csr_matrix, others: ComparedRows) -> np.ndarray:
+        """Return the weight of n other rows for each row, given the residuals of both, rows (B, m): float32 (B, n)."""
+        rated = _ones(rows)
+        shared = (rated @ others.rated).toarray()  # (B, n) ratings that both have
+        squares = (_like(rows, rows.data**2) @ others.rated).toarray()  # of these ratings' residuals
+        squares *= (rated @ others.squares).toarray()
+        correlation = (rows @ others.residuals).toarray() / np.sqrt(squares + TINY)
         correlation *= shared / (shared + self.shrinkage + TINY)
         return np.maximum(correlation, 0) ** self.amplification
 
@@ -77,13 +98,29 @@ class RatingItemKNN(_RatingNeighbours):
         )
         super()._fit(train, valid, context)
         raters = self.residual_matrix(train.histories()).T.tocsr()  # (n_items, n_users)
-        self.item_weights = self.weights(raters, raters)  # (n_items, n_items)
+        self.item_weights = self.weights(raters, ComparedRows.of(raters))  # (n_items, n_items)
         np.fill_diagonal(self.item_weights, 0)
 
     def _score(self, query: Query) -> np.ndarray:
         rows = self.residual_matrix(query.history)
         weights = _ones(rows) @ self.item_weights  # (B, n_items) sums of the weights
         return super()._score(query) + damped_mean(rows @ self.item_weights, weights, self.damping)
+
+    def _predict(self, pairs: Pairs) -> np.ndarray:
+        """See `Recommender._predict`; reads only the weights between a pair's item and the items in the history."""
+        rows = self.residual_matrix(pairs.query.history)
+        predicted = Bias._predict(self, pairs)
+        n_passes = 1 + pairs.query.history.lengths[pairs.rows].sum() // VALUES_PER_BLOCK
+        for own in np.array_split(np.arange(len(pairs)), n_passes):
+            predicted[own] += self._mean_residuals(rows[pairs.rows[own]], pairs.items[own])
+        return predicted
+
+    def _mean_residuals(self, rows: sparse.csr_matrix, items: np.ndarray) -> np.ndarray:
+        """Return the weighted mean of the residuals in each row (P, n_items) for one item each: float32 (P,)."""
+        weights = self.item_weights[rows.indices, np.repeat(items, np.diff(rows.indptr))]
+        ones = np.ones(rows.shape[1], np.float32)
+        sums, totals = (_like(rows, values) @ ones for values in (rows.data * weights, weights))
+        return damped_mean(sums, totals, self.damping)
 
 
 class RatingUserKNN(_RatingNeighbours):
@@ -112,11 +149,16 @@ class RatingUserKNN(_RatingNeighbours):
 
     def _score_block(self, query: Query) -> np.ndarray:
         """Score so few users that their weights of all training users, (B, n_users), fit in memory."""
-        weights = self.weights(self.residual_matrix(query.history), self.train_residuals)
+        weights = self.weights(self.residual_matrix(query.history), self._others)
         known = np.flatnonzero(query.users >= 0)
         weights[known, query.users[known]] = 0  # a user is not their own neighbour
         totals = weights @ _ones(self.train_residuals)  # (B, n_items) sums of the weights
         return super()._score(query) + damped_mean(weights @ self.train_residuals, totals, self.damping)
+
+    @cached_property
+    def _others(self) -> ComparedRows:
+        """Return the training users; cached, since this takes longer than the rest of scoring one user."""
+        return ComparedRows.of(self.train_residuals)
 
 
 def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -171,8 +171,13 @@ class RatingTrees(Recommender):
     def _score(self, query: Query) -> np.ndarray:
         """Return predicted ratings, as if items were rated at the time of the user's last rating."""
         n_items = len(self.popularity)
-        rows, items = np.divmod(np.arange(len(query) * n_items), n_items)
-        return self._predict(Pairs(query, rows, items)).reshape(len(query), n_items)
+        size = max(1, PAIRS_PER_PASS // n_items)
+        scores = np.empty((len(query), n_items), np.float32)
+        for start in range(0, len(query), size):
+            own = query.between(start, start + size)
+            rows, items = np.divmod(np.arange(len(own) * n_items), n_items)
+            scores[start : start + size] = self._predict(Pairs(own, rows, items)).reshape(len(own), n_items)
+        return scores
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
         predicted = np.empty(len(pairs), np.float32)

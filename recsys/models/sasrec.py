@@ -16,9 +16,8 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812  (the field's name for it)
 from torch import Tensor, nn
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.errors import UserError, check_positive, check_shares, one_of
-from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import COPIES_OF_WEIGHTS, check_memory
 from recsys.models.neural.attention import AttentionBlock, ByteDropout, SimilarLengths, sequences_of
 from recsys.models.neural.batches import HistoryBatch
@@ -125,12 +124,11 @@ class SASRec(SequenceRecommender):
         """See `NeuralRecommender.build`."""
         return SASRecModule(n_users, n_items, self, **training)
 
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and layers fit in memory, and train."""
+    def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts weights and layers."""
         layers = COPIES_OF_LAYERS * self.n_blocks * self.batch_size * self.max_length * self.expansion
         check_memory(
             4 * self.embedding_dim * (COPIES_OF_WEIGHTS * train.n_items + layers),
             f"Training on {self.batch_size} sequences of {self.max_length} items, {self.embedding_dim} numbers each,",
             "lower model.batch_size, model.max_length or model.embedding_dim",
         )
-        return super()._fit(train, valid, context)

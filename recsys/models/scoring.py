@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
 from recsys.data.query import Pairs, Query
+
+SCORES_PER_PASS = 1 << 24  # number of scores that are computed at a time to predict pairs
 
 
 class Scorer(ABC):
@@ -82,4 +85,26 @@ class Scorer(ABC):
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
         """Return the scores of pairs, float32 (P,), not clipped; by default, elements of the result of `score`."""
-        return self.score(pairs.query)[pairs.rows, pairs.items]
+        if self.popularity is None:  # earlier versions stored none, so the size of the catalogue is unknown
+            return self.score(pairs.query)[pairs.rows, pairs.items]
+        return scores_of_pairs(self.score, pairs, len(self.popularity))
+
+
+def scores_of_pairs(score: Callable[[Query], np.ndarray], pairs: Pairs, n_items: int) -> np.ndarray:
+    """Return the scores of pairs, float32 (P,), by scoring all items for `SCORES_PER_PASS` // n_items users at a time.
+
+    Args:
+        score: function that returns the scores of all items for a query, float32 (B, n_items).
+        pairs: the pairs; users without pairs are not scored if a pass has no others.
+        n_items: size of the catalogue.
+    """
+    scores = np.empty(len(pairs), np.float32)
+    order = np.argsort(pairs.rows, kind="stable")
+    size = max(1, SCORES_PER_PASS // n_items)
+    starts = range(0, len(pairs.query), size)
+    passes = np.split(order, np.searchsorted(pairs.rows[order], starts[1:]))
+    for start, own in zip(starts, passes, strict=False):  # a query without users has one pass, without pairs
+        if len(own):
+            of_pass = score(pairs.query.between(start, start + size))
+            scores[own] = of_pass[pairs.rows[own] - start, pairs.items[own]]
+    return scores

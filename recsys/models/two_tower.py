@@ -144,12 +144,9 @@ class TwoTowerModule(HistoryModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`; also embeds all items, without dropout."""
+        """See `NeuralModule.refresh`; also embeds all items."""
         super().refresh()
-        training = self.training
-        self.eval()
         self.catalogue = self.items(torch.arange(self.n_items, device=self.device))
-        self.train(training)
 
     def items(self, items: Tensor) -> ItemTower:
         """Apply the item tower to items (C,)."""
@@ -307,12 +304,13 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         Raises:
             UserError: the encoder's vectors are sparse, or weights and logits do not fit in memory.
         """
-        self._check_memory(train)
+        self._check_memory(train)  # here too, since encoding metadata can take minutes
         users = features(train.user_frame, vocabulary(train.user_frame, USER_FEATURES, min_count=1))
         self.user_facts = sparse.vstack([users, sparse.csr_matrix((1, users.shape[1]))], format="csr")
         return super()._fit(train, valid, context)
 
     def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts weights and, with `softmax`, logits."""
         per_item, per_user = 2 * self.embedding_dim + 1, self.embedding_dim
         numbers = COPIES_OF_WEIGHTS * (per_item * train.n_items + per_user * train.n_users)
         if self.loss == "softmax":  # every step embeds all items and scores them

@@ -15,7 +15,7 @@ import pandas as pd
 
 from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.resampling import resampled_means, split_means
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import user_metrics

@@ -20,7 +20,7 @@ import pandas as pd
 from recsys.errors import UserError
 from recsys.evaluation.intervals import Interval
 from recsys.files import read_csv, write_text
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 
 MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n(?P<table>(?:\|.*\n)+)")
 

@@ -11,7 +11,7 @@ from recsys.counted import counted
 from recsys.errors import UserError
 from recsys.evaluation.intervals import Interval
 from recsys.evaluation.resampling import compare
-from recsys.studies.direction import ERRORS, ORDERED
+from recsys.metrics.direction import ERRORS, ORDERED
 from recsys.studies.runs import Run
 from recsys.studies.tables import check_metrics, named_results, user_values
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
 from recsys.files import read_csv, reading
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 
 MAX_SLICES = 10  # per figure

@@ -21,10 +21,10 @@ from recsys.analysis import charts, figures
 from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.resampling import resampled_means
 from recsys.files import read_csv
+from recsys.metrics.direction import direction
 from recsys.progress_bar import ProgressBar
 from recsys.studies.budget import budget_curves
 from recsys.studies.curves import learning_curve
-from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
 from recsys.studies.slice_figures import slice_figures
 from recsys.studies.study import Study

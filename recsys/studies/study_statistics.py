@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.evaluation.resampling import UserMetrics, compare
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
 from recsys.studies.study import Row, Setting, row_dependencies

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from recsys.evaluation.significance import SIGNIFICANT, holm
+from recsys.metrics.direction import direction
 from recsys.progress_bar import ProgressBar
-from recsys.studies.direction import direction
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import COMPLETE, row_statistics

@@ -10,7 +10,7 @@ import pandas as pd
 from recsys.counted import counted
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES
 from recsys.evaluation.significance import SIGNIFICANT
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
 from recsys.studies.study import Setting, Study

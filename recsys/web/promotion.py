@@ -29,8 +29,8 @@ from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.protocols import FULL_RANKING
 from recsys.evaluation.resampling import Difference, compare
 from recsys.files import reading, write_text
+from recsys.metrics.direction import direction
 from recsys.models.base import FitContext, Recommender
-from recsys.studies.direction import ERRORS
 
 PROMOTION = "promotion.json"
 USERS, VIEWERS = "users of the data", "viewers new to the data"
@@ -178,7 +178,7 @@ class PromotionTest:
             margin: see `GroupComparison`; None takes the default of the metric.
             look: number of refits that have been compared on these test ratings, including this one.
         """
-        margin = (ERROR_MARGIN if self.metric in ERRORS else RANKING_MARGIN) if margin is None else margin
+        margin = (ERROR_MARGIN if direction(self.metric) < 0 else RANKING_MARGIN) if margin is None else margin
         after = self._per_user(refit)
         return tuple(
             self._compare_group(who, name, before[members], after[members], margin if who == USERS else None, look)
@@ -199,7 +199,7 @@ class PromotionTest:
     def _compare_group(
         self, who: str, earlier: str, before: np.ndarray, after: np.ndarray, margin: float | None, look: int
     ) -> GroupComparison:
-        sign = -1 if self.metric in ERRORS else 1
+        sign = direction(self.metric) or 1
         of_users = ({(0, ""): pd.Series(sign * values)} for values in (after, before))
         better = cast(Difference, compare(*of_users))  # not None, since a group has at least two users
         interval = better.interval

@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,19 @@ def test_scores_are_the_weighted_sum_of_comparable_scores(split: Split):
     query = split.train.query(np.arange(5))
     by_model = [reciprocal_ranks(base.score(query)) for base in model.base_models.values()]
     np.testing.assert_allclose(model.score(query), 0.75 * by_model[0] + 0.25 * by_model[1], rtol=1e-6)
+
+
+def test_models_are_scored_one_after_the_other_and_their_scores_are_not_stacked(split: Split, monkeypatch):
+    names = [f"popularity {n}" for n in range(6)]
+    model = Blend(dict.fromkeys(names, POPULARITY), weights=dict.fromkeys(names, 1)).fit(split.train)
+    n_items, query = split.train.n_items, split.train.query(np.zeros(2000, np.int64))
+    score = np.ones((2000, n_items), np.float32)
+    monkeypatch.setattr(model, "_comparable", lambda base, query: score)
+    tracemalloc.start()
+    model.score(query)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * score.nbytes  # the sum, the scores that are added, and those added before
 
 
 def test_weights_chosen_on_validation_are_no_worse_there_than_the_best_model(split: Split):

@@ -7,7 +7,7 @@ from recsys.data.query import History, Query
 from recsys.errors import UserError
 from recsys.models import knn
 from recsys.models.base import load
-from recsys.models.knn import ItemKNN, UserKNN, bm25, cosine, nearest, tfidf
+from recsys.models.knn import ItemKNN, SearchedRows, UserKNN, bm25, cosine, nearest, tfidf
 
 
 def slow_similarity(x: np.ndarray, y: np.ndarray, shrinkage: float, alpha: float) -> float:
@@ -36,7 +36,7 @@ def test_neighbours_are_those_of_a_slow_loop(rows, shrinkage, alpha, block, monk
     expected = np.array([[slow_similarity(x, y, shrinkage, alpha) for y in rows] for x in rows])
     np.fill_diagonal(expected, 0.0)
     matrix = sparse.csr_matrix(rows.astype(np.float32))
-    found = nearest(matrix, matrix, 4, shrinkage, cosine(alpha), np.arange(12))
+    found = nearest(matrix, SearchedRows.of(matrix), 4, shrinkage, cosine(alpha), np.arange(12))
     np.testing.assert_allclose(found.toarray(), slow_neighbours(expected, 4), rtol=1e-5)
 
 

@@ -74,3 +74,10 @@ def test_a_window_too_large_for_memory_is_an_error(timed: Dataset, monkeypatch):
 def test_a_setting_that_is_not_allowed_is_an_error(setting: dict):
     with pytest.raises(UserError, match="must be"):
         Markov(**setting)
+
+
+def test_the_score_is_the_sum_of_what_its_interactions_contribute(timed: Dataset):
+    model, history = Markov(last_items=3, place_power=0.5).fit(timed), History.of_items([[5, 1, 7, 2, 9]])
+    losses = model.removal_losses(history, np.arange(5), np.arange(timed.n_items))
+    np.testing.assert_allclose(losses.sum(axis=0), model.score(Query.of_histories(history))[0], rtol=1e-5)
+    assert losses[:2].max() == 0 < losses[2:].max(axis=1).min()

@@ -130,6 +130,17 @@ def test_a_selection_starts_from_weights_that_were_not_trained_on_validation(tim
     assert load(tmp_path / "fused").refit(split.refit_train).chosen_alpha == chosen.chosen_alpha
 
 
+def test_pretrained_parts_are_scored_once_for_all_weights(timed: Dataset, monkeypatch):
+    split = LeaveLastOut()(timed)
+    gmf, mlp = (model.fit(split.train).module for model in (GMF(DIM, **SMALL), MLP(TOWER, **SMALL)))
+    sizes, score = [], gmf.score
+    monkeypatch.setattr(gmf, "score", lambda query: sizes.append(len(query)) or score(query))
+    monkeypatch.setattr("recsys.models.neural.validation.SCORES_PER_BATCH", 20 * timed.n_items)
+    assert NeuMF(DIM, TOWER)._best_alpha(gmf, mlp, split.valid) in ALPHAS
+    assert len(sizes) > 1
+    assert sum(sizes) == split.valid.n_queries
+
+
 def test_neumf_starts_from_both_parts_or_from_neither():
     with pytest.raises(UserError, match="both trained parts or from neither"):
         NeuMF(pretrained_gmf="somewhere")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from recsys.data.dataset import Dataset
-from recsys.data.query import History, Query
+from recsys.data.query import History, Pairs, Query
 from recsys.errors import UserError
 from recsys.models.rating_knn import RatingItemKNN, RatingUserKNN
 
@@ -91,3 +91,13 @@ def test_a_catalogue_that_does_not_fit_in_memory_is_an_error(monkeypatch):
     train = Dataset.from_arrays([0, 1], [0, 1], n_items=84_000)
     with pytest.raises(UserError, match=r"Correlating 84,000 items would take .*: choose biased_mf"):
         RatingItemKNN().fit(train)
+
+
+def test_item_neighbours_predict_pairs_exactly_as_they_score_rows_without_scoring_them(timed: Dataset, monkeypatch):
+    model, rng = RatingItemKNN(shrinkage=3.0, **BIAS).fit(timed), np.random.default_rng(0)
+    query = Query(np.full(21, -1), History.of_items([[], *([*rng.permutation(40)[:n]] for n in range(20))], 4.0))
+    pairs = Pairs(query, rng.integers(0, 21, 500), rng.integers(0, 40, 500))
+    expected = np.clip(model.score(query)[pairs.rows, pairs.items], *model.scale)
+    monkeypatch.setattr("recsys.models.rating_knn.VALUES_PER_BLOCK", 100)
+    monkeypatch.setattr(model, "score", None)
+    np.testing.assert_array_equal(model.predict(pairs), expected)

@@ -89,6 +89,23 @@ def test_trees_find_planted_tastes_that_biases_cannot(trees, split: Split):
     assert rmse(trees(**LIGHT).fit(train), split) < 0.7 * rmse(Bias().fit(train), split)
 
 
+def test_base_models_score_each_user_once_however_many_passes_the_pairs_take(split: Split, monkeypatch):
+    model = GradientBoosting(**{**LIGHT, "models": {"user_knn": FURTHER["user_knn"]}}).fit(split.train)
+    query, test = split.train.query(np.arange(N_USERS)), split.test.ratings
+    pairs = Pairs(query, test.users, test.items, test.times)
+    expected, expected_of_pairs = model.score(query), model.predict(pairs)
+    base, sizes = model.base_models["user_knn"], []
+    score = base.score
+    monkeypatch.setattr(base, "score", lambda query: sizes.append(len(query)) or score(query))
+    monkeypatch.setattr("recsys.models.rating_trees.PAIRS_PER_PASS", 3 * N_ITEMS)
+    np.testing.assert_array_equal(model.score(query), expected)
+    assert sizes == [3] * 13 + [1]
+    monkeypatch.setattr("recsys.models.rating_trees.PAIRS_PER_PASS", len(pairs) // 10)
+    sizes.clear()
+    np.testing.assert_array_equal(model.predict(pairs), expected_of_pairs)
+    assert N_USERS <= sum(sizes) < N_USERS + len(sizes)  # the last user of a pass can be the first of the next one
+
+
 @pytest.mark.parametrize("trees", [GradientBoosting, RandomForest])
 def test_shuffled_ratings_are_predicted_no_better_than_by_the_mean(trees, split: Split):
     """If features of a training rating depended on it, trees would trust features that predict nothing."""

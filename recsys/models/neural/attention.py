@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -117,7 +117,7 @@ class ByteDropout(nn.Module):
         return x * (unmasked.to(x.dtype) * (256 / (256 - self.masked)))
 
 
-class AttentionBlock(nn.Module):
+class AttentionBlock(nn.Module, ABC):
     """The parts of a pre-norm block: attention and feed-forward layers, a norm before each, and dropout after each.
 
     Args:

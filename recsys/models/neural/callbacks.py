@@ -11,6 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from recsys.metrics.direction import direction
 from recsys.models.neural.data import EpochLoader, epoch_seed
 from recsys.progress_bar import ProgressBar
 
@@ -165,7 +166,6 @@ class Pruning(Callback):
 
     PRUNED = "pruned"
     N_UNPRUNED = 5  # number of complete trials before any is pruned, since a median of fewer is unreliable
-    ERRORS = ("rmse", "mae")  # metrics that are minimised
 
     def __init__(self, journal: str, trial: int, metric: str, after: int) -> None:
         self.journal = journal
@@ -179,8 +179,7 @@ class Pruning(Callback):
         measured = trainer.callback_metrics.get(f"valid/{self.metric}")
         if measured is None:
             return
-        sign = -1 if self.metric in self.ERRORS else 1
-        self.best = max(self.best, sign * measured.item())
+        self.best = max(self.best, (direction(self.metric) or 1) * measured.item())
         is_behind = trainer.is_global_zero and self._is_behind(trainer.current_epoch)
         trainer.should_stop |= trainer.strategy.broadcast(is_behind)
 

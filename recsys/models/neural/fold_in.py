@@ -106,7 +106,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
         means = mean(x), mean(e)
         x -= means[0]
-        penalty = PENALTY * mean((x - mean(x)) ** 2).mean() + np.finfo(np.float32).tiny
+        penalty = PENALTY * mean(x**2).mean() + np.finfo(np.float32).tiny
         products = train.total(x.T @ x), train.total(x.T @ (e - means[1]))
         weights = np.linalg.solve(products[0] + penalty * np.eye(x.shape[1]), products[1])
         self.regression = np.vstack([weights, means[1] - means[0] @ weights]).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, cast
 
@@ -21,9 +21,10 @@ from recsys.models.neural.embeddings import UserEmbedding, user_tables
 from recsys.models.neural.objectives import Objective
 from recsys.models.neural.optimization import Optimization
 from recsys.models.recency import HalfLife, recency_weights
+from recsys.models.scoring import scores_of_pairs
 
 
-class NeuralModule(pl.LightningModule):
+class NeuralModule(pl.LightningModule, ABC):
     """The weights and the forward pass of a deep model.
 
     A module does not depend on a recommender, a split or a data module. Any `pl.Trainer` can train it on a
@@ -81,7 +82,7 @@ class NeuralModule(pl.LightningModule):
     def refresh(self) -> None:
         """Recompute what is derived from the weights, such as the unknown user's row or the vectors of all items.
 
-        This is called before validation, after the best weights are restored, and after loading.
+        This is called before validation, after the best weights are restored, and after loading, in evaluation mode.
         """
         for part in self.modules():
             if isinstance(part, UserEmbedding):
@@ -250,4 +251,4 @@ class HistoryModule(NeuralModule):
         Returns:
             float32 (P,).
         """
-        return self.score(pairs.query)[pairs.rows, pairs.items]
+        return scores_of_pairs(self.score, pairs, self.n_items)

@@ -10,6 +10,7 @@ import numpy as np
 from recsys.data.dataset import Holdout
 from recsys.data.query import Pairs, Query
 from recsys.metrics.accuracy import ranking_metrics
+from recsys.metrics.direction import direction
 
 
 class Scorer(Protocol):
@@ -28,12 +29,15 @@ class Monitor(ABC):
     Attributes:
         names: names of all metrics.
         metric: name of the metric that early stopping monitors.
-        mode: whether larger (`max`) or smaller (`min`) values of that metric are better.
     """
 
     names: ClassVar[tuple[str, ...]]
     metric: ClassVar[str]
-    mode: ClassVar[str]
+
+    @property
+    def mode(self) -> str:
+        """Return whether smaller (`min`) or larger (`max`) values of the metric are better."""
+        return "min" if direction(self.metric) < 0 else "max"
 
     @abstractmethod
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +63,6 @@ class RankingMonitor(Monitor):
 
     names = ("hr@10", "mrr@10", "ndcg@10", "recall@10")
     metric = "ndcg@10"
-    mode = "max"
 
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
         """See `Monitor.measure`."""
@@ -76,7 +79,6 @@ class RatingMonitor(Monitor):
 
     names = ("rmse", "mae")
     metric = "rmse"
-    mode = "min"
 
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
         """See `Monitor.measure`."""

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.data.query import Query
 from recsys.errors import check_positive
-from recsys.models.base import FitContext, FitReport, ScoresByProducts
+from recsys.models.base import ScoresByProducts
 from recsys.models.memory import check_memory
 from recsys.models.neural.batches import QueryBatch
 from recsys.models.neural.embeddings import UserEmbedding, dot, item_embedding
@@ -139,8 +139,8 @@ class PropagatingRecommender(EmbeddingRecommender, ScoresByProducts):
         """See `ScoresByProducts`."""
         return self.item_embeddings()
 
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that tables and graph fit in memory, and train."""
+    def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts tables and graph."""
         n_nodes = train.n_users + train.n_items
         n_tables = COPIES_OF_TABLES + 2 * self.n_layers
         check_memory(
@@ -148,4 +148,3 @@ class PropagatingRecommender(EmbeddingRecommender, ScoresByProducts):
             f"{self.n_layers} layers of {self.embedding_dim} numbers for each of {n_nodes:,} users and items",
             "lower model.embedding_dim or model.n_layers",
         )
-        return super()._fit(train, valid, context)

@@ -197,6 +197,7 @@ class NeuralRecommender(Recommender):
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
         """Train the module; without `valid`, train for all epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
+        self._check_memory(train)
         self._check_weights(train, context)
         self.trained_on = train.fingerprint
         if self.predicts_ratings:
@@ -329,11 +330,15 @@ class NeuralRecommender(Recommender):
 
     def _score(self, query: Query) -> np.ndarray:
         """See `Recommender._score`."""
-        return self.module.score(query) + np.float32(self.rating_mean)
+        return self._with_mean(self.module.score(query))
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
         """See `Recommender._predict`; only the pairs are scored."""
-        return self.module.predict(pairs) + np.float32(self.rating_mean)
+        return self._with_mean(self.module.predict(pairs))
+
+    def _with_mean(self, output: np.ndarray) -> np.ndarray:
+        """Return what the module computed as ratings, if the model predicts ratings, and otherwise unchanged."""
+        return output + np.float32(self.rating_mean) if self.predicts_ratings else output
 
     def _build(self, n_users: int, n_items: int) -> None:
         """Build the untrained module without changing the global random state."""
@@ -357,6 +362,13 @@ class NeuralRecommender(Recommender):
         if module is not None:
             check_sharding(module, type(self).__name__, trainer.get("gradient_clip_val"), trainer.get("precision"))
 
+    def _check_memory(self, train: Dataset) -> None:
+        """Check that what a training step computes fits in memory; by default, only `_check_weights` checks.
+
+        Raises:
+            UserError: it does not fit.
+        """
+
     def _check_weights(self, train: Dataset, context: FitContext) -> None:
         """Check that the weights fit in memory and that the trainer can distribute them, before any are allocated.
 
@@ -372,8 +384,7 @@ class NeuralRecommender(Recommender):
 
     def _use(self) -> None:
         """Make the module ready to score."""
-        self.module.refresh()
-        self.module.eval()
+        self.module.eval().refresh()
 
 
 def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:

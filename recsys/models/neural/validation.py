@@ -47,8 +47,7 @@ class Validation(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Measure the module with its current weights."""
         module = cast(NeuralModule, pl_module)
-        module.refresh()
-        module.eval()
+        module.eval().refresh()
         measured = _gathered(measure(self.scorer or module, self.holdout, self.monitor, self.rows), trainer)
         module.train()
         metrics = {f"valid/{name}": value for name, value in summary(measured, self.monitor).items()}
@@ -62,8 +61,13 @@ def measure(
     scorer: Scorer, holdout: Holdout, monitor: Monitor, rows: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Measure some queries of a holdout, given by their positions, int64 (B,), in batches; see `Monitor.measure`."""
+    return [monitor.measure(scorer, batch, holdout) for batch in batches(holdout, rows)]
+
+
+def batches(holdout: Holdout, rows: np.ndarray) -> list[np.ndarray]:
+    """Split the positions of queries, int64 (B,), into batches whose scores fit in memory."""
     n_batches = 1 + len(rows) * holdout.ratings.n_items // SCORES_PER_BATCH
-    return [monitor.measure(scorer, batch, holdout) for batch in np.array_split(rows, n_batches)]
+    return np.array_split(rows, n_batches)
 
 
 def summary(measured: list[tuple[np.ndarray, np.ndarray]], monitor: Monitor) -> dict[str, float]:

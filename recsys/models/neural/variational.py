@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from recsys.data.dataset import Dataset, Holdout
+from recsys.data.dataset import Dataset
 from recsys.errors import check_positive, check_shares
-from recsys.models.base import FitContext, FitReport
 from recsys.models.memory import check_layers
 from recsys.models.neural.recommender import HistoryRecommender
 from recsys.models.recency import HalfLife, check_half_life
@@ -42,7 +41,6 @@ class VariationalAutoencoder(HistoryRecommender):
         self.dropout = dropout
         self.half_life = check_half_life(half_life)
 
-    def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Check that weights and logits fit in memory, and train."""
+    def _check_memory(self, train: Dataset) -> None:
+        """See `NeuralRecommender._check_memory`; counts weights and logits."""
         check_layers(train.n_items, self.hidden_dim, self.batch_size)
-        return super()._fit(train, valid, context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 
 _NAME = re.compile(r"(?P<base>[^@/]+)(?:@(?P<k>\d+))?(?P<rest>/.*)?")
 _WORDS = {  # a "found" film is one of the list that the viewer rated later

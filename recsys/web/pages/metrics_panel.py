@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from recsys.studies.direction import direction
+from recsys.metrics.direction import direction
 from recsys.web.loaded_run import LoadedRun
 from recsys.web.pages.components import Section, Tag
 from recsys.web.pages.metric_names import in_words

@@ -16,7 +16,18 @@ from recsys.metrics.accuracy import ranking_metrics
 from recsys.models.dae import DAE, DAEModule
 from recsys.models.mf import MF, MFModule
 from recsys.models.ncf import NeuMF, NeuMFModule
-from recsys.models.neural import LogLoss, NeuralRecommender, Softmax, TrainingData, Validation
+from recsys.models.neural import (
+    EmbeddingModule,
+    HistoryModule,
+    LogLoss,
+    NeuralModule,
+    NeuralRecommender,
+    Softmax,
+    TrainingData,
+    Validation,
+)
+from recsys.models.neural.propagation import PropagatingModule
+from recsys.models.neural.sequences import SequenceModule
 
 QUIET = {"accelerator": "cpu", "logger": False, "enable_progress_bar": False}
 
@@ -102,3 +113,23 @@ def test_the_module_of_histories_predicts_pairs_from_them(timed: Dataset):
     module = DAEModule(60, 40, 4).eval()
     query, rows, items = timed.query(np.arange(10)), np.array([0, 3, 9, 3]), np.array([39, 0, 7, 1], np.int32)
     np.testing.assert_array_equal(module.predict(Pairs(query, rows, items)), module.score(query)[rows, items])
+
+
+@pytest.mark.parametrize("cls", [NeuralModule, EmbeddingModule, HistoryModule, SequenceModule, PropagatingModule])
+def test_a_module_that_lacks_a_method_cannot_be_built(cls: type[NeuralModule]):
+    with pytest.raises(TypeError, match="abstract"):
+        cls(2, 3, 4)
+
+
+def test_scores_of_a_ranking_model_are_the_output_of_its_module_and_are_not_copied(timed: Dataset, monkeypatch):
+    model, query = MF(embedding_dim=4, max_epochs=1).fit(timed), timed.query(np.arange(3))
+    scores = model.module.score(query)
+    monkeypatch.setattr(model.module, "score", lambda query: scores)
+    assert model.score(query) is scores
+
+
+def test_what_is_derived_from_weights_is_computed_without_dropout(split: Split, monkeypatch):
+    modes = []
+    monkeypatch.setattr(MFModule, "refresh", lambda self: modes.append(self.training) or NeuralModule.refresh(self))
+    MF(embedding_dim=4, max_epochs=2).fit(split.train, split.valid)
+    assert modes == [False] * 3  # after both epochs, and of the best weights

@@ -22,9 +22,9 @@ from recsys.models.base import FitContext, load
 from recsys.models.dae import DAE
 from recsys.models.gru4rec import GRU4Rec
 from recsys.models.lightgcn import LightGCN
-from recsys.models.mf import MF
+from recsys.models.mf import MF, MFModule
 from recsys.models.ncf import NeuMF
-from recsys.models.neural import NeuralRecommender, embeddings, sharding
+from recsys.models.neural import EmbeddingRecommender, NeuralRecommender, embeddings, sharding
 from recsys.models.neural.embeddings import UserEmbedding, UserTable, only_rows_of, rows_of_users
 from recsys.models.neural.processes import lost_processes_explained
 from recsys.models.neural.sampling import Draw, Interactions, NegativeSampler, SampledEpoch
@@ -260,6 +260,20 @@ def refused(**options) -> FitContext:
 def test_a_model_whose_steps_need_other_users_is_refused_before_training(timed: Dataset):
     with pytest.raises(UserError, match="LightGCN cannot be trained sharded by user"):
         LightGCN(embedding_dim=4).fit(timed, context=refused())
+
+
+class Undeclared(EmbeddingRecommender):
+    """A model that does not declare the class of its module, of which a step needs only the users of its batch."""
+
+    def build(self, n_users: int, n_items: int, **training) -> MFModule:
+        return MFModule(n_users, n_items, 4, **training)
+
+
+def test_a_model_is_judged_before_data_are_read_only_by_a_module_that_it_declares(timed: Dataset):
+    Undeclared().check_sharding({})
+    MF().check_sharding({})
+    with pytest.raises(UserError, match="LightGCN cannot be trained sharded by user"):
+        LightGCN().check_sharding({})
 
 
 @pytest.mark.parametrize("options", [{"gradient_clip_val": 1.0}, {"precision": "16-mixed"}])

@@ -1,7 +1,7 @@
 """Directions of metrics."""
 
 from recsys.metrics.accuracy import ACCURACY
-from recsys.studies.direction import ORDERED, direction
+from recsys.metrics.direction import ORDERED, direction
 
 
 def test_larger_accuracy_and_smaller_errors_are_better_and_popularity_is_neither():
