@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,6 @@ from recsys.errors import UserError, check_positive
 from recsys.metrics.ranking import mask_seen, top_k
 from recsys.models.scoring import Scorer
 from recsys.models.support import supports
-
-if TYPE_CHECKING:
-    from recsys.models.similar import SimilarItems
 
 BATCH_SIZE = 1024  # number of users that are scored at a time
 
@@ -30,7 +27,7 @@ class RecommendsByIds(Scorer):
     """
 
     data: Dataset | None = None
-    _similar_items: SimilarItems | None = None  # of the data, once `similar` has been called
+    _similar_items: Any = None  # `SimilarItems` of the data, once `similar` has been called
 
     def recommend(
         self, users: Sequence[Any] | None = None, k: int = 10, *, liked: Sequence[Any] | None = None
