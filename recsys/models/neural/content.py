@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from recsys.data.dataset import Dataset, Holdout
 from recsys.models.base import FitContext, FitReport, HasOpenCatalogue
 from recsys.models.item_content import ItemContent
-from recsys.models.neural.batches import slices
-from recsys.models.neural.embeddings import pooled
 from recsys.models.neural.recommender import HistoryRecommender
 
 FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
@@ -77,15 +75,25 @@ class FeatureEmbedding(nn.Module):
 
     def __init__(self, features: sparse.csr_matrix, table: Tensor) -> None:
         super().__init__()
+        self.max_features = int(np.diff(features.indptr).max(initial=0))  # of a row
         self.register_buffer("indptr", torch.from_numpy(features.indptr).long(), persistent=False)
         self.register_buffer("indices", torch.from_numpy(features.indices).long(), persistent=False)
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Embed some rows, int64 (B,) -> (B, d)."""
-        lengths = self.indptr[chosen + 1] - self.indptr[chosen]
-        rows, positions = slices(self.indptr[chosen], lengths)
-        return pooled(self.table, self.indices[positions], lengths, lengths.rsqrt()[rows])
+        """Embed some rows, int64 (B,) -> (B, d).
+
+        Shorter rows are padded with features of weight zero, so that shapes are known without waiting for a GPU.
+        """
+        if not self.max_features:
+            return self.table.new_zeros(len(chosen), self.table.shape[1])
+        starts, lengths = self.indptr[chosen], self.indptr[chosen + 1] - self.indptr[chosen]
+        columns = torch.arange(self.max_features, device=chosen.device)
+        positions = (starts[:, None] + columns).clamp(max=len(self.indices) - 1)
+        weights = torch.where(columns < lengths[:, None], lengths.clamp(min=1).rsqrt()[:, None], 0.0)
+        return F.embedding_bag(
+            self.indices[positions], self.table, per_sample_weights=weights.to(self.table.dtype), mode="sum"
+        )
 
 
 def masked_rows(own: Tensor, share: float, training: bool) -> Tensor:
