@@ -28,11 +28,11 @@ from recsys.config.sweep_advice import is_job_of_sweep
 from recsys.config.trainer import check_trainer, lightning, needs_lightning
 from recsys.data.split import Split
 from recsys.extras import require
-from recsys.metrics.direction import direction
+from recsys.metrics.direction import sign
 from recsys.models.base import FitContext, Recommender
 from recsys.studies import process
 from recsys.studies.report import plan
-from recsys.studies.run_writer import RunWriter
+from recsys.studies.run_writer import RunWriter, Trained
 from recsys.studies.runs import Run, is_completed, read_run
 from recsys.studies.testing import conclude, named
 from recsys.studies.warm_start import continue_from
@@ -90,9 +90,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
             model = model.refit(split.refit_train, replace(context, directory=run.checkpoints / "refit", logger=None))
     if not process.reports() and sharding is None:
         return metrics
-    further = _further_work(cfg, split)
+    trained = Trained(model, split, origin, metrics, speed)
     is_alone = not is_job_of_sweep()
-    return conclude(run, model, split, measurement, origin, metrics, speed, logger, further, is_alone=is_alone)
+    return conclude(run, trained, measurement, logger, _further_work(cfg, split), is_alone=is_alone)
 
 
 def _sharding(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
@@ -111,7 +111,7 @@ def objective(cfg: DictConfig) -> float | None:
         `cfg.optimized_metric` on validation, negated for errors; None if validation does not measure this metric.
     """
     value = train(cfg).get(f"valid/{cfg.optimized_metric}")
-    return None if value is None else (direction(cfg.optimized_metric) or 1) * value
+    return None if value is None else sign(cfg.optimized_metric) * value
 
 
 def _warm_start(cfg: DictConfig, run: RunWriter, model: Recommender, split: Split) -> Split:

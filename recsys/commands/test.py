@@ -18,7 +18,7 @@ from recsys.config.stored import DATA, stored_config
 from recsys.data.split import Split
 from recsys.errors import UserError
 from recsys.studies import process
-from recsys.studies.run_writer import RunWriter
+from recsys.studies.run_writer import RunWriter, Trained
 from recsys.studies.runs import Run, read_run
 from recsys.studies.tensorboard import log_directory
 from recsys.studies.testing import conclude
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
         trained.check_split(split if own == cfg.split else instantiate(own)(split.dataset))
         split = _unlearned(trained, split)
         measurement.check(model, split)
-    conclude(tested, model, split, measurement, origin, metrics={}, speed={})
+    conclude(tested, Trained(model, split, origin), measurement)
 
 
 def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) -> DictConfig:

@@ -19,3 +19,8 @@ def direction(metric: str) -> int:
     """
     name = re.sub(r"@\d+|/sampled\d+|/(with(out)?_history|shuffled_history|warm)$", "", metric)
     return 1 if name in ORDERED else -1 if name in ERRORS else 0
+
+
+def sign(metric: str) -> int:
+    """Return -1 for an error and 1 for any other metric: times this factor, larger values are better."""
+    return -1 if direction(metric) < 0 else 1

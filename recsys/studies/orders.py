@@ -15,7 +15,7 @@ import pandas as pd
 
 from recsys.evaluation.intervals import LEVEL
 from recsys.evaluation.resampling import resampled_means, split_means
-from recsys.metrics.direction import direction
+from recsys.metrics.direction import sign
 from recsys.studies.outcome import Outcome, outcomes_by_row
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import user_metrics
@@ -55,9 +55,9 @@ def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
                 continue
             users = {row: by_metric[metric] for row, by_metric in values.items() if metric in by_metric}
             if users:
-                sign = direction(metric) or 1
-                observed[name, metric] = pd.Series({row: sign * split_means(own).mean() for row, own in users.items()})
-                resampled[name, metric] = sign * pd.DataFrame(resampled_means(users, seed))
+                means = pd.Series({row: split_means(own).mean() for row, own in users.items()})
+                observed[name, metric] = sign(metric) * means
+                resampled[name, metric] = sign(metric) * pd.DataFrame(resampled_means(users, seed))
     return _agreement(observed, resampled)
 
 

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,25 @@ STAGES = {
 }
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A final model with what its run stores about its training.
+
+    Attributes:
+        model: the final model.
+        split: split on which it was trained and is measured.
+        origin: where the data came from.
+        metrics: metrics by name, `valid/...` and `test/...`.
+        speed: speed of training by name, such as `train/interactions_per_second`.
+    """
+
+    model: Recommender
+    split: Split
+    origin: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    speed: Mapping[str, float] = field(default_factory=dict)
 
 
 class RunWriter:
@@ -134,48 +154,36 @@ class RunWriter:
         if len(tested.calibration):
             write_text(self.directory / "calibration.csv", tested.calibration.to_csv(index=False))
 
-    def finish(
-        self,
-        model: Recommender,
-        split: Split,
-        origin: str,
-        metrics: dict[str, float],
-        speed: Mapping[str, float],
-        also: Sequence[Callable[[Run], object]] = (),
-    ) -> None:
+    def finish(self, trained: Trained, also: Sequence[Callable[[Run], object]] = ()) -> None:
         """Store the model, its embeddings, the metrics and, last, the manifest.
 
         Args:
-            model: the final model.
-            split: split on which it was trained and measured.
-            origin: where the data came from.
-            metrics: metrics by name, `valid/...` and `test/...`.
-            speed: speed of training by name, such as `train/interactions_per_second`.
+            trained: the final model, and its metrics of validation and, if it was tested, of the test.
             also: functions to call with the run before it counts as finished.
         """
+        model, dataset, metrics = trained.model, trained.split.dataset, dict(trained.metrics)
         model.save_without_data(self.directory / MODEL)
         if isinstance(model, HasEmbeddings):
-            _write_embeddings(self.directory / EMBEDDINGS, model, split)
+            _write_embeddings(self.directory / EMBEDDINGS, model, trained.split)
         _write_json(self.directory / METRICS, metrics)
-        dataset = split.dataset
         manifest = {
             "status": "complete",
             "finished": datetime.now(UTC).isoformat(timespec="seconds"),
             "data": {
                 "name": dataset.name,
-                "origin": origin,
+                "origin": trained.origin,
                 "fingerprint": dataset.fingerprint,
                 "ratings": dataset.n_ratings,
                 "users": dataset.n_users,
                 "films": dataset.n_items,
                 "ids": id_digests(dataset),
             },
-            "split": {"name": split.name, "fingerprint": split.fingerprint},
+            "split": {"name": trained.split.name, "fingerprint": trained.split.fingerprint},
             "seed": self.config["seed"],
             "code": code_digest(self.config),
             "seconds": self.seconds,
             "cpu_seconds": self.cpu_seconds,
-            "speed": speed,
+            "speed": dict(trained.speed),
             "git": self.git,
             **provenance.circumstances(self.config["threads"]),
         }

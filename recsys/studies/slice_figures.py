@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from recsys.analysis import charts, figures
 from recsys.files import read_csv, reading
-from recsys.metrics.direction import direction
+from recsys.metrics.direction import sign
 from recsys.studies.outcome import Outcome, complete_runs
 
 MAX_SLICES = 10  # per figure
@@ -88,7 +88,7 @@ def _heat_map(values: pd.DataFrame, slices: pd.DataFrame, kind: str, metric: str
     rows = [fill(row, ROW_WIDTH) for row in values.index]
     is_dense = len(slices) > MAX_LONG_LABELS
     fig, ax = figures.subplots(charts.height_of("\n".join(rows).count("\n") + 1) + (1.2 if is_dense else 0.8))
-    relative = (values / values.mean() - 1).fillna(0) * (direction(metric) or 1)
+    relative = (values / values.mean() - 1).fillna(0) * sign(metric)
     limit = max(0.01, float(np.quantile(relative.abs(), 0.9)))
     digits, separator = (3, " ") if is_dense else (4, "\n")
     digits -= is_dense and bool((values >= 1).any(axis=None))  # as wide as values below 1, which lack their zero

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recsys.evaluation.resampling import UserMetrics, compare
-from recsys.metrics.direction import direction
+from recsys.metrics.direction import sign
 from recsys.studies.outcome import Outcome, complete_runs
 from recsys.studies.runs import Run
 from recsys.studies.study import Row, Setting, row_dependencies
@@ -64,7 +64,7 @@ def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[st
     """
     main = setting.metrics[0]
     means = pd.Series({row: seed_means(by_row[row], f"valid/{main}").mean() for row in baselines if row in by_row})
-    means = means.astype(float).dropna() * (direction(main) or 1)
+    means = means.astype(float).dropna() * sign(main)
     return None if means.empty else str(means.idxmax())
 
 

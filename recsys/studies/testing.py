@@ -24,7 +24,7 @@ from recsys.models.markov import Markov
 from recsys.models.popularity import Popularity
 from recsys.studies import process, report, tensorboard
 from recsys.studies.examples import Example, examples, spread
-from recsys.studies.run_writer import RunWriter
+from recsys.studies.run_writer import RunWriter, Trained
 from recsys.studies.runs import Run
 
 if TYPE_CHECKING:
@@ -123,12 +123,8 @@ def named(stage: str, measured: Evaluation) -> dict[str, float]:
 
 def conclude(
     run: RunWriter,
-    model: Recommender,
-    split: Split,
+    trained: Trained,
     measurement: Measurement,
-    origin: str,
-    metrics: Mapping[str, float],
-    speed: Mapping[str, float],
     logger: Logger | None = None,
     also: Sequence[Callable[[Run], object]] = (),
     *,
@@ -140,12 +136,8 @@ def conclude(
 
     Args:
         run: writer of the run, which stores the results.
-        model: the final model.
-        split: split on which the model was trained.
+        trained: the final model, with its validation metrics.
         measurement: how the model is tested.
-        origin: where the data came from.
-        metrics: validation metrics by name.
-        speed: speed of training by name.
         logger: logger of the curves, or None; loggers other than TensorBoard's also get settings and final metrics.
         also: functions to call with the run before it counts as finished.
         is_alone: whether to print commands to try next; a sweep prints its own after its last job.
@@ -153,7 +145,8 @@ def conclude(
     Returns:
         The validation metrics and, if the model was tested, the test metrics.
     """
-    metrics = dict(metrics)
+    model, split = trained.model, trained.split
+    metrics = dict(trained.metrics)
     tested = None
     if run.config["test"]:
         with run.stage("test"):
@@ -166,7 +159,7 @@ def conclude(
         run.write_test(tested)
     shown = _examples(model, split.dataset, split.valid if tested is None else split.test, measurement)
     _log_results(run.config, model, split.dataset, counts, metrics, shown, logger)
-    run.finish(model, split, origin, metrics, speed, also)
+    run.finish(replace(trained, metrics=metrics), also)
     if tested is not None:
         _print_test(model, split, measurement, tested, refit=run.config["refit"])
         report.print_example(shown[0])

@@ -29,7 +29,7 @@ from recsys.evaluation.evaluate import evaluate
 from recsys.evaluation.protocols import FULL_RANKING
 from recsys.evaluation.resampling import Difference, compare
 from recsys.files import reading, write_text
-from recsys.metrics.direction import direction
+from recsys.metrics.direction import direction, sign
 from recsys.models.base import FitContext, Recommender
 
 PROMOTION = "promotion.json"
@@ -199,8 +199,7 @@ class PromotionTest:
     def _compare_group(
         self, who: str, earlier: str, before: np.ndarray, after: np.ndarray, margin: float | None, look: int
     ) -> GroupComparison:
-        sign = direction(self.metric) or 1
-        of_users = ({(0, ""): pd.Series(sign * values)} for values in (after, before))
+        of_users = ({(0, ""): pd.Series(sign(self.metric) * values)} for values in (after, before))
         better = cast(Difference, compare(*of_users))  # not None, since a group has at least two users
         interval = better.interval
         all_equal = np.isnan(interval.low)  # the improvement is the same for every user

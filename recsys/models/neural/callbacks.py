@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
-from recsys.metrics.direction import direction
+from recsys.metrics.direction import sign
 from recsys.models.neural.data import EpochLoader, epoch_seed
 from recsys.progress_bar import ProgressBar
 
@@ -179,7 +179,7 @@ class Pruning(Callback):
         measured = trainer.callback_metrics.get(f"valid/{self.metric}")
         if measured is None:
             return
-        self.best = max(self.best, (direction(self.metric) or 1) * measured.item())
+        self.best = max(self.best, sign(self.metric) * measured.item())
         is_behind = trainer.is_global_zero and self._is_behind(trainer.current_epoch)
         trainer.should_stop |= trainer.strategy.broadcast(is_behind)
 
