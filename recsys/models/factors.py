@@ -21,7 +21,8 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
     """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
 
     Attributes:
-        user_factors: float32 (n_users, d) vectors of the training users.
+        user_factors: float32 (n_users, d) vectors of the training users; with `half_life`, fitted to histories that are
+            weighted by recency.
         item_factors: float32 (n_items, d) vectors of the items.
     """
 
@@ -32,7 +33,7 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
 
     @abstractmethod
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Return `user_factors` and `item_factors` of the training interactions."""
+        """Return the vectors of users, float32 (n_users, d), and of items, float32 (n_items, d); recency is ignored."""
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Factorise the interactions.
