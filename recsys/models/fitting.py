@@ -37,7 +37,9 @@ QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=Fa
 
 @dataclass(frozen=True)
 class FitContext:
-    """Where and how a fit runs. Except for rounding, the context does not affect what is learned.
+    """Where and how a fit runs.
+
+    Apart from rounding, only some settings of the trainer affect what is learned, such as `gradient_clip_val`.
 
     Attributes:
         directory: directory for checkpoints, or None to store none.
