@@ -24,7 +24,8 @@ from recsys.models.sasrec import SASRec, SASRecModule
 class ContentSASRecModule(SASRecModule):
     """A `SASRecModule` with e_i = W t_i + 0.3 f_i + an id vector.
 
-    t_i is the item's sentence embedding, and f_i the embedding of its binary features (`FeatureEmbedding`).
+    e_i is the vector of item i as input and output, t_i its sentence embedding, W a trained matrix, and f_i the
+    embedding of its binary features (`FeatureEmbedding`).
     """
 
     text: Tensor

@@ -37,7 +37,7 @@ from recsys.models.neural.sampling import Interactions, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
-COPIES_OF_ITEMS = 7  # embedded, with their texts and gradients
+COPIES_OF_ITEMS = 7  # outputs of the item tower, their inputs and gradients
 
 
 class ItemTower(NamedTuple):
@@ -46,7 +46,7 @@ class ItemTower(NamedTuple):
     Attributes:
         vectors: float32 (C, d) vectors of the items as candidates, v.
         history: float32 (C, d) vectors of the items as elements of a history, h.
-        popularity: float32 (C,), the bias of each item.
+        popularity: float32 (C,) bias of each item, b.
     """
 
     vectors: Tensor
@@ -97,16 +97,17 @@ class SharedSampledSoftmax(ByUser):
 
 
 class TwoTowerModule(HistoryModule):
-    """Logit = u . v_i / T + b_i.
+    """Logit = u . v_i / T + b_i, with temperature T.
 
     Item tower: v_i, b_i and h_i, the item as an element of a history, are a linear map of the item's sentence embedding
-    and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the user's
-    features, scaled to unit length, plus an embedding of the user's id.
+    and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the embedding
+    of the user's features (`FeatureEmbedding`), scaled to unit length, plus an embedding of the user's id. The setting
+    `normalized` determines whether u alone, both u and v_i, or neither are scaled.
 
     Args:
         text: float32 (n_items, d_text) sentence embeddings of the items, which are not trained.
-        features: (n_items, f) binary features of items.
-        user_features: (n_users + 1, g) binary features of users; the last row is that of unknown users.
+        features: CSR float32 (n_items, f) binary features of items.
+        user_features: CSR float32 (n_users + 1, g) binary features of users; the last row is that of unknown users.
         settings: hyperparameters of the model.
         sparse_gradients: whether the id embeddings have sparse gradients, for steps that look up few ids.
         **training: see `NeuralModule`.
@@ -149,7 +150,7 @@ class TwoTowerModule(HistoryModule):
         self.catalogue = self.items(torch.arange(self.n_items, device=self.device))
 
     def items(self, items: Tensor) -> ItemTower:
-        """Apply the item tower to items (C,)."""
+        """Apply the item tower to items, int64 (C,); in training, texts and ids are masked at random."""
         text = F.dropout(self.text[items], self.text_dropout, self.training)
         ids = masked_rows(self.ids(items), self.id_dropout, self.training)
         embedded = text @ self.text_map + FEATURES_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
@@ -170,11 +171,15 @@ class TwoTowerModule(HistoryModule):
         return F.dropout(users, self.dropout, self.training) + own
 
     def logits(self, users: Tensor, items: ItemTower) -> Tensor:
-        """Return (B, C) logits of users (B, d)."""
+        """Return the logits of C items for users with the vectors `users` (B, d), (B, C)."""
         return self.log_scale.exp() * users @ items.vectors.T + items.popularity
 
     def logits_among(self, queries: QueryBatch, items: Tensor) -> tuple[Tensor, HistoryBatch]:
-        """Score the items (C,), ascending codes that include those of the histories; both towers share the embeddings.
+        """Score C items for the users of a batch, and embed each of the items once for both towers.
+
+        Args:
+            queries: B users; all items of their histories are among `items`.
+            items: int64 (C,) item codes, ascending.
 
         Returns:
             (B, C) logits, and the histories with their items as columns of the logits.
@@ -213,8 +218,8 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         dropout: share of the elements of u that is masked during training.
         id_dropout: share of the items whose ids are masked during training; 1 learns no item ids.
         user_id_dropout: share of the users whose ids are masked during training; 1 learns no user ids.
-        loss: `softmax` over all items with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
-            `batch_size` counts users.
+        loss: `softmax` over all items with ratings, or `sampled_softmax` over the items of a batch's users and
+            `n_negatives` more; `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.
@@ -283,7 +288,7 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; the graph stores the sum of each user's feature vectors."""
+        """See `HasGraph`; the graph stores the embedding of each user's features, `FeatureEmbedding`."""
         facts = self.module.user_facts(torch.arange(self.n_users + 1)).detach()
         module = copy(self.module)
         module._modules = {**module._modules, "user_facts": nn.Embedding.from_pretrained(facts)}
@@ -324,6 +329,9 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:
-    """Draw a map (n_inputs, 2 d + 1) to [v, h, bias] that preserves cosines in expectation: v = h, no bias."""
+    """Draw a random linear map to [v, h, bias], (n_inputs, 2 d + 1), that preserves inner products in expectation.
+
+    With it, v = h, and the bias is 0.
+    """
     vectors = torch.randn(n_inputs, d) / d**0.5
     return torch.cat([vectors, vectors, torch.zeros(n_inputs, 1)], dim=1)
