@@ -199,7 +199,11 @@ class Recommender(RecommendsByIds):
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set the learned arrays to those that `arrays` returned."""
+        """Set the learned arrays to those that `arrays` returned, without copying them.
+
+        Raises:
+            KeyError: an array is missing.
+        """
         self._drop_cached()
         for name in self._stored():
             if name != "popularity" or name in arrays:  # earlier versions stored none

@@ -81,17 +81,24 @@ class Prior:
         side_information: float64 (n, n_features), F; n_features may be 0.
         d: length of the vectors, with their biases.
         rng: generator of all draws.
+
+    Attributes:
+        mean: float64 (d,) mu, set by `draw`.
+        precision: float64 (d, d) Lambda, set by `draw`.
+        beta: float64 (r, d), for the r columns that remain of F.
+        link_precision: lambda.
+        shift: float64 (n, d) beta' f_u.
     """
 
     def __init__(self, side_information: sparse.csr_matrix, d: int, rng: np.random.Generator) -> None:
         self.rng = rng
         self.columns, self.squares = orthogonal_columns(side_information)  # (n, r) and their squared lengths (r,)
         self.beta = np.zeros((len(self.squares), d))
-        self.link_precision = 1.0  # lambda of beta
-        self.shift = np.zeros((side_information.shape[0], d))  # shift of each vector's prior mean by side information
+        self.link_precision = 1.0
+        self.shift = np.zeros((side_information.shape[0], d))
 
     def draw(self, vectors: np.ndarray) -> None:
-        """Draw mu and Lambda, then beta, then lambda, given vectors (n, d), and store them as attributes."""
+        """Draw mu and Lambda, then beta, then lambda, given vectors (n, d), and set the attributes."""
         self.mean, self.precision = self._draw_normal_wishart(vectors - self.shift)
         if len(self.beta):
             self._draw_link(vectors - self.mean)

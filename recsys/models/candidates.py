@@ -58,8 +58,8 @@ class FirstStage:
     def candidates(self, query: Query) -> Candidates:
         """Find the items that are among the best unseen ones of a query's user according to at least one model.
 
-        The groups of features are `by NAME` for each model (standardised score and logarithm of the rank), `by all
-        models` (mean of 1 / (60 + rank)), and those of `CandidateFeatures`.
+        The groups of features are `by NAME` for each model (standardised score and logarithm of the rank),
+        `by all models` (mean of 1 / (60 + rank)), and those of `CandidateFeatures`.
         """
         scores = [standard_scores(model.score(query)) for model in self.models.values()]  # (B, n_items) each
         seen = query.history.matrix(scores[0].shape[1]).toarray() > 0

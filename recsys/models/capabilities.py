@@ -20,11 +20,11 @@ class HasEmbeddings(ABC):
 
     @abstractmethod
     def user_embeddings(self) -> np.ndarray:
-        """Return the embeddings of users, float32 (n_users, d)."""
+        """Return the embeddings of the training data's users, float32 (n_users, d), in the order of their codes."""
 
     @abstractmethod
     def item_embeddings(self) -> np.ndarray:
-        """Return the embeddings of items, float32 (n_items, d)."""
+        """Return the embeddings of items, float32 (n_items, d), in the order of their codes."""
 
 
 class EmbedsHistories(HasEmbeddings):

@@ -46,7 +46,7 @@ class DAEModule(HistoryModule):
         return torch.tanh(history.pooled(self.encoder.weight, x) + self.bias)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items)."""
+        """Return logits of all items, (B, n_items); `items` is ignored."""
         return self.decoder(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:

@@ -56,7 +56,7 @@ class ELSAModule(HistoryModule):
         return self._encode(queries, self.item_embeddings())
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return the scores of all items, (B, n_items)."""
+        """Return the scores of all items, (B, n_items); `items` is ignored."""
         history, vectors = queries.history, self.item_embeddings()
         own = (history.rows, history.items)
         return (self._encode(queries, vectors) @ vectors.T).index_put(own, -history.weights, accumulate=True)

@@ -30,7 +30,7 @@ class Ensemble(ReadsHistories):
     Args:
         models: the base models by name, each given by its hyperparameters, with the class in `_target_`, or by the
             directory of a run. From a run, the settings are used, and also the weights in its checkpoints if it was
-            trained on the same ratings. The attribute `models` holds settings in place of directories.
+            trained on the same split. The attribute `models` holds settings in place of directories.
         **prior: see `ReadsHistories`; each base model also has its own prior.
 
     Raises:

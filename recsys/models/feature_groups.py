@@ -139,7 +139,7 @@ class Statistics(Group):
 
 
 class Demographics(Group):
-    """The user's age, gender and occupation, where the data set has them."""
+    """The user's age, gender and occupation, where the data set has them; missing for unknown users."""
 
     def fit(self, train: Dataset) -> Self:
         """See `Group.fit`."""

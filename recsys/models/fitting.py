@@ -11,7 +11,10 @@ from typing import Any
 
 
 def lightning_trainer(**options: Any) -> Any:
-    """Build a Lightning Trainer; Lightning is imported here, since closed-form models do not need it."""
+    """Build a Lightning Trainer from its keyword arguments.
+
+    Lightning is imported here, since closed-form models do not need it.
+    """
     import pytorch_lightning as pl
 
     quieten_lightning()

@@ -13,14 +13,15 @@ the items, and z standardises popularity c over the items. c and w_n depend on t
     n = 0, n >= 20    w_n = 1 with a half-life, else 0; c(i) counts the training interactions with item i before the
                       moment of the query, weighted by recency with this half-life
 
-If the strength is 0, the second case is that of all n.
+If the strength is 0, the second case is that of all n. Recent popularity is stored for 64 moments, of which a query
+uses the latest that is not after its own or, if there is none, the first.
 
 Users' first items differ from their later ones, so popularity after n interactions differs from overall popularity.
 Since few users may have more than n interactions, n_items pseudo-counts in proportion to overall popularity are added
 to c. The weight decreases with the square of n: a slower decrease that helps new users as much lowers the accuracy for
 users with 10 to 20 interactions more if random rather than later interactions are held out. Recent popularity reflects
-what users rate now, which a model trained on all years does not. For short histories it has no weight: with 10 ratings,
-means were lower with it, which was not tested (experiments/newcomers).
+what users rate now, which a model trained on all years does not. With a strength, it has no weight for short histories:
+with 10 ratings, mean metrics were lower with it, a difference that was not tested (experiments/newcomers).
 
 If attributes of users, such as gender, are given, popularity is multiplied by a ratio: how popular an item is among
 users with equal attributes, divided by how popular it is among all users.
@@ -61,7 +62,7 @@ class ReadsHistories(Recommender):
         UserError: a value is not allowed.
 
     Attributes:
-        next_popularity: float32 (20, n_items) c of users with short histories, a row for each n; set if
+        next_popularity: float32 (20, n_items) c of users with short histories, row n for n interactions; set if
             `prior_strength` is above 0.
         moments: int64 (m,) Unix times in seconds, ascending; set if there is a half-life, like `recent_popularity`.
         recent_popularity: float32 (m, n_items) c of other users at each moment.

@@ -228,6 +228,9 @@ class UserKNN(_NearestNeighbours):
 
     Raises:
         UserError: a value is not allowed.
+
+    Attributes:
+        interactions: CSR float32 (n_users, n_items), 1 where a training user rated an item.
     """
 
     learned = ("interactions",)

@@ -86,7 +86,7 @@ class MultVAEModule(HistoryModule):
         return torch.tanh(self.from_latent(z))
 
     def logits(self, decoded: Tensor) -> Tensor:
-        """Return logits of all items, (B, n_items)."""
+        """Return logits of all items, (B, n_items), given the result of `decode`."""
         return self.output(decoded)
 
     def encode(self, queries: QueryBatch) -> Tensor:
@@ -94,7 +94,7 @@ class MultVAEModule(HistoryModule):
         return self.decode(self.posterior(queries)[0])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items at the posterior mean, (B, n_items)."""
+        """Return logits of all items at the posterior mean, (B, n_items); `items` is ignored."""
         return self.logits(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:

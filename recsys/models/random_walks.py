@@ -22,10 +22,10 @@ from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 class RP3Beta(ItemToItem):
     """Scores an item by the probability that a random walk from the user, via an item and another user, ends at it.
 
-    With n_i the number of users of item i and n_u the number of items of user u, the weight of item j for an item i in
-    the history is
+    With n_i the number of users who rated item i and n_u the number of items that user u rated, the weight of item j
+    for an item i in the history is
 
-        w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u of both i and j.
+        w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u who rated both i and j.
 
     With alpha = 1 and beta = 0, these are the probabilities of a step from i to a user and a further step to j.
 

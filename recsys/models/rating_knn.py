@@ -187,6 +187,7 @@ def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 def _like(matrix: sparse.csr_matrix, values: np.ndarray) -> sparse.csr_matrix:
     """Return a matrix with other values at the same positions.
 
-    Unlike `power`, this does not sort the indices of the matrix in place, which it shares with a history.
+    Unlike the method `power` of SciPy's matrices, this does not sort the indices of the matrix in place: they can be
+    the items of a history, whose order must not change.
     """
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)

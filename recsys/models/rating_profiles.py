@@ -54,7 +54,8 @@ class RatingProfiles(LearnedArrays):
     def transform(self, history: History) -> np.ndarray:
         """Return the profiles of users with these histories (B rows), float32 (B, 2 f).
 
-        The first f columns are shares, the last f columns ratings, both in the order of `facts`.
+        The first f columns are differences of shares, the last f are differences of ratings, both in the order of the
+        columns of `facts`.
         """
         counts = history.lengths[:, None]  # (B, 1)
         frequencies = history.matrix(len(self.facts)) @ self.facts - counts * self.average

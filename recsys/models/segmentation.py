@@ -31,9 +31,9 @@ class Segmentation(LearnedArrays):
     Segments are numbered by size, the largest first. Segments without points are left out.
 
     Args:
-        n_segments: number of segments. HDBSCAN determines the number itself: its clusters have at least a quarter of
-            the users that each of `n_segments` equal segments would have. If it finds none, all users are in one
-            segment.
+        n_segments: number of segments. HDBSCAN determines the number itself: its clusters have at least 5 users, and at
+            least a quarter of those that each of `n_segments` equal segments would have. If it finds none, all users
+            are in one segment.
         method: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
         n_components: maximum number of principal components to which points are first reduced; None sets no maximum.
         seed: seed of the random initialisation.

@@ -86,7 +86,7 @@ class SVDPPModule(HistoryModule):
         return self.users(queries.users) + history.pooled(self.rated.weight, weights)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return the predicted differences of the ratings of all items from the mean rating, (B, n_items)."""
+        """Return predicted ratings of all items minus the mean rating, (B, n_items); `items` is ignored."""
         encoded = self.encode(queries)
         return encoded @ self.items.weight.T + self.user_bias(queries.users) + self.item_bias.weight.T
 

@@ -120,7 +120,10 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
 
     def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled candidates."""
+        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled candidates.
+
+        Labels that are not among the candidates of their user are left out.
+        """
         labels = last_ratings(train, self.n_labels)
         models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
         first_stage = FirstStage(models, self._budgets, CandidateFeatures().fit(labels.known))

@@ -161,7 +161,12 @@ class TwoTowerModule(HistoryModule):
         return ItemTower(vectors, history, popularity.squeeze(1))
 
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
-        """Apply the user tower to users whose histories index the rows of `history` (C, d), and return (B, d)."""
+        """Apply the user tower, and return u, (B, d).
+
+        Args:
+            queries: B users, whose histories contain rows of `history` in place of item codes.
+            history: float32 (C, d) vectors h of items.
+        """
         rated = queries.history
         weights = F.dropout(rated.mean_weights, self.history_dropout, self.training)
         own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
@@ -193,7 +198,7 @@ class TwoTowerModule(HistoryModule):
         return self.users(queries, self.catalogue.history)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items), with the vectors of items from the last `refresh`."""
+        """Return logits of all items, (B, n_items), with their vectors from the last `refresh`; `items` is ignored."""
         return self.logits(self.encode(queries), self.catalogue)
 
     def item_embeddings(self) -> Tensor:
