@@ -72,7 +72,7 @@ class ALS(Factorisation):
         return model.user_factors, model.item_factors
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`: solve exactly for the users' vectors, given those of the items."""
+        """See `EmbedsHistories`; solves exactly for the users' vectors, given those of the items."""
         with threadpool_limits(1, "blas"):
             model = self._library_model()
             model.item_factors = self.item_factors

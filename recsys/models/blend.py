@@ -112,7 +112,7 @@ class Blend(Ensemble):
         )
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`."""
+        """See `Recommender._score`; models with a weight of 0 are not scored."""
         shares = zip(self.shares, self.base_models.values(), strict=True)
         return reduce(iadd, (share * self._comparable(model, query) for share, model in shares if share > 0))
 

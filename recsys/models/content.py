@@ -107,11 +107,11 @@ class Content(ContentProfile, EmbedsHistories):
         self.user_profiles = self.embed(train.histories())
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`."""
+        """See `EmbedsHistories`; returns `profiles`."""
         return self.profiles(history)
 
     def user_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns `user_profiles`."""
         return self.user_profiles
 
     def item_embeddings(self) -> np.ndarray:

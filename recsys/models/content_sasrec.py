@@ -48,7 +48,7 @@ class ContentSASRecModule(SASRecModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`: also embed all items."""
+        """See `NeuralModule.refresh`; also embeds all items."""
         super().refresh()
         self.catalogue = self.item_table()
 

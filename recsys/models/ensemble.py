@@ -86,7 +86,7 @@ class Ensemble(ReadsHistories):
         return super().arrays() | prefixed({f"models.{name}": model for name, model in self.base_models.items()})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores the base models."""
         super().restore(arrays)
         for name, model in self.base_models.items():
             model.restore(without_prefix(f"models.{name}", arrays))

@@ -55,19 +55,19 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
         return self.embed(query.history) @ self.item_factors.T
 
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`."""
+        """See `ScoresByProducts`; fits the vectors to the histories in the query."""
         return self.embed(query.history)
 
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`."""
+        """See `ScoresByProducts`; returns `item_factors`."""
         return self.item_factors
 
     def user_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns `user_factors`."""
         return self.user_factors
 
     def item_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns `item_factors`."""
         return self.item_factors
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:

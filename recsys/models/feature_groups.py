@@ -88,7 +88,7 @@ class Statistics(Group):
     """
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; fits `Bias`, and computes statistics of items."""
         self.bias = _baseline().fit(train)
         ratings = pd.Series(train.ratings.astype(np.float64)).groupby(train.items).agg(["mean", "std", "size"])
         items = ratings.reindex(np.arange(train.n_items)).set_axis(["item mean", "item spread", "item ratings"], axis=1)
@@ -98,7 +98,7 @@ class Statistics(Group):
         return self
 
     def transform(self, pairs: Pairs) -> pd.DataFrame:
-        """See `Group.transform`."""
+        """See `Group.transform`; statistics of an empty history are 0 or missing."""
         history, rows = pairs.query.history, pairs.rows
         residuals, user_bias = self.bias.residuals(history), self.bias.user_bias(history)
         means = _row_means(history, history.ratings)
@@ -142,7 +142,7 @@ class Demographics(Group):
     """The user's age, gender and occupation, where the data set has them; missing for unknown users."""
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the table of users only."""
         self.users = train.user_frame[[name for name in USER_FIELDS if name in train.user_frame]]
         return self
 
@@ -166,7 +166,7 @@ class Genres(_ItemColumns):
     """A column for each genre, 1 or 0."""
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the metadata of items only."""
         names = vocabulary(train.item_frame, ("genres",), min_count=1)
         self.items = pd.DataFrame(features(train.item_frame, names).toarray(), columns=names)
         return self
@@ -176,7 +176,7 @@ class People(_ItemColumns):
     """Directors, actors and writers who occur in several items, reduced by singular value decomposition."""
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the metadata of items only."""
         names = vocabulary(train.item_frame, PEOPLE_FIELDS)
         self.items = _components(features(train.item_frame, names), "people")
         return self
@@ -195,7 +195,7 @@ class Texts(_ItemColumns):
         self.cache_dir = cache_dir
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the metadata of items only."""
         parts = [pd.DataFrame(index=np.arange(train.n_items))]
         for name, setting in self.encoders.items():
             vectors = encode_items(train, make_encoder(setting), FIELDS, self.cache_dir)
@@ -214,7 +214,7 @@ class Time(Group):
     """
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; fits `Bias`, whose residuals give the mood."""
         self.bias = _baseline().fit(train)
         self.columns = ["item year"] if train.times is None else TIME_COLUMNS
         items = train.item_frame
@@ -314,7 +314,7 @@ class Segments(Group):
         self.segmentation = Segmentation(n_segments, seed=seed)
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; clusters the profiles of the users with ratings."""
         self.profiles = RatingProfiles().fit(train)
         self.segmentation.fit(self.profiles.transform(_histories(train)))
         self.numbers = np.arange(len(self.segmentation.centres))

@@ -151,7 +151,7 @@ class VectorGraph(ScoreGraph):
         return self.user_vectors[rows_of_users(query, len(self.user_vectors) - 1)] @ self.item_vectors.T
 
     def lengths(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.lengths`."""
+        """See `ScoreGraph.lengths`; 0 for unknown users."""
         return self.n_interactions[rows_of_users(query, len(self.user_vectors) - 1)]
 
 

@@ -43,11 +43,11 @@ class GRU4RecModule(SequenceModule):
         self.output = nn.Linear(hidden_dim, d)
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`."""
+        """See `SequenceModule.item_table`; returns the vectors e."""
         return self.items.weight
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """See `SequenceModule.states`."""
+        """See `SequenceModule.states`; returns W h_t + b, with dropout on the inputs and on h_t."""
         if isinstance(history, PaddedHistoryBatch):
             return self.padded_states(history, table)
         order, batch_sizes = by_step(history.lengths, history.host_lengths)

@@ -128,7 +128,7 @@ class ReadsHistories(Recommender):
         return PopularityGraph(self.popularity, LONG, self.prior_strength, **arrays)  # type: ignore[arg-type]
 
     def _count(self, train: Dataset) -> None:
-        """See `Recommender._count`."""
+        """See `Recommender._count`; also computes the arrays of popularity that the settings need."""
         super()._count(train)
         if self.prior_strength:
             self.next_popularity = next_popularity(train, LONG)

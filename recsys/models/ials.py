@@ -84,7 +84,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         return users.numpy(), items.numpy()
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
+        """See `EmbedsHistories`; solves for the users' vectors, given those of the items."""
         return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:

@@ -42,7 +42,7 @@ class ItemToItem(WeighsHistories, ExplainsByRemoval, HasGraph):
         return self.history_weights(history)[positions, None] * dense
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`."""
+        """See `HasGraph`; W is dense in the graph."""
         from recsys.models.graphs import LinearGraph  # torch
 
         weights = self.item_weights

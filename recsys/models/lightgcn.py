@@ -34,7 +34,7 @@ class GraphBPR(BPR):
         self.l2 = l2
 
     def loss(self, module: LightGCNModule, batch: SampledBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`; propagates the embeddings once for the batch."""
         return self.ranking_loss(module, module.propagate(module.training_graph()), batch)
 
     def ranking_loss(self, module: LightGCNModule, embeddings: Tensor, batch: SampledBatch) -> Tensor:
@@ -72,7 +72,7 @@ class LightGCNModule(PropagatingModule):
         return layers
 
     def propagate(self, graph: Tensor) -> Tensor:
-        """See `PropagatingModule.propagate`."""
+        """See `PropagatingModule.propagate`; returns the mean over layers."""
         return torch.stack(self.layers(graph)).mean(dim=0)
 
 

@@ -99,7 +99,7 @@ class LinearAR(ReadsHistories, HasGraph):
         return self.features(query.history, self.item_weights.shape[1]) @ self.item_weights
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`."""
+        """See `HasGraph`; the weights of a history depend on positions only."""
         from recsys.models.graphs import HistoryWeights, LinearGraph, full_history  # torch
 
         by_place = [at_scale(full_history(length), length, h).toarray()[0] for h in self.half_lives]

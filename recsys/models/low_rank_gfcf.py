@@ -64,7 +64,7 @@ class LowRankGFCF(GFCF):
         return self.history_weights(history)[positions, None] * weights
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`."""
+        """See `HasGraph`; the graph holds both factors of W."""
         from recsys.models.graphs import LinearGraph  # torch
 
         return LinearGraph([self.weights_graph(length)], self.item_weights, self.item_basis)

@@ -106,13 +106,13 @@ class MF(FoldsIn, ScoresByProducts):
 
     @torch.inference_mode()
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`: p_u, 1, and b_u plus the mean rating (0 unless the model predicts ratings)."""
+        """See `ScoresByProducts`; returns p_u, 1, and b_u plus the mean rating (0 if the model ranks)."""
         users = self.module.batch(query).users
         biases = self.module.user_bias(users) + self.rating_mean
         return torch.cat([self.module.users(users), torch.ones_like(biases), biases], dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`: q_i, b_i and 1."""
+        """See `ScoresByProducts`; returns q_i, b_i and 1."""
         biases = self.module.item_bias.weight
         return torch.cat([self.module.items.weight, biases, torch.ones_like(biases)], dim=1).cpu().numpy()

@@ -35,7 +35,7 @@ class AnnealedELBO(ByUser):
         self.annealing_steps = annealing_steps
 
     def loss(self, module: MultVAEModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`; also counts the step in `n_steps` of the module."""
         mean, log_variance = module.posterior(batch)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         log_likelihood = multinomial_log_likelihood(module.logits(module.decode(z)), batch.history)

@@ -127,7 +127,7 @@ class NeuMFModule(EmbeddingModule):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`."""
+        """See `NeuralModule.forward`; adds the logits of both parts."""
         return self.gmf(queries, items) + self.mlp(queries, items)
 
     def user_embeddings(self) -> Tensor:
@@ -299,12 +299,12 @@ class NeuMF(FoldsIn):
         return model
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns `chosen_alpha`, unless it is None."""
         chosen = {} if self.chosen_alpha is None else {"chosen_alpha": np.array(self.chosen_alpha)}
         return super().arrays() | chosen
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores `chosen_alpha`."""
         super().restore(arrays)
         if "chosen_alpha" in arrays:
             self.chosen_alpha = float(arrays["chosen_alpha"])

@@ -47,7 +47,7 @@ class WeighsPlays(WeighsHistories):
         return super().history_weights(history) * self._play_weights(history)
 
     def weights_graph(self, length: int) -> HistoryWeights:
-        """See `WeighsHistories.weights_graph`."""
+        """See `WeighsHistories.weights_graph`; the weights by plays are multiplied with those by recency."""
         from recsys.models.graphs import HistoryWeights  # torch
 
         by_recency = super().weights_graph(length)

@@ -83,13 +83,13 @@ class CompositeELBO(Objective):
         return self.encoder_passes + 1
 
     def epoch(self, train: Interactions, draw: Draw) -> AlternatingEpoch:
-        """See `Objective.epoch`."""
+        """See `Objective.epoch`; each pass over the users has an order of its own."""
         seeds = torch.randint(2**62, (self.encoder_passes + 1,), generator=torch.Generator().manual_seed(draw.seed))
         passes = [UserEpoch(train, replace(draw, seed=seed)) for seed in seeds.tolist()]
         return AlternatingEpoch(tuple(passes[:-1]), passes[-1])
 
     def loss(self, module: RecVAEModule, batch: PartBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`; returns the loss of the part that the batch trains."""
         return self.encoder_loss(module, batch.queries) if batch.encoder else self.decoder_loss(module, batch.queries)
 
     def encoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:

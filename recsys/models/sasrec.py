@@ -65,11 +65,11 @@ class SASRecModule(SequenceModule):
         self.norm = nn.LayerNorm(d)
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`."""
+        """See `SequenceModule.item_table`; returns the vectors e."""
         return self.items.weight
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """See `SequenceModule.states`."""
+        """See `SequenceModule.states`; returns norm(x_t)."""
         places = history.places_from_the_end()
         x = table.shape[1] ** 0.5 * F.embedding(history.items, table) + self.positions(places)
         x, sequences = self.dropout(x), sequences_of(history)

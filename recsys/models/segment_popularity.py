@@ -78,11 +78,11 @@ class SegmentPopularity(ReadsHistories):
         return self.shares[self._segments(query.users, query.history)]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns what is needed to find the segment of a history."""
         return super().arrays() | prefixed(self._parts())
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores what finds the segment of a history."""
         super().restore(arrays)
         self.uses_history = not len(self.given)
         for name, part in self._parts().items():

@@ -39,7 +39,7 @@ class PenalisedSquaredErrorByUser(ByUser):
         self.bias_l2 = bias_l2
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
+        """See `Objective.bind`; stores the mean rating."""
         self.mean_rating = train.mean_rating
 
     def loss(self, module: SVDPPModule, batch: QueryBatch) -> Tensor:
@@ -80,7 +80,7 @@ class SVDPPModule(HistoryModule):
         self.history_dropout = nn.Dropout(history_dropout)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """See `HistoryModule.encode`; returns p_u plus the sum of the y_j, (B, d)."""
+        """See `HistoryModule.encode`; returns p_u + |N(u)|^-1/2 sum of y_j, (B, d)."""
         history = queries.history
         weights = self.history_dropout(history.weights * history.lengths.clamp(min=1).rsqrt()[history.rows])  # (P,)
         return self.users(queries.users) + history.pooled(self.rated.weight, weights)
@@ -106,7 +106,7 @@ class SVDPP(HistoryRecommender):
     Args:
         embedding_dim: length of the vectors.
         init_std: standard deviation of the vectors' initial values.
-        dropout: dropout rate of the sum of p_u and the y_j.
+        dropout: dropout rate of the vector that q_i is multiplied with.
         history_dropout: share of the rated items, as elements of N(u), that is masked during training.
         l2: penalty on the squared vectors p_u and q_i for each rating.
         bias_l2: penalty on the squared biases for each rating.

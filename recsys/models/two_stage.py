@@ -152,7 +152,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return recall
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`."""
+        """See `Recommender._score`; items other than candidates score at least 1 below the lowest candidate."""
         candidates = self._first_stage.candidates(query)
         ranked = self.trees.predict(candidates.frame)
         lowest = np.zeros(len(query))
@@ -170,11 +170,11 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return by_item.reindex(items)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns those of `features` and `trees`."""
         return super().arrays() | prefixed({"features": self.features, "trees": self.trees})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores `features` and `trees`."""
         super().restore(arrays)
         self.features = CandidateFeatures().restore(without_prefix("features", arrays))
         self.trees = DecisionTrees(**without_prefix("trees", arrays))
@@ -226,7 +226,7 @@ class BoostedTwoStage(TwoStage):
         self.l2 = l2
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`."""
+        """See `TwoStage.fit_trees`; minimises the log loss, and ignores lists."""
         estimator = HistGradientBoostingClassifier(
             learning_rate=self.lr,
             max_iter=self.n_trees,
@@ -256,7 +256,7 @@ class LambdaMARTTwoStage(BoostedTwoStage):
         return super()._fit(train, valid, context)
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`."""
+        """See `TwoStage.fit_trees`; ranks within lists."""
         ranker = _lightgbm().LGBMRanker(
             n_estimators=self.n_trees,
             learning_rate=self.lr,
@@ -277,7 +277,7 @@ class ForestTwoStage(TwoStage):
         models: see `TwoStage`.
         n_trees: number of trees.
         min_samples_leaf: minimum number of candidates in a leaf.
-        max_features: share of the columns that are considered for a split.
+        max_features: share of the columns that are considered for a split, above 0 and at most 1.
         **stages: further arguments, see `TwoStage`.
 
     Raises:
@@ -300,7 +300,7 @@ class ForestTwoStage(TwoStage):
         self.max_features = max_features
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`."""
+        """See `TwoStage.fit_trees`; classifies candidates, and ignores lists."""
         estimator = RandomForestClassifier(
             self.n_trees,
             min_samples_leaf=self.min_samples_leaf,

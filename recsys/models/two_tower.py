@@ -61,7 +61,7 @@ class CatalogueSoftmax(ByUser):
     """
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
+        """See `Objective.bind`; stores the items with ratings."""
         self.candidates = train.item_counts.nonzero().squeeze(1)
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
@@ -84,14 +84,14 @@ class SharedSampledSoftmax(ByUser):
         self.negative_power = negative_power
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
+        """See `Objective.bind`; computes the probability with which each item is drawn."""
         self.item_counts = train.item_counts
         weights = torch.where(self.item_counts > 0, self.item_counts.double() ** self.negative_power, 0.0)
         self.draw = (weights / weights.sum()).float()
         self.n_users = train.n_raters
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`, and `shared_softmax_loss` for the correction for sampling."""
         items, log_included = shared_candidates(batch, self.item_counts, self.draw, self.n_users, self.n_negatives)
         return shared_softmax_loss(*module.logits_among(batch, items), log_included)
 
@@ -194,7 +194,7 @@ class TwoTowerModule(HistoryModule):
         return self.logits(self.users(queries._replace(history=history), tower.history), tower), history
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """See `HistoryModule.encode`."""
+        """See `HistoryModule.encode`; returns u, with the vectors of items from the last `refresh`."""
         return self.users(queries, self.catalogue.history)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
@@ -283,12 +283,12 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return TwoTowerModule(content.text, content.facts, self.user_facts, self, sparse_gradients, **training)
 
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`: u / T and 1."""
+        """See `ScoresByProducts`; returns u / T and 1."""
         vectors = self.module.log_scale.exp().item() * self._encode(query)
         return np.pad(vectors, ((0, 0), (0, 1)), constant_values=1)
 
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`: v and the item's bias."""
+        """See `ScoresByProducts`; returns v and the item's bias."""
         items = self.module.catalogue
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
@@ -300,11 +300,11 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return HistoryGraph(module, self.weights_graph(length), self.rating_mean)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns the features of users."""
         return super().arrays() | as_arrays("user_facts", self.user_facts)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores the features of users."""
         self.user_facts = cast(sparse.csr_matrix, from_arrays("user_facts", arrays))
         super().restore(arrays)
 
