@@ -102,7 +102,11 @@ __all__ = [*MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the module of a class, and return the class."""
+    """Import the module of a class in `MODULES`, and return the class.
+
+    Raises:
+        AttributeError: there is no such class.
+    """
     if name not in MODULES:
         raise AttributeError(f"module 'recsys.models' has no attribute {name!r}")
     return getattr(import_module(f"recsys.models.{MODULES[name]}"), name)

@@ -24,17 +24,22 @@ if TYPE_CHECKING:
 class ALS(Factorisation):
     """Factorises interactions with targets of 1 for rated pairs and 0 for all others.
 
-    The regularisation is the same for all users and items; that of `IALS` depends on the number of ratings.
+    The vectors p_u of users and q_i of items minimise
+
+        sum over all pairs of c_ui (t_ui - p_u . q_i)^2 + l2 (sum_u |p_u|^2 + sum_i |q_i|^2)
+
+    with target t and weight c. The penalty is the same for all users and items; that of `IALS` depends on the number of
+    ratings.
 
     Args:
         embedding_dim: length of the vectors.
-        l2: penalty on the squared vectors, the paper's lambda, the same for all users and items.
-        confidence: weight of a rated pair, which `play_weight` multiplies; that of an unrated pair is 1.
+        l2: penalty on the squared vectors, the paper's lambda.
+        confidence: weight c of a rated pair, multiplied by its weight by plays (see `WeighsPlays`); that of an unrated
+            pair is 1.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
         seed: seed of the initial vectors.
-        half_life: half-life of the interactions that a user's vector is fitted to; see `WeighsHistories`.
-        play_weight: see `WeighsPlays`.
-        play_scale: see `WeighsPlays`.
+        **history: see `WeighsPlays`. With `half_life`, a user's vector is fitted to the history by recency; the items'
+            vectors do not change.
 
     Raises:
         UserError: a value is not allowed.
@@ -60,14 +65,14 @@ class ALS(Factorisation):
         self.seed = seed
 
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """See `Factorisation.factorise`; runs on as many threads as torch does."""
+        """See `Factorisation.factorise`; solves approximately, on as many threads as torch uses."""
         with threadpool_limits(1, "blas"):  # else each of the library's threads would start as many BLAS threads
             model = self._library_model()
             model.fit(self.training_matrix(train), show_progress=False)
         return model.user_factors, model.item_factors
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
+        """See `EmbedsHistories`; solves exactly for the users' vectors, given those of the items."""
         with threadpool_limits(1, "blas"):
             model = self._library_model()
             model.item_factors = self.item_factors

@@ -74,11 +74,14 @@ class Recommender(RecommendsByIds):
             train: the interactions to learn from.
             valid: held-out ratings that models with early stopping monitor.
             context: where and how the fit runs; by default on the CPU and quietly.
-            progress: whether to show progress, regardless of the context.
+            progress: True shows progress whatever the context; otherwise, a fit without a context shows none.
+
+        Returns:
+            The model itself, whose `data` is `train`, not a copy.
 
         Raises:
-            UserError: the constructor does not accept the model's own hyperparameters, or the model cannot be trained
-                on these data.
+            UserError: `train` is not a `Dataset`, the constructor does not store its arguments under their names, or
+                the model cannot be trained on these data.
         """
         with nullcontext() if context else naming_arguments():  # without a context, nothing was read from configs
             return self._learn(train, valid, context, progress)
@@ -117,7 +120,11 @@ class Recommender(RecommendsByIds):
         """Learn from training interactions; see `fit`. A model without epochs can return None as its report."""
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
-        """Fit a new model with the same hyperparameters to more ratings, for `n_best_epochs` if it trains in epochs."""
+        """Return a new model with the same hyperparameters, fitted to other ratings without validation.
+
+        The ratings are usually those of training and validation together. A model with epochs trains for
+        `n_best_epochs`. This model does not change.
+        """
         return type(self)(**self.hyperparameters()).fit(train, context=context)
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
@@ -136,7 +143,9 @@ class Recommender(RecommendsByIds):
         )
 
     def complete(self, shard: Shard) -> None:
-        """Collect in the first process what each process has learned about its own users; all processes must call this.
+        """Collect in the first process what each process has learned about its own users; by default, do nothing.
+
+        This is a collective operation: all processes must call it.
 
         Args:
             shard: shard of the training interactions, see `Dataset.shard`.
@@ -164,7 +173,10 @@ class Recommender(RecommendsByIds):
         return self.hyperparameters()
 
     def set_params(self, **params: Any) -> Self:
-        """Change hyperparameters, with the checks of the constructor; the model must then be fitted again.
+        """Change hyperparameters in place, with the checks of the constructor; the model must then be fitted again.
+
+        Returns:
+            The model itself.
 
         Raises:
             UserError: the model has no such hyperparameter, or the constructor rejects the value.
@@ -180,21 +192,27 @@ class Recommender(RecommendsByIds):
         return type(self)(**self.hyperparameters())
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the learned arrays by name; a CSR matrix is four arrays, `name.data` and so on."""
+        """Return the learned arrays, not copies, by name; a CSR matrix `name` is four arrays, `name.data` and so on."""
         arrays: dict[str, np.ndarray] = {}
         for name in self._stored():
             arrays |= as_arrays(name, getattr(self, name))
         return arrays
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """Set the learned arrays to those that `arrays` returned."""
+        """Set the learned arrays to those that `arrays` returned, without copying them.
+
+        Raises:
+            KeyError: an array is missing.
+        """
         self._drop_cached()
         for name in self._stored():
             if name != "popularity" or name in arrays:  # earlier versions stored none
                 setattr(self, name, from_arrays(name, arrays))
 
     def save(self, directory: str | Path) -> None:
-        """Write the model and the data that it was fitted to, so that the loaded model can recommend by raw ids.
+        """Write the model and, unless it has none, the data that it was fitted to.
+
+        The loaded model can then recommend by raw ids.
 
         Args:
             directory: directory for the files of `save_without_data` and for `data/`: the interactions, ids, titles and
@@ -209,7 +227,7 @@ class Recommender(RecommendsByIds):
     def save_without_data(self, directory: Path) -> None:
         """Write `arrays.npz` and `model.json` only, as in runs, whose configs say how to prepare their data.
 
-        Only models with `pickled = True` are pickled.
+        The directory is created if it does not exist. An earlier model in it is replaced, with its data.
         """
         write_model(directory, class_name(self), self.hyperparameters(), self.arrays())
 
@@ -223,7 +241,11 @@ class Recommender(RecommendsByIds):
         return [*common, *(name for name in self.learned if name not in common)]
 
     def _check_hyperparameters(self) -> None:
-        """Check that the hyperparameters construct an equal copy, as refitting and loading require."""
+        """Check that the hyperparameters construct an equal copy, as refitting and loading require.
+
+        Raises:
+            UserError: an argument is not stored under its name, its stored value is rejected, or the copy differs.
+        """
         name = type(self).__name__
         try:
             own = self.hyperparameters()
@@ -253,7 +275,8 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
             only for models from a source that you trust.
 
     Raises:
-        UserError: the directory has no model, the model is damaged, or it cannot be loaded without `trusted`.
+        UserError: the directory has no model, the model is damaged or of another version, its class cannot be imported,
+            or it cannot be loaded without `trusted`.
     """
     directory = Path(directory)
     described = read_description(directory)
@@ -297,7 +320,7 @@ def make(setting: Mapping[str, Any]) -> Recommender:
     """Build an untrained model from a mapping with its class in `_target_` and its hyperparameters.
 
     Raises:
-        UserError: `_target_` names no class of `recsys.models`.
+        UserError: `_target_` names no model of `recsys.models`, or the class rejects a hyperparameter.
     """
     own = dict(setting)
     name, hyperparameters = renamed.current_settings(str(own.pop("_target_", "")), own)

@@ -1,11 +1,12 @@
 """Bayesian matrix factorisation: predictions averaged over factorisations drawn from the posterior.
 
-Salakhutdinov and Mnih, "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo", ICML 2008, whose
-symbols are used. Side information about users and items moves the means of their priors, as in Porteous, Asuncion and
-Welling, "Bayesian Matrix Factorization with Side Information and Dirichlet Process Mixtures", AAAI 2010, and Simm et
-al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information Using MCMC", MLSP 2017. One kind of
-side information is which items a user rated, whatever the rating, and which users rated an item: Rendle, Zhang and
-Koren, "On the Difficulty of Evaluating Baselines: A Study on Recommender Systems", 2019, section 3.1.
+Salakhutdinov and Mnih, "Bayesian Probabilistic Matrix Factorization using Markov Chain Monte Carlo", ICML 2008; symbols
+and numbers of equations are those of this paper. Side information about users and items moves the means of their
+priors, as in Porteous, Asuncion and Welling, "Bayesian Matrix Factorization with Side Information and Dirichlet Process
+Mixtures", AAAI 2010, and Simm et al., "Macau: Scalable Bayesian Factorization with High-Dimensional Side Information
+Using MCMC", MLSP 2017. One kind of side information is which items a user rated, whatever the rating, and which users
+rated an item: Rendle, Zhang and Koren, "On the Difficulty of Evaluating Baselines: A Study on Recommender Systems",
+2019, section 3.1. In comments and docstrings, a side is the users or the items.
 """
 
 from __future__ import annotations
@@ -47,11 +48,11 @@ class RatingRows(NamedTuple):
 
 
 class Samples:
-    """Vectors of one side in several sweeps.
+    """The vectors and biases of one side as drawn in several sweeps, uninitialised until `store` sets them.
 
     Args:
         n: number of vectors.
-        n_samples: number of sweeps.
+        n_samples: number of sweeps that are stored.
         d: length of the vectors without their biases.
 
     Attributes:
@@ -64,31 +65,40 @@ class Samples:
         self.biases = np.empty((n, n_samples))
 
     def store(self, number: int, drawn: np.ndarray) -> None:
-        """Store what a sweep has drawn, (n, d + 1), whose last elements are biases."""
+        """Store what a sweep has drawn, (n, d + 1), whose last column has the biases, as sample `number`, from 0."""
         self.vectors[:, number], self.biases[:, number] = drawn[:, :-1], drawn[:, -1]
 
 
 class Prior:
-    """A normal prior of vectors, with means mu + beta' f given side information f, drawn by Gibbs steps.
+    """The normal prior of one side's vectors, N(mu + beta' f_u, Lambda^-1), whose parameters are drawn by Gibbs steps.
 
-    Side information is first rotated to orthogonal columns, and columns of zeros are dropped. Since the prior of beta
-    is the same in all directions, this does not change the distribution of the vectors, and at most n columns remain.
+    Here f_u is the side information about user or item u, a row of the matrix F, and lambda is the precision of the
+    normal prior of beta. F is first rotated to orthogonal columns, and columns of zeros are dropped. Since the prior of
+    beta is the same in all directions, this does not change the distribution of the vectors, and at most n columns
+    remain.
 
     Args:
-        side_information: float64 (n, f); f may be 0.
-        d: length of the vectors.
+        side_information: float64 (n, n_features), F; n_features may be 0.
+        d: length of the vectors, with their biases.
         rng: generator of all draws.
+
+    Attributes:
+        mean: float64 (d,) mu, set by `draw`.
+        precision: float64 (d, d) Lambda, set by `draw`.
+        beta: float64 (r, d), for the r columns that remain of F.
+        link_precision: lambda.
+        shift: float64 (n, d) beta' f_u.
     """
 
     def __init__(self, side_information: sparse.csr_matrix, d: int, rng: np.random.Generator) -> None:
         self.rng = rng
         self.columns, self.squares = orthogonal_columns(side_information)  # (n, r) and their squared lengths (r,)
         self.beta = np.zeros((len(self.squares), d))
-        self.link_precision = 1.0  # lambda of beta
-        self.shift = np.zeros((side_information.shape[0], d))  # shift of each vector's prior mean by side information
+        self.link_precision = 1.0
+        self.shift = np.zeros((side_information.shape[0], d))
 
     def draw(self, vectors: np.ndarray) -> None:
-        """Draw mu and Lambda, then beta, then its precision, given vectors (n, d)."""
+        """Draw mu and Lambda, then beta, then lambda, given vectors (n, d), and set the attributes."""
         self.mean, self.precision = self._draw_normal_wishart(vectors - self.shift)
         if len(self.beta):
             self._draw_link(vectors - self.mean)
@@ -99,10 +109,13 @@ class Prior:
         return self.mean + self.shift
 
     def _draw_normal_wishart(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Draw the prior's mean mu (d,) and precision Lambda (d, d), given shifted vectors (n, d): equation 14.
+        """Draw mu (d,) and Lambda (d, d), given x, the vectors less their shifts by side information: equation 14.
 
-        The paper's prior has mu_0 = 0, beta_0 = 2, W_0 = I. The rows of beta are normal with precision
-        lambda Lambda, so they also enter the posterior of Lambda: Simm et al., equation 6.
+        The hyperparameters are the paper's, mu_0 = 0, beta_0 = 2, W_0 = I and nu_0 = d. The rows of beta are normal
+        with precision lambda Lambda, so they also enter the posterior of Lambda: Simm et al., equation 6.
+
+        Args:
+            x: float64 (n, d).
         """
         n, d = x.shape
         average, weight = x.mean(axis=0), 2 + n
@@ -113,9 +126,13 @@ class Prior:
         return n / weight * average + noise, precision
 
     def _draw_link(self, deviations: np.ndarray) -> None:
-        """Draw beta, which is matrix normal with row covariance (F'F + lambda I)^-1 and column covariance Lambda^-1.
+        """Draw beta given the deviations of the vectors from mu, then lambda given beta, and update the shifts.
 
-        Then draw lambda given beta, and update the shift of the means.
+        beta is matrix normal with mean (F'F + lambda I)^-1 F' deviations, row covariance (F'F + lambda I)^-1 and column
+        covariance Lambda^-1. The prior of lambda is a gamma distribution with shape 1/2 and rate 1/2.
+
+        Args:
+            deviations: float64 (n, d).
         """
         variance = 1 / (self.squares + self.link_precision)  # (r,)
         noise = np.linalg.solve(np.linalg.cholesky(self.precision).T, self.rng.standard_normal(self.beta.T.shape)).T
@@ -128,8 +145,8 @@ class Prior:
 class BayesianMF(Recommender, HasEmbeddings):
     """Predicts a rating as the average of mean + b_u + b_i + U_u . V_i over posterior samples.
 
-    A bias is one more element of a vector, whose counterpart on the other side is 1. An unknown user gets the mean of
-    the users' prior.
+    A bias is one more element of a vector, whose counterpart on the other side is 1. An unknown user gets mu of the
+    users' prior, without side information. Histories in the query are ignored.
 
     Args:
         embedding_dim: length of the vectors, the paper's D.
@@ -142,7 +159,14 @@ class BayesianMF(Recommender, HasEmbeddings):
         seed: seed of the draws.
 
     Raises:
-        UserError: the side information is unknown, or fewer sweeps remain after the burn-in than samples are stored.
+        UserError: a value is not allowed, or fewer sweeps remain after the burn-in than samples are stored.
+
+    Attributes:
+        mean: mean training rating.
+        user_samples: float32 (n_users + 1, n_samples, d) samples of U; the last row is that of unknown users.
+        item_samples: float32 (n_items, n_samples, d) samples of V.
+        user_bias: float64 (n_users + 1,) mean of b_u over the samples.
+        item_bias: float64 (n_items,) mean of b_i over the samples.
     """
 
     predicts_ratings = True
@@ -253,8 +277,9 @@ class BayesianMF(Recommender, HasEmbeddings):
 def draw_vectors(rows: RatingRows, ratings: np.ndarray, others: np.ndarray, alpha: float, prior: Prior) -> np.ndarray:
     """Draw the vectors of one side given those of the other.
 
-    Row u is normal with precision P = Lambda + alpha X'X and mean P^-1 (Lambda mu_u + alpha X' r), where X holds the
-    other side's vectors of the row's ratings, each with an appended 1 for the row's bias (equations 11 to 13).
+    Vector u is normal with precision P = Lambda + alpha X'X and mean P^-1 (Lambda mu_u + alpha X' r), where r are the
+    ratings of user or item u, mu_u is the prior mean of its vector, and X holds the other side's vectors of these
+    ratings, each with an appended 1 for the bias of u (equations 11 to 13).
 
     Args:
         rows: the ratings of the side that is drawn.
@@ -313,6 +338,6 @@ def _check_side_information(of_users: sparse.csr_matrix, of_items: sparse.csr_ma
 
 
 def _products(U: np.ndarray, V: np.ndarray, users: np.ndarray, items: np.ndarray) -> np.ndarray:  # noqa: N803
-    """Return b_u + b_i + U_u . V_i of pairs (P,); biases are the last elements of the vectors."""
+    """Return b_u + b_i + U_u . V_i of pairs of a user and an item, float64 (P,); biases are the last columns."""
     rows, columns = U[users], V[items]
     return np.einsum("nd,nd->n", rows[:, :-1], columns[:, :-1]) + rows[:, -1] + columns[:, -1]

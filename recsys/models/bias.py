@@ -1,8 +1,8 @@
 """Bias: the mean rating plus damped deviations of items and users.
 
 Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", ACM TKDD 2010, section 2.1. The
-deviations of items and of users are estimated in turn, for `n_sweeps` sweeps. A user's deviation is computed from the
-history in the query.
+deviations of items and of users are estimated in turn, for `n_sweeps` sweeps. When ratings are predicted, a user's
+deviation is computed from the history in the query.
 """
 
 from __future__ import annotations
@@ -18,14 +18,21 @@ from recsys.models.base import FitContext, Recommender
 class Bias(Recommender):
     """Predicts a rating as mean + deviation of the item + deviation of the user.
 
+    The deviation of an item without ratings and of a user without a history is 0.
+
     Args:
-        item_damping: number of ratings equal to the mean that are added to each item, the paper's lambda_2.
-        user_damping: number of ratings equal to the mean that are added to each user, the paper's lambda_3.
+        item_damping: number of ratings without deviation that are added to those of each item, the paper's lambda_2.
+        user_damping: number of ratings without deviation that are added to those of each user, the paper's lambda_3.
         n_sweeps: number of sweeps, each of which estimates the deviations of all items, then of all users. With the
-            paper's single sweep, an item's deviation includes those of the users who rated it.
+            paper's single sweep, items are estimated before users, so an item's deviation includes the mean deviation
+            of the users who rated it.
 
     Raises:
         UserError: a value is not allowed.
+
+    Attributes:
+        mean: mean training rating.
+        item_bias: float64 (n_items,) deviations of the items, in rating units.
     """
 
     predicts_ratings = True
@@ -68,6 +75,6 @@ class Bias(Recommender):
 
 
 def damped_mean(sums: np.ndarray, counts: np.ndarray, damping: float) -> np.ndarray:
-    """Return sums / (counts + damping), or 0 where nothing is counted and the damping is 0."""
+    """Return sums / (counts + damping), elementwise, or 0 where both the count and the damping are 0."""
     totals = counts + damping
     return sums / np.where(totals > 0, totals, 1)

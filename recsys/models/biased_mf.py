@@ -18,6 +18,8 @@ from recsys.models.neural import RatingBatch, SquaredError
 class PenalisedSquaredError(SquaredError):
     """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), averaged over ratings.
 
+    The symbols are those of `MFModule`, for a rating of item i by user u.
+
     Args:
         l2: penalty on the vectors, lambda.
         bias_l2: penalty on the biases, lambda_b.
@@ -36,16 +38,16 @@ class PenalisedSquaredError(SquaredError):
 
 
 class BiasedMF(MF):
-    """Rating = mean + b_u + b_i + p_u . q_i; see `MFModule` and `PenalisedSquaredError`.
+    """Predicts a rating as mean + b_u + b_i + p_u . q_i; see `MFModule` and `PenalisedSquaredError`.
 
     Args:
         embedding_dim: length of the vectors.
         init_std: standard deviation of the vectors' initial values.
         dropout: dropout rate of the users' vectors.
         l2: penalty on the squared vectors for each rating, the paper's lambda.
-        bias_l2: penalty on the squared biases for each rating.
+        bias_l2: penalty on the squared biases for each rating; the paper's is lambda too.
         loss: `squared`; see `MF` for ranking losses.
-        **training: see `NeuralRecommender`.
+        **training: further arguments, see `MF`.
 
     Raises:
         UserError: a value is not allowed.

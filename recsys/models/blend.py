@@ -25,7 +25,7 @@ from recsys.models.ensemble import Ensemble
 from recsys.progress_bar import ProgressBar
 
 RANK_OFFSET = 60  # k of Cormack et al.: the larger, the less the first ranks differ
-MAX_SCORES = 1 << 28  # most scores of validation users, over all models, that are held in memory: 1 GiB
+MAX_SCORES = 1 << 28  # most scores of validation queries, over all models, that are held in memory: 1 GiB
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 class Blend(Ensemble):
     """Score of item i = sum over models m of w_m n(s_m)_i, where the weights w are not negative and sum to one.
 
-    n makes the scores of a user comparable between models: 1 / (60 + rank), or (s - mean) / standard deviation.
+    The function n makes the scores of a user comparable between models: 1 / (60 + rank), with rank 1 for the highest
+    score, or (s - mean) / standard deviation.
 
     The weights come from greedy selection with replacement: each round adds the model with which the sum of the models
     selected so far has the best ndcg@10 on validation, and w_m is the share of the rounds that selected m, up to the
@@ -45,7 +46,8 @@ class Blend(Ensemble):
             validation, sets all of them equal.
         normalization: `reciprocal_rank` or `standard`.
         n_rounds: number of rounds of the selection.
-        seed: seed of the sample of validation users that is drawn if the scores of all do not fit in memory.
+        seed: seed of the sample of validation queries on which weights are chosen if the scores of all queries would
+            take more than 1 GiB (`MAX_SCORES`).
         **prior: see `ReadsHistories`; each base model also has its own prior.
 
     Raises:
@@ -110,7 +112,7 @@ class Blend(Ensemble):
         )
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`."""
+        """See `Recommender._score`; models with a weight of 0 are not scored."""
         shares = zip(self.shares, self.base_models.values(), strict=True)
         return reduce(iadd, (share * self._comparable(model, query) for share, model in shares if share > 0))
 
@@ -119,12 +121,15 @@ class Blend(Ensemble):
 
 
 def reciprocal_ranks(scores: np.ndarray) -> np.ndarray:
-    """Return 1 / (60 + rank) of each score within its row, float32 (B, n_items); equal scores share their mean rank."""
+    """Return 1 / (60 + rank) of each score within its row, float32 (B, n_items).
+
+    The highest score has rank 1; equal scores share their mean rank.
+    """
     return (1 / (RANK_OFFSET + rankdata(-scores, axis=1))).astype(np.float32)
 
 
 def standard_scores(scores: np.ndarray) -> np.ndarray:
-    """Return the scores of each row with mean 0 and standard deviation 1, float32 (B, n_items); 0 if all are equal."""
+    """Return each row of scores scaled to mean 0 and standard deviation 1, float32 (B, n_items); 0 if all are equal."""
     deviation = scores.std(axis=1, keepdims=True)
     return (scores - scores.mean(axis=1, keepdims=True)) / np.where(deviation > 0, deviation, 1)
 
@@ -143,11 +148,10 @@ def select_with_replacement(
     Args:
         scores: float32 (B, n_items) for each model.
         quality: function that returns the quality of scores (B, n_items); higher is better.
-        n_rounds: number of selections.
+        n_rounds: number of rounds, each of which selects one model.
 
     Returns:
-        float64 (n_models,) how often each model was selected up to the round with the best quality, or up to the first
-        such round.
+        float64 (n_models,) how often each model was selected up to the first round with the best quality.
     """
     total, counts = np.zeros_like(scores[0]), np.zeros(len(scores))
     best, best_counts = -np.inf, counts

@@ -1,4 +1,4 @@
-"""A cache of fitted base models, so that ensembles with different features can share them."""
+"""A cache of fitted base models, so that ensembles with other settings can share them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from recsys.places import PACKAGE
 def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, context: FitContext) -> Recommender:
     """Fit a base model, or load it from the cache.
 
+    The cache is the folder `fitted` of the context's `cache_dir`. Without `cache_dir`, or if the data have no
+    fingerprint, the model is always fitted.
+
     Args:
         model: unfitted model.
         train: training ratings.
@@ -24,14 +27,17 @@ def cached_fit(model: Recommender, train: Dataset, valid: Holdout | None, contex
             checkpoints nor curves.
 
     Returns:
-        The fitted model.
+        The fitted `model` itself or, from the cache, another object, without `data`.
     """
     fit = partial(model.fit, train, valid, _base_context(context))
     return _cached(model, train, context, fit, "by validation" if valid is not None else None)
 
 
 def cached_refit(model: Recommender, train: Dataset, context: FitContext) -> Recommender:
-    """Fit a copy of a fitted base model to other ratings, or load it from the cache; see `cached_fit`."""
+    """Refit a fitted base model to other ratings, or load the refitted model from the cache; see `cached_fit`.
+
+    See `Recommender.refit`; `model` does not change.
+    """
     fit = partial(model.refit, train, _base_context(context))
     return _cached(model, train, context, fit, model.n_best_epochs)
 
@@ -48,7 +54,15 @@ def _cached(
     fit: Callable[[], Recommender],
     stopping: str | int | None,
 ) -> Recommender:
-    """Return a cached fit of the same class, settings, ratings, metadata and code, or else fit and cache the model."""
+    """Return a cached fit of the same class, settings, ratings, metadata and code, or else fit and cache the model.
+
+    Args:
+        model: model with the class and the settings of the fit.
+        train: training ratings.
+        context: context of the ensemble's fit, for its `cache_dir`.
+        fit: function that returns the fitted model.
+        stopping: number of epochs of the fit, or text on how it is determined; None for fits without validation.
+    """
     if context.cache_dir is None or not train.fingerprint:
         return fit()
     decisive = [class_name(model), model.hyperparameters(), stopping, train.fingerprint, _code_digest()]
@@ -65,6 +79,6 @@ def _cached(
 
 @cache
 def _code_digest() -> str:
-    """Return a digest of the source of the models, all of which are in this package, and of what they import."""
+    """Return a digest of the source of `recsys.data`, `recsys.metrics` and `recsys.models`, on which fits depend."""
     packages = [PACKAGE / name for name in ("data", "metrics", "models")]
     return digest_of(sorted(file for package in packages for file in package.rglob("*.py")))

@@ -1,7 +1,8 @@
 """Features of candidates for ranking: of the user, the item, the moment, and the affinity between user and item.
 
-All features are computed from training ratings and from the histories of a query. The moment is the time of the latest
-rating in a history, since the time of the next rating is unknown.
+All features are computed from training ratings and from the histories of a query. The moment of a query is the time of
+the latest rating in the history, since the time of the next rating is unknown; for an empty history, it is the time of
+the last training rating.
 """
 
 from __future__ import annotations
@@ -24,30 +25,32 @@ from recsys.models.recency import HalfLife, recency_weights
 RECENT = 5.0  # half-life, in items, of the weights of ratings in features named "recent"
 WINDOWS = (7, 30)  # lengths, in days, of the periods before the moment in which ratings of an item are counted
 MAX_GENRES = 20  # the most frequent genres are used
-N_NEIGHBOURS, SHRINKAGE = 200, 10.0  # of the co-occurrence of items
+N_NEIGHBOURS, SHRINKAGE = 200, 10.0  # of the `ItemKNN` whose similarities measure co-occurrence
 
 Columns = dict[str, np.ndarray]  # name of a column -> its values (P,)
 
 
 class CandidateFeatures(LearnedArrays):
-    """Describes pairs of user and item by groups of columns.
+    """Describes pairs of user and item by groups of columns, after a fit to training ratings.
 
     Attributes:
         popularity: float32 (n_items,) logarithm of one plus the number of ratings.
         years: float32 (n_items,) year of each item; the mean of the known years if unknown, or 0 if none is known.
         genre_names: str (g,) names of the genres.
         genres: float32 (n_items, g) 1 if the item has the genre, else 0.
-        co_occurrence: float32 (n_items, n_items), CSR: shrunk cosine similarities of items by the users who rated them.
-        clock: int64 (2,) times of the first and of the last rating, in seconds.
-        first_times: int64 (n_items,) time of the first rating of each item; `clock[1]` for an item without ratings.
-        rating_keys: int64 (n,) `_keys` of the items and times of all ratings, ascending.
+        co_occurrence: float32 (n_items, n_items), CSR: shrunk cosine similarities of items by the users who rated them;
+            a column holds the nearest neighbours of its item.
+        clock: int64 (2,) Unix times of the first and of the last training rating, in seconds.
+        first_times: int64 (n_items,) Unix time of the first rating of each item; `clock[1]` for an item without
+            ratings.
+        rating_keys: int64 (n,) sort keys of all training ratings by item, then by time, ascending.
     """
 
     learned = ("popularity", "years", "genre_names", "genres", "co_occurrence", "clock", "first_times", "rating_keys")
     co_occurrence: sparse.csr_matrix
 
     def fit(self, train: Dataset) -> Self:
-        """Learn from training ratings, which must have times."""
+        """Learn from training ratings, which must have times, and return the fitted object itself."""
         times, frame = np.asarray(train.times), train.item_frame
         self.popularity = np.log1p(train.item_counts).astype(np.float32)
         self.years = _known_years(frame)
@@ -61,7 +64,13 @@ class CandidateFeatures(LearnedArrays):
         return self
 
     def transform(self, pairs: Pairs) -> dict[str, Columns]:
-        """Return the columns, float (P,) each, of the groups `user`, `item`, `moment` and `affinity`."""
+        """Return the columns of the groups `user`, `item`, `moment` and `affinity`.
+
+        If the histories have no times, all their ratings count as made at the time of the last training rating.
+
+        Returns:
+            By name of the group, a dictionary of columns by name; a column is float (P,).
+        """
         if pairs.query.history.times is None:
             pairs = self._with_times(pairs)
         history = pairs.query.history
@@ -119,7 +128,11 @@ class CandidateFeatures(LearnedArrays):
         }
 
     def _profiles(self, history: History, half_life: HalfLife) -> sparse.csr_matrix:
-        """Return the items of each history with weights that sum to one, CSR float32 (B, n_items)."""
+        """Return the items of each history with weights that sum to one, CSR float32 (B, n_items).
+
+        The weights decrease by recency with a half-life in items; with None they are equal. The row of an empty history
+        is empty.
+        """
         weights = recency_weights(history, half_life)
         sums = np.bincount(history.rows, weights, minlength=len(history))
         return history.matrix(len(self.popularity), (weights / sums[history.rows]).astype(np.float32))
@@ -139,7 +152,17 @@ class CandidateFeatures(LearnedArrays):
         return items * (end - start + 2) + np.clip(times - start + 1, 0, end - start + 1)
 
     def _ratings_until(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return the number of ratings of each item until a time, plus all ratings of items with lower codes: (P,)."""
+        """Return the number of training ratings of each item up to a time, plus those of all items with lower codes.
+
+        The difference of two results for the same items is the number of ratings of each item between two times.
+
+        Args:
+            items: int (P,) items.
+            times: int64 (P,) Unix times in seconds; ratings at this time are counted.
+
+        Returns:
+            int64 (P,).
+        """
         return np.searchsorted(self.rating_keys, self._keys(items, times), side="right")
 
 

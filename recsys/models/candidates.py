@@ -20,8 +20,8 @@ class Candidates:
     Attributes:
         rows: int64 (P,) row of each candidate's user in the query, ascending.
         items: int64 (P,) item codes, ascending within a row.
-        features: columns (P,) by name, by name of the group.
-        scores: float32 (B, n_items) standardised scores of the first model for all items.
+        features: by name of a group of features, the columns of the group, float (P,) each, by name.
+        scores: float32 (B, n_items) scores of the first model for all items, standardised within each row.
     """
 
     rows: np.ndarray
@@ -37,7 +37,7 @@ class Candidates:
 
     @property
     def group_of_column(self) -> np.ndarray:
-        """Return the position of the group of each column, int64 (n_columns,)."""
+        """Return the position in `features` of the group of each column of `frame`, int64 (n_columns,)."""
         return np.repeat(np.arange(len(self.features)), [len(group) for group in self.features.values()])
 
 
@@ -47,7 +47,7 @@ class FirstStage:
 
     Attributes:
         models: fitted models by name.
-        budgets: number of candidates of each model, by name.
+        budgets: number of candidates that each model contributes, by name.
         features: fitted features of candidates.
     """
 
@@ -56,7 +56,11 @@ class FirstStage:
     features: CandidateFeatures
 
     def candidates(self, query: Query) -> Candidates:
-        """Find the items that are among the best unseen ones of a query's user according to at least one model."""
+        """Find the items that are among the best unseen ones of a query's user according to at least one model.
+
+        The groups of features are `by NAME` for each model (standardised score and logarithm of the rank),
+        `by all models` (mean of 1 / (60 + rank)), and those of `CandidateFeatures`.
+        """
         scores = [standard_scores(model.score(query)) for model in self.models.values()]  # (B, n_items) each
         seen = query.history.matrix(scores[0].shape[1]).toarray() > 0
         ranks = [_ranks(np.where(seen, -np.inf, score)) for score in scores]

@@ -20,11 +20,11 @@ class HasEmbeddings(ABC):
 
     @abstractmethod
     def user_embeddings(self) -> np.ndarray:
-        """Return the embeddings of users, float32 (n_users, d)."""
+        """Return the embeddings of the training data's users, float32 (n_users, d), in the order of their codes."""
 
     @abstractmethod
     def item_embeddings(self) -> np.ndarray:
-        """Return the embeddings of items, float32 (n_items, d)."""
+        """Return the embeddings of items, float32 (n_items, d), in the order of their codes."""
 
 
 class EmbedsHistories(HasEmbeddings):
@@ -38,7 +38,8 @@ class EmbedsHistories(HasEmbeddings):
 class ScoresByProducts(ABC):
     """A model whose scores are inner products, so that the best items can be looked up in an index.
 
-    The products equal `score_without_fallback`; `falls_back` returns the users whose final scores can differ from them.
+    Up to rounding, the products equal `score_without_fallback`; `falls_back` returns the users whose final scores can
+    differ from them.
     """
 
     @abstractmethod
@@ -47,7 +48,7 @@ class ScoresByProducts(ABC):
 
     @abstractmethod
     def item_vectors(self) -> np.ndarray:
-        """Return a vector for each item, float32 (n_items, d); scores are `user_vectors` times these."""
+        """Return a vector for each item, float32 (n_items, d); a score is its inner product with a user's vector."""
 
 
 class HasGraph(ABC):
@@ -65,7 +66,7 @@ class HasGraph(ABC):
 
         Args:
             data: the interactions that histories consist of.
-            length: number of columns of the histories that the graph reads.
+            length: number of columns of the padded histories that the graph reads.
 
         Raises:
             UserError: the weights of the graph do not fit in memory.
@@ -77,7 +78,7 @@ class HasOpenCatalogue(ABC):
 
     @abstractmethod
     def add_items(self, items: pd.DataFrame) -> None:
-        """Extend the catalogue without training.
+        """Extend the catalogue of the fitted model in place, without training.
 
         Args:
             items: a row for each new item, with some or all columns of the training data's `Dataset.item_frame`. The
@@ -86,11 +87,13 @@ class HasOpenCatalogue(ABC):
 
 
 class ExplainsByRemoval(ABC):
-    """A model that computes the effect of each interaction on its scores without rescoring the history for each."""
+    """A model that computes how each interaction of a history affects its scores, without scoring once for each."""
 
     @abstractmethod
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Return by how much scores fall if one interaction is removed from a history, whose order must not matter.
+        """Return by how much scores fall if one interaction is removed from a history.
+
+        The result is valid only if the scores do not depend on the order of interactions (`reads_order` is False).
 
         Args:
             history: history of one row.
@@ -98,7 +101,8 @@ class ExplainsByRemoval(ABC):
             items: int64 (n,) items whose scores are compared.
 
         Returns:
-            float32 (m, n), of scores as `score_without_fallback` returns them.
+            float32 (m, n) scores with the whole history minus scores without the interaction, both as
+            `score_without_fallback` returns them; negative where a score rises.
         """
 
 
@@ -114,5 +118,6 @@ class ExplainsByFeatures(ABC):
             items: int64 (m,) items.
 
         Returns:
-            A row for each item, a column for each group; NaN for an item that is not scored by features.
+            A row for each item, indexed by item code, and a column for each group, in units of the model's scores; NaN
+            for an item that is not scored by features.
         """

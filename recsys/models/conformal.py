@@ -3,8 +3,9 @@
 Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for Regression", JASA 2018, for
 intervals that are wider where errors are larger; Vovk, "Cross-conformal predictors", Annals of Mathematics and
 Artificial Intelligence 2015, for out-of-fold errors, which allow all ratings both to train the model and to calibrate
-the intervals. The coverage holds for ratings with the distribution of the training ratings. Later ratings can have
-another distribution, and so can features that are computed from a part of the folds.
+the intervals. The coverage holds for ratings and features with the same distribution as those of the calibration. Later
+ratings can have another distribution. So can the features of unseen ratings, which are computed from all training
+ratings, whereas those of a training rating are computed from the other folds.
 """
 
 from __future__ import annotations
@@ -24,20 +25,25 @@ class Margins:
     """Learns half-widths of prediction intervals that contain a given share of ratings.
 
     Args:
-        share: share of ratings that the intervals must contain, within (0, 1).
+        share: share of ratings that the intervals must contain, above 0 and below 1.
+
+    Attributes:
+        spread: regressor that predicts the absolute error of a prediction, in rating units.
+        factor: factor by which the predicted absolute errors are multiplied.
     """
 
     def __init__(self, share: float) -> None:
         self.share = share
 
     def fit(self, estimator: Any, frame: pd.DataFrame, ratings: np.ndarray, fold_of: np.ndarray) -> Self:
-        """Learn to predict absolute errors, and the factor by which these must be scaled to reach the share.
+        """Learn to predict absolute errors, and the factor by which predicted errors must be scaled to reach the share.
 
         Args:
-            estimator: a regressor, whose clones are fitted to the ratings and to absolute errors.
+            estimator: a scikit-learn regressor, whose clones are fitted to ratings and to absolute errors.
             frame: features, a row for each of n ratings.
             ratings: float (n,) ratings.
-            fold_of: int (n,) fold of each rating, from 0; errors are out of fold.
+            fold_of: int (n,) fold of each rating, from 0. The error of a rating is that of a clone fitted to the other
+                folds.
         """
         errors = np.abs(ratings - _out_of_fold(estimator, frame, ratings, fold_of, "errors"))
         expected = np.maximum(_out_of_fold(estimator, frame, errors, fold_of, "spread of errors"), MIN_SPREAD)
@@ -47,7 +53,10 @@ class Margins:
         return self
 
     def predict(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return half-widths for m rows of features, float64 (m,); infinite if there were too few training ratings."""
+        """Return half-widths for m rows of features, float64 (m,), in rating units.
+
+        They are infinite if there were too few training ratings for the share.
+        """
         return self.factor * np.maximum(self.spread.predict(frame), MIN_SPREAD)
 
 

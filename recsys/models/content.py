@@ -1,8 +1,8 @@
 """Content-based models: items as vectors of their metadata, users as the items that they rated.
 
 An item's vector is that of its document (`recsys.data.text`). Ratings of other users are not used, so items without
-ratings are scored like any other. `ContentProfile` represents a user by the mean of the rated items, weighted by
-ratings, and ranks items by their cosine with this mean (Lops, de Gemmis and Semeraro, "Content-based Recommender
+ratings are scored like any other. `ContentProfile` represents a user by the mean of the rated items' vectors, weighted
+by ratings, and ranks items by their cosine with this mean (Lops, de Gemmis and Semeraro, "Content-based Recommender
 Systems: State of the Art and Trends", Recommender Systems Handbook, 2011). `ContentKNN` uses only the rated items that
 are most similar to the scored one.
 """
@@ -40,10 +40,14 @@ class ContentProfile(WeighsHistories):
         fields: metadata fields that make up an item's document, in this order.
         **history: see `WeighsHistories`.
 
+    Raises:
+        UserError: a value is not allowed.
+
     Attributes:
         vectors: float32 (n_items, d), dense or CSR, rows of length 1; zero for an item without metadata.
-        average: float (d,) the average item.
-        lengths: float32 (n_items,) norms of the centred vectors; infinite for zero vectors, so that their cosine is 0.
+        average: float (d,) mean of `vectors`.
+        lengths: float32 (n_items,) norms of the centred vectors; infinite for an item without metadata or with the
+            average vector, so that its cosine is 0.
     """
 
     learned: tuple[str, ...] = ("vectors", "average", "lengths")
@@ -83,6 +87,9 @@ class Content(ContentProfile, EmbedsHistories):
         fields: metadata fields that make up an item's document, in this order.
         **history: see `WeighsHistories`.
 
+    Raises:
+        UserError: a value is not allowed.
+
     Attributes:
         user_profiles: float32 (n_users, d) the profiles of the training users.
     """
@@ -100,22 +107,23 @@ class Content(ContentProfile, EmbedsHistories):
         self.user_profiles = self.embed(train.histories())
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`."""
+        """See `EmbedsHistories`; returns `profiles`."""
         return self.profiles(history)
 
     def user_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns `user_profiles`."""
         return self.user_profiles
 
     def item_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns the centred vectors, scaled to length 1."""
         return np.asarray((self.vectors - self.average) / self.lengths[:, None])
 
 
 class ContentKNN(ItemToItem):
     """Scores an item by the sum of its cosines to the items in the history that are among its neighbours.
 
-    Only items with training ratings can be neighbours, so that a history can contain the neighbours of any item.
+    The neighbours of an item are the k items with the most similar documents. Only items with training ratings can be
+    neighbours, since histories rarely contain others.
 
     Args:
         encoder: settings of the text encoder, with its class in `_target_`.
@@ -158,7 +166,7 @@ def encode_items(train: Dataset, encoder: Encoder, fields: Sequence[str], cache_
         cache_dir: directory in which vectors are cached, or None.
 
     Returns:
-        float32 (n_items, d), dense or CSR.
+        The vectors of the items, float32 (n_items, d), dense or CSR; zero for an item without metadata.
     """
     return encoded(encoder, documents(train.item_frame, fields), cache_dir)
 

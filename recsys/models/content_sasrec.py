@@ -24,7 +24,8 @@ from recsys.models.sasrec import SASRec, SASRecModule
 class ContentSASRecModule(SASRecModule):
     """A `SASRecModule` with e_i = W t_i + 0.3 f_i + an id vector.
 
-    t_i is the item's sentence embedding, and f_i the embedding of its binary features (`FeatureEmbedding`).
+    e_i is the vector of item i as input and output, t_i its sentence embedding, W a trained matrix, and f_i the
+    embedding of its binary features (`FeatureEmbedding`).
     """
 
     text: Tensor
@@ -47,7 +48,7 @@ class ContentSASRecModule(SASRecModule):
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """See `NeuralModule.refresh`: also embed all items."""
+        """See `NeuralModule.refresh`; also embeds all items."""
         super().refresh()
         self.catalogue = self.item_table()
 

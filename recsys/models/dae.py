@@ -1,4 +1,4 @@
-"""Denoising autoencoder: reconstructs a user's items from a randomly masked half of them.
+"""Denoising autoencoder: reconstructs a user's items from a random half of them.
 
 Wu, DuBois, Zheng and Ester, "Collaborative Denoising Auto-Encoders for Top-N Recommender Systems", WSDM 2016, without
 its user-specific node; the multinomial likelihood is that of Mult-DAE: Liang, Krishnan, Hoffman and Jebara,
@@ -21,7 +21,11 @@ from recsys.models.recency import HalfLife, check_half_life
 
 
 class DAEModule(HistoryModule):
-    """Logits = W' tanh(V x + b) + c, where x is the history as a binary vector, scaled to unit length."""
+    """Logits = W tanh(V' x + b) + c, where x is the history as a binary vector, scaled to unit length.
+
+    W and V are (n_items, h) matrices. With a half-life, the elements of x are weighted by recency when users are
+    scored.
+    """
 
     shards_users = True
 
@@ -36,13 +40,13 @@ class DAEModule(HistoryModule):
         nn.init.zeros_(self.decoder.bias)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return the hidden layer, (B, h)."""
+        """Return the hidden layer tanh(V' x + b), (B, h)."""
         history = queries.history
         x = self.dropout(history.unit_weights)  # (P,) nonzero elements of x
         return torch.tanh(history.pooled(self.encoder.weight, x) + self.bias)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items)."""
+        """Return logits of all items, (B, n_items); `items` is ignored."""
         return self.decoder(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:

@@ -60,7 +60,7 @@ class DecisionTrees(LearnedArrays):
 
     @classmethod
     def of_boosting(cls, estimator: HistGradientBoostingClassifier) -> Self:
-        """Return the trees of a fitted binary classifier; they sum to its log odds."""
+        """Return the trees of a fitted binary classifier; they sum to its log odds of the second class."""
         trees = [predictor.nodes for [predictor] in estimator._predictors]
         nodes = np.concatenate(trees)
         offsets = _offsets(trees)

@@ -24,8 +24,8 @@ class EASE(WeighsPlays, ItemToItem):
 
     Args:
         l2: weight penalty, the paper's lambda. Larger values favour popular items.
-        **history: see `WeighsPlays`. Weights by plays are elements of the paper's X; weights far above 1 need a larger
-            `l2`.
+        **history: see `WeighsPlays`. With `play_weight`, the paper's X holds weights by plays in place of ones; weights
+            far above 1 need a larger `l2`.
 
     Raises:
         UserError: a value is not allowed.

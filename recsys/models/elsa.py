@@ -23,10 +23,13 @@ COPIES_OF_SCORES = 3  # with gradients
 
 
 class NormalisedSquaredError(ByUser):
-    """Squared distance between a user's interactions and scores, both scaled to unit length: the paper's equation 4."""
+    """Squared distance between a user's interactions and scores, both scaled to unit length: the paper's equation 4.
+
+    The loss is the mean over the users of a batch.
+    """
 
     def loss(self, module: ELSAModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`: |x / |x| - s / |s||^2 = 2 - 2 x . s / (|x| |s|)."""
+        """See `Objective.loss`: |x / |x| - s / |s||^2 = 2 - 2 x . s / (|x| |s|), with interactions x and scores s."""
         scores, history = module(batch), batch.history
         products = history.sums(scores[history.rows, history.items])
         lengths = scores.norm(dim=1) * history.lengths.sqrt()
@@ -34,7 +37,10 @@ class NormalisedSquaredError(ByUser):
 
 
 class ELSAModule(HistoryModule):
-    """Scores = x (A A' - I), where x is the history as a binary vector and the rows of A have unit length."""
+    """Scores = x (A A' - I), where x is the history as a binary vector and the rows of A have unit length.
+
+    With a half-life, the elements of x are weighted by recency when users are scored.
+    """
 
     def __init__(self, n_users: int, n_items: int, embedding_dim: int, **training: Any) -> None:
         super().__init__(n_users, n_items, **training)
@@ -50,7 +56,7 @@ class ELSAModule(HistoryModule):
         return self._encode(queries, self.item_embeddings())
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return the scores of all items, (B, n_items)."""
+        """Return the scores of all items, (B, n_items); `items` is ignored."""
         history, vectors = queries.history, self.item_embeddings()
         own = (history.rows, history.items)
         return (self._encode(queries, vectors) @ vectors.T).index_put(own, -history.weights, accumulate=True)
@@ -64,7 +70,7 @@ class ELSA(HistoryRecommender):
     """Linear autoencoder of low rank; see `ELSAModule`.
 
     Args:
-        embedding_dim: length of the items' vectors, the rank of the weights.
+        embedding_dim: length of the items' vectors, which limits the rank of A A'.
         loss: `normalised_squared`; `batch_size` counts users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.

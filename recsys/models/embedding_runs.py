@@ -16,11 +16,11 @@ def load_embedding_model(run: Path, train: Dataset) -> Recommender:
     """Load the model of a run with embeddings.
 
     Args:
-        run: directory of a finished run, or of several runs, one of which was trained on the same split.
+        run: directory of a finished run, or of several runs, of which the first one on the same split is used.
         train: training ratings, whose fingerprint identifies their split.
 
     Raises:
-        UserError: the run has no embeddings, or they were trained on another split.
+        UserError: the run has no embeddings, they were trained on another split, or the model cannot be loaded.
     """
     files = [run / "embeddings.npz", *sorted(run.glob("*/embeddings.npz"))]
     split_of = {file.parent: _split(file) for file in files if file.is_file()}

@@ -30,14 +30,15 @@ class Ensemble(ReadsHistories):
     Args:
         models: the base models by name, each given by its hyperparameters, with the class in `_target_`, or by the
             directory of a run. From a run, the settings are used, and also the weights in its checkpoints if it was
-            trained on the same ratings.
+            trained on the same split. The attribute `models` holds settings in place of directories.
         **prior: see `ReadsHistories`; each base model also has its own prior.
 
     Raises:
-        UserError: there are fewer than two models, or one predicts ratings or must be unpickled.
+        UserError: there are fewer than two models, one predicts ratings or must be unpickled, or a directory has no
+            saved model.
 
     Attributes:
-        base_models: the fitted models by name.
+        base_models: the models by name, fitted by `fit`.
     """
 
     def __init__(self, models: Mapping[str, Mapping[str, Any] | str], **prior: Any) -> None:
@@ -85,14 +86,20 @@ class Ensemble(ReadsHistories):
         return super().arrays() | prefixed({f"models.{name}": model for name, model in self.base_models.items()})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores the base models."""
         super().restore(arrays)
         for name, model in self.base_models.items():
             model.restore(without_prefix(f"models.{name}", arrays))
 
 
 def _checkpoints(run: Path, train: Dataset, refit: bool) -> Path | None:
-    """Return the directory of a run's checkpoints of its fit or refit to these ratings; None if there are none."""
+    """Return the directory of a run's checkpoints of its fit or refit to these ratings; None if there are none.
+
+    Args:
+        run: directory of the run.
+        train: the training ratings; a run on another split is reported by a warning, and not used.
+        refit: whether the checkpoints of the refit are wanted, otherwise those of the fit with validation.
+    """
     directory = run / "checkpoints" / ("refit" if refit else "selection")
     if not ((directory / "finished.json").is_file() and (run / "manifest.json").is_file()):
         return None

@@ -21,7 +21,8 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
     """Scores an item by the inner product of its vector and a user vector fitted to the history in the query (fold-in).
 
     Attributes:
-        user_factors: float32 (n_users, d) vectors of the training users.
+        user_factors: float32 (n_users, d) vectors of the training users; with `half_life`, fitted to histories that are
+            weighted by recency.
         item_factors: float32 (n_items, d) vectors of the items.
     """
 
@@ -32,7 +33,7 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
 
     @abstractmethod
     def factorise(self, train: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Return `user_factors` and `item_factors` of the training interactions."""
+        """Return the vectors of users, float32 (n_users, d), and of items, float32 (n_items, d); recency is ignored."""
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
         """Factorise the interactions.
@@ -54,19 +55,19 @@ class Factorisation(WeighsPlays, EmbedsHistories, ScoresByProducts, HasGraph):
         return self.embed(query.history) @ self.item_factors.T
 
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`."""
+        """See `ScoresByProducts`; fits the vectors to the histories in the query."""
         return self.embed(query.history)
 
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`."""
+        """See `ScoresByProducts`; returns `item_factors`."""
         return self.item_factors
 
     def user_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns `user_factors`."""
         return self.user_factors
 
     def item_embeddings(self) -> np.ndarray:
-        """See `HasEmbeddings`."""
+        """See `HasEmbeddings`; returns `item_factors`."""
         return self.item_factors
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:

@@ -1,8 +1,9 @@
 """Features of pairs of user and item, in groups of columns, for models that regress ratings on them.
 
 A group is fitted to ratings and then describes pairs by what it learned and by the histories in the query. Pairs that
-are themselves among the ratings must be described by a group that was fitted without them (see `out_of_fold`). Columns
-hold numbers, or text for categories; unknown values are NaN. `preprocessing` turns all columns into finite numbers.
+are themselves among the ratings must be described by a group that was fitted without them (see
+`recsys.models.out_of_fold`). Columns hold numbers, or text for categories; unknown values are NaN. `preprocessing`
+turns all columns into finite numbers.
 """
 
 from __future__ import annotations
@@ -54,30 +55,40 @@ N_COMPONENTS = 16  # number of columns to which people and texts are reduced
 
 
 class Group(ABC):
-    """A group of columns."""
+    """A group of columns that describe pairs of user and item."""
 
     @property
     def name(self) -> str:
-        """Return the name by which settings switch the group off."""
+        """Return the name by which settings switch the group off, such as `statistics`."""
         return type(self).__name__.lower()
 
     @abstractmethod
     def fit(self, train: Dataset) -> Self:
-        """Learn from ratings."""
+        """Learn from ratings, and return the group itself."""
 
     @abstractmethod
     def transform(self, pairs: Pairs) -> pd.DataFrame:
         """Return the columns, a row for each pair."""
 
     def align(self, other: Self, train: Dataset) -> None:  # noqa: B027  most groups' columns have a fixed meaning
-        """Match the meaning of the columns to that in a group of the same class fitted to other ratings."""
+        """Match, in place, the meaning of the columns to that in a group of the same class fitted to other ratings.
+
+        By default, do nothing.
+
+        Args:
+            other: the other group.
+            train: ratings by whose users the columns of both groups are matched.
+        """
 
 
 class Statistics(Group):
-    """How the user rates, how the item is rated, and how the user rates items of the same genres and decade."""
+    """How the user rates, how the item is rated, and how the user rates items of the same genres and decade.
+
+    Statistics of users are computed from the histories in the query, those of items from the ratings of the fit.
+    """
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; fits `Bias`, and computes statistics of items."""
         self.bias = _baseline().fit(train)
         ratings = pd.Series(train.ratings.astype(np.float64)).groupby(train.items).agg(["mean", "std", "size"])
         items = ratings.reindex(np.arange(train.n_items)).set_axis(["item mean", "item spread", "item ratings"], axis=1)
@@ -87,7 +98,7 @@ class Statistics(Group):
         return self
 
     def transform(self, pairs: Pairs) -> pd.DataFrame:
-        """See `Group.transform`."""
+        """See `Group.transform`; statistics of an empty history are 0 or missing."""
         history, rows = pairs.query.history, pairs.rows
         residuals, user_bias = self.bias.residuals(history), self.bias.user_bias(history)
         means = _row_means(history, history.ratings)
@@ -109,7 +120,15 @@ class Statistics(Group):
         return pd.concat([users, items, pd.DataFrame(both)], axis=1)
 
     def _taste(self, pairs: Pairs, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the user's damped mean residual, and share of ratings, for the item's genres and decade: (P,) each."""
+        """Return the user's damped mean residual, and share of ratings, for the item's genres and decade.
+
+        Args:
+            pairs: P pairs.
+            residuals: float64 (n,) residuals of the ratings in the histories, in rating units.
+
+        Returns:
+            float64 (P,) each.
+        """
         history, n_items = pairs.query.history, len(self.kinds)
         shape = (len(history), n_items)
         counts = history.matrix(n_items) @ self.kinds  # (B, g)
@@ -120,10 +139,10 @@ class Statistics(Group):
 
 
 class Demographics(Group):
-    """The user's age, gender and occupation, where the data set has them."""
+    """The user's age, gender and occupation, where the data set has them; missing for unknown users."""
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the table of users only."""
         self.users = train.user_frame[[name for name in USER_FIELDS if name in train.user_frame]]
         return self
 
@@ -147,7 +166,7 @@ class Genres(_ItemColumns):
     """A column for each genre, 1 or 0."""
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the metadata of items only."""
         names = vocabulary(train.item_frame, ("genres",), min_count=1)
         self.items = pd.DataFrame(features(train.item_frame, names).toarray(), columns=names)
         return self
@@ -157,7 +176,7 @@ class People(_ItemColumns):
     """Directors, actors and writers who occur in several items, reduced by singular value decomposition."""
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the metadata of items only."""
         names = vocabulary(train.item_frame, PEOPLE_FIELDS)
         self.items = _components(features(train.item_frame, names), "people")
         return self
@@ -167,7 +186,7 @@ class Texts(_ItemColumns):
     """The items' metadata, encoded as text and reduced by singular value decomposition.
 
     Args:
-        encoders: settings of encoders by name, in the form that content models take.
+        encoders: settings of text encoders by name, each with the encoder's class in `_target_`.
         cache_dir: directory in which vectors are cached, or None.
     """
 
@@ -176,7 +195,7 @@ class Texts(_ItemColumns):
         self.cache_dir = cache_dir
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; reads the metadata of items only."""
         parts = [pd.DataFrame(index=np.arange(train.n_items))]
         for name, setting in self.encoders.items():
             vectors = encode_items(train, make_encoder(setting), FIELDS, self.cache_dir)
@@ -190,11 +209,12 @@ class Time(Group):
 
     The mood is the mean residual of the user's ratings that are nearest in time: users differ more from day to day than
     they drift over years (Koren, "Collaborative Filtering with Temporal Dynamics", KDD 2009). Pairs without times are
-    described as if rated at the time of the user's last rating, which is unknown for an empty history.
+    described as if rated at the time of the user's last rating, which is unknown for an empty history. If the ratings
+    of the fit have no times, the item's year is the only column.
     """
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; fits `Bias`, whose residuals give the mood."""
         self.bias = _baseline().fit(train)
         self.columns = ["item year"] if train.times is None else TIME_COLUMNS
         items = train.item_frame
@@ -226,7 +246,17 @@ class Time(Group):
         return pd.DataFrame(columns, columns=self.columns)
 
     def _mood(self, pairs: Pairs, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the damped mean residual of the nearest ratings, and the number within half a day: (P,) each."""
+        """Return the user's damped mean residual near a time, and number of ratings within half a day of it.
+
+        The mean is that of the last `N_NEAREST` ratings before the time and of the first `N_NEAREST` from it on.
+
+        Args:
+            pairs: P pairs, whose query has histories with times.
+            times: int64 (P,) Unix times in seconds.
+
+        Returns:
+            float64 (P,) and int64 (P,).
+        """
         history, rows = pairs.query.history, pairs.rows
         at = history.positions_at(rows, times)
         low = np.maximum(at - N_NEAREST, history.indptr[rows])
@@ -237,10 +267,10 @@ class Time(Group):
 
 
 class Embeddings(Group):
-    """A model's embeddings of user and item, with their dot product and cosine.
+    """A model's embeddings of user and item, with their dot product and cosine; missing for unknown users.
 
     Args:
-        model: fitted model.
+        model: fitted model, whose embeddings of users are those of training.
     """
 
     def __init__(self, model: HasEmbeddings) -> None:
@@ -284,7 +314,7 @@ class Segments(Group):
         self.segmentation = Segmentation(n_segments, seed=seed)
 
     def fit(self, train: Dataset) -> Self:
-        """See `Group.fit`."""
+        """See `Group.fit`; clusters the profiles of the users with ratings."""
         self.profiles = RatingProfiles().fit(train)
         self.segmentation.fit(self.profiles.transform(_histories(train)))
         self.numbers = np.arange(len(self.segmentation.centres))
@@ -309,7 +339,7 @@ class Segments(Group):
 
 
 class Predictions(Group):
-    """Ratings that other models predict.
+    """Ratings that other models predict, a column for each model.
 
     Args:
         models: fitted models by name.
@@ -328,7 +358,7 @@ class Predictions(Group):
 
 
 def feature_frame(groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
-    """Return the columns of all groups, one row per pair; numbers as float32, missing categories as `unknown`."""
+    """Return the columns of all groups, one row per pair: numbers as float32, then text, `unknown` where missing."""
     frame = pd.concat([group.transform(pairs) for group in groups], axis=1)
     numbers = frame.select_dtypes(np.number)
     categories = frame.drop(columns=numbers.columns).astype(object)
@@ -336,7 +366,10 @@ def feature_frame(groups: Sequence[Group], pairs: Pairs) -> pd.DataFrame:
 
 
 def preprocessing() -> ColumnTransformer:
-    """Return a transformer that encodes categories as one column each, and fills missing numbers with the median."""
+    """Return an unfitted transformer of the result of `feature_frame` to finite numbers.
+
+    It encodes text as indicators, a column for each category, and fills missing numbers with the column's median.
+    """
     categories = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32)
     numbers = SimpleImputer(strategy="median", keep_empty_features=True)
     parts = [
@@ -363,7 +396,7 @@ def _baseline() -> Bias:
 
 
 def _components(columns: sparse.csr_matrix, name: str) -> pd.DataFrame:
-    """Reduce rows (n, f) to at most `N_COMPONENTS` columns by truncated singular value decomposition."""
+    """Reduce (n, f) columns to at most `N_COMPONENTS` by truncated singular value decomposition, named by `name`."""
     if columns.shape[1] < 2:  # nothing to reduce, and scikit-learn decomposes no single column
         return pd.DataFrame(columns.toarray(), columns=[f"{name} {i}" for i in range(columns.shape[1])])
     n_components = min(N_COMPONENTS, *columns.shape)

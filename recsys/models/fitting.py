@@ -11,7 +11,10 @@ from typing import Any
 
 
 def lightning_trainer(**options: Any) -> Any:
-    """Build a Lightning Trainer; Lightning is imported here, since closed-form models do not need it."""
+    """Build a Lightning Trainer from its keyword arguments.
+
+    Lightning is imported here, since closed-form models do not need it.
+    """
     import pytorch_lightning as pl
 
     quieten_lightning()
@@ -37,7 +40,9 @@ QUIET_CPU = partial(lightning_trainer, accelerator="cpu", enable_progress_bar=Fa
 
 @dataclass(frozen=True)
 class FitContext:
-    """Where and how a fit runs. Except for rounding, the context does not affect what is learned.
+    """Where and how a fit runs.
+
+    Apart from rounding, only some settings of the trainer affect what is learned, such as `gradient_clip_val`.
 
     Attributes:
         directory: directory for checkpoints, or None to store none.

@@ -23,11 +23,12 @@ BYTES_PER_PAIR = 16  # peak memory per pair of items: the sparse Gram matrix, it
 class GFCF(ItemToItem):
     """Scores items by a linear and an ideal low-pass filter of the history.
 
-    With R the interactions and D_U, D_I the diagonal matrices of the numbers of ratings of users and items,
+    Scores are x W, with x the history as a vector over items. With R the binary matrix of interactions and D_U, D_I the
+    diagonal matrices of the numbers of ratings of users and items,
 
-        R~ = D_U^(-1/2) R D_I^(-1/2),   W = R~' R~ + weight D_I^(-1/2) V V' D_I^(1/2),
+        R~ = D_U^(-1/2) R D_I^(-1/2),   W = R~' R~ + alpha D_I^(-1/2) V V' D_I^(1/2),
 
-    where V are the right singular vectors of R~ with the largest singular values.
+    where the columns of V are the right singular vectors of R~ with the largest singular values.
 
     Args:
         n_frequencies: number of singular vectors, the lowest frequencies of the graph.
@@ -63,7 +64,13 @@ class GFCF(ItemToItem):
 
 
 def normalised_interactions(train: Dataset) -> tuple[sparse.csr_matrix, np.ndarray]:
-    """Return R~, float32 (n_users, n_items), and the square roots of the numbers of ratings, float32 (n_items, 1)."""
+    """Return R~ of `GFCF`, and the square roots of the items' numbers of ratings.
+
+    Users and items without ratings count as having one.
+
+    Returns:
+        CSR float32 (n_users, n_items), and float32 (n_items, 1).
+    """
     user_degrees, degrees = (
         np.sqrt(np.maximum(counts, 1)).astype(np.float32) for counts in (train.user_counts, train.item_counts)
     )

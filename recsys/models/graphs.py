@@ -1,7 +1,7 @@
 """Scores as graphs of tensor operations on padded histories, which `torch.export` and ONNX can represent.
 
-A graph reads histories as rows of equal length, the latest interaction in the last column, with `PADDING` on the left
-of shorter ones. It computes in float32 what the model computes, for any number of users at a time.
+A graph reads histories as rows of L columns, the latest interaction in the last column, with `PADDING` on the left of
+shorter histories. It computes in float32 what the model computes, for any number of users at a time.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ScoreGraph(nn.Module):
         return (given(query.items) >= 0).sum(dim=1)
 
     def by_history(self, query: PaddedQuery) -> Tensor:
-        """Return which users are scored by their histories, bool (B,)."""
+        """Return which users are scored by their histories, bool (B,); by default, all users."""
         return self.lengths(query) >= 0
 
 
@@ -59,7 +59,7 @@ class HistoryWeights(nn.Module):
     """Computes weights of interactions by position, age and plays.
 
     Args:
-        by_place: float32 (L,) weights of the columns.
+        by_place: float32 (L,) weights of the columns, the latest interaction last.
         days: half-life of an interaction by its age in days, or None.
         play_weight: see `recsys.models.plays.WeighsPlays`.
         play_scale: see `recsys.models.plays.WeighsPlays`.
@@ -93,11 +93,11 @@ class HistoryWeights(nn.Module):
 
 
 class LinearGraph(ScoreGraph):
-    """Scores = [x^1 B, ..., x^S B] W, with x^s the histories as vectors over items, weighted at scale s.
+    """Scores = [x^1 B, ..., x^S B] W, with x^s the histories as vectors over items, weighted at time scale s.
 
     Args:
-        scales: the weights of the interactions at each scale.
-        item_weights: W, float32 (m, n_items).
+        scales: the weights of the interactions at each of the S scales.
+        item_weights: W, float32 (S d, n_items), with d = n_items if B is the identity.
         item_basis: B, float32 (n_items, d), or None for the identity.
     """
 
@@ -127,7 +127,7 @@ class LinearGraph(ScoreGraph):
 
 
 class VectorGraph(ScoreGraph):
-    """Scores = inner products of stored user vectors and item vectors.
+    """Scores = inner products of stored user vectors and item vectors; zero for unknown users.
 
     Args:
         user_vectors: float32 (n_users, d).
@@ -151,7 +151,7 @@ class VectorGraph(ScoreGraph):
         return self.user_vectors[rows_of_users(query, len(self.user_vectors) - 1)] @ self.item_vectors.T
 
     def lengths(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.lengths`."""
+        """See `ScoreGraph.lengths`; 0 for unknown users."""
         return self.n_interactions[rows_of_users(query, len(self.user_vectors) - 1)]
 
 
@@ -165,7 +165,7 @@ class PopularityGraph(nn.Module):
         next_popularity: see `ReadsHistories`; None without a prior.
         moments: see `ReadsHistories`; None without a half-life, like `recent_popularity`.
         recent_popularity: see `moments`.
-        groups: see `ReadsHistories`; None without attributes, like `group_factors`.
+        groups: see `ReadsHistories`; None without attributes of users, like `group_factors`.
         group_factors: see `groups`.
     """
 
@@ -242,7 +242,10 @@ def rows_of_users(query: PaddedQuery, unknown: int) -> Tensor:
 
 
 def full_history(length: int) -> History:
-    """Return one history of `length` distinct items without times or plays, so weights depend only on position."""
+    """Return a history of one row and `length` distinct items, without times and with 0 plays of each item.
+
+    Its weights depend only on the positions of interactions.
+    """
     return History(
         np.array([0, length]), np.arange(length, dtype=np.int32), np.ones(length, np.float32), plays=np.zeros(length)
     )

@@ -24,11 +24,15 @@ from recsys.models.neural.embeddings import item_embedding
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
-COPIES_OF_LAYERS = 12  # numbers per state of a layer: gates, states and gradients
+COPIES_OF_LAYERS = 12  # numbers in memory for each element of a layer's state: gates, states and gradients
 
 
 class GRU4RecModule(SequenceModule):
-    """Logit of item i after position t = (W h_t + b) . e_i, with h the states of a GRU on the items' sqrt(d) e."""
+    """Logit of item i after position t = (W h_t + b) . e_i, where e_i is the vector of item i, of length d.
+
+    h_t is the state of the last layer of a GRU after reading the vectors of the items up to position t, scaled by
+    sqrt(d).
+    """
 
     def __init__(self, n_users: int, n_items: int, settings: GRU4Rec, **training: Any) -> None:
         super().__init__(n_users, n_items, settings.max_length, **training)
@@ -39,11 +43,11 @@ class GRU4RecModule(SequenceModule):
         self.output = nn.Linear(hidden_dim, d)
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`."""
+        """See `SequenceModule.item_table`; returns the vectors e."""
         return self.items.weight
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """See `SequenceModule.states`."""
+        """See `SequenceModule.states`; returns W h_t + b, with dropout on the inputs and on h_t."""
         if isinstance(history, PaddedHistoryBatch):
             return self.padded_states(history, table)
         order, batch_sizes = by_step(history.lengths, history.host_lengths)
@@ -53,7 +57,7 @@ class GRU4RecModule(SequenceModule):
         return self.output(self.dropout(F.embedding(places, states)))
 
     def padded_states(self, history: PaddedHistoryBatch, table: Tensor) -> Tensor:
-        """Return the states of padded sequences, (B L, d), computed by one call of `torch.nn.GRU`."""
+        """Return the states of padded sequences as `states` does, (B L, d), computed by one call of `torch.nn.GRU`."""
         x = table.shape[1] ** 0.5 * F.embedding(history.by_user(history.items), table)
         return self.output(nn.GRU.forward(self.gru, x.transpose(0, 1))[0].transpose(0, 1)).flatten(0, 1)
 
@@ -66,7 +70,7 @@ class PackedGRU(nn.GRU):
     """
 
     def forward(self, x: Tensor, batch_sizes: list[int]) -> Tensor:  # type: ignore[override]
-        """Return the states of the last layer.
+        """Return the states of the last layer, in the order of the inputs.
 
         Args:
             x: float32 (P, d) inputs in the order of `by_step`.
@@ -83,7 +87,10 @@ class PackedGRU(nn.GRU):
 
 
 def gru_layer(x: Tensor, batch_sizes: list[int], w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> Tensor:
-    """Return the states h_t = (1 - z) * n + z * h_{t-1} of one layer; see `torch.nn.GRU` for the gates r, z and n."""
+    """Return the states h_t = (1 - z) * n + z * h_(t-1) of one layer, with h_0 = 0, float32 (P, hidden_size).
+
+    See `torch.nn.GRU` for the gates r and z, the candidate n and the weights, `PackedGRU` for x and `batch_sizes`.
+    """
     h = x.new_zeros(batch_sizes[0], w_h.shape[1])
     states = []
     for inputs in F.linear(x, w_x, b_x).split(batch_sizes):
@@ -104,7 +111,7 @@ class GRU4Rec(SequenceRecommender):
         embedding_dim: length d of the items' vectors.
         hidden_dim: number of units of each layer.
         n_layers: number of recurrent layers.
-        dropout: share of the elements of the input and of the last layer's states that is masked.
+        dropout: share of the elements of the input and of the last layer's states that is masked during training.
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
         **training: see `SequenceRecommender`.
 
@@ -147,7 +154,7 @@ class GRU4Rec(SequenceRecommender):
 
 
 def by_step(lengths: Tensor, host_lengths: np.ndarray) -> tuple[Tensor, list[int]]:
-    """Return packed positions in the order in which a recurrent network reads them.
+    """Return the positions of packed sequences in the order in which a recurrent network reads them.
 
     Args:
         lengths: int64 (B,) number of positions of each sequence, P in total.

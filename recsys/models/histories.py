@@ -13,12 +13,15 @@ the items, and z standardises popularity c over the items. c and w_n depend on t
     n = 0, n >= 20    w_n = 1 with a half-life, else 0; c(i) counts the training interactions with item i before the
                       moment of the query, weighted by recency with this half-life
 
+If the strength is 0, the second case is that of all n. Recent popularity is stored for 64 moments, of which a query
+uses the latest that is not after its own or, if there is none, the first.
+
 Users' first items differ from their later ones, so popularity after n interactions differs from overall popularity.
 Since few users may have more than n interactions, n_items pseudo-counts in proportion to overall popularity are added
 to c. The weight decreases with the square of n: a slower decrease that helps new users as much lowers the accuracy for
 users with 10 to 20 interactions more if random rather than later interactions are held out. Recent popularity reflects
-what users rate now, which a model trained on all years does not. For short histories it has no weight: with 10 ratings,
-means were lower with it, which was not tested (experiments/newcomers).
+what users rate now, which a model trained on all years does not. With a strength, it has no weight for short histories:
+with 10 ratings, mean metrics were lower with it, a difference that was not tested (experiments/newcomers).
 
 If attributes of users, such as gender, are given, popularity is multiplied by a ratio: how popular an item is among
 users with equal attributes, divided by how popular it is among all users.
@@ -47,9 +50,11 @@ class ReadsHistories(Recommender):
     """A model that scores by the history in the query.
 
     Args:
-        prior_strength: weight of popularity in the scores of users with short histories; 0 adds none.
+        prior_strength: the strength in w_n, the weight of popularity in the scores of users with short histories, of 1
+            to 19 interactions; 0 adds none.
         popularity_half_life: half-life, in days, of training interactions in the recent popularity that is added to the
-            scores of all other users; None adds none. It has no effect if the data have no times.
+            scores of all other users (with `prior_strength=0`, of all users); None adds none. It has no effect if the
+            data have no times.
         popularity_by: columns of the table of users, such as gender. Both popularities are adjusted to users with the
             same values, and so are the scores of users without a history. Columns that the data lack are ignored.
 
@@ -57,13 +62,14 @@ class ReadsHistories(Recommender):
         UserError: a value is not allowed.
 
     Attributes:
-        next_popularity: float32 (20, n_items) c of users with short histories, a row for each n; set if
+        next_popularity: float32 (20, n_items) c of users with short histories, row n for n interactions; set if
             `prior_strength` is above 0.
         moments: int64 (m,) Unix times in seconds, ascending; set if there is a half-life, like `recent_popularity`.
         recent_popularity: float32 (m, n_items) c of other users at each moment.
-        groups: int64 (n_users + 1, 1 + n_columns) each user's rows of `group_factors`; the last row is that of unknown
-            users. Set if there is `popularity_by`, like `group_factors`.
-        group_factors: float32 (n_groups, n_items) factors of popularity in each group of users.
+        groups: int64 (n_users + 1, 1 + n_columns) rows of `group_factors` for each user, whose product is the user's
+            ratio; the last row is that of unknown users. Set if there is `popularity_by`, like `group_factors`.
+        group_factors: float32 (n_groups, n_items) ratio of each item's popularity in each group of users; see
+            `recsys.models.popularity_context.group_factors`.
     """
 
     uses_history = True
@@ -87,7 +93,7 @@ class ReadsHistories(Recommender):
         self.popularity_by = list(popularity_by)
 
     def score(self, query: Query) -> np.ndarray:
-        """See `Recommender.score`; adds popularity, except if the model predicts ratings."""
+        """See `Recommender.score`; adds popularity (see the module), except if the model predicts ratings."""
         scores, changed = super().score(query), self.falls_back(query)
         if self._popularity_arrays() and changed.any():
             scores[changed] = self._with_popularity(scores[changed], query.select(changed))
@@ -100,11 +106,14 @@ class ReadsHistories(Recommender):
         return by_popularity & (self.uses_history and not self.predicts_ratings)
 
     def prior_weights(self, n: np.ndarray) -> np.ndarray:
-        """Return w_n for short histories of n interactions each, (B,); see the module."""
+        """Return w_n, float (B,), for histories of n interactions each, int64 (B,), from 1 to 19; see the module."""
         return self.prior_strength * ((LONG / n) ** 2 - 1)
 
     def add_unrated(self, n: int) -> None:
-        """Append n items without interactions to the catalogue of popularity; groups do not differ in such items."""
+        """Append n items without interactions to all arrays of popularity, as `add_items` of a model needs.
+
+        Groups of users do not differ in such items.
+        """
         if self.popularity is not None:  # models of earlier versions have none
             self.popularity = np.pad(self.popularity, (0, n))
         for name, value in {"next_popularity": 0, "recent_popularity": 0, "group_factors": 1}.items():
@@ -119,7 +128,7 @@ class ReadsHistories(Recommender):
         return PopularityGraph(self.popularity, LONG, self.prior_strength, **arrays)  # type: ignore[arg-type]
 
     def _count(self, train: Dataset) -> None:
-        """See `Recommender._count`."""
+        """See `Recommender._count`; also computes the arrays of popularity that the settings need."""
         super()._count(train)
         if self.prior_strength:
             self.next_popularity = next_popularity(train, LONG)

@@ -26,20 +26,21 @@ NUMBERS_PER_BATCH = 1 << 20  # size of the vectors or the linear systems that ar
 
 
 class IALS(Factorisation, ExplainsByRemoval):
-    """Fits rated pairs to 1, and all pairs, the rated ones included, to 0 with the smaller weight alpha_0.
+    """Fits rated pairs to 1, and all pairs, the rated ones included, to 0 with the weight alpha_0.
+
+    A rated pair has the weight 1 or, with `play_weight`, a weight by plays.
 
     Args:
         embedding_dim: length of the vectors, the paper's d.
         unobserved_weight: weight of all pairs, the paper's alpha_0.
         l2: penalty on the squared vectors, the paper's lambda.
-        frequency_power: power of (ratings + alpha_0 * possible ratings) by which l2 is scaled, the paper's nu; 0 is
-            plain regularisation.
-        init_std: standard deviation of the length of an initial vector, the paper's sigma*.
+        frequency_power: the paper's nu: the penalty on a vector is l2 (ratings + alpha_0 * possible ratings)^nu, with
+            the numbers of actual and of possible ratings of the user or item; 0 penalises all vectors equally.
+        init_std: root mean square length of the items' initial vectors, the paper's sigma*.
         n_sweeps: number of alternations; each solves for the vectors of all users, then for those of all items.
-        seed: seed of the initial vectors.
-        half_life: half-life of the interactions that a user's vector is fitted to; see `WeighsHistories`.
-        play_weight: see `WeighsPlays`.
-        play_scale: see `WeighsPlays`.
+        seed: seed of the items' initial vectors.
+        **history: see `WeighsPlays`. With `half_life`, a user's vector is fitted to the history by recency; the items'
+            vectors do not change.
 
     Raises:
         UserError: a value is not allowed.
@@ -83,7 +84,7 @@ class IALS(Factorisation, ExplainsByRemoval):
         return users.numpy(), items.numpy()
 
     def embed(self, history: History) -> np.ndarray:
-        """See `EmbedsHistories`: solve for the users' vectors, given those of the items."""
+        """See `EmbedsHistories`; solves for the users' vectors, given those of the items."""
         return self._solve(self.history_matrix(history, len(self.item_factors)), *self._item_columns).numpy()
 
     def removal_losses(self, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -114,16 +115,19 @@ class IALS(Factorisation, ExplainsByRemoval):
         return self._columns(torch.from_numpy(self.item_factors))
 
     def _columns(self, factors: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the vectors H of m columns with a zero vector appended (m + 1, d), and alpha_0 H' H (d, d)."""
+        """Return the vectors H of m columns with a zero vector appended, (m + 1, d), and alpha_0 H' H, (d, d)."""
         common = self.unobserved_weight * factors.T @ factors
         return torch.cat([factors, torch.zeros(1, factors.shape[1])]), common
 
     def _solve(self, rated: sparse.csr_matrix, padded: Tensor, common: Tensor) -> Tensor:
         """Solve for the vectors of rows, float32 (B, d), given their rated columns (B, m) and the result of `_columns`.
 
-        The vector w of row u solves (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1, where H_u has the vectors of
-        the row's columns, and the diagonal of C has their values in `rated`: 1 (equation 8), or weights by plays and
-        recency.
+        Rows are users and columns are items, or the reverse. The vector w of row u solves
+
+            (H_u' C H_u + alpha_0 H' H + lambda_u I) w = H_u' C 1,
+
+        where H_u has the vectors of the row's columns, and the diagonal of C has their values in `rated`: 1 (equation
+        8), or weights by plays and recency.
         """
         m, d = rated.shape[1], padded.shape[1]
         counts = torch.from_numpy(np.diff(rated.indptr)).long()
@@ -144,9 +148,10 @@ class IALS(Factorisation, ExplainsByRemoval):
 
 
 def _padded_batches(rated: sparse.csr_matrix, counts: Tensor, d: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield batches of rows of similar length: row numbers (b,), and their columns and values (b, L).
+    """Yield batches of rows of similar length: row numbers (b,), and their columns and values, (b, L) each.
 
-    Columns are padded with column m, and the size of a batch is limited by `NUMBERS_PER_BATCH`.
+    L is the length of the longest row. Shorter rows are padded with column m, whose vector is zero, so that the values
+    there have no effect. The size of a batch is limited by `NUMBERS_PER_BATCH`.
     """
     indptr, indices = (torch.from_numpy(part).long() for part in (rated.indptr, rated.indices))
     values = torch.from_numpy(rated.data)

@@ -46,7 +46,7 @@ class ItemContent:
         self.min_count = min_count
 
     def fit(self, train: Dataset, cache_dir: Path | None, earlier: ItemContent | None = None) -> None:
-        """Encode the items of training data.
+        """Encode the items of training data, and set the attributes.
 
         Args:
             train: the training data.
@@ -69,7 +69,7 @@ class ItemContent:
         self.facts = features(train.item_frame, self.fact_names)
 
     def add(self, items: pd.DataFrame) -> None:
-        """Encode new items, and append them to those of the training data."""
+        """Encode new items, a row each as in `Dataset.item_frame`, and append them to `text` and `facts`."""
         vectors = check_dense(self.text_encoder.encode(documents(items, self.fields)))
         self.text = np.concatenate([self.text, self._centred(vectors)])
         self.facts = sparse.vstack([self.facts, features(items, self.fact_names)], format="csr")
@@ -88,7 +88,7 @@ class ItemContent:
         self.text_encoder = make_encoder(self.encoder).restore(without_prefix("encoder", arrays))
 
     def _centred(self, vectors: np.ndarray) -> np.ndarray:
-        """Return unit vectors in the direction from the average item, float32 (n, d_text); see `ItemContent.text`.
+        """Return unit vectors in the direction from the average rated item, float32 (n, d_text); see `text`.
 
         They are centred because what all items have in common says nothing about tastes.
         """

@@ -36,12 +36,12 @@ Weighting = Callable[[sparse.csr_matrix, np.ndarray, int], sparse.csr_matrix]
 
 
 def unweighted(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Return the rows unchanged."""
+    """Return the rows unchanged; see `Weighting`."""
     return rows
 
 
 def tfidf(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> sparse.csr_matrix:
-    """Weight columns by their inverse document frequency; see `Weighting`."""
+    """Weight columns by their inverse document frequency, log((1 + n_rows) / (1 + column_counts)); see `Weighting`."""
     return _scale_columns(rows, np.log((1 + n_rows) / (1 + column_counts)))
 
 
@@ -57,17 +57,20 @@ def bm25(rows: sparse.csr_matrix, column_counts: np.ndarray, n_rows: int) -> spa
 
 WEIGHTINGS: dict[str, Weighting] = {"none": unweighted, "tfidf": tfidf, "bm25": bm25}
 
-# (products x . y (b, n), |x|^2 (b,), |y|^2 (n,)) -> what the products are divided by (b, n)
+# (products x . y (b, n), |x|^2 (b,), |y|^2 (n,)) -> what the products are divided by (b, n), for b rows x and n rows y
 Denominator = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 def cosine(alpha: float = 0.5) -> Denominator:
-    """Return the denominator |x|^(2 alpha) |y|^(2 - 2 alpha)."""
+    """Return a function that computes the denominator |x|^(2 alpha) |y|^(2 - 2 alpha); see `Denominator`."""
     return lambda products, norms, other_norms: np.outer(norms**alpha, other_norms ** (1 - alpha))
 
 
 def tversky(own_weight: float, other_weight: float) -> Denominator:
-    """Return the denominator x . y + own_weight (|x|^2 - x . y) + other_weight (|y|^2 - x . y)."""
+    """Return a function that computes x . y + own_weight (|x|^2 - x . y) + other_weight (|y|^2 - x . y).
+
+    See `Denominator`.
+    """
     shared = np.float32(1 - own_weight - other_weight)
     return lambda products, norms, other_norms: (
         shared * products + own_weight * norms[:, None] + other_weight * other_norms
@@ -91,7 +94,7 @@ class SearchedRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: sparse.csr_matrix) -> Self:
-        """Convert rows (n, m)."""
+        """Convert rows, float32 (n, m)."""
         return cls(rows.T.tocsr(), squared_norms(rows))
 
 
@@ -121,7 +124,7 @@ def nearest(
         same: int64 (B,) index of each row in `others`, so that it is not its own neighbour; -1 if it is not there.
 
     Returns:
-        CSR float32 (B, n) similarities, of which at most k in each row are above zero.
+        CSR float32 (B, n) similarities; at most k are stored in each row, all of them above zero.
     """
     norms = squared_norms(rows)
     size = max(1, VALUES_PER_BLOCK // len(others.norms))
@@ -162,7 +165,7 @@ class _NearestNeighbours(WeighsHistories):
         self.other_weight = other_weight
 
     def denominator(self) -> Denominator:
-        """Return the denominator of the similarity."""
+        """Return the function that computes the denominator of the similarity."""
         if self.similarity == "cosine":
             return cosine(self.alpha)
         return tversky(*OVERLAP_WEIGHTS.get(self.similarity, (self.own_weight, self.other_weight)))
@@ -225,6 +228,9 @@ class UserKNN(_NearestNeighbours):
 
     Raises:
         UserError: a value is not allowed.
+
+    Attributes:
+        interactions: CSR float32 (n_users, n_items), 1 where a training user rated an item.
     """
 
     learned = ("interactions",)

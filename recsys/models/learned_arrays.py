@@ -16,7 +16,7 @@ class LearnedArrays:
     learned: tuple[str, ...]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return the learned arrays by name; a CSR matrix is four arrays."""
+        """Return the learned arrays, not copies, by name; a CSR matrix `name` is four arrays, `name.data` and so on."""
         return {key: array for name in self.learned for key, array in as_arrays(name, getattr(self, name)).items()}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:

@@ -24,7 +24,8 @@ class GraphBPR(BPR):
     Args:
         n_negatives: see `BPR`.
         negative_power: see `BPR`.
-        l2: weight of half the squared norms of the batch's embeddings, averaged over samples as in the authors' code.
+        l2: weight of half the squared norms of the embeddings of the users and items in the batch, before propagation,
+            averaged over positives as in the authors' code.
     """
 
     def __init__(self, n_negatives: int = 1, negative_power: float = 0.0, l2: float = 1e-4) -> None:
@@ -33,7 +34,7 @@ class GraphBPR(BPR):
         self.l2 = l2
 
     def loss(self, module: LightGCNModule, batch: SampledBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`; propagates the embeddings once for the batch."""
         return self.ranking_loss(module, module.propagate(module.training_graph()), batch)
 
     def ranking_loss(self, module: LightGCNModule, embeddings: Tensor, batch: SampledBatch) -> Tensor:
@@ -47,7 +48,9 @@ class GraphBPR(BPR):
 class LightGCNModule(PropagatingModule):
     """Logit = e_u . e_i with e the mean over layers k = 0, ..., K of the propagated embeddings (section 3.1).
 
-        e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k),   a_ui = 1 / sqrt(n_u n_i) for rated items.
+        e_u^(k+1) = sum_i a_ui e_i^(k),   e_i^(k+1) = sum_u a_ui e_u^(k)
+
+    with a_ui = 1 / sqrt(n_u n_i) if user u rated item i, else 0, and n_u, n_i the numbers of ratings of both.
 
     Args:
         n_users: number of user codes.
@@ -69,7 +72,7 @@ class LightGCNModule(PropagatingModule):
         return layers
 
     def propagate(self, graph: Tensor) -> Tensor:
-        """See `PropagatingModule.propagate`."""
+        """See `PropagatingModule.propagate`; returns the mean over layers."""
         return torch.stack(self.layers(graph)).mean(dim=0)
 
 

@@ -56,7 +56,7 @@ class LinearAR(ReadsHistories, HasGraph):
     (1 + b) n, and the sum over users includes the reversed histories with weight b.
 
     Args:
-        half_lives: half-lives, in items, of the weight of an interaction, one for each time scale.
+        half_lives: half-lives, in items, of the weight of an interaction, one for each of the S time scales.
         l2: weight penalty. Larger values favour items that follow many others.
         backward_weight: b, the weight of samples from reversed histories.
         **prior: see `ReadsHistories`.
@@ -65,7 +65,7 @@ class LinearAR(ReadsHistories, HasGraph):
         UserError: a value is not allowed.
 
     Attributes:
-        item_weights: float32 (n_scales * n_items, n_items), a column for each item that is scored.
+        item_weights: float32 (n_scales * n_items, n_items), W, with a column for each item that is scored.
     """
 
     reads_order = True
@@ -92,14 +92,14 @@ class LinearAR(ReadsHistories, HasGraph):
         self.backward_weight = backward_weight
 
     def features(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return item weights of histories, side by side for all time scales, float32 (n_rows, n_scales * n_items)."""
+        """Return the vectors x of histories, CSR float32 (n_rows, n_scales * n_items), all time scales side by side."""
         return sparse.hstack([at_scale(history, n_items, h) for h in self.half_lives], format="csr")
 
     def _score(self, query: Query) -> np.ndarray:
         return self.features(query.history, self.item_weights.shape[1]) @ self.item_weights
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`."""
+        """See `HasGraph`; the weights of a history depend on positions only."""
         from recsys.models.graphs import HistoryWeights, LinearGraph, full_history  # torch
 
         by_place = [at_scale(full_history(length), length, h).toarray()[0] for h in self.half_lives]
@@ -133,7 +133,7 @@ class LinearAR(ReadsHistories, HasGraph):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _successions(self, train: Dataset) -> list[np.ndarray]:
-        """Return C_s of each time scale, float64 (n_items, n_items), including those of reversed histories."""
+        """Return C_s + b C_s' of each time scale s, float64 (n_items, n_items)."""
         sums = [np.zeros(train.n_items**2) for _ in self.half_lives]
         reaches = [_reach(half_life) for half_life in self.half_lives]
         for distance, earlier, later in successions(train.histories(), max(reaches)):
@@ -145,7 +145,10 @@ class LinearAR(ReadsHistories, HasGraph):
         return [forward + self.backward_weight * forward.T for forward in squares]
 
     def _gram(self, train: Dataset, successive: list[np.ndarray]) -> np.ndarray:
-        """Return the Gram matrix, float32 (n_scales * n_items, n_scales * n_items), with only its upper blocks set."""
+        """Return the Gram matrix sum_t x_t' x_t, float32 (n_scales * n_items, n_scales * n_items).
+
+        Only blocks on and above the diagonal are set; the others are uninitialised.
+        """
         n, n_scales = train.n_items, len(self.half_lives)
         gram = np.empty((n_scales * n, n_scales * n), np.float32, order="F")
         decays = [2 ** (-1 / half_life) for half_life in self.half_lives]
@@ -166,11 +169,17 @@ class LinearAR(ReadsHistories, HasGraph):
 
 
 def _reach(half_life: float) -> int:
-    """Return the number of latest interactions whose weights are not negligible."""
+    """Return the number of latest interactions whose weights are not below `NEGLIGIBLE`."""
     return math.ceil(1 - half_life * math.log2(NEGLIGIBLE))
 
 
 def at_scale(history: History, n_items: int, half_life: float) -> sparse.csr_matrix:
-    """Return weighted interactions, float32 (n_rows, n_items), without those of negligible weight."""
+    """Return interactions weighted by recency, CSR float32 (n_rows, n_items), without those of negligible weight.
+
+    Args:
+        history: rows in time order.
+        n_items: size of the catalogue.
+        half_life: half-life of the weights, in items.
+    """
     latest = history.latest(_reach(half_life))
     return latest.matrix(n_items, recency_weights(latest, half_life))

@@ -29,11 +29,12 @@ BYTES_PER_INTERACTION = 40  # the interactions, both products with the degrees, 
 class LowRankGFCF(GFCF):
     """Scores items by a linear and an ideal low-pass filter of the history, both of low rank.
 
-    With R~, D_I and V of `GFCF`, and with the `rank` largest singular values S of R~ and their right vectors U,
+    With R~, D_I, V and alpha of `GFCF`, and with the `rank` largest singular values S of R~ and their right vectors U,
 
-        W = [U S^2, weight D_I^(-1/2) V] [U, D_I^(1/2) V]',
+        W = [U S^2, alpha D_I^(-1/2) V] [U, D_I^(1/2) V]',
 
-    where U S^2 U' is the best approximation of R~' R~ of this rank. With all singular vectors, W is that of `GFCF`.
+    where U S^2 U' is the best approximation of R~' R~ of this rank. The larger the rank, the closer W is to that of
+    `GFCF`.
 
     Args:
         rank: number of singular vectors of the linear filter; the ideal filter uses at most `n_frequencies` of them.
@@ -43,8 +44,9 @@ class LowRankGFCF(GFCF):
         UserError: a value is not allowed.
 
     Attributes:
-        item_basis: float32 (n_items, rank + n_frequencies), the first factor of W.
-        item_weights: float32 (rank + n_frequencies, n_items), the second one.
+        item_basis: float32 (n_items, rank + n_frequencies), the first factor of W. It has fewer columns if R~ has fewer
+            singular vectors, or if `n_frequencies` exceeds `rank`.
+        item_weights: float32 (rank + n_frequencies, n_items), the second factor of W, with as many rows.
     """
 
     learned = ("item_basis", "item_weights")
@@ -62,7 +64,7 @@ class LowRankGFCF(GFCF):
         return self.history_weights(history)[positions, None] * weights
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`."""
+        """See `HasGraph`; the graph holds both factors of W."""
         from recsys.models.graphs import LinearGraph  # torch
 
         return LinearGraph([self.weights_graph(length)], self.item_weights, self.item_basis)

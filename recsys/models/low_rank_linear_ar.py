@@ -34,13 +34,15 @@ class LowRankLinearAR(LinearAR):
 
         W = (sum_t z_t' z_t + l2 I)^-1 (sum_t z_t' e_t),   z_t = [x_t^1 V, ..., x_t^S V]
 
-    minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W. With all n_items dimensions they are those of `LinearAR`.
+    minimise sum_t |z_t W - e_t|^2 + l2 |W|^2. Scores are z W. The larger the rank, the closer they are to those of
+    `LinearAR`.
 
-    The projected histories h are computed by the recursion h_(t+1)^s = a_s h_t^s + V[item at step t], for some users at
-    a time, and summed into both products.
+    The projected histories h_t^s = x_t^s V are computed by the recursion h_(t+1)^s = a_s h_t^s + V[item at step t], for
+    some users at a time, and summed into both products.
 
     Args:
-        rank: number of dimensions of a projected history at each time scale.
+        rank: number of dimensions of a projected history at each time scale; fewer if the interactions have fewer
+            singular vectors.
         seed: seed of the start vector of the iterative decomposition.
         **model: see `LinearAR`.
 
@@ -63,7 +65,7 @@ class LowRankLinearAR(LinearAR):
         self.seed = seed
 
     def features(self, history: History, n_items: int) -> Any:
-        """Return projected histories at all time scales side by side, float32 (n_rows, n_scales * rank)."""
+        """Return projected histories z, float32 (n_rows, n_scales * rank), all time scales side by side."""
         return np.hstack([at_scale(history, n_items, h) @ self.item_basis for h in self.half_lives])
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
@@ -96,9 +98,13 @@ class LowRankLinearAR(LinearAR):
         self.item_weights = np.ascontiguousarray(weights)
 
     def _steps(self, history: History) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield, for chunks of n steps, the projected histories, float32 (n, n_scales * rank), and the next items (n,).
+        """Yield, for chunks of n steps, the projected histories before each step and the items at the steps.
 
-        The recursion h_(t+1) = a h_t + v_t is a recursive filter of the vectors v_t of a row's items.
+        Chunks consist of whole histories. The recursion h_(t+1) = a h_t + v_t is a recursive filter of the vectors v_t
+        of a row's items.
+
+        Yields:
+            float32 (n, n_scales * rank), z_t, and int32 (n,) item codes.
         """
         from scipy.signal import lfilter
 

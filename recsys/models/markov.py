@@ -26,20 +26,20 @@ BYTES_PER_SUCCESSION = 24  # at most: column and value, in a sum and its success
 class Markov(ItemToItem):
     """Scores an item by how often it came soon after the latest items of the history.
 
-    With n_ij(k) the number of histories in which item j comes k places after item i,
+    With n_ij(k) the number of training histories in which item j comes k places after item i,
 
         N_ij = sum over k = 1..window of (n_ij(k) + backward_weight n_ji(k)) / k^distance_power
         score_j = sum over the last items i of (1 + p_i)^-place_power N_ij / (sum over j' of N_ij' + smoothing)
 
-    where p_i is the number of items after i in the history.
+    where p_i is the number of items after i in the history, and the last items are the latest `last_items` of it.
 
     Args:
         window: largest distance at which one item counts as coming after another.
         distance_power: decay of the weight of a succession by its distance; 0 weights all distances equally.
         last_items: number of latest items of a history that are used.
         place_power: decay of the weight of an item by its place from the end of the history.
-        smoothing: added to the sum of an item's successions. The larger, the more an item with few ratings is
-            discounted.
+        smoothing: constant that is added to the sum of the successions of an item in the history. The larger it is, the
+            less weight items with few ratings have.
         backward_weight: weight of the histories in which j comes before i. With 0, only later items count; with 1, only
             the distance matters and not the order.
         prior_strength: see `ReadsHistories`.

@@ -12,19 +12,19 @@ from recsys.models.base import Recommender
 MEMINFO = Path("/proc/meminfo")
 OWN_GROUP = Path("/proc/self/cgroup")
 GROUPS = Path("/sys/fs/cgroup")
-COPIES_OF_WEIGHTS = 4  # with gradients and Adam's two moments
+COPIES_OF_WEIGHTS = 4  # weights, gradients and Adam's two moments
 # Weights and Adam's two moments, which Lightning gathers in memory before it writes a checkpoint, and which are loaded
 # again at the end. Both constants sum to 7 copies; a training of GMF with 26 million weights and Adam was measured to
 # take 7.4, including the libraries that it imports.
 COPIES_IN_A_CHECKPOINT = 3
-COPIES_OF_LOGITS = 3  # with gradients and the softmax
+COPIES_OF_LOGITS = 3  # logits, gradients and the softmax
 
 
 def available_bytes() -> int:
     """Return an estimate of the free memory in bytes.
 
-    On Linux it is `MemAvailable`, or what the limits of a container or a Slurm job leave if that is less. Elsewhere it
-    is all of the memory.
+    On Linux it is `MemAvailable` of /proc/meminfo, or what the limits of a container or a Slurm job leave if that is
+    less. Elsewhere it is all of the machine's memory, used or free.
     """
     if MEMINFO.is_file():
         fields = dict(line.split(":") for line in MEMINFO.read_text().splitlines())
@@ -33,7 +33,7 @@ def available_bytes() -> int:
 
 
 def _left_by_groups() -> Iterator[int]:
-    """Yield the bytes that each limited control group of this process (version 2) leaves, cached files not counted."""
+    """Yield the bytes that each limited control group (version 2) of this process leaves; file caches count as free."""
     names = [line.removeprefix("0::/") for line in OWN_GROUP.read_text().splitlines() if line.startswith("0::/")]
     for name in names:
         for folder in (GROUPS / name, *(GROUPS / name).parents):
@@ -48,7 +48,7 @@ def check_memory(n_bytes: int, subject: str, advice: str) -> None:
     """Check that a computation fits in memory.
 
     Args:
-        n_bytes: peak memory of the computation.
+        n_bytes: peak memory of the computation, in bytes.
         subject: subject of the error message, which names what needs the memory.
         advice: what to do if the computation does not fit.
 
@@ -67,7 +67,7 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
     """Check that a dense matrix over all pairs of items fits in memory.
 
     Args:
-        bytes_per_pair: peak memory for each pair of items.
+        bytes_per_pair: peak memory for each pair of items, in bytes.
         n_items: size of the catalogue.
         model: name of the model, for the error message.
 
@@ -83,7 +83,7 @@ def check_item_pairs(bytes_per_pair: int, n_items: int, model: str) -> None:
 
 
 def check_weights(n_weights: int, model: Recommender) -> None:
-    """Check that training the weights of a neural network fits in memory.
+    """Check that training float32 weights with Adam, and storing checkpoints, fits in memory.
 
     Activations are not counted: their size depends on the model, and they are in the memory of the training device.
 
@@ -103,7 +103,7 @@ def check_weights(n_weights: int, model: Recommender) -> None:
 
 
 def check_layers(n_items: int, hidden_dim: int, batch_size: int) -> None:
-    """Check that the training of two layers, one from all items and one to all items, fits in memory.
+    """Check that the training of two float32 layers, one from all items and one to all items, fits in memory.
 
     Args:
         n_items: size of the catalogue.

@@ -22,7 +22,10 @@ from recsys.models.neural.fold_in import FoldsIn
 
 
 class MFModule(EmbeddingModule):
-    """Logit = b_u + b_i + p_u . q_i."""
+    """Logit = b_u + b_i + p_u . q_i, with biases b, the user's vector p_u and the item's vector q_i.
+
+    With `loss=squared`, this is the difference between a rating and the mean training rating.
+    """
 
     shards_users = True
     scores_per_pass = 1 << 22  # without hidden layers, a product for many users reads the items once
@@ -70,7 +73,7 @@ class MF(FoldsIn, ScoresByProducts):
         **training: see `FoldsIn`.
 
     Raises:
-        UserError: `rowwise` is not possible with the loss or the optimiser.
+        UserError: a value is not allowed, or `rowwise` is not possible with the loss or the optimiser.
     """
 
     module: MFModule
@@ -103,13 +106,13 @@ class MF(FoldsIn, ScoresByProducts):
 
     @torch.inference_mode()
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`: p_u, 1, and b_u with the mean rating."""
+        """See `ScoresByProducts`; returns p_u, 1, and b_u plus the mean rating (0 if the model ranks)."""
         users = self.module.batch(query).users
         biases = self.module.user_bias(users) + self.rating_mean
         return torch.cat([self.module.users(users), torch.ones_like(biases), biases], dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`: q_i, b_i and 1."""
+        """See `ScoresByProducts`; returns q_i, b_i and 1."""
         biases = self.module.item_bias.weight
         return torch.cat([self.module.items.weight, biases, torch.ones_like(biases)], dim=1).cpu().numpy()

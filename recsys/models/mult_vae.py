@@ -20,11 +20,12 @@ from recsys.models.neural.variational import VariationalAutoencoder
 class AnnealedELBO(ByUser):
     """Multinomial log likelihood of a user's items minus beta KL(q(z | x) || N(0, I)): the paper's equation 6.
 
-    beta grows linearly to `kl_weight`, as in section 2.2.2.
+    The loss is the negative of this, averaged over users. beta grows linearly from 0 to `kl_weight`, as in section
+    2.2.2.
 
     Args:
         kl_weight: the largest beta.
-        annealing_steps: number of steps over which beta grows.
+        annealing_steps: number of optimisation steps over which beta grows.
     """
 
     def __init__(self, kl_weight: float = 0.2, annealing_steps: int = 2000) -> None:
@@ -34,7 +35,7 @@ class AnnealedELBO(ByUser):
         self.annealing_steps = annealing_steps
 
     def loss(self, module: MultVAEModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`; also counts the step in `n_steps` of the module."""
         mean, log_variance = module.posterior(batch)
         z = mean + torch.randn_like(mean) * (log_variance / 2).exp()
         log_likelihood = multinomial_log_likelihood(module.logits(module.decode(z)), batch.history)
@@ -45,10 +46,13 @@ class AnnealedELBO(ByUser):
 
 
 class MultVAEModule(HistoryModule):
-    """Logits = W' tanh(V' z + c) + b with z ~ N(mu, sigma^2), where an MLP computes both from the history.
+    """Logits = W tanh(V z + c) + b with z ~ N(mu, sigma^2), where an MLP computes mu and sigma^2 from the history.
+
+    W is an (n_items, hidden_dim) matrix, and V a (hidden_dim, latent_dim) matrix. The MLP reads the history as a binary
+    vector, scaled to unit length. When users are scored, z is mu.
 
     Attributes:
-        n_steps: float32 () number of training steps taken, which determines beta.
+        n_steps: float32 () number of training steps taken, which determines beta in `AnnealedELBO`.
     """
 
     n_steps: Tensor
@@ -82,7 +86,7 @@ class MultVAEModule(HistoryModule):
         return torch.tanh(self.from_latent(z))
 
     def logits(self, decoded: Tensor) -> Tensor:
-        """Return logits of all items, (B, n_items)."""
+        """Return logits of all items, (B, n_items), given the result of `decode`."""
         return self.output(decoded)
 
     def encode(self, queries: QueryBatch) -> Tensor:
@@ -90,7 +94,7 @@ class MultVAEModule(HistoryModule):
         return self.decode(self.posterior(queries)[0])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items at the posterior mean, (B, n_items)."""
+        """Return logits of all items at the posterior mean, (B, n_items); `items` is ignored."""
         return self.logits(self.encode(queries))
 
     def item_embeddings(self) -> Tensor:

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 
 class GMFModule(EmbeddingModule):
-    """Generalised matrix factorisation: phi = p_u * q_i, logit = h . phi (equations 8 and 9)."""
+    """Generalised matrix factorisation: phi = p_u * q_i, elementwise, and logit = h . phi + c (equations 8 and 9).
+
+    The bias c is not in the paper but in the authors' release.
+    """
 
     shards_users = True
 
@@ -56,12 +59,12 @@ class GMFModule(EmbeddingModule):
         return self.users.known
 
     def item_embeddings(self) -> Tensor:
-        """Return h * q_i, (n_items, d): its dot product with p_u is the logit."""
+        """Return h * q_i, (n_items, d): its dot product with p_u is the logit less the bias."""
         return self.items.weight * self.output.weight
 
 
 class MLPModule(EmbeddingModule):
-    """A multi-layer perceptron on the concatenated embeddings (equation 10)."""
+    """A multi-layer perceptron with ReLU on the concatenated embeddings p_u and q_i (equation 10)."""
 
     shards_users = True
 
@@ -124,7 +127,7 @@ class NeuMFModule(EmbeddingModule):
             _init_output(part.output, fan_in=embedding_dim + hidden_dims[-1])
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`."""
+        """See `NeuralModule.forward`; adds the logits of both parts."""
         return self.gmf(queries, items) + self.mlp(queries, items)
 
     def user_embeddings(self) -> Tensor:
@@ -137,7 +140,18 @@ class NeuMFModule(EmbeddingModule):
 
     @torch.no_grad()
     def start_from(self, gmf: NeuralModule, mlp: NeuralModule, alpha: float) -> None:
-        """Copy two trained parts, with the output weights [alpha h_GMF; (1 - alpha) h_MLP] (equation 13)."""
+        """Copy two trained parts, with the output weights [alpha h_GMF; (1 - alpha) h_MLP] (equation 13).
+
+        Biases of the output layers are weighted like h.
+
+        Args:
+            gmf: trained `GMFModule` of the same sizes.
+            mlp: trained `MLPModule` of the same sizes.
+            alpha: weight of the GMF part, from 0 to 1.
+
+        Raises:
+            RuntimeError: the sizes of a part differ.
+        """
         for part, trained, weight in ((self.gmf, gmf, alpha), (self.mlp, mlp, 1 - alpha)):
             part.load_state_dict(trained.state_dict())
             part.output.weight.mul_(weight)
@@ -208,12 +222,16 @@ class NeuMF(FoldsIn):
             `pretrained_mlp`.
         pretrained_mlp: run directory of an `MLP` on the same split; requires `pretrained_gmf`.
         alpha: weight of the pretrained GMF part in the output layer; the paper uses 0.5. None chooses the best of
-            `ALPHAS` on validation, and 0.5 without validation.
+            `ALPHAS` on validation, and 0.5 without validation. It has no effect without pretrained parts.
         **training: see `FoldsIn`.
 
     Raises:
-        UserError: only one of the pretrained runs is given, or `hidden_dims` has fewer than two widths or an odd
-            first width.
+        UserError: a value is not allowed, only one of the pretrained runs is given, or `hidden_dims` has fewer than two
+            widths or an odd first width.
+
+    Attributes:
+        chosen_alpha: `alpha`, or what validation chose in its place; None without pretrained parts, or if 0.5 was used
+            for want of validation.
     """
 
     module: NeuMFModule
@@ -257,7 +275,8 @@ class NeuMF(FoldsIn):
         """Start from the pretrained GMF and MLP if both are given, unless training continues from an earlier NeuMF.
 
         Raises:
-            UserError: a pretrained run has another kind of model, data, split or sizes.
+            UserError: a pretrained run has no saved model, or its model is of another kind, was trained on other data
+                or another split, or has other sizes.
         """
         if self.pretrained_gmf is None or self.pretrained_mlp is None or self.earlier is not None:
             return
@@ -274,18 +293,18 @@ class NeuMF(FoldsIn):
             ) from error
 
     def for_refit(self) -> Self:
-        """See `NeuralRecommender.for_refit`."""
+        """See `NeuralRecommender.for_refit`; alpha is chosen once, and the refit uses it."""
         model = super().for_refit()
         model.chosen_alpha = self.chosen_alpha
         return model
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns `chosen_alpha`, unless it is None."""
         chosen = {} if self.chosen_alpha is None else {"chosen_alpha": np.array(self.chosen_alpha)}
         return super().arrays() | chosen
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores `chosen_alpha`."""
         super().restore(arrays)
         if "chosen_alpha" in arrays:
             self.chosen_alpha = float(arrays["chosen_alpha"])
@@ -308,7 +327,10 @@ class NeuMF(FoldsIn):
 
 
 class _ScoredOnce:
-    """Scores by a module the first time, and then returns the same scores, for a caller that repeats its query."""
+    """Scores by a module the first time, and then returns the same scores, for a caller that repeats its query.
+
+    `score` and `predict` share the stored result, so a caller must use only one of them.
+    """
 
     def __init__(self, module: NeuralModule) -> None:
         self.module = module
@@ -364,6 +386,10 @@ def _pretrained(run: str, train: Dataset) -> NeuralModule:
 
     A run holds two sets of weights: those selected by validation and those of the refit. The refit was trained on the
     validation ratings, so a training that started from its weights would have validation metrics that are too good.
+
+    Raises:
+        UserError: the run has no saved model, its model is not a deep one, or neither set of weights was trained on
+            these interactions.
     """
     model = load(Path(run) / "model")
     if not isinstance(model, NeuralRecommender):

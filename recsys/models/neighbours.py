@@ -7,12 +7,17 @@ from scipy import sparse
 
 from recsys.models.memory import check_memory
 
-VALUES_PER_BLOCK = 1 << 24  # number of weights that are computed at a time, whatever the size of the data
+VALUES_PER_BLOCK = 1 << 24  # number of weights or scores that are computed at a time, whatever the size of the data
 BYTES_PER_NEIGHBOUR = 24  # while neighbours are collected: index and value of each, twice
 
 
 def largest(values: np.ndarray, k: int) -> sparse.csr_matrix:
-    """Return the k largest values of each row that are above zero, as CSR (B, n)."""
+    """Return the k largest values of each row, less those that are zero, as CSR (B, n).
+
+    Args:
+        values: float32 (B, n), not negative.
+        k: number of values of each row; which of several equal values are chosen is arbitrary.
+    """
     n_rows, n = values.shape
     k = min(k, n)
     columns = np.argpartition(values, n - k, axis=1)[:, n - k :]  # (B, k)

@@ -11,7 +11,7 @@ def require_order(train: Dataset, model: str) -> None:
 
     Args:
         train: the training interactions.
-        model: name of the model, for the error.
+        model: name of the model, for the error message.
 
     Raises:
         UserError: the interactions have no times.

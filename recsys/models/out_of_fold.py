@@ -32,7 +32,7 @@ def out_of_fold_features(
         n_folds: number of folds.
         seed: seed of the assignment to folds.
         describe: function that learns from ratings (those of the other folds), then returns the features of pairs
-            (those of the fold), whose histories are the ratings that it learned from.
+            (those of the fold), a row each. The histories of the pairs are the ratings that it learns from.
 
     Returns:
         One row per rating, in the order of the training ratings.
@@ -48,7 +48,7 @@ def out_of_fold_features(
 
 
 def _folds(train: Dataset, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, Dataset]]:
-    """Yield the positions of each fold's ratings, and the other folds as a data set with its own fingerprint."""
+    """Yield the positions of each fold's ratings, int64 (m,), and the other folds, with a fingerprint of their own."""
     fold_of = assign_folds(len(train), n_folds, seed)
     for fold in range(n_folds):
         others = train.select(fold_of != fold)

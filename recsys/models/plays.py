@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class WeighsPlays(WeighsHistories):
     """A model that can weight interactions by plays, both in training and in the histories of queries.
 
+    In a history without plays, such as the list of a new user, each item counts as played once.
+
     Args:
         play_weight: the paper's alpha: an interaction has the weight 1 + play_weight * plays, so 0 weights all
             interactions equally.
@@ -45,7 +47,7 @@ class WeighsPlays(WeighsHistories):
         return super().history_weights(history) * self._play_weights(history)
 
     def weights_graph(self, length: int) -> HistoryWeights:
-        """See `WeighsHistories.weights_graph`."""
+        """See `WeighsHistories.weights_graph`; the weights by plays are multiplied with those by recency."""
         from recsys.models.graphs import HistoryWeights  # torch
 
         by_recency = super().weights_graph(length)

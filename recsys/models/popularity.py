@@ -10,7 +10,7 @@ from recsys.models.base import FitContext, Recommender
 
 
 class Popularity(Recommender):
-    """Scores an item by its number of training ratings, which every model counts in `fit`."""
+    """Scores an item by its number of training ratings, which every model counts in `fit` (see `Scorer`)."""
 
     popularity: np.ndarray  # float32 (n_items,)
 

@@ -9,7 +9,7 @@ import numpy as np
 from recsys.data.dataset import Dataset
 
 N_MOMENTS = 64  # number of moments at which recent popularity is stored, with equally many interactions between them
-DAMPING = 300  # number of average users that are added to each group of users
+DAMPING = 300  # number of average users that are added to each group when shares of its users are computed
 HOUR = 3600  # seconds
 DAY = 24 * HOUR
 
@@ -21,10 +21,10 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
 
     Args:
         train: the interactions; without times their order is unknown, and each row is the plain popularity.
-        n_first: number of lengths n of a history, from 0.
+        n_first: number of rows, for n = 0 to n_first - 1.
 
     Returns:
-        float32 (n_first, n_items); the first row is the plain popularity.
+        float32 (n_first, n_items), row n for histories of n interactions; row 0 is the plain popularity.
     """
     counts = np.tile(train.item_counts.astype(np.float64), (n_first, 1))
     if train.times is not None:
@@ -38,7 +38,9 @@ def next_popularity(train: Dataset, n_first: int) -> np.ndarray:
 
 
 def recent_popularity(train: Dataset, half_life: float) -> tuple[np.ndarray, np.ndarray]:
-    """Count the interactions with each item up to some moments, weighted by recency.
+    """Count the interactions with each item up to each of at most 64 moments, weighted by recency.
+
+    Equally many interactions are between two moments, the last of which is the time of the last interaction.
 
     Args:
         train: the interactions.
@@ -75,8 +77,8 @@ def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, n
 
     Returns:
         The groups of each user as rows of the factors, int64 (n_users + 1, 1 + n_columns), and the factors, float32
-        (1 + n_groups, n_items). Row 0 of the factors is 1 for all items. It is the group of all users in column 0, of
-        users with a missing value, and of unknown users, who are the last row.
+        (1 + n_groups, n_items). The last row of the groups is that of unknown users. Row 0 of the factors is 1 for all
+        items; all users have it in column 0, and users with a missing value and unknown users in other columns.
     """
     frame = train.user_frame
     groups = [np.zeros(train.n_users + 1, np.int64)]
@@ -98,6 +100,6 @@ def group_factors(train: Dataset, columns: Sequence[str]) -> tuple[np.ndarray, n
 
 
 def standardised(counts: np.ndarray) -> np.ndarray:
-    """Standardise each row, float32 (n_rows, n_items); a row of equal counts becomes zeros."""
+    """Return each row scaled to mean 0 and standard deviation 1, (n_rows, n_items); equal counts become zeros."""
     spread = counts.std(axis=1, keepdims=True)
     return (counts - counts.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)

@@ -22,10 +22,12 @@ from recsys.models.neighbours import VALUES_PER_BLOCK, check_neighbours, largest
 class RP3Beta(ItemToItem):
     """Scores an item by the probability that a random walk from the user, via an item and another user, ends at it.
 
-    With n_i the number of users of item i and n_u the number of items of user u, the weight of item j for an item i in
-    the history is
+    With n_i the number of users who rated item i and n_u the number of items that user u rated, the weight of item j
+    for an item i in the history is
 
-        w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u of both i and j.
+        w_ij = sum_u n_i^(-alpha) n_u^(-alpha) n_j^(-beta), over the users u who rated both i and j.
+
+    With alpha = 1 and beta = 0, these are the probabilities of a step from i to a user and a further step to j.
 
     Args:
         k: number of weights that are stored for each item in a history, the largest ones.
@@ -59,13 +61,13 @@ class RP3Beta(ItemToItem):
 
 
 def _power(counts: np.ndarray, exponent: float) -> sparse.dia_matrix:
-    """Return the diagonal matrix of counts to a power; 0 for counts of 0."""
+    """Return the diagonal matrix of counts (n,) to a power, float32 (n, n); 0 for counts of 0."""
     powers = np.power(counts, exponent, where=counts > 0, out=np.zeros(len(counts)), dtype=np.float64)
     return sparse.diags(powers.astype(np.float32))
 
 
 def _largest_of_product(left: sparse.csr_matrix, right: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
-    """Return the k largest values in each row of a product, (n, n), off the diagonal, block by block."""
+    """Return the k largest values in each row of left @ right, CSR (n, n), off the diagonal, block by block."""
     n = left.shape[0]
     size = max(1, VALUES_PER_BLOCK // n)
     blocks = []

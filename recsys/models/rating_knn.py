@@ -23,11 +23,13 @@ from recsys.models.memory import check_memory
 from recsys.models.neighbours import VALUES_PER_BLOCK
 
 BYTES_PER_PAIR = 32  # bytes per pair of items: the float32 matrices from which correlations are computed
-TINY = 1e-9
+TINY = 1e-9  # prevents divisions by zero
 
 
 class ComparedRows(NamedTuple):
     """Residuals of n users or items with which others are compared, each attribute CSR float32 (m, n).
+
+    For users, m is the number of items; for items, it is the number of users.
 
     Attributes:
         residuals: the transposed residuals, with a column for each user or item.
@@ -41,7 +43,7 @@ class ComparedRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: sparse.csr_matrix) -> Self:
-        """Convert residuals (n, m)."""
+        """Convert residuals, CSR float32 (n, m)."""
         residuals = rows.T.tocsr()
         return cls(residuals, _like(residuals, residuals.data**2), _ones(residuals))
 
@@ -62,7 +64,15 @@ class _RatingNeighbours(Bias):
         return sparse.csr_matrix((residuals, history.items, history.indptr), (len(history), len(self.item_bias)))
 
     def weights(self, rows: sparse.csr_matrix, others: ComparedRows) -> np.ndarray:
-        """Return the weight of n other rows for each row, given the residuals of both, rows (B, m): float32 (B, n)."""
+        """Return the weight of n other rows for each row: the shrunk correlation to the power `amplification`.
+
+        Args:
+            rows: CSR float32 (B, m) residuals.
+            others: residuals of the n other rows.
+
+        Returns:
+            float32 (B, n); 0 where the correlation is negative or no ratings are shared.
+        """
         rated = _ones(rows)
         shared = (rated @ others.rated).toarray()  # (B, n) ratings that both have
         squares = (_like(rows, rows.data**2) @ others.rated).toarray()  # of these ratings' residuals
@@ -77,12 +87,15 @@ class RatingItemKNN(_RatingNeighbours):
 
     Args:
         shrinkage: number of shared ratings at which a correlation is halved.
-        amplification: power of the correlation.
+        amplification: power to which positive correlations are raised; negative ones have no weight.
         damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
         **bias: further arguments, see `Bias`.
 
     Raises:
         UserError: a value is not allowed.
+
+    Attributes:
+        item_weights: float32 (n_items, n_items), symmetric, with a diagonal of 0.
     """
 
     learned = (*Bias.learned, "item_weights")
@@ -126,14 +139,19 @@ class RatingItemKNN(_RatingNeighbours):
 class RatingUserKNN(_RatingNeighbours):
     """Predicts `Bias` plus a mean of the residuals of other users, weighted by how similarly two users rate.
 
+    The weights are computed from the history in the query, when ratings are predicted.
+
     Args:
         shrinkage: number of shared ratings at which a correlation is halved.
-        amplification: power of the correlation.
+        amplification: power to which positive correlations are raised; negative ones have no weight.
         damping: constant that is added to the sum of weights, which shrinks the mean towards zero.
         **bias: further arguments, see `Bias`.
 
     Raises:
         UserError: a value is not allowed.
+
+    Attributes:
+        train_residuals: CSR float32 (n_users, n_items) training ratings minus predictions of `Bias`.
     """
 
     learned = (*Bias.learned, "train_residuals")
@@ -148,7 +166,7 @@ class RatingUserKNN(_RatingNeighbours):
         return np.concatenate([self._score_block(query.between(start, start + size)) for start in starts])
 
     def _score_block(self, query: Query) -> np.ndarray:
-        """Score so few users that their weights of all training users, (B, n_users), fit in memory."""
+        """Score so few users that the weights of all training users for each, (B, n_users), fit in memory."""
         weights = self.weights(self.residual_matrix(query.history), self._others)
         known = np.flatnonzero(query.users >= 0)
         weights[known, query.users[known]] = 0  # a user is not their own neighbour
@@ -169,6 +187,7 @@ def _ones(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 def _like(matrix: sparse.csr_matrix, values: np.ndarray) -> sparse.csr_matrix:
     """Return a matrix with other values at the same positions.
 
-    Unlike `power`, this does not sort the indices of the matrix in place, which it shares with a history.
+    Unlike the method `power` of SciPy's matrices, this does not sort the indices of the matrix in place: they can be
+    the items of a history, whose order must not change.
     """
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)

@@ -22,13 +22,15 @@ ITEM_DAMPING = 10.0  # number of ratings equal to the mean that are added to tho
 class RatingProfiles(LearnedArrays):
     """Transforms histories into rating profiles.
 
-    Each genre and decade has two columns. The first is its share of the user's ratings minus its share of all ratings,
-    where each rating is divided equally among the genres and the decade of its item. The second is how much higher the
-    user rates its items: the mean, weighted by the same shares, of the ratings' deviations from the item means, after
-    the user's mean deviation is subtracted. Both are damped towards 0, the profile of a user without a history.
+    A profile has two columns for each genre and decade. The first is the share of the genre or decade in the user's
+    ratings minus its share in all ratings, where each rating is divided equally among the genres and the decade of its
+    item. The second is how much higher the user rates its items than others, in rating units: the sum, weighted by the
+    same shares, of the ratings' deviations from the item means, less the user's mean deviation, divided by the number
+    of the user's ratings. Both are damped towards 0, the profile of a user without a history.
 
     Attributes:
-        facts: float32 (n_items, f) shares of each item's genres and decade, which sum to 1.
+        facts: float32 (n_items, f) share of each genre and decade in each item; the shares of an item sum to 1. A
+            missing genre or year counts as a value of its own.
         average: float (f,) mean of `facts` over ratings.
         item_means: float64 (n_items,) damped mean rating of each item, see `damped_item_means`.
     """
@@ -36,7 +38,7 @@ class RatingProfiles(LearnedArrays):
     learned = ("facts", "average", "item_means")
 
     def fit(self, ratings: Dataset) -> Self:
-        """Learn the averages that users are compared with.
+        """Learn the averages that users are compared with, and return the fitted object itself.
 
         Raises:
             UserError: no item has a genre or a year.
@@ -50,7 +52,11 @@ class RatingProfiles(LearnedArrays):
         return self
 
     def transform(self, history: History) -> np.ndarray:
-        """Return the profiles of users with these histories (B rows), float32 (B, 2 f)."""
+        """Return the profiles of users with these histories (B rows), float32 (B, 2 f).
+
+        The first f columns are differences of shares, the last f are differences of ratings, both in the order of the
+        columns of `facts`.
+        """
         counts = history.lengths[:, None]  # (B, 1)
         frequencies = history.matrix(len(self.facts)) @ self.facts - counts * self.average
         above = history.ratings - self.item_means[history.items]
@@ -76,8 +82,8 @@ def genres_and_decades(item_frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray
     """Return which genres and decades items have.
 
     Returns:
-        Names (f,) such as `genres=War` and `year=1990s`, with `genres=?` for items without a known genre, and a float32
-        (n_items, f) matrix that is 1 where an item has the genre or decade, else 0.
+        Names (f,) such as `genres=War` and `year=1990s`, with `genres=?` and `year=?` for items without a known genre
+        or year, and a float32 (n_items, f) matrix that is 1 where an item has the genre or decade, else 0.
     """
     names = vocabulary(item_frame, FIELDS, min_count=1)
     return names, features(item_frame, names).toarray()

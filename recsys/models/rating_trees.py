@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 
 
 class RatingTrees(Recommender):
-    """Base class of tree ensembles: computes features, and fits trees to out-of-fold features.
+    """Base class of tree ensembles that predict ratings: computes features, and fits trees to out-of-fold features.
 
     Args:
         models: settings of the base models, whose predictions are features, by name: hyperparameters, with the class in
@@ -70,22 +70,26 @@ class RatingTrees(Recommender):
         texts: settings of encoders of the items' metadata by name, with the class in `_target_`.
         embeddings: directory of a run on the same split, or of several runs that include one. A copy of its model is
             fitted to the training ratings, and its embeddings are features. None uses no embeddings.
-        features: whether to use each group of columns, by name; groups that are not named are used, except those for
-            which no item has metadata.
+        features: whether to use each group of columns, by its name in `GROUPS`; groups that are not named are used,
+            except those for which no item has metadata.
         n_segments: number of segments by rating profiles.
         n_folds: number of folds of the training ratings; the features of each fold are learned from the other folds.
         later_ratings: whether features of a rating may use the user's ratings after it. They describe the user's mood
             better, but no system has them when it recommends. Base models that know users by their codes, such as
             `biased_mf`, are fitted to all ratings in any case.
-        interval: share of ratings that `predict_intervals` must contain, such as 0.9; None learns no intervals. They
-            take 2 `n_folds` + 1 further fits of the trees.
+        interval: share of ratings that the intervals of `predict_intervals` must contain, such as 0.9; None learns no
+            intervals. Learning them takes 2 `n_folds` + 1 further fits of the trees.
         seed: seed of the folds and the trees.
 
     Raises:
-        UserError: a group does not exist, there are fewer than two folds, or the interval is not a share.
+        UserError: a value is not allowed, a group does not exist, there are fewer than two folds, or the interval is
+            not between 0 and 1.
 
     Attributes:
-        base_models: fitted base models by name, with the model of `embeddings` among them.
+        base_models: fitted base models by name, with the model of `embeddings` under the name `embeddings`.
+        groups: fitted groups of features.
+        trees: pipeline of preprocessing and fitted trees.
+        margins: half-widths of prediction intervals; None without `interval`.
     """
 
     predicts_ratings = True
@@ -129,7 +133,7 @@ class RatingTrees(Recommender):
 
     @abstractmethod
     def estimator(self) -> RegressorMixin:
-        """Return the unfitted trees."""
+        """Return the unfitted trees, a scikit-learn regressor."""
 
     def refit(self, train: Dataset, context: FitContext | None = None) -> Self:
         """See `Recommender.refit`; also refits the base models."""
@@ -186,10 +190,10 @@ class RatingTrees(Recommender):
         return predicted
 
     def predict_intervals(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
-        """Predict intervals that contain the share `interval` of ratings.
+        """Predict intervals that contain the share `interval` of ratings; see `recsys.models.conformal`.
 
         Returns:
-            The lower and the upper ends, float32 (P,) each, within the scale.
+            The lower and the upper ends, float32 (P,) each, in rating units and within the scale.
 
         Raises:
             UserError: the model learned no intervals.
@@ -203,11 +207,17 @@ class RatingTrees(Recommender):
         return low, high
 
     def feature_frame(self, pairs: Pairs) -> pd.DataFrame:
-        """Return the features of pairs that are not among the training ratings, a row each."""
+        """Return the features of pairs that are not among the training ratings, a row each.
+
+        See `recsys.models.feature_groups.feature_frame`; the features of training ratings would contain the ratings.
+        """
         return self._describe(self.groups, pairs)
 
     def feature_names(self, pairs: Pairs) -> dict[str, list[str]]:
-        """Return the names of the features in each group, found by transforming pairs: names can depend on the data."""
+        """Return the names of the features in each group, by name of the group.
+
+        They are found by transforming pairs, since names can depend on the data.
+        """
         return {group.name: group.transform(pairs).columns.tolist() for group in self.groups}
 
     def arrays(self) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from recsys.models.neural.objectives import Objective, multinomial_log_likelihoo
 from recsys.models.neural.sampling import Draw, Interactions, UserEpoch
 from recsys.models.neural.variational import VariationalAutoencoder
 
-N_LAYERS = 5
+N_LAYERS = 5  # of the encoder, as in the paper
 PRIOR_SHARES = (3 / 20, 3 / 4, 1 / 10)  # of N(0, I), of the earlier encoder, and of a wide normal distribution
 WIDE_LOG_VARIANCE = 10.0
 
@@ -60,11 +60,12 @@ class AlternatingEpoch:
 class CompositeELBO(Objective):
     """Multinomial log likelihood of a user's items minus gamma |x| KL(q(z | x) || p(z | x)): the paper's equation 11.
 
-    Each epoch trains the encoder on masked histories, then the decoder on whole ones. The decoder's loss has no
-    divergence, which does not depend on the decoder. At the end of the epoch, the encoder replaces that in the prior.
+    The loss is the negative of this, averaged over users; |x| is the number of the user's items. Each epoch trains the
+    encoder on masked histories, then the decoder on whole ones. The decoder's loss leaves out the divergence, which
+    does not depend on the decoder. At the end of the epoch, the encoder is copied into the prior p.
 
     Args:
-        kl_weight: gamma, the weight of the divergence.
+        kl_weight: gamma, the weight of the divergence KL.
         encoder_passes: number of passes over the users that train the encoder in an epoch.
     """
 
@@ -82,13 +83,13 @@ class CompositeELBO(Objective):
         return self.encoder_passes + 1
 
     def epoch(self, train: Interactions, draw: Draw) -> AlternatingEpoch:
-        """See `Objective.epoch`."""
+        """See `Objective.epoch`; each pass over the users has an order of its own."""
         seeds = torch.randint(2**62, (self.encoder_passes + 1,), generator=torch.Generator().manual_seed(draw.seed))
         passes = [UserEpoch(train, replace(draw, seed=seed)) for seed in seeds.tolist()]
         return AlternatingEpoch(tuple(passes[:-1]), passes[-1])
 
     def loss(self, module: RecVAEModule, batch: PartBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`; returns the loss of the part that the batch trains."""
         return self.encoder_loss(module, batch.queries) if batch.encoder else self.decoder_loss(module, batch.queries)
 
     def encoder_loss(self, module: RecVAEModule, queries: QueryBatch) -> Tensor:
@@ -114,7 +115,12 @@ class CompositeELBO(Objective):
 
 
 class Encoder(nn.Module):
-    """h_l = norm(swish(W_l h_(l-1) + h_1 + ... + h_(l-1))) for layers l > 1; the last gives mean and log variance."""
+    """Computes the mean and the log variance of z from the last of five hidden layers h_l.
+
+    h_1 = norm(swish(W_1 x + b_1)), with x the history as a binary vector, scaled to unit length, and for l > 1
+
+        h_l = norm(swish(W_l h_(l-1) + b_l + h_1 + ... + h_(l-1))).
+    """
 
     def __init__(self, n_items: int, hidden_dim: int, latent_dim: int) -> None:
         super().__init__()
@@ -126,7 +132,7 @@ class Encoder(nn.Module):
         self.to_posterior = nn.Linear(hidden_dim, 2 * latent_dim)
 
     def forward(self, history: HistoryBatch, dropout: float = 0.0) -> tuple[Tensor, Tensor]:
-        """Return mean and log variance of z, (B, latent_dim) each, with a share of the items masked."""
+        """Return mean and log variance of z, (B, latent_dim) each, with a share `dropout` of the items masked."""
         x = F.dropout(history.unit_weights, dropout)  # (P,)
         hidden = history.pooled(self.items.weight, x) + self.bias
         total = hidden = self.norms[0](F.silu(hidden))
@@ -138,9 +144,11 @@ class Encoder(nn.Module):
 
 
 class RecVAEModule(HistoryModule):
-    """Logits = W' z + b with z ~ q(z | x), a normal distribution whose mean and variance the encoder computes.
+    """Logits = W z + b with z ~ q(z | x), a normal distribution whose mean and variance the encoder computes.
 
-    The prior p(z | x) is a mixture of N(0, I), of q by the encoder at the end of the previous epoch, and of N(0, e^10).
+    W is an (n_items, latent_dim) matrix, and x the history. The prior p(z | x) of each element of z is a mixture, with
+    the weights `PRIOR_SHARES`, of N(0, 1), of q by the encoder at the end of the previous epoch, and of N(0, e^10).
+    When users are scored, z is the mean.
     """
 
     def __init__(
@@ -213,5 +221,5 @@ class RecVAE(VariationalAutoencoder):
 
 
 def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """Return the log density of normal distributions, of the shape of z."""
+    """Return the log density of each element of z under a normal distribution of its own, in the shape of z."""
     return -0.5 * (math.log(2 * math.pi) + log_variance + (z - mean).square() / log_variance.exp())

@@ -1,7 +1,7 @@
 """Weights of the interactions in a history by recency, with a half-life in items or in days.
 
 The weights are relative to the latest interaction of the history, whose weight is 1. Models that are linear in a
-history, or average it, multiply interactions by these weights when they score; training is not affected.
+history, or average it, multiply interactions by these weights when they score; training does not use the weights.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ class WeighsHistories(ReadsHistories):
 
     @property
     def reads_order(self) -> bool:  # type: ignore[override]
-        """Return whether weights depend on the order of interactions."""
+        """Return whether weights depend on the order or times of interactions, which training data must then have."""
         return self.half_life is not None
 
     def history_weights(self, history: History) -> np.ndarray:
-        """Return the weight of each interaction, float32 (n,)."""
+        """Return the weight of each interaction of B histories, float32 (n,); see `recency_weights`."""
         return recency_weights(history, self.half_life)
 
     def history_matrix(self, history: History, n_items: int) -> sparse.csr_matrix:
-        """Return the weighted interactions, CSR float32 (n_rows, n_items)."""
+        """Return the interactions with their weights as values, CSR float32 (n_rows, n_items)."""
         return history.matrix(n_items, self.history_weights(history))
 
     def weights_graph(self, length: int) -> HistoryWeights:
-        """Return the graph that computes the weights of histories with `length` columns."""
+        """Return the graph that computes the weights of padded histories with `length` columns."""
         from recsys.models.graphs import HistoryWeights, full_history  # torch
 
         by_place = self.history_matrix(full_history(length), length).toarray()[0]

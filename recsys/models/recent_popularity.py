@@ -21,15 +21,16 @@ class RecentPopularity(Recommender):
 
     Args:
         days: length, in days, of the period before the last training rating in which ratings count.
-        pause: hours since the user's previous rating from which on a rating begins a new visit. If given, only ratings
-            that begin a visit count, a user's first rating excepted: what users who come back rate first differs from
-            what they rate next, perhaps since a site shows it to them first. None counts all ratings.
+        pause: hours without a rating after which the user's next rating begins a new visit. If given, only ratings that
+            begin a visit count, except the first rating of each user: what returning users rate first differs from
+            what they rate next, perhaps because a site shows it to them first. None counts all ratings.
 
     Raises:
         UserError: `days` or `pause` is not above zero.
 
     Attributes:
-        scores: float32 (n_items,) the scores, which are the same for all users.
+        scores: float32 (n_items,) number of ratings that count, plus at most 1/2 in proportion to the number of all
+            ratings, which breaks ties.
     """
 
     learned = ("scores",)

@@ -32,21 +32,22 @@ class RecommendsByIds(Scorer):
     def recommend(
         self, users: Sequence[Any] | None = None, k: int = 10, *, liked: Sequence[Any] | None = None
     ) -> pd.DataFrame:
-        """Recommend items to users of the data, or to a new user who liked some items.
+        """Recommend unseen items to users of the data, or to a new user who liked some items.
 
         Args:
             users: ids of users, whose histories are those that the model was fitted to.
-            k: largest number of items per user.
+            k: largest number of items per user; items in the user's history are never recommended.
             liked: items that a new user liked, the latest last: titles, titles with years such as "Heat (1995)", or
                 ids. Given in place of `users`.
 
         Returns:
             A row for each item, the best first, in the order of the users: `user`, the id, missing for a new user;
-            `item`, the id; `title`, with the year; `score`; `reason`, the items of the history that support the
-            recommendation, missing if the model finds none.
+            `item`, the id; `title`, with the year; `score`; `reason`, a phrase with the items of the history that
+            support the recommendation, missing if the model finds none.
 
         Raises:
-            UserError: a user or an item is unknown, or the model does not score new users.
+            UserError: both or neither of `users` and `liked` are given, a user or an item is unknown, a title is
+                ambiguous, `k` is not above zero, the model has no data, or it does not score new users.
         """
         data = self.known_data()
         if (users is None) == (liked is None):
@@ -70,10 +71,11 @@ class RecommendsByIds(Scorer):
             k: largest number of items.
 
         Returns:
-            A row for each item, the most similar first: `item`, `title`, `similarity`.
+            A row for each similar item, the most similar first: `item`, the id; `title`, with the year; `similarity`,
+            above 0 and at most 1.
 
         Raises:
-            UserError: the item is unknown.
+            UserError: the item is unknown, its title is ambiguous, `k` is not above zero, or the model has no data.
         """
         from recsys.models.similar import SimilarItems  # imported late, since training does not need it
 
@@ -136,7 +138,7 @@ def _described(data: Dataset, codes: np.ndarray) -> pd.DataFrame:
 
 
 def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
-    """Return the codes of users with these ids, which are compared as text, int64 (B,).
+    """Return the codes of the users with these ids, int64 (B,); ids are compared as text.
 
     Raises:
         UserError: an id is unknown.
@@ -149,7 +151,7 @@ def user_codes(data: Dataset, users: Sequence[Any]) -> np.ndarray:
 
 
 def _item_codes(data: Dataset, items: Sequence[Any]) -> list[int]:
-    """Return the codes of the items with these ids or titles.
+    """Return the codes of the items with these ids or titles, in their order; ids take precedence.
 
     Raises:
         UserError: a title is unknown or ambiguous.
@@ -165,7 +167,13 @@ def _item_codes(data: Dataset, items: Sequence[Any]) -> list[int]:
 
 
 def _as_list(argument: str, values: Any) -> list[Any]:
-    """Return an argument as a list after checking that it is one; a string would become a list of characters."""
+    """Return an argument as a list after checking that it is iterable, and not a string.
+
+    A string would become a list of characters.
+
+    Raises:
+        UserError: the argument is a string, or not iterable.
+    """
     if isinstance(values, str) or not hasattr(values, "__iter__"):
         raise UserError(f"{argument} must be a list (got {values!r}): write [{values!r}].")
     return list(values)

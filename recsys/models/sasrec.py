@@ -26,7 +26,7 @@ from recsys.models.neural.ligr import LiGRBlock
 from recsys.models.neural.next_item import NEXT_ITEM_OBJECTIVES
 from recsys.models.neural.sequences import SequenceModule, SequenceRecommender
 
-COPIES_OF_LAYERS = 24  # numbers per element of a block's input: inputs, masks and gradients of its layers
+COPIES_OF_LAYERS = 24  # numbers in memory for each element of a block's input: inputs, masks and gradients of layers
 
 
 class PreNormBlock(AttentionBlock):
@@ -48,7 +48,8 @@ BLOCKS = {"pre_norm": PreNormBlock, "ligr": LiGRBlock}
 class SASRecModule(SequenceModule):
     """Logit of item i after position t = norm(x_t) . e_i, where blocks compute x from sqrt(d) e + p.
 
-    Here e are the vectors of items, and p those of positions, which are counted from the end of the sequence.
+    Here e are the vectors of items, of length d, and p those of positions, which are counted from the end of the
+    sequence.
     """
 
     def __init__(self, n_users: int, n_items: int, settings: SASRec, **training: Any) -> None:
@@ -64,11 +65,11 @@ class SASRecModule(SequenceModule):
         self.norm = nn.LayerNorm(d)
 
     def item_table(self) -> Tensor:
-        """See `SequenceModule.item_table`."""
+        """See `SequenceModule.item_table`; returns the vectors e."""
         return self.items.weight
 
     def states(self, history: HistoryBatch, table: Tensor) -> Tensor:
-        """See `SequenceModule.states`."""
+        """See `SequenceModule.states`; returns norm(x_t)."""
         places = history.places_from_the_end()
         x = table.shape[1] ** 0.5 * F.embedding(history.items, table) + self.positions(places)
         x, sequences = self.dropout(x), sequences_of(history)
@@ -85,8 +86,8 @@ class SASRec(SequenceRecommender):
         n_blocks: number of blocks of attention and feed-forward layers.
         n_heads: number of attention heads, a divisor of d.
         expansion: width of the inner feed-forward layer, in multiples of d.
-        dropout: share of the elements that are masked, in the input and in the output of each layer.
-        block: `pre_norm`, or `ligr` (`LiGRBlock`).
+        dropout: share of the elements that are masked during training, in the input and in the output of each layer.
+        block: `pre_norm` (`PreNormBlock`), or `ligr` (`LiGRBlock`, with gates).
         loss: `softmax` over the catalogue, `sampled_softmax`, or `gbce`.
         **training: see `SequenceRecommender`.
 

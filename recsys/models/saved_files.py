@@ -37,7 +37,14 @@ class Description(NamedTuple):
 def write_model(
     directory: Path, cls: str, hyperparameters: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Write a model without its data; an earlier model in the directory is replaced, with its data."""
+    """Write a model without its data; an earlier model in the directory is replaced, with its data.
+
+    Args:
+        directory: directory of the model, created if it does not exist.
+        cls: full import path of the class.
+        hyperparameters: the constructor's arguments by name, JSON-able.
+        arrays: the learned arrays by name.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(directory / DATA, ignore_errors=True)
     write_whole(directory / ARRAYS, lambda file: np.savez(file, allow_pickle=False, **arrays))
@@ -84,7 +91,7 @@ def read_data(directory: Path, n_learned: int | None) -> Dataset | None:
 
     Args:
         directory: directory of the model.
-        n_learned: number of items that the model has learned, which the data must not exceed; None if it is unknown.
+        n_learned: number of items that the model can score, which the data must not exceed; None if it is unknown.
 
     Raises:
         UserError: the data are damaged, or have more items.
@@ -108,10 +115,10 @@ def is_saved_with_data(directory: Path) -> bool:
 
 
 def saved_class(directory: Path) -> str:
-    """Return the name of a saved model's class, without importing it.
+    """Return the full import path of a saved model's class, without importing it.
 
     Raises:
-        UserError: the directory has no model.
+        UserError: the directory has no model, or its description is damaged.
     """
     return read_description(directory).cls
 
@@ -120,7 +127,7 @@ def saved_settings(directory: Path) -> dict[str, Any]:
     """Return the hyperparameters of a saved model, with its class in `_target_`; see `base.make`.
 
     Raises:
-        UserError: the directory has no model.
+        UserError: the directory has no model, or its description is damaged.
     """
     described = read_description(directory)
     return {"_target_": described.cls, **described.hyperparameters}

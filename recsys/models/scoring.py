@@ -17,8 +17,9 @@ class Scorer(ABC):
 
     Attributes:
         popularity: float32 (n_items,) number of training interactions of each item, which are the scores for a user
-            without a history.
-        scale: float32 (2,) lowest and highest rating; only in models that predict ratings.
+            without a history if the model ranks by histories. None before a fit, and in models saved by earlier
+            versions.
+        scale: float32 (2,) lowest and highest rating of the training data's scale; only in models that predict ratings.
     """
 
     predicts_ratings = False  # True: scores are in rating units
@@ -31,10 +32,12 @@ class Scorer(ABC):
         """Score all items for some users.
 
         For a user without a history, models that rank by histories return the popularity of the items. Models that
-        predict ratings return ratings for such a user too, from what they learned about items and users.
+        predict ratings return ratings for such a user too, from what they learned about items and users. Models that
+        ignore histories score an unknown user (code -1) like an average user.
 
         Returns:
-            float32 (B, n_items), finite, higher is better; items already seen are scored like any other.
+            float32 (B, n_items), finite, higher is better; items already seen are scored like any other. Predicted
+            ratings are not clipped to the scale.
         """
         if self.popularity is None:  # earlier versions stored none
             return self._score(query)
@@ -66,7 +69,7 @@ class Scorer(ABC):
         """Score pairs of user and item.
 
         Returns:
-            float32 (P,), clipped to the rating scale if the model predicts ratings.
+            float32 (P,) in the order of the pairs, clipped to `scale` if the model predicts ratings.
         """
         predicted = self._predict(pairs)
         return np.clip(predicted, *self.scale) if self.predicts_ratings else predicted
@@ -78,9 +81,10 @@ class Scorer(ABC):
 
     @abstractmethod
     def _score(self, query: Query) -> np.ndarray:
-        """Return the scores of all items, float32 (B, n_items), of one user at least.
+        """Return the scores of all items for users with their histories, float32 (B, n_items).
 
-        Models that rank by histories get no empty ones.
+        A query from `score` has at least one user and, if the model ranks by histories, no empty history. One from
+        `score_without_fallback` can have empty histories.
         """
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
@@ -91,11 +95,13 @@ class Scorer(ABC):
 
 
 def scores_of_pairs(score: Callable[[Query], np.ndarray], pairs: Pairs, n_items: int) -> np.ndarray:
-    """Return the scores of pairs, float32 (P,), by scoring all items for `SCORES_PER_PASS` // n_items users at a time.
+    """Return the scores of pairs, float32 (P,), by scoring all items for some users at a time.
+
+    About `SCORES_PER_PASS` scores are computed together, so that memory does not grow with the number of users.
 
     Args:
         score: function that returns the scores of all items for a query, float32 (B, n_items).
-        pairs: the pairs; users without pairs are not scored if a pass has no others.
+        pairs: the pairs. Users without pairs are scored too, except in passes whose users all have none.
         n_items: size of the catalogue.
     """
     scores = np.empty(len(pairs), np.float32)

@@ -18,11 +18,11 @@ from recsys.models.segmentation import Segmentation
 
 
 class SegmentPopularity(ReadsHistories):
-    """Scores an item by the share of the user's segment that rated it, damped towards the share of all users.
+    """Scores an item by the share of the users in the user's segment who rated it, damped towards that of all users.
 
     If the data set's users have a column `segment`, the model uses these segments, and a user without one gets the
-    shares of all users. Otherwise the model clusters the rating profiles of the training users, and assigns users to
-    segments by the history in the query.
+    shares of all users. Otherwise the model clusters the rating profiles of the training users (`RatingProfiles`), and
+    assigns users to segments by the history in the query.
 
     Args:
         n_segments: number of segments that the model finds.
@@ -36,7 +36,8 @@ class SegmentPopularity(ReadsHistories):
         UserError: a value is not allowed.
 
     Attributes:
-        shares: float32 (n_segments + 1, n_items); the last row is that of all users.
+        shares: float32 (n_segments + 1, n_items) damped share of the users in each segment who rated each item; the
+            last row is that of all users, not damped.
         given: int64 (n_users + 1,) given segments, -1 for a user without one and, last, for unknown users; empty if the
             model finds its own.
     """
@@ -77,11 +78,11 @@ class SegmentPopularity(ReadsHistories):
         return self.shares[self._segments(query.users, query.history)]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns what is needed to find the segment of a history."""
         return super().arrays() | prefixed(self._parts())
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores what finds the segment of a history."""
         super().restore(arrays)
         self.uses_history = not len(self.given)
         for name, part in self._parts().items():
@@ -92,13 +93,21 @@ class SegmentPopularity(ReadsHistories):
         return {"profiles": self.profiles, "segmentation": self.segmentation} if self.uses_history else {}
 
     def _segments(self, users: np.ndarray, history: History) -> np.ndarray:
-        """Return the segments of users, int64 (B,), -1 where unknown."""
+        """Return the segments of users, int64 (B,), -1 where unknown; given segments ignore the histories."""
         if not self.uses_history:
             return self.given[users]
         return np.where(history.lengths > 0, self.segmentation.predict(self.profiles.transform(history)), -1)
 
     def _shares(self, train: Dataset, segments: np.ndarray) -> np.ndarray:
-        """Return the damped shares of k segments and, in the last row, those of all users: float32 (k + 1, n_items)."""
+        """Compute `shares`.
+
+        Args:
+            train: the training interactions.
+            segments: int64 (n_users,) the segment of each user, from 0 to k - 1, or -1.
+
+        Returns:
+            float32 (k + 1, n_items).
+        """
         users = np.flatnonzero((segments >= 0) & (train.user_counts > 0))
         shape = (segments.max() + 1, train.n_users)
         members = sparse.csr_matrix((np.ones(len(users)), (segments[users], users)), shape)

@@ -31,11 +31,11 @@ class Segmentation(LearnedArrays):
     Segments are numbered by size, the largest first. Segments without points are left out.
 
     Args:
-        n_segments: number of segments. HDBSCAN determines the number itself: its clusters have at least a quarter of
-            the users that each of `n_segments` equal segments would have. If it finds none, all users are in one
-            segment.
+        n_segments: number of segments. HDBSCAN determines the number itself: its clusters have at least 5 users, and at
+            least a quarter of those that each of `n_segments` equal segments would have. If it finds none, all users
+            are in one segment.
         method: `kmeans`, `gaussian_mixture`, `agglomerative` or `hdbscan`.
-        n_components: number of principal components to which points are first reduced; None uses all dimensions.
+        n_components: maximum number of principal components to which points are first reduced; None sets no maximum.
         seed: seed of the random initialisation.
 
     Raises:
@@ -44,10 +44,11 @@ class Segmentation(LearnedArrays):
     Attributes:
         average: float64 (d,) mean of the points.
         directions: float64 (c, d) principal components.
-        centres: float64 (k, c) centres of the segments.
-        weights: float64 (k,) weights of a mixture's components, else empty.
-        precisions: float64 (k, c) square roots of a mixture's precisions, else empty.
-        noise: share of the points that HDBSCAN leaves out, else 0.
+        centres: float64 (k, c) centres of the k segments in the space of the c principal components.
+        weights: float64 (k,) weights of a Gaussian mixture's components; empty for other methods.
+        precisions: float64 (k, c) square roots of the precisions of a Gaussian mixture's components; empty for other
+            methods.
+        noise: float64 () share of the points that HDBSCAN considers noise; 0 for other methods.
     """
 
     learned = ("average", "directions", "centres", "weights", "precisions", "noise")
@@ -79,7 +80,7 @@ class Segmentation(LearnedArrays):
         return {name: getattr(self, name) for name in ("n_segments", "method", "n_components", "seed")}
 
     def fit(self, points: np.ndarray) -> Self:
-        """Find the segments of points, (n, d).
+        """Find the segments of points, float (n, d), and return the fitted object itself.
 
         Raises:
             UserError: `n_segments` is below 2 or not below the number of points, or the distances of all pairs of

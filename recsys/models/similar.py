@@ -33,7 +33,7 @@ SHRINKAGE = 50  # added to each variance of phi
 
 
 class SimilarItems:
-    """Finds the items that are similar to an item.
+    """Finds the items that are similar to an item; see the module for the similarity.
 
     Args:
         dataset: ratings and metadata.
@@ -46,12 +46,14 @@ class SimilarItems:
         self._words = _word_vectors(dataset, fields)  # (n_items, n_words)
 
     def similarities(self, item: int) -> np.ndarray:
-        """Return the similarity of one item to all items, float32 (n_items,), from 0 to 1."""
+        """Return the similarity of one item to all items, itself included, float32 (n_items,), from 0 to 1."""
         product = (ALONE + self.correlations(item)) * (ALONE + self.cosines_of_documents(item))
         return (np.sqrt(product) - ALONE).astype(np.float32)
 
     def nearest(self, item: int, candidates: np.ndarray, k: int) -> list[tuple[int, float]]:
-        """Return at most k items and their similarities, the most similar first; items with similarity 0 are left out.
+        """Return at most k items and their similarities, the most similar first.
+
+        The item itself and items with similarity 0 are left out.
 
         Args:
             item: code of the item.
@@ -77,7 +79,7 @@ class SimilarItems:
 
 
 def _word_vectors(dataset: Dataset, fields: Sequence[str]) -> sparse.csr_matrix:
-    """Return the TF-IDF vectors of the items, float32 (n_items, n_words)."""
+    """Return the TF-IDF vectors of the items, CSR float32 (n_items, n_words); zeros if no words are shared."""
     texts = documents(dataset.item_frame, fields)
     try:
         return sparse.csr_matrix(TfidfEncoder().fit(texts).encode(texts))

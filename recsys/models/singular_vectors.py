@@ -15,7 +15,8 @@ def leading_singular_vectors(matrix: sparse.csr_matrix, n: int, seed: int) -> tu
         seed: seed of the start vector of the iterative decomposition.
 
     Returns:
-        float32 (k,) and (n_items, k), where k is n, but at most min(n_users, n_items) - 1.
+        Singular values, float32 (k,), and vectors, float32 (n_items, k), where k is n, but at most
+        min(n_users, n_items) - 1.
     """
     from scipy.sparse.linalg import svds  # imported late, since scoring does not need it
 

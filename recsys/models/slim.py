@@ -26,14 +26,14 @@ PATIENCE = 3  # number of exchanges of all wrong weights that may fail to reduce
 
 
 class SLIM(ItemToItem):
-    """Scores items by a learned sparse item-to-item weight matrix.
+    """Scores items by a learned sparse item-to-item weight matrix, which is not negative.
 
     Args:
         l1: penalty on the sum of weights, the paper's lambda. Larger values make the matrix sparser.
         l2: penalty on half the sum of squared weights, the paper's beta.
         tolerance: coordinate descent stops after a sweep that changes no weight by more than this. It affects the time
             of a fit but not the result, since the weights are then solved for exactly.
-        max_sweeps: maximum number of sweeps over all weights.
+        max_sweeps: maximum number of sweeps of coordinate descent over all weights.
         **history: see `WeighsHistories`.
 
     Raises:
@@ -57,7 +57,9 @@ class SLIM(ItemToItem):
         self.max_sweeps = max_sweeps
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> None:
-        """Minimise |A - A W|^2 / 2 + l2 |W|^2 / 2 + l1 |W|_1 for W >= 0 with a zero diagonal (equation 4).
+        """Minimise |A - A W|^2 / 2 + l2 |W|^2 / 2 + l1 |W|_1 for W >= 0 with a zero diagonal (the paper's equation 4).
+
+        A is the binary matrix of interactions, (n_users, n_items).
 
         Raises:
             UserError: the catalogue is too large for a dense matrix over it.
@@ -80,6 +82,10 @@ class SLIM(ItemToItem):
 
         Coordinate descent updates W row by row. The regression of an item is an independent column of W, so a row,
         one coordinate of every regression, is updated at once.
+
+        Args:
+            gram: float32 (n_items, n_items), A' A.
+            weights: float32 (n_items, n_items), W.
         """
         largest = 0.0
         for start in range(0, len(gram), BLOCK):
@@ -99,18 +105,19 @@ class SLIM(ItemToItem):
 def _nonnegative_regression(gram: np.ndarray, l2: float, target: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Minimise w (gram + l2 I) w / 2 - target w for w >= 0 by block principal pivoting.
 
-    Weights that are assumed to be positive are solved for, and the others are zero. Weights whose sign or gradient
-    contradicts the assumption are wrong. The assumption is exchanged for all wrong weights or, if that makes no
-    progress, for the last of them only, which is slower but always terminates.
+    In each round, weights that are assumed to be positive are solved for, and the others are zero. A weight is wrong if
+    it is assumed to be positive but solved to be negative, or assumed to be zero although the objective would fall with
+    a positive value. The assumption is reversed for all wrong weights or, if that repeatedly does not reduce their
+    number, for the last of them only, which is slower but always terminates.
 
     Args:
-        gram: float32 (n, n).
+        gram: float32 (n, n), symmetric.
         l2: penalty on half the sum of squared weights.
         target: float64 (n,); minus infinity for a weight that must be zero.
         start: bool (n,) whether each weight is assumed to be positive at first.
 
     Returns:
-        float64 (n,) weights.
+        float64 (n,) weights w.
     """
     positive, fewest_wrong, patience = start, len(target), PATIENCE
     while True:

@@ -1,4 +1,4 @@
-"""Successions: pairs of items of a history by their distance, found without a loop over users."""
+"""Successions: pairs of an earlier and a later item of a history, by their distance in places."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from recsys.data.query import History
 
 
 def successions(history: History, max_distance: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yield, for each distance from 1, all pairs of items that are this many places apart in a row.
+    """Yield, for each distance from 1, all pairs of items that are this many places apart in a row of the history.
 
     The flat interactions are paired with themselves, shifted by the distance; pairs across rows are left out.
 

@@ -36,8 +36,9 @@ class Support:
 
     Attributes:
         kind: kind of support, `order`, `history` or `embeddings`; see the module.
-        items: codes of one or two items of the history, the strongest first.
-        strength: loss of score, or cosine, of the first item; always positive.
+        items: codes of one or two items of the history, the strongest first; one for `order`.
+        strength: loss of the recommendation's score without the first item, in units of the model's scores, or cosine
+            of the first item and the recommended one; always positive.
     """
 
     kind: str
@@ -48,15 +49,15 @@ class Support:
         """Return the support as a phrase, such as "because you liked Heat (1995)".
 
         Args:
-            names: names of all items, as `data.item_names.item_names` returns them.
+            names: object (n_items,) names of all items, as `recsys.data.item_names.item_names` returns them.
         """
         return SENTENCES[self.kind].format(" and ".join(names[[*self.items]]))
 
 
 def kind_of_support(model: Scorer, user: int) -> str | None:
-    """Return the kind of support of a model for its recommendations to a user, or None if the model has none.
+    """Return the kind of support of a model's recommendations to a user: `history`, `embeddings`, or None for no kind.
 
-    A model that reads the order of histories can also support some recommendations by order.
+    A model that reads the order of histories can also support some recommendations by `order`.
 
     Args:
         model: fitted model.
@@ -77,10 +78,10 @@ def supports(
         user: code of the user; -1 for an unknown user.
         history: history of one row, from which the items were recommended.
         items: int64 (m,) recommended items.
-        min_rating: lowest rating of a liked item.
+        min_rating: lowest rating of a liked item, in rating units; see `most_liked`.
 
     Returns:
-        m supports; None where no item of the history supports the recommendation.
+        m supports, in the order of `items`; None where no item of the history supports the recommendation.
     """
     found = _by_order(model, user, history, items)
     others = np.array([column for column, support in enumerate(found) if support is None], np.int64)
@@ -103,7 +104,7 @@ def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | 
 
     Args:
         kind: kind of support.
-        items: int (m,) items of the history.
+        items: int (m,) items of the history, at least one.
         strengths: float (m,) strength of each item.
     """
     first, *second = np.argsort(-strengths, kind="stable")[:2]
@@ -114,7 +115,10 @@ def strongest(kind: str, items: np.ndarray, strengths: np.ndarray) -> Support | 
 
 
 def _by_order(model: Scorer, user: int, history: History, items: np.ndarray) -> list[Support | None]:
-    """Find the items that support recommendations by their position in the history, whatever their rating."""
+    """Find the items that support recommendations by their position in the history, whatever their rating.
+
+    Only the latest `MAX_LIKED` items are considered. The arguments and the result are those of `supports`.
+    """
     if not model.reads_order or not len(history.items):
         return [None] * len(items)
     latest = np.arange(len(history.items))[::-1][:MAX_LIKED]
@@ -131,10 +135,16 @@ def _by_order(model: Scorer, user: int, history: History, items: np.ndarray) -> 
 
 
 def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: float = 0.0) -> np.ndarray:
-    """Return the positions in a history of the items that one user liked, int64 (at most k,).
+    """Return the positions in a history of the items that one user liked, int64 (m,) with m at most k.
 
     Liked items are rated at least as high as the user's mean and at least `min_rating`. They are ordered by rating,
     highest first, and then by time, latest first.
+
+    Args:
+        history: histories of one or more users.
+        row: row of the user.
+        k: largest number of items.
+        min_rating: lowest rating of a liked item, in rating units.
     """
     positions = np.arange(history.indptr[row], history.indptr[row + 1])[::-1]
     ratings = history.ratings[positions]
@@ -144,10 +154,11 @@ def most_liked(history: History, row: int = 0, k: int = MAX_LIKED, min_rating: f
 
 
 def removal_losses(model: Scorer, user: int, history: History, positions: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """Compute the loss of some items' scores when one item is removed from the history.
+    """Compute by how much the scores of some items fall when one item is removed from the history.
 
     Models that are `ExplainsByRemoval` and do not read order compute these losses themselves. For other models, the
-    histories without each item are scored in one batch; the items before a removed one then become more recent.
+    histories without each item are scored in one batch; the items before a removed one are then one place nearer to the
+    end of the history, at unchanged times.
 
     Args:
         model: fitted model that uses histories.
@@ -166,7 +177,7 @@ def removal_losses(model: Scorer, user: int, history: History, positions: np.nda
 
 
 def losses_of_place(model: Scorer, user: int, history: History, positions: np.ndarray) -> np.ndarray:
-    """Compute the loss of every item's score when one item becomes the oldest of the history.
+    """Compute by how much the score of every item falls when one item becomes the oldest of the history.
 
     Args:
         model: fitted model that uses histories.
@@ -184,13 +195,14 @@ def losses_of_place(model: Scorer, user: int, history: History, positions: np.nd
 
 
 def _losses(model: Scorer, user: int, history: History, altered: Sequence[np.ndarray]) -> np.ndarray:
-    """Compute the loss of every item's score when a history of one row is altered, float32 (m, n_items).
+    """Compute by how much the score of every item falls when a history of one row is altered, float32 (m, n_items).
 
     Args:
         model: fitted model that uses histories.
         user: code of the user; -1 for an unknown user.
         history: history of one row.
-        altered: m altered histories, each as positions in the history in their new order, at unchanged times.
+        altered: m altered histories, each given by the positions of its items in `history`, in their new order. The
+            times of these items are sorted, so that each altered history is in time order.
     """
     rows = [np.arange(len(history.items)), *altered]
     chosen = np.concatenate(rows)

@@ -1,4 +1,4 @@
-"""SVD++: matrix factorisation with implicit feedback, which adds a sum over the rated items to the user's vector.
+"""SVD++: matrix factorisation that adds a sum over the rated items, as implicit feedback, to the user's vector.
 
 Koren, "Factorization Meets the Neighborhood: a Multifaceted Collaborative Filtering Model", KDD 2008, equation 15. A
 step takes users with all their ratings, so that a user's items are summed once.
@@ -21,9 +21,10 @@ from recsys.models.neural.sampling import Interactions
 
 
 class PenalisedSquaredErrorByUser(ByUser):
-    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2); a batch has all ratings of its users.
+    """Squared error plus lambda (|p_u|^2 + |q_i|^2) + lambda_b (b_u^2 + b_i^2), averaged over ratings.
 
-    The vectors y are penalised by weight decay.
+    The symbols are those of `SVDPPModule`, for a rating of item i by user u. A batch has all ratings of its users. The
+    vectors y are penalised by weight decay instead.
 
     Args:
         l2: penalty on the vectors, lambda.
@@ -38,7 +39,7 @@ class PenalisedSquaredErrorByUser(ByUser):
         self.bias_l2 = bias_l2
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
+        """See `Objective.bind`; stores the mean rating."""
         self.mean_rating = train.mean_rating
 
     def loss(self, module: SVDPPModule, batch: QueryBatch) -> Tensor:
@@ -54,7 +55,10 @@ class PenalisedSquaredErrorByUser(ByUser):
 
 
 class SVDPPModule(HistoryModule):
-    """Rating = mean + b_u + b_i + q_i . (p_u + |N(u)|^-1/2 sum of y_j over N(u)), with N(u) the items that u rated."""
+    """Rating = mean + b_u + b_i + q_i . (p_u + |N(u)|^-1/2 sum of y_j over N(u)), with N(u) the items that u rated.
+
+    N(u) is the history in the query. p_u, q_i and y_j are vectors, and b_u and b_i biases, of users and items.
+    """
 
     def __init__(
         self,
@@ -76,18 +80,18 @@ class SVDPPModule(HistoryModule):
         self.history_dropout = nn.Dropout(history_dropout)
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """See `HistoryModule.encode`."""
+        """See `HistoryModule.encode`; returns p_u + |N(u)|^-1/2 sum of y_j, (B, d)."""
         history = queries.history
         weights = self.history_dropout(history.weights * history.lengths.clamp(min=1).rsqrt()[history.rows])  # (P,)
         return self.users(queries.users) + history.pooled(self.rated.weight, weights)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return the differences of the ratings of all items from the mean rating, (B, n_items)."""
+        """Return predicted ratings of all items minus the mean rating, (B, n_items); `items` is ignored."""
         encoded = self.encode(queries)
         return encoded @ self.items.weight.T + self.user_bias(queries.users) + self.item_bias.weight.T
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Apply weight decay to y only."""
+        """See `NeuralModule.parameter_groups`: weight decay applies to y only."""
         others = [weights for name, weights in self.named_parameters() if name != "rated.weight"]
         return [{"params": [self.rated.weight]}, {"params": others, "weight_decay": 0.0}]
 
@@ -102,12 +106,12 @@ class SVDPP(HistoryRecommender):
     Args:
         embedding_dim: length of the vectors.
         init_std: standard deviation of the vectors' initial values.
-        dropout: dropout rate of the users' vectors.
-        history_dropout: share of the rated items that is masked during training.
-        l2: penalty on the squares of p_u and q_i for each rating.
+        dropout: dropout rate of the vector that q_i is multiplied with.
+        history_dropout: share of the rated items, as elements of N(u), that is masked during training.
+        l2: penalty on the squared vectors p_u and q_i for each rating.
         bias_l2: penalty on the squared biases for each rating.
         loss: `squared`; `batch_size` counts users, and `weight_decay` applies to y only.
-        **training: see `NeuralRecommender`.
+        **training: see `HistoryRecommender`.
 
     Raises:
         UserError: a value is not allowed.

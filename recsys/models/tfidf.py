@@ -1,4 +1,4 @@
-"""TF-IDF profiles: items as the words of their metadata, users as the words of the items that they rated."""
+"""TF-IDF profiles: items as TF-IDF vectors of the words of their metadata, users as means of the items they rated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from recsys.models.recency import HalfLife
 
 
 class TfidfProfile(ContentProfile):
-    """Scores an item by the cosine between its TF-IDF vector and the user's profile.
+    """Scores an item by the cosine between its TF-IDF vector and the user's profile; see `ContentProfile`.
 
     Args:
         min_count: minimum number of items whose metadata must contain a word for it to be used.

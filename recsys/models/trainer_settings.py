@@ -28,10 +28,10 @@ REFUSED = {
 
 
 def check_trainer_settings(names: Iterable[str]) -> None:
-    """Check that no trainer setting, given by name, is one that a fit chooses itself.
+    """Check that no setting of Lightning's Trainer, given by name, is one that a fit chooses itself (`REFUSED`).
 
     Raises:
-        UserError: a setting is chosen by the fit itself.
+        UserError: a fit chooses one of the settings itself.
     """
     for name in names:
         if name in REFUSED:

@@ -17,12 +17,12 @@ from recsys.models.rating_trees import RatingTrees
 
 
 class RandomForest(RatingTrees):
-    """The mean of trees that are grown on bootstrap samples.
+    """Predicts a rating as the mean of regression trees that are grown on bootstrap samples of the ratings.
 
     Args:
         n_trees: number of trees.
         min_samples_leaf: minimum number of ratings in a leaf.
-        max_features: share of the columns that are considered for a split.
+        max_features: share of the columns that are considered for a split, above 0 and at most 1.
         **features: further arguments, see `RatingTrees`.
 
     Raises:
@@ -51,15 +51,17 @@ class RandomForest(RatingTrees):
 
 
 class GradientBoosting(RatingTrees):
-    """Trees that each fit the residuals of those before, on histograms of the features.
+    """Predicts a rating as a sum of regression trees, each fitted to the residuals of those before it.
+
+    Splits are found on histograms of the features.
 
     Args:
         n_trees: number of trees.
         lr: learning rate, by which each tree's correction is scaled.
         max_leaf_nodes: maximum number of leaves of a tree.
         min_samples_leaf: minimum number of ratings in a leaf.
-        max_features: share of the columns that are considered for a split.
-        l2: penalty on the values of the leaves.
+        max_features: share of the columns that are considered for a split, above 0 and at most 1.
+        l2: penalty on the squared values of the leaves.
         **features: further arguments, see `RatingTrees`.
 
     Raises:

@@ -42,14 +42,16 @@ log = logging.getLogger(__name__)
 class TwoStage(Ensemble, ExplainsByFeatures):
     """Base class of models that find candidates by several models and rank them by trees, which a subclass fits.
 
-    Candidates are scored above all other items, which follow in the order of the first model.
+    Candidates are scored by the trees, above all other items, which follow in the order of the first model. Only the
+    order of these other scores has a meaning.
 
     Args:
         models: models that find candidates, by name; see `Ensemble`. Their scores and ranks are features too.
-        n_candidates: number of candidates of each model.
+        n_candidates: number of unseen items that each model contributes as candidates.
         budgets: number of candidates of some models, by name, in place of `n_candidates`.
-        n_labels: number of last training ratings of each user that the trees learn from, at most half of them.
-        n_negatives: mean number of candidates that are sampled for each label.
+        n_labels: number of last training ratings of each user that the trees learn from; at most half of a user's
+            ratings are used.
+        n_negatives: mean number of other candidates that are sampled for each label.
         seed: seed of the samples and of the trees.
         **prior: see `Ensemble`.
 
@@ -94,7 +96,10 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         Args:
             frame: float32 (n, n_columns) features of candidates, list by list.
             labels: bool (n,) whether the candidate is the item that the user rated.
-            sizes: int64 (n_lists,) number of candidates in each list; a list has one label.
+            sizes: int64 (n_lists,) number of candidates in each list; exactly one candidate of a list is such an item.
+
+        Returns:
+            Trees whose sum is the score of a candidate.
         """
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
@@ -115,7 +120,10 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return FitReport(seconds, len(train) / seconds, candidate_recall=recall)
 
     def _samples(self, train: Dataset, context: FitContext) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled candidates."""
+        """Return the arguments of `fit_trees`: for each label, a list of the label and sampled candidates.
+
+        Labels that are not among the candidates of their user are left out.
+        """
         labels = last_ratings(train, self.n_labels)
         models = {name: cached_refit(model, labels.known, context) for name, model in self.base_models.items()}
         first_stage = FirstStage(models, self._budgets, CandidateFeatures().fit(labels.known))
@@ -144,7 +152,7 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return recall
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Recommender._score`."""
+        """See `Recommender._score`; items other than candidates score at least 1 below the lowest candidate."""
         candidates = self._first_stage.candidates(query)
         ranked = self.trees.predict(candidates.frame)
         lowest = np.zeros(len(query))
@@ -155,18 +163,18 @@ class TwoStage(Ensemble, ExplainsByFeatures):
         return scores.astype(np.float32)
 
     def feature_contributions(self, query: Query, items: np.ndarray) -> pd.DataFrame:
-        """See `ExplainsByFeatures.feature_contributions`."""
+        """See `ExplainsByFeatures.feature_contributions`; NaN for items that are not candidates."""
         candidates = self._first_stage.candidates(query)
         added = self.trees.contributions(candidates.frame, candidates.group_of_column)
         by_item = pd.DataFrame(added, index=candidates.items, columns=list(candidates.features))
         return by_item.reindex(items)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns those of `features` and `trees`."""
         return super().arrays() | prefixed({"features": self.features, "trees": self.trees})
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores `features` and `trees`."""
         super().restore(arrays)
         self.features = CandidateFeatures().restore(without_prefix("features", arrays))
         self.trees = DecisionTrees(**without_prefix("trees", arrays))
@@ -189,7 +197,7 @@ class BoostedTwoStage(TwoStage):
         lr: learning rate, by which each tree's correction is scaled.
         max_leaf_nodes: maximum number of leaves of a tree.
         min_samples_leaf: minimum number of candidates in a leaf.
-        l2: penalty on the values of the leaves.
+        l2: penalty on the squared values of the leaves.
         **stages: further arguments, see `TwoStage`.
 
     Raises:
@@ -218,7 +226,7 @@ class BoostedTwoStage(TwoStage):
         self.l2 = l2
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`."""
+        """See `TwoStage.fit_trees`; minimises the log loss, and ignores lists."""
         estimator = HistGradientBoostingClassifier(
             learning_rate=self.lr,
             max_iter=self.n_trees,
@@ -248,7 +256,7 @@ class LambdaMARTTwoStage(BoostedTwoStage):
         return super()._fit(train, valid, context)
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`."""
+        """See `TwoStage.fit_trees`; ranks within lists."""
         ranker = _lightgbm().LGBMRanker(
             n_estimators=self.n_trees,
             learning_rate=self.lr,
@@ -263,13 +271,13 @@ class LambdaMARTTwoStage(BoostedTwoStage):
 
 
 class ForestTwoStage(TwoStage):
-    """Ranks candidates by the probability that a random forest gives them.
+    """Ranks candidates by the probability of being rated next, as a random forest estimates it.
 
     Args:
         models: see `TwoStage`.
         n_trees: number of trees.
         min_samples_leaf: minimum number of candidates in a leaf.
-        max_features: share of the columns that are considered for a split.
+        max_features: share of the columns that are considered for a split, above 0 and at most 1.
         **stages: further arguments, see `TwoStage`.
 
     Raises:
@@ -292,7 +300,7 @@ class ForestTwoStage(TwoStage):
         self.max_features = max_features
 
     def fit_trees(self, frame: np.ndarray, labels: np.ndarray, sizes: np.ndarray) -> DecisionTrees:
-        """See `TwoStage.fit_trees`."""
+        """See `TwoStage.fit_trees`; classifies candidates, and ignores lists."""
         estimator = RandomForestClassifier(
             self.n_trees,
             min_samples_leaf=self.min_samples_leaf,
@@ -312,7 +320,10 @@ def _lightgbm() -> ModuleType:
 
 
 def last_ratings(train: Dataset, n: int) -> StepHoldout:
-    """Hold out the last n ratings of each user, but at most half of them; histories end before the held-out rating."""
+    """Hold out the last n ratings of each user, but at most half of the user's ratings.
+
+    The history of each held-out rating ends just before it, so it includes earlier held-out ratings of the user.
+    """
     places = train.histories().places_from_the_end
     held_out = places < np.minimum(n, train.user_counts // 2)[train.users]
     earlier = train.select(~held_out)
@@ -322,7 +333,7 @@ def last_ratings(train: Dataset, n: int) -> StepHoldout:
 
 
 def _described(first_stage: FirstStage, holdout: Holdout, description: str) -> Iterator[tuple[Candidates, np.ndarray]]:
-    """Yield, for batches of queries, the candidates, and whether each candidate is held out, bool (P,)."""
+    """Yield, for batches of a holdout's queries, the candidates, and whether each candidate is held out, bool (P,)."""
     n_items = holdout.ratings.n_items
     size = max(1, VALUES_PER_BLOCK // (n_items * len(first_stage.models)))
     for start in ProgressBar(range(0, holdout.n_queries, size), desc=description):

@@ -37,7 +37,7 @@ from recsys.models.neural.sampling import Interactions, shared_candidates
 from recsys.models.recency import HalfLife, check_half_life
 
 USER_FEATURES = ("age_group", "gender", "occupation")
-COPIES_OF_ITEMS = 7  # embedded, with their texts and gradients
+COPIES_OF_ITEMS = 7  # outputs of the item tower, their inputs and gradients
 
 
 class ItemTower(NamedTuple):
@@ -46,7 +46,7 @@ class ItemTower(NamedTuple):
     Attributes:
         vectors: float32 (C, d) vectors of the items as candidates, v.
         history: float32 (C, d) vectors of the items as elements of a history, h.
-        popularity: float32 (C,), the bias of each item.
+        popularity: float32 (C,) bias of each item, b.
     """
 
     vectors: Tensor
@@ -61,7 +61,7 @@ class CatalogueSoftmax(ByUser):
     """
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
+        """See `Objective.bind`; stores the items with ratings."""
         self.candidates = train.item_counts.nonzero().squeeze(1)
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
@@ -84,29 +84,30 @@ class SharedSampledSoftmax(ByUser):
         self.negative_power = negative_power
 
     def bind(self, train: Interactions) -> None:
-        """See `Objective.bind`."""
+        """See `Objective.bind`; computes the probability with which each item is drawn."""
         self.item_counts = train.item_counts
         weights = torch.where(self.item_counts > 0, self.item_counts.double() ** self.negative_power, 0.0)
         self.draw = (weights / weights.sum()).float()
         self.n_users = train.n_raters
 
     def loss(self, module: TwoTowerModule, batch: QueryBatch) -> Tensor:
-        """See `Objective.loss`."""
+        """See `Objective.loss`, and `shared_softmax_loss` for the correction for sampling."""
         items, log_included = shared_candidates(batch, self.item_counts, self.draw, self.n_users, self.n_negatives)
         return shared_softmax_loss(*module.logits_among(batch, items), log_included)
 
 
 class TwoTowerModule(HistoryModule):
-    """Logit = u . v_i / T + b_i.
+    """Logit = u . v_i / T + b_i, with temperature T.
 
     Item tower: v_i, b_i and h_i, the item as an element of a history, are a linear map of the item's sentence embedding
-    and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the user's
-    features, scaled to unit length, plus an embedding of the user's id.
+    and features, plus an embedding of the item's id. User tower: u is the mean h of the rated items plus the embedding
+    of the user's features (`FeatureEmbedding`), scaled to unit length, plus an embedding of the user's id. The setting
+    `normalized` determines whether u alone, both u and v_i, or neither are scaled.
 
     Args:
         text: float32 (n_items, d_text) sentence embeddings of the items, which are not trained.
-        features: (n_items, f) binary features of items.
-        user_features: (n_users + 1, g) binary features of users; the last row is that of unknown users.
+        features: CSR float32 (n_items, f) binary features of items.
+        user_features: CSR float32 (n_users + 1, g) binary features of users; the last row is that of unknown users.
         settings: hyperparameters of the model.
         sparse_gradients: whether the id embeddings have sparse gradients, for steps that look up few ids.
         **training: see `NeuralModule`.
@@ -149,7 +150,7 @@ class TwoTowerModule(HistoryModule):
         self.catalogue = self.items(torch.arange(self.n_items, device=self.device))
 
     def items(self, items: Tensor) -> ItemTower:
-        """Apply the item tower to items (C,)."""
+        """Apply the item tower to items, int64 (C,); in training, texts and ids are masked at random."""
         text = F.dropout(self.text[items], self.text_dropout, self.training)
         ids = masked_rows(self.ids(items), self.id_dropout, self.training)
         embedded = text @ self.text_map + FEATURES_WEIGHT * self.facts(items) + ids  # (C, 2 d + 1)
@@ -160,7 +161,12 @@ class TwoTowerModule(HistoryModule):
         return ItemTower(vectors, history, popularity.squeeze(1))
 
     def users(self, queries: QueryBatch, history: Tensor) -> Tensor:
-        """Apply the user tower to users whose histories index the rows of `history` (C, d), and return (B, d)."""
+        """Apply the user tower, and return u, (B, d).
+
+        Args:
+            queries: B users, whose histories contain rows of `history` in place of item codes.
+            history: float32 (C, d) vectors h of items.
+        """
         rated = queries.history
         weights = F.dropout(rated.mean_weights, self.history_dropout, self.training)
         own = masked_rows(self.user_ids(queries.users), self.user_id_dropout, self.training)
@@ -170,11 +176,15 @@ class TwoTowerModule(HistoryModule):
         return F.dropout(users, self.dropout, self.training) + own
 
     def logits(self, users: Tensor, items: ItemTower) -> Tensor:
-        """Return (B, C) logits of users (B, d)."""
+        """Return the logits of C items for users with the vectors `users` (B, d), (B, C)."""
         return self.log_scale.exp() * users @ items.vectors.T + items.popularity
 
     def logits_among(self, queries: QueryBatch, items: Tensor) -> tuple[Tensor, HistoryBatch]:
-        """Score the items (C,), ascending codes that include those of the histories; both towers share the embeddings.
+        """Score C items for the users of a batch, and embed each of the items once for both towers.
+
+        Args:
+            queries: B users; all items of their histories are among `items`.
+            items: int64 (C,) item codes, ascending.
 
         Returns:
             (B, C) logits, and the histories with their items as columns of the logits.
@@ -184,11 +194,11 @@ class TwoTowerModule(HistoryModule):
         return self.logits(self.users(queries._replace(history=history), tower.history), tower), history
 
     def encode(self, queries: QueryBatch) -> Tensor:
-        """See `HistoryModule.encode`."""
+        """See `HistoryModule.encode`; returns u, with the vectors of items from the last `refresh`."""
         return self.users(queries, self.catalogue.history)
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items), with the vectors of items from the last `refresh`."""
+        """Return logits of all items, (B, n_items), with their vectors from the last `refresh`; `items` is ignored."""
         return self.logits(self.encode(queries), self.catalogue)
 
     def item_embeddings(self) -> Tensor:
@@ -213,8 +223,8 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         dropout: share of the elements of u that is masked during training.
         id_dropout: share of the items whose ids are masked during training; 1 learns no item ids.
         user_id_dropout: share of the users whose ids are masked during training; 1 learns no user ids.
-        loss: `softmax` over all items with ratings, or `sampled_softmax` over those of a batch and `n_negatives` more;
-            `batch_size` counts users.
+        loss: `softmax` over all items with ratings, or `sampled_softmax` over the items of a batch's users and
+            `n_negatives` more; `batch_size` counts users.
         n_negatives: number of negatives drawn for a batch, shared by its users.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`.
@@ -273,28 +283,28 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
         return TwoTowerModule(content.text, content.facts, self.user_facts, self, sparse_gradients, **training)
 
     def user_vectors(self, query: Query) -> np.ndarray:
-        """See `ScoresByProducts`: u / T and 1."""
+        """See `ScoresByProducts`; returns u / T and 1."""
         vectors = self.module.log_scale.exp().item() * self._encode(query)
         return np.pad(vectors, ((0, 0), (0, 1)), constant_values=1)
 
     def item_vectors(self) -> np.ndarray:
-        """See `ScoresByProducts`: v and the item's bias."""
+        """See `ScoresByProducts`; returns v and the item's bias."""
         items = self.module.catalogue
         return np.column_stack([items.vectors.cpu().numpy(), items.popularity.cpu().numpy()])
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
-        """See `HasGraph`; the graph stores the sum of each user's feature vectors."""
+        """See `HasGraph`; the graph stores the embedding of each user's features, `FeatureEmbedding`."""
         facts = self.module.user_facts(torch.arange(self.n_users + 1)).detach()
         module = copy(self.module)
         module._modules = {**module._modules, "user_facts": nn.Embedding.from_pretrained(facts)}
         return HistoryGraph(module, self.weights_graph(length), self.rating_mean)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`."""
+        """See `Recommender.arrays`; also returns the features of users."""
         return super().arrays() | as_arrays("user_facts", self.user_facts)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        """See `Recommender.restore`."""
+        """See `Recommender.restore`; also restores the features of users."""
         self.user_facts = cast(sparse.csr_matrix, from_arrays("user_facts", arrays))
         super().restore(arrays)
 
@@ -324,6 +334,9 @@ class TwoTower(ReadsItemContent, HistoryRecommender, ScoresByProducts):
 
 
 def _random_map(n_inputs: int, d: int) -> Tensor:
-    """Draw a map (n_inputs, 2 d + 1) to [v, h, bias] that preserves cosines in expectation: v = h, no bias."""
+    """Draw a random linear map to [v, h, bias], (n_inputs, 2 d + 1), that preserves inner products in expectation.
+
+    With it, v = h, and the bias is 0.
+    """
     vectors = torch.randn(n_inputs, d) / d**0.5
     return torch.cat([vectors, vectors, torch.zeros(n_inputs, 1)], dim=1)

@@ -19,7 +19,7 @@ from recsys.models.neural.interaction_graph import symmetric_product
 
 
 class ContrastiveGraphBPR(GraphBPR):
-    """The loss of LightGCN plus InfoNCE between two views of the users and items of a batch (equation 10).
+    """The loss of LightGCN plus InfoNCE between two views of the users and items of a batch (the paper's equation 10).
 
     Args:
         contrast_weight: weight of the contrastive loss (the paper's lambda).
@@ -78,7 +78,12 @@ class XSimGCLModule(LightGCNModule):
         self.noise, self.contrasted_layer = noise, contrasted_layer
 
     def layers(self, graph: Tensor, noise: float = 0.0) -> list[Tensor]:
-        """Return the embeddings of layers 1 to K, (n_users + n_items, d) each, with noise of a norm if it is not 0."""
+        """Return the embeddings of layers 1 to K, (n_users + n_items, d) each.
+
+        Args:
+            graph: the normalised adjacency matrix A.
+            noise: L2 norm of the noise that is added to each embedding; 0 adds none.
+        """
         layers, layer = [], self.initial
         for _ in range(self.n_layers):
             layer = symmetric_product(graph, layer)
