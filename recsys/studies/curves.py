@@ -26,7 +26,7 @@ def learning_curve(run: Run, metric: str) -> pd.Series:
 
 
 def logged_scalars(run: Run) -> pd.DataFrame:
-    """Read the log of a run: a row for each step, a column for each scalar; empty without TensorBoard or CSV files."""
+    """Read the log of a run: a row for each step, a column for each scalar; empty without TensorBoard and CSV files."""
     csv = run.directory / "csv" / "metrics.csv"
     if csv.is_file():
         return read_csv(csv, ["step"], dtype=float).groupby("step").last()

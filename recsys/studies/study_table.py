@@ -62,7 +62,7 @@ class StudyTable:
 
     @property
     def baseline(self) -> str | None:
-        """The row that the others are compared with; None if no baseline is complete."""
+        """Return the name of the row that others are compared with; None if no row was compared."""
         return next(iter(self.statistics["baseline"].dropna()), None)
 
     def _cells(self, markup: _Markup) -> pd.DataFrame:

@@ -62,6 +62,10 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
         runs: finished runs.
         metrics: metrics such as `valid/ndcg@10`; without a stage, `ndcg@10`, they are of the test.
 
+    Returns:
+        A frame of text with a row for each combination of `KEYS`: these, the numbers of `splits` and `seeds`, and each
+        metric.
+
     Raises:
         UserError: no run has one of the metrics.
     """
