@@ -66,7 +66,7 @@ def shortened(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def output(model: Recommender, holdout: Holdout) -> np.ndarray:
-    """Return the scores of all items for the test queries, or the predictions of the test ratings."""
+    """Return the scores of all items for the test queries, (n_queries, n_items), or predictions of the test ratings."""
     rows = np.arange(holdout.n_queries)
     query = holdout.query(rows)
     if model.predicts_ratings:

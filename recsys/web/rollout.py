@@ -68,7 +68,7 @@ def roll_back(run: Path) -> Path:
 
 
 def promoted(run: Path) -> list[Path]:
-    """Return the directories of the promoted refits that still exist, in order; the last is active.
+    """Return the directories of the promoted refits that still exist, in order of promotion; the last is active.
 
     Raises:
         UserError: the file names a directory that is not a refit of the run.
