@@ -118,7 +118,7 @@ def main() -> None:
     import pytorch_lightning  # noqa: F401 - before the threads and seeds of torch are set
 
     process.limit_threads(threads)
-    splits, own = {}, {"code": code_digest(), **platform(threads)}
+    splits, own = {}, {"code": code_digest({}), **platform(threads)}
     for name in tqdm(models, folder.name, unit=" models", disable=None):
         cfg = config_of(name)
         settings = hashlib.sha256(json.dumps(OmegaConf.to_container(cfg.model), sort_keys=True).encode()).hexdigest()
