@@ -219,6 +219,9 @@ def by_expected_gain(
         candidates: films that can be in a question.
         n: number of films.
         earlier: films of earlier questions.
+
+    Returns:
+        The codes of the films, in the order of the choice; fewer if there are fewer candidates.
     """
     chosen = list(earlier)
     while len(chosen) < len(earlier) + min(n, len(candidates)):

@@ -85,7 +85,7 @@ class Explainer:
         Args:
             model: fitted model.
             user: code of the user; -1 for an unknown user.
-            history: history of one row, from which the films were recommended.
+            history: the user's history, one row, from which the films were recommended.
             items: int64 (m,) recommended films, in the order of the list.
 
         Returns:

@@ -50,7 +50,7 @@ def recommend(
         model: model fitted on this data set.
         dataset: data set of the films.
         user: code of the user, or `UNKNOWN`.
-        history: history of one row.
+        history: the user's history, one row.
         candidates: int64 (m,) films that may be recommended.
         k: largest number of films.
         rank: function that turns scores into lists, which may be in another order than the scores; see `Ranker`.

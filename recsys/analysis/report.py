@@ -92,7 +92,8 @@ def recommendations_as_json(
 ) -> dict[str, Any]:
     """Return plain values: `user_id` (None for a new user), the films that the user `liked` most, `recommendations`.
 
-    `history` has one row. Films are in the order of `most_liked` and of `recommendations`.
+    The film that the user liked most is the first of `liked`; recommendations keep their order. `history` is that of
+    the user, one row.
     """
     names = dataset.item_names
     listed = []

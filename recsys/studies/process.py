@@ -51,5 +51,5 @@ def is_requeued() -> bool:
 
 
 def reports() -> bool:
-    """Return whether this process is the first of its run, the one that writes and prints; true of a single process."""
+    """Return whether this process is the first or the only one of its run, which is the one that writes and prints."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)

@@ -58,7 +58,7 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
 
 
 def with_space(study: SegmentStudy, run: Run) -> SegmentStudy:
-    """Return a study whose space is set: one of None becomes `embeddings` if the run has them, otherwise `ratings`."""
+    """Return the study with its space set; None is replaced by `embeddings` if the run has them, else by `ratings`."""
     from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 
     if study.space is not None:

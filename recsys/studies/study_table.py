@@ -29,8 +29,8 @@ class StudyTable:
     Attributes:
         setting: name of the setting.
         metrics: metrics of the columns, the main metric first.
-        statistics: result of `row_statistics`, with columns `setting` and `p_holm`, the p-value adjusted for all rows,
-            metrics and settings of the study.
+        statistics: result of `row_statistics`, with two further columns: `setting`, and `p_holm`, the p-value adjusted
+            for all rows, metrics and settings of the study.
         notes: notes below the table, in sentences.
     """
 

@@ -174,13 +174,13 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
 
 
 def default_metrics(runs: Sequence[Run]) -> list[str]:
-    """Return the metrics that a table shows by default: those of the test or, if no run was tested, of validation."""
+    """Return the metrics that a table shows by default: `METRICS` of the test or, if none was tested, of validation."""
     was_tested = any(name.startswith("test/") for run in runs for name in run.metrics)
     return [f"{'test' if was_tested else 'valid'}/{name}" for name in METRICS]
 
 
 def with_stage(metric: str) -> str:
-    """Return the name of a metric with its stage, which is the test if the name has none: `ndcg@10`."""
+    """Return the name of a metric with its stage; a name without one is of the test: `ndcg@10` -> `test/ndcg@10`."""
     return metric if metric.startswith(STAGES) else f"test/{metric}"
 
 

@@ -25,7 +25,8 @@ def data_name(run: Run) -> str:
     """Return the name of the data set on which a run was trained; for a refit, without the feedback.
 
     Raises:
-        UserError: the name is not a valid file name; the feedback store would be created elsewhere.
+        UserError: the name is not that of a file without folders, so the feedback store, which is named after it, would
+            be created in another folder.
     """
     name = str(run.manifest["data"]["name"]).partition("+")[0]
     if Path(name).name != name or not name.isprintable():

@@ -313,12 +313,12 @@ class _FilmList:
         self._show()
 
     def add(self, key: str) -> None:
-        """Add a film at the top."""
+        """Add the film with a key at the top."""
         self._keys.insert(0, key)
         self._show()
 
     def remove(self, key: str) -> None:
-        """Remove a film."""
+        """Remove the film with a key."""
         self._keys.remove(key)
         self._show()
 

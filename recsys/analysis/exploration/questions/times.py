@@ -31,7 +31,7 @@ def draw_months(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_months(rows: pd.DataFrame) -> str:
-    """State the first and last date of the ratings, the busiest month's share, and its share of the days between."""
+    """State the first and last date of the ratings, and the busiest month's shares of the ratings and of the days."""
     busiest = row_of_largest(rows, rows["n"])
     days = pd.date_range(busiest["first"].normalize(), busiest["last"].normalize())
     even = float((days.to_period("M") == busiest["month"].to_period("M")).mean())
