@@ -1,11 +1,15 @@
 """What experiments/reproducibility compares, and how."""
 
+import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+
+from recsys.data.dataset import Dataset
+from recsys.studies.identity import code_digest
 
 EXPERIMENT = Path(__file__).parents[1] / "experiments" / "reproducibility"
 RESULT = {"task": "ranking", "settings": "s", "weights": "a", "scores": "b", "lists": "c", "machine": "x"}
@@ -81,3 +85,17 @@ def test_epochs_are_few_also_within_an_ensemble(fit_models):
     settings = {"_target_": "Blend", "models": {"mf": {"max_epochs": 50, "patience": 1, "lr": 0.1}}}
     short = fit_models.shortened(settings)["models"]["mf"]
     assert short == {"max_epochs": fit_models.N_EPOCHS, "patience": 1, "lr": 0.1}
+
+
+def test_a_model_is_trained_once_with_the_same_code_and_settings(fit_models, monkeypatch, tmp_path):
+    pairs = np.random.default_rng(0).choice(30 * 40, 300, replace=False)
+    data = Dataset.from_arrays(pairs // 40, pairs % 40, times=np.arange(300), n_users=30, n_items=40)
+    monkeypatch.setattr(fit_models, "prepared_data", lambda cfg: SimpleNamespace(dataset=data))
+    monkeypatch.setattr(fit_models, "count_ratings_for_rules", lambda cfg: None)
+    monkeypatch.setattr(sys, "argv", ["fit_models.py", str(tmp_path), "1", "popularity"])
+    fit_models.main()
+    result = json.loads((tmp_path / "popularity" / "result.json").read_text())
+    assert result["code"] == code_digest({})
+    assert 0 <= result["test/ndcg@10"] <= 1
+    monkeypatch.setattr(fit_models, "fitted", lambda cfg, split: pytest.fail("it is trained already"))
+    fit_models.main()

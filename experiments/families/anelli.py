@@ -22,7 +22,7 @@ PAIR = ["user_id", "movie_id"]
 
 
 def core(ratings: pd.DataFrame) -> pd.DataFrame:
-    """Drop users and films with fewer than ten ratings until none is left."""
+    """Return the ratings of the 10-core: drop users and films with fewer than ten until all have ten or more."""
     while True:
         counts = [ratings.groupby(column)[column].transform("size") for column in PAIR]
         rated_enough = (counts[0] >= CORE) & (counts[1] >= CORE)

@@ -112,7 +112,7 @@ def in_time(dataset: Dataset) -> tuple[Dataset, list[Period]]:
 
 
 def cut_at(times: np.ndarray, shares: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return the times before which these shares of all ratings lie."""
+    """Return the times before which these shares of all ratings were given."""
     return np.sort(times)[(np.asarray(shares) * len(times)).astype(int)]
 
 
@@ -139,7 +139,7 @@ class Refitter:
         self.n_warm_epochs = warm.fit(split.train, split.valid).n_best_epochs
 
     def full(self, train: Dataset) -> Recommender:
-        """Train a new model."""
+        """Train a new model from scratch."""
         model = self._untrained()
         model.n_epochs = self.n_epochs
         return model.fit(train)

@@ -3,7 +3,7 @@
     python experiments/ncf_revisited/peek.py [--seeds 0 1 2] [OVERRIDE ...]
 
 Overrides are those of train.py. A model with epochs chosen by the test learns from training and validation ratings, as
-the honest one does after its refit. Prints test metrics, mean and standard deviation over seeds.
+the other one does in its refit. Prints test metrics, mean and standard deviation over seeds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NEUMF += ["data=ml-100k", "protocol=full_and_sampled99", "logger=none", "run_dir
 
 
 def peeked(model: Recommender, split: Split, context: FitContext) -> Recommender:
-    """Train on training and validation ratings, with the best epoch on the test ratings."""
+    """Train on training and validation ratings, and choose the epoch on the test ratings."""
     return model.fit(split.refit_train, split.test, context)
 
 

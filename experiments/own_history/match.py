@@ -118,18 +118,18 @@ def as_csv(rows: Sequence[Mapping[str, object]], delimiter: str = ",") -> str:
 
 
 def letterboxd_ratings(films: Sequence[Film]) -> str:
-    """`ratings.csv`."""
+    """Return `ratings.csv` of Letterboxd."""
     rows = [{"Date": "2024-03-05", "Name": f.title, "Year": f.year, "Letterboxd URI": "", "Rating": 3.5} for f in films]
     return as_csv(rows)
 
 
 def letterboxd_watched(films: Sequence[Film]) -> str:
-    """`watched.csv`."""
+    """Return `watched.csv` of Letterboxd, which has no ratings."""
     return as_csv([{"Date": "2024-03-05", "Name": f.title, "Year": f.year, "Letterboxd URI": ""} for f in films])
 
 
 def letterboxd_diary(films: Sequence[Film]) -> str:
-    """`diary.csv`."""
+    """Return `diary.csv` of Letterboxd, here without ratings."""
     return as_csv(
         [
             {
@@ -148,7 +148,7 @@ def letterboxd_diary(films: Sequence[Film]) -> str:
 
 
 def imdb(films: Sequence[Film]) -> str:
-    """The ratings of today, with ids where a film has one."""
+    """Return ratings as IMDb exports them today, with ids where a film has one."""
     return as_csv(
         [
             {
@@ -173,7 +173,7 @@ def imdb(films: Sequence[Film]) -> str:
 
 
 def imdb_until_2017(films: Sequence[Film]) -> str:
-    """The ratings until 2017."""
+    """Return ratings as IMDb exported them until 2017, with ids where a film has one."""
     return as_csv(
         [
             {
@@ -200,7 +200,7 @@ def imdb_until_2017(films: Sequence[Film]) -> str:
 
 
 def netflix(films: Sequence[Film]) -> str:
-    """The viewing history: no years, and series by their episodes."""
+    """Return the viewing history of Netflix: no years, and series by their episodes."""
     return as_csv(
         [
             {"Title": f"{film.title}: Season 1: The Pilot" if film.is_series else film.title, "Date": "3/5/24"}
@@ -210,7 +210,7 @@ def netflix(films: Sequence[Film]) -> str:
 
 
 def trakt(films: Sequence[Film]) -> str:
-    """Ratings of films and shows, with ids where a film has one."""
+    """Return ratings of films and shows as Trakt exports them, with ids where a film has one."""
     records = []
     for film in films:
         kind = "show" if film.is_series else "movie"
@@ -226,7 +226,7 @@ def trakt(films: Sequence[Film]) -> str:
 
 
 def movielens_site(films: Sequence[Film]) -> str:
-    """The ratings that movielens.org exports."""
+    """Return ratings as movielens.org exports them."""
     return as_csv(
         [
             {
@@ -243,12 +243,12 @@ def movielens_site(films: Sequence[Film]) -> str:
 
 
 def movielens_release(films: Sequence[Film]) -> str:
-    """`ratings.csv` of a release, which has ids alone: those of absent films are no ids of the data."""
+    """Return `ratings.csv` of a MovieLens release, which has ids alone: absent films have the id 0, which is unused."""
     return as_csv([{"userId": 1, "movieId": film.movie_id, "rating": 4.5, "timestamp": 964982703} for film in films])
 
 
 def titles_and_years(films: Sequence[Film]) -> str:
-    """A table that a person made, delimited by semicolons."""
+    """Return a table that a person made, delimited by semicolons."""
     rows = [{"Film": film.title, "Year": film.year, "My rating": 8} for film in films]
     return as_csv(rows, delimiter=";")
 
@@ -318,7 +318,7 @@ def absent_films() -> list[Film]:
 
 
 def match(matcher: HistoryMatcher, row: Row, films: Sequence[Film]) -> list[MatchedFilm | UnmatchedFilm]:
-    """Write films to a file, read it, and match each film by itself."""
+    """Write films to a file, read it, and match each film by itself; the results are in the order of the films."""
     content = row.write(written(row, films)).encode()
     return matcher.match_each(read_history("history", content).entries)
 

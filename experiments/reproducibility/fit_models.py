@@ -66,7 +66,7 @@ def shortened(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def output(model: Recommender, holdout: Holdout) -> np.ndarray:
-    """Return the scores of all items for the test queries, or the predictions of the test ratings."""
+    """Return the scores of all items for the test queries, (n_queries, n_items), or predictions of the test ratings."""
     rows = np.arange(holdout.n_queries)
     query = holdout.query(rows)
     if model.predicts_ratings:
@@ -118,7 +118,7 @@ def main() -> None:
     import pytorch_lightning  # noqa: F401 - before the threads and seeds of torch are set
 
     process.limit_threads(threads)
-    splits, own = {}, {"code": code_digest(), **platform(threads)}
+    splits, own = {}, {"code": code_digest({}), **platform(threads)}
     for name in tqdm(models, folder.name, unit=" models", disable=None):
         cfg = config_of(name)
         settings = hashlib.sha256(json.dumps(OmegaConf.to_container(cfg.model), sort_keys=True).encode()).hexdigest()

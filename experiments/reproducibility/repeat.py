@@ -74,7 +74,7 @@ class Way:
     python: str = sys.executable
 
     def run(self, models: Sequence[str]) -> None:
-        """Train the models in a process."""
+        """Train the models one after another in a process of their own."""
         threads = {f"{library}_NUM_THREADS": str(self.threads) for library in LIBRARIES}
         ordered = list(reversed(models)) if self.reverse else list(models)
         folder = RUNS / slug(self.name)
@@ -82,7 +82,7 @@ class Way:
         subprocess.run(command, check=True, env=os.environ | threads | self.variables)  # noqa: S603
 
     def results(self, model: str) -> dict[str, Any]:
-        """Read the results of a model."""
+        """Read the results of a model; if there are none, `failure` says why."""
         file = RUNS / slug(self.name) / model / "result.json"
         return json.loads(file.read_text()) if file.is_file() else {"model": model, "failure": "it has not been run"}
 
@@ -157,12 +157,16 @@ def relative_differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def equal_lists(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the share of equal rows."""
+    """Return the share of users, the rows of (n_users, k), whose lists are equal."""
     return float((first == second).all(axis=1).mean())
 
 
 def compare(all_ways: Sequence[Way], published: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Compare all ways, and the results of other machines by name, with the first way; a line for each and model."""
+    """Compare the other ways, and the results of other machines by name, with the first way.
+
+    Returns:
+        A line for each model and each way or machine.
+    """
     first, *others = all_ways
     lines = []
     for model in MODELS:
@@ -184,7 +188,7 @@ def measured(way: Way) -> pd.DataFrame:
 
 
 def report(table: pd.DataFrame, results: pd.DataFrame) -> str:
-    """Write the tables as Markdown."""
+    """Return the tables as Markdown."""
     own = results.iloc[0]
     platform = ", ".join(f"{name} {own[name]}" for name in ("python", "torch", "numpy", "scipy", "scikit-learn"))
     cells = table.assign(cell=[_cell(line) for line in table.to_dict("records")])

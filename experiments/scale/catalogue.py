@@ -54,7 +54,11 @@ def power_law(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
 
 
 def measure(n_films: int, n_negatives: int) -> dict[str, float]:
-    """Train two epochs in this process; zero negatives mean the full softmax."""
+    """Train two epochs in this process; zero negatives mean the full softmax.
+
+    Returns:
+        `films` scored in a step, `seconds` of the second epoch, and the process's peak memory `peak_gb` in GiB.
+    """
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")

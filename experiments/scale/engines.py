@@ -97,7 +97,7 @@ def _is_of(process: int, ancestor: int, states: Mapping[int, State]) -> bool:
 
 
 def measure(folder: Path, name: str, engine: Engine) -> Costs:
-    """Prepare the tables of a folder in this process."""
+    """Prepare the tables of a folder in this process, with a cache named after the engine, and return the costs."""
     monitor = Monitor()
     monitor.start()
     started = time.perf_counter()

@@ -1,7 +1,7 @@
 """Memory and quality of trainings sharded by user, on 1, 2 and 4 processes with the same batch in all.
 
     python experiments/scale/sharded.py                                        # 32 million ratings, seed 0
-    python experiments/scale/sharded.py --ratings 1000000 --seeds 0 1 2 3 4    # whether quality lies within the seeds'
+    python experiments/scale/sharded.py --ratings 1000000 --seeds 0 1 2 3 4    # does quality vary more than by seed?
 
 The synthetic table (`synthetic.py`) is prepared once. Each training then has processes of its own, and each of them
 reads the ratings of its own users only, splits them by time, trains matrix factorisation on them together with the
@@ -54,7 +54,7 @@ class Sizes(Callback):
     """Counts the bytes of a process's user tables and of their optimiser's state, at the end of a training."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Count."""
+        """Store the number of bytes as `n_bytes`."""
         weights = [part.weight for part in module.modules() if isinstance(part, UserTable)]
         state = [value for weight in weights for value in trainer.optimizers[0].state[weight].values()]
         self.n_bytes = sum(tensor.nbytes for tensor in (*weights, *state))
@@ -113,7 +113,7 @@ def train(rank: int, n_processes: int, port: int, folder: Path, seed: int, argum
 
 
 def _sampled(holdout: Holdout, n: int) -> Holdout:
-    """Restrict a holdout to those of about n users, whose codes do not depend on the processes, that it has."""
+    """Restrict a holdout to about n users of the whole data, the same ones for any number of processes."""
     ratings = holdout.ratings
     return Holdout(ratings.select(ratings.users % max(1, ratings.n_users // n) == 0), holdout.known)
 
@@ -126,7 +126,7 @@ def train_on(n_processes: int, folder: Path, seed: int, arguments: argparse.Name
 
 
 def prepare_table(rank: int, directory: Path, n_ratings: int) -> None:
-    """Write and prepare the table, in a process of its own for the sake of memory; write the folder to `folder`."""
+    """Write and prepare the table, in a process of its own to save memory; store its path in the file `folder`."""
     write_ratings(directory / "ratings.csv", n_ratings)
     write_films(directory / "films.csv")
     source = Files(str(directory / "ratings.csv"), RATING_COLUMNS, films_path=str(directory / "films.csv"))

@@ -19,9 +19,10 @@ RATING_COLUMNS = {"user_id": "userId", "movie_id": "movieId", "rating": "rating"
 def write_ratings(file: Path, n_ratings: int) -> None:
     """Write distinct (user, film) pairs, sorted by user and film like the release, to CSV or Parquet.
 
-    A smaller table has fewer users with equal numbers of ratings of the same films. The number of ratings follows a
-    log-normal law over users and a power law over films, the same in every genre. The genre of a film depends on the
-    user's taste; rating values are random, and the times of a user are random within two months.
+    A smaller table has fewer users, who have as many ratings each, of the same films. The number of ratings follows a
+    log-normal law over users and a power law over films, the same in every genre. The genre of each film that a user
+    rates is drawn by the user's taste (`TASTE`); rating values are random, and the times of a user are random within
+    two months.
     """
     rng = np.random.default_rng(0)
     n_users = round(n_ratings / MEAN)

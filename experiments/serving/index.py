@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from recsys.data.dataset import Dataset
+from recsys.data.query import Query
 from recsys.metrics.ranking import top_k
 from recsys.models.ials import IALS
 from recsys.web.index import FilmIndex, IndexSettings
@@ -31,13 +32,19 @@ from catalogue import synthetic_dataset
 EXPANSIONS = (64, 256)
 
 
-def milliseconds(dataset: Dataset, score: Callable[..., np.ndarray], n: int = 100) -> float:
-    """Return the median time to find one user's ten best films."""
+def milliseconds(dataset: Dataset, score: Callable[[Query], np.ndarray], n: int = 100) -> float:
+    """Return the median milliseconds to find the ten best films of one of n random users.
+
+    Args:
+        dataset: the data set.
+        score: function that returns the scores of all films for a query, (1, n_items).
+        n: number of users, drawn with replacement.
+    """
     times = []
     for user in np.random.default_rng(1).choice(dataset.n_users, (n, 1)):
-        history = dataset.history(user)
+        query = dataset.query(user)
         started = time.perf_counter()
-        top_k(score(user, history), user, 10)
+        top_k(score(query), user, 10)
         times.append(1000 * (time.perf_counter() - started))
     return float(np.median(times))
 
@@ -60,7 +67,7 @@ def main() -> None:
         started = time.perf_counter()
         index = FilmIndex(model, IndexSettings(expansion=expansion))
         built = time.perf_counter() - started
-        by_index = milliseconds(dataset, lambda users, history, index=index: index.scores(users, history, 100))
+        by_index = milliseconds(dataset, lambda query, index=index: index.scores(query, 100))
         exactly = milliseconds(dataset, model.score)
         row = (str(expansion), f"{built:.0f}", f"{index.recall(dataset):.1%}", f"{by_index:.1f}", f"{exactly:.1f}")
         table.add_row(name, *row)

@@ -17,7 +17,7 @@ CLOCK_TICKS = os.sysconf("SC_CLK_TCK")  # a second
 def serving(
     run: Path, store: Path | str, *overrides: str, workers: int = 1
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a server; gives its process and address as soon as it answers.
+    """Run a server; yield its process and address as soon as it answers, and end it after the `with` statement.
 
     Args:
         run: the run to serve.

@@ -1,7 +1,7 @@
 """Recall of related films among the ten most similar, by measure: `python experiments/similar/measure.py data=ml-100k`.
 
 Arguments are those of train.py that choose data and metadata. `related.py` says which films are related; a row's recall
-is the mean, over the films that have some, of the share of them that the ten most similar films hold.
+is the mean, over the films that have some, of the share of them, at most ten, that is among the ten most similar films.
 """
 
 from __future__ import annotations
@@ -44,7 +44,12 @@ def measures(dataset: Dataset) -> Iterator[tuple[str, Measure]]:
 
 
 def recall(related: dict[int, set[int]], measure: Measure) -> float:
-    """Return the mean recall at `K`."""
+    """Return the recall at `K`, mean over the films that have related ones.
+
+    Args:
+        related: related films by film, as codes.
+        measure: function that returns the similarities of a film to all films, (n_items,).
+    """
     shares = []
     for item, others in related.items():
         values = np.array(measure(item), np.float64)

@@ -1,4 +1,4 @@
-"""Pairs of films that are similar by what they are, not by who rated them: the truth that `measure.py` compares with.
+"""Pairs of films that are related by their metadata, whoever rated them: the ground truth of `measure.py`.
 
 Two rules, each on films with at least ten ratings:
 

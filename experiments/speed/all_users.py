@@ -3,7 +3,7 @@
     python experiments/speed/all_users.py [--share 20] [--threads 1]
 
 200,948 users and 84,432 films, as many as MovieLens-32M has, with random vectors of MF (64 factors and biases) and 100
-made-up ratings per user; the 50 best unrated films of each user, or of one in `--share`. `recommend --all` also writes
+random ratings per user; the 50 best unrated films of each user, or of one in `--share`. `recommend --all` also writes
 them to Parquet; implicit returns arrays of a thousand users at a time. Each runs in a process of its own.
 """
 

@@ -85,10 +85,16 @@ ALS = {"_target_": "recsys.models.als.ALS", "embedding_dim": 64, "l2": 0.01}
 
 
 class Task(NamedTuple):
-    """A task of two libraries, and its data."""
+    """A task of two libraries.
+
+    Attributes:
+        name: name of the task in the peer's script.
+        ours: name of the task in `peers/recsys.py`.
+        data: name of its data, a key of `DATA`.
+    """
 
     name: str
-    ours: str  # name of the task in peers/recsys.py
+    ours: str
     data: str = "rankings"
 
 
@@ -190,23 +196,23 @@ PAIRS = (
 
 
 def rankings() -> Data:
-    """MovieLens-100K with the last rating of each user for test and the one before for validation."""
+    """Return MovieLens-100K with the last rating of each user for test and the one before for validation."""
     return Data(composed_split(["data=ml-100k", "split=leave_last_out"]))
 
 
 def sequences(folder: str | None = None) -> Data:
-    """MovieLens-1M, films with five ratings and more, split as above; downloaded unless a folder is given."""
+    """Return MovieLens-1M, films with five ratings and more, split like `rankings`; download it without a folder."""
     path = [f"data.path={folder}"] if folder else []
     return Data(composed_split(["data=ml-1m", "data.cleaning.item_core=5", "split=leave_last_out", *path]))
 
 
 def stars() -> Data:
-    """The first canonical fold of MovieLens-100K, for rating prediction."""
+    """Return the first canonical fold of MovieLens-100K, for rating prediction."""
     return Data(composed_split(["data=ml-100k", "split=folds"]))
 
 
 def scores() -> Data:
-    """Random scores of the size of MovieLens-1M, with one held-out film per user."""
+    """Return random scores of the size of MovieLens-1M, with one held-out film per user."""
     split = LeaveOneOut()(random_data(np.random.default_rng(0)))
     shape = (split.dataset.n_users, split.dataset.n_items)
     return Data(split, np.random.default_rng(1).standard_normal(shape, dtype=np.float32))

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def cpu_seconds(command: list[str]) -> float:
-    """Run a command, and return the CPU seconds of its process and their children."""
+    """Run Python with these arguments, and return the CPU seconds of its process and of those that it started."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, *command], cwd=ROOT, check=True, capture_output=True)  # noqa: S603
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -29,7 +29,7 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", 
 
 
 def pins(peer: str) -> Path:
-    """Return the file that pins the packages of a peer's environment; ours has none."""
+    """Return the path of the pins of a peer's environment; the script of this project has no such file."""
     return HERE / "peers" / f"{peer}.txt"
 
 

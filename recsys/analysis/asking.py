@@ -46,7 +46,9 @@ class Panel:
 
     @classmethod
     def draw(cls, ratings: Dataset, seed: int = 0) -> Panel:
-        """Draw a random half of each user's ratings as answers, and hold out the others.
+        """Draw a random half of each user's ratings, rounded down, as answers, and hold out the others.
+
+        The users answer at the times of their first ratings.
 
         Args:
             ratings: all ratings of the users; users with one rating are left out.
@@ -69,7 +71,12 @@ class Panel:
         return Panel(self.users[rows], self.answers[rows], self.relevant.select(rows), times)
 
     def answered(self, items: np.ndarray) -> tuple[np.ndarray, Query]:
-        """Return the answers to questions about items (B, t): bool (B, t) if seen, and a query with the ratings."""
+        """Return the answers to t questions about items, int64 (B, t), a row for each user.
+
+        Returns:
+            bool (B, t), True where the user has seen the item; and a query whose histories are the ratings of these
+            items, in the order of the questions.
+        """
         ratings = np.take_along_axis(self.answers, items, axis=1)
         seen = ~np.isnan(ratings)
         history = History(row_pointers(seen.sum(axis=1)), items[seen].astype(np.int32), ratings[seen])
@@ -81,8 +88,8 @@ class Questions:
     """A strategy, which chooses the film of the next question given the answers so far.
 
     Attributes:
-        orders: films in the order of the questions that follow some first answers, by these answers (True is "seen").
-            () is the order from the start; for a user, the order after the most matching answers applies.
+        orders: first answers of a user (True is "seen") -> the films of the questions after these answers, in order.
+            For a user, the longest key with which the user's answers begin applies; the key () applies from the start.
     """
 
     orders: Mapping[tuple[bool, ...], Sequence[int]]
@@ -93,7 +100,11 @@ class Questions:
         return cls({(): items})
 
     def next(self, seen: np.ndarray) -> np.ndarray:
-        """Return the film of the next question to each user, int64 (B,), given the answers so far, bool (B, t)."""
+        """Return the film of the next question to each user, int64 (B,), given the answers so far, bool (B, t).
+
+        Raises:
+            IndexError: the order that applies to a user has no further film.
+        """
         return np.array([self._after(tuple(answers)) for answers in seen.tolist()], np.int64)
 
     def _after(self, answers: tuple[bool, ...]) -> int:
@@ -102,7 +113,13 @@ class Questions:
 
 
 def list_quality(model: Recommender, query: Query, relevant: History) -> np.ndarray:
-    """Return the NDCG@10 of the list for each user of a query, float64 (B,)."""
+    """Return the NDCG@10 of the list for each user of a query, float64 (B,).
+
+    Args:
+        model: fitted model.
+        query: B users; films in their histories are not recommended.
+        relevant: the held-out ratings, B rows; every film in them is relevant.
+    """
     values = [np.empty(0)]
     for start in range(0, len(query), BATCH_SIZE):
         part, held_out = query.between(start, start + BATCH_SIZE), relevant.between(start, start + BATCH_SIZE)
@@ -130,10 +147,10 @@ def simulate(model: Recommender, panel: Panel, questions: Questions, n: int) -> 
 
 
 def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
-    """Choose the films of the first questions to new viewers of a page.
+    """Choose the films of the first n questions to new viewers of a page, and return their codes in order.
 
-    The films are chosen by expected gain for users of the data, or by popularity if that would take too long or the
-    model does not score new users.
+    They are chosen among the most rated films with a title: by expected gain for users of the data, or by popularity if
+    that would take too long or the model does not score new users.
     """
     has_title = dataset.item_frame["title"].notna().to_numpy()
     candidates = [item for item in by_popularity(dataset, N_CANDIDATES) if has_title[item]]
@@ -143,7 +160,7 @@ def first_questions(model: Recommender, dataset: Dataset, n: int) -> list[int]:
 
 
 def panel_of_trained(train: Dataset, n: int, seed: int = 0) -> Panel:
-    """Return a panel of n users of the training data, each with at least the median number of ratings of a user."""
+    """Return a panel of at most n users of the training data, drawn from those with at least the median of ratings."""
     active = np.flatnonzero(train.user_counts >= np.median(train.user_counts[train.user_counts > 0]))
     drawn = np.random.default_rng(seed).permutation(active)[:n]
     return Panel.draw(train.select(np.isin(train.users, drawn)), seed)
@@ -155,7 +172,10 @@ def by_popularity(train: Dataset, n: int) -> list[int]:
 
 
 def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
-    """Return the n films with the largest log popularity times entropy of ratings (Rashid et al.)."""
+    """Return the n films with the largest product of log popularity and entropy of their ratings (Rashid et al.).
+
+    Films for which it is 0, since their ratings are all equal, are left out.
+    """
     values, codes = np.unique(train.ratings, return_inverse=True)
     cells = train.items.astype(np.int64) * len(values) + codes
     counts = np.bincount(cells, minlength=train.n_items * len(values)).reshape(train.n_items, len(values))
@@ -165,7 +185,7 @@ def by_popularity_and_entropy(train: Dataset, n: int) -> list[int]:
 
 
 def by_unlikeness(train: Dataset, n: int) -> list[int]:
-    """Choose n popular films that appeal to different users.
+    """Choose n of the `N_CANDIDATES` most rated films so that they appeal to different users.
 
     The first film is the one with the most ratings. Each further one is the candidate whose mean-centred ratings have
     the smallest maximum similarity to those of the films chosen before (Gonzalez, "Clustering to Minimize the Maximum
@@ -199,6 +219,9 @@ def by_expected_gain(
         candidates: films that can be in a question.
         n: number of films.
         earlier: films of earlier questions.
+
+    Returns:
+        The codes of the films, in the order of the choice; fewer if there are fewer candidates.
     """
     chosen = list(earlier)
     while len(chosen) < len(earlier) + min(n, len(candidates)):
@@ -207,13 +230,13 @@ def by_expected_gain(
 
 
 def tree_of_questions(model: Recommender, panel: Panel, candidates: Sequence[int], n: int, depth: int = 3) -> Questions:
-    """Choose n films as `by_expected_gain` does, separately for users who gave different answers.
+    """Choose films as `by_expected_gain` does, separately for users who gave different answers: a tree of questions.
 
     Args:
         model: model that makes the lists.
         panel: users whose answers determine the choice.
         candidates: films that can be in a question.
-        n: number of questions.
+        n: number of questions to each user.
         depth: number of first answers on which the order depends; fewer in branches with fewer than `MIN_USERS` users.
     """
     orders: dict[tuple[bool, ...], Sequence[int]] = {}

@@ -101,7 +101,7 @@ def dumbbells(ax: Axes, labels: Sequence[str], first: np.ndarray, second: np.nda
 
 
 def bars(ax: Axes, labels: Sequence[str], values: np.ndarray, texts: Sequence[str]) -> None:
-    """Draw a row for each label, from the top: a bar with a text at its end."""
+    """Draw a row for each label, from the top: a bar from 0 to a value, not negative, with a text at its end."""
     container = ax.barh(np.arange(len(labels)), values, height=0.62, color=MAIN)
     ax.bar_label(container, texts, padding=4, fontsize=SMALL)
     ax.set_xticks([])
@@ -112,7 +112,13 @@ def bars(ax: Axes, labels: Sequence[str], values: np.ndarray, texts: Sequence[st
 
 
 def survival_curve(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
-    """Draw the share of elements with at least a given count, on logarithmic axes, with the median marked."""
+    """Draw the share of elements with at least a given count, on logarithmic axes, with the median marked.
+
+    Args:
+        ax: axes to draw into.
+        counts: int64 (n,) counts, ascending and positive.
+        shares: float64 (n,) share of elements with at least this count.
+    """
     ax.step(counts, shares, where="pre", color=MAIN)
     median = counts[shares >= 0.5].max()
     ax.plot([median, median], [shares.min(), 0.5], color=MUTED, linewidth=1, linestyle=DASHED)

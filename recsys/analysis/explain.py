@@ -1,8 +1,9 @@
 """Reasons for recommendations: the films of the history that support a recommendation, and traits that they share.
 
 The supporting films are found by the model itself, see `recsys.models.support`: they are those whose removal from the
-history reduces the score most, or whose embeddings are nearest. For models without histories and embeddings, it is the
-film that has the largest share of people, keywords and genres in common with the recommended one.
+history reduces the score most, or whose embeddings are nearest. For models without histories and embeddings, the
+supporting film is the liked one with the largest share of people, keywords and genres in common with the recommended
+one (their Jaccard index).
 
 A reason adds a detail about the recommended film: people, keywords or genres that it shares with the supporting films
 and that no earlier reason in the list names, or else how many of the users who liked the supporting films liked it. For
@@ -38,9 +39,10 @@ class Reason(Support):
     """The reason why a film was recommended.
 
     Attributes:
-        kind: one of `KINDS`, see the module.
+        kind: one of `KINDS`; `metadata` is a reason by people, keywords and genres, and the others are the kinds of
+            `recsys.models.support`.
         items: codes of one or two films of the history, the strongest first.
-        strength: loss of score, cosine, or share in common, of the first film; always positive.
+        strength: loss of score, cosine, or Jaccard index, of the first film, depending on the kind; always positive.
         shared: people, keywords and genres that the recommended film shares with the films in `items`.
         n_agreeing: number of other users who liked the films in `items` and the recommended one or, in a reason by
             order, who rated it soon after the film in `items`; 0 if this is not part of the reason.
@@ -83,11 +85,11 @@ class Explainer:
         Args:
             model: fitted model.
             user: code of the user; -1 for an unknown user.
-            history: history of one row, from which the films were recommended.
+            history: the user's history, one row, from which the films were recommended.
             items: int64 (m,) recommended films, in the order of the list.
 
         Returns:
-            m reasons; None where no film of the history supports the recommendation.
+            m reasons in the order of `items`; None where no film of the history supports the recommendation.
         """
         if kind_of_support(model, user) is None:
             found = self._by_metadata(history, items)
@@ -97,7 +99,7 @@ class Explainer:
         return self._with_particulars(reasons, user, items)
 
     def _by_metadata(self, history: History, items: np.ndarray) -> list[Support | None]:
-        """Find the liked film that has most in common with each recommended one."""
+        """Find the liked film that has most in common with each recommended one; None where none has anything."""
         liked = history.items[most_liked(history, min_rating=self.dataset.middle_of_scale)]
         if not len(liked):
             return [None] * len(items)

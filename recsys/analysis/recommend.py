@@ -50,10 +50,10 @@ def recommend(
         model: model fitted on this data set.
         dataset: data set of the films.
         user: code of the user, or `UNKNOWN`.
-        history: history of one row.
+        history: the user's history, one row.
         candidates: int64 (m,) films that may be recommended.
         k: largest number of films.
-        rank: function that turns scores into lists.
+        rank: function that turns scores into lists, which may be in another order than the scores; see `Ranker`.
     """
     query = Query(np.array([user]), history)
     scores = model.score(query)
@@ -90,7 +90,14 @@ def check_scores_new_users(model: Scorer) -> None:
 
 
 def history_of_ratings(model: Scorer, dataset: Dataset, items: Sequence[int], ratings: Sequence[float]) -> History:
-    """Return the history of a new user who rated some films, the oldest rating first; see `given_ratings`."""
+    """Return the history of a new user, one row without times, of those ratings that `given_ratings` selects.
+
+    Args:
+        model: model that will read the history.
+        dataset: data set of the films.
+        items: codes of the rated films, the oldest rating first.
+        ratings: ratings of these films, on the scale of the data set.
+    """
     is_given = given_ratings(model, dataset, np.array(ratings, np.float32))
     chosen = np.array(items, np.int32)[is_given]
     return History(row_pointers([len(chosen)]), chosen, np.array(ratings, np.float32)[is_given])

@@ -37,7 +37,7 @@ class ListMaker:
     Attributes:
         dataset: data set of the users and items.
         k: largest number of items per user.
-        scores: function that scores users.
+        scores: function that scores users, such as `scores_of` returns; its result is changed in place.
         rank: function that turns scores into lists.
         candidates: int64 (m,) items that may be recommended, or None for all.
     """
@@ -49,7 +49,10 @@ class ListMaker:
     candidates: np.ndarray | None = None
 
     def lists(self, users: np.ndarray) -> pd.DataFrame:
-        """Return a row for each item of some users, int64 (B,): codes `user` and `item`, `rank` from 1, and `score`."""
+        """Return a row for each item in the lists of some users, int64 (B,), user by user, the best item first.
+
+        The columns are the codes `user` and `item`, `rank` from 1, and the model's `score`.
+        """
         size = max(1, SCORES_PER_BATCH // self.dataset.n_items)
         batches = np.array_split(users, range(size, len(users), size))
         return pd.concat(map(self._batch, batches), ignore_index=True)
@@ -91,7 +94,8 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
     """Recommend to every user the best items that the user has not rated.
 
     Returns:
-        A row for each item of each user: `user_id`, `place` from 1, `movie_id`, `score`.
+        A row for each item in each user's list, at most k a user, the best first: `user_id`, `place` from 1,
+        `movie_id`, and the model's `score`. Users are in order of their codes.
     """
     lists = ListMaker(dataset, k, scores_of(model), rank).lists(np.arange(dataset.n_users))
     return pd.DataFrame(
@@ -130,7 +134,7 @@ def write_lists(maker: ListMaker, folder: Path, shard: Shard, settings: Mapping[
         settings: JSON-able settings that the lists depend on.
 
     Returns:
-        The number of users whose lists were written.
+        The number of users whose lists this call has written.
 
     Raises:
         UserError: the folder has lists that were made with other settings.

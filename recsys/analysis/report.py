@@ -60,7 +60,7 @@ def print_recommendations(
 
 
 def print_matched_history(dataset: Dataset, history: MatchedHistory) -> None:
-    """Print the matched films of a history and how they were matched, and the films that are not used, with reasons."""
+    """Print the films of a history: how they were matched, or why they are not used; at most `N_MATCHED` of each."""
     names = dataset.item_names
     matched = Table("film", f"film of {dataset.name}", "rating", "matched by", title_justify="left")
     matched.title = f"{counted(len(history.matched), 'film')} of {history.source}"
@@ -90,7 +90,11 @@ def print_neighbours(dataset: Dataset, film: int, neighbours: Sequence[tuple[int
 def recommendations_as_json(
     dataset: Dataset, user: int, history: History, recommendations: Sequence[Recommendation]
 ) -> dict[str, Any]:
-    """Return plain values: `user_id` (None for a new user), the films that the user `liked` most, `recommendations`."""
+    """Return plain values: `user_id` (None for a new user), the films that the user `liked` most, `recommendations`.
+
+    The film that the user liked most is the first of `liked`; recommendations keep their order. `history` is that of
+    the user, one row.
+    """
     names = dataset.item_names
     listed = []
     for r in recommendations:
@@ -148,7 +152,7 @@ def _cells(dataset: Dataset, item: int) -> tuple[str, str, str]:
 
 
 def _film_as_json(dataset: Dataset, item: int) -> dict[str, Any]:
-    """Return a film as plain values; None for unknown ones."""
+    """Return `movie_id`, `title`, `year` and `genres` of a film as plain values; None for an unknown value."""
     film = dataset.item_frame.iloc[item]
     known = {name: _plain(film.get(name)) for name in ("movie_id", "title", "year")}
     return {**known, "genres": list(film.get("genres", []))}

@@ -22,7 +22,7 @@ def write_history(
     """Write the figure of a search to `history.png` and `history.svg`.
 
     Args:
-        directory: directory of the files.
+        directory: directory of the files, which must exist.
         trials: a row for each trial, in order, with `trial`, `state` (`complete`, `pruned`, `failed`), `value`, and a
             column for each setting: numeric, or categorical for a choice.
         settings: names of the columns of settings.

@@ -17,7 +17,7 @@ from recsys.studies.study import Setting
 
 
 def expected_best(values: np.ndarray) -> np.ndarray:
-    """Return the expected maximum of 1, 2, ..., n draws with replacement from n values, float64 (n,)."""
+    """Return the expected maximum of 1, 2, ..., n draws with replacement from n values (n,), float64 (n,)."""
     n_values = len(values)
     shares = np.arange(n_values + 1) / n_values
     n_drawn = np.arange(1, n_values + 1)[:, None]
@@ -34,6 +34,9 @@ def budget_curves(runs: Path, name: str, setting: Setting) -> dict[str, pd.Serie
         runs: directory of the study's runs.
         name: name of the setting.
         setting: the setting, whose main metric the searches maximise.
+
+    Returns:
+        A series by name of the row: the expected best value, indexed by the number of configurations, from 1.
     """
     curves = {}
     for row in setting.rows:

@@ -25,7 +25,17 @@ DETECTABLE = 2.8
 
 
 class PairOfRows(NamedTuple):
-    """Two rows to compare by a per-user metric, and the margin of equivalence or None."""
+    """Two rows to compare by a per-user metric.
+
+    Attributes:
+        setting: name of the setting.
+        metric: name of the metric, such as `ndcg@10`.
+        row: name of one row.
+        other: name of the other row; differences are `row` minus `other`.
+        values: values of `row`, (seed, split) -> a series indexed by user.
+        other_values: values of `other`.
+        margin: difference within which the rows are equivalent, or None for no test of equivalence.
+    """
 
     setting: str
     metric: str
@@ -62,9 +72,10 @@ def compare_pairs(pairs: Sequence[PairOfRows]) -> pd.DataFrame:
     Returns:
         A frame with a row for each pair that was tested on some shared user: `setting`, `metric`, `row` and the `other`
         row; number of `users`; the `difference` with the ends `low` and `high` of its interval; the smallest
-        `detectable` difference; the `effect_size`; the p-values `p` and `p_holm`, the latter adjusted for all pairs;
-        whether the rows are `equivalent` within the margin, NaN without one; and the `conclusion`: above, below or
-        undecided.
+        `detectable` difference (see `DETECTABLE`); the `effect_size`; the p-values `p` and `p_holm`, the latter
+        adjusted for all pairs; whether the rows are `equivalent` within the margin, NaN without one; and the
+        `conclusion`: `above` or `below` if the value of `row` is significantly larger or smaller than that of the other
+        row, else `undecided`.
     """
     records = []
     for setting, metric, row, other, values, other_values, margin in pairs:
@@ -104,7 +115,7 @@ def pairs_markdown(pairs: pd.DataFrame, margins: Collection[float] = (), by: str
 
 
 def pairs_text(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Format the result of `compare_pairs` as a frame of text, for a table."""
+    """Format the result of `compare_pairs` as a frame of text, whose `p` is the adjusted one."""
     text = pairs[["setting", "metric", "row", "other", "users"]].astype(str)
     ends = pairs[["difference", "low", "high"]].itertuples(index=False)
     text["difference"] = [str(Interval(*each)) for each in ends]

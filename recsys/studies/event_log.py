@@ -31,7 +31,7 @@ STEP = "00000"  # the folder of points that belong to no step, as torch names it
 
 
 class EventLog:
-    """Writes one event file, and the files of the embedding projector, into a directory.
+    """Writes one event file, and the files of the embedding projector, into a directory; a context manager.
 
     Args:
         directory: directory of the log; it may contain the event files of other writers.
@@ -102,7 +102,7 @@ class EventLog:
         Args:
             name: name of the set of points, one word.
             points: float (n, d) points.
-            columns: names of the columns of labels.
+            columns: names of the columns of labels; a bookmark labels points by the first.
             labels: n rows with a text for each column.
             colors: columns by which points can be coloured; the projector offers a bookmark for each.
         """

@@ -22,8 +22,9 @@ class Example:
 
     Attributes:
         user_id: raw id.
-        liked: items with the user's highest ratings, none below the user's mean; ties are ordered latest first.
-        recommended: items that the user has not rated, best first.
+        liked: titles of the items with the user's highest ratings, none below the user's mean; ties are ordered latest
+            first.
+        recommended: titles of items that the user has not rated, best first.
     """
 
     user_id: int | str
@@ -43,10 +44,13 @@ def examples(
 
     Args:
         model: fitted model.
-        query: B users; items in their histories are not recommended.
+        query: B users of the data set, none unknown; items in their histories are not recommended.
         dataset: data set with the ids of the users and the titles of the items.
         k: maximum length of both lists.
         rank: function that turns scores into lists.
+
+    Returns:
+        An example for each user, in order of the query.
     """
     history = query.history
     top = rank(mask_seen(model.score(query), history), query.users, history, k)  # (B, k), -1 where fewer are left
@@ -60,5 +64,5 @@ def examples(
 
 
 def spread(size: int, n: int) -> np.ndarray:
-    """Pick at most `n` evenly spaced positions below `size`."""
+    """Return at most `n` evenly spaced positions from 0 to `size` - 1, int64, ascending."""
     return np.linspace(0, size - 1, min(n, size)).astype(int)

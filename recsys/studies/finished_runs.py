@@ -28,7 +28,7 @@ class FinishedRuns:
             self.runs[run.identity].append(run)
 
     def reusable_run(self, job: Job, fingerprint: str) -> Run | None:
-        """Return a run with a job's settings, made by the current code on the split with this fingerprint.
+        """Return a run with a job's settings, made by the current code on the split with this fingerprint, or None.
 
         A run in the job's own directory takes precedence.
         """
@@ -41,7 +41,7 @@ class FinishedRuns:
         return min(reusable, key=lambda run: run.directory != job.directory, default=None)
 
     def latest_run(self, job: Job) -> Run | None:
-        """Return the run with a job's settings that finished last, by any version of the code."""
+        """Return the latest finished run with a job's settings, whatever version of the code made it, or None."""
         return max(self._runs_of_job(job), key=lambda run: str(run.manifest["finished"]), default=None)
 
     def _runs_of_job(self, job: Job) -> list[Run]:

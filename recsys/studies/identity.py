@@ -13,7 +13,7 @@ from recsys.dotted import flatten
 from recsys.files import digest_of, package_files
 from recsys.places import PACKAGE, TRAIN
 
-DECISIVE = ("data", "metrics", "models", "evaluation")  # whose code, with train.py, determines results
+DECISIVE = ("data", "metrics", "models", "evaluation")  # packages whose code, with train.py, determines results
 
 # Modules that training imports but that do not affect its results -> what they do.
 NOT_DECISIVE_CODE = {
@@ -59,7 +59,7 @@ NOT_DECISIVE_CLASSES = ("trainer", "logger", "pruning", "engine", "hydra")
 
 
 def identity(config: Mapping[str, Any]) -> str:
-    """Return a digest of the settings that determine the results of a run.
+    """Return a digest, 16 hexadecimal digits, of the settings that determine the results of a run.
 
     Settings in `NOT_DECISIVE` do not count; among them are the locations of data whose contents have fingerprints in
     the manifest. A top-level setting that is null, false or 0 counts as missing, so that a new switch does not change
@@ -75,7 +75,7 @@ def identity(config: Mapping[str, Any]) -> str:
 
 
 def id_digests(dataset: Dataset) -> dict[str, str]:
-    """Return digests of the raw ids of `users` and of `items`, each in the order of the codes."""
+    """Return the SHA-256 of the raw ids of `users` and that of `items`; the ids are in the order of their codes."""
     ids = {"users": dataset.user_frame["user_id"], "items": dataset.item_frame["movie_id"]}
     return {
         name: hashlib.sha256(json.dumps(raw.astype(str).tolist()).encode()).hexdigest() for name, raw in ids.items()
@@ -83,10 +83,11 @@ def id_digests(dataset: Dataset) -> dict[str, str]:
 
 
 def code_digest(config: Mapping[str, Any]) -> str:
-    """Return a digest of the code that determines the metrics of a run.
+    """Return a digest, 16 hexadecimal digits, of the code that determines the metrics of a run.
 
-    This is the code of the packages in `DECISIVE`, of train.py, and of the other packages whose classes the config
-    names, such as that of a model of one's own.
+    This is the code of the packages in `DECISIVE`, of train.py, and of each package outside this project whose classes
+    the config names, such as the package of a user's own model. Classes of the groups `NOT_DECISIVE_CLASSES` do not
+    count.
     """
     targets = {name: value for name, value in flatten(config).items() if name.endswith("_target_")}
     decisive = {str(value) for name, value in targets.items() if name.partition(".")[0] not in NOT_DECISIVE_CLASSES}

@@ -38,13 +38,14 @@ COLUMNS = [
 def order_agreement(study: Study, outcomes: Sequence[Outcome]) -> pd.DataFrame:
     """Compare the orders of rows under all pairs of protocols.
 
-    A protocol is a setting with one of its metrics, here with those that share the base name of the main metric, such
-    as `ndcg@10` and `ndcg@10/sampled99`.
+    A protocol is a setting with one of its metrics: the main metric, or one that differs from it only by the part after
+    `/`, such as `ndcg@10/sampled99` from `ndcg@10`.
 
     Returns:
-        A frame with a row for each pair of protocols: the number of `rows` that both have, `tau` with the ends `low`
-        and `high` of its percentile interval, and the ends `noise_low` and `noise_high` of the interval of tau between
-        two resamples of the noisier protocol. Pairs with fewer than three common rows are left out.
+        A frame with a row for each pair of protocols: `setting` and `metric` of one, `other_setting` and `other_metric`
+        of the other; the number of `rows` that both have; `tau` with the ends `low` and `high` of its 95% percentile
+        interval; and the ends `noise_low` and `noise_high` of the interval of tau between two resamples of the noisier
+        protocol. Pairs with fewer than three common rows are left out.
     """
     observed, resampled = {}, {}
     for seed, (name, setting) in enumerate(study.settings.items()):
@@ -79,7 +80,9 @@ def _agreement(
 
 
 def kendall_tau(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return Kendall's tau-b of each row of two arrays, (n_draws, n) each; 0 where all values of a row are equal.
+    """Return Kendall's tau-b between the rows of two arrays, (n_draws, n) each, as float64 (n_draws,).
+
+    It is 0 where all values of a row are equal in one of the arrays.
 
     Kendall, "The Treatment of Ties in Ranking Problems", Biometrika 1945.
     """

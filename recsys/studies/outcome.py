@@ -34,7 +34,7 @@ class Outcome:
 
     @property
     def failure_reason(self) -> str:
-        """The reason of a failure without the path of the working directory; "" without a failure."""
+        """Return the reason of a failure, with paths relative to the working directory; "" without a failure."""
         return (self.failure or "").replace(f"{Path.cwd()}/", "")
 
 
@@ -47,7 +47,7 @@ def outcomes_by_row(setting: Setting, outcomes: Iterable[Outcome]) -> dict[str, 
 
 
 def complete_runs(outcomes: Sequence[Outcome]) -> list[tuple[int, Run]]:
-    """Return seed and run of the outcomes of a row, restricted to seeds whose variants are all finished.
+    """Return the seed and run of each outcome of a row, restricted to seeds whose variants are all finished.
 
     A mean over variants is comparable between seeds only if no variant is missing.
     """

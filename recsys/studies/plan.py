@@ -31,7 +31,7 @@ class Job:
         overrides: config overrides; references to other runs are replaced by their directories.
         directory: directory of the run, unless a finished one is reused from elsewhere.
         dependencies: directories of the runs that this one reads.
-        n_configurations: see `Row`.
+        n_configurations: see `recsys.studies.study.Row`.
     """
 
     setting: str
@@ -49,7 +49,7 @@ class Job:
         return override_arguments({**self.overrides, "seed": self.seed, "label": label})
 
     def outcome(self, run: Run | None) -> Outcome:
-        """Return the outcome of the job, given its finished run or None."""
+        """Return the outcome of the job, given its finished run or None; a failure is read from the job's directory."""
         failure = read_failure(self.directory) if run is None else None
         return Outcome(self.setting, self.variant, self.row, self.seed, self.n_configurations, run, failure)
 
@@ -68,7 +68,7 @@ def dependency_levels(
         Jobs by level, each with its finished run, or None if it has to be run, possibly because a dependency is newer.
 
     Raises:
-        UserError: the dependencies between rows form a cycle.
+        UserError: a row refers to an unknown row, or the dependencies between rows form a cycle.
     """
     directories: dict[tuple[str, str, str, int], Path] = {}
     finished: dict[Path, str] = {}  # finishing times of runs by directory
@@ -100,9 +100,9 @@ def variant_overrides(setting: Setting) -> list[dict[str, Any]]:
 def override_arguments(overrides: Mapping[str, Any]) -> list[str]:
     """Format config overrides as command-line arguments.
 
-    Config groups are set with `=`, settings with `++`, since a config need not list every argument of a constructor. A
-    key that begins with `~` and has the value null removes a setting from the config, so that the constructor's default
-    applies.
+    A key without a dot, such as a config group, is set with `=`, and a nested setting with `++`, which also adds it,
+    since a config need not list every argument of a constructor. A key that begins with `~` removes a setting from the
+    config, so that the constructor's default applies; its value is ignored.
     """
     return [_override_argument(key, value) for key, value in overrides.items()]
 

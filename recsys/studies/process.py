@@ -14,10 +14,12 @@ RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # variables by which torchrun an
 
 
 def fix_randomness(seed: int) -> None:
-    """Seed the generators of Python, NumPy and, if it is imported, torch; with Lightning, also for its processes.
+    """Seed the generators of Python, NumPy and, if it is imported, torch.
+
+    If Lightning is imported, the processes that it starts get the same seed.
 
     Raises:
-        UserError: a generator does not take this seed.
+        UserError: the seed is out of the range that all generators accept.
     """
     check_seed(seed=seed)
     if "pytorch_lightning" in sys.modules:
@@ -34,7 +36,7 @@ def fix_randomness(seed: int) -> None:
 
 
 def limit_threads(n: int) -> None:
-    """Limit the threads of torch, now or when it is imported later, for example by a sentence encoder."""
+    """Limit the number of threads of torch to n, now or when torch is imported later, such as by a sentence encoder."""
     if "torch" in sys.modules:
         import torch
 
@@ -49,5 +51,5 @@ def is_requeued() -> bool:
 
 
 def reports() -> bool:
-    """Return whether this process of a distributed run tests, writes and prints."""
+    """Return whether this process is the first or the only one of its run, which is the one that writes and prints."""
     return not any(int(os.environ.get(name, 0)) for name in RANKS)

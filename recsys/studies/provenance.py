@@ -21,7 +21,7 @@ PACKAGES = ("recsys", "torch", "pytorch-lightning", "numpy", "scipy", "pandas", 
 
 
 def commit() -> dict[str, Any]:
-    """Return the commit of the running code, and whether code or configs differ from it; empty without a repository.
+    """Return `commit`, the hash, and `dirty`, whether code or configs differ from it; empty without a repository.
 
     An installed package has no commit: a repository that contains it belongs to another project.
     """
@@ -39,7 +39,8 @@ def commit() -> dict[str, Any]:
 def circumstances(threads: int) -> dict[str, Any]:
     """Return the command, versions, hardware, number of threads and peak memory of this process.
 
-    Peak memory is measured since `forget_peak_memory` was called.
+    Peak memory, in bytes, is that since `forget_peak_memory` was called; on other systems than Linux, that since the
+    process began.
 
     Args:
         threads: number of threads that the run may use; reported if torch is not loaded.

@@ -1,10 +1,10 @@
-"""Tables in README files and the manual that show figures of a study, which a comment above each table names.
+"""Tables in README files and the manual that show numbers of a study, which a comment above each table names.
 
     <!-- experiments/STUDY/table.csv, SETTING -->           rows of the study by metrics
     <!-- experiments/STUDY/pairs.csv, SETTING, METRIC -->   all declared comparisons of a metric
 
-`fill` writes the figures into them. Rows and columns of a table of rows are chosen by hand: its first column and its
-header name them.
+`fill` writes the numbers into them. Rows and columns of a table of rows are chosen by hand: its first column and its
+header name them. Whether the best value of a column is bold is chosen by hand too.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ MARKED = re.compile(r"<!-- (?P<file>\S+/(table|pairs)\.csv), (?P<of>.+?) -->\n\n
 
 
 def fill(text: str, root: Path) -> str:
-    """Return a Markdown text whose marked tables have the current figures.
+    """Return a Markdown text whose marked tables have the current numbers.
 
     Args:
         text: the text.
         root: the folder to which the files in its comments are relative.
 
     Raises:
-        UserError: a table names a row or a metric that its file does not have.
+        UserError: a table names a row or a metric that its file does not have, or the file is damaged.
     """
     return MARKED.sub(partial(_filled, root), text)
 
 
 def texts(root: Path) -> list[Path]:
-    """Return the Markdown files of a folder that may show figures: README.md, the manual and the texts of studies."""
+    """Return the Markdown files of a folder that may have such tables: README.md, the manual, the texts of studies."""
     return [*root.glob("README.md"), *sorted(root.glob("docs/*.md")), *sorted(root.glob("experiments/*/README.md"))]
 
 
@@ -76,7 +76,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
-    """Return two rows, their difference, the smallest detectable one, p and conclusion of each declared comparison."""
+    """Return the cells of each declared comparison: two rows, difference, smallest detectable one, p, conclusion."""
     return [
         [
             pair["row"],
@@ -91,7 +91,7 @@ def _pair_cells(pairs: pd.DataFrame) -> list[list[str]]:
 
 
 def _row_cells(frame: pd.DataFrame, metrics: Sequence[str], rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the rows of a table with their figures; the best of a column is bold if one was."""
+    """Return the cells of named rows, their means by metric; the best mean of a column is bold if one was before."""
     names = [name for name, *_ in rows]
     columns = []
     for position, metric in enumerate(metrics, 1):

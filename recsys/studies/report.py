@@ -47,7 +47,7 @@ def print_example(example: Example) -> None:
 
 
 def plan(model: Recommender, split: Split) -> str:
-    """Describe the model and its training, validation and test ratings in one sentence."""
+    """Describe in one sentence the model and how many ratings are for training, validation and test."""
     dataset, held_out = split.dataset, (split.valid.ratings.n_ratings, split.test.ratings.n_ratings)
     return (
         f"{type(model).__name__} learns from {split.train.n_ratings:,} of {counted(dataset.n_ratings, 'rating')} by "

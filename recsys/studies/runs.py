@@ -22,7 +22,7 @@
     failure.json            why a run of a sweep failed, in place of the manifest
     manifest.json           data, code, circumstances and cost; written last, so it marks a finished run
 
-Every file is written atomically.
+Every file that the functions here read is written atomically. Logs and curves grow while the run works.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ class Run:
 
     @cached_property
     def per_user(self) -> pd.DataFrame:
-        """Test metrics, a row for each user.
+        """Return a row for each test user: the raw `user_id`, and a column for each metric, such as `ndcg@10`.
 
         Raises:
-            UserError: the run was not tested.
+            UserError: the run was not tested, or the file is damaged.
         """
         self.check_tested()
         with reading(self.directory / PER_USER):
@@ -100,10 +100,10 @@ class Run:
             return users
 
     def per_user_metrics(self, metrics: Sequence[str]) -> pd.DataFrame:
-        """Read some of the per-user test metrics, indexed by user id; metrics that are not stored are left out.
+        """Read some of the per-user test metrics, float64, indexed by raw user id; metrics not stored are left out.
 
         Raises:
-            UserError: the run was not tested.
+            UserError: the run was not tested, or the file is damaged.
         """
         self.check_tested()
         with reading(self.directory / PER_USER):
@@ -120,7 +120,7 @@ class Run:
         """Return the embeddings of users, float32 (n_users, d), learned on this split.
 
         Raises:
-            UserError: the model has no embeddings, or they were learned on another split.
+            UserError: the model has no embeddings, they were learned on another split, or the file is damaged.
         """
         if not self.has_embeddings:
             raise UserError(
@@ -155,7 +155,7 @@ class Run:
             bool (n,), True for each of the later ratings on which the weights were trained.
 
         Raises:
-            UserError: the items differ.
+            UserError: the later data have other items, or items in another order.
         """
         learned = self.learned_from(split).pairs
         if self.is_warm:
@@ -167,12 +167,12 @@ class Run:
 
     @property
     def is_warm(self) -> bool:
-        """Whether training continued from the weights of an earlier run."""
+        """Return whether training continued from the weights of an earlier run."""
         return (self.directory / LEARNED_BEFORE).is_file()
 
     @property
     def model_class(self) -> str:
-        """The name of the trained model's class."""
+        """Return the name of the trained model's class."""
         return saved_class(self._model_directory)
 
     def model(self, trusted: bool = False) -> Recommender:
@@ -189,7 +189,7 @@ class Run:
 
     @property
     def _model_directory(self) -> Path:
-        """The directory of the model.
+        """Return the directory of the model.
 
         Raises:
             UserError: the run has no model; a search removes those of its trials except the best.
@@ -204,7 +204,7 @@ class Run:
 
     @cached_property
     def identity(self) -> str:
-        """The digest of the run's settings; see `identity.identity`."""
+        """Return the digest of the run's settings; see `recsys.studies.identity.identity`."""
         return identity(self.config)
 
     def config_in(self, directory: Path) -> dict[str, Any]:
@@ -226,13 +226,13 @@ class Run:
         """Check that the run was tested.
 
         Raises:
-            UserError: the run was not tested, and its test ratings must stay unused.
+            UserError: the run was not tested, so its test ratings must stay unused.
         """
         if not (self.directory / PER_USER).is_file():
             raise UserError(f"{self.directory} was not tested ({PER_USER} is missing): choose a run with test=true.")
 
     def check_split(self, split: Split) -> None:
-        """Check that a split is the run's own: the model may have been trained on test ratings of another split.
+        """Check that a split is the run's own, since the model may have been trained on test ratings of another split.
 
         Raises:
             UserError: the splits differ.
@@ -316,7 +316,7 @@ def find_runs(directory: Path) -> list[Run]:
     """Read all finished runs in a directory or below it, in the order of their paths, where job 3 precedes job 10.
 
     Raises:
-        UserError: there is no finished run.
+        UserError: there is no finished run, or a run is damaged.
     """
     runs = [read_run(manifest.parent) for manifest in sorted(directory.rglob(MANIFEST), key=_numbered)]
     if not runs:

@@ -14,7 +14,7 @@ SEARCH = "search"  # directory of a row's search, below that of its runs
 
 
 def rows_to_search(study: Study) -> list[tuple[str, str]]:
-    """Return the names of setting and row of all rows whose settings have to be searched."""
+    """Return (name of the setting, name of the row) of each row whose settings have to be searched."""
     return [
         (name, row)
         for name, setting in study.settings.items()

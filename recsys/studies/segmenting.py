@@ -20,11 +20,14 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
     Args:
         run: run whose users are segmented.
         split: split of the run.
-        study: the space and method to segment with, and the number of segments.
+        study: settings of the search; see `with_space` for a space of None.
+
+    Returns:
+        The segments.
 
     Raises:
-        UserError: the segments are to be found in the embeddings, but the model has none or was trained on another
-            split.
+        UserError: the run was not tested, the method finds no segments, or the segments are to be found in the
+            embeddings, but the model has none or was trained on another split.
     """
     # These modules import matplotlib and scikit-learn, which a run without segments does not need.
     from recsys.analysis.segments import report
@@ -55,7 +58,7 @@ def find_segments(run: Run, split: Split, study: SegmentStudy) -> FoundSegments:
 
 
 def with_space(study: SegmentStudy, run: Run) -> SegmentStudy:
-    """Set the space of a study that leaves it open: the embeddings of a run's users, otherwise their ratings."""
+    """Return the study with its space set; None is replaced by `embeddings` if the run has them, else by `ratings`."""
     from recsys.analysis.segments.spaces import EMBEDDINGS, RATINGS
 
     if study.space is not None:

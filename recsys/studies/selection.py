@@ -26,13 +26,14 @@ class Selection:
         metric: name of the metric, `ndcg@10`.
         ranking: mean on validation by model, best first, of models that were run on all counted splits.
         left_out: models that were not run on all counted splits, or that lack the metric.
-        n_splits: number of counted splits: those that at least half of the models were run on.
+        n_splits: number of counted splits. A split counts if at least half of the models were run on it.
         n_users: number of test users whom the two best models share.
-        test: mean test metric of the two best models, as their runs report it.
-        seconds: mean training time of the two best models.
-        lead: lead of the best model over the second on test, mean over users; positive if it is better. It weights
-            all users equally, while errors in `test` weight all ratings equally.
-        p_value: p-value of the lead, see `recsys.evaluation.resampling`.
+        test: test metric of the best and the second best model, as their runs report it, mean over runs.
+        seconds: seconds of training of these two models, mean over runs, without the refit.
+        lead: lead of the best model over the second on test, mean over users; positive if the best model is better on
+            test too, whatever the direction of the metric. It weights all users equally, while errors in `test` weight
+            all ratings equally.
+        p_value: two-sided p-value of the lead, see `recsys.evaluation.resampling`.
     """
 
     metric: str
@@ -46,7 +47,7 @@ class Selection:
     p_value: float
 
     def sentences(self) -> list[str]:
-        """Return sentences on the ranking, the test and the model to use."""
+        """Return sentences on the ranking, the test, the model to use, and the training times."""
         best, second = self.ranking.index[:2]
         order = ", ".join(f"{name} {value:.4f}" for name, value in self.ranking.items())
         averaged = f", mean over {counted(self.n_splits, 'split')}" if self.n_splits > 1 else ""
@@ -89,8 +90,9 @@ def select(runs: Sequence[Run], metric: str) -> Selection:
         metric: a per-user metric, such as `ndcg@10`, `valid/ndcg@10` or `rmse`.
 
     Raises:
-        UserError: the metric is one of the test, neither larger nor smaller values of it are better, fewer than two
-            models were run on all splits, or the two best share no test user.
+        UserError: the name of the metric begins with `test/`, the metric does not rank models, no run has it or it is
+            not computed per user, the runs are on several data sets or kinds of split, fewer than two models were run
+            on all counted splits, or the two best share no test user.
     """
     if metric.startswith("test/"):
         raise UserError(

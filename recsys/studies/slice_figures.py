@@ -37,7 +37,7 @@ def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Itera
         by_row: outcomes of each row, the best row first.
 
     Yields:
-        Name, title and figure.
+        File name, title and figure.
     """
     frames = {row: [_read_slices(run.directory) for _, run in complete_runs(own)] for row, own in by_row.items()}
     base, at, rest = metric.partition("@")
@@ -58,12 +58,12 @@ def slice_means(frames: Sequence[pd.DataFrame], kind: str, metric: str) -> pd.Da
 
     Args:
         frames: `slices.csv` of each run, with the position of a slice within its kind as `place`.
-        kind: `activity`, `genre`, ...
+        kind: kind of slices, a key of `SLICES`.
         metric: name of a column.
 
     Returns:
-        A frame with the columns `value`, `n` and `mean` and a row for each slice; empty if a run lacks the metric or
-        the kind.
+        A frame with a row for each slice: its name `value` (`band 1`, ... where bounds differ between runs), the mean
+        number `n` of users or ratings, and the `mean` of the metric; empty if a run lacks the metric or the kind.
     """
     if not all(metric in frame and (frame["slice"] == kind).any() for frame in frames):
         return pd.DataFrame()

@@ -89,10 +89,10 @@ class Study:
         name: name of the study, of its config and of its folder.
         question: the question, in one sentence.
         settings: settings by name.
-        seeds: default seeds of the final runs; searches use another seed.
+        seeds: default seeds of the final runs; the trials of a search use a seed that no final run has.
         baselines: names of rows; the other rows are compared with the one that is best on validation.
         n_trials: number of configurations that the search of a row tries.
-        search: also search for settings that have already been chosen.
+        search: whether to search again for settings that have already been chosen.
         settings_run: names of the settings to run; if empty, all except those on demand.
         rows_run: names of the rows to run, besides those that they depend on; if empty, all.
         tolerance: relative difference within which a row of one seed still agrees on another processor.
@@ -134,10 +134,11 @@ class Study:
         """Return the part of the study that a command and the keys `settings_run` and `rows_run` select.
 
         Args:
-            command: selected values by key: of `seed`, of `model`, or of any override of the settings.
+            command: selected values by key: `seed`, `model`, or a key of the settings' overrides; other keys have no
+                effect.
 
         Raises:
-            UserError: a key or value is unknown, or no run is left.
+            UserError: no row has one of the seeds, a row refers to an unknown row, or no run is left.
         """
         seeds = {str(seed) for setting in self.settings.values() for row in setting.rows.values() for seed in row.seeds}
         if unknown := set(command.get("seed", ())) - seeds:
@@ -183,7 +184,11 @@ class Study:
         return self.n_trials if row.n_trials is None else row.n_trials
 
     def with_chosen_overrides(self, chosen: Mapping[tuple[str, str], Mapping[str, Any]]) -> Study:
-        """Return the study with the overrides that searches chose, by the names of their setting and row."""
+        """Return the study with the settings that searches chose and the numbers of their trials.
+
+        Args:
+            chosen: (name of the setting, name of the row) -> overrides, which replace those of the row.
+        """
         settings = {
             name: replace(
                 setting,

@@ -122,8 +122,8 @@ def _setting_data(table: StudyTable, by_row: Mapping[str, list[Outcome]]) -> _Se
 def _intervals(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> pd.DataFrame:
     """Return the ends of the bootstrap interval of a metric's mean over users, in a column for each row.
 
-    Rows without the metric have no column. Errors have no intervals, because their means in tables are over ratings and
-    not over users.
+    Rows without the metric have no column. Errors and metrics of `/relevant` items have no intervals, because their
+    means in tables are over ratings and not over users.
     """
     found = {row: user_metrics(own, [metric]).get(metric) for row, own in by_row.items()}
     values = {row: own for row, own in found.items() if own and direction(metric) > 0 and "/relevant" not in metric}
@@ -166,7 +166,7 @@ def _against_list_metric(data: _SettingData, metric: str) -> Figure:
 def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
     """Draw the ranks of the rows by one metric under each setting and protocol, over all users.
 
-    Returns None unless there are several settings, all with the same rows.
+    Returns None unless there are several settings, all with the same three or more rows.
     """
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
@@ -274,7 +274,7 @@ def pareto_front(seconds: pd.Series, values: pd.Series, direction: int) -> list[
     Args:
         seconds: training time by row.
         values: metric by row.
-        direction: 1 if larger values of the metric are better, -1 if smaller ones are.
+        direction: 1 (or 0) if larger values of the metric are better, -1 if smaller ones are.
     """
     order = seconds[values.index].sort_values(kind="stable").index
     best = (values[order] * (direction or 1)).cummax()
@@ -299,10 +299,11 @@ def _calibration(data: _SettingData) -> Figure | None:
 
 
 def calibration_gaps(bins: pd.DataFrame) -> pd.Series:
-    """Return the mean actual minus the mean predicted rating, by mean predicted rating, with bins pooled over runs.
+    """Return the mean actual minus the mean predicted rating, indexed by mean predicted rating.
 
     Args:
-        bins: `n` ratings of each bin with their means `predicted` and `actual`.
+        bins: number `n` of ratings in each bin of each run, with their means `predicted` and `actual`. Bins are pooled
+            by predicted rating, rounded to quarters; pooled bins with fewer than `MIN_RATINGS` ratings are left out.
     """
     sums = bins[["predicted", "actual"]].mul(bins["n"], axis=0).assign(n=bins["n"])
     pooled = sums.groupby((4 * bins["predicted"]).round()).sum()

@@ -54,14 +54,15 @@ class Report(NamedTuple):
 def write_report(
     directory: Path, runs: Path, study: Study, outcomes: Sequence[Outcome], command: str | None = None
 ) -> Report:
-    """Write tables, figures and `runs.csv`.
+    """Write the files of the report, except `leakage/` and `search/`.
 
     Args:
         directory: directory of the report; created if missing.
         runs: directory of the study's runs, which has its searches.
         study: the study.
         outcomes: outcomes of all its runs.
-        command: what makes the report again; by default, the command that makes it of a study in configs/experiment/.
+        command: command line that makes the report again, which table.md names; by default that of a study in
+            configs/experiment/.
 
     Returns:
         The report, for `print_report`.
@@ -127,9 +128,10 @@ def publish(runs: Path, directory: Path) -> None:
 
 
 def missing_runs(directory: Path, study: Study, outcomes: Sequence[Outcome]) -> list[str]:
-    """Return setting, row and seed of the finished runs of a published folder that a new report would lack.
+    """Return the finished runs of a published folder that a new report would lack, each as a phrase, sorted.
 
-    A new report lacks runs if the outcomes cover only a part of the study, or if the runs are on another machine.
+    A new report lacks runs if the outcomes cover only a part of the study, or if the runs are on another machine. A
+    phrase names row, setting, variant and seed, as in `EASE on ml-100k, seed 0`.
     """
     published = directory / "runs.csv"
     if not published.is_file():
@@ -146,7 +148,7 @@ def _finished(runs: pd.DataFrame) -> set[str]:
 
 
 def print_report(report: Report) -> None:
-    """Print tables and their notes, and the declared comparisons, in the terminal."""
+    """Print tables and their notes, and the declared comparisons."""
     for table in report.tables:
         table.print()
         print("\n".join(table.notes))

@@ -33,8 +33,9 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
     Returns:
         A frame with a row for each metric and row of the table: `metric`, `row`; `status` (complete, failed, not run);
-        number of `seeds` with their `mean` and `std`; the result `published` by others; number of `configurations`
-        compared; mean `seconds` and `cpu_seconds` of training (see `training_seconds`), and the highest `memory_mib` of
+        number of `seeds` with the `mean` and sample standard deviation `std` over them; the result `published` by
+        others; number of `configurations` compared; mean `seconds` and `cpu_seconds` of training (see
+        `training_seconds`), and the highest `memory_mib` of
         the process; the `baseline`, the number of `users` of the comparison, their mean `difference` with the ends
         `low` and `high` of its interval, the `effect_size` and the p-value `p`. Values that do not exist are NaN.
 
@@ -48,7 +49,7 @@ def row_statistics(setting: Setting, baselines: Sequence[str], by_row: Mapping[s
 
 
 def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
-    """Average a metric, such as `test/ndcg@10`, over variants, and return the means by seed.
+    """Average a metric, such as `test/ndcg@10`, over variants, and return the means indexed by seed.
 
     Seeds with missing variants are left out; the mean is NaN if the run of a variant lacks the metric.
     """
@@ -58,7 +59,7 @@ def seed_means(outcomes: Sequence[Outcome], metric: str) -> pd.Series:
 
 
 def best_baseline(setting: Setting, baselines: Sequence[str], by_row: Mapping[str, Sequence[Outcome]]) -> str | None:
-    """Return the baseline that is best on validation by the setting's main metric, or None.
+    """Return the baseline that is best on validation by the setting's main metric; None if none was validated.
 
     Only seeds whose variants are all finished count.
     """

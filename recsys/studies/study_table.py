@@ -29,8 +29,8 @@ class StudyTable:
     Attributes:
         setting: name of the setting.
         metrics: metrics of the columns, the main metric first.
-        statistics: result of `row_statistics`, with columns `setting` and `p_holm`, the p-value adjusted for all rows,
-            metrics and settings of the study.
+        statistics: result of `row_statistics`, with two further columns: `setting`, and `p_holm`, the p-value adjusted
+            for all rows, metrics and settings of the study.
         notes: notes below the table, in sentences.
     """
 
@@ -62,7 +62,7 @@ class StudyTable:
 
     @property
     def baseline(self) -> str | None:
-        """The row that the others are compared with; None if no baseline is complete."""
+        """Return the name of the row that others are compared with; None if no row was compared."""
         return next(iter(self.statistics["baseline"].dropna()), None)
 
     def _cells(self, markup: _Markup) -> pd.DataFrame:

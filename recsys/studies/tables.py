@@ -62,6 +62,10 @@ def table(runs: Sequence[Run], metrics: Sequence[str]) -> pd.DataFrame:
         runs: finished runs.
         metrics: metrics such as `valid/ndcg@10`; without a stage, `ndcg@10`, they are of the test.
 
+    Returns:
+        A frame of text with a row for each combination of `KEYS`: these, the numbers of `splits` and `seeds`, and each
+        metric.
+
     Raises:
         UserError: no run has one of the metrics.
     """
@@ -170,13 +174,13 @@ def check_metrics(frame: pd.DataFrame, metrics: Sequence[str]) -> None:
 
 
 def default_metrics(runs: Sequence[Run]) -> list[str]:
-    """Return the metrics that a table shows by default: those of the test or, if no run was tested, of validation."""
+    """Return the metrics that a table shows by default: `METRICS` of the test or, if none was tested, of validation."""
     was_tested = any(name.startswith("test/") for run in runs for name in run.metrics)
     return [f"{'test' if was_tested else 'valid'}/{name}" for name in METRICS]
 
 
 def with_stage(metric: str) -> str:
-    """Return the name of a metric with its stage, which is the test if the name has none: `ndcg@10`."""
+    """Return the name of a metric with its stage; a name without one is of the test: `ndcg@10` -> `test/ndcg@10`."""
     return metric if metric.startswith(STAGES) else f"test/{metric}"
 
 

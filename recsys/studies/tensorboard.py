@@ -26,7 +26,7 @@ from recsys.studies.event_log import EventLog
 from recsys.studies.examples import Example
 
 PROJECTED = 10_000  # maximum number of points, for the projector to stay fluid in a browser
-COLORS = ("first genre", "decade", "segment", "gender", "age_group")  # columns of few values, for a colour each
+COLORS = ("first genre", "decade", "segment", "gender", "age_group")  # columns of few values, one colour a value
 COMPARED = re.compile(r"/((hr|ndcg|novelty)@10|rmse)\b")  # these get a column in the hyperparameter tab
 LOGGER = "TensorBoardLogger"
 FINAL = "final"  # directory of the final results, apart from the curves, which the hyperparameter tab then leaves out
@@ -128,7 +128,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Escape text for Markdown: `M*A*S*H`."""
+    """Escape a text, such as the title `M*A*S*H`, for Markdown."""
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", html.escape(text, quote=False))
 
 
@@ -140,10 +140,10 @@ def _indented(text: str) -> str:
 def _add_points(
     events: EventLog, name: str, points: np.ndarray, n_ratings: np.ndarray, described: pd.DataFrame
 ) -> None:
-    """Add the embeddings, of (n, d), of the users or items with the most ratings.
+    """Add embeddings, float (n, d): those of the `PROJECTED` users or items with the most ratings, int64 (n,).
 
-    `described`, a frame of n rows, has their labels and colours. The projector treats an empty cell as missing, so a
-    numeric column with gaps still counts as numeric.
+    `described`, a frame of n rows, has their labels, by some of which they can be coloured. The projector treats an
+    empty cell as missing, so a numeric column with gaps still counts as numeric.
     """
     shown = np.sort(np.argsort(-n_ratings, kind="stable")[:PROJECTED])
     labels = described.assign(ratings=n_ratings).iloc[shown].astype(object).fillna("").astype(str)
@@ -153,7 +153,7 @@ def _add_points(
 
 
 def _described_items(dataset: Dataset) -> pd.DataFrame:
-    """Return a frame with title and year, and further columns, of which `COLORS` have few values."""
+    """Return the labels of items: title, raw id and, where the data have them, year, decade and genres."""
     items = dataset.item_frame
     described = pd.DataFrame({"title": item_names(items)}, index=items.index)
     if "year" in items:

@@ -56,14 +56,14 @@ class Measurement:
         return evaluate(model, holdout, self.protocol, self.ks, reranker=self.reranker)
 
     def test(self, model: Recommender, holdout: Holdout) -> Evaluation:
-        """Measure a fitted model, also with shuffled histories if the model reads their order."""
+        """Measure a fitted model, also on shuffled histories if it reads their order or `order_test` is set."""
         tested = self(model, holdout)
         if not (self.order_test or model.reads_order):
             return tested
         return replace(tested, summary=tested.summary | order_test(model, holdout, self.protocol, self.ks))
 
     def own(self, model: Recommender, holdout: Holdout) -> dict[str, Evaluation]:
-        """Measure a fitted model without the reranker, by the model's name; empty if there is no reranker."""
+        """Measure a fitted model without the reranker, by the name of its class; empty if there is no reranker."""
         if self.reranker is None:
             return {}
         return {type(model).__name__: replace(self, reranker=None)(model, holdout)}
@@ -77,7 +77,7 @@ class Measurement:
         """Check, before training, that a model can be measured; see `recsys.evaluation.evaluate.check`.
 
         Raises:
-            UserError: the model cannot be measured, or the data have one user.
+            UserError: the model cannot be measured, its order test would change nothing, or the data have one user.
         """
         if split.dataset.n_users < 2:
             raise UserError(
@@ -90,16 +90,17 @@ class Measurement:
             check_order_test(model, self.protocol)
 
     def baselines(self, split: Split, refit: bool, own: Recommender) -> dict[str, Evaluation]:
-        """Measure the baselines of a model by name, without a reranker, except one of the model's own class.
+        """Fit baselines and measure them on the test without a reranker, by the names of their classes.
 
-        If ratings are predicted, the baseline is user and item biases. Otherwise it is popularity and, if the data have
-        times, Markov neighbours, which read the order of interactions. A baseline is left out with a warning if it
-        cannot be fitted, for example because the data are too large for it.
+        If ratings are predicted, the baseline is user and item biases. Otherwise the baselines are popularity and, if
+        the data have times, Markov neighbours, which read the order of interactions. A baseline is left out if the
+        model is of the same class, and with a warning if it cannot be fitted, for example because the data are too
+        large for it.
 
         Args:
             split: the split.
             refit: whether the model was trained on training and validation ratings; baselines then are as well.
-            own: the model that the baselines are for.
+            own: the model that the baselines are compared with.
         """
         train = split.refit_train if refit else split.train
         models: list[Recommender] = [Bias()] if self.protocol is None else [Popularity()]
@@ -139,7 +140,7 @@ def conclude(
         trained: the final model, with its validation metrics.
         measurement: how the model is tested.
         logger: logger of the curves, or None; loggers other than TensorBoard's also get settings and final metrics.
-        also: functions to call with the run before it counts as finished.
+        also: functions to call with the run before its manifest is written, so before the run counts as finished.
         is_alone: whether to print commands to try next; a sweep prints its own after its last job.
 
     Returns:
@@ -174,7 +175,7 @@ def _completed(model: Recommender, dataset: Dataset) -> tuple[np.ndarray, np.nda
     All processes of the run must call this.
 
     Returns:
-        int64 (n_items,) and (n_users,).
+        int64 (n_items,) and int64 (n_users,).
     """
     if dataset.shard is not None:
         model.complete(dataset.shard)

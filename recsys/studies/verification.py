@@ -19,7 +19,9 @@ N_DEVIATIONS = 3  # allowed standard deviations over seeds: 97% of pairs of seed
 
 
 def published_run(file: Path, **criteria: Any) -> pd.Series:
-    """Read a finished run from the published runs of a study; of several matches, the one that trained fastest.
+    """Read a finished run from the published runs of a study, as a row of `runs.csv`.
+
+    Of several runs that match, this is the one that trained fastest.
 
     Args:
         file: `runs.csv` of the study.
@@ -65,8 +67,8 @@ class Verification:
     """A comparison of a published run with its repetition.
 
     Attributes:
-        published: row of the published `runs.csv`.
-        repeated: the same row for the repetition.
+        published: the published run, a row of `runs.csv`.
+        repeated: the repetition, a row with the same columns.
         deviations: standard deviation of each metric over seeds, NaN where there is one seed. On another platform, a
             metric may differ by `N_DEVIATIONS` times this; on the same platform results must be equal.
         tolerance: relative difference that is allowed on another platform for rows with one seed.
@@ -83,7 +85,7 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        """Whether both runs used the same data and split, and all metrics agree."""
+        """Return whether both runs used the same data and split, and all metrics agree."""
         return not self.differing(SOURCE) and bool(self.frame()["agree"].all())
 
     def frame(self) -> pd.DataFrame:

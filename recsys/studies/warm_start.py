@@ -1,4 +1,7 @@
-"""Warm starts: training continues from an earlier run's weights, and the test excludes ratings known to these."""
+"""Warm starts: training continues from an earlier run's weights.
+
+Ratings on which these weights were trained are excluded from validation and test.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ def continue_from(earlier: Run, before: Split, run: RunWriter, model: Recommende
         The split without the validation and test ratings on which the weights were trained.
 
     Raises:
-        UserError: the model cannot continue, the earlier run's split changed, or no rating is left to measure.
+        UserError: the model cannot continue from the earlier one, the earlier run's split is no longer the same, the
+            items of the splits differ, or no rating is left to validate or test on.
     """
     earlier.check_split(before)
     # The new run's config names the class, so it is imported already; unpickling would run other code.

@@ -56,7 +56,7 @@ def create_app(service: RecommendationService, protection: Protection, worker: s
 
 @asynccontextmanager
 async def _repeating(functions: Mapping[str, Callable[[], None]]) -> AsyncIterator[None]:
-    """Call functions, by what they do, again and again for as long as the application runs."""
+    """Call functions every `REFRESH_SECONDS` while the application runs; the keys name them in the log."""
 
     async def repeat(what: str, function: Callable[[], None]) -> None:
         while True:

@@ -67,14 +67,14 @@ class Film:
 
     @property
     def links(self) -> dict[str, str]:
-        """URLs of the film's pages on IMDb and TMDb, by site, as far as its ids there are known."""
+        """Return the URLs of the film's pages on IMDb and TMDb, by site, as far as its ids there are known."""
         imdb = {} if self.imdb_id is None else {"IMDb": f"https://www.imdb.com/title/{self.imdb_id}/"}
         tmdb = {} if self.tmdb_id is None else {"TMDb": f"https://www.themoviedb.org/movie/{self.tmdb_id}"}
         return imdb | tmdb
 
     @property
     def name(self) -> str:
-        """Title and year of release."""
+        """Return the title and the year of release, or only the title if the year is unknown."""
         return self.title if self.year is None else f"{self.title} ({self.year})"
 
 
@@ -92,7 +92,7 @@ class Catalogue:
         years: first and last year of release; None if no year is known.
         stars: values of the rating scale, ascending.
         user_codes: user codes of the data set by raw id as text.
-        names: title and year of each film, (n_items,).
+        names: title and year of each film, object (n_items,).
     """
 
     def __init__(self, dataset: Dataset) -> None:
@@ -120,17 +120,17 @@ class Catalogue:
 
     @cached_property
     def history_matcher(self) -> HistoryMatcher:
-        """Matches histories from other services with the films."""
+        """Return the matcher of histories from other services with the films."""
         return HistoryMatcher(self.dataset)
 
     @cached_property
     def explainer(self) -> Explainer:
-        """Finds the reasons for recommendations."""
+        """Return the explainer, which finds the reasons for recommendations."""
         return Explainer(self.dataset)
 
     @cached_property
     def similar_items(self) -> SimilarItems:
-        """Finds similar films."""
+        """Return the index that finds similar films."""
         return SimilarItems(self.dataset)
 
     def code(self, movie_id: str) -> int:
@@ -165,7 +165,7 @@ class Catalogue:
         )
 
     def film_at(self, item: int) -> Film:
-        """Return the film with an item code, without details."""
+        """Return the film with an item code, without plot, runtime, details and ids of other sites."""
         year = None if np.isnan(self.release_years[item]) else int(self.release_years[item])
         return Film(self.movie_ids[item], self._film_titles[item], year, self._film_genres[item], self._posters[item])
 
@@ -184,7 +184,7 @@ class Catalogue:
         return [self.film_at(item) for item in self._titles.suggest(typed, k)]
 
     def histogram(self, movie_id: str) -> dict[float, int]:
-        """Count a film's ratings in the data set by stars.
+        """Count a film's ratings in the data set by value of the scale; a value between two counts as the nearest.
 
         Raises:
             NotFoundError: the data set has no such film.

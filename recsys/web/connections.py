@@ -39,12 +39,12 @@ class AnswerDeadline(asyncio.Protocol):
         self._answer_deadline = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """See `asyncio.Protocol`."""
+        """End the time limit, since the client has read what was sent; see `asyncio.Protocol`."""
         self._end_answer_deadline()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
+        """End the time limit for the client to read; see `asyncio.Protocol`."""
         self._end_answer_deadline()
         super().connection_lost(exc)
 
@@ -120,7 +120,7 @@ class LimitedConnection(AnswerDeadline, H11Protocol):
         super().handle_websocket_upgrade(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
+        """End the time limit for a request to arrive; see `asyncio.Protocol`."""
         self._end_deadline()
         super().connection_lost(exc)
 

@@ -30,7 +30,7 @@ class Deadline:
         self._free = BoundedSemaphore(N_CALLS)
 
     def __call__(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Call a function.
+        """Call a function, and return its result or raise its exception.
 
         Raises:
             StoreError: the function has not returned in time, or `N_CALLS` earlier ones have not returned yet.

@@ -75,7 +75,7 @@ def error_page(status: int, message: str, headers: dict[str, str] | None = None)
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Report all errors of an application as `ErrorResponse`."""
+    """Report all errors of an application as JSON of the form `ErrorResponse`."""
     app.add_exception_handler(UserError, _user_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

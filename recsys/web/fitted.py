@@ -17,7 +17,16 @@ from recsys.web.store import Store
 
 
 def serve_model(model: Recommender, port: int, store: str | None) -> None:
-    """Serve a model until interrupted; see `recsys.serve`."""
+    """Serve a model and the data that it was fitted to until interrupted; see `recsys.serve`.
+
+    Args:
+        model: fitted model, which knows its data.
+        port: port to listen on; 0 for any free port.
+        store: address of the feedback store; None for a temporary file, which is deleted at the end.
+
+    Raises:
+        UserError: the model does not know its data, the store cannot be opened, or the port is not available.
+    """
     data = model.known_data()
     with tempfile.TemporaryDirectory(prefix="recsys-") as folder:
         run = Path(folder) / type(model).__name__

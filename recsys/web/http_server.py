@@ -86,7 +86,7 @@ class ServerSettings:
 
     @property
     def protection(self) -> Protection:
-        """The requirements that every request must meet."""
+        """Return the requirements that every request must meet; the token is read from the environment."""
         token = os.environ.get(self.token_env) or None
         return Protection(token, tuple(self.hosts), self.requests_per_minute, self.max_bytes)
 
@@ -101,7 +101,7 @@ def run_server(service: RecommendationService, settings: ServerSettings) -> None
     """Serve the page and the API until interrupted; call this once in a process.
 
     Raises:
-        UserError: the port is not available.
+        UserError: the port is not available, or a run cannot be loaded.
     """
     start_log()
     listening = listen(settings.host, settings.port)
@@ -212,7 +212,7 @@ def listen(host: str, port: int, *, share: bool = False) -> socket.socket:
         share: whether further sockets may listen there, among which the system distributes the connections.
 
     Raises:
-        UserError: the port is in use or invalid.
+        UserError: the port is in use or out of range, or `host` is not an address of this machine.
     """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -109,7 +109,7 @@ class FilmIndex:
         return scores
 
     def recall(self, dataset: Dataset, seed: int = 0) -> float:
-        """Return the recall of the index: the mean share of the exact top-k films that it finds, over random users.
+        """Return the recall of the index: the share of the exact top-k films that it finds, mean over random users.
 
         Args:
             dataset: the data set from which users are drawn.

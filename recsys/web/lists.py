@@ -47,7 +47,8 @@ class ListedFilm:
         film: the film.
         score: score of the model.
         position: rank in the list, starting at 1.
-        reason: a sentence, or None if no liked film supports the recommendation or the film was drawn at random.
+        reason: the reason as a phrase, or None if no liked film supports the recommendation or the film was drawn at
+            random.
         reason_kind: `order`, `history`, `embeddings` or `metadata`, see `recsys.analysis.explain`.
         reason_films: the liked films that the reason names, the strongest first; see `Reason`.
         propensity: probability with which the film was included in the list.
@@ -63,7 +64,7 @@ class ListedFilm:
 
     @property
     def is_explored(self) -> bool:
-        """Whether the film was drawn at random, see `Exploration`; pages label such films."""
+        """Return whether the film was drawn at random, see `Exploration`; pages label such films."""
         return self.propensity < 1
 
 
@@ -88,7 +89,7 @@ class Prediction:
 
     Attributes:
         stars: the predicted rating, or None if the model does not predict ratings.
-        match: share of the other films not rated by the user that the model ranks below the film.
+        match: share, from 0 to 1, of the other films not rated by the user that the model ranks below the film.
     """
 
     stars: float | None

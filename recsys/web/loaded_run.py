@@ -64,21 +64,21 @@ class LoadedRun:
 
     @property
     def dataset(self) -> Dataset:
-        """The data set with the users' ratings, without viewers' feedback."""
+        """Return the data set with the users' ratings, without viewers' feedback."""
         return self.catalogue.dataset
 
     @property
     def scores_new_users(self) -> bool:
-        """See `Recommender.scores_new_users`."""
+        """Return whether the model scores users unseen in training; see `Recommender.scores_new_users`."""
         return self.model.scores_new_users
 
     @cached_property
     def _rank(self) -> Ranker:
-        """Ranks films as in the evaluation of the run."""
+        """Return the function that ranks films as in the evaluation of the run."""
         return ranker(self.reranker, self.model, self.dataset)
 
     def _surprising(self, options: ListOptions) -> Ranker:
-        """Return a ranker with the degree of surprise that the viewer chose, in place of the run's reranker."""
+        """Return a ranker with the degree of surprise of the options, in place of the run's reranker."""
         reranker = Surprising(trade_off=options.surprise, n_candidates=max(options.k, N_RERANKED))
         return reranker.ranker(self.model, self.dataset)
 
@@ -168,7 +168,7 @@ class LoadedRun:
         """Return one film with its score for a user and the reason; its position is 0.
 
         Raises:
-            UserError: see `recommend`.
+            UserError: the film does not exist, or see `recommend`.
         """
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
@@ -180,7 +180,7 @@ class LoadedRun:
         """Return the prediction for a film, or None if the user has no history or has already rated the film.
 
         Raises:
-            UserError: see `recommend`.
+            UserError: the film does not exist, or see `recommend`.
         """
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
@@ -192,7 +192,11 @@ class LoadedRun:
         return Prediction(stars, float((others < scores[0, item]).mean()) if len(others) else 1.0)
 
     def similar(self, movie_id: str, options: ListOptions) -> list[tuple[Film, float]]:
-        """Return the most similar films with their similarities; see `recsys.models.similar`.
+        """Return the most similar films with their similarities, the most similar first; see `recsys.models.similar`.
+
+        Args:
+            movie_id: raw id of the film.
+            options: length and filters of the list; the other options have no effect.
 
         Raises:
             UserError: the film or a genre does not exist, or no film has the requested genres and years.

@@ -75,7 +75,7 @@ class GroupComparison:
 
     @property
     def passed(self) -> bool:
-        """Whether this group's comparison allows the promotion."""
+        """Return whether this group's comparison allows the promotion."""
         return self.high >= 0 if self.margin is None else self.bound >= -self.margin * self.before
 
     def sentence(self, metric: str) -> str:
@@ -111,7 +111,7 @@ class PromotionDecision:
 
     @property
     def promoted(self) -> bool:
-        """Whether the refit replaces the active run."""
+        """Return whether the refit replaces the active run."""
         return all(comparison.passed for comparison in self.comparisons)
 
     def sentences(self) -> list[str]:
@@ -123,13 +123,13 @@ class PromotionDecision:
         return [*sentences, f"{self.refit} {decision}."]
 
     def write(self, directory: Path) -> None:
-        """Write the decision as JSON."""
+        """Write the decision to `promotion.json` in a directory."""
         text = json.dumps(asdict(self) | {"promoted": self.promoted}, indent=2) + "\n"
         write_text(directory / PROMOTION, text)
 
 
 def level(look: int) -> float:
-    """Return the share of the error rate spent by a look, numbered from 1; the shares add up to `ERROR_RATE`."""
+    """Return the part of `ERROR_RATE` that a look, numbered from 1, spends; the parts of all looks add up to it."""
     return ERROR_RATE * 6 / (math.pi * look) ** 2
 
 
@@ -147,7 +147,7 @@ class PromotionTest:
 
     Args:
         earlier: models of the earlier runs, by name.
-        test: test ratings that no model has seen, including the refit.
+        test: test ratings that neither the earlier models nor the refit have seen.
         in_data: bool (n_users,) whether a user belongs to the original data set; the others are viewers.
         metric: the metric to compare.
         ks: list lengths.
@@ -177,6 +177,9 @@ class PromotionTest:
             refit: model of the refit.
             margin: see `GroupComparison`; None takes the default of the metric.
             look: number of refits that have been compared on these test ratings, including this one.
+
+        Returns:
+            A comparison for each earlier run and, within it, each group.
         """
         margin = (ERROR_MARGIN if direction(self.metric) < 0 else RANKING_MARGIN) if margin is None else margin
         after = self._per_user(refit)

@@ -30,7 +30,7 @@ class RateLimit:
         return self._limiter.hit(self._rate, client)
 
     def add(self, client: str, n: int) -> None:
-        """Count requests that were answered elsewhere."""
+        """Count n requests that other servers have answered, as far as the limit leaves room for them."""
         n_left = self._limiter.get_window_stats(self._rate, client).remaining
         self._limiter.hit(self._rate, client, cost=min(n, n_left))
 
@@ -38,7 +38,7 @@ class RateLimit:
 class SharedRateLimit(RateLimit):
     """A rate limit for the requests to all servers that share a store, known to each after `exchange`.
 
-    The store gets a digest of a client's address, whatever a proxy forwarded as it.
+    The store gets a digest of a client's address, which may be any text that a proxy has forwarded.
 
     Args:
         requests_per_minute: limit for each client.
@@ -54,7 +54,7 @@ class SharedRateLimit(RateLimit):
         self._after = 0
 
     def allows(self, client: str) -> bool:
-        """See `RateLimit.allows`."""
+        """Count a request, also for the next exchange, and return whether it is within the limit."""
         digest = hashlib.blake2b(client.encode(), digest_size=16).hexdigest()
         allowed = super().allows(digest)
         if allowed:

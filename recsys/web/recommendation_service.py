@@ -227,7 +227,9 @@ class RecommendationService:
         return built
 
     def record(self, event: Event) -> bool:
-        """Store an event of a viewer, and return False if it was stored before.
+        """Store an event of a viewer, and return whether it is new.
+
+        A click on a film of a list that is not logged is not stored; the result is then False too.
 
         Raises:
             UserError: the film does not exist, the rating is not a value of the scale, the key belongs to another
@@ -268,7 +270,11 @@ class RecommendationService:
         return self._from_store(self.store.recent, user_id, k, movie_id)
 
     def check_store(self) -> None:
-        """Check that the store can be written to."""
+        """Check that the store can be written to.
+
+        Raises:
+            StoreError: it cannot.
+        """
         self._deadline(self.store.check)
 
     def exchange_requests(

@@ -59,7 +59,7 @@ class Refitter:
         run: directory of the run.
         store: feedback of viewers.
         split_of: function that returns the split of a config, see `recsys.config.splits.Splits`.
-        train: function that trains a config in a directory.
+        train: function that trains the run of a config in a directory.
         warm: whether training continues from the weights of the active run.
         margin: see `PromotionTest.compare`.
         trusted: whether models may be unpickled, which can run any code.
@@ -77,7 +77,11 @@ class Refitter:
     unattended: bool = False
 
     def refit(self) -> PromotionDecision | None:
-        """Refit the active run, and promote the refit if it is not worse; None if there is nothing new to learn.
+        """Refit the active run, and promote the refit if it is not worse.
+
+        Returns:
+            The decision; None if the last refit had the same feedback and settings, or if the refit is unattended and a
+            roll-back is later than all feedback.
 
         Raises:
             UserError: there is no feedback to train on, another refit is running, the run's data have changed, its

@@ -152,7 +152,7 @@ def _learned_until(run: Run) -> float:
 
 
 def _replayed_lists(shown: pd.DataFrame, loaded: LoadedRun, store: Store) -> tuple[pd.Series, float]:
-    """Return whether the run lists each shown film, float64 (n,), and the mean length of the run's lists."""
+    """Return whether the run lists each shown film, float64 (n,) of 0 and 1, and the mean length of its lists."""
     is_listed = pd.Series(0.0, shown.index)
     lengths = []
     for _, films in ProgressBar(shown.groupby("list_id", sort=False), desc="replaying"):

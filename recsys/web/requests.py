@@ -39,7 +39,7 @@ Year = Annotated[int, Field(ge=1850, le=2150)]
 
 
 class StrictRequest(BaseModel):
-    """A request whose fields are checked strictly."""
+    """A request in which unknown fields, values of another type, NaN and infinity are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -25,7 +25,8 @@ def data_name(run: Run) -> str:
     """Return the name of the data set on which a run was trained; for a refit, without the feedback.
 
     Raises:
-        UserError: the name is not a valid file name; the feedback store would be created elsewhere.
+        UserError: the name is not that of a file without folders, so the feedback store, which is named after it, would
+            be created in another folder.
     """
     name = str(run.manifest["data"]["name"]).partition("+")[0]
     if Path(name).name != name or not name.isprintable():
@@ -68,7 +69,7 @@ def roll_back(run: Path) -> Path:
 
 
 def promoted(run: Path) -> list[Path]:
-    """Return the directories of the promoted refits that still exist, in order; the last is active.
+    """Return the directories of the promoted refits that still exist, in order of promotion; the last is active.
 
     Raises:
         UserError: the file names a directory that is not a refit of the run.

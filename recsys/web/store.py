@@ -1,10 +1,10 @@
 """The feedback store: viewers' events in SQLite, PostgreSQL, MySQL or MariaDB.
 
 It has two append-only tables: `events`, and `lists` with the requests behind the lists that viewers saw; and one with
-the request counts of the last minute, which servers of one store exchange. A viewer's
-opinions follow from their events: the latest of several ratings or marks of a film counts, and an event that is undone
-does not count. The latest is the one that arrived last, since clocks can be set back. Every event has a unique key, so
-one that is sent twice is stored once. An event is on disk when `add` returns.
+the request counts of the last minute, which servers of one store exchange. A viewer's opinions follow from their
+events: the latest of several ratings or marks of a film counts, and an event that is undone does not count. The latest
+is the one that arrived last, since clocks can be set back. Every event has a unique key, so one that is sent twice is
+stored once. An event is on disk when `add` returns.
 
 Opening a store brings its schema (`migrations/`) up to date.
 """
@@ -115,7 +115,7 @@ class Store:
 
     @property
     def is_shared(self) -> bool:
-        """Whether servers on other machines may use the store too."""
+        """Return whether servers on other machines may use the store too: it is not an SQLite file."""
         return not self.address.is_file
 
     def close(self) -> None:
@@ -181,7 +181,11 @@ class Store:
             return [_event(row) for row in connection.execute(query, values)]
 
     def ratings(self) -> pd.DataFrame:
-        """Return all viewers' latest ratings by time: `user_id`, `movie_id`, `rating`, `time` (Unix seconds, int64)."""
+        """Return the latest rating of each film by each viewer that is not undone, the oldest first.
+
+        Returns:
+            A frame with the columns `user_id`, `movie_id`, `rating` (stars) and `time` (int64, Unix time in seconds).
+        """
         found = self._ratings().drop_duplicates(["user_id", "movie_id"], keep="last").sort_values("time", kind="stable")
         found = found.rename(columns={"value": "rating"}).astype({"rating": float, "time": "int64"})
         return found[["user_id", "movie_id", "rating", "time"]].reset_index(drop=True)
@@ -252,7 +256,7 @@ class Store:
         return [(row.client, row.requests) for row in found], found[-1].number if found else after
 
     def counts(self) -> dict[str, int]:
-        """Count the events of each kind."""
+        """Return the number of events of each kind, undone ones included."""
         query = sa.select(EVENTS.c.kind, sa.func.count().label("n")).group_by(EVENTS.c.kind)
         with self._translated_errors(), self.engine.connect() as connection:
             found = {row.kind: row.n for row in connection.execute(query)}

@@ -45,7 +45,7 @@ class Visits:
             self._histories.pop(user_id, None)
 
     def history(self, user_id: str) -> BroughtHistory | None:
-        """Return the history of a viewer's visit, or None if there is no visit or it has ended."""
+        """Return the history of a viewer's visit, or None if there is no visit or it has ended; counts as a use."""
         with self._in_use:
             used, history = self._histories.pop(user_id, (0.0, None))
             if history is None or time.monotonic() - used > VISIT_SECONDS:

@@ -79,8 +79,8 @@ def run_workers(make_service: Callable[[], RecommendationService], settings: Ser
         n: number of workers.
 
     Raises:
-        UserError: `n` is out of range, `n` is above 1 on a system other than Linux, the port is not available, or the
-            first worker cannot start.
+        UserError: `n` is out of range, the system is not Linux, the port is not available, or the first worker cannot
+            start.
     """
     if not 1 <= n <= MAX_WORKERS:
         raise UserError(f"workers must be from 1 to {MAX_WORKERS} (got {n}).")

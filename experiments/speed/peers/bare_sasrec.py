@@ -30,7 +30,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (B, L, d) of x (B, L, d)."""
+        """Return the states after both layers, (B, L, d), of x (B, L, d); a position attends to none after it."""
         heads = self.queries_keys_values(self.attention_norm(x)).unflatten(2, (3, self.n_heads, -1))
         attended = F.scaled_dot_product_attention(*heads.permute(2, 0, 3, 1, 4).unbind(), is_causal=True)
         x = x + self.dropout(self.output(attended.transpose(1, 2).flatten(2)))
@@ -38,7 +38,7 @@ class Block(nn.Module):
 
 
 class SASRec(nn.Module):
-    """Items and positions through blocks to states."""
+    """Maps the embeddings of items and their positions to states by blocks of causal self-attention."""
 
     def __init__(self, n_items: int, length: int, dim: int, n_blocks: int, n_heads: int, dropout: float) -> None:
         super().__init__()
@@ -58,13 +58,17 @@ class SASRec(nn.Module):
 
 
 def softmax_loss(states: Tensor, model: SASRec, targets: Tensor, settings: dict[str, Any]) -> Tensor:
-    """Return the cross-entropy over the catalogue."""
+    """Return the mean cross-entropy over the catalogue of the next items `targets`, (B, L), given states (B, L, d)."""
     logits = states @ model.items.weight.T
     return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PADDING)
 
 
 def gbce_loss(states: Tensor, model: SASRec, targets: Tensor, settings: dict[str, Any]) -> Tensor:
-    """Return gBCE, with negatives drawn for each position as gSASRec does."""
+    """Return the mean gBCE of the next items `targets`, (B, L), with negatives drawn for each position.
+
+    Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation Trained with Negative
+    Sampling", RecSys 2023.
+    """
     n_items, n_negatives = model.items.num_embeddings - 1, settings["n_negatives"]
     drawn = n_negatives / (n_items - 1)
     power = drawn * (settings["calibration"] * (1 - 1 / drawn) + 1 / drawn)

@@ -29,22 +29,22 @@ def train(job: Job, model: Recommender) -> None:
 
 
 def bpr(job: Job) -> None:
-    """Bayesian personalised ranking by stochastic gradients, a pair at a time."""
+    """Train Bayesian personalised ranking by stochastic gradients, a pair at a time."""
     train(job, BPR(**job.settings, seed=job.seed))
 
 
 def ease(job: Job) -> None:
-    """Linear regression in closed form; with all weights, as published."""
+    """Fit linear regression in closed form; with negative weights too, as published."""
     train(job, EASE(**job.settings, posB=False, verbose=False))
 
 
 def wmf(job: Job) -> None:
-    """Weighted matrix factorisation by Adam."""
+    """Train weighted matrix factorisation by Adam."""
     train(job, WMF(**job.settings, verbose=False, seed=job.seed))
 
 
 def biased_mf(job: Job) -> None:
-    """Matrix factorisation with biases by stochastic gradients; records the predictions of the test ratings."""
+    """Train matrix factorisation with biases by stochastic gradients; record the predictions of the test ratings."""
     (users, items, _), train = job.part("test"), dataset(job, "train", values=True)
     model = MF(**job.settings, num_threads=1, seed=job.seed)
     with job.timed():

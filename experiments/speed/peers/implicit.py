@@ -19,7 +19,7 @@ RECORDED_EVERY = 10  # epochs of BPR, which are short
 
 
 def bpr(job: Job) -> None:
-    """Bayesian personalised ranking by stochastic gradients, a pair at a time."""
+    """Train Bayesian personalised ranking by stochastic gradients, a pair at a time."""
     matrix = interactions(job)
     model = BayesianPersonalizedRanking(**job.settings, num_threads=1, random_state=job.seed)
 
@@ -32,7 +32,7 @@ def bpr(job: Job) -> None:
 
 
 def als(job: Job) -> None:
-    """Alternating least squares by conjugate gradients."""
+    """Fit alternating least squares by conjugate gradients."""
     matrix = interactions(job)
     model = AlternatingLeastSquares(**job.settings, num_threads=1, random_state=job.seed)
     with job.timed():
@@ -41,7 +41,7 @@ def als(job: Job) -> None:
 
 
 def item_knn(job: Job) -> None:
-    """Item neighbours by cosine similarity."""
+    """Fit item neighbours by cosine similarity."""
     matrix, model = interactions(job), CosineRecommender(**job.settings, num_threads=1)
     with job.timed():
         model.fit(matrix, show_progress=False)

@@ -33,7 +33,7 @@ def train(job: Job, model: Component) -> None:
 
 
 def _scores(job: Job, data: Dataset, model: Component) -> np.ndarray:
-    """Scores all items for all users; items without a score are ranked last."""
+    """Return the scores of all items for all users, (n_users, n_items); items without a score are ranked last."""
     items = ItemList(item_ids=np.arange(job.n_items))
     rows = []
     for user in range(job.n_users):
@@ -44,22 +44,22 @@ def _scores(job: Job, data: Dataset, model: Component) -> np.ndarray:
 
 
 def ease(job: Job) -> None:
-    """Linear regression in closed form."""
+    """Fit linear regression in closed form."""
     train(job, EASEScorer(**job.settings))
 
 
 def als(job: Job) -> None:
-    """Alternating least squares by Cholesky decomposition."""
+    """Fit alternating least squares by Cholesky decomposition."""
     train(job, ImplicitMFScorer(**job.settings, user_embeddings="prefer"))
 
 
 def item_knn(job: Job) -> None:
-    """Item neighbours by cosine similarity."""
+    """Fit item neighbours by cosine similarity."""
     train(job, ItemKNNScorer(**job.settings, feedback="implicit"))
 
 
 def rating_item_knn(job: Job) -> None:
-    """Item neighbours by similarity of ratings; biases predict where an item has no neighbours."""
+    """Fit item neighbours by similarity of ratings; biases predict where an item has no neighbours."""
     columns = ("user_id", "item_id", "rating")
     data = from_interactions_df(pd.DataFrame(dict(zip(columns, job.part("train"), strict=True))))
     pipeline = predict_pipeline(ItemKNNScorer(**job.settings, feedback="explicit"))

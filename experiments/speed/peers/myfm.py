@@ -17,7 +17,7 @@ def design(job: Job, part: str) -> sparse.csr_matrix:
 
 
 def bayesian_mf(job: Job) -> None:
-    """Matrix factorisation by Gibbs sampling."""
+    """Train matrix factorisation by Gibbs sampling."""
     train, test, ratings = design(job, "train"), design(job, "test"), job.part("train")[2]
     settings = dict(job.settings)
     groups = np.repeat([0, 1], [job.n_users, job.n_items])
@@ -29,7 +29,7 @@ def bayesian_mf(job: Job) -> None:
 
 
 def svd_pp(job: Job) -> None:
-    """Matrix factorisation with the items that a user rated as features of the user, by Gibbs sampling."""
+    """Train matrix factorisation with the items that a user rated as features of the user, by Gibbs sampling."""
     users, items, ratings = job.part("train")
     rated = sparse.csr_matrix((np.ones(len(users)), (users, items)), (job.n_users, job.n_items))
     lengths = np.sqrt(np.maximum(rated.sum(axis=1), 1))

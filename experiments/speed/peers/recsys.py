@@ -28,7 +28,7 @@ class ScoreRecorder(Callback):
         self.job, self.model, self.train = job, model, train
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Scores all users, without dropout."""
+        """Score all users, without dropout."""
         pl_module.eval()
         self.job.record_scores(lambda: scores(self.model, self.train))
         pl_module.train()

@@ -21,7 +21,7 @@ def frame(job: Job, *parts: str) -> pd.DataFrame:
 
 
 def ease(job: Job) -> None:
-    """Linear regression in closed form."""
+    """Fit linear regression in closed form."""
     data = Dataset.construct(frame(job, "train"))
     model = EASEModel(**job.settings)
     with job.timed():

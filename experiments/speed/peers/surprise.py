@@ -23,22 +23,22 @@ def predict(job: Job, model: AlgoBase) -> None:
 
 
 def svd(job: Job) -> None:
-    """Matrix factorisation with biases by stochastic gradients, a rating at a time."""
+    """Train matrix factorisation with biases by stochastic gradients, a rating at a time."""
     predict(job, SVD(**job.settings, random_state=job.seed))
 
 
 def svd_pp(job: Job) -> None:
-    """SVD++ by stochastic gradients, a rating at a time."""
+    """Train SVD++ by stochastic gradients, a rating at a time."""
     predict(job, SVDpp(**job.settings, random_state=job.seed))
 
 
 def item_knn(job: Job) -> None:
-    """Item neighbours by correlation of deviations from baselines."""
+    """Fit item neighbours by correlation of deviations from baselines."""
     _knn(job, user_based=False)
 
 
 def user_knn(job: Job) -> None:
-    """User neighbours by correlation of deviations from baselines."""
+    """Fit user neighbours by correlation of deviations from baselines."""
     _knn(job, user_based=True)
 
 

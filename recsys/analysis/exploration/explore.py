@@ -23,7 +23,7 @@ SQL = Path(__file__).parent / "sql"
 
 @dataclass(frozen=True)
 class Answer:
-    """A question with its figure, whose layout is frozen, and its finding."""
+    """A question with its figure, whose layout is final, and its finding, one or more sentences."""
 
     question: Question
     fig: Figure
@@ -36,7 +36,7 @@ class Exploration:
 
     Attributes:
         answers: answers in the order of `QUESTIONS`.
-        omissions: a sentence for each reason why questions have no answer.
+        omissions: a sentence for each reason why some questions have no answer; it lists these questions.
     """
 
     answers: list[Answer]
@@ -56,7 +56,7 @@ def explore(prepared: Prepared) -> Exploration:
 
 
 def query(prepared: Prepared, questions: Sequence[Question]) -> Iterator[tuple[Question, pd.DataFrame]]:
-    """Run the SELECT statement of each question and yield the question with its rows."""
+    """Run the SELECT statement of each question on the clean tables, and yield the question with the resulting rows."""
     with duckdb.connect() as connection:
         connection.execute("SET enable_progress_bar = false")
         for name, file in prepared.tables.items():

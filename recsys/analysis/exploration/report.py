@@ -72,7 +72,7 @@ def print_findings(exploration: Exploration, report: Report) -> None:
 
 
 def cleaning_finding(report: Report) -> str:
-    """State in a sentence how many ratings the cleaning removed."""
+    """State in a sentence how many ratings the cleaning removed, and by which of its rules most of them."""
     n_dropped = sum(report.dropped.values())
     if not n_dropped:
         return f"Cleaning removed none of the {report.rows_read:,} ratings."

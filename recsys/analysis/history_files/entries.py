@@ -36,9 +36,10 @@ class Entry:
         tmdb_id: id in The Movie Database, or None.
         movie_id: id in MovieLens, or None.
         problem: why the row cannot be used, or empty.
-        no_film: kind of a row that is not a film, such as a TV series, unless one of its ids is that of a film; else
-            empty.
-        series: the series of which the row is an episode, if no film has its title; or empty.
+        no_film: what the row is if it is not a film, such as "a TV series", or empty; counts only if no film of the
+            data has an id of the row.
+        series: the series if the title looks like that of an episode, or empty; counts only if no film of the data has
+            the title.
     """
 
     titles: tuple[str, ...]
@@ -53,7 +54,7 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """Return title and year as in the file."""
+        """Return title and year as in the file; a phrase stands for a missing title."""
         unnamed = "a film without a title" if self.movie_id is None else f"film {self.movie_id}"
         title = self.titles[0] if self.titles else unnamed
         return title if self.year is None else f"{title} ({self.year})"
@@ -66,7 +67,8 @@ class HistoryFile:
     Attributes:
         name: name of the file.
         formats: names of the formats of the file's tables.
-        entries: the films of the file, in order of their dates, if the file has dates.
+        entries: the films of the file: first those without a date, in the order of the file, then the others, the
+            oldest date first.
     """
 
     name: str
@@ -79,7 +81,7 @@ def read_history(name: str, content: bytes) -> HistoryFile:
 
     Args:
         name: name of the file, for messages.
-        content: content of the file.
+        content: the file's bytes: delimited text, JSON, or a zip archive of such files.
 
     Raises:
         UserError: the file cannot be read, has no films, has an unknown format, or is the history of several viewers.

@@ -123,7 +123,7 @@ class HistoryMatcher:
         return MatchedHistory(source, tuple(matched.values()), tuple(unmatched))
 
     def match_each(self, entries: Sequence[Entry]) -> list[MatchedFilm | UnmatchedFilm]:
-        """Match each row of a file independently of the others."""
+        """Match each row of a file independently of the others, and return the results in the same order."""
         keys = keys_of([title for entry in entries for title in entry.titles])
         return [self._find(entry, keys) for entry in entries]
 

@@ -53,7 +53,8 @@ def read_tables(name: str, content: bytes) -> list[Table]:
     """Read a file, or the files of a zip archive that may be histories, in alphabetical order.
 
     Raises:
-        UserError: the file is too large, is damaged, has too many rows, or is neither text nor a zip archive.
+        UserError: the file is too large, packed or unpacked, has too many rows, columns or files, is damaged, or is
+            neither text nor a zip archive of text.
     """
     if len(content) > MAX_BYTES:
         raise UserError(

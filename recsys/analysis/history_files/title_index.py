@@ -7,7 +7,8 @@ The following ways to find a title are tried in this order, and the first that f
 3. A title with a typing error, that is, with a similarity of at least `SIMILAR`, of the same year or the one before or
    after. The first and last letter and all numbers must be equal, so that parts of a series are not confused.
 
-If the year is unknown, only equal titles count, of any year.
+If the year is unknown, only equal titles count, of any year. In the first two ways, films of the data without a year
+are found where no film with a year has the title.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ class Found:
     """Films that a title may stand for.
 
     Attributes:
-        items: codes of films that match equally well.
-        way: how the films were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or another, less certain way.
+        items: codes of films that match equally well; empty if no film matches.
+        way: how the films were found: `TITLE_AND_YEAR`, `TITLE_ALONE`, or another, less certain way; without meaning if
+            there are none.
         others: codes of films with an equal title whose years differ too much.
     """
 
@@ -120,7 +122,7 @@ class TitleIndex:
         return Found(tuple(similar), "similar title and year", tuple(dict.fromkeys(others)))
 
     def _near(self, items: Sequence[int], year: int) -> Found | None:
-        """Return the films of the year, else of the year before or after, else all if their years are unknown."""
+        """Return the films of the year, else of the year before or after, else all if no year is known; or None."""
         years = {item: self.years[item] for item in items}
         for distance, way in ((0, TITLE_AND_YEAR), (1, "title, year off by one")):
             near = tuple(item for item, other in years.items() if other is not None and abs(other - year) == distance)
@@ -149,7 +151,7 @@ def _items(
 
 
 def keys_of(titles: Sequence[str]) -> dict[str, TitleKeys]:
-    """Return the keys of titles, by title."""
+    """Return the keys of each distinct title, by title."""
     distinct = list(dict.fromkeys(titles))
     plain = [plainer_title(title) for title in distinct]
     without_brackets = [re.sub("[()]", "", title) for title in plain]

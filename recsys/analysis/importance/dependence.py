@@ -37,7 +37,8 @@ def dependence(trees: Any, frame: pd.DataFrame, column: str, seed: int) -> tuple
         seed: seed of the draw of ratings.
 
     Returns:
-        The column's values (g,), and the predicted stars (r, g) of up to `N_CURVES` ratings.
+        Up to `N_STEPS` values of the column, float64 (g,), and the predicted stars (r, g) of r ratings, at most
+        `N_CURVES`, drawn from those in which the column is not missing.
     """
     known = frame[frame[column].notna()]
     sample = known.sample(min(N_CURVES, len(known)), random_state=seed)

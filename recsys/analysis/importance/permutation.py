@@ -32,8 +32,8 @@ def importances(
         description: label of the progress bar.
 
     Returns:
-        A row for each block, the most important first: `increase`, the mean growth of the root mean squared error over
-        the repeats in stars, and `spread`, its standard deviation.
+        A row for each block, indexed by its name, the most important first: `increase`, the mean growth of the root
+        mean squared error over the repeats, and `spread`, its standard deviation over the repeats, both in stars.
     """
     identity = np.arange(len(sample.frame))
     sources = np.tile(identity[:, None], len(blocks))  # (m, n_blocks): the row that each block's values come from

@@ -37,7 +37,7 @@ class Answer:
     """A question with its figure and its finding.
 
     Attributes:
-        name: file name of the figure.
+        name: file name of the figure, without ending.
         question: the question itself.
         alt_text: description of the figure for readers who cannot see it.
         finding: one or more sentences.
@@ -87,7 +87,13 @@ def write_report(directory: Path, model: RatingTrees, split: Split, seed: int) -
 
 
 def inspect(model: RatingTrees, sample: Sample, seed: int) -> list[Answer]:
-    """Answer the questions that apply to a model; call this within `figures.style()`."""
+    """Answer the questions that apply to a model, in the order of the page; call this within `figures.style()`.
+
+    Args:
+        model: fitted tree ensemble.
+        sample: ratings on which the model is inspected.
+        seed: seed of the permutations and of the draw of ratings for partial dependence.
+    """
     singles = {column: [column] for columns in sample.groups.values() for column in columns}
     by_group = importances(model.trees, sample, sample.groups, N_REPEATS, seed, "groups of features")
     leading = importances(model.trees, sample, singles, 1, seed, "all features").index[:N_LISTED]

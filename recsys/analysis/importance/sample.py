@@ -33,7 +33,7 @@ class Intervals:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Test ratings with the features and predictions of a model.
+    """Held-out ratings with the features and predictions of a model.
 
     Attributes:
         frame: features, a row for each of m ratings.

@@ -38,14 +38,14 @@ def measure(segmentation: Segmentation, points: np.ndarray, numbers: Sequence[in
 
     Returns:
         A row for each number: the number `k` of segments found, `silhouette`, `davies_bouldin`, `calinski_harabasz`,
-        `stability`, and `low` and `high`, the ends of the interval of the mean stability.
+        `stability`, and `low` and `high`, the ends of the 95% interval of the mean stability.
     """
     bar = ProgressBar(numbers, desc="measures", unit="numbers of segments", leave=False)
     return pd.DataFrame([_measure_one(segmentation.with_number(k), points, n_bootstraps) for k in bar])
 
 
 def stability(segmentation: Segmentation, points: np.ndarray, labels: np.ndarray, n_bootstraps: int) -> Interval:
-    """Compute the mean adjusted Rand index between segments and those of bootstrap samples, with its interval.
+    """Compute the mean adjusted Rand index between segments and those found in bootstrap samples, with its interval.
 
     Args:
         segmentation: the segmentation, whose settings are used and which is not refitted itself.

@@ -50,7 +50,7 @@ def project(points: np.ndarray, method: str, seed: int) -> np.ndarray:
 
 
 def plot_map(points: np.ndarray, labels: np.ndarray, method: str, seed: int) -> Figure:
-    """Draw users in two dimensions, coloured by segment, with the segment's number at its median.
+    """Draw users in two dimensions, coloured by segment, with each segment's number, from 1, at its median.
 
     Args:
         points: (n, d) points of the users.
@@ -82,7 +82,7 @@ def plot_map(points: np.ndarray, labels: np.ndarray, method: str, seed: int) -> 
 
 
 def plot_measures(measures: pd.DataFrame, chosen: int) -> Figure:
-    """Draw each measure by the number of segments, with the chosen number marked."""
+    """Draw each measure of `recsys.analysis.segments.measures.measure` by number of segments, the chosen one marked."""
     fig, axes = figures.panels(5.2, rows=2, columns=2, grid="y", sharex=True)
     for ax, (name, best) in zip(axes, BEST.items(), strict=True):
         if name == "stability":
@@ -98,7 +98,12 @@ def plot_measures(measures: pd.DataFrame, chosen: int) -> Figure:
 
 
 def plot_tastes(traits: Sequence[Trait], effects: np.ndarray) -> Figure:
-    """Draw the effects (k, n_traits) of genres and decades in each segment."""
+    """Draw the effects of genres and decades in each of k segments.
+
+    Args:
+        traits: all traits, of which those with `is_taste` are drawn.
+        effects: float64 (k, n_traits), see `trait_effects`.
+    """
     tastes = [t for t, trait in enumerate(traits) if trait.is_taste]
     tastes.sort(key=lambda t: (traits[t].label[0].isdigit(), traits[t].label))  # decades come last
     labels, values = [traits[t].label for t in tastes], effects[:, tastes].T  # (n_tastes, k)

@@ -57,9 +57,9 @@ class Profile:
     Attributes:
         name: name composed of the segment's strongest traits.
         n_users: number of users in the segment.
-        share: share of all users.
+        share: share of the users with ratings who are in the segment.
         median_ratings: median number of ratings per user.
-        mean_stars: mean of the segment's ratings.
+        mean_stars: mean of the segment's ratings, in stars.
         above_means: mean difference between the segment's ratings and the films' mean ratings, in stars.
         distinctions: traits with the largest effects, strongest first.
         films: most typical films, highest lift first.
@@ -129,6 +129,9 @@ def typical_films(ratings: Dataset, users: np.ndarray, labels: np.ndarray) -> li
         ratings: ratings known before the test.
         users: int64 (n,) codes of the users in segments.
         labels: int64 (n,) segments of the users, from 0.
+
+    Returns:
+        A list of films for each segment, in the order of the labels.
     """
     ones = np.ones(len(users), np.float32)
     members = sparse.csr_matrix((ones, (labels, users)), shape=(labels.max() + 1, ratings.n_users))

@@ -15,12 +15,12 @@ EMBEDDINGS, RATINGS = "embeddings", "ratings"
 
 
 def embedding_points(vectors: np.ndarray) -> np.ndarray:
-    """Scale user vectors (n, d) to length 1, since their length reflects the number of ratings and not the taste."""
+    """Return a copy of user vectors (n, d) scaled to length 1; their length reflects activity and not taste."""
     return normalize(vectors)
 
 
 def rating_points(ratings: Dataset, history: History) -> np.ndarray:
-    """Compute the rating profiles of users with given histories (B rows), float32 (B, d).
+    """Compute the rating profiles of users with given histories, float32 (B, d); see `RatingProfiles`.
 
     Args:
         ratings: ratings that define the average profile.

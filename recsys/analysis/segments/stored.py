@@ -32,7 +32,8 @@ class StoredSegments:
         names: names of the segments.
         space: space in which the segments were found, `embeddings` or `ratings`.
         ratings: fingerprint of the ratings in which the segments were found, `<split>/train+valid`.
-        may_place_new_users: false if it is known that the model embeds no new users, and the space is `embeddings`.
+        may_place_new_users: False if new users cannot be assigned to segments: the space is `embeddings`, and the model
+            is known not to embed new users.
     """
 
     segmentation: Segmentation
@@ -46,7 +47,7 @@ class StoredSegments:
 
         Args:
             directory: directory of the segments.
-            user_ids: raw ids of the users in `found`.
+            user_ids: raw ids of the users in `found`, in the same order.
             found: the segments found.
         """
         names = np.array(self.names, object)[found.labels]
@@ -91,7 +92,7 @@ def read_segments(run: Path) -> StoredSegments:
     """Read the segments of a run.
 
     Raises:
-        UserError: the run has no segments.
+        UserError: the run has no segments, or their files are damaged.
     """
     from recsys.models.segmentation import Segmentation  # imports scikit-learn, which most trainings do not need
 

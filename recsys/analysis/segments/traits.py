@@ -47,7 +47,12 @@ class Trait:
 
 
 def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.ndarray]:
-    """Compute the traits of users, int64 (n,) codes: the traits and their values, float64 (n, n_traits)."""
+    """Return the traits by which users can be compared, and the values of these users, float64 (n, n_traits).
+
+    Args:
+        ratings: ratings from which tastes and habits are computed.
+        users: int64 (n,) codes of users with ratings.
+    """
     names, facts = genres_and_decades(ratings.item_frame)
     is_known = np.array([not name.endswith(f"={MISSING}") for name in names], bool)
     counts = ratings.user_counts[users][:, None]
@@ -71,7 +76,7 @@ def user_traits(ratings: Dataset, users: np.ndarray) -> tuple[list[Trait], np.nd
 
 
 def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Compute the effects (k, n_traits) of traits (n, n_traits) in segments; 0 for traits that do not vary.
+    """Compute the effects of traits in segments (see the module), float64 (k, n_traits); 0 for constant traits.
 
     Args:
         values: float64 (n, n_traits) traits of users.
@@ -83,7 +88,12 @@ def trait_effects(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def segment_names(traits: Sequence[Trait], effects: np.ndarray) -> list[str]:
-    """Return names of segments by their strongest traits: two tastes and one other, or more to make names distinct."""
+    """Return distinct names of segments by their strongest traits, two tastes and one other, or more where needed.
+
+    Args:
+        traits: traits of users.
+        effects: float64 (k, n_traits) effect of each trait in each segment.
+    """
     names = [_name(traits, row, 1) for row in effects]
     for n_others in range(2, len(traits)):
         names = [

@@ -38,7 +38,7 @@ def favourites(measures: pd.DataFrame) -> dict[str, int]:
 
 
 def verdict(measures: Mapping[str, float]) -> str:
-    """State in words what the measures of one number of segments imply."""
+    """State in words what the measures of one number of segments imply, a row of `measures.measure` by name."""
     stability, silhouette = measures["stability"], measures["silhouette"]
     margin = (measures["high"] - measures["low"]) / 2
     partly = "agrees in part" if stability < GOOD_RECOVERY else "agrees"
@@ -53,7 +53,7 @@ def verdict(measures: Mapping[str, float]) -> str:
 
 
 def other_number(measures: pd.DataFrame, k: int) -> str | None:
-    """State in words which other number of segments most measures mark as best; None if they mark none.
+    """State in words which other number of segments most measures mark as best; None if most do not agree on another.
 
     Args:
         measures: a row for each number of segments, see `measures.measure`.

@@ -22,7 +22,7 @@ METRICS = ("ndcg@10", "hr@10", "coverage@10", "novelty@10", "rmse")
 
 
 async def compare_page(site: Site, runs: tuple[str, str], user: str) -> None:
-    """Build the page.
+    """Build the page that compares the lists of two runs.
 
     Args:
         site: what all pages share.

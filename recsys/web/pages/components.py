@@ -131,7 +131,7 @@ class Chips(Element, component="chips.js"):
         self.on("toggle", lambda event: toggle(value_of(event)))
 
     def show(self, chosen: Sequence[str]) -> None:
-        """Show which buttons are chosen."""
+        """Show the buttons with these texts as chosen, and the others as not chosen."""
         self.props["chosen"] = list(chosen)
 
 

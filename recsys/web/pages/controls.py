@@ -15,7 +15,7 @@ SHELVES = "shelves"
 
 
 class Controls:
-    """What the viewer chose for the list.
+    """The controls of a list, and what the viewer has chosen with them.
 
     Args:
         session: the viewer's session.
@@ -23,6 +23,7 @@ class Controls:
 
     Attributes:
         options: options of the list.
+        element: HTML element of the controls.
         is_in_shelves: whether the films are arranged in one list per genre.
     """
 

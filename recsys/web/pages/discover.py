@@ -22,7 +22,7 @@ WELL_KNOWN = 9
 
 
 async def discover_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
-    """Build the page.
+    """Build the start page.
 
     Args:
         site: what all pages share.

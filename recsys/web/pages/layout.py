@@ -34,7 +34,7 @@ class Snackbar:
         on_action(self._place, self._undo)
 
     def show(self, sentence: str, undo: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Replace the message."""
+        """Replace the message, with a button that calls `undo` if it is given."""
         self._n_messages += 1
         key = str(self._n_messages)
         self._place.clear()
@@ -54,7 +54,7 @@ class Snackbar:
 
     @contextmanager
     def show_errors(self) -> Iterator[None]:
-        """Show the reason if an action is refused."""
+        """Show a UserError that the body of the `with` statement raises, instead of raising it."""
         try:
             yield
         except UserError as error:

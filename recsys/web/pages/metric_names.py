@@ -46,12 +46,12 @@ class MetricWords:
 
     @property
     def sentence(self) -> str:
-        """The meaning, and which values are better."""
+        """Return the meaning, and which values are better."""
         return "; ".join(filter(None, (self.meaning, self.good)))
 
 
 def in_words(metric: str) -> MetricWords:
-    """Describe a metric such as `ndcg@10`."""
+    """Describe a metric such as `ndcg@10`; one without a description keeps its name."""
     match = _NAME.fullmatch(metric)
     if match is None or match["base"] not in _WORDS:
         return MetricWords(metric, "", _GOOD[direction(metric)])

@@ -17,7 +17,8 @@ def metrics_panel(runs: Sequence[LoadedRun], names: Sequence[str] | None = None)
 
     Args:
         runs: the runs.
-        names: metrics to show, if a run has them; by default all metrics at 10 or without a list length.
+        names: metrics to show, such as `ndcg@10`, if a run has them; by default all test metrics at list length 10 or
+            without a list length.
     """
     if names is None:
         known = dict.fromkeys(name for run in runs for name in run.run.metrics if name.startswith(TEST))

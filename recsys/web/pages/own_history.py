@@ -60,7 +60,7 @@ _SEND = """async (event) => {{
 
 
 def history_invitation(session: ViewerSession) -> None:
-    """Add a link to the page for viewers without ratings, or a summary of the history in use for the visit."""
+    """Add a link to the page; it is hidden once the viewer has ratings, unless a history is in use for the visit."""
     visit = session.site.service.visits.history(session.user_id)
     with Tag("p") as line:
         if visit is not None:
@@ -75,7 +75,7 @@ def history_invitation(session: ViewerSession) -> None:
 
 
 async def history_page(site: Site, loaded: LoadedRun, run: str | None) -> None:
-    """Build the page.
+    """Build the page on which viewers upload their history.
 
     Args:
         site: what all pages share.
@@ -313,12 +313,12 @@ class _FilmList:
         self._show()
 
     def add(self, key: str) -> None:
-        """Add a film at the top."""
+        """Add the film with a key at the top."""
         self._keys.insert(0, key)
         self._show()
 
     def remove(self, key: str) -> None:
-        """Remove a film."""
+        """Remove the film with a key."""
         self._keys.remove(key)
         self._show()
 

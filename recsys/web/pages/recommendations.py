@@ -69,7 +69,7 @@ class Recommendations:
         session.follow(self.refresh)
 
     async def refresh(self) -> None:
-        """Show a new list or new shelves."""
+        """Request a list or shelves again, by the current feedback and controls, and show them."""
         self._place.props["aria-busy"] = "true"
         options = self._controls.options
         if self._controls.is_in_shelves:

@@ -14,7 +14,7 @@ from recsys.web.pages.viewer_session import Site
 
 
 async def runs_page(site: Site) -> None:
-    """Build the page."""
+    """Build the page about the served runs and their metrics."""
     runs = [await to_thread(site.service.loaded_run, name) for name in site.service.run_names()]
     page_layout("Models", "/runs")
     with Tag("div", classes="hero"):

@@ -33,7 +33,7 @@ class Shelf:
 
     @property
     def listings(self) -> dict[str, Listing]:
-        """The films with their list, by id."""
+        """Return each film with its list, by id of the film."""
         return {listed.film.movie_id: (self.listed, listed) for listed in self.listed.films}
 
 

@@ -80,12 +80,12 @@ class ViewerSession:
 
     @property
     def is_in_data(self) -> bool:
-        """Whether the viewer is a user of the data set."""
+        """Return whether the viewer is a user of the data set."""
         return self.loaded.has_user(self.user_id)
 
     @property
     def is_served(self) -> bool:
-        """Whether the run can recommend to the viewer."""
+        """Return whether the run can recommend to the viewer."""
         return self.is_in_data or self.loaded.scores_new_users
 
     def runs(self) -> list[str]:
@@ -94,7 +94,7 @@ class ViewerSession:
         return [name for name in service.run_names() if self.is_in_data or service.loaded_run(name).scores_new_users]
 
     def film_address(self, film: Film, shown: FilmList | None = None, position: int | None = None) -> str:
-        """Return the URL of a film's page for this viewer, with the list and position from which it is opened."""
+        """Return the URL of a film's page for this viewer; it names the list and position it is opened from, if any."""
         user = self.user_id if self.is_in_data else None
         list_id = None if shown is None else shown.list_id
         return address("film", film.movie_id, user=user, run=self.run, shown=list_id, at=position)
@@ -104,11 +104,11 @@ class ViewerSession:
         self._followers.append(follower)
 
     def show_errors(self) -> AbstractContextManager[None]:
-        """Show the reason if an action is refused."""
+        """Show a UserError in the snackbar instead of raising it; see `Snackbar.show_errors`."""
         return self._snackbar.show_errors()
 
     async def choose_run(self, run: str) -> None:
-        """Switch to another run."""
+        """Switch to another run, and update the page."""
         with self.show_errors():
             self.loaded, self.run = await to_thread(self.site.service.loaded_run, run), run
         await self.changed()
@@ -132,7 +132,14 @@ class ViewerSession:
     async def rate(
         self, film: Film, stars: float, shown: FilmList | None = None, listed: ListedFilm | None = None
     ) -> None:
-        """Store a rating."""
+        """Store a rating, offer to undo it, and update the page.
+
+        Args:
+            film: the film.
+            stars: a value of the rating scale.
+            shown: the list in which the film was rated, or None.
+            listed: the film in that list, or None.
+        """
         noun = "star" if stars == 1 else "stars"
         await self._record(f"{stars:g} {noun}: {film.title}", self._event(Kind.RATING, film, shown, listed, stars))
 
@@ -143,7 +150,7 @@ class ViewerSession:
     async def mark(
         self, kind: Kind, film: Film, shown: FilmList | None = None, listed: ListedFilm | None = None
     ) -> None:
-        """Store one of `MARKS` for a film."""
+        """Store one of `MARKS` for a film, offer to undo it, and update the page; see `rate`."""
         await self._record(f"{MARK_LABELS[kind]}: {film.title}", self._event(kind, film, shown, listed))
 
     async def opened(self, film: Film, list_id: str, position: int) -> None:
@@ -165,7 +172,7 @@ class ViewerSession:
         await self.changed()
 
     async def ratings_as_csv(self) -> str:
-        """Return the viewer's latest rating of each film as the text of a CSV file; see `ratings_as_csv`."""
+        """Return the viewer's latest rating of each film as CSV; see `recsys.web.ratings_file.ratings_as_csv`."""
         events = await to_thread(self.site.service.recent, self.user_id, EVERYTHING)
         return await to_thread(ratings_as_csv, events, self.loaded.catalogue)
 

@@ -34,7 +34,7 @@ def bound_waiting_pages(reconnect_seconds: float) -> None:
 
 
 def delete_pages_beyond_the_share() -> int:
-    """Delete the oldest pages of each client address that no browser shows, beyond `WAITING_PAGES`; return how many."""
+    """Delete pages that no browser shows, the oldest of each client address beyond `WAITING_PAGES`; return how many."""
     newer: Counter[str] = Counter()
     n_deleted = 0
     for client in sorted(Client.instances.values(), key=lambda client: client.created, reverse=True):

@@ -17,7 +17,7 @@ SECTION = "Amount of data"
 
 
 def draw_stars(rows: pd.DataFrame) -> Figure:
-    """Draw a column for each number of stars, or for ranges of them if there are many."""
+    """Draw the share of the ratings with each number of stars as a column; ranges of stars if there are many."""
     fig, ax = figures.subplots(2.9)
     charts.columns(ax, rows["rating"].to_numpy(), rows["share"].to_numpy())
     ax.set_xlabel("stars")
@@ -158,7 +158,7 @@ QUESTIONS = (
 
 
 def _draw_shares(rows: pd.DataFrame, xlabel: str, ylabel: str) -> Figure:
-    """Draw the share with at least n, for each n."""
+    """Draw the `share` of films or users with at least n ratings, for each `n` in the rows."""
     fig, ax = figures.subplots(3.4, grid="both")
     charts.survival_curve(ax, rows["n"].to_numpy(), rows["share"].to_numpy())
     ax.set(xlabel=xlabel, ylabel=ylabel)

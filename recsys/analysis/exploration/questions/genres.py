@@ -43,7 +43,7 @@ def summarize_genre_means(rows: pd.DataFrame) -> str:
 
 
 def draw_genre_pairs(rows: pd.DataFrame) -> Figure:
-    """Draw the overlap of each pair of genres, below the diagonal."""
+    """Draw, below the diagonal, the share of the films with either genre of a pair that have both (Jaccard index)."""
     names = list(rows["genre"].unique())
     grid = rows.pivot_table(index="genre", columns="other", values="share").reindex(index=names, columns=names)
     values = np.where(np.tri(len(names), k=-1, dtype=bool), grid, np.nan)[1:, :-1]

@@ -14,7 +14,7 @@ N_NAMED = 3  # groups named in a sentence
 
 
 def draw_group_means(rows: pd.DataFrame) -> Figure:
-    """Draw the mean rating of each group with its interval."""
+    """Draw the mean rating of each group in the rows with its joint 95% interval, see `joint_margins`."""
     fig, ax = figures.subplots(charts.height_of(len(rows)), grid="x")
     draw_dots(ax, rows, joint_margins(rows["error"]))
     ax.set_xlabel("mean rating, stars")

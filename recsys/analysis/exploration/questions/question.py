@@ -1,7 +1,8 @@
 """A question of the exploratory report: the data that it requires, its figure, and its finding as text.
 
-The numbers come from a SELECT statement in `sql/`, usually of the question's name. The wording of findings holds for
-any data set: a finding reports a difference only if chance does not explain it.
+The numbers come from a SELECT statement in `sql/`, usually of the question's name; its columns are those of the `rows`
+that functions of the question get. The wording of findings holds for any data set: a finding reports a difference only
+if chance does not explain it.
 """
 
 from __future__ import annotations

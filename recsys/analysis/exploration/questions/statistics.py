@@ -8,7 +8,7 @@ from scipy.stats import norm
 
 
 def joint_margins(errors: pd.Series) -> pd.Series:
-    """Return half widths of intervals that cover all rows together with 95% confidence (Bonferroni).
+    """Return half widths of intervals that jointly cover the true values of all rows with 95% confidence (Bonferroni).
 
     Args:
         errors: standard errors over users or films as clusters, since the ratings of one user or one film are

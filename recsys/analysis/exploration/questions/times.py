@@ -21,7 +21,7 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sun
 
 
 def draw_months(rows: pd.DataFrame) -> Figure:
-    """Draw a column for each month."""
+    """Draw the number of ratings in each month as a column."""
     fig, ax = figures.subplots(2.9, grid="y")
     ax.bar(rows["month"], rows["n"], width=26, align="edge", color=MAIN)
     ax.yaxis.set_major_formatter("{x:,.0f}")
@@ -31,7 +31,7 @@ def draw_months(rows: pd.DataFrame) -> Figure:
 
 
 def summarize_months(rows: pd.DataFrame) -> str:
-    """State the dates of the ratings, the busiest month, and its share if ratings were spread evenly over the days."""
+    """State the first and last date of the ratings, and the busiest month's shares of the ratings and of the days."""
     busiest = row_of_largest(rows, rows["n"])
     days = pd.date_range(busiest["first"].normalize(), busiest["last"].normalize())
     even = float((days.to_period("M") == busiest["month"].to_period("M")).mean())
@@ -117,7 +117,7 @@ def _lifts(shares: pd.Series, even: pd.Series, errors: pd.Series) -> tuple[pd.Se
 
 
 def _summarize_lifts(period: str, average: str, names: list[str], lifts: pd.Series, margins: pd.Series) -> str:
-    """Name the periods with more or fewer ratings than an average one by more than chance explains."""
+    """Name the periods whose numbers of ratings differ from that of an average one by more than chance explains."""
     rows = pd.DataFrame({"name": names, "lift": lifts.to_numpy(), "margin": margins.to_numpy()})
     more, fewer = rows[rows["lift"] > rows["margin"]], rows[rows["lift"] < -rows["margin"]]
     if more.empty and fewer.empty:

@@ -7,6 +7,6 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Replace the index by time."""
+    """Replace the index of events by user, kind and time with one by user, kind and order of arrival."""
     op.drop_index("events_by_user", "events")
     op.create_index("events_by_user", "events", ["user_id", "kind", "number"])
