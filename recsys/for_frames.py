@@ -76,7 +76,7 @@ class Dataset(dataset.Dataset):
             user: name of the column of user ids.
             item: name of the column of item ids.
             rating: name of the column of ratings; None if the frame has interactions without ratings.
-            time: name of the column of times: dates, in UTC unless they have an offset, or numbers since 1970, in seconds
+            time: name of the column of times: dates, in UTC unless they have an offset, or time since 1970, in seconds
                 or another unit (see `time_format`); None if the frame has no times.
             items: data frame with a row for each item: the column named by `item` and any of `title`, `year`, `genres`
                 (lists, or text with a bar between the genres) and further metadata; None takes ids that are text as
