@@ -231,7 +231,7 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
 
 
 def create_codes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create `users`, `films`, `parts` and `negatives`, which assign codes, from the raw tables and uncoded `ratings`."""
+    """Create `users`, `films`, `parts` and `negatives`, which assign codes, from raw tables and uncoded `ratings`."""
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)

@@ -32,7 +32,7 @@ class Shard(Protocol):
 
     @property
     def own(self) -> range:
-        """Return the codes of this process's users; processes are in ascending order of codes."""
+        """Return the codes of this process's users, which precede those of the next process."""
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of the arrays of all processes, elementwise; all arrays have the same shape."""
@@ -100,7 +100,10 @@ class Dataset:
         name: str = "arrays",
         fingerprint: str = "",
     ) -> Dataset:
-        """Build a data set from arrays in source order, whose frames hold only ids and titles.
+        """Build a data set from copies of arrays, whose frames have only codes as ids and invented titles.
+
+        The order of the arrays is that of the source, which decides ties in time. It is not checked that each pair of
+        user and item occurs once. The scale is the range of the ratings.
 
         Args:
             users: user codes (n,), from 0.
@@ -166,7 +169,7 @@ class Dataset:
 
     @property
     def middle_of_scale(self) -> float:
-        """Return the middle of the scale, the lowest rating that counts as positive."""
+        """Return the middle of the scale of ratings; ratings from this value on count as positive."""
         return sum(self.scale) / 2
 
     @cached_property
@@ -218,11 +221,13 @@ class Dataset:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Return a number that identifies the pair of user and item of each rating, int64 (n,)."""
+        """Return a number that identifies the user and item of each rating, user * n_items + item: int64 (n,)."""
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
         """Return the code that each user has in earlier data of the same items, int64 (n_users,), -1 for a new user.
+
+        Users are compared by raw ids as text.
 
         Raises:
             UserError: the items or their order differ, so that item codes would mean other items.
@@ -272,7 +277,7 @@ class Dataset:
         return select_rows(starts, lengths, self.histories())
 
     def history_of_liked(self, items: Iterable[int]) -> History:
-        """Return the history of a new user who gave the highest rating to some items, each of them once, in order."""
+        """Return the history of a new user who gave the highest rating to items, oldest first; repeats are dropped."""
         return History.of_items([list(dict.fromkeys(items))], rating=self.scale[1])
 
     def query(self, users: np.ndarray) -> Query:
@@ -457,7 +462,11 @@ class StepHoldout(Holdout):
 
 
 def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
-    """Check that arrays have one value for each rating, and that there is a rating."""
+    """Check that arrays have one value for each rating, and that there is a rating.
+
+    Raises:
+        UserError: the arrays have different lengths, or are empty.
+    """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{n} {name}" for name, n in lengths.items())
@@ -467,7 +476,11 @@ def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _n_codes(name: str, codes: np.ndarray, n: int | None) -> int:
-    """Return the number of codes, by default the highest plus one; the codes must be whole numbers below it."""
+    """Return `n` or, if that is None, the highest code plus one, after checking that all codes are below it.
+
+    Raises:
+        UserError: a code is not a whole number from 0 to the result less one.
+    """
     if codes.dtype.kind not in "iu":
         raise UserError(f"{name} must be whole numbers from 0 (got {codes[:1].tolist()[0]!r}).")
     lowest, highest = int(codes.min()), int(codes.max())

@@ -59,7 +59,7 @@ class Splitter(ABC):
 
     @property
     def is_by_user(self) -> bool:
-        """Return whether the labels of a user's ratings depend only on that user's ratings, not on other users'."""
+        """Return whether the labels of a user's ratings depend only on the ratings of this user."""
         return False
 
     @abstractmethod
@@ -79,7 +79,7 @@ class Splitter(ABC):
 
 
 def later_setting(default: Any) -> Any:
-    """Declare a setting that is not part of the fingerprint at its default.
+    """Declare a dataclass field that is part of the fingerprint only if its value is not the default.
 
     Settings added to a splitter after its first use need this, so that fingerprints of published splits do not change.
     """
@@ -111,7 +111,7 @@ class LeaveLastOut(TimeSplitter):
 
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
-            at least 3.
+            at least 3 ratings, otherwise the data cannot be split (`UserError`).
     """
 
     train_only_below: int = 0
@@ -135,7 +135,7 @@ class LeaveOneOut(Splitter):
 
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
-            at least 3.
+            at least 3 ratings, otherwise the data cannot be split (`UserError`).
         seed: seed of the draw.
     """
 
@@ -201,7 +201,7 @@ class GlobalTime(TimeSplitter):
 
 @dataclass(frozen=True)
 class Ratio(Splitter):
-    """Holds out random shares of each user's ratings, rounded down, so that every user has training ratings.
+    """Holds out random shares of each user's ratings, rounded down, so that every user keeps training ratings.
 
     Args:
         valid: share of a user's ratings for validation.
@@ -228,7 +228,8 @@ class Ratio(Splitter):
 class Folds(Splitter):
     """Cross-validation: holds out one fold of the ratings for the test and a random share of the others for validation.
 
-    The folds are the source's own if it has folds (u1 to u5 of MovieLens-100K), otherwise random and of equal size.
+    The folds are the source's own if it has folds (u1 to u5 of MovieLens-100K), otherwise random ones whose sizes
+    differ by one rating at most.
 
     Args:
         fold: number of the test fold, from 1.
@@ -267,7 +268,7 @@ class Folds(Splitter):
 class ColdItems(Splitter):
     """Holds out all ratings of some items for the test and of others for validation, so that these items are cold.
 
-    Only the held-out items are ranked.
+    Only the items of the stage's held-out ratings are ranked.
 
     Args:
         valid: share of the items for validation.
@@ -315,10 +316,10 @@ class ColdUsers(TimeSplitter):
     least 2 ratings.
 
     Args:
-        valid: share of the users for validation.
-        test: share of the users for the test.
-        known: share of such a user's ratings that form the history; at least one rating is in it, and at least one is
-            held out.
+        valid: share of the users with at least 2 ratings for validation.
+        test: share of these users for the test.
+        known: share of a held-out user's ratings that form the history, rounded down; at least one rating is in the
+            history, and at least one is held out.
         seed: seed of the draws.
     """
 
@@ -347,16 +348,16 @@ class NewUsers(TimeSplitter):
     """Holds out whole users, and gives them short histories of given lengths, as for a learning curve.
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
-    ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
-    every `n_known`. If `n_known` is several numbers, each applies to an equal number of users. The refit trains on the
-    history and the held-out ratings of validation users. The first ratings are the oldest, or random ones if the source
-    has no times. The users are drawn from those with more than `found_after` ratings.
+    ratings between these are withheld, and their items are not ranked, so that the same items are ranked against the
+    same candidates for every `n_known`. If `n_known` is several numbers, each applies to an equal number of users.
+    The refit trains on the history and the held-out ratings of validation users. The first ratings are the oldest, or
+    random ones if the source has no times. The users are drawn from those with more than `found_after` ratings.
 
     Args:
-        valid: share of these users for validation.
+        valid: share of the users with more than `found_after` ratings for validation.
         test: share of these users for the test.
-        n_known: number of ratings in such a user's history, from 0 to `found_after`, or several numbers.
-        found_after: number of such a user's ratings before the held-out ones.
+        n_known: number of ratings in the history of a held-out user, from 0 to `found_after`, or several numbers.
+        found_after: number of ratings of a held-out user that precede the held-out ones.
         seed: seed of the draws.
     """
 
@@ -392,8 +393,8 @@ class NewUsers(TimeSplitter):
 class Given(TimeSplitter):
     """Uses the source's own partition into `train`, `test` and optionally `valid`.
 
-    Without a `valid` part, one training rating of each user with at least 2 becomes the validation rating: the last one
-    where the source has times, else a random one.
+    Without a `valid` part, each user with at least 2 ratings in `train` has one of these as validation rating: the last
+    one if the source has times, otherwise a random one.
 
     Args:
         seed: seed of the random validation ratings.
@@ -458,7 +459,16 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
 
 
 def _cut(times: np.ndarray, name: str, at: float | str) -> int:
-    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date."""
+    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date.
+
+    Args:
+        times: int64 (n,) times of the ratings, Unix times in seconds.
+        name: name of the setting, for the message.
+        at: the quantile or ISO date.
+
+    Raises:
+        UserError: it is neither a date nor a number between 0 and 1.
+    """
     refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
     if isinstance(at, str):
         try:
@@ -484,13 +494,18 @@ def _share(counts: np.ndarray | int, share: float) -> np.ndarray:
 
 
 def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.ndarray]:
-    """Draw disjoint random shares of the codes, and return an array for each share."""
+    """Return disjoint random samples of the codes, an array for each share of their number, rounded down."""
     ends = np.cumsum([int(_share(len(codes), share)) for share in shares])
     return np.split(np.random.default_rng(seed).permutation(codes), ends)[:-1]
 
 
 def _in_turn(sizes: dict[int, np.ndarray]) -> np.ndarray:
-    """Give each user's first `sizes[label][user]` ratings the first label, the next the second, ...: uint8 (n,)."""
+    """Label each user's ratings in turn, uint8 (n,): the first `sizes[label][user]` get the first label, and so on.
+
+    Args:
+        sizes: label -> number of ratings of each user that get it, int64 (n_users,); a user's numbers add up to the
+            number of the user's ratings.
+    """
     n_users = len(next(iter(sizes.values())))
     return np.repeat(np.tile(np.array(list(sizes), np.uint8), n_users), np.stack(list(sizes.values()), axis=1).ravel())
 
@@ -503,13 +518,20 @@ def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> np.ndarray:
-    """Label new users' ratings in turn, by time or in random order without times; all other ratings are TRAIN."""
+    """Label ratings of new users in turn, by time or in random order without times; all other ratings are TRAIN.
+
+    Args:
+        dataset: the data set.
+        sizes: label -> number of ratings of each user that get it, int64 (n_users,), in the order of the labels; 0 for
+            users who are not new.
+        seed: seed of the random order.
+    """
     labels = _in_turn({TRAIN: dataset.user_counts - sum(sizes.values()), **sizes})
     return labels if dataset.times is not None else _scatter(labels, _shuffled_within_users(dataset, seed))
 
 
 def _by_codes(dataset: Dataset) -> np.ndarray:
-    """Return the positions of the ratings sorted by user and item code, int64 (n,), whatever the source's row order."""
+    """Return the positions of the ratings, int64 (n,), in the order of user codes, then item codes."""
     return np.argsort(dataset.pairs)
 
 
