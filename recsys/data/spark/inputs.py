@@ -202,7 +202,7 @@ def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
 
 
 def select(spark: SparkSession, query: str, **parameters: Any) -> DataFrame:
-    """Return the SELECT in `sql/<query>.sql`, given its parameters, as a data frame that is computed when it is read."""
+    """Return the SELECT in `sql/<query>.sql`, given its parameters, as a data frame, computed when it is read."""
     return spark.sql((SQL / f"{query}.sql").read_text(encoding="utf-8"), args=parameters)
 
 
