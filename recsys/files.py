@@ -138,7 +138,10 @@ def package_files(name: str) -> list[Path]:
 
 
 def slug(name: str) -> str:
-    """Convert a name to one for a file: characters other than letters, digits, `_`, `.`, `=` and `-` become `_`."""
+    """Convert a name to one for a file.
+
+    Runs of characters other than letters, digits, `_`, `.`, `=` and `-` become one `_`, which is removed at both ends.
+    """
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 

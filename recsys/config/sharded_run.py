@@ -43,7 +43,7 @@ NOT_SHARDED = {  # settings that need the ratings of all users in one process, a
 def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
     """Return the sharded run of a config; None if its trainer does not shard by user, or if the model is closed-form.
 
-    Nor is an ensemble sharded as a whole: only its base models use the trainer.
+    An ensemble is not sharded as a whole either: only its base models use the trainer.
 
     Raises:
         UserError: the model or a setting needs the ratings of all users in one process.

@@ -154,12 +154,12 @@ class Dataset:
 
     @property
     def n_users(self) -> int:
-        """Return the number of user codes, with or without ratings here."""
+        """Return the number of user codes, with or without ratings in this data set."""
         return len(self.user_frame)
 
     @property
     def n_items(self) -> int:
-        """Return the number of item codes, with or without ratings here."""
+        """Return the number of item codes, with or without ratings in this data set."""
         return len(self.item_frame)
 
     @cached_property
@@ -179,22 +179,22 @@ class Dataset:
 
     @cached_property
     def item_counts(self) -> np.ndarray:
-        """Return the number of ratings of each item, int64 (n_items,)."""
+        """Return the number of ratings of each item, of all processes, int64 (n_items,)."""
         return self.total(np.bincount(self.items, minlength=self.n_items))
 
     @cached_property
     def n_ratings(self) -> int:
-        """Return the number of ratings."""
+        """Return the number of ratings, of all processes; `len` is that of this process."""
         return int(self.total(np.array([len(self)])).item())
 
     @cached_property
     def n_raters(self) -> int:
-        """Return the number of users with ratings."""
+        """Return the number of users with ratings, of all processes."""
         return int(self.total(np.array([np.count_nonzero(self.user_counts)])).item())
 
     @cached_property
     def mean_rating(self) -> float:
-        """Return the mean rating."""
+        """Return the mean of the ratings, of all processes, in the units of the scale."""
         if self.shard is None:
             return float(self.ratings.mean(dtype=np.float64))
         return float(self.total(np.array([self.ratings.sum(dtype=np.float64)])).item()) / self.n_ratings
@@ -249,7 +249,7 @@ class Dataset:
         """Return a subset of the ratings with unchanged codes.
 
         Args:
-            chosen: bool (n,) mask, or int64 (m,) ascending positions.
+            chosen: bool (n,) mask, or int64 (m,) positions, which must leave the ratings in order of users and times.
         """
         return replace(
             self,
@@ -358,12 +358,16 @@ class Holdout:
         return self.unranked.history(self.query_users[rows])
 
     def of_users(self, users: range) -> Self:
-        """Return the holdout of users with consecutive codes, with a copy of only their ratings."""
+        """Return the holdout of users with consecutive codes, with copies of their ratings; codes are unchanged."""
         rated = None if self.rated is None else self.rated.of_users(users)
         return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
 
     def joined(self) -> Holdout:
-        """Return the holdout of all processes, to average metrics over all queries; see `Shard.joined`."""
+        """Return the holdout with the queries of all processes, to average metrics over them.
+
+        Only the first process gets all queries; the others get their own. All processes must call this, see `Shard`.
+        Without a shard, the holdout itself is returned.
+        """
         shard, held_out = self.known.shard, self.ratings
         if shard is None:
             return self

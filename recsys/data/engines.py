@@ -60,7 +60,7 @@ class Engine(ABC):
         """Read and clean a source's tables.
 
         The clean ratings are written to `ratings.parquet` in `tables`. Afterwards the database has the clean tables
-        `ratings`, `users`, `films`, `parts` and `negatives`, and all raw tables (`raw_ratings` perhaps not).
+        `ratings`, `users`, `films`, `parts` and `negatives`, and the raw tables other than `raw_ratings`.
 
         Args:
             connection: an empty database.

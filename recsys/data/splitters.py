@@ -271,8 +271,8 @@ class ColdItems(Splitter):
     Only the items of the stage's held-out ratings are ranked.
 
     Args:
-        valid: share of the items for validation.
-        test: share of the items for the test.
+        valid: share of the items with ratings for validation, rounded down.
+        test: share of the items with ratings for the test, rounded down.
         seed: seed of the draw.
         target: which of a user's held-out ratings are predicted, and from which history: `all` of them together, from
             all of the user's known ratings; the `last`, or each one separately (`successive`), from the earlier ones of
@@ -316,8 +316,8 @@ class ColdUsers(TimeSplitter):
     least 2 ratings.
 
     Args:
-        valid: share of the users with at least 2 ratings for validation.
-        test: share of these users for the test.
+        valid: share of the users with at least 2 ratings that is drawn for validation.
+        test: share of these users that is drawn for the test.
         known: share of a held-out user's ratings that form the history, rounded down; at least one rating is in the
             history, and at least one is held out.
         seed: seed of the draws.
@@ -354,8 +354,8 @@ class NewUsers(TimeSplitter):
     random ones if the source has no times. The users are drawn from those with more than `found_after` ratings.
 
     Args:
-        valid: share of the users with more than `found_after` ratings for validation.
-        test: share of these users for the test.
+        valid: share of the users with more than `found_after` ratings that is drawn for validation.
+        test: share of these users that is drawn for the test.
         n_known: number of ratings in the history of a held-out user, from 0 to `found_after`, or several numbers.
         found_after: number of ratings of a held-out user that precede the held-out ones.
         seed: seed of the draws.

@@ -1,4 +1,4 @@
-"""RecBole's atomic files.
+"""Ratings in RecBole's atomic files.
 
 https://recbole.io/docs/user_guide/data/atomic_files.html
 """

@@ -107,7 +107,7 @@ def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Locate
         scratch: an existing folder for copies, which must exist until the file is read.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or only DuckDB can read it.
     """
     if table.query == "dat_ratings":
         table = replace(_DAT, file=table.file)
