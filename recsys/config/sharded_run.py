@@ -81,7 +81,7 @@ class ShardedRun:
         """Execute the run of a config in processes on this machine, and return the metrics from the first of them.
 
         Raises:
-            UserError: a process has raised it, or was lost.
+            UserError: a process raised a `UserError`, or ended unexpectedly.
         """
         answers = get_context(START_METHOD).SimpleQueue()
         arguments = (self.strategy.num_processes, find_free_network_port(), cfg, HydraConfig.instance().cfg, answers)

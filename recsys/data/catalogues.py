@@ -28,7 +28,7 @@ class Catalogue(Metadata):
         """Return the files of the catalogue.
 
         Raises:
-            UserError: a file does not exist.
+            UserError: no path is given, or it or a file does not exist.
         """
         path = Path(self.path or "").expanduser()
         if self.path is None or not path.exists():

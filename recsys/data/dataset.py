@@ -403,16 +403,16 @@ class JoinedHoldout(Holdout):
 
     @property
     def query_users(self) -> np.ndarray:
-        """See `Holdout.query_users`."""
+        """Return the user of each query, of all processes, int64 (n_queries,), ascending."""
         return self.of_queries[0]
 
     @property
     def history_lengths(self) -> np.ndarray:
-        """See `Holdout.history_lengths`."""
+        """Return the number of ratings in the history of each query, int64 (n_queries,)."""
         return self.of_queries[1]
 
     def relevant(self, rows: np.ndarray) -> History:
-        """See `Holdout.relevant`."""
+        """Return the held-out ratings of some queries, int64 (B,), as a history with a row for each."""
         n_relevant = self.of_queries[2]
         return select_rows(row_pointers(n_relevant)[rows], n_relevant[rows], self.ratings.histories())
 
@@ -432,21 +432,21 @@ class StepHoldout(Holdout):
 
     @cached_property
     def query_users(self) -> np.ndarray:
-        """See `Holdout.query_users`."""
+        """Return the user of each query, which is that of each held-out rating, int64 (n_queries,), ascending."""
         return self.ratings.users.astype(np.int64)
 
     @property
     def history_lengths(self) -> np.ndarray:
-        """See `Holdout.history_lengths`."""
+        """Return the number of ratings in the history of each query, int64 (n_queries,)."""
         return self.ends - self.timeline.indptr[self.query_users]
 
     def query(self, rows: np.ndarray) -> Query:
-        """See `Holdout.query`."""
+        """Return some of the queries, given by their positions, int64 (B,), at the times of their held-out ratings."""
         times = None if self.ratings.times is None else self.ratings.times[rows]
         return Query(self.query_users[rows], self.seen(rows), times)
 
     def relevant(self, rows: np.ndarray) -> History:
-        """See `Holdout.relevant`."""
+        """Return the held-out rating of some queries, int64 (B,), as a history with a row for each."""
         return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
@@ -455,13 +455,13 @@ class StepHoldout(Holdout):
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 
     def of_users(self, users: range) -> Self:
-        """See `Holdout.of_users`."""
+        """Return the holdout of users with consecutive codes, with copies of their ratings; codes are unchanged."""
         held_out, first = self.ratings.indptr, self.timeline.indptr[users.start]
         ends = self.ends[held_out[users.start] : held_out[users.stop]] - first
         return replace(super().of_users(users), timeline=self.timeline.of_users(users), ends=ends)
 
     def interactions(self) -> sparse.csr_matrix:
-        """See `Holdout.interactions`."""
+        """Return a float32 matrix (n_users, n_items), nonzero where a rating is in the timeline or held out."""
         return self.timeline.matrix() + self.ratings.matrix()
 
 

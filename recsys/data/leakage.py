@@ -57,7 +57,7 @@ class Leakage:
         return pd.DataFrame({part: pd.Series(columns[part], dtype=float) for part in reversed(columns)}, index=facts)
 
     def sentences(self) -> list[str]:
-        """State each invariant, marked `Holds` or `Violated`, and summarise the counts."""
+        """Return each invariant, marked `Holds` or `Violated`, and a summary of the counts, a sentence each."""
         violated, fact = self.violated, self.frame()["test"]
         invariants = (invariant.sentence for invariant in self.split.invariants)
         sentences = [f"{'Violated' if sentence in violated else 'Holds'}: {sentence}" for sentence in invariants]

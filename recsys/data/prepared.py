@@ -160,6 +160,10 @@ def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prep
 def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
     """Return the number of ratings of each user of a prepared folder, int64 (n_users,), without loading the ratings.
 
+    Args:
+        folder: the folder.
+        advice: advice for the error message if the folder is damaged.
+
     Raises:
         UserError: the folder is damaged.
     """
@@ -172,7 +176,11 @@ def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
 
 
 def load_report(folder: Path, advice: str = REMOVE) -> Report:
-    """Load the report of a prepared folder; see `load`.
+    """Load the report of a prepared folder, after checking the digests of all files of the folder.
+
+    Args:
+        folder: the folder.
+        advice: advice for the error message if the folder is damaged.
 
     Raises:
         UserError: the folder is damaged.

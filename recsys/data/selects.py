@@ -239,7 +239,8 @@ def _json(
     """Return a SELECT that reads JSON as text, because typed numbers would change ids.
 
     Raises:
-        UserError: the file does not have one object for each row, repeats a key, or is nested too deeply.
+        UserError: the file is damaged or has no rows, does not have one object for each row, repeats a key, is nested
+            too deeply, or has ids that may be rounded.
     """
     layout = "array" if start.startswith("[") else "newline_delimited"
     if layout != "array" and not start.partition("\n")[0].rstrip().endswith("}") and "\n" in start:

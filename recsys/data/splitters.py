@@ -100,7 +100,7 @@ class TimeSplitter(Splitter):
     ties_seed: int = later_setting(0)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set; see `Splitter.__call__`."""
+        """Split a data set, with ties in the order that `ties` says; see `Splitter.__call__`."""
         one_of("ties", self.ties, ("last_row", "shuffled"))
         return super().__call__(dataset if self.ties == "last_row" else shuffle_ties(dataset, self.ties_seed))
 
@@ -124,7 +124,11 @@ class LeaveLastOut(TimeSplitter):
         return self.ties == "last_row"
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): each user's last rating is TEST, and the second-to-last VALID.
+
+        Raises:
+            UserError: the data have no times, or a user has too few ratings.
+        """
         _require_times(dataset, self.name)
         return _hold_out_last_two(dataset, self)
 
@@ -145,7 +149,11 @@ class LeaveOneOut(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ONE_IS_HELD_OUT,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): a random rating of each user is TEST, and another VALID.
+
+        Raises:
+            UserError: a user has too few ratings.
+        """
         return _scatter(_hold_out_last_two(dataset, self), _shuffled_within_users(dataset, self.seed))
 
 
@@ -179,12 +187,16 @@ class GlobalTime(TimeSplitter):
         return self.ties == "last_row" and isinstance(self.valid_from, str) and isinstance(self.test_from, str)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set; see `Splitter.__call__`."""
+        """Split a data set, with the targets that `target` names; see `Splitter.__call__`."""
         one_of("target", self.target, AFTER_A_CUT)
         return replace(super().__call__(dataset), targets=AFTER_A_CUT[self.target])
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): TRAIN before `valid_from`, VALID from then on, and TEST from `test_from` on.
+
+        Raises:
+            UserError: the data have no times, or the settings are not two points in time in ascending order.
+        """
         times = _require_times(dataset, self.name)
         valid_from = _cut(times, "valid_from", self.valid_from)
         test_from = _cut(times, "test_from", self.test_from)
@@ -216,7 +228,11 @@ class Ratio(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.USERS_ARE_TRAINED_ON, invariants.ALL_RATINGS_ARE_USED)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): random ratings of each user are VALID or TEST.
+
+        Raises:
+            UserError: a share is not above 0, or they do not sum to less than 1.
+        """
         _check_shares(valid=self.valid, test=self.test)
         counts = dataset.user_counts
         n_valid, n_test = _share(counts, self.valid), _share(counts, self.test)
@@ -246,7 +262,11 @@ class Folds(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ALL_RATINGS_ARE_USED,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): the ratings of the test fold are TEST, and random others VALID.
+
+        Raises:
+            UserError: there is no such fold, or a setting is not valid.
+        """
         _check_shares(valid=self.valid)
         check_positive(n_folds=self.n_folds)
         canonical = _by_codes(dataset)
@@ -275,8 +295,8 @@ class ColdItems(Splitter):
         test: share of the items with ratings for the test, rounded down.
         seed: seed of the draw.
         target: which of a user's held-out ratings are predicted, and from which history: `all` of them together, from
-            all of the user's known ratings; the `last`, or each one separately (`successive`), from the earlier ones of
-            these, as models that read the order of a history require.
+            all of the user's known ratings; the `last`, or each one separately (`successive`), from the known ratings
+            that are earlier, as models that read the order of a history require.
     """
 
     valid: float = 0.1
@@ -287,7 +307,11 @@ class ColdItems(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ITEMS_ARE_COLD, invariants.ALL_RATINGS_ARE_USED)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set; see `Splitter.__call__`."""
+        """Split a data set, with the held-out items as candidates, and the targets that `target` names.
+
+        Raises:
+            UserError: see `Splitter.__call__`; or `target` is not `all`, and the data have no times.
+        """
         one_of("target", self.target, OF_COLD_ITEMS)
         if self.target != "all":
             _require_times(dataset, f"{self.name} split.target={self.target}")
@@ -299,7 +323,11 @@ class ColdItems(Splitter):
         return replace(split, invariants=tuple(i for i in split.invariants if i is not invariants.ALL_RATINGS_ARE_USED))
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): all ratings of a random item are VALID or TEST, if it is held out.
+
+        Raises:
+            UserError: a share is not above 0, or they do not sum to less than 1.
+        """
         _check_shares(valid=self.valid, test=self.test)
         valid, test = _draw(np.flatnonzero(dataset.item_counts), (self.valid, self.test), self.seed)
         label_of_item = np.full(dataset.n_items, TRAIN, np.uint8)
@@ -331,7 +359,11 @@ class ColdUsers(TimeSplitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.USERS_ARE_COLD, invariants.HISTORIES_ARE_OLDER)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): the ratings of held-out users are VALID_KNOWN and VALID, or TEST_KNOWN and TEST.
+
+        Raises:
+            UserError: a share is not valid.
+        """
         _check_shares(valid=self.valid, test=self.test)
         _check_shares(known=self.known)
         counts = dataset.user_counts
@@ -374,7 +406,11 @@ class NewUsers(TimeSplitter):
     )
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): held-out users have a history, withheld ratings and held-out ratings.
+
+        Raises:
+            UserError: a share or `n_known` is not valid.
+        """
         _check_shares(valid=self.valid, test=self.test)
         lengths = np.atleast_1d(self.n_known)
         if not (len(lengths) and min(lengths) >= 0 and max(lengths) <= self.found_after):
@@ -405,7 +441,11 @@ class Given(TimeSplitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.TEST_IS_GIVEN,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,), by the source's parts.
+
+        Raises:
+            UserError: the source has other parts, or a rating without one.
+        """
         label_of_name = {"train": TRAIN, "valid": VALID, "test": TEST}
         names = dataset.part_names
         if dataset.parts is None or not {"train", "test"} <= set(names) <= set(label_of_name):

@@ -91,6 +91,8 @@ def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> s
 def ppmi(counts: sparse.csr_matrix) -> sparse.csr_matrix:
     """Compute the positive pointwise mutual information of words, max(0, log(P(w, c) / (P(w) P(c)))).
 
+    P(w, c) is the share of all counts that the words w and c have, and P(w) its sum over c.
+
     Args:
         counts: co-occurrences of words w and c, CSR, symmetric, (n_words, n_words).
 
