@@ -1,6 +1,6 @@
 """Train a model, choose on validation, test once: `python train.py model=ncf data=ml-100k`.
 
-configs/train.yaml lists the settings; README.md describes sweeps, searches and interrupted runs.
+configs/train.yaml lists the settings; docs/training.md describes sweeps, searches and interrupted runs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def train(cfg: DictConfig) -> dict[str, float]:
     """Train, measure and store one run in the directory `cfg.run_dir`.
 
     Returns:
-        Metrics by name: `valid/...` of the model that validation chose, and `test/...` of the final model.
+        Metrics by name: `valid/...` of the model that was fitted to the training ratings and, unless `cfg.test` is
+        false, `test/...` of the final model, which `cfg.refit` fits to the validation ratings too. A process that does
+        not report (any but the first of trainer=ddp) returns only the former.
 
     Raises:
         UserError: a setting is not valid, or the data cannot be prepared, split or learned from.
@@ -96,7 +98,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
 
 
 def _sharding(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
-    """Return how several processes share the run; see `sharded_run`."""
+    """Return how several processes share the run, or None if they do not; see `sharded_run`."""
     if trainer is None:
         return None
     from recsys.config.sharded_run import sharded_run  # imports torch, which closed-form models never need
@@ -108,14 +110,15 @@ def objective(cfg: DictConfig) -> float | None:
     """Train one run, and return the value that a search maximises.
 
     Returns:
-        `cfg.optimized_metric` on validation, negated for errors; None if validation does not measure this metric.
+        `cfg.optimized_metric` on validation, negated if smaller values are better (errors); None if validation does not
+        measure this metric.
     """
     value = train(cfg).get(f"valid/{cfg.optimized_metric}")
     return None if value is None else sign(cfg.optimized_metric) * value
 
 
 def _warm_start(cfg: DictConfig, run: RunWriter, model: Recommender, split: Split) -> Split:
-    """Let the model continue from the run that `warm_from` names; see `continue_from`."""
+    """Let the model continue from the run `warm_from`, and return the split; see `recsys.studies.warm_start`."""
     from recsys.config.stored import stored_config, targets  # imports the classes that a config can name
 
     earlier = read_run(Path(cfg.warm_from))
@@ -124,7 +127,7 @@ def _warm_start(cfg: DictConfig, run: RunWriter, model: Recommender, split: Spli
 
 
 def _further_work(cfg: DictConfig, split: Split) -> list[Callable[[Run], object]]:
-    """Return functions to call with the finished run, as the config requires: to find segments of its users."""
+    """Return functions to call with the finished run: one that finds segments of its users, if the config says so."""
     if not cfg.find_segments:
         return []
     from recsys.studies.segmenting import find_segments  # imports scikit-learn, which takes seconds

@@ -24,7 +24,11 @@ __all__ = ["Dataset", "evaluate", "load", "load_movielens", "models", "serve", "
 
 
 def __getattr__(name: str) -> Any:
-    """Import a part of the library."""
+    """Import a part of the library, which is a name in `__all__`, when it is first used.
+
+    Raises:
+        AttributeError: there is no such part.
+    """
     if name not in __all__:
         raise AttributeError(f"module 'recsys' has no attribute {name!r}")
     return import_module("recsys.models") if name == "models" else getattr(import_module("recsys.for_frames"), name)

@@ -1,4 +1,4 @@
-"""All commands, from `train` and `prepare` to `serve`: `python -m recsys --help` lists them."""
+"""The command line, `python -m recsys COMMAND`; `python -m recsys --help` lists the commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DESCRIPTION = "Movie recommendation, from raw ratings to tables and a web page. 
 @exit_on_interrupt()
 @exit_on_closed_pipe()
 def main() -> None:
-    """Parse the command line and run one command, importing only its own module."""
+    """Run the command that `sys.argv` names, importing the module of this command only."""
     if sys.argv[1:2] == ["train"]:  # whose arguments are Hydra's
         del sys.argv[1]
         runpy.run_path(str(TRAIN), run_name="__main__")

@@ -1,4 +1,4 @@
-"""Numbers of things in text."""
+"""Numbers with nouns, for messages."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
     Args:
         n: the number.
         noun: the noun in the singular.
-        plural: its plural, if that is not formed by an s.
+        plural: the noun in the plural; None appends an s.
     """
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"

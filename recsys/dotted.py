@@ -7,7 +7,12 @@ from typing import Any
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Map dotted names to the values of a nested mapping; lists and empty mappings are values."""
+    """Return the values of a nested mapping by their dotted names; lists and empty mappings count as values.
+
+    Args:
+        config: the nested mapping.
+        prefix: text before every name, such as `model.`.
+    """
     settings: dict[str, Any] = {}
     for name, value in config.items():
         if isinstance(value, Mapping) and value:

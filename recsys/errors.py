@@ -16,6 +16,11 @@ class UserError(Exception):
 def one_of(name: str, value: str, choices: Iterable[str]) -> str:
     """Return a setting's value after checking that it is one of the choices.
 
+    Args:
+        name: name of the setting, for the message.
+        value: the value.
+        choices: the allowed values.
+
     Raises:
         UserError: the value is not among `choices`.
     """
@@ -28,7 +33,7 @@ def check_positive(**settings: float) -> None:
     """Check that settings, given by name, are finite and above zero.
 
     Raises:
-        UserError: a setting is infinite, NaN, zero or negative.
+        UserError: a setting is not a number, is infinite, NaN, zero or negative, or is an integer above `LARGEST`.
     """
     _check("above zero", lambda value: value > 0, settings)
 
@@ -37,7 +42,7 @@ def check_not_negative(**settings: float) -> None:
     """Check that settings, given by name, are finite and not negative.
 
     Raises:
-        UserError: a setting is infinite, NaN or negative.
+        UserError: a setting is not a number, is infinite, NaN or negative, or is an integer above `LARGEST`.
     """
     _check("zero or above", lambda value: value >= 0, settings)
 
@@ -46,7 +51,7 @@ def check_finite(**settings: float) -> None:
     """Check that settings, given by name, are finite.
 
     Raises:
-        UserError: a setting is infinite or NaN.
+        UserError: a setting is not a number, is infinite or NaN, or is an integer above `LARGEST`.
     """
     _check("a number", lambda value: not math.isnan(value), settings)
 
@@ -55,16 +60,16 @@ def check_shares(**settings: float) -> None:
     """Check that settings, given by name, are between 0 and 1.
 
     Raises:
-        UserError: a setting is below 0 or above 1.
+        UserError: a setting is not a number, is NaN, below 0 or above 1.
     """
     _check("between 0 and 1", lambda value: 0 <= value <= 1, settings)
 
 
 def check_seed(**settings: int) -> None:
-    """Check that settings, given by name, are seeds that every random number generator accepts.
+    """Check that seeds, given by name, are from 0 to `LARGEST`, which every random number generator accepts.
 
     Raises:
-        UserError: a setting is below 0 or above `LARGEST`.
+        UserError: a seed is not a number, is below 0 or above `LARGEST`.
     """
     _check(f"a seed from 0 to {LARGEST}", lambda value: 0 <= value <= LARGEST, settings)
 

@@ -23,7 +23,7 @@ EXTRAS = {
     ),
     "mcp": ("mcp",),
     "plots": ("matplotlib",),
-    "databases": ("psycopg", "pymysql"),  # DuckDB's extensions are downloaded where their packages are missing
+    "databases": ("psycopg", "pymysql"),  # and DuckDB's extensions, which are downloaded if not installed
     "spark": ("pyspark", "py4j"),
     "text": ("sentence_transformers", "transformers"),
     "search": ("optuna",),
@@ -37,12 +37,15 @@ EXTRAS = {
 
 
 def missing(package: str, extra: str) -> UserError:
-    """Return the error for a missing package, which names the extra to install."""
+    """Return the error for a missing package; its message names the extra that installs the package."""
     return UserError(f"This needs {package}, which pip install 'recsys[{extra}]' installs.")
 
 
 def require(extra: str) -> None:
     """Check that the packages of an extra are installed, so that long work does not fail at its end for lack of them.
+
+    Args:
+        extra: name of the extra, in `EXTRAS`.
 
     Raises:
         UserError: a package is missing.
@@ -55,6 +58,8 @@ def require(extra: str) -> None:
 @contextmanager
 def naming_extras() -> Iterator[None]:
     """Turn a failed import of an extra's package inside the `with` block into an error that names the extra to install.
+
+    All other exceptions pass unchanged.
 
     Raises:
         UserError: a package of an extra is missing.
@@ -71,7 +76,7 @@ def naming_extras() -> Iterator[None]:
 
 
 def _missing_module(error: BaseException | None) -> str | None:
-    """Return the name of the module whose absence caused an error, or None."""
+    """Return the name of the missing module that caused an error; None if the cause is another one."""
     while error is not None and not isinstance(error, ModuleNotFoundError):
         error = error.__cause__
     return None if error is None else error.name

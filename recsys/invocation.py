@@ -1,6 +1,6 @@
-"""Commands as the user can type them, in the way in which this process was started.
+"""Commands for messages, which a user can type in the same way as the command that started this process.
 
-This is read from the interpreter's own arguments, since `sys.argv` differs while train.py runs.
+How it was started is read from `sys.orig_argv`, since `sys.argv` is changed while train.py runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def recsys_command(*arguments: object) -> str:
 def train_command(*arguments: object) -> str:
     """Return a training command with quoted arguments: `python train.py ...`, `recsys train ...`.
 
-    It names train.py only in a checkout, since an installed package has this file among its modules.
+    It is `python train.py` only in a checkout, since in an installed package train.py is among the modules.
     """
     is_of_package = "recsys" in (Path(argument).name for argument in sys.orig_argv[1:3])
     if is_of_package or not IS_CHECKOUT:
@@ -39,7 +39,7 @@ def program_command(name: str, *arguments: object) -> str:
 
 
 def _as_found(program: Path) -> str:
-    """Return a program's name if the shell finds it, otherwise its path."""
+    """Return a program's name if the shell finds the same file under this name, otherwise its path."""
     return program.name if shutil.which(program.name) == str(program) else str(short(program))
 
 

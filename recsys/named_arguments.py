@@ -26,7 +26,10 @@ FILE = re.compile(r"(?:\S*/)?(ratings|users|items)\.parquet")  # files that data
 
 @contextmanager
 def naming_arguments() -> Iterator[None]:
-    """Replace settings and files by arguments and data frames in the messages of errors raised in the `with` block."""
+    """Translate the message of a `UserError` raised in the `with` block: from settings of configs to arguments.
+
+    Temporary files become the arguments whose data frames were written to them.
+    """
     try:
         yield
     except UserError as error:

@@ -1,4 +1,4 @@
-"""Whether the progress of long work is shown, and repeated calls during such work."""
+"""The switch that shows or hides the progress of long work, and repeated calls during such work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _is_shown = ContextVar("is_shown", default=True)
 
 @contextmanager
 def progress_shown(is_shown: bool) -> Iterator[None]:
-    """Show or hide the progress of work and notes on data in the `with` statement; the library hides progress."""
+    """Show or hide the progress of work, and notes on data, inside the `with` block."""
     token = _is_shown.set(is_shown)
     try:
         yield
@@ -27,7 +27,12 @@ def is_progress_shown() -> bool:
 
 @contextmanager
 def repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call a function every few seconds, in a thread, during the body of a `with` statement."""
+    """Call a function repeatedly, in a thread, during the body of a `with` statement.
+
+    Args:
+        action: function to call; the calls end if it raises an exception.
+        seconds: time before the first call, and from the end of each call to the next, in seconds.
+    """
     ended = threading.Event()
 
     def repeat() -> None:

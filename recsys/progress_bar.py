@@ -1,4 +1,4 @@
-"""Progress of one loop: a bar in a terminal, otherwise lines in the log of a run or on stderr."""
+"""Progress of one loop: a bar in a terminal, otherwise lines in the log or, if that is off, on stderr."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ProgressBar(tqdm):
 
     Args:
         *arguments: see `tqdm`.
-        unit: plural noun for what is counted; by default the bar names nothing.
+        unit: plural noun for what is counted; "" for none.
         disable: whether to hide the bar in any case.
         **options: see `tqdm`.
     """
@@ -41,7 +41,7 @@ class ProgressBar(tqdm):
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        """The values that a line can show: those of `tqdm`, and the `pace`."""
+        """Return the values that a line can show, by name: those of `tqdm`, and the `pace`."""
         shown = super().format_dict
         rate = shown["rate"] or (shown["n"] - (shown["initial"] or 0)) / max(shown["elapsed"], 1e-9)
         return shown | {"pace": pace(rate)}
@@ -55,7 +55,7 @@ def pace(rate: float) -> str:
 
 
 class _Lines:
-    """A file that logs the lines of a progress bar, or prints them on stderr if logging of information is off."""
+    """A file that logs the lines of a progress bar, or prints them on stderr if the log level is above INFO."""
 
     def write(self, text: str) -> None:
         """Write a line, without the characters that move the cursor."""

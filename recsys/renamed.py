@@ -1,4 +1,4 @@
-"""Former names in saved runs and configs, mapped to the current names; each is supported for one version."""
+"""Former names in saved runs, saved models and configs, mapped to the current names; supported for one version."""
 
 from __future__ import annotations
 
@@ -60,7 +60,12 @@ def current(target: str) -> str:
 
 
 def current_settings(target: str, settings: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the current name and settings of a class, given those of this or an earlier version."""
+    """Return the current name and settings of a class.
+
+    Args:
+        target: the name in this or an earlier version.
+        settings: the settings of the constructor in that version; not changed.
+    """
     name = current(target)
     if name != LIGHTGCN or {*CONTRASTIVE}.isdisjoint(settings):
         return name, dict(settings)
@@ -70,7 +75,12 @@ def current_settings(target: str, settings: Mapping[str, Any]) -> tuple[str, dic
 
 
 def current_arrays(target: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Convert the arrays of a saved model to the form in which the current version of its class stores them."""
+    """Convert the arrays of a saved model to the names and shapes that the current version of its class stores.
+
+    Args:
+        target: current name of the class.
+        arrays: arrays by name, as stored by this or an earlier version; not changed.
+    """
     import numpy as np  # not needed for configs
 
     names = MODULE_ARRAYS | ARRAYS.get(target, {})

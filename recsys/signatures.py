@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @cache
 def settings(called: Callable[..., Any]) -> Mapping[str, Any]:
-    """Return the type of each keyword argument of a class or function, by name; cached, because models often ask.
+    """Return the type of each keyword argument of a class or function, by name; Any for one without an annotation.
 
-    If a constructor takes `**keywords`, the arguments of its parent class are included.
+    If a constructor takes `**keywords`, the arguments of its parent class are included. The result is cached, so it
+    must not be changed.
     """
     types: dict[str, Any] = {}
     for function in _constructors(called) if isinstance(called, type) else [called]:
@@ -59,7 +60,7 @@ def described(hint: Any) -> str:
 
 @cache
 def _validator(hint: Any) -> TypeAdapter:
-    """Return what validates values of a type; cached, because building it takes longer than most other checks."""
+    """Return the pydantic validator of a type; cached, because building it takes longer than most other checks."""
     from pydantic import TypeAdapter
 
     return TypeAdapter(hint)

@@ -78,7 +78,7 @@ class TrainedModel:
 
     Attributes:
         train: the training interactions.
-        given: copy of the training interactions on which the model is trained.
+        given: copy of `train` on which the model is trained, so that changes to its input are noticed.
         valid: one held-out rating of each user.
     """
 
@@ -89,7 +89,7 @@ class TrainedModel:
 
     @cached_property
     def model(self) -> Recommender:
-        """Return the trained model."""
+        """Return the model, trained with the seed `SEED` on first access."""
         return self.build(SEED).fit(self.given, self.valid)
 
     @property
@@ -102,7 +102,11 @@ def checkerboard(with_dislikes: bool) -> tuple[Dataset, Holdout]:
     """Build the checkerboard with times and genres: training interactions, and a held-out one of each user.
 
     Args:
-        with_dislikes: whether users also rate items that they do not like, two points lower.
+        with_dislikes: whether users also rate items of the other genre, from 1 to 3; their own genre has ratings from 3
+            to 5.
+
+    Returns:
+        The training interactions, about 60% of the possible ones, and a holdout with one random rating of each user.
     """
     rng = np.random.default_rng(0)
     seen = rng.random(LIKES.shape) < 0.6
@@ -126,7 +130,7 @@ def check_fit_returns_the_model_and_reports_its_cost(trained: TrainedModel) -> N
 
 
 def check_scores_are_finite_float32_rows(trained: TrainedModel) -> None:
-    """Scores have a row per user, known or not, and a column per item."""
+    """Scores are float32 and finite, with a row per user, known or not, and a column per item."""
     scores = trained.model.score(trained.query)
     expected = (len(SOME_USERS), N_ITEMS)
     _require(scores.shape == expected, f"score must return the shape {expected} (got {scores.shape}).")
@@ -155,9 +159,9 @@ def check_pairs_are_predicted_as_rows_are_scored(trained: TrainedModel) -> None:
 
 
 def check_scores_follow_the_history_only_if_declared(trained: TrainedModel) -> None:
-    """Two different histories of a user give different scores if the model declares so, otherwise the same scores.
+    """Two different histories of a user give different scores if the model says so, otherwise the same scores.
 
-    `uses_history` declares it for users in the training data, `scores_new_users` for other users.
+    The attribute `uses_history` says so for users in the training data, `scores_new_users` for other users.
     """
     even = History.of_items([[0, 2, 4], [6], [0, 2], [4], [0, 2, 4]])
     odd = History.of_items([[1, 3, 5], [7], [1, 3], [5], [1, 3, 5]])
@@ -184,7 +188,11 @@ def check_scores_follow_the_order_only_if_declared(trained: TrainedModel) -> Non
 
 
 def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) -> None:
-    """Users without a history are ranked by popularity if the model uses histories; predicted ratings are in scale."""
+    """Scores of users without a history are item counts, or predicted ratings within the scale.
+
+    Item counts are required only of models that use histories. In their queries, users without a history must not
+    change the scores of others.
+    """
     empty = Query(SOME_USERS, History.of_items([[]] * len(SOME_USERS)))
     if trained.model.predicts_ratings:
         predicted = trained.model.predict(Pairs(empty, np.arange(len(SOME_USERS)), np.arange(len(SOME_USERS))))
@@ -207,7 +215,7 @@ def check_users_without_history_are_ranked_by_popularity(trained: TrainedModel) 
 
 
 def check_unknown_users_do_not_have_the_scores_of_the_last_user(trained: TrainedModel) -> None:
-    """The code of an unknown user, -1, is not used as an index, which would be that of the last user."""
+    """The code of an unknown user, -1, is not used as an array index, which would select the last user."""
     query = Query(np.array([0, N_USERS - 1, -1]), History.of_items([[0, 2, 4]] * 3))
     first, last, unknown = trained.model.score(query)
     _require(
@@ -280,7 +288,7 @@ def check_hyperparameters_build_the_same_model(trained: TrainedModel) -> None:
 
 
 def check_embeddings_have_a_row_per_user_and_item(trained: TrainedModel) -> None:
-    """Embeddings of users and items, if the model has any, are float32 and have equal dimensions."""
+    """Embeddings, if the model has any, are float32, with a row per user or item and equally many dimensions."""
     if not isinstance(trained.model, HasEmbeddings):
         return
     users, items = trained.model.user_embeddings(), trained.model.item_embeddings()
@@ -309,7 +317,7 @@ def check_histories_are_embedded_as_users_with_them_are(trained: TrainedModel) -
 
 
 def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
-    """Inner products of `user_vectors` and `item_vectors`, if the model has these, equal its scores."""
+    """Inner products of `user_vectors` and `item_vectors`, if a model has them, are its scores without fallback."""
     if not isinstance(trained.model, ScoresByProducts):
         return
     query = trained.train.query(np.arange(N_USERS))
@@ -323,8 +331,8 @@ def check_products_of_vectors_are_the_scores(trained: TrainedModel) -> None:
 def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
     """After a warm start, scores are those of the earlier model, even if user codes change and there is a new user.
 
-    Scores are compared only for models that have a learning rate. It is set so low that another epoch hardly changes
-    them.
+    Scores are compared only for models with the setting `lr`. This learning rate is set so low that another epoch
+    hardly changes them. A model that cannot continue from another one must raise `UserError`.
     """
     model = trained.model
     earlier_codes = np.array([1, 0, *range(2, N_USERS), -1])
@@ -351,7 +359,7 @@ def check_warm_start_keeps_what_was_learned(trained: TrainedModel) -> None:
 
 
 def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
-    """A model that ignores order can be trained on data without times; a ranking model also without ratings.
+    """A model that ignores order can be trained on data without times, and a ranking model also without ratings.
 
     A model that reads the order raises `UserError`.
     """
@@ -367,7 +375,10 @@ def check_data_without_times_can_be_learned(trained: TrainedModel) -> None:
 
 
 def check_checkerboard_is_recovered(trained: TrainedModel) -> None:
-    """Unrated items of a user's genre have higher scores than the others; non-personalised models cannot pass."""
+    """In over 90% of pairs of a user's unrated items, one of each genre, the item of the user's genre is scored higher.
+
+    Non-personalised models cannot pass.
+    """
     users = np.arange(N_USERS)
     scores = trained.model.score(trained.train.query(users))
     scores[trained.train.matrix().toarray() > 0] = np.nan
@@ -411,7 +422,12 @@ def _with_epochs(model: Recommender, max_epochs: int) -> Recommender:
 
 
 def _with_a_new_user(train: Dataset, earlier_codes: np.ndarray) -> Dataset:
-    """Return the ratings with new user codes, given the earlier code of each, and with one rating by a new user."""
+    """Return the ratings with other user codes, and with one rating by a new user, whose code is `N_USERS`.
+
+    Args:
+        train: the ratings.
+        earlier_codes: int64 (N_USERS + 1,) the code in `train` of each user of the result, -1 for the new user.
+    """
     later = Dataset.from_arrays(
         np.append(np.argsort(earlier_codes[:-1])[train.users], N_USERS),
         np.append(train.items, 0),

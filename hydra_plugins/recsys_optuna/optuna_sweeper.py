@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class OptunaSweeper(Sweeper):
-    """Maximises the value that the task returns.
+    """Searches for the settings with which the value that the task returns is largest; see `Search`.
 
     Args:
-        params: the search space, setting -> sweep.
+        params: the search space, setting -> sweep; an override of the command line takes precedence.
         **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `storage`,
             `keep_models`.
     """
@@ -39,7 +39,7 @@ class OptunaSweeper(Sweeper):
         self.search = search
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """See `hydra.plugins.sweeper.Sweeper`."""
+        """Store what `sweep` needs of Hydra's config, and build the launcher; Hydra calls this first."""
         self.config_loader = hydra_context.config_loader
         self.directory = Path(config.hydra.sweep.dir)
         self.model = config.hydra.runtime.choices.model
@@ -50,7 +50,14 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[str]:
-        """See `Search.run`."""
+        """Search the space of `params` and of the command line, and return the overrides of the best settings.
+
+        Args:
+            arguments: overrides of the command line, whose sweeps extend the space; the others apply to every trial.
+
+        Raises:
+            UserError: the metric to optimise does not exist, or the search cannot run; see `Search.run`.
+        """
         from recsys.config.composition import compose
         from recsys.config.measurements import check_optimized_metric
         from recsys.config.search import Search

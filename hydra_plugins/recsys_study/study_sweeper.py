@@ -14,10 +14,10 @@ from omegaconf import DictConfig
 
 
 class StudySweeper(Sweeper):
-    """Runs a study."""
+    """Runs the study that `experiment=` names."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """See `hydra.plugins.sweeper.Sweeper`."""
+        """Store the directory of the study, and build the launcher; Hydra calls this first."""
         self.directory = Path(config.hydra.sweep.dir)
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config

@@ -1,4 +1,8 @@
-"""The commands. Each except `train` has a module with `add_arguments` and `run`, which is imported when called."""
+"""The commands and a sentence on each. A command but `train` has a module, which is imported only when it is called.
+
+Such a module has two functions: `add_arguments` adds the command's arguments to its parser, and `run` runs the command.
+Input that is not valid raises `UserError`, which becomes one sentence on stderr and exit status 2.
+"""
 
 COMMANDS = {
     "train": "Train a model, choose on validation, test once; also sweeps, searches and studies (train.py).",

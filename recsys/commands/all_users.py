@@ -22,11 +22,11 @@ from recsys.models.recommending import RecommendsByIds
 from recsys.models.saved_files import is_saved_with_data
 from recsys.studies.runs import MODEL
 
-BEYOND = 200_000  # films; the default of `serve` too
+BEYOND = 200_000  # number of films above which an index is used; the default of `serve` too
 
 
 def add_all_users(parser: argparse.ArgumentParser) -> None:
-    """Add the options of recommendations to all users, except `--all` itself."""
+    """Add to the parser of `recommend` the options for all users, except `--all` itself."""
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="with --all: folder of Parquet files, new or begun")
     parser.add_argument(
         "--shard", type=shard, metavar="i/n", help="with --all: only the i-th of n shares of the users (default: 1/1)"
@@ -41,7 +41,11 @@ def add_all_users(parser: argparse.ArgumentParser) -> None:
 
 
 def shard(text: str) -> Shard:
-    """Parse a share of the users, such as `3/8`."""
+    """Parse a share of the users: `3/8` is the third of eight.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not such a share.
+    """
     numbers = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
     if numbers is None or not 1 <= int(numbers[1]) <= int(numbers[2]):
         raise argparse.ArgumentTypeError(f"must be a share such as 3/8, from 1/8 to 8/8 (got '{text}')")
@@ -49,10 +53,13 @@ def shard(text: str) -> Shard:
 
 
 def recommend_to_all_users(arguments: argparse.Namespace) -> None:
-    """Write the lists of a shard's users, and print how many there are.
+    """Write the lists of a shard's users to a folder, and print the number of these users.
+
+    Args:
+        arguments: parsed arguments of `recommend`.
 
     Raises:
-        UserError: no folder is given, or the run cannot be loaded.
+        UserError: no folder is given, it has lists that were made with other settings, or the run cannot be loaded.
     """
     if arguments.out is None:
         raise UserError("--all must be given with --out FOLDER, to which lists are written (got none).")
@@ -81,9 +88,9 @@ def recommend_to_all_users(arguments: argparse.Namespace) -> None:
 
 
 def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Scores:
-    """Return a function that scores the best films, which an approximate index finds.
+    """Return a function that scores only the best films of each user, which an approximate index finds.
 
-    For users for whom the model falls back to popularity, the function scores all films.
+    The scores of other films are -inf. For users for whom the model falls back to popularity, all films are scored.
 
     Args:
         model: model whose scores are products of vectors.
@@ -109,6 +116,6 @@ def indexed_scores(model: RecommendsByIds, dataset: Dataset, n_best: int) -> Sco
 
 
 def _digest(directory: Path) -> str:
-    """Return a digest of the file that describes the model of a run or export, or a saved model."""
+    """Return the SHA-256 of the file that describes the model of a run or an export, or a saved model."""
     described = "model.json" if is_saved_with_data(directory) else f"{MODEL}/model.json"
     return digest_of([directory / (DESCRIPTION if is_export(directory) else described)])

@@ -14,14 +14,14 @@ SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def add_overrides(parser: argparse.ArgumentParser) -> None:
-    """Add config overrides that choose the data."""
+    """Add the positional argument `overrides`, config overrides that choose the data."""
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="overrides as for train.py: data=ml-1m data.path=DIR"
     )
 
 
 def add_trusted(parser: argparse.ArgumentParser) -> None:
-    """Add `--trusted`, which allows a run to execute arbitrary code."""
+    """Add the option `--trusted`, which allows the files of a run to execute arbitrary code."""
     parser.add_argument(
         "--trusted",
         action="store_true",
@@ -30,12 +30,12 @@ def add_trusted(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run(parser: argparse.ArgumentParser, description: str = "the directory of a finished run") -> None:
-    """Add the argument with the directory of a run."""
+    """Add the positional argument `directory`, the directory of a run."""
     parser.add_argument("directory", type=Path, metavar="RUN", help=description)
 
 
 def add_tables(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments with the runs and the metrics of a table."""
+    """Add the arguments of a table: the directories of its runs, its metrics, and `--csv`."""
     parser.add_argument(
         "directories",
         nargs="+",
@@ -56,17 +56,17 @@ def add_tables(parser: argparse.ArgumentParser) -> None:
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add `--json`, which prints JSON instead of text."""
+    """Add the option `--json`, which prints JSON instead of text."""
     parser.add_argument("--json", action="store_true", help="print JSON where a table is the default")
 
 
 def add_list_length(parser: argparse.ArgumentParser, description: str) -> None:
-    """Add the option with the length of lists."""
+    """Add the option `-k`, the length of lists."""
     parser.add_argument("-k", "--k", type=at_least_one, default=10, help=f"{description} (default: %(default)s)")
 
 
 def add_films(parser: argparse.ArgumentParser) -> None:
-    """Add the options that determine which films can be listed."""
+    """Add the options `--filter` and `--films`, which determine which films can be listed."""
     parser.add_argument(
         "--filter",
         action="append",
@@ -80,14 +80,22 @@ def add_films(parser: argparse.ArgumentParser) -> None:
 
 
 def at_least_one(text: str) -> int:
-    """Parse a number of films, at least 1."""
+    """Parse a number of films.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a whole number from 1.
+    """
     if not (text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"must be a number of films above zero (got '{text}')")
     return int(text)
 
 
 def period(text: str) -> float:
-    """Parse a period of time, such as `10m`, and return it in seconds."""
+    """Parse a period of time, such as `10m`, and return it in seconds.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a whole number above 0 with a unit of `SECONDS`.
+    """
     match = re.fullmatch(rf"(\d+)([{''.join(SECONDS)}])", text)
     if match is None or not int(match[1]):
         raise argparse.ArgumentTypeError(f"must be a period of time such as 30s, 10m, 1h or 1d (got '{text}')")
@@ -95,7 +103,11 @@ def period(text: str) -> float:
 
 
 def share(text: str) -> float:
-    """Parse a share, at least 0 and below 1."""
+    """Parse a share.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a number from 0 to below 1.
+    """
     with contextlib.suppress(ValueError):
         if 0 <= float(text) < 1:
             return float(text)
@@ -103,7 +115,11 @@ def share(text: str) -> float:
 
 
 def seed(text: str) -> int:
-    """Parse a random seed, an integer from 0 to `LARGEST`."""
+    """Parse a random seed.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not a whole number from 0 to `LARGEST`.
+    """
     if not (text.isdecimal() and int(text) <= LARGEST):
         raise argparse.ArgumentTypeError(f"must be a seed, a whole number from 0 to {LARGEST} (got '{text}')")
     return int(text)

@@ -10,7 +10,7 @@ from recsys.studies.tables import MEANING_OF_COMPARISON, METRICS, comparison, pr
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs, the metrics and the baseline."""
+    """Add the command's arguments: the runs, the metrics and the baseline."""
     add_tables(parser)
     parser.add_argument(
         "--baseline", required=True, metavar="MODEL", help="name of a model as in `table`: TfidfProfile"
@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the differences from the baseline."""
+    """Print the differences of the models' metrics from those of the baseline, as a table or CSV.
+
+    Raises:
+        UserError: there is no finished run, or the runs cannot be compared; see `recsys.studies.tables.comparison`.
+    """
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     frame = comparison(runs, arguments.baseline, arguments.metrics or METRICS)
     if arguments.csv:

@@ -11,7 +11,7 @@ from recsys.config.splits import prepared_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of data and the directory of the report."""
+    """Add the command's arguments: the choice of data and the directory of the report."""
     add_overrides(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="directory of the report (default: outputs/explore/NAME)"
@@ -19,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the report, and print its findings."""
+    """Prepare the data, write a report with figures, and print its findings.
+
+    Raises:
+        UserError: an override is not valid, or the data cannot be prepared.
+    """
     from recsys.analysis.exploration import report  # needs an extra; --help does not
 
     prepared = prepared_data(compose("train", arguments.overrides))

@@ -1,4 +1,4 @@
-"""The feedback store of a command."""
+"""The option `--store` of commands that use feedback, and the store that it names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STORES = Path("outputs", "feedback")  # has a store for each data set
 
 
 def add_store(parser: argparse.ArgumentParser) -> None:
-    """Add the option with the address of the feedback store."""
+    """Add the option `--store`, the address of the feedback store."""
     parser.add_argument(
         "--store",
         metavar="ADDRESS",
@@ -30,7 +30,10 @@ def add_store(parser: argparse.ArgumentParser) -> None:
 
 
 def open_store(address: str | None, run: Path, *, create: bool = False) -> Store:
-    """Open the store at an address; the default is in `RECSYS_STORE_URL`, or else the store of the run's data set.
+    """Open the store at an address, for a run.
+
+    The default address is the value of the environment variable `VARIABLE` or, without it, a SQLite file in `STORES`
+    that is named after the data of the run.
 
     Args:
         address: address of the store, or None for the default.
@@ -38,7 +41,7 @@ def open_store(address: str | None, run: Path, *, create: bool = False) -> Store
         create: whether to create a store that does not exist.
 
     Raises:
-        UserError: the store does not exist, or has feedback on other data.
+        UserError: the run cannot be read, or the store does not exist, cannot be opened or has feedback on other data.
     """
     from recsys.web.rollout import data_name
     from recsys.web.store import Store  # needs an extra; --help does not

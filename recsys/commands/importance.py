@@ -13,7 +13,7 @@ from recsys.studies.runs import read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run and the seed."""
+    """Add the command's arguments: the run and the seed."""
     add_run(parser, "the directory of a finished run of random_forest or gradient_boosting")
     parser.add_argument(
         "--seed",
@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the report, and print its findings."""
+    """Write the report to `trees` in the run's directory, and print its findings.
+
+    Raises:
+        UserError: the run was not tested, is not of a tree ensemble, or cannot be loaded, or its split has changed.
+    """
     from recsys.analysis.importance import report  # needs an extra; --help does not
 
     run = read_run(arguments.directory)

@@ -16,7 +16,7 @@ from recsys.data.tables import TABLES, check_no_tables, clean_tables, write_tabl
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run or data, and the database."""
+    """Add the command's arguments: the run or the data, the database, and the length of lists."""
     parser.add_argument("what", nargs="*", metavar="RUN|KEY=VALUE", help="a run, or overrides as for train.py")
     parser.add_argument(
         "--to",
@@ -30,7 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the tables, and print how many rows each has."""
+    """Write the tables, and print how many rows each has.
+
+    Raises:
+        UserError: the run or the data cannot be loaded, tables exist and `--replace` is not given, or the database
+            cannot be written.
+    """
     address = Address.from_environment(DEFAULT_VARIABLE) if arguments.to is None else Address.parse(arguments.to)
     is_run = len(arguments.what) == 1 and "=" not in arguments.what[0]
     cfg = None if is_run else compose("train", arguments.what)

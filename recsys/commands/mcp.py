@@ -12,7 +12,7 @@ from recsys.commands.feedback import add_store
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and the store of feedback."""
+    """Add the command's arguments: the runs and the store of feedback."""
     parser.add_argument(
         "directories",
         nargs="+",
@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Answer requests from standard input on standard output, until the input ends."""
+    """Answer requests from standard input on standard output, until the input ends.
+
+    Raises:
+        UserError: there is no run, the runs have different data, or the store has feedback on other data.
+    """
     from recsys.commands.service import service_of  # needs an extra; --help does not
     from recsys.web.mcp_server import run_mcp_server
 

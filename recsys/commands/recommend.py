@@ -26,7 +26,7 @@ from recsys.models.recommending import user_codes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the user, and the options that determine which films can be listed."""
+    """Add the command's arguments: the run, the user, and the options that determine which films are listed and how."""
     add_run(parser, TRAINED)
     add_list_length(parser, "films to list at most")
     add_films(parser)
@@ -51,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print recommendations for a user, after the films that were found in a history file, or write all users' lists.
+    """Print recommendations for a user, or write those for all users to a folder.
+
+    For a new user with a history file, print first which of its films are in the data.
 
     Raises:
         UserError: the run cannot be loaded, the user or a title is unknown, or an option is not valid.
@@ -95,7 +97,7 @@ def _matched_history(dataset: Dataset, file: Path) -> MatchedHistory:
     """Read a history from a file, and match its films with those of the data.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or is not in a known format.
     """
     try:
         with file.open("rb") as stream:

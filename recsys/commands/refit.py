@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, and the options of training, comparison, schedule and feedback."""
+    """Add the command's arguments: the run, and the options of training, comparison, schedule and feedback."""
     add_run(parser, "the directory of a finished run, as given to `serve`")
     parser.add_argument("--warm", action="store_true", help="continue from the weights of the run that is served")
     parser.add_argument(
@@ -48,7 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Refit once or repeatedly, or roll back the last refit."""
+    """Refit once or repeatedly, or roll back to the run that was served before the last promotion.
+
+    Raises:
+        UserError: the run or the store cannot be read, a refit is running already, a single refit fails, or there is
+            nothing to roll back.
+    """
     from recsys.web.refit import Refitter, refit_lock  # needs an extra; --help does not
 
     directory = arguments.directory
@@ -74,7 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _repeat(refitter: Refitter, seconds: float) -> None:
-    """Refit at intervals, until interrupted."""
+    """Refit every so many seconds, from start to start, until interrupted; errors are printed, and do not end this."""
     while True:
         started = time.monotonic()
         try:
@@ -93,7 +98,16 @@ def _refit(refitter: Refitter) -> None:
 
 
 def _train(config: Mapping[str, Any], directory: Path, trusted: bool) -> None:
-    """Train a stored config, which is also written to the directory; see `stored_config` for `trusted`."""
+    """Train a run with a stored config in a child process, after checking the config and writing it to the directory.
+
+    Args:
+        config: the config, as nested plain values.
+        directory: directory of the run.
+        trusted: see `stored_config`.
+
+    Raises:
+        UserError: the config must be trusted, or the training failed.
+    """
     from recsys.web.refit import CONFIG
 
     stored_config(config, config, trusted=trusted)

@@ -17,7 +17,7 @@ from recsys.web.replay import REWARDS, print_replay, replay
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the reward and the store of feedback."""
+    """Add the command's arguments: the run, the reward and the store of feedback."""
     add_run(parser)
     parser.add_argument(
         "--reward", choices=[*REWARDS], default="click", help=f"reward to estimate: {', '.join(REWARDS.values())}"
@@ -28,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the estimates."""
+    """Print the estimated reward of the run's lists, and that of the lists that viewers saw, as text or JSON.
+
+    Raises:
+        UserError: the run or the store cannot be read, or the feedback does not allow an estimate.
+    """
     from recsys.web.loaded_run import load_run  # needs an extra; --help does not
 
     run = read_run(arguments.directory)

@@ -41,7 +41,7 @@ class TrainedModel:
 
     @property
     def rank(self) -> Ranker:
-        """The function that turns scores into lists."""
+        """Return the function that turns scores into lists: the reranker's, or the order of scores."""
         return ranker(self.reranker, self.model, self.dataset)
 
 
@@ -50,8 +50,8 @@ def trained_model(directory: Path, trusted: bool, new_films: str | None = None) 
 
     Args:
         directory: directory of the run or of the saved model, or folder of the export.
-        trusted: see `stored_config`.
-        new_films: file of new films, which are added to the data and the model, or None.
+        trusted: whether to import classes from outside recsys and to unpickle, which both execute code.
+        new_films: file of new films, which are added to the data and the model, or None; see `with_new_items`.
 
     Raises:
         UserError: there is no such model, its data have changed, or it cannot score new films.
@@ -65,7 +65,15 @@ def trained_model(directory: Path, trusted: bool, new_films: str | None = None) 
 
 
 def data_in(directory: Path, trusted: bool) -> Dataset:
-    """Load the data of a run, whose model is not loaded, or of an export or a saved model; see `trained_model`."""
+    """Load the data of a run, without its model, or of an export or a saved model.
+
+    Args:
+        directory: directory of the run or of the saved model, or folder of the export.
+        trusted: see `trained_model`.
+
+    Raises:
+        UserError: there is no such model, or its data cannot be loaded or have changed.
+    """
     if is_finished(directory):
         return data_of(read_run(directory), trusted)
     return trained_model(directory, trusted).dataset
@@ -96,12 +104,20 @@ def checked_data(run: Run, model: Recommender, trusted: bool) -> Dataset:
 
 
 def reranker_of(run: Run, trusted: bool = False) -> Reranker | None:
-    """Build the reranker of a run, or return None if it has none; see `stored_config` for `trusted`."""
+    """Build the reranker of a run, or return None if it has none; see `stored_config` for `trusted`.
+
+    Raises:
+        UserError: the run must be trusted.
+    """
     return instantiate(stored_config(run.config, ["reranker"], trusted=trusted).get("reranker"))
 
 
 def data_of(run: Run, trusted: bool = False) -> Dataset:
-    """Load the data of a run from the cache, or prepare them again; see `stored_config` for `trusted`."""
+    """Load the data of a run from the cache, or prepare them again; see `stored_config` for `trusted`.
+
+    Raises:
+        UserError: the run must be trusted, or the data cannot be prepared or have other users or items than the run's.
+    """
     with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         dataset = prepared_data(stored_config(run.config, trusted=trusted)).dataset
     run.check_data(dataset)
@@ -109,21 +125,31 @@ def data_of(run: Run, trusted: bool = False) -> Dataset:
 
 
 def split_of(run: Run, trusted: bool = False) -> Split:
-    """Compute the split of a run again; see `stored_config` for `trusted`."""
+    """Compute the split of a run again; see `stored_config` for `trusted`.
+
+    That the split is still the run's own is not checked; `Run.check_split` does this.
+
+    Raises:
+        UserError: the run must be trusted, or its data cannot be loaded or split.
+    """
     return instantiate(stored_config(run.config, trusted=trusted).split)(data_of(run, trusted))
 
 
 def split_of_config(config: Mapping[str, Any], trusted: bool = False) -> Split:
-    """Compute the split that a stored config describes; see `stored_config` for `trusted`."""
+    """Compute the split that a stored config describes; see `stored_config` for `trusted`.
+
+    Raises:
+        UserError: the config must be trusted, or the data cannot be prepared or split.
+    """
     with contextlib.redirect_stdout(sys.stderr):  # standard output is only for answers
         return Splits().of(stored_config(config, trusted=trusted))
 
 
 def _extended(model: RecommendsByIds, dataset: Dataset, new_films: str) -> Dataset:
-    """Add films from a file to the data and to the model.
+    """Add films from a file to the model, which is changed, and return a copy of the data with these films.
 
     Raises:
-        UserError: the model cannot score films that it was not trained on.
+        UserError: the model cannot score films that it was not trained on, or the file is not valid.
     """
     if not isinstance(model, HasOpenCatalogue):
         raise UserError(f"{type(model).__name__} scores only the films it was trained on: choose a run of two_tower.")

@@ -17,7 +17,7 @@ from recsys.studies.runs import Run, read_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the settings, and the films that a new user likes."""
+    """Add the command's arguments: the run, the settings, and the films that a new user likes."""
     add_run(parser)
     parser.add_argument(
         "overrides",
@@ -32,7 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Find segments, or name the segment of a new user."""
+    """Find segments and write a report on them or, with `--liked`, print the segment of a new user.
+
+    Raises:
+        UserError: the run cannot be loaded, a setting is not valid, or a new user cannot be placed.
+    """
     run = read_run(arguments.directory)
     if arguments.liked:
         _print_segment(run, arguments.liked, arguments.overrides, arguments.trusted)
@@ -53,7 +57,7 @@ def _find_segments(run: Run, overrides: list[str], trusted: bool) -> None:
 
 
 def _space(study: SegmentStudy, run: Run, *, is_default: bool) -> str:
-    """Return a line on the space of the segments, and why it is this one."""
+    """Return a sentence that names the space in which users are placed, with the reason if it is the default."""
     model = run.config["model"]["_target_"].rpartition(".")[2]
     if study.space == EMBEDDINGS:
         return f"Users are placed by the embeddings of {model}; space=ratings uses genres and decades."

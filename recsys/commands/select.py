@@ -11,7 +11,7 @@ from recsys.terminal import terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and the metric."""
+    """Add the command's arguments: the runs and the metric."""
     parser.add_argument("directories", nargs="+", type=Path, metavar="DIR", help="runs or sweeps of one study")
     parser.add_argument(
         "--metric",
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the choice and its reasons."""
+    """Print the model that is best on validation, and how certain the choice is.
+
+    Raises:
+        UserError: there is no finished run, or the runs allow no choice; see `recsys.studies.selection.select`.
+    """
     runs = [run for directory in arguments.directories for run in find_runs(directory)]
     for sentence in select(runs, arguments.metric).sentences():
         terminal().print(sentence)

@@ -12,7 +12,7 @@ from recsys.config import compose, instantiate
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the runs and settings, and the store of feedback."""
+    """Add the command's arguments: the runs and settings, the number of workers, and the store of feedback."""
     parser.add_argument(
         "what",
         nargs="+",
@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Serve until interrupted."""
+    """Serve the page and the API until interrupted, by this process or by several workers.
+
+    Raises:
+        UserError: a setting is not valid, there is no run, the runs have different data, or the store has feedback on
+            other data.
+    """
     from recsys.commands.service import service_of  # needs an extra; --help does not
     from recsys.web.http_server import ServerSettings, run_server
     from recsys.web.workers import run_workers

@@ -15,7 +15,7 @@ from recsys.models.similar import SimilarItems
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the film, and the options that determine which films can be listed."""
+    """Add the command's arguments: the run, the film, and the options that determine which films are listed and how."""
     add_run(parser, TRAINED)
     parser.add_argument(
         "title", metavar="TITLE", help="title of a film, with its year in brackets if the title is ambiguous"
@@ -27,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print the similar films."""
+    """Print the films that are most similar to one, by ratings and metadata, as text or JSON.
+
+    Raises:
+        UserError: the data cannot be loaded, the title is unknown or ambiguous, or a condition is not valid.
+    """
     dataset = data_in(arguments.directory, arguments.trusted)
     if arguments.films is not None:
         dataset = with_new_items(dataset, arguments.films)

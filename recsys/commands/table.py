@@ -22,7 +22,11 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print a table of runs, or rewrite the folder of a study."""
+    """Print a table of runs or, given the name of a study, rewrite the folder of that study.
+
+    Raises:
+        UserError: there is no finished run, or the runs have no such metric.
+    """
     if arguments.directories[0].name in study_names() and not arguments.directories[0].is_dir():
         _write_study(*map(str, arguments.directories))
         return
@@ -39,11 +43,15 @@ def run(arguments: argparse.Namespace) -> None:
 def _write_study(name: str, *overrides: str) -> None:
     """Write experiments/<name>/ from the finished runs of a study, without training.
 
-    The figures in the tables of README.md, the manual and the texts of studies follow. If the folder has finished runs
-    that the new report would lack, it is not overwritten: the report is then written next to the runs.
+    The tables in README.md, the manual and the texts of studies are filled with the new figures. If the folder has
+    finished runs that the new report would lack, the folder is not changed, and the report is written next to the runs.
+
+    Args:
+        name: name of the study, a file in configs/experiment.
+        *overrides: overrides that choose a part of the study.
 
     Raises:
-        UserError: the study has no finished run, or a text has a row that it does not have.
+        UserError: the study has no finished run, or a table in a text has a row that the study does not have.
     """
     study, given = read_study([f"experiment={name}", *overrides])
     directory = STUDIES / study.name

@@ -28,7 +28,7 @@ CHANGED = ("protocol", "reranker", "ks", "order_test", TARGET)  # settings that 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run, the settings to change, and the directory of the results."""
+    """Add the command's arguments: the run, the settings to change, and the directory of the results."""
     add_run(parser)
     parser.add_argument(
         "overrides",
@@ -44,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Test the model, and store the results as a separate run, which `table` and `compare` can read."""
+    """Test the model, and store the results as a separate run, which `table` and `compare` can read.
+
+    Raises:
+        UserError: a test cannot change a setting, the run must be trusted, or its data or split have changed.
+    """
     now, trained = datetime.now(UTC), read_run(arguments.directory)
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
@@ -93,5 +97,5 @@ def _config(trained: Run, overrides: list[str], directory: Path, trusted: bool) 
 
 
 def _unlearned(trained: Run, split: Split) -> Split:
-    """Leave out test ratings on which the weights of a warm start were trained."""
+    """Return the split without held-out ratings on which the weights of a warm start were trained."""
     return split.for_warm_start(trained.has_learned(split, split.dataset)) if trained.is_warm else split

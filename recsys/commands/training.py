@@ -13,7 +13,7 @@ from recsys.interruption import exit_on_sigterm
 
 
 def run_train(arguments: Sequence[str], directory: Path, purpose: str) -> None:
-    """Run train.py, with its output on stderr.
+    """Run train.py in a child process, with its output on stderr, until it ends.
 
     Args:
         arguments: command-line arguments of train.py.

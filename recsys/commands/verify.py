@@ -13,7 +13,7 @@ from recsys.studies.verification import RUN_KEY, Verification, published_run, se
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the study, and the options that select one of its runs."""
+    """Add the command's arguments: the study, overrides, and the options that select one of its runs."""
     parser.add_argument("study", metavar="STUDY", help="name of a study in experiments/")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides for the run: data.path=DIR")
     for name in RUN_KEY:
@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Repeat the run and compare its metrics; the exit status is 1 if they differ."""
+    """Repeat the run, and print whether its metrics agree with the published ones.
+
+    Raises:
+        SystemExit: with status 1, if they do not agree.
+        UserError: no published run is selected, or the training fails.
+    """
     file = Path("experiments", arguments.study, "runs.csv")
     published = published_run(file, **{name: getattr(arguments, name) for name in RUN_KEY})
     directory = Path("outputs", "verify", f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}", arguments.study)

@@ -16,7 +16,7 @@ from recsys.config.rules import count_ratings_for_rules
 
 
 def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | None = None) -> DictConfig:
-    """Compose a file in configs/ with checked overrides.
+    """Compose a config from its primary file and checked overrides.
 
     Args:
         config_name: name of the file, without its extension.
@@ -33,7 +33,16 @@ def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | N
 
 @cache
 def resolve(overrides: tuple[str, ...]) -> Mapping[str, Any]:
-    """Compose and resolve the settings of a run of train.py, without checks and without a run directory."""
+    """Return the settings of a run of train.py as nested plain values, with interpolations resolved.
+
+    Overrides are not checked, and `run_dir` is None. The result is cached, so it must not be changed.
+
+    Args:
+        overrides: overrides as `complete` returns them.
+
+    Raises:
+        UserError: the data, whose ratings rules count, cannot be prepared.
+    """
     with config_loader():
         cfg = hydra.compose("train", [*overrides, "run_dir=null"])
     count_ratings_for_rules(cfg)

@@ -1,4 +1,4 @@
-"""The entry point of Hydra commands: early checks, locks, errors in one sentence, and advice after an interruption."""
+"""The entry point of train.py and other Hydra commands: checks, locks, errors in one sentence, and interruptions."""
 
 from __future__ import annotations
 
@@ -39,6 +39,10 @@ def main(task: Callable[[DictConfig], Any], config_name: str = "train") -> None:
 
     The process exits with status 2 and one sentence after an error that the user can correct, with 130 after Ctrl-C,
     and with 143 after SIGTERM.
+
+    Args:
+        task: function that executes a job, given its config, and returns the value that a search maximises.
+        config_name: name of the primary config in configs/.
     """
     with exit_on_interrupt(), exit_on_closed_pipe(), one_sentence(), giving_up_locks(), exit_on_sigterm():
         sys.argv[1:] = _checked(sys.argv[1:], config_name)
@@ -56,7 +60,11 @@ def may_sweep(arguments: Sequence[str]) -> bool:
 
 
 def _checked(arguments: list[str], config_name: str) -> list[str]:
-    """Return the command's arguments with checked overrides; see `overrides.complete`."""
+    """Return the command's arguments with checked and completed overrides, and without `--trusted`.
+
+    Raises:
+        UserError: an override is not valid (see `overrides.complete`), or a run cannot be resumed (see `resumed`).
+    """
     refuse_passwords(arguments)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config-path", "-cp", type=Path)
@@ -84,7 +92,7 @@ def _job(task: Callable[[DictConfig], Any]) -> Callable[[DictConfig], Any]:
 
 @contextmanager
 def _logged_failure() -> Iterator[None]:
-    """Log and store the error of a failed job of a sweep; other jobs still run, and the sweep ends with the error."""
+    """Log, store and reraise the error of a sweep's failed job; the other jobs still run, then the sweep fails."""
     try:
         yield
     except Exception as error:
@@ -97,7 +105,10 @@ def _logged_failure() -> Iterator[None]:
 
 @contextmanager
 def _explained_interruption() -> Iterator[None]:
-    """Print how to continue after Ctrl-C or SIGTERM, at which Lightning shuts down gracefully and exits."""
+    """Print how to continue after Ctrl-C or SIGTERM, and exit.
+
+    During a fit, Lightning shuts down gracefully first, and turns a Ctrl-C into a SystemExit.
+    """
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as stop:

@@ -24,7 +24,14 @@ def register_labels() -> None:
 
 
 def label(model: str, overrides: Sequence[str]) -> str:
-    """Return the label of a run of a model, given the overrides of its command; paths are left out."""
+    """Return the label of a run: the model's name, and the last part of the key and the value of each override.
+
+    Overrides of `UNNAMED` keys and groups, and of keys that do not affect results, are left out, as are paths.
+
+    Args:
+        model: name of the model's config.
+        overrides: overrides of the command.
+    """
     from recsys.studies.identity import NOT_DECISIVE  # imports pandas, which composing a config does not need
 
     unnamed = {*UNNAMED, *NOT_DECISIVE}
@@ -34,7 +41,10 @@ def label(model: str, overrides: Sequence[str]) -> str:
 
 
 def folder_name(label: str) -> str:
-    """Convert a label to a part of a directory's name, without `=`, which would need quotes in Hydra's overrides."""
+    """Convert a label to a part of a directory's name, of at most `LONGEST` characters.
+
+    It has no `=`, which would need quotes in Hydra's overrides.
+    """
     return slug(label.replace("=", ""))[:LONGEST]
 
 

@@ -15,7 +15,11 @@ from recsys.places import CONFIGS
 
 @contextmanager
 def config_loader(directory: Path | None = None) -> Iterator[ConfigLoader]:
-    """Yield Hydra's config loader, that of a running job or one for a directory, by default the project's configs."""
+    """Yield Hydra's config loader: that of the running sweep or job if there is one, otherwise one for a directory.
+
+    Args:
+        directory: directory of the configs; None for the project's.
+    """
     if GlobalHydra.instance().is_initialized():  # a sweep or a job is running
         yield GlobalHydra.instance().config_loader()
         return

@@ -48,7 +48,7 @@ class OutputLock(Callback):
 
 @contextlib.contextmanager
 def giving_up_locks() -> Iterator[None]:
-    """Release all locks at the end of a command."""
+    """Release all locks at the end of the `with` block."""
     try:
         yield
     finally:
@@ -57,9 +57,10 @@ def giving_up_locks() -> Iterator[None]:
 
 
 def _hold(directory: Path) -> None:
-    """Lock a directory until the command ends; if a run has several processes, only the one that writes does so.
+    """Create a directory, and lock it until the command ends; of a run's processes, only the one that writes does this.
 
-    If the directory is locked, the process exits, since Hydra ignores exceptions in callbacks.
+    If another process has locked the directory, this process exits with status 2, since Hydra ignores exceptions in
+    callbacks. On file systems without locks, nothing is locked.
     """
     if not _writes():
         return

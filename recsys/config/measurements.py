@@ -10,7 +10,7 @@ from recsys.studies.testing import Measurement
 
 
 def check_optimized_metric(cfg: DictConfig) -> None:
-    """Check, before the first trial of a search, that the metric to optimise exists.
+    """Check, before the first trial of a search, that the metric `cfg.optimized_metric` exists.
 
     Raises:
         UserError: the metric does not exist.
@@ -19,7 +19,9 @@ def check_optimized_metric(cfg: DictConfig) -> None:
 
 
 def measurement_of(cfg: DictConfig) -> Measurement:
-    """Build the measurement that a config describes; stored configs of earlier versions may lack some settings.
+    """Build the measurement that a config describes by `protocol`, `ks`, `reranker` and `order_test`.
+
+    Only `ks` is required, since stored configs of earlier versions may lack the others.
 
     Raises:
         UserError: a setting is not valid.

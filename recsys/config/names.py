@@ -9,7 +9,10 @@ LISTED = 60  # a longer list of names is left out if there are similar names to 
 
 
 def suggestion(name: str, options: Collection[str]) -> str:
-    """Return the end of a sentence about a name that is not among the options: similar options, and a list of all."""
+    """Return the end of a sentence about a name that is not among the options: similar options, and a list of all.
+
+    The list is left out if it has more than `LISTED` names and some are similar.
+    """
     near = difflib.get_close_matches(name, options, cutoff=0.5)
     question = f": did you mean {' or '.join(near)}?" if near else "."
     all_names = f" There are {', '.join(sorted(options))}." if options and not (near and len(options) > LISTED) else ""

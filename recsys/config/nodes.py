@@ -21,10 +21,13 @@ LOGGERS = {"WandbLogger": "wandb", "MLFlowLogger": "mlflow"}  # logger -> extra,
 
 
 def instantiate(node: DictConfig | None) -> Any:
-    """Instantiate the class that a config node names in `_target_`; return None for no node or an empty one.
+    """Instantiate the class that a config node names in `_target_`, and the nodes inside it.
+
+    Former names of classes and settings are accepted. Settings are checked first. The result is None for no node or an
+    empty one, and a `functools.partial` of the class for a node with `_partial_`.
 
     Raises:
-        UserError: the constructor does not accept the node's keys or values, or fails.
+        UserError: a class cannot be imported, or its constructor does not accept the keys or values, or fails.
     """
     if not node:
         return None
@@ -43,10 +46,10 @@ def instantiate(node: DictConfig | None) -> Any:
 
 
 def check_node(node: DictConfig) -> None:
-    """Check a node, and the nodes inside it, against the constructors that they name.
+    """Check the settings of a node, and of the nodes inside it, against the constructors that they name.
 
     Raises:
-        UserError: a constructor does not take a key, or a value is of another type.
+        UserError: a class cannot be imported, its constructor does not take a key, or a value is of another type.
     """
     _check(with_current_targets(OmegaConf.to_container(node, resolve=True, throw_on_missing=True)))
 

@@ -28,6 +28,7 @@ from recsys.renamed import CONTRASTIVE
 from recsys.signatures import settings
 
 SEARCH_PATH = "hydra.searchpath"  # further directories of configs, as --config-dir adds them
+# Keys whose values name files, columns, addresses or directories, in which any character is possible.
 NAMING = re.compile(
     r"\+{0,2}((data|metadata)\..*|engine\.(master|remote)|warm_from|segments_from|run_dir|label"
     r"|hydra\.(run|sweep)\.\w*dir)"
@@ -91,7 +92,11 @@ def complete(config_name: str, overrides: Sequence[str], directory: Path | None 
 
 
 def _unlisted(overrides: Sequence[Override], config_name: str, loader: ConfigLoader) -> set[str | None]:
-    """Check choices and keys, and return the overrides of settings that are in a constructor but not in a config."""
+    """Check choices and keys, and return the overrides of settings that are in a constructor but not in a config.
+
+    Raises:
+        UserError: a choice, key or setting does not exist, or a config has a password.
+    """
     sources = tuple((source.provider, source.path) for source in loader.get_search_path().get_path())
     searched = tuple(str(o.input_line) for o in overrides if o.key_or_group == SEARCH_PATH)
     own = [o for o in overrides if not o.key_or_group.startswith("hydra")]
@@ -121,7 +126,7 @@ def _options(sources: Sources, config_name: str, searched: tuple[str, ...], grou
 
 @cache
 def _composed(sources: Sources, config_name: str, choices: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return the composed config of some choices; cached, because many runs of a sweep differ only in settings."""
+    """Return the composed config of some choices, unresolved; cached, as runs of a sweep often share them."""
     with config_loader():
         return cast(dict[str, Any], OmegaConf.to_container(hydra.compose(config_name, list(choices))))
 
@@ -148,7 +153,7 @@ def _is_in_grammar(override: str) -> bool:
 
 
 def values_of(override: Override) -> list[str]:
-    """Return the value of an override, or each value that it sweeps over or lists."""
+    """Return the values of an override as text: each one that it sweeps over or lists, otherwise its only value."""
     value = override.value()
     if override.is_sweep_override():
         return list(override.sweep_string_iterator())
@@ -156,7 +161,11 @@ def values_of(override: Override) -> list[str]:
 
 
 def _alternatives(override: Override, options: Collection[str]) -> list[str]:
-    """Return the override that each job of a sweep has: the override itself, or one for each choice that it sweeps.
+    """Return the overrides that jobs have in place of a given one: itself, or one for each choice that it sweeps.
+
+    Args:
+        override: override that chooses a config of a group, or has a prefix.
+        options: names of the group's configs.
 
     Raises:
         UserError: a choice does not exist.
@@ -176,10 +185,10 @@ def _alternatives(override: Override, options: Collection[str]) -> list[str]:
 
 
 def _lists(config: Mapping[str, Any], key: str, loader: ConfigLoader) -> bool:
-    """Return whether a config contains a dotted key; False if the key is only an argument of a node's constructor.
+    """Return whether a config contains a dotted key; False if only a node's constructor has this argument.
 
     Raises:
-        UserError: the key is neither.
+        UserError: neither is the case; the message suggests similar keys.
     """
     node: Any = config
     owner = None

@@ -34,7 +34,11 @@ def refuse_passwords(texts: Iterable[str]) -> None:
 
 
 def refuse_passwords_in(config: Mapping[str, Any]) -> None:
-    """Check the values of a nested config; see `refuse_passwords`."""
+    """Check that the values of a nested config contain no password; see `refuse_passwords`.
+
+    Raises:
+        UserError: a value contains a password.
+    """
     refuse_passwords(f"{name}={value}" for name, value in flatten(config).items())
 
 

@@ -1,4 +1,4 @@
-"""`resume=DIR`: the command that continues an interrupted run."""
+"""`resume=DIR`: the overrides with which a command continues an interrupted run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def resumed(
         config_name: name of the primary config.
         overrides: overrides of the command.
         searched: overrides that add directories of configs.
-        trusted: whether the stored overrides may name any class, whose code is then executed.
+        trusted: whether the stored overrides may name any class, whose code is then executed; otherwise they are
+            checked by `check_stored_overrides`.
 
     Raises:
         UserError: the directory holds no interrupted run, or a run with another config or one that must be trusted.

@@ -19,7 +19,7 @@ RULE = "if_fewer_ratings"
 
 
 def register_rules() -> None:
-    """Register the resolvers of rules and of the default cache."""
+    """Register the resolvers `if_fewer_ratings` and `default_cache`, which configs use."""
     OmegaConf.register_new_resolver(RULE, _if_fewer_ratings, replace=True)
     OmegaConf.register_new_resolver("default_cache", default_cache, replace=True)
 

@@ -1,10 +1,10 @@
-"""Hyperparameter search with Optuna's TPE; interrupted searches can be continued.
+"""Hyperparameter search with Optuna's tree-structured Parzen estimator (TPE); interrupted searches can be continued.
 
 Bergstra, Bardenet, Bengio and Kégl, "Algorithms for Hyper-Parameter Optimization", NeurIPS 2011. The search space is
 written in Hydra's sweep syntax:
 
     choice(a, b)            one of these values
-    range(1, 5)             an integer, also with a step; the end is excluded, as in Hydra
+    range(1, 5)             an integer from 1 to 4; range(1, 9, 2) has a step of 2
     interval(0.0, 1.0)      a real number; int(interval(8, 128)) is an integer, with the end included
     tag(log, interval(...)) a number on a logarithmic scale
 """
@@ -81,14 +81,14 @@ class Search:
         n_trials: total number of trials, including those of earlier commands; fewer if the space has fewer
             combinations.
         seed: seed of the sampler.
-        n_parallel: number of trials that are launched together; the next ones wait until all of them have ended.
+        n_parallel: number of trials that are launched together; the next trials start when all of these have ended.
         prune_after: number of epochs after which a trial may be pruned, or None for no pruning. Models without epochs
             are never pruned.
         storage: where the search is stored, see `search_storage`; None for `study.journal` in the directory.
         keep_models: whether every trial keeps its model, checkpoints and embeddings, or only the best so far.
 
     Raises:
-        UserError: a number is not a positive integer, or Optuna or matplotlib is not installed.
+        UserError: a number is not a positive integer, or the extra `search` or `plots` is not installed.
     """
 
     directory: Path
@@ -114,7 +114,7 @@ class Search:
             require(extra)
 
     def run(self, launch: Launch) -> list[str]:
-        """Run trials until there are `n_trials`.
+        """Run trials until there are `n_trials`, and write the results to the directory.
 
         Args:
             launch: function that runs jobs, given the overrides of each job and the number of the first.
@@ -123,8 +123,8 @@ class Search:
             The overrides of the best settings.
 
         Raises:
-            UserError: the directory holds another search, all of the first `N_FAILED` trials failed, or trials do not
-                return the value to maximise.
+            UserError: a sweep is not one of those above, the storage cannot be reached or has another search, all of
+                the first `N_FAILED` trials failed, or trials do not return the value to maximise.
         """
         study = self._study()
         n_trials = int(min(self.n_trials, math.prod(map(_n_values, self.distributions.values()))))
@@ -155,22 +155,26 @@ class Search:
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """The distribution of each setting of the space, by name."""
+        """Return the distribution of each setting of the space, by name.
+
+        Raises:
+            UserError: a sweep is not one of those that the module describes.
+        """
         parser = OverridesParser.create()
         return {key: distribution(parser.parse_override(f"{key}={sweep}")) for key, sweep in self.space.items()}
 
     @cached_property
     def address(self) -> str:
-        """The address of the storage: `storage`, or the journal in the directory."""
+        """Return the address of the storage: `storage`, or the journal in the directory."""
         return self.storage or str(self.directory / JOURNAL)
 
     @cached_property
     def worker(self) -> str:
-        """The name of this worker: its machine and directory, so that it has the same name when it starts again."""
+        """Return the name of this worker, its machine and directory, which it has again after a restart."""
         return f"{platform.node()}:{self.directory.resolve()}"
 
     def _study(self) -> optuna.Study:
-        """Open the stored search, or start a new one.
+        """Open the stored search, or start a new one; this worker's unfinished trials are recorded as interrupted.
 
         Raises:
             UserError: the storage cannot be reached, or holds another search.
@@ -206,7 +210,7 @@ class Search:
         return [trial for trial in running if trial not in lost]
 
     def _begin(self, study: optuna.Study, n: int) -> list[optuna.Trial]:
-        """Draw the next trials, with settings that no trial has had, since equal settings would give equal results.
+        """Start the next n trials, with settings that no trial has had, since equal settings would give equal results.
 
         Settings are drawn in a copy of the study, where rejected draws can be recorded. The seed depends on the number
         of trials so far, so that a continued search does not repeat its first draws.
@@ -232,7 +236,7 @@ class Search:
         return begun
 
     def _job(self, trial: optuna.Trial) -> list[str]:
-        """Return the overrides of a trial."""
+        """Return the overrides of a trial: the fixed ones, its settings and, if trials may be pruned, the callback."""
         settings = [*self.fixed, *overrides(trial.params)]
         if self.prune_after is None:
             return settings
@@ -270,7 +274,7 @@ class Search:
         write_text(self.directory / "best.yaml", text)
 
     def _remove_models(self, study: optuna.Study) -> None:
-        """Remove the models of this worker's trials that are not the best, which would fill a disk."""
+        """Remove the models of this worker's trials except for the best trial, since all of them could fill a disk."""
         best = study.best_trial.number if _is_any_complete(study) else None
         for trial in _finished(study):
             if trial.number != best and trial.user_attrs.get(WORKER) == self.worker and PLACE in trial.user_attrs:
@@ -301,9 +305,9 @@ class Search:
 
 
 def overrides(params: Mapping[str, Any]) -> list[str]:
-    """Format settings as overrides; see `recsys.studies.plan.override_arguments`.
+    """Format settings as overrides: a dotted key with the prefix `++`, a choice of a config without it.
 
-    Values are written unquoted, since they come from Hydra's own sweep syntax.
+    Values are not quoted, since they come from Hydra's own sweep syntax.
     """
     return [f"{'++' if '.' in key else ''}{key}={value}" for key, value in params.items()]
 
@@ -339,7 +343,7 @@ def _is_at_an_end(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def _n_values(distribution: BaseDistribution) -> float:
-    """Return the number of different values of a distribution."""
+    """Return the number of different values of a distribution; infinity for real numbers."""
     if isinstance(distribution, CategoricalDistribution):
         return len(set(distribution.choices))
     if isinstance(distribution, IntDistribution):
@@ -348,7 +352,7 @@ def _n_values(distribution: BaseDistribution) -> float:
 
 
 def _see(trials: Sequence[optuna.Trial]) -> None:
-    """Report that the worker of some trials still runs."""
+    """Store the current time in trials, as a sign that their worker still runs."""
     for trial in trials:
         trial.set_user_attr(SEEN, time.time())
 
@@ -369,7 +373,7 @@ def _value(job: JobReturn) -> float | str:
     """Return the value of a job, or the reason why it failed.
 
     Raises:
-        UserError: the job completed without a value.
+        UserError: the job completed without a value, as its runs do not measure `optimized_metric`.
     """
     try:
         value = job.return_value
@@ -400,7 +404,7 @@ def _epochs(trial: FrozenTrial) -> int | None:
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
-    """Return a row for each trial: state, value, epochs, seconds, settings, and the reason of a failure."""
+    """Return a row for each trial: `trial`, `state`, `value`, `epochs`, `seconds`, the settings, and `failure`."""
     rows = [
         {
             "trial": trial.number,

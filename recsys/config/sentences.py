@@ -35,7 +35,13 @@ TORCH_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory|Storage si
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Turn errors that the user can correct into one sentence on stderr and exit status 2."""
+    """Turn errors in the `with` block that the user can correct into one sentence on stderr.
+
+    These are invalid input, a missing extra, files that cannot be written, and too little memory.
+
+    Raises:
+        SystemExit: with status 2, in place of such an error.
+    """
     try:
         with _threads_that_pass_errors_on(), naming_extras():
             yield

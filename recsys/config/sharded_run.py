@@ -41,9 +41,9 @@ NOT_SHARDED = {  # settings that need the ratings of all users in one process, a
 
 
 def sharded_run(cfg: DictConfig, model: Recommender, trainer: partial[Any] | None) -> ShardedRun | None:
-    """Return the sharded run of a config; None if its trainer does not shard by user, or if the model is not deep.
+    """Return the sharded run of a config; None if its trainer does not shard by user, or if the model is closed-form.
 
-    An ensemble is not sharded as a whole: its base models use the trainer.
+    An ensemble is not sharded as a whole either: only its base models use the trainer.
 
     Raises:
         UserError: the model or a setting needs the ratings of all users in one process.
@@ -78,10 +78,10 @@ class ShardedRun:
         return cast(ClusterEnvironment, self.strategy.cluster_environment).creates_processes_externally
 
     def start(self, cfg: DictConfig) -> dict[str, float]:
-        """Execute the run of a config in processes on this machine, and return the result of the first one.
+        """Execute the run of a config in processes on this machine, and return the metrics from the first of them.
 
         Raises:
-            UserError: a process has raised it, or was lost.
+            UserError: a process raised a `UserError`, or ended unexpectedly.
         """
         answers = get_context(START_METHOD).SimpleQueue()
         arguments = (self.strategy.num_processes, find_free_network_port(), cfg, HydraConfig.instance().cfg, answers)
@@ -100,7 +100,11 @@ class ShardedRun:
         return answers.get()
 
     def connect(self, cfg: DictConfig) -> Divide:
-        """Connect the processes, let the first prepare the data, and return the function that divides the users."""
+        """Connect the processes, let the first prepare the data, and return the function that divides the users.
+
+        Raises:
+            UserError: the data cannot be prepared.
+        """
         self.strategy.setup_environment()
         if self.strategy.is_global_zero:
             count_ratings(instantiate(cfg.data), Path(cfg.cache_dir), engine_of(cfg))

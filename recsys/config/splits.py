@@ -28,12 +28,16 @@ def prepared_data(cfg: DictConfig) -> Prepared:
 
 
 def engine_of(cfg: DictConfig) -> Engine:
-    """Build the engine of a config; the default is DuckDB, for configs of earlier versions without an engine."""
+    """Build the engine that a config describes, or DuckDB if it has none, as in earlier versions.
+
+    Raises:
+        UserError: a setting of the engine is not valid.
+    """
     return instantiate(cfg.get("engine")) or DuckDB()
 
 
 class Splits:
-    """Builds the splits that configs describe, and caches them."""
+    """Builds the splits that configs describe, and holds them in memory, so that equal settings are split once."""
 
     def __init__(self) -> None:
         self.built: dict[str, Split] = {}

@@ -76,7 +76,7 @@ ADVICE = "if you trust its source, add --trusted (for warm_from: let the command
 def stored_config(
     config: Mapping[str, Any], slots: Collection[str] = DATA, *, trusted: bool = False, known: Collection[str] = ()
 ) -> DictConfig:
-    """Return the config that a run stores, after checking that some of its slots are safe to build.
+    """Return the config that a run stores, after checking that objects can safely be built from some of its slots.
 
     Unless the run is trusted, interpolations are refused anywhere in the config, and `engine` is left out.
 
@@ -101,12 +101,16 @@ def stored_config(
 
 
 def targets(config: Any) -> set[str]:
-    """Return the names of all classes in a config."""
+    """Return the names of all classes in a nested config, which are the values of `_target_`."""
     return {str(node["_target_"]) for _, node in _mappings(config) if "_target_" in node}
 
 
 def check_encoders(config: Any, place: str) -> None:
     """Check that the sentence encoders in a stored config or a model's hyperparameters use models in `PACKAGED`.
+
+    Args:
+        config: nested plain values.
+        place: dotted place of the config, for the message.
 
     Raises:
         UserError: an encoder names another model, for which the config must be trusted.
@@ -149,7 +153,7 @@ def _is_harmless(override: Override, groups: Collection[str]) -> bool:
 
 
 def _configures_hydra(root: str, package: str | None, names: Collection[str]) -> bool:
-    """Return whether an override would change Hydra, what a node builds, or where the command writes."""
+    """Return whether an override would change Hydra's settings, what a node builds, or where the command writes."""
     places = root, str(package)
     return any(place.startswith(("hydra", "run_dir")) for place in places) or not {*names}.isdisjoint(HYDRAS_OWN)
 

@@ -19,12 +19,12 @@ STUDY = re.compile(r"experiment$|study\.")  # keys that choose the study, or cha
 
 
 def study_names() -> list[str]:
-    """Return the names of the experiments in configs/."""
+    """Return the names of the files in configs/experiment, sorted; some may be plain sweeps."""
     return sorted(file.stem for file in (loader.CONFIGS / "experiment").glob("*.yaml"))
 
 
 def read_study(overrides: Sequence[str]) -> tuple[Study, list[str]]:
-    """Read the study that a command names with `experiment=`, and the overrides that apply to all of its runs.
+    """Return the study that a command names with `experiment=`, and the overrides that apply to all of its runs.
 
     An override of a key that the study varies, such as a seed or a model, selects among the runs instead.
 

@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 class StudySweep:
-    """Runs a study.
+    """Runs what is missing of a study, and writes its report.
 
     Args:
         directory: directory of the runs.
@@ -111,7 +111,13 @@ class StudySweep:
         return splits
 
     def _searched(self, study: Study) -> Study:
-        """Search on validation, with the first variant of each setting; return the study with the best settings."""
+        """Search the settings of rows that have a search space, and return the study with the best settings.
+
+        A search measures on validation, with the first variant of its setting.
+
+        Raises:
+            UserError: a search cannot run; see `Search.run`.
+        """
         for name, row in rows_to_search(study):
             setting, own = study.settings[name], study.settings[name].rows[row]
             fixed = {key: value for key, value in own.overrides.items() if key not in own.search}
@@ -125,7 +131,7 @@ class StudySweep:
         return with_search_results(study, self.directory)
 
     def _run(self, study: Study) -> list[Outcome]:
-        """Run the jobs without a reusable run, dependencies first."""
+        """Run the jobs without a reusable run, dependencies first, and return the outcomes of all jobs."""
         finished = FinishedRuns(self.directory.parent, self._config)
 
         def reusable_run(job: Job) -> Run | None:
@@ -146,7 +152,7 @@ class StudySweep:
         return self._launch([(directory / f"trial_{first + i}", list(job)) for i, job in enumerate(jobs)], first)
 
     def _launch(self, jobs: Sequence[tuple[Path, Sequence[str]]], first: int = 0) -> Sequence[JobReturn]:
-        """Run jobs; one that fails stores the reason in its directory, and does not stop the others.
+        """Run jobs, and return the launcher's results; a job that fails stores the reason, and the others still run.
 
         Args:
             jobs: directory and arguments of each job.

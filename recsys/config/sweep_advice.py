@@ -17,17 +17,21 @@ PLAIN = "BasicSweeper"  # of Hydra; searches and studies end with results of the
 
 
 def is_plain_sweep(hydra: Any) -> bool:
-    """Return whether the sweeper is Hydra's default one; searches and studies continue if their command is repeated."""
+    """Return whether the sweeper is Hydra's default one, and not that of a search or a study.
+
+    Args:
+        hydra: Hydra's own config.
+    """
     return str(hydra.sweeper._target_).endswith(PLAIN)
 
 
 def is_job_of_sweep() -> bool:
-    """Return whether this is a job of a sweep, a search or a study."""
+    """Return whether this process executes a job of a sweep, a search or a study."""
     return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 class SweepAdvice(Callback):
-    """Prints the command that makes a table of a sweep's runs."""
+    """Prints, after a plain sweep, the command that makes a table of its runs."""
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Print the command after the last job."""

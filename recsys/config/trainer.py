@@ -50,7 +50,7 @@ def check_trainer(node: DictConfig) -> None:
 
 
 def needs_lightning(cfg: DictConfig, model: Recommender) -> bool:
-    """Return whether a run needs Lightning: to fit its model, or for a logger that records every model.
+    """Return whether a run needs Lightning: to fit its model, or for a logger that is not in `OWN_LOGS`.
 
     TensorBoard's files are written without Lightning, and the CSV logger stores only the curves of deep models.
     """

@@ -49,6 +49,9 @@ class Address:
     def parse(cls, text: str) -> Address:
         """Parse an address.
 
+        Args:
+            text: `postgresql://...`, `postgres://...`, `mysql://...`, or the path of a DuckDB or SQLite file.
+
         Raises:
             UserError: the kind of the address is unknown, or the address is malformed; the message does not quote it.
         """
@@ -72,7 +75,7 @@ class Address:
         """Parse the address in an environment variable.
 
         Raises:
-            UserError: the variable is not set, or its address is not valid.
+            UserError: the variable is not set or empty, or its address is not valid.
         """
         return cls.parse(in_environment(variable))
 
@@ -81,11 +84,11 @@ class Address:
 
     @property
     def is_file(self) -> bool:
-        """Whether the database is a file on this machine."""
+        """Return whether the database is a file on this machine."""
         return self.kind in _FILES.values()
 
     def without_secrets(self, error: Exception) -> str:
-        """Return an error's message on one line, without the address and the password."""
+        """Return an error's message on one line, without the address, the password and the SQL that it quotes."""
         message = str(error).replace(self.url, self.place)
         for secret in {self.password, unquote(self.password)} - {""}:
             message = message.replace(secret, "***")
@@ -105,7 +108,7 @@ class JavaAddress:
 
     @property
     def password(self) -> str:
-        """The part that may contain a password: everything before the last @, else the value of `password=`, or ""."""
+        """Return the part that may contain a password: all before the last @, or the value of `password=`, or ""."""
         login, at, _ = self.url.rpartition("@")
         found = re.search(r"pass\w*=([^&;]*)", self.url, re.IGNORECASE)
         return login if at else found[1] if found else ""
@@ -119,7 +122,7 @@ def in_environment(variable: str) -> str:
     """Return the address in an environment variable.
 
     Raises:
-        UserError: the variable is not set.
+        UserError: the variable is not set or empty.
     """
     if not (text := os.environ.get(variable, "")):
         raise UserError(

@@ -22,15 +22,16 @@ def attached(
 
     Args:
         address: address of the database.
-        alias: name of the database in DuckDB.
+        alias: name of the database in DuckDB, which is not quoted.
         read_only: whether to attach the database read-only.
-        written: the only folder whose files statements may read and write; None allows all files.
+        written: the only folder in which statements may read and write files, besides the database; None allows all.
 
     Yields:
         The connection.
 
     Raises:
-        UserError: the database cannot be reached, or a statement inside the context fails.
+        UserError: a file to read does not exist, the database cannot be reached, or a statement in the `with` block
+            fails.
     """
     if read_only and address.is_file and not Path(address.url).is_file():
         raise UserError(f"{address} does not exist.")
@@ -54,7 +55,7 @@ def attached(
 
 
 def _close_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Restrict the connection to the files in a folder, irrevocably: views and SELECTs could read any file."""
+    """Irrevocably restrict the connection to the files in a folder; otherwise views and SELECTs could read any file."""
     connection.execute(f"SET allowed_directories = [{literal(str(folder.resolve()))}]")
     connection.execute(f"SET temp_directory = {literal(str(folder.resolve() / 'spill'))}")
     for option in ("enable_external_access", "python_enable_replacements"):
@@ -63,7 +64,11 @@ def _close_files(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def _load_extension(connection: duckdb.DuckDBPyConnection, kind: str) -> None:
-    """Load DuckDB's extension for a kind of database, from its package or by download."""
+    """Load DuckDB's extension for a kind of database, from its package or by download.
+
+    Raises:
+        UserError: there is neither a package nor a connection.
+    """
     if kind == "duckdb":
         return
     name = f"{kind}_scanner"

@@ -28,7 +28,7 @@ class Catalogue(Metadata):
         """Return the files of the catalogue.
 
         Raises:
-            UserError: a file does not exist.
+            UserError: no path is given, or it or a file does not exist.
         """
         path = Path(self.path or "").expanduser()
         if self.path is None or not path.exists():
@@ -39,10 +39,20 @@ class Catalogue(Metadata):
 
     @abstractmethod
     def _table(self, folder: Path) -> RawTable:
-        """Describe how to read the files in a folder."""
+        """Describe how to read the files in a folder.
+
+        Raises:
+            UserError: a file does not exist.
+        """
 
     def _joined(self, query: str, omitted: str, *files: Path, **parameters: float) -> RawTable:
-        """Describe the table that a SELECT joins from several files; `omitted` counts the rows that it omits.
+        """Describe the table of descriptions that a SELECT reads from files.
+
+        Args:
+            query: the SELECT, in which `$file`, `$file2` and so on stand for the files.
+            omitted: SELECT that counts the rows which `query` omits; see `RawTable.omitted`.
+            *files: the files.
+            **parameters: further parameters of both SELECTs.
 
         Raises:
             UserError: a file does not exist.
@@ -67,7 +77,7 @@ class KaggleMovies(Catalogue):
     )
     _credits = delimited("cast_ crew id", file="$file2", quote='"', header=True)
     _keywords = delimited("id keywords", file="$file3", quote='"', header=True)
-    # of several rows of credits or keywords of a film the last counts
+    # if a film has several rows of credits or of keywords, the last counts
     _query = f"""
     SELECT id AS tmdb_id, imdb_id, title, original_title, release_date, runtime, overview AS plot, genres, keywords,
         cast_ AS actors, crew AS directors, crew AS writers

@@ -1,7 +1,7 @@
 """Cleaning of raw tables in SQL: which ratings are dropped, and by which rule.
 
-The SELECTs are in `sql/clean`, where every rule is explained. A rating is dropped by the first rule that rejects it, in
-the order of `RULES`.
+The SELECTs are in `sql/clean`, where comments explain the rules. A dropped rating is counted once, under the first rule
+that rejects it, in the order of `RULES`; the rule for negatives applies before that for duplicates.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RULES = (
     "rating below the threshold",
     "user or film with too few ratings",
 )
-# Rules that always apply -> what to check if they drop many ratings.
+# Rules that always apply, except for duplicates -> what to check if they drop many ratings.
 UNCHOSEN = {
     "missing id": "check data.columns and data.missing",
     "missing rating": "check data.columns.rating, which is null for data without ratings",
@@ -85,14 +85,14 @@ class Cleaning:
 
     Attributes:
         min_rating: drop ratings below this threshold; None drops none.
-        user_core: drop users with fewer clean ratings than this. Users and items are dropped alternately until all
-            that remain have enough ratings (the k-core).
+        user_core: drop users with fewer clean ratings than this. The ratings of users and items with too few are
+            dropped repeatedly, until all that remain have enough (the k-core).
         item_core: drop items with fewer clean ratings than this.
         keep_unknown_films: keep ratings of items that the source's metadata does not contain.
         earliest: ISO date; ratings before it are dropped, because their times are considered impossible. For data with
             order numbers instead of times it must be 1970-01-01.
-        max_dropped: largest share of the ratings that the rules which always apply (`UNCHOSEN`) may drop; cleaning
-            fails above it. The clean tables do not depend on it.
+        max_dropped: largest share of the ratings, from 0 to 1, that the rules in `UNCHOSEN` may drop; preparation fails
+            above it. The clean tables do not depend on it.
 
     Raises:
         UserError: a value is not allowed.
@@ -122,7 +122,7 @@ def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
     """Check the scale of ratings, and return its lowest and its highest rating.
 
     Raises:
-        UserError: the scale is not two numbers in ascending order.
+        UserError: the scale is not two numbers, of which the first is at most the second.
     """
     ends = list(scale) if isinstance(scale, Sequence) else [scale]
     if not (len(ends) == 2 and all(isinstance(end, Real) for end in ends) and ends[0] <= ends[1]):
@@ -131,7 +131,7 @@ def checked_scale(scale: Sequence[float]) -> tuple[float, float]:
 
 
 def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -> None:
-    """Check that the rules that always apply (`UNCHOSEN`) dropped few ratings.
+    """Check that the rules in `UNCHOSEN` dropped few ratings.
 
     Args:
         dropped: rule -> number of ratings that it dropped.
@@ -152,7 +152,10 @@ def check_dropped(dropped: Mapping[str, int], n_rows: int, cleaning: Cleaning) -
 
 
 def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cleaning: Cleaning) -> dict[str, int]:
-    """Create the tables `ratings`, `users`, `films`, `parts` and `negatives` from the raw tables.
+    """Create the clean tables `ratings`, `users`, `films`, `parts` and `negatives` from the raw tables.
+
+    `ratings` has the columns `user`, `item` (codes from 0), `rating`, `time` (Unix time in seconds, or NULL) and `part`
+    (a code, or -1), and `source` and `plays` if the raw ratings have them.
 
     Args:
         connection: a database with the tables `raw_ratings`, `raw_users`, `raw_films`, `raw_links`, `raw_tags` and
@@ -211,6 +214,11 @@ def clean(connection: duckdb.DuckDBPyConnection, scale: tuple[float, float], cle
 def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, float]) -> None:
     """Check that at least one rating is left after cleaning.
 
+    Args:
+        n_left: number of ratings that are left.
+        dropped: rule -> number of ratings that it dropped, for the message.
+        scale: lowest and highest rating of the source, for the message.
+
     Raises:
         UserError: no rating is left.
     """
@@ -223,14 +231,14 @@ def check_any_left(n_left: int, dropped: Mapping[str, int], scale: tuple[float, 
 
 
 def create_codes(connection: duckdb.DuckDBPyConnection) -> None:
-    """Create `users`, `films`, `parts` and `negatives`, with their codes, from `ratings` and the other raw tables."""
+    """Create `users`, `films`, `parts` and `negatives`, which assign codes, from raw tables and uncoded `ratings`."""
     connection.execute((SQL / "clean" / "macros.sql").read_text(encoding="utf-8"))
     for table in ("users", "films", "parts", "negatives"):
         create(connection, table, table)
 
 
 def create(connection: duckdb.DuckDBPyConnection, table: str, query: str, **parameters: object) -> None:
-    """Create a table from the SELECT in `sql/clean/<query>.sql`."""
+    """Create a table of the rows of the SELECT in `sql/clean/<query>.sql`, given its parameters."""
     sql = (SQL / "clean" / f"{query}.sql").read_text(encoding="utf-8")
     connection.execute(f'CREATE TABLE "{table}" AS {sql}', parameters)
 
@@ -241,7 +249,7 @@ def count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, query: str, **parameters: object) -> int:
-    """Replace the table `ratings` by a SELECT from it, and return the number of removed rows."""
+    """Replace the table `ratings` by the result of a SELECT in `sql/clean`; return how many rows fewer these are."""
     before = count(connection, "ratings")
     create(connection, "replacement", query, **parameters)
     connection.execute("DROP TABLE ratings")

@@ -54,7 +54,9 @@ def _standard(column: str, ours: Collection[str]) -> str:
 
 
 def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Add the prefix to the names of a file's own columns.
+    """Add the prefix `OWN` to the standard names that recsys does not know, which are the file's own.
+
+    Only tables of users, items and descriptions have such columns.
 
     Args:
         name: name of the raw table.
@@ -64,13 +66,19 @@ def apart(name: str, columns: Mapping[str, str | None]) -> dict[str, str | None]
 
 
 def read_apart(connection: duckdb.DuckDBPyConnection, name: str, file: Path) -> duckdb.DuckDBPyRelation:
-    """Read a stored clean table, and add the prefix to the names of its source's own columns."""
+    """Read a stored clean table, and add the prefix `OWN` to the names of its source's own columns.
+
+    Args:
+        connection: a connection.
+        name: name of the clean table.
+        file: its Parquet file, or a folder of Parquet files.
+    """
     table = connection.read_parquet(parquet_files(file))
     return table.project(_renamed({column: _apart(column, _CLEAN.get(name)) for column in table.columns}))
 
 
 def write_together(table: duckdb.DuckDBPyRelation, file: Path) -> None:
-    """Store a clean table as Parquet, without the prefix of its source's own columns where names stay unique."""
+    """Store a clean table as Parquet, with the prefix `OWN` removed from names that stay unique without it."""
     ours = {column.lower() for column in table.columns}
     names = {column: column.removeprefix(OWN) for column in table.columns}
     table.project(_renamed({c: c if name.lower() in ours else name for c, name in names.items()})).write_parquet(

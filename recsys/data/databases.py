@@ -56,8 +56,8 @@ class Database(Source):
         films_columns: standard name -> the table's name of each column, where they differ: `movie_id`, and any of
             `raw.ITEM_COLUMNS` or names of your own.
         links: table of the items' ids in other catalogues: `movie_id`, `imdb_id`, `tmdb_id`.
-        address: `postgresql://USER@HOST/DATABASE`, `mysql://...`, a DuckDB or SQLite file, or `jdbc:...`, from which
-            Spark reads only the ratings. It must not contain a password, because runs store their configs.
+        address: `postgresql://USER@HOST/DATABASE`, `mysql://...`, the path of a DuckDB or SQLite file, or `jdbc:...`,
+            from which Spark reads only the ratings. It must not contain a password, because runs store their configs.
         address_env: environment variable with the address, which may contain a password; used if `address` is None.
         genre_separator: separator of the genres of an item, and of the elements of other lists.
         scale: lowest and highest possible rating.
@@ -101,7 +101,8 @@ class Database(Source):
         """Copy the tables to files in the cache, and return the files.
 
         Raises:
-            UserError: there is no address, the database cannot be reached, or a table or column does not exist.
+            UserError: there is no address, the database cannot be reached, a table or column does not exist, the
+                ratings have no rows, an id may be rounded, or a table is given as SQL that is not allowed.
         """
         address = self._address()
         if isinstance(address, JavaAddress):
@@ -136,7 +137,7 @@ class Database(Source):
         """Describe the table of ratings that Spark reads.
 
         Raises:
-            UserError: a table of users, items or links is given, or the ratings are a SELECT.
+            UserError: a table of users, items or links is given, or the ratings are missing or a SELECT.
         """
         (table, columns), *others = self.tables.values()
         if table is None or any(other is not None for other, _ in others):
@@ -146,20 +147,32 @@ class Database(Source):
         return Raw(str(address), (), remote=Remote(str(address), address.url, columns or {}, table, AS_IT_IS))
 
     def _rows(self, label: str, name: str, query: str, types: dict[str, str]) -> str:
-        """Return a SELECT of the rows of `query`, as text and under standard column names."""
+        """Return a SELECT of the rows of `query`, as text and under standard column names.
+
+        Raises:
+            UserError: a column does not exist.
+        """
         selected = columns_as_text(label, name, self.tables[name][1], self.genre_separator, types)
         return f"SELECT {selected} FROM ({query})"  # noqa: S608
 
     def _refuse_rounded_ids(
         self, connection: duckdb.DuckDBPyConnection, label: str, name: str, query: str, types: dict[str, str]
     ) -> None:
-        """Check that no id in the rows of `query` may be rounded; see `refuse_rounded`."""
+        """Check that no id in the rows of `query` may be rounded; see `refuse_rounded`.
+
+        Raises:
+            UserError: an id may be rounded.
+        """
         selected = selected_columns(label, name, self.tables[name][1], types)
         for column in filter(None, map(selected.get, ("user_id", "movie_id"))):
             refuse_rounded(connection, label, query, column, types[column])
 
     def _copy(self, connection: duckdb.DuckDBPyConnection, label: str, name: str, rows: str, scratch: Path) -> Path:
-        """Copy the rows of a SELECT into a file next to the scratch folder, named by its content."""
+        """Copy the rows of a SELECT into a file next to the scratch folder, named by its content, and return its path.
+
+        Raises:
+            UserError: the ratings have no rows.
+        """
         copied = scratch / f"{name}.csv"
         sql = f"COPY ({rows}) TO {literal(str(copied.resolve()))} (FORMAT csv, HEADER)"
         [(n_rows,)] = connection.execute(sql).fetchall()
@@ -231,8 +244,13 @@ def _select_of(view: str) -> str:
 def _check_nodes(name: str, nodes: Iterable[Mapping[str, Any]], macros: Collection[str] = ()) -> None:
     """Check that the nodes of a SELECT read only tables of the database.
 
+    Args:
+        name: name of the raw table, for the message.
+        nodes: the nodes, see `_nodes`.
+        macros: names, in lower case, of macros that must not be called.
+
     Raises:
-        UserError: a node reads anything else.
+        UserError: a node reads anything else, or a macro is called.
     """
     for node in nodes:
         if node.get("error"):  # not a SELECT
@@ -243,7 +261,7 @@ def _check_nodes(name: str, nodes: Iterable[Mapping[str, Any]], macros: Collecti
 
 
 def _nodes(parsed: Any) -> Iterator[dict[str, Any]]:
-    """Yield the nodes of a parsed statement."""
+    """Yield every JSON object in a parsed statement, an object before those inside it."""
     if isinstance(parsed, dict):
         yield parsed
         parsed = list(parsed.values())

@@ -32,7 +32,7 @@ class Shard(Protocol):
 
     @property
     def own(self) -> range:
-        """Return the codes of this process's users; processes are in ascending order of codes."""
+        """Return the codes of this process's users, which precede those of the next process."""
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of the arrays of all processes, elementwise; all arrays have the same shape."""
@@ -100,7 +100,10 @@ class Dataset:
         name: str = "arrays",
         fingerprint: str = "",
     ) -> Dataset:
-        """Build a data set from arrays in source order, whose frames hold only ids and titles.
+        """Build a data set from copies of arrays, whose frames have only codes as ids and invented titles.
+
+        The order of the arrays is that of the source, which decides ties in time. It is not checked that each pair of
+        user and item occurs once. The scale is the range of the ratings.
 
         Args:
             users: user codes (n,), from 0.
@@ -151,12 +154,12 @@ class Dataset:
 
     @property
     def n_users(self) -> int:
-        """Return the number of user codes, with or without ratings here."""
+        """Return the number of user codes, with or without ratings in this data set."""
         return len(self.user_frame)
 
     @property
     def n_items(self) -> int:
-        """Return the number of item codes, with or without ratings here."""
+        """Return the number of item codes, with or without ratings in this data set."""
         return len(self.item_frame)
 
     @cached_property
@@ -166,7 +169,7 @@ class Dataset:
 
     @property
     def middle_of_scale(self) -> float:
-        """Return the middle of the scale, the lowest rating that counts as positive."""
+        """Return the middle of the scale of ratings; ratings from this value on count as positive."""
         return sum(self.scale) / 2
 
     @cached_property
@@ -176,22 +179,22 @@ class Dataset:
 
     @cached_property
     def item_counts(self) -> np.ndarray:
-        """Return the number of ratings of each item, int64 (n_items,)."""
+        """Return the number of ratings of each item, of all processes, int64 (n_items,)."""
         return self.total(np.bincount(self.items, minlength=self.n_items))
 
     @cached_property
     def n_ratings(self) -> int:
-        """Return the number of ratings."""
+        """Return the number of ratings, of all processes; `len` is that of this process."""
         return int(self.total(np.array([len(self)])).item())
 
     @cached_property
     def n_raters(self) -> int:
-        """Return the number of users with ratings."""
+        """Return the number of users with ratings, of all processes."""
         return int(self.total(np.array([np.count_nonzero(self.user_counts)])).item())
 
     @cached_property
     def mean_rating(self) -> float:
-        """Return the mean rating."""
+        """Return the mean of the ratings, of all processes, in the units of the scale."""
         if self.shard is None:
             return float(self.ratings.mean(dtype=np.float64))
         return float(self.total(np.array([self.ratings.sum(dtype=np.float64)])).item()) / self.n_ratings
@@ -218,11 +221,13 @@ class Dataset:
 
     @property
     def pairs(self) -> np.ndarray:
-        """Return a number that identifies the pair of user and item of each rating, int64 (n,)."""
+        """Return a number that identifies the user and item of each rating, user * n_items + item: int64 (n,)."""
         return self.users.astype(np.int64) * self.n_items + self.items
 
     def users_in(self, earlier: Dataset) -> np.ndarray:
         """Return the code that each user has in earlier data of the same items, int64 (n_users,), -1 for a new user.
+
+        Users are compared by raw ids as text.
 
         Raises:
             UserError: the items or their order differ, so that item codes would mean other items.
@@ -244,7 +249,7 @@ class Dataset:
         """Return a subset of the ratings with unchanged codes.
 
         Args:
-            chosen: bool (n,) mask, or int64 (m,) ascending positions.
+            chosen: bool (n,) mask, or int64 (m,) positions, which must leave the ratings in order of users and times.
         """
         return replace(
             self,
@@ -272,7 +277,7 @@ class Dataset:
         return select_rows(starts, lengths, self.histories())
 
     def history_of_liked(self, items: Iterable[int]) -> History:
-        """Return the history of a new user who gave the highest rating to some items, each of them once, in order."""
+        """Return the history of a new user who gave the highest rating to items, oldest first; repeats are dropped."""
         return History.of_items([list(dict.fromkeys(items))], rating=self.scale[1])
 
     def query(self, users: np.ndarray) -> Query:
@@ -353,12 +358,16 @@ class Holdout:
         return self.unranked.history(self.query_users[rows])
 
     def of_users(self, users: range) -> Self:
-        """Return the holdout of users with consecutive codes, with a copy of only their ratings."""
+        """Return the holdout of users with consecutive codes, with copies of their ratings; codes are unchanged."""
         rated = None if self.rated is None else self.rated.of_users(users)
         return replace(self, ratings=self.ratings.of_users(users), known=self.known.of_users(users), rated=rated)
 
     def joined(self) -> Holdout:
-        """Return the holdout of all processes, to average metrics over all queries; see `Shard.joined`."""
+        """Return the holdout with the queries of all processes, to average metrics over them.
+
+        Only the first process gets all queries; the others get their own. All processes must call this, see `Shard`.
+        Without a shard, the holdout itself is returned.
+        """
         shard, held_out = self.known.shard, self.ratings
         if shard is None:
             return self
@@ -394,16 +403,16 @@ class JoinedHoldout(Holdout):
 
     @property
     def query_users(self) -> np.ndarray:
-        """See `Holdout.query_users`."""
+        """Return the user of each query, of all processes, int64 (n_queries,), ascending."""
         return self.of_queries[0]
 
     @property
     def history_lengths(self) -> np.ndarray:
-        """See `Holdout.history_lengths`."""
+        """Return the number of ratings in the history of each query, int64 (n_queries,)."""
         return self.of_queries[1]
 
     def relevant(self, rows: np.ndarray) -> History:
-        """See `Holdout.relevant`."""
+        """Return the held-out ratings of some queries, int64 (B,), as a history with a row for each."""
         n_relevant = self.of_queries[2]
         return select_rows(row_pointers(n_relevant)[rows], n_relevant[rows], self.ratings.histories())
 
@@ -423,21 +432,21 @@ class StepHoldout(Holdout):
 
     @cached_property
     def query_users(self) -> np.ndarray:
-        """See `Holdout.query_users`."""
+        """Return the user of each query, which is that of each held-out rating, int64 (n_queries,), ascending."""
         return self.ratings.users.astype(np.int64)
 
     @property
     def history_lengths(self) -> np.ndarray:
-        """See `Holdout.history_lengths`."""
+        """Return the number of ratings in the history of each query, int64 (n_queries,)."""
         return self.ends - self.timeline.indptr[self.query_users]
 
     def query(self, rows: np.ndarray) -> Query:
-        """See `Holdout.query`."""
+        """Return some of the queries, given by their positions, int64 (B,), at the times of their held-out ratings."""
         times = None if self.ratings.times is None else self.ratings.times[rows]
         return Query(self.query_users[rows], self.seen(rows), times)
 
     def relevant(self, rows: np.ndarray) -> History:
-        """See `Holdout.relevant`."""
+        """Return the held-out rating of some queries, int64 (B,), as a history with a row for each."""
         return select_rows(rows, np.ones(len(rows), np.int64), self.ratings.histories())
 
     def seen(self, rows: np.ndarray) -> History:
@@ -446,18 +455,22 @@ class StepHoldout(Holdout):
         return select_rows(starts, self.ends[rows] - starts, self.timeline.histories())
 
     def of_users(self, users: range) -> Self:
-        """See `Holdout.of_users`."""
+        """Return the holdout of users with consecutive codes, with copies of their ratings; codes are unchanged."""
         held_out, first = self.ratings.indptr, self.timeline.indptr[users.start]
         ends = self.ends[held_out[users.start] : held_out[users.stop]] - first
         return replace(super().of_users(users), timeline=self.timeline.of_users(users), ends=ends)
 
     def interactions(self) -> sparse.csr_matrix:
-        """See `Holdout.interactions`."""
+        """Return a float32 matrix (n_users, n_items), nonzero where a rating is in the timeline or held out."""
         return self.timeline.matrix() + self.ratings.matrix()
 
 
 def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
-    """Check that arrays have one value for each rating, and that there is a rating."""
+    """Check that arrays have one value for each rating, and that there is a rating.
+
+    Raises:
+        UserError: the arrays have different lengths, or are empty.
+    """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{n} {name}" for name, n in lengths.items())
@@ -467,7 +480,11 @@ def _check_lengths(arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _n_codes(name: str, codes: np.ndarray, n: int | None) -> int:
-    """Return the number of codes, by default the highest plus one; the codes must be whole numbers below it."""
+    """Return `n` or, if that is None, the highest code plus one, after checking that all codes are below it.
+
+    Raises:
+        UserError: a code is not a whole number from 0 to the result less one.
+    """
     if codes.dtype.kind not in "iu":
         raise UserError(f"{name} must be whole numbers from 0 (got {codes[:1].tolist()[0]!r}).")
     lowest, highest = int(codes.min()), int(codes.max())

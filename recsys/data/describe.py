@@ -1,7 +1,8 @@
 """Addition of external metadata to items: which description belongs to which item, and what it adds.
 
 A description is matched to the item with the same id; otherwise to the item with the same IMDb or TMDB id, if the
-ratings' source has such ids; otherwise to an item with the same title and year (`sql/clean/matched.sql` has the rules).
+ratings' source has such ids; otherwise to an item with the same title whose year is missing or differs by at most one
+(`sql/clean/matched.sql` has the rules, except that for IMDb ids, which is below).
 Metadata of the ratings' source takes precedence; a description fills in missing values and adds missing columns.
 """
 
@@ -44,9 +45,10 @@ WHERE by_id OR (item NOT IN (SELECT item FROM linked) AND differ IS NOT TRUE)
 
 
 def describe(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[str]:
-    """Add descriptions to the table `films`, and create a table `matched` with a row for each described item.
+    """Add descriptions to the table `films`, and create the tables `described` and `matched`.
 
-    The table `described` remains, with a row for each description.
+    `described` has a row for each description, `matched` one for each described item: `item` and `source_row`, the row
+    of its description.
 
     Args:
         connection: a database with the clean table `films`.
@@ -100,7 +102,7 @@ def read_descriptions(connection: duckdb.DuckDBPyConnection, raw: Raw) -> list[s
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection) -> str:
-    """Return the select list of the items' columns, whose missing values are filled in by descriptions."""
+    """Return the select list of the items' columns and those of descriptions, which fill in missing values."""
     tables = ("films", "described")  # DuckDB ignores the case of column names
     own, others = ({column.lower(): column for column in connection.table(name).columns} for name in tables)
     selected = []

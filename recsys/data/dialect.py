@@ -81,10 +81,10 @@ class Dialect:
         delimiter: separator of the fields.
         quotings: possible pairs of quotation mark and escape character, in order of preference; the first pair that
             fits the whole file is used.
-        names: names of the columns.
+        names: names of all columns, in order.
         has_header: whether the first row holds the names.
         n_blank: number of blank lines before the first row.
-        numeric: for each column whether most of its sampled cells are numbers or dates.
+        numeric: whether most of the sampled cells of each column are numbers or dates.
     """
 
     delimiter: str
@@ -100,7 +100,7 @@ def detect(file: Path, text: Plain, reading: Reading, wanted: Collection[str]) -
 
     Args:
         file: the original file, whose extension decides between delimiters that fit equally well.
-        text: the text of the file.
+        text: the text of the file, converted by `plain`.
         reading: the settings, which take precedence over what is detected.
         wanted: names of columns that the header should have.
 
@@ -150,7 +150,7 @@ def usual_delimiter(file: Path) -> str:
 
 
 def _rows(lines: Sequence[str], delimiter: str, mark: str) -> list[list[str]]:
-    """Split the first lines that are not empty into rows of fields."""
+    """Split the first `_N_SAMPLED` rows that are not empty into fields; return [[""]] if there are none."""
     if len(delimiter) > 1:
         rows = [line.rstrip("\r\n").split(delimiter) for line in lines[: 2 * _N_SAMPLED] if line.strip()]
         return rows[:_N_SAMPLED]
@@ -221,7 +221,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) -> str:
-    """Return the only delimiter that splits most rows into `width` fields.
+    """Return the only delimiter that splits most rows into `width` fields; a single candidate is not checked.
 
     Raises:
         UserError: no delimiter or several do so.
@@ -241,7 +241,7 @@ def _by_width(file: Path, samples: Mapping[str, list[list[str]]], width: int) ->
 
 
 def _numeric(rows: Sequence[Sequence[str]], width: int) -> tuple[bool, ...]:
-    """Return for each column whether most of its cells are numbers or dates."""
+    """Return whether most cells of each column are numbers or dates, considering only rows with `width` fields."""
     columns = [[row[place] for row in rows if len(row) == width] for place in range(width)]
     return tuple(2 * sum(re.fullmatch(NUMERIC, cell) is not None for cell in cells) > len(cells) for cells in columns)
 

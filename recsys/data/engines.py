@@ -34,7 +34,7 @@ class Engine(ABC):
     """Reads and cleans the ratings of a source; users and items are always read and cleaned by DuckDB.
 
     Args:
-        memory_limit: DuckDB's memory limit, above which it spills to disk.
+        memory_limit: DuckDB's memory limit, such as `4GB`, above which it spills to disk.
     """
 
     def __init__(self, memory_limit: str = "4GB") -> None:
@@ -42,7 +42,12 @@ class Engine(ABC):
 
     @abstractmethod
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the fingerprint of a source's data set.
+        """Return the fingerprint of a source's data set, see `recsys.data.fingerprint`.
+
+        Args:
+            source: where the ratings come from.
+            raw: the files of the source.
+            cache_dir: folder of downloads and clean tables, which stores the digests of files.
 
         Raises:
             UserError: the engine cannot read this source.
@@ -54,8 +59,8 @@ class Engine(ABC):
     ) -> Cleaned:
         """Read and clean a source's tables.
 
-        The clean ratings are written to `ratings.parquet`. Afterwards the database has the clean tables `ratings`,
-        `users`, `films`, `parts` and `negatives`, and all raw tables but `raw_ratings`.
+        The clean ratings are written to `ratings.parquet` in `tables`. Afterwards the database has the clean tables
+        `ratings`, `users`, `films`, `parts` and `negatives`, and the raw tables other than `raw_ratings`.
 
         Args:
             connection: an empty database.
@@ -73,7 +78,11 @@ class DuckDB(Engine):
     """Reads and cleans on this machine, with the SQL in `recsys/data/sql`."""
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return a digest of the files and of how they are read and cleaned."""
+        """Return a digest of the files and of how they are read and cleaned.
+
+        Raises:
+            UserError: the ratings are remote.
+        """
         if raw.remote is not None:
             raise UserError(f"Only Spark reads {raw.remote.place}: set engine=spark.")
         return data_fingerprint(source, raw, cache_dir)
@@ -81,7 +90,7 @@ class DuckDB(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean in this process; tables above the memory limit spill to disk."""
+        """Read and clean in this process, spilling to disk above the memory limit; see `Engine.clean`."""
         read_as = read(connection, raw.unpacked(scratch), scratch)
         read_as += normalize(connection, "raw_films")
         move_links(connection)

@@ -1,7 +1,7 @@
 """Metadata as a sparse indicator matrix with a column for each genre, person, certificate and decade.
 
-Missing metadata has a column of its own, `directors=?`. Values outside the vocabulary, such as a director of too few
-items, have no column. The vocabulary names the columns, so that new items are encoded in the same way.
+A missing value has a column of its own, such as `directors=?`. Values outside the vocabulary, such as a director of too
+few items, have no column. The vocabulary names the columns, so that new items are encoded in the same way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MISSING = "?"
 
 
 def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int = 3) -> np.ndarray:
-    """List the metadata values that at least `min_count` items have.
+    """List the metadata values that at least `min_count` rows have.
 
     Args:
         frame: a row for each item, as `Dataset.item_frame`, or for each user.
@@ -25,8 +25,8 @@ def vocabulary(frame: pd.DataFrame, facts: Sequence[str] = FACTS, min_count: int
         min_count: minimum number of rows that must have a value.
 
     Returns:
-        Names (f,), such as `genres=Comedy`, `year=1990s` or `directors=?`, in the order of `facts`; for each of them,
-        the most frequent value comes first.
+        Names (f,), text, such as `genres=Comedy`, `year=1990s` or `directors=?` (missing), in the order of `facts`; the
+        values of a fact are sorted from the most to the least frequent, and equally frequent ones alphabetically.
     """
     names = []
     for fact in facts:
@@ -59,7 +59,7 @@ def features(frame: pd.DataFrame, names: np.ndarray) -> sparse.csr_matrix:
 
 
 def _values(frame: pd.DataFrame, fact: str) -> pd.Series:
-    """Return the values of a column as names such as `genres=Comedy`, indexed by row; a list yields several."""
+    """Return the values of a column as names such as `genres=Comedy`, indexed by row; a list has one per element."""
     column = frame[fact].reset_index(drop=True) if fact in frame else pd.Series(None, range(len(frame)), dtype=object)
     if fact == "year":
         column = (column.astype("Int64") // 10 * 10).astype("string") + "s"

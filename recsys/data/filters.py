@@ -34,13 +34,14 @@ def items_meeting(dataset: Dataset, conditions: Iterable[str]) -> np.ndarray:
 
     A condition is a column, one of `= != >= <= > <`, and a value. Numbers and dates are compared as such; text is
     compared without regard to case and accents. A list column (`genres`, or its singular `genre`) must contain the
-    value. Missing values meet no condition.
+    value. Missing values meet no condition, not even `!=`.
 
     Returns:
-        Item codes, int64 (m,).
+        Item codes, int64 (m,), ascending; all items without conditions.
 
     Raises:
-        UserError: a condition cannot be parsed, or no item meets all conditions.
+        UserError: a condition cannot be parsed, names no column or has a value that no item has, or no item meets all
+            conditions.
     """
     conditions = list(conditions)
     met = np.ones(dataset.n_items, bool)
@@ -52,7 +53,11 @@ def items_meeting(dataset: Dataset, conditions: Iterable[str]) -> np.ndarray:
 
 
 def _meets(item_frame: pd.DataFrame, condition: str) -> np.ndarray:
-    """Test whether each item meets a condition: bool (n_items,)."""
+    """Return whether each item meets a condition, bool (n_items,).
+
+    Raises:
+        UserError: the condition is not valid, see `items_meeting`.
+    """
     match = _CONDITION.fullmatch(condition)
     columns = ", ".join(map(str, item_frame))
     if match is None:
@@ -76,7 +81,11 @@ def _meets(item_frame: pd.DataFrame, condition: str) -> np.ndarray:
 
 
 def _holds(cells: Sequence[Sequence[str]], value: str, condition: str) -> np.ndarray:
-    """Test whether the cell of each item holds a value: bool (n_items,)."""
+    """Return whether the cell of each item, a list of texts, contains a value, bool (n_items,).
+
+    Raises:
+        UserError: no cell contains the value; the message suggests similar ones.
+    """
     original = {_folded(element): element for cell in cells for element in cell}
     wanted = _folded(value)
     if wanted not in original:
@@ -97,5 +106,5 @@ def _parsed(column: pd.Series, value: str, condition: str) -> float | pd.Timesta
 
 
 def _folded(text: str) -> str:
-    """Remove case and accents."""
+    """Return a text in lower case and without accents."""
     return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))

@@ -44,12 +44,12 @@ def description_fingerprint(fingerprint: str, raw: Raw, cache_dir: Path) -> str:
 
 
 def _files(raw: Raw, cache_dir: Path) -> tuple[Any, ...]:
-    """Return digests of files, and how each file is read."""
+    """Return the digests of files, and how each file is read, as JSON-able values."""
     read_as = [
         (t.name, t.file.name, t.query, t.columns, t.separator, t.parameters, *filter(None, [t.source]))
         for t in raw.tables
     ]
-    further = [ROW] if counts_rows_on(raw) else []  # tables of versions that restarted at each file differ
+    further = [ROW] if counts_rows_on(raw) else []  # earlier versions numbered the rows of each file from 1
     return _digests(raw.paths, cache_dir / _MEMO), read_as, *further
 
 
@@ -63,9 +63,16 @@ def forget_digests(cache_dir: Path) -> None:
 
 
 def _digests(files: list[Path], memo: Path) -> list[str]:
-    """Return the SHA-256 of each file, from the memo if the state of the file has not changed, otherwise computed.
+    """Return the SHA-256 of each file: the stored one if the state of the file is unchanged, otherwise a computed one.
 
-    Digests of contents identify the same data on every machine; the memo avoids reading gigabytes at every start.
+    Digests of contents identify the same data on every machine; storing them avoids reading gigabytes at every start.
+
+    Args:
+        files: the files.
+        memo: JSON file of stored digests, which is created and updated.
+
+    Raises:
+        UserError: the memo is damaged.
     """
     states = {str(file.resolve()): _state(file) for file in files}
     with reading(memo, MADE_AGAIN):

@@ -10,9 +10,10 @@ from recsys.data.raw import LIST_COLUMNS
 
 
 def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the columns of clean users to their types, and drop columns without a value.
+    """Convert the columns of clean users to their types, and drop the codes and columns without a value.
 
-    Text columns become categoricals; age groups are ordered by age.
+    Ids become int64 if all are whole numbers. All other columns but `age` and `zip_code` become categoricals; age
+    groups are ordered by age. The given frame is not changed.
     """
     frame = _without_codes(frame, "user").dropna(axis="columns", how="all").convert_dtypes()
     frame["user_id"] = _ids(frame["user_id"])
@@ -25,9 +26,10 @@ def typed_users(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
-    """Convert the columns of clean items to their types, and drop columns without a value.
+    """Convert the columns of clean items to their types, and drop the codes and columns without a value.
 
-    Unknown metadata are missing values, or empty lists in columns of lists.
+    Ids become int64 if all are whole numbers, and years Int16. Unknown metadata are missing values, or empty lists in
+    columns of lists. The columns `title`, `year` and `genres` are always there. The given frame is not changed.
     """
     core = ["movie_id", "title", "year", "genres"]
     frame = _without_codes(frame, "item")
@@ -42,7 +44,7 @@ def typed_items(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _without_codes(frame: pd.DataFrame, code: str) -> pd.DataFrame:
-    """Drop the column of codes, and remove the prefix from a column of the source that has its name."""
+    """Drop the column of codes, and remove the prefix `OWN` from a column of the source that has the same name."""
     return frame.drop(columns=code, errors="ignore").rename(columns={OWN + code: code})
 
 

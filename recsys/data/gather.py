@@ -30,7 +30,7 @@ class Gathered(Source):
 
     Args:
         sources: sources by name; each row stores the name of its source.
-        scale: lowest and highest possible rating.
+        scale: lowest and highest possible rating, of all sources.
         name: name of the data set.
         cleaning: cleaning options of all sources together.
 

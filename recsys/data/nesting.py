@@ -1,4 +1,4 @@
-"""How deeply JSON is nested. Parsers recurse into it, and DuckDB ends the process at some hundred thousand levels."""
+"""A limit on the levels of JSON: parsers recurse into them, and some hundred thousand make DuckDB end the process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_levels(file: Path, text: Path) -> None:
 
     Args:
         file: the original file, for the message.
-        text: its text, in UTF-8.
+        text: the file with its text in UTF-8, which may be a copy.
 
     Raises:
         UserError: the lists and objects are nested more deeply.

@@ -1,4 +1,4 @@
-"""Addition of new items, which have no ratings yet, to a data set."""
+"""Addition of items without ratings to a data set."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def with_new_items(dataset: Dataset, path: str) -> Dataset:
     """Return a copy of a data set with further items, which have no ratings.
 
     Args:
-        dataset: the data set; its items keep their codes.
+        dataset: the data set; its items keep their codes, which those of the new items follow.
         path: CSV or Parquet file with a row for each new item, which must have a title; the columns are those of
-            `metadata=files`.
+            `metadata.Files`. Rows without an id get one.
 
     Raises:
-        UserError: the file cannot be read, or an item has no title or an id that the data set already has.
+        UserError: the file cannot be read or has no rows, or an item has no title or an id of the data set.
     """
     if not Path(path).is_file():
         raise UserError(f"The file of new items must be an existing CSV or Parquet file (got {path}).")

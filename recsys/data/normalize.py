@@ -1,7 +1,7 @@
 """Normalisation of raw item metadata, which is text in the notations of many publishers.
 
-The SELECTs in `sql/clean` expect lists with bars between the elements, durations in minutes, years and ISO dates. Cells
-in other notations are rewritten accordingly; all other cells stay as they are.
+The SELECTs in `sql/clean` expect lists with bars between the elements, durations in minutes, years, and dates in ISO
+notation. Cells in other notations are rewritten accordingly; all other cells stay as they are.
 """
 
 from __future__ import annotations
@@ -79,9 +79,10 @@ def normalize(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 
 def _other_separator(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
-    """Return the separator of the genres; None if some of them are marked as lists, or they need not be lists.
+    """Return the separator of lists if it is not the bar, as found in the column `genres`; None if none is found.
 
-    Other genres are lists if they have no more different elements than they have different cells.
+    It is the first in `_SEPARATORS` that occurs in a cell, if no cell is marked as a list (`_is_marked`) and splitting
+    yields at most as many different elements as there are different cells; otherwise it may be part of the names.
     """
     cells = f"FROM {table} WHERE genres IS NOT NULL"
     for separator in _SEPARATORS:
@@ -96,12 +97,15 @@ def _other_separator(connection: duckdb.DuckDBPyConnection, table: str) -> str |
 
 
 def _is_marked(column: str) -> str:
-    """Return the SQL condition that a cell has bars between its elements, or is in the notation of a list."""
+    """Return the SQL condition that a cell contains a bar, or begins like a list in JSON's or Python's notation."""
     return f"(contains({column}, '|') OR regexp_matches({column}, {literal(_NOTATION)}))"
 
 
 def move_links(connection: duckdb.DuckDBPyConnection) -> None:
-    """Move ids in other catalogues from `raw_films` to `raw_links`, except for items that have links already."""
+    """Move ids in other catalogues from `raw_films` to `raw_links`; those of items that have links already are dropped.
+
+    The moved rows are marked in the column `MOVED`.
+    """
     connection.execute(f"ALTER TABLE raw_links ADD COLUMN {MOVED} BOOLEAN")
     ids = [column for column in EXTERNAL_IDS if column in connection.table("raw_films").columns]
     if not ids:
@@ -119,10 +123,10 @@ def _update(connection: duckdb.DuckDBPyConnection, table: str, column: str, valu
 
 
 def _elements(column: str, text: str) -> str:
-    """Rewrite a list in JSON, Python's or another notation with bars between the elements.
+    """Return a list in JSON's, Python's or another notation as text with bars between the elements.
 
-    An element that is an object is replaced by its name. Of a crew, only members with the column's role are included;
-    of a cast, only the first `N_ACTORS`.
+    An element that is an object is replaced by its name. Of a crew, only members with the role of the column
+    (`_ROLES`) are included; of a cast of objects, only the first `N_ACTORS`. Bars in names become slashes.
     """
     entries = _parsed(text)
     if column in _ROLES:
@@ -152,7 +156,7 @@ def _parsed(text: str) -> list[Any]:
 
 
 def _minutes(text: str) -> str:
-    """Convert a duration such as `1h 31m`, `PT1H31M` or `1:31:00` to minutes; return other text unchanged."""
+    """Convert a duration such as `1h 31m`, `PT1H31M`, `1:31:00` or `5460s` to minutes; return other text unchanged."""
     plain = text.strip().lower()
     if clock := re.fullmatch(r"(\d+):(\d\d)(?::\d\d(?:\.\d+)?)?", plain):
         return str(60 * int(clock[1]) + int(clock[2]))

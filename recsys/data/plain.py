@@ -78,7 +78,7 @@ class Plain:
     has_quotes: bool = False
 
     def head(self, n_bytes: int = _CHUNK) -> str:
-        """Return the whole lines at the beginning of the text."""
+        """Return the whole lines in the first `n_bytes` of the text, or all of these bytes if no line ends in them."""
         with self.path.open("rb") as stream:
             start, more = stream.read(n_bytes), stream.read(1)
         if more:
@@ -96,7 +96,8 @@ def plain(file: Path, scratch: Path, encoding: str | None = None, skip: int = 0)
         skip: number of lines to leave out at the beginning of text.
 
     Raises:
-        UserError: the file is damaged or incomplete, is neither text nor Parquet, or is not in this encoding.
+        UserError: the file is damaged or incomplete, is an archive of several files, is neither text nor Parquet, or is
+            not in this encoding.
     """
     path = file
     for layer in range(_MAX_WRAPPED):
@@ -138,8 +139,8 @@ def _decompressed(file: Path, path: Path, copy: Path) -> Path:
 
     Args:
         file: the original file.
-        path: the file, or what it was decompressed to before.
-        copy: the copy.
+        path: the file, or what an outer layer of compression contained.
+        copy: path of the copy to write.
 
     Raises:
         UserError: the file is damaged or incomplete, or an archive of several files.
@@ -186,7 +187,7 @@ def _extract_only_member(file: Path, path: Path, copy: Path) -> None:
 
 
 def _decompress_zstandard(file: Path, copy: Path) -> None:
-    """Decompress text by DuckDB, which would not notice that a file ends early.
+    """Decompress text by DuckDB, after a check that the file is complete, since DuckDB does not notice if it is not.
 
     Raises:
         EOFError: the file ends early.
@@ -200,7 +201,7 @@ def _decompress_zstandard(file: Path, copy: Path) -> None:
 
 
 def _has_whole_frames(file: Path) -> bool:
-    """Return whether a file is a sequence of complete Zstandard frames (RFC 8878, section 3.1), by its block sizes."""
+    """Return whether a file consists of complete Zstandard frames (RFC 8878, section 3.1), by the sizes in headers."""
     size = file.stat().st_size
     with file.open("rb") as stream:
         while stream.tell() < size:
@@ -249,7 +250,7 @@ def _encoding(file: Path, path: Path, start: bytes) -> str:
     """Detect the encoding of text: by its byte order mark, its zero bytes, or as UTF-8; otherwise Windows-1252.
 
     Raises:
-        UserError: most but not all of the text is UTF-8, or it is binary data.
+        UserError: most but not all characters beyond ASCII are valid UTF-8, or the file is binary data.
     """
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
@@ -298,7 +299,7 @@ def _transcoded(file: Path, path: Path, encoding: str, copy: Path) -> Path:
 
 
 def _invalid(error: UnicodeError) -> str:
-    """Describe what cannot be decoded."""
+    """Return the reason why text cannot be decoded, with the first invalid byte if it is known."""
     if isinstance(error, UnicodeDecodeError):
         return f"the byte 0x{error.object[error.start]:02x}: {error.reason}"
     return str(error)

@@ -48,15 +48,15 @@ def prepare(
     engine: Engine = DuckDB(),
     users: Callable[[Path], range | None] = lambda folder: None,
 ) -> Prepared:
-    """Prepare a source's data set, or load it from the cache.
+    """Prepare a source's data set, or load it from the cache, and print notes on it if progress is shown.
 
     Args:
         source: where the ratings come from.
         cache_dir: folder of downloads and clean tables.
         metadata: external metadata of the items; ratings and fingerprint do not depend on it.
         engine: engine that reads and cleans the ratings.
-        users: function that chooses the users whose ratings are loaded from the folder of the clean tables, see `load`;
-            by default all users.
+        users: function that returns the codes of the users whose ratings are loaded, or None for all users, given the
+            folder of the clean tables; see `load`. By default, all users are loaded.
 
     Raises:
         UserError: files are missing or unreadable, cleaning leaves no rating or drops too many, or the cache cannot be
@@ -83,7 +83,11 @@ def count_ratings(source: Source, cache_dir: Path, engine: Engine = DuckDB()) ->
 
 
 def _prepared_folder(source: Source, cache_dir: Path, engine: Engine) -> Path:
-    """Return the folder of a source's clean tables, after preparing them if it is missing."""
+    """Return the folder of a source's clean tables, after preparing them if it is missing.
+
+    Raises:
+        UserError: the source has no ratings, or cannot be prepared.
+    """
     raw = source.locate(cache_dir)
     if raw.remote is None and "ratings" not in (table.name for table in raw.tables):
         raise UserError(f"{raw.origin} has no ratings: combine it with a source that has ratings (data=gathered).")
@@ -97,7 +101,11 @@ def _prepared_folder(source: Source, cache_dir: Path, engine: Engine) -> Path:
 
 
 def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: Engine) -> None:
-    """Read and clean a source in a scratch folder, then move the complete tables into place."""
+    """Read and clean a source in a scratch folder, then move the complete tables to `folder`.
+
+    Raises:
+        UserError: there is too little disk space, a file cannot be read, or no rating is left.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
     n_bytes = WORKING_SPACE * sum(path.stat().st_size for path in raw.paths)
     if shutil.disk_usage(folder.parent).free < n_bytes:
@@ -132,17 +140,17 @@ def _prepare(source: Source, raw: Raw, fingerprint: str, folder: Path, engine: E
 
 
 def _print_notes(name: str, *notes: str) -> None:
-    """Print the notes on a data set or a catalogue that are not empty, a line each."""
+    """Print the notes on a data set or a catalogue that are not empty, a line each, if progress is shown."""
     if is_progress_shown():
         for note in filter(None, notes):
             print(f"{name}: {note}")
 
 
 def _check_described(connection: duckdb.DuckDBPyConnection) -> None:
-    """Check that a file of users or items, if any, describes at least one user or item with ratings.
+    """Check that the descriptions of users and of items, if any, describe at least one user or item with ratings.
 
     Raises:
-        UserError: a file describes none; its ids are then probably written in another notation.
+        UserError: they describe none, probably because their ids are written in another notation.
     """
     for name, raw_id in (("users", "user_id"), ("films", "movie_id")):
         described, rated = connection.table(f"raw_{name}"), connection.table(name)
@@ -174,7 +182,17 @@ def _described(prepared: Prepared, folder: Path, metadata: Metadata, cache_dir: 
 
 
 def _describe(prepared: Path, name: str, raw: Raw, described: Path) -> None:
-    """Describe the items of a prepared folder in a scratch folder, then move the complete tables into place."""
+    """Describe the items of a prepared folder in a scratch folder, then move the complete tables to `described`.
+
+    Args:
+        prepared: folder of the clean tables.
+        name: name of the catalogue.
+        raw: the files of the catalogue.
+        described: the folder to create.
+
+    Raises:
+        UserError: a file cannot be read, or no description has an id or a title.
+    """
     described.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=described.parent, prefix="describing-") as scratch:
         tables = Path(scratch) / "tables"
@@ -212,7 +230,7 @@ def _contents(connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 
 
 def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Count the ratings by gathered source, and the users and items that several sources describe."""
+    """Return the fields `sources` and `described_again` of `Report`; an empty mapping if there is only one source."""
     if "source" not in connection.table("ratings").columns:
         return {}
     sources = connection.execute("SELECT source, count(*) FROM ratings GROUP BY source ORDER BY source").fetchall()
@@ -226,7 +244,7 @@ def _gathered(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]
 
 @contextmanager
 def _writing(cache_dir: Path) -> Iterator[None]:
-    """Create the cache, and turn a lack of disk space, memory or permission into a `UserError`."""
+    """Create the cache, and turn errors of disk space, memory or permission in the `with` block into a `UserError`."""
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         yield

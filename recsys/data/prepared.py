@@ -29,17 +29,17 @@ class Report:
         name: name of the data set.
         origin: where the files came from.
         fingerprint: digest of the files, how they are read, the cleaning and the SQL.
-        scale: lowest and highest rating of the source.
-        rows_read: ratings in the source.
+        scale: lowest and highest rating of the source; 1 to 1 without ratings.
+        rows_read: number of rows of ratings in the source.
         dropped: number of dropped ratings by rule.
         rows_kept: number of clean ratings.
-        users: users with a clean rating.
-        films: items with a clean rating.
-        films_untitled: items with a clean rating but without a title.
+        users: number of users with a clean rating.
+        films: number of items with a clean rating.
+        films_untitled: number of items with a clean rating but without a title.
         first_time: Unix time of the earliest clean rating in seconds, or None if the source has no times.
         last_time: Unix time of the latest clean rating in seconds, or None.
         part_names: names of the parts of the source's own partition.
-        sources: number of clean ratings by source, if several sources are gathered.
+        sources: number of clean ratings by source, if several sources are gathered, else empty.
         described_again: numbers of users and of items that more than one source describes.
         read_as: what was detected while reading, a sentence each.
         unused: numbers of rows of users, items and other side tables that are not used, by table and rule.
@@ -65,26 +65,26 @@ class Report:
 
     @property
     def density(self) -> float:
-        """Share of the user-item pairs with a rating."""
+        """Return the share of the user-item pairs that have a rating, from 0 to 1."""
         return self.rows_kept / (self.users * self.films)
 
     @property
     def losses(self) -> str:
-        """Numbers of ratings that cleaning dropped by rule, as text; empty if it dropped none."""
+        """Return the numbers of ratings that cleaning dropped, by rule, as text; "" if it dropped none."""
         by_rule = [f"{n:,} by '{rule}'" for rule, n in self.dropped.items() if n]
         n_dropped, n_read = self.rows_read - self.rows_kept, counted(self.rows_read, "rating")
         return f"cleaning dropped {n_dropped:,} of {n_read}: {', '.join(by_rule)}" if by_rule else ""
 
     @property
     def unused_rows(self) -> str:
-        """Numbers of unused rows by table and rule, as text; empty if all rows are used."""
+        """Return the numbers of unused rows, by table and rule, as text; "" if all rows are used."""
         counted = (f"{n:,} of {table} by '{rule}'" for table, rules in self.unused.items() for rule, n in rules.items())
         listed = ", ".join(counted)
         return f"rows that are not used: {listed}" if listed else ""
 
     @property
     def span(self) -> str:
-        """Dates of the earliest and the latest rating, as text."""
+        """Return the dates (UTC) of the earliest and the latest rating, as text; "no times" without times."""
         if self.first_time is None or self.last_time is None:
             return "no times"
         first, last = (datetime.fromtimestamp(t, UTC) for t in (self.first_time, self.last_time))
@@ -111,7 +111,7 @@ class Prepared:
 def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prepared:
     """Load the data set of a prepared folder.
 
-    Ratings are read in chunks, so peak memory is little more than the arrays' 20 bytes per rating.
+    Ratings are read in chunks, so peak memory is little more than that of the arrays, 20 bytes per rating with times.
 
     Args:
         folder: the folder.
@@ -160,6 +160,10 @@ def load(folder: Path, advice: str = REMOVE, users: range | None = None) -> Prep
 def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
     """Return the number of ratings of each user of a prepared folder, int64 (n_users,), without loading the ratings.
 
+    Args:
+        folder: the folder.
+        advice: advice for the error message if the folder is damaged.
+
     Raises:
         UserError: the folder is damaged.
     """
@@ -172,7 +176,11 @@ def user_counts(folder: Path, advice: str = REMOVE) -> np.ndarray:
 
 
 def load_report(folder: Path, advice: str = REMOVE) -> Report:
-    """Load the report of a prepared folder; see `load`.
+    """Load the report of a prepared folder, after checking the digests of all files of the folder.
+
+    Args:
+        folder: the folder.
+        advice: advice for the error message if the folder is damaged.
 
     Raises:
         UserError: the folder is damaged.
@@ -196,7 +204,7 @@ def _check_counts(folder: Path, report: Report, advice: str, **found: int) -> No
 
 
 def _arrays(table: duckdb.DuckDBPyRelation, columns: dict[str, type[np.generic]]) -> dict[str, np.ndarray]:
-    """Read columns of a table in chunks."""
+    """Read columns of a table in chunks, into an array of the given dtype for each column name."""
     [(n_rows,)] = table.count("*").fetchall()
     arrays: dict[str, np.ndarray] = {name: np.empty(n_rows, dtype) for name, dtype in columns.items()}
     result = table.select(*columns)
@@ -209,7 +217,12 @@ def _arrays(table: duckdb.DuckDBPyRelation, columns: dict[str, type[np.generic]]
 
 
 def _negatives(frame: pd.DataFrame, n_users: int) -> np.ndarray | None:
-    """Arrange negatives by user: int32 (n_users, m), padded with -1; None if the source has none."""
+    """Return the item codes of each user's negatives, int32 (n_users, m), padded with -1; None if there are none.
+
+    Args:
+        frame: a row for each negative: the codes `user` and `item`, and `place`, its position in the row, from 0.
+        n_users: number of users.
+    """
     if frame.empty:
         return None
     negatives = np.full((n_users, frame["place"].max() + 1), -1, np.int32)

@@ -38,7 +38,7 @@ class History:
 
     @classmethod
     def of_items(cls, rows: Sequence[Sequence[int]], rating: float = 5.0) -> History:
-        """Build a history from lists of item codes, one list per user, every item with the same rating."""
+        """Build a history without times from lists of item codes, one per user, every item with the same rating."""
         items = np.array([item for row in rows for item in row], dtype=np.int32)
         return cls(row_pointers([len(row) for row in rows]), items, np.full(len(items), rating, np.float32))
 
@@ -86,14 +86,14 @@ class History:
         return select_rows(self.indptr[positions], self.lengths[positions], self)
 
     def positions_at(self, rows: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Return the position of the first interaction in each row that is not before a given time.
+        """Return the position of the first interaction of each given row that is not before the time given with it.
 
         Args:
             rows: int64 (P,) rows.
             times: int64 (P,) Unix times in seconds; the history must have times.
 
         Returns:
-            int64 (P,); the end of the row if all its interactions are before the time.
+            int64 (P,) positions in `items`; the end of the row if all its interactions are before the time.
         """
         own_times = cast("np.ndarray", self.times)
         start = min(own_times.min(initial=0), times.min(initial=0))
@@ -176,7 +176,7 @@ class Pairs:
 
     @classmethod
     def of_history(cls, query: Query, history: History) -> Pairs:
-        """Build the pairs of a query's users with the items of another history, row by row."""
+        """Build the pairs of each user of a query with the items in the same row of another history."""
         return cls(query, history.rows, history.items, history.times)
 
     def __len__(self) -> int:

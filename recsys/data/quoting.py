@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def quoted(name: str) -> str:
-    """Quote the name of a table or column."""
+    """Quote the name of a table or column as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -13,9 +13,10 @@ SCALES = ((0.0, 1.0), (1.0, 5.0), (0.5, 5.0), (0.0, 5.0), (1.0, 10.0), (0.5, 10.
 
 
 def rating_values(dataset: Dataset) -> tuple[float, ...]:
-    """Return the values of the rating scale, ascending.
+    """Return the values that a rating can have, ascending, from the lowest to the highest of the data set's scale.
 
-    The step is the largest in `STEPS` of which all ratings are multiples, or 0.5 if there is none.
+    The distance between two values is the largest step in `STEPS` of which all ratings and the lowest value are
+    multiples, or 0.5 if there is none.
     """
     low, high = dataset.scale
     in_hundredths = np.rint(100 * np.append(dataset.ratings, low)).astype(int)  # low may be unused
@@ -24,7 +25,7 @@ def rating_values(dataset: Dataset) -> tuple[float, ...]:
 
 
 def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
-    """Guess the scale of the ratings in the raw table; see `scale_of`."""
+    """Guess the scale from the finite ratings in `raw_ratings` whose rows have both ids; see `scale_of`."""
     number = "try_cast(rating AS FLOAT)"
     sql = f"SELECT min({number}), max({number}) FROM raw_ratings "  # noqa: S608 - a constant
     sql += f"WHERE isfinite({number}) AND user_id IS NOT NULL AND movie_id IS NOT NULL"
@@ -34,7 +35,7 @@ def guessed_scale(connection: duckdb.DuckDBPyConnection) -> tuple[float, float]:
 def scale_of(lowest: float | None, highest: float | None) -> tuple[float, float]:
     """Return the first common rating scale (`SCALES`) that contains all ratings, otherwise the range of the ratings.
 
-    If all ratings are 1, they only state that an item was seen, and the scale is 1 to 1.
+    If all ratings are 1, they only state that an item was seen, and the scale is 1 to 1, as it is without ratings.
 
     Args:
         lowest: the lowest rating, or None if there is no rating.

@@ -36,7 +36,8 @@ class RawTable:
     Attributes:
         name: name of the table: `ratings`, `users`, `films`, `links` (of items to other catalogues), `tags`,
             `negatives`, or `descriptions` (external metadata of items).
-        file: path of the file, or its name in the folder or archive of the source.
+        file: path of the file; in an archive, its path there; in a table of `Layout` or `Release`, its name or a
+            pattern of names.
         query: name of the SELECT in `sql/read` that reads the file, or `file` to detect its format, or a SELECT itself.
         columns: standard name (see `COLUMNS`) -> the file's name of each column, or None for a column that the file
             lacks; only if the SELECT does not return standard names.
@@ -85,7 +86,7 @@ class Remote:
     Attributes:
         place: the address without a password, for messages.
         address: the address, such as `s3a://BUCKET/FOLDER`, `hdfs://...` or `jdbc:...`.
-        columns: standard name -> the source's name of each column.
+        columns: standard name -> the source's name of each column, or None for a column that it lacks.
         table: name of the table in a database, or None for files.
         reading: how to read files: the attributes of `dialect.Reading`.
     """
@@ -104,7 +105,7 @@ class Raw:
     Attributes:
         origin: where the files come from, as text.
         tables: the files and how to read them.
-        numeric_ids: whether ids must be whole numbers.
+        numeric_ids: whether ids in files of ratings must be whole numbers, as in releases whose notation is known.
         remote: the ratings if they are remote, otherwise None.
     """
 
@@ -115,7 +116,7 @@ class Raw:
 
     @property
     def paths(self) -> list[Path]:
-        """The files whose contents determine the fingerprint."""
+        """Return the files whose contents determine the fingerprint: each archive or file once."""
         return list(dict.fromkeys(p for table in self.tables for p in (table.archive or table.file, *table.others)))
 
     def unpacked(self, folder: Path) -> Raw:
@@ -133,9 +134,9 @@ class Source(ABC):
 
     Attributes:
         name: name of the data set.
-        scale: lowest and highest possible rating; None to derive them from the ratings.
+        scale: lowest and highest possible rating; None to guess them from the ratings, see `rating_scale.scale_of`.
         cleaning: cleaning options.
-        notice: licence and citation, or "".
+        notice: licence and citation, which preparation prints, or "".
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Reading of files into raw tables, which hold the text of the source under standard column names.
+"""Reading of files into raw tables, whose columns have standard names (`raw.COLUMNS`) and hold the source's text.
 
 Text, JSON and Parquet are read with every option stated, since DuckDB's detection drops rows silently. The SELECTs for
 releases with special layouts are in `sql/read`.
@@ -66,7 +66,7 @@ def read(connection: duckdb.DuckDBPyConnection, raw: Raw, scratch: Path | None =
         scratch: folder for temporary copies of files; None for that of the system.
 
     Returns:
-        Notes on what was detected, by file.
+        Notes on what was detected, each with the name of its file.
 
     Raises:
         UserError: a file cannot be read, lacks columns, has no rows, or has text where numbers belong.
@@ -104,7 +104,12 @@ def counts_rows_on(raw: Raw) -> bool:
 def insert(
     connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path | None = None
 ) -> tuple[Rows, list[str]]:
-    """Append the rows of a file to its raw table.
+    """Append the rows of a file to its raw table, which is created if it does not exist.
+
+    Args:
+        connection: a database.
+        table: the file, and how to read it.
+        scratch: folder for temporary copies of files; None for that of the system.
 
     Returns:
         The appended rows, and notes on what was detected.
@@ -129,7 +134,11 @@ def insert(
 
 
 def _selects(connection: duckdb.DuckDBPyConnection, table: RawTable, scratch: Path) -> Iterator[Select]:
-    """Yield SELECTs that may read a table, in the order in which to try them."""
+    """Yield SELECTs that may read a table, in the order in which to try them.
+
+    Raises:
+        UserError: no SELECT can read the table.
+    """
     reading = Reading(**table.parameters) if table.query == FILE else DIALECTS.get(table.query)
     if reading is not None:
         yield from selects(connection, table.file, reading, wanted(table), scratch)
@@ -169,7 +178,7 @@ def _append(connection: duckdb.DuckDBPyConnection, table: RawTable, select: Sele
 
     Raises:
         UserError: columns are missing.
-        duckdb.Error: the file cannot be read by this SELECT.
+        duckdb.Error: this SELECT cannot read the file, or reads implausible rows.
     """
     name, query, parameters = f"raw_{table.name}", select.sql, select.parameters
     check_plausible(connection, select)
@@ -204,6 +213,8 @@ def columns_as_text(
     label: str, name: str, columns: Mapping[str, str | None] | None, separator: str, types: Mapping[str, str]
 ) -> str:
     """Return a select list of the standard columns as text; columns that a source lacks and empty texts are NULL.
+
+    Lists become text with bars between the elements, and whole ids of a floating-point type lose their decimals.
 
     Args:
         label: name of the source in messages.

@@ -11,7 +11,12 @@ from recsys.terminal import terminal
 
 
 def print_report(prepared: Prepared, console: Console | None = None) -> None:
-    """Print how many ratings were read, dropped by each rule and left over, the size of the data and the coverage."""
+    """Print how many ratings were read, dropped by each rule and left, the size of the data, and what metadata covers.
+
+    Args:
+        prepared: the data set and the report on its preparation.
+        console: where to print; None for stdout.
+    """
     report, match = prepared.report, prepared.match
     table = Table(title=report.name, show_header=False)
     table.add_column()

@@ -26,7 +26,7 @@ ITEM_COLUMNS = ("movie_id", "title", "year", "genres")  # columns of every store
 
 
 def write_dataset(dataset: Dataset, folder: Path) -> None:
-    """Write a data set to a folder, which is replaced if it exists."""
+    """Write a data set to a folder, which is replaced if it exists; the folder above it must exist."""
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="saving-") as scratch:
         tables = Path(scratch) / "tables"
         tables.mkdir()
@@ -70,7 +70,7 @@ def _text_ids(frame: pd.DataFrame, ids: str, code: str) -> pd.DataFrame:
 
 
 def _negatives(negatives: np.ndarray | None) -> pd.DataFrame:
-    """Return a row for each negative item of a user: `user`, `place`, `item`."""
+    """Return a row for each negative of a user: the code `user`, its position `place` from 0, and the code `item`."""
     users, places = np.nonzero(np.empty((0, 0)) if negatives is None else negatives >= 0)
     items = np.empty(0, np.int32) if negatives is None else negatives[users, places]
     return pd.DataFrame({"user": users, "place": places, "item": items})
@@ -84,7 +84,7 @@ def _write(connection: duckdb.DuckDBPyConnection, frame: pd.DataFrame, file: Pat
 
 
 def _report(dataset: Dataset, n_untitled: int) -> Report:
-    """Return the report on a data set in memory, without the numbers of dropped ratings, which are unknown."""
+    """Return the report on a data set in memory, which cannot say how many ratings cleaning dropped."""
     times = dataset.times
     return Report(
         name=dataset.name,

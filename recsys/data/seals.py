@@ -15,7 +15,7 @@ REMOVE = "remove the folder, and it will be created again"
 
 
 def seal(folder: Path) -> None:
-    """Write the digests of all files of a complete folder into it."""
+    """Write the digests of all files of a complete folder, BLAKE2 in hexadecimal, into its file `SEAL`."""
     files = (file for file in sorted(folder.rglob("*")) if file.is_file())
     digests = {file.relative_to(folder).as_posix(): _current_digest(file) for file in files}
     write_text(folder / SEAL, json.dumps(digests, indent=2) + "\n")
@@ -52,6 +52,6 @@ def _current_digest(file: Path) -> str:
 
 @cache
 def _digest(file: Path, *state: int) -> str:
-    """Return the BLAKE2 digest of a file, cached by the file's state; a gigabyte takes about a second."""
+    """Return the BLAKE2 digest of a file; cached by inode, size and times, since a gigabyte takes about a second."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "blake2b").hexdigest()

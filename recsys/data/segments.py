@@ -14,7 +14,8 @@ def join_segments(split: Split, segments: pd.DataFrame) -> Split:
 
     Args:
         split: the split; its labels and its fingerprint do not change.
-        segments: a row for each user with the columns `user_id`, compared as text, and `segment`, a categorical.
+        segments: a row for each user with the columns `user_id`, unique and compared as text, and `segment`, a
+            categorical.
 
     Returns:
         The split with a column `segment` in its `user_frame`: a categorical with the same categories, missing for users

@@ -61,8 +61,8 @@ class Select:
         sql: text of the SELECT.
         parameters: parameters of the SELECT.
         notes: notes on what was detected.
-        implausible: SQL condition that no row meets if the dialect is right.
-        suspect: SQL of the text that raises the suspicion in such a row.
+        implausible: SQL condition that no row meets if the quotation marks are right.
+        suspect: SQL expression of the field, in a row that meets the condition, to quote in a message.
     """
 
     sql: str
@@ -78,14 +78,14 @@ def selects(
     """Yield SELECTs that may read a file; the first that succeeds is the right one.
 
     Args:
-        connection: a database.
+        connection: a connection.
         file: the file.
         reading: settings of how to read the file.
         wanted: names of columns that the file should have.
         scratch: an existing folder for copies, which must exist until the file is read.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read: it is damaged, its dialect is not clear, or ids may be rounded.
     """
     text = plain(file, scratch, reading.encoding, reading.skip)
     if text.encoding is None:
@@ -108,10 +108,10 @@ def delimited_selects(file: Path, text: Plain, dialect: Dialect, reading: Readin
 
 
 def check_plausible(connection: duckdb.DuckDBPyConnection, select: Select) -> None:
-    """Check that no row is implausible.
+    """Check that no row of a SELECT is implausible, as rows are if quotation marks were interpreted wrongly.
 
     Raises:
-        duckdb.Error: a row is implausible or cannot be read.
+        duckdb.Error: a row meets the condition `select.implausible`, or cannot be read.
     """
     if select.implausible != "false":
         sql = f"SELECT {select.suspect} FROM ({select.sql}) WHERE {select.implausible} LIMIT 1"  # noqa: S608 - names are quoted
@@ -125,7 +125,7 @@ def is_json(text: Plain, reading: Reading) -> bool:
 
 
 def _notes(file: Path, text: Plain, dialect: Dialect, reading: Reading) -> tuple[str, ...]:
-    """Return notes on the encoding and the delimiter of a delimited text, where they are unusual."""
+    """Return notes on the encoding and the delimiter of a delimited text, if they are unusual and not given."""
     notes = [] if text.encoding in ("utf-8", "utf-8-sig", reading.encoding) else [f"encoding {text.encoding}"]
     if dialect.delimiter != (reading.delimiter or usual_delimiter(file)):
         notes.append(f"delimiter {dialect.delimiter!r}")
@@ -138,7 +138,7 @@ def refusal(file: Path, error: duckdb.Error, skip: int = 0) -> UserError:
     Args:
         file: the file.
         error: DuckDB's error.
-        skip: number of skipped lines at the beginning, which is added to line numbers.
+        skip: number of skipped lines at the beginning, which is added to the line numbers of the error.
     """
     text = str(error).partition("Possible fixes")[0]
     text = re.sub(r"Line: (\d+)", lambda line: f"Line: {int(line[1]) + skip}", text)
@@ -189,10 +189,11 @@ def _delimited(
 
 
 def _enclosed_rows(dialect: Dialect, place: int) -> str:
-    """Return a regular expression of a field that holds the end of a row and the beginning of the next, once or more.
+    """Return a regular expression of a field that contains the end of a row and the beginning of the next.
 
-    Two quotation marks that belong to the text enclose such a field. Text with line breaks and delimiters rarely has as
-    many fields in a line as a row, and numbers where rows have them.
+    Such a field results if two quotation marks in different rows belong to the text, but are read as enclosing all that
+    is between them. A quoted text with line breaks and delimiters rarely has lines of as many fields as a row, with
+    numbers where rows have them.
 
     Args:
         dialect: the dialect.
@@ -238,7 +239,8 @@ def _json(
     """Return a SELECT that reads JSON as text, because typed numbers would change ids.
 
     Raises:
-        UserError: the file does not have one object for each row, repeats a key, or is nested too deeply.
+        UserError: the file is damaged or has no rows, does not have one object for each row, repeats a key, is nested
+            too deeply, or has ids that may be rounded.
     """
     layout = "array" if start.startswith("[") else "newline_delimited"
     if layout != "array" and not start.partition("\n")[0].rstrip().endswith("}") and "\n" in start:
@@ -275,7 +277,7 @@ def _check_json_column(
         connection: a connection.
         file: the original file, for the message.
         objects: the FROM clause that reads the objects.
-        name: their key.
+        name: key of the column in the objects.
         structure: result of DuckDB's `json_group_structure` for the values; "JSON" if they differ in type.
 
     Raises:
@@ -293,14 +295,14 @@ def _check_json_column(
 
 
 def refuse_rounded(connection: duckdb.DuckDBPyConnection, label: str, sql: str, column: str, kind: str) -> None:
-    """Check that all ids in a column of floating-point numbers are below the numbers that the type rounds.
+    """Check that the absolute values of all ids in a floating-point column are below `EXACT_BELOW` of its type.
 
     Args:
         connection: a connection.
         label: name of the source in messages.
-        sql: SELECT of the ids.
-        column: their column.
-        kind: DuckDB's type of the column.
+        sql: SELECT of rows with the ids.
+        column: name of the column of ids.
+        kind: DuckDB's type of the column; the check passes if it is not a floating-point type.
 
     Raises:
         UserError: an id may be rounded.
@@ -317,12 +319,12 @@ def refuse_rounded(connection: duckdb.DuckDBPyConnection, label: str, sql: str, 
 
 
 def _path(name: str) -> str:
-    """Return the JSON path of a key."""
+    """Return the JSON path of a key at the top of an object."""
     return '$."' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _json_text(name: str) -> str:
-    """Return the SQL for a value as text; the elements of a list are joined by bars, unless some are objects."""
+    """Return the SQL of a key's value as text; elements of a list are joined by bars, unless some are objects."""
     value, elements = literal(_path(name)), literal(f"{_path(name)}[*]")
     return (
         f"CASE WHEN json_type(json, {value}) = 'ARRAY' AND NOT list_contains(json_type(json, {elements}), 'OBJECT') "

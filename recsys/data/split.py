@@ -1,7 +1,7 @@
 """Splits: which ratings a model trains on, is selected on and is tested on.
 
-A `Split` gives each rating of a data set one label. The labels are ordered by when their ratings become known, so the
-ratings that are available at some stage are those with all labels up to it:
+A `Split` gives each rating of a data set one label. The labels are ordered by when their ratings become known, so that
+the ratings known at validation are those with labels below VALID, and at the test those with labels below TEST:
 
     TRAIN        training ratings
     VALID_KNOWN  history of users who are new at validation; only the refit trains on it
@@ -62,26 +62,26 @@ class Split:
 
     @cached_property
     def train(self) -> Dataset:
-        """The training ratings before validation; their fingerprint names the split and the part."""
+        """Return the training ratings before validation; their fingerprint is that of the split with `/train` added."""
         return replace(self.dataset.select(self.labels == TRAIN), fingerprint=f"{self.fingerprint}/train")
 
     @cached_property
     def valid(self) -> Holdout:
-        """The ratings held out for validation."""
+        """Return the ratings held out for validation, with the histories of their users at that stage."""
         return self._holdout(VALID, self.train, self.valid_candidates)
 
     @cached_property
     def refit_train(self) -> Dataset:
-        """The training ratings of the refit after validation: all ratings that are known before the test."""
+        """Return the training ratings of the refit after validation: those labelled TRAIN, VALID_KNOWN and VALID."""
         return replace(self.dataset.select(self.labels <= VALID), fingerprint=f"{self.fingerprint}/train+valid")
 
     @cached_property
     def test(self) -> Holdout:
-        """The ratings held out for the test."""
+        """Return the ratings held out for the test, with the histories of their users at that stage."""
         return self._holdout(TEST, self.refit_train, self.test_candidates)
 
     def of_shard(self, shard: Shard) -> Split:
-        """Return the part of the split with the ratings of one process's users; each process holds such a part."""
+        """Return the split with only the ratings of one process's users; its fingerprint is unchanged."""
         data = self.dataset
         own = slice(data.indptr[shard.own.start], data.indptr[shard.own.stop])
         return replace(self, dataset=replace(data.of_users(shard.own), shard=shard), labels=self.labels[own].copy())
@@ -102,7 +102,7 @@ class Split:
         return replace(self, labels=labels)
 
     def _holdout(self, label: int, train: Dataset, candidates: np.ndarray | None) -> Holdout:
-        """Hold out the targets among the ratings of one label.
+        """Return the holdout of the targets among the ratings of one label, VALID or TEST.
 
         Histories are the training ratings and the known ratings of new users. If `targets.histories_run_on`, they also
         include earlier held-out ratings.

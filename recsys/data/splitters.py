@@ -59,7 +59,7 @@ class Splitter(ABC):
 
     @property
     def is_by_user(self) -> bool:
-        """Return whether the labels of a user's ratings depend only on that user's ratings, not on other users'."""
+        """Return whether the labels of a user's ratings depend only on the ratings of this user."""
         return False
 
     @abstractmethod
@@ -79,7 +79,7 @@ class Splitter(ABC):
 
 
 def later_setting(default: Any) -> Any:
-    """Declare a setting that is not part of the fingerprint at its default.
+    """Declare a dataclass field that is part of the fingerprint only if its value is not the default.
 
     Settings added to a splitter after its first use need this, so that fingerprints of published splits do not change.
     """
@@ -100,7 +100,7 @@ class TimeSplitter(Splitter):
     ties_seed: int = later_setting(0)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set; see `Splitter.__call__`."""
+        """Split a data set, with ties in the order that `ties` says; see `Splitter.__call__`."""
         one_of("ties", self.ties, ("last_row", "shuffled"))
         return super().__call__(dataset if self.ties == "last_row" else shuffle_ties(dataset, self.ties_seed))
 
@@ -111,7 +111,7 @@ class LeaveLastOut(TimeSplitter):
 
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
-            at least 3.
+            at least 3 ratings, otherwise the data cannot be split (`UserError`).
     """
 
     train_only_below: int = 0
@@ -124,7 +124,11 @@ class LeaveLastOut(TimeSplitter):
         return self.ties == "last_row"
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): each user's last rating is TEST, and the second-to-last VALID.
+
+        Raises:
+            UserError: the data have no times, or a user has too few ratings.
+        """
         _require_times(dataset, self.name)
         return _hold_out_last_two(dataset, self)
 
@@ -135,7 +139,7 @@ class LeaveOneOut(Splitter):
 
     Args:
         train_only_below: all ratings of users with fewer ratings than this are training ratings. Every other user needs
-            at least 3.
+            at least 3 ratings, otherwise the data cannot be split (`UserError`).
         seed: seed of the draw.
     """
 
@@ -145,7 +149,11 @@ class LeaveOneOut(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ONE_IS_HELD_OUT,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): a random rating of each user is TEST, and another VALID.
+
+        Raises:
+            UserError: a user has too few ratings.
+        """
         return _scatter(_hold_out_last_two(dataset, self), _shuffled_within_users(dataset, self.seed))
 
 
@@ -179,12 +187,16 @@ class GlobalTime(TimeSplitter):
         return self.ties == "last_row" and isinstance(self.valid_from, str) and isinstance(self.test_from, str)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set; see `Splitter.__call__`."""
+        """Split a data set, with the targets that `target` names; see `Splitter.__call__`."""
         one_of("target", self.target, AFTER_A_CUT)
         return replace(super().__call__(dataset), targets=AFTER_A_CUT[self.target])
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): TRAIN before `valid_from`, VALID from then on, and TEST from `test_from` on.
+
+        Raises:
+            UserError: the data have no times, or the settings are not two points in time in ascending order.
+        """
         times = _require_times(dataset, self.name)
         valid_from = _cut(times, "valid_from", self.valid_from)
         test_from = _cut(times, "test_from", self.test_from)
@@ -201,7 +213,7 @@ class GlobalTime(TimeSplitter):
 
 @dataclass(frozen=True)
 class Ratio(Splitter):
-    """Holds out random shares of each user's ratings, rounded down, so that every user has training ratings.
+    """Holds out random shares of each user's ratings, rounded down, so that every user keeps training ratings.
 
     Args:
         valid: share of a user's ratings for validation.
@@ -216,7 +228,11 @@ class Ratio(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.USERS_ARE_TRAINED_ON, invariants.ALL_RATINGS_ARE_USED)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): random ratings of each user are VALID or TEST.
+
+        Raises:
+            UserError: a share is not above 0, or they do not sum to less than 1.
+        """
         _check_shares(valid=self.valid, test=self.test)
         counts = dataset.user_counts
         n_valid, n_test = _share(counts, self.valid), _share(counts, self.test)
@@ -228,7 +244,8 @@ class Ratio(Splitter):
 class Folds(Splitter):
     """Cross-validation: holds out one fold of the ratings for the test and a random share of the others for validation.
 
-    The folds are the source's own if it has folds (u1 to u5 of MovieLens-100K), otherwise random and of equal size.
+    The folds are the source's own if it has folds (u1 to u5 of MovieLens-100K), otherwise random ones whose sizes
+    differ by one rating at most.
 
     Args:
         fold: number of the test fold, from 1.
@@ -245,7 +262,11 @@ class Folds(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ALL_RATINGS_ARE_USED,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): the ratings of the test fold are TEST, and random others VALID.
+
+        Raises:
+            UserError: there is no such fold, or a setting is not valid.
+        """
         _check_shares(valid=self.valid)
         check_positive(n_folds=self.n_folds)
         canonical = _by_codes(dataset)
@@ -267,15 +288,15 @@ class Folds(Splitter):
 class ColdItems(Splitter):
     """Holds out all ratings of some items for the test and of others for validation, so that these items are cold.
 
-    Only the held-out items are ranked.
+    Only the items of the stage's held-out ratings are ranked.
 
     Args:
-        valid: share of the items for validation.
-        test: share of the items for the test.
+        valid: share of the items with ratings for validation, rounded down.
+        test: share of the items with ratings for the test, rounded down.
         seed: seed of the draw.
         target: which of a user's held-out ratings are predicted, and from which history: `all` of them together, from
-            all of the user's known ratings; the `last`, or each one separately (`successive`), from the earlier ones of
-            these, as models that read the order of a history require.
+            all of the user's known ratings; the `last`, or each one separately (`successive`), from the known ratings
+            that are earlier, as models that read the order of a history require.
     """
 
     valid: float = 0.1
@@ -286,7 +307,11 @@ class ColdItems(Splitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.ITEMS_ARE_COLD, invariants.ALL_RATINGS_ARE_USED)
 
     def __call__(self, dataset: Dataset) -> Split:
-        """Split a data set; see `Splitter.__call__`."""
+        """Split a data set, with the held-out items as candidates, and the targets that `target` names.
+
+        Raises:
+            UserError: see `Splitter.__call__`; or `target` is not `all`, and the data have no times.
+        """
         one_of("target", self.target, OF_COLD_ITEMS)
         if self.target != "all":
             _require_times(dataset, f"{self.name} split.target={self.target}")
@@ -298,7 +323,11 @@ class ColdItems(Splitter):
         return replace(split, invariants=tuple(i for i in split.invariants if i is not invariants.ALL_RATINGS_ARE_USED))
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): all ratings of a random item are VALID or TEST, if it is held out.
+
+        Raises:
+            UserError: a share is not above 0, or they do not sum to less than 1.
+        """
         _check_shares(valid=self.valid, test=self.test)
         valid, test = _draw(np.flatnonzero(dataset.item_counts), (self.valid, self.test), self.seed)
         label_of_item = np.full(dataset.n_items, TRAIN, np.uint8)
@@ -315,10 +344,10 @@ class ColdUsers(TimeSplitter):
     least 2 ratings.
 
     Args:
-        valid: share of the users for validation.
-        test: share of the users for the test.
-        known: share of such a user's ratings that form the history; at least one rating is in it, and at least one is
-            held out.
+        valid: share of the users with at least 2 ratings that is drawn for validation.
+        test: share of these users that is drawn for the test.
+        known: share of a held-out user's ratings that form the history, rounded down; at least one rating is in the
+            history, and at least one is held out.
         seed: seed of the draws.
     """
 
@@ -330,7 +359,11 @@ class ColdUsers(TimeSplitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.USERS_ARE_COLD, invariants.HISTORIES_ARE_OLDER)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): the ratings of held-out users are VALID_KNOWN and VALID, or TEST_KNOWN and TEST.
+
+        Raises:
+            UserError: a share is not valid.
+        """
         _check_shares(valid=self.valid, test=self.test)
         _check_shares(known=self.known)
         counts = dataset.user_counts
@@ -347,16 +380,16 @@ class NewUsers(TimeSplitter):
     """Holds out whole users, and gives them short histories of given lengths, as for a learning curve.
 
     A user's first `n_known` ratings are the history, and all ratings after the first `found_after` are held out. The
-    ratings between them are withheld and not ranked, so that the same items are ranked against the same candidates for
-    every `n_known`. If `n_known` is several numbers, each applies to an equal number of users. The refit trains on the
-    history and the held-out ratings of validation users. The first ratings are the oldest, or random ones if the source
-    has no times. The users are drawn from those with more than `found_after` ratings.
+    ratings between these are withheld, and their items are not ranked, so that the same items are ranked against the
+    same candidates for every `n_known`. If `n_known` is several numbers, each applies to an equal number of users.
+    The refit trains on the history and the held-out ratings of validation users. The first ratings are the oldest, or
+    random ones if the source has no times. The users are drawn from those with more than `found_after` ratings.
 
     Args:
-        valid: share of these users for validation.
-        test: share of these users for the test.
-        n_known: number of ratings in such a user's history, from 0 to `found_after`, or several numbers.
-        found_after: number of such a user's ratings before the held-out ones.
+        valid: share of the users with more than `found_after` ratings that is drawn for validation.
+        test: share of these users that is drawn for the test.
+        n_known: number of ratings in the history of a held-out user, from 0 to `found_after`, or several numbers.
+        found_after: number of ratings of a held-out user that precede the held-out ones.
         seed: seed of the draws.
     """
 
@@ -373,7 +406,11 @@ class NewUsers(TimeSplitter):
     )
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,): held-out users have a history, withheld ratings and held-out ratings.
+
+        Raises:
+            UserError: a share or `n_known` is not valid.
+        """
         _check_shares(valid=self.valid, test=self.test)
         lengths = np.atleast_1d(self.n_known)
         if not (len(lengths) and min(lengths) >= 0 and max(lengths) <= self.found_after):
@@ -392,8 +429,8 @@ class NewUsers(TimeSplitter):
 class Given(TimeSplitter):
     """Uses the source's own partition into `train`, `test` and optionally `valid`.
 
-    Without a `valid` part, one training rating of each user with at least 2 becomes the validation rating: the last one
-    where the source has times, else a random one.
+    Without a `valid` part, each user with at least 2 ratings in `train` has one of these as validation rating: the last
+    one if the source has times, otherwise a random one.
 
     Args:
         seed: seed of the random validation ratings.
@@ -404,7 +441,11 @@ class Given(TimeSplitter):
     invariants: ClassVar[tuple[Invariant, ...]] = (invariants.TEST_IS_GIVEN,)
 
     def labels(self, dataset: Dataset) -> np.ndarray:
-        """See `Splitter.labels`."""
+        """Return labels, uint8 (n,), by the source's parts.
+
+        Raises:
+            UserError: the source has other parts, or a rating without one.
+        """
         label_of_name = {"train": TRAIN, "valid": VALID, "test": TEST}
         names = dataset.part_names
         if dataset.parts is None or not {"train", "test"} <= set(names) <= set(label_of_name):
@@ -458,7 +499,16 @@ def _hold_out_last_two(dataset: Dataset, splitter: LeaveLastOut | LeaveOneOut) -
 
 
 def _cut(times: np.ndarray, name: str, at: float | str) -> int:
-    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date."""
+    """Return the Unix time in seconds at which the later part of a split begins, given as a quantile or ISO date.
+
+    Args:
+        times: int64 (n,) times of the ratings, Unix times in seconds.
+        name: name of the setting, for the message.
+        at: the quantile or ISO date.
+
+    Raises:
+        UserError: it is neither a date nor a number between 0 and 1.
+    """
     refusal = f"{name} must be an ISO date, such as 1998-03-01, or a quantile between 0 and 1 (got {at!r})."
     if isinstance(at, str):
         try:
@@ -484,13 +534,18 @@ def _share(counts: np.ndarray | int, share: float) -> np.ndarray:
 
 
 def _draw(codes: np.ndarray, shares: tuple[float, ...], seed: int) -> list[np.ndarray]:
-    """Draw disjoint random shares of the codes, and return an array for each share."""
+    """Return disjoint random samples of the codes, an array for each share of their number, rounded down."""
     ends = np.cumsum([int(_share(len(codes), share)) for share in shares])
     return np.split(np.random.default_rng(seed).permutation(codes), ends)[:-1]
 
 
 def _in_turn(sizes: dict[int, np.ndarray]) -> np.ndarray:
-    """Give each user's first `sizes[label][user]` ratings the first label, the next the second, ...: uint8 (n,)."""
+    """Label each user's ratings in turn, uint8 (n,): the first `sizes[label][user]` get the first label, and so on.
+
+    Args:
+        sizes: label -> number of ratings of each user that get it, int64 (n_users,); a user's numbers add up to the
+            number of the user's ratings.
+    """
     n_users = len(next(iter(sizes.values())))
     return np.repeat(np.tile(np.array(list(sizes), np.uint8), n_users), np.stack(list(sizes.values()), axis=1).ravel())
 
@@ -503,13 +558,20 @@ def _scatter(labels: np.ndarray, positions: np.ndarray) -> np.ndarray:
 
 
 def _history_first(dataset: Dataset, sizes: dict[int, np.ndarray], seed: int) -> np.ndarray:
-    """Label new users' ratings in turn, by time or in random order without times; all other ratings are TRAIN."""
+    """Label ratings of new users in turn, by time or in random order without times; all other ratings are TRAIN.
+
+    Args:
+        dataset: the data set.
+        sizes: label -> number of ratings of each user that get it, int64 (n_users,), in the order of the labels; 0 for
+            users who are not new.
+        seed: seed of the random order.
+    """
     labels = _in_turn({TRAIN: dataset.user_counts - sum(sizes.values()), **sizes})
     return labels if dataset.times is not None else _scatter(labels, _shuffled_within_users(dataset, seed))
 
 
 def _by_codes(dataset: Dataset) -> np.ndarray:
-    """Return the positions of the ratings sorted by user and item code, int64 (n,), whatever the source's row order."""
+    """Return the positions of the ratings, int64 (n,), in the order of user codes, then item codes."""
     return np.argsort(dataset.pairs)
 
 

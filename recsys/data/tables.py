@@ -26,8 +26,8 @@ def clean_tables(dataset: Dataset) -> dict[str, pd.DataFrame]:
     """Convert a data set to tables of ratings, users, items and links to other catalogues, which `Database` reads.
 
     Lists become text with a bar between the elements. Columns that the data set lacks are left out, as is the age
-    group, which follows from the age. Ratings are in the order of the data set. If it has parts, ratings are sorted by
-    part, because the first rows of the parts determine the order of the parts.
+    group, which follows from the age. Ratings are in the order of the data set or, if it has parts, sorted by part,
+    because the first rows of the parts determine the order of the parts.
     """
     ratings = {
         "user_id": dataset.user_frame["user_id"].to_numpy()[dataset.users],
@@ -64,6 +64,8 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 
 def check_no_tables(address: Address, names: Collection[str]) -> None:
     """Check, before any work, that a database can be reached and has none of the tables.
+
+    A database in a file that does not exist passes.
 
     Raises:
         UserError: the database cannot be reached, or it has some of the tables.
@@ -109,7 +111,7 @@ def write_tables(address: Address, tables: Mapping[str, pd.DataFrame], *, replac
 
 
 def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> list[str]:
-    """Return the names that tables or views of the attached database already have."""
+    """Return those of the names that tables or views of the attached database have, in alphabetical order."""
     found = connection.execute(
         "SELECT table_name FROM information_schema.tables "
         "WHERE table_catalog = 'target' AND table_schema = current_schema() ORDER BY table_name"
@@ -120,7 +122,14 @@ def _existing(connection: duckdb.DuckDBPyConnection, names: Collection[str]) -> 
 def _rename(
     connection: duckdb.DuckDBPyConnection, address: Address, unfinished: Mapping[str, str], replaced: Collection[str]
 ) -> None:
-    """Rename all finished tables in one step, and drop the tables that they replace."""
+    """Rename all finished tables in one step, and drop the tables that they replace.
+
+    Args:
+        connection: a connection with the database attached.
+        address: the address of the database.
+        unfinished: final name -> temporary name of each table.
+        replaced: final names that existing tables have.
+    """
     if address.kind != "mysql":
         for name in replaced:
             connection.execute(f"DROP TABLE {quoted(name)}")

@@ -1,4 +1,4 @@
-"""Targets: which of a user's held-out ratings are to be predicted, and from which history.
+"""Targets: the held-out ratings that are to be predicted, and the histories from which they are predicted.
 
 Gusak et al., "Time to Split: Exploring Data Splitting Strategies for Offline Evaluation of Sequential Recommenders",
 RecSys 2025, compare these choices.
@@ -21,8 +21,9 @@ class Targets:
             in the order of users and times.
         separates_cold: whether metrics are also reported without cold queries; see `Holdout`.
         one_by_one: whether each rating is predicted separately, from a history that ends just before it. Otherwise a
-            user's ratings are predicted together, from the whole history.
-        histories_run_on: whether a history that ends just before a rating includes earlier held-out ratings.
+            user's held-out ratings are predicted together, from all known ratings.
+        histories_run_on: whether the history of a rating that is predicted separately includes the user's earlier
+            held-out ratings.
     """
 
     chosen: Callable[[np.ndarray], np.ndarray]

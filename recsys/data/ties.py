@@ -12,7 +12,7 @@ from recsys.data.dataset import Dataset
 
 
 def tied(dataset: Dataset) -> np.ndarray:
-    """Mark each rating at the time of the user's previous rating, bool (n,); all False without times."""
+    """Return whether each rating has the time of the same user's previous rating, bool (n,); False without times."""
     marks = np.zeros(len(dataset), bool)
     if dataset.times is not None:
         marks[1:] = (np.diff(dataset.times) == 0) & (np.diff(dataset.users) == 0)
@@ -20,7 +20,7 @@ def tied(dataset: Dataset) -> np.ndarray:
 
 
 def share_of_tied_last_ratings(dataset: Dataset) -> float:
-    """Return the share of users whose last rating has the same time as the one before it."""
+    """Return the share of users with ratings whose last rating has the time of the one before it, from 0 to 1."""
     has_ratings = dataset.user_counts > 0
     return float(tied(dataset)[dataset.indptr[1:][has_ratings] - 1].mean())
 

@@ -45,7 +45,7 @@ class TitleMatches:
             by the length of the longer text; values below `RELATED` are not exact.
         prefix_similarity: float64 (n,) one minus the edit distance between the query and a prefix of the title of the
             same length, divided by this length; values below `RELATED` are not exact.
-        same_year: bool (n,) False if the query names a year other than the item's.
+        same_year: bool (n,) False if the query names a year and the item has another one or none.
     """
 
     items: np.ndarray
@@ -55,7 +55,7 @@ class TitleMatches:
 
 
 class TitleSearch:
-    """The normalised titles of a data set's items; safe to use from many threads.
+    """A search in the normalised titles of a data set's items; several threads can use it at the same time.
 
     Args:
         dataset: the data set.
@@ -78,7 +78,7 @@ class TitleSearch:
         self._n_ratings = np.asarray(dataset.item_counts)[self._items]
 
     def match(self, query: str) -> TitleMatches:
-        """Compare a title, or a title and a year such as "heat (1995)", with every item that has a title."""
+        """Compare a query, a title with or without its year such as "heat (1995)", with every item that has a title."""
         title, year = _title_and_year(query)
         similarity, prefix_similarity = np.zeros(len(self._keys)), np.zeros(len(self._keys))
         for key in self._normalized(title):
@@ -132,7 +132,7 @@ def _edit_similarities(key: str, others: list[str], length: int | None) -> np.nd
 
 
 def title_keys(titles: Sequence[str]) -> list[list[str]]:
-    """Return the keys by which titles are compared: the normalised title, and each normalised title in brackets."""
+    """Return the keys of each title, by which titles are compared: the normalised title, and those in brackets."""
     with _connection_with_macros() as connection:
         connection.register("titles", pd.DataFrame({"title": pd.Series(titles, dtype=object)}).reset_index())
         return [
@@ -144,14 +144,18 @@ def find_items(dataset: Dataset, queries: Iterable[str]) -> list[int]:
     """Return the codes of the items that titles, or titles and years such as "heat (1995)", stand for.
 
     Raises:
-        UserError: no title matches a query, or several do; the message names the closest titles.
+        UserError: no title matches a query, or titles of several names do; the message names the closest ones.
     """
     search = TitleSearch(dataset)  # normalises all titles of the data set
     return [_found(dataset, query, search.match(query)) for query in queries]
 
 
 def find_item(dataset: Dataset, query: str) -> int:
-    """Return the code of the item that a title stands for; see `find_items`."""
+    """Return the code of the item that a title stands for; see `find_items`.
+
+    Raises:
+        UserError: no title matches, or titles of several names do.
+    """
     [item] = find_items(dataset, [query])
     return item
 
@@ -187,7 +191,7 @@ def _title_and_year(query: str) -> tuple[str, int | None]:
 
 
 def _best_matches(similarity: np.ndarray) -> np.ndarray:
-    """Return the positions of all matches about as good as the best (`TOLERANCE`), if they reach `MATCH`."""
+    """Return the positions of similarities that are at most `TOLERANCE` below the largest, and at least `MATCH`."""
     best = similarity.max(initial=0.0)
     return np.flatnonzero(similarity >= max(best - TOLERANCE, MATCH))
 

@@ -47,7 +47,7 @@ FROM counted
 
 
 def unused_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, int]]:
-    """Count the rows of side tables that the clean tables do not use: table -> rule -> number, which is not 0.
+    """Return the numbers of rows of side tables that the clean tables do not use, by table and rule, without zeros.
 
     Args:
         connection: a database with the raw tables other than `raw_ratings`, and the clean tables.
@@ -65,7 +65,7 @@ def unused_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str, in
 
 
 def unused_descriptions(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """Count the rows of a catalogue that describe no item: rule -> number, which is not 0.
+    """Return the numbers of rows of a catalogue that describe no item, by rule, without zeros.
 
     Args:
         connection: a database with the tables `described` and `matched`.

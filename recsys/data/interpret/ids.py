@@ -31,7 +31,8 @@ PERHAPS_MISSING = "{name} {id!r} is an id (data.missing=[{id!r}] reads it as mis
 def interpret_ids(rows: Rows, label: str, columns: Mapping[str, str | None], missing: Sequence[str]) -> list[str]:
     """Set ids that stand for a missing value to NULL, and normalise the notation of the others.
 
-    Invisible characters around an id are removed, and a whole number such as `7.0` becomes `7`.
+    Invisible characters around an id are removed, as are quotation marks if all ids of the column have the same. A
+    whole number such as `7.0` becomes `7`, unless another id of the column is a fraction such as `7.5`.
 
     Args:
         rows: the file's rows in a raw table.
@@ -71,9 +72,9 @@ def _visible(name: str) -> str:
 
 
 def _remove_marks(rows: Rows, name: str) -> list[str]:
-    """Remove quotation marks around the ids of a column if all of them have the same, and return notes on it.
+    """Remove quotation marks around the ids of a column if all ids have the same, and return a list with a note if so.
 
-    If ids have no marks, this looks at few rows.
+    If ids have no marks, few rows are read.
     """
     is_marked = f"regexp_full_match(trim({name}), {literal(_MARKED)})"
     others = f"SELECT 1 FROM {rows.table} WHERE {rows.condition} AND {name} IS NOT NULL AND NOT {is_marked} LIMIT 1"  # noqa: S608
@@ -87,7 +88,7 @@ def _remove_marks(rows: Rows, name: str) -> list[str]:
 
 
 def _kinds_of_ids(rows: Rows, name: str, missing: Sequence[str]) -> tuple[Any, ...]:
-    """Return whether there are padded, missing, whole, fractional, rounded and zero-filled ids, in this order.
+    """Return whether there are padded, missing, whole, fractional, rounded and zero-filled ids, a bool for each kind.
 
     The last element is an id that may stand for a missing one, or None.
     """
@@ -123,7 +124,7 @@ def _refuse_rounded(rows: Rows, label: str, columns: Mapping[str, str | None], n
 
 
 def _differing_by_zeros(rows: Rows, name: str) -> list[str]:
-    """Return a note with an example if ids differ only by leading zeros."""
+    """Return a list with a note, which has an example, if ids differ only by leading zeros; otherwise an empty list."""
     found = rows.connection.execute(
         f"SELECT min({name}), max({name}) FROM {rows.table} WHERE {rows.condition} "  # noqa: S608
         f"AND regexp_full_match({name}, '[0-9]+') GROUP BY ltrim({name}, '0') HAVING min({name}) < max({name}) "

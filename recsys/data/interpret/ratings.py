@@ -23,7 +23,7 @@ _WRONG = {
 
 
 def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None], reading: Reading) -> list[str]:
-    """Interpret the ratings and times of a file.
+    """Interpret the ratings, times and optional columns of a file, in place.
 
     Args:
         rows: the file's rows in the raw table of ratings.
@@ -67,7 +67,7 @@ def interpret_ratings(rows: Rows, label: str, columns: Mapping[str, str | None],
 
 
 def spellings(*names: str) -> list[str]:
-    """Return the spellings of the names of a column that a header may have."""
+    """Return the names of a column in the spellings of headers, such as `user_id`, `userid`, `userId` and `USER_ID`."""
     joined = [name.replace("_", "") for name in names]
     camel = [name[:1].lower() + name.title().replace("_", "")[1:] for name in names]
     every = (*names, *joined, *camel)
@@ -75,7 +75,11 @@ def spellings(*names: str) -> list[str]:
 
 
 def _interpret_numbers(rows: Rows, label: str, name: str, reading: Reading) -> list[str]:
-    """Set missing values to NULL, and replace decimal commas in a column that has no decimal points."""
+    """Set missing values to NULL, replace decimal commas in a column that has no decimal points, and return notes.
+
+    Raises:
+        UserError: the commas may also separate thousands.
+    """
     rows.update(name, "NULL", is_listed(name, reading.missing))
     with_comma = f"regexp_full_match({name}, '-?[0-9]*,[0-9]+')"
     n_commas, n_thousands, n_points = rows.select(
@@ -114,7 +118,7 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
 
 
 def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], numeric_ids: bool = False) -> None:
-    """Check that ratings are numbers, times are numbers or dates and, for some sources, that ids are numbers.
+    """Check that ratings are numbers, times are numbers or ISO dates and, if `numeric_ids`, that ids are whole numbers.
 
     Raises:
         UserError: a cell has other text; the message names the first such cell.
@@ -130,7 +134,7 @@ def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], num
 
 
 def _hint(name: str, cell: str) -> str:
-    """Return the end of the sentence that refuses a cell: the setting that may read it."""
+    """Return the end of the error message about a cell: a setting with which the cell can be read, or ""."""
     if cell.lower() in ABSENT:
         return f": data.missing=[{cell!r}] reads it as missing"
     if name == "time":

@@ -1,4 +1,4 @@
-"""The rows of a file in a raw table, which interpretation looks at and changes."""
+"""The rows of a file in a raw table, which this package reads and changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import duckdb
 from recsys.data.clean import FURTHER_COLUMNS
 from recsys.data.quoting import literal
 
-# Words in lower case that may stand for a missing value, if `Reading.missing` has them or they are set to it.
+# Words, in lower case, that may stand for a missing value although `Reading.missing` does not have them.
 ABSENT = (
     *("null", "none", "na", "n/a", "#n/a", "<na>", "nan", "nat", "nil", "undefined", "(null)", "[null]", "\\n"),
     *("-", "--", "?", ".", "n.a.", "missing"),
@@ -25,7 +25,7 @@ class Rows:
     Attributes:
         connection: a database with the table.
         table: name of the table.
-        first: position of the first row; the others follow it.
+        first: DuckDB's row id of the first row; all later rows of the table belong to the file.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -34,30 +34,30 @@ class Rows:
 
     @property
     def condition(self) -> str:
-        """SQL condition that exactly these rows meet."""
+        """Return the SQL condition that exactly these rows meet."""
         return f"rowid >= {self.first:d}" if self.first else "true"
 
     @property
     def further(self) -> list[str]:
-        """The optional columns (`FURTHER_COLUMNS`) that the table has."""
+        """Return the optional columns (`FURTHER_COLUMNS`) that the table has."""
         return [name for name in self.connection.table(self.table).columns if name in FURTHER_COLUMNS]
 
     def select(self, *expressions: str) -> tuple[Any, ...]:
-        """Return aggregates over the rows."""
+        """Return the values of SQL expressions that aggregate the rows."""
         sql = f"SELECT {', '.join(expressions)} FROM {self.table} WHERE {self.condition}"  # noqa: S608
         return self.connection.execute(sql).fetchall()[0]
 
     def count(self, condition: str) -> int:
-        """Count the rows that meet a condition."""
+        """Return the number of the rows that meet an SQL condition."""
         return self.select(f"count(*) FILTER ({condition})")[0]
 
     def update(self, column: str, expression: str, condition: str) -> None:
-        """Replace a column where a condition is met."""
+        """Set a column to an SQL expression in those of the rows that meet an SQL condition."""
         self.connection.execute(
             f"UPDATE {self.table} SET {column} = {expression} WHERE {self.condition} AND ({condition})"  # noqa: S608
         )
 
 
 def is_listed(name: str, texts: Sequence[str]) -> str:
-    """Return the SQL condition that a column is one of some texts."""
+    """Return the SQL condition that a column has one of some texts; it is false if there are none."""
     return f"{name} IN ({', '.join(map(literal, texts))})" if texts else "false"

@@ -41,7 +41,12 @@ IS_ROUNDED = f"strlen(time) < 12 AND contains(time, 'E+') AND {_IS_NUMBER}"
 
 
 def interpret_times(rows: Rows, label: str, given: str | None) -> list[str]:
-    """Convert times to seconds, unless they already are seconds or ISO dates; return a note if the format is detected.
+    """Convert times to Unix seconds in place, unless they are seconds or ISO dates; return notes on a detected format.
+
+    Args:
+        rows: the file's rows in the raw table of ratings.
+        label: name of the file in messages.
+        given: unit or format of the times, see `Reading.time_format`; None to detect it.
 
     Raises:
         UserError: the given format is not valid, or several formats fit.

@@ -54,7 +54,10 @@ class Files(Source):
         scale: lowest and highest possible rating; None takes the first common scale that contains all ratings,
             otherwise the range of the ratings.
         name: name of the data set.
-        cleaning: cleaning options.
+        cleaning: cleaning options, of which `earliest` has no effect if times are row numbers.
+
+    Raises:
+        UserError: a setting is not valid.
     """
 
     def __init__(
@@ -94,10 +97,10 @@ class Files(Source):
         self.cleaning = replace(cleaning, earliest="1970-01-01") if columns.get("time") == ROW else cleaning
 
     def locate(self, cache_dir: Path) -> Raw:
-        """Return the files; remote files are described by their address, which Spark reads.
+        """Return the files; remote files, which Spark reads, are described by their address.
 
         Raises:
-            UserError: a local file does not exist, or no path is given.
+            UserError: a local file does not exist, no file matches the `glob`, or no path is given.
         """
         remote, tables = None, []
         if self.path is not None and _ADDRESS.match(self.path):
@@ -119,7 +122,11 @@ class Files(Source):
         return Remote(address, address, self._named_columns(), reading=self.reading.parameters())
 
     def _ratings(self, path: str) -> list[RawTable]:
-        """Describe how to read each file of ratings."""
+        """Describe how to read each file of ratings.
+
+        Raises:
+            UserError: the file does not exist, or no file matches the `glob`.
+        """
         columns = self._named_columns()
         if self.glob is None:
             return [RawTable("ratings", existing_file(path), FILE, columns, parameters=self.reading.parameters())]

@@ -18,8 +18,8 @@ class Release:
     """A MovieLens release.
 
     Attributes:
-        digest: digest of the archive.
-        tables: the files and how to read them.
+        digest: `sha256:...` or `md5:...` of the archive.
+        tables: the files, named without folders, and how to read them.
         scale: lowest and highest possible rating.
     """
 
@@ -92,8 +92,8 @@ class MovieLens(Source):
     """Ratings of a MovieLens release, from disk, from GroupLens or, for ml-100k only, from the package index.
 
     Args:
-        release: name of the release, `ml-100k` to `ml-32m`.
-        path: folder or zip archive of the release, if it is on disk already.
+        release: name of the release, in `RELEASES`.
+        path: folder or zip archive of the release; None takes the archive from the cache, or downloads it.
         cleaning: cleaning options.
         address: URL of the folder of the official archives.
 
@@ -124,7 +124,7 @@ class MovieLens(Source):
         """Return the files of the release, from disk, from the cache or downloaded.
 
         Raises:
-            UserError: the release is incomplete, or cannot be downloaded.
+            UserError: the path does not exist, the release is incomplete, or it cannot be downloaded.
         """
         release = RELEASES[self.name]
         if self.path is not None:

@@ -24,19 +24,20 @@ class NCFRelease(Source):
     """Ratings in the layout of the NCF release: NAME.train.rating, NAME.test.rating and NAME.test.negative.
 
     The data set has the parts `train` and `test`, and the negatives against which each user's test item is ranked.
-
-    Lines are `user item rating time`. The time may be absent; times below 100000 are placeholders for missing ones.
+    Lines of ratings are `user item rating time`, separated by tabs. Times below 100000 are placeholders for missing
+    ones. Lines can lack the time if `columns` says so.
 
     Args:
         path: the folder of the files.
         name: NAME, which is `ml-1m` or `pinterest-20` in the release.
-        columns: `{"time": "time"}` if the files have times; `{"time": None}` if some or all ratings lack times;
-            `{"time": "row"}` if rows are in order of time, and test ratings come after training ratings.
+        columns: `{"time": "time"}` to read the times; `{"time": None}` to ignore them, because some or all ratings lack
+            them; `{"time": "row"}` to use row numbers as times, because rows are in order of time, and test ratings
+            come after training ratings.
         scale: lowest and highest possible rating.
-        cleaning: cleaning options.
+        cleaning: cleaning options, of which `earliest` has no effect if times are row numbers.
 
     Raises:
-        UserError: `columns` sets anything else.
+        UserError: `columns` has another value, or the scale is not two numbers in ascending order.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class NCFRelease(Source):
         """Return the files.
 
         Raises:
-            UserError: a file does not exist, or has no times although `columns` states so.
+            UserError: a file does not exist, or lacks the times that `columns` says it has.
         """
         folder = existing(self.path)
         tables = (
@@ -73,7 +74,7 @@ class NCFRelease(Source):
         """Describe how to read the ratings of a part.
 
         Raises:
-            UserError: the file has no times although `columns` states so.
+            UserError: the file lacks the times that `columns` says it has.
         """
         if self.time == "time":
             with file.open(encoding="utf-8", errors="replace") as lines:

@@ -22,7 +22,7 @@ def existing(path: str | Path | None) -> Path:
 
 
 def existing_file(path: str | Path) -> Path:
-    """Return the path of a file after checking that it exists.
+    """Return the path of a file, as `existing` does, after checking that it is a file.
 
     Raises:
         UserError: the path does not exist, or is a folder.

@@ -28,8 +28,8 @@ class Layout:
     """A publisher's layout.
 
     Attributes:
-        tables: tables to read, whose `file` is a pattern of file names. Each file is read by the tables with the first
-            pattern that its name matches.
+        tables: tables to read, whose `file` is a pattern of file names. A file is read by all tables that have the
+            first pattern which its name matches.
         scale: lowest and highest possible rating.
         plays: SQL expression of the plays in a row of the ratings, or None if the layout has none.
     """
@@ -43,8 +43,8 @@ class Published(Source):
     """A local data set in the layout of its publisher.
 
     Args:
-        name: name of the layout, and of the data set.
-        path: the unpacked folder, or the file of ratings if the layout has only one.
+        name: name of the layout, in `LAYOUTS`, and of the data set.
+        path: the unpacked folder, or the file of ratings if the layout has only one; None is an error in `locate`.
         cleaning: cleaning options.
         plays: whether to read how often, or how long, each item was played, for models that weight by plays.
 
@@ -67,7 +67,7 @@ class Published(Source):
         """Return the files of the layout.
 
         Raises:
-            UserError: no file of ratings exists, or a file is a spreadsheet.
+            UserError: no path is given or it does not exist, no file of ratings exists, or a file is a spreadsheet.
         """
         path, layout = existing(self.path), LAYOUTS[self.name]
         tables = [_with_plays(table, layout.plays) if self.plays else table for table in layout.tables]
@@ -197,7 +197,14 @@ def _kaggle(suffix: str) -> Layout:
 
 
 def _parts(scale: Scale, source: str, rating: str, **patterns: Sequence[str]) -> Layout:
-    """Return a layout with the parts of a split in separate files."""
+    """Return a layout with the parts of a split in separate files.
+
+    Args:
+        scale: lowest and highest possible rating.
+        source: call of `read_csv` that reads a file.
+        rating: SQL expression of the rating.
+        **patterns: part -> patterns of the names of its files.
+    """
     tables = [
         _table("ratings", pattern, _YAHOO.format(rating=rating, part=literal(part)) + source)
         for part, names in patterns.items()
@@ -229,7 +236,10 @@ def _kdd_cup_items(first_genre: int) -> str:
 
 
 def _kdd_cup(track: int) -> Layout:
-    """Return the layout of a track of KDD Cup 2011; the scores of its test ratings are not published."""
+    """Return the layout of a track of KDD Cup 2011, whose validation ratings are the part `test`.
+
+    The competition's own test ratings are not read, since their scores are not published.
+    """
     tables = (
         _table("ratings", f"trainIdx{track}*.txt", _kdd_cup_ratings("train")),
         _table("ratings", f"validationIdx{track}*.txt", _kdd_cup_ratings("test")),

@@ -1,4 +1,4 @@
-"""RecBole's atomic files.
+"""Ratings in RecBole's atomic files.
 
 https://recbole.io/docs/user_guide/data/atomic_files.html
 """
@@ -34,10 +34,13 @@ class RecBole(Source):
 
     Args:
         path: the folder of the files.
-        name: NAME; by default the name of the folder.
-        seq_separator: separator of the elements of lists, as RecBole's setting of this name.
+        name: NAME; None for the name of the folder.
+        seq_separator: separator of the elements of lists, like RecBole's setting of this name.
         scale: lowest and highest possible rating.
         cleaning: cleaning options.
+
+    Raises:
+        UserError: the scale is not two numbers in ascending order.
     """
 
     def __init__(
@@ -69,7 +72,11 @@ class RecBole(Source):
         return Raw(str(folder), tuple(tables))
 
     def _ratings(self, folder: Path) -> list[RawTable]:
-        """Describe how to read the interactions, or those of each part of a benchmark."""
+        """Describe how to read the interactions, or those of each part of a benchmark.
+
+        Raises:
+            UserError: there is neither NAME.inter nor a file of a part.
+        """
         whole = folder / f"{self.name}.inter"
         parts = {part: folder / f"{self.name}.{part}.inter" for part in _PARTS}
         found = {part: file for part, file in parts.items() if file.exists()}

@@ -35,7 +35,7 @@ class Content:
 
 
 def read_ratings(tables: Tables, raw: Raw) -> Content:
-    """Create the view `raw_ratings` of interpreted rows, which are numbered in the order of the files.
+    """Create the view `raw_ratings` of interpreted rows, numbered in the order of the files, and return facts about it.
 
     Raises:
         UserError: a file cannot be read or interpreted.
@@ -68,7 +68,7 @@ def clean_ratings(tables: Tables, content: Content, scale: tuple[float, float], 
     """Create the view `ratings` of the clean ratings from `raw_ratings` and `raw_films`.
 
     Args:
-        tables: the views.
+        tables: the views, which include `raw_films`.
         content: facts about `raw_ratings`.
         scale: lowest and highest rating of the source.
         cleaning: cleaning options.

@@ -42,7 +42,7 @@ class Spark(Engine):
         master: address of the cluster's master (`spark://HOST:7077`, `yarn`, `k8s://...`), or `local[N]` for N cores of
             this machine.
         remote: address of a Spark Connect server, `sc://HOST`, in place of the master, or None.
-        n_buckets: number of buckets of users.
+        n_buckets: number of buckets of users, and so of files of clean ratings.
         options: Spark's settings by name, such as `spark.driver.memory`; a Connect server uses its own instead. They
             must not contain passwords, because runs store their configs.
         memory_limit: DuckDB's memory limit, above which it spills to disk.
@@ -73,7 +73,11 @@ class Spark(Engine):
             )
 
     def fingerprint(self, source: Source, raw: Raw, cache_dir: Path) -> str:
-        """Return the same fingerprint as DuckDB for local ratings; remote ratings are identified by `inputs.state`."""
+        """Return the same fingerprint as DuckDB for local ratings; remote ratings are identified by `inputs.state`.
+
+        Raises:
+            UserError: Spark cannot read the remote ratings, or fails.
+        """
         if (remote := raw.remote) is None:
             return data_fingerprint(source, raw, cache_dir)
         check_readable(raw)
@@ -84,7 +88,11 @@ class Spark(Engine):
     def clean(
         self, connection: duckdb.DuckDBPyConnection, source: Source, raw: Raw, scratch: Path, tables: Path
     ) -> Cleaned:
-        """Read and clean by Spark, with intermediate tables as files in the scratch folder."""
+        """Read and clean by Spark, with intermediate tables as files in the scratch folder; see `Engine.clean`.
+
+        Raises:
+            UserError: Spark cannot read the ratings, or fails, or no rating is left.
+        """
         check_readable(raw)
         raw = raw.unpacked(scratch)
         described = replace(raw, tables=tuple(table for table in raw.tables if table.name != "ratings"))
@@ -110,7 +118,7 @@ class Spark(Engine):
         return Cleaned(content.n_rows, scale if content.has_ratings else (1.0, 1.0), dropped, tuple(read_as))
 
     def _write(self, connection: duckdb.DuckDBPyConnection, views: Tables, folder: Path) -> None:
-        """Write the ratings with DuckDB's codes into a folder, and create DuckDB's view `ratings` of the files."""
+        """Write the ratings with DuckDB's codes into a folder, and replace DuckDB's table `ratings` by a view."""
         views.send(connection, "users", 'SELECT user_id, "user" FROM users')
         views.send(connection, "films", "SELECT movie_id, item FROM films")
         views.send(connection, "parts", "FROM parts")

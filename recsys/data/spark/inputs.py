@@ -51,7 +51,7 @@ class Located:
         columns: standard name -> the source's name of each column.
         reading: settings of how to read the ratings.
         counts_rows: whether times are row numbers.
-        interpreted: whether the notation of ids and times is not known, and has to be interpreted.
+        interpreted: whether the notation of ids and times is unknown, so that it has to be interpreted.
         notes: notes on what was detected.
     """
 
@@ -65,7 +65,7 @@ class Located:
 
     @property
     def name(self) -> str:
-        """The name of the file or table, without the folders above it."""
+        """Return the name of the file or table, without the folders above it."""
         return self.label.rpartition("/")[2]
 
 
@@ -73,7 +73,8 @@ def check_readable(raw: Raw) -> None:
     """Check, before Spark starts, that it can read the ratings of a source.
 
     Raises:
-        UserError: only DuckDB can read the ratings, because of their layout or of a setting.
+        UserError: only DuckDB can read the ratings, because of their layout or a setting, or `time_format` is not
+            valid.
     """
     for table in (table for table in raw.tables if table.name == "ratings"):
         if table.source is not None:
@@ -106,7 +107,7 @@ def located_table(spark: SparkSession, table: RawTable, scratch: Path) -> Locate
         scratch: an existing folder for copies, which must exist until the file is read.
 
     Raises:
-        UserError: the file cannot be read.
+        UserError: the file cannot be read, or only DuckDB can read it.
     """
     if table.query == "dat_ratings":
         table = replace(_DAT, file=table.file)
@@ -186,7 +187,7 @@ def located_remote(spark: SparkSession, remote: Remote) -> Located:
 
 
 def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
-    """Return values that identify remote ratings: names, sizes and times of files, or a digest of a table's rows."""
+    """Return values that identify remote ratings: path, size and time of each file, or count and digest of rows."""
     if remote.table is not None:
         located_remote(spark, remote).frame.createOrReplaceTempView("located")
         [row] = select(spark, "digest").collect()
@@ -201,7 +202,7 @@ def state(spark: SparkSession, remote: Remote) -> list[list[str | int]]:
 
 
 def select(spark: SparkSession, query: str, **parameters: Any) -> DataFrame:
-    """Return the rows of the SELECT in `sql/<query>.sql`."""
+    """Return the SELECT in `sql/<query>.sql`, given its parameters, as a data frame, computed when it is read."""
     return spark.sql((SQL / f"{query}.sql").read_text(encoding="utf-8"), args=parameters)
 
 
@@ -227,7 +228,7 @@ def _texts(names: Sequence[str]) -> StructType:
 
 
 def _place_in_files() -> tuple[Column, Column]:
-    """Return columns with the file of a row, and with the start of the block in that file that a task reads."""
+    """Return two columns: the file of a row, and the start, in bytes, of the block of the file that has the row."""
     column = _functions().col
     return column("_metadata.file_path"), column("_metadata.file_block_start")
 
@@ -246,10 +247,10 @@ def _located(
     interpreted: bool,
     notes: tuple[str, ...] = (),
 ) -> Located:
-    """Select the standard columns as text; columns that the source lacks and empty text are NULL.
+    """Select the standard columns as text, with the place of each row; missing columns and empty text are NULL.
 
     Raises:
-        UserError: columns are missing.
+        UserError: the source lacks columns, or has columns that ratings cannot have.
     """
     f = _functions()
     types = {name: kind.upper() for name, kind in frame.dtypes}
@@ -266,9 +267,14 @@ def _located(
 
 
 def _text(name: str | None, types: Mapping[str, str], ours: str) -> Column:
-    """Return a column as text; ids stored as floating-point numbers, since some are missing, become whole numbers.
+    """Return a column as text; whole ids of a floating-point type lose their decimals.
 
-    Those that the type may have rounded stay in scientific notation, which is refused later.
+    Ids that the type may have rounded stay in scientific notation, which is refused later.
+
+    Args:
+        name: the source's name of the column; None for a column that it lacks, which gives NULL.
+        types: type of each column of the source, in upper case.
+        ours: standard name of the column.
     """
     f = _functions()
     if name is None:

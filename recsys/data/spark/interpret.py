@@ -84,7 +84,7 @@ def _array(texts: Sequence[str]) -> Column:
 
 
 def _facts(spark: SparkSession, located: Located, missing: Column) -> Row:
-    """Return facts about the text in the view `located`."""
+    """Return facts about the text in the view `located`: the columns of `sql/facts.sql`."""
     names = {
         f"{kind}_columns": _array(spellings(located.columns.get(name) or name, name))
         for name, kind in zip(IDS, ("user", "item"), strict=True)
@@ -148,7 +148,7 @@ def _notes_on_numbers(located: Located, commas: Mapping[str, bool], unit: str) -
 
 
 def _differing_by_zeros(spark: SparkSession, rows: DataFrame, name: str) -> list[str]:
-    """Return a note with an example if ids differ only by leading zeros."""
+    """Return a list with a note, which has an example, if ids differ only by leading zeros; else an empty list."""
     rows.selectExpr(f"{name} AS id").createOrReplaceTempView("ids")
     return [DIFFERING_BY_ZEROS.format(name=name, **row.asDict()) for row in select(spark, "differing").collect()]
 
@@ -197,7 +197,7 @@ def _has_commas(located: Located, name: str, facts: Row) -> bool:
 
 
 def _unit(located: Located, facts: Row) -> str:
-    """Return the unit of most times that are numbers.
+    """Return the unit of most times that are numbers, a key of `UNITS`.
 
     Raises:
         UserError: the times may be dates that are written as numbers, such as 20041109.

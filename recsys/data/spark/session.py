@@ -1,4 +1,4 @@
-"""Spark sessions, whose failures are reported in one sentence."""
+"""Spark sessions, whose failures become a `UserError` of one sentence."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _OF_SESSION = {
 }
 _SERVER = re.compile(r"(?:spark|sc)://(?P<host>\[[^]/]+\]|[^:/;,]+)(?::(?P<port>\d+))?")
 _PORTS = {"spark": 7077, "sc": 15002}
-_PATIENCE = 10  # seconds for a server to answer
+_PATIENCE = 10  # seconds in which a server must answer
 
 
 @contextmanager
 def session(master: str, remote: str | None, options: Mapping[str, Any], scratch: Path) -> Iterator[SparkSession]:
-    """Provide a session, whose failures are reported in one sentence.
+    """Provide a session; its failures in the `with` block become a `UserError` of one sentence.
 
     In a process that has a session already, such as a notebook or an application of `spark-submit`, this is a new
     session of the same application, which keeps running. Otherwise the application ends with the `with` statement.
@@ -91,7 +91,10 @@ def _prepared(spark: SparkSession) -> SparkSession:
 
 
 def check_reachable(address: str) -> None:
-    """Check that Java is installed, if the driver runs on this machine, and that the server at an address answers.
+    """Check that Java is installed, unless the address is that of a Connect server, and that a server answers.
+
+    Args:
+        address: the master or the Connect server; for `local[N]`, `yarn` and `k8s://...`, only Java is checked.
 
     Raises:
         UserError: Java is missing, or the server does not answer.

@@ -35,15 +35,15 @@ class Tables:
             spark.sql(statement)
 
     def create(self, table: str, query: str, **parameters: Any) -> None:
-        """Create a view of the SELECT in `sql/<query>.sql`, which runs whenever the view is read."""
+        """Create the view `table` of the SELECT in `sql/<query>.sql`, which runs whenever the view is read."""
         select(self.spark, query, **parameters).createOrReplaceTempView(table)
 
     def rows(self, query: str) -> list[Row]:
-        """Return the rows of the SELECT in `sql/<query>.sql`."""
+        """Return all rows of the SELECT in `sql/<query>.sql`, which should be few."""
         return select(self.spark, query).collect()
 
     def store(self, table: str, rows: DataFrame) -> int:
-        """Store rows as Parquet, create a view of them, and return their number."""
+        """Store rows as Parquet in the scratch folder, create the view `table` of them, and return their number."""
         self.n_stored += 1
         self.folders[table] = folder = self.scratch / f"{table}-{self.n_stored}"
         n_rows = _write(rows, folder)
@@ -51,7 +51,7 @@ class Tables:
         return n_rows
 
     def replace(self, table: str, query: str, **parameters: Any) -> int:
-        """Replace a view by the stored rows of a SELECT, which may read the view, and return their number."""
+        """Replace the view `table` by the stored rows of a SELECT, which may read it, and return their number."""
         replaced = self.folders.get(table)
         n_rows = self.store(table, select(self.spark, query, **parameters))
         if replaced is not None:
@@ -59,18 +59,23 @@ class Tables:
         return n_rows
 
     def send(self, connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
-        """Create a view of the result of a query in DuckDB."""
+        """Create the view `table` in Spark from the result of an SQL query in DuckDB."""
         file = self.scratch / f"{table}.parquet"
         connection.execute(f"COPY ({query}) TO {literal(str(file))}")
         self.spark.read.parquet(file_address(file)).createOrReplaceTempView(table)
 
     def fetch(self, connection: duckdb.DuckDBPyConnection, table: str, query: str) -> None:
-        """Create a table in DuckDB from the result of the SELECT in `sql/<query>.sql`."""
+        """Create the table `table` in DuckDB from the result of the SELECT in `sql/<query>.sql`."""
         self.store(query, select(self.spark, query))
         connection.read_parquet(parquet_files(self.folders[query])).create(table)
 
     def write_buckets(self, folder: Path, **parameters: Any) -> None:
-        """Write the coded ratings into a folder: a file for each bucket, named in the order of the users' codes."""
+        """Write the coded ratings into a new folder: a file for each bucket, named in the order of the users' codes.
+
+        Args:
+            folder: the folder to create, on the same file system as the scratch folder.
+            **parameters: parameters of `sql/coded.sql`: `n_buckets` and `n_users`.
+        """
         written = self.scratch / "buckets"
         _write(select(self.spark, "coded", **parameters), written, partitionBy="bucket")
         folder.mkdir()

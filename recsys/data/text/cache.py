@@ -19,13 +19,16 @@ def encoded(encoder: Encoder, documents: Sequence[str], cache_dir: Path | None =
     """Fit an encoder to documents and encode them, or load the result from the cache.
 
     Args:
-        encoder: the encoder; it is fitted in place, and can then encode further documents.
+        encoder: the encoder; it is fitted in place (or gets the stored arrays), and can then encode further documents.
         documents: a text for each item.
         cache_dir: folder of the cache, whose keys are the documents, the encoder with its settings and weights, and the
             code of this package; None for no cache.
 
     Returns:
         Float32 (n_documents, d), as `Encoder.encode`.
+
+    Raises:
+        UserError: the stored result is damaged, or the encoder cannot encode the documents.
     """
     if cache_dir is None:
         return encoder.fit(documents).encode(documents)

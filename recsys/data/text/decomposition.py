@@ -1,4 +1,4 @@
-"""Truncated singular value decomposition of the sparse matrices of words, also of a single column."""
+"""Truncated singular value decomposition (SVD) of sparse matrices with a column for each word, also of one column."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy import sparse
 
 
 def truncated_svd(matrix: sparse.csr_matrix, n_components: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the largest singular values of a matrix, in descending order, and their right vectors as rows.
+    """Return the largest singular values of a matrix, in descending order, and their right singular vectors as rows.
 
     Args:
         matrix: float32 (n, m), CSR.
@@ -15,7 +15,7 @@ def truncated_svd(matrix: sparse.csr_matrix, n_components: int, seed: int) -> tu
         seed: seed of the randomised decomposition.
 
     Returns:
-        float32 (k,) and (k, m).
+        The values, float32 (k,), and the vectors, float32 (k, m), where k is at most `n_components`.
     """
     if matrix.shape[1] == 1:  # scikit-learn decomposes no single column
         return np.array([np.linalg.norm(matrix.data)]), np.ones((1, 1), np.float32)

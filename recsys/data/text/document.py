@@ -12,7 +12,7 @@ FIELDS = ("title", "year", "genres", "keywords", "tags", "directors", "actors", 
 
 
 def documents(item_frame: pd.DataFrame, fields: Sequence[str] = FIELDS) -> list[str]:
-    """Write a document for each item: its metadata, a sentence for each field.
+    """Write a document for each item: the values of its fields, separated by full stops.
 
     Args:
         item_frame: a row for each item, as `Dataset.item_frame`.

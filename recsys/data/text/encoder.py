@@ -23,15 +23,22 @@ class Encoder(ABC):
     learned: ClassVar[tuple[str, ...]] = ()
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Fit the encoder to documents, if it learns anything from them, and return it."""
+        """Fit the encoder to documents, if it learns anything from them, and return the encoder.
+
+        Raises:
+            UserError: the documents have no word that is frequent enough.
+        """
         return self
 
     @abstractmethod
     def encode(self, documents: Sequence[str]) -> Vectors:
-        """Encode documents as float32 (n_documents, d), an array or, if most entries are zero, a CSR matrix."""
+        """Encode documents as float32 (n_documents, d), an array or, if most entries are zero, a CSR matrix.
+
+        Encoders that learn from documents must be fitted, or their arrays restored.
+        """
 
     def weights_digest(self) -> str:
-        """Return a digest of files of weights that a setting names; empty if the encoder reads none."""
+        """Return a digest of the files of weights in a folder that a setting names; "" if no setting names one."""
         return ""
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -39,7 +46,11 @@ class Encoder(ABC):
         return {name: getattr(self, name) for name in self.learned}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> Self:
-        """Set the learned arrays to those that `arrays` returned, and return the encoder."""
+        """Set the learned arrays to those that `arrays` returned, and return the encoder.
+
+        Raises:
+            KeyError: an array is missing.
+        """
         for name in self.learned:
             setattr(self, name, arrays[name])
         return self

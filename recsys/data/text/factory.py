@@ -16,7 +16,9 @@ ENCODERS: dict[str, type[Encoder]] = {cls.__name__: cls for cls in (SentenceEnco
 
 
 def make_encoder(setting: Mapping[str, Any]) -> Encoder:
-    """Construct an encoder from its class in `_target_` and its settings.
+    """Construct an encoder from a mapping with its class in `_target_` and its settings.
+
+    Only the last part of `_target_` counts, and former names are accepted.
 
     Raises:
         UserError: `_target_` is not the name of an encoder.

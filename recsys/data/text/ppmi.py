@@ -1,9 +1,10 @@
 """Averages of word vectors from an SVD of positive pointwise mutual information (PPMI).
 
-The word vectors come from the documents themselves: a truncated SVD of the matrix of PPMI of co-occurring words, which
-skip-gram with negative sampling factorises implicitly (Levy and Goldberg, "Neural Word Embedding as Implicit Matrix
-Factorization", NeurIPS 2014). In the average a word of probability p has the weight a / (a + p) (Arora, Liang and Ma,
-"A Simple but Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017).
+The word vectors come from the documents themselves: they are the rows of U sqrt(S), where U S V' is the truncated SVD
+of the matrix of PPMI of co-occurring words (Levy and Goldberg, "Neural Word Embedding as Implicit Matrix
+Factorization", NeurIPS 2014, which shows that skip-gram with negative sampling factorises a similar matrix). In the
+average a word of relative frequency p has the weight a / (a + p) (Arora, Liang and Ma, "A Simple but Tough-to-Beat
+Baseline for Sentence Embeddings", ICLR 2017, without its removal of the first principal component).
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ class PPMIEncoder(Encoder):
     """Encodes documents by the average of their words' vectors, in which frequent words have smaller weights.
 
     Attributes:
-        dim: number of dimensions of the vectors.
-        window: maximum distance, in words, between words that count as co-occurring.
+        dim: number of dimensions of the vectors, or the number of words if that is less.
+        window: maximum distance between words that count as co-occurring, in words of the vocabulary.
         min_count: minimum number of documents that must contain a word for it to be used.
-        smoothing: the paper's a; smaller values reduce the weight of frequent words.
+        smoothing: the a in the weight a / (a + p); smaller values reduce the weight of frequent words.
         seed: seed of the randomised SVD.
     """
 
@@ -40,7 +41,11 @@ class PPMIEncoder(Encoder):
     learned = ("words", "word_vectors")
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Learn the vocabulary and its word vectors, each multiplied by a / (a + p)."""
+        """Learn the vocabulary and its word vectors, each multiplied by its weight a / (a + p).
+
+        Raises:
+            UserError: no word occurs in `min_count` documents.
+        """
         counts, self.words = count_words(documents, self.min_count)
         information = ppmi(cooccurrences(documents, self.words, self.window))
         values, components = truncated_svd(information, self.dim, self.seed)
@@ -51,14 +56,23 @@ class PPMIEncoder(Encoder):
         return self
 
     def encode(self, documents: Sequence[str]) -> np.ndarray:
-        """See `Encoder.encode`."""
+        """Encode documents as float32 (n_documents, dim); see `Encoder.encode`."""
         from sklearn.preprocessing import normalize
 
         return normalize(count_known_words(documents, self.words) @ self.word_vectors)
 
 
 def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> sparse.csr_matrix:
-    """Count how often two known words are at most `window` known words apart: CSR, symmetric, (n_words, n_words)."""
+    """Count how often two words of the vocabulary are at most `window` of its words apart in a document.
+
+    Args:
+        documents: the documents.
+        words: the vocabulary, text (n_words,).
+        window: maximum distance; neighbours have the distance 1.
+
+    Returns:
+        Float32 (n_words, n_words), CSR, symmetric.
+    """
     codes = {word: code for code, word in enumerate(words)}
     split = vectorizer().build_analyzer()
     texts = [[codes[word] for word in split(document) if word in codes] for document in documents]
@@ -75,7 +89,16 @@ def cooccurrences(documents: Sequence[str], words: np.ndarray, window: int) -> s
 
 
 def ppmi(counts: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Compute the positive pointwise mutual information of co-occurring words: CSR, symmetric, (n_words, n_words)."""
+    """Compute the positive pointwise mutual information of words, max(0, log(P(w, c) / (P(w) P(c)))).
+
+    P(w, c) is the share of all counts that the words w and c have, and P(w) its sum over c.
+
+    Args:
+        counts: co-occurrences of words w and c, CSR, symmetric, (n_words, n_words).
+
+    Returns:
+        A CSR matrix of the shape of `counts`, symmetric; 0 for words that do not co-occur.
+    """
     pairs = counts.tocoo()
     totals = np.asarray(counts.sum(axis=1)).ravel()
     information = np.log(pairs.data * totals.sum() / (totals[pairs.row] * totals[pairs.col]))

@@ -28,7 +28,7 @@ class SentenceEncoder(Encoder):
 
     Attributes:
         model: name of a model of the sentence-transformers library, or a folder. The weights of all-MiniLM-L6-v2 are
-            installed as a package.
+            installed as a package by the extra `text`; those of other names are downloaded.
         batch_size: number of documents in a batch.
         device: `cpu`, `cuda`, ...; None uses a GPU if there is one.
     """
@@ -38,7 +38,11 @@ class SentenceEncoder(Encoder):
     device: str | None = None
 
     def encode(self, documents: Sequence[str]) -> np.ndarray:
-        """See `Encoder.encode`."""
+        """Encode documents as float32 (n_documents, d), where the model determines d; see `Encoder.encode`.
+
+        Raises:
+            UserError: the model cannot be loaded, or the extra `text` is not installed.
+        """
         with naming_extras():
             from sentence_transformers import SentenceTransformer  # takes seconds
             from transformers.utils.logging import disable_progress_bar
@@ -57,7 +61,7 @@ class SentenceEncoder(Encoder):
         )
 
     def weights_digest(self) -> str:
-        """See `Encoder.weights_digest`; a model given by its name is the same wherever it is installed."""
+        """Return a digest of the files of `model`, if it is a folder; "" for a name, which identifies the weights."""
         folder = Path(self.model)
         return digest_of(sorted(file for file in folder.rglob("*") if file.is_file())) if folder.is_dir() else ""
 

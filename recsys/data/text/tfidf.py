@@ -16,11 +16,11 @@ from recsys.data.text.words import count_known_words, count_words
 
 @dataclass
 class TfidfEncoder(Encoder):
-    """Encodes documents by their words, weighted by term frequency times inverse document frequency.
+    """Encodes documents by their words, weighted by term frequency times inverse document frequency (smoothed).
 
     Attributes:
-        n_components: number of dimensions after a truncated SVD; None for no SVD, which gives a CSR matrix with a
-            column for each word.
+        n_components: number of dimensions after a truncated SVD, or the number of words or documents if that is less;
+            None for no SVD, which gives a CSR matrix with a column for each word.
         min_count: minimum number of documents that must contain a word for it to be used.
         seed: seed of the randomised SVD.
     """
@@ -31,7 +31,11 @@ class TfidfEncoder(Encoder):
     learned = ("words", "idf", "components")
 
     def fit(self, documents: Sequence[str]) -> Self:
-        """Learn the vocabulary, its weights and, if there is an SVD, its components."""
+        """Learn the vocabulary, the weights of its words and, if there is an SVD, the components.
+
+        Raises:
+            UserError: no word occurs in `min_count` documents.
+        """
         from sklearn.feature_extraction.text import TfidfTransformer  # takes half a second
 
         counts, self.words = count_words(documents, self.min_count)
@@ -42,7 +46,7 @@ class TfidfEncoder(Encoder):
         return self
 
     def encode(self, documents: Sequence[str]) -> Vectors:
-        """See `Encoder.encode`."""
+        """Encode documents as float32 (n_documents, d), an array after an SVD, otherwise CSR; see `Encoder.encode`."""
         from sklearn.preprocessing import normalize
 
         weighted = self._weighted(count_known_words(documents, self.words))

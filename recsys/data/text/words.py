@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def vectorizer(words: Sequence[str] | None = None, min_count: int = 1) -> CountVectorizer:
-    """Construct a word counter that ignores case, accents, English stop words and words of one character."""
+    """Construct a word counter that ignores case, accents, English stop words and words of one character.
+
+    Args:
+        words: the words to count, in the order of their columns; None to learn them when the counter is fitted.
+        min_count: minimum number of documents that must contain a word for it to be learned.
+    """
     from sklearn.feature_extraction.text import CountVectorizer  # takes half a second
 
     return CountVectorizer(
@@ -27,7 +32,7 @@ def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_ma
     """Count the words that at least `min_count` documents contain.
 
     Returns:
-        The counts, float32 (n_documents, n_words), and the words, text (n_words,).
+        The counts, CSR, float32 (n_documents, n_words), and the words in the order of the columns, text (n_words,).
 
     Raises:
         UserError: no word occurs in `min_count` documents.
@@ -43,5 +48,5 @@ def count_words(documents: Sequence[str], min_count: int) -> tuple[sparse.csr_ma
 
 
 def count_known_words(documents: Sequence[str], words: np.ndarray) -> sparse.csr_matrix:
-    """Count the given words in documents: float32 (n_documents, n_words)."""
+    """Return how often each document has each of the given words: CSR, float32 (n_documents, n_words)."""
     return vectorizer(list(words)).transform(documents)
