@@ -158,17 +158,8 @@ class RunWriter:
         """Store the model, its embeddings, the metrics and, last, the manifest.
 
         Args:
-<<<<<<< HEAD
             trained: the final model, and its metrics of validation and, if it was tested, of the test.
-            also: functions to call with the run before it counts as finished.
-=======
-            model: the final model.
-            split: split on which it was trained and measured.
-            origin: where the data came from.
-            metrics: metrics by name, `valid/...` and `test/...`.
-            speed: speed of training by name, such as `train/interactions_per_second`.
             also: functions to call with the run before the manifest is written, so before the run counts as finished.
->>>>>>> w-dD
         """
         model, dataset, metrics = trained.model, trained.split.dataset, dict(trained.metrics)
         model.save_without_data(self.directory / MODEL)
