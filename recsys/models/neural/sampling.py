@@ -78,7 +78,7 @@ class NegativeSampler:
     def __init__(self, positives: Interactions, power: float = 0.0) -> None:
         self.n_items = positives.n_items
         self.keys = (positives.users.long() * self.n_items + positives.items).sort().values
-        self.weights = positives.item_counts.double() ** power
+        self.weights = popularity_weights(positives.item_counts, power)
         drawable = self.weights > 0
         n_rated = torch.zeros(len(positives.indptr) - 1, dtype=torch.long, device=self.keys.device)
         n_rated.index_add_(0, positives.users.long(), drawable[positives.items.long()].long())
@@ -109,6 +109,14 @@ class NegativeSampler:
         ordered, places = keys.sort()  # sorted keys are looked up next to each other in memory
         found = torch.searchsorted(self.keys, ordered).clamp_(max=len(self.keys) - 1)
         return torch.empty_like(keys, dtype=torch.bool).scatter_(0, places, self.keys[found] == ordered)
+
+
+def popularity_weights(item_counts: Tensor, power: float) -> Tensor:
+    """Return weights of items in proportion to popularity ** power, float64 (n_items,).
+
+    Items without training interactions have weight 0, unless the power is 0.
+    """
+    return torch.where(item_counts > 0, item_counts.double() ** power, float(power == 0))
 
 
 @dataclass(frozen=True)

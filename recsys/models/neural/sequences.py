@@ -24,7 +24,7 @@ from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, Query
 from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.module import HistoryModule
 from recsys.models.neural.recommender import HistoryRecommender
-from recsys.models.neural.sampling import Draw, Interactions
+from recsys.models.neural.sampling import Draw, Interactions, popularity_weights
 
 
 class SequenceBatch(NamedTuple):
@@ -129,7 +129,7 @@ class ItemSampler:
 
     def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0, rated_only: bool = False) -> None:
         self.n_negatives = n_negatives
-        weights = train.item_counts.double() ** power
+        weights = popularity_weights(train.item_counts, power)
         if rated_only:
             weights = weights * (train.item_counts > 0)
         self.weights = weights / weights.sum()
