@@ -1,8 +1,8 @@
 """Conversion of scores into ranked lists, with one policy for ties.
 
-Items with equal scores are ranked in random order, which a hash of (seed, user, item) decides. A model that gives all
-items the same score therefore ranks at chance, whatever the order of the catalogue, and a user's list does not depend
-on the batch that the user is in.
+Items with equal scores are ranked in random order, which a hash of (seed, user, item) determines. A model that gives
+all items the same score therefore has the accuracy of random lists, whatever the order of the catalogue, and a user's
+list does not depend on the other users in a batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ def mask_seen(scores: np.ndarray, history: History, candidates: np.ndarray | Non
     Args:
         scores: float32 (B, n_items).
         history: B rows; the items in a user's history are not ranked for that user.
-        candidates: int (m,) the only items that are ranked, or None for all items.
+        candidates: int (m,) codes of the only items that are ranked, or None for all items.
+
+    Returns:
+        float32 (B, n_items).
     """
     if candidates is None:
         ranked = scores.copy()
