@@ -57,7 +57,14 @@ def top_k(scores: np.ndarray, users: np.ndarray, k: int, seed: int = 0) -> np.nd
 
 
 def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """Return the k best items of each row, int64 (B, k), by sorting the few that may be; k is at most n_items."""
+    """Return the k best items of each row, int64 (B, k), padded with -1, by sorting only a few large scores of the row.
+
+    Args:
+        scores: see `top_k`.
+        users: see `top_k`.
+        k: length of the lists, at most n_items.
+        seed: see `top_k`.
+    """
     rows, items = np.divmod(np.flatnonzero(scores >= _lower_bound(scores, k)), scores.shape[1])
     values = scores[rows, items]
     # Double precision has room for a random number below the last bit of a float32, so adding it breaks ties only.

@@ -1,8 +1,8 @@
 """Gated blocks of attention and feed-forward layers (LiGR).
 
 Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact", arXiv 2025. Tikhonovich et
-al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025, use them to predict the
-next item.
+al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025, use such blocks
+to predict the next item.
 """
 
 from __future__ import annotations

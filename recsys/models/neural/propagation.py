@@ -71,7 +71,7 @@ class PropagatingModule(EmbeddingModule):
         return torch.cat([self.users.known, self.items.weight])
 
     def bind(self, train: Dataset) -> None:
-        """Store the graph of users and items."""
+        """See `NeuralModule.bind`; also stores the graph of the training interactions."""
         super().bind(train)
         self.graph = normalised_adjacency(train).to(self.device)
 
