@@ -26,21 +26,22 @@ class Evaluation:
     """The metrics of a model on a holdout.
 
     Attributes:
-        per_user: a row for each user with held-out ratings: `user_id` and a column for each metric of single users,
-            the mean of the user's queries if there are several.
-        summary: the value of every metric over all queries. Metrics of lists are means over queries, and metrics of
-            predicted ratings are pooled over ratings. A user has one query, or one for each held-out rating if the
-            holdout is a `StepHoldout`.
+        per_user: a row for each user with held-out ratings: `user_id` and a column for each metric in `per_query`, the
+            mean of the user's queries if there are several.
+        summary: the value of every metric over all queries. Metrics of lists are means over queries, except coverage
+            and the Gini coefficient, which are computed from all lists together; metrics of predicted ratings are
+            pooled over ratings. A user has one query, or one for each held-out rating if the holdout is a
+            `StepHoldout`.
         top: int64 (n_queries, k) lists, a row for each query, padded with -1; no columns if nothing is ranked. With
             several protocols, the lists of the first.
         calibration: a row for each bin of predictions, a quarter of a rating unit wide: its centre `stars`, the number
             `n` of predictions, and the means `predicted` and `actual`, which are equal if predictions are calibrated;
             no rows if no ratings are predicted.
         per_query: a row of metrics for each query of the holdout.
-        per_rating: a row of metrics for each held-out rating: `recall@k` is 1 in the top k, else 0; `dcg@k` its
-            discounted gain, whose mean equals NDCG if every query has one held-out rating; `mse` and `mae` are the
-            squared and absolute errors of predicted ratings.
-        holdout: the holdout.
+        per_rating: a row of metrics for each held-out rating, in the holdout's order: `recall@k` is 1 if the item is in
+            the top k, else 0; `dcg@k` is its discounted gain, whose mean equals NDCG if every query has one held-out
+            rating; `mse` and `mae` are the squared and absolute errors of predicted ratings.
+        holdout: the evaluated holdout; in the first of several processes, that of all processes.
     """
 
     per_user: pd.DataFrame
@@ -53,7 +54,7 @@ class Evaluation:
 
     @cached_property
     def slices(self) -> pd.DataFrame:
-        """Means of `per_query` over slices of users, and of `per_rating` over slices of items; see `slice_averages`."""
+        """Average `per_query` over slices of users, and `per_rating` over slices of items; see `slice_averages`."""
         return slice_averages(self.holdout, self.per_query, self.per_rating)
 
 
@@ -66,10 +67,12 @@ def check(
 ) -> None:
     """Check that an evaluation is possible; the model need not be fitted, so this can precede a long training.
 
+    The arguments are those of `evaluate`.
+
     Raises:
         UserError: a k is smaller than 1 or larger than the number of ranked items; nothing is ranked, and the model
-            predicts no ratings or the data have none; all users have rated all items; metrics of several protocols have
-            the same name; or `Reranker.check` fails.
+            predicts no ratings, the data have none, or there is a reranker; all users have rated all items; metrics of
+            several protocols have the same name; or `Reranker.check` fails.
     """
     if reranker is not None:
         if protocol is None:
@@ -104,10 +107,15 @@ def check(
 
 
 def check_metric(name: str, ks: Sequence[int], protocol: AnyProtocol) -> None:
-    """Check that a metric exists, apart from its suffix (`/sampled99`), which can depend on the data.
+    """Check that an evaluation computes a metric; suffixes such as `/sampled99` depend on the data and are not checked.
+
+    Args:
+        name: name of the metric, such as `ndcg@10/sampled99`.
+        ks: list lengths of the evaluation.
+        protocol: protocol of the evaluation.
 
     Raises:
-        UserError: the metric does not exist.
+        UserError: there is no such metric.
     """
     ranking = {f"{metric}@{k}" for metric in ACCURACY for k in ks} | {"auc"}
     ranking |= {f"{metric}@{min(LIST_LENGTH, max(ks))}" for metric in BEYOND_ACCURACY}
@@ -141,18 +149,20 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a fitted model.
 
-    Where several processes have the queries of their own users, see `Dataset.shard`, all must call this together. The
-    first returns the evaluation of all queries, and the others return their own with the summary of all.
+    If each of several processes has only the queries of its own users (see `Dataset.shard`), all must call this
+    together. The first returns the evaluation of all queries; the others return that of their own queries, with the
+    summary of all.
 
     Args:
         model: a fitted model.
         holdout: the held-out ratings and the users' histories.
         protocol: determines which items are ranked, in one way or in several; with None nothing is ranked, and only
             predicted ratings are measured.
-        ks: list lengths. Metrics beyond accuracy use one, `LIST_LENGTH`, or the largest k if that is less.
-        batch_bytes: size of the scores of one batch of users, in bytes; peak memory use is a few times that.
+        ks: list lengths. Metrics beyond accuracy have a single one: `LIST_LENGTH`, or the largest k if that is less.
+        batch_bytes: size of the scores of one batch of queries, in bytes; peak memory use is a few times that.
         reranker: reorders lists before they are measured, or None. AUC is computed from the scores and not affected.
-        shuffle_seed: seed for shuffling each history before the model reads it, or None for histories in time order.
+        shuffle_seed: seed for shuffling each history before the model ranks items by it, or None for histories in time
+            order. Predicted ratings are always computed from histories in time order.
 
     Raises:
         UserError: `check` fails, or a score is not finite.
@@ -185,7 +195,7 @@ def evaluate(
 
 
 def _numbers(seed: int, holdout: Holdout) -> np.random.Generator:
-    """Return the random generator of the shuffles, so that several processes shuffle like a single one.
+    """Return the random generator for shuffling histories, such that several processes shuffle like a single one.
 
     In each process, the generator is advanced by the number of ratings in the histories of the processes before it.
     """
@@ -197,7 +207,11 @@ def _numbers(seed: int, holdout: Holdout) -> np.random.Generator:
 
 
 def _predict(model: Recommender, holdout: Holdout, batch_size: int) -> np.ndarray:
-    """Predict each held-out rating: float32 (n,)."""
+    """Predict each held-out rating, float32 (n,), in the holdout's order.
+
+    Raises:
+        UserError: a prediction is not finite.
+    """
 
     def predict(rows: np.ndarray) -> np.ndarray:
         pairs = Pairs.of_history(holdout.query(rows), holdout.relevant(rows))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special, stats
 
-LEVEL = 0.95  # confidence level
+LEVEL = 0.95  # confidence level of the intervals
 N_RESAMPLES = 9999  # number of resamples of the bootstrap
 _BATCH_SIZE = 2**22  # number of values that are resampled at a time
 
@@ -35,7 +35,7 @@ class Interval:
 
 
 def mean_interval(values: Sequence[float] | np.ndarray) -> Interval:
-    """Return the mean of values (n,) with Student's t interval; its bounds are NaN for fewer than two values."""
+    """Return the mean of values (n,) with Student's t interval, whose ends are NaN for a single value."""
     mean, n = float(np.mean(values)), len(values)
     if n < 2:
         return Interval(mean, np.nan, np.nan)

@@ -15,7 +15,7 @@ class Measurements(NamedTuple):
         per_query: a row for each query of the holdout and a column for each metric.
         per_rating: a row for each held-out rating and a column for each metric.
         summary: the value of each metric over all queries.
-        top: int64 (n_queries, k) lists, padded with -1; no columns where nothing is ranked.
+        top: int64 (n_queries, k) lists of the largest length, padded with -1; no columns if nothing is ranked.
     """
 
     per_query: pd.DataFrame

@@ -48,12 +48,17 @@ def _rated_items(holdout: Holdout) -> History:
 
 
 def _sample_subsets(sizes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Sample n different numbers below each size, every subset being equally likely.
+    """Sample, for each size, n different whole numbers from 0 to size - 1; every subset of n numbers is equally likely.
 
-    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), on all rows at once.
+    Floyd's algorithm (Bentley and Floyd, "A sample of brilliance", CACM 1987), on all sizes at once.
+
+    Args:
+        sizes: int64 (m,) sizes.
+        n: number of numbers to sample for each size.
+        rng: source of random numbers.
 
     Returns:
-        int64 (len(sizes), n), padded with -1 where a size is below n.
+        int64 (m, n); all numbers below a size that is less than n, after padding with -1.
     """
     sampled = np.full((len(sizes), n), -1)
     for place in range(n):

@@ -2,12 +2,13 @@
 
 An item that was shown with a known probability, its propensity, represents 1 / propensity opportunities to show it.
 Inverse propensity scoring (IPS) therefore sums, over the logged items that the evaluated model also lists, the rewards
-weighted by 1 / propensity. The estimates are sums over items, since two models rarely have a whole list in common: a
-click is assumed to depend on user and item, and not on the item's position or on the other items of the list.
-This is the document click model of Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay and Wen, "Offline Evaluation of
-Ranking Policies with Click Models", KDD 2018. The self-normalised estimate (SNIPS) divides by the observed sum of
-weights where IPS divides by the expected one, which adds a small bias and reduces variance (Swaminathan and Joachims,
-"The Self-Normalized Estimator for Counterfactual Learning", NeurIPS 2015).
+weighted by 1 / propensity, and divides the sum by the number of logged lists. The estimates are sums over items, since
+two models rarely have a whole list in common: a click is assumed to depend on user and item, and not on the item's
+position or on the other items of the list. This is the document click model of Li, Abbasi-Yadkori, Kveton,
+Muthukrishnan, Vinay and Wen, "Offline Evaluation of Ranking Policies with Click Models", KDD 2018. The self-normalised
+estimate (SNIPS) divides by the observed sum of weights where IPS divides by the expected one, which adds a small bias
+and reduces variance (Swaminathan and Joachims, "The Self-Normalized Estimator for Counterfactual Learning", NeurIPS
+2015).
 
 Items that the logging model could not have shown contribute to neither estimate. IPS implicitly assumes that their
 reward is 0, SNIPS that it is the mean of the others; `support` is the share of the evaluated model's items that remain.
@@ -30,12 +31,14 @@ class OffPolicy:
     Attributes:
         n_lists: number of logged lists.
         n_users: number of users to whom they were shown.
-        observed: mean reward of the logged lists.
-        ips: mean reward of the other model's lists, by inverse propensity scoring; too low where support is below 1.
-        snips: the same, self-normalised.
-        support: estimated share of the other model's items that could have been shown; chance can raise it above 1.
-        effective_sample_size: number of equally weighted items with the same precision (Kish, "Survey Sampling", 1965).
-        largest_weight: largest weight of a logged item.
+        observed: mean reward of the logged lists, which is the sum of the rewards of their items.
+        ips: mean reward of the evaluated model's lists, by inverse propensity scoring; biased downwards where the
+            support is below 1 and rewards are positive.
+        snips: the same mean by the self-normalised estimate; NaN if the evaluated model lists no logged item.
+        support: estimated share of the evaluated model's items that could have been shown; chance can raise it above 1.
+        effective_sample_size: number of equally weighted items with the same precision (Kish, "Survey Sampling", 1965);
+            0 if the evaluated model lists no logged item.
+        largest_weight: largest weight, `listed` / `propensity`, of a logged item.
     """
 
     n_lists: int
@@ -49,14 +52,14 @@ class OffPolicy:
 
 
 def off_policy(shown: pd.DataFrame, n_listed: float, seed: int = 0) -> OffPolicy:
-    """Estimate the mean reward of another model's lists from logged lists.
+    """Estimate the mean reward of an evaluated model's lists from the lists of a logging model.
 
     Args:
         shown: a row for each item of each logged list: `list_id`, `user_id`, `propensity` (above 0, at most 1: the
-            probability with which the item came into the list), `reward` (0 or 1, or any number) and `listed`, the
-            probability with which the other model lists the item in the same situation (0 or 1 if it is
-            deterministic).
-        n_listed: mean number of items in a list of the other model.
+            probability with which the logging model lists the item in this situation), `reward` (0 or 1, or any number)
+            and `listed`, the probability with which the evaluated model lists the item in the same situation (0 or 1 if
+            the model is deterministic).
+        n_listed: mean number of items in a list of the evaluated model.
         seed: seed of the bootstrap.
     """
     weights = shown["listed"] / shown["propensity"]

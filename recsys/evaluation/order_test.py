@@ -44,6 +44,9 @@ def order_test(
         protocol: determines which items are ranked.
         ks: list lengths of the evaluation; the order test uses `LIST_LENGTH`, or the largest k if that is less.
         seed: seed for shuffling.
+
+    Raises:
+        UserError: see `evaluate`.
     """
     k = min(LIST_LENGTH, max(ks))
     summary = evaluate(model, holdout, protocol, [k], shuffle_seed=seed).summary

@@ -22,7 +22,7 @@ Mask = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 class Protocol(ABC):
-    """Determines which items are ranked for each user."""
+    """Determines which items are ranked in each query."""
 
     @abstractmethod
     def suffix(self, holdout: Holdout) -> str:
@@ -30,7 +30,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def n_ranked(self, holdout: Holdout) -> int:
-        """Return the largest number of items that a list can have."""
+        """Return the largest list length k that an evaluation by this protocol accepts."""
 
     @abstractmethod
     def mask(self, holdout: Holdout) -> Mask:
@@ -61,8 +61,9 @@ FULL_RANKING = FullRanking()
 class SampledNegatives(Protocol):
     """Ranks a user's held-out items among a sample of the items that the user has not rated.
 
-    The sample is uniform, without replacement, and the same for every model. If the source has its own negatives
-    (`Dataset.negatives`), they replace the sample, whatever their number.
+    The sample is uniform, without replacement, from the whole catalogue; it is the same for every model and for all
+    queries of a user. If the source has its own negatives (`Dataset.negatives`), they replace the sample, whatever
+    their number.
 
     Args:
         n: number of items to sample for each user.

@@ -19,7 +19,7 @@ from recsys.metrics.accuracy import accuracy_metrics, auc, discount, ranks_in_li
 from recsys.metrics.genres import distributions, genre_indicators, history_distributions
 from recsys.models.base import HasEmbeddings, Recommender
 
-LIST_LENGTH = 10  # length of the lists that metrics beyond accuracy measure
+LIST_LENGTH = 10  # length of the lists on which metrics beyond accuracy are computed
 BEYOND_ACCURACY = (
     "novelty",
     "mean_popularity",
@@ -71,7 +71,7 @@ class RankingTask:
 
         Args:
             rows: int64 (B,) positions of the queries in the holdout.
-            query: the B queries.
+            query: the B queries, with histories in time order.
             scores: float32 (B, n_items) scores of all items; not changed.
         """
         relevant = self.holdout.relevant(rows)
@@ -89,7 +89,10 @@ class RankingTask:
             self.values[name][rows] = value
 
     def measurements(self) -> Measurements:
-        """Return the metrics of all batches; in the first of several processes, those of all processes."""
+        """Return the metrics of all batches; in the first of several processes, those of all processes.
+
+        Several processes must call this together, once.
+        """
         shard = self.holdout.known.shard
         if shard is not None:
             self.holdout, self.top, self.ranks = self.holdout.joined(), shard.joined(self.top), shard.joined(self.ranks)
@@ -126,7 +129,7 @@ def _list_metrics(model: Recommender, dataset: Dataset) -> dict[str, ListMetric]
 
 
 def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[str, float]:
-    """Compute coverage and the Gini coefficient, which are metrics of all lists together."""
+    """Compute coverage and the Gini coefficient of all lists together, over the items that can be ranked."""
     exposure = np.bincount(top[top >= 0], minlength=holdout.known.n_items)
     if holdout.candidates is not None:
         exposure = exposure[holdout.candidates]
@@ -138,7 +141,7 @@ def _exposure_metrics(top: np.ndarray, holdout: Holdout, suffix: str) -> dict[st
 
 
 def _per_rating(ranks: np.ndarray, ks: Sequence[int]) -> pd.DataFrame:
-    """Compute the contribution of each held-out rating to recall and discounted cumulative gain, at each k."""
+    """Compute, at each k, whether each held-out item is listed (`recall@k`), and its discounted gain (`dcg@k`)."""
     gains = discount(np.maximum(ranks, 1))
     listed = {k: (ranks > 0) & (ranks <= k) for k in ks}
     recall = {f"recall@{k}": listed[k].astype(np.float64) for k in ks}

@@ -1,12 +1,12 @@
-"""Rerankers: reorder the best items of a model's list to serve another goal too (diversity, calibration, novelty).
+"""Rerankers reorder the best items of a model's list to serve another goal too (diversity, calibration, novelty).
 
 Every reranker fills a list greedily, place by place, with the candidate that has the largest
 
     (1 - trade_off) * relevance - trade_off * cost
 
-where relevance is the model's score, scaled to 0 to 1 over the user's candidates, and the cost depends on the items
-that are already listed. The candidates are a user's best items. Equal values are ranked in the model's order, so
-`trade_off=0` gives the model's own list.
+where relevance is the model's score, scaled linearly to 0 to 1 over the user's candidates, and the cost depends on the
+items that are already listed. The candidates are the `n_candidates` items with the highest scores. Equal values are
+ranked in the model's order, so `trade_off=0` gives the model's own list.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ Ranker = Callable[[np.ndarray, np.ndarray, History, int], np.ndarray]
 
 
 def rank_by_score(scores: np.ndarray, users: np.ndarray, history: History, k: int) -> np.ndarray:
-    """Return the lists of the model itself; see `Ranker`."""
+    """Return the lists of the model itself, int64 (B, k); the arguments are those of a `Ranker`."""
     return top_k(scores, users, k)
 
 
 class ListCosts(ABC):
-    """The costs of appending each candidate of B users to the users' lists, while the lists grow."""
+    """The costs of appending each candidate to the lists of B users; the lists are empty at first and grow."""
 
     @abstractmethod
     def next_costs(self) -> np.ndarray:
@@ -48,7 +48,7 @@ class ListCosts(ABC):
 
     @abstractmethod
     def append(self, places: np.ndarray) -> None:
-        """Append one candidate to each user's list, given by its index among the candidates, int (B,)."""
+        """Append one candidate to each user's list, given by its index among the n candidates, int64 (B,)."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ class Reranker(ABC):
 
     Args:
         trade_off: weight of the other goal, from 0 (the model's own list) to 1 (only the other goal).
-        n_candidates: number of a user's best items that are reordered; those after them keep their places.
+        n_candidates: number of a user's best items that are reordered; the items after them keep their places, in lists
+            that are longer than this.
 
     Raises:
         UserError: a value is out of range.
@@ -78,12 +79,20 @@ class Reranker(ABC):
         """Check that the lists of a model, fitted or not, can be reordered.
 
         Raises:
-            UserError: the model or the items lack what the goal needs.
+            UserError: the model or the items of `dataset` lack what the goal needs, such as genres.
         """
 
     @abstractmethod
     def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
-        """Return a function from candidates, int64 (B, n) padded with -1, and histories, B rows, to their costs."""
+        """Return a function that starts empty lists for B users, given their candidates and histories.
+
+        Args:
+            model: a fitted model.
+            dataset: the training ratings with the frame of items.
+
+        Returns:
+            A function of candidates, int64 (B, n) item codes padded with -1, and of histories, B rows.
+        """
 
     def ranker(self, model: Scorer, dataset: Dataset) -> Ranker:
         """Return the function that turns the scores of a fitted model into reordered lists.
@@ -114,7 +123,7 @@ class Reranker(ABC):
 
 
 def ranker(reranker: Reranker | None, model: Scorer, dataset: Dataset) -> Ranker:
-    """Return the function that turns the scores of a fitted model into lists: reordered ones, or the model's own."""
+    """Return the function that turns the scores of a fitted model into lists: without a reranker, the model's own."""
     return rank_by_score if reranker is None else reranker.ranker(model, dataset)
 
 
@@ -130,6 +139,9 @@ class MaximalMarginalRelevance(Reranker):
         n_candidates: see `Reranker`.
         similarity: `genres` for the Jaccard similarity of genres, `embeddings` for the cosine of the model's item
             embeddings.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     similarity: str = GENRES
@@ -163,6 +175,13 @@ class Calibrated(Reranker):
 
     Steck, "Calibrated Recommendations", RecSys 2018; `recsys.metrics.beyond_accuracy.miscalibration` has the equation.
     All listed items have the same weight.
+
+    Args:
+        trade_off: see `Reranker`; the paper's lambda.
+        n_candidates: see `Reranker`.
+
+    Raises:
+        UserError: a value is out of range.
     """
 
     def check(self, model: Scorer, dataset: Dataset) -> None:
@@ -179,14 +198,21 @@ class Calibrated(Reranker):
 
 @dataclass(frozen=True)
 class Surprising(Reranker):
-    """Lists less popular items: the cost is log(1 + ratings), divided by that of the item with the most ratings.
+    """Lists less popular items: the cost is log(1 + n_i), with n_i the number of training ratings of item i.
 
-    The cost falls with an item's self-information, -log p(rated); Zhou et al., "Solving the Apparent Diversity-Accuracy
-    Dilemma of Recommender Systems", PNAS 2010.
+    It is divided by its largest value over the catalogue. The cost falls with an item's self-information, -log(n_i / n)
+    for n users: Zhou et al., "Solving the Apparent Diversity-Accuracy Dilemma of Recommender Systems", PNAS 2010.
+
+    Args:
+        trade_off: see `Reranker`.
+        n_candidates: see `Reranker`.
+
+    Raises:
+        UserError: a value is out of range.
     """
 
     def check(self, model: Scorer, dataset: Dataset) -> None:
-        """See `Reranker.check`; the lists of any model can be reordered."""
+        """Accept any model and data; see `Reranker.check`."""
 
     def costs(self, model: Scorer, dataset: Dataset) -> Callable[[np.ndarray, History], ListCosts]:
         """See `Reranker.costs`."""
@@ -205,7 +231,7 @@ class _ConstantCosts(ListCosts):
         return self.costs
 
     def append(self, places: np.ndarray) -> None:
-        """The costs do not change."""
+        """Do nothing, since the costs do not change."""
 
 
 class _RedundancyCosts(ListCosts):
@@ -225,7 +251,12 @@ class _RedundancyCosts(ListCosts):
 
 
 class _MiscalibrationCosts(ListCosts):
-    """The divergence of the genres of a list from those of a history (B, g), for candidates with genres (B, n, g)."""
+    """The divergence of the genres of a list with each candidate appended from those of the history.
+
+    Args:
+        of_candidates: float32 (B, n, g) p(genre | item) of the candidates.
+        of_histories: float32 (B, g) p(genre | user).
+    """
 
     def __init__(self, of_candidates: np.ndarray, of_histories: np.ndarray) -> None:
         self.of_candidates, self.of_histories = of_candidates, of_histories
@@ -253,7 +284,7 @@ def _cosine(features: np.ndarray, listed: np.ndarray) -> np.ndarray:
 
 
 def _relevance(scores: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Scale the scores of each user's candidates to 0 to 1, float32 (B, n); -inf where there is no candidate."""
+    """Scale the scores of each user's candidates linearly to 0 to 1, float32 (B, n); -inf at padding."""
     values = np.take_along_axis(scores, candidates, axis=1)
     listed = candidates >= 0
     lowest = np.where(listed, values, np.inf).min(axis=1, keepdims=True)

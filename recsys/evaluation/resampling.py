@@ -21,7 +21,7 @@ from scipy.special import ndtri
 from recsys.evaluation.intervals import LEVEL, N_RESAMPLES, Interval
 from recsys.evaluation.significance import effect_size
 
-UserMetrics = Mapping[tuple[int, str], pd.Series]  # (seed, split) -> the values of a metric, indexed by user
+UserMetrics = Mapping[tuple[int, str], pd.Series]  # (seed, split) -> a metric of one model, indexed by user
 
 EQUIVALENCE_LEVEL = 0.9  # level of the interval for equivalence, which corresponds to two one-sided tests at 5%
 _BATCH_SIZE = 2**22  # number of weights that are drawn at a time
@@ -33,13 +33,15 @@ class Difference:
 
     Attributes:
         n_users: number of users on whom both models were tested.
-        interval: the difference with its percentile interval, whose ends are NaN if nothing can be resampled.
+        interval: the difference with its 95% percentile interval, whose ends are NaN if all resampled differences are
+            equal, as those of a single user, split and seed are.
         equivalence: the 90% interval: the models are equivalent within a margin if this interval is between -margin and
             margin (Schuirmann, "A Comparison of the Two One-Sided Tests Procedure and the Power Approach for Assessing
             the Equivalence of Average Bioavailability", Journal of Pharmacokinetics and Biopharmaceutics 1987).
         standard_error: standard deviation of the resampled differences.
         effect_size: effect size over users; see `recsys.evaluation.significance.effect_size`.
-        p_value: two-sided; twice the share of resampled differences on the other side of zero.
+        p_value: two-sided p-value: 2 (1 + m) / (1 + N), at most 1, where m of the N resampled differences are zero or
+            on the side of zero where there are fewer.
     """
 
     n_users: int
@@ -57,6 +59,9 @@ class Difference:
         """Return the one-sided lower confidence bound of the difference at level 1 - `error`.
 
         The bound uses the normal approximation, since resamples cannot estimate quantiles far below 5%.
+
+        Args:
+            error: probability, from 0 to 1, that the difference is below the bound.
         """
         return self.interval.mean + float(ndtri(error)) * self.standard_error
 
@@ -64,7 +69,12 @@ class Difference:
 def compare(model: UserMetrics, baseline: UserMetrics) -> Difference | None:
     """Compare two models on the users and splits on which both were tested; return None if there are none.
 
-    Values are averaged over users, then over seeds, then over splits, as in tables.
+    Values are averaged over users, then over seeds, then over splits, as in tables. The two models can have different
+    seeds.
+
+    Args:
+        model: values of a metric; users with NaN were not tested.
+        baseline: values of the same metric, which are subtracted.
     """
     shared = _tested(model).intersection(_tested(baseline))  # pairs of split and user
     if shared.empty:

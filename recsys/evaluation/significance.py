@@ -13,7 +13,7 @@ SIGNIFICANT = 0.05  # adjusted p-values below this are significant
 
 
 def effect_size(differences: np.ndarray) -> float:
-    """Return the mean of paired differences (n,) in units of their standard deviation; NaN if all are equal.
+    """Return the mean of paired differences (n,) divided by their standard deviation; NaN if all are equal or n is 0.
 
     This is d_z of Cohen, "Statistical Power Analysis for the Behavioral Sciences", 1988: 0.2 is small, 0.5 medium and
     0.8 large.
@@ -24,7 +24,7 @@ def effect_size(differences: np.ndarray) -> float:
 
 
 def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Return p-values (n,) adjusted for multiple tests by Holm's method, float64 (n,).
+    """Return p-values (n,) adjusted for n tests by Holm's method, float64 (n,), in the given order.
 
     Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 1979.
     """

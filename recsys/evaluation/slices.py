@@ -10,7 +10,7 @@ import pandas as pd
 from recsys.data.dataset import Holdout
 from recsys.evaluation.cold_queries import kinds
 
-N_BANDS = 4
+N_BANDS = 4  # of activity and of popularity
 
 
 def slice_averages(holdout: Holdout, per_query: pd.DataFrame, per_rating: pd.DataFrame) -> pd.DataFrame:
@@ -22,8 +22,11 @@ def slice_averages(holdout: Holdout, per_query: pd.DataFrame, per_rating: pd.Dat
         per_rating: a row of metrics for each held-out rating.
 
     Returns:
-        A row for each slice: `slice` (activity, age, gender, segment; popularity, decade, genre; query, where cold
-        queries are separated), `value`, `n` and the metrics.
+        A row for each slice: its kind `slice`, its `value`, the number `n` of its queries or held-out ratings, and the
+        mean of each metric. Queries are grouped by `activity` (bands of the length of the history) and by `age`,
+        `gender` and `segment` of the user; held-out ratings by `popularity` (bands of the number of training ratings),
+        `decade` and `genre` of the item, and by kind of `query` if the holdout separates cold queries. Kinds whose
+        column the frames lack are left out.
     """
     known, users, items = holdout.known, holdout.query_users, holdout.ratings.items
     user_frame, item_frame = known.user_frame, known.item_frame
@@ -53,7 +56,7 @@ def quantile_bands(counts: np.ndarray) -> pd.Categorical[str]:
 
 
 def _averages(name: str, labels: Any, values: pd.DataFrame) -> pd.DataFrame:
-    """Average each column of `values` over the rows that share a label; `labels` is (n,)."""
+    """Average each column of `values`, n rows, over the rows with equal labels (n,); missing ones form `unknown`."""
     groups = values.groupby(pd.CategoricalIndex(labels), observed=True, dropna=False)
     frame = groups.mean()
     frame.insert(0, "n", groups.size())

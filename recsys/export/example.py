@@ -10,6 +10,7 @@ INPUTS = {
     "plays": "np.ones((1, {length}), np.float32)",
     "moments": "np.array([2**62])",
 }
+# The comment beside each input, by name.
 NOTES = {
     "users": "position in users.csv; -1 is a new user",
     "items": "-1 is padding",

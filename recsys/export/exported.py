@@ -24,11 +24,16 @@ Scores = Callable[[str, Mapping[str, np.ndarray]], np.ndarray]
 
 
 class ExportedModel(RecommendsByIds):
-    """An exported model, which computes scores by onnxruntime or by `torch.export`.
+    """An exported model, which computes scores by onnxruntime or by a program of `torch.export`.
 
     Args:
-        description: content of `export.json`.
+        description: content of `export.json`; see `recsys.export.folder.description`.
         scores: function that computes an output of the model; see `Scores`.
+
+    Attributes:
+        inputs: names of the model's inputs, in order.
+        length: number of latest interactions of a history that are read.
+        padding: item code that fills shorter histories.
     """
 
     def __init__(self, description: Mapping[str, Any], scores: Scores) -> None:
@@ -47,16 +52,16 @@ class ExportedModel(RecommendsByIds):
         return self._scores_new_users
 
     def score(self, query: Query) -> np.ndarray:
-        """See `Scorer.score`."""
+        """See `Scorer.score`; computes the output `scores`."""
         return self._compute(OUTPUTS[0], self.inputs_of(query))
 
     def inputs_of(self, query: Query) -> dict[str, np.ndarray]:
-        """Return the inputs of the model for a query, by name."""
+        """Return the inputs of the model for a query, by name and in the model's order; see `padded`."""
         inputs = padded(query, self.length, self.padding)
         return {name: inputs[name] for name in self.inputs}
 
     def _score(self, query: Query) -> np.ndarray:
-        """See `Scorer._score`."""
+        """See `Scorer._score`; computes the output `scores_without_fallback`."""
         return self._compute(OUTPUTS[1], self.inputs_of(query))
 
 
@@ -84,7 +89,10 @@ class ExportedEmbeddings(ExportedModel, HasEmbeddings):
 
 
 def load_export(folder: Path) -> ExportedModel:
-    """Load an export with its data.
+    """Load an export with its data; one in ONNX needs the package onnxruntime.
+
+    Args:
+        folder: folder that `recsys.export.folder.export` wrote.
 
     Raises:
         UserError: a file is missing or damaged.
@@ -106,12 +114,15 @@ def load_export(folder: Path) -> ExportedModel:
 
 
 def padded(query: Query, length: int, padding: int) -> dict[str, np.ndarray]:
-    """Return a query as arrays, by the names of the fields of `recsys.models.graphs.PaddedQuery`.
+    """Return a query as arrays, by the names of the fields of `recsys.models.graphs.PaddedQuery`, and of their dtypes.
+
+    Times are 0 and plays are 1 at padding and where the history has none. A query without times has moments after all
+    interactions.
 
     Args:
         query: B users with their histories, of which the latest `length` interactions are used.
         length: number of columns of the histories.
-        padding: item code that fills shorter histories from the left.
+        padding: item code that fills shorter histories on the left.
     """
     history = query.history.latest(length)
     shape = (len(query), length)

@@ -34,12 +34,14 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
     Args:
         model: the trained model.
         data: the interactions that users' histories consist of, with ids and titles.
-        folder: folder for the files of `recsys.export.layout`; an earlier export in it is replaced.
+        folder: folder for the files of `recsys.export.layout`; an earlier export in it is replaced, once the new one is
+            complete.
         to: `onnx`, or `torch` for a program of `torch.export`.
-        length: number of latest interactions that a history can have; None for `default_length`.
+        length: number of latest interactions of a history that the exported model reads; None for `default_length`.
 
     Raises:
-        UserError: the model cannot be exported, or the folder holds something else.
+        UserError: the model cannot be exported, its weights do not fit in memory, or the folder exists and holds other
+            files.
     """
     if folder.exists() and not is_export(folder):
         raise UserError(f"--out must be a new folder or an earlier export (got {folder}, which holds other files).")
@@ -64,14 +66,28 @@ def export(model: Recommender, data: Dataset, folder: Path, to: str = "onnx", le
 
 
 def default_length(model: Recommender, data: Dataset) -> int:
-    """Return a number of columns that holds all interactions that the model reads from any history of the data."""
+    """Return a number of columns for all interactions that the model reads from any history of the data.
+
+    It is at least `LONG`, since the weight of popularity depends on the lengths of histories shorter than this.
+
+    Raises:
+        UserError: the model cannot be exported.
+    """
     longest = max(LONG, int(data.user_counts.max(initial=0)))
     n_read = with_graph(model).n_read
     return longest if n_read is None else min(longest, max(LONG, n_read))
 
 
 def description(model: Recommender, data: Dataset, to: str, reads: tuple[str, ...], length: int) -> dict[str, Any]:
-    """Return the content of `export.json`: how to run the model, and what its scores depend on."""
+    """Return the content of `export.json`, without its digest: how to run the model, and what its scores depend on.
+
+    Args:
+        model: the trained model.
+        data: the interactions that users' histories consist of.
+        to: format, a key of `FILES`.
+        reads: names of the inputs; see `ServedGraph.reads`.
+        length: number of columns of the histories.
+    """
     has_items = "items" in reads
     return {
         "format": to,

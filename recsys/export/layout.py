@@ -6,7 +6,7 @@ items.csv        position, id and title of each item
 users.csv        position and id of each user, where users are an input
 embeddings.npz   vectors of users and items, if the model embeds both
 data/            the interactions and metadata, in the layout of prepared data
-example.py       only with model.onnx: recommends with only onnxruntime and numpy
+example.py       beside model.onnx only: recommends items, with no other packages than onnxruntime and numpy
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ DESCRIPTION, ITEMS, USERS, EMBEDDINGS, DATA, EXAMPLE = (
     "data",
     "example.py",
 )
-FILES = {"onnx": "model.onnx", "torch": "model.pt2"}
-OUTPUTS = ("scores", "scores_without_fallback")
+FILES = {"onnx": "model.onnx", "torch": "model.pt2"}  # of the model, by format
+OUTPUTS = ("scores", "scores_without_fallback")  # of the model, in order; see the methods of `Scorer`
 
 
 def is_export(directory: Path) -> bool:
-    """Return whether a directory holds an export."""
+    """Return whether a directory holds an export, that is, an `export.json`."""
     return (directory / DESCRIPTION).is_file()

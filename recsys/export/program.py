@@ -1,4 +1,4 @@
-"""A trained model as a `torch.export` program, with the popularity that is added to the scores of short histories."""
+"""A trained model as a `torch.export` program, which also adds popularity to scores as `ReadsHistories.score` does."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from recsys.models.base import HasGraph, Recommender
 from recsys.models.graphs import PADDING, PaddedQuery, PopularityGraph, ScoreGraph
 from recsys.models.histories import ReadsHistories
 
-MAX_BATCH = 1 << 20  # users
+MAX_BATCH = 1 << 20  # largest number of users in a call of an exported model
 
 
 class ServedGraph(nn.Module):
-    """Computes a model's scores as served, and its own scores without popularity; see `Recommender.score`.
+    """Computes what a model's `score` and `score_without_fallback` return.
 
     Args:
-        graph: module that computes the model's own scores.
-        popularity: module that mixes popularity into these scores, or None.
+        graph: module that computes the scores without fallback.
+        popularity: module that adds popularity to these scores, or None.
 
     Attributes:
-        reads: names of the inputs, fields of `PaddedQuery` in their order.
+        reads: names of the inputs: the fields of `PaddedQuery` that either module reads, in their order there.
     """
 
     def __init__(self, graph: ScoreGraph, popularity: PopularityGraph | None) -> None:
@@ -32,7 +32,7 @@ class ServedGraph(nn.Module):
         self.reads = tuple(name for name in PaddedQuery._fields if name in read)
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `recsys.export.layout.OUTPUTS`, float32 (B, n_items) each, of inputs in the order of `reads`."""
+        """Return both `OUTPUTS` of `recsys.export.layout`, float32 (B, n_items), for inputs in the order of `reads`."""
         query = PaddedQuery(**dict(zip(self.reads, inputs, strict=True)))
         own = self.own(query)
         if self.popularity is None:
@@ -41,7 +41,12 @@ class ServedGraph(nn.Module):
 
 
 def served_graph(model: Recommender, data: Dataset, length: int) -> ServedGraph:
-    """Return the graph of a model's scores; see `HasGraph.graph`.
+    """Return the graph of a model's scores with and without fallback, in evaluation mode.
+
+    Args:
+        model: the trained model.
+        data: the interactions that users' histories consist of.
+        length: number of columns of the histories; see `HasGraph.graph`.
 
     Raises:
         UserError: the model has no graph, or its weights do not fit in memory.
@@ -67,7 +72,7 @@ def with_graph(model: Recommender) -> HasGraph:
 
 
 def program(graph: ServedGraph, length: int) -> torch.export.ExportedProgram:
-    """Export a module with `torch.export`, for batches of 1 to `MAX_BATCH` rows.
+    """Trace a module with `torch.export`, for batches of 1 to `MAX_BATCH` users.
 
     Args:
         graph: the module; see `served_graph`.

@@ -1,1 +1,1 @@
-"""Ranking with one policy for ties, and every metric of lists and of predicted ratings."""
+"""Ranking with one policy for ties, and the metrics of ranked lists and of predicted ratings."""

@@ -1,6 +1,7 @@
-"""Accuracy metrics: one value per user, from the ranks of the user's held-out items.
+"""Accuracy metrics: one value per query, from the ranks of its held-out items.
 
-Every held-out item counts as relevant, whatever its rating. The metrics follow Herlocker et al., "Evaluating
+A user has one query, or several if the holdout is a `StepHoldout`. Every held-out item counts as relevant, whatever its
+rating. The metrics follow Herlocker et al., "Evaluating
 Collaborative Filtering Recommender Systems", TOIS 2004, and Manning et al., "Introduction to Information Retrieval",
 2008, chapter 8, unless a docstring names another source.
 """
@@ -15,22 +16,22 @@ from recsys.data.dataset import Holdout
 from recsys.data.query import History
 from recsys.metrics.ranking import mask_seen, top_k
 
-KS = (1, 5, 10, 20, 50)
+KS = (1, 5, 10, 20, 50)  # default list lengths
 
 
 def ranking_metrics(
     scores: np.ndarray, holdout: Holdout, ks: Sequence[int] = KS, rows: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """Rank, for each query, the items that its user has not rated, and compute the accuracy of the lists.
+    """Rank, for each query, the candidates that its user has not rated, and compute the accuracy of the lists.
 
     Args:
-        scores: float32 (B, n_items); not changed.
+        scores: float32 (B, n_items) scores for each query; not changed.
         holdout: the held-out ratings, the users' histories and the candidates.
         ks: list lengths.
         rows: int64 (B,) positions of the queries in the holdout, or None for all of them in their order.
 
     Returns:
-        `hr@10`, `ndcg@10` and so on for each k of `ks`: float64 (B,).
+        `hr@10`, `ndcg@10` and so on, for each metric of `ACCURACY` and each k of `ks`: float64 (B,).
     """
     rows = np.arange(holdout.n_queries) if rows is None else rows
     ranked = mask_seen(scores, holdout.seen(rows), holdout.candidates)
@@ -54,8 +55,8 @@ def accuracy_metrics(ranks: np.ndarray, relevant: History, ks: Sequence[int]) ->
     """Compute all metrics of `ACCURACY` at each k.
 
     Args:
-        ranks: int64 (n,) as `ranks_in_lists` returns them.
-        relevant: B rows of n relevant items in all.
+        ranks: int64 (n,) rank of each relevant item from 1 to the largest k, or 0; see `ranks_in_lists`.
+        relevant: B rows, none of them empty, of n relevant items in all.
         ks: list lengths.
 
     Returns:
@@ -73,7 +74,7 @@ def hit_rate(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
     Args:
         hits: float64 (B, k), 1 where the item at a place of a list is relevant, else 0.
-        n_relevant: int64 (B,) number of relevant items of each user.
+        n_relevant: int64 (B,) number of relevant items of each query, listed or not; at least 1.
 
     Returns:
         float64 (B,). The other functions in `ACCURACY` take and return the same.
@@ -97,7 +98,7 @@ def f1(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 
 def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
-    """Return the sum of 1 / log2(1 + rank) over hits, divided by that of the best possible list.
+    """Return the sum of 1 / log2(1 + rank) over hits, divided by the same sum for the best possible list of length k.
 
     Järvelin and Kekäläinen, "Cumulated Gain-Based Evaluation of IR Techniques", TOIS 2002, with gains of 0 and 1.
     """
@@ -107,7 +108,7 @@ def ndcg(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 
 def discount(ranks: np.ndarray) -> np.ndarray:
-    """Return the discounted gain of a hit at each rank, which starts from 1."""
+    """Return 1 / log2(1 + rank), the discounted gain of a hit at each rank (n,), from 1."""
     return 1 / np.log2(1 + ranks)
 
 
@@ -120,7 +121,7 @@ def reciprocal_rank(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
 
 
 def average_precision(hits: np.ndarray, n_relevant: np.ndarray) -> np.ndarray:
-    """Return the sum of the precision at the rank of each hit, divided by min(relevant items, k)."""
+    """Return the sum of the precision at the rank of each hit, divided by min(relevant items, k); 0 without hits."""
     at_rank = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
     return (at_rank * hits).sum(axis=1) / np.minimum(n_relevant, hits.shape[1])
 
@@ -137,14 +138,14 @@ ACCURACY: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 
 
 def auc(ranked: np.ndarray, relevant: History) -> np.ndarray:
-    """Estimate the probability that a relevant item scores higher than another ranked item; ties count one half.
+    """Compute the share of the pairs of a relevant and another ranked item in which the relevant one scores higher.
 
-    Hanley and McNeil, "The Meaning and Use of the Area under a ROC Curve", Radiology 1982. Where no other item is
-    ranked, the value is 0.5.
+    Ties count one half. Where only relevant items are ranked, the value is 0.5. Hanley and McNeil, "The Meaning and Use
+    of the Area under a ROC Curve", Radiology 1982.
 
     Args:
-        ranked: float32 (B, n_items), -inf at items that are not ranked.
-        relevant: B rows of items that are ranked.
+        ranked: float32 (B, n_items) scores, -inf at items that are not ranked.
+        relevant: B rows of relevant items, all of which must be ranked.
 
     Returns:
         float64 (B,).

@@ -11,7 +11,7 @@ def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarra
     """Compute the mean self-information of the listed items, in bits: log2(users / users who rated the item).
 
     Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems", PNAS 2010. An item without
-    ratings counts as rated by one user.
+    ratings counts as rated by one user; an empty list has the value 0.
 
     Args:
         top: int (B, k) lists, padded with -1.
@@ -25,7 +25,7 @@ def novelty(top: np.ndarray, item_counts: np.ndarray, n_users: int) -> np.ndarra
 
 
 def mean_popularity(top: np.ndarray, item_counts: np.ndarray) -> np.ndarray:
-    """Compute the mean number of training ratings of the listed items; shapes are as in `novelty`.
+    """Compute the mean number of training ratings of the listed items; arguments and result are as in `novelty`.
 
     Yin et al., "Challenging the Long Tail Recommendation", VLDB 2012.
     """
@@ -53,7 +53,15 @@ def jaccard_diversity(top: np.ndarray, features: np.ndarray) -> np.ndarray:
 
 
 def cosine_diversity(top: np.ndarray, embeddings: np.ndarray) -> np.ndarray:
-    """Compute intra-list diversity as `jaccard_diversity` does, with the cosine of embeddings (n_items, d)."""
+    """Compute intra-list diversity as `jaccard_diversity` does, with the cosine of embeddings as similarity.
+
+    Args:
+        top: int (B, k) lists, padded with -1.
+        embeddings: float32 (n_items, d) vectors of items; a zero vector has similarity 0 to all others.
+
+    Returns:
+        float (B,), from 0 to 2.
+    """
     listed = embeddings[top]  # (B, k, d)
     listed = listed / np.maximum(np.linalg.norm(listed, axis=2, keepdims=True), 1e-12)
     return _mean_over_pairs(1 - listed @ listed.transpose(0, 2, 1), top)
@@ -66,14 +74,15 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
         sum over g of p(g|u) log(p(g|u) / q~(g|u)),  q~ = (1 - alpha) q + alpha p,  alpha = 0.01
 
-    of q, the mean of p(g|item) over the list, from p, the mean over the history; p(g|item) is 1 / n for each of an
-    item's n genres. Items without genres do not count. A list without genres has the value log(1 / alpha); if the
-    history has no genres, the value is 0.
+    of q, the mean of p(g|item) over the list, from p, the mean over the history of user u; p(g|item) is 1 / n for each
+    of an item's n genres g. Items without genres do not count in the means. A list without genres has the value
+    log(1 / alpha); if the history has no genres, the value is 0.
 
     Args:
         top: int (B, k) lists, padded with -1.
-        user_distributions: float (B, g) p(g|u).
-        item_distributions: float (n_items, g) p(g|item), zeros for an item without genres.
+        user_distributions: float (B, g) p(g|u); see `recsys.metrics.genres.history_distributions`.
+        item_distributions: float (n_items, g) p(g|item), zeros for an item without genres; see
+            `recsys.metrics.genres.distributions`.
 
     Returns:
         float64 (B,).
@@ -84,11 +93,11 @@ def miscalibration(top: np.ndarray, user_distributions: np.ndarray, item_distrib
 
 
 def divergence(target: np.ndarray, mixed: np.ndarray) -> np.ndarray:
-    """Return the divergence of `miscalibration`, float (B, n).
+    """Return the divergence in `miscalibration` of n lists for each of B users, float (B, n).
 
     Args:
-        target: float (B, g) p, the distribution of a history.
-        mixed: float (B, n, g) q, the distributions of n lists, not smoothed yet.
+        target: float (B, g) p, the distribution of each user's history.
+        mixed: float (B, n, g) q, the distribution of each list, without smoothing.
     """
     tiny = np.finfo(mixed.dtype).tiny  # makes logarithms finite where p is 0 and the term does not count
     smoothed = (1 - _SMOOTHING) * mixed + _SMOOTHING * target[:, None]
@@ -103,18 +112,19 @@ def coverage(exposure: np.ndarray) -> float:
     Ge et al., "Beyond Accuracy: Evaluating Recommender Systems by Coverage and Serendipity", RecSys 2010.
 
     Args:
-        exposure: int (n_items,) number of lists that contain each item.
+        exposure: int (n_items,) number of lists that contain each item, for all items that can be listed.
     """
     return float((exposure > 0).mean())
 
 
 def gini(exposure: np.ndarray) -> float:
-    """Compute the Gini coefficient of exposure: 0 where all items are listed equally often, near 1 where few are.
+    """Compute the Gini coefficient of exposure: 0 if all items are listed equally often, near 1 if only few are listed.
 
-    Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science 2009.
+    Fleder and Hosanagar, "Blockbuster Culture's Next Rise or Fall", Management Science 2009. It is NaN if no item is
+    listed.
 
     Args:
-        exposure: int (n_items,) number of lists that contain each item.
+        exposure: int (n_items,) number of lists that contain each item; see `coverage`.
     """
     n = len(exposure)
     weights = 2 * np.arange(1, n + 1) - n - 1

@@ -12,10 +12,11 @@ ORDERED = (
 
 
 def direction(metric: str) -> int:
-    """Return 1 if larger values of a metric are better, -1 if smaller ones are, and 0 if neither, as for popularity.
+    """Return 1 if larger values of a metric are better, -1 if smaller ones are, and 0 otherwise, as for `novelty`.
 
     Args:
-        metric: name with or without list length, protocol and kind of users: `ndcg@10/sampled99`, `hr@10/with_history`.
+        metric: name with or without list length, protocol and kind of query: `ndcg@10/sampled99`, `hr@10/with_history`.
+            Unknown names, and metrics beyond accuracy, have no direction.
     """
     name = re.sub(r"@\d+|/sampled\d+|/(with(out)?_history|shuffled_history|warm)$", "", metric)
     return 1 if name in ORDERED else -1 if name in ERRORS else 0

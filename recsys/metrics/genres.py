@@ -9,7 +9,12 @@ from recsys.data.query import History
 
 
 def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:
-    """Return genres as float32 (n_items, g): 1 if the item has the genre, else 0; g is 0 if no item has a genre."""
+    """Return a column for each genre, float32 (n_items, g): 1 if an item has the genre, else 0.
+
+    Args:
+        item_frame: a row for each item; its column `genres` has lists of names, or None. If the column is missing or
+            no item has a genre, g is 0.
+    """
     lists = item_frame["genres"] if "genres" in item_frame else pd.Series([[]] * len(item_frame))
     values = lists.reset_index(drop=True).explode().dropna()
     codes, names = pd.factorize(values)
@@ -21,13 +26,15 @@ def genre_indicators(item_frame: pd.DataFrame) -> np.ndarray:
 def distributions(counts: np.ndarray) -> np.ndarray:
     """Divide each row of counts (n, g) by its sum; a row of zeros stays zero.
 
-    Applied to `genre_indicators`, this gives p(genre | item).
+    Applied to `genre_indicators`, this returns p(genre | item).
     """
     return counts / np.maximum(counts.sum(axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
 
 def history_distributions(history: History, item_distributions: np.ndarray) -> np.ndarray:
-    """Return p(genre | user), float32 (B, g): the mean of p(genre | item) over each history, zeros for an empty one.
+    """Return p(genre | user), float32 (B, g): the mean of p(genre | item) over the items of a history with genres.
+
+    Without such items, the row is zero.
 
     Args:
         history: B rows.

@@ -1,8 +1,8 @@
 """Conversion of scores into ranked lists, with one policy for ties.
 
-Items with equal scores are ranked in random order, which a hash of (seed, user, item) decides. A model that gives all
-items the same score therefore ranks at chance, whatever the order of the catalogue, and a user's list does not depend
-on the batch that the user is in.
+Items with equal scores are ranked in random order, which a hash of (seed, user, item) determines. A model that gives
+all items the same score therefore has the accuracy of random lists, whatever the order of the catalogue, and a user's
+list does not depend on the other users in a batch.
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ def mask_seen(scores: np.ndarray, history: History, candidates: np.ndarray | Non
     Args:
         scores: float32 (B, n_items).
         history: B rows; the items in a user's history are not ranked for that user.
-        candidates: int (m,) the only items that are ranked, or None for all items.
+        candidates: int (m,) codes of the only items that are ranked, or None for all items.
+
+    Returns:
+        float32 (B, n_items).
     """
     if candidates is None:
         ranked = scores.copy()
@@ -54,7 +57,14 @@ def top_k(scores: np.ndarray, users: np.ndarray, k: int, seed: int = 0) -> np.nd
 
 
 def _top_k_of_block(scores: np.ndarray, users: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """Return the k best items of each row, int64 (B, k), by sorting the few that may be; k is at most n_items."""
+    """Return the k best items of each row, int64 (B, k), padded with -1, by sorting only a few large scores of the row.
+
+    Args:
+        scores: see `top_k`.
+        users: see `top_k`.
+        k: length of the lists, at most n_items.
+        seed: see `top_k`.
+    """
     rows, items = np.divmod(np.flatnonzero(scores >= _lower_bound(scores, k)), scores.shape[1])
     values = scores[rows, items]
     # Double precision has room for a random number below the last bit of a float32, so adding it breaks ties only.

@@ -1,4 +1,4 @@
-"""Metrics of predicted ratings, pooled over groups of ratings.
+"""Metrics of predicted ratings, computed within groups of ratings, such as those of each user.
 
 The metrics are defined in Herlocker et al., "Evaluating Collaborative Filtering Recommender Systems", TOIS 2004.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-RELEVANT_RATING = 4.0  # lowest rating of a relevant item
+RELEVANT_RATING = 4.0  # lowest rating of a relevant item, on any scale
 
 
 def rating_metrics(predicted: np.ndarray, actual: np.ndarray, groups: np.ndarray, n: int) -> dict[str, np.ndarray]:
@@ -20,7 +20,7 @@ def rating_metrics(predicted: np.ndarray, actual: np.ndarray, groups: np.ndarray
     Args:
         predicted: float (p,) predicted ratings.
         actual: float (p,) ratings.
-        groups: int (p,) group of each rating, from 0 to n - 1; every group has at least one.
+        groups: int (p,) group of each rating, from 0 to n - 1; every group has at least one rating.
         n: number of groups.
 
     Returns:

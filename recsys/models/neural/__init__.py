@@ -9,8 +9,9 @@ A `NeuralModule` is a LightningModule, and any `pl.Trainer` trains it, without a
     module.eval().refresh()
     scores = module.score(valid.known.query(valid.users))
 
-`train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`. Without dropout, the weights
-equal those that a recommender with the same settings learns, if `torch.manual_seed` is called with its seed before the
+`train` is a `Dataset` and `valid` a `Holdout`, as in `split.train` and `split.valid`; `NeuMFModule` is in
+`recsys.models.ncf`. The module has the weights of the last epoch. Without dropout, they equal those of a recommender
+with the same settings that is fitted without validation, if `torch.manual_seed` is called with its seed before the
 module is built.
 """
 

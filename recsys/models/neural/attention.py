@@ -13,7 +13,7 @@ from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, slice
 
 
 class SimilarLengths:
-    """Groups of sequences of similar length, each padded on the right to the longest of its group.
+    """Groups of sequences of similar length, each sequence padded on the right to the longest of its group.
 
     Under a causal mask no real position attends to padding, which is later, so padding may have any values and needs no
     mask of its own.
@@ -23,7 +23,7 @@ class SimilarLengths:
         host_lengths: `lengths` as a NumPy array, from which shapes are computed.
 
     Attributes:
-        shapes: number of sequences g and padded length L of each group.
+        shapes: number of sequences g and padded length L of each group; the products g L sum to Q.
         positions: int64 (Q,) the packed position from which each padded position is filled, group after group.
         places: int64 (P,) the padded position of each packed position.
     """
@@ -72,7 +72,7 @@ class CausalAttention(nn.Module):
 
     Args:
         dim: width d of the input and the output.
-        n_heads: number of heads, each of width d / n_heads.
+        n_heads: number of heads, a divisor of d.
     """
 
     def __init__(self, dim: int, n_heads: int) -> None:

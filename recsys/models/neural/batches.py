@@ -16,12 +16,12 @@ from recsys.data.query import History
 from recsys.models.graphs import PaddedQuery, given
 from recsys.models.neural.embeddings import pooled
 
-NO_LENGTHS = np.empty(0, np.int64)
-TINY = torch.finfo(torch.float32).tiny  # in place of the length of a history without interactions
+NO_LENGTHS = np.empty(0, np.int64)  # in place of the lengths on the host where no shape depends on them
+TINY = torch.finfo(torch.float32).tiny  # divisor in place of 0 for users without interactions
 
 
 class HistoryBatch(NamedTuple):
-    """Interactions of B users, one user after another, each in time order, oldest first.
+    """Packed interactions of B users, P in all: one user after another, those of a user oldest first.
 
     Attributes:
         lengths: int64 (B,) number of interactions of each user.
@@ -43,7 +43,7 @@ class HistoryBatch(NamedTuple):
 
     @classmethod
     def from_history(cls, history: History, device: torch.device) -> HistoryBatch:
-        """Copy histories to a device."""
+        """Return histories as tensors on a device, without weights; see `to_device`."""
         return cls(
             to_device(history.lengths, device),
             to_device(history.rows, device),
@@ -55,7 +55,7 @@ class HistoryBatch(NamedTuple):
 
     @property
     def weights(self) -> Tensor:
-        """Return the weight of each interaction, float32 (P,)."""
+        """Return the weight of each interaction, float32 (P,): 1 where `recency` is None."""
         return torch.ones_like(self.ratings) if self.recency is None else self.recency
 
     @property
@@ -69,7 +69,7 @@ class HistoryBatch(NamedTuple):
         return self.weights / self.sums(self.weights).clamp(min=TINY)[self.rows]
 
     def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
-        """Return the weighted sum of the item vectors of each user's history, (B, d).
+        """Return the weighted sum of the item vectors of each user's history, (B, d); zero for an empty history.
 
         Args:
             vectors: float (n, d) vectors that `items` indexes, usually one for each item of the catalogue.
@@ -78,7 +78,7 @@ class HistoryBatch(NamedTuple):
         return pooled(vectors, self.items, self.lengths, weights)
 
     def sums(self, values: Tensor) -> Tensor:
-        """Return the sum of each user's values (P,), float32 (B,)."""
+        """Sum values of interactions, float32 (P,), over each user: float32 (B,)."""
         return values.new_zeros(len(self.lengths)).index_add(0, self.rows, values)
 
     def latest(self, n: int) -> HistoryBatch:
@@ -110,15 +110,16 @@ class HistoryBatch(NamedTuple):
 
 
 class PaddedHistoryBatch(HistoryBatch):
-    """Histories in rows of equal length, with padding of weight zero on the right, as graphs read them.
+    """Histories of B users, padded on the right to L interactions each, for exported graphs; P is B L.
 
-    The shapes do not depend on the lengths, unlike those of a packed batch, so `host_lengths` is empty. The padding of
-    a row comes after its interactions, so states of sequences do not depend on padding.
+    Padding has item 0 and weight 0. It comes after a user's interactions, so states of sequences do not depend on it.
+    The shapes do not depend on the lengths, unlike those of a packed batch, so `host_lengths` is empty. All ratings are
+    1, and there are no times.
     """
 
     @classmethod
     def from_padded(cls, query: PaddedQuery, weights: Tensor) -> PaddedHistoryBatch:
-        """Shift the histories of a query, int64 (B, L), and the weights of interactions (B, L) to the left."""
+        """Shift histories with padding on the left, `query.items`, and their weights, float32 (B, L), to the left."""
         items = given(query.items)
         columns = torch.arange(items.shape[1])
         lengths = (items >= 0).sum(dim=1)
@@ -135,7 +136,7 @@ class PaddedHistoryBatch(HistoryBatch):
         return self.by_user(values).sum(dim=1)
 
     def pooled(self, vectors: Tensor, weights: Tensor) -> Tensor:
-        """See `HistoryBatch.pooled`: histories as vectors over items, times the vectors of items."""
+        """See `HistoryBatch.pooled`; computed as a dense matrix of weights, (B, n), times the vectors, (n, d)."""
         x = vectors.new_zeros(self.lengths.shape[0], vectors.shape[0])
         return x.scatter_add(1, self.by_user(self.items), self.by_user(weights)) @ vectors
 
@@ -158,7 +159,8 @@ class QueryBatch(NamedTuple):
 
     Attributes:
         users: int64 (B,) user codes; the code of an unknown user is n_users.
-        history: histories of the users. Objectives that draw single interactions pass `NO_INTERACTIONS` instead.
+        history: histories of the users, or `NO_INTERACTIONS` for a module that does not read histories, and in the
+            training on single interactions.
     """
 
     users: Tensor
@@ -169,9 +171,9 @@ class SampledBatch(NamedTuple):
     """Positives with sampled negatives.
 
     Attributes:
-        queries: the users of the positives, B of them.
+        queries: the users of the positives, B of them, without histories.
         items: int64 (B, 1 + n_negatives) item codes, the positive first.
-        log_q: float32 (n_items,) log probability of drawing each item as a negative.
+        log_q: float32 (n_items,) log probability of drawing each item as a negative; see `NegativeSampler`.
     """
 
     queries: QueryBatch
@@ -183,7 +185,7 @@ class RatingBatch(NamedTuple):
     """Single ratings.
 
     Attributes:
-        queries: the users of the ratings, B of them.
+        queries: the users of the ratings, B of them, without histories.
         items: int64 (B, 1) item codes.
         ratings: float32 (B,) ratings.
     """
@@ -194,20 +196,20 @@ class RatingBatch(NamedTuple):
 
 
 def to_device(array: np.ndarray, device: torch.device) -> Tensor:
-    """Copy an array to a device."""
+    """Return an array as a tensor on a device; on the CPU, the tensor shares the memory of a contiguous array."""
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
 def slices(starts: Tensor, lengths: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return the elements of some slices, one slice after another.
+    """List the positions in B slices of an array, one slice after another.
 
     Args:
         starts: int64 (B,) the first position of each slice.
-        lengths: int64 (B,).
-        total: sum P of the lengths; None reads it from the device.
+        lengths: int64 (B,) number of positions in each slice.
+        total: sum P of the lengths; None computes it, which waits for a GPU.
 
     Returns:
-        The slice of each element, from 0 to B - 1, and its position: int64 (P,) each.
+        For each position, the number of its slice, from 0 to B - 1, and the position itself: int64 (P,) each.
     """
     rows = torch.arange(len(lengths), device=lengths.device).repeat_interleave(lengths, output_size=total)
     within = torch.arange(len(rows), device=lengths.device) - (lengths.cumsum(0) - lengths)[rows]

@@ -22,7 +22,7 @@ LOG_EVERY_N_STEPS = 50
 
 
 class EpochSeeds(Callback):
-    """Counts epochs and seeds their dropout, so that a resumed run continues exactly as an uninterrupted one.
+    """Makes a resumed run continue with the epoch numbers and the dropout of an uninterrupted one.
 
     Args:
         seed: seed of the run.
@@ -32,14 +32,14 @@ class EpochSeeds(Callback):
         self.seed = seed
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the epoch after that of the checkpoint; with `max_steps`, Lightning would continue the old epoch."""
+        """Begin with the epoch after that of the checkpoint; with `max_steps`, Lightning would continue the old one."""
         loop = trainer.fit_loop
         loop.epoch_progress.current.completed = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         loop.epoch_loop.restarting = False
         loop.reset_restart_stage()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Seed the epoch, differently in each process."""
+        """Seed PyTorch's global generators for the epoch, differently in each process."""
         torch.manual_seed(epoch_seed(self.seed, trainer.current_epoch, trainer.global_rank))
 
 
@@ -68,7 +68,7 @@ class TrainingBar(Callback):
     Where stderr is not a terminal, it logs a line every 30 seconds instead.
 
     Args:
-        monitor: name of the monitored metric.
+        monitor: name of the monitored metric, such as `valid/ndcg@10`.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -93,7 +93,7 @@ class TrainingBar(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Count the batch, or the batches of a group."""
+        """Advance the bar by the batch, or by the batches of a list (see `NeuralModule.training_step`)."""
         self.bar.update(1 if pl_module.automatic_optimization else len(batch))
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -103,7 +103,7 @@ class TrainingBar(Callback):
             self.bar.set_postfix({self.monitor: f"{value:.4f}"}, refresh=False)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the bar on the screen."""
+        """Close the bar, which stays on the screen."""
         self.bar.close()
 
 
@@ -129,7 +129,7 @@ class TrainingCurves(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log every `LOG_EVERY_N_STEPS` steps, and at the end of an epoch."""
+        """Log about every `LOG_EVERY_N_STEPS` steps, and at the end of an epoch, with which the speed is logged."""
         ends_epoch = batch_idx + 1 == trainer.num_training_batches
         if not ends_epoch and trainer.global_step // LOG_EVERY_N_STEPS == self.last_step // LOG_EVERY_N_STEPS:
             return
@@ -159,8 +159,9 @@ class Pruning(Callback):
 
     Args:
         journal: address of the storage of the search; see `search_storage`.
-        trial: number of the trial.
-        metric: metric that the search optimises; nothing is pruned if validation does not measure it in every epoch.
+        trial: number of the trial in the search.
+        metric: metric that the search optimises, without `valid/`; nothing is pruned if `Validation` does not measure
+            it.
         after: number of epochs that every trial trains before it can be pruned.
     """
 

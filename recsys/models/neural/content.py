@@ -16,7 +16,7 @@ from recsys.models.base import FitContext, FitReport, HasOpenCatalogue
 from recsys.models.item_content import ItemContent
 from recsys.models.neural.recommender import HistoryRecommender
 
-FEATURES_WEIGHT = 0.3  # relative to the sentence embedding
+FEATURES_WEIGHT = 0.3  # of an item's binary features, relative to its sentence embedding
 
 
 class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
@@ -26,14 +26,14 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
 
     Attributes:
         content: the metadata of items, from which the module is built.
-        id_table: name in the module's `state_dict` of the vectors of item ids, (n_items, d).
+        id_table: name in the module's `state_dict` of the vectors of item ids, which have a row per item.
     """
 
     content: ItemContent
     id_table: ClassVar[str]
 
     def add_items(self, items: pd.DataFrame) -> None:
-        """See `HasOpenCatalogue`: new items are embedded by their text and features."""
+        """See `HasOpenCatalogue.add_items`; new items are embedded by text and features, with zeros as id vectors."""
         weights = self.module.state_dict()
         self.content.add(items)
         weights[self.id_table] = F.pad(weights[self.id_table], (0, 0, 0, len(items)))
@@ -43,7 +43,7 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
         self._use()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns the vocabulary and the encoder, which new items need."""
+        """See `Recommender.arrays`; also returns the encoded metadata and the encoder, which new items need."""
         return super().arrays() | self.content.arrays()
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
@@ -63,11 +63,11 @@ class ReadsItemContent(HistoryRecommender, HasOpenCatalogue):
 
 
 class FeatureEmbedding(nn.Module):
-    """Sums the vectors of a row's binary features, divided by the square root of their number.
+    """Embeds a row by the sum of the vectors of its binary features, divided by the square root of their number.
 
     Args:
         features: CSR (n, f), nonzero where a row has a feature.
-        table: float32 (f, d), a vector for each feature.
+        table: float32 (f, d) initial vectors of the features, which are trained.
     """
 
     indptr: Tensor
@@ -81,7 +81,7 @@ class FeatureEmbedding(nn.Module):
         self.table = nn.Parameter(table)
 
     def forward(self, chosen: Tensor) -> Tensor:
-        """Embed some rows, int64 (B,) -> (B, d).
+        """Embed some rows, given by their numbers, int64 (B,) -> (B, d); zero for a row without features.
 
         Shorter rows are padded with features of weight zero, so that shapes are known without waiting for a GPU.
         """
@@ -97,5 +97,8 @@ class FeatureEmbedding(nn.Module):
 
 
 def masked_rows(own: Tensor, share: float, training: bool) -> Tensor:
-    """Set a random share of the rows (B, d) to zero in training, like the id vectors of items without ratings."""
+    """Set a random share of the rows (B, d) to zero in training, and leave the others as they are, without rescaling.
+
+    The id vectors of items without ratings are zero too, so a model learns to embed such items by their metadata.
+    """
     return own * (torch.rand(len(own), 1, device=own.device) >= share) if training else own

@@ -19,9 +19,9 @@ from recsys.models.neural.sharding import ShardedByUser
 class TrainingData(pl.LightningDataModule):
     """Draws the training epochs of an objective.
 
-    An epoch depends only on the seed and its number. In a distributed run all processes draw the same epoch, and each
-    takes its share of every batch. In a run sharded by user, each process draws an epoch of the interactions of its own
-    users.
+    The samples depend only on the interactions, the seed and the number of the epoch. In a distributed run all
+    processes draw the same epoch, and each takes its share of every batch. In a run sharded by user
+    (`recsys.models.neural.sharding`), each process draws an epoch of the interactions of its own users.
 
     Args:
         train: training interactions of all users, or of this process's users only (`Dataset.shard`).
@@ -48,7 +48,7 @@ class TrainingData(pl.LightningDataModule):
         self.steps_per_call = steps_per_call
 
     def setup(self, stage: str) -> None:
-        """Copy the interactions to the device, once."""
+        """Copy this process's interactions to the device, and bind the objective to them, before the first epoch."""
         trainer = cast(pl.Trainer, self.trainer)
         device = trainer.strategy.root_device
         if isinstance(trainer.strategy, ShardedByUser):
@@ -60,13 +60,13 @@ class TrainingData(pl.LightningDataModule):
         self.objective.bind(self.interactions)
 
     def teardown(self, stage: str) -> None:
-        """Restore the whole tables of users in the module if the fit ran in processes of its own."""
+        """After a fit sharded by user, collect the rows of all users; see `ShardedByUser.restore_tables`."""
         strategy = cast(pl.Trainer, self.trainer).strategy
         if isinstance(strategy, ShardedByUser):
             strategy.restore_tables()
 
     def train_dataloader(self) -> EpochLoader:
-        """Return an iterable that draws the trainer's current epoch each time."""
+        """Return an iterable that draws the trainer's current epoch each time it is iterated over."""
         return EpochLoader(self)
 
     def transfer_batch_to_device(self, batch: Any, device: Any, dataloader_idx: int) -> Any:
@@ -82,7 +82,12 @@ class TrainingData(pl.LightningDataModule):
 
 
 class EpochLoader:
-    """Yields the batches of the current epoch of some training data, or lists of `steps_per_call` batches.
+    """Yields the batches of the trainer's current epoch, in lists of `steps_per_call` batches if that is above 1.
+
+    The last list can be shorter. The length is the number of batches, or of lists.
+
+    Args:
+        data: the training data, whose `epoch` draws the batches.
 
     Attributes:
         n_steps: number of batches in an epoch.
@@ -104,8 +109,9 @@ class EpochLoader:
 
 
 def epoch_seed(*numbers: int) -> int:
-    """Return a seed for an epoch that differs between epochs of one run and between runs with neighbouring seeds.
+    """Hash the seed of a run, the number of an epoch and perhaps that of a process to a seed from 0 to 2**32 - 1.
 
-    A last number of zero changes nothing.
+    Unlike with sums of the numbers, runs with neighbouring seeds do not share the seeds of their epochs. A last number
+    of zero does not change the result.
     """
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])

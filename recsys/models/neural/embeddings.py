@@ -15,14 +15,15 @@ from torch import Tensor, nn
 from recsys.models.neural.processes import summed
 
 _own: ContextVar[range | None] = ContextVar("own", default=None)
-VALUES_PER_DRAW = 1 << 20
+VALUES_PER_DRAW = 1 << 20  # numbers drawn at a time for a table with only some rows, a multiple of 16; see `_draw`
 
 
 @contextmanager
 def only_rows_of(own: range | None) -> Iterator[None]:
     """Build only the rows of some users in each `UserTable` that is constructed inside the `with` block.
 
-    The rows have the same initial values as in a table of all users.
+    The table has the row of unknown users too. Its rows have the same initial values as in a table of all users, if the
+    state of the random generator is the same.
 
     Args:
         own: consecutive codes of the users, or None for all.
@@ -35,7 +36,7 @@ def only_rows_of(own: range | None) -> Iterator[None]:
 
 
 class UserTable(nn.Embedding):
-    """One row per user and a last one for unknown users, (n_users + 1, d).
+    """One row per user and a last one for unknown users, (n_users + 1, d), drawn from N(0, 1).
 
     In a training sharded by user, each process holds the rows of its own users only, (m + 1, d): see `only_rows_of`
     and `hold`. Such a table loads its rows from the state of a table of all users.
@@ -60,19 +61,19 @@ class UserTable(nn.Embedding):
         self._draw(1.0)
 
     def forward(self, users: Tensor) -> Tensor:
-        """Look up users by their codes; users of other processes get the row of unknown users."""
+        """Look up users (B,) by their codes, (B, d); users of other processes get the row of unknown users."""
         if self.own is None:
             return super().forward(users)
         rows = users - self.own.start
         return super().forward(rows.where((rows >= 0) & (rows < len(self.own)), len(self.own)))
 
     def hold(self, own: range) -> None:
-        """Drop the rows of all users except those with the given consecutive codes."""
+        """Drop the rows of all users except those with the given consecutive codes; `weight` is a new parameter."""
         if self.own != own:
             self.weight, self.own = nn.Parameter(rows_of_users(self.weight.detach(), own)), own
 
     def restore(self, rows: Tensor) -> None:
-        """Set the rows of all users and the unknown one, (n_users + 1, d)."""
+        """Set the rows of all users and the unknown one, (n_users + 1, d); `weight` is a new parameter."""
         self.weight, self.own = nn.Parameter(rows), None
 
     @torch.no_grad()
@@ -103,7 +104,9 @@ class UserTable(nn.Embedding):
 
 
 class UserEmbedding(UserTable):
-    """A table whose users without training interactions share the unknown user's row, the mean of the trained ones.
+    """A table in which users without training interactions have the same row as unknown users.
+
+    `refresh` sets these rows to the mean of the rows of the users with training interactions.
 
     Args:
         n_users: see `UserTable`.
@@ -121,7 +124,7 @@ class UserEmbedding(UserTable):
 
     @property
     def known(self) -> Tensor:
-        """Return the rows of users with a code, (n_users, d)."""
+        """Return a view of all rows except the unknown user's, (n_users, d)."""
         return self.weight[:-1]
 
     def bind(self, trained: Tensor) -> None:
@@ -173,7 +176,7 @@ def rows_of_users(rows: Tensor, own: range) -> Tensor:
 
 
 def item_embedding(n_items: int, embedding_dim: int, std: float = 0.01, sparse: bool = False) -> nn.Embedding:
-    """Return a table with one row per item, (n_items, d), initialised from a normal distribution."""
+    """Return a table with one row per item, (n_items, d), drawn from a normal distribution with mean 0."""
     table = nn.Embedding(n_items, embedding_dim, sparse=sparse)
     nn.init.normal_(table.weight, std=std)
     return table
@@ -185,7 +188,7 @@ def rows_of(table: nn.Embedding, items: Tensor | None) -> Tensor:
 
 
 def dot(users: Tensor, items: Tensor) -> Tensor:
-    """Return dot products of users (B, d) with their own items (B, C, d), or with all items (n_items, d)."""
+    """Return dot products of users (B, d) with the items of each (B, C, d), or all items (n, d): (B, C) or (B, n)."""
     if items.dim() == 2:
         return users @ items.T
     return torch.linalg.vecdot(items, users.unsqueeze(1))  # for a few items each, bmm takes 3 times as long

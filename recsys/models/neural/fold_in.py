@@ -5,8 +5,9 @@ x = sum over i in H of q_i / sqrt(|H|), where q_i is the embedding of item i. Th
 
     e = mean(e) + (x - mean(x)) W,   W = (X' X + 100 s^2 I)^-1 X' E
 
-predicts the embedding e of a user from x. X and E hold x and e of the training users, minus their means, and s^2 is the
-mean variance of x, so the penalty weighs as much as 100 users. The weights of the model itself do not change.
+predicts the embedding e of a user from x. The rows of X and E are x and e of the training users, minus their means; X'
+is the transpose of X, I the identity, and s^2 the mean variance of the elements of x, so the penalty weighs as much as
+100 users. The weights of the model itself do not change.
 """
 
 from __future__ import annotations
@@ -44,11 +45,12 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
 
     Attributes:
         trained: bool (n_users,) whether a user has training interactions.
-        regression: float32 (d + 1, n_weights) W, with the intercept as its last row; the columns are those of all
-            tables of users. None in models saved by earlier versions, which score new users like the average user.
+        regression: float32 (d + 1, m) W, with the intercept as its last row; m is the sum of the widths of all tables
+            of users, which W computes side by side. None in models saved by earlier versions, which score new users
+            like the average user.
     """
 
-    uses_history = False
+    uses_history = False  # training users are scored by their embeddings
     trained: np.ndarray
     regression: np.ndarray | None = None
 
@@ -68,7 +70,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
         return self.regression is not None and not self.predicts_ratings
 
     def falls_back(self, query: Query) -> np.ndarray:
-        """See `Recommender.falls_back`."""
+        """See `Recommender.falls_back`; true for all users who are scored by their histories."""
         return self._folded_in(query)
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:
@@ -91,7 +93,7 @@ class FoldsIn(EmbeddingRecommender, ReadsHistories):
             self.trained, self.regression = arrays["trained"], arrays["regression"]
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Train, and solve the regression."""
+        """Train, and fit the regression from histories to embeddings."""
         self.regression = None  # otherwise validation would use that of an earlier fit
         report = super()._fit(train, valid, context)
         self.trained = train.total(train.user_counts) > 0

@@ -37,7 +37,7 @@ class UserGraph(ScoreGraph):
         return torch.zeros_like(rows_of_users(query, 0))
 
     def by_history(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.by_history`."""
+        """See `ScoreGraph.by_history`; false for all users."""
         return self.lengths(query) > 0
 
 
@@ -86,7 +86,7 @@ class FoldInGraph(UserGraph):
         return functional_call(self.module, rows, (QueryBatch(torch.arange(users.shape[0])),))
 
     def lengths(self, query: PaddedQuery) -> Tensor:
-        """See `ScoreGraph.lengths`."""
+        """See `ScoreGraph.lengths`; the numbers of interactions in the histories, unlike in `UserGraph`."""
         return ScoreGraph.lengths(self, query)
 
     def by_history(self, query: PaddedQuery) -> Tensor:
@@ -99,7 +99,7 @@ class HistoryGraph(ScoreGraph):
 
     Args:
         module: the trained module.
-        weights: computes the weights of interactions.
+        weights: computes the weights of interactions, by recency and by plays.
         constant: constant that is added to the scores: the mean rating, or 0.
     """
 

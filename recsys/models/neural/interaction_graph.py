@@ -16,11 +16,11 @@ from recsys.data.dataset import Dataset
 
 
 def normalised_adjacency(train: Dataset) -> Tensor:
-    """Return the symmetrically normalised adjacency matrix of users and items, whose rows and columns are users first.
+    """Return the symmetrically normalised adjacency matrix of the graph, with users before items.
 
     Returns:
-        sparse CSR float32 (n_users + n_items, n_users + n_items), with 1 / sqrt(n_u n_i) for user u and item i, where
-        n_u is the number of items of the user, and n_i the number of users of the item.
+        sparse CSR float32 (n_users + n_items, n_users + n_items), with 1 / sqrt(n_u n_i) where user u rated item i in
+        training. Here n_u is the number of items that the user rated, and n_i the number of users who rated the item.
     """
     to_power = [
         sparse.diags(np.power(counts, -0.5, where=counts > 0, out=np.zeros(len(counts))))
@@ -35,12 +35,17 @@ def normalised_adjacency(train: Dataset) -> Tensor:
 
 
 def sampled_adjacency(graph: Tensor, n_users: int, n_edges: int) -> Tensor:
-    """Return an unbiased estimate of an adjacency matrix from interactions that are drawn with replacement.
+    """Return an unbiased estimate of an adjacency matrix, from interactions drawn uniformly with replacement.
+
+    The interactions are drawn by PyTorch's global generator.
 
     Args:
         graph: see `normalised_adjacency`.
         n_users: number of users, whose rows are the first.
         n_edges: number of interactions to draw.
+
+    Returns:
+        sparse CSR float32, of the shape of `graph`.
     """
     starts = graph.crow_indices()[: n_users + 1]  # the rows of users have each interaction once
     n_all = graph.values().numel() // 2
@@ -53,9 +58,9 @@ def sampled_adjacency(graph: Tensor, n_users: int, n_edges: int) -> Tensor:
 
 
 def symmetric_product(matrix: Tensor, dense: Tensor) -> Tensor:
-    """Return the product of a symmetric sparse matrix (n, n) and a dense one (n, d), with gradients of the latter.
+    """Return the product of a symmetric sparse matrix (n, n) and a dense matrix (n, d), float32 (n, d).
 
-    PyTorch's own backward pass would copy the sparse matrix to transpose it.
+    Gradients flow to the dense matrix only. PyTorch's own backward pass would copy the sparse matrix to transpose it.
     """
     return _SymmetricProduct.apply(matrix, dense)
 
@@ -76,6 +81,6 @@ class _SymmetricProduct(Function):
 
 
 def _product(matrix: Tensor, dense: Tensor) -> Tensor:
-    """Return the product with a sparse matrix in float32, which sparse products need."""
+    """Return the product of a sparse and a dense matrix in float32, which sparse products need, also in autocast."""
     with torch.autocast(dense.device.type, enabled=False):
         return matrix @ dense.float()

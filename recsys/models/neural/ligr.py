@@ -1,7 +1,8 @@
 """Gated blocks of attention and feed-forward layers (LiGR).
 
-Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact" (LiGR), arXiv 2025; for next
-items in Tikhonovich et al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025.
+Borisyuk et al., "From Features to Transformers: Redefining Ranking for Scalable Impact", arXiv 2025. Tikhonovich et
+al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular Fashion", RecSys 2025, use such blocks
+to predict the next item.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from recsys.models.neural.attention import AttentionBlock, SimilarLengths
 
 
 class SwiGLU(nn.Module):
-    """W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020."""
+    """Computes W_3 (silu(W_1 x) * W_2 x): Shazeer, "GLU Variants Improve Transformer", arXiv 2020.
+
+    Args:
+        dim: width d of the input and the output.
+        inner_dim: width of W_1 x and W_2 x.
+    """
 
     def __init__(self, dim: int, inner_dim: int) -> None:
         super().__init__()
@@ -28,7 +34,9 @@ class SwiGLU(nn.Module):
 
 
 class LiGRBlock(AttentionBlock):
-    """x' = x + attention(norm(x)) * sigmoid(G_1 x), and x'' = x' + swiglu(norm(x')) * sigmoid(G_2 x').
+    """x' = x + attention(norm(x)) * sigmoid(G_1 x), and x'' = x' + swiglu(norm(x')) * sigmoid(G_2 x'); see `SwiGLU`.
+
+    The gates G_1 and G_2 have biases; dropout follows attention and `SwiGLU`.
 
     Args:
         dim: width d.

@@ -38,8 +38,11 @@ class NeuralModule(pl.LightningModule, ABC):
     """
 
     reads_history: ClassVar[bool] = False  # True: `forward` uses the histories of queries
-    shards_users: ClassVar[bool] = False  # True: a step reads only the rows of its batch in tables of users
-    scores_per_pass: ClassVar[int] = 1 << 18  # scores computed together; hidden layers of as many rows fit in the cache
+    # True: a training step reads, in tables with a row per user, only the rows of the users in its batch, so that the
+    # training can be sharded by user.
+    shards_users: ClassVar[bool] = False
+    # Number of scores computed at a time; hidden layers with a row for each score then fit in a CPU's cache.
+    scores_per_pass: ClassVar[int] = 1 << 18
 
     def __init__(
         self,
@@ -56,15 +59,15 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits, or differences between ratings and the mean rating, of B queries.
+        """Return the logits of B queries; if the objective predicts ratings, their differences from the mean rating.
 
         Args:
             queries: users with their histories.
-            items: int64 (B, C) items of each query, or None for the whole catalogue. Modules that score the catalogue
-                from a history need not support a selection of items.
+            items: int64 (B, C) items of each query, or None for the whole catalogue. Modules that score from a history
+                may ignore a selection and always return the whole catalogue.
 
         Returns:
-            (B, C), or (B, n_items).
+            (B, C) for selected items, (B, n_items) for the whole catalogue.
         """
 
     def bind(self, train: Dataset) -> None:
@@ -82,14 +85,14 @@ class NeuralModule(pl.LightningModule, ABC):
     def refresh(self) -> None:
         """Recompute what is derived from the weights, such as the unknown user's row or the vectors of all items.
 
-        This is called before validation, after the best weights are restored, and after loading, in evaluation mode.
+        This is called in evaluation mode: before validation, after the best weights are restored, and after loading.
         """
         for part in self.modules():
             if isinstance(part, UserEmbedding):
                 part.refresh()
 
     def user_tables(self) -> set[str]:
-        """Return the names in `state_dict` of tables with a row per user, and perhaps one more for unknown users."""
+        """Return the names in `state_dict` of tables with a row per user; some have a last row for unknown users."""
         return {*user_tables(self)}
 
     def parameter_groups(self) -> Iterable[Any]:
@@ -97,13 +100,17 @@ class NeuralModule(pl.LightningModule, ABC):
         return self.parameters()
 
     def training_step(self, batch: Any, batch_index: int) -> Tensor:
-        """Return the loss of a batch; for a list of batches (`TrainingData.steps_per_call`), take a step on each."""
+        """Return the loss of a batch.
+
+        Without automatic optimisation, the batch is a list of batches (see `TrainingData`): this takes a step on each
+        of them, and returns the loss of the last.
+        """
         if self.automatic_optimization:
             return self._loss(batch)
         return self._several_steps(batch)
 
     def configure_optimizers(self) -> Any:
-        """Build the optimiser, with a learning-rate schedule by step."""
+        """Return the optimiser, with a learning-rate schedule by step unless the rate is constant."""
         optimizer = self.optimization.build(self, self.parameter_groups())
         if self.optimization.lr_schedule == "constant":
             return optimizer
@@ -116,8 +123,8 @@ class NeuralModule(pl.LightningModule, ABC):
     def on_fit_start(self) -> None:
         """Make DistributedDataParallel work on copies of sparse gradients.
 
-        DistributedDataParallel divides the values of a gradient in place, and sparse gradients of the same step can
-        share their values.
+        DistributedDataParallel divides each gradient in place by the number of processes. Sparse gradients of the same
+        step can share memory, which would then be divided more than once.
         """
         if self.trainer.world_size > 1:
             for part in self.modules():
@@ -130,9 +137,10 @@ class NeuralModule(pl.LightningModule, ABC):
             self.objective.after_epoch(self)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restore the number of steps for single steps and for `_several_steps`, since a resumed run may change modes.
+        """Set Lightning's step counts of automatic and of manual optimisation to the number of steps in a checkpoint.
 
-        Lightning counts the steps of both modes separately, and `trainer.max_steps` limits each count.
+        Lightning has a count for each, and `trainer.max_steps` limits both. A resumed run may change from one to the
+        other: `_several_steps` is manual optimisation.
         """
         if "loops" not in checkpoint:  # a checkpoint with only weights
             return
@@ -142,7 +150,10 @@ class NeuralModule(pl.LightningModule, ABC):
         single["total"] = grouped["total"] = dict.fromkeys(("ready", "completed"), checkpoint["global_step"])
 
     def batch(self, query: Query) -> QueryBatch:
-        """Copy a query to the device, with its histories only if the module reads them."""
+        """Return a query as tensors on the module's device, with its histories only if the module reads them.
+
+        The code of unknown users changes from -1 to `n_users`.
+        """
         users = to_device(np.where(query.users >= 0, query.users, self.n_users), self.device)
         if not self.reads_history:
             return QueryBatch(users)
@@ -150,7 +161,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @torch.inference_mode()
     def score(self, query: Query) -> np.ndarray:
-        """Score all items in batches of users.
+        """Return what `forward` computes for all items, in batches of users.
 
         Returns:
             float32 (B, n_items).
@@ -162,7 +173,7 @@ class NeuralModule(pl.LightningModule, ABC):
 
     @torch.inference_mode()
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs of user and item in batches, by user code; histories are not read.
+        """Return what `forward` computes for pairs of user and item, in batches of pairs, without histories.
 
         Returns:
             float32 (P,).
@@ -182,7 +193,7 @@ class NeuralModule(pl.LightningModule, ABC):
         """Take an optimisation step on each batch, and return the last loss.
 
         Lightning's overhead per step is as large as the cost of a small step. Here the overhead occurs once for several
-        steps, so this works only with trainers that need not see each step: see `recsys.models.neural.recommender`.
+        steps, so the trainer does not see each step; `recsys.models.neural.recommender` checks whether it needs to.
         """
         optimizer = cast(torch.optim.Optimizer, self.optimizers(use_pl_optimizer=False))
         schedule = cast("LRScheduler | None", self.lr_schedulers())
@@ -201,7 +212,7 @@ class NeuralModule(pl.LightningModule, ABC):
         return loss.detach()
 
     def _n_steps(self) -> float:
-        """Return the number of optimisation steps that the schedule spans."""
+        """Return the number of optimisation steps in the epochs that the learning-rate schedule spans."""
         n_steps = self.trainer.estimated_stepping_batches
         if not self.automatic_optimization:
             loader = cast(EpochLoader, self.trainer.train_dataloader)
@@ -215,30 +226,30 @@ class EmbeddingModule(NeuralModule):
 
     @abstractmethod
     def user_embeddings(self) -> Tensor:
-        """Return the embeddings of users, (n_users, d)."""
+        """Return the embeddings of users, float32 (n_users, d)."""
 
     @abstractmethod
     def item_embeddings(self) -> Tensor:
-        """Return the embeddings of items, (n_items, d)."""
+        """Return the embeddings of items, float32 (n_items, d)."""
 
 
 class HistoryModule(NeuralModule):
-    """A module that encodes a user from the history in the query."""
+    """A module that represents each user by a vector that it computes from the history in the query."""
 
     reads_history = True
     scores_per_pass = 1 << 24
-    half_life: HalfLife = None  # of the histories that are scored, see `recsys.models.recency.WeighsHistories`
+    half_life: HalfLife = None  # of interactions, in scoring only; see `recsys.models.recency.WeighsHistories`
 
     @abstractmethod
     def encode(self, queries: QueryBatch) -> Tensor:
-        """Return the vectors of users, (B, h)."""
+        """Return a vector of some width h for each user, (B, h); it is finite for an empty history too."""
 
     @abstractmethod
     def item_embeddings(self) -> Tensor:
         """Return the vectors of items in the space of `encode`, (n_items, h)."""
 
     def batch(self, query: Query) -> QueryBatch:
-        """See `NeuralModule.batch`; includes the weights of interactions, unless all are equal."""
+        """See `NeuralModule.batch`; with a half-life, histories have the recency weights of their interactions."""
         queries = super().batch(query)
         if self.half_life is None:
             return queries
@@ -246,7 +257,7 @@ class HistoryModule(NeuralModule):
         return queries._replace(history=queries.history._replace(recency=recency))
 
     def predict(self, pairs: Pairs) -> np.ndarray:
-        """Score pairs; each history is encoded once, even if it occurs in several pairs.
+        """Score pairs by the scores of all items; each history is encoded once, even if it occurs in several pairs.
 
         Returns:
             float32 (P,).

@@ -27,8 +27,8 @@ class Monitor(ABC):
     """Validation metrics that are computed from means over queries or over ratings.
 
     Attributes:
-        names: names of all metrics.
-        metric: name of the metric that early stopping monitors.
+        names: names of all metrics, without `valid/`.
+        metric: the one of them that early stopping monitors.
     """
 
     names: ClassVar[tuple[str, ...]]
@@ -41,7 +41,7 @@ class Monitor(ABC):
 
     @abstractmethod
     def measure(self, scorer: Scorer, rows: np.ndarray, holdout: Holdout) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the values of some queries; `summary` turns the means of all values into metrics.
+        """Measure some queries; `summary` turns the means of the values of all queries into metrics.
 
         Args:
             scorer: model to measure.
@@ -49,8 +49,8 @@ class Monitor(ABC):
             holdout: held-out ratings.
 
         Returns:
-            A distinct key for each value, int64 (n,), and the values, float64 (len(names), n). Values are sorted by
-            their keys before they are averaged, so the means do not depend on the batches.
+            A distinct key for each of n queries or ratings, int64 (n,), and their values, float64 (len(names), n).
+            Values are sorted by their keys before they are averaged, so the means do not depend on the batches.
         """
 
     @abstractmethod
@@ -75,7 +75,7 @@ class RankingMonitor(Monitor):
 
 
 class RatingMonitor(Monitor):
-    """Errors of predicted ratings, pooled over ratings."""
+    """RMSE and MAE of predicted ratings, in rating units, over all held-out ratings."""
 
     names = ("rmse", "mae")
     metric = "rmse"

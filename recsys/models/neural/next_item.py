@@ -26,8 +26,8 @@ class NextItem(Objective):
 
     Args:
         max_length: maximum number of positions in a sequence; the latest ones are used.
-        rated_only: whether items without interactions are excluded from the negatives. If items are embedded by their
-            metadata, these items would otherwise be learned to be unpopular.
+        rated_only: whether items without training interactions are never negatives. A model that embeds items by their
+            metadata would otherwise learn that these items are unpopular.
     """
 
     sampler: ItemSampler | None = None
@@ -42,7 +42,7 @@ class NextItem(Objective):
 
 
 class NextItemSoftmax(NextItem):
-    """Cross-entropy over the whole catalogue.
+    """Cross-entropy of the next item over the whole catalogue, averaged over positions.
 
     Klenitskiy and Vasilev, "Turning Dross Into Gold Loss: Is BERT4Rec Really Better than SASRec?", RecSys 2023.
     """
@@ -63,16 +63,16 @@ class NextItemSoftmax(NextItem):
 
 
 class SampledNextItem(NextItem):
-    """Base class of objectives with sampled negatives, which a few consecutive positions share; see `ItemSampler`.
+    """Base class of objectives with sampled negatives, shared by groups of consecutive positions; see `ItemSampler`.
 
     Args:
         max_length: see `NextItem`.
-        n_negatives: number of negatives that each group of positions shares.
+        n_negatives: number n of negatives that the positions of a group share.
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
         rated_only: see `NextItem`.
 
     Raises:
-        UserError: a value is not allowed.
+        UserError: `n_negatives` is not above zero.
     """
 
     sampler: ItemSampler
@@ -100,7 +100,10 @@ class SampledNextItem(NextItem):
         self.sampler = ItemSampler(train, self.n_negatives, self.negative_power, self.rated_only)
 
     def logits(self, module: SequenceModule, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """Return the logits of next items, (P,), and of negatives, (P, n); -inf where a negative is the next item."""
+        """Return the logits of the next item, (P,), and of the negatives, (P, n), at each of P positions.
+
+        Where a negative is the next item, its logit is -inf, so that it does not count.
+        """
         items = module.item_table()
         states = module.states(batch.queries.history, items)
         n_groups, size = len(batch.negatives), self.sampler.positions_per_draw
@@ -116,10 +119,10 @@ class SampledNextItem(NextItem):
 class SampledNextItemSoftmax(SampledNextItem):
     """Cross-entropy over an estimate of the whole catalogue: the next item, and negatives corrected for their draw.
 
-    A negative that is drawn with probability q counts 1 / (n q) times, and the next item once. This is the logQ
-    correction (Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic
-    Language Model", IEEE TNN 2008) for a positive that is always included (Khrylchenko et al., "Correcting the LogQ
-    Correction: Revisiting Sampled Softmax for Large-Scale Retrieval", RecSys 2025).
+    In the normaliser, a negative with probability q in each of n draws counts 1 / (n q) times, and the next item once.
+    This is the logQ correction (Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural
+    Probabilistic Language Model", IEEE TNN 2008) for a positive that is always included (Khrylchenko et al.,
+    "Correcting the LogQ Correction: Revisiting Sampled Softmax for Large-Scale Retrieval", RecSys 2025).
     """
 
     def loss(self, module: SequenceModule, batch: SequenceBatch) -> Tensor:
@@ -150,6 +153,9 @@ class GBCE(SampledNextItem):
         negative_power: see `SampledNextItem`.
         calibration: the paper's t: 0 is the log loss, 1 calibrates the scores fully.
         rated_only: see `NextItem`.
+
+    Raises:
+        UserError: `n_negatives` is not above zero.
     """
 
     def __init__(

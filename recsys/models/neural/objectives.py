@@ -31,14 +31,14 @@ class Epoch(Protocol):
 class Objective(ABC):
     """A training objective, from which `NeuralModule.training_step` gets the loss.
 
-    Its constructor takes hyperparameters of the recommender under the same names. Losses are computed on the device,
-    without waiting for it: no `.item()`, no NumPy.
+    The arguments of its constructor are hyperparameters of the recommender, with the same names. Losses are computed on
+    the device, without waiting for it: no `.item()`, no NumPy.
 
     A model that trains its parts in turn (such as `recsys.models.rec_vae.RecVAE`) has an objective whose epoch yields a
     batch for each part and whose loss gives gradients to that part only; weights without a gradient do not change.
     """
 
-    monitor: ClassVar[Monitor] = RankingMonitor()
+    monitor: ClassVar[Monitor] = RankingMonitor()  # what validation measures
     predicts_ratings: ClassVar[bool] = False  # True: the module's output is a difference from the mean rating
     scores_catalogue: ClassVar[bool] = False  # True: a step scores all items, not only some for each user
 
@@ -48,11 +48,11 @@ class Objective(ABC):
         return 1
 
     def bind(self, train: Interactions) -> None:  # noqa: B027  not every objective needs it
-        """Prepare to draw from training interactions, which are on the training device."""
+        """Prepare to draw from training interactions on the training device; called before the first epoch."""
 
     @abstractmethod
     def epoch(self, train: Interactions, draw: Draw) -> Epoch:
-        """Return this process's share of the batches of an epoch; equal draws return equal batches."""
+        """Return this process's share of the batches of an epoch, which depend only on the interactions and `draw`."""
 
     @abstractmethod
     def loss(self, module: Any, batch: Any) -> Tensor:
@@ -70,7 +70,7 @@ class Sampled(Objective):
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
 
     Raises:
-        UserError: a value is not allowed.
+        UserError: `n_negatives` is not above zero.
     """
 
     def __init__(self, n_negatives: int = 4, negative_power: float = 0.0) -> None:
@@ -97,11 +97,11 @@ class Sampled(Objective):
 
     @abstractmethod
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
-        """Return the loss of logits (B, 1 + n_negatives), with that of the positive in the first column."""
+        """Return the loss, a scalar, given logits (B, 1 + n_negatives) with the positives in the first column."""
 
 
 class LogLoss(Sampled):
-    """Binary cross-entropy of positives and sampled negatives.
+    """Binary cross-entropy, averaged over positives and sampled negatives.
 
     He, Liao, Zhang, Nie, Hu and Chua, "Neural Collaborative Filtering", WWW 2017, equation 7.
     """
@@ -113,19 +113,22 @@ class LogLoss(Sampled):
 
 
 class BPR(Sampled):
-    """Bayesian personalised ranking.
+    """Bayesian personalised ranking: -log(sigmoid(x_i - x_j)), averaged over pairs of a positive i and a negative j.
 
     Rendle, Freudenthaler, Gantner and Schmidt-Thieme, "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI
-    2009.
+    2009, without the paper's regularisation, which `Optimization.weight_decay` can replace.
     """
 
     def cost(self, logits: Tensor, batch: SampledBatch) -> Tensor:
-        """See `Sampled.cost`."""
+        """See `Sampled.cost`; -log(sigmoid(x)) is softplus(-x)."""
         return F.softplus(logits[:, 1:] - logits[:, :1]).mean()
 
 
 class SampledSoftmax(Sampled):
-    """Cross-entropy over a positive and its negatives, corrected for the probability of each negative (logQ).
+    """Cross-entropy over a positive and its negatives, with the logQ correction.
+
+    The log probability of drawing an item as a negative is subtracted from the item's logit, also from the positive's.
+    The correction thus changes nothing if negatives are drawn uniformly.
 
     Bengio and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model",
     IEEE TNN 2008; Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item Recommendations", RecSys
@@ -149,7 +152,7 @@ class ByUser(Objective):
 
 
 class Softmax(ByUser):
-    """Cross-entropy of a user's items over the whole catalogue.
+    """Cross-entropy of a user's items over the whole catalogue, averaged over the interactions of a batch.
 
     Liang, Krishnan, Hoffman and Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018, equation 2.
     """
@@ -162,8 +165,9 @@ class Softmax(ByUser):
 class SquaredError(Objective):
     """Mean squared error of ratings.
 
-    Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5.
-    The module predicts the difference between a rating and the mean training rating.
+    Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, equation 5,
+    without the regularisation, which `Optimization.weight_decay` can replace. The module predicts the difference
+    between a rating and the mean training rating.
     """
 
     monitor = RatingMonitor()
@@ -184,18 +188,23 @@ class SquaredError(Objective):
 
 
 def softmax_loss(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the mean cross-entropy over positives, given logits (B, C), whose columns `positives.items` indexes."""
+    """Return the cross-entropy, averaged over positives, given logits (B, C).
+
+    Args:
+        logits: float (B, C) logits of C items for each user.
+        positives: interactions of the users, whose `items` are columns of the logits.
+    """
     normalisers = torch.logsumexp(logits, dim=1)  # (B,)
     return (normalisers[positives.rows] - logits[positives.rows, positives.items]).mean()
 
 
 def multinomial_log_likelihood(logits: Tensor, positives: HistoryBatch) -> Tensor:
-    """Return the log likelihood of a user's positives, averaged over users, given logits as in `softmax_loss`."""
+    """Return the log likelihood of all positives of a user, averaged over the B users; see `softmax_loss`."""
     return -len(positives.items) / len(logits) * softmax_loss(logits, positives)
 
 
 def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: Tensor) -> Tensor:
-    """Return the cross-entropy over a sample of items that the users of a batch share.
+    """Return the cross-entropy, averaged over positives, over a sample of items that the users of a batch share.
 
     An item that is in the sample with probability p counts 1 / p times in the normaliser, as in the logQ correction of
     Yi et al. (see `SampledSoftmax`). A user's own positives are always in the sample and count once.
@@ -209,7 +218,7 @@ def shared_softmax_loss(logits: Tensor, positives: HistoryBatch, log_included: T
     return softmax_loss((logits - log_included.to(logits.dtype)).index_put(own, logits[own]), positives)
 
 
-# The objectives of models that can score any items for any user from embeddings.
+# The objectives of models that rank, and can score any selection of items for each user.
 RANKING_OBJECTIVES: dict[str, type[Objective]] = {
     "log": LogLoss,
     "bpr": BPR,

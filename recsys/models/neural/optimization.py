@@ -34,8 +34,11 @@ class Optimization:
         weight_decay: weight decay, which is decoupled for `adam` and an L2 penalty for `sgd`.
         lr_schedule: `constant`; `linear` or `cosine` decay to zero over `epochs`; or `warmup_linear`, a linear increase
             from zero over the first tenth of the steps, then a linear decay to zero.
-        epochs: number of epochs that the schedule spans, by default the trainer's `max_epochs`. It leaves the schedule
-            of a refit unchanged, which trains for fewer epochs.
+        epochs: number of epochs that the schedule spans, or None for the trainer's `max_epochs`. A refit, which trains
+            for fewer epochs than the fit before it, has the same schedule if this is set.
+
+    Raises:
+        UserError: a value is not allowed.
     """
 
     optimizer: str = "adam"
@@ -52,14 +55,14 @@ class Optimization:
         check_not_negative(weight_decay=self.weight_decay)
 
     def build(self, module: nn.Module, groups: Iterable[Any]) -> torch.optim.Optimizer:
-        """Return the optimiser of a module's parameter groups."""
+        """Return the optimiser of a module's parameter groups: for `adam`, `RowwiseAdamW` if gradients are sparse."""
         if self.optimizer == "sgd":
             return torch.optim.SGD(groups, self.lr, weight_decay=self.weight_decay)
         adam = RowwiseAdamW if has_sparse_gradients(module) else partial(torch.optim.AdamW, fused=True)
         return adam(groups, self.lr, weight_decay=self.weight_decay)
 
     def schedule(self, optimizer: torch.optim.Optimizer, n_steps: float) -> LambdaLR:
-        """Return the schedule by step, which reaches zero after `n_steps`."""
+        """Return the schedule `lr_schedule` over `n_steps` steps; it is to be advanced after each step."""
         factor = SCHEDULES[self.lr_schedule]
         return LambdaLR(optimizer, lambda step: factor(step / n_steps))
 
@@ -72,15 +75,15 @@ def has_sparse_gradients(module: nn.Module) -> bool:
 class RowwiseAdamW(torch.optim.AdamW):
     """AdamW that updates only the rows of an embedding table that a step looked up.
 
-    Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. This applies to tables with sparse
-    gradients; other weights are updated as usual. Each row counts the steps that looked it up, and is subject to weight
-    decay in those steps only. The cost of a step thus depends on the number of rows looked up, and not on the size of
-    the table.
+    AdamW: Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019. This class changes the updates of
+    tables with sparse gradients; other weights are updated as usual. Each row counts the steps that looked it up, and
+    is subject to weight decay in those steps only. The cost of a step thus depends on the number of rows looked up, and
+    not on the size of the table.
     """
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Perform one step; see `torch.optim.Optimizer.step`."""
+        """Perform one step, and set sparse gradients to None; see `torch.optim.Optimizer.step`."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -94,7 +97,7 @@ class RowwiseAdamW(torch.optim.AdamW):
         return loss
 
     def _step_rows(self, table: Tensor, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
-        """Apply Adam's equations to the rows that have a gradient."""
+        """Apply AdamW's equations to the rows of a table that have a gradient."""
         state = self.state[table]
         if not state:
             state["step"] = torch.zeros(len(table), 1, device=table.device)

@@ -1,4 +1,7 @@
-"""Exchange of tensors between the processes of a distributed training, and the error after a process is lost."""
+"""Exchange of tensors between the processes of a distributed training, and the error after a process is lost.
+
+Functions that exchange tensors are collective operations: all processes must call them in the same order.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +20,14 @@ LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", 
 
 
 def summed(values: Tensor) -> Tensor:
-    """Return the elementwise sum of the values of all processes, in each process."""
+    """Return the elementwise sum of the values of all processes, in each process; the shapes must be equal."""
     total = values.clone()
     dist.all_reduce(total)
     return total
 
 
 def of_each(values: Tensor) -> Tensor:
-    """Return the values (n,) of all processes, (n_processes, n)."""
+    """Return the values (n,) of all processes in each process, (n_processes, n)."""
     gathered = [torch.empty_like(values) for _ in range(dist.get_world_size())]
     dist.all_gather(gathered, values)
     return torch.stack(gathered)

@@ -20,7 +20,9 @@ from recsys.models.neural.interaction_graph import normalised_adjacency, sampled
 from recsys.models.neural.module import EmbeddingModule
 from recsys.models.neural.recommender import EmbeddingRecommender
 
-COPIES_OF_TABLES = 12  # weights, gradients and moments, layers and their gradients, and the propagated tables
+# Copies of the tables of users and items in memory: weights, gradients and moments, layers and their gradients, and the
+# propagated tables. Each layer adds two.
+COPIES_OF_TABLES = 12
 BYTES_PER_EDGE = 48  # for the graph and its transpose, an index and a value each, and the matrices they are built from
 
 
@@ -30,7 +32,7 @@ class PropagatingModule(EmbeddingModule):
     Args:
         n_users: number of user codes.
         n_items: number of item codes.
-        embedding_dim: length of the vectors.
+        embedding_dim: length d of the vectors.
         edges_per_step: number of training interactions in the graph of a step, or None for all.
         **training: see `NeuralModule`.
 
@@ -57,7 +59,11 @@ class PropagatingModule(EmbeddingModule):
 
     @abstractmethod
     def propagate(self, graph: Tensor) -> Tensor:
-        """Return e, float32 (n_users + n_items, d), with users before items, from `initial` and a graph."""
+        """Return e, float32 (n_users + n_items, d), with users before items, from `initial` and a graph.
+
+        Args:
+            graph: see `normalised_adjacency`; in training, that of `training_graph`.
+        """
 
     @property
     def initial(self) -> Tensor:
@@ -65,18 +71,21 @@ class PropagatingModule(EmbeddingModule):
         return torch.cat([self.users.known, self.items.weight])
 
     def bind(self, train: Dataset) -> None:
-        """Store the graph of users and items."""
+        """See `NeuralModule.bind`; also stores the graph of the training interactions."""
         super().bind(train)
         self.graph = normalised_adjacency(train).to(self.device)
 
     def training_graph(self) -> Tensor:
-        """Return the graph of a step: all of it, or an estimate."""
+        """Return the graph of a step: all of it, or an estimate from `edges_per_step` interactions."""
         graph = cast(Tensor, self.graph)
         return graph if self.edges_per_step is None else sampled_adjacency(graph, self.n_users, self.edges_per_step)
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Propagate the embeddings; without a graph, use the stored propagated ones."""
+        """Store the embeddings after propagation in the whole graph; without a graph, the stored ones do not change.
+
+        Users without training interactions and the unknown user get the mean vector of all other users.
+        """
         super().refresh()
         if self.graph is None:
             return
@@ -91,7 +100,7 @@ class PropagatingModule(EmbeddingModule):
         return super().user_tables() | {"propagated_users"}
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """See `NeuralModule.forward`; uses the embeddings that the last `refresh` propagated."""
+        """See `NeuralModule.forward`; uses what the last `refresh` stored, so losses use `propagate` instead."""
         vectors = self.propagated_items
         return dot(self.propagated_users[queries.users], vectors if items is None else vectors[items])
 
@@ -110,8 +119,8 @@ class PropagatingRecommender(EmbeddingRecommender, ScoresByProducts):
     Args:
         embedding_dim: dimension of the embeddings.
         n_layers: number of propagations.
-        edges_per_step: number of training interactions that a step draws for its graph, for data sets whose whole graph
-            takes seconds to propagate; None takes all. Scoring always takes all.
+        edges_per_step: number of training interactions that a step draws for its graph, for data sets where a
+            propagation in the whole graph takes seconds; None takes all. Scoring always takes all.
         **training: see `NeuralRecommender`.
 
     Raises:

@@ -53,7 +53,7 @@ BATCH_HOOKS = (  # hooks of callbacks that observe every step, or change how ste
     "on_after_backward",
     "on_before_optimizer_step",
 )
-USERS_PER_PASS = 4096  # number of users that are embedded together after a fit
+USERS_PER_PASS = 4096  # number of users that are embedded at a time after a fit
 
 
 class NeuralRecommender(Recommender):
@@ -67,17 +67,23 @@ class NeuralRecommender(Recommender):
         negative_power: negatives are drawn in proportion to popularity to this power; 0 is uniform.
         batch_size: number of samples in a step: users for objectives whose samples are users, ratings for `squared`,
             otherwise positives plus negatives.
-        optimizer: `adam` or `sgd`.
+        optimizer: `adam` (AdamW) or `sgd`.
         lr: learning rate.
         weight_decay: weight decay; see `Optimization`.
         lr_schedule: `constant`, `linear`, `cosine` or `warmup_linear`, over `max_epochs`; see `Optimization`.
         max_epochs: maximum number of passes over the training interactions.
         patience: number of epochs without an improvement of the monitored metric (validation ndcg@10, or rmse) after
             which training stops.
-        seed: seed of the initialisation, the order of samples, and the negatives.
+        seed: seed of the initialisation, the order of samples, the negatives and dropout.
 
     Raises:
         UserError: a value is not allowed.
+
+    Attributes:
+        module: the module, built by a fit, and trained after it.
+        n_epochs: number of epochs that the next fit trains at most: `max_epochs`, or fewer in a refit.
+        rating_mean: mean training rating, which is added to the output of a module that predicts ratings; else 0.
+        trained_on: fingerprint of the interactions that the last fit was trained on.
     """
 
     uses_lightning = True
@@ -128,14 +134,14 @@ class NeuralRecommender(Recommender):
         Args:
             n_users: number of user codes.
             n_items: number of item codes.
-            **training: `objective` and `optimization`, for the constructor of `NeuralModule`.
+            **training: `objective` and `optimization`, to be passed to the constructor of `NeuralModule`.
         """
 
     def initialise(self, train: Dataset, valid: Holdout | None) -> None:
-        """Replace the random initial weights, if the model starts from pretrained ones; by default, do nothing."""
+        """Change the initial weights of `module`, if the model starts from pretrained ones; by default, do nothing."""
 
     def objective(self) -> Objective:
-        """Return the objective that `loss` names, whose arguments are the hyperparameters with the same names."""
+        """Build the objective that `loss` names; its arguments are the hyperparameters with the same names."""
         cls = self.objectives[self.loss]
         return cls(**{name: getattr(self, name) for name in settings(cls)})
 
@@ -144,7 +150,12 @@ class NeuralRecommender(Recommender):
         return Optimization(self.optimizer, self.lr, self.weight_decay, self.lr_schedule, self.max_epochs)
 
     def continue_from(self, earlier: Recommender, users: np.ndarray) -> None:
-        """See `Recommender.continue_from`; hyperparameters other than `warm_start.MAY_DIFFER` must be equal."""
+        """See `Recommender.continue_from`.
+
+        Raises:
+            UserError: the earlier model is of another class, or has other hyperparameters; only those in
+                `warm_start.MAY_DIFFER` may differ.
+        """
         if not isinstance(earlier, NeuralRecommender) or type(earlier) is not type(self):
             raise UserError(
                 f"{type(self).__name__} must continue from a run of the same model (got a {type(earlier).__name__})."
@@ -157,7 +168,10 @@ class NeuralRecommender(Recommender):
         return self.for_refit().fit(train, context=context)
 
     def for_refit(self) -> Self:
-        """Return an unfitted model with the same hyperparameters, and with the choices that validation made."""
+        """Return an unfitted model with the same hyperparameters, which trains for the epochs that validation chose.
+
+        Subclasses add other choices of validation. The copy also starts from the same earlier model, if there is one.
+        """
         model = type(self)(**self.hyperparameters())
         model.n_epochs, model.earlier = self.n_best_epochs, self.earlier
         return model
@@ -167,7 +181,7 @@ class NeuralRecommender(Recommender):
         cast(OwnUsers, shard).complete(self.module)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """See `Recommender.arrays`; also returns the weights by name."""
+        """See `Recommender.arrays`; also returns the weights, as `module.NAME`, and what `restore` needs besides."""
         weights = {f"module.{name}": tensor.cpu().numpy() for name, tensor in self.module.state_dict().items()}
         if self.predicts_ratings:
             weights["rating_mean"] = np.array(self.rating_mean)
@@ -195,7 +209,7 @@ class NeuralRecommender(Recommender):
         self._use()
 
     def _fit(self, train: Dataset, valid: Holdout | None, context: FitContext) -> FitReport:
-        """Train the module; without `valid`, train for all epochs and use the last weights."""
+        """Train the module; without `valid`, train for `n_epochs` epochs and use the last weights."""
         check_trainer_settings(context.trainer.keywords)
         self._check_memory(train)
         self._check_weights(train, context)
@@ -252,7 +266,12 @@ class NeuralRecommender(Recommender):
             self.n_best_epochs = int(state["epoch"]) + 1
 
     def _train(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> None:
-        """Run Lightning's loop, which leaves `best.ckpt`, `last.ckpt` and `finished.json` in the directory."""
+        """Run Lightning's loop, and leave `last.ckpt`, `finished.json` and, with `valid`, `best.ckpt` in the directory.
+
+        Raises:
+            UserError: training ended before the first step, a process was lost, or a checkpoint to resume is damaged or
+                was trained on other interactions.
+        """
         trainer = self._trainer(train, valid, context, directory)
         grouped = _takes_several_steps(trainer, context.trainer.keywords.get("callbacks") or [])
         self.module.automatic_optimization = not grouped
@@ -281,7 +300,11 @@ class NeuralRecommender(Recommender):
         self.module.to(trainer.strategy.root_device)  # Lightning moves the module to the CPU at the end
 
     def _trainer(self, train: Dataset, valid: Holdout | None, context: FitContext, directory: Path) -> pl.Trainer:
-        """Build the trainer of a fit."""
+        """Build the trainer of a fit.
+
+        Raises:
+            UserError: the callbacks include `StochasticWeightAveraging`.
+        """
         objective, options = cast(Objective, self.module.objective), context.trainer.keywords
         metric, mode = f"valid/{objective.monitor.metric}", objective.monitor.mode
         callbacks: list[Callback] = [EpochSeeds(self.seed), TrainingFingerprint(train.fingerprint)]
@@ -337,7 +360,7 @@ class NeuralRecommender(Recommender):
         return self._with_mean(self.module.predict(pairs))
 
     def _with_mean(self, output: np.ndarray) -> np.ndarray:
-        """Return what the module computed as ratings, if the model predicts ratings, and otherwise unchanged."""
+        """Return the output of the module, plus the mean training rating if the model predicts ratings."""
         return output + np.float32(self.rating_mean) if self.predicts_ratings else output
 
     def _build(self, n_users: int, n_items: int) -> None:
@@ -348,22 +371,28 @@ class NeuralRecommender(Recommender):
             self.module = self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
 
     def unallocated(self, n_users: int, n_items: int) -> NeuralModule:
-        """Return the untrained module on the meta device, without memory for its weights."""
+        """Return an untrained module on PyTorch's meta device, where weights have shapes but take no memory."""
         with torch.device("meta"):
             return self.build(n_users, n_items, objective=self.objective(), optimization=self.optimization())
 
     def check_sharding(self, trainer: Mapping[str, Any]) -> None:
-        """Check, before data are read, that a training can be sharded by user; see `check_sharding`.
+        """Check, before data are read, that a training can be sharded by user.
+
+        The module's class must be known for this, from the annotation of `module`; a fit checks the module that it has
+        built in any case. See `recsys.models.neural.sharding.check_sharding`.
 
         Args:
             trainer: settings of the trainer.
+
+        Raises:
+            UserError: the training cannot be sharded.
         """
         module = _declared_module(type(self))
         if module is not None:
             check_sharding(module, type(self).__name__, trainer.get("gradient_clip_val"), trainer.get("precision"))
 
     def _check_memory(self, train: Dataset) -> None:
-        """Check that what a training step computes fits in memory; by default, only `_check_weights` checks.
+        """Check that what a training step computes, beyond the weights, fits in memory; by default, check nothing.
 
         Raises:
             UserError: it does not fit.
@@ -383,12 +412,12 @@ class NeuralRecommender(Recommender):
         check_weights(sum(weights.numel() for weights in module.parameters()), self)
 
     def _use(self) -> None:
-        """Make the module ready to score."""
+        """Make the module ready to score: set it to evaluation mode, and refresh it."""
         self.module.eval().refresh()
 
 
 def _declared_module(model: type[NeuralRecommender]) -> type[NeuralModule] | None:
-    """Return the class that a model declares as that of its `module`, or None if it declares none."""
+    """Return the class with which a model's class annotates `module`; None if that is abstract, or there is none."""
     for cls in model.__mro__:
         name = get_annotations(cls).get("module")
         declared = vars(sys.modules[cls.__module__]).get(name) if isinstance(name, str) else name
@@ -427,7 +456,7 @@ def _directory(context: FitContext) -> Iterator[Path]:
 
 
 class EmbeddingRecommender(NeuralRecommender, HasEmbeddings, HasGraph):
-    """A deep model whose module has one embedding per user and item."""
+    """A deep model whose module has an embedding for each user and each item."""
 
     module: EmbeddingModule
 
@@ -445,7 +474,7 @@ class EmbeddingRecommender(NeuralRecommender, HasEmbeddings, HasGraph):
 
 
 class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, HasGraph):
-    """A deep model that encodes histories; the embeddings of users are those of their training histories.
+    """A deep model that encodes histories; the embedding of a training user is that of the training history.
 
     Args:
         prior_strength: see `ReadsHistories`.
@@ -501,7 +530,7 @@ class HistoryRecommender(NeuralRecommender, WeighsHistories, EmbedsHistories, Ha
         return HistoryGraph(self.module, self.weights_graph(length), self.rating_mean)
 
     def _predict(self, pairs: Pairs) -> np.ndarray:
-        """See `Recommender._predict`: histories are encoded once."""
+        """See `Recommender._predict`; all items are scored for each user, so each history is encoded only once."""
         return Recommender._predict(self, pairs)
 
     def _build(self, n_users: int, n_items: int) -> None:

@@ -1,8 +1,8 @@
 """Training epochs as slices of tensors on the device: positives with negatives, single ratings, or whole users.
 
-An epoch is a pure function of its seed, so a resumed run sees the same samples as an uninterrupted one. All processes
-of a distributed run draw the same epoch, and each takes its share of every batch, unless the run is sharded by user:
-see `recsys.models.neural.sharding`.
+The samples of an epoch depend only on the interactions and the epoch's seed, so a resumed run sees the same samples as
+an uninterrupted one. All processes of a distributed run draw the same epoch, and each takes its share of every batch,
+unless the run is sharded by user: see `recsys.models.neural.sharding`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ POSITIVES_PER_DRAW = 1 << 20
 class Interactions:
     """Training interactions as tensors on a device.
 
-    If each process has only the interactions of its own users, the counts of items and raters and the mean rating still
+    The attributes have the names, the order and the dtypes of those of `Dataset`: `users`, `items`, `ratings`, `times`,
+    `indptr` and `item_counts` are tensors on the device, `user_counts` is a NumPy array, and the others are numbers. If
+    each process has only the interactions of its own users, the counts of items and raters and the mean rating still
     cover all users.
 
     Args:
@@ -55,7 +57,7 @@ class Interactions:
 
         Args:
             users: int64 (B,) user codes.
-            host_lengths: int64 (B,) number of interactions of each of these users.
+            host_lengths: int64 (B,) number of interactions of each of these users, from `user_counts`.
         """
         starts = self.indptr[users]
         lengths = self.indptr[users + 1] - starts
@@ -69,7 +71,11 @@ class NegativeSampler:
 
     Args:
         positives: interactions whose items are never drawn for their users.
-        power: 0 draws uniformly, 1 in proportion to the number of ratings; word2vec uses 0.75.
+        power: 0 draws uniformly from the whole catalogue. Other powers never draw items without ratings: 1 draws in
+            proportion to the number of ratings, and word2vec uses 0.75.
+
+    Attributes:
+        log_q: float32 (n_items,) log probability of each item in a draw, before draws of positives are repeated.
 
     Raises:
         UserError: a user has rated every item that can be drawn.
@@ -78,7 +84,7 @@ class NegativeSampler:
     def __init__(self, positives: Interactions, power: float = 0.0) -> None:
         self.n_items = positives.n_items
         self.keys = (positives.users.long() * self.n_items + positives.items).sort().values
-        self.weights = positives.item_counts.double() ** power
+        self.weights = popularity_weights(positives.item_counts, power)
         drawable = self.weights > 0
         n_rated = torch.zeros(len(positives.indptr) - 1, dtype=torch.long, device=self.keys.device)
         n_rated.index_add_(0, positives.users.long(), drawable[positives.items.long()].long())
@@ -91,7 +97,10 @@ class NegativeSampler:
         self.log_q = (self.weights / self.weights.sum()).log().float()
 
     def draw(self, users: Tensor, n_negatives: int, generator: Generator) -> Tensor:
-        """Draw negatives for users, int64 (B,) -> (B, n_negatives); a draw that is a positive is repeated."""
+        """Draw negatives for users (B,) with replacement, int64 (B, n_negatives).
+
+        A draw of one of the user's positives is repeated.
+        """
         offsets = (users.long() * self.n_items).repeat_interleave(n_negatives)  # (B * n,)
         negatives = torch.empty_like(offsets)
         pending = torch.arange(len(offsets), device=offsets.device)
@@ -111,9 +120,22 @@ class NegativeSampler:
         return torch.empty_like(keys, dtype=torch.bool).scatter_(0, places, self.keys[found] == ordered)
 
 
+def popularity_weights(item_counts: Tensor, power: float) -> Tensor:
+    """Return weights of items in proportion to popularity ** power, float64 (n_items,).
+
+    Items without training interactions have weight 0, unless the power is 0.
+    """
+    return torch.where(item_counts > 0, item_counts.double() ** power, float(power == 0))
+
+
 @dataclass(frozen=True)
 class Share:
-    """The rows of every batch that belong to this process of a distributed run."""
+    """The rows of every batch that belong to one process of a distributed run.
+
+    Attributes:
+        rank: number of the process, from 0.
+        n_processes: number of processes.
+    """
 
     rank: int = 0
     n_processes: int = 1
@@ -128,15 +150,22 @@ class Share:
         return max(1, n_rows // self.n_processes) * self.n_processes
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
-        """Return the positions at which batches of `n_rows` drawn rows begin and the last one ends: (n_batches + 1,).
+        """Divide drawn rows into batches of all processes together.
 
         The last rows are left out if they cannot be divided equally among processes.
+
+        Args:
+            n_rows: number of rows.
+            batch_size: number of rows in a batch, which `fair` rounds; the last batch can be smaller.
+
+        Returns:
+            int64 (n_batches + 1,) positions at which the batches begin, and at which the last one ends.
         """
         n_rows = self.fair(n_rows)
         return np.append(np.arange(0, n_rows, self.fair(batch_size)), n_rows)
 
     def rows(self, start: int, stop: int) -> slice:
-        """Return the rows of this process in a batch: every n-th row, with n processes."""
+        """Return the rows of this process in the batch from `start` to `stop`: every n-th row, with n processes."""
         return slice(start + self.rank, stop, self.n_processes)
 
 
@@ -145,7 +174,7 @@ class Draw:
     """Settings that determine the samples of an epoch, given the interactions.
 
     Attributes:
-        batch_size: number of samples in a step.
+        batch_size: number of samples in a step, over all processes.
         seed: seed of the epoch.
         share: rows of each batch that belong to this process.
     """
@@ -155,17 +184,26 @@ class Draw:
     share: Share = Share()
 
     def bounds(self, n_rows: int, batch_size: int | None = None) -> np.ndarray:
-        """Return the bounds of batches, see `Share.bounds`; a `batch_size` of None stands for that of the draw."""
+        """Return the bounds of batches, see `Share.bounds`; None for `batch_size` stands for that of the draw."""
         return self.share.bounds(n_rows, batch_size or self.batch_size)
 
     def order(self, rows: Tensor, generator: Generator) -> Tensor:
-        """Return some rows in random order."""
+        """Return rows (n,), such as user codes or positions, in random order."""
         return rows[torch.randperm(len(rows), generator=generator, device=rows.device)]
 
     def batches(
         self, users: Tensor, interactions: Interactions, generator: Generator
     ) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Yield batches of this process's share of users, in random order, with each user's number of interactions."""
+        """Yield this process's share of batches of users in random order, with their numbers of interactions.
+
+        Args:
+            users: int64 (n,) codes of the users to draw, all of them once.
+            interactions: the training interactions.
+            generator: source of the order.
+
+        Yields:
+            int64 (B,) user codes on the device, and int64 (B,) their numbers of interactions as a NumPy array.
+        """
         order = self.order(users, generator)
         counts = interactions.user_counts[order.cpu().numpy()]  # read once, so that no step waits for the device
         for start, stop in pairwise(self.bounds(len(order)).tolist()):
@@ -195,7 +233,7 @@ class SampledEpoch:
 
     @property
     def positives_per_batch(self) -> int:
-        """Return the number of positives in a batch: the same for each process, and at least one."""
+        """Return the number of positives in a batch of all processes: as many for each process, and at least one."""
         return self.draw.share.fair(self.draw.batch_size // (1 + self.n_negatives))
 
     def __len__(self) -> int:
@@ -272,7 +310,9 @@ class UserEpoch:
 def shared_candidates(
     queries: QueryBatch, item_counts: Tensor, draw: Tensor, n_users: int, n_negatives: int
 ) -> tuple[Tensor, Tensor]:
-    """Draw the candidates that all users of a batch are scored on: their positives, and some sampled negatives.
+    """Draw the candidates that all users of a batch are scored on: their positives, and some sampled items.
+
+    The items are drawn by PyTorch's global generator.
 
     Args:
         queries: users, drawn without replacement, with all their positives.
@@ -282,8 +322,9 @@ def shared_candidates(
         n_negatives: number of draws, with replacement.
 
     Returns:
-        int64 (C,) candidates, ascending, and float32 (C,) log probability that a candidate that is not among a user's
-        own positives is in the batch, either as another user's positive or as a sampled negative.
+        int64 (C,) candidates, ascending, and float32 (C,) log probability of each to be among the candidates as a
+        negative of a user who does not have it as a positive: as the positive of another user in the batch, or because
+        it is drawn.
     """
     drawn = torch.multinomial(draw, n_negatives, replacement=True)
     items = torch.cat([queries.history.items, drawn]).unique()
@@ -297,5 +338,5 @@ def shared_candidates(
 
 
 def _log_choose(n: Tensor, k: int) -> Tensor:
-    """Return the logarithm of the number of ways to choose k of n; minus infinity where n is less."""
+    """Return the logarithm of the number of ways to choose k of n, elementwise; minus infinity where n < k."""
     return torch.lgamma(n + 1) - lgamma(k + 1) - torch.lgamma(n - k + 1)

@@ -24,7 +24,7 @@ from recsys.models.neural.batches import HistoryBatch, PaddedHistoryBatch, Query
 from recsys.models.neural.graphs import HistoryGraph
 from recsys.models.neural.module import HistoryModule
 from recsys.models.neural.recommender import HistoryRecommender
-from recsys.models.neural.sampling import Draw, Interactions
+from recsys.models.neural.sampling import Draw, Interactions, popularity_weights
 
 
 class SequenceBatch(NamedTuple):
@@ -33,8 +33,8 @@ class SequenceBatch(NamedTuple):
     Attributes:
         queries: users, whose histories are the input items, P positions in total.
         targets: int64 (P,) the next item of each position.
-        negatives: int64 (ceil(P / s), n) items drawn for each group of s consecutive positions; empty without a
-            sampler.
+        negatives: int64 (ceil(P / s), n) items drawn for each group of s consecutive positions, see `ItemSampler`; of
+            shape (0, 0) without a sampler.
     """
 
     queries: QueryBatch
@@ -61,9 +61,10 @@ class SequenceModule(HistoryModule):
 
     @abstractmethod
     def item_table(self) -> Tensor:
-        """Return the vectors of items, (n_items, h), which are inputs of the model and are multiplied with its states.
+        """Compute the vectors of items, (n_items, h), which are inputs of the model and are multiplied with its states.
 
-        This is called once per step, or once before scoring.
+        Objectives call this once per training step. Scoring calls `item_embeddings`, which a module can override to
+        return vectors that `refresh` has computed.
         """
 
     @abstractmethod
@@ -71,12 +72,12 @@ class SequenceModule(HistoryModule):
         """Return the state after each interaction, (P, h), computed from this and earlier interactions of its user.
 
         Args:
-            history: histories of users with at least one and at most `max_length` interactions.
-            table: the result of `item_table`.
+            history: histories of users, each with at least one and at most `max_length` interactions; P in all.
+            table: the result of `item_table`, or of `item_embeddings` in scoring.
         """
 
     def item_embeddings(self) -> Tensor:
-        """See `HistoryModule.item_embeddings`."""
+        """See `HistoryModule.item_embeddings`; by default, the result of `item_table`."""
         return self.item_table()
 
     def encode(self, queries: QueryBatch) -> Tensor:
@@ -93,7 +94,7 @@ class SequenceModule(HistoryModule):
         return encoded.index_copy(0, known, last.to(encoded.dtype))
 
     def forward(self, queries: QueryBatch, items: Tensor | None = None) -> Tensor:
-        """Return logits of all items, (B, n_items): products of the last states with the items."""
+        """Return logits of all items, (B, n_items), whatever `items` selects: products of last states and items."""
         return self.encode(queries) @ self.item_embeddings().T
 
 
@@ -116,27 +117,31 @@ class ItemSampler:
     """Draws items in proportion to popularity ** power, for groups of consecutive positions.
 
     The positions of a group share their negatives, so that scores are matrix products. If a drawn item is the next item
-    of a position, losses do not count it as a negative there.
+    of a position, losses do not count it as a negative there. Other items of the user's history can be negatives.
 
     Args:
         train: the training interactions.
         n_negatives: number of items drawn for a group, with replacement.
-        power: 0 draws uniformly, 1 in proportion to the number of interactions.
-        rated_only: whether to draw only items with interactions.
+        power: 0 draws uniformly. Other powers never draw items without training interactions; 1 draws in proportion to
+            the number of interactions.
+        rated_only: whether a power of 0 does not draw items without training interactions either.
+
+    Attributes:
+        log_q: float32 (n_items,) log probability of each item in a draw.
     """
 
     positions_per_draw = 128  # size of a group, for which the vectors of the negatives are gathered once
 
     def __init__(self, train: Interactions, n_negatives: int, power: float = 0.0, rated_only: bool = False) -> None:
         self.n_negatives = n_negatives
-        weights = train.item_counts.double() ** power
+        weights = popularity_weights(train.item_counts, power)
         if rated_only:
             weights = weights * (train.item_counts > 0)
         self.weights = weights / weights.sum()
         self.log_q = self.weights.log().float()
 
     def draw(self, n_positions: int, generator: torch.Generator) -> Tensor:
-        """Draw the negatives of each group of positions, int64 (n_groups, n_negatives)."""
+        """Draw negatives for `n_positions` positions, int64 (n_groups, n_negatives); the last group may be smaller."""
         shape = (ceil(n_positions / self.positions_per_draw), self.n_negatives)
         drawn = torch.multinomial(self.weights, shape[0] * shape[1], replacement=True, generator=generator)
         return drawn.view(shape)
@@ -144,14 +149,14 @@ class ItemSampler:
 
 @dataclass(frozen=True)
 class SequenceEpoch:
-    """One pass over the users in random order, each with the latest items; yields `SequenceBatch`.
+    """One pass over the users in random order, each with the user's latest items; yields `SequenceBatch`.
 
     Args:
         interactions: the training interactions.
         draw: determines the samples; its `batch_size` counts users.
         max_length: maximum number of positions of a user. Each position has a next item, so a user with two items has
-            one position.
-        sampler: draws negatives, or None.
+            one position, and users with a single item are left out.
+        sampler: draws negatives; None for losses over the whole catalogue.
     """
 
     interactions: Interactions
@@ -191,9 +196,9 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
         max_length: maximum number of items of a history that are read: the latest ones.
         loss: see the model's `objectives`.
         n_negatives: number of items drawn for each group of consecutive positions, for losses with negatives.
-        calibration: t of the paper on `gbce`: 0 is the log loss, and 1 fully corrects scores for the share of items
-            that are drawn.
-        batch_size: number of users in a step, each with the whole sequence.
+        calibration: for the loss `gbce`, see `GBCE`: 0 is the log loss, and 1 fully corrects scores for the share of
+            items that are drawn.
+        batch_size: number of users in a step, each with a sequence of up to `max_length` positions.
         **training: see `HistoryRecommender`.
 
     Raises:
@@ -221,7 +226,7 @@ class SequenceRecommender(HistoryRecommender, ScoresByProducts):
 
     @property
     def n_read(self) -> int:  # type: ignore[override]
-        """See `HasGraph`."""
+        """See `HasGraph`; this is `max_length`."""
         return self.max_length
 
     def graph(self, data: Dataset, length: int) -> ScoreGraph:

@@ -8,9 +8,9 @@ positives and negatives for its own users only. In a step of n processes,
 - a row of a table of users has a gradient only in the process of its user. This gradient is divided by n, so that users
   and items are updated as if one process had computed the loss of all samples of the step.
 
-The initial weights do not depend on the number of processes, see `embeddings.only_rows_of`. Checkpoints contain the
-tables of all users, which the first process collects. A training can therefore be resumed with another number of
-processes, and a single process can evaluate the model.
+The initial weights do not depend on the number of processes, see `recsys.models.neural.embeddings.only_rows_of`.
+Checkpoints contain the tables of all users, which the first process collects. A training can therefore be resumed with
+another number of processes, and a single process can evaluate the model.
 
 With `pl.Trainer(strategy="sharded")`, the processes are started by torchrun, by Slurm, or by Lightning, which runs the
 command again in each. `sharded_spawn` and `sharded_fork` start processes for the fit only, unless torchrun or Slurm has
@@ -87,7 +87,9 @@ def _too_few(n_processes: int) -> UserError:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnUsers(Share):
-    """The users of one process, which draws its batches from the training interactions of these users; a `Shard`.
+    """The users of one process, which draws its batches from the training interactions of these users.
+
+    This is a `recsys.data.dataset.Shard`, and its methods that exchange arrays are collective operations too.
 
     An epoch has equally many steps in every process, about as many as in a single process with all users. Each process
     divides its samples evenly among the steps.
@@ -122,11 +124,17 @@ class OwnUsers(Share):
         return values
 
     def whole(self, rows: Tensor) -> Tensor:
-        """Return, in the first process, the rows of all users and the unknown one; in the others, the given rows."""
+        """Return, in the first process, the rows of all users and the unknown one; in the others, the given rows.
+
+        The result is on the CPU. All processes must call this together.
+
+        Args:
+            rows: (m + 1, ...) rows of the m users of this process and of the unknown user.
+        """
         return torch.cat([joined(rows[:-1], self.users, self.device), rows[-1:].cpu()])
 
     def complete(self, module: nn.Module) -> None:
-        """Set the tables of a module to the rows of all users, in the first process."""
+        """Set the tables of a module to the rows of all users in the first process; all processes must call this."""
         for table in user_tables(module).values():
             rows = self.whole(table.weight.detach())
             if self.rank == 0:
@@ -138,7 +146,15 @@ class OwnUsers(Share):
         return self.rank
 
     def bounds(self, n_rows: int, batch_size: int) -> np.ndarray:
-        """See `Share.bounds`, of the rows of this process; all processes must call this together."""
+        """See `Share.bounds`; divides the rows of this process, all of them. All processes must call this together.
+
+        Args:
+            n_rows: number of rows of this process.
+            batch_size: number of rows in a batch of all processes together.
+
+        Raises:
+            UserError: a process has no rows.
+        """
         of_all = of_each(torch.tensor([n_rows], device=self.device))
         if not of_all.all():
             raise _too_few(self.n_processes)
@@ -172,7 +188,7 @@ class ShardedByUser(DDPStrategy):
         return self.share
 
     def divide(self, user_counts: np.ndarray) -> OwnUsers:
-        """Divide users by their numbers of ratings, int64 (n_users,), and return those of this process."""
+        """Divide users by their numbers of ratings, (n_users,), and return those of this process; see `shards`."""
         users = shards(user_counts, self.world_size)
         return OwnUsers(self.global_rank, self.world_size, users=tuple(users), device=self.root_device)
 
@@ -208,7 +224,7 @@ class ShardedByUser(DDPStrategy):
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
-        """Return the weights; in the first process, tables of users have the rows of all users."""
+        """Return the weights for a checkpoint; in the first process, tables of users have the rows of all users."""
         state = super().lightning_module_state_dict()
         return state | {name: self._whole(state[name]) for name in self._tables()}
 
@@ -225,7 +241,10 @@ class ShardedByUser(DDPStrategy):
         super().load_optimizer_state_dict({**checkpoint, "optimizer_states": own})
 
     def restore_tables(self) -> None:
-        """Collect the rows of all users in the first process, if it was started for the fit and returns the weights."""
+        """Collect the rows of all users in the first process, if processes were started for the fit only.
+
+        Lightning returns the weights of that process to the one that called `fit`.
+        """
         if self._start_method != "popen":
             self.share.complete(cast(pl.LightningModule, self.lightning_module))
 
@@ -264,7 +283,7 @@ def check_sharding(module: type[nn.Module], name: str, gradient_clip_val: float 
         module: class of the module.
         name: name of the model in messages.
         gradient_clip_val: setting of the trainer.
-        precision: setting of the trainer, by default None or 32.
+        precision: setting of the trainer, such as `bf16-mixed`; None for its default, 32 bits.
 
     Raises:
         UserError: a training step needs rows of users outside its batch, or a setting would make the processes update

@@ -27,7 +27,7 @@ class Validation(Callback):
     Args:
         holdout: held-out ratings.
         scorer: recommender to measure instead of its module, or None.
-        monitor: metrics to measure.
+        monitor: metrics to measure, or None for `RankingMonitor`.
     """
 
     def __init__(self, holdout: Holdout, scorer: Scorer | None = None, monitor: Monitor | None = None) -> None:
@@ -45,7 +45,7 @@ class Validation(Callback):
             self.rows = np.arange(trainer.global_rank, self.holdout.n_queries, trainer.world_size)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the module with its current weights."""
+        """Refresh the module, measure it in evaluation mode, and log the metrics."""
         module = cast(NeuralModule, pl_module)
         module.eval().refresh()
         measured = _gathered(measure(self.scorer or module, self.holdout, self.monitor, self.rows), trainer)

@@ -17,7 +17,7 @@ class VariationalAutoencoder(HistoryRecommender):
     Args:
         hidden_dim: width of the hidden layers.
         latent_dim: length of z.
-        dropout: share of a history's items that is masked during training.
+        dropout: share of the items of a history that is masked at random during training.
         half_life: see `WeighsHistories`.
         **training: see `HistoryRecommender`; `batch_size` counts users.
 

@@ -19,7 +19,7 @@ MAY_DIFFER = ("max_epochs", "patience", "seed")  # hyperparameters that need not
 
 
 def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
-    """Check that a model's hyperparameters allow it to continue from an earlier model.
+    """Check that a model can continue from an earlier model, given the hyperparameters of both by name.
 
     Raises:
         UserError: a hyperparameter outside `MAY_DIFFER` differs.
@@ -38,7 +38,7 @@ def check_hyperparameters(own: Mapping[str, Any], earlier: Mapping[str, Any]) ->
 
 @torch.no_grad()
 def take_over(module: NeuralModule, earlier: NeuralModule, users: np.ndarray) -> None:
-    """Copy the weights of an earlier module; new users start from those of the unknown user.
+    """Copy the weights of an earlier module into another; new users start from the row of the unknown user.
 
     Args:
         module: untrained module with the same hyperparameters and items.

@@ -16,6 +16,7 @@ from recsys.models.neural.sampling import (
     UserEpoch,
     shared_candidates,
 )
+from recsys.models.neural.sequences import ItemSampler
 
 CPU = torch.device("cpu")
 ALONE = Share()
@@ -77,6 +78,14 @@ def test_weighted_negatives_follow_popularity_to_the_power():
     shares = torch.bincount(drawn.flatten(), minlength=3) / 20000
     assert torch.allclose(shares, torch.tensor([0.5, 0.25, 0.25]), atol=0.015)
     assert torch.allclose(sampler.log_q.exp(), torch.tensor([0.5, 0.25, 0.25]))
+
+
+def test_a_negative_power_prefers_rarely_rated_items_and_never_draws_unrated_ones():
+    train = Interactions(Dataset.from_arrays([0, 1, 2, 3, 4, 4], [0, 0, 0, 0, 1, 2], n_users=6, n_items=4), CPU)
+    shares = torch.tensor([0.2, 0.4, 0.4, 0.0])
+    assert torch.allclose(NegativeSampler(train, power=-0.5).log_q.exp(), shares)
+    assert torch.allclose(ItemSampler(train, 1, power=-0.5).log_q.exp(), shares)
+    assert NegativeSampler(train, power=-0.5).draw(torch.full((1000,), 5), 2, torch.Generator()).max() == 2
 
 
 def test_a_user_who_rated_everything_is_an_error_and_not_an_endless_loop():
