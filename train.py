@@ -21,6 +21,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import compose, instantiate, main
+from recsys.config.general import check_general
 from recsys.config.measurements import measurement_of
 from recsys.config.rules import count_ratings_for_rules
 from recsys.config.splits import Splits, split_reader
@@ -54,6 +55,7 @@ def train(cfg: DictConfig) -> dict[str, float]:
     Raises:
         UserError: a setting is not valid, or the data cannot be prepared, split or learned from.
     """
+    check_general(cfg)
     count_ratings_for_rules(cfg)
     directory, settings = Path(cfg.run_dir), OmegaConf.to_yaml(cfg, resolve=True)
     if process.is_requeued() and is_completed(directory, yaml.safe_load(settings)):

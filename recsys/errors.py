@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 
 LARGEST = 2**32 - 1  # largest integer setting: no seed is larger, and no array has more rows
 
@@ -69,9 +69,9 @@ def check_seed(**settings: int) -> None:
     """Check that seeds, given by name, are from 0 to `LARGEST`, which every random number generator accepts.
 
     Raises:
-        UserError: a seed is not a number, is below 0 or above `LARGEST`.
+        UserError: a seed is not a whole number, is below 0 or above `LARGEST`.
     """
-    _check(f"a seed from 0 to {LARGEST}", lambda value: 0 <= value <= LARGEST, settings)
+    _check(f"a seed from 0 to {LARGEST}", lambda value: isinstance(value, Integral) and 0 <= value <= LARGEST, settings)
 
 
 def _check(wanted: str, is_allowed: Callable[[float], bool], settings: Mapping[str, float]) -> None:

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.config import complete, compose, instantiate, main
 from recsys.config.entry import may_sweep
+from recsys.config.general import TYPES, check_general
 from recsys.config.loader import CONFIGS
 from recsys.config.nodes import constructor
 from recsys.errors import UserError
@@ -115,6 +116,30 @@ def test_instantiate_makes_what_a_config_names_of_plain_values():
 def test_a_value_of_another_type_is_named_with_the_type_wanted():
     with pytest.raises(UserError, match=r"'l2' of EASE must be float \(got 'much'\)"):
         instantiate(compose("train", ["model=ease", "model.l2=much"]).model)
+
+
+@pytest.mark.parametrize(
+    ("override", "must"),
+    [
+        ("ks=10", r"ks must be list\[int\] \(got 10\)"),
+        ("ks=[2.5]", r"ks must be list\[int\]"),
+        ("refit=Fales", r"refit must be bool \(got 'Fales'\)"),
+        ("threads=1.5", r"threads must be int"),
+        ("seed=null", r"seed must be int"),
+        ("warm_from=5", r"warm_from must be str \| None"),
+    ],
+)
+def test_a_general_setting_of_another_type_is_named_with_the_type_wanted(override, must):
+    with pytest.raises(UserError, match=must):
+        check_general(compose("train", [override]))
+
+
+def test_every_general_setting_of_train_has_a_type():
+    cfg = compose("train", ["label=x", "run_dir=x"])
+    check_general(cfg)
+    nodes = {"pruning", "study"}  # set by searches and experiments, and built as a whole
+    groups = {"metadata", "split", "protocol", "reranker", "engine", "data", "encoder", "model", "trainer", "logger"}
+    assert {*cfg} - nodes - groups == {*TYPES}
 
 
 def test_an_added_key_that_the_constructor_does_not_take_is_named():

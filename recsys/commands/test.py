@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from recsys.commands.arguments import add_run, add_trusted
 from recsys.config import compose
+from recsys.config.general import check_general
 from recsys.config.measurements import measurement_of
 from recsys.config.nodes import instantiate
 from recsys.config.splits import split_reader
@@ -53,6 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     name = f"{now:%H-%M-%S-%f}_test_{arguments.directory.resolve().name}"
     directory = arguments.out or Path("outputs", f"{now:%Y-%m-%d}", name)
     cfg = _config(trained, arguments.overrides, directory, arguments.trusted)
+    check_general(cfg)
     measurement = measurement_of(cfg)
     model = trained.model(arguments.trusted)
     tested = RunWriter(directory, OmegaConf.to_yaml(cfg, resolve=True))

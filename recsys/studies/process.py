@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from recsys.errors import check_seed
+from recsys.errors import check_positive, check_seed
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")  # variables by which torchrun and Slurm number processes
 
@@ -36,7 +36,12 @@ def fix_randomness(seed: int) -> None:
 
 
 def limit_threads(n: int) -> None:
-    """Limit the number of threads of torch to n, now or when torch is imported later, such as by a sentence encoder."""
+    """Limit the number of threads of torch to n, now or when torch is imported later, such as by a sentence encoder.
+
+    Raises:
+        UserError: n is not above zero.
+    """
+    check_positive(threads=n)
     if "torch" in sys.modules:
         import torch
 
