@@ -109,7 +109,14 @@ def recommend_to_all(model: Scorer, dataset: Dataset, k: int, rank: Ranker = ran
 
 
 def scores_of(model: Scorer) -> Scores:
-    """Return the function that scores users with a model, which is faster if the model is a `ScoresByProducts`."""
+    """Return a function that maps a query of B users to the scores of all items, a new array, float32 (B, n_items).
+
+    The scores are those of `model.score` up to rounding, so items already seen are scored like any other. They are
+    computed faster if the model is a `ScoresByProducts`.
+
+    Args:
+        model: a fitted model.
+    """
     if not isinstance(model, ScoresByProducts):
         return lambda query: np.array(model.score(query))
     item_vectors = np.ascontiguousarray(model.item_vectors().T)  # (d, n_items)

@@ -35,13 +35,15 @@ def compose(config_name: str, overrides: Sequence[str] = (), directory: Path | N
 def resolve(overrides: tuple[str, ...]) -> Mapping[str, Any]:
     """Return the settings of a run of train.py as nested plain values, with interpolations resolved.
 
-    Overrides are not checked, and `run_dir` is None. The result is cached, so it must not be changed.
+    Overrides are not checked, and `run_dir` is None. If a setting of the model depends on the number of ratings (see
+    `recsys.config.rules`) and `n_ratings` is not given, the data are prepared, unless they are in the cache, to count
+    their ratings. The result is cached, so it must not be changed.
 
     Args:
         overrides: overrides as `complete` returns them.
 
     Raises:
-        UserError: the data, whose ratings rules count, cannot be prepared.
+        UserError: the ratings must be counted, and the data cannot be prepared.
     """
     with config_loader():
         cfg = hydra.compose("train", [*overrides, "run_dir=null"])

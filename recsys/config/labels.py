@@ -1,6 +1,7 @@
 """Labels of runs: the model and the settings that a command changes, such as `ncf lr=0.003 seed=1`.
 
-TensorBoard shows the label of a run, and the name of its directory ends with it.
+TensorBoard shows the label of a run. The name of its directory ends with the label's `folder_name`, which has no `=`
+and has `_` in place of spaces, such as `ncf_lr0.003_seed1`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Conversion of files to plain files: decompressed, with text in UTF-8 without a byte order mark.
+"""Conversion of files to plain files: decompressed, with text in UTF-8 and line ends of one kind.
 
-Compression and encoding are detected from the content of a file, not from its name.
+Compression is detected from the content of a file, not from its name, and so is the encoding unless it is given. A byte
+order mark is removed if the encoding is detected.
 """
 
 from __future__ import annotations

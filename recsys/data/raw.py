@@ -105,7 +105,8 @@ class Raw:
     Attributes:
         origin: where the files come from, as text.
         tables: the files and how to read them.
-        numeric_ids: whether ids in files of ratings must be whole numbers, as in releases whose notation is known.
+        numeric_ids: whether reading fails if an id in a file of ratings is not a number, as all are in releases such as
+            MovieLens.
         remote: the ratings if they are remote, otherwise None.
     """
 

@@ -103,15 +103,18 @@ def split_means(values: UserMetrics) -> pd.Series:
 
 
 def resampled_means(values: Mapping[str, UserMetrics], seed: int = 0) -> dict[str, np.ndarray]:
-    """Resample the mean over splits of `split_means`, for several models.
+    """Resample the mean of a metric over users, seeds and splits, for several models.
+
+    If each seed was tested on each split, the resampled value is the mean over splits of `split_means`; otherwise it is
+    the mean over the tested pairs of seed and split.
 
     Args:
         values: a metric of each user, by model; NaN or missing for users who were not tested.
         seed: seed of the bootstrap.
 
     Returns:
-        float64 (`N_RESAMPLES`,) for each model; NaN in resamples that draw no user of the drawn splits. Within a
-        resample, users and splits have the same weights for all models, while each model's seeds are drawn
+        float32 (`N_RESAMPLES`,) for each model; NaN in resamples without a tested user of the drawn splits and seeds.
+        Within a resample, users and splits have the same weights for all models, while each model's seeds are drawn
         independently.
     """
     splits = sorted({split for own in values.values() for _, split in own})

@@ -50,8 +50,8 @@ class Recommender(RecommendsByIds):
 
     Attributes:
         fit_report: the cost of the last fit.
-        n_best_epochs: number of epochs that validation chose and for which a refit trains; None for a model without
-            epochs.
+        n_best_epochs: number of epochs for which a refit trains: as many as validation chose or, after a fit without
+            validation, as that fit trained; None before a fit, and for a model without epochs.
     """
 
     pickled = False  # True: the saved model is unpickled when it is loaded, which can run any code

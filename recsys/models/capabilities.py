@@ -65,7 +65,8 @@ class HasGraph(ABC):
         """Return the graph of `score_without_fallback`.
 
         Args:
-            data: the interactions that histories consist of.
+            data: the data set that the user codes of queries refer to, with the users' histories. A graph that cannot
+                compute a user's vector from a history stores the vectors of these users.
             length: number of columns of the padded histories that the graph reads.
 
         Raises:

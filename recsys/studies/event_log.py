@@ -102,8 +102,9 @@ class EventLog:
         Args:
             name: name of the set of points, one word.
             points: float (n, d) points.
-            columns: names of the columns of labels; a bookmark labels points by the first.
-            labels: n rows with a text for each column.
+            columns: names of the columns of labels, at least two, since TensorBoard reads a single column without a
+                header; a bookmark labels points by the first.
+            labels: n rows with a text for each column, without tabs and line breaks.
             colors: columns by which points can be coloured; the projector offers a bookmark for each.
         """
         from google.protobuf import text_format  # only models with embeddings need it

@@ -36,7 +36,7 @@ def check_links(directory: Path) -> None:
 
 
 def cache_of(config: dict[str, Any]) -> str:
-    """Return the cache that a run's config names if it exists on this machine, otherwise the default cache."""
+    """Return the `cache_dir` of a run's config if it has prepared data on this machine, otherwise the default cache."""
     named = str(config.get("cache_dir"))
     return named if Path(named, PREPARED).is_dir() else default_cache()
 

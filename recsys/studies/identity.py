@@ -75,7 +75,10 @@ def identity(config: Mapping[str, Any]) -> str:
 
 
 def id_digests(dataset: Dataset) -> dict[str, str]:
-    """Return the SHA-256 of the raw ids of `users` and that of `items`; the ids are in the order of their codes."""
+    """Return digests of the raw ids by name: `users` and `items`.
+
+    Each is the SHA-256, in hexadecimal, of the JSON list of the ids as text, in the order of their codes.
+    """
     ids = {"users": dataset.user_frame["user_id"], "items": dataset.item_frame["movie_id"]}
     return {
         name: hashlib.sha256(json.dumps(raw.astype(str).tolist()).encode()).hexdigest() for name, raw in ids.items()

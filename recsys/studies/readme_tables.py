@@ -44,7 +44,15 @@ def texts(root: Path) -> list[Path]:
 
 
 def fill_files(study: str, root: Path) -> list[Path]:
-    """Fill the tables of a study in the texts of a folder, and return the files that changed."""
+    """Fill all marked tables of the texts that have a table of a study, and return the files that changed.
+
+    Args:
+        study: name of the study's folder in experiments/. Tables of other studies in the same texts are filled too.
+        root: folder of the texts, to which the files in their comments are relative.
+
+    Raises:
+        UserError: see `fill`.
+    """
     of_study = [path for path in texts(root) if f"<!-- experiments/{study}/" in path.read_text()]
     return [path for path in of_study if _fill_file(path, root)]
 

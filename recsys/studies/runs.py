@@ -210,8 +210,14 @@ class Run:
     def config_in(self, directory: Path) -> dict[str, Any]:
         """Return every setting for a run in another directory, so that it writes nothing into this run's directory.
 
+        The settings of an earlier version's run that stored no unresolved ones are returned unchanged: they still refer
+        to this run's directory.
+
         Args:
             directory: the directory that replaces the run's own in settings that refer to it, such as the logger's.
+
+        Raises:
+            UserError: the file of unresolved settings is damaged.
         """
         unresolved = next(
             (file for name in (UNRESOLVED, ".hydra/config.yaml") if (file := self.directory / name).is_file()), None

@@ -16,14 +16,15 @@ N_FIRST = 3  # places at the top of a list that always hold the model's best fil
 class Exploration:
     """Fills some places of a list with random films, so that feedback can be used to evaluate other models as well.
 
-    Of k places, `places` are filled by a uniform draw without replacement from the films that follow the best
-    k - `places` in the model's ranking, down to rank `pool`. Each of these films has a known probability of being
-    shown, `places` / (`pool` - k + `places`), and is in a place after the first three. The other films are always
-    shown; among them are at least the best three.
+    Of k places, m = min(`places`, k - 3) are filled by a uniform draw without replacement from the films at the ranks
+    k - m + 1 to `pool` of the model's ranking. Each of these films is shown with the known probability
+    m / (`pool` - k + m), in a place after the first three. The best k - m films are always shown. If the ranking is
+    shorter than `pool`, its length replaces `pool`. Without more than k films up to rank `pool`, or with k <= 3, the
+    list is the model's own.
 
     Attributes:
-        places: number of randomised places in a list; 0 disables exploration.
-        pool: deepest rank from which a film can be drawn; at most 100.
+        places: number of randomised places in a list, at least 0; 0 disables exploration.
+        pool: deepest rank from which a film can be drawn, from 1 to 100.
     """
 
     places: int = 0

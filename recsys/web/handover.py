@@ -28,7 +28,11 @@ class Handover:
     """Passes connections to other workers and receives those that they pass on; needs Linux.
 
     Args:
-        directory: directory of the workers' sockets, which only their user may enter.
+        directory: existing directory, the same for all workers, in which each creates a socket. No other user of the
+            system may be able to enter it.
+
+    Attributes:
+        name: name of this worker, 16 random hexadecimal digits; the value of its cookie, see `WorkerCookie`.
     """
 
     def __init__(self, directory: Path) -> None:

@@ -134,7 +134,17 @@ def level(look: int) -> float:
 
 
 def looks(refits: Path) -> int:
-    """Return the number of refits in a directory that have been compared, including those that were deleted since."""
+    """Return the number of refits that have been compared, including those that were deleted since.
+
+    This is the largest number of a look in the files `promotion.json`: 1 for a file of an earlier version, which has no
+    number, and 0 without files.
+
+    Args:
+        refits: directory with a subdirectory for each refit.
+
+    Raises:
+        UserError: a `promotion.json` is damaged.
+    """
     last = 0
     for file in refits.glob(f"*/{PROMOTION}"):
         with reading(file, "remove it"):

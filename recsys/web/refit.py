@@ -38,7 +38,7 @@ from recsys.invocation import recsys_command
 from recsys.progress import progress_shown
 from recsys.studies.runs import Run, read_run
 from recsys.web import rollout
-from recsys.web.promotion import PromotionDecision, PromotionTest, RecodedModel, looks
+from recsys.web.promotion import PROMOTION, PromotionDecision, PromotionTest, RecodedModel, looks
 from recsys.web.pseudonyms import id_in_runs
 from recsys.web.rollout import REFITS
 from recsys.web.store import Store
@@ -195,11 +195,15 @@ class Refitter:
         return ratings[known].assign(user_id=[id_in_runs(user_id, users) for user_id in ratings[known]["user_id"]])
 
     def _delete_earlier(self, cache_dir: Path) -> None:
-        """Delete refits and their cached data, except the active one, its predecessor and the last inactive ones."""
+        """Delete refits and their cached data, except the active one, its predecessor and the last inactive ones.
+
+        The last one that was compared also stays, since its number of the look counts all comparisons; see `looks`.
+        """
         used = rollout.promoted(self.run)[-2:]
         others = sorted(path for path in (self.run / REFITS).iterdir() if path.is_dir() and path not in used)
         recent = [path for path in others if (path / "config.yaml").is_file()][-N_INACTIVE:]  # training began
-        for directory in set(others).difference(recent):
+        compared = [path for path in others if (path / PROMOTION).is_file()][-1:]
+        for directory in set(others).difference(recent, compared):
             for path in (directory, *cache_dir.glob(f"*/*+{glob.escape(directory.name)}-*")):
                 shutil.rmtree(path)
 

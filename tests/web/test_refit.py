@@ -376,6 +376,19 @@ def test_earlier_refits_are_deleted_but_the_active_one_and_its_predecessor(ease,
     assert [any(cache.glob(f"prepared/*+{directory.name}-*")) for directory in directories] == there
 
 
+def test_comparisons_are_counted_on_after_failed_trainings(ease, refits, rates, monkeypatch):
+    monkeypatch.setattr(module, "N_INACTIVE", 1)
+    monkeypatch.setattr(PromotionDecision, "promoted", False)
+    looks = []
+    for film in range(3):
+        rates("web-1", *(range(4) if film == 0 else [film + 4]))
+        looks.append(refits(ease).refit().look)
+        failed = ease / rollout.REFITS / f"9999-failed-{film}"
+        failed.mkdir()
+        (failed / "config.yaml").touch()
+    assert looks == [1, 2, 3]
+
+
 def test_the_notes_on_the_data_of_a_refit_are_printed_once(ease, refits, rates, capsys):
     rates("web-1", 0, 2, 4, 6)
     refit = Path(refits(ease).refit().refit)

@@ -1,4 +1,4 @@
-"""Reading of history files: the films in them, with their years, ratings, times and ids."""
+"""Reading of history files: the films in them, the oldest date first, with their years, ratings and ids."""
 
 from __future__ import annotations
 

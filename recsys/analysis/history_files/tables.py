@@ -50,7 +50,14 @@ class Table:
 
 
 def read_tables(name: str, content: bytes) -> list[Table]:
-    """Read a file, or the files of a zip archive that may be histories, in alphabetical order.
+    """Read a file, or the text files of a zip archive in the order of their paths.
+
+    Files of an archive are left out if their names do not end as in `TEXT`, or if they or their folders are in
+    `NO_HISTORIES`, such as `watchlist.csv`.
+
+    Args:
+        name: name of the file, for messages and the table; the tables of an archive have the names of its files.
+        content: the file's bytes.
 
     Raises:
         UserError: the file is too large, packed or unpacked, has too many rows, columns or files, is damaged, or is

@@ -118,7 +118,15 @@ def has_decimal_commas(label: str, name: str, reading: Reading, n_commas: int, n
 
 
 def check_numbers(rows: Rows, label: str, columns: Mapping[str, str | None], numeric_ids: bool = False) -> None:
-    """Check that ratings are numbers, times are numbers or ISO dates and, if `numeric_ids`, that ids are whole numbers.
+    """Check that ratings are numbers, times are numbers or ISO dates and, if `numeric_ids`, that ids are numbers.
+
+    Empty cells (NULL) pass. Ids that are no whole numbers, such as 1.5, pass too.
+
+    Args:
+        rows: the file's rows, which must be in the table `raw_ratings`.
+        label: name of the file in messages.
+        columns: standard name -> the file's name of each column, for messages.
+        numeric_ids: whether ids are checked.
 
     Raises:
         UserError: a cell has other text; the message names the first such cell.

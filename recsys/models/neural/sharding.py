@@ -178,11 +178,14 @@ class ShardedByUser(DDPStrategy):
     def assign(self, train: Dataset) -> OwnUsers:
         """Assign users to processes, once the processes are connected, and return those of this process.
 
+        The result is also stored as `share`, which the other methods use.
+
         Args:
-            train: training interactions of all users, or only of this process's users.
+            train: training interactions of all users; or those of this process's users only, whose `Dataset.shard` is
+                then the assignment.
 
         Raises:
-            UserError: there are too few users.
+            UserError: a process would have no ratings, as there are too few users or one has too many of the ratings.
         """
         self.share = self.divide(train.user_counts) if train.shard is None else cast(OwnUsers, train.shard)
         return self.share

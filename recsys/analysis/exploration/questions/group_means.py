@@ -28,7 +28,15 @@ def draw_dots(ax: Axes, rows: pd.DataFrame, margins: pd.Series) -> None:
 
 
 def summarize_group_means(rows: pd.DataFrame) -> str:
-    """Name the groups whose means differ from the overall mean by more than chance explains."""
+    """State which groups' means differ from the overall mean by more than chance explains, in one or more sentences.
+
+    A mean differs if its joint 95% interval (`joint_margins`) excludes the overall mean. Up to `N_NAMED` groups above
+    the overall mean and as many below it are named, those that differ most first; further ones are only counted.
+
+    Args:
+        rows: a row for each group: `group` (its name), `mean` (its mean rating), `error` (the standard error of the
+            mean) and `overall` (the mean of all ratings, the same in each row).
+    """
     overall, margins = rows["overall"].iloc[0], joint_margins(rows["error"])
     above, below = rows["mean"] - margins > overall, rows["mean"] + margins < overall
     sentences = [
