@@ -79,14 +79,18 @@ class Explainer:
         self._traits = _traits(dataset.item_frame)
         self._n_films = Counter(trait for of_film in self._traits for trait in of_film)
 
-    def explain(self, model: Scorer, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
+    def explain(
+        self, model: Scorer, user: int, history: History, items: np.ndarray, own: int | None = None
+    ) -> list[Reason | None]:
         """Find the reason for each film of a list.
 
         Args:
             model: fitted model.
-            user: code of the user; -1 for an unknown user.
+            user: the model's code of the user; -1 for an unknown user.
             history: the user's history, one row, from which the films were recommended.
             items: int64 (m,) recommended films, in the order of the list.
+            own: code of the user in this object's data set, -1 if the user is not in it; None if it is `user`. A model
+                that was trained on other data, such as a refit, has other codes.
 
         Returns:
             m reasons in the order of `items`; None where no film of the history supports the recommendation.
@@ -96,7 +100,7 @@ class Explainer:
         else:
             found = supports(model, user, history, items, self.dataset.middle_of_scale)
         reasons = [None if support is None else Reason(**vars(support)) for support in found]
-        return self._with_particulars(reasons, user, items)
+        return self._with_particulars(reasons, user if own is None else own, items)
 
     def _by_metadata(self, history: History, items: np.ndarray) -> list[Support | None]:
         """Find the liked film that has most in common with each recommended one; None where none has anything."""
@@ -125,7 +129,7 @@ class Explainer:
 
         Args:
             reason: the reason.
-            user: code of the user; -1 for an unknown user.
+            user: code of the user in the data set; -1 for a user who is not in it.
             item: code of the recommended film.
             named: traits that earlier reasons name.
         """

@@ -225,8 +225,9 @@ class Run:
         if unresolved is None:
             return dict(self.config)
         moved = _Moved(str(self.config["run_dir"]), str(directory))
+        config = self.config | {"logger": moved.paths(self.config.get("logger"))}  # a refit stores no interpolations
         with reading(unresolved):
-            return moved.settings(self.config, parse_yaml(unresolved.read_text()))
+            return moved.settings(config, parse_yaml(unresolved.read_text()))
 
     def check_tested(self) -> None:
         """Check that the run was tested.
@@ -383,6 +384,16 @@ class _Moved:
             return [self.settings(*values) for values in zip(resolved, unresolved, strict=True)]
         refers = unresolved != resolved and _in(self.before, str(unresolved)) == resolved
         return _in(self.after, unresolved) if refers else resolved
+
+    def paths(self, settings: Any) -> Any:
+        """Return settings, with `after` for `before` in texts that are the directory or begin with it."""
+        if isinstance(settings, dict):
+            return {name: self.paths(value) for name, value in settings.items()}
+        if isinstance(settings, list):
+            return [self.paths(value) for value in settings]
+        if isinstance(settings, str) and (settings == self.before or settings.startswith(f"{self.before}/")):
+            return self.after + settings.removeprefix(self.before)
+        return settings
 
 
 def _in(directory: str, unresolved: str) -> str:

@@ -146,7 +146,7 @@ class LoadedRun:
         scores, ranking = self._ranked(user, history, opinions, options, depth)
         shown, propensities = explore.draw(ranking, options.k, np.random.default_rng())
         shown = self._in_order(shown, options.order)
-        reasons = self.catalogue.explainer.explain(self.model, user, history, shown)
+        reasons = self._reasons(user_id, user, history, shown)
         rows = zip(shown.tolist(), propensities.tolist(), reasons, strict=True)
         listed = tuple(
             self._listed(item, float(scores[item]), position, reason if propensity == 1 else None, propensity)
@@ -173,7 +173,7 @@ class LoadedRun:
         item = self.catalogue.code(movie_id)
         user, history = self.user_and_history(user_id, opinions)
         score = float(self.model.predict(Pairs(Query(np.array([user]), history), np.array([0]), np.array([item])))[0])
-        [reason] = self.catalogue.explainer.explain(self.model, user, history, np.array([item]))
+        [reason] = self._reasons(user_id, user, history, np.array([item]))
         return self._listed(item, score, 0, reason, 1.0)
 
     def prediction(self, user_id: str | None, opinions: Opinions, movie_id: str) -> Prediction | None:
@@ -242,8 +242,15 @@ class LoadedRun:
     def _id_in_run(self, user_id: str) -> str:
         return id_in_runs(user_id, self.catalogue.user_codes)
 
+    def _code_in_data(self, user_id: str | None) -> int:
+        """Return the user's code in the original data set, which may differ from the model's; -1 for a viewer."""
+        return self.catalogue.user_codes.get(user_id or "", UNKNOWN)
+
     def _history_in_data(self, user_id: str | None) -> History:
-        return self.dataset.history(np.array([self.catalogue.user_codes.get(user_id or "", UNKNOWN)]))
+        return self.dataset.history(np.array([self._code_in_data(user_id)]))
+
+    def _reasons(self, user_id: str | None, user: int, history: History, items: np.ndarray) -> list[Reason | None]:
+        return self.catalogue.explainer.explain(self.model, user, history, items, own=self._code_in_data(user_id))
 
     def _ranked(
         self, user: int, history: History, opinions: Opinions, options: ListOptions, k: int

@@ -26,6 +26,7 @@ from recsys.web import refit as module
 from recsys.web import rollout
 from recsys.web.catalogue import Catalogue
 from recsys.web.events import MARKS, Event, Kind, Opinions
+from recsys.web.lists import ListOptions
 from recsys.web.loaded_run import load_run
 from recsys.web.promotion import USERS, VIEWERS, PromotionDecision
 from recsys.web.pseudonyms import id_in_runs
@@ -165,6 +166,9 @@ def test_runs_know_viewers_by_pseudonyms(refitted):
     )
     assert loaded.user_and_history(SECRET, Opinions())[0] == loaded.user_codes[pseudonym]
     assert loaded.user_and_history(pseudonym, Opinions())[0] == UNKNOWN  # the pseudonym is no secret
+    opinions = Opinions({str(film): 5.0 for film in (0, 2, 4, 6)})
+    assert [film.reason for film in loaded.recommend(SECRET, opinions, ListOptions(k=5)).films]
+    assert loaded.explain(SECRET, opinions, "8").film.movie_id == "8"
     directly = load_run(
         "refit", refit, Catalogue(Splits().of(refit.config).dataset), lambda run: Splits().of(run.config).dataset
     )
