@@ -325,7 +325,7 @@ def test_the_config_of_a_run_can_be_used_in_another_directory(ease, tmp_path):
     below = run.config_in(ease.directory / "refits" / "first")
     assert below["logger"]["save_dir"] == f"{ease.directory}/refits/first"
     (run.directory / "unresolved.yaml").write_text(OmegaConf.to_yaml(run.config))  # as in a refit
-    assert run.config_in(tmp_path / "other") == moved
+    assert run.config_in(tmp_path / "other")["logger"] == moved["logger"]
     (run.directory / "unresolved.yaml").unlink()  # as in runs of earlier versions without Hydra's own folder
     shutil.rmtree(run.directory / ".hydra")
     assert run.config_in(tmp_path / "other") == run.config
