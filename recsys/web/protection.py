@@ -164,7 +164,8 @@ class RequestGuard:
         in_address = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["type"] == "http" and scope["method"] == "GET" and _equal(in_address, token):
             redirect = RedirectResponse("/" + scope["path"].lstrip("/"), 303)  # //host would lead to another site
-            redirect.set_cookie(COOKIE, token, httponly=True, samesite="strict")
+            is_secure = scope["scheme"] == "https"  # of a proxy that is trusted too
+            redirect.set_cookie(COOKIE, token, secure=is_secure, httponly=True, samesite="strict")
             return redirect
         message = "Give the token: Authorization: Bearer TOKEN, or open the page once as /?token=TOKEN."
         return refuse(401, message, {"WWW-Authenticate": "Bearer"})

@@ -60,8 +60,8 @@ class UserRequest(StrictRequest):
 
     @model_validator(mode="after")
     def _check_user(self) -> Self:
-        if self.user_id is None and not self.history:
-            raise ValueError("the request must have a user_id or a history (got neither)")
+        if self.user_id is None and "history" not in self.model_fields_set:
+            raise ValueError("the request must have a user_id or a history, which may be empty (got neither)")
         counts = Counter(rated.movie_id for rated in self.history)
         if repeated := [movie_id for movie_id, n_ratings in counts.items() if n_ratings > 1]:
             raise ValueError(f"the history must hold each film once (got film {repeated[0]} twice)")

@@ -174,7 +174,7 @@ def test_health_and_metrics_describe_the_server(service):
 @pytest.mark.parametrize(
     ("path", "body", "status", "expected"),
     [
-        ("recommend", {}, 422, "the request must have a user_id or a history (got neither)"),
+        ("recommend", {}, 422, "the request must have a user_id or a history, which may be empty (got neither)"),
         ("recommend", {"user_id": "nobody"}, 404, "User 'nobody' is unknown: give a history, or a user of"),
         (
             "recommend",

@@ -85,8 +85,8 @@ class FeatureEmbedding(nn.Module):
 
         Shorter rows are padded with features of weight zero, so that shapes are known without waiting for a GPU.
         """
-        if not self.max_features:
-            return self.table.new_zeros(len(chosen), self.table.shape[1])
+        if not self.max_features:  # sums of nothing, which are still functions of the table, as DDP requires
+            return F.embedding_bag(self.indices, self.table, torch.zeros_like(chosen), mode="sum")
         starts, lengths = self.indptr[chosen], self.indptr[chosen + 1] - self.indptr[chosen]
         columns = torch.arange(self.max_features, device=chosen.device)
         positions = (starts[:, None] + columns).clamp(max=len(self.indices) - 1)
