@@ -81,6 +81,13 @@ def test_a_new_user_gets_recommendations_with_reasons(client):
     assert answer["films"][0]["reason"]["sentence"].startswith("liked by")
 
 
+def test_a_viewer_without_ratings_gets_the_popular_films(client, service):
+    films = client.post("/api/recommend", json={"history": [], "k": 3}).json()["films"]
+    counts = service.loaded_run().dataset.item_counts
+    best = {str(film) for film in counts.argsort()[-6:]}
+    assert {film["film"]["movie_id"] for film in films} <= best
+
+
 def test_feedback_changes_recommendations_until_undone(client):
     def listed() -> list[str]:
         films = client.post("/api/recommend", json={"user_id": 1, "k": 5}).json()["films"]
@@ -310,6 +317,9 @@ def test_the_token_in_an_address_becomes_a_cookie(guarded):
     cookie = redirect.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
+    assert "Secure" not in cookie
+    secure = guarded(token="s3cret").get("https://localhost/api/runs?token=s3cret", follow_redirects=False)
+    assert "Secure" in secure.headers["set-cookie"]
     assert client.get("/api/runs").status_code == 200
 
 

@@ -19,5 +19,6 @@ def set_cookie(name: str, value: str) -> None:
 
 
 def cookie_script(name: str, value: str) -> str:
-    """Return JavaScript that sets a cookie to the value of a JavaScript expression."""
-    return f"document.cookie = '{name}=' + {value} + '; path=/; max-age={MAX_AGE}; samesite=lax'"
+    """Return JavaScript that sets a cookie to the value of a JavaScript expression; over HTTPS, for HTTPS alone."""
+    secure = "(location.protocol === 'https:' ? '; secure' : '')"
+    return f"document.cookie = '{name}=' + {value} + '; path=/; max-age={MAX_AGE}; samesite=lax' + {secure}"
