@@ -200,13 +200,13 @@ def to_device(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
 
-def slices(starts: Tensor, lengths: Tensor, total: int | None = None) -> tuple[Tensor, Tensor]:
+def slices(starts: Tensor, lengths: Tensor, total: int) -> tuple[Tensor, Tensor]:
     """List the positions in B slices of an array, one slice after another.
 
     Args:
         starts: int64 (B,) the first position of each slice.
         lengths: int64 (B,) number of positions in each slice.
-        total: sum P of the lengths; None computes it, which waits for a GPU.
+        total: sum P of the lengths, which the caller knows without waiting for a GPU.
 
     Returns:
         For each position, the number of its slice, from 0 to B - 1, and the position itself: int64 (P,) each.
