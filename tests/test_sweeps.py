@@ -82,11 +82,14 @@ def test_a_search_by_a_metric_that_does_not_exist_ends_before_its_first_trial(tr
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_search_prunes_trials_that_are_behind_and_reports_after_how_many_epochs(train_small, tmp_path, monkeypatch):
+@pytest.mark.parametrize("rule", ["prune_after", "halve_after"])
+def test_a_search_prunes_trials_that_are_behind_and_reports_after_how_many_epochs(
+    train_small, tmp_path, monkeypatch, rule
+):
     monkeypatch.setattr(Pruning, "N_UNPRUNED", 1)
     search = ("hparams_search=base", "model=mf", "model.lr=choice(0.03,0.000001)", "logger=none", "trainer=cpu")
     steps = ("model.batch_size=4", "model.weight_decay=0", "model.dropout=0")
-    epochs = ("model.max_epochs=6", "model.patience=6", "hydra.sweeper.prune_after=2", "hydra.sweeper.seed=2")
+    epochs = ("model.max_epochs=6", "model.patience=6", f"hydra.sweeper.{rule}=2", "hydra.sweeper.seed=2")
     assert train_small(*search, *steps, *epochs, rf"hydra.sweep.dir='{tmp_path}/it\'s, a search'") == 0
     trials = pd.read_csv(tmp_path / "it's, a search" / "trials.csv", index_col="model.lr")
     assert dict(trials["state"]) == {0.03: "complete", 0.000001: "pruned"}

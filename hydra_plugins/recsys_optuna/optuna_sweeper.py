@@ -30,8 +30,8 @@ class OptunaSweeper(Sweeper):
 
     Args:
         params: the search space, setting -> sweep; an override of the command line takes precedence.
-        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `storage`,
-            `keep_models`.
+        **search: further arguments of `Search`: `n_trials`, `seed`, `n_parallel`, `prune_after`, `halve_after`,
+            `storage`, `keep_models`.
     """
 
     def __init__(self, params: Mapping[str, str], **search: Any) -> None:

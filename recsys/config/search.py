@@ -82,8 +82,10 @@ class Search:
             combinations.
         seed: seed of the sampler.
         n_parallel: number of trials that are launched together; the next trials start when all of these have ended.
-        prune_after: number of epochs after which a trial may be pruned, or None for no pruning. Models without epochs
-            are never pruned.
+        prune_after: number of epochs after which a trial may be pruned by the median stopping rule, or None for no
+            pruning. Models without epochs are never pruned.
+        halve_after: number of epochs after which only the best third of the trials continues, which replaces
+            `prune_after`; or None.
         storage: where the search is stored, see `search_storage`; None for `study.journal` in the directory.
         keep_models: whether every trial keeps its model, checkpoints and embeddings, or only the best so far.
 
@@ -98,6 +100,7 @@ class Search:
     seed: int
     n_parallel: int = 1
     prune_after: int | None = 20
+    halve_after: int | None = None
     storage: str | None = None
     keep_models: bool = False
 
@@ -106,10 +109,10 @@ class Search:
             value = getattr(self, name)
             if not (isinstance(value, int) and value > 0):
                 raise UserError(f"hydra.sweeper.{name} must be a positive integer (got {value}).")
-        if not (self.prune_after is None or (isinstance(self.prune_after, int) and self.prune_after > 0)):
-            raise UserError(
-                f"hydra.sweeper.prune_after must be a positive number of epochs, or null (got {self.prune_after})."
-            )
+        for name in ("prune_after", "halve_after"):
+            value = getattr(self, name)
+            if not (value is None or (isinstance(value, int) and value > 0)):
+                raise UserError(f"hydra.sweeper.{name} must be a positive number of epochs, or null (got {value}).")
         for extra in ("search", "plots"):  # a search ends with a figure
             require(extra)
 
@@ -238,12 +241,14 @@ class Search:
     def _job(self, trial: optuna.Trial) -> list[str]:
         """Return the overrides of a trial: the fixed ones, its settings and, if trials may be pruned, the callback."""
         settings = [*self.fixed, *overrides(trial.params)]
-        if self.prune_after is None:
+        halving = self.halve_after is not None
+        after = self.halve_after if halving else self.prune_after
+        if after is None:
             return settings
         journal = self.address.replace("'", r"\'")
         pruning = (
             f"_target_:{Pruning.__module__}.{Pruning.__qualname__},journal:'{journal}',trial:{trial.number},"
-            f"metric:${{optimized_metric}},after:{self.prune_after}"
+            f"metric:${{optimized_metric}},after:{after},halving:{halving}"
         )
         return [*settings, f"++pruning={{{pruning}}}"]
 
@@ -395,12 +400,7 @@ def _result(trial: FrozenTrial) -> str:
     state = _state(trial)
     if state == "failed":
         return state
-    return f"{trial.value:.5f}" if state == "complete" else f"pruned after {_epochs(trial)} epochs"
-
-
-def _epochs(trial: FrozenTrial) -> int | None:
-    """Return the number of epochs of a trial; None for a model without epochs."""
-    return None if trial.last_step is None else trial.last_step + 1
+    return f"{trial.value:.5f}" if state == "complete" else f"pruned after {trial.last_step} epochs"
 
 
 def _frame(study: optuna.Study) -> pd.DataFrame:
@@ -410,7 +410,7 @@ def _frame(study: optuna.Study) -> pd.DataFrame:
             "trial": trial.number,
             "state": _state(trial),
             "value": trial.value,
-            "epochs": _epochs(trial),
+            "epochs": trial.last_step,  # None for a model without epochs
             "seconds": trial.duration.total_seconds() if trial.duration else None,
             **trial.params,
             FAILURE: trial.user_attrs.get(FAILURE),

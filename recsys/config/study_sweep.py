@@ -126,7 +126,7 @@ class StudySweep:
             n_trials = study.n_trials_of(own)
             log.info("Search: %s on %s, %s in %s", row, name, counted(n_trials, "trial"), short(directory))
             arguments = [*self.given, *override_arguments(overrides)]
-            search = Search(directory, own.search, arguments, n_trials, seed=0)
+            search = Search(directory, own.search, arguments, n_trials, seed=0, halve_after=own.halve_after)
             search.run(partial(self._launch_trials, directory))
         return with_search_results(study, self.directory)
 

@@ -26,6 +26,8 @@ class Row:
             model's config, so that the constructor's default applies.
         search: search space for further settings, tuned on validation, in Hydra's sweep syntax; may be empty.
         n_trials: number of configurations that a search tries; None for that of the study.
+        halve_after: number of epochs after which a search continues only the best third of its trials, see `Pruning`;
+            None for the median stopping rule.
         n_configurations: number of configurations that were compared on validation to choose `overrides`; None if
             unknown.
         published: results that others published for the same data and split, by metric: `{hr@10: 0.719}`.
@@ -35,6 +37,7 @@ class Row:
     overrides: Mapping[str, Any]
     search: Mapping[str, str] = field(default_factory=dict)
     n_trials: int | None = None
+    halve_after: int | None = None
     n_configurations: int | None = None
     published: Mapping[str, float] = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)

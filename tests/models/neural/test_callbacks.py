@@ -22,10 +22,12 @@ def fit(split, tmp_path):
     """Train five epochs as a trial beside complete ones; gives the epochs it had, and the trial afterwards."""
 
     def run(others: list[float], **settings) -> tuple[int, optuna.trial.FrozenTrial]:
-        journal = str(tmp_path / "journal")
+        journal = str(tmp_path / f"journal_{len([*tmp_path.iterdir()])}")
         study = optuna.create_study(storage=JournalStorage(JournalFileBackend(journal)), direction="maximize")
         for value in others:
-            study.add_trial(create_trial(value=value, intermediate_values=dict.fromkeys(range(5), value)))
+            rungs = {"completed_rung_0": value}  # where successive halving stores a trial's value after `after` epochs
+            values = dict.fromkeys(range(1, 6), value)
+            study.add_trial(create_trial(value=value, intermediate_values=values, system_attrs=rungs))
         trial = study.ask()
         pruning = Pruning(journal, trial.number, **{"metric": "ndcg@10", "after": 2, **settings})
         context = FitContext(trainer=partial(QUIET_CPU, callbacks=[pruning]))
@@ -38,7 +40,7 @@ def fit(split, tmp_path):
 def test_a_trial_behind_the_others_ends_after_the_epochs_that_every_trial_has(fit):
     epochs, trial = fit([1.0] * 5)
     assert epochs == 2
-    assert trial.last_step == 1
+    assert trial.last_step == 2
     assert trial.user_attrs == {Pruning.PRUNED: True}
 
 
@@ -48,9 +50,16 @@ def test_a_trial_ahead_of_half_of_the_others_is_trained_to_the_end(fit):
     assert not trial.user_attrs
 
 
+def test_by_successive_halving_a_trial_ends_unless_it_is_in_the_best_third(fit):
+    epochs, trial = fit([1.0, 1.0, 0.0, 0.0, 0.0], halving=True)
+    assert epochs == 2
+    assert trial.user_attrs == {Pruning.PRUNED: True}
+    assert fit([1.0, 0.0, 0.0, 0.0, 0.0], halving=True)[0] == 5
+
+
 def test_the_best_epoch_so_far_is_reported(fit):
     _, trial = fit([0.0] * 5)
-    reported = [trial.intermediate_values[epoch] for epoch in range(5)]
+    reported = [trial.intermediate_values[epoch] for epoch in range(1, 6)]
     assert reported == sorted(reported)
     assert 0 < reported[-1] < 1
 
