@@ -45,6 +45,8 @@ def slice_figures(metric: str, by_row: Mapping[str, Sequence[Outcome]]) -> Itera
         slice_metric = f"{ITEM_METRICS.get(base, base)}{at}{rest}" if kind in OF_ITEMS else metric
         means_by_row = {row: slice_means(own, kind, slice_metric) for row, own in frames.items()}
         means_by_row = {row: means for row, means in means_by_row.items() if len(means) > 1}
+        if kind == "segment" and len({frozenset(own.index) for own in means_by_row.values()}) > 1:
+            continue  # rows that find segments of their own have none in common
         if means_by_row:
             slices = next(iter(means_by_row.values())).nlargest(MAX_SLICES, "n")
             slices = slices.sort_index() if kind in BANDED else slices
