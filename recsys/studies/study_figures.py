@@ -26,7 +26,7 @@ from recsys.progress_bar import ProgressBar
 from recsys.studies.budget import budget_curves
 from recsys.studies.curves import learning_curve
 from recsys.studies.outcome import Outcome, complete_runs, outcomes_by_row
-from recsys.studies.slice_figures import slice_figures
+from recsys.studies.slice_figures import is_of_a_group, slice_figures
 from recsys.studies.study import Study
 from recsys.studies.study_statistics import seed_means, user_metrics
 from recsys.studies.study_table import StudyTable
@@ -171,7 +171,7 @@ def _ranks_by_protocol(tables: Sequence[StudyTable]) -> Figure | None:
     base = tables[0].metrics[0].partition("/")[0]
     ranks = {}
     for table in tables:
-        of_all_users = [metric for metric in table.metrics if not metric.endswith("_history")]
+        of_all_users = [metric for metric in table.metrics if not is_of_a_group(metric)]
         for metric in (metric for metric in of_all_users if metric.partition("/")[0] == base):
             means = table.statistics[table.statistics["metric"] == metric].set_index("row")["mean"].dropna()
             protocol = " ".join([table.setting, *metric.split("/")[1:]]).replace("sampled", "sampled ")
@@ -243,7 +243,7 @@ def _budget(data: _SettingData, curves: Mapping[str, pd.Series]) -> Iterator[tup
 def _popularity_bias(data: _SettingData) -> Figure | None:
     suffix = "".join(re.findall(r"/sampled\d+", data.metric))
     popularity = data.test_means(f"mean_popularity@10{suffix}")
-    if popularity.nunique() < 2:  # also where no row has a choice: held-out films have no ratings
+    if is_of_a_group(data.metric) or popularity.nunique() < 2:  # popularity is of all lists; new films have no ratings
         return None
     fig, ax = _axes(len(popularity))
     _points(ax, popularity, data.test_means(data.metric), data)

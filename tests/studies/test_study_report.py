@@ -337,6 +337,14 @@ def test_popularity_is_drawn_only_if_lists_differ_in_it(make, tmp_path, drawn):
     assert "popularity_bias" not in drawn
 
 
+def test_popularity_and_slices_are_not_drawn_for_a_group_of_users(make, tmp_path, drawn):
+    metric = "ndcg@10/with_history"
+    planned = [outcome(row, make(level, metric=metric)) for row, level in LEVELS.items()]
+    write_report(tmp_path, tmp_path, study(*LEVELS, metrics=(metric,)), planned)
+    assert "list_length" in drawn
+    assert not {"popularity_bias", "slices_activity"} & set(drawn)
+
+
 @pytest.mark.parametrize(("other", "is_drawn"), [("jazz", True), ("opera", False)])
 def test_segments_are_drawn_only_if_the_rows_share_them(make, tmp_path, drawn, other, is_drawn):
     planned = [outcome(row, make(LEVELS[row])) for row in ("item_knn", "ease")]
